@@ -1,0 +1,199 @@
+//! Many documents against one compiled set of policies, on all cores.
+//!
+//! A document is parsed once; all rules that its group asks for run in one evaluation, so that what
+//! shared Rego computes for a document is computed once too. A rule that fails to evaluate is told
+//! apart from the others: its error is reported under its own name and the rest keep their values.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use rayon::prelude::*;
+use regorus::{Engine, Value};
+use serde_json::{Map, Value as Json};
+
+/// Package of the generated entry rules; one rule a group.
+const ENTRY_PACKAGE: &str = "kubekeep_entry";
+
+struct Group {
+    entry: String,
+    rules: Vec<(String, String)>,
+}
+
+/// Compiled modules with groups of rules to evaluate together.
+#[pyclass(frozen)]
+pub struct PolicySet {
+    engine: Engine,
+    groups: Vec<Group>,
+}
+
+#[pymethods]
+impl PolicySet {
+    /// Compile `modules` (path, source). Each group is a list of (name, rule path), for example
+    /// `("privileged", "data.kubekeep.controls.privileged.violation")`.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        modules: Vec<(String, String)>,
+        groups: Vec<Vec<(String, String)>>,
+        data: String,
+    ) -> PyResult<Self> {
+        py.detach(move || compile(modules, groups, &data))
+            .map_err(|error| PyValueError::new_err(format!("{error:#}")))
+    }
+
+    /// The same policies over other data. Nothing is compiled again that does not depend on it.
+    fn with_data(&self, py: Python<'_>, data: String) -> PyResult<Self> {
+        py.detach(|| {
+            let mut engine = self.engine.clone();
+            engine.clear_data();
+            engine.add_data(Value::from_json_str(&data)?)?;
+            warm(&mut engine, &self.groups)?;
+            let groups = self.groups.iter().map(Group::copy).collect();
+            Ok(Self { engine, groups })
+        })
+        .map_err(|error: anyhow::Error| PyValueError::new_err(format!("{error:#}")))
+    }
+
+    /// Evaluate each (document as JSON, group number). Returns, for each, None when every rule of
+    /// the group is empty or undefined, else JSON `{"name": value}`; a rule that could not be
+    /// evaluated has `{"error": "message"}` for its value.
+    fn evaluate(
+        &self,
+        py: Python<'_>,
+        documents: Vec<(Vec<u8>, usize)>,
+    ) -> PyResult<Vec<Option<String>>> {
+        py.detach(|| {
+            documents
+                .par_iter()
+                .map_init(
+                    || self.engine.clone(),
+                    |engine, (document, group)| self.one(engine, document, *group),
+                )
+                .collect::<anyhow::Result<Vec<_>>>()
+        })
+        .map_err(|error| PyValueError::new_err(format!("{error:#}")))
+    }
+}
+
+impl Group {
+    fn copy(&self) -> Self {
+        Self {
+            entry: self.entry.clone(),
+            rules: self.rules.clone(),
+        }
+    }
+}
+
+impl PolicySet {
+    fn one(
+        &self,
+        engine: &mut Engine,
+        document: &[u8],
+        group: usize,
+    ) -> anyhow::Result<Option<String>> {
+        let group = self
+            .groups
+            .get(group)
+            .ok_or_else(|| anyhow::anyhow!("no group {group}"))?;
+        engine.set_input(Value::from_json_str(std::str::from_utf8(document)?)?);
+        match engine.eval_rule(group.entry.clone()) {
+            Ok(value) => render(&value),
+            Err(_) => singly(engine, group),
+        }
+    }
+}
+
+/// Evaluate each rule by itself: the way to learn which one of a group has failed.
+fn singly(engine: &mut Engine, group: &Group) -> anyhow::Result<Option<String>> {
+    let mut found = Map::new();
+    for (name, path) in &group.rules {
+        match engine.eval_rule(path.clone()) {
+            Ok(value) if is_empty(&value) => {}
+            Ok(value) => {
+                found.insert(name.clone(), serde_json::to_value(&value)?);
+            }
+            Err(error) => {
+                let mut failure = Map::new();
+                failure.insert("error".into(), Json::String(format!("{error:#}")));
+                found.insert(name.clone(), Json::Object(failure));
+            }
+        }
+    }
+    Ok(if found.is_empty() {
+        None
+    } else {
+        Some(serde_json::to_string(&found)?)
+    })
+}
+
+fn render(value: &Value) -> anyhow::Result<Option<String>> {
+    let Ok(object) = value.as_object() else {
+        return Ok(None);
+    };
+    let mut found = Map::new();
+    for (name, result) in object.iter() {
+        if !is_empty(result) {
+            found.insert(name.as_string()?.to_string(), serde_json::to_value(result)?);
+        }
+    }
+    Ok(if found.is_empty() {
+        None
+    } else {
+        Some(serde_json::to_string(&found)?)
+    })
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Undefined => true,
+        Value::Set(items) => items.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+fn compile(
+    modules: Vec<(String, String)>,
+    groups: Vec<Vec<(String, String)>>,
+    data: &str,
+) -> anyhow::Result<PolicySet> {
+    let mut engine = Engine::new();
+    engine.set_strict_builtin_errors(false);
+    for (path, source) in modules {
+        engine.add_policy(path, source)?;
+    }
+    engine.add_data(Value::from_json_str(data)?)?;
+    let groups: Vec<Group> = groups
+        .into_iter()
+        .enumerate()
+        .map(|(number, rules)| Group {
+            entry: format!("data.{ENTRY_PACKAGE}.g{number}"),
+            rules,
+        })
+        .collect();
+    engine.add_policy("kubekeep_entry.rego".into(), entry_module(&groups)?)?;
+    warm(&mut engine, &groups)?;
+    Ok(PolicySet { engine, groups })
+}
+
+/// A module with a rule a group that gathers the values of the group's rules by name.
+fn entry_module(groups: &[Group]) -> anyhow::Result<String> {
+    let mut source = format!("package {ENTRY_PACKAGE}\n");
+    for (number, group) in groups.iter().enumerate() {
+        for (name, path) in &group.rules {
+            let name = serde_json::to_string(name)?;
+            source.push_str(&format!("g{number}[{name}] := {path}\n"));
+        }
+    }
+    Ok(source)
+}
+
+/// Run the analysis once, so that every clone starts from a prepared engine.
+fn warm(engine: &mut Engine, groups: &[Group]) -> anyhow::Result<()> {
+    engine.set_input(Value::new_object());
+    if let Some(group) = groups.iter().find(|group| !group.rules.is_empty()) {
+        // An error here belongs to a rule over an empty document; it is told again where it matters.
+        let _ = engine.eval_rule(group.entry.clone());
+    }
+    Ok(())
+}
