@@ -1,0 +1,101 @@
+"""The outcome of a scan: verdicts by resource, sums by control and framework, and what was not looked at.
+
+Values only; how scores are computed is in `assess.score`.
+"""
+
+from __future__ import annotations
+
+import datetime
+
+import msgspec
+
+from kubekeep.model.control import Control
+from kubekeep.model.finding import Reason, Status, Verdict
+from kubekeep.model.framework import Framework
+from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """Something in the input that could not be read, or was read only in part."""
+
+    location: Location
+    message: str
+
+
+class ResourceResult(msgspec.Struct, frozen=True):
+    """One resource with the verdict of each control that applies to it, by slug."""
+
+    resource: Resource
+    verdicts: dict[str, Verdict]
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How many resources passed, failed or were not evaluated."""
+
+    passed: int = 0
+    failed: int = 0
+    not_evaluated: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.passed + self.failed + self.not_evaluated
+
+
+class ControlSummary(msgspec.Struct, frozen=True):
+    """One control over all resources.
+
+    `score` is the risk (0 best, 100 worst); `compliance` the share of resources that pass (100 best), None
+    when the control was not evaluated.
+    """
+
+    control: Control
+    status: Status
+    counts: Counts
+    score: float
+    compliance: float | None
+    reason: Reason | None = None
+
+
+class FrameworkSummary(msgspec.Struct, frozen=True):
+    """One framework over all resources; `controls` are slugs in the library's order.
+
+    `coverage` is the share, in percent, of its relevant controls that were evaluated.
+    """
+
+    framework: Framework
+    controls: tuple[str, ...]
+    status: Status
+    counts: Counts
+    score: float
+    compliance: float | None
+    coverage: float
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What was scanned: paths as given and the folder that shown paths are relative to."""
+
+    paths: tuple[str, ...]
+    base: str
+
+
+class Assessment(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a report needs. `controls` is in the order of severity and name; `results` in the order read."""
+
+    target: Target
+    started: datetime.datetime
+    finished: datetime.datetime
+    version: str
+    kubernetes_version: str
+    results: tuple[ResourceResult, ...]
+    controls: tuple[ControlSummary, ...]
+    frameworks: tuple[FrameworkSummary, ...]
+    unread: tuple[Unread, ...]
+    files: int
+    params: dict[str, tuple[str, ...]]
+    status: Status
+    counts: Counts
+    score: float
+    compliance: float | None
+    coverage: float

@@ -1,0 +1,77 @@
+"""A control: what must hold, why, how to fix it, and where its rule applies. Carries no rule engine."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from kubekeep.model.resource import Resource
+from kubekeep.model.severity import Severity
+
+WORKLOAD = "workload"
+"""The target that stands for every kind with a pod spec."""
+SUBJECT = "rbac-subject"
+"""The target that stands for an RBAC subject joined with one of its bindings and the role it grants."""
+
+
+class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A list of strings that users may set (`--controls-config`), with its default."""
+
+    description: str
+    default: tuple[str, ...] = ()
+    required: bool = False
+    """Without a value the control is not evaluated: there is nothing to compare with."""
+
+
+class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One control of the library, as its `control.yaml` says; `slug` and `area` are its folder's names."""
+
+    slug: str = ""
+    area: str = ""
+    title: str
+    severity: float
+    """Severity score, 0 to 10."""
+    asks: str
+    why: str
+    fix: str
+    impact: str = ""
+    default_value: str = ""
+    references: tuple[str, ...] = ()
+    targets: tuple[str, ...]
+    """`workload`, `rbac-subject`, a built-in kind (`Service`) or `group/Kind`."""
+    scope: Literal["file", "cluster"] = "file"
+    """`cluster`: files alone cannot answer it, unless it is asked for by name or they are a whole cluster."""
+    params: dict[str, Parameter] = {}
+    ids: tuple[str, ...] = ()
+    satisfies: dict[str, tuple[str, ...]] = {}
+    """Framework name to the requirements or sections in it that this control serves."""
+
+    @property
+    def id(self) -> str:
+        """What reports print: the first number, or the slug for a control without one."""
+        return self.ids[0] if self.ids else self.slug
+
+    @property
+    def level(self) -> Severity:
+        """The severity band of the score."""
+        return Severity.of(self.severity)
+
+    @property
+    def package(self) -> str:
+        """The Rego package of its rule, below `data`."""
+        return f"kubekeep.controls.{self.slug.replace('-', '_')}"
+
+    def targets_resource(self, resource: Resource, *, has_pod: bool) -> bool:
+        """Whether the rule applies to `resource`."""
+        if resource.related:
+            return SUBJECT in self.targets
+        if has_pod and WORKLOAD in self.targets:
+            return True
+        kind = resource.kind if is_builtin(resource.group) else None
+        return kind in self.targets or f"{resource.group}/{resource.kind}" in self.targets
+
+
+def is_builtin(group: str) -> bool:
+    """Whether an API group is Kubernetes' own (core, apps, batch, ..., *.k8s.io)."""
+    return "." not in group or group.endswith(".k8s.io")

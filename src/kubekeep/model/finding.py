@@ -1,0 +1,64 @@
+"""A verdict of one control on one resource, with its evidence. A verdict has no default: it was found or it was not."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from kubekeep.model.location import Location
+
+
+class Status(enum.StrEnum):
+    """Passed, failed, or not evaluated with a reason; nothing else exists."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_EVALUATED = "notEvaluated"
+
+
+class Cause(enum.StrEnum):
+    """Why something was not evaluated."""
+
+    IRRELEVANT = "irrelevant"
+    """No resource of the kinds the control looks at is in the input: nothing was left out."""
+    NEEDS_CLUSTER = "needs-cluster"
+    NEEDS_HOST_DATA = "needs-host-data"
+    CONFIGURATION = "configuration"
+    MALFORMED = "malformed"
+    RULE_ERROR = "rule-error"
+    DECLINED = "declined"
+    """The rule itself says that the resource does not tell enough."""
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """A cause with a sentence for people: what was missing and what to do."""
+
+    cause: Cause
+    text: str
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """One place that made a control fail, and the change that would mend it.
+
+    `path` is the text of a path into the resource, empty for the resource as a whole. `exists` tells whether
+    the resource has it. `fix` is the value to set there, as JSON text; `delete` says that removing it is the fix.
+    """
+
+    path: str
+    exists: bool
+    location: Location | None = None
+    fix: str | None = None
+    delete: bool = False
+    message: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The outcome of one control on one resource: evidence if failed, a reason if not evaluated."""
+
+    status: Status
+    evidence: tuple[Evidence, ...] = ()
+    reason: Reason | None = None
+
+
+PASSED = Verdict(Status.PASSED)

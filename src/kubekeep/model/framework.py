@@ -1,0 +1,28 @@
+"""A framework: sections in order and which controls serve them. Never holds a rule."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A numbered or named part of a framework; `id` is what `satisfies` of a control cites."""
+
+    id: str
+    title: str
+
+
+class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One framework of the library, as its file says; membership is written in the controls."""
+
+    slug: str = ""
+    name: str
+    """The name reports print, in the spelling that scripts compare with."""
+    title: str
+    version: str = ""
+    description: str
+    url: str = ""
+    aliases: tuple[str, ...] = ()
+    all_controls: bool = False
+    """Every control of the library belongs to it."""
+    sections: tuple[Section, ...] = ()

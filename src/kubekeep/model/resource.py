@@ -1,0 +1,122 @@
+"""A Kubernetes object with its identity and the place it came from. Never fetched, never changed here."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+
+from kubekeep.model.location import Location, Marks, Path
+
+
+class FileType(enum.StrEnum):
+    """What kind of source an object was read from, in the words reports use."""
+
+    YAML = "YAML"
+    JSON = "JSON"
+
+
+class Source(msgspec.Struct, frozen=True):
+    """The file and document that an object was read from.
+
+    `path` is shown to people (relative to `base` when below it); `base` is the absolute folder of the scan;
+    `document` counts the documents of the file from 0, an item of a List keeps its List's number.
+    """
+
+    path: str
+    base: str
+    file_type: FileType
+    document: int
+    marks: Marks | None = None
+    root: Path = ()
+
+    def locate(self, document: Any, path: Path) -> Location:
+        """The place of `path`, a path from the object's root; `document` is the whole document."""
+        if self.marks is None:
+            return Location(self.path)
+        return Location(self.path, self.marks.region(document, self.root + path))
+
+
+class Resource(msgspec.Struct, frozen=True, gc=False):
+    """One object: as it was sent (`object`), with where it came from.
+
+    `document` is the document it stands in when that is more than the object itself (an item of a List).
+    A joined resource (an RBAC subject with its binding and role) names them in `related`; paths that begin
+    with `relatedObjects[N]` lead into those.
+    """
+
+    object: dict[str, Any]
+    source: Source | None = None
+    document: Any = None
+    related: tuple[Resource, ...] = ()
+
+    @property
+    def api_version(self) -> str:
+        """`apps/v1`, or `v1` for the core group; empty for a joined subject without one."""
+        return str(self.object.get("apiVersion") or "")
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def version(self) -> str:
+        """The version without the group: `v1`."""
+        return self.api_version.rpartition("/")[2]
+
+    @property
+    def kind(self) -> str:
+        """`Deployment`, ..."""
+        return str(self.object.get("kind") or "")
+
+    @property
+    def name(self) -> str:
+        """`metadata.name`, or `generateName` with a star; the subject's name for a joined resource."""
+        metadata = self._metadata()
+        generated = metadata.get("generateName")
+        return str(metadata.get("name") or (f"{generated}*" if generated else self.object.get("name") or ""))
+
+    @property
+    def namespace(self) -> str:
+        """`metadata.namespace`; empty when the object does not say."""
+        return str(self._metadata().get("namespace") or self.object.get("namespace") or "")
+
+    def _metadata(self) -> dict[str, Any]:
+        metadata = self.object.get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
+
+    @property
+    def identity(self) -> str:
+        """`<group>/<version>/<namespace>/<kind>/<name>`, Kubescape's identity of an object."""
+        return f"{self.group}/{self.version}/{self.namespace}/{self.kind}/{self.name}"
+
+    @property
+    def id(self) -> str:
+        """The identity within a scan, in Kubescape's form: file objects carry a hash of file and document."""
+        if self.related:
+            subject = f"{self.api_version}/{self.namespace}/{self.kind}/{self.name}"
+            return "/".join(sorted([*(item.id for item in self.related), subject]))
+        if self.source is None:
+            return self.identity
+        place = f"{self.source.path}:{self.source.document}"
+        return f"path={_fnv1a(place.encode())}/api={self.identity}"
+
+    def locate(self, path: Path) -> Location | None:
+        """The place of `path` in the file a person wrote; None for an object that came from no file."""
+        match path:
+            case ("relatedObjects", int(number), *rest) if number < len(self.related):
+                return self.related[number].locate(tuple(rest))
+            case _ if self.source is None:
+                return self.related[0].locate(()) if self.related else None
+            case _:
+                return self.source.locate(self.object if self.document is None else self.document, path)
+
+
+def _fnv1a(data: bytes) -> int:
+    """FNV-1a, 64 bits."""
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return value

@@ -1,0 +1,54 @@
+"""Severity: the one table of names, numbers and colours. Never decides what is severe; controls carry a score."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Severity(enum.IntEnum):
+    """How bad a failure is, in rising order. Cut points follow Kubescape's bands of the 0-10 score."""
+
+    UNKNOWN = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        """The name people read: `Critical`, `High`, ..."""
+        return self.name.capitalize()
+
+    @property
+    def colour(self) -> str:
+        """The terminal colour that stands for this severity."""
+        return _COLOURS[self]
+
+    @classmethod
+    def of(cls, score: float) -> Severity:
+        """The band of a severity score from 0 to 10."""
+        return next((level for floor, level in _FLOORS if score >= floor), cls.UNKNOWN)
+
+    @classmethod
+    def named(cls, text: str) -> Severity:
+        """The severity called `text` in any case; raises ValueError for other words."""
+        try:
+            return cls[text.strip().upper()]
+        except KeyError:
+            known = ", ".join(level.name.lower() for level in reversed(cls) if level)
+            raise ValueError(f"unknown severity {text!r}: use one of {known}") from None
+
+
+_FLOORS = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM), (1.0, Severity.LOW))
+_COLOURS = {
+    Severity.CRITICAL: "bright_red",
+    Severity.HIGH: "red",
+    Severity.MEDIUM: "yellow",
+    Severity.LOW: "cyan",
+    Severity.UNKNOWN: "white",
+}
+
+
+def sarif_level(score: float) -> str:
+    """SARIF's `level` for a severity score: error from 9, warning from 4, else note."""
+    return "error" if score >= 9 else "warning" if score >= 4 else "note"

@@ -1,0 +1,144 @@
+"""Where the pod spec sits in each kind, and the normalised view of it that rules see.
+
+The one home of that knowledge; never judges what it finds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from kubekeep.model.location import Path, format_path, value_at
+from kubekeep.model.resource import Resource
+
+_TEMPLATE: Final[Path] = ("spec", "template")
+_POD_PATHS: Final[dict[tuple[str, str], Path]] = {
+    ("", "Pod"): (),
+    ("", "PodTemplate"): ("template",),
+    ("", "ReplicationController"): _TEMPLATE,
+    ("apps", "Deployment"): _TEMPLATE,
+    ("apps", "StatefulSet"): _TEMPLATE,
+    ("apps", "DaemonSet"): _TEMPLATE,
+    ("apps", "ReplicaSet"): _TEMPLATE,
+    ("extensions", "Deployment"): _TEMPLATE,
+    ("extensions", "DaemonSet"): _TEMPLATE,
+    ("extensions", "ReplicaSet"): _TEMPLATE,
+    ("batch", "Job"): _TEMPLATE,
+    ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
+}
+_CUSTOM: Final[tuple[Path, ...]] = (_TEMPLATE, ("spec", "jobTemplate", "spec", "template"), ("template",))
+"""Where custom kinds (Argo Rollouts, Knative, OpenKruise, ...) carry their pod template."""
+
+_CONTAINER_LISTS: Final = (
+    ("containers", "container"),
+    ("initContainers", "init"),
+    ("ephemeralContainers", "ephemeral"),
+)
+_SHARED: Final = (
+    "runAsUser",
+    "runAsGroup",
+    "runAsNonRoot",
+    "seLinuxOptions",
+    "seccompProfile",
+    "appArmorProfile",
+    "windowsOptions",
+)
+"""Fields of a pod's security context that a container's own overrides (Kubernetes API, PodSecurityContext)."""
+
+
+class MalformedWorkload(ValueError):
+    """The pod spec does not have the shape of the API, so no rule can be trusted on it."""
+
+
+def pod_path(resource: Resource) -> Path | None:
+    """The path of the pod (metadata and spec) inside `resource`; None when it carries none.
+
+    Built-in kinds are known by name; any other kind counts when it has a template with containers.
+    """
+    known = _POD_PATHS.get((resource.group, resource.kind))
+    if known is not None:
+        return known
+    if resource.related or not _is_custom(resource.group):
+        return None
+    for path in _CUSTOM:
+        try:
+            spec = value_at(resource.object, (*path, "spec"))
+        except LookupError:
+            continue
+        if isinstance(spec, dict) and isinstance(spec.get("containers"), list):
+            return path
+    return None
+
+
+def _is_custom(group: str) -> bool:
+    return "." in group and not group.endswith(".k8s.io")
+
+
+def view(resource: Resource) -> dict[str, Any] | None:
+    """The pod-spec view of `resource` for rules (`input.workload`), or None when it carries no pod.
+
+    Keys: `path` (of the pod spec), `metadata` (the pod's own), `metadata_path`, `spec` (the pod spec without
+    its containers), `containers` (main, init and ephemeral ones in that order; each the container as written
+    with `type` (container, init, ephemeral), `path` and `effective`: its security context with what it
+    inherits from the pod). Raises MalformedWorkload for a spec that is not of the API's shape.
+    """
+    at = pod_path(resource)
+    if at is None:
+        return None
+    pod = _mapping(value_at_or(resource.object, at, {}), at)
+    spec_path = (*at, "spec")
+    spec = _mapping(pod.get("spec"), spec_path)
+    context = _mapping(spec.get("securityContext"), (*spec_path, "securityContext"))
+    inherited = {field: context[field] for field in _SHARED if context.get(field) is not None}
+    where = format_path(spec_path)
+    containers = [
+        _container(item, f"{where}.{field}[{index}]", kind, inherited)
+        for field, kind in _CONTAINER_LISTS
+        for index, item in enumerate(_sequence(spec.get(field), (*spec_path, field)))
+    ]
+    return {
+        "path": where,
+        "metadata": _mapping(pod.get("metadata"), (*at, "metadata")),
+        "metadata_path": format_path((*at, "metadata")),
+        "spec": {key: value for key, value in spec.items() if key not in _CONTAINER_FIELDS},
+        "containers": containers,
+    }
+
+
+_CONTAINER_FIELDS: Final = frozenset(field for field, _ in _CONTAINER_LISTS)
+
+
+def value_at_or(document: Any, path: Path, default: Any) -> Any:
+    """The value at `path`, or `default` where the document has none."""
+    try:
+        return value_at(document, path)
+    except LookupError:
+        return default
+
+
+def _container(item: Any, where: str, kind: str, inherited: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise MalformedWorkload(f"{where} is not a mapping")
+    context = item.get("securityContext")
+    if context is None:
+        effective = inherited
+    elif isinstance(context, dict):
+        effective = {**inherited, **{key: value for key, value in context.items() if value is not None}}
+    else:
+        raise MalformedWorkload(f"{where}.securityContext is not a mapping")
+    return {**item, "type": kind, "path": where, "effective": effective}
+
+
+def _mapping(value: Any, path: Path) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise MalformedWorkload(f"{format_path(path)} is not a mapping")
+    return value
+
+
+def _sequence(value: Any, path: Path) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise MalformedWorkload(f"{format_path(path)} is not a list")
+    return value
