@@ -10,7 +10,7 @@ import datetime
 import msgspec
 
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Reason, Status, Verdict
+from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
@@ -57,6 +57,13 @@ class ControlSummary(msgspec.Struct, frozen=True):
     compliance: float | None
     reason: Reason | None = None
 
+    @property
+    def is_gap(self) -> bool:
+        """Whether something kept it from being evaluated; having nothing to look at is no gap."""
+        return self.status is Status.NOT_EVALUATED and (
+            self.reason is None or self.reason.cause is not Cause.IRRELEVANT
+        )
+
 
 class FrameworkSummary(msgspec.Struct, frozen=True):
     """One framework over all resources; `controls` are slugs in the library's order.
@@ -99,3 +106,12 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     compliance: float | None
     coverage: float
+
+    def failures(self) -> dict[str, list[tuple[Resource, Verdict]]]:
+        """What failed, by slug of the control, each in the order read; controls without a failure are absent."""
+        found: dict[str, list[tuple[Resource, Verdict]]] = {}
+        for result in self.results:
+            for slug, verdict in result.verdicts.items():
+                if verdict.status is Status.FAILED:
+                    found.setdefault(slug, []).append((result.resource, verdict))
+        return found
