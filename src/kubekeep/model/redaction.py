@@ -1,0 +1,147 @@
+"""Objects without their secrets: what may be embedded in a report, a log or a database.
+
+The one home of that knowledge. Never changes the object it is given: what is redacted is copied first. It
+knows where Kubernetes keeps secrets, not what a secret looks like, with one exception: the words of `command`
+and `args` stay, because controls judge them (flags of the control plane) and reports quote their paths, so
+there only passwords in URLs, values of flags and variables called password, token or the like, and the
+shapes of well-known tokens are struck out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from kubekeep.model.control import is_builtin
+from kubekeep.model.location import Path
+from kubekeep.model.resource import Resource
+from kubekeep.model.workload import pod_path
+
+MASK: Final = "XXXXXX"
+"""What stands in the place of a secret, as in Kubescape's reports."""
+
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_PAYLOADS: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
+_WORDS: Final = frozenset({"command", "args"})
+_NAMED: Final = r"(?i:[\w.-]*(?:password|passwd|secret|token|api[_-]?key|credentials))"
+_FLAG: Final = re.compile(rf"--?{_NAMED}")
+_SHAPES: Final = re.compile(
+    r"(?:(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password of a URL
+    r"|(?<=://)[^/\s:@]{16,}(?=@)"  # a token in the place of the user
+    r"|(?:AKIA|ASIA)[0-9A-Z]{16}"  # AWS access key
+    r"|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
+    r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{8,}"
+    r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # JSON Web Token
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))"
+)
+_ASSIGNED: Final = re.compile(rf"(?<![\w.-])(--?{_NAMED}[= ]|{_NAMED}=)(?!-)(?:'[^']*'|\"[^\"]*\"|[^\s'\";|&]+)")
+
+
+def redacted(resource: Resource) -> dict[str, Any]:
+    """The object of `resource` as reports may embed it.
+
+    Masked: values of Secrets, ConfigMaps and container environments, headers of probes. Removed: `valueFrom`
+    and `envFrom`, the last-applied annotation, `managedFields`, `status`. Lists and kinds that embed other
+    objects are followed; a custom kind is searched whole, as its pods may sit anywhere. A joined resource
+    gets its related objects as `relatedObjects`, which paths into it count on.
+    """
+    result = _object(resource.object, resource.kind)
+    if is_builtin(resource.group) and not resource.kind.endswith("List"):
+        at = pod_path(resource)
+        result = result if at is None else _replaced(result, at, _searched)
+    else:
+        result = _searched(result)
+    if resource.related:
+        result = {**result, "relatedObjects": [redacted(item) for item in resource.related]}
+    return result
+
+
+def _object(item: dict[str, Any], kind: str) -> dict[str, Any]:
+    """`item` without what the API server keeps for itself and without the payload of its kind."""
+    result = {key: value for key, value in item.items() if key != "status"}
+    for key in _PAYLOADS.get(kind, ()):
+        if result.get(key) is not None:
+            result[key] = _masked(result[key])
+    if isinstance(item.get("metadata"), dict):
+        result["metadata"] = _metadata(item["metadata"])
+    if kind.endswith("List") and isinstance(item.get("items"), list):
+        result["items"] = [_member(entry, kind.removesuffix("List")) for entry in item["items"]]
+    return result
+
+
+def _member(item: Any, kind: str) -> Any:
+    return _object(item, str(item.get("kind") or kind)) if isinstance(item, dict) else item
+
+
+def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    result = {key: value for key, value in metadata.items() if key != "managedFields"}
+    annotations = result.get("annotations")
+    if isinstance(annotations, dict) and _LAST_APPLIED in annotations:
+        result["annotations"] = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}
+    return result
+
+
+def _masked(payload: Any) -> Any:
+    return dict.fromkeys(payload, MASK) if isinstance(payload, dict) else MASK
+
+
+def _replaced(value: Any, path: Path, change: Any) -> Any:
+    """`value` with what stands at `path` changed, copied down to there; itself where the path leads nowhere."""
+    if not path:
+        return change(value)
+    if not isinstance(value, dict) or path[0] not in value:
+        return value
+    return {**value, path[0]: _replaced(value[path[0]], path[1:], change)}
+
+
+def _searched(value: Any) -> Any:
+    """A copy of `value` without the secrets of the containers and objects anywhere in it."""
+    if isinstance(value, list):
+        return [_searched(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("kind") in _PAYLOADS:
+        value = _object(value, value["kind"])
+    elif isinstance(value.get("metadata"), dict):
+        value = {**value, "metadata": _metadata(value["metadata"])}
+    return {key: _field(key, item) for key, item in value.items() if key not in ("envFrom", "valueFrom")}
+
+
+def _field(key: Any, value: Any) -> Any:
+    if key in ("env", "httpHeaders"):
+        return _valued(value)
+    if key == "stringData":
+        return _masked(value)
+    if key in _WORDS:
+        return _words(value)
+    return _searched(value) if isinstance(value, dict | list) else value
+
+
+def _valued(entries: Any) -> Any:
+    """Names without their values: the entries of `env` and `httpHeaders`."""
+    if isinstance(entries, dict):
+        return _masked(entries)
+    if not isinstance(entries, list):
+        return entries if entries is None else MASK
+    return [
+        {key: MASK if key == "value" else item for key, item in entry.items() if key != "valueFrom"}
+        if isinstance(entry, dict)
+        else MASK
+        for entry in entries
+    ]
+
+
+def _words(value: Any) -> Any:
+    """A command line without what is certainly a secret; the word after `--password` too."""
+    if isinstance(value, str):
+        return _ASSIGNED.sub(rf"\1{MASK}", _SHAPES.sub(MASK, value))
+    if not isinstance(value, list):
+        return _searched(value)
+    words: list[Any] = []
+    for item in value:
+        before = value[len(words) - 1] if words else None
+        if isinstance(before, str) and isinstance(item, str) and _FLAG.fullmatch(before) and not item.startswith("-"):
+            words.append(MASK)
+        else:
+            words.append(_words(item))
+    return words

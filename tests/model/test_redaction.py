@@ -1,0 +1,110 @@
+"""Secrets planted at every place that Kubernetes keeps them never come out of `redacted`."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.model.redaction import MASK, redacted
+from kubekeep.model.resource import Resource
+
+SECRET = "h7Zq-planted"  # noqa: S105 - a value to look for, no secret
+
+
+def container(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "image": "nginx:1.29",
+        "env": [
+            {"name": "PLAIN", "value": SECRET},
+            {"name": "FROM", "valueFrom": {"secretKeyRef": {"name": SECRET, "key": "x"}}},
+        ],
+        "envFrom": [{"secretRef": {"name": SECRET}}],
+        "livenessProbe": {"httpGet": {"path": "/", "httpHeaders": [{"name": "Authorization", "value": SECRET}]}},
+        "args": ["--port=80", "--password", SECRET, f"--api-key={SECRET}", f"postgres://app:{SECRET}@db/app"],
+    }
+
+
+def pod() -> dict[str, Any]:
+    return {
+        "metadata": {"labels": {"app": "kept"}},
+        "spec": {
+            "containers": [container("main")],
+            "initContainers": [container("init")],
+            "ephemeralContainers": [container("debug")],
+        },
+    }
+
+
+def thing(api: str, kind: str, **fields: Any) -> dict[str, Any]:
+    metadata = {
+        "name": "kept",
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": SECRET, "note": "kept"},
+        "managedFields": [{"manager": SECRET}],
+    }
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, "status": {"note": SECRET}, **fields}
+
+
+OBJECTS = {
+    "Secret": thing("v1", "Secret", data={"a": SECRET}, stringData={"b": SECRET}),
+    "malformed Secret": thing("v1", "Secret", data=[SECRET], stringData=SECRET),
+    "ConfigMap": thing("v1", "ConfigMap", data={"a": SECRET}, binaryData={"b": SECRET}),
+    "Pod": thing("v1", "Pod", spec=pod()["spec"]),
+    "PodTemplate": thing("v1", "PodTemplate", template=pod()),
+    "Deployment": thing("apps/v1", "Deployment", spec={"replicas": 2, "template": pod()}),
+    "CronJob": thing("batch/v1", "CronJob", spec={"jobTemplate": {"spec": {"template": pod()}}}),
+    "Rollout": thing("argoproj.io/v1alpha1", "Rollout", spec={"template": pod()}),
+    "Workflow": thing("argoproj.io/v1alpha1", "Workflow", spec={"templates": [{"container": container("step")}]}),
+    "SealedSecret": thing("bitnami.com/v1alpha1", "SealedSecret", spec={"template": {"stringData": {"a": SECRET}}}),
+    "env as a mapping": thing("v1", "Pod", spec={"containers": [{"name": "x", "env": {"A": SECRET}}]}),
+    "env of text": thing("v1", "Pod", spec={"containers": [{"name": "x", "env": [SECRET]}, {"env": SECRET}]}),
+    "List": thing("v1", "List", items=[thing("v1", "Secret", data={"a": SECRET}), thing("v1", "Pod", **pod()), "text"]),
+    "SecretList": thing("v1", "SecretList", items=[{"metadata": {"name": "x"}, "data": {"a": SECRET}}]),
+    "embedded": thing("example.com/v1", "Bundle", spec={"objects": [thing("v1", "Secret", data={"a": SECRET})]}),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_nothing_planted_survives(name: str) -> None:
+    before = copy.deepcopy(OBJECTS[name])
+    text = msgspec.json.encode(redacted(Resource(OBJECTS[name]))).decode()
+    assert SECRET not in text
+    assert '"kept"' in text
+    assert OBJECTS[name] == before, "the object itself must stay as it was"
+
+
+def test_joined_resources_carry_their_related_objects_redacted() -> None:
+    secret = Resource(thing("v1", "Secret", data={"a": SECRET}))
+    joined = Resource({"kind": "ServiceAccount", "name": "robot"}, related=(secret, secret))
+    assert redacted(joined)["relatedObjects"] == [redacted(secret)] * 2
+    assert SECRET not in str(redacted(joined))
+
+
+def test_names_stay_where_values_go() -> None:
+    spec = redacted(Resource(OBJECTS["Pod"]))["spec"]["containers"][0]
+    assert spec["env"] == [{"name": "PLAIN", "value": MASK}, {"name": "FROM"}]
+    assert redacted(Resource(OBJECTS["Secret"]))["data"] == {"a": MASK}
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("--anonymous-auth=false", "--anonymous-auth=false"),
+        ("--token-auth-file=/etc/tokens.csv", "--token-auth-file=/etc/tokens.csv"),
+        ("--service-account-key-file=/etc/sa.pub", "--service-account-key-file=/etc/sa.pub"),
+        ("https://example.com/a@b", "https://example.com/a@b"),
+        (f"export DB_PASSWORD='{SECRET} two' && run", f"export DB_PASSWORD={MASK} && run"),
+        (f"curl -H 'Authorization: Bearer {SECRET}' x", f"curl -H 'Authorization: Bearer {MASK}' x"),
+        (f"mysql --password {SECRET} -h db", f"mysql --password {MASK} -h db"),
+        ("AKIAIOSFODNN7EXAMPLE", MASK),
+        ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", MASK),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----\n", f"{MASK}\n"),
+        (f"git clone https://{SECRET}0123456@host/x", f"git clone https://{MASK}@host/x"),
+    ],
+)
+def test_words_of_a_command(word: str, shown: str) -> None:
+    pod_object = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"command": ["sh", word]}]}}
+    assert redacted(Resource(pod_object))["spec"]["containers"][0]["command"] == ["sh", shown]
