@@ -1,0 +1,52 @@
+"""Hostile text made harmless: for terminals, for JSON and for XML. Never shortens or translates anything."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+_BIDI: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Marks that turn the direction of text (Unicode UAX #9): with them a line shows what it does not say."""
+_UNSEEN: Final = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff{_BIDI}]")
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def visible(text: str) -> str:
+    r"""`text` on one line with every character that steers a terminal or hides shown as an escape (`\x1b`).
+
+    Covers C0 and C1 controls, line and paragraph separators, direction marks, byte order marks and lone
+    surrogates; what is left prints as it reads.
+    """
+    return _UNSEEN.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def xml_safe(text: str) -> str:
+    """`text` with each character that XML 1.0 (§2.2, Char) forbids replaced by U+FFFD; escaping is the writer's."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def json_text(value: Any) -> str:
+    """The JSON text of `value`, always valid Unicode: lone surrogates become `?`, keys that are no text become text."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (UnicodeEncodeError, TypeError):
+        return msgspec.json.encode(_plain(value)).decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_plain_text(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, bool | int | float | None) else _plain_text(value)
+
+
+def _plain_text(value: Any) -> str:
+    return str(value).encode("utf-8", "replace").decode()

@@ -1,0 +1,44 @@
+"""What a report format is: a name, what its files are called, and a function that writes one.
+
+Knows no format of its own and opens no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TextIO
+
+import msgspec
+
+from kubekeep.model.assessment import Assessment
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How people want their output; formats for machines do not look at it."""
+
+    colour: bool = False
+    width: int = 100
+    """Columns of the terminal; nothing but single words and paths is longer."""
+    verbose: bool = False
+    """Show every failed resource and every passed control."""
+    links: bool = False
+    """The terminal understands hyperlinks (OSC 8)."""
+
+
+class Format(msgspec.Struct, frozen=True, kw_only=True):
+    """One format. `render(assessment, stream, options)` writes a whole report to a text stream.
+
+    The stream belongs to the caller: a format neither closes it nor seeks in it. What is written is valid
+    Unicode, so any UTF-8 stream takes it. Errors of the stream (OSError) pass through.
+    """
+
+    name: str
+    """What `--format` takes: the name of the module with dashes for underscores."""
+    extension: str
+    """With its dot: `.json`."""
+    media_type: str
+    description: str
+    render: Callable[[Assessment, TextIO, Options], None]
+    aliases: tuple[str, ...] = ()
+    to_file_by_default: bool = False
+    """Without a file name given it goes to `report<extension>`, as it is of no use on a terminal."""

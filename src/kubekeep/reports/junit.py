@@ -1,0 +1,185 @@
+"""JUnit XML, for pipelines: a suite for each framework, a test case for each of its controls.
+
+The layout is Kubescape's; a scan of single controls is one suite called `kubekeep`. Counters count controls.
+Validates against the Jenkins schema (`junit-10.xsd`). Written element by element, never as a whole tree.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Final, TextIO
+from xml.sax.saxutils import escape, quoteattr
+
+import msgspec
+
+from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.resource import Resource
+from kubekeep.model.text import xml_safe
+from kubekeep.reports.format import Format, Options
+
+_Failures = dict[str, list[tuple[Resource, Verdict]]]
+
+
+class _Suite(msgspec.Struct, frozen=True):
+    """One suite: its name, its controls sorted by id, and its compliance if anything was evaluated."""
+
+    name: str
+    classname: str
+    controls: tuple[ControlSummary, ...]
+    compliance: float | None
+
+    def count(self, status: Status) -> int:
+        """How many of its controls have `status`."""
+        return sum(summary.status is status for summary in self.controls)
+
+
+def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
+    """Write the document. What could not be read is told in a suite of its own, as errors of the scan."""
+    suites = _suites(assessment)
+    failures = assessment.failures()
+    unread = len(assessment.unread)
+    stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
+    totals = {
+        "name": "Kubekeep Scanning",
+        "tests": sum(len(suite.controls) for suite in suites) + unread,
+        "failures": sum(suite.count(Status.FAILED) for suite in suites) + unread,
+        "errors": 0,
+    }
+    stream.write(f"<testsuites{_attributes(totals)}>\n")
+    moment = _utc(assessment.finished)
+    for number, suite in enumerate(suites):
+        _write_suite(stream, suite, number, moment, failures)
+    if unread:
+        _write_unread(stream, assessment, len(suites), moment)
+    stream.write("</testsuites>\n")
+
+
+def _suites(assessment: Assessment) -> list[_Suite]:
+    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    if not assessment.frameworks:
+        return [_Suite("kubekeep", "Kubekeep", _by_id(assessment.controls), assessment.compliance)]
+    return [
+        _Suite(
+            framework.framework.name,
+            framework.framework.name,
+            _by_id(by_slug[slug] for slug in framework.controls),
+            framework.compliance,
+        )
+        for framework in assessment.frameworks
+    ]
+
+
+def _by_id(controls: Iterable[ControlSummary]) -> tuple[ControlSummary, ...]:
+    return tuple(sorted(controls, key=lambda summary: summary.control.id))
+
+
+def _write_suite(stream: TextIO, suite: _Suite, number: int, moment: str, failures: _Failures) -> None:
+    attributes = {
+        "id": number,
+        "name": suite.name,
+        "tests": len(suite.controls),
+        "failures": suite.count(Status.FAILED),
+        "errors": 0,
+        "skipped": suite.count(Status.NOT_EVALUATED),
+        "timestamp": moment,
+    }
+    stream.write(f"  <testsuite{_attributes(attributes)}>\n")
+    if suite.compliance is not None:
+        score = _attributes({"name": "complianceScore", "value": f"{suite.compliance:.2f}"})
+        stream.write(f"    <properties>\n      <property{score}/>\n    </properties>\n")
+    for summary in suite.controls:
+        _write_case(stream, summary, suite.classname, failures)
+    stream.write("  </testsuite>\n")
+
+
+def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: _Failures) -> None:
+    control = summary.control
+    case = _attributes({"classname": f"{prefix}/{control.id}", "name": control.title})
+    if summary.status is Status.PASSED:
+        stream.write(f"    <testcase{case}/>\n")
+        return
+    stream.write(f"    <testcase{case}>\n")
+    if summary.status is Status.NOT_EVALUATED:
+        reason = summary.reason
+        message = f"{reason.cause}: {reason.text}" if reason else "notEvaluated"
+        stream.write(f"      <skipped{_attributes({'message': message})}/>\n")
+    else:
+        found = failures.get(control.slug, [])
+        message = f"{control.title} failed on {len(found)} resource{'' if len(found) == 1 else 's'}"
+        stream.write(f"      <failure{_attributes({'type': 'Control', 'message': message})}>")
+        stream.write(_text(f"Remediation: {' '.join(control.fix.split())}\n"))
+        if control.references:
+            stream.write(_text(f"More details: {control.references[0]}\n"))
+        stream.write("\n")
+        stream.writelines(_text(line) for resource, verdict in found for line in _lines(resource, verdict))
+        stream.write("</failure>\n")
+    stream.write("    </testcase>\n")
+
+
+def _lines(resource: Resource, verdict: Verdict) -> Iterable[str]:
+    """Kubescape's line for a resource, then one of ours for each place, in the form that editors open."""
+    source = f"; sourcePath: {resource.source.path}" if resource.source else ""
+    yield (
+        f"apiVersion: {resource.api_version}; kind: {resource.kind}; namespace: {resource.namespace}; "
+        f"name: {resource.name}{source}\n"
+    )
+    for evidence in verdict.evidence:
+        location = evidence.location or resource.locate(())
+        yield f"  {f'{location}: ' if location else ''}{_change(evidence)}\n"
+
+
+def _change(evidence: Evidence) -> str:
+    path = evidence.path or "the whole resource"
+    if evidence.fix is not None:
+        return f"set {path} to {evidence.fix}"
+    return f"delete {path}" if evidence.delete else f"review {path}"
+
+
+def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: str) -> None:
+    """A pipeline that looks only at failures must not take a scan with holes for a good one."""
+    count = len(assessment.unread)
+    attributes = {
+        "id": number,
+        "name": "Input that was not read",
+        "tests": count,
+        "failures": count,
+        "errors": 0,
+        "skipped": 0,
+        "timestamp": moment,
+    }
+    stream.write(f"  <testsuite{_attributes(attributes)}>\n")
+    for item in assessment.unread:
+        case = _attributes({"classname": "Kubekeep/input", "name": str(item.location)})
+        failure = _attributes({"type": "Input", "message": item.message})
+        stream.write(f"    <testcase{case}>\n      <failure{failure}/>\n    </testcase>\n")
+    stream.write("  </testsuite>\n")
+
+
+def _attributes(values: Mapping[str, object]) -> str:
+    return "".join(f" {name}={_quoted(str(value))}" for name, value in values.items())
+
+
+def _quoted(value: str) -> str:
+    # line breaks in attributes would be read back as spaces (XML 1.0 §3.3.3)
+    return quoteattr(xml_safe(value), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
+
+
+def _text(value: str) -> str:
+    return escape(xml_safe(value), {"\r": "&#13;"})
+
+
+def _utc(moment: dt.datetime) -> str:
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(dt.UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+FORMAT: Final = Format(
+    name="junit",
+    extension=".xml",
+    media_type="application/xml",
+    description="JUnit XML: a test suite for each framework, a test for each control",
+    render=render,
+)

@@ -1,0 +1,244 @@
+"""SARIF 2.1.0 (OASIS), for code scanning and editors: one result for each failed control and resource.
+
+Every result points at the exact region a person wrote; more evidence follows as related locations. Carries
+no `fixes`: the text to replace is not at hand here, and a fix that is not exact is worse than none. Results
+are encoded one by one into the stream.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final, TextIO
+from urllib.parse import quote_from_bytes
+
+from kubekeep.model.assessment import Assessment, Unread
+from kubekeep.model.control import Control
+from kubekeep.model.finding import Evidence, Verdict
+from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
+from kubekeep.model.severity import sarif_level
+from kubekeep.model.text import json_text
+from kubekeep.reports.format import Format, Options
+
+_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
+_ROOT: Final = "SRCROOT"
+
+
+def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
+    """Write a log with one run as one line of JSON with a line feed at its end."""
+    run = {
+        "tool": {"driver": _driver(assessment)},
+        "invocations": [_invocation(assessment)],
+        "originalUriBaseIds": {_ROOT: {"uri": f"file://{_quoted(assessment.target.base.rstrip('/'))}/"}},
+        "columnKind": "unicodeCodePoints",
+    }
+    head = json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
+    stream.write(head.removesuffix("}]}") + ',"results":[')
+    stream.writelines(("," if index else "") + json_text(result) for index, result in enumerate(_results(assessment)))
+    stream.write("]}]}\n")
+
+
+def _driver(assessment: Assessment) -> dict[str, Any]:
+    frameworks: dict[str, list[str]] = {}
+    for framework in assessment.frameworks:
+        for slug in framework.controls:
+            frameworks.setdefault(slug, []).append(framework.framework.name)
+    return {
+        "name": "kubekeep",
+        "version": assessment.version,
+        "rules": [_rule(summary.control, frameworks.get(summary.control.slug, [])) for summary in assessment.controls],
+    }
+
+
+def _rule(control: Control, frameworks: list[str]) -> dict[str, Any]:
+    """A reportingDescriptor (§3.49); `security-severity` and `tags` are what GitHub reads."""
+    rule: dict[str, Any] = {
+        "id": control.id,
+        "name": control.slug,
+        "shortDescription": {"text": control.title},
+        "fullDescription": {"text": f"{control.asks.strip()}\n\n{control.why.strip()}"},
+        "help": {"text": _help(control), "markdown": _markdown(control)},
+        "defaultConfiguration": {"level": sarif_level(control.severity)},
+        "properties": {
+            "security-severity": f"{control.severity:.1f}",
+            "precision": "high",
+            "tags": ["security", "kubernetes", *([control.area] if control.area else []), *frameworks],
+        },
+    }
+    page = next((reference for reference in control.references if reference.startswith("https://")), None)
+    if page is not None:
+        rule["helpUri"] = page
+    return rule
+
+
+def _help(control: Control) -> str:
+    parts = [control.fix, control.impact and f"Impact: {control.impact}", *control.references]
+    return "\n\n".join(part.strip() for part in parts if part)
+
+
+def _markdown(control: Control) -> str:
+    parts = [
+        f"**{control.title}** ({control.level.label}, {control.id})",
+        control.why,
+        f"### How to fix\n\n{control.fix.strip()}",
+        control.impact and f"### Impact\n\n{control.impact.strip()}",
+        control.default_value and f"### Default\n\n{control.default_value.strip()}",
+        control.references and "### See also\n\n" + "\n".join(f"- <{item}>" for item in control.references),
+    ]
+    return "\n\n".join(part.strip() for part in parts if part)
+
+
+def _invocation(assessment: Assessment) -> dict[str, Any]:
+    """What was not read and not evaluated stands here (§3.20.21), so that an empty list of results is no praise."""
+    entry: dict[str, Any] = {
+        "executionSuccessful": not assessment.unread,
+        "startTimeUtc": _utc(assessment.started),
+        "endTimeUtc": _utc(assessment.finished),
+    }
+    if assessment.unread:
+        entry["toolExecutionNotifications"] = [_unread(item) for item in assessment.unread]
+    gaps = [
+        {
+            "level": "warning",
+            "message": {"text": f"not evaluated: {summary.reason.text if summary.reason else 'no reason is known'}"},
+            "associatedRule": {"id": summary.control.id, "index": index},
+        }
+        for index, summary in enumerate(assessment.controls)
+        if summary.is_gap
+    ]
+    if gaps:
+        entry["toolConfigurationNotifications"] = gaps
+    return entry
+
+
+def _unread(item: Unread) -> dict[str, Any]:
+    return {
+        "level": "error",
+        "message": {"text": item.message},
+        "locations": [{"physicalLocation": _physical(item.location)}],
+    }
+
+
+def _utc(moment: dt.datetime) -> str:
+    """Date and time (§3.9); a moment without a zone is UTC."""
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(dt.UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _results(assessment: Assessment) -> Iterator[dict[str, Any]]:
+    failures = assessment.failures()
+    seen: Counter[tuple[str, ...]] = Counter()
+    for index, summary in enumerate(assessment.controls):
+        for resource, verdict in failures.get(summary.control.slug, ()):
+            yield _result(summary.control, index, resource, verdict, seen)
+
+
+def _result(
+    control: Control, index: int, resource: Resource, verdict: Verdict, seen: Counter[tuple[str, ...]]
+) -> dict[str, Any]:
+    whole = resource.locate(())
+    places = [
+        (evidence, location) for evidence in verdict.evidence if (location := evidence.location or whole) is not None
+    ]
+    primary = places[0][1] if places else whole
+    entry: dict[str, Any] = {
+        "ruleId": control.id,
+        "ruleIndex": index,
+        "kind": "fail",
+        "level": sarif_level(control.severity),
+        "message": {"text": _message(control, resource, verdict)},
+        "locations": [_located(resource, primary)],
+        "partialFingerprints": {"kubekeepFinding/v1": _fingerprint(control, resource, primary, seen)},
+    }
+    if len(places) > 1:
+        entry["relatedLocations"] = [
+            {"id": number, "physicalLocation": _physical(location), "message": {"text": _change(evidence)}}
+            for number, (evidence, location) in enumerate(places[1:], start=1)
+        ]
+    return entry
+
+
+def _located(resource: Resource, location: Location | None) -> dict[str, Any]:
+    owner = f"{resource.namespace}/" if resource.namespace else ""
+    logical = {
+        "name": resource.name,
+        "fullyQualifiedName": f"{owner}{resource.kind}/{resource.name}",
+        "kind": "resource",
+    }
+    entry: dict[str, Any] = {} if location is None else {"physicalLocation": _physical(location)}
+    return entry | {"logicalLocations": [logical]}
+
+
+def _physical(location: Location) -> dict[str, Any]:
+    entry: dict[str, Any] = {"artifactLocation": _artifact(location.file)}
+    if location.region is not None:
+        start, end = location.region.start, location.region.end
+        entry["region"] = {
+            "startLine": start.line,
+            "startColumn": start.column,
+            "endLine": end.line,
+            "endColumn": end.column,
+        }
+    return entry
+
+
+def _artifact(path: str) -> dict[str, str]:
+    """An artifactLocation (§3.4): relative to the folder of the scan, or absolute for files outside of it."""
+    if path.startswith("/"):
+        return {"uri": f"file://{_quoted(path)}"}
+    return {"uri": _quoted(path), "uriBaseId": _ROOT}
+
+
+def _quoted(path: str) -> str:
+    """Percent-encoded as RFC 3986 wants it; the bytes of a name that is not UTF-8 stay those of the file system."""
+    try:
+        raw = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = path.encode("utf-8", "replace")
+    return quote_from_bytes(raw)
+
+
+def _message(control: Control, resource: Resource, verdict: Verdict) -> str:
+    owner = f"{resource.namespace}/" if resource.namespace else ""
+    lines = [f"{control.title}: {resource.kind} {owner}{resource.name}"]
+    if verdict.evidence:
+        lines += ["", "Affected fields:", *(f"- {_change(evidence)}" for evidence in verdict.evidence)]
+    return "\n".join(lines)
+
+
+def _change(evidence: Evidence) -> str:
+    path = evidence.path or "the whole resource"
+    if evidence.fix is not None:
+        change = f"set {path} to {evidence.fix}"
+    elif evidence.delete:
+        change = f"delete {path}"
+    else:
+        change = f"review {path}"
+    return f"{change} ({evidence.message})" if evidence.message else change
+
+
+def _fingerprint(
+    control: Control, resource: Resource, location: Location | None, seen: Counter[tuple[str, ...]]
+) -> str:
+    """Alike from scan to scan while control, file and resource are: lines and other documents may move.
+
+    A second resource of the same identity in the same file, which is rare, is told apart by its order.
+    """
+    related = [item.identity for item in resource.related]
+    key = (control.id, location.file if location else "", resource.identity, *related)
+    seen[key] += 1
+    text = "\0".join([*key, str(seen[key])])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+FORMAT: Final = Format(
+    name="sarif",
+    extension=".sarif",
+    media_type="application/sarif+json",
+    description="SARIF 2.1.0, for code scanning and editors",
+    render=render,
+)
