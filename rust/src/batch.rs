@@ -53,20 +53,20 @@ impl PolicySet {
         .map_err(|error: anyhow::Error| PyValueError::new_err(format!("{error:#}")))
     }
 
-    /// Evaluate each (document as JSON, group number). Returns, for each, None when every rule of
-    /// the group is empty or undefined, else JSON `{"name": value}`; a rule that could not be
+    /// Evaluate each (document as JSON, group numbers). Returns, for each, None when every rule of
+    /// the groups is empty or undefined, else JSON `{"name": value}`; a rule that could not be
     /// evaluated has `{"error": "message"}` for its value.
     fn evaluate(
         &self,
         py: Python<'_>,
-        documents: Vec<(Vec<u8>, usize)>,
+        documents: Vec<(Vec<u8>, Vec<usize>)>,
     ) -> PyResult<Vec<Option<String>>> {
         py.detach(|| {
             documents
                 .par_iter()
                 .map_init(
                     || self.engine.clone(),
-                    |engine, (document, group)| self.one(engine, document, *group),
+                    |engine, (document, groups)| self.one(engine, document, groups),
                 )
                 .collect::<anyhow::Result<Vec<_>>>()
         })
@@ -88,23 +88,30 @@ impl PolicySet {
         &self,
         engine: &mut Engine,
         document: &[u8],
-        group: usize,
+        groups: &[usize],
     ) -> anyhow::Result<Option<String>> {
-        let group = self
-            .groups
-            .get(group)
-            .ok_or_else(|| anyhow::anyhow!("no group {group}"))?;
         engine.set_input(Value::from_json_str(std::str::from_utf8(document)?)?);
-        match engine.eval_rule(group.entry.clone()) {
-            Ok(value) => render(&value),
-            Err(_) => singly(engine, group),
+        let mut found = Map::new();
+        for number in groups {
+            let group = self
+                .groups
+                .get(*number)
+                .ok_or_else(|| anyhow::anyhow!("no group {number}"))?;
+            match engine.eval_rule(group.entry.clone()) {
+                Ok(value) => together(&value, &mut found)?,
+                Err(_) => singly(engine, group, &mut found)?,
+            }
         }
+        Ok(if found.is_empty() {
+            None
+        } else {
+            Some(serde_json::to_string(&found)?)
+        })
     }
 }
 
 /// Evaluate each rule by itself: the way to learn which one of a group has failed.
-fn singly(engine: &mut Engine, group: &Group) -> anyhow::Result<Option<String>> {
-    let mut found = Map::new();
+fn singly(engine: &mut Engine, group: &Group, found: &mut Map<String, Json>) -> anyhow::Result<()> {
     for (name, path) in &group.rules {
         match engine.eval_rule(path.clone()) {
             Ok(value) if is_empty(&value) => {}
@@ -118,28 +125,19 @@ fn singly(engine: &mut Engine, group: &Group) -> anyhow::Result<Option<String>> 
             }
         }
     }
-    Ok(if found.is_empty() {
-        None
-    } else {
-        Some(serde_json::to_string(&found)?)
-    })
+    Ok(())
 }
 
-fn render(value: &Value) -> anyhow::Result<Option<String>> {
-    let Ok(object) = value.as_object() else {
-        return Ok(None);
-    };
-    let mut found = Map::new();
-    for (name, result) in object.iter() {
-        if !is_empty(result) {
-            found.insert(name.as_string()?.to_string(), serde_json::to_value(result)?);
+/// Keep what the rules of a group said together, without the empty.
+fn together(value: &Value, found: &mut Map<String, Json>) -> anyhow::Result<()> {
+    if let Ok(object) = value.as_object() {
+        for (name, result) in object.iter() {
+            if !is_empty(result) {
+                found.insert(name.as_string()?.to_string(), serde_json::to_value(result)?);
+            }
         }
     }
-    Ok(if found.is_empty() {
-        None
-    } else {
-        Some(serde_json::to_string(&found)?)
-    })
+    Ok(())
 }
 
 fn is_empty(value: &Value) -> bool {

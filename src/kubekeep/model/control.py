@@ -42,10 +42,15 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """`workload`, `rbac-subject`, a built-in kind (`Service`) or `group/Kind`."""
     scope: Literal["file", "cluster"] = "file"
     """`cluster`: files alone cannot answer it, unless it is asked for by name or they are a whole cluster."""
+    relates: tuple[str, ...] = ()
+    """Kinds that the rule compares with: it finds them in `data.cluster` once the whole input is read."""
     params: dict[str, Parameter] = {}
     ids: tuple[str, ...] = ()
     satisfies: dict[str, tuple[str, ...]] = {}
     """Framework name to the requirements or sections in it that this control serves."""
+
+    def __hash__(self) -> int:
+        return hash(self.slug)
 
     @property
     def id(self) -> str:
@@ -68,8 +73,12 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             return SUBJECT in self.targets
         if has_pod and WORKLOAD in self.targets:
             return True
-        kind = resource.kind if is_builtin(resource.group) else None
-        return kind in self.targets or f"{resource.group}/{resource.kind}" in self.targets
+        return names_kind(self.targets, resource)
+
+
+def names_kind(kinds: tuple[str, ...], resource: Resource) -> bool:
+    """Whether `kinds` (built-in kinds by name, others as `group/Kind`) name the kind of `resource`."""
+    return (resource.kind in kinds and is_builtin(resource.group)) or f"{resource.group}/{resource.kind}" in kinds
 
 
 def is_builtin(group: str) -> bool:

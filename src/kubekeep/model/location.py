@@ -100,76 +100,80 @@ class Location(msgspec.Struct, frozen=True):
         return f"{self.file}:{self.region.start.line}" if self.region else self.file
 
 
+NUMBERS: Final = 5
+"""How many numbers `Marks` takes for a node."""
+
+
 class Marks:
     """The place of every node of one document, packed.
 
-    Four numbers a node, in document order with each mapping key before its value: start line, start
-    column, end line, end column, from 0 as the parser counts. Sixteen bytes a node keep all places of a
-    large corpus in memory, where a dict of paths would cost a hundred times that.
+    Five numbers a node, in document order with each mapping key before its value: start line, start column,
+    end line, end column, from 0 as the parser counts, and the number of nodes of its subtree, itself included.
+    Twenty bytes a node keep all places of a large corpus in memory, where a dict of paths would cost a
+    hundred times that. The order is that of the value: entries of a dict as they are stored.
     """
 
-    __slots__ = ("_numbers",)
+    __slots__ = ("_items", "_numbers")
 
     def __init__(self, numbers: array[int]) -> None:
         self._numbers = numbers
+        self._items: dict[int, list[int]] = {}
 
     def __len__(self) -> int:
-        return len(self._numbers) // 4
+        return len(self._numbers) // NUMBERS
 
     def region(self, document: Any, path: Path) -> Region:
         """The region of `path`, or of its nearest ancestor that the document has.
 
-        A mapping entry spans its key, and its value too if that is a scalar; a sequence item its
-        scalar, or its first key or dash where it is a collection.
+        - An entry of a mapping spans its key and, if that is a scalar on the key's right, its value: `image: nginx`.
+          The entry of a collection is its key alone, so that a finding does not underline half a file.
+        - An item of a sequence spans its scalar; a collection there, and the root of the document, spans its
+          first key or item. Empty collections (`{}`, `[]`) and aliased ones (`*name`) span their own text.
+        - What an alias stands for has the place of the alias; what is inside it, or merged in by `<<`, the
+          place where a person wrote it.
         """
         node, owner, value = 0, -1, document
         for step in path:
-            found = _child(value, node, step)
+            found = self._child(value, node, step)
             if found is None:
                 break
             owner, node, value = found
-        return self._entry(owner, node, value)
-
-    def _entry(self, owner: int, node: int, value: Any) -> Region:
-        first = owner if owner >= 0 else node
-        start, end = self._at(first)
-        if not isinstance(value, dict | list):
-            end = self._at(node)[1]
-        elif owner < 0:
-            end = self._head(node, value) or start
+        start, end = self._at(node if owner < 0 else owner)
+        if owner >= 0:
+            if not isinstance(value, dict | list):
+                end = max(end, self._at(node)[1])
+        elif isinstance(value, dict | list) and value:
+            head = self._at(node + 1)
+            end = head[1] if start <= head[0] <= end else end
         return Region(start, end)
 
-    def _head(self, node: int, value: Any) -> Position | None:
-        return self._at(node + 1)[1] if value else None
+    def _child(self, value: Any, node: int, step: str | int) -> tuple[int, int, Any] | None:
+        """The (key node or -1, node, value) that `step` leads to, or None."""
+        if isinstance(value, dict):
+            at = node + 1
+            for key, child in value.items():
+                if key == step:
+                    return at, at + 1, child
+                at += 1 + self._size(at + 1)
+        elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
+            return -1, self._rows(node, len(value))[step], value[step]
+        return None
+
+    def _rows(self, node: int, count: int) -> list[int]:
+        """The nodes of a sequence's items; kept, because every finding of a long List asks for them."""
+        rows = self._items.get(node)
+        if rows is None:
+            rows, at = [], node + 1
+            for _ in range(count):
+                rows.append(at)
+                at += self._size(at)
+            self._items[node] = rows
+        return rows
+
+    def _size(self, node: int) -> int:
+        return self._numbers[node * NUMBERS + 4]
 
     def _at(self, node: int) -> tuple[Position, Position]:
-        at = node * 4
+        at = node * NUMBERS
         line, column, end_line, end_column = self._numbers[at : at + 4]
         return Position(line + 1, column + 1), Position(end_line + 1, end_column + 1)
-
-
-def _child(value: Any, node: int, step: str | int) -> tuple[int, int, Any] | None:
-    """The (key node or -1, node, value) that `step` leads to, or None."""
-    if isinstance(value, dict):
-        at = node + 1
-        for key, child in value.items():
-            if key == step:
-                return at, at + 1, child
-            at += 1 + _size(child)
-    elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-        return -1, node + 1 + sum(map(_size, value[:step])), value[step]
-    return None
-
-
-def _size(value: Any) -> int:
-    """How many nodes `value` takes in the marks."""
-    total, todo = 0, [value]
-    while todo:
-        item = todo.pop()
-        total += 1
-        if isinstance(item, dict):
-            total += len(item)
-            todo.extend(item.values())
-        elif isinstance(item, list):
-            todo.extend(item)
-    return total

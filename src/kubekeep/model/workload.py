@@ -45,7 +45,7 @@ _SHARED: Final = (
 """Fields of a pod's security context that a container's own overrides (Kubernetes API, PodSecurityContext)."""
 
 
-class MalformedWorkload(ValueError):
+class MalformedWorkloadError(ValueError):
     """The pod spec does not have the shape of the API, so no rule can be trusted on it."""
 
 
@@ -79,7 +79,7 @@ def view(resource: Resource) -> dict[str, Any] | None:
     Keys: `path` (of the pod spec), `metadata` (the pod's own), `metadata_path`, `spec` (the pod spec without
     its containers), `containers` (main, init and ephemeral ones in that order; each the container as written
     with `type` (container, init, ephemeral), `path` and `effective`: its security context with what it
-    inherits from the pod). Raises MalformedWorkload for a spec that is not of the API's shape.
+    inherits from the pod). Raises MalformedWorkloadError for a spec that is not of the API's shape.
     """
     at = pod_path(resource)
     if at is None:
@@ -117,14 +117,14 @@ def value_at_or(document: Any, path: Path, default: Any) -> Any:
 
 def _container(item: Any, where: str, kind: str, inherited: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(item, dict):
-        raise MalformedWorkload(f"{where} is not a mapping")
+        raise MalformedWorkloadError(f"{where} is not a mapping")
     context = item.get("securityContext")
     if context is None:
         effective = inherited
     elif isinstance(context, dict):
         effective = {**inherited, **{key: value for key, value in context.items() if value is not None}}
     else:
-        raise MalformedWorkload(f"{where}.securityContext is not a mapping")
+        raise MalformedWorkloadError(f"{where}.securityContext is not a mapping")
     return {**item, "type": kind, "path": where, "effective": effective}
 
 
@@ -132,7 +132,7 @@ def _mapping(value: Any, path: Path) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise MalformedWorkload(f"{format_path(path)} is not a mapping")
+        raise MalformedWorkloadError(f"{format_path(path)} is not a mapping")
     return value
 
 
@@ -140,5 +140,5 @@ def _sequence(value: Any, path: Path) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise MalformedWorkload(f"{format_path(path)} is not a list")
+        raise MalformedWorkloadError(f"{format_path(path)} is not a list")
     return value

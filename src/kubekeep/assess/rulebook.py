@@ -1,0 +1,105 @@
+"""Which rules run on which resource and when: the groups that an engine evaluates together. Never runs them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from kubekeep.library import load
+from kubekeep.model.control import SUBJECT, WORKLOAD, Control, is_builtin
+from kubekeep.model.resource import Resource
+
+
+class Stage(enum.Enum):
+    """When a rule can run, and on what."""
+
+    LOCAL = enum.auto()
+    """On the workload view alone: equal workloads get equal verdicts."""
+    OBJECT = enum.auto()
+    """On the object, as it arrives."""
+    RELATED = enum.auto()
+    """On the object and `data.cluster`, once all have been seen."""
+
+
+APPLIES: Final = "{} applies"
+DECLINED: Final = "{} declined"
+
+
+class Sheet(msgspec.Struct, frozen=True):
+    """What applies to resources of one kind: the controls, and the groups to evaluate in each stage."""
+
+    controls: tuple[Control, ...]
+    groups: dict[Stage, tuple[int, ...]]
+
+
+class Rulebook:
+    """The rules of `controls`, a group for each target and stage."""
+
+    def __init__(self, controls: Sequence[Control]) -> None:
+        """Sort the rules of `controls` into groups."""
+        self.modules = load.modules(controls)
+        self.groups: list[list[tuple[str, str]]] = []
+        self._controls = controls
+        self._numbers: dict[tuple[str, Stage], int] = {}
+        self._sheets: dict[tuple[str, str, bool, bool], Sheet] = {}
+        for control in controls:
+            for target in control.targets:
+                self._group(target, stage_of(control)).extend(_rules(control))
+
+    def _group(self, target: str, stage: Stage) -> list[tuple[str, str]]:
+        number = self._numbers.setdefault((target, stage), len(self.groups))
+        if number == len(self.groups):
+            self.groups.append([])
+        return self.groups[number]
+
+    def sheet(self, resource: Resource, *, has_pod: bool) -> Sheet:
+        """What applies to `resource`, which carries a pod or not."""
+        key = (resource.group, resource.kind, has_pod, bool(resource.related))
+        sheet = self._sheets.get(key)
+        if sheet is None:
+            targets = _targets(resource, has_pod=has_pod)
+            sheet = self._sheets[key] = Sheet(
+                tuple(item for item in self._controls if not targets.isdisjoint(item.targets)),
+                {
+                    stage: tuple(
+                        number
+                        for (target, when), number in self._numbers.items()
+                        if when is stage and target in targets
+                    )
+                    for stage in Stage
+                },
+            )
+        return sheet
+
+
+def stage_of(control: Control) -> Stage:
+    """When the rule of `control` can run."""
+    if control.relates:
+        return Stage.RELATED
+    if set(control.targets) == {WORKLOAD} and not load.rule(control).reads_object:
+        return Stage.LOCAL
+    return Stage.OBJECT
+
+
+def _targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
+    if resource.related:
+        return frozenset({SUBJECT})
+    names = {f"{resource.group}/{resource.kind}"}
+    if is_builtin(resource.group):
+        names.add(resource.kind)
+    if has_pod:
+        names.add(WORKLOAD)
+    return frozenset(names)
+
+
+def _rules(control: Control) -> list[tuple[str, str]]:
+    names = {
+        "violation": control.slug,
+        "applies": APPLIES.format(control.slug),
+        "declined": DECLINED.format(control.slug),
+    }
+    outcomes = load.rule(control).outcomes
+    return [(name, f"data.{control.package}.{rule}") for rule, name in names.items() if rule in outcomes]

@@ -1,0 +1,168 @@
+"""Run the rules of a selection over resources: verdicts by resource, streaming.
+
+A resource is turned into JSON once. Rules that look only at the workload are evaluated as resources arrive,
+and equal workloads once; rules that relate resources run when all have been seen. Never scores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.assess.index import Index
+from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
+from kubekeep.assess.select import Selection
+from kubekeep.assess.verdicts import malformed, verdict
+from kubekeep.engine.port import Outcome, PolicySet
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.control import SUBJECT
+from kubekeep.model.resource import Resource
+from kubekeep.model.workload import MalformedWorkloadError, view
+
+Compile = Callable[[Mapping[str, str], Sequence[Sequence[tuple[str, str]]], Mapping[str, Any]], PolicySet]
+
+_BATCH: Final = 256
+"""Documents an evaluation: enough to keep all cores busy, few enough to keep memory flat."""
+_encode = msgspec.json.Encoder().encode
+
+
+def run(
+    resources: Iterable[Resource],
+    selection: Selection,
+    compile_rules: Compile,
+    *,
+    kubernetes_minor: int,
+    note: Callable[[int], None] = lambda _: None,
+) -> list[ResourceResult]:
+    """The verdicts of every resource that some control of `selection` applies to, in the order given.
+
+    Joined RBAC subjects follow the resources. `note` is told how many resources have been seen.
+    Raises ValueError when a rule of the library does not compile.
+    """
+    active = [control for control in selection.controls if control.slug not in selection.set_aside]
+    book = Rulebook(active)
+    index = Index(
+        sorted({kind for control in active for kind in control.relates}),
+        join_subjects=any(SUBJECT in control.targets for control in active),
+    )
+    data = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
+    policies = compile_rules(book.modules, book.groups, {**data, "cluster": index.data()})
+    entries: list[_Entry] = []
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        desk = _Desk(policies, pool)
+        for seen, resource in enumerate(resources, start=1):
+            index.add(resource)
+            _take(resource, book, desk, entries)
+            note(seen)
+        for subject in index.subjects():
+            _take(subject, book, desk, entries)
+        desk.finish()
+        desk = _Desk(policies.with_data({**data, "cluster": index.data()}), pool)
+        for entry in entries:
+            entry.relate(desk)
+        desk.finish()
+    return [entry.result() for entry in entries]
+
+
+def _take(resource: Resource, book: Rulebook, desk: _Desk, entries: list[_Entry]) -> None:
+    """Send `resource` to the rules that can run on it at once, if any control applies to it."""
+    problem, workload = "", None
+    try:
+        workload = view(resource)
+    except MalformedWorkloadError as error:
+        problem = str(error)
+    sheet = book.sheet(resource, has_pod=workload is not None or bool(problem))
+    if not sheet.controls:
+        return
+    entry = _Entry(resource, sheet, problem)
+    entries.append(entry)
+    if not problem:
+        desk.send({"workload": workload}, sheet.groups[Stage.LOCAL], entry.outcome, remember=True)
+        desk.send(_document(resource, workload), sheet.groups[Stage.OBJECT], entry.outcome)
+
+
+def _document(resource: Resource, workload: dict[str, Any] | None) -> dict[str, Any]:
+    return {"object": resource.object} if workload is None else {"object": resource.object, "workload": workload}
+
+
+class _Entry:
+    """A resource on its way: what applies to it and what the rules have said so far."""
+
+    __slots__ = ("outcome", "problem", "resource", "sheet")
+
+    def __init__(self, resource: Resource, sheet: Sheet, problem: str) -> None:
+        self.resource = resource
+        self.sheet = sheet
+        self.problem = problem
+        self.outcome: dict[str, Any] = {}
+
+    def relate(self, desk: _Desk) -> None:
+        groups = self.sheet.groups[Stage.RELATED]
+        if groups and not self.problem:
+            desk.send(_document(self.resource, view(self.resource)), groups, self.outcome)
+
+    def result(self) -> ResourceResult:
+        if self.problem:
+            whole = malformed(self.problem)
+            return ResourceResult(self.resource, {control.slug: whole for control in self.sheet.controls})
+        said = ((control.slug, verdict(control, self.outcome, self.resource)) for control in self.sheet.controls)
+        return ResourceResult(self.resource, {slug: outcome for slug, outcome in said if outcome is not None})
+
+
+class _Desk:
+    """Gathers documents into batches; the next is being filled while one is evaluated."""
+
+    def __init__(self, policies: PolicySet, pool: ThreadPoolExecutor) -> None:
+        self._policies = policies
+        self._pool = pool
+        self._documents: list[tuple[bytes, tuple[int, ...]]] = []
+        self._waiting: list[list[dict[str, Any]]] = []
+        self._running: tuple[Future[list[Outcome]], list[list[dict[str, Any]]]] | None = None
+        self._known: dict[bytes, list[dict[str, Any]]] = {}
+
+    def send(
+        self, document: Mapping[str, Any], groups: tuple[int, ...], into: dict[str, Any], *, remember: bool = False
+    ) -> None:
+        """Evaluate `groups` on `document` and put what they say into `into`, now or when the batch is full.
+
+        With `remember`, an equal document is evaluated only once.
+        """
+        if not groups:
+            return
+        text = _encode(document)
+        takers = [into]
+        if remember:
+            digest = hashlib.blake2b(text, digest_size=16, key=repr(groups).encode()).digest()
+            first = self._known.setdefault(digest, takers)
+            if first is not takers:
+                first.append(into)
+                return
+        self._documents.append((text, groups))
+        self._waiting.append(takers)
+        if len(self._documents) >= _BATCH:
+            self._start()
+
+    def finish(self) -> None:
+        """Evaluate what is left and hand out every outcome."""
+        self._start()
+        self._collect()
+
+    def _start(self) -> None:
+        documents, waiting = self._documents, self._waiting
+        self._documents, self._waiting = [], []
+        self._collect()
+        if documents:
+            self._running = self._pool.submit(self._policies.evaluate, documents), waiting
+
+    def _collect(self) -> None:
+        if self._running is None:
+            return
+        future, waiting = self._running
+        self._running = None
+        for takers, outcome in zip(waiting, future.result(), strict=True):
+            for into in takers:
+                into.update(outcome)

@@ -1,0 +1,108 @@
+"""Choose controls and frameworks by the names people type, and decide which can be evaluated on this input.
+
+A name that means nothing is an error with the nearest one that does; never a smaller scan.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+
+from typing import TypeVar
+
+import msgspec
+
+from kubekeep.library import load
+from kubekeep.model.control import Control
+from kubekeep.model.finding import Cause, Reason
+from kubekeep.model.framework import Framework
+
+T = TypeVar("T")
+HOST_DATA_GROUP = "hostdata.kubescape.cloud"
+
+
+class UnknownNameError(ValueError):
+    """No control or framework has this name."""
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """What a scan evaluates: controls in the library's order, and the frameworks that asked for them.
+
+    `set_aside` says, by slug, why a chosen control is not evaluated whatever the input holds.
+    """
+
+    controls: tuple[Control, ...]
+    frameworks: tuple[Framework, ...]
+    params: dict[str, tuple[str, ...]]
+    set_aside: dict[str, Reason]
+
+
+def frameworks_named(names: Iterable[str]) -> tuple[Framework, ...]:
+    """The frameworks called `names`: slug, name or alias, in any case. Raises UnknownNameError."""
+    known = {
+        _key(word): framework
+        for framework in load.frameworks().values()
+        for word in (framework.slug, framework.name, *framework.aliases)
+    }
+    return tuple(dict.fromkeys(_lookup(name, known, "framework") for name in names))
+
+
+def controls_named(names: Iterable[str]) -> tuple[Control, ...]:
+    """The controls called `names`: number, slug or title, in any case. Raises UnknownNameError."""
+    known = {
+        _key(word): control
+        for control in load.controls().values()
+        for word in (control.slug, control.title, *control.ids)
+    }
+    return tuple(dict.fromkeys(_lookup(name, known, "control") for name in names))
+
+
+def select(
+    frameworks: Sequence[Framework] = (),
+    named: Sequence[Control] = (),
+    *,
+    params: Mapping[str, Sequence[str]] | None = None,
+    whole_cluster: bool = False,
+) -> Selection:
+    """The controls of `frameworks` and those `named` one by one.
+
+    A control that only a cluster can answer is set aside unless it was named or the input is a `whole_cluster`;
+    one without a value for a required parameter is set aside too. `params` replace defaults by name.
+    """
+    chosen = {control.slug for framework in frameworks for control in load.members(framework)}
+    asked = {control.slug for control in named}
+    controls = tuple(control for slug, control in load.controls().items() if slug in chosen | asked)
+    values = {
+        name: tuple((params or {}).get(name, parameter.default))
+        for control in controls
+        for name, parameter in control.params.items()
+    }
+    set_aside = {}
+    for control in controls:
+        reason = _set_aside(control, values, anywhere=whole_cluster or control.slug in asked)
+        if reason is not None:
+            set_aside[control.slug] = reason
+    return Selection(controls, tuple(frameworks), values, set_aside)
+
+
+def _set_aside(control: Control, values: Mapping[str, tuple[str, ...]], *, anywhere: bool) -> Reason | None:
+    missing = [name for name, parameter in control.params.items() if parameter.required and not values[name]]
+    if missing:
+        return Reason(Cause.CONFIGURATION, f"set {', '.join(missing)} in --controls-config")
+    host_data = any(target.startswith(HOST_DATA_GROUP) for target in control.targets)
+    if control.scope == "cluster" and not anywhere and not host_data:
+        return Reason(Cause.NEEDS_CLUSTER, "files cannot answer it; name the control to evaluate it on them anyway")
+    return None
+
+
+def _key(word: str) -> str:
+    return " ".join(word.casefold().replace("_", " ").split())
+
+
+def _lookup(name: str, known: Mapping[str, T], noun: str) -> T:
+    found = known.get(_key(name))
+    if found is None:
+        near = difflib.get_close_matches(_key(name), known, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else f"; `kubekeep list {noun}s` shows them"
+        raise UnknownNameError(f"no {noun} is called {name!r}{hint}")
+    return found

@@ -1,0 +1,149 @@
+"""Sum verdicts up by control, by framework and overall. The formulas are in `assess.score`; this only counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from kubekeep.assess import score
+from kubekeep.assess.select import Selection
+from kubekeep.library import load
+from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
+from kubekeep.model.control import SUBJECT, WORKLOAD, Control
+from kubekeep.model.finding import Cause, Reason, Status
+from kubekeep.model.framework import Framework
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """The sums of a whole scan, as `Assessment` holds them."""
+
+    controls: tuple[ControlSummary, ...]
+    frameworks: tuple[FrameworkSummary, ...]
+    status: Status
+    counts: Counts
+    score: float
+    compliance: float | None
+    coverage: float
+
+
+class _Tally:
+    """What has been counted of one control."""
+
+    __slots__ = ("failed", "not_evaluated", "passed", "reason", "weight", "weight_failed")
+
+    def __init__(self) -> None:
+        self.passed = self.failed = self.not_evaluated = 0
+        self.weight = self.weight_failed = 0.0
+        self.reason: Reason | None = None
+
+
+def summarise(results: Sequence[ResourceResult], selection: Selection) -> Totals:
+    """The sums of `results` over the controls and frameworks of `selection`."""
+    tallies = _count(results, selection.controls)
+    controls = sorted(
+        (_control(control, tallies[control.slug], selection.set_aside) for control in selection.controls),
+        key=lambda item: (-item.control.severity, item.control.id),
+    )
+    by_slug = {item.control.slug: item for item in controls}
+    frameworks = tuple(_framework(framework, by_slug, results, tallies) for framework in selection.frameworks)
+    counts = _resource_counts(results, by_slug)
+    return Totals(
+        controls=tuple(controls),
+        frameworks=frameworks,
+        status=score.status(_as_counts(controls)),
+        counts=counts,
+        score=_risk(controls, tallies),
+        compliance=score.mean_compliance(controls),
+        coverage=score.coverage(controls),
+    )
+
+
+def _count(results: Iterable[ResourceResult], controls: Iterable[Control]) -> dict[str, _Tally]:
+    tallies = {control.slug: _Tally() for control in controls}
+    for result in results:
+        weight = score.weight(result.resource)
+        for slug, verdict in result.verdicts.items():
+            tally = tallies[slug]
+            tally.weight += weight
+            if verdict.status is Status.PASSED:
+                tally.passed += 1
+            elif verdict.status is Status.FAILED:
+                tally.failed += 1
+                tally.weight_failed += weight
+            else:
+                tally.not_evaluated += 1
+                tally.reason = tally.reason or verdict.reason
+    return tallies
+
+
+def _control(control: Control, tally: _Tally, set_aside: Mapping[str, Reason]) -> ControlSummary:
+    counts = Counts(tally.passed, tally.failed, tally.not_evaluated)
+    status = score.status(counts)
+    reason = set_aside.get(control.slug) or tally.reason
+    if reason is None and not counts.total:
+        reason = _irrelevant(control)
+    return ControlSummary(
+        control=control,
+        status=status,
+        counts=counts,
+        score=score.risk(tally.weight_failed, tally.weight),
+        compliance=score.compliance(counts),
+        reason=reason if status is Status.NOT_EVALUATED else None,
+    )
+
+
+def _irrelevant(control: Control) -> Reason:
+    names = {WORKLOAD: "workload", SUBJECT: "bound RBAC subject"}
+    kinds = [names.get(target, target.rpartition("/")[2]) for target in control.targets]
+    if all(target.startswith("hostdata.kubescape.cloud/") for target in control.targets):
+        return Reason(Cause.NEEDS_HOST_DATA, f"no host data: add {' or '.join(kinds)} documents to the input")
+    return Reason(Cause.IRRELEVANT, f"nothing it applies to in the input ({', '.join(kinds)})")
+
+
+def _framework(
+    framework: Framework,
+    by_slug: Mapping[str, ControlSummary],
+    results: Iterable[ResourceResult],
+    tallies: Mapping[str, _Tally],
+) -> FrameworkSummary:
+    members = {control.slug: by_slug[control.slug] for control in load.members(framework)}
+    controls = tuple(members.values())
+    return FrameworkSummary(
+        framework=framework,
+        controls=tuple(members),
+        status=score.status(_as_counts(controls)),
+        counts=_resource_counts(results, members),
+        score=_risk(controls, tallies),
+        compliance=score.mean_compliance(controls),
+        coverage=score.coverage(controls),
+    )
+
+
+def _as_counts(controls: Iterable[ControlSummary]) -> Counts:
+    """Controls counted as if they were resources; those with nothing to look at are left out."""
+    relevant = [item for item in controls if item.reason is None or item.reason.cause is not Cause.IRRELEVANT]
+    statuses = [item.status for item in relevant]
+    return Counts(*(statuses.count(status) for status in (Status.PASSED, Status.FAILED, Status.NOT_EVALUATED)))
+
+
+def _resource_counts(results: Iterable[ResourceResult], slugs: Mapping[str, object]) -> Counts:
+    """Resources by their worst verdict among `slugs`; those without any are not counted."""
+    passed = failed = not_evaluated = 0
+    for result in results:
+        statuses = {verdict.status for slug, verdict in result.verdicts.items() if slug in slugs}
+        if Status.FAILED in statuses:
+            failed += 1
+        elif Status.NOT_EVALUATED in statuses:
+            not_evaluated += 1
+        elif statuses:
+            passed += 1
+    return Counts(passed, failed, not_evaluated)
+
+
+def _risk(controls: Iterable[ControlSummary], tallies: Mapping[str, _Tally]) -> float:
+    pairs = [(item.control.severity, tallies[item.control.slug]) for item in controls]
+    return score.risk(
+        sum(severity * tally.weight_failed for severity, tally in pairs),
+        sum(severity * tally.weight for severity, tally in pairs),
+    )

@@ -1,0 +1,76 @@
+"""Turn what a rule said of a resource into a verdict with places. Never evaluates; what no rule said is no pass."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.assess.rulebook import APPLIES, DECLINED
+from kubekeep.engine.port import Outcome, RuleFailure
+from kubekeep.library import load
+from kubekeep.model.control import Control
+from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.location import Path, has_path, parse_path
+from kubekeep.model.resource import Resource
+
+_parse = functools.lru_cache(maxsize=4096)(parse_path)
+_fix_text: Final = msgspec.json.Encoder().encode
+
+
+class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One element of a rule's `violation` set; an empty `path` means the resource as a whole."""
+
+    path: str = ""
+    fix: Any = msgspec.UNSET
+    delete: bool = False
+    message: str = ""
+
+
+def verdict(control: Control, outcome: Outcome, resource: Resource) -> Verdict | None:
+    """The verdict of `control` on `resource`; None when the rule says that it does not apply to it."""
+    said = outcome.get(control.slug, ())
+    applies = "applies" in load.rule(control).outcomes
+    scope = outcome.get(APPLIES.format(control.slug)) if applies else True
+    for value in (scope, said, declined := outcome.get(DECLINED.format(control.slug), ())):
+        if isinstance(value, RuleFailure):
+            return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, value.message))
+    if not scope:
+        return None
+    if said:
+        return _failed(control, said, resource)
+    if declined:
+        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, "; ".join(map(str, declined))))
+    return PASSED
+
+
+def malformed(message: str) -> Verdict:
+    """The verdict on a workload whose shape no rule can read."""
+    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MALFORMED, message))
+
+
+def _failed(control: Control, said: Any, resource: Resource) -> Verdict:
+    try:
+        violations = msgspec.convert(said, list[Violation])
+        evidence = [(_parse(item.path), item) for item in violations]
+    except ValueError as error:
+        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, f"{control.slug}: {error}"))
+    evidence.sort(key=lambda pair: _order(pair[0]))
+    return Verdict(Status.FAILED, tuple(_evidence(path, item, resource) for path, item in evidence))
+
+
+def _evidence(path: Path, item: Violation, resource: Resource) -> Evidence:
+    return Evidence(
+        path=item.path,
+        exists=bool(path) and has_path(resource.object, path),
+        location=resource.locate(path),
+        fix=None if item.fix is msgspec.UNSET else _fix_text(item.fix).decode(),
+        delete=item.delete,
+        message=item.message,
+    )
+
+
+def _order(path: Path) -> tuple[tuple[int, int | str], ...]:
+    """Paths in the order of the document's lists: indexes as numbers, keys as text."""
+    return tuple((0, step) if isinstance(step, int) else (1, step) for step in path)

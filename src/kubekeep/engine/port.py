@@ -1,0 +1,31 @@
+"""The port between rules and engines: named rules over documents, many at once. Never says what a rule means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+
+class RuleFailure(msgspec.Struct, frozen=True):
+    """A rule that could not be evaluated on a document; what it would have said is unknown."""
+
+    message: str
+
+
+Outcome = Mapping[str, Any]
+"""What the rules of a group said of one document: name to value, without the undefined and the empty ones.
+
+A value is what the rule gave (a set as a list), or a RuleFailure.
+"""
+
+
+class PolicySet(Protocol):
+    """Compiled rules in groups; a group's rules are evaluated together."""
+
+    def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
+        """The outcome of each (document as JSON, group numbers), in order."""
+
+    def with_data(self, data: Mapping[str, Any]) -> PolicySet:
+        """The same rules over other data."""

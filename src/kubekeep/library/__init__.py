@@ -1,0 +1,1 @@
+"""WHAT: the controls and frameworks, as data with their loader. Never evaluates anything."""

@@ -1,0 +1,100 @@
+"""Scan paths: read manifests, evaluate the chosen controls, sum up. Never prints and never decides a gate."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gc
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import BinaryIO, Final
+
+import msgspec
+
+from kubekeep.assess.run import run
+from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
+from kubekeep.assess.summary import summarise
+from kubekeep.engine import _native
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.model.assessment import Assessment, Target, Unread
+from kubekeep.model.resource import Resource
+from kubekeep.sources.manifests import ManifestSource
+
+NEWEST_KUBERNETES: Final = 37
+"""The newest minor version whose rules the library knows."""
+OLDEST_KUBERNETES: Final = 25
+DEFAULT_FRAMEWORKS: Final = ("allcontrols",)
+
+
+class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to scan (`-` is standard input) and against what; without names, every control of the library.
+
+    `params` replace defaults of control parameters by name.
+    """
+
+    paths: tuple[str, ...]
+    frameworks: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    kubernetes_version: str = f"1.{NEWEST_KUBERNETES}"
+    params: Mapping[str, tuple[str, ...]] = {}
+
+
+def scan(
+    request: ScanRequest, *, stdin: BinaryIO | None = None, note: Callable[[int], None] = lambda _: None
+) -> Assessment:
+    """Assess what is at the paths of `request`.
+
+    `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing and
+    ValueError for a Kubernetes version that is not known.
+    """
+    minor = kubernetes_minor(request.kubernetes_version)
+    selection = _selection(request)
+    started = dt.datetime.now(dt.UTC)
+    source = ManifestSource(request.paths, stdin=stdin)
+    unread: list[Unread] = []
+    # Parsed documents are trees that live until the end: looking for cycles in them costs half the time.
+    gc.disable()
+    try:
+        results = run(_resources(source, unread), selection, RegoPolicySet, kubernetes_minor=minor, note=note)
+        totals = summarise(results, selection)
+    finally:
+        gc.enable()
+    return Assessment(
+        target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
+        started=started,
+        finished=dt.datetime.now(dt.UTC),
+        version=_native.VERSION,
+        kubernetes_version=f"1.{minor}",
+        results=tuple(results),
+        unread=tuple(unread),
+        files=source.files,
+        params=selection.params,
+        **{field: getattr(totals, field) for field in totals.__struct_fields__},
+    )
+
+
+def kubernetes_minor(version: str) -> int:
+    """The minor version in `1.33`, `v1.33.2` or `latest`; raises ValueError for one the library does not know."""
+    if version == "latest":
+        return NEWEST_KUBERNETES
+    match = re.fullmatch(r"v?1\.(\d+)(?:\.\d+)?(?:[-+].*)?", version)
+    minor = int(match[1]) if match else -1
+    if not OLDEST_KUBERNETES <= minor <= NEWEST_KUBERNETES:
+        raise ValueError(
+            f"unknown Kubernetes version {version!r}: use 1.{OLDEST_KUBERNETES} to 1.{NEWEST_KUBERNETES} or latest"
+        )
+    return minor
+
+
+def _selection(request: ScanRequest) -> Selection:
+    named = controls_named(request.controls)
+    wanted = request.frameworks or (() if named else DEFAULT_FRAMEWORKS)
+    return select(frameworks_named(wanted), named, params=request.params)
+
+
+def _resources(source: ManifestSource, unread: list[Unread]) -> Iterator[Resource]:
+    for item in source:
+        if isinstance(item, Unread):
+            unread.append(item)
+        else:
+            yield item
