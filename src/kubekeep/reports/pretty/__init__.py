@@ -1,0 +1,31 @@
+"""The report for people on a terminal: worst first, exact places, the fix, and what to do next.
+
+Text from manifests never reaches the terminal raw, and values that could be secrets are not shown.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TextIO
+
+from kubekeep.model.assessment import Assessment
+from kubekeep.reports.format import Format, Options
+from kubekeep.reports.pretty.closing import write_closing
+from kubekeep.reports.pretty.findings import write_findings
+from kubekeep.reports.pretty.terminal import Terminal
+
+
+def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
+    """Write the report at `options.width` columns; without `colour` and `links` it holds no escape codes."""
+    terminal = Terminal(stream, options)
+    write_findings(terminal, assessment, options)
+    write_closing(terminal, assessment, options)
+
+
+FORMAT: Final = Format(
+    name="pretty",
+    aliases=("pretty-printer",),
+    extension=".txt",
+    media_type="text/plain",
+    description="for people on a terminal: worst first, where, why and how to fix it",
+    render=render,
+)

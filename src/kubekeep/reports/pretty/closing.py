@@ -1,0 +1,153 @@
+"""The end of the report for people: what passed, what was not looked at, the sums, and what to do next."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.finding import Status
+from kubekeep.model.severity import Severity
+from kubekeep.reports.format import Options
+from kubekeep.reports.pretty.findings import worst_first
+from kubekeep.reports.pretty.terminal import Span, Terminal, file_url
+
+_GOOD, _FAIR = 80, 50
+"""Percent from which a compliance score is green, and yellow."""
+_BAR: Final = 10
+
+
+def write_closing(terminal: Terminal, assessment: Assessment, options: Options) -> None:
+    """Write everything that follows the findings."""
+    _write_passed(terminal, assessment, options)
+    _write_gaps(terminal, assessment)
+    _write_unread(terminal, assessment)
+    _write_summary(terminal, assessment)
+    _write_next(terminal, assessment)
+
+
+def _write_passed(terminal: Terminal, assessment: Assessment, options: Options) -> None:
+    passed = [summary for summary in assessment.controls if summary.status is Status.PASSED]
+    idle = [item for item in assessment.controls if item.status is Status.NOT_EVALUATED and not item.is_gap]
+    if passed:
+        terminal.line(Span(f"✔ {_number(len(passed), 'control')} passed", "green"))
+    if options.verbose:
+        for summary in passed:
+            terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, indent=2)
+    if idle:
+        terminal.line(Span(f"· {_number(len(idle), 'control')} had nothing to look at", "dim"))
+    if options.verbose:
+        for summary in idle:
+            terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, indent=2)
+    if passed or idle:
+        terminal.line()
+
+
+def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
+    """Controls that wait for something, together by what they wait for."""
+    by_reason: dict[str, list[ControlSummary]] = {}
+    for summary in assessment.controls:
+        if summary.is_gap:
+            text = summary.reason.text if summary.reason else "no reason is known"
+            by_reason.setdefault(text, []).append(summary)
+    if not by_reason:
+        return
+    count = sum(map(len, by_reason.values()))
+    terminal.line(Span(f"• {_number(count, 'control')} not evaluated", "bold yellow"))
+    for text, summaries in by_reason.items():
+        if len(summaries) == 1:
+            control = summaries[0].control
+            terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
+        else:
+            terminal.line(Span(", ".join(summary.control.id for summary in summaries), "cyan"), indent=2, hang=0)
+        terminal.line(Span(text, "dim"), indent=4, hang=0)
+    terminal.line()
+
+
+def _write_unread(terminal: Terminal, assessment: Assessment) -> None:
+    if not assessment.unread:
+        return
+    many = "place" if len(assessment.unread) == 1 else "places"
+    terminal.line(Span(f"✖ Input not read in {len(assessment.unread)} {many}: this scan is incomplete", "bold red"))
+    for item in assessment.unread:
+        url = file_url(assessment.target.base, item.location.file)
+        terminal.line(Span(str(item.location), "underline", whole=True, url=url), "  ", item.message, indent=2)
+    terminal.line()
+
+
+def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
+    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    heads = ("Framework", "Compliance", "", "Coverage", "Failed", "Passed", "Not evaluated")
+    rows = [[Span(head, "dim") for head in heads]]
+    for framework in assessment.frameworks:
+        members = [by_slug[slug] for slug in framework.controls]
+        rows.append(_row(framework.framework.name, framework.compliance, framework.coverage, members))
+    if len(assessment.frameworks) != 1:
+        rows.append(_row("All controls", assessment.compliance, assessment.coverage, list(assessment.controls)))
+    terminal.line(Span("Summary", "bold"))
+    terminal.table(rows, indent=2)
+    terminal.line()
+    _write_severities(terminal, assessment)
+
+
+def _row(name: str, compliance: float | None, coverage: float, controls: list[ControlSummary]) -> list[Span]:
+    style = _style(compliance)
+    counts = [sum(item.status is status for item in controls) for status in _STATUSES]
+    return [
+        Span(name, "bold"),
+        Span(_percent(compliance), style),
+        Span(_bar(compliance), style),
+        Span(_percent(coverage), "yellow" if coverage < 100 else ""),
+        *(Span(str(count)) for count in counts),
+    ]
+
+
+_STATUSES: Final = (Status.FAILED, Status.PASSED, Status.NOT_EVALUATED)
+
+
+def _style(compliance: float | None) -> str:
+    if compliance is None:
+        return "dim"
+    return "green" if compliance >= _GOOD else "yellow" if compliance >= _FAIR else "red"
+
+
+def _percent(value: float | None) -> str:
+    """Rounded down, so that only what is whole shows as 100 %."""
+    return "not known" if value is None else f"{math.floor(value)} %"
+
+
+def _bar(value: float | None) -> str:
+    filled = math.floor((value or 0) * _BAR / 100)
+    return "█" * filled + "░" * (_BAR - filled)
+
+
+def _write_severities(terminal: Terminal, assessment: Assessment) -> None:
+    failed = worst_first(assessment)
+    spans: list[Span | str] = [f"{_number(assessment.files, 'file')}, {_number(assessment.counts.total, 'resource')}"]
+    spans.append(f", {_number(len(failed), 'failed control')}")
+    levels = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
+    counts = [(level, sum(summary.control.level is level for summary in failed)) for level in levels]
+    for index, (level, count) in enumerate((level, count) for level, count in counts if count):
+        spans += [" · " if index else ": ", Span(f"{count} {level.label.lower()}", level.colour, whole=True)]
+    terminal.line(*spans, indent=2)
+    terminal.line()
+
+
+def _write_next(terminal: Terminal, assessment: Assessment) -> None:
+    failed = worst_first(assessment)
+    if failed:
+        control = failed[0].control
+        command = Span(f"kubekeep explain {control.id}", "bold cyan", whole=True)
+        terminal.line(Span("→ Next: ", "bold"), "fix ", Span(control.title, "bold"), ". It is explained by ", command)
+    elif assessment.unread:
+        terminal.line(Span("→ Next: ", "bold"), "mend what was not read and scan again: nothing is known of it yet.")
+    elif any(summary.is_gap for summary in assessment.controls):
+        terminal.line(Span("→ Next: ", "bold"), "nothing failed; give the scan what the controls above wait for.")
+    elif assessment.counts.total == 0:
+        terminal.line(Span("→ Next: ", "bold"), "nothing was found to scan; check the path.")
+    else:
+        terminal.line(Span("✔ Nothing failed and nothing was left out.", "bold green"))
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,142 @@
+"""Failed controls for people: worst first, where exactly, what stands there, and the change that mends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.location import Location, parse_path, value_at
+from kubekeep.model.redaction import MASK, redacted
+from kubekeep.model.resource import Resource
+from kubekeep.reports.format import Options
+from kubekeep.reports.pretty.terminal import Span, Terminal, file_url
+
+_SHOWN: Final = 5
+"""How many resources of a control, and places of a resource, are shown unless all are asked for."""
+_SWITCH: Final = ("true", "false")
+"""Where one of them is the fix, the other is what stands there."""
+_RELATED: Final = re.compile(r"relatedObjects\[(\d+)\]\.?(.*)", re.DOTALL)
+_LONGEST: Final = 40
+"""Characters of a present value that are worth their space on the line."""
+
+
+def write_findings(terminal: Terminal, assessment: Assessment, options: Options) -> None:
+    """Write every failed control with its resources."""
+    failures = assessment.failures()
+    for summary in worst_first(assessment):
+        found = failures.get(summary.control.slug, [])
+        _write_head(terminal, summary)
+        shown = found if options.verbose else found[:_SHOWN]
+        for resource, verdict in shown:
+            _write_resource(terminal, assessment.target.base, resource, verdict, options)
+        _write_more(terminal, len(found) - len(shown), "resource", indent=2)
+        terminal.line(Span("Fix: ", "bold green"), _advice(summary.control.fix), indent=2, hang=5)
+        terminal.line()
+
+
+def worst_first(assessment: Assessment) -> list[ControlSummary]:
+    """The failed controls by severity score, then by how many resources fail."""
+    failed = [summary for summary in assessment.controls if summary.status is Status.FAILED]
+    return sorted(failed, key=lambda summary: (-summary.control.severity, -summary.counts.failed))
+
+
+def _advice(text: str) -> str:
+    """The first paragraph of how to fix it, on one line; `kubekeep explain` tells the rest."""
+    return " ".join(text.strip().partition("\n\n")[0].split())
+
+
+def _write_head(terminal: Terminal, summary: ControlSummary) -> None:
+    control, counts = summary.control, summary.counts
+    evaluated = counts.passed + counts.failed
+    many = "resource" if evaluated == 1 else "resources"
+    terminal.line(
+        Span(f"✖ {control.level.label.upper()}", f"bold {control.level.colour}", whole=True),
+        "  ",
+        Span(control.title, "bold"),
+        "  ",
+        Span(control.id, "cyan", whole=True),
+        Span(f"  {counts.failed} of {evaluated} {many}", "dim"),
+    )
+
+
+def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: Verdict, options: Options) -> None:
+    head = verdict.evidence[0].location if verdict.evidence else None
+    head = head or resource.locate(())
+    owner = f"{resource.namespace}/" if resource.namespace else ""
+    place: list[Span | str] = [_place(str(head), head, base), "  "] if head else []
+    terminal.line(*place, resource.kind, " ", Span(f"{owner}{resource.name}", "bold", whole=True), indent=2)
+    shown = verdict.evidence if options.verbose else verdict.evidence[:_SHOWN]
+    safe = redacted(resource) if any(item.exists for item in shown) else {}
+    for evidence in shown:
+        where = _elsewhere(evidence.location, head, base)
+        terminal.line(*where, *_change(evidence, resource, safe), indent=4)
+    _write_more(terminal, len(verdict.evidence) - len(shown), "place", indent=4)
+
+
+def _place(text: str, location: Location, base: str) -> Span:
+    return Span(text, "underline", whole=True, url=file_url(base, location.file))
+
+
+def _elsewhere(location: Location | None, head: Location | None, base: str) -> list[Span | str]:
+    """Where a place is, if it is not the one that the resource's line names."""
+    if location is None or str(location) == str(head):
+        return []
+    if head is not None and location.file == head.file and location.region is not None:
+        return [_place(f"line {location.region.start.line}", location, base), ": "]
+    return [_place(str(location), location, base), ": "]
+
+
+def _change(evidence: Evidence, resource: Resource, document: dict[str, Any]) -> Iterator[Span | str]:
+    path = list(_named_path(evidence.path, resource))
+    if evidence.fix is not None:
+        value = Span(evidence.fix, "green", whole=len(evidence.fix) <= _LONGEST)
+        yield from ("set ", *path, " to ", value) if evidence.exists else ("add ", *path, ": ", value)
+    else:
+        yield from (("delete " if evidence.delete else "review "), *path)
+    present = _present(evidence, document)
+    if present:
+        yield Span(f"  ({present})", "dim")
+    if evidence.message:
+        yield Span(f"  {evidence.message}", "dim")
+
+
+def _named_path(text: str, resource: Resource) -> Iterator[Span | str]:
+    """The path; one into a related object as `rules[0] of Role reader`, for nobody knows those by number."""
+    match = _RELATED.match(text)
+    if match is None or int(match[1]) >= len(resource.related):
+        yield Span(text, "cyan", whole=True) if text else "the whole resource"
+        return
+    owner = resource.related[int(match[1])]
+    if match[2]:
+        yield from (Span(match[2], "cyan", whole=True), " of ")
+    yield f"{owner.kind} {owner.name}"
+
+
+def _present(evidence: Evidence, document: dict[str, Any]) -> str:
+    """What stands at the place: `now true`; nothing for collections, long values and what is redacted."""
+    if not evidence.path:
+        return ""
+    if not evidence.exists:
+        return "not set" if evidence.fix is None else ""
+    try:
+        value = value_at(document, parse_path(evidence.path))
+    except (LookupError, ValueError):
+        return ""
+    if value == MASK or isinstance(value, dict | list):
+        return ""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if evidence.fix in _SWITCH and text in _SWITCH:
+        return ""
+    return f"now {text}" if 0 < len(text) <= _LONGEST else ""
+
+
+def _write_more(terminal: Terminal, count: int, noun: str, *, indent: int) -> None:
+    if count > 0:
+        terminal.line(
+            Span(f"… and {count} more {noun}{'s' if count > 1 else ''} (use --verbose)", "dim"), indent=indent
+        )

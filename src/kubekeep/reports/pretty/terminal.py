@@ -1,0 +1,138 @@
+"""Lines for a terminal: wrapped at its width, coloured and linked if it can, harmless whatever the text.
+
+Plain ANSI (ECMA-48) and no library: a scan prints a few hundred lines, and starting one costs more than
+writing them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TextIO
+from urllib.parse import quote_from_bytes
+
+import msgspec
+
+from kubekeep.model.text import visible
+from kubekeep.reports.format import Options
+
+_CODES: Final = {
+    "bold": 1,
+    "dim": 2,
+    "underline": 4,
+    "red": 31,
+    "green": 32,
+    "yellow": 33,
+    "cyan": 36,
+    "white": 37,
+    "bright_red": 91,
+}
+_ASCII: Final = {"✔": "ok", "✖": "x", "…": "...", "·": "-", "─": "-", "█": "#", "░": ".", "→": "->", "•": "*"}
+"""What stands for our own signs where the stream cannot write them."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A piece of a line in one style: words of `_CODES` with spaces between, as `bold red`.
+
+    A span breaks at its spaces when the line is full, unless `whole`. `url` is where a click leads.
+    """
+
+    text: str
+    style: str = ""
+    whole: bool = False
+    url: str = ""
+
+
+class Terminal:
+    """Writes lines of spans to a stream. Texts may hold anything: what steers a terminal is shown, not obeyed."""
+
+    def __init__(self, stream: TextIO, options: Options) -> None:
+        self._stream = stream
+        self._options = options
+        self.width = max(options.width, 40)
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        self._encoding = "" if encoding.lower().replace("-", "") == "utf8" else encoding
+
+    def line(self, *spans: Span | str, indent: int = 0, hang: int = 2) -> None:
+        """Write the spans as one line, or as several with `hang` more columns of indent from the second on."""
+        rows: list[list[Span]] = [[]]
+        room = self.width - indent
+        used = 0
+        for word in _words(spans):
+            size = cells(word.text)
+            if rows[-1] and used + size > room and word.text.strip():
+                rows.append([])
+                room = self.width - indent - hang
+                used = 0
+            if rows[-1] or word.text.strip():
+                rows[-1].append(word)
+                used += size
+        for number, row in enumerate(rows):
+            left = " " * (indent + (hang if number else 0)) if row else ""
+            self._write(left + "".join(self._drawn(word) for word in _merged(row)) + "\n")
+
+    def table(self, rows: Sequence[Sequence[Span]], indent: int = 0) -> None:
+        """Write rows of cells in columns: the first to the left, the others to the right."""
+        sizes = [max(cells(visible(cell.text)) for cell in column) for column in zip(*rows, strict=True)]
+        for row in rows:
+            parts = [" " * indent]
+            for number, (cell, size) in enumerate(zip(row, sizes, strict=True)):
+                drawn = self._drawn(msgspec.structs.replace(cell, text=visible(cell.text)))
+                gap = " " * (size - cells(visible(cell.text)))
+                parts.append(f"  {gap}{drawn}" if number else f"{drawn}{gap}")
+            self._write("".join(parts).rstrip() + "\n")
+
+    def _drawn(self, span: Span) -> str:
+        text = span.text
+        if self._options.colour and span.style and text.strip():
+            codes = ";".join(str(_CODES[word]) for word in span.style.split())
+            text = f"\x1b[{codes}m{text}\x1b[0m"
+        if self._options.links and span.url:
+            text = f"\x1b]8;;{span.url}\x1b\\{text}\x1b]8;;\x1b\\"
+        return text
+
+    def _write(self, text: str) -> None:
+        if self._encoding:
+            for sign, plain in _ASCII.items():
+                text = text.replace(sign, plain)
+            text = text.encode(self._encoding, "backslashreplace").decode(self._encoding)
+        self._stream.write(text)
+
+
+def cells(text: str) -> int:
+    """The columns that `text` takes: two for wide characters (Unicode UAX #11), none for combining ones."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def file_url(base: str, path: str) -> str:
+    """The `file:` URL of a path shown to people, percent-encoded so that no name can leave the hyperlink."""
+    whole = path if path.startswith("/") else f"{base.rstrip('/')}/{path}"
+    return f"file://{quote_from_bytes(whole.encode('utf-8', 'surrogatepass'))}"
+
+
+def _words(spans: Iterable[Span | str]) -> Iterator[Span]:
+    for span in spans:
+        entry = Span(span) if isinstance(span, str) else span
+        text = visible(entry.text)
+        if entry.whole:
+            yield msgspec.structs.replace(entry, text=text)
+            continue
+        for number, word in enumerate(text.split(" ")):
+            if number:
+                yield msgspec.structs.replace(entry, text=" ")
+            if word:
+                yield msgspec.structs.replace(entry, text=word)
+
+
+def _merged(row: list[Span]) -> Iterator[Span]:
+    """The words of a row, joined where they look alike, so that styles are switched once a phrase."""
+    end = len(row)
+    while end and not row[end - 1].text.strip():
+        end -= 1
+    for (style, url), words in itertools.groupby(row[:end], key=lambda word: (word.style, word.url)):
+        yield Span("".join(word.text for word in words), style, url=url)

@@ -1,0 +1,209 @@
+"""One assessment built by hand that every format is rendered from: all statuses, many places, hostile names."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.model.assessment import (
+    Assessment,
+    ControlSummary,
+    Counts,
+    FrameworkSummary,
+    ResourceResult,
+    Target,
+    Unread,
+)
+from kubekeep.model.control import Control, Parameter
+from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.framework import Framework
+from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.resource import FileType, Resource, Source
+
+BASE = "/srv/shop"
+PLANTED = "kept-secret-4711"
+"""Stands in a Secret, in an environment and in an annotation of the assessment; never in a report."""
+HOSTILE = "\x1b[31mred\x1b]8;;http://evil\x07 ]]> <script>alert(1)</script> \u202eesrever 数据库 \ud800\x00"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what the formats render as the golden files")
+
+
+def region(line: int, column: int, end_column: int) -> Region:
+    return Region(Position(line, column), Position(line, end_column))
+
+
+def resource(api: str, kind: str, name: str, file: str, number: int = 0, **fields: Any) -> Resource:
+    metadata = {"name": name, "namespace": fields.pop("namespace", "default")}
+    source = Source(path=file, base=BASE, file_type=FileType.YAML, document=number)
+    return Resource({"apiVersion": api, "kind": kind, "metadata": metadata, **fields}, source)
+
+
+def deployment(name: str, file: str) -> Resource:
+    container = {
+        "name": "app",
+        "image": "shop/web:1.4",
+        "securityContext": {"privileged": True, "capabilities": {"add": ["SYS_ADMIN"]}},
+        "env": [{"name": "DB_PASSWORD", "value": PLANTED}],
+    }
+    return resource("apps/v1", "Deployment", name, file, spec={"template": {"spec": {"containers": [container] * 7}}})
+
+
+def privileged(file: str, line: int, container: int = 0) -> Evidence:
+    path = f"spec.template.spec.containers[{container}].securityContext.privileged"
+    return Evidence(path, exists=True, location=Location(file, region(line, 13, 29)), fix="false")
+
+
+def control(slug: str, title: str, severity: float, number: str = "") -> Control:
+    return Control(
+        slug=slug,
+        area="workload",
+        title=title,
+        severity=severity,
+        asks=f"{title}: must not be.\n",
+        why="An attacker in the container would own the node.\n",
+        fix="Set what is named to what is safe.\nThe place is shown above.\n\nA second paragraph.\n",
+        references=(f"https://example.com/{slug}",),
+        targets=("workload",),
+        ids=(number,) if number else (),
+    )
+
+
+PARAMETERS = {"imageRepositoryAllowList": Parameter("what is allowed", ("quay.io",)), "unused": Parameter("a list")}
+CONTROLS = {
+    "host-pid": control("host-pid", "Host process namespace", 9.5),
+    "privileged": control("privileged", "Privileged container", 8.0, number="C-0057"),
+    "secret-in-env": control("secret-in-env", "Credentials in the environment <of> containers", 8.0, number="C-0012"),
+    "bindings": control("bindings", "Roles that may create pods", 5.0, number="C-0188"),
+    "labels": control("labels", "Resources without an owner", 2.0, number="C-0076"),
+    "limits": control("limits", "Memory limits", 6.0, number="C-0271"),
+    "registries": msgspec.structs.replace(
+        control("registries", "Images from registries that are not allowed", 7.0, number="C-0001"), params=PARAMETERS
+    ),
+    "kubelet": control("kubelet", "Anonymous access to the kubelet", 10.0, number="C-0069"),
+    "proxy": control("proxy", "Addresses of the proxy", 4.0, number="C-0070"),
+    "cronjobs": control("cronjobs", "Scheduled jobs", 1.0, number="C-0026"),
+}
+WHERE = {
+    "kubelet": Reason(Cause.NEEDS_HOST_DATA, "It reads files of the nodes: scan with a host agent."),
+    "proxy": Reason(Cause.NEEDS_HOST_DATA, "It reads files of the nodes: scan with a host agent."),
+    "registries": Reason(Cause.CONFIGURATION, "No registries are allowed by name: set imageRepositoryAllowList."),
+    "cronjobs": Reason(Cause.IRRELEVANT, "No CronJob is in the input."),
+}
+
+
+def results() -> tuple[ResourceResult, ...]:
+    owner = Verdict(Status.FAILED, (Evidence("metadata.labels.owner", exists=False, location=None, fix='"me"'),))
+    skipped = Verdict(Status.NOT_EVALUATED, reason=WHERE["registries"])
+    found: list[ResourceResult] = []
+    for index in range(7):
+        file = f"deploy/web-{index}.yaml"
+        first = (privileged(file, 21), privileged(file, 44, 1))
+        more = tuple(privileged(file, 60 + number, number) for number in range(2, 7)) if index == 0 else ()
+        added = Evidence(
+            "spec.template.spec.containers[0].securityContext.capabilities.add[0]",
+            exists=True,
+            location=Location(file, region(24, 17, 28)),
+            delete=True,
+            message="SYS_ADMIN is as good as root",
+        )
+        verdicts = {
+            "privileged": Verdict(Status.FAILED, (*first, *more, added) if index == 0 else first[:1]),
+            "limits": PASSED,
+            "registries": skipped,
+        }
+        found.append(ResourceResult(deployment(f"web-{index}", file), verdicts))
+    secret = resource("v1", "Secret", "db", "deploy/secret.yaml", data={"password": PLANTED}, stringData={"a": PLANTED})
+    found.append(ResourceResult(secret, {"labels": owner}))
+    variable = Evidence(
+        "spec.containers[0].env[0].value",
+        exists=True,
+        location=Location(
+            "a very long folder name/数据库/with spaces & <signs>/deep/" * 2 + "pod.yaml", region(7, 9, 20)
+        ),
+    )
+    pod = resource(
+        "v1",
+        "Pod",
+        HOSTILE,
+        f"{HOSTILE}.yaml",
+        namespace="\u2066shop\u2069",
+        spec={"hostPID": True, "containers": [{"name": HOSTILE, "env": [{"name": "TOKEN", "value": PLANTED}]}]},
+    )
+    host = Evidence("spec.hostPID", exists=True, location=None, delete=True, message=HOSTILE)
+    failed = {"secret-in-env": Verdict(Status.FAILED, (variable,)), "host-pid": Verdict(Status.FAILED, (host,))}
+    found.append(ResourceResult(pod, failed))
+    return (*found, joined())
+
+
+def joined() -> ResourceResult:
+    binding = resource("rbac.authorization.k8s.io/v1", "RoleBinding", "deployer", "rbac.yaml", 0, roleRef={"name": "r"})
+    role = resource("rbac.authorization.k8s.io/v1", "Role", "r", "rbac.yaml", 1, rules=[{"verbs": ["create"]}])
+    subject = Resource(
+        {"kind": "ServiceAccount", "name": "robot", "namespace": "default"}, document=None, related=(binding, role)
+    )
+    paths = ("relatedObjects[1].rules[0].verbs[0]", "relatedObjects[0].roleRef.name")
+    evidence = tuple(
+        Evidence(path, exists=True, location=Location("rbac.yaml", region(number, 5, 20)))
+        for number, path in enumerate(paths, start=12)
+    )
+    return ResourceResult(subject, {"bindings": Verdict(Status.FAILED, evidence)})
+
+
+def summaries(found: tuple[ResourceResult, ...]) -> tuple[ControlSummary, ...]:
+    sums: list[ControlSummary] = []
+    for slug, entry in CONTROLS.items():
+        statuses = [item.verdicts[slug].status for item in found if slug in item.verdicts]
+        counts = Counts(*(statuses.count(status) for status in Status))
+        reason = WHERE.get(slug)
+        status = Status.NOT_EVALUATED if reason else Status.FAILED if counts.failed else Status.PASSED
+        score = None if reason else 100.0 * counts.passed / (counts.total or 1)
+        sums.append(ControlSummary(entry, status, counts, 100.0 - (score or 0.0), score, reason))
+    return tuple(sums)
+
+
+@pytest.fixture
+def assessment() -> Assessment:
+    """Ten resources, ten controls and three frameworks; two places of the input were not read."""
+    found = results()
+    frameworks = (
+        ("NSA", ("privileged", "host-pid", "limits", "kubelet", "cronjobs"), Status.FAILED, 66.66, 75.0),
+        ("MITRE", ("secret-in-env", "bindings", "registries"), Status.FAILED, 99.99, 66.0),
+        ("cis-v1.10.0", ("kubelet", "proxy"), Status.NOT_EVALUATED, None, 0.0),
+    )
+    return Assessment(
+        target=Target((".",), BASE),
+        started=dt.datetime(2026, 11, 24, 10, 0, 0, 250_000, tzinfo=dt.UTC),
+        finished=dt.datetime(2026, 11, 24, 11, 0, 1, tzinfo=dt.timezone(dt.timedelta(hours=1))),
+        version="0.1.0",
+        kubernetes_version="1.34",
+        results=found,
+        controls=summaries(found),
+        frameworks=tuple(
+            FrameworkSummary(
+                Framework(slug=name.lower(), name=name, title=name, description=name),
+                controls,
+                status,
+                Counts(7, 9, 7),
+                33.3,
+                compliance,
+                coverage,
+            )
+            for name, controls, status, compliance, coverage in frameworks
+        ),
+        unread=(
+            Unread(Location("charts/broken.yaml", region(12, 3, 4)), "mapping values are not allowed here"),
+            Unread(Location(f"{HOSTILE}.yaml"), f"not UTF-8: {HOSTILE}"),
+        ),
+        files=12,
+        params={"unused": ("x",)},
+        status=Status.FAILED,
+        counts=Counts(0, 10, 0),
+        score=41.5,
+        compliance=62.5,
+        coverage=70.0,
+    )
