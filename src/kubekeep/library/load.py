@@ -109,7 +109,7 @@ def _closure(names: Iterable[str]) -> frozenset[str]:
 
 def _read(file: Path, kind: type[T]) -> T:
     try:
-        document: Any = yaml.load(file.read_bytes(), yaml.CSafeLoader)  # noqa: S506 - a safe loader, in C
+        document: Any = yaml.load(file.read_bytes(), yaml.CSafeLoader)
         return msgspec.convert(document, kind)
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         raise LibraryError(f"{file}: {error}") from error

@@ -18,7 +18,7 @@ from kubekeep.engine import _native
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.model.assessment import Assessment, Target, Unread
 from kubekeep.model.resource import Resource
-from kubekeep.sources.manifests import ManifestSource
+from kubekeep.sources.manifests import Manifests
 
 NEWEST_KUBERNETES: Final = 37
 """The newest minor version whose rules the library knows."""
@@ -50,7 +50,7 @@ def scan(
     minor = kubernetes_minor(request.kubernetes_version)
     selection = _selection(request)
     started = dt.datetime.now(dt.UTC)
-    source = ManifestSource(request.paths, stdin=stdin)
+    source = Manifests(request.paths, stdin=stdin)
     unread: list[Unread] = []
     # Parsed documents are trees that live until the end: looking for cycles in them costs half the time.
     gc.disable()
@@ -92,7 +92,7 @@ def _selection(request: ScanRequest) -> Selection:
     return select(frameworks_named(wanted), named, params=request.params)
 
 
-def _resources(source: ManifestSource, unread: list[Unread]) -> Iterator[Resource]:
+def _resources(source: Manifests, unread: list[Unread]) -> Iterator[Resource]:
     for item in source:
         if isinstance(item, Unread):
             unread.append(item)

@@ -1,0 +1,63 @@
+"""Time Kubekeep as whole processes: `python benchmarks/measure.py [--corpus FOLDER ...]`.
+
+Prints a table with the median of five runs, wall time and peak memory of the process, as the operating system
+counts them. Other folders given are measured like the generated corpora. Asserts nothing: machines differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import corpus
+
+RUNS = 5
+SIZES = (500, 2_000, 8_000)
+KUBEKEEP = Path(sys.executable).with_name("kubekeep")
+
+
+def once(command: list[str]) -> tuple[float, float]:
+    """Wall seconds and peak MB of one run of `command`, whatever its exit code."""
+    started = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0
+    return time.perf_counter() - started, usage.ru_maxrss / 1024
+
+
+def row(name: str, *arguments: str) -> str:
+    """A line of the table."""
+    command = [str(KUBEKEEP), *arguments]
+    once(command)
+    runs = [once(command) for _ in range(RUNS)]
+    seconds = statistics.median(run[0] for run in runs)
+    return f"| {name} | {seconds:.2f} s | {max(run[1] for run in runs):.0f} MB |"
+
+
+def main() -> None:
+    """Measure the start, the folders given and the generated corpora."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", type=Path, action="append", default=[])
+    folders = parser.parse_args().corpus
+    print("| what | wall time | peak memory |\n| --- | --- | --- |")
+    print(row("`kubekeep version`", "version"))
+    print(row("`kubekeep --help`", "--help"))
+    with tempfile.TemporaryDirectory() as scratch:
+        report = str(Path(scratch) / "report.json")
+        scan = ("scan", "framework", "nsa")
+        for folder in folders:
+            print(row(f"NSA on {folder.name}", *scan, str(folder)))
+        for size in SIZES:
+            generated = Path(scratch) / str(size)
+            corpus.write(size, generated)
+            print(row(f"NSA on {size:,} objects, JSON report", *scan, str(generated), "-f", "json", "-o", report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Hold the budgets of the design: sizes, docstrings, names, and where exceptions and the environment may be met.
+
+Prints what breaks them and exits 1; never changes a file.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "kubekeep"
+FACES = ("cli",)
+MEDIAN_LINES = 150
+FILE_LINES = 600
+FUNCTION_LINES = 70
+BRANCHES = 10
+VAGUE = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)(_|$)")
+BRANCHING = (ast.If, ast.For, ast.While, ast.ExceptHandler, ast.IfExp, ast.comprehension, ast.match_case)
+
+
+def main() -> int:
+    """Check the package, the native crate and the tests."""
+    python = sorted(SOURCE.rglob("*.py"))
+    problems = [problem for file in python for problem in (*_module(file), *_size(file))]
+    for folder in ("rust/src", "tests", "scripts", "benchmarks"):
+        for file in sorted((ROOT / folder).rglob("*.*")):
+            if file.suffix in (".py", ".rs", ".go"):
+                problems += _size(file)
+    median = statistics.median(_lines(file) for file in python if _lines(file) > 3)
+    if median > MEDIAN_LINES:
+        problems.append(f"src/kubekeep: the median file has {median:g} lines, {MEDIAN_LINES} at most")
+    problems += [f"{_shown(folder)}: an empty folder" for folder in SOURCE.rglob("*") if _is_empty(folder)]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{len(python)} modules, median {median:g} lines, {len(problems)} problems")
+    return bool(problems)
+
+
+def _size(file: Path) -> Iterator[str]:
+    if _lines(file) > FILE_LINES:
+        yield f"{_shown(file)}: {_lines(file)} lines, {FILE_LINES} at most"
+
+
+def _module(file: Path) -> Iterator[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    face = file.relative_to(SOURCE).parts[0] in FACES
+    if not ast.get_docstring(tree):
+        yield f"{_shown(file)}: no docstring that says what it does and what it never does"
+    if VAGUE.search(file.stem):
+        yield f"{_shown(file)}: a name that says nothing"
+    for node in ast.walk(tree):
+        yield from (f"{_shown(file)}:{getattr(node, 'lineno', 0)}: {text}" for text in _node(node, file, face=face))
+
+
+def _node(node: ast.AST, file: Path, *, face: bool) -> Iterator[str]:
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            branches = sum(isinstance(child, BRANCHING) for child in ast.walk(node))
+            if lines > FUNCTION_LINES:
+                yield f"{node.name} has {lines} lines, {FUNCTION_LINES} at most"
+            if branches > BRANCHES:
+                yield f"{node.name} has {branches} branches, {BRANCHES} at most"
+        case ast.ExceptHandler(type=None) | ast.ExceptHandler(type=ast.Name(id="Exception" | "BaseException")):
+            if not face:
+                yield "catches everything: only the faces may"
+        case ast.Attribute(value=ast.Name(id="os"), attr="environ" | "getenv") if file.name != "settings.py":
+            yield "reads the environment: only settings.py of a face may"
+        case ast.Name(id="TYPE_CHECKING"):
+            yield "hides an import behind TYPE_CHECKING"
+        case _:
+            pass
+
+
+def _is_empty(folder: Path) -> bool:
+    return (
+        folder.is_dir()
+        and folder.name != "__pycache__"
+        and not any(item.name != "__pycache__" for item in folder.iterdir())
+    )
+
+
+def _lines(file: Path) -> int:
+    return file.read_text(encoding="utf-8").count("\n")
+
+
+def _shown(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

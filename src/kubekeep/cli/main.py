@@ -1,0 +1,57 @@
+"""The `kubekeep` command: its name for each task, and what an exit code means. Imports a task only to run it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, Final
+
+import click
+
+_COMMANDS: Final = {
+    "scan": "Assess manifests: files, folders or standard input.",
+    "list": "List the frameworks or the controls.",
+    "explain": "Explain a control: what it asks, why, and how to fix it.",
+    "version": "Print the version.",
+    "completion": "Print a shell completion script.",
+}
+
+_EPILOG: Final = """\b
+Exit codes:
+  0  all gates passed
+  1  a gate failed
+  2  the command line is wrong
+  3  something could not be read or evaluated
+"""
+
+
+class _Tasks(click.Group):
+    """Finds a command in the module of its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"kubekeep.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Tasks, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+def kubekeep() -> None:
+    """Kubekeep: what is wrong in your Kubernetes manifests, where, why, and how to fix it."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line and exit with its code. A closed pipe ends it quietly, as readers expect."""
+    try:
+        kubekeep.main(args=arguments, prog_name="kubekeep")
+    except BrokenPipeError:
+        # The reader has gone; what is left in the buffers has nowhere to go either.
+        sys.stdout = None
+        sys.exit(0)

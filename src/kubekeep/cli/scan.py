@@ -1,0 +1,164 @@
+"""`kubekeep scan`: assess manifests, show or write reports, and exit by the gates.
+
+Parses and shows; what a verdict is, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import click
+
+from kubekeep import reports
+from kubekeep.assess.gate import Gates, incomplete, judge
+from kubekeep.assess.select import UnknownNameError
+from kubekeep.cli import outputs, progress
+from kubekeep.library.params import ParamsError, read_params
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.severity import Severity
+from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, scan
+
+_GATE_FAILED: Final = 1
+_INCOMPLETE: Final = 3
+
+_WORDS: Final = {"framework": "frameworks", "control": "controls"}
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG001
+    return tuple(name.strip() for item in value for name in item.split(",") if name.strip())
+
+
+def _severity(ctx: click.Context, param: click.Parameter, value: str | None) -> Severity | None:  # noqa: ARG001
+    try:
+        return None if value is None else Severity.named(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _gate_options(function: Callable[..., None]) -> Callable[..., None]:
+    percent = click.FloatRange(0, 100)
+    for option in (
+        click.option("--fail-coverage-below", "coverage", type=percent, help="Exit 1 below this coverage, in percent."),
+        click.option("--compliance-threshold", "compliance", type=percent, help="Exit 1 below this compliance score."),
+        click.option(
+            "--severity-threshold",
+            "severity",
+            callback=_severity,
+            help="Exit 1 when a control of this severity or above fails: low, medium, high or critical.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def _output_options(function: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("-v", "--verbose", is_flag=True, help="Show every failed resource and every passed control."),
+        click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the report to this file."),
+        click.option(
+            "-f",
+            "--format",
+            "formats",
+            multiple=True,
+            callback=_names,
+            show_default="pretty",
+            help=f"Formats of the report, comma separated: {', '.join(reports.names())}.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command(short_help="Assess manifests.")
+@click.argument("words", nargs=-1, metavar="[framework NAMES | control IDS] PATH...")
+@click.option(
+    "--framework",
+    "frameworks",
+    multiple=True,
+    callback=_names,
+    show_default="allcontrols",
+    help="Frameworks to assess against, comma separated; `kubekeep list frameworks` shows them.",
+)
+@click.option(
+    "--controls-config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="JSON file with values for parameters of controls: {name: [values]}.",
+)
+@click.option(
+    "--kubernetes-version",
+    default=f"1.{NEWEST_KUBERNETES}",
+    show_default=True,
+    help="The version that the manifests are for.",
+)
+@_gate_options
+@_output_options
+def command(  # noqa: PLR0913, PLR0917 - one argument an option
+    words: tuple[str, ...],
+    frameworks: tuple[str, ...],
+    controls_config: Path | None,
+    kubernetes_version: str,
+    severity: Severity | None,
+    compliance: float | None,
+    coverage: float | None,
+    formats: tuple[str, ...],
+    output: Path | None,
+    *,
+    verbose: bool,
+) -> None:
+    r"""Assess the manifests at each PATH: a file, a folder, or - for standard input.
+
+    \b
+    kubekeep scan deploy/
+    kubekeep scan framework nsa,pss-restricted deploy/
+    kubekeep scan control C-0057 pod.yaml
+    kubectl get deployment -o yaml | kubekeep scan -
+    """
+    request = _request(words, frameworks, controls_config, kubernetes_version)
+    wanted = outputs.plan(formats, output)
+    try:
+        with progress.counter() as note:
+            assessment = scan(request, stdin=sys.stdin.buffer, note=note)
+    except UnknownNameError as error:
+        raise click.UsageError(str(error)) from error
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    outputs.write(assessment, wanted, verbose=verbose)
+    sys.exit(_exit_code(assessment, Gates(severity=severity, compliance=compliance, coverage=coverage)))
+
+
+def _request(
+    words: tuple[str, ...], frameworks: tuple[str, ...], controls_config: Path | None, kubernetes_version: str
+) -> ScanRequest:
+    names: dict[str, tuple[str, ...]] = {"frameworks": frameworks, "controls": ()}
+    if words and words[0] in _WORDS:
+        if len(words) == 1:
+            raise click.UsageError(f"`scan {words[0]}` needs names and a path")
+        field = _WORDS[words[0]]
+        names[field] = (*names[field], *filter(None, words[1].split(",")))
+        words = words[2:]
+    if not words:
+        raise click.UsageError("name a file or a folder to scan, or - for standard input")
+    try:
+        params = {} if controls_config is None else read_params(controls_config)
+    except ParamsError as error:
+        raise click.BadParameter(str(error), param_hint="--controls-config") from error
+    return ScanRequest(paths=words, kubernetes_version=kubernetes_version, params=params, **names)
+
+
+def _exit_code(assessment: Assessment, gates: Gates) -> int:
+    outcomes = judge(assessment, gates)
+    for outcome in outcomes:
+        click.echo(f"gate {'passed' if outcome.passed else 'FAILED'}: {outcome.text}", err=True)
+    if not all(outcome.passed for outcome in outcomes):
+        return _GATE_FAILED
+    if not assessment.results:
+        click.echo("nothing was assessed: no Kubernetes object that a control applies to was found", err=True)
+        return _INCOMPLETE
+    if incomplete(assessment):
+        count = len(assessment.unread)
+        click.echo(f"incomplete: {count} unread, see the report" if count else "incomplete: see the report", err=True)
+        return _INCOMPLETE
+    return 0

@@ -1,0 +1,16 @@
+"""`kubekeep version`. Asks nobody whether there is a newer one."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from kubekeep.engine._native import VERSION
+
+
+@click.command(short_help="Print the version.")
+@click.option("-f", "--format", "layout", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(layout: str) -> None:
+    """Print the version."""
+    click.echo(json.dumps({"version": VERSION}) if layout == "json" else f"kubekeep {VERSION}")
