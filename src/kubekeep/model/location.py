@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 from array import array
+from bisect import bisect_right
+from itertools import accumulate, count
+from operator import add
 from typing import Any, Final
 
 import msgspec
@@ -58,7 +61,7 @@ def value_at(document: Any, path: Path) -> Any:
     """The value at `path`; raises LookupError where the document has none."""
     value = document
     for step in path:
-        if isinstance(value, dict):
+        if isinstance(value, dict):  # noqa: SIM114 - two types for mypy
             value = value[step]
         elif isinstance(value, list) and isinstance(step, int):
             value = value[step]
@@ -100,23 +103,36 @@ class Location(msgspec.Struct, frozen=True):
         return f"{self.file}:{self.region.start.line}" if self.region else self.file
 
 
-NUMBERS: Final = 5
+NUMBERS: Final = 3
 """How many numbers `Marks` takes for a node."""
+
+_LINE_END: Final = re.compile(r"\r\n?|\n")
+
+
+def line_starts(text: str) -> array[int]:
+    """The index of the first character of every line, as editors and SARIF count lines: after LF, CR LF and CR."""
+    if "\r" in text:
+        return array("I", [0, *(match.end() for match in _LINE_END.finditer(text))])
+    lengths = map(len, text.split("\n"))
+    # Each line is one longer than its text, but the first starts at 0.
+    return array("I", map(add, accumulate(lengths, initial=0), count()))[:-1]
 
 
 class Marks:
     """The place of every node of one document, packed.
 
-    Five numbers a node, in document order with each mapping key before its value: start line, start column,
-    end line, end column, from 0 as the parser counts, and the number of nodes of its subtree, itself included.
-    Twenty bytes a node keep all places of a large corpus in memory, where a dict of paths would cost a
-    hundred times that. The order is that of the value: entries of a dict as they are stored.
+    Three numbers a node, in document order with each mapping key before its value: the index in the file of its
+    first character, that after its last one, and the number of nodes of its subtree, itself included. Twelve
+    bytes a node keep all places of a large corpus in memory, where a dict of paths would cost a hundred times
+    that. The order is that of the value: entries of a dict as they are stored. `lines` are the `line_starts` of
+    the file, which its documents share.
     """
 
-    __slots__ = ("_items", "_numbers")
+    __slots__ = ("_items", "_lines", "_numbers")
 
-    def __init__(self, numbers: array[int]) -> None:
+    def __init__(self, numbers: array[int], lines: array[int]) -> None:
         self._numbers = numbers
+        self._lines = lines
         self._items: dict[int, list[int]] = {}
 
     def __len__(self) -> int:
@@ -138,14 +154,15 @@ class Marks:
             if found is None:
                 break
             owner, node, value = found
-        start, end = self._at(node if owner < 0 else owner)
+        start, end = self._span(node if owner < 0 else owner)
         if owner >= 0:
             if not isinstance(value, dict | list):
-                end = max(end, self._at(node)[1])
+                end = max(end, self._span(node)[1])
         elif isinstance(value, dict | list) and value:
-            head = self._at(node + 1)
-            end = head[1] if start <= head[0] <= end else end
-        return Region(start, end)
+            head, head_end = self._span(node + 1)
+            if start <= head < end:
+                end = head_end
+        return Region(self._position(start), self._position(end))
 
     def _child(self, value: Any, node: int, step: str | int) -> tuple[int, int, Any] | None:
         """The (key node or -1, node, value) that `step` leads to, or None."""
@@ -171,9 +188,11 @@ class Marks:
         return rows
 
     def _size(self, node: int) -> int:
-        return self._numbers[node * NUMBERS + 4]
+        return self._numbers[node * NUMBERS + 2]
 
-    def _at(self, node: int) -> tuple[Position, Position]:
-        at = node * NUMBERS
-        line, column, end_line, end_column = self._numbers[at : at + 4]
-        return Position(line + 1, column + 1), Position(end_line + 1, end_column + 1)
+    def _span(self, node: int) -> tuple[int, int]:
+        return self._numbers[node * NUMBERS], self._numbers[node * NUMBERS + 1]
+
+    def _position(self, index: int) -> Position:
+        line = bisect_right(self._lines, index)
+        return Position(line, index - self._lines[line - 1] + 1)

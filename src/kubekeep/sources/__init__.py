@@ -1,0 +1,1 @@
+"""IN: where objects come from. Each module turns one kind of source into `Resource` values; none of them assesses."""

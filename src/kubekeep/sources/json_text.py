@@ -1,0 +1,129 @@
+"""JSON text as documents with the place of every node.
+
+The decoder of the standard library judges the syntax, then the pieces are walked for the places. Takes several
+documents one after the other, as kubectl does. Never reads what is YAML only.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from array import array
+from collections.abc import Iterator
+from typing import Any, Final, NoReturn
+
+from kubekeep.model.location import NUMBERS, Marks
+from kubekeep.sources.scalars import Scalar, json_value
+from kubekeep.sources.tree import Document, Limits, Mapping, Problem, TextError
+
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s,:{}\[\]"]+')
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_LONGEST_INTEGER: Final = len(str(-(2**63)))
+_WORDS: Final = {"null": None, "true": True, "false": False}
+
+
+def documents(text: str, lines: array[int], limits: Limits) -> Iterator[Document | Problem | None]:
+    """The documents of a JSON text in order; after an error the rest of the text is not read."""
+    reader = _Reader(text, lines, limits)
+    at, number = reader.after_space(0), 0
+    while at < len(text):
+        try:
+            end = reader.check(at, number)
+            document = reader.document(at, end)
+        except TextError as error:
+            yield error.problem
+            return
+        yield document
+        at, number = reader.after_space(end), number + 1
+
+
+class _Reader:
+    """One text."""
+
+    def __init__(self, text: str, lines: array[int], limits: Limits) -> None:
+        self._text = text
+        self._lines = lines
+        self._limits = limits
+        self._decoder = json.JSONDecoder(parse_constant=_no_constant, parse_int=str, parse_float=str)
+
+    def after_space(self, at: int) -> int:
+        """The index of the next token, or of the end."""
+        match = _SPACE.match(self._text, at)
+        return match.end() if match else at
+
+    def check(self, at: int, number: int) -> int:
+        """The end of the document that starts at `at`, if its syntax is right; `number` counts from 0."""
+        if number >= self._limits.documents:
+            raise TextError(f"more than {self._limits.documents} documents: the rest was not read", at)
+        try:
+            return self._decoder.raw_decode(self._text, at)[1]
+        except json.JSONDecodeError as error:
+            raise TextError(f"not JSON: {error.msg}", error.pos) from None
+        except _ConstantError as error:
+            raise TextError(f"not JSON: {error}", at) from None
+        except RecursionError:
+            raise TextError(f"nested deeper than {self._limits.depth} levels", at) from None
+
+    def document(self, at: int, end: int) -> Document | None:
+        """The document between two indexes, whose syntax is right."""
+        numbers: list[int] = []
+        problems: list[Problem] = []
+        children: list[Any] = []
+        stack: list[tuple[list[Any], int]] = []
+        for match in _TOKEN.finditer(self._text, at, end):
+            piece = match[0]
+            if piece in "}]":
+                outer, start = stack.pop()
+                value = self._mapping(children, numbers, start, problems) if piece == "}" else children
+                numbers[start + 1] = match.end()
+                numbers[start + 2] = (len(numbers) - start) // NUMBERS
+                outer.append(value)
+                children = outer
+            elif piece in "{[":
+                if len(stack) >= self._limits.depth:
+                    raise TextError(f"nested deeper than {self._limits.depth} levels", match.start())
+                stack.append((children, len(numbers)))
+                numbers.extend((match.start(), 0, 0))
+                children = []
+            else:
+                numbers.extend((match.start(), match.end(), 1))
+                children.append(_scalar(piece, match.start()))
+        if children[0] is None:
+            return None
+        return Document(children[0], Marks(array("I", numbers), self._lines), tuple(problems))
+
+    def _mapping(self, children: list[Any], numbers: list[int], start: int, problems: list[Problem]) -> dict[str, Any]:
+        pairs = iter(children)
+        value = dict(zip(pairs, pairs, strict=True))
+        if len(value) * 2 == len(children):
+            return value
+        mapping = Mapping(numbers, start, self._lines)
+        value = mapping.build(children)
+        problems.extend(mapping.problems)
+        return value
+
+
+def _scalar(piece: str, at: int) -> Scalar:
+    if piece[0] == '"':
+        if "\\" not in piece:
+            return piece[1:-1]
+        # Half a surrogate pair is no character: encoding/json writes the replacement character.
+        return _SURROGATE.sub("\ufffd", json.loads(piece))
+    if piece in _WORDS:
+        return _WORDS[piece]
+    if piece.lstrip("-").isdigit() and len(piece) <= _LONGEST_INTEGER:
+        return json_value(int(piece))
+    number = float(piece)
+    if math.isinf(number):
+        raise TextError(f"number out of range: {piece[:40]}", at)
+    return number
+
+
+class _ConstantError(ValueError):
+    """NaN or Infinity, which Python's decoder takes and JSON does not."""
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise _ConstantError(f"{name} is no JSON number")

@@ -1,0 +1,226 @@
+"""YAML text as documents with the place of every node.
+
+PyYAML's C parser (libyaml) gives events, `scalars` their meaning, `tree` the mappings. Never recursive, so no
+document can exhaust the stack; aliases share their value, and what they add is limited.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from typing import Any, Final
+
+from yaml import MarkedYAMLError, YAMLError
+from yaml._yaml import CParser
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+from yaml.reader import ReaderError
+
+from kubekeep.model.location import NUMBERS, Marks
+from kubekeep.sources import scalars
+from kubekeep.sources.tree import MERGE, Document, Limits, Mapping, Problem, TextError
+
+_SHORT: Final = 64
+_KNOWN: Final = 50_000
+_TEXT: Final = frozenset({str})
+
+
+_UNKNOWN: Final = object()
+_Frame = tuple[list[Any], int, bool, str | None]
+"""Of a collection that is open: the children around it, its place in the marks, whether a mapping, its anchor."""
+
+
+def documents(text: str, lines: array[int], limits: Limits) -> Iterator[Document | Problem | None]:
+    """The documents of a YAML text in order.
+
+    A document that cannot be read is a Problem; after an error of syntax the rest of the text is not read.
+    A document without content is None: it counts, and holds nothing.
+    """
+    reader = _Reader(text, lines, limits)
+    try:
+        while reader.advance():
+            try:
+                yield reader.document()
+            except TextError as error:
+                yield error.problem
+                if error.ends:
+                    return
+                reader.skip()
+    except TextError as error:
+        yield error.problem
+    except YAMLError as error:
+        yield _syntax(error, text)
+
+
+def _syntax(error: YAMLError, text: str) -> Problem:
+    """The parser's error in one line, with its place."""
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        parts = [part for part in (error.context, error.problem) if part]
+        return Problem(f"not YAML: {', '.join(parts)}", error.problem_mark.index)
+    if isinstance(error, ReaderError):
+        return Problem(f"not YAML: {error.reason}", len(text.encode()[: error.position].decode(errors="replace")))
+    return Problem(f"not YAML: {error}", 0)
+
+
+class _Reader:
+    """One text on its way through the parser."""
+
+    def __init__(self, text: str, lines: array[int], limits: Limits) -> None:
+        self._next: Any = CParser(text).get_event
+        self._lines = lines
+        self._limits = limits
+        self._spare = limits.aliased
+        self._known: dict[str, Any] = {}
+        self._event: Any = None
+        self._count = 0
+        self._numbers: list[int] = []
+        self._anchors: dict[str, tuple[Any, list[int]] | None] = {}
+        self._problems: list[Problem] = []
+
+    @property
+    def at(self) -> int:
+        """The index that the parser has come to."""
+        index: int = self._event.start_mark.index
+        return index
+
+    def advance(self) -> bool:
+        """Go to the start of the next document; False where there is none."""
+        while self._event.__class__ is not StreamEndEvent:
+            self._event = self._next()
+            if self._event.__class__ is DocumentStartEvent:
+                self._count += 1
+                if self._count > self._limits.documents:
+                    raise TextError(f"more than {self._limits.documents} documents: the rest was not read", self.at)
+                return True
+        return False
+
+    def skip(self) -> None:
+        """Go to the end of the document."""
+        while self._event.__class__ is not DocumentEndEvent:
+            self._event = self._next()
+
+    def document(self) -> Document | None:
+        """The document that the parser is in."""
+        self._numbers, self._anchors, self._problems = [], {}, []
+        value = self._tree()
+        if value is None:
+            return None
+        return Document(value, Marks(array("I", self._numbers), self._lines), tuple(self._problems))
+
+    def _tree(self) -> Any:
+        """The value of a document. One long loop: a call for each node would cost half as much again."""
+        following, known, numbers = self._next, self._known, self._numbers
+        add = numbers.extend
+        children: list[Any] = []
+        stack: list[_Frame] = []
+        end = 0
+        while True:
+            event = following()
+            kind = event.__class__
+            if kind is ScalarEvent:
+                end = event.end_mark.index
+                add((event.start_mark.index, end, 1))
+                value = event.value
+                if event.implicit[0]:
+                    value = known.get(value, _UNKNOWN)
+                if value is _UNKNOWN or event.tag is not None:
+                    value = self._scalar(event, is_key=_is_key(stack, children))
+                if event.anchor is not None:
+                    self._anchors[event.anchor] = (value, numbers[-NUMBERS:])
+                children.append(value)
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                stack.append((children, len(numbers), kind is MappingStartEvent, event.anchor))
+                add((event.start_mark.index, event.end_mark.index, 0))
+                if event.anchor is not None or len(stack) > self._limits.depth:
+                    self._open(event, len(stack))
+                children = []
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                children, end = self._close(event, children, stack.pop(), end)
+            elif kind is AliasEvent:
+                end = event.end_mark.index
+                children.append(self._alias(event))
+            else:
+                self._event = event
+                return children[0]
+
+    def _scalar(self, event: Any, *, is_key: bool) -> Any:
+        """The value of a scalar that is met for the first time, or has a tag."""
+        text, tag = event.value, event.tag
+        is_plain = event.implicit[0] and tag in (None, "!")
+        if is_key and text == "<<" and (is_plain or tag == "tag:yaml.org,2002:merge"):
+            return MERGE
+        try:
+            scalar = scalars.plain(text) if is_plain else scalars.tagged(tag or "", text)
+            if not scalars.is_settled(scalar):
+                return scalars.json_key(scalar) if is_key else scalars.json_value(scalar)
+        except scalars.ScalarError as error:
+            self._event = event
+            raise TextError(str(error), self.at) from None
+        if is_plain and len(text) <= _SHORT and len(self._known) < _KNOWN and text != "<<":
+            self._known[text] = scalar
+        return scalar
+
+    def _open(self, event: Any, depth: int) -> None:
+        self._event = event
+        if depth > self._limits.depth:
+            raise TextError(f"nested deeper than {self._limits.depth} levels", self.at, ends=True)
+        self._anchors[event.anchor] = None
+
+    def _close(self, event: Any, children: list[Any], frame: _Frame, end: int) -> tuple[list[Any], int]:
+        """The children of the collection around the one that ends, and the index where this one ends."""
+        outer, start, is_mapping, anchor = frame
+        numbers = self._numbers
+        value = self._mapping(children, start) if is_mapping else children
+        # The parser sees the end of a block only at the next token; its last node knows better.
+        if event.start_mark.index != event.end_mark.index:
+            end = event.end_mark.index
+        elif end < numbers[start + 1]:
+            end = numbers[start + 1]
+        numbers[start + 1] = end
+        numbers[start + 2] = (len(numbers) - start) // NUMBERS
+        if anchor is not None:
+            self._anchors[anchor] = (value, numbers[start:])
+        outer.append(value)
+        return outer, end
+
+    def _mapping(self, children: list[Any], start: int) -> dict[str, Any]:
+        pairs = iter(children)
+        try:
+            value = dict(zip(pairs, pairs, strict=True))
+        except TypeError:
+            value = {}  # a collection as key: Mapping says what is wrong
+        if len(value) * 2 == len(children) and {*map(type, value)} <= _TEXT:
+            return value
+        mapping = Mapping(self._numbers, start, self._lines)
+        value = mapping.build(children)
+        self._problems.extend(mapping.problems)
+        return value
+
+    def _alias(self, event: Any) -> Any:
+        """The value that an alias stands for; the places inside it are those of the anchor."""
+        self._event = event
+        if event.anchor not in self._anchors:
+            raise TextError(f"unknown anchor {event.anchor!r}", self.at)
+        found = self._anchors[event.anchor]
+        if found is None:
+            raise TextError(f"anchor {event.anchor!r} contains itself", self.at)
+        value, marks = found
+        self._spare -= len(marks) // NUMBERS
+        if self._spare < 0:
+            raise TextError(f"excessive aliasing: aliases add more than {self._limits.aliased} nodes", self.at)
+        self._numbers.extend((event.start_mark.index, event.end_mark.index, marks[2]))
+        self._numbers.extend(marks[NUMBERS:])
+        return value
+
+
+def _is_key(stack: list[_Frame], children: list[Any]) -> bool:
+    return bool(stack) and stack[-1][2] and not len(children) % 2
