@@ -101,7 +101,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         if self.source is None:
             return self.identity
         place = f"{self.source.path}:{self.source.document}"
-        return f"path={_fnv1a(place.encode("utf-8", "surrogatepass"))}/api={self.identity}"
+        return f"path={_fnv1a(place.encode('utf-8', 'surrogatepass'))}/api={self.identity}"
 
     def locate(self, path: Path) -> Location | None:
         """The place of `path` in the file a person wrote; None for an object that came from no file."""
