@@ -18,6 +18,12 @@ from kubekeep.reports import Format, Options
 from kubekeep.sinks import file
 
 
+class UnwritableError(click.ClickException):
+    """A report could not be written: the scan has not told what it found."""
+
+    exit_code = 3
+
+
 class Output(msgspec.Struct, frozen=True):
     """One report to write: its format, and the file it goes to or None for standard output."""
 
@@ -46,21 +52,22 @@ def plan(names: tuple[str, ...], output: Path | None) -> list[Output]:
 
 
 def _named(output: Path, entry: Format) -> Path:
-    return output if output.suffix == entry.extension else output.with_name(output.name + entry.extension)
+    device = output.exists() and not output.is_file()
+    return output if device or output.suffix == entry.extension else output.with_name(output.name + entry.extension)
 
 
 def write(assessment: Assessment, outputs: list[Output], *, verbose: bool) -> None:
-    """Write every report; a file appears whole or not at all. Raises click.ClickException when it cannot."""
+    """Write every report; a file appears whole or not at all. Raises UnwritableError when it cannot."""
     for item in outputs:
         if item.path is None:
             item.format.render(assessment, _utf8(sys.stdout), _options(sys.stdout, verbose=verbose))
             sys.stdout.flush()
             continue
         try:
-            with file.writing(item.path) as stream:
+            with file.atomic(item.path) as stream:
                 item.format.render(assessment, stream, Options(verbose=verbose))
         except OSError as error:
-            raise click.ClickException(f"{item.path}: {error.strerror}") from error
+            raise UnwritableError(f"{item.path}: {error.strerror}") from error
         click.echo(f"{item.format.name}: {item.path}", err=True)
 
 

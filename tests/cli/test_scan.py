@@ -1,0 +1,157 @@
+"""`kubekeep scan` as people and pipelines call it: exit codes, gates, formats and files. Real processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+GOOD = SHOP / "checkout" / "migrate.yaml"
+BAD = SHOP / "operations" / "debug-pod.yaml"
+
+
+def kubekeep(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [sys.executable, "-m", "kubekeep", *map(str, arguments)],
+        input=stdin.decode(),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def test_findings_name_file_line_and_fix() -> None:
+    result = kubekeep("scan", "control", "C-0057", BAD)
+    assert result.returncode == 0
+    assert f"{BAD}:15" in result.stdout
+    assert "set spec.containers[0].securityContext.privileged to false" in result.stdout
+    assert "\x1b" not in result.stdout, "no colour in a pipe"
+
+
+@pytest.mark.parametrize("name", ["C-0057", "c-0057", "privileged-container", "Containers do not run PRIVILEGED"])
+def test_controls_are_found_by_number_slug_and_any_case(name: str) -> None:
+    report = json.loads(kubekeep("scan", "control", name, BAD, "-f", "json").stdout)
+    assert list(report["summaryDetails"]["controls"]) == ["C-0057"]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("control", "C-0O57"), "did you mean c-0057?"),
+        (("framework", "nsaa"), "did you mean nsa?"),
+        (("framework", "zzz"), "kubekeep list frameworks"),
+    ],
+)
+def test_an_unknown_name_is_an_error_that_helps(words: tuple[str, str], hint: str) -> None:
+    result = kubekeep("scan", *words, BAD)
+    assert result.returncode == 2
+    assert hint in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("words", [(), ("framework",), ("framework", "nsa"), ("control", "C-0057")])
+def test_a_scan_needs_a_path(words: tuple[str, ...]) -> None:
+    assert kubekeep("scan", *words).returncode == 2
+
+
+def test_severity_gate() -> None:
+    failed = kubekeep("scan", "control", "C-0057", BAD, "--severity-threshold", "High")
+    assert (failed.returncode, failed.stderr) == (
+        1,
+        "gate FAILED: severity: 1 failed controls of High or above, limit 0\n",
+    )
+    passed = kubekeep("scan", "control", "C-0057", BAD, "--severity-threshold", "critical")
+    assert (passed.returncode, passed.stderr) == (
+        0,
+        "gate passed: severity: 0 failed controls of Critical or above, limit 0\n",
+    )
+    assert kubekeep("scan", BAD, "--severity-threshold", "terrible").returncode == 2
+
+
+def test_compliance_gate() -> None:
+    result = kubekeep("scan", "control", "C-0057", BAD, GOOD, "--compliance-threshold", "51")
+    assert result.returncode == 1
+    assert "compliance: 50.00 % (overall), limit 51 %" in result.stderr
+    assert kubekeep("scan", "control", "C-0057", BAD, GOOD, "--compliance-threshold", "50").returncode == 0
+
+
+def test_coverage_gate_sees_what_only_a_cluster_can_answer() -> None:
+    result = kubekeep("scan", "framework", "nsa", GOOD, "--fail-coverage-below", "100")
+    assert result.returncode == 1
+    assert "limit 100 %" in result.stderr
+    assert kubekeep("scan", "framework", "pss-restricted", GOOD, "--fail-coverage-below", "100").returncode == 0
+
+
+def test_several_formats_go_to_files(tmp_path: Path) -> None:
+    result = kubekeep("scan", BAD, "--format", "json,sarif", "-f", "junit", "-o", tmp_path / "report")
+    assert result.stdout == ""
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["report.json", "report.sarif", "report.xml"]
+    assert kubekeep("scan", BAD, "-f", "json,sarif").returncode == 2
+    assert "unknown format" in kubekeep("scan", BAD, "-f", "jsn").stderr
+
+
+def test_a_report_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    result = kubekeep("scan", BAD, "-f", "json", "-o", tmp_path / "missing" / "report.json")
+    assert result.returncode == 3
+    assert "missing" in result.stderr
+
+
+def test_standard_input() -> None:
+    result = kubekeep("scan", "control", "C-0057", "-", stdin=BAD.read_bytes())
+    assert "<stdin>:15" in result.stdout
+
+
+def test_what_was_not_read_is_told_and_exits_with_3(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: x\n")
+    (tmp_path / "pod.yaml").write_bytes(BAD.read_bytes())
+    result = kubekeep("scan", "control", "C-0057", ".", cwd=tmp_path)
+    assert result.returncode == 3
+    assert "broken.yaml:" in result.stdout
+    assert "pod.yaml:15" in result.stdout
+    gated = kubekeep("scan", "control", "C-0057", ".", "--severity-threshold", "low", cwd=tmp_path)
+    assert gated.returncode == 1, "a broken gate is the stronger news"
+
+
+@pytest.mark.parametrize("content", [None, "", "just: data\n"])
+def test_nothing_assessed_is_no_success(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "file.yaml").write_text(content)
+    result = kubekeep("scan", tmp_path)
+    assert result.returncode == 3
+    assert "nothing was assessed" in result.stderr
+
+
+def test_parameters(tmp_path: Path) -> None:
+    config = tmp_path / "inputs.json"
+    config.write_text('{"imageRepositoryAllowList": ["quay.io/"]}')
+    unset = json.loads(kubekeep("scan", "control", "C-0078", BAD, "-f", "json").stdout)
+    assert unset["summaryDetails"]["controls"]["C-0078"]["statusInfo"]["subStatus"] == "configuration"
+    result = kubekeep("scan", "control", "C-0078", BAD, "--controls-config", config, "-f", "json")
+    assert json.loads(result.stdout)["summaryDetails"]["controls"]["C-0078"]["status"] == "failed"
+    config.write_text('{"imageRepositoryAlowList": []}')
+    refused = kubekeep("scan", BAD, "--controls-config", config)
+    assert refused.returncode == 2
+    assert "imageRepositoryAlowList" in refused.stderr
+
+
+@pytest.mark.parametrize(("version", "code"), [("1.25", 0), ("v1.34.2", 0), ("latest", 0), ("1.4", 2), ("2.0", 2)])
+def test_kubernetes_version(version: str, code: int) -> None:
+    assert kubekeep("scan", "control", "C-0057", GOOD, "--kubernetes-version", version).returncode == code
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    command = [sys.executable, "-m", "kubekeep", "list", "controls"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
