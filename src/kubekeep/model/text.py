@@ -1,7 +1,11 @@
-"""Hostile text made harmless: for terminals, for JSON and for XML. Never shortens or translates anything."""
+"""Text as it leaves us: hostile text made harmless for terminals, JSON and XML, and moments as RFC 3339.
+
+Never shortens or translates anything.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Any, Final
 
@@ -50,3 +54,9 @@ def _plain(value: Any) -> Any:
 
 def _plain_text(value: Any) -> str:
     return str(value).encode("utf-8", "replace").decode()
+
+
+def utc_text(moment: dt.datetime, timespec: str = "seconds") -> str:
+    """`moment` in UTC as RFC 3339: `2026-11-24T10:00:01Z`; one without a zone is UTC already."""
+    utc = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    return utc.isoformat(timespec=timespec).replace("+00:00", "Z")

@@ -21,7 +21,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.redaction import redacted
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
-from kubekeep.model.text import json_text
+from kubekeep.model.text import json_text, utc_text
 from kubekeep.reports.format import Format, Options
 
 _STATUS: Final = {Status.PASSED: "passed", Status.FAILED: "failed", Status.NOT_EVALUATED: "skipped"}
@@ -39,11 +39,9 @@ _FILE, _DIRECTORY = 1, 4
 
 def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
     """Write the report as one line of JSON with a line feed at its end."""
-    order = sorted(
-        ((result.resource.id, index) for index, result in enumerate(assessment.results)),
-    )
+    order = sorted((result.resource.id, index) for index, result in enumerate(assessment.results))
     head = {
-        "generationTime": assessment.finished.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "generationTime": utc_text(assessment.finished),
         "clusterAPIServerInfo": None,
         "clusterCloudProvider": "",
         "customerGUID": "",
@@ -247,16 +245,17 @@ def _metadata(assessment: Assessment) -> dict[str, Any]:
         context: dict[str, Any] = {"fileContextMetadata": {"filePath": target.paths[0], "hostName": ""}}
     else:
         context = {"directoryContextMetadata": {"basePath": target.base, "hostName": ""}}
+    frameworks = [framework.framework.name for framework in assessment.frameworks]
     return {
         "targetMetadata": context,
         "clusterMetadata": {},
         "scanMetadata": {
-            "targetType": "Framework",
+            "targetType": "Framework" if frameworks else "Control",
             "kubescapeVersion": assessment.version,
             "formatVersion": "v2",
             "format": "json",
             "formats": ["json"],
-            "targetNames": [framework.framework.name for framework in assessment.frameworks],
+            "targetNames": frameworks or [summary.control.id for summary in assessment.controls],
             "scanningTarget": _FILE if one_file else _DIRECTORY,
         },
     }

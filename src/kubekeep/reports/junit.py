@@ -6,7 +6,6 @@ Validates against the Jenkins schema (`junit-10.xsd`). Written element by elemen
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Final, TextIO
 from xml.sax.saxutils import escape, quoteattr
@@ -16,7 +15,7 @@ import msgspec
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.model.text import xml_safe
+from kubekeep.model.text import utc_text, visible, xml_safe
 from kubekeep.reports.format import Format, Options
 
 _Failures = dict[str, list[tuple[Resource, Verdict]]]
@@ -48,7 +47,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
         "errors": 0,
     }
     stream.write(f"<testsuites{_attributes(totals)}>\n")
-    moment = _utc(assessment.finished)
+    moment = utc_text(assessment.finished)
     for number, suite in enumerate(suites):
         _write_suite(stream, suite, number, moment, failures)
     if unread:
@@ -113,7 +112,9 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
         if control.references:
             stream.write(_text(f"More details: {control.references[0]}\n"))
         stream.write("\n")
-        stream.writelines(_text(line) for resource, verdict in found for line in _lines(resource, verdict))
+        stream.writelines(
+            f"{_text(visible(line))}\n" for resource, verdict in found for line in _lines(resource, verdict)
+        )
         stream.write("</failure>\n")
     stream.write("    </testcase>\n")
 
@@ -123,11 +124,11 @@ def _lines(resource: Resource, verdict: Verdict) -> Iterable[str]:
     source = f"; sourcePath: {resource.source.path}" if resource.source else ""
     yield (
         f"apiVersion: {resource.api_version}; kind: {resource.kind}; namespace: {resource.namespace}; "
-        f"name: {resource.name}{source}\n"
+        f"name: {resource.name}{source}"
     )
     for evidence in verdict.evidence:
         location = evidence.location or resource.locate(())
-        yield f"  {f'{location}: ' if location else ''}{_change(evidence)}\n"
+        yield f"  {f'{location}: ' if location else ''}{_change(evidence)}"
 
 
 def _change(evidence: Evidence) -> str:
@@ -151,8 +152,8 @@ def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: s
     }
     stream.write(f"  <testsuite{_attributes(attributes)}>\n")
     for item in assessment.unread:
-        case = _attributes({"classname": "Kubekeep/input", "name": str(item.location)})
-        failure = _attributes({"type": "Input", "message": item.message})
+        case = _attributes({"classname": "Kubekeep/input", "name": visible(str(item.location))})
+        failure = _attributes({"type": "Input", "message": visible(item.message)})
         stream.write(f"    <testcase{case}>\n      <failure{failure}/>\n    </testcase>\n")
     stream.write("  </testsuite>\n")
 
@@ -168,12 +169,6 @@ def _quoted(value: str) -> str:
 
 def _text(value: str) -> str:
     return escape(xml_safe(value), {"\r": "&#13;"})
-
-
-def _utc(moment: dt.datetime) -> str:
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(dt.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 FORMAT: Final = Format(

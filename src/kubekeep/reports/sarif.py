@@ -7,7 +7,6 @@ are encoded one by one into the stream.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from kubekeep.model.finding import Evidence, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
-from kubekeep.model.text import json_text
+from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.reports.format import Format, Options
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -95,8 +94,8 @@ def _invocation(assessment: Assessment) -> dict[str, Any]:
     """What was not read and not evaluated stands here (§3.20.21), so that an empty list of results is no praise."""
     entry: dict[str, Any] = {
         "executionSuccessful": not assessment.unread,
-        "startTimeUtc": _utc(assessment.started),
-        "endTimeUtc": _utc(assessment.finished),
+        "startTimeUtc": utc_text(assessment.started, "milliseconds"),
+        "endTimeUtc": utc_text(assessment.finished, "milliseconds"),
     }
     if assessment.unread:
         entry["toolExecutionNotifications"] = [_unread(item) for item in assessment.unread]
@@ -117,16 +116,9 @@ def _invocation(assessment: Assessment) -> dict[str, Any]:
 def _unread(item: Unread) -> dict[str, Any]:
     return {
         "level": "error",
-        "message": {"text": item.message},
+        "message": {"text": visible(item.message)},
         "locations": [{"physicalLocation": _physical(item.location)}],
     }
-
-
-def _utc(moment: dt.datetime) -> str:
-    """Date and time (§3.9); a moment without a zone is UTC."""
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(dt.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def _results(assessment: Assessment) -> Iterator[dict[str, Any]]:
@@ -156,7 +148,7 @@ def _result(
     }
     if len(places) > 1:
         entry["relatedLocations"] = [
-            {"id": number, "physicalLocation": _physical(location), "message": {"text": _change(evidence)}}
+            {"id": number, "physicalLocation": _physical(location), "message": {"text": visible(_change(evidence))}}
             for number, (evidence, location) in enumerate(places[1:], start=1)
         ]
     return entry
@@ -207,7 +199,7 @@ def _message(control: Control, resource: Resource, verdict: Verdict) -> str:
     lines = [f"{control.title}: {resource.kind} {owner}{resource.name}"]
     if verdict.evidence:
         lines += ["", "Affected fields:", *(f"- {_change(evidence)}" for evidence in verdict.evidence)]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _change(evidence: Evidence) -> str:

@@ -1,0 +1,1 @@
+"""WHERE: what takes a finished report: a file, a service. Never knows what is in it."""

@@ -1,0 +1,60 @@
+"""Files that are there whole or not at all. Never creates folders, never leaves half a report behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[TextIO]:
+    """A UTF-8 text stream that becomes the file `path` when the block ends well, and leaves no trace otherwise.
+
+    It is written beside the file under another name, synced to the disk and renamed (POSIX rename is atomic).
+    Links are followed to the file they name; an existing file keeps its mode, a new one gets what the umask
+    allows. Devices and pipes (`/dev/stdout`, `/dev/null`, a FIFO) are written to directly, as they must not be
+    replaced. Raises OSError as the file system does.
+    """
+    mode = _mode(path)
+    if path.is_relative_to("/dev") or path.is_relative_to("/proc") or not stat.S_ISREG(mode):
+        with path.open("w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+        return
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".kubekeep-{secrets.token_hex(8)}.tmp")
+    # O_EXCL and O_NOFOLLOW: nobody can have put a file or a link there for us to write into
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="\n") as stream:  # noqa: PTH123 - a descriptor has no path
+            yield stream
+            stream.flush()
+            if stat.S_IMODE(mode):
+                os.fchmod(descriptor, stat.S_IMODE(mode))
+            os.fsync(descriptor)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(target.parent)
+
+
+def _mode(path: Path) -> int:
+    """Type and permissions of what `path` leads to; a regular file without any when nothing is there."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return stat.S_IFREG
+
+
+def _sync(folder: Path) -> None:
+    """Let the new name reach the disk too; without it a power cut may bring the old file back."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

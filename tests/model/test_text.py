@@ -1,0 +1,56 @@
+"""Text that leaves us steers nothing and breaks nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubekeep.model.text import json_text, utc_text, visible, xml_safe
+
+ANY = st.text(st.characters())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("数据库 é ok", "数据库 é ok"),
+        ("a\x1b[31m\x07\x7f\x9b", r"a\x1b[31m\x07\x7f\x9b"),
+        ("two\nlines\ttab\r", r"two\x0alines\x09tab\x0d"),
+        ("\u202eexe.\u2066x\u2069\ufeff\ud800", r"\u202eexe.\u2066x\u2069\ufeff\ud800"),
+    ],
+)
+def test_visible(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_visible_covers_every_control_character() -> None:
+    left = [char for char in map(chr, range(sys.maxunicode + 1)) if visible(char) == char]
+    assert not [char for char in left if ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 or "\ud800" <= char <= "\udfff"]
+
+
+@given(ANY)
+def test_all_of_it_is_valid_unicode_afterwards(text: str) -> None:
+    visible(text).encode()
+    xml_safe(text).encode()
+    assert json.loads(json_text({text: [text]})) == {
+        text.encode("utf-8", "replace").decode(): [text.encode("utf-8", "replace").decode()]
+    }
+
+
+def test_keys_that_json_does_not_have() -> None:
+    assert json.loads(json_text({True: 1, None: {("a",): dt.date(2026, 1, 2)}})) == {
+        "True": 1,
+        "None": {"('a',)": "2026-01-02"},
+    }
+
+
+def test_moments_are_in_utc() -> None:
+    naive = dt.datetime(2026, 11, 24, 10, 0, 1, 250_999)  # noqa: DTZ001 - it is what is tested
+    assert utc_text(naive) == "2026-11-24T10:00:01Z"
+    east = naive.replace(tzinfo=dt.timezone(dt.timedelta(hours=1)))
+    assert utc_text(east, "milliseconds") == "2026-11-24T09:00:01.250Z"

@@ -1,0 +1,97 @@
+"""Every format that the package holds renders the same assessment; the formats are found, not listed."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kubekeep.model.assessment import Assessment
+from kubekeep.reports import Options, collect, formats, load, names
+
+GOLDEN = Path(__file__).parent / "golden"
+PLANTED = "kept-secret-4711"
+
+
+def rendered(name: str, assessment: Assessment, options: Options | None = None) -> str:
+    stream = io.StringIO()
+    load(name).render(assessment, stream, options or Options())
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", names())
+def test_golden(name: str, assessment: Assessment, pytestconfig: pytest.Config) -> None:
+    text = rendered(name, assessment)
+    path = GOLDEN / f"{name}{load(name).extension}"
+    if pytestconfig.getoption("--update-golden", default=False):
+        path.write_bytes(text.encode())
+    assert text.encode() == path.read_bytes(), "if it is meant to be so, run pytest with --update-golden"
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("options", [Options(), Options(colour=True, links=True, verbose=True, width=60)])
+def test_secrets_and_raw_controls_never_come_out(name: str, options: Options, assessment: Assessment) -> None:
+    text = rendered(name, assessment, options)
+    text.encode()  # no lone surrogates
+    assert PLANTED not in text
+    assert "\x00" not in text
+    assert "\x1b[31mred" not in text
+    assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_was_not_read_is_told(name: str, assessment: Assessment) -> None:
+    assert "mapping values are not allowed here" in rendered(name, assessment)
+    assert "charts/broken.yaml" in rendered(name, assessment)
+
+
+@pytest.mark.parametrize("name", names())
+def test_an_empty_scan_renders(name: str, assessment: Assessment) -> None:
+    empty = msgspec.structs.replace(
+        assessment, results=(), controls=(), frameworks=(), unread=(), compliance=None, files=0
+    )
+    assert rendered(name, empty)
+
+
+@pytest.mark.parametrize("name", names())
+def test_output_grows_with_the_findings_and_no_faster(name: str, assessment: Assessment) -> None:
+    """Counts characters written, for what is written more than once a finding shows here without a clock."""
+    sizes = []
+    for times in (1, 100, 200):
+        many = msgspec.structs.replace(assessment, results=assessment.results * times)
+        sizes.append(len(rendered(name, many, Options(verbose=True))))
+    assert sizes[2] - sizes[1] <= 1.02 * (sizes[1] - sizes[0]) * 100 / 99
+
+
+def test_the_mapping_is_by_name_and_read_only() -> None:
+    found = formats()
+    assert tuple(found) == names()
+    assert {"pretty", "json", "sarif", "junit"} <= set(found)
+    with pytest.raises(TypeError):
+        found["json"] = found["pretty"]  # type: ignore[index]
+
+
+def test_aliases_and_unknown_names() -> None:
+    assert load("pretty-printer") is load("pretty")
+    with pytest.raises(LookupError, match="use one of json, junit"):
+        load("docx")
+
+
+def test_a_name_taken_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="two report formats are called 'json'"):
+        collect([load("json"), load("json")])
+    with pytest.raises(ValueError, match="'json'"):
+        collect([load("json"), msgspec.structs.replace(load("pretty"), aliases=("json",))])
+
+
+def test_loading_one_format_imports_no_other() -> None:
+    script = (
+        "import sys, kubekeep.reports as r; r.load('json');"
+        "print(*sorted(m for m in sys.modules if m.startswith('kubekeep.reports.')))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["kubekeep.reports.format", "kubekeep.reports.json"]

@@ -1,0 +1,113 @@
+"""The report for people: harmless on every terminal, short, and it names the next step."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import msgspec
+import pytest
+
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.finding import Status
+from kubekeep.reports import Options, load
+from kubekeep.reports.pretty.terminal import Span, Terminal, cells
+
+OURS = re.compile(r"\x1b\[[0-9;]+m|\x1b\]8;;(?:file:///[!-~]*)?\x1b\\")
+"""All the escape codes that we ever write: colours, and links to files."""
+
+
+def shown(assessment: Assessment, options: Options | None = None) -> str:
+    stream = io.StringIO()
+    load("pretty").render(assessment, stream, options or Options())
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_text_from_manifests_steers_the_terminal(width: int, assessment: Assessment) -> None:
+    plain = shown(assessment, Options(width=width))
+    assert all(char == "\n" or char.isprintable() for char in plain)
+    dressed = shown(assessment, Options(width=width, colour=True, links=True))
+    assert OURS.sub("", dressed) == plain
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_lines_end_at_the_width_unless_a_single_word_is_longer(width: int, assessment: Assessment) -> None:
+    for line in shown(assessment, Options(width=width, verbose=True)).splitlines():
+        assert line == line.rstrip()
+        if "very long folder" not in line and "serrever" not in line and "script" not in line:
+            assert cells(line) <= width
+
+
+def test_the_worst_comes_first(assessment: Assessment) -> None:
+    text = shown(assessment)
+    order = [text.index(f"✖ {word}") for word in ("CRITICAL", "HIGH", "MEDIUM", "LOW")]
+    assert order == sorted(order)
+    assert text.index("C-0057") < text.index("C-0012"), "of the same severity, what fails most often"
+
+
+def test_places_states_and_fixes(assessment: Assessment) -> None:
+    text = shown(assessment)
+    assert "  deploy/web-0.yaml:21  Deployment default/web-0\n" in text
+    assert "    set spec.template.spec.containers[0].securityContext.privileged to false\n" in text
+    assert "    line 44: set spec.template.spec.containers[1]" in text
+    assert '    add metadata.labels.owner: "me"\n' in text
+    assert "    delete spec.hostPID  (now true)" in text
+    assert "    review rules[0].verbs[0] of Role r  (now create)\n" in text
+    assert "Fix: Set what is named to what is safe. The place is shown above.\n" in text
+
+
+def test_long_lists_are_cut_unless_asked_for(assessment: Assessment) -> None:
+    text = shown(assessment)
+    assert "… and 2 more resources (use --verbose)" in text
+    assert "… and 3 more places (use --verbose)" in text
+    assert "web-6" not in text
+    verbose = shown(assessment, Options(verbose=True))
+    assert "web-6" in verbose
+    assert "--verbose" not in verbose
+    assert "C-0271  Memory limits" in verbose
+
+
+def test_what_was_not_looked_at(assessment: Assessment) -> None:
+    text = shown(assessment)
+    assert "• 3 controls not evaluated" in text
+    assert "  C-0069, C-0070\n    It reads files of the nodes: scan with a host agent.\n" in text
+    assert "  charts/broken.yaml:12  mapping values are not allowed here\n" in text
+    assert "· 1 control had nothing to look at" in text
+
+
+def test_the_sums_are_never_rounded_up(assessment: Assessment) -> None:
+    rows = [line.split() for line in shown(assessment).splitlines() if line.startswith("  MITRE")]
+    assert rows == [["MITRE", "99", "%", "█████████░", "66", "%", "2", "0", "1"]]
+    assert "1 critical · 2 high · 1 medium · 1 low" in shown(assessment)
+
+
+def test_the_last_line_names_the_next_step(assessment: Assessment) -> None:
+    assert shown(assessment).endswith(
+        "→ Next: fix Host process namespace. It is explained by kubekeep explain host-pid\n"
+    )
+    good = tuple(item for item in assessment.controls if item.status is Status.PASSED)
+    gaps = tuple(item for item in assessment.controls if item.is_gap)
+    clean = msgspec.structs.replace(assessment, controls=good, results=(), frameworks=(), unread=())
+    assert shown(clean).endswith("✔ Nothing failed and nothing was left out.\n")
+    assert "mend what was not read" in shown(msgspec.structs.replace(clean, unread=assessment.unread))
+    assert "wait for" in shown(msgspec.structs.replace(clean, controls=gaps))
+    empty = msgspec.structs.replace(clean, controls=(), counts=msgspec.structs.replace(clean.counts, failed=0))
+    assert "nothing was found to scan" in shown(empty)
+
+
+def test_a_stream_that_cannot_write_our_signs_gets_plain_ones(assessment: Assessment) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    load("pretty").render(assessment, stream, Options())
+    stream.flush()
+    assert b"x CRITICAL" in raw.getvalue()
+    assert b"-> Next" in raw.getvalue()
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert (cells("数据库"), cells("e\u0301"), cells("ok")) == (6, 1, 2)
+    stream = io.StringIO()
+    terminal = Terminal(stream, Options(width=40))
+    terminal.line(Span("数据库 " * 8), indent=2)
+    assert stream.getvalue().splitlines() == ["  " + "数据库 " * 4 + "数据库", "    数据库 数据库 数据库"]
