@@ -4,7 +4,7 @@ Folders are walked in the order of names, so that results do not depend on the f
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
-# ruff: noqa: PTH100, PTH109, PTH112, PTH113, PTH114, PTH116, PTH118
+# ruff: noqa: PTH100, PTH109, PTH112, PTH113, PTH114, PTH116, PTH117, PTH118
 
 from __future__ import annotations
 

@@ -155,11 +155,11 @@ class _Reader:
     def _scalar(self, event: Any, *, is_key: bool) -> Any:
         """The value of a scalar that is met for the first time, or has a tag."""
         text, tag = event.value, event.tag
-        is_plain = event.implicit[0] and tag in (None, "!")
-        if is_key and text == "<<" and (is_plain or tag == "tag:yaml.org,2002:merge"):
+        is_plain = tag is None
+        if is_key and text == "<<" and (event.implicit[0] or tag == "tag:yaml.org,2002:merge"):
             return MERGE
         try:
-            scalar = scalars.plain(text) if is_plain else scalars.tagged(tag or "", text)
+            scalar = scalars.plain(text) if is_plain else scalars.tagged(tag, text)
             if not scalars.is_settled(scalar):
                 return scalars.json_key(scalar) if is_key else scalars.json_value(scalar)
         except scalars.ScalarError as error:

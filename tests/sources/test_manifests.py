@@ -1,0 +1,235 @@
+"""What is read from files, folders and standard input, and what is said of the rest."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.resource import FileType, Resource
+from kubekeep.sources.manifests import read
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
+
+
+def pod(name: str) -> str:
+    return POD.format(name)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(*paths: str) -> list[str]:
+    """What was read, as `path:document name`, and what was not, as `place message`."""
+    return [_shown(item) for item in read(paths)]
+
+
+def _shown(item: Resource | Unread) -> str:
+    if isinstance(item, Unread):
+        return f"{item.location} {item.message}"
+    assert item.source is not None
+    return f"{item.source.path}:{item.source.document} {item.name}"
+
+
+def only(text: str, *, stdin: bool = True) -> Resource:
+    (found,) = read(["-"], stdin=io.BytesIO(text.encode()) if stdin else None)
+    assert isinstance(found, Resource), found
+    return found
+
+
+def line(resource: Resource, *path: str | int) -> int:
+    location = resource.locate(path)
+    assert location is not None
+    assert location.region is not None
+    return location.region.start.line
+
+
+def test_folders_are_walked_in_order(here: Path) -> None:
+    for name in ("b/z.yaml", "b/a.yml", "a.json", "c.YAML", "b.yaml", "d.txt", ".git/x.yaml", ".hidden.yaml"):
+        path = here / "deploy" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = pod(name)
+        path.write_text(
+            json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}})
+            if name.endswith("json")
+            else text
+        )
+    expected = [".hidden.yaml", "a.json", "b/a.yml", "b/z.yaml", "b.yaml", "c.YAML"]
+    assert names("deploy") == [f"deploy/{name}:0 {name}" for name in expected]
+    assert names("deploy/") == names("deploy") == names("./deploy")
+    manifests = read(["deploy"])
+    bases = {item.source.base for item in manifests if isinstance(item, Resource) and item.source}
+    assert bases == {str(here / "deploy")}
+    assert manifests.files == 6
+
+
+def test_the_working_folder_is_not_shown(here: Path) -> None:
+    (here / "a.yaml").write_text(pod("a"))
+    assert names(".") == ["a.yaml:0 a"]
+
+
+def test_each_file_is_read_once(here: Path) -> None:
+    (here / "a.yaml").write_text(pod("a"))
+    assert names("a.yaml", ".", "a.yaml") == ["a.yaml:0 a"]
+
+
+def test_a_named_file_needs_no_extension(here: Path) -> None:
+    (here / "rendered.txt").write_text(pod("a"))
+    assert names("rendered.txt") == ["rendered.txt:0 a"]
+
+
+def test_a_path_that_does_not_exist(here: Path) -> None:
+    (here / "a.yaml").write_text(pod("a"))
+    assert names("missing", "a.yaml", "nul\0") == [
+        "missing no such file or directory",
+        "a.yaml:0 a",
+        "nul\\x00 embedded null byte",
+    ]
+
+
+def test_standard_input() -> None:
+    resource = only(pod("a"))
+    assert resource.source is not None
+    assert (resource.source.path, resource.source.file_type) == ("<stdin>", FileType.YAML)
+    resource = only('{"apiVersion": "v1", "kind": "Pod"}')
+    assert resource.source is not None
+    assert resource.source.file_type is FileType.JSON
+    assert [_shown(item) for item in read(["-"])] == ["<stdin> there is no standard input"]
+
+
+def test_documents_are_counted_and_foreign_ones_are_silent(here: Path) -> None:
+    (here / "a.yaml").write_text(
+        f"# only a comment\n---\n{pod('a')}---\n---\nservices: {{}}\n---\n- 1\n---\n{pod('b')}...\n"
+    )
+    manifests = read(["a.yaml"])
+    assert [_shown(item) for item in manifests] == ["a.yaml:0 a", "a.yaml:4 b"]
+    assert manifests.files == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "---", "---\n---\n", "# x", "%YAML 1.2\n---\n", "null", "a: 1", "1", "\ufeff"]
+)
+def test_files_without_objects_are_read(here: Path, text: str) -> None:
+    (here / "a.yaml").write_text(text, "utf-8")
+    manifests = read(["a.yaml"])
+    assert list(manifests) == []
+    assert manifests.files == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\nkind: Pod\n", "a.yaml:2 not a complete Kubernetes object: it has no apiVersion"),
+        ("apiVersion: v1\n", "a.yaml:1 not a complete Kubernetes object: it has no kind"),
+        ("apiVersion: 1\nkind: Pod\n", "a.yaml:1 not a complete Kubernetes object: its apiVersion is not text"),
+        ("apiVersion: v1\nkind: [Pod]\n", "a.yaml:2 not a complete Kubernetes object: its kind is not text"),
+        ("apiVersion: v1\nkind: List\nitems: {}\n", "a.yaml:3 the items of this list are not a list"),
+        (
+            "apiVersion: v1\nkind: List\nitems:\n- a: 1\n",
+            "a.yaml:4 this item of a list is no object: it has neither apiVersion nor kind",
+        ),
+    ],
+)
+def test_objects_that_are_incomplete(here: Path, text: str, message: str) -> None:
+    (here / "a.yaml").write_text(text)
+    assert names("a.yaml") == [message]
+
+
+def test_an_object_without_a_name_is_one() -> None:
+    assert only("apiVersion: v1\nkind: Pod\n").name == ""
+
+
+def test_kustomizations_are_not_objects(here: Path) -> None:
+    (here / "kustomization.yaml").write_text("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n")
+    assert names(".") == []
+
+
+def test_lists_are_taken_apart() -> None:
+    text = f"apiVersion: v1\nkind: List\nitems:\n- {pod('a').replace(chr(10), chr(10) + '  ')}\n- apiVersion: v1\n  kind: Pod\n"
+    first, second = read(["-"], stdin=io.BytesIO(text.encode()))
+    assert isinstance(first, Resource)
+    assert isinstance(second, Resource)
+    assert (first.kind, first.name, line(first, "metadata", "name")) == ("Pod", "a", 7)
+    assert (second.kind, line(second), line(second, "kind"), line(second, "spec")) == ("Pod", 9, 10, 9)
+    assert second.source is not None
+    assert (second.source.document, second.source.root) == (0, ("items", 1))
+
+
+def test_items_of_a_typed_list_have_its_kind() -> None:
+    items: list[Any] = [{"metadata": {"name": "a"}}, {"apiVersion": "v1", "kind": "Pod"}]
+    text = json.dumps({"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": items}, indent=2)
+    first, second = read(["-"], stdin=io.BytesIO(text.encode()))
+    assert isinstance(first, Resource)
+    assert (first.api_version, first.kind, first.name) == ("v1", "Pod", "a")
+    assert line(first, "metadata", "name") == text[: text.index('"name"')].count("\n") + 1
+    assert isinstance(second, Resource)
+    assert second.kind == "Pod"
+
+
+def test_lists_in_lists_and_empty_ones() -> None:
+    inner = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Pod, metadata: {name: a}}]}"
+    resource = only(f"{{apiVersion: v1, kind: List, items: [{inner}]}}")
+    assert resource.source is not None
+    assert (resource.name, resource.source.root) == ("a", ("items", 0, "items", 0))
+    for text in (
+        "apiVersion: v1\nkind: List\nitems:\n",
+        "apiVersion: v1\nkind: List\n",
+        "{apiVersion: v1, kind: PodList, items: []}",
+    ):
+        assert list(read(["-"], stdin=io.BytesIO(text.encode()))) == []
+
+
+def test_a_kind_called_list_with_a_name_is_an_object() -> None:
+    text = "apiVersion: example.org/v1\nkind: AccessList\nmetadata: {name: a}\nitems: [{b: 1}]\n"
+    assert only(text).kind == "AccessList"
+
+
+def test_charts_are_said_to_be_unread(here: Path) -> None:
+    chart = here / "charts" / "web"
+    (chart / "templates" / "tests").mkdir(parents=True)
+    (chart / "crds").mkdir()
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\n")
+    (chart / "values.yaml").write_text("kind: Deployment\n")
+    (chart / "templates" / "pod.yaml").write_text("{{ .Values }}")
+    (chart / "crds" / "a.yaml").write_text(pod("crd"))
+    message = "charts/web/Chart.yaml Helm chart: not rendered, its templates were not assessed"
+    assert sorted(names(".")) == [message, "charts/web/crds/a.yaml:0 crd"]
+    assert names("charts/web/templates/pod.yaml", "charts/web/templates/tests", "charts") == [
+        message,
+        "charts/web/crds/a.yaml:0 crd",
+    ]
+
+
+def test_json_with_what_yaml_cannot_read(here: Path) -> None:
+    long_key = "k" * 2000
+    text = f'{{\n\t"apiVersion": "v1",\n\t"kind": "Pod",\n\t"a": "\\ud83d\\ude00 \\/ \\ud83d",\n\t"{long_key}": [1.0, 1e400]}}'
+    (here / "a.json").write_text(text.replace("1e400", "12345678901234567890"))
+    (resource,) = read(["a.json"])
+    assert isinstance(resource, Resource)
+    assert resource.object["a"] == "\U0001f600 / \ufffd"
+    assert resource.object[long_key] == [1.0, 12345678901234567890.0]
+    assert line(resource, long_key, 1) == 5
+    (here / "a.json").write_text(text)
+    assert names("a.json") == ["a.json:5 number out of range: 1e400"]
+
+
+def test_json_documents_one_after_the_other(here: Path) -> None:
+    one = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "%s"}}\n'
+    (here / "a.json").write_text(one % "a" + one % "b" + "{")
+    assert names("a.json") == [
+        "a.json:0 a",
+        "a.json:1 b",
+        "a.json:3 not JSON: Expecting property name enclosed in double quotes",
+    ]
+
+
+def test_yaml_that_looks_like_json(here: Path) -> None:
+    (here / "a.yaml").write_text("{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\n" + pod("b"))
+    assert names("a.yaml") == ["a.yaml:0 a", "a.yaml:1 b"]
