@@ -33,6 +33,7 @@ _SUB_STATUS: Final = {
     Cause.DECLINED: "requires review",
 }
 """Kubescape's words for why something was skipped; causes it has none for are `notEvaluated`."""
+_NO_FIX: Final = {"path": "", "value": ""}
 _FILE, _DIRECTORY = 1, 4
 """Kubescape's numbers of `scanningTarget`."""
 
@@ -159,7 +160,7 @@ def _resource(name: str, resource: Resource) -> dict[str, Any]:
 
 
 def _results(assessment: Assessment, order: list[tuple[str, int]]) -> Iterator[str]:
-    """The JSON text of each entry of `results`; verdicts without evidence are alike and encoded once."""
+    """The JSON text of each entry of `results`; verdicts of one control differ in their evidence only."""
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     known: dict[tuple[str, Status, Reason | None], str] = {}
     for name, index in order:
@@ -167,16 +168,15 @@ def _results(assessment: Assessment, order: list[tuple[str, int]]) -> Iterator[s
         controls: list[str] = []
         for slug, verdict in result.verdicts.items():
             key = (slug, verdict.status, verdict.reason)
-            text = None if verdict.evidence else known.get(key)
+            text = known.get(key)
             if text is None:
-                text = json_text(_associated(by_slug[slug], verdict, result.resource, assessment))
-                if not verdict.evidence:
-                    known[key] = text
-            controls.append(text)
+                text = known[key] = json_text(_associated(by_slug[slug], verdict, assessment))
+            controls.append(_with_evidence(text, verdict, result.resource) if verdict.evidence else text)
         yield f'{{"resourceID":{json_text(name)},"controls":[{",".join(controls)}]}}'
 
 
-def _associated(summary: ControlSummary, verdict: Verdict, resource: Resource, of: Assessment) -> dict[str, Any]:
+def _associated(summary: ControlSummary, verdict: Verdict, of: Assessment) -> dict[str, Any]:
+    """The entry of `controls` for a verdict, still without its evidence."""
     control = summary.control
     rule: dict[str, Any] = {}
     if control.params:
@@ -186,11 +186,6 @@ def _associated(summary: ControlSummary, verdict: Verdict, resource: Resource, o
     rule["name"] = control.slug
     rule["status"] = _STATUS[verdict.status]
     rule["subStatus"] = _sub_status(verdict.reason) if verdict.status is Status.NOT_EVALUATED else ""
-    paths = [entry for evidence in verdict.evidence for entry in _paths(evidence)]
-    if paths:
-        rule["paths"] = paths
-    if resource.related and verdict.evidence:
-        rule["relatedResourcesIDs"] = [item.id for item in resource.related]
     return {
         "controlID": control.id,
         "name": control.title,
@@ -200,27 +195,30 @@ def _associated(summary: ControlSummary, verdict: Verdict, resource: Resource, o
     }
 
 
+def _with_evidence(text: str, verdict: Verdict, resource: Resource) -> str:
+    """The text of `_associated` with the evidence at the end of its only rule."""
+    head, mark, tail = text.rpartition('}],"severity":')
+    more: dict[str, Any] = {"paths": [entry for evidence in verdict.evidence for entry in _paths(evidence)]}
+    if resource.related:
+        more["relatedResourcesIDs"] = [item.id for item in resource.related]
+    return f"{head},{json_text(more)[1:-1]}{mark}{tail}"
+
+
 def _paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """The entries of `paths`: each has exactly one of the path keys; `fixPath` is there even when empty."""
+    place = {} if evidence.location is None else {"location": _location(evidence.location)}
     unmended = evidence.fix is None and not evidence.delete
     if not evidence.path:
-        yield _path({}, evidence)
+        yield {"fixPath": _NO_FIX, **place}
         return
     if evidence.exists or unmended:
-        yield _path({"failedPath": evidence.path}, evidence)
+        yield {"failedPath": evidence.path, "fixPath": _NO_FIX, **place}
     if unmended:
-        yield _path({"reviewPath": evidence.path}, evidence)
+        yield {"reviewPath": evidence.path, "fixPath": _NO_FIX, **place}
     if evidence.delete:
-        yield _path({"deletePath": evidence.path}, evidence)
+        yield {"deletePath": evidence.path, "fixPath": _NO_FIX, **place}
     if evidence.fix is not None:
-        yield _path({}, evidence, {"path": evidence.path, "value": _bare(evidence.fix)})
-
-
-def _path(entry: dict[str, Any], evidence: Evidence, fix: dict[str, str] | None = None) -> dict[str, Any]:
-    entry["fixPath"] = fix or {"path": "", "value": ""}
-    if evidence.location is not None:
-        entry["location"] = _location(evidence.location)
-    return entry
+        yield {"fixPath": {"path": evidence.path, "value": _bare(evidence.fix)}, **place}
 
 
 def _bare(text: str) -> str:
