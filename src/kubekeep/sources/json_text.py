@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 
 from kubekeep.model.location import NUMBERS, Marks
 from kubekeep.sources.scalars import Scalar, json_value
-from kubekeep.sources.tree import Document, Limits, Mapping, Problem, TextError
+from kubekeep.sources.tree import Document, Limits, Mapping, Problem, TextError, in_order
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s,:{}\[\]"]+')
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
@@ -92,7 +92,7 @@ class _Reader:
                 children.append(_scalar(piece, match.start()))
         if children[0] is None:
             return None
-        return Document(children[0], Marks(array("I", numbers), self._lines), tuple(problems))
+        return Document(children[0], Marks(array("I", numbers), self._lines), in_order(problems))
 
     def _mapping(self, children: list[Any], numbers: list[int], start: int, problems: list[Problem]) -> dict[str, Any]:
         pairs = iter(children)

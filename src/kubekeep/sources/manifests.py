@@ -29,6 +29,7 @@ from kubekeep.sources.tree import DEFAULT_LIMITS, Document, Limits, Problem
 from kubekeep.sources.walk import CHART, File, Skipped, Walk, reason
 
 STDIN: Final = "-"
+_SHOWN_PROBLEMS: Final = 10
 _SHOWN_STDIN: Final = "<stdin>"
 _CHART_FILES: Final = frozenset({"Chart.yaml", "values.yaml", "values.yml"})
 
@@ -103,12 +104,12 @@ def _opened(path: str) -> BinaryIO:
 def _contents(data: bytes, file: File, limits: Limits) -> Iterator[Resource | Unread]:
     if os.path.basename(file.path) in _CHART_FILES and os.path.isfile(os.path.join(os.path.dirname(file.path), CHART)):
         return
-    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
     try:
-        text = data.decode("utf-16" if is_wide else "utf-8-sig")
+        text = data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        before = error.object[: error.start].decode(error.encoding, "replace")
-        message = f"not {error.encoding.upper()} text: {error.reason}"
+        before = data[: error.start].decode(error.encoding, "replace").removeprefix("\ufeff")
+        message = f"not {encoding} text: {error.reason}"
         yield _unread(file, Problem(message, len(before)), line_starts(before))
         return
     lines = line_starts(text)
@@ -148,9 +149,13 @@ def _resources(document: Document, source: Source, file: File, lines: array[int]
         else:
             is_kubernetes = True
             yield Resource(found.object, msgspec.structs.replace(source, root=found.path), document.value)
-    if is_kubernetes:
-        for problem in document.problems:
-            yield _unread(file, problem, lines)
+    if not is_kubernetes:
+        return
+    for problem in document.problems[:_SHOWN_PROBLEMS]:
+        yield _unread(file, problem, lines)
+    rest = document.problems[_SHOWN_PROBLEMS:]
+    if rest:
+        yield _unread(file, Problem(f"{len(rest)} more duplicate keys in this document", rest[0].at), lines)
 
 
 def _unread(file: File, problem: Problem, lines: array[int]) -> Unread:

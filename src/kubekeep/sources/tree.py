@@ -41,6 +41,11 @@ class Problem(msgspec.Struct, frozen=True):
     at: int
 
 
+def in_order(problems: list[Problem]) -> tuple[Problem, ...]:
+    """The problems of a document, which are met from the inside outwards, as a reader of the file meets them."""
+    return tuple(sorted(problems, key=lambda problem: problem.at))
+
+
 class TextError(Exception):
     """A document that cannot be read. `ends` says that nothing after it can be read either."""
 

@@ -27,7 +27,7 @@ from yaml.reader import ReaderError
 
 from kubekeep.model.location import NUMBERS, Marks
 from kubekeep.sources import scalars
-from kubekeep.sources.tree import MERGE, Document, Limits, Mapping, Problem, TextError
+from kubekeep.sources.tree import MERGE, Document, Limits, Mapping, Problem, TextError, in_order
 
 _SHORT: Final = 64
 _KNOWN: Final = 50_000
@@ -114,7 +114,7 @@ class _Reader:
         value = self._tree()
         if value is None:
             return None
-        return Document(value, Marks(array("I", self._numbers), self._lines), tuple(self._problems))
+        return Document(value, Marks(array("I", self._numbers), self._lines), in_order(self._problems))
 
     def _tree(self) -> Any:
         """The value of a document. One long loop: a call for each node would cost half as much again."""

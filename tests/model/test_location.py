@@ -1,0 +1,192 @@
+"""Paths, and the regions that marks give for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubekeep.model.location import Marks, Path, format_path, has_path, line_starts, parse_path, value_at
+from kubekeep.sources import json_text, yaml_text
+from kubekeep.sources.tree import Document, Limits
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("", ()),
+        ("spec.containers[0].image", ("spec", "containers", 0, "image")),
+        ('metadata.annotations["a.b/c"]', ("metadata", "annotations", "a.b/c")),
+        ('["a\\"\\\\b"][1][2]', ('a"\\b', 1, 2)),
+    ],
+)
+def test_paths_are_read_and_written(text: str, path: Path) -> None:
+    assert parse_path(text) == path
+    assert format_path(path) == text
+
+
+@pytest.mark.parametrize("text", ["a[", "a[x]", "a]", '["a', "."])
+def test_texts_that_are_no_paths(text: str) -> None:
+    with pytest.raises(ValueError, match="not a path"):
+        parse_path(text)
+
+
+@given(st.lists(st.one_of(st.text(min_size=1), st.integers(0, 10**6))))
+def test_paths_survive_being_written(steps: list[str | int]) -> None:
+    assert parse_path(format_path(tuple(steps))) == tuple(steps)
+
+
+def test_values_at_paths() -> None:
+    document = {"a": [{"b": None}]}
+    assert value_at(document, ("a", 0, "b")) is None
+    assert has_path(document, ("a", 0, "b"))
+    for path in (("a", "b"), ("a", 1), ("a", 0, "b", "c"), ("c",)):
+        assert not has_path(document, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "starts"),
+    [
+        ("", [0]),
+        ("a", [0]),
+        ("a\n", [0, 2]),
+        ("a\n\nb", [0, 2, 3]),
+        ("a\r\nb\rc\nd", [0, 3, 5, 7]),
+        ("\u2028\u0085", [0]),
+    ],
+)
+def test_lines_start_where_editors_say(text: str, starts: list[int]) -> None:
+    assert list(line_starts(text)) == starts
+
+
+YAML = """\
+# a comment
+apiVersion: v1   # another
+spec:
+  replicas: 2
+
+  containers:
+  - name: a
+    image: "é:1"
+    args: [x, 'y z',
+      {k: v}]
+  - {}
+  empty: []
+  block: |
+    text
+    more
+  nothing:
+  ? explicit
+  : value
+base: &base {one: 1, two: 2}
+merged:
+  <<: *base
+  two: 3
+alias: *base
+scalar: &s true
+same: *s
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("apiVersion", "apiVersion: v1"),
+        ("spec", "spec"),
+        ("spec.replicas", "replicas: 2"),
+        ("spec.containers", "containers"),
+        ("spec.containers[0]", "name"),
+        ("spec.containers[0].image", 'image: "é:1"'),
+        ("spec.containers[0].args[1]", "'y z'"),
+        ("spec.containers[0].args[2]", "{k"),
+        ("spec.containers[0].args[2].k", "k: v"),
+        ("spec.containers[1]", "{}"),
+        ("spec.empty", "empty"),
+        ("spec.block", "block: |\n    text\n    more\n"),
+        ("spec.nothing", "nothing:"),
+        ("spec.explicit", "explicit\n  : value"),
+        ("spec.absent.deep", "spec"),
+        ("spec.containers[7].image", "containers"),
+        ("absent", "apiVersion"),
+        ("", "apiVersion"),
+        ("merged.one", "one: 1"),
+        ("merged.two", "two: 3"),
+        ("alias", "alias"),
+        ("alias.two", "two: 2"),
+        ("same", "same: *s"),
+    ],
+)
+def test_regions(path: str, text: str) -> None:
+    assert _cut(YAML, yaml_document(YAML), parse_path(path)) == text
+
+
+def test_regions_of_json() -> None:
+    text = '{"a": {"b": [1, {"c": "\\u00e9"}]},\n "d":\n  null, "e": [[2]]}'
+    document = json_document(text)
+    cuts = {
+        path: _cut(text, document, parse_path(path))
+        for path in ("", "a", "a.b", "a.b[0]", "a.b[1]", "a.b[1].c", "d", "e[0]")
+    }
+    assert cuts == {
+        "": '{"a"',
+        "a": '"a"',
+        "a.b": '"b"',
+        "a.b[0]": "1",
+        "a.b[1]": '{"c"',
+        "a.b[1].c": '"c": "\\u00e9"',
+        "d": '"d":\n  null',
+        "e[0]": "[2",
+    }
+
+
+def test_marks_of_a_long_list_are_found() -> None:
+    text = "items:\n" + "".join(f"- name: n{n}\n" for n in range(5_000))
+    document = yaml_document(text)
+    assert [document.marks.region(document.value, ("items", n, "name")).start.line for n in range(5_000)] == list(
+        range(2, 5_002)
+    )
+
+
+def yaml_document(text: str) -> Document:
+    (document,) = yaml_text.documents(text, line_starts(text), Limits())
+    assert isinstance(document, Document)
+    return document
+
+
+def json_document(text: str) -> Document:
+    (document,) = json_text.documents(text, line_starts(text), Limits())
+    assert isinstance(document, Document)
+    return document
+
+
+def _cut(text: str, document: Document, path: Path) -> str:
+    """The text of the region of `path`."""
+    region = document.marks.region(document.value, path)
+    starts = line_starts(text)
+    first, last = (starts[place.line - 1] + place.column - 1 for place in (region.start, region.end))
+    return text[first:last]
+
+
+_scalars = st.one_of(
+    st.integers(-100, 100),
+    st.booleans(),
+    st.none(),
+    st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"])),
+)
+_documents = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc", min_size=1), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def paths(value: Any, path: Path = ()) -> list[tuple[Path, Any]]:
+    """Every path of a value, with what it leads to."""
+    children: list[tuple[str | int, Any]] = []
+    if isinstance(value, dict):
+        children = list(value.items())
+    elif isinstance(value, list):
+        children = list(enumerate(value))
+    return [(path, value), *(found for step, child in children for found in paths(child, (*path, step)))]
