@@ -1,0 +1,121 @@
+"""The run: right under any order, once for equal workloads, and honest about what no rule could read."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubekeep.assess.run import run
+from kubekeep.assess.select import controls_named, frameworks_named, select
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.port import Outcome, RuleFailure
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.finding import Cause, Status
+from kubekeep.model.resource import Resource
+from kubekeep.sources.manifests import read
+
+SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+
+
+def pod(name: str, **spec: Any) -> Resource:
+    containers = [{"name": "main", "image": "registry.example.com/app:1", "securityContext": {"privileged": True}}]
+    metadata = {"name": name, "namespace": "shop"}
+    return Resource(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers, **spec}}
+    )
+
+
+def verdicts(results: Sequence[ResourceResult]) -> dict[str, dict[str, Any]]:
+    return {result.resource.id: dict(result.verdicts) for result in results}
+
+
+def test_the_order_of_resources_changes_no_verdict() -> None:
+    resources = [item for item in read([str(SHOP)]) if isinstance(item, Resource)]
+    selection = select(frameworks_named(["allcontrols"]))
+    expected = verdicts(run(resources, selection, RegoPolicySet, kubernetes_minor=34))
+    assert any(verdict.status is Status.FAILED for found in expected.values() for verdict in found.values())
+    for seed in range(3):
+        shuffled = random.Random(seed).sample(resources, len(resources))
+        assert verdicts(run(shuffled, selection, RegoPolicySet, kubernetes_minor=34)) == expected
+
+
+class Counting:
+    """Compiles with the real engine and counts the documents it is given."""
+
+    def __init__(self) -> None:
+        self.documents = 0
+
+    def __call__(self, *arguments: Any) -> Counting:
+        self._policies = RegoPolicySet(*arguments)
+        return self
+
+    def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
+        self.documents += len(documents)
+        return self._policies.evaluate(documents)
+
+    def with_data(self, data: Mapping[str, Any]) -> Counting:
+        self._policies = self._policies.with_data(data)
+        return self
+
+
+def test_equal_workloads_are_evaluated_once() -> None:
+    counting = Counting()
+    resources = [pod(f"web-{number}") for number in range(700)] + [pod("other", hostNetwork=True)]
+    selection = select(named=controls_named(["C-0057"]))
+    results = run(resources, selection, counting, kubernetes_minor=34)
+    assert counting.documents == 2
+    assert len(results) == 701
+    paths = [evidence.path for result in results for evidence in result.verdicts["privileged-container"].evidence]
+    assert paths == ["spec.containers[0].securityContext.privileged"] * 701
+
+
+def test_many_batches_keep_each_verdict_with_its_resource() -> None:
+    resources = [pod(f"web-{number}", hostNetwork=number % 3 == 0, dnsPolicy=f"p{number}") for number in range(1000)]
+    results = run(resources, select(named=controls_named(["C-0041"])), RegoPolicySet, kubernetes_minor=34)
+    failed = {result.resource.name for result in results for v in result.verdicts.values() if v.status is Status.FAILED}
+    assert failed == {f"web-{number}" for number in range(0, 1000, 3)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "what"),
+    [
+        ({"containers": "none"}, "spec.containers: "),
+        ({"containers": ["none"]}, "spec.containers[0]: "),
+        ({"initContainers": {"a": 1}}, "spec.initContainers: "),
+        ({"securityContext": []}, "spec.securityContext: "),
+    ],
+)
+def test_a_malformed_workload_passes_nothing(spec: dict[str, Any], what: str) -> None:
+    (result,) = run([pod("odd", **spec)], select(named=controls_named(["C-0057"])), RegoPolicySet, kubernetes_minor=34)
+    (verdict,) = result.verdicts.values()
+    assert verdict.status is Status.NOT_EVALUATED
+    assert verdict.reason is not None
+    assert verdict.reason.cause is Cause.MALFORMED
+    assert verdict.reason.text.startswith(what)
+
+
+class Failing:
+    """A policy set none of whose rules can be evaluated."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._groups = arguments[1]
+
+    def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
+        names = [name for name, _ in itertools.chain.from_iterable(self._groups)]
+        return [dict.fromkeys(names, RuleFailure("broken")) for _ in documents]
+
+    def with_data(self, data: Mapping[str, Any]) -> Failing:  # noqa: ARG002 - the port's signature
+        return self
+
+
+def test_a_rule_that_fails_to_evaluate_passes_nothing() -> None:
+    (result,) = run([pod("web")], select(named=controls_named(["C-0057"])), Failing, kubernetes_minor=34)
+    (verdict,) = result.verdicts.values()
+    assert verdict.status is Status.NOT_EVALUATED
+    assert verdict.reason is not None
+    assert (verdict.reason.cause, verdict.reason.text) == (Cause.RULE_ERROR, "broken")

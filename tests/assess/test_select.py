@@ -1,0 +1,47 @@
+"""Selection: names in any case, nothing by accident, and a reason for what is set aside."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubekeep.assess.select import UnknownNameError, controls_named, frameworks_named, select
+from kubekeep.model.finding import Cause
+
+
+@pytest.mark.parametrize("name", ["nsa", "NSA", "Nsa", "nsa-cisa"])
+def test_frameworks_by_any_name(name: str) -> None:
+    assert [item.slug for item in frameworks_named([name])] == ["nsa"]
+
+
+def test_names_given_twice_count_once() -> None:
+    assert len(frameworks_named(["nsa", "NSA"])) == 1
+    assert len(controls_named(["C-0057", "privileged-container"])) == 1
+
+
+def test_an_unknown_name_is_refused_though_others_are_known() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean c-0057"):
+        controls_named(["C-0016", "C-0557"])
+
+
+def test_every_member_is_selected_once() -> None:
+    selection = select(frameworks_named(["nsa", "allcontrols"]), controls_named(["C-0057"]))
+    slugs = [control.slug for control in selection.controls]
+    assert len(slugs) == len(set(slugs))
+
+
+def test_what_only_a_cluster_can_answer_is_set_aside_unless_named() -> None:
+    framework = select(frameworks_named(["nsa"]))
+    (control,) = controls_named(["C-0058"])
+    assert framework.set_aside[control.slug].cause is Cause.NEEDS_CLUSTER
+    assert control.slug not in select(named=[control]).set_aside
+    assert control.slug not in select(frameworks_named(["nsa"]), whole_cluster=True).set_aside
+
+
+def test_a_required_parameter_without_value_sets_a_control_aside() -> None:
+    (control,) = controls_named(["C-0078"])
+    reason = select(named=[control]).set_aside[control.slug]
+    assert reason.cause is Cause.CONFIGURATION
+    assert "imageRepositoryAllowList" in reason.text
+    given = select(named=[control], params={"imageRepositoryAllowList": ["quay.io/"]})
+    assert not given.set_aside
+    assert given.params["imageRepositoryAllowList"] == ("quay.io/",)

@@ -1,0 +1,63 @@
+"""Every command that the README and the guides show is run, in a folder with what it speaks of."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+GATES = ("--severity-threshold", "--compliance-threshold", "--fail-coverage-below")
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page, command) of each line after a dollar sign in a console block."""
+    return [
+        (page.name, line[2:])
+        for page in PAGES
+        for block in re.findall(r"^```console\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+        if line.startswith("$ ")
+    ]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder as the pages imagine it: manifests in deploy/, the example, and the environment of this checkout."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    shutil.copytree(ROOT / "examples" / "online-shop", tmp_path / "deploy")
+    shutil.copy(ROOT / "examples" / "online-shop" / "operations" / "debug-pod.yaml", tmp_path / "deploy" / "pod.yaml")
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("page", "command"), commands())
+def test_command(page: str, command: str, place: Path) -> None:
+    if command.startswith("scripts/test"):
+        # It is what runs this test; what can be held is that CI runs the very same.
+        assert "\nscripts/test\n" in (ROOT / ".ci" / "run").read_text()
+        return
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    result = subprocess.run(
+        ["bash", "-c", command],
+        cwd=ROOT if command.startswith("scripts/") else place,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=os.environ | {"PATH": path},
+        encoding="utf-8",
+    )
+    allowed = {0, 1} if any(gate in command for gate in GATES) else {0}
+    assert result.returncode in allowed, f"{page}: {command}\n{result.stderr}"
+    assert "Traceback" not in result.stderr
+
+
+def test_pages_show_commands() -> None:
+    assert {"README.md", "ci.md", "add-a-control.md"} <= {page for page, _ in commands()}

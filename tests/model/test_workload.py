@@ -1,0 +1,95 @@
+"""The workload view: every kind that carries pods, every kind of container, and what is inherited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.model.resource import Resource
+from kubekeep.model.workload import pod_path, view
+
+POD = {
+    "metadata": {"name": "ignored", "labels": {"app": "web"}, "annotations": {"a": "b"}},
+    "spec": {
+        "hostPID": True,
+        "securityContext": {"runAsUser": 1000, "runAsNonRoot": True, "fsGroup": 2000},
+        "containers": [{"name": "main", "securityContext": {"runAsUser": 0, "privileged": True, "runAsNonRoot": None}}],
+        "initContainers": [{"name": "init"}],
+        "ephemeralContainers": [{"name": "debug"}],
+    },
+}
+
+
+def wrapped(api_version: str, kind: str, path: str) -> Resource:
+    document: Any = POD
+    for step in reversed(path.split(".") if path else []):
+        document = {step: document}
+    return Resource({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}} | document)
+
+
+KINDS = [
+    ("v1", "PodTemplate", "template"),
+    ("v1", "ReplicationController", "spec.template"),
+    ("apps/v1", "Deployment", "spec.template"),
+    ("apps/v1beta1", "StatefulSet", "spec.template"),
+    ("apps/v1", "DaemonSet", "spec.template"),
+    ("apps/v1", "ReplicaSet", "spec.template"),
+    ("extensions/v1beta1", "Deployment", "spec.template"),
+    ("batch/v1", "Job", "spec.template"),
+    ("batch/v1beta1", "CronJob", "spec.jobTemplate.spec.template"),
+    ("argoproj.io/v1alpha1", "Rollout", "spec.template"),
+    ("serving.knative.dev/v1", "Service", "spec.template"),
+    ("apps.kruise.io/v1alpha1", "AdvancedCronJob", "spec.jobTemplate.spec.template"),
+]
+
+
+@pytest.mark.parametrize(("api_version", "kind", "path"), KINDS)
+def test_every_kind_is_seen_alike(api_version: str, kind: str, path: str) -> None:
+    found = view(wrapped(api_version, kind, path))
+    assert found is not None
+    assert found["path"] == f"{path}.spec"
+    assert found["metadata_path"] == f"{path}.metadata"
+    assert found["metadata"] == {"labels": {"app": "web"}, "annotations": {"a": "b"}}
+    assert [(item["name"], item["type"], item["path"]) for item in found["containers"]] == [
+        ("main", "container", f"{path}.spec.containers[0]"),
+        ("init", "init", f"{path}.spec.initContainers[0]"),
+        ("debug", "ephemeral", f"{path}.spec.ephemeralContainers[0]"),
+    ]
+    assert set(found["spec"]) == {"hostPID", "securityContext"}
+
+
+def test_a_pod_is_its_own_template() -> None:
+    found = view(Resource({"apiVersion": "v1", "kind": "Pod"} | POD))
+    assert found is not None
+    assert found["path"] == "spec"
+    assert found["containers"][0]["path"] == "spec.containers[0]"
+
+
+def test_containers_inherit_what_pods_share_and_nothing_else() -> None:
+    found = view(wrapped("apps/v1", "Deployment", "spec.template"))
+    assert found is not None
+    main, init, debug = (item["effective"] for item in found["containers"])
+    assert main == {"runAsUser": 0, "runAsNonRoot": True, "privileged": True}
+    assert init == debug == {"runAsUser": 1000, "runAsNonRoot": True}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"apiVersion": "v1", "kind": "Service", "spec": {"template": POD}},
+        {"apiVersion": "example.com/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": "no"}}}},
+        {"apiVersion": "example.com/v1", "kind": "Thing", "spec": {"template": "text"}},
+        {"apiVersion": "example.com/v1", "kind": "Thing"},
+    ],
+)
+def test_what_carries_no_pod_has_no_view(document: dict[str, Any]) -> None:
+    assert pod_path(Resource(document)) is None
+    assert view(Resource(document)) is None
+
+
+def test_fields_of_a_container_cannot_pose_as_ours() -> None:
+    spec = {"containers": [{"name": "x", "type": "init", "path": "elsewhere", "effective": {"privileged": False}}]}
+    found = view(Resource({"apiVersion": "v1", "kind": "Pod", "spec": spec}))
+    assert found is not None
+    assert found["containers"][0] == {"name": "x", "type": "container", "path": "spec.containers[0]", "effective": {}}
