@@ -138,7 +138,7 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
     if failed:
         control = failed[0].control
         command = Span(f"kubekeep explain {control.id}", "bold cyan", whole=True)
-        terminal.line(Span("→ Next: ", "bold"), "fix ", Span(control.title, "bold"), ". It is explained by ", command)
+        terminal.line(Span("→ Next: ", "bold"), f"start with {control.id} ({control.title}): ", command)
     elif assessment.unread:
         terminal.line(Span("→ Next: ", "bold"), "mend what was not read and scan again: nothing is known of it yet.")
     elif any(summary.is_gap for summary in assessment.controls):

@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
-
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, parse_path, value_at
 from kubekeep.model.redaction import MASK, redacted
 from kubekeep.model.resource import Resource
+from kubekeep.model.text import json_text
 from kubekeep.reports.format import Options
 from kubekeep.reports.pretty.terminal import Span, Terminal, file_url
 
@@ -35,7 +34,8 @@ def write_findings(terminal: Terminal, assessment: Assessment, options: Options)
         for resource, verdict in shown:
             _write_resource(terminal, assessment.target.base, resource, verdict, options)
         _write_more(terminal, len(found) - len(shown), "resource", indent=2)
-        terminal.line(Span("Fix: ", "bold green"), _advice(summary.control.fix), indent=2, hang=5)
+        advice = _advice(summary.control.fix, code_style=options.colour)
+        terminal.line(Span("Fix: ", "bold green"), *advice, indent=2, hang=5)
         terminal.line()
 
 
@@ -45,37 +45,56 @@ def worst_first(assessment: Assessment) -> list[ControlSummary]:
     return sorted(failed, key=lambda summary: (-summary.control.severity, -summary.counts.failed))
 
 
-def _advice(text: str) -> str:
-    """The first paragraph of how to fix it, on one line; `kubekeep explain` tells the rest."""
-    return " ".join(text.strip().partition("\n\n")[0].split())
+def _advice(text: str, *, code_style: bool) -> Iterator[Span | str]:
+    """The first paragraph of how to fix it, on one line; `kubekeep explain` tells the rest.
+
+    Code in backticks gets a colour for them where there are colours.
+    """
+    paragraph = " ".join(text.strip().partition("\n\n")[0].split())
+    if not code_style or paragraph.count("`") % 2:
+        yield paragraph
+        return
+    for number, part in enumerate(paragraph.split("`")):
+        yield Span(part, "cyan" if number % 2 else "")
 
 
 def _write_head(terminal: Terminal, summary: ControlSummary) -> None:
     control, counts = summary.control, summary.counts
     evaluated = counts.passed + counts.failed
     many = "resource" if evaluated == 1 else "resources"
+    verb = "fails" if counts.failed == 1 else "fail"
     terminal.line(
         Span(f"✖ {control.level.label.upper()}", f"bold {control.level.colour}", whole=True),
         "  ",
         Span(control.title, "bold"),
         "  ",
         Span(control.id, "cyan", whole=True),
-        Span(f"  {counts.failed} of {evaluated} {many}", "dim"),
+        Span(f"  {counts.failed} of {evaluated} {many} {verb}", "dim"),
     )
 
 
 def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: Verdict, options: Options) -> None:
-    head = verdict.evidence[0].location if verdict.evidence else None
+    evidence = sorted(verdict.evidence, key=_order)
+    head = evidence[0].location if evidence else None
     head = head or resource.locate(())
     owner = f"{resource.namespace}/" if resource.namespace else ""
     place: list[Span | str] = [_place(str(head), head, base), "  "] if head else []
-    terminal.line(*place, resource.kind, " ", Span(f"{owner}{resource.name}", "bold", whole=True), indent=2)
-    shown = verdict.evidence if options.verbose else verdict.evidence[:_SHOWN]
+    terminal.line(*place, Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True), indent=2)
+    shown = evidence if options.verbose else evidence[:_SHOWN]
     safe = redacted(resource) if any(item.exists for item in shown) else {}
-    for evidence in shown:
-        where = _elsewhere(evidence.location, head, base)
-        terminal.line(*where, *_change(evidence, resource, safe), indent=4)
-    _write_more(terminal, len(verdict.evidence) - len(shown), "place", indent=4)
+    for item in shown:
+        where = _elsewhere(item.location, head, base)
+        terminal.line(*where, *_change(item, resource, safe), indent=4)
+    _write_more(terminal, len(evidence) - len(shown), "place", indent=4)
+
+
+def _order(evidence: Evidence) -> tuple[bool, str, int, int]:
+    """Top to bottom through the files; what has no place comes last."""
+    location = evidence.location
+    if location is None:
+        return True, "", 0, 0
+    start = location.region.start if location.region else None
+    return False, location.file, start.line if start else 0, start.column if start else 0
 
 
 def _place(text: str, location: Location, base: str) -> Span:
@@ -118,7 +137,7 @@ def _named_path(text: str, resource: Resource) -> Iterator[Span | str]:
 
 
 def _present(evidence: Evidence, document: dict[str, Any]) -> str:
-    """What stands at the place: `now true`; nothing for collections, long values and what is redacted."""
+    """What stands at the place: `now true`; nothing for long values and what is redacted."""
     if not evidence.path:
         return ""
     if not evidence.exists:
@@ -127,9 +146,9 @@ def _present(evidence: Evidence, document: dict[str, Any]) -> str:
         value = value_at(document, parse_path(evidence.path))
     except (LookupError, ValueError):
         return ""
-    if value == MASK or isinstance(value, dict | list):
+    text = value if isinstance(value, str) else json_text(value)
+    if MASK in text:
         return ""
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     if evidence.fix in _SWITCH and text in _SWITCH:
         return ""
     return f"now {text}" if 0 < len(text) <= _LONGEST else ""
