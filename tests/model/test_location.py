@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubekeep.model.location import Marks, Path, format_path, has_path, line_starts, parse_path, value_at
+from kubekeep.model.location import Path, format_path, has_path, line_starts, parse_path, value_at
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.tree import Document, Limits
 
@@ -190,3 +192,49 @@ def paths(value: Any, path: Path = ()) -> list[tuple[Path, Any]]:
     elif isinstance(value, list):
         children = list(enumerate(value))
     return [(path, value), *(found for step, child in children for found in paths(child, (*path, step)))]
+
+
+def _agrees(text: str, document: Document, read: Any) -> None:
+    """Every region holds text that means what is at its path."""
+    for path, value in paths(document.value)[1:]:
+        cut = _cut(text, document, path)
+        if isinstance(path[-1], str):
+            entry = read(cut)
+            assert entry == (path[-1] if isinstance(value, dict | list) else {path[-1]: value}), (path, cut)
+        elif not isinstance(value, dict | list):
+            assert read(cut) == value, (path, cut)
+        else:
+            first = value if not value else next(iter(value))
+            assert str(first)[:1] in cut or isinstance(first, dict | list | bool | None), (path, cut)
+
+
+@settings(derandomize=True, deadline=None, database=None)
+@given(
+    value=_documents,
+    flow=st.sampled_from([True, False, None]),
+    style=st.sampled_from([None, '"', "'", "|"]),
+    width=st.sampled_from([4, 80]),
+)
+def test_regions_hold_the_text_of_their_value(value: Any, flow: bool | None, style: str | None, width: int) -> None:  # noqa: FBT001 - PyYAML's argument
+    text = "# é\n---\n" + yaml.dump(
+        value, default_flow_style=flow, default_style=style, width=width, allow_unicode=True
+    )
+    found = list(yaml_text.documents(text, line_starts(text), Limits()))
+    if isinstance(found[0], Document):
+        _agrees(text, found[0], yaml_value)
+
+
+@settings(derandomize=True, deadline=None, database=None)
+@given(value=_documents, indent=st.sampled_from([None, 0, 2, "\t"]), ascii_only=st.booleans())
+def test_regions_of_json_hold_the_text_of_their_value(value: Any, indent: int | str | None, ascii_only: bool) -> None:  # noqa: FBT001 - json's argument
+    text = json.dumps({"a": value}, indent=indent, ensure_ascii=ascii_only)
+    document = json_document(text)
+    assert document.value == {"a": value}
+    _agrees(text, document, lambda cut: json.loads(f"{{{cut}}}" if '":' in cut else cut))
+
+
+def yaml_value(text: str) -> Any:
+    """The value of a text that may be null."""
+    (document,) = yaml_text.documents(text, line_starts(text), Limits())
+    assert document is None or isinstance(document, Document), (text, document)
+    return document and document.value

@@ -31,7 +31,6 @@ from kubekeep.sources.tree import MERGE, Document, Limits, Mapping, Problem, Tex
 
 _SHORT: Final = 64
 _KNOWN: Final = 50_000
-_TEXT: Final = frozenset({str})
 
 
 _UNKNOWN: Final = object()
@@ -196,9 +195,12 @@ class _Reader:
         pairs = iter(children)
         try:
             value = dict(zip(pairs, pairs, strict=True))
+            # The quickest way to see that all keys are text: joining anything else is a TypeError, as is
+            # a collection as key.
+            "".join(value)
         except TypeError:
-            value = {}  # a collection as key: Mapping says what is wrong
-        if len(value) * 2 == len(children) and {*map(type, value)} <= _TEXT:
+            value = {}
+        if len(value) * 2 == len(children):
             return value
         mapping = Mapping(self._numbers, start, self._lines)
         value = mapping.build(children)
