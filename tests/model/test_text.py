@@ -22,6 +22,7 @@ ANY = st.text(st.characters())
         ("a\x1b[31m\x07\x7f\x9b", r"a\x1b[31m\x07\x7f\x9b"),
         ("two\nlines\ttab\r", r"two\x0alines\x09tab\x0d"),
         ("\u202eexe.\u2066x\u2069\ufeff\ud800", r"\u202eexe.\u2066x\u2069\ufeff\ud800"),
+        ("soft\xadhyphen\u200b\U000e0041", r"soft\xadhyphen\u200b\U000e0041"),
     ],
 )
 def test_visible(text: str, shown: str) -> None:

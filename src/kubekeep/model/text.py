@@ -13,14 +13,16 @@ import msgspec
 
 _BIDI: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Marks that turn the direction of text (Unicode UAX #9): with them a line shows what it does not say."""
-_UNSEEN: Final = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff{_BIDI}]")
+_HIDDEN: Final = "\xad\u200b\u2028\u2029\u2060-\u2064\ufeff\U000e0000-\U000e007f"
+"""Marks without width and tags; joiners stay, as some scripts cannot be written without them."""
+_UNSEEN: Final = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_HIDDEN}{_BIDI}]")
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def visible(text: str) -> str:
     r"""`text` on one line with every character that steers a terminal or hides shown as an escape (`\x1b`).
 
-    Covers C0 and C1 controls, line and paragraph separators, direction marks, byte order marks and lone
+    Covers C0 and C1 controls, line and paragraph separators, direction marks, marks without width, tags and lone
     surrogates; what is left prints as it reads.
     """
     return _UNSEEN.sub(_escape, text)
@@ -28,7 +30,7 @@ def visible(text: str) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def xml_safe(text: str) -> str:

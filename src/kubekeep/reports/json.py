@@ -1,19 +1,18 @@
 """JSON in the layout of Kubescape's `--format json` (format version v2), so that what reads the one reads the other.
 
 Where the two differ on purpose: a control with nothing to look at is `skipped` with the sub-status
-`irrelevant`, never `passed`. Additions of our own stand where readers do not trip over them: `location` in
-the entries of `paths`, and the top-level object `kubekeep`. Objects are embedded without their secrets. The
-report is encoded piece by piece into the stream and never stands in memory as a whole; controls that passed,
-the bulk of a report, are encoded once each.
+`irrelevant`, never `passed`. Additions of our own stand where readers do not trip over them: `location` and
+`message` in the entries of `paths`, and the top-level object `kubekeep`. Objects are embedded without their
+secrets. The report is encoded piece by piece into the stream and never stands in memory as a whole; what the
+verdicts of a control share is encoded once.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TextIO
-
-import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
@@ -206,7 +205,9 @@ def _with_evidence(text: str, verdict: Verdict, resource: Resource) -> str:
 
 def _paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """The entries of `paths`: each has exactly one of the path keys; `fixPath` is there even when empty."""
-    place = {} if evidence.location is None else {"location": _location(evidence.location)}
+    place: dict[str, Any] = {} if evidence.location is None else {"location": _location(evidence.location)}
+    if evidence.message:
+        place["message"] = evidence.message
     unmended = evidence.fix is None and not evidence.delete
     if not evidence.path:
         yield {"fixPath": _NO_FIX, **place}
@@ -223,8 +224,7 @@ def _paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
 
 def _bare(text: str) -> str:
     """JSON text as Kubescape writes values: strings without their quotes."""
-    value = msgspec.json.decode(text)
-    return value if isinstance(value, str) else text
+    return str(json.loads(text)) if text.startswith('"') else text
 
 
 def _location(location: Location) -> dict[str, Any]:

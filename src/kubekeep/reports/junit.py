@@ -134,8 +134,10 @@ def _lines(resource: Resource, verdict: Verdict) -> Iterable[str]:
 def _change(evidence: Evidence) -> str:
     path = evidence.path or "the whole resource"
     if evidence.fix is not None:
-        return f"set {path} to {evidence.fix}"
-    return f"delete {path}" if evidence.delete else f"review {path}"
+        change = f"set {path} to {evidence.fix}"
+    else:
+        change = f"delete {path}" if evidence.delete else f"review {path}"
+    return f"{change} ({evidence.message})" if evidence.message else change
 
 
 def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: str) -> None:

@@ -1,0 +1,25 @@
+"""What an assessment tells of itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubekeep.model.assessment import ControlSummary, Counts
+from kubekeep.model.control import Control
+from kubekeep.model.finding import Cause, Reason, Status
+
+CONTROL = Control(title="t", severity=1, asks="a", why="w", fix="f", targets=("Pod",))
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "gap"),
+    [
+        (Status.PASSED, None, False),
+        (Status.FAILED, None, False),
+        (Status.NOT_EVALUATED, Reason(Cause.IRRELEVANT, "no Pod is in the input"), False),
+        (Status.NOT_EVALUATED, Reason(Cause.NEEDS_CLUSTER, "it asks the cluster"), True),
+        (Status.NOT_EVALUATED, None, True),
+    ],
+)
+def test_having_nothing_to_look_at_is_no_gap(status: Status, reason: Reason | None, gap: bool) -> None:  # noqa: FBT001
+    assert ControlSummary(CONTROL, status, Counts(), 0, None, reason).is_gap is gap
