@@ -10,6 +10,7 @@ import pytest
 
 from kubekeep.model.redaction import MASK, redacted
 from kubekeep.model.resource import Resource
+from kubekeep.model.text import json_text
 
 SECRET = "h7Zq-planted"  # noqa: S105 - a value to look for, no secret
 
@@ -74,6 +75,15 @@ def test_nothing_planted_survives(name: str) -> None:
     assert SECRET not in text
     assert '"kept"' in text
     assert OBJECTS[name] == before, "the object itself must stay as it was"
+
+
+@pytest.mark.parametrize("key", ["spec", "command", "env", "metadata"])
+def test_objects_as_deep_as_sources_let_through(key: str) -> None:
+    deepest: Any = {"env": [{"name": "A", "value": SECRET}], "odd \ud800": 1}
+    for level in range(480):
+        deepest = {key: deepest} if level % 2 else {"list": deepest}
+    text = json_text(redacted(Resource(thing("example.com/v1", "Deep", spec=deepest))))
+    assert SECRET not in text
 
 
 def test_joined_resources_carry_their_related_objects_redacted() -> None:

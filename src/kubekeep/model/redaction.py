@@ -31,7 +31,7 @@ _SHAPES: Final = re.compile(
     r"|(?:AKIA|ASIA)[0-9A-Z]{16}"  # AWS access key
     r"|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
     r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{8,}"
-    r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # JSON Web Token
+    r"|(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # JSON Web Token
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))"
 )
 _ASSIGNED: Final = re.compile(rf"(?<![\w.-])(--?{_NAMED}[= ]|{_NAMED}=)(?!-)(?:'[^']*'|\"[^\"]*\"|[^\s'\";|&]+)")
@@ -95,16 +95,32 @@ def _replaced(value: Any, path: Path, change: Any) -> Any:
 
 
 def _searched(value: Any) -> Any:
-    """A copy of `value` without the secrets of the containers and objects anywhere in it."""
-    if isinstance(value, list):
-        return [_searched(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.get("kind") in _PAYLOADS:
-        value = _object(value, value["kind"])
-    elif isinstance(value.get("metadata"), dict):
-        value = {**value, "metadata": _metadata(value["metadata"])}
-    return {key: _field(key, item) for key, item in value.items() if key not in ("envFrom", "valueFrom")}
+    """A copy of `value` without the secrets of the containers and objects anywhere in it.
+
+    Not recursive: a manifest nested as deep as sources let through must not exhaust the stack.
+    """
+    top = [value]
+    todo: list[tuple[Any, Any]] = [(top, 0)]
+    while todo:
+        owner, key = todo.pop()
+        item = owner[key]
+        copy = owner[key] = (
+            _stripped(item) if isinstance(item, dict) else list(item) if isinstance(item, list) else item
+        )
+        if isinstance(copy, dict):
+            todo.extend((copy, name) for name, child in copy.items() if isinstance(child, dict | list))
+        elif isinstance(copy, list):
+            todo.extend((copy, index) for index, child in enumerate(copy) if isinstance(child, dict | list))
+    return top[0]
+
+
+def _stripped(mapping: dict[Any, Any]) -> dict[Any, Any]:
+    """A copy of one mapping; the collections in it are still the same."""
+    if mapping.get("kind") in _PAYLOADS:
+        mapping = _object(mapping, mapping["kind"])
+    elif isinstance(mapping.get("metadata"), dict):
+        mapping = {**mapping, "metadata": _metadata(mapping["metadata"])}
+    return {key: _field(key, item) for key, item in mapping.items() if key not in ("envFrom", "valueFrom")}
 
 
 def _field(key: Any, value: Any) -> Any:
@@ -112,9 +128,7 @@ def _field(key: Any, value: Any) -> Any:
         return _valued(value)
     if key == "stringData":
         return _masked(value)
-    if key in _WORDS:
-        return _words(value)
-    return _searched(value) if isinstance(value, dict | list) else value
+    return _words(value) if key in _WORDS else value
 
 
 def _valued(entries: Any) -> Any:
@@ -136,11 +150,13 @@ def _words(value: Any) -> Any:
     if isinstance(value, str):
         return _ASSIGNED.sub(rf"\1{MASK}", _SHAPES.sub(MASK, value))
     if not isinstance(value, list):
-        return _searched(value)
+        return value
     words: list[Any] = []
-    for item in value:
-        before = value[len(words) - 1] if words else None
-        if isinstance(before, str) and isinstance(item, str) and _FLAG.fullmatch(before) and not item.startswith("-"):
+    for index, item in enumerate(value):
+        before = value[index - 1] if index else None
+        if not isinstance(item, str):
+            words.append(item)
+        elif isinstance(before, str) and _FLAG.fullmatch(before) and not item.startswith("-"):
             words.append(MASK)
         else:
             words.append(_words(item))

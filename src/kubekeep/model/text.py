@@ -47,10 +47,17 @@ def json_text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    # loops and no comprehensions, which take a frame each: documents are nested as deep as sources allow
     if isinstance(value, dict):
-        return {_plain_text(key): _plain(item) for key, item in value.items()}
+        mapping: dict[str, Any] = {}
+        for key, item in value.items():
+            mapping[_plain_text(key)] = _plain(item)
+        return mapping
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        sequence: list[Any] = []
+        for item in value:
+            sequence.append(_plain(item))  # noqa: PERF401
+        return sequence
     return value if isinstance(value, bool | int | float | None) else _plain_text(value)
 
 
