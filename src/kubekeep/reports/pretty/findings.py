@@ -117,11 +117,9 @@ def _change(evidence: Evidence, resource: Resource, document: dict[str, Any]) ->
         yield from ("set ", *path, " to ", value) if evidence.exists else ("add ", *path, ": ", value)
     else:
         yield from (("delete " if evidence.delete else "review "), *path)
-    present = _present(evidence, document)
-    if present:
-        yield Span(f"  ({present})", "dim")
-    if evidence.message:
-        yield Span(f"  {evidence.message}", "dim")
+    notes = "; ".join(filter(None, (_present(evidence, document), evidence.message)))
+    if notes:
+        yield Span(f"  ({notes})", "dim")
 
 
 def _named_path(text: str, resource: Resource) -> Iterator[Span | str]:
@@ -141,7 +139,7 @@ def _present(evidence: Evidence, document: dict[str, Any]) -> str:
     if not evidence.path:
         return ""
     if not evidence.exists:
-        return "not set" if evidence.fix is None else ""
+        return "" if evidence.fix or evidence.message else "not set"
     try:
         value = value_at(document, parse_path(evidence.path))
     except (LookupError, ValueError):
