@@ -238,3 +238,37 @@ def yaml_value(text: str) -> Any:
     (document,) = yaml_text.documents(text, line_starts(text), Limits())
     assert document is None or isinstance(document, Document), (text, document)
     return document and document.value
+
+
+class Pairs(tuple[tuple[str, Any], ...]):
+    """A mapping in a text, which may say a key twice."""
+
+    __slots__ = ()
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, Pairs):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value) + "}"
+    return "[" + ", ".join(map(_flow, value)) + "]" if isinstance(value, list) else str(value)
+
+
+_tangles = st.recursive(
+    st.sampled_from(["1", "x", "*m", "*n"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(st.tuples(st.sampled_from(["a", "b", "c", "<<"]), inner), min_size=1, max_size=5).map(Pairs)
+    ),
+    max_leaves=15,
+)
+
+
+@settings(derandomize=True, deadline=None, database=None, max_examples=300)
+@given(tangle=_tangles)
+def test_regions_of_merged_and_overridden_entries(tangle: Any) -> None:
+    text = "m: &m {a: 1, b: {c: 2, c: 3}}\nn: &n {<<: *m, b: 4, d: [5]}\nt: " + _flow(tangle)
+    (document,) = yaml_text.documents(text, line_starts(text), Limits())
+    if isinstance(document, Document):
+        assert len(document.marks) == sum(
+            2 if path and isinstance(path[-1], str) else 1 for path, _ in paths(document.value)
+        )
+        _agrees(text, document, yaml_value)

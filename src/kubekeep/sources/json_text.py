@@ -13,9 +13,9 @@ from array import array
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
-from kubekeep.model.location import NUMBERS, Marks
+from kubekeep.model.location import NUMBERS
 from kubekeep.sources.scalars import Scalar, json_value
-from kubekeep.sources.tree import Document, Limits, Mapping, Problem, TextError, in_order
+from kubekeep.sources.tree import Document, Limits, Nodes, Problem, TextError
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s,:{}\[\]"]+')
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
@@ -68,15 +68,15 @@ class _Reader:
 
     def document(self, at: int, end: int) -> Document | None:
         """The document between two indexes, whose syntax is right."""
-        numbers: list[int] = []
-        problems: list[Problem] = []
+        nodes = Nodes(self._lines)
+        numbers = nodes.numbers
         children: list[Any] = []
         stack: list[tuple[list[Any], int]] = []
         for match in _TOKEN.finditer(self._text, at, end):
             piece = match[0]
             if piece in "}]":
                 outer, start = stack.pop()
-                value = self._mapping(children, numbers, start, problems) if piece == "}" else children
+                value = nodes.mapping(children, start) if piece == "}" else children
                 numbers[start + 1] = match.end()
                 numbers[start + 2] = (len(numbers) - start) // NUMBERS
                 outer.append(value)
@@ -90,19 +90,7 @@ class _Reader:
             else:
                 numbers.extend((match.start(), match.end(), 1))
                 children.append(_scalar(piece, match.start()))
-        if children[0] is None:
-            return None
-        return Document(children[0], Marks(array("I", numbers), self._lines), in_order(problems))
-
-    def _mapping(self, children: list[Any], numbers: list[int], start: int, problems: list[Problem]) -> dict[str, Any]:
-        pairs = iter(children)
-        value = dict(zip(pairs, pairs, strict=True))
-        if len(value) * 2 == len(children):
-            return value
-        mapping = Mapping(numbers, start, self._lines)
-        value = mapping.build(children)
-        problems.extend(mapping.problems)
-        return value
+        return None if children[0] is None else nodes.document(children[0])
 
 
 def _scalar(piece: str, at: int) -> Scalar:

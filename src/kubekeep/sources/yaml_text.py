@@ -25,16 +25,29 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
-from kubekeep.model.location import NUMBERS, Marks
+from kubekeep.model.location import NUMBERS
 from kubekeep.sources import scalars
-from kubekeep.sources.tree import MERGE, Document, Limits, Mapping, Problem, TextError, in_order
+from kubekeep.sources.tree import MERGE, Document, Limits, Nodes, Problem, TextError
 
 _SHORT: Final = 64
 _KNOWN: Final = 50_000
 
 
 _UNKNOWN: Final = object()
-_Frame = tuple[list[Any], int, bool, str | None]
+
+
+class _Anchor:
+    """A node with a name: its place among the nodes and among those dropped, and its value once that is known."""
+
+    __slots__ = ("dropped", "end", "start", "value")
+
+    def __init__(self, start: int, dropped: int) -> None:
+        self.start, self.end = start, -1
+        self.dropped = slice(dropped, dropped)
+        self.value: Any = None
+
+
+_Frame = tuple[list[Any], int, bool, _Anchor | None]
 """Of a collection that is open: the children around it, its place in the marks, whether a mapping, its anchor."""
 
 
@@ -81,9 +94,8 @@ class _Reader:
         self._known: dict[str, Any] = {}
         self._event: Any = None
         self._count = 0
-        self._numbers: list[int] = []
-        self._anchors: dict[str, tuple[Any, list[int]] | None] = {}
-        self._problems: list[Problem] = []
+        self._nodes = Nodes(lines)
+        self._anchors: dict[str, _Anchor] = {}
 
     @property
     def at(self) -> int:
@@ -109,15 +121,13 @@ class _Reader:
 
     def document(self) -> Document | None:
         """The document that the parser is in."""
-        self._numbers, self._anchors, self._problems = [], {}, []
+        self._nodes, self._anchors = Nodes(self._lines), {}
         value = self._tree()
-        if value is None:
-            return None
-        return Document(value, Marks(array("I", self._numbers), self._lines), in_order(self._problems))
+        return None if value is None else self._nodes.document(value)
 
     def _tree(self) -> Any:
         """The value of a document. One long loop: a call for each node would cost half as much again."""
-        following, known, numbers = self._next, self._known, self._numbers
+        following, known, numbers = self._next, self._known, self._nodes.numbers
         add = numbers.extend
         children: list[Any] = []
         stack: list[_Frame] = []
@@ -134,13 +144,12 @@ class _Reader:
                 if value is _UNKNOWN or event.tag is not None:
                     value = self._scalar(event, is_key=_is_key(stack, children))
                 if event.anchor is not None:
-                    self._anchors[event.anchor] = (value, numbers[-NUMBERS:])
+                    self._named(event.anchor, len(numbers) - NUMBERS, value)
                 children.append(value)
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
-                stack.append((children, len(numbers), kind is MappingStartEvent, event.anchor))
+                anchor = self._open(event, len(stack))
+                stack.append((children, len(numbers), kind is MappingStartEvent, anchor))
                 add((event.start_mark.index, event.end_mark.index, 0))
-                if event.anchor is not None or len(stack) > self._limits.depth:
-                    self._open(event, len(stack))
                 children = []
             elif kind is MappingEndEvent or kind is SequenceEndEvent:
                 children, end = self._close(event, children, stack.pop(), end)
@@ -168,17 +177,24 @@ class _Reader:
             self._known[text] = scalar
         return scalar
 
-    def _open(self, event: Any, depth: int) -> None:
-        self._event = event
-        if depth > self._limits.depth:
+    def _open(self, event: Any, depth: int) -> _Anchor | None:
+        if depth >= self._limits.depth:
+            self._event = event
             raise TextError(f"nested deeper than {self._limits.depth} levels", self.at, ends=True)
-        self._anchors[event.anchor] = None
+        if event.anchor is None:
+            return None
+        anchor = self._anchors[event.anchor] = _Anchor(len(self._nodes.numbers), len(self._nodes.dropped))
+        return anchor
+
+    def _named(self, name: str, start: int, value: Any) -> None:
+        anchor = self._anchors[name] = _Anchor(start, len(self._nodes.dropped))
+        anchor.value, anchor.end = value, start + NUMBERS
 
     def _close(self, event: Any, children: list[Any], frame: _Frame, end: int) -> tuple[list[Any], int]:
         """The children of the collection around the one that ends, and the index where this one ends."""
         outer, start, is_mapping, anchor = frame
-        numbers = self._numbers
-        value = self._mapping(children, start) if is_mapping else children
+        numbers = self._nodes.numbers
+        value = self._nodes.mapping(children, start) if is_mapping else children
         # The parser sees the end of a block only at the next token; its last node knows better.
         if event.start_mark.index != event.end_mark.index:
             end = event.end_mark.index
@@ -187,41 +203,29 @@ class _Reader:
         numbers[start + 1] = end
         numbers[start + 2] = (len(numbers) - start) // NUMBERS
         if anchor is not None:
-            self._anchors[anchor] = (value, numbers[start:])
+            anchor.value, anchor.end = value, len(numbers)
+            anchor.dropped = slice(anchor.dropped.start, len(self._nodes.dropped))
         outer.append(value)
         return outer, end
-
-    def _mapping(self, children: list[Any], start: int) -> dict[str, Any]:
-        pairs = iter(children)
-        try:
-            value = dict(zip(pairs, pairs, strict=True))
-            # The quickest way to see that all keys are text: joining anything else is a TypeError, as is
-            # a collection as key.
-            "".join(value)
-        except TypeError:
-            value = {}
-        if len(value) * 2 == len(children):
-            return value
-        mapping = Mapping(self._numbers, start, self._lines)
-        value = mapping.build(children)
-        self._problems.extend(mapping.problems)
-        return value
 
     def _alias(self, event: Any) -> Any:
         """The value that an alias stands for; the places inside it are those of the anchor."""
         self._event = event
-        if event.anchor not in self._anchors:
+        anchor = self._anchors.get(event.anchor)
+        if anchor is None:
             raise TextError(f"unknown anchor {event.anchor!r}", self.at)
-        found = self._anchors[event.anchor]
-        if found is None:
+        if anchor.end < 0:
             raise TextError(f"anchor {event.anchor!r} contains itself", self.at)
-        value, marks = found
-        self._spare -= len(marks) // NUMBERS
+        self._spare -= (anchor.end - anchor.start) // NUMBERS
         if self._spare < 0:
             raise TextError(f"excessive aliasing: aliases add more than {self._limits.aliased} nodes", self.at)
-        self._numbers.extend((event.start_mark.index, event.end_mark.index, marks[2]))
-        self._numbers.extend(marks[NUMBERS:])
-        return value
+        numbers = self._nodes.numbers
+        moved = len(numbers) - anchor.start
+        numbers.extend((event.start_mark.index, event.end_mark.index, numbers[anchor.start + 2]))
+        numbers.extend(numbers[anchor.start + NUMBERS : anchor.end])
+        for start, end in self._nodes.dropped[anchor.dropped]:
+            self._nodes.drop(start + moved, end + moved)
+        return anchor.value
 
 
 def _is_key(stack: list[_Frame], children: list[Any]) -> bool:
