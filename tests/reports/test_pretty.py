@@ -52,7 +52,7 @@ def test_places_states_and_fixes(assessment: Assessment) -> None:
     assert "    set spec.template.spec.containers[0].securityContext.privileged to false\n" in text
     assert "    line 44: set spec.template.spec.containers[1]" in text
     assert '    add metadata.labels.owner: "me"\n' in text
-    assert "    delete spec.hostPID  (now true)" in text
+    assert "    delete spec.hostPID  (now true; " in text
     assert "    review rules[0].verbs[0] of Role r  (now create)\n" in text
     assert "Fix: Set what is named to what is safe. The place is shown above.\n" in text
 
