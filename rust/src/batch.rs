@@ -84,22 +84,40 @@ impl Group {
 }
 
 impl PolicySet {
+    fn group(&self, number: usize) -> anyhow::Result<&Group> {
+        self.groups
+            .get(number)
+            .ok_or_else(|| anyhow::anyhow!("no group {number}"))
+    }
+
     fn one(
         &self,
         engine: &mut Engine,
         document: &[u8],
         groups: &[usize],
     ) -> anyhow::Result<Option<String>> {
-        engine.set_input(Value::from_json_str(std::str::from_utf8(document)?)?);
         let mut found = Map::new();
-        for number in groups {
-            let group = self
-                .groups
-                .get(*number)
-                .ok_or_else(|| anyhow::anyhow!("no group {number}"))?;
-            match engine.eval_rule(group.entry.clone()) {
-                Ok(value) => together(&value, &mut found)?,
-                Err(_) => singly(engine, group, &mut found)?,
+        match std::str::from_utf8(document)
+            .map_err(anyhow::Error::from)
+            .and_then(Value::from_json_str)
+        {
+            Ok(value) => {
+                engine.set_input(value);
+                for number in groups {
+                    let group = self.group(*number)?;
+                    match engine.eval_rule(group.entry.clone()) {
+                        Ok(value) => together(&value, &mut found)?,
+                        Err(_) => singly(engine, group, &mut found)?,
+                    }
+                }
+            }
+            // A document that cannot be taken in says nothing about any rule.
+            Err(error) => {
+                for number in groups {
+                    for (name, _) in &self.group(*number)?.rules {
+                        found.insert(name.clone(), failure(&error));
+                    }
+                }
             }
         }
         Ok(if found.is_empty() {
@@ -119,13 +137,17 @@ fn singly(engine: &mut Engine, group: &Group, found: &mut Map<String, Json>) -> 
                 found.insert(name.clone(), serde_json::to_value(&value)?);
             }
             Err(error) => {
-                let mut failure = Map::new();
-                failure.insert("error".into(), Json::String(format!("{error:#}")));
-                found.insert(name.clone(), Json::Object(failure));
+                found.insert(name.clone(), failure(&error));
             }
         }
     }
     Ok(())
+}
+
+fn failure(error: &anyhow::Error) -> Json {
+    let mut failure = Map::new();
+    failure.insert("error".into(), Json::String(format!("{error:#}")));
+    Json::Object(failure)
 }
 
 /// Keep what the rules of a group said together, without the empty.

@@ -1,0 +1,52 @@
+"""Make docs/terminal.svg from a real scan in a real terminal. Needs a POSIX system; draws nothing by hand."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+ROOT = Path(__file__).parent.parent
+WIDTH = 100
+COMMAND = ("scan", "control", "C-0057,C-0035,C-0012", "examples/online-shop")
+
+
+def screen(arguments: tuple[str, ...]) -> str:
+    """What a terminal of WIDTH columns gets from `kubekeep` with `arguments`."""
+    leader, follower = pty.openpty()
+    environment = os.environ | {"COLUMNS": str(WIDTH), "LINES": "60", "TERM": "dumb", "PYTHONUNBUFFERED": "1"}
+    environment.pop("NO_COLOR", None)
+    command = [str(Path(sys.executable).with_name("kubekeep")), *arguments]
+    with subprocess.Popen(command, stdout=follower, stderr=follower, stdin=follower, cwd=ROOT, env=environment):
+        os.close(follower)
+        parts = []
+        while True:
+            try:
+                part = os.read(leader, 65_536)
+            except OSError:  # Linux' way to say that the other side has closed
+                break
+            if not part:
+                break
+            parts.append(part)
+    os.close(leader)
+    return b"".join(parts).decode().replace("\r\n", "\n")
+
+
+def main() -> None:
+    """Draw the picture."""
+    console = Console(width=WIDTH, record=True, file=Path(os.devnull).open("w", encoding="utf-8"), force_terminal=True)  # noqa: SIM115
+    console.print(Text.from_ansi(f"$ kubekeep {' '.join(COMMAND)}\n" + re.sub(r"\r\x1b\[K", "", screen(COMMAND))))
+    picture = console.export_svg(title="kubekeep", unique_id="kubekeep")
+    # No fonts from elsewhere: whoever looks at the picture should tell nobody.
+    picture = re.sub(r"\s*@font-face \{.*?\}", "", picture, flags=re.DOTALL)
+    (ROOT / "docs" / "terminal.svg").write_text(picture, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
