@@ -1,0 +1,76 @@
+"""The policy set: groups, errors told apart, documents that cannot be taken in, and other data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.port import RuleFailure
+
+MODULES = {
+    "lib.rego": "package lib\nbig contains x if { some x in input.items; x > data.params.limit }",
+    "a.rego": 'package a\nimport data.lib\nviolation contains {"path": sprintf("items[%d]", [x])} if some x in lib.big',
+    "b.rego": "package b\napplies if input.kind == \"b\"\nclash := 1 if input.kind\nclash := 2 if input.clash",
+}  # fmt: skip
+GROUPS = [[("a", "data.a.violation"), ("b applies", "data.b.applies")], [("b clash", "data.b.clash")]]
+
+
+@pytest.fixture(scope="module")
+def policies() -> RegoPolicySet:
+    return RegoPolicySet(MODULES, GROUPS, {"params": {"limit": 10}})
+
+
+def outcome(policies: RegoPolicySet, document: Any, *groups: int) -> Any:
+    (found,) = policies.evaluate([(json.dumps(document).encode(), groups)])
+    return found
+
+
+def test_only_what_rules_say_comes_back(policies: RegoPolicySet) -> None:
+    assert outcome(policies, {"items": [1, 2]}, 0) == {}
+    assert outcome(policies, {"items": [11, 12], "kind": "b"}, 0) == {
+        "a": [{"path": "items[11]"}, {"path": "items[12]"}],
+        "b applies": True,
+    }
+
+
+def test_groups_are_evaluated_as_asked(policies: RegoPolicySet) -> None:
+    assert outcome(policies, {"items": [11], "kind": "x"}, 1) == {"b clash": 1}
+    assert set(outcome(policies, {"items": [11], "kind": "x"}, 0, 1)) == {"a", "b clash"}
+
+
+def test_a_rule_that_fails_does_not_silence_the_others(policies: RegoPolicySet) -> None:
+    groups = [[*GROUPS[0], *GROUPS[1]]]
+    found = outcome(
+        RegoPolicySet(MODULES, groups, {"params": {"limit": 10}}), {"items": [11], "kind": "b", "clash": 1}, 0
+    )
+    assert isinstance(found["b clash"], RuleFailure)
+    assert found["a"] == [{"path": "items[11]"}]
+    assert found["b applies"] is True
+
+
+def test_a_document_too_deep_fails_every_rule_and_not_the_batch(policies: RegoPolicySet) -> None:
+    deep = b'{"items":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    found, after = policies.evaluate([(deep, [0]), (b'{"items":[99]}', [0])])
+    assert all(isinstance(value, RuleFailure) for value in found.values())
+    assert set(found) == {"a", "b applies"}
+    assert after == {"a": [{"path": "items[99]"}]}
+
+
+def test_other_data_gives_other_outcomes(policies: RegoPolicySet) -> None:
+    other = policies.with_data({"params": {"limit": 100}})
+    assert outcome(other, {"items": [11]}, 0) == {}
+    assert outcome(policies, {"items": [11]}, 0) != {}, "the first set keeps its data"
+
+
+def test_order_is_kept_over_many_documents(policies: RegoPolicySet) -> None:
+    documents = [(json.dumps({"items": [number]}).encode(), [0]) for number in range(3000)]
+    for number, found in enumerate(policies.evaluate(documents)):
+        assert found == ({"a": [{"path": f"items[{number}]"}]} if number > 10 else {})
+
+
+def test_a_module_that_does_not_compile_is_named() -> None:
+    with pytest.raises(ValueError, match=r"broken\.rego:2"):
+        RegoPolicySet({"broken.rego": "package x\np if {"}, [], {})
