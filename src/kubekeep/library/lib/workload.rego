@@ -13,5 +13,19 @@ inherited(container, field) if {
 	object.get(input.workload.spec, ["securityContext", field], null) != null
 }
 
-# Pods that ask for Windows nodes (Kubernetes docs, PodOS).
+# Pods that ask for Windows nodes (Kubernetes docs, PodOS), or that can only land on them.
 windows if input.workload.spec.os.name == "windows"
+
+windows if input.workload.spec.nodeSelector["kubernetes.io/os"] == "windows"
+
+# Capabilities as runtimes read them: in any case, with or without the prefix.
+capability(name) := trim_prefix(upper(name), "CAP_")
+
+# What adds `SYS_ADMIN`, which Kubernetes treats like privileged (API, allowPrivilegeEscalation).
+administrates(name) if capability(name) in {"SYS_ADMIN", "ALL"}
+
+# Names of the volumes that are directories, files or sockets of the node.
+host_volumes contains volume.name if {
+	volume := input.workload.spec.volumes[_]
+	volume.hostPath != null
+}

@@ -1,0 +1,25 @@
+package kubekeep.controls.ingress_nginx_end_of_life
+
+import data.kubekeep.lib.image
+
+violation contains {"path": sprintf("%s.image", [container.path])} if {
+	some container in input.workload.containers
+	retired(container)
+}
+
+# The names that the project published its controller under, behind any mirror. F5's controller, which is
+# maintained, is `nginx/nginx-ingress`.
+names := ["/ingress-nginx/controller", "/ingress-nginx-controller", "/nginx-ingress-controller"]
+
+retired(container) if {
+	repository := image.repository(container.image)
+	some name in names
+	contains(repository, name)
+}
+
+# The program gives away an image of another name.
+retired(container) if {
+	some field in ["command", "args"]
+	word := container[field][_]
+	endswith(word, "/nginx-ingress-controller")
+}

@@ -1,0 +1,61 @@
+package kubekeep.controls.container_runtime_socket
+
+import data.kubekeep.lib.workload
+
+violation contains {"path": sprintf("%s.volumes[%d]", [input.workload.path, index]), "delete": true} if {
+	some index
+	volume := input.workload.spec.volumes[index]
+	exposing[volume.name]
+}
+
+violation contains {"path": sprintf("%s.volumeMounts[%d]", [container.path, index]), "delete": true} if {
+	some container in input.workload.containers
+	some index
+	mount := container.volumeMounts[index]
+	exposing[mount.name]
+}
+
+# Volumes that are a runtime's socket.
+exposing contains volume.name if {
+	volume := input.workload.spec.volumes[_]
+	sockets[socket_name(volume.hostPath.path)]
+}
+
+# Volumes that hold the socket, mounted so that it can be reached.
+exposing contains volume.name if {
+	volume := input.workload.spec.volumes[_]
+	workload.host_volumes[volume.name]
+	some container in input.workload.containers
+	mount := container.volumeMounts[_]
+	mount.name == volume.name
+	reaches(concat("/", [volume.hostPath.path, sub_path(mount)]))
+}
+
+sockets := {
+	"docker.sock", "containerd.sock", "crio.sock", "cri-dockerd.sock", "dockershim.sock", "podman.sock",
+	"frakti.sock", "docker_engine", "containerd-containerd",
+}
+
+directories := {
+	"", "/run", "/run/containerd", "/run/crio", "/run/podman", "/run/k3s", "/run/k3s/containerd", "/run/k0s",
+}
+
+reaches(path) if sockets[socket_name(path)]
+
+reaches(path) if directories[plain(path)]
+
+# The last step of a path, of a Windows named pipe too.
+socket_name(path) := name if {
+	parts := split(plain(replace(path, `\`, "/")), "/")
+	name := parts[count(parts) - 1]
+}
+
+# /var/run is a link to /run on every node.
+plain(path) := trim_prefix(trimmed, "/var") if {
+	trimmed := trim_right(replace(path, "//", "/"), "/")
+	startswith(sprintf("%s/", [trimmed]), "/var/run/")
+} else := trim_right(replace(path, "//", "/"), "/")
+
+sub_path(mount) := mount.subPath if is_string(mount.subPath)
+
+sub_path(mount) := "" if not is_string(mount.subPath)

@@ -1,0 +1,20 @@
+package kubekeep.controls.host_path
+
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.volumes[%d]", [input.workload.path, index]),
+	"delete": true,
+	"message": sprintf("%v of the node", [object.get(volume.hostPath, "path", "a path")]),
+} if {
+	some index
+	volume := input.workload.spec.volumes[index]
+	workload.host_volumes[volume.name]
+}
+
+violation contains {"path": sprintf("%s.volumeMounts[%d]", [container.path, index]), "delete": true} if {
+	some container in input.workload.containers
+	some index
+	mount := container.volumeMounts[index]
+	workload.host_volumes[mount.name]
+}

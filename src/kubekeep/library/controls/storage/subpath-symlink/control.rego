@@ -1,0 +1,50 @@
+package kubekeep.controls.subpath_symlink
+
+violation contains {
+	"path": sprintf("%s.volumeMounts[%d].%s", [container.path, index, field]),
+	"message": "nodes run a kubelet with CVE-2021-25741",
+} if {
+	some container in input.workload.containers
+	some index
+	mount := container.volumeMounts[index]
+	some field in ["subPath", "subPathExpr"]
+	uses(mount, field)
+	vulnerable
+}
+
+declined contains "the input has no Node that tells its kubelet's version" if {
+	some container in input.workload.containers
+	mount := container.volumeMounts[_]
+	some field in ["subPath", "subPathExpr"]
+	uses(mount, field)
+	not versioned
+}
+
+uses(mount, field) if not object.get(mount, field, "") in {"", null}
+
+nodes := object.get(data.cluster.objects, ["Node", "default"], [])
+
+versioned if {
+	some node in nodes
+	release(node)
+}
+
+vulnerable if {
+	some node in nodes
+	[minor, patch] := release(node)
+	patch < object.get(fixed, minor, 0)
+}
+
+vulnerable if {
+	some node in nodes
+	[minor, _] := release(node)
+	to_number(minor) < 19
+}
+
+# The first patch release of each minor with the fix.
+fixed := {"19": 15, "20": 11, "21": 5, "22": 2}
+
+release(node) := [numbers[1], to_number(numbers[2])] if {
+	version := node.status.nodeInfo.kubeletVersion
+	numbers := regex.find_all_string_submatch_n(`^v?1[.]([0-9]+)[.]([0-9]+)`, version, 1)[0]
+}

@@ -1,0 +1,11 @@
+package kubekeep.controls.writable_host_path
+
+import data.kubekeep.lib.workload
+
+violation contains {"path": sprintf("%s.volumeMounts[%d].readOnly", [container.path, index]), "fix": true} if {
+	some container in input.workload.containers
+	some index
+	mount := container.volumeMounts[index]
+	workload.host_volumes[mount.name]
+	not mount.readOnly == true
+}

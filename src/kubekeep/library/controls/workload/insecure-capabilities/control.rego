@@ -1,0 +1,16 @@
+package kubekeep.controls.insecure_capabilities
+
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, index]),
+	"delete": true,
+	"message": sprintf("adds %s", [name]),
+} if {
+	some container in input.workload.containers
+	some index
+	name := container.securityContext.capabilities.add[index]
+	insecure[workload.capability(name)]
+}
+
+insecure contains workload.capability(name) if some name in data.params.insecureCapabilities

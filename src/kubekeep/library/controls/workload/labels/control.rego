@@ -1,0 +1,22 @@
+package kubekeep.controls.labels
+
+violation contains {
+	"path": sprintf("%s.labels%s", [path, step(data.params.recommendedLabels[0])]),
+	"message": sprintf("none of the labels %s", [concat(", ", data.params.recommendedLabels)]),
+} if {
+	some [path, metadata] in described
+	not labelled(metadata)
+}
+
+described contains ["metadata", object.get(input.object, "metadata", {})]
+
+described contains [input.workload.metadata_path, input.workload.metadata]
+
+labelled(metadata) if {
+	some name in data.params.recommendedLabels
+	metadata.labels[name] != null
+}
+
+step(name) := sprintf(".%s", [name]) if not contains(name, ".")
+
+step(name) := sprintf("[\"%s\"]", [name]) if contains(name, ".")

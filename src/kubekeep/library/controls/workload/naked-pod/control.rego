@@ -1,0 +1,8 @@
+package kubekeep.controls.naked_pod
+
+violation contains {"path": "", "message": "nothing recreates this pod"} if not owned
+
+owned if input.object.metadata.ownerReferences[_]
+
+# The kubelet restarts static pods; the API server only shows them.
+owned if input.object.metadata.annotations["kubernetes.io/config.mirror"]

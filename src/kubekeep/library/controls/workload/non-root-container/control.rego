@@ -1,0 +1,48 @@
+package kubekeep.controls.non_root_container
+
+import data.kubekeep.lib.workload
+
+violation contains {"path": workload.origin(container, "runAsUser"), "fix": 1000} if {
+	some container in input.workload.containers
+	container.effective.runAsUser == 0
+}
+
+violation contains {"path": sprintf("%s.securityContext.runAsNonRoot", [container.path]), "fix": true} if {
+	some container in input.workload.containers
+	not container.effective.runAsNonRoot == true
+	not names_user(container)
+}
+
+# Without a group the program keeps root's, unless the image says otherwise.
+violation contains {"path": workload.origin(container, "runAsGroup"), "fix": 1000} if {
+	not workload.windows
+	some container in input.workload.containers
+	object.get(container.effective, "runAsGroup", 0) == 0
+}
+
+violation contains {"path": sprintf("%s.securityContext.windowsOptions.runAsUserName", [container.path])} if {
+	workload.windows
+	some container in input.workload.containers
+	lower(user_name(container)) in administrators
+}
+
+administrators := {"containeradministrator", `nt authority\system`}
+
+# Whether the manifest says who runs the program; that this is not root is another violation's question.
+names_user(container) if {
+	not workload.windows
+	is_number(container.effective.runAsUser)
+}
+
+names_user(container) if {
+	workload.windows
+	user_name(container)
+}
+
+user_name(container) := name if {
+	name := container.securityContext.windowsOptions.runAsUserName
+	name != null
+} else := name if {
+	name := input.workload.spec.securityContext.windowsOptions.runAsUserName
+	name != null
+}

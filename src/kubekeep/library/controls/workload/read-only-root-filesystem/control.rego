@@ -1,0 +1,11 @@
+package kubekeep.controls.read_only_root_filesystem
+
+import data.kubekeep.lib.workload
+
+# Windows containers cannot have one.
+applies if not workload.windows
+
+violation contains {"path": sprintf("%s.securityContext.readOnlyRootFilesystem", [container.path]), "fix": true} if {
+	some container in input.workload.containers
+	not container.securityContext.readOnlyRootFilesystem == true
+}

@@ -1,0 +1,13 @@
+package kubekeep.controls.readiness_probe
+
+# Only the main containers: init containers end before the pod is ready, ephemeral ones may have no probes.
+violation contains {"path": sprintf("%s.readinessProbe", [container.path])} if {
+	some container in input.workload.containers
+	container.type == "container"
+	not probed(container)
+}
+
+probed(container) if {
+	some handler in ["httpGet", "tcpSocket", "grpc", "exec"]
+	container.readinessProbe[handler] != null
+}
