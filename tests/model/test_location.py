@@ -203,9 +203,6 @@ def _agrees(text: str, document: Document, read: Any) -> None:
             assert entry == (path[-1] if isinstance(value, dict | list) else {path[-1]: value}), (path, cut)
         elif not isinstance(value, dict | list):
             assert read(cut) == value, (path, cut)
-        else:
-            first = value if not value else next(iter(value))
-            assert str(first)[:1] in cut or isinstance(first, dict | list | bool | None), (path, cut)
 
 
 @settings(derandomize=True, deadline=None, database=None)
@@ -253,7 +250,7 @@ def _flow(value: Any) -> str:
 
 
 _tangles = st.recursive(
-    st.sampled_from(["1", "x", "*m", "*n"]),
+    st.sampled_from(["1", "x", "*m", "*p"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.lists(st.tuples(st.sampled_from(["a", "b", "c", "<<"]), inner), min_size=1, max_size=5).map(Pairs)
@@ -265,7 +262,7 @@ _tangles = st.recursive(
 @settings(derandomize=True, deadline=None, database=None, max_examples=300)
 @given(tangle=_tangles)
 def test_regions_of_merged_and_overridden_entries(tangle: Any) -> None:
-    text = "m: &m {a: 1, b: {c: 2, c: 3}}\nn: &n {<<: *m, b: 4, d: [5]}\nt: " + _flow(tangle)
+    text = "m: &m {a: 1, b: {c: 2, c: 3}}\np: &p {<<: *m, b: 4, d: [5]}\nt: " + _flow(tangle)
     (document,) = yaml_text.documents(text, line_starts(text), Limits())
     if isinstance(document, Document):
         assert len(document.marks) == sum(
