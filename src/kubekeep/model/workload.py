@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kubekeep.model.location import Path, format_path, value_at
+from kubekeep.model.pod_shape import flaw
 from kubekeep.model.resource import Resource
 
 _TEMPLATE: Final[Path] = ("spec", "template")
@@ -79,7 +80,8 @@ def view(resource: Resource) -> dict[str, Any] | None:
     Keys: `path` (of the pod spec), `metadata` (the pod's own), `metadata_path`, `spec` (the pod spec without
     its containers), `containers` (main, init and ephemeral ones in that order; each the container as written
     with `type` (container, init, ephemeral), `path` and `effective`: its security context with what it
-    inherits from the pod). Raises MalformedWorkloadError for a spec that is not of the API's shape.
+    inherits from the pod). Null fields of `spec` and of containers are left out: the API takes them for absent.
+    Raises MalformedWorkloadError for a spec that is not of the API's shape.
     """
     at = pod_path(resource)
     if at is None:
@@ -87,19 +89,24 @@ def view(resource: Resource) -> dict[str, Any] | None:
     pod = _mapping(value_at_or(resource.object, at, {}), at)
     spec_path = (*at, "spec")
     spec = _mapping(pod.get("spec"), spec_path)
-    context = _mapping(spec.get("securityContext"), (*spec_path, "securityContext"))
-    inherited = {field: context[field] for field in _SHARED if context.get(field) is not None}
     where = format_path(spec_path)
+    if problem := flaw(spec):
+        raise MalformedWorkloadError(f"{where}{problem}")
+    context = spec.get("securityContext") or {}
+    inherited = {field: context[field] for field in _SHARED if context.get(field) is not None}
     containers = [
         _container(item, f"{where}.{field}[{index}]", kind, inherited)
         for field, kind in _CONTAINER_LISTS
-        for index, item in enumerate(_sequence(spec.get(field), (*spec_path, field)))
+        for index, item in enumerate(spec.get(field) or ())
     ]
+    metadata = _mapping(pod.get("metadata"), (*at, "metadata"))
+    for field in ("labels", "annotations"):
+        _mapping(metadata.get(field), (*at, "metadata", field))
     return {
         "path": where,
-        "metadata": _mapping(pod.get("metadata"), (*at, "metadata")),
+        "metadata": metadata,
         "metadata_path": format_path((*at, "metadata")),
-        "spec": {key: value for key, value in spec.items() if key not in _CONTAINER_FIELDS},
+        "spec": {key: value for key, value in _stated(spec).items() if key not in _CONTAINER_FIELDS},
         "containers": containers,
     }
 
@@ -115,17 +122,15 @@ def value_at_or(document: Any, path: Path, default: Any) -> Any:
         return default
 
 
-def _container(item: Any, where: str, kind: str, inherited: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(item, dict):
-        raise MalformedWorkloadError(f"{where} is not a mapping")
-    context = item.get("securityContext")
-    if context is None:
-        effective = inherited
-    elif isinstance(context, dict):
-        effective = {**inherited, **{key: value for key, value in context.items() if value is not None}}
-    else:
-        raise MalformedWorkloadError(f"{where}.securityContext is not a mapping")
-    return {**item, "type": kind, "path": where, "effective": effective}
+def _container(item: dict[str, Any], where: str, kind: str, inherited: dict[str, Any]) -> dict[str, Any]:
+    stated = _stated(item)
+    own = _stated(item.get("securityContext") or {})
+    return {**stated, "type": kind, "path": where, "effective": {**inherited, **own} if own else inherited}
+
+
+def _stated(fields: dict[str, Any]) -> dict[str, Any]:
+    """`fields` without those that are null, which the API takes for absent and Rego for a value."""
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _mapping(value: Any, path: Path) -> dict[str, Any]:
@@ -133,12 +138,4 @@ def _mapping(value: Any, path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise MalformedWorkloadError(f"{format_path(path)} is not a mapping")
-    return value
-
-
-def _sequence(value: Any, path: Path) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise MalformedWorkloadError(f"{format_path(path)} is not a list")
     return value

@@ -1,0 +1,25 @@
+package kubekeep.controls.pss_capabilities
+
+# The names are compared as written: the API keeps CAP_ prefixes and lower case, and neither is known to it.
+defaults := {
+	"AUDIT_WRITE",
+	"CHOWN",
+	"DAC_OVERRIDE",
+	"FOWNER",
+	"FSETID",
+	"KILL",
+	"MKNOD",
+	"NET_BIND_SERVICE",
+	"SETFCAP",
+	"SETGID",
+	"SETPCAP",
+	"SETUID",
+	"SYS_CHROOT",
+}
+
+violation contains {"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, i]), "delete": true} if {
+	some container in input.workload.containers
+	some i
+	capability := container.securityContext.capabilities.add[i]
+	not capability in defaults
+}

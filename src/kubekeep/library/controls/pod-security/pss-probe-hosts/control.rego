@@ -1,0 +1,24 @@
+package kubekeep.controls.pss_probe_hosts
+
+# Upstream has this check since 1.34.
+applies if data.kubernetes.minor >= 34
+
+violation contains {"path": sprintf("%s.%s.%s.host", [container.path, probe, action]), "delete": true} if {
+	some container in input.workload.containers
+	some probe, actions in object.filter(container, ["livenessProbe", "readinessProbe", "startupProbe"])
+	some action
+	host := actions[action].host
+	host != ""
+	host != null
+	action in {"httpGet", "tcpSocket"}
+}
+
+violation contains {"path": sprintf("%s.lifecycle.%s.%s.host", [container.path, hook, action]), "delete": true} if {
+	some container in input.workload.containers
+	some hook, action
+	host := container.lifecycle[hook][action].host
+	host != ""
+	host != null
+	hook in {"postStart", "preStop"}
+	action in {"httpGet", "tcpSocket"}
+}

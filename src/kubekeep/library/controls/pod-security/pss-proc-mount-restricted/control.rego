@@ -1,0 +1,7 @@
+package kubekeep.controls.pss_proc_mount_restricted
+
+violation contains {"path": sprintf("%s.securityContext.procMount", [container.path]), "fix": "Default"} if {
+	some container in input.workload.containers
+	container.securityContext.procMount != null
+	container.securityContext.procMount != "Default"
+}

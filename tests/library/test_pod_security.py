@@ -1,0 +1,130 @@
+"""The Pod Security Standards against their reference: the Go module that the API server admits pods with.
+
+The controls have to refuse the same pods for the same checks, at both levels, in every version of Kubernetes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from kubekeep.assess.run import run
+from kubekeep.assess.select import Selection, select
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.library import load
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.control import Control
+from kubekeep.model.finding import Cause, Status
+from kubekeep.model.resource import Resource
+from tests.library.pods import objects
+from tests.oracles.program import program
+
+LEVELS: Final = ("baseline", "restricted")
+MINORS: Final = range(25, 39)
+"""One more than the module knows: it treats later versions as its last."""
+PODS: Final = 3000
+
+Failed = dict[str, dict[int, frozenset[str]]]
+"""Level to minor version to the checks that refuse a pod."""
+
+
+def test_same_refusals() -> None:
+    pods = objects(seed=1, count=PODS)
+    expected = _reference(pods)
+    differences = []
+    for minor in MINORS:
+        for number, result in enumerate(_assess(pods, minor)):
+            for level in LEVELS:
+                wanted, found = expected[number][level][minor], _failed(result, level, minor)
+                if wanted != found:
+                    differences.append((f"1.{minor}", level, sorted(wanted ^ found), json.dumps(pods[number])))
+    assert not differences, f"{len(differences)} differences, such as {differences[:3]}"
+    # Nothing is proven of a check that refuses none of the pods.
+    for level in LEVELS:
+        seen = frozenset[str]().union(*(pod[level][minor] for pod in expected for minor in MINORS))
+        assert seen == {name for control in _members(level) for name in control.satisfies[f"pss-{level}"]}
+        assert any(not pod[level][37] for pod in expected), "no pod passes"
+
+
+def test_workload_without_template() -> None:
+    bare = {"apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": "bare"}, "spec": {}}
+    reference = _reference([bare])[0]
+    [result] = _assess([bare], 37)
+    assert all(_failed(result, level, 37) == reference[level][37] == frozenset() for level in LEVELS)
+
+
+@pytest.mark.parametrize(
+    ("spec", "place"),
+    [
+        ({"containers": [{"name": "a", "securityContext": {"privileged": "true"}}]}, "[0].securityContext.privileged"),
+        ({"containers": [{"name": "a", "securityContext": {"runAsUser": "0"}}]}, "[0].securityContext.runAsUser"),
+        ({"containers": [], "hostPID": "true"}, "spec.hostPID"),
+        ({"containers": [], "hostUsers": 0}, "spec.hostUsers"),
+        ({"containers": [], "os": {"name": True}}, "spec.os.name"),
+        ({"containers": [{"name": "a", "ports": [{"hostPort": "80"}]}]}, "[0].ports[0].hostPort"),
+    ],
+)
+def test_what_the_api_would_refuse_is_not_judged(spec: dict[str, Any], place: str) -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "odd"}, "spec": spec}
+    assert "cannot unmarshal" in _ask([pod], "baseline")[0]["error"]
+    [result] = _assess([pod], 37)
+    for verdict in result.verdicts.values():
+        assert verdict.status is Status.NOT_EVALUATED
+        assert verdict.reason is not None
+        assert verdict.reason.cause is Cause.MALFORMED
+        assert place in verdict.reason.text
+
+
+def _selection() -> Selection:
+    return select([load.frameworks()[f"pss-{level}"] for level in LEVELS])
+
+
+def _members(level: str) -> tuple[Control, ...]:
+    return load.members(load.frameworks()[f"pss-{level}"])
+
+
+def _assess(pods: Sequence[dict[str, Any]], minor: int) -> list[ResourceResult]:
+    return run([Resource(pod) for pod in pods], _selection(), RegoPolicySet, kubernetes_minor=minor)
+
+
+def _failed(result: ResourceResult, level: str, minor: int) -> frozenset[str]:
+    """The upstream names of the controls of `level` that failed; all others must have passed."""
+    failed = set()
+    for control in _members(level):
+        verdict = result.verdicts.get(control.slug)
+        if verdict is None:
+            continue
+        assert verdict.status is not Status.NOT_EVALUATED, (control.slug, verdict)
+        if verdict.status is Status.FAILED:
+            failed.add(_check(control.satisfies[f"pss-{level}"], minor))
+    return frozenset(failed)
+
+
+def _check(names: tuple[str, ...], minor: int) -> str:
+    """The check that a control stands for: upstream renamed the restricted one of procMount in 1.35."""
+    return names[0] if minor < 35 else names[-1]
+
+
+def _reference(pods: Sequence[dict[str, Any]]) -> list[Failed]:
+    """What upstream says of each pod."""
+    answers = {level: _ask(pods, level) for level in LEVELS}
+    assert not [answer for level in LEVELS for answer in answers[level] if "error" in answer]
+    return [
+        {
+            level: {int(minor): frozenset(names) for minor, names in answers[level][number]["failed"].items()}
+            for level in LEVELS
+        }
+        for number in range(len(pods))
+    ]
+
+
+def _ask(pods: Sequence[dict[str, Any]], level: str) -> list[dict[str, Any]]:
+    questions = [{"level": level, "minors": list(MINORS), "object": pod} for pod in pods]
+    text = b"\n".join(map(msgspec.json.encode, questions))
+    done = subprocess.run([program("pod-security")], input=text, capture_output=True, check=True, timeout=120)
+    return [msgspec.json.decode(line) for line in done.stdout.splitlines()]
