@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -85,20 +86,20 @@ def mended(
         verdict = result.verdicts[slug]
         if verdict.status is not Status.FAILED:
             continue
+        if any(not evidence.delete and evidence.fix is None for evidence in verdict.evidence):
+            return None
         target = next(item for item in fixed if Resource(item).identity == result.resource.identity)
         # From the last to the first, so that deleting a list item does not move the others.
         for evidence in reversed(verdict.evidence):
-            if evidence.delete:
+            if evidence.fix is None:
                 _delete(target, parse_path(evidence.path))
-            elif evidence.fix is not None:
-                _set(target, parse_path(evidence.path), json.loads(evidence.fix))
             else:
-                return None
+                _set(target, parse_path(evidence.path), json.loads(evidence.fix))
     return fixed
 
 
 def _set(document: Any, path: DocumentPath, value: Any) -> None:
-    for step, following in zip(path[:-1], path[1:], strict=True):
+    for step, following in itertools.pairwise(path):
         if isinstance(document, list):
             assert isinstance(step, int), format_path(path)
             document = document[step]

@@ -54,7 +54,8 @@ def test_control_is_proven(control: Control) -> None:
 @pytest.mark.parametrize("control", load.controls().values(), ids=lambda control: control.slug)
 def test_control_is_consistent(control: Control) -> None:
     rule = load.rule(control)
-    assert ("data.cluster" in rule.source) <= bool(control.relates), (
+    # `"data.cluster.version"` is a path into a cloud document, in text.
+    assert ("data.cluster" in rule.source.replace('"data.cluster', "")) <= bool(control.relates), (
         "a rule that reads data.cluster names what it relates"
     )
     for name in control.params:

@@ -8,11 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+import msgspec
+
+from kubekeep.assess.isolation import isolation
 from kubekeep.model.control import is_builtin, names_kind
 from kubekeep.model.resource import Resource
+from kubekeep.model.workload import pod_path, value_at_or
 
 DEFAULT_NAMESPACE: Final = "default"
 """Where an object goes that names no namespace, as kubectl sends it without a context that says otherwise."""
+
+SETTING: Final = 256
+"""The longest value of a ConfigMap that is kept, in characters: settings, not whole files."""
 
 _CLUSTER_ADMIN: Final = Resource(
     {
@@ -36,38 +43,59 @@ class Index:
         self._kinds = tuple(kinds)
         self._join = join_subjects
         self._objects: dict[str, dict[str, list[dict[str, Any]]]] = {}
-        self._roles: dict[tuple[str, str, str], Resource] = {("ClusterRole", "", "cluster-admin"): _CLUSTER_ADMIN}
+        self._users: dict[str, dict[str, bool]] = {}
+        self._roles: dict[tuple[str, str, str], dict[bytes, Resource]] = {}
         self._bindings: list[Resource] = []
 
     def add(self, resource: Resource) -> None:
         """Take note of `resource`."""
         if self._kinds and names_kind(self._kinds, resource):
             kind = resource.kind if is_builtin(resource.group) else f"{resource.group}/{resource.kind}"
-            namespace = resource.namespace or DEFAULT_NAMESPACE
-            self._objects.setdefault(kind, {}).setdefault(namespace, []).append(resource.object)
+            kept = _settings(resource.object) if kind == "ConfigMap" else resource.object
+            self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(kept)
+        if "ServiceAccount" in self._kinds:
+            self._note_user(resource)
         if self._join and resource.group == "rbac.authorization.k8s.io":
             if resource.kind in ("Role", "ClusterRole"):
-                self._roles[_role_key(resource.kind, resource.namespace, resource.name)] = resource
+                # Copies of a role, as overlays make them, are one; what differs is all counted.
+                rules = msgspec.json.encode(resource.object.get("rules"))
+                key = _role_key(resource.kind, resource.namespace, resource.name)
+                self._roles.setdefault(key, {}).setdefault(rules, resource)
             elif resource.kind in ("RoleBinding", "ClusterRoleBinding"):
                 self._bindings.append(resource)
+
+    def _note_user(self, resource: Resource) -> None:
+        at = pod_path(resource)
+        spec = None if at is None else value_at_or(resource.object, (*at, "spec"), None)
+        if isinstance(spec, dict):
+            name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+            self._users.setdefault(_namespace(resource), {})[str(name)] = True
 
     def data(self) -> dict[str, Any]:
         """The value of `data.cluster`.
 
-        `objects` is kind to namespace to objects (cluster-scoped ones too are under `default`);
-        `network_policies` is namespace to the policies that select all pods (`all`), those that ask for a
-        label, by `key=value` of one label they ask for (`by_label`), and the rest (`other`).
+        - `objects`: kind to namespace to objects. Cluster-scoped ones too are under `default`; ConfigMaps
+          are without values longer than SETTING.
+        - `named`: the same, with the objects of a namespace by name. Files may hold several of one name.
+        - `account_users`: namespace to names of the service accounts that some workload runs as.
+        - `isolation`: see `kubekeep.assess.isolation`.
         """
-        policies = self._objects.get("NetworkPolicy", {})
         return {
             "objects": self._objects,
-            "network_policies": {namespace: _by_selector(items) for namespace, items in policies.items()},
+            "named": {
+                kind: {namespace: _by_name(objects) for namespace, objects in namespaces.items()}
+                for kind, namespaces in self._objects.items()
+                if kind in _NAMED
+            },
+            "account_users": self._users,
+            "isolation": isolation(self._objects),
         }
 
     def subjects(self) -> Iterator[Resource]:
         """Each subject of each binding whose role is known, joined with both, in the order of the bindings.
 
-        A RoleBinding to a Role finds it in its own namespace only (Kubernetes docs, RBAC, roleRef).
+        A RoleBinding to a Role finds it in its own namespace only; a ClusterRoleBinding cannot name a Role
+        (Kubernetes docs, RBAC, roleRef).
         """
         for binding in self._bindings:
             reference = binding.object.get("roleRef")
@@ -75,33 +103,43 @@ class Index:
             if not isinstance(reference, dict) or not isinstance(subjects, list):
                 continue
             kind, name = str(reference.get("kind")), str(reference.get("name"))
-            role = self._roles.get(_role_key(kind, binding.namespace, name))
-            if role is None:
+            if binding.kind == "ClusterRoleBinding" and kind != "ClusterRole":
                 continue
-            for subject in subjects:
-                if isinstance(subject, dict):
-                    joined = {**subject, "relatedObjects": [binding.object, role.object]}
-                    yield Resource(joined, related=(binding, role))
+            for role in self._known_roles(_role_key(kind, binding.namespace, name)):
+                for subject in subjects:
+                    if isinstance(subject, dict):
+                        joined = {**subject, "relatedObjects": [binding.object, role.object]}
+                        yield Resource(joined, related=(binding, role))
+
+    def _known_roles(self, key: tuple[str, str, str]) -> Iterable[Resource]:
+        known = self._roles.get(key)
+        if known is not None:
+            return known.values()
+        return (_CLUSTER_ADMIN,) if key == ("ClusterRole", "", "cluster-admin") else ()
+
+
+_NAMED: Final = frozenset({"ConfigMap", "Namespace", "ServiceAccount"})
+"""Kinds that others refer to by name, so that rules look them up by name."""
+
+
+def _namespace(resource: Resource) -> str:
+    return resource.namespace or DEFAULT_NAMESPACE
 
 
 def _role_key(kind: str, namespace: str, name: str) -> tuple[str, str, str]:
     return kind, (namespace or DEFAULT_NAMESPACE) if kind == "Role" else "", name
 
 
-def _by_selector(policies: list[dict[str, Any]]) -> dict[str, Any]:
-    """`policies` arranged so that a pod finds its candidates by its own labels."""
-    everything: list[Any] = []
-    by_label: dict[str, list[Any]] = {}
-    other: list[Any] = []
-    for policy in policies:
-        spec = policy.get("spec")
-        selector = spec.get("podSelector") if isinstance(spec, dict) else None
-        labels = selector.get("matchLabels") if isinstance(selector, dict) else None
-        if labels and isinstance(labels, dict):
-            key, value = next(iter(labels.items()))
-            by_label.setdefault(f"{key}={value}", []).append(policy)
-        elif isinstance(selector, dict) and selector.get("matchExpressions"):
-            other.append(policy)
-        else:
-            everything.append(policy)
-    return {"all": everything, "by_label": by_label, "other": other}
+def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    named: dict[str, list[dict[str, Any]]] = {}
+    for item in objects:
+        named.setdefault(Resource(item).name, []).append(item)
+    return named
+
+
+def _settings(config_map: dict[str, Any]) -> dict[str, Any]:
+    data = config_map.get("data")
+    if not isinstance(data, dict):
+        return config_map
+    short = {key: value for key, value in data.items() if not (isinstance(value, str) and len(value) > SETTING)}
+    return {**{key: value for key, value in config_map.items() if key != "binaryData"}, "data": short}

@@ -1,0 +1,62 @@
+package kubekeep.controls.api_server_audit_logs
+
+import data.kubekeep.lib.cloud
+import data.kubekeep.lib.flags
+
+servers := flags.servers("kube-apiserver")
+
+applies if count(servers) > 0
+
+applies if cloud.provider
+
+# Without a policy no event is logged (Kubernetes docs, Auditing).
+violation contains {"path": flags.end(server), "message": "--audit-policy-file is missing: no event is logged"} if {
+	some server in servers
+	not given(server, "audit-policy-file")
+}
+
+violation contains {"path": flags.end(server), "message": message} if {
+	some server in servers
+	not written(server)
+	message := "--audit-log-path and --audit-webhook-config-file are missing: events go nowhere"
+}
+
+written(server) if {
+	some name in ["audit-log-path", "audit-webhook-config-file"]
+	given(server, name)
+}
+
+given(server, name) if flags.value(server, name) != ""
+
+violation contains {"path": eks_path, "message": "the control plane log type audit is not enabled"} if {
+	cloud.provider == "eks"
+	not eks_logged
+}
+
+eks_logged if {
+	item := cloud.any_of(logging, ["ClusterLogging", "clusterLogging"])[_]
+	cloud.any_of(item, ["Enabled", "enabled"]) == true
+	"audit" in cloud.any_of(item, ["Types", "types"])
+}
+
+logging := cloud.any_of(cloud.eks, ["Logging", "logging"])
+
+eks_path := "data.Cluster.Logging" if {
+	input.object.data.Cluster
+} else := "data.cluster.logging"
+
+violation contains {"path": gke_path, "message": "Cloud Logging is turned off for the cluster"} if {
+	cloud.provider == "gke"
+	gke_service == "none"
+}
+
+gke_service := cloud.any_of(input.object.data, ["logging_service", "loggingService"])
+
+gke_path := "data.loggingService" if {
+	input.object.data.loggingService
+} else := "data.logging_service"
+
+declined contains "the description of the cluster does not say where it logs" if {
+	cloud.provider == "gke"
+	gke_service == null
+}

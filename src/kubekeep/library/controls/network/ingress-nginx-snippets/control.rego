@@ -1,0 +1,93 @@
+package kubekeep.controls.ingress_nginx_snippets
+
+import data.kubekeep.lib.flags
+
+program := `(?:^|[/.-])(?:ingress-nginx[/-]controller(?:-chroot)?|nginx-ingress-controller)(?:-[a-z0-9]+64)?(?::[^/]*)?(?:@.*)?$`
+
+controllers := [container |
+	some container in input.workload.containers
+	container.type == "container"
+	is_controller(container)
+]
+
+is_controller(container) if regex.match(program, container.image)
+
+is_controller(container) if {
+	some word in flags.words(container)
+	endswith(word.text, "/nginx-ingress-controller")
+}
+
+applies if count(controllers) > 0
+
+violation contains {"path": sprintf("%s.image", [container.path]), "message": message} if {
+	some container in controllers
+	beyond_help(version(container))
+	message := "this version of ingress-nginx cannot turn snippets off: upgrade it"
+}
+
+violation contains {"path": place(container), "message": message} if {
+	some container in controllers
+	not beyond_help(version(container))
+	allowed(container)
+	message := concat("", [
+		"Ingress annotations may carry snippets: set data.allow-snippet-annotations to \"false\" in ",
+		config_map(container),
+	])
+}
+
+declined contains "the image's tag does not tell the version of ingress-nginx, and its ConfigMap does not set allow-snippet-annotations" if {
+	some container in controllers
+	not version(container)
+	count(said(container)) == 0
+}
+
+allowed(container) if {
+	some value in said(container)
+	value != "false"
+}
+
+allowed(container) if {
+	count(said(container)) == 0
+	version(container) < [1, 9, 0]
+}
+
+beyond_help(number) if number < [0, 49, 1]
+
+beyond_help(number) if number == [1, 0, 0]
+
+version(container) := [to_number(found[0][1]), to_number(found[0][2]), to_number(found[0][3])] if {
+	tag := regex.find_n(`:[^:/@]+`, regex.replace(container.image, `^.*/`, ""), 1)[0]
+	found := regex.find_all_string_submatch_n(`([0-9]+)\.([0-9]+)\.([0-9]+)`, tag, 1)
+	count(found) > 0
+}
+
+default namespace := "default"
+
+namespace := input.object.metadata.namespace if input.object.metadata.namespace != ""
+
+# The namespace and name that --configmap gives.
+reference(container) := parts if {
+	value := flags.value(container, "configmap")
+	parts := split(replace(value, "$(POD_NAMESPACE)", namespace), "/")
+	count(parts) == 2
+}
+
+# What the ConfigMap says, in every file that defines it.
+said(container) := {lower(sprintf("%v", [value])) |
+	[place_of, name] := reference(container)
+	some item in data.cluster.named.ConfigMap[place_of][name]
+	value := item.data["allow-snippet-annotations"]
+} | {lower(sprintf("%v", [value])) |
+	# A manifest without arguments is a fragment: any ConfigMap beside it may be the one.
+	count(object.get(container, "args", [])) == 0
+	some item in data.cluster.objects.ConfigMap[namespace]
+	value := item.data["allow-snippet-annotations"]
+}
+
+place(container) := flags.last(flags.words(container), "configmap").path if {
+	reference(container)
+} else := sprintf("%s.image", [container.path])
+
+config_map(container) := sprintf("ConfigMap %s", [concat("/", reference(container))]) if {
+	reference(container)
+} else := "a ConfigMap and name it with --configmap"

@@ -1,0 +1,28 @@
+package kubekeep.controls.namespace_network_policy
+
+import data.kubekeep.lib.network
+import data.kubekeep.lib.selectors
+
+violation contains {"path": "", "message": message} if {
+	not data.cluster.isolation[name]
+	not covered
+	message := sprintf("no network policy is defined in namespace %s", [name])
+}
+
+name := input.object.metadata.name
+
+labels := network.namespace_labels(name)
+
+covered if count(data.cluster.isolation[""].all) > 0
+
+# A policy of the whole cluster that asks only for labels of the namespace selects all its pods.
+covered if {
+	some selection in network.candidates(name, labels)
+	every key, _ in selection.labels {
+		network.of_namespace(key)
+	}
+	every expression in selection.expressions {
+		network.of_namespace(expression.key)
+	}
+	selectors.selects(selection, labels)
+}

@@ -1,0 +1,7 @@
+package kubekeep.controls.administrative_roles
+
+import data.kubekeep.lib.rbac
+
+violation contains {"path": path} if {
+	some path in rbac.evidence({"*"}, {"*"})
+}

@@ -1,0 +1,48 @@
+# Network policies of Kubernetes and Cilium, looked up by the labels of what they select.
+package kubekeep.lib.network
+
+import data.kubekeep.lib.selectors
+
+# The labels by which Cilium knows the pods of a namespace, beside their own (Cilium docs, Special Identities).
+namespace_labels(namespace) := object.union(
+	{
+		"io.kubernetes.pod.namespace": namespace,
+		"io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name": namespace,
+	},
+	{sprintf("io.cilium.k8s.namespace.labels.%s", [key]): value |
+		some item in data.cluster.named.Namespace["default"][namespace]
+		some key
+		value := item.metadata.labels[key]
+	},
+)
+
+# Whether a label is one of those: it says something of the namespace, not of a pod.
+of_namespace(key) if startswith(key, "io.kubernetes.pod.namespace")
+
+of_namespace(key) if startswith(key, "io.cilium.k8s.namespace.labels.")
+
+# The directions, `egress` and `ingress`, in which policies isolate a pod with these labels. Namespaced
+# policies count in their own namespace only; those of the whole cluster are under "".
+isolated(namespace, labels) := {direction |
+	some scope in [namespace, ""]
+	some direction in data.cluster.isolation[scope].all
+} | {direction |
+	some selection in candidates(namespace, labels)
+	selectors.selects(selection, labels)
+	some direction in selection.directions
+}
+
+candidates(namespace, labels) := {selection |
+	some scope in [namespace, ""]
+	policies := data.cluster.isolation[scope]
+	some key, value in labels
+	some selection in policies.by_label[sprintf("%s=%v", [key, value])]
+} | {selection |
+	some scope in [namespace, ""]
+	policies := data.cluster.isolation[scope]
+	some key, _ in labels
+	some selection in policies.by_key[key]
+} | {selection |
+	some scope in [namespace, ""]
+	some selection in data.cluster.isolation[scope].other
+}
