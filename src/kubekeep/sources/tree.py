@@ -74,7 +74,7 @@ class Nodes:
     """
 
     def __init__(self, lines: array[int]) -> None:
-        self.numbers = array("I")
+        self.numbers: list[int] = []
         self.problems: list[Problem] = []
         self.dropped: list[tuple[int, int]] = []
         self._after_dropped: dict[int, int] = {}
@@ -173,7 +173,9 @@ class Nodes:
 
     def document(self, value: Any) -> Document:
         """The finished document; its problems in the order of the text, though they are met from the inside out."""
-        numbers = _without(self.numbers, self.dropped) if self.dropped else self.numbers
+        numbers = array("I", self.numbers)
+        if self.dropped:
+            numbers = _without(numbers, self.dropped)
         problems = sorted(self.problems, key=lambda problem: problem.at)
         return Document(value, Marks(numbers, self._lines), tuple(problems))
 
