@@ -78,11 +78,15 @@ def _container(dice: random.Random, number: int) -> dict[str, Any]:
 
 
 def _pod_spec(dice: random.Random) -> dict[str, Any]:
-    volume = dice.choice(({"emptyDir": {}}, {"configMap": {"name": "settings"}}, {"hostPath": {"path": "/var/data"}}))
+    volumes: tuple[dict[str, Any], ...] = (
+        {"emptyDir": {}},
+        {"configMap": {"name": "settings"}},
+        {"hostPath": {"path": "/var/data"}},
+    )
     return (
         {
             "containers": [_container(dice, number) for number in range(dice.choice((1, 1, 1, 2, 2, 3)))],
-            "volumes": [{"name": "data", **volume}],
+            "volumes": [{"name": "data", **dice.choice(volumes)}],
             "serviceAccountName": f"account-{dice.randrange(60)}",
         }
         | _maybe(dice, 0.3, {"initContainers": [_container(dice, 9)]})
@@ -111,7 +115,10 @@ def _workload(dice: random.Random, number: int) -> dict[str, Any]:
 
 
 def _service(dice: random.Random, number: int) -> dict[str, Any]:
-    spec = {"selector": {"app": f"app-{dice.randrange(97)}"}, "ports": [{"port": 80, "targetPort": 8000}]}
+    spec: dict[str, Any] = {
+        "selector": {"app": f"app-{dice.randrange(97)}"},
+        "ports": [{"port": 80, "targetPort": 8000}],
+    }
     kind = {"type": dice.choice(("ClusterIP", "NodePort", "LoadBalancer"))}
     return {"apiVersion": "v1", "kind": "Service", "metadata": _meta(dice, number, "service"), "spec": spec | kind}
 
@@ -122,7 +129,7 @@ def _config_map(dice: random.Random, number: int) -> dict[str, Any]:
 
 
 def _role(dice: random.Random, number: int) -> dict[str, Any]:
-    meta = _meta(dice, number, "role") | {"name": f"role-{number % 50}"}
+    meta: dict[str, Any] = _meta(dice, number, "role") | {"name": f"role-{number % 50}"}
     verbs = dice.choice((["get", "list"], ["*"], ["create", "delete"]))
     rules = [
         {"apiGroups": [""], "resources": dice.sample(["pods", "secrets", "pods/exec", "configmaps"], 2), "verbs": verbs}

@@ -9,9 +9,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from tests.cli.test_scan import kubekeep
 
 from kubekeep.library import load
-from tests.cli.test_scan import kubekeep
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,7 +5,7 @@ Values only; how scores are computed is in `assess.score`.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import msgspec
 
@@ -91,8 +91,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a report needs. `controls` is in the order of severity and name; `results` in the order read."""
 
     target: Target
-    started: datetime.datetime
-    finished: datetime.datetime
+    started: dt.datetime
+    finished: dt.datetime
     version: str
     kubernetes_version: str
     results: tuple[ResourceResult, ...]

@@ -8,7 +8,10 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
+
+_NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""With O_EXCL: nobody can have put a file or a link there for us to write into. Windows has only some of these."""
 
 
 @contextlib.contextmanager
@@ -27,19 +30,18 @@ def atomic(path: Path) -> Iterator[TextIO]:
         return
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".kubekeep-{secrets.token_hex(8)}.tmp")
-    # O_EXCL and O_NOFOLLOW: nobody can have put a file or a link there for us to write into
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, 0o666)
     try:
         with open(descriptor, "w", encoding="utf-8", newline="\n") as stream:  # noqa: PTH123 - a descriptor has no path
             yield stream
             stream.flush()
-            if stat.S_IMODE(mode):
-                os.fchmod(descriptor, stat.S_IMODE(mode))
             os.fsync(descriptor)
+        if stat.S_IMODE(mode):
+            temporary.chmod(stat.S_IMODE(mode))
         temporary.replace(target)
-    except BaseException:
+    finally:
+        # Only a file that did not become the report is still there.
         temporary.unlink(missing_ok=True)
-        raise
     _sync(target.parent)
 
 
@@ -53,6 +55,8 @@ def _mode(path: Path) -> int:
 
 def _sync(folder: Path) -> None:
     """Let the new name reach the disk too; without it a power cut may bring the old file back."""
+    if os.name == "nt":  # folders cannot be opened there, and names are durable without it
+        return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
