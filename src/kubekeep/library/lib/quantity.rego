@@ -20,8 +20,25 @@ factors := {
 	"Ei": 1152921504606846976000000000,
 }
 
+# What the API server takes for a quantity of a resource, which is never negative.
+readable(quantity) if is_number(quantity)
+
+readable(quantity) if {
+	regex.match(`^[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$`, quantity)
+}
+
+# Zero means no limit to the kubelet.
+zero(quantity) if quantity == 0
+
+zero(quantity) if regex.match(`^[+-]?[0.]*0[0.]*([a-zA-Z]|$)`, quantity)
+
+positive(quantity) if {
+	quantity != null
+	not zero(quantity)
+}
+
 # The amount in billionths, the finest step there is, so that 0.7 and 700m are equal. Undefined for what is
-# not a quantity.
+# not a quantity. Costly: compare with it only where there is something to compare.
 nano(quantity) := round(quantity * 1000000000) if is_number(quantity)
 
 nano(quantity) := round(number(trim_suffix(quantity, suffix)) * factors[suffix]) if {
@@ -31,10 +48,10 @@ nano(quantity) := round(number(trim_suffix(quantity, suffix)) * factors[suffix])
 
 nano(quantity) := round(to_number(trim_left(quantity, "+")) * 1000000000) if {
 	is_string(quantity)
-	regex.match(`^[+]?[0-9]+([.][0-9]*)?[eE][+-]?[0-9]+$`, quantity)
+	regex.match(`^[+]?[0-9]+([.][0-9]+)?[eE][+-]?[0-9]+$`, quantity)
 }
 
-# Go's numbers may begin or end with the point and carry a plus.
+# Go's numbers may begin or end with the point, or with zeros, and carry a plus; JSON's may not.
 number(text) := to_number(text) if {
 	regex.match(`^-?(0|[1-9][0-9]*)([.][0-9]+)?$`, text)
 } else := to_number(sprintf("%s.%s0", [whole(groups[1]), trim_left(groups[2], ".")])) if {
@@ -47,55 +64,62 @@ whole(digits) := object.get({"": "0"}, trim_left(digits, "0"), trim_left(digits,
 # Containers that may have resources: the API allows ephemeral ones none.
 counted := [container | some container in input.workload.containers; container.type != "ephemeral"]
 
-# What the container may use: its own limit, or what the pod as a whole may use (from 1.34 on, KEP-2837).
+# What the pod as a whole may use (from 1.34 on, KEP-2837).
+default shared := {}
+
+shared := input.workload.spec.resources if data.kubernetes.minor >= 34
+
+# The container cannot use more than some amount: its own, or what the whole pod may use.
+limited(container, resource) if positive(container.resources.limits[resource])
+
+limited(_, resource) if positive(shared.limits[resource])
+
+# Something is set aside for the container: the API server takes the limit where no request is written.
+requested(container, resource) if positive(container.resources.requests[resource])
+
+requested(container, resource) if {
+	not stated(container, resource)
+	limited(container, resource)
+}
+
+requested(_, resource) if positive(shared.requests[resource])
+
+stated(container, resource) if container.resources.requests[resource] != null
+
+# The amounts that these come to.
 limit(container, resource) := amount if {
-	amount := written(container, "limits", resource)
-} else := shared("limits", resource)
+	amount := container.resources.limits[resource]
+	positive(amount)
+} else := shared.limits[resource]
 
-# What is set aside for the container: the API server takes the limit where no request is written.
 request(container, resource) := amount if {
-	amount := written(container, "requests", resource)
+	amount := container.resources.requests[resource]
+	positive(amount)
 } else := amount if {
-	amount := written(container, "limits", resource)
+	amount := container.resources.limits[resource]
+	amount != null
 } else := amount if {
-	amount := shared("requests", resource)
-} else := shared("limits", resource)
-
-written(container, section, resource) := amount if {
-	amount := container.resources[section][resource]
+	amount := shared.requests[resource]
 	amount != null
-}
+} else := shared.limits[resource]
 
-shared(section, resource) := amount if {
-	data.kubernetes.minor >= 34
-	amount := input.workload.spec.resources[section][resource]
-	amount != null
-}
+# The bounds that parameters set, as amounts; at least nothing is no bound.
+lowest(bounds) := [nano(bound) | some bound in bounds; not zero(bound)]
 
-# Zero means no limit to the kubelet.
-unlimited(container, resource) if not limit(container, resource)
-
-unlimited(container, resource) if nano(limit(container, resource)) == 0
-
-unrequested(container, resource) if not request(container, resource)
-
-unrequested(container, resource) if nano(request(container, resource)) == 0
-
-outside(amount, lowest, _) if {
-	some bound in lowest
-	nano(amount) < nano(bound)
-}
-
-outside(amount, _, highest) if {
-	some bound in highest
-	nano(amount) > nano(bound)
-}
+highest(bounds) := [nano(bound) | some bound in bounds]
 
 # Paths of what is written as an amount of `resource` and is none.
-unreadable(resource) := {path |
-	some holder in array.concat(counted, [object.union(input.workload.spec, {"path": input.workload.path})])
+unreadable(resource) := {sprintf("%s.resources.%s.%s", [path, section, resource]) |
+	some [path, holder] in written
 	some section in ["limits", "requests"]
-	amount := written(holder, section, resource)
-	not nano(amount)
-	path := sprintf("%s.resources.%s.%s", [holder.path, section, resource])
+	amount := holder[section][resource]
+	amount != null
+	not readable(amount)
 }
+
+written contains [container.path, resources] if {
+	some container in counted
+	resources := container.resources
+}
+
+written contains [input.workload.path, shared]

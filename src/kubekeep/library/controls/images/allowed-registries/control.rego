@@ -14,10 +14,7 @@ violation contains {
 
 declined contains sprintf("%s names no image", [path]) if some path in image.unnamed
 
-allowed(repository) if {
-	some entry in entries
-	repository == entry
-}
+allowed(repository) if entries[repository]
 
 allowed(repository) if {
 	some entry in entries
@@ -25,28 +22,30 @@ allowed(repository) if {
 }
 
 allowed(repository) if {
-	some entry in entries
-	contains(entry, "*")
-	some pattern in [entry, sprintf("%s/**", [entry])]
+	some pattern in patterns
 	glob.match(pattern, ["/"], repository)
 }
 
-# As written where the entry begins with a host; on Docker Hub, where names may leave that out, otherwise.
+patterns contains pattern if {
+	some entry in entries
+	contains(entry, "*")
+	some pattern in [entry, sprintf("%s/**", [entry])]
+}
+
 entries contains name if {
-	some entry in data.params.imageRepositoryAllowList
-	name := trim_right(trim_suffix(lower(trim_space(entry)), "/*"), "/")
-	image.host_like(split(name, "/")[0])
+	some name in written
+	image.host_like(sprintf("%s/", [name]))
 }
 
-entries contains image.complete(name) if {
+# On Docker Hub names may leave out the host, and then the library too.
+entries contains name if {
+	some entry in written
+	not image.host_like(sprintf("%s/", [entry]))
+	some name in [sprintf("docker.io/%s", [entry]), image.complete(entry)]
+}
+
+written contains name if {
 	some entry in data.params.imageRepositoryAllowList
 	name := trim_right(trim_suffix(lower(trim_space(entry)), "/*"), "/")
 	name != ""
-}
-
-entries contains sprintf("docker.io/%s", [name]) if {
-	some entry in data.params.imageRepositoryAllowList
-	name := trim_right(trim_suffix(lower(trim_space(entry)), "/*"), "/")
-	name != ""
-	not image.host_like(split(name, "/")[0])
 }

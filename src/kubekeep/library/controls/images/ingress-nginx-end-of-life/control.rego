@@ -1,7 +1,5 @@
 package kubekeep.controls.ingress_nginx_end_of_life
 
-import data.kubekeep.lib.image
-
 violation contains {"path": sprintf("%s.image", [container.path])} if {
 	some container in input.workload.containers
 	retired(container)
@@ -12,9 +10,8 @@ violation contains {"path": sprintf("%s.image", [container.path])} if {
 names := ["/ingress-nginx/controller", "/ingress-nginx-controller", "/nginx-ingress-controller"]
 
 retired(container) if {
-	repository := image.repository(container.image)
 	some name in names
-	contains(repository, name)
+	contains(container.image, name)
 }
 
 # The program gives away an image of another name.

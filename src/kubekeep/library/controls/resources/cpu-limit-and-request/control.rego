@@ -7,7 +7,7 @@ violation contains {
 	"message": "no cpu limit",
 } if {
 	some container in quantity.counted
-	quantity.unlimited(container, "cpu")
+	not quantity.limited(container, "cpu")
 }
 
 violation contains {
@@ -15,27 +15,47 @@ violation contains {
 	"message": "no cpu request, nor a limit to take it from",
 } if {
 	some container in quantity.counted
-	quantity.unrequested(container, "cpu")
+	not quantity.requested(container, "cpu")
 }
 
 violation contains {
 	"path": sprintf("%s.resources.limits.cpu", [container.path]),
-	"message": sprintf("%v is outside the allowed cpu limits", [amount]),
+	"message": sprintf("%v is below what cpu_limit_min allows", [amount]),
 } if {
+	some bound in quantity.lowest(data.params.cpu_limit_min)
 	some container in quantity.counted
-	not quantity.unlimited(container, "cpu")
 	amount := quantity.limit(container, "cpu")
-	quantity.outside(amount, data.params.cpu_limit_min, data.params.cpu_limit_max)
+	quantity.nano(amount) < bound
+}
+
+violation contains {
+	"path": sprintf("%s.resources.limits.cpu", [container.path]),
+	"message": sprintf("%v is above what cpu_limit_max allows", [amount]),
+} if {
+	some bound in quantity.highest(data.params.cpu_limit_max)
+	some container in quantity.counted
+	amount := quantity.limit(container, "cpu")
+	quantity.nano(amount) > bound
 }
 
 violation contains {
 	"path": sprintf("%s.resources.requests.cpu", [container.path]),
-	"message": sprintf("%v is outside the allowed cpu requests", [amount]),
+	"message": sprintf("%v is below what cpu_request_min allows", [amount]),
 } if {
+	some bound in quantity.lowest(data.params.cpu_request_min)
 	some container in quantity.counted
-	not quantity.unrequested(container, "cpu")
 	amount := quantity.request(container, "cpu")
-	quantity.outside(amount, data.params.cpu_request_min, data.params.cpu_request_max)
+	quantity.nano(amount) < bound
+}
+
+violation contains {
+	"path": sprintf("%s.resources.requests.cpu", [container.path]),
+	"message": sprintf("%v is above what cpu_request_max allows", [amount]),
+} if {
+	some bound in quantity.highest(data.params.cpu_request_max)
+	some container in quantity.counted
+	amount := quantity.request(container, "cpu")
+	quantity.nano(amount) > bound
 }
 
 declined contains sprintf("%s is not a quantity", [path]) if some path in quantity.unreadable("cpu")
@@ -48,5 +68,5 @@ declined contains sprintf("the parameter %v is not a quantity", [bound]) if {
 		data.params.cpu_request_max,
 	]
 	some bound in bounds
-	not quantity.nano(bound)
+	not quantity.readable(bound)
 }

@@ -7,7 +7,7 @@ violation contains {
 	"message": "no memory limit",
 } if {
 	some container in quantity.counted
-	quantity.unlimited(container, "memory")
+	not quantity.limited(container, "memory")
 }
 
 violation contains {
@@ -15,27 +15,47 @@ violation contains {
 	"message": "no memory request, nor a limit to take it from",
 } if {
 	some container in quantity.counted
-	quantity.unrequested(container, "memory")
+	not quantity.requested(container, "memory")
 }
 
 violation contains {
 	"path": sprintf("%s.resources.limits.memory", [container.path]),
-	"message": sprintf("%v is outside the allowed memory limits", [amount]),
+	"message": sprintf("%v is below what memory_limit_min allows", [amount]),
 } if {
+	some bound in quantity.lowest(data.params.memory_limit_min)
 	some container in quantity.counted
-	not quantity.unlimited(container, "memory")
 	amount := quantity.limit(container, "memory")
-	quantity.outside(amount, data.params.memory_limit_min, data.params.memory_limit_max)
+	quantity.nano(amount) < bound
+}
+
+violation contains {
+	"path": sprintf("%s.resources.limits.memory", [container.path]),
+	"message": sprintf("%v is above what memory_limit_max allows", [amount]),
+} if {
+	some bound in quantity.highest(data.params.memory_limit_max)
+	some container in quantity.counted
+	amount := quantity.limit(container, "memory")
+	quantity.nano(amount) > bound
 }
 
 violation contains {
 	"path": sprintf("%s.resources.requests.memory", [container.path]),
-	"message": sprintf("%v is outside the allowed memory requests", [amount]),
+	"message": sprintf("%v is below what memory_request_min allows", [amount]),
 } if {
+	some bound in quantity.lowest(data.params.memory_request_min)
 	some container in quantity.counted
-	not quantity.unrequested(container, "memory")
 	amount := quantity.request(container, "memory")
-	quantity.outside(amount, data.params.memory_request_min, data.params.memory_request_max)
+	quantity.nano(amount) < bound
+}
+
+violation contains {
+	"path": sprintf("%s.resources.requests.memory", [container.path]),
+	"message": sprintf("%v is above what memory_request_max allows", [amount]),
+} if {
+	some bound in quantity.highest(data.params.memory_request_max)
+	some container in quantity.counted
+	amount := quantity.request(container, "memory")
+	quantity.nano(amount) > bound
 }
 
 declined contains sprintf("%s is not a quantity", [path]) if some path in quantity.unreadable("memory")
@@ -48,5 +68,5 @@ declined contains sprintf("the parameter %v is not a quantity", [bound]) if {
 		data.params.memory_request_max,
 	]
 	some bound in bounds
-	not quantity.nano(bound)
+	not quantity.readable(bound)
 }

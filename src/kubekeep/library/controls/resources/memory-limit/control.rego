@@ -4,7 +4,7 @@ import data.kubekeep.lib.quantity
 
 violation contains {"path": sprintf("%s.resources.limits.memory", [container.path])} if {
 	some container in quantity.counted
-	quantity.unlimited(container, "memory")
+	not quantity.limited(container, "memory")
 }
 
 declined contains sprintf("%s is not a quantity", [path]) if some path in quantity.unreadable("memory")

@@ -6,7 +6,7 @@ violation contains {"path": sprintf("%s.resources.limits.%s", [container.path, r
 	some resource in ["cpu", "memory"]
 	not defaulted[resource]
 	some container in quantity.counted
-	quantity.unlimited(container, resource)
+	not quantity.limited(container, resource)
 }
 
 declined contains sprintf("%s is not a quantity", [path]) if {
@@ -23,5 +23,5 @@ defaulted contains resource if {
 	some field in ["default", "max"]
 	some resource
 	amount := item[field][resource]
-	quantity.nano(amount) > 0
+	quantity.positive(amount)
 }

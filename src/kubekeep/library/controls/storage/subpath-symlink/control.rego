@@ -22,29 +22,31 @@ declined contains "the input has no Node that tells its kubelet's version" if {
 
 uses(mount, field) if not object.get(mount, field, "") in {"", null}
 
-nodes := object.get(data.cluster.objects, ["Node", "default"], [])
+# Nodes are many, their versions few.
+versions contains node.status.nodeInfo.kubeletVersion if {
+	some node in object.get(data.cluster.objects, ["Node", "default"], [])
+}
 
 versioned if {
-	some node in nodes
-	release(node)
+	some version in versions
+	release(version)
 }
 
 vulnerable if {
-	some node in nodes
-	[minor, patch] := release(node)
+	some version in versions
+	[minor, patch] := release(version)
 	patch < object.get(fixed, minor, 0)
 }
 
 vulnerable if {
-	some node in nodes
-	[minor, _] := release(node)
+	some version in versions
+	[minor, _] := release(version)
 	to_number(minor) < 19
 }
 
 # The first patch release of each minor with the fix.
 fixed := {"19": 15, "20": 11, "21": 5, "22": 2}
 
-release(node) := [numbers[1], to_number(numbers[2])] if {
-	version := node.status.nodeInfo.kubeletVersion
+release(version) := [numbers[1], to_number(numbers[2])] if {
 	numbers := regex.find_all_string_submatch_n(`^v?1[.]([0-9]+)[.]([0-9]+)`, version, 1)[0]
 }
