@@ -107,10 +107,14 @@ def _workload(dice: random.Random, number: int) -> dict[str, Any]:
         case "Job":
             return {"apiVersion": "batch/v1", "kind": kind, "metadata": meta, "spec": {"template": template}}
         case "CronJob":
-            spec = {"schedule": "0 * * * *", "jobTemplate": {"spec": {"template": template}}}
-            return {"apiVersion": "batch/v1", "kind": kind, "metadata": meta, "spec": spec}
+            schedule = {"schedule": "0 * * * *", "jobTemplate": {"spec": {"template": template}}}
+            return {"apiVersion": "batch/v1", "kind": kind, "metadata": meta, "spec": schedule}
         case _:
-            spec = {"replicas": dice.randrange(1, 6), "selector": {"matchLabels": meta["labels"]}, "template": template}
+            spec: dict[str, Any] = {
+                "replicas": dice.randrange(1, 6),
+                "selector": {"matchLabels": meta["labels"]},
+                "template": template,
+            }
             return {"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "spec": spec}
 
 
