@@ -70,7 +70,7 @@ _KINDS: Final = {
 
 def objects(seed: int, count: int) -> list[dict[str, Any]]:
     """`count` pods and objects that carry one, by `seed`."""
-    return [_Maker(Random(f"{seed}/{number}")).object(number) for number in range(count)]  # noqa: S311 - no secrets
+    return [_Maker(Random(f"{seed}/{number}")).object(number) for number in range(count)]
 
 
 class _Maker:

@@ -21,6 +21,8 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
+from tests.library.cases import Case, all_cases
+from tests.library.cases import objects as documents
 from tests.library.pods import objects
 from tests.oracles.program import program
 
@@ -28,6 +30,8 @@ LEVELS: Final = ("baseline", "restricted")
 MINORS: Final = range(25, 39)
 """One more than the module knows: it treats later versions as its last."""
 PODS: Final = 3000
+
+CASES: Final = [case for case in all_cases() if case.control.area == "pod-security" and case.expected != "skip"]
 
 Failed = dict[str, dict[int, frozenset[str]]]
 """Level to minor version to the checks that refuse a pod."""
@@ -49,6 +53,16 @@ def test_same_refusals() -> None:
         seen = frozenset[str]().union(*(pod[level][minor] for pod in expected for minor in MINORS))
         assert seen == {name for control in _members(level) for name in control.satisfies[f"pss-{level}"]}
         assert any(not pod[level][37] for pod in expected), "no pod passes"
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_cases_are_as_upstream_sees_them(case: Case) -> None:
+    minor = int(case.options.get("kubernetes", "1.37").partition(".")[2])
+    for level in LEVELS:
+        names = case.control.satisfies.get(f"pss-{level}")
+        if names is not None:
+            refused = [_check(names, minor) in pod[level][minor] for pod in _reference(documents(case))]
+            assert set(refused) == {case.expected == "fail"}
 
 
 def test_workload_without_template() -> None:

@@ -1,12 +1,22 @@
 package kubekeep.controls.pss_apparmor
 
-import data.kubekeep.lib.pod_security
-
-violation contains {"path": sprintf("%s.appArmorProfile.type", [path]), "fix": "RuntimeDefault"} if {
-	some path, context in pod_security.contexts
-	profile := context.appArmorProfile
+violation contains {
+	"path": sprintf("%s.securityContext.appArmorProfile.type", [container.path]),
+	"fix": "RuntimeDefault",
+} if {
+	some container in input.workload.containers
+	profile := container.securityContext.appArmorProfile
 	profile != null
-	not profile.type in pod_security.confined
+	not profile.type in {"RuntimeDefault", "Localhost"}
+}
+
+violation contains {
+	"path": sprintf("%s.securityContext.appArmorProfile.type", [input.workload.path]),
+	"fix": "RuntimeDefault",
+} if {
+	profile := input.workload.spec.securityContext.appArmorProfile
+	profile != null
+	not profile.type in {"RuntimeDefault", "Localhost"}
 }
 
 # The annotation that came before the field counts in every version, even for a container that the pod lacks.

@@ -1,16 +1,17 @@
 package kubekeep.controls.pss_capabilities_restricted
 
-import data.kubekeep.lib.pod_security
-
 violation contains {"path": sprintf("%s.securityContext.capabilities.drop", [container.path]), "fix": ["ALL"]} if {
-	not pod_security.windows
 	some container in input.workload.containers
 	not "ALL" in container.securityContext.capabilities.drop
+	not windows
 }
 
 violation contains {"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, i]), "delete": true} if {
-	not pod_security.windows
 	some container in input.workload.containers
 	some i
 	container.securityContext.capabilities.add[i] != "NET_BIND_SERVICE"
+	not windows
 }
+
+# Only `os` exempts a pod of Windows (since 1.25): upstream takes no node selector for it.
+windows if input.workload.spec.os.name == "windows"

@@ -1,9 +1,18 @@
 package kubekeep.controls.pss_run_as_user
 
-import data.kubekeep.lib.pod_security
+violation contains {"path": sprintf("%s.securityContext.runAsUser", [container.path]), "delete": true} if {
+	some container in input.workload.containers
+	container.securityContext.runAsUser == 0
+	not exempt
+}
 
-violation contains {"path": sprintf("%s.runAsUser", [path]), "delete": true} if {
-	not pod_security.user_namespace
-	some path, context in pod_security.contexts
-	context.runAsUser == 0
+violation contains {"path": sprintf("%s.securityContext.runAsUser", [input.workload.path]), "delete": true} if {
+	input.workload.spec.securityContext.runAsUser == 0
+	not exempt
+}
+
+# Root in a user namespace of the pod's own is nobody on the node (KEP-127).
+exempt if {
+	input.workload.spec.hostUsers == false
+	data.kubernetes.minor >= 35
 }

@@ -1,10 +1,20 @@
 package kubekeep.controls.pss_seccomp
 
-import data.kubekeep.lib.pod_security
-
-violation contains {"path": sprintf("%s.seccompProfile.type", [path]), "fix": "RuntimeDefault"} if {
-	some path, context in pod_security.contexts
-	profile := context.seccompProfile
+violation contains {
+	"path": sprintf("%s.securityContext.seccompProfile.type", [container.path]),
+	"fix": "RuntimeDefault",
+} if {
+	some container in input.workload.containers
+	profile := container.securityContext.seccompProfile
 	profile != null
-	not profile.type in pod_security.confined
+	not profile.type in {"RuntimeDefault", "Localhost"}
+}
+
+violation contains {
+	"path": sprintf("%s.securityContext.seccompProfile.type", [input.workload.path]),
+	"fix": "RuntimeDefault",
+} if {
+	profile := input.workload.spec.securityContext.seccompProfile
+	profile != null
+	not profile.type in {"RuntimeDefault", "Localhost"}
 }

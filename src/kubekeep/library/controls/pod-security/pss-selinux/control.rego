@@ -1,18 +1,23 @@
 package kubekeep.controls.pss_selinux
 
-import data.kubekeep.lib.pod_security
-
-container_types := {"", "container_t", "container_init_t", "container_kvm_t", null}
-
-violation contains {"path": sprintf("%s.seLinuxOptions.%s", [path, field]), "delete": true} if {
-	some path, context in pod_security.contexts
+violation contains {"path": sprintf("%s.securityContext.seLinuxOptions.%s", [container.path, field]), "delete": true} if {
+	some container in input.workload.containers
 	some field
-	value := context.seLinuxOptions[field]
+	value := container.securityContext.seLinuxOptions[field]
+	forbidden(field, value)
+}
+
+violation contains {
+	"path": sprintf("%s.securityContext.seLinuxOptions.%s", [input.workload.path, field]),
+	"delete": true,
+} if {
+	some field
+	value := input.workload.spec.securityContext.seLinuxOptions[field]
 	forbidden(field, value)
 }
 
 forbidden("type", value) if {
-	not value in container_types
+	not value in {"", "container_t", "container_init_t", "container_kvm_t", null}
 	not engine(value)
 }
 

@@ -1,8 +1,13 @@
 package kubekeep.controls.pss_windows_host_process
 
-import data.kubekeep.lib.pod_security
+violation contains {"path": sprintf("%s.securityContext.windowsOptions.hostProcess", [container.path]), "fix": false} if {
+	some container in input.workload.containers
+	container.securityContext.windowsOptions.hostProcess == true
+}
 
-violation contains {"path": sprintf("%s.windowsOptions.hostProcess", [path]), "fix": false} if {
-	some path, context in pod_security.contexts
-	context.windowsOptions.hostProcess == true
+violation contains {
+	"path": sprintf("%s.securityContext.windowsOptions.hostProcess", [input.workload.path]),
+	"fix": false,
+} if {
+	input.workload.spec.securityContext.windowsOptions.hostProcess == true
 }
