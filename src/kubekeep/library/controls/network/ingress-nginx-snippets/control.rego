@@ -13,8 +13,8 @@ controllers := [container |
 is_controller(container) if regex.match(program, container.image)
 
 is_controller(container) if {
-	some word in flags.words(container)
-	endswith(word.text, "/nginx-ingress-controller")
+	some field in ["command", "args"]
+	endswith(container[field][_], "/nginx-ingress-controller")
 }
 
 applies if count(controllers) > 0

@@ -1,25 +1,48 @@
 package kubekeep.controls.credentials_in_configuration
 
 violation contains {"path": sprintf("%s.env[%d]", [container.path, index]), "message": message} if {
+	suspect
 	some container in input.workload.containers
 	some index
 	variable := container.env[index]
 	message := problem(variable.name, text(variable.value))
 }
 
-violation contains {"path": entry("data", key), "message": message} if {
-	input.object.kind == "ConfigMap"
-	some key
-	value := input.object.data[key]
+violation contains {"path": entry(field, key), "message": message} if {
+	suspect
+	some field, entries in maps
+	some key, value in entries
 	message := problem(key, text(value))
 }
 
-violation contains {"path": entry("binaryData", key), "message": message} if {
+maps["data"] := input.object.data if {
 	input.object.kind == "ConfigMap"
-	some key
-	value := input.object.binaryData[key]
-	message := problem(key, base64.decode(value))
+	is_object(input.object.data)
 }
+
+maps["binaryData"] := {key: base64.decode(value) | some key, value in input.object.binaryData} if {
+	input.object.kind == "ConfigMap"
+	is_object(input.object.binaryData)
+}
+
+# Most objects hold nothing of interest, which one look at all their names and values tells.
+suspect if count(words) > 0
+
+suspect if regex.match(concat("|", [sprintf("(?m:%s)", [hint]) | some hint in hints]), values)
+
+hints := [replace(replace(looks, `\A`, "^"), `\z`, "$"), "://", `^\s*[0-9A-Za-z+/=_-]{20}`]
+
+variables := [variable | some container in input.workload.containers; variable := container.env[_]]
+
+names := lower(concat("\n", array.concat(
+	[variable.name | some variable in variables; is_string(variable.name)],
+	[key | some entries in maps; some key, _ in entries],
+)))
+
+values := concat("\n", array.concat(
+	[variable.value | some variable in variables; is_string(variable.value)],
+	[value | some entries in maps; some value in entries; is_string(value)],
+))
 
 # Files may hold numbers where the API wants text. Yes and no are no credentials.
 text(value) := value if {
@@ -39,7 +62,12 @@ problem(name, value) := sprintf("%s is in plain text, and its name says that it 
 	not harmless(value)
 }
 
-words contains lower(word) if some word in data.params.sensitiveKeyNames
+# The words that are in some name at all.
+words := {lowered |
+	some word in data.params.sensitiveKeyNames
+	lowered := lower(word)
+	contains(names, lowered)
+}
 
 telling(name, value) if {
 	lowered := lower(name)
@@ -79,9 +107,15 @@ speaking(_, value) if {
 	regex.match(looks, base64.decode(value))
 }
 
-looks := concat("|", [sprintf("(?:%s)", [pattern]) | some pattern in data.params.sensitiveValues; regex.is_valid(pattern)]) if {
-	count(data.params.sensitiveValues) > 0
-}
+# All patterns as one; without any, one that nothing matches.
+looks := joined if {
+	joined := any_of(data.params.sensitiveValues)
+	regex.is_valid(joined)
+} else := any_of([pattern | some pattern in data.params.sensitiveValues; regex.is_valid(pattern)])
+
+any_of(patterns) := sprintf("(?:%s)", [concat(")|(?:", patterns)]) if {
+	count(patterns) > 0
+} else := `[^\s\S]`
 
 # A URL that carries a password, unless a variable stands for it.
 with_password(value) if {
