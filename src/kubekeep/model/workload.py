@@ -77,7 +77,8 @@ def _is_custom(group: str) -> bool:
 def view(resource: Resource) -> dict[str, Any] | None:
     """The pod-spec view of `resource` for rules (`input.workload`), or None when it carries no pod.
 
-    Keys: `path` (of the pod spec), `metadata` (the pod's own), `metadata_path`, `spec` (the pod spec without
+    Keys: `path` (of the pod spec), `metadata` (the pod's own labels and annotations: a name
+    would tell equal pods apart), `metadata_path`, `spec` (the pod spec without
     its containers), `containers` (main, init and ephemeral ones in that order; each the container as written
     with `type` (container, init, ephemeral), `path` and `effective`: its security context with what it
     inherits from the pod). Null fields of `spec` and of containers are left out: the API takes them for absent.
@@ -104,7 +105,7 @@ def view(resource: Resource) -> dict[str, Any] | None:
         _mapping(metadata.get(field), (*at, "metadata", field))
     return {
         "path": where,
-        "metadata": metadata,
+        "metadata": {field: metadata[field] for field in ("labels", "annotations") if metadata.get(field)},
         "metadata_path": format_path((*at, "metadata")),
         "spec": {key: value for key, value in _stated(spec).items() if key not in _CONTAINER_FIELDS},
         "containers": containers,

@@ -25,10 +25,5 @@ host_like(path) if regex.match(`^([^/]*[.:][^/]*|localhost)/`, path)
 
 on_hub(path) := trim_prefix(trim_prefix(path, "index."), "docker.io/")
 
-# Paths of the containers whose manifest leaves the image to something else.
-unnamed contains container.path if {
-	some container in input.workload.containers
-	not named(container)
-}
-
+# Whether the manifest says what to run, and does not leave that to something else.
 named(container) if trim_space(container.image) != ""

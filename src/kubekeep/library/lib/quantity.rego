@@ -1,4 +1,5 @@
 # Quantities as the API server reads them (Kubernetes docs, Quantity), and what limits and requests come to.
+# Rules of other packages call functions only: naming a rule of a package makes the engine evaluate all of them.
 package kubekeep.lib.quantity
 
 factors := {
@@ -61,9 +62,6 @@ number(text) := to_number(text) if {
 
 whole(digits) := object.get({"": "0"}, trim_left(digits, "0"), trim_left(digits, "0"))
 
-# Containers that may have resources: the API allows ephemeral ones none.
-counted := [container | some container in input.workload.containers; container.type != "ephemeral"]
-
 # What the pod as a whole may use (from 1.34 on, KEP-2837).
 default shared := {}
 
@@ -108,18 +106,10 @@ lowest(bounds) := [nano(bound) | some bound in bounds; not zero(bound)]
 
 highest(bounds) := [nano(bound) | some bound in bounds]
 
-# Paths of what is written as an amount of `resource` and is none.
-unreadable(resource) := {sprintf("%s.resources.%s.%s", [path, section, resource]) |
-	some [path, holder] in written
+# Which sections of `resources` hold something else than an amount.
+unreadable(resources, resource) := {section |
 	some section in ["limits", "requests"]
-	amount := holder[section][resource]
+	amount := resources[section][resource]
 	amount != null
 	not readable(amount)
 }
-
-written contains [container.path, resources] if {
-	some container in counted
-	resources := container.resources
-}
-
-written contains [input.workload.path, shared]

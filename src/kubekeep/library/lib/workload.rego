@@ -24,8 +24,9 @@ capability(name) := trim_prefix(upper(name), "CAP_")
 # What adds `SYS_ADMIN`, which Kubernetes treats like privileged (API, allowPrivilegeEscalation).
 administrates(name) if capability(name) in {"SYS_ADMIN", "ALL"}
 
-# Names of the volumes that are directories, files or sockets of the node.
-host_volumes contains volume.name if {
+# Whether the volume of that name is a directory, file or socket of the node.
+host_volume(name) if {
 	volume := input.workload.spec.volumes[_]
+	volume.name == name
 	volume.hostPath != null
 }

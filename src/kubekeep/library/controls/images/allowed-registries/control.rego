@@ -7,12 +7,15 @@ violation contains {
 	"message": sprintf("no entry of the allow list covers %s", [repository]),
 } if {
 	some container in input.workload.containers
-	trim_space(container.image) != ""
+	image.named(container)
 	repository := image.repository(container.image)
 	not allowed(repository)
 }
 
-declined contains sprintf("%s names no image", [path]) if some path in image.unnamed
+declined contains sprintf("%s names no image", [container.path]) if {
+	some container in input.workload.containers
+	not image.named(container)
+}
 
 allowed(repository) if entries[repository]
 

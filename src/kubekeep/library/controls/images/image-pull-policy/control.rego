@@ -30,7 +30,10 @@ violation contains {
 	found in moving
 }
 
-declined contains sprintf("%s names no image", [path]) if some path in image.unnamed
+declined contains sprintf("%s names no image", [container.path]) if {
+	some container in input.workload.containers
+	not image.named(container)
+}
 
 moving := {"latest"} | {name | some name in data.params.floatingImageTags}
 

@@ -6,7 +6,8 @@ violation contains {
 	"path": sprintf("%s.resources.limits.cpu", [container.path]),
 	"message": "no cpu limit",
 } if {
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	not quantity.limited(container, "cpu")
 }
 
@@ -14,7 +15,8 @@ violation contains {
 	"path": sprintf("%s.resources.requests.cpu", [container.path]),
 	"message": "no cpu request, nor a limit to take it from",
 } if {
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	not quantity.requested(container, "cpu")
 }
 
@@ -23,7 +25,8 @@ violation contains {
 	"message": sprintf("%v is below what cpu_limit_min allows", [amount]),
 } if {
 	some bound in quantity.lowest(data.params.cpu_limit_min)
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	amount := quantity.limit(container, "cpu")
 	quantity.nano(amount) < bound
 }
@@ -33,7 +36,8 @@ violation contains {
 	"message": sprintf("%v is above what cpu_limit_max allows", [amount]),
 } if {
 	some bound in quantity.highest(data.params.cpu_limit_max)
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	amount := quantity.limit(container, "cpu")
 	quantity.nano(amount) > bound
 }
@@ -43,7 +47,8 @@ violation contains {
 	"message": sprintf("%v is below what cpu_request_min allows", [amount]),
 } if {
 	some bound in quantity.lowest(data.params.cpu_request_min)
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	amount := quantity.request(container, "cpu")
 	quantity.nano(amount) < bound
 }
@@ -53,12 +58,20 @@ violation contains {
 	"message": sprintf("%v is above what cpu_request_max allows", [amount]),
 } if {
 	some bound in quantity.highest(data.params.cpu_request_max)
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	amount := quantity.request(container, "cpu")
 	quantity.nano(amount) > bound
 }
 
-declined contains sprintf("%s is not a quantity", [path]) if some path in quantity.unreadable("cpu")
+declined contains sprintf("%s.resources.%s.cpu is not a quantity", [container.path, section]) if {
+	some container in input.workload.containers
+	some section in quantity.unreadable(container.resources, "cpu")
+}
+
+declined contains sprintf("%s.resources.%s.cpu is not a quantity", [input.workload.path, section]) if {
+	some section in quantity.unreadable(input.workload.spec.resources, "cpu")
+}
 
 declined contains sprintf("the parameter %v is not a quantity", [bound]) if {
 	some bounds in [

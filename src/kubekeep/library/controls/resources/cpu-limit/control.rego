@@ -3,8 +3,16 @@ package kubekeep.controls.cpu_limit
 import data.kubekeep.lib.quantity
 
 violation contains {"path": sprintf("%s.resources.limits.cpu", [container.path])} if {
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	not quantity.limited(container, "cpu")
 }
 
-declined contains sprintf("%s is not a quantity", [path]) if some path in quantity.unreadable("cpu")
+declined contains sprintf("%s.resources.%s.cpu is not a quantity", [container.path, section]) if {
+	some container in input.workload.containers
+	some section in quantity.unreadable(container.resources, "cpu")
+}
+
+declined contains sprintf("%s.resources.%s.cpu is not a quantity", [input.workload.path, section]) if {
+	some section in quantity.unreadable(input.workload.spec.resources, "cpu")
+}

@@ -6,7 +6,8 @@ violation contains {
 	"path": sprintf("%s.resources.limits.memory", [container.path]),
 	"message": "no memory limit",
 } if {
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	not quantity.limited(container, "memory")
 }
 
@@ -14,7 +15,8 @@ violation contains {
 	"path": sprintf("%s.resources.requests.memory", [container.path]),
 	"message": "no memory request, nor a limit to take it from",
 } if {
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	not quantity.requested(container, "memory")
 }
 
@@ -23,7 +25,8 @@ violation contains {
 	"message": sprintf("%v is below what memory_limit_min allows", [amount]),
 } if {
 	some bound in quantity.lowest(data.params.memory_limit_min)
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	amount := quantity.limit(container, "memory")
 	quantity.nano(amount) < bound
 }
@@ -33,7 +36,8 @@ violation contains {
 	"message": sprintf("%v is above what memory_limit_max allows", [amount]),
 } if {
 	some bound in quantity.highest(data.params.memory_limit_max)
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	amount := quantity.limit(container, "memory")
 	quantity.nano(amount) > bound
 }
@@ -43,7 +47,8 @@ violation contains {
 	"message": sprintf("%v is below what memory_request_min allows", [amount]),
 } if {
 	some bound in quantity.lowest(data.params.memory_request_min)
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	amount := quantity.request(container, "memory")
 	quantity.nano(amount) < bound
 }
@@ -53,12 +58,20 @@ violation contains {
 	"message": sprintf("%v is above what memory_request_max allows", [amount]),
 } if {
 	some bound in quantity.highest(data.params.memory_request_max)
-	some container in quantity.counted
+	some container in input.workload.containers
+	container.type != "ephemeral"
 	amount := quantity.request(container, "memory")
 	quantity.nano(amount) > bound
 }
 
-declined contains sprintf("%s is not a quantity", [path]) if some path in quantity.unreadable("memory")
+declined contains sprintf("%s.resources.%s.memory is not a quantity", [container.path, section]) if {
+	some container in input.workload.containers
+	some section in quantity.unreadable(container.resources, "memory")
+}
+
+declined contains sprintf("%s.resources.%s.memory is not a quantity", [input.workload.path, section]) if {
+	some section in quantity.unreadable(input.workload.spec.resources, "memory")
+}
 
 declined contains sprintf("the parameter %v is not a quantity", [bound]) if {
 	some bounds in [

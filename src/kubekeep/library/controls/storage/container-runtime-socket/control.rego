@@ -24,7 +24,7 @@ exposing contains volume.name if {
 # Volumes that hold the socket, mounted so that it can be reached.
 exposing contains volume.name if {
 	volume := input.workload.spec.volumes[_]
-	workload.host_volumes[volume.name]
+	workload.host_volume(volume.name)
 	some container in input.workload.containers
 	mount := container.volumeMounts[_]
 	mount.name == volume.name

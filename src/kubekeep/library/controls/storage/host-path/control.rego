@@ -9,12 +9,12 @@ violation contains {
 } if {
 	some index
 	volume := input.workload.spec.volumes[index]
-	workload.host_volumes[volume.name]
+	workload.host_volume(volume.name)
 }
 
 violation contains {"path": sprintf("%s.volumeMounts[%d]", [container.path, index]), "delete": true} if {
 	some container in input.workload.containers
 	some index
 	mount := container.volumeMounts[index]
-	workload.host_volumes[mount.name]
+	workload.host_volume(mount.name)
 }

@@ -6,6 +6,6 @@ violation contains {"path": sprintf("%s.volumeMounts[%d].readOnly", [container.p
 	some container in input.workload.containers
 	some index
 	mount := container.volumeMounts[index]
-	workload.host_volumes[mount.name]
+	workload.host_volume(mount.name)
 	not mount.readOnly == true
 }
