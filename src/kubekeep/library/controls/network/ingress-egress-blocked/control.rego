@@ -1,11 +1,12 @@
 package kubekeep.controls.ingress_egress_blocked
 
 import data.kubekeep.lib.network
+import data.kubekeep.lib.place
 
 violation contains {"path": "", "message": message} if {
-	open := {"egress", "ingress"} - network.isolated(namespace, labels)
+	open := {"egress", "ingress"} - network.isolated(place.namespace, labels)
 	count(open) > 0
-	message := sprintf("no network policy of namespace %s isolates its pods for %s", [namespace, concat(" and ", open)])
+	message := sprintf("no network policy of namespace %s isolates its pods for %s", [place.namespace, concat(" and ", open)])
 }
 
 # Plugins do not apply policies to pods that use the node's own network (Kubernetes docs, Network Policies).
@@ -14,17 +15,13 @@ violation contains {"path": sprintf("%s.hostNetwork", [input.workload.path]), "m
 	message := "network policies do not reach pods on the host network"
 }
 
-default namespace := "default"
-
-namespace := input.object.metadata.namespace if input.object.metadata.namespace != ""
-
 default own := {}
 
 own := input.workload.metadata.labels if is_object(input.workload.metadata.labels)
 
 # What only Cilium's selectors ask for is looked up only where there are any.
-labels := object.union(own, object.union(network.namespace_labels(namespace), {
-	"io.cilium.k8s.policy.serviceaccount": account,
+labels := object.union(own, object.union(network.namespace_labels(place.namespace), {
+	"io.cilium.k8s.policy.serviceaccount": place.account,
 })) if {
 	cilium
 } else := own
@@ -32,7 +29,3 @@ labels := object.union(own, object.union(network.namespace_labels(namespace), {
 cilium if count(data.cluster.objects["cilium.io/CiliumNetworkPolicy"]) > 0
 
 cilium if count(data.cluster.objects["cilium.io/CiliumClusterwideNetworkPolicy"]) > 0
-
-default account := "default"
-
-account := input.workload.spec.serviceAccountName if input.workload.spec.serviceAccountName != ""

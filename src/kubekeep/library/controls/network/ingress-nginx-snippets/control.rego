@@ -1,6 +1,7 @@
 package kubekeep.controls.ingress_nginx_snippets
 
 import data.kubekeep.lib.flags
+import data.kubekeep.lib.place
 
 program := `(?:^|[/.-])(?:ingress-nginx[/-]controller(?:-chroot)?|nginx-ingress-controller)(?:-[a-z0-9]+64)?(?::[^/]*)?(?:@.*)?$`
 
@@ -25,7 +26,7 @@ violation contains {"path": sprintf("%s.image", [container.path]), "message": me
 	message := "this version of ingress-nginx cannot turn snippets off: upgrade it"
 }
 
-violation contains {"path": place(container), "message": message} if {
+violation contains {"path": argument(container), "message": message} if {
 	some container in controllers
 	not beyond_help(version(container))
 	allowed(container)
@@ -61,14 +62,10 @@ version(container) := [to_number(found[0][1]), to_number(found[0][2]), to_number
 	count(found) > 0
 }
 
-default namespace := "default"
-
-namespace := input.object.metadata.namespace if input.object.metadata.namespace != ""
-
 # The namespace and name that --configmap gives.
 reference(container) := parts if {
 	value := flags.value(container, "configmap")
-	parts := split(replace(value, "$(POD_NAMESPACE)", namespace), "/")
+	parts := split(replace(value, "$(POD_NAMESPACE)", place.namespace), "/")
 	count(parts) == 2
 }
 
@@ -80,11 +77,11 @@ said(container) := {lower(sprintf("%v", [value])) |
 } | {lower(sprintf("%v", [value])) |
 	# A manifest without arguments is a fragment: any ConfigMap beside it may be the one.
 	count(object.get(container, "args", [])) == 0
-	some item in data.cluster.objects.ConfigMap[namespace]
+	some item in data.cluster.objects.ConfigMap[place.namespace]
 	value := item.data["allow-snippet-annotations"]
 }
 
-place(container) := flags.last(flags.words(container), "configmap").path if {
+argument(container) := flags.last(flags.words(container), "configmap").path if {
 	reference(container)
 } else := sprintf("%s.image", [container.path])
 

@@ -1,5 +1,7 @@
 package kubekeep.controls.automatic_service_account_token
 
+import data.kubekeep.lib.place
+
 violation contains {"path": sprintf("%s.automountServiceAccountToken", [input.workload.path]), "fix": false} if {
 	mounts
 	not mirrored
@@ -16,20 +18,9 @@ mounts if {
 # The API server gives no token to the mirror of a static pod.
 mirrored if input.object.metadata.annotations["kubernetes.io/config.mirror"]
 
-default namespace := "default"
-
-namespace := input.object.metadata.namespace if input.object.metadata.namespace != ""
-
-# `serviceAccount` is the old name of the field, which still counts.
-account := input.workload.spec.serviceAccountName if {
-	object.get(input.workload.spec, "serviceAccountName", "") != ""
-} else := input.workload.spec.serviceAccount if {
-	object.get(input.workload.spec, "serviceAccount", "") != ""
-} else := "default"
-
 # Files may define an account several times; it declines if all of them say so.
 account_declines if {
-	accounts := data.cluster.named.ServiceAccount[namespace][account]
+	accounts := data.cluster.named.ServiceAccount[place.namespace][place.account]
 	every item in accounts {
 		item.automountServiceAccountToken == false
 	}
@@ -39,5 +30,5 @@ account_declines if {
 violation contains {"path": "automountServiceAccountToken", "fix": false} if {
 	input.object.kind == "ServiceAccount"
 	input.object.automountServiceAccountToken == true
-	not data.cluster.account_users[namespace][input.object.metadata.name]
+	not data.cluster.account_users[place.namespace][input.object.metadata.name]
 }
