@@ -31,18 +31,12 @@ CONTROLS: Final = (
     "C-0292",
 )
 
-REQUEST_IS_LIMIT: Final = "a container with a limit has a request: the API server takes the limit"
 HOLDS_SOCKET: Final = "the root of the node holds the sockets of its runtime"
 
-CASES_APART: Final = {"resources-memory-limit-and-request/pod-only-requests": REQUEST_IS_LIMIT}
+CASES_APART: Final[dict[str, str]] = {}
 """Rule cases whose failing objects are others than ours, and why."""
 
 VERDICTS_APART: Final = {
-    **{
-        (control, f"{name}-deployment"): REQUEST_IS_LIMIT
-        for control in ("C-0004", "C-0050")
-        for name in ("health-check", "kubernetes-goat-home", "system-monitor", "poor-registry", "build-code")
-    },
     ("C-0074", "system-monitor-deployment"): HOLDS_SOCKET,
 }
 """Verdicts, by control and resource, that are others than ours, and why."""

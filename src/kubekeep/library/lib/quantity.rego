@@ -72,17 +72,11 @@ limited(container, resource) if positive(container.resources.limits[resource])
 
 limited(_, resource) if positive(shared.limits[resource])
 
-# Something is set aside for the container: the API server takes the limit where no request is written.
+# Something is written down to be set aside for the container. The API server would take the limit where no
+# request is written; who reads the manifest sees only what it says.
 requested(container, resource) if positive(container.resources.requests[resource])
 
-requested(container, resource) if {
-	not stated(container, resource)
-	limited(container, resource)
-}
-
 requested(_, resource) if positive(shared.requests[resource])
-
-stated(container, resource) if container.resources.requests[resource] != null
 
 # The amounts that these come to.
 limit(container, resource) := amount if {
@@ -93,13 +87,7 @@ limit(container, resource) := amount if {
 request(container, resource) := amount if {
 	amount := container.resources.requests[resource]
 	positive(amount)
-} else := amount if {
-	amount := container.resources.limits[resource]
-	amount != null
-} else := amount if {
-	amount := shared.requests[resource]
-	amount != null
-} else := shared.limits[resource]
+} else := shared.requests[resource]
 
 # The bounds that parameters set, as amounts; at least nothing is no bound.
 lowest(bounds) := [nano(bound) | some bound in bounds; not zero(bound)]

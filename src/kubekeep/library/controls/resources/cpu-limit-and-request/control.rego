@@ -4,7 +4,7 @@ import data.kubekeep.lib.quantity
 
 violation contains {
 	"path": sprintf("%s.resources.limits.cpu", [container.path]),
-	"message": "no cpu limit",
+	"message": "no CPU limit",
 } if {
 	some container in input.workload.containers
 	container.type != "ephemeral"
@@ -13,7 +13,7 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.resources.requests.cpu", [container.path]),
-	"message": "no cpu request, nor a limit to take it from",
+	"message": "no CPU request",
 } if {
 	some container in input.workload.containers
 	container.type != "ephemeral"

@@ -13,7 +13,7 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.resources.requests.memory", [container.path]),
-	"message": "no memory request, nor a limit to take it from",
+	"message": "no memory request",
 } if {
 	some container in input.workload.containers
 	container.type != "ephemeral"
