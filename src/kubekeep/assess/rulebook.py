@@ -36,13 +36,13 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class Rulebook:
-    """The rules of `controls`, a group for each target and stage."""
+    """The rules of `controls`, a group for each target and stage; `silent` controls have a sheet but no rules."""
 
-    def __init__(self, controls: Sequence[Control]) -> None:
+    def __init__(self, controls: Sequence[Control], silent: Sequence[Control] = ()) -> None:
         """Sort the rules of `controls` into groups."""
         self.modules = load.modules(controls)
         self.groups: list[list[tuple[str, str]]] = []
-        self._controls = controls
+        self._controls = (*controls, *silent)
         self._numbers: dict[tuple[str, Stage], int] = {}
         self._sheets: dict[tuple[str, str, bool, bool], Sheet] = {}
         for control in controls:

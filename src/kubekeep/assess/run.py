@@ -20,6 +20,7 @@ from kubekeep.assess.verdicts import malformed, verdict
 from kubekeep.engine.port import Outcome, PolicySet
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import SUBJECT
+from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, view
 
@@ -44,7 +45,8 @@ def run(
     Raises ValueError when a rule of the library does not compile.
     """
     active = [control for control in selection.controls if control.slug not in selection.set_aside]
-    book = Rulebook(active)
+    told = {slug: reason for slug, reason in selection.set_aside.items() if reason.cause is Cause.CONFIGURATION}
+    book = Rulebook(active, [control for control in selection.controls if control.slug in told])
     index = Index(
         sorted({kind for control in active for kind in control.relates}),
         join_subjects=any(SUBJECT in control.targets for control in active),
@@ -65,7 +67,8 @@ def run(
         for entry in entries:
             entry.relate(desk)
         desk.finish()
-    return [entry.result() for entry in entries]
+    unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in told.items()}
+    return [entry.result(unset) for entry in entries]
 
 
 def _take(resource: Resource, book: Rulebook, desk: _Desk, entries: list[_Entry]) -> None:
@@ -105,11 +108,15 @@ class _Entry:
         if groups and not self.problem:
             desk.send(_document(self.resource, view(self.resource)), groups, self.outcome)
 
-    def result(self) -> ResourceResult:
+    def result(self, unset: Mapping[str, Verdict]) -> ResourceResult:
+        """The verdicts; `unset` are those of controls that lack a parameter, whatever the resource."""
         if self.problem:
             whole = malformed(self.problem)
             return ResourceResult(self.resource, {control.slug: whole for control in self.sheet.controls})
-        said = ((control.slug, verdict(control, self.outcome, self.resource)) for control in self.sheet.controls)
+        said = (
+            (control.slug, unset.get(control.slug) or verdict(control, self.outcome, self.resource))
+            for control in self.sheet.controls
+        )
         return ResourceResult(self.resource, {slug: outcome for slug, outcome in said if outcome is not None})
 
 

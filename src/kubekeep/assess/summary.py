@@ -128,10 +128,17 @@ def _as_counts(controls: Iterable[ControlSummary]) -> Counts:
 
 
 def _resource_counts(results: Iterable[ResourceResult], slugs: Mapping[str, object]) -> Counts:
-    """Resources by their worst verdict among `slugs`; those without any are not counted."""
+    """Resources by their worst verdict among `slugs`; those without any are not counted.
+
+    A parameter that nobody set says nothing of a resource, so it makes none worse.
+    """
     passed = failed = not_evaluated = 0
     for result in results:
-        statuses = {verdict.status for slug, verdict in result.verdicts.items() if slug in slugs}
+        statuses = {
+            verdict.status
+            for slug, verdict in result.verdicts.items()
+            if slug in slugs and (verdict.reason is None or verdict.reason.cause is not Cause.CONFIGURATION)
+        }
         if Status.FAILED in statuses:
             failed += 1
         elif Status.NOT_EVALUATED in statuses:
