@@ -5,7 +5,10 @@
 //! touched while the interpreter lock is released.
 
 mod batch;
+mod builtins;
+mod failure;
 mod query;
+mod source;
 
 use pyo3::prelude::*;
 

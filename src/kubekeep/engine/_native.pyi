@@ -1,0 +1,25 @@
+from collections.abc import Sequence
+
+VERSION: str
+
+class NativeRegoError(Exception): ...
+
+def evaluate(
+    modules: Sequence[tuple[str, str]],
+    query: str,
+    data: str | None,
+    input: str | None,  # noqa: A002 - the name Rego gives it
+    v0: bool,
+    strict: bool,
+    seconds: float,
+) -> str: ...
+
+class PolicySet:
+    def __new__(
+        cls,
+        modules: Sequence[tuple[str, str]],
+        groups: Sequence[Sequence[tuple[str, str]]],
+        data: str,
+    ) -> PolicySet: ...
+    def with_data(self, data: str) -> PolicySet: ...
+    def evaluate(self, documents: Sequence[tuple[bytes, int]]) -> list[str | None]: ...
