@@ -39,7 +39,13 @@ impl Failure {
         }
         let text = error.to_string();
         let (message, file, line, column) = place(&text);
-        Self { code: code(&message), message, file, line, column }
+        let (code, message) = code(message);
+        Self { code, message, file, line, column }
+    }
+
+    /// An error at a place of a module.
+    pub fn at(code: &'static str, message: String, file: &str, line: u32, column: u32) -> Self {
+        Self { code, message, file: file.into(), line, column }
     }
 
     fn placeless(code: &'static str, message: String) -> Self {
@@ -82,7 +88,15 @@ fn place(text: &str) -> (String, String, u32, u32) {
     }
 }
 
-fn code(message: &str) -> &'static str {
+/// Codes that our own built-ins and checks put before their message.
+const OWN: &[&str] = &["eval_builtin_error", "eval_type_error", "rego_compile_error"];
+
+fn code(message: String) -> (&'static str, String) {
+    for own in OWN {
+        if let Some(rest) = message.strip_prefix(own).and_then(|rest| rest.strip_prefix(": ")) {
+            return (own, rest.to_string());
+        }
+    }
     const CODES: &[(&str, &str)] = &[
         ("multiple outputs", "eval_conflict_error"),
         ("complete rules should not produce multiple", "eval_conflict_error"),
@@ -92,11 +106,17 @@ fn code(message: &str) -> &'static str {
         ("recursion", "rego_recursion_error"),
         ("could not find function", "rego_type_error"),
         ("mismatch in number of arguments", "rego_type_error"),
+        ("incorrect number of parameters", "rego_type_error"),
+        ("range_step", "eval_builtin_error"),
+        ("step must be a positive", "eval_builtin_error"),
         ("expects", "eval_type_error"),
         ("must be", "eval_type_error"),
+        ("requires", "eval_type_error"),
+        ("is not an object", "eval_type_error"),
     ];
-    CODES
+    let code = CODES
         .iter()
         .find(|(words, _)| message.contains(words))
-        .map_or("eval_builtin_error", |(_, code)| code)
+        .map_or("eval_builtin_error", |(_, code)| code);
+    (code, message)
 }

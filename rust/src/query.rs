@@ -76,9 +76,10 @@ fn answer(question: Question) -> Result<String, Failure> {
         check_interval: CLOCK_INTERVAL,
     });
     builtins::install(&mut engine, question.strict).map_err(|error| Failure::of(&error))?;
-    let prepared = source::prepare(question.modules, question.v0)?;
-    for (name, text) in prepared {
-        engine.set_rego_v0(question.v0);
+    source::widen(&mut engine);
+    engine.set_rego_v0(question.v0);
+    for (name, text) in question.modules {
+        let text = source::prepare(&name, text, question.v0)?;
         engine.add_policy(name, text).map_err(|error| Failure::parse(&error))?;
     }
     if let Some(text) = question.data {
@@ -89,8 +90,10 @@ fn answer(question: Question) -> Result<String, Failure> {
         let input = Value::from_json_str(&text).map_err(|error| Failure::document("input", &error))?;
         engine.set_input(input);
     }
+    engine.set_rego_v0(false);
+    let query = source::prepare_query(question.query)?;
     let results = engine
-        .eval_query(question.query, false)
+        .eval_query(query, false)
         .map_err(|error| Failure::of(&error))?;
     let bindings: Vec<&Value> = results.result.iter().map(|row| &row.bindings).collect();
     serde_json::to_string(&bindings).map_err(|error| Failure::internal(error.to_string()))

@@ -49,7 +49,7 @@ def _verdict(case: Case) -> tuple[Verdict, str]:
     if case.wants_error:
         return Verdict.WRONG, f"{found} instead of {case.want_error_code}: {case.want_error}"
     got = {_canonical(_row(row, case)) for row in found}
-    wanted = {_canonical(row) for row in case.want_result or []}
+    wanted = {_canonical(_row(row, case)) for row in case.want_result or []}
     if got == wanted:
         return Verdict.AGREE, ""
     return Verdict.WRONG, f"got {sorted(got)}, wanted {sorted(wanted)}"

@@ -1,8 +1,59 @@
 //! Built-in functions that regorus lacks, or that it answers in another way than OPA.
+//!
+//! An extension is looked up before the crate's own built-ins, so each one here replaces its
+//! namesake. Nothing here opens a connection or reads a file.
 
-use regorus::Engine;
+mod cidr;
+mod collections;
+mod hashes;
+mod jwt;
+mod keys;
+mod offline;
+mod text;
+mod uri;
+mod value;
+mod x509;
 
-/// Add all of them to an engine. When `strict` is false a failing call is undefined, as in OPA.
-pub fn install(_engine: &mut Engine, _strict: bool) -> anyhow::Result<()> {
+use regorus::{Engine, Value};
+
+/// A built-in: what OPA calls it, how many arguments it takes, and what it does.
+type Entry = (&'static str, u8, fn(&[Value]) -> anyhow::Result<Value>);
+
+const GROUPS: &[&[Entry]] = &[
+    cidr::ENTRIES,
+    collections::ENTRIES,
+    hashes::ENTRIES,
+    jwt::ENTRIES,
+    offline::ENTRIES,
+    text::ENTRIES,
+    uri::ENTRIES,
+    x509::ENTRIES,
+];
+
+/// Add all of them to an engine. When `strict` is false a failing call is undefined, as in OPA;
+/// a call that OPA could answer and we cannot is an error in both cases.
+pub fn install(engine: &mut Engine, strict: bool) -> anyhow::Result<()> {
+    for (name, arity, function) in GROUPS.iter().copied().flatten().copied() {
+        engine.add_extension(
+            name.into(),
+            arity,
+            Box::new(move |arguments: Vec<Value>| match function(&arguments) {
+                Err(error) if !strict && !error.is::<value::Unsupported>() => Ok(Value::Undefined),
+                Err(error) if error.is::<value::TypeError>() || error.is::<value::Unsupported>() => Err(error),
+                Err(error) => Err(anyhow::anyhow!("eval_builtin_error: {name}: {error}")),
+                found => found,
+            }),
+        )?;
+    }
     Ok(())
+}
+
+/// Arguments that a call of this built-in takes, when it is one of ours.
+pub fn arity(name: &str) -> Option<usize> {
+    GROUPS
+        .iter()
+        .copied()
+        .flatten()
+        .find(|entry| entry.0 == name)
+        .map(|entry| usize::from(entry.1))
 }
