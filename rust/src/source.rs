@@ -5,7 +5,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use regorus::unstable::{Expr, Literal, LiteralStmt, Module, Parser, Query, Rule, RuleHead, Source};
+use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Module, Parser, Query, Rule, RuleHead, Source, Span};
 use regorus::{Engine, PolicyLengthConfig};
 
 use crate::builtins;
@@ -32,9 +32,9 @@ pub fn prepare(name: &str, text: String, v0: bool) -> Result<String, Failure> {
     let edits = {
         let source = source(name, &text)?;
         let module = parse(&source, v0)?;
-        let mut found = Edits::default();
+        let mut found = Edits::new(&text);
         found.module(&module);
-        found.list
+        found.done()?
     };
     Ok(apply(text, edits))
 }
@@ -46,9 +46,9 @@ pub fn prepare_query(text: String) -> Result<String, Failure> {
         let source = source("query", &text)?;
         let mut parser = parser(&source, false)?;
         let query = parser.parse_user_query().map_err(|error| Failure::parse(&error))?;
-        let mut found = Edits::default();
+        let mut found = Edits::new(&text);
         found.query(&query);
-        found.list
+        found.done()?
     };
     Ok(apply(text, edits))
 }
@@ -90,9 +90,10 @@ fn check_nesting(name: &str, text: &str) -> Result<(), Failure> {
 }
 
 /// Replacements of parts of a source: (start, end, new text), in bytes.
-#[derive(Default)]
-struct Edits {
+struct Edits<'a> {
+    text: &'a str,
     list: Vec<(usize, usize, String)>,
+    refused: Option<Failure>,
 }
 
 fn apply(mut text: String, mut edits: Vec<(usize, usize, String)>) -> String {
@@ -106,7 +107,18 @@ fn apply(mut text: String, mut edits: Vec<(usize, usize, String)>) -> String {
     text
 }
 
-impl Edits {
+impl<'a> Edits<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, list: Vec::new(), refused: None }
+    }
+
+    fn done(self) -> Result<Vec<(usize, usize, String)>, Failure> {
+        match self.refused {
+            Some(failure) => Err(failure),
+            None => Ok(self.list),
+        }
+    }
+
     fn module(&mut self, module: &Module) {
         for rule in &module.policy {
             match rule.as_ref() {
@@ -144,15 +156,69 @@ impl Edits {
                 self.expression(value);
                 self.expression(collection);
             }
-            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => {
-                self.output_argument(expr);
-                self.expression(expr);
-            }
+            Literal::Expr { expr, .. } => self.top(expr, !statement.with_mods.is_empty()),
+            Literal::NotExpr { expr, .. } => self.top(expr, true),
             Literal::Every { domain, query, .. } => {
                 self.expression(domain);
                 self.query(query);
             }
         }
+    }
+
+    /// The expression of a statement. A `bound` one is negated or has modifiers, so that it must
+    /// stay one statement.
+    fn top(&mut self, expression: &Expr, bound: bool) {
+        match expression {
+            Expr::Call { params, fcn, .. } if params.len() == 2 && is_walk(fcn) => {
+                params.iter().for_each(|item| self.expression(item));
+                return;
+            }
+            Expr::Call { .. } => self.output_argument(expression),
+            Expr::AssignExpr { lhs, rhs, op, .. } => {
+                if let (Some(argument), false) = (walk_argument(rhs), bound && *op == AssignOp::ColEq) {
+                    self.walk(lhs, rhs, argument, *op == AssignOp::ColEq);
+                    return;
+                }
+                let both = matches!(op, AssignOp::Eq) && !bound;
+                if both && is_composite(lhs) && is_composite(rhs) && self.unification(lhs, rhs) {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.expression(expression);
+    }
+
+    /// `[path, value] := walk(x)` is undefined in regorus; `walk(x, [path, value])` is not.
+    fn walk(&mut self, target: &Expr, call: &Expr, argument: &Expr, declares: bool) {
+        let (start, end) = (extent(target).0, extent(call).1);
+        let mut names = Vec::new();
+        if declares {
+            variables(target, &mut names);
+        }
+        let declared = if names.is_empty() { String::new() } else { format!("some {}; ", names.join(", ")) };
+        let text = format!("{declared}walk({}, {})", self.slice(argument), self.slice(target));
+        self.list.push((start, end, text.replace('\n', " ")));
+    }
+
+    /// regorus matches one side of `=` against the other; where both have variables to find, the
+    /// members are matched one by one instead. Returns whether it was done.
+    fn unification(&mut self, left: &Expr, right: &Expr) -> bool {
+        let mut pairs = Vec::new();
+        if !matching(left, right, &mut pairs) || pairs.len() < 2 {
+            return false;
+        }
+        let text: Vec<String> = pairs
+            .iter()
+            .map(|(left, right)| format!("{} = {}", self.slice(left), self.slice(right)))
+            .collect();
+        self.list.push((extent(left).0, extent(right).1, text.join("; ").replace('\n', " ")));
+        true
+    }
+
+    fn slice(&self, expression: &Expr) -> String {
+        let (start, end) = extent(expression);
+        self.text.get(start..end).unwrap_or_default().to_string()
     }
 
     /// `f(a, b, x)` of a built-in that takes two arguments says that x is its value. regorus knows
@@ -167,11 +233,14 @@ impl Edits {
         if builtins::arity(fcn.span().text()) != Some(inputs.len()) {
             return;
         }
-        let output = output.span();
-        let from = inputs.last().map_or(output.start, |last| last.span().end);
         let start = span.start as usize;
-        self.list.push((start, start, format!("{} = ", output.text().replace('\n', " "))));
-        self.list.push((from as usize, output.end as usize, String::new()));
+        let (from, to) = extent(output);
+        let comma = match inputs.last() {
+            Some(last) => extent(last).1,
+            None => from,
+        };
+        self.list.push((start, start, format!("{} = ", self.slice(output).replace('\n', " "))));
+        self.list.push((comma, to, String::new()));
     }
 
     fn expression(&mut self, expression: &Expr) {
@@ -194,7 +263,12 @@ impl Edits {
                 self.expression(value);
                 self.query(query);
             }
-            Expr::Call { params, .. } => params.iter().for_each(|item| self.expression(item)),
+            Expr::Call { params, fcn, span, .. } => {
+                if is_walk(fcn) {
+                    self.refuse(span, "walk() inside of an expression");
+                }
+                params.iter().for_each(|item| self.expression(item));
+            }
             Expr::UnaryExpr { expr, .. } => self.expression(expr),
             Expr::RefDot { refr, .. } => self.expression(refr),
             Expr::RefBrack { refr, index, .. } => {
@@ -209,11 +283,95 @@ impl Edits {
                 self.expression(rhs);
             }
             Expr::Membership { key, value, collection, .. } => {
+                if let Some(key) = key {
+                    self.keyed_membership(key, value, collection);
+                }
                 key.iter().for_each(|key| self.expression(key));
                 self.expression(value);
                 self.expression(collection);
             }
             _ => {}
         }
+    }
+
+    /// `key, value in set` is false in regorus; our function of OPA's name knows sets.
+    fn keyed_membership(&mut self, key: &Expr, value: &Expr, collection: &Expr) {
+        let (start, end) = (extent(key).0, extent(collection).1);
+        let (from, to) = (extent(value).1, extent(collection).0);
+        let between = self.text.get(from..to).unwrap_or_default().to_string();
+        let commas = between.replacen("in", ",", 1);
+        self.list.push((start, start, "internal.member_3(".into()));
+        self.list.push((from, to, commas.replace('\n', " ")));
+        self.list.push((end, end, ")".into()));
+    }
+
+    fn refuse(&mut self, span: &Span, what: &str) {
+        self.refused.get_or_insert_with(|| {
+            let file = span.source.file();
+            Failure::at("rego_compile_error", format!("{what} is not supported"), file, span.line, span.col)
+        });
+    }
+}
+
+fn is_walk(function: &Expr) -> bool {
+    matches!(function, Expr::Var { span, .. } if span.text() == "walk")
+}
+
+fn walk_argument(expression: &Expr) -> Option<&Expr> {
+    match expression {
+        Expr::Call { fcn, params, .. } if params.len() == 1 && is_walk(fcn) => params.first().map(|item| item.as_ref()),
+        _ => None,
+    }
+}
+
+fn is_composite(expression: &Expr) -> bool {
+    matches!(expression, Expr::Array { .. } | Expr::Object { .. })
+}
+
+/// The names that a pattern binds.
+fn variables(pattern: &Expr, names: &mut Vec<String>) {
+    match pattern {
+        Expr::Var { span, .. } if span.text() != "_" => names.push(span.text().to_string()),
+        Expr::Array { items, .. } => items.iter().for_each(|item| variables(item, names)),
+        Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| variables(value, names)),
+        _ => {}
+    }
+}
+
+/// Pair the members of two patterns of the same shape; false when their shapes differ.
+fn matching<'a>(left: &'a Expr, right: &'a Expr, pairs: &mut Vec<(&'a Expr, &'a Expr)>) -> bool {
+    match (left, right) {
+        (Expr::Array { items: ours, .. }, Expr::Array { items: theirs, .. }) => {
+            ours.len() == theirs.len()
+                && ours.iter().zip(theirs).all(|(ours, theirs)| matching(ours, theirs, pairs))
+        }
+        (Expr::Object { fields: ours, .. }, Expr::Object { fields: theirs, .. }) => {
+            ours.len() == theirs.len()
+                && ours.iter().all(|(_, key, value)| {
+                    let same = theirs.iter().find(|(_, other, _)| {
+                        matches!((key.as_ref(), other.as_ref()),
+                            (Expr::String { value: ours, .. }, Expr::String { value: theirs, .. }) if ours == theirs)
+                    });
+                    same.is_some_and(|(_, _, other)| matching(value, other, pairs))
+                })
+        }
+        _ => {
+            pairs.push((left, right));
+            true
+        }
+    }
+}
+
+/// Where an expression starts and ends; regorus leaves the quotes out of the span of a string.
+fn extent(expression: &Expr) -> (usize, usize) {
+    let span = expression.span();
+    let (start, end) = (span.start as usize, span.end as usize);
+    match expression {
+        Expr::String { .. } | Expr::RawString { .. } => (start.saturating_sub(1), end + 1),
+        Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => (extent(refr).0, end),
+        Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } | Expr::ArithExpr { lhs, rhs, .. } => {
+            (start.min(extent(lhs).0), end.max(extent(rhs).1))
+        }
+        _ => (start, end),
     }
 }

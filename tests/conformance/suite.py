@@ -81,17 +81,23 @@ def _case(version: Literal["v0", "v1"], folder: str, entry: dict[str, Any]) -> C
     )
 
 
+_OTHER_IN_GO = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
+
+
 class _Loader(yaml.CSafeLoader):
-    """Scalars as the Go library reads them on the way to JSON: 1e3 is a number, a date is text."""
+    """Scalars as the Go library reads them on the way to JSON: 1e3 is a number, a date and `on` are text."""
 
     yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
+        first: [(tag, pattern) for tag, pattern in pairs if tag not in _OTHER_IN_GO]
         for first, pairs in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
 
 

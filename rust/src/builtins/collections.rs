@@ -8,6 +8,7 @@ use super::Entry;
 
 pub const ENTRIES: &[Entry] = &[
     ("array.flatten", 1, flatten),
+    ("internal.member_3", 3, member),
     ("all", 1, all),
     ("any", 1, any),
     ("set_diff", 2, difference),
@@ -31,6 +32,23 @@ fn flatten(arguments: &[Value]) -> Result<Value> {
         }
     }
     Ok(array(found))
+}
+
+/// `key, value in collection`; a set's members are their own keys.
+fn member(arguments: &[Value]) -> Result<Value> {
+    let (key, value) = (argument(arguments, 1)?, argument(arguments, 2)?);
+    let found = match argument(arguments, 3)? {
+        Value::Set(items) => key == value && items.contains(value),
+        Value::Object(items) => items.get(key) == Some(value),
+        Value::Array(items) => key
+            .as_u64()
+            .ok()
+            .and_then(|index| usize::try_from(index).ok())
+            .and_then(|index| items.get(index))
+            == Some(value),
+        _ => false,
+    };
+    Ok(Value::from(found))
 }
 
 fn members(value: &Value) -> Result<Vec<Value>> {

@@ -50,23 +50,30 @@ fn replace_n(arguments: &[Value]) -> Result<Value> {
             _ => bail!("operand 1: non-string key in pattern object"),
         }
     }
-    if pairs.iter().any(|(old, _)| old.is_empty()) {
-        return Err(Unsupported("strings.replace_n of an empty pattern".into()).into());
-    }
-    let (mut rest, mut found) = (string(arguments, 2)?, String::new());
-    while let Some(character) = rest.chars().next() {
-        match pairs.iter().find_map(|(old, new)| Some((rest.strip_prefix(old)?, new))) {
-            Some((after, new)) => {
-                found.push_str(new);
-                rest = after;
-            }
-            None => {
-                found.push(character);
-                rest = rest.get(character.len_utf8()..).unwrap_or_default();
-            }
+    Ok(Value::from(replaced(string(arguments, 2)?, &pairs)))
+}
+
+/// The empty pattern fits before every character and at the end, but not twice at one place.
+fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
+    let (mut rest, mut found, mut was_empty) = (text, String::new(), false);
+    loop {
+        let fitting = pairs
+            .iter()
+            .filter(|(old, _)| !(was_empty && old.is_empty()))
+            .find_map(|(old, new)| Some((rest.strip_prefix(old)?, old, new)));
+        if let Some((after, old, new)) = fitting {
+            found.push_str(new);
+            was_empty = old.is_empty();
+            rest = after;
+            continue;
         }
+        was_empty = false;
+        let Some(character) = rest.chars().next() else {
+            return found;
+        };
+        found.push(character);
+        rest = rest.get(character.len_utf8()..).unwrap_or_default();
     }
-    Ok(Value::from(found))
 }
 
 /// Occurrences that do not overlap; of the empty string one more than there are characters.
