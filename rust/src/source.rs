@@ -191,7 +191,9 @@ impl<'a> Edits<'a> {
 
     /// `[path, value] := walk(x)` is undefined in regorus; `walk(x, [path, value])` is not.
     fn walk(&mut self, target: &Expr, call: &Expr, argument: &Expr, declares: bool) {
-        let (start, end) = (extent(target).0, extent(call).1);
+        let (start, end) = (self.extent(target).0, self.extent(call).1);
+        self.unchanged(argument);
+        self.unchanged(target);
         let mut names = Vec::new();
         if declares {
             variables(target, &mut names);
@@ -208,16 +210,29 @@ impl<'a> Edits<'a> {
         if !matching(left, right, &mut pairs) || pairs.len() < 2 {
             return false;
         }
+        self.unchanged(left);
+        self.unchanged(right);
         let text: Vec<String> = pairs
             .iter()
             .map(|(left, right)| format!("{} = {}", self.slice(left), self.slice(right)))
             .collect();
-        self.list.push((extent(left).0, extent(right).1, text.join("; ").replace('\n', " ")));
+        self.list.push((self.extent(left).0, self.extent(right).1, text.join("; ").replace('\n', " ")));
         true
     }
 
+    /// Parts that are moved are moved as they are, so nothing in them may need a change.
+    fn unchanged(&mut self, expression: &Expr) {
+        let mut inner = Edits::new(self.text);
+        inner.expression(expression);
+        if let Some(failure) = inner.refused {
+            self.refused.get_or_insert(failure);
+        } else if !inner.list.is_empty() {
+            self.refuse(expression.span(), "this construct inside of a call or pattern");
+        }
+    }
+
     fn slice(&self, expression: &Expr) -> String {
-        let (start, end) = extent(expression);
+        let (start, end) = self.extent(expression);
         self.text.get(start..end).unwrap_or_default().to_string()
     }
 
@@ -234,11 +249,12 @@ impl<'a> Edits<'a> {
             return;
         }
         let start = span.start as usize;
-        let (from, to) = extent(output);
+        let (from, to) = self.extent(output);
         let comma = match inputs.last() {
-            Some(last) => extent(last).1,
+            Some(last) => self.extent(last).1,
             None => from,
         };
+        self.unchanged(output.as_ref());
         self.list.push((start, start, format!("{} = ", self.slice(output).replace('\n', " "))));
         self.list.push((comma, to, String::new()));
     }
@@ -296,13 +312,34 @@ impl<'a> Edits<'a> {
 
     /// `key, value in set` is false in regorus; our function of OPA's name knows sets.
     fn keyed_membership(&mut self, key: &Expr, value: &Expr, collection: &Expr) {
-        let (start, end) = (extent(key).0, extent(collection).1);
-        let (from, to) = (extent(value).1, extent(collection).0);
+        let (start, end) = (self.extent(key).0, self.extent(collection).1);
+        let (from, to) = (self.extent(value).1, self.extent(collection).0);
         let between = self.text.get(from..to).unwrap_or_default().to_string();
         let commas = between.replacen("in", ",", 1);
         self.list.push((start, start, "internal.member_3(".into()));
         self.list.push((from, to, commas.replace('\n', " ")));
         self.list.push((end, end, ")".into()));
+    }
+
+    /// Where an expression starts and ends. regorus leaves the quotes out of the span of a string,
+    /// and starts the span of an object at one of its keys.
+    fn extent(&self, expression: &Expr) -> (usize, usize) {
+        let span = expression.span();
+        let (start, end) = (span.start as usize, span.end as usize);
+        match expression {
+            Expr::String { .. } | Expr::RawString { .. } => (start.saturating_sub(1), end + 1),
+            Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => (self.extent(refr).0, end),
+            Expr::Object { fields, .. } => {
+                let key = fields.first().map_or(start + 1, |(_, key, _)| self.extent(key).0);
+                (self.text.get(..key).and_then(|head| head.rfind('{')).unwrap_or(start), end)
+            }
+            Expr::BinExpr { lhs, rhs, .. }
+            | Expr::BoolExpr { lhs, rhs, .. }
+            | Expr::ArithExpr { lhs, rhs, .. } => {
+                (start.min(self.extent(lhs).0), end.max(self.extent(rhs).1))
+            }
+            _ => (start, end),
+        }
     }
 
     fn refuse(&mut self, span: &Span, what: &str) {
@@ -362,16 +399,3 @@ fn matching<'a>(left: &'a Expr, right: &'a Expr, pairs: &mut Vec<(&'a Expr, &'a 
     }
 }
 
-/// Where an expression starts and ends; regorus leaves the quotes out of the span of a string.
-fn extent(expression: &Expr) -> (usize, usize) {
-    let span = expression.span();
-    let (start, end) = (span.start as usize, span.end as usize);
-    match expression {
-        Expr::String { .. } | Expr::RawString { .. } => (start.saturating_sub(1), end + 1),
-        Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => (extent(refr).0, end),
-        Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } | Expr::ArithExpr { lhs, rhs, .. } => {
-            (start.min(extent(lhs).0), end.max(extent(rhs).1))
-        }
-        _ => (start, end),
-    }
-}

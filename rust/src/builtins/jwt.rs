@@ -235,10 +235,10 @@ impl Constraints {
                 "alg" => found.algorithm = text()?,
                 "iss" => found.issuer = text()?,
                 "aud" => found.audience = text()?,
-                "time" => match value.as_f64() {
-                    Ok(time) if time < 0.0 => bail!("token time constraint: must not be negative"),
-                    Ok(time) => found.nanoseconds = Some(time),
-                    Err(_) => bail!("token time constraint: must be a number"),
+                "time" => match number(value) {
+                    Some(time) if time < 0.0 => bail!("token time constraint: must not be negative"),
+                    Some(time) => found.nanoseconds = Some(time),
+                    None => bail!("token time constraint: must be a number"),
                 },
                 _ => bail!("unknown token validation constraint: {name}"),
             }
@@ -286,6 +286,14 @@ impl Constraints {
         };
         let expired = moment("exp")?.is_some_and(|end| now >= *end);
         Ok(!expired && moment("nbf")?.is_none_or(|start| now >= *start))
+    }
+}
+
+/// The nearest double of a number of any size.
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(_) => value.to_string().parse().ok(),
+        _ => None,
     }
 }
 

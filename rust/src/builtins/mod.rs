@@ -8,7 +8,9 @@ mod collections;
 mod hashes;
 mod jwt;
 mod keys;
+mod guards;
 mod offline;
+mod sprintf;
 mod text;
 mod uri;
 mod value;
@@ -23,8 +25,10 @@ const GROUPS: &[&[Entry]] = &[
     cidr::ENTRIES,
     collections::ENTRIES,
     hashes::ENTRIES,
+    guards::ENTRIES,
     jwt::ENTRIES,
     offline::ENTRIES,
+    sprintf::ENTRIES,
     text::ENTRIES,
     uri::ENTRIES,
     x509::ENTRIES,
