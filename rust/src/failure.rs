@@ -48,6 +48,17 @@ impl Failure {
         Self { code, message, file: file.into(), line, column }
     }
 
+    /// The same with an explanation behind its message.
+    pub fn noting(mut self, note: String) -> Self {
+        self.message = format!("{} ({note})", self.message);
+        self
+    }
+
+    /// Line and column of the place, and the message.
+    pub fn place(&self) -> (u32, u32, &str) {
+        (self.line, self.column, &self.message)
+    }
+
     fn placeless(code: &'static str, message: String) -> Self {
         Self { code, message, file: String::new(), line: 0, column: 0 }
     }
@@ -105,6 +116,10 @@ fn code(message: String) -> (&'static str, String) {
         ("unsafe", "rego_unsafe_var_error"),
         ("recursion", "rego_recursion_error"),
         ("could not find function", "rego_type_error"),
+        ("used before definition", "rego_compile_error"),
+        ("undefined rule", "rego_type_error"),
+        ("in default value", "rego_type_error"),
+        ("could not parse string as number", "eval_type_error"),
         ("mismatch in number of arguments", "rego_type_error"),
         ("incorrect number of parameters", "rego_type_error"),
         ("range_step", "eval_builtin_error"),

@@ -6,9 +6,13 @@
 
 mod batch;
 mod builtins;
+mod check;
 mod failure;
 mod query;
+mod reference;
+mod scan;
 mod source;
+mod syntax;
 
 use pyo3::prelude::*;
 

@@ -71,6 +71,7 @@ fn on_deep_stack<T: Send + 'static>(
 fn answer(question: Question) -> Result<String, Failure> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(question.strict);
+    engine.set_gather_prints(true);
     engine.set_execution_timer_config(ExecutionTimerConfig {
         limit: question.limit,
         check_interval: CLOCK_INTERVAL,
@@ -78,8 +79,8 @@ fn answer(question: Question) -> Result<String, Failure> {
     builtins::install(&mut engine, question.strict).map_err(|error| Failure::of(&error))?;
     source::widen(&mut engine);
     engine.set_rego_v0(question.v0);
-    for (name, text) in question.modules {
-        let text = source::prepare(&name, text, question.v0)?;
+    let prepared = source::prepare(question.modules, question.v0)?;
+    for (name, text) in prepared.texts {
         engine.add_policy(name, text).map_err(|error| Failure::parse(&error))?;
     }
     if let Some(text) = question.data {
@@ -91,7 +92,7 @@ fn answer(question: Question) -> Result<String, Failure> {
         engine.set_input(input);
     }
     engine.set_rego_v0(false);
-    let query = source::prepare_query(question.query)?;
+    let query = source::prepare_query(question.query, &prepared.trees)?;
     let results = engine
         .eval_query(query, false)
         .map_err(|error| Failure::of(&error))?;

@@ -9,7 +9,9 @@ use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Module, Parser, Qu
 use regorus::{Engine, PolicyLengthConfig};
 
 use crate::builtins;
+use crate::check::{check, check_query};
 use crate::failure::Failure;
+use crate::syntax;
 
 /// Sources longer than this are refused; lines may be as long as the source.
 const MOST_BYTES: usize = 16 << 20;
@@ -26,26 +28,80 @@ pub fn widen(engine: &mut Engine) {
     });
 }
 
-/// The text to give the engine instead of a module's source.
-pub fn prepare(name: &str, text: String, v0: bool) -> Result<String, Failure> {
-    check_nesting(name, &text)?;
-    let edits = {
-        let source = source(name, &text)?;
-        let module = parse(&source, v0)?;
-        let mut found = Edits::new(&text);
-        found.module(&module);
-        found.done()?
-    };
-    Ok(apply(text, edits))
+/// The modules of one evaluation, checked together, as the engine can read them.
+pub fn prepare(modules: Vec<(String, String)>, v0: bool) -> Result<Prepared, Failure> {
+    let (mut texts, mut trees) = (Vec::new(), Vec::new());
+    for (name, text) in modules {
+        check_nesting(&name, &text)?;
+        syntax::check_imports(&name, &text)?;
+        let (text, tree) = readable(&name, text, v0)?;
+        let mut edits = Edits::new(&text);
+        edits.module(&tree);
+        let edits = edits.done()?;
+        texts.push((name, apply(text, edits)));
+        trees.push(tree);
+    }
+    check(&trees)?;
+    Ok(Prepared { texts, trees })
 }
 
-/// The same for a query.
-pub fn prepare_query(text: String) -> Result<String, Failure> {
+/// What `prepare` gives: names with sources, and the syntax trees of the original sources.
+pub struct Prepared {
+    pub texts: Vec<(String, String)>,
+    pub trees: Vec<Module>,
+}
+
+/// Parse, giving `true` to functions that have nothing but a head with constants, `f("x")`.
+fn readable(name: &str, mut text: String, v0: bool) -> Result<(String, Module), Failure> {
+    loop {
+        let failure = {
+            let source = source(name, &text)?;
+            match parse(&source, v0) {
+                Ok(module) => return Ok((text, module)),
+                Err(failure) => failure,
+            }
+        };
+        match bare_head(&failure, &text) {
+            Some(end) => text.insert_str(end, " = true"),
+            None => return Err(syntax::explain(failure, &text)),
+        }
+    }
+}
+
+/// Where the head of a function ends that the parser complains of having no body.
+fn bare_head(failure: &Failure, text: &str) -> Option<usize> {
+    let (line, column, message) = failure.place();
+    if !message.contains("must have a body or assignment") {
+        return None;
+    }
+    let start: usize = text.split_inclusive('\n').take((line as usize).checked_sub(1)?).map(str::len).sum();
+    let start = start + (column as usize).checked_sub(1)?;
+    let mut depth = 0_usize;
+    let mut quoted = false;
+    for (index, character) in text.get(start..)?.char_indices() {
+        match character {
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '(' => depth += 1,
+            ')' if depth == 1 => return Some(start + index + 1),
+            ')' => depth = depth.checked_sub(1)?,
+            '\n' if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A query as the engine can read it.
+pub fn prepare_query(text: String, trees: &[Module]) -> Result<String, Failure> {
     check_nesting("query", &text)?;
     let edits = {
         let source = source("query", &text)?;
         let mut parser = parser(&source, false)?;
-        let query = parser.parse_user_query().map_err(|error| Failure::parse(&error))?;
+        let query = parser
+            .parse_user_query()
+            .map_err(|error| syntax::explain(Failure::parse(&error), &text))?;
+        check_query(&query, trees)?;
         let mut found = Edits::new(&text);
         found.query(&query);
         found.done()?

@@ -34,9 +34,9 @@ def _verdict(case: Case) -> tuple[Verdict, str]:
     try:
         found = evaluate(
             {f"test-{number}.rego": source for number, source in enumerate(case.modules)},
-            case.query,
+            _query(case),
             data=case.data,
-            input=_input(case),
+            input=case.input,
             rego_version=case.version,
             strict_builtin_errors=case.strict,
         )
@@ -55,11 +55,11 @@ def _verdict(case: Case) -> tuple[Verdict, str]:
     return Verdict.WRONG, f"got {sorted(got)}, wanted {sorted(wanted)}"
 
 
-def _input(case: Case) -> Any:
-    """The input; `input_term` is Rego, so its value is asked for by a query."""
+def _query(case: Case) -> str:
+    """The query; `input_term` is Rego and may hold sets, so it is put in by `with`."""
     if case.input_term is None:
-        return case.input
-    return evaluate({}, f"x = {case.input_term}")[0]["x"]
+        return case.query
+    return f"{case.query} with input as {case.input_term}"
 
 
 def _row(row: dict[str, Any], case: Case) -> dict[str, Any]:

@@ -55,7 +55,11 @@ fn match_schema(arguments: &[Value]) -> Result<Value> {
 }
 
 fn verify_schema(arguments: &[Value]) -> Result<Value> {
-    verdict(&ask("json.verify_schema", arguments)?, Value::Null, "json.verify_schema of a wrong schema")
+    let refused = "json.verify_schema of a wrong schema";
+    match ask("json.verify_schema", arguments) {
+        Ok(answer) => verdict(&answer, Value::Null, refused),
+        Err(_) => Err(Unsupported(refused.into()).into()),
+    }
 }
 
 fn verdict(answer: &Value, details: Value, refused: &str) -> Result<Value> {

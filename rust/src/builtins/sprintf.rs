@@ -164,6 +164,10 @@ fn formatted(operand: &Operand, verb: char, flags: &Flags) -> Result<String> {
         (Operand::Integer(text), 's') if !Operand::is_small(text) => return integer(text, 'd', flags),
         (Operand::Integer(text), 'c' | 'U' | 'q') if Operand::is_small(text) => character(text, verb),
         (Operand::Float(float), 'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'v') => return Ok(real(*float, verb, flags)),
+        // 100 and 100.0 are one number to regorus and two to Go.
+        (Operand::Integer(_), 'e' | 'E' | 'f' | 'F' | 'g' | 'G') => {
+            return Err(Unsupported(format!("sprintf of a whole number with %{verb}")).into());
+        }
         (Operand::Float(_), 'b' | 'x' | 'X') => return Err(Unsupported(format!("sprintf of a float with %{verb}")).into()),
         (Operand::Text(text) | Operand::Other(text), 's' | 'v') => {
             if flags.sharp && verb == 'v' { quoted(text) } else { truncated(text, flags) }

@@ -1,6 +1,8 @@
 //! Strings: the built-ins that regorus lacks, and those that it answers in another way.
 
 use anyhow::{anyhow, bail, Result};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::Engine as _;
 use regex::Regex;
 use regorus::Value;
 
@@ -12,6 +14,9 @@ pub const ENTRIES: &[Entry] = &[
     ("strings.replace_n", 2, replace_n),
     ("strings.count", 2, count),
     ("strings.render_template", 2, render_template),
+    ("base64.decode", 1, base64_decode),
+    ("base64.is_valid", 1, base64_is_valid),
+    ("base64url.decode", 1, base64url_decode),
     ("re_match", 2, re_match),
     ("regex.globs_match", 2, |_| Err(Unsupported("regex.globs_match".into()).into())),
     ("time.parse_duration_ns", 1, parse_duration),
@@ -46,8 +51,8 @@ fn replace_n(arguments: &[Value]) -> Result<Value> {
     for (old, new) in patterns.iter_sorted() {
         match (old, new) {
             (Value::String(old), Value::String(new)) => pairs.push((old.as_ref(), new.as_ref())),
-            (Value::String(_), _) => bail!("operand 1: non-string value in pattern object"),
-            _ => bail!("operand 1: non-string key in pattern object"),
+            (Value::String(_), _) => return Err(type_error("operand 1 non-string value found in pattern object".into())),
+            _ => return Err(type_error("operand 1 non-string key found in pattern object".into())),
         }
     }
     Ok(Value::from(replaced(string(arguments, 2)?, &pairs)))
@@ -80,6 +85,31 @@ fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
 fn count(arguments: &[Value]) -> Result<Value> {
     let (text, part) = (string(arguments, 1)?, string(arguments, 2)?);
     Ok(Value::from(text.matches(part).count()))
+}
+
+/// Go's decoder passes over line breaks.
+fn unwrapped(text: &str) -> String {
+    text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect()
+}
+
+fn base64_decode(arguments: &[Value]) -> Result<Value> {
+    let bytes = STANDARD
+        .decode(unwrapped(string(arguments, 1)?))
+        .map_err(|error| anyhow!("illegal base64 data: {error}"))?;
+    Ok(Value::from(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn base64_is_valid(arguments: &[Value]) -> Result<Value> {
+    Ok(Value::from(STANDARD.decode(unwrapped(string(arguments, 1)?)).is_ok()))
+}
+
+/// With or without padding.
+fn base64url_decode(arguments: &[Value]) -> Result<Value> {
+    let text = unwrapped(string(arguments, 1)?);
+    let bytes = URL_SAFE_NO_PAD
+        .decode(text.trim_end_matches('='))
+        .map_err(|error| anyhow!("illegal base64 data: {error}"))?;
+    Ok(Value::from(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn re_match(arguments: &[Value]) -> Result<Value> {
