@@ -16,8 +16,12 @@ use crate::syntax;
 /// Sources longer than this are refused; lines may be as long as the source.
 const MOST_BYTES: usize = 16 << 20;
 
-/// Brackets that may be open at once; each one costs the parser a good deal of stack.
-const MOST_NESTED: usize = 1_000;
+/// Brackets that may be open at once.
+const MOST_NESTED: usize = 500;
+
+/// regorus' parser reads what is inside of a bracket or brace once as a literal and once more as a
+/// comprehension, so that its work doubles with each level. This many units are seconds.
+const MOST_PARSING: u64 = 1 << 20;
 
 /// Take long lines and long sources: generated rules have both.
 pub fn widen(engine: &mut Engine) {
@@ -129,16 +133,26 @@ fn parse(source: &Source, v0: bool) -> Result<Module, Failure> {
 }
 
 fn check_nesting(name: &str, text: &str) -> Result<(), Failure> {
-    let (mut depth, mut line) = (0_usize, 1_u32);
+    let (mut open, mut line, mut work) = (Vec::new(), 1_u32, 0_u64);
+    let mut doubling = 0_u32;
     for byte in text.bytes() {
         match byte {
             b'\n' => line = line.saturating_add(1),
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b'(' => open.push(byte),
+            b'[' | b'{' => {
+                open.push(byte);
+                doubling += 1;
+                work = work.saturating_add(1_u64.checked_shl(doubling).unwrap_or(u64::MAX));
+            }
+            b')' | b']' | b'}' => {
+                if open.pop().is_some_and(|opened| opened != b'(') {
+                    doubling -= 1;
+                }
+            }
             _ => {}
         }
-        if depth > MOST_NESTED {
-            let message = format!("more than {MOST_NESTED} brackets are open at once");
+        if open.len() > MOST_NESTED || work > MOST_PARSING {
+            let message = "too many brackets inside of each other to be read".into();
             return Err(Failure::at("rego_parse_error", message, name, line, 1));
         }
     }
