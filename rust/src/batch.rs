@@ -10,6 +10,8 @@ use rayon::prelude::*;
 use regorus::{Engine, Value};
 use serde_json::{Map, Value as Json};
 
+use crate::{builtins, source};
+
 /// Package of the generated entry rules; one rule a group.
 const ENTRY_PACKAGE: &str = "kubekeep_entry";
 
@@ -159,8 +161,10 @@ fn compile(
 ) -> anyhow::Result<PolicySet> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(false);
-    for (path, source) in modules {
-        engine.add_policy(path, source)?;
+    builtins::install(&mut engine, false)?;
+    source::widen(&mut engine);
+    for (path, text) in source::prepare(modules, false)?.texts {
+        engine.add_policy(path, text)?;
     }
     engine.add_data(Value::from_json_str(data)?)?;
     let groups: Vec<Group> = groups

@@ -13,8 +13,17 @@ use crate::scan::{walk_module_rule, Found};
 
 /// Built-ins that OPA 1 refuses in modules of the current syntax.
 const RETIRED: &[&str] = &[
-    "all", "any", "cast_array", "cast_boolean", "cast_null", "cast_object", "cast_set",
-    "cast_string", "net.cidr_overlap", "re_match", "set_diff",
+    "all",
+    "any",
+    "cast_array",
+    "cast_boolean",
+    "cast_null",
+    "cast_object",
+    "cast_set",
+    "cast_string",
+    "net.cidr_overlap",
+    "re_match",
+    "set_diff",
 ];
 
 type Path = Vec<String>;
@@ -53,15 +62,27 @@ pub fn check(modules: &[Module]) -> Result<(), Failure> {
                 call(module, function, *count, span, &sites)?;
             }
             let from = ground(&full(module, refr(rule)));
-            let Some((from, _)) = sites.get_key_value(&from) else { continue };
-            for path in found.references.iter().filter_map(|path| resolve(module, path, &sites)) {
-                edges.entry(from).or_default().extend(targets(&path, &sites));
+            let Some((from, _)) = sites.get_key_value(&from) else {
+                continue;
+            };
+            for path in found
+                .references
+                .iter()
+                .filter_map(|path| resolve(module, path, &sites))
+            {
+                edges
+                    .entry(from)
+                    .or_default()
+                    .extend(targets(&path, &sites));
             }
         }
     }
     acyclic(&edges).map_err(|path| {
         let head = heads.iter().find(|head| ground(&head.path) == *path);
-        let message = format!("rule data.{0} is recursive: data.{0} depends on itself", path.join("."));
+        let message = format!(
+            "rule data.{0} is recursive: data.{0} depends on itself",
+            path.join(".")
+        );
         match head {
             Some(head) => fail("rego_recursion_error", message, &head.span),
             None => Failure::at("rego_recursion_error", message, "", 0, 0),
@@ -77,7 +98,9 @@ fn refr(rule: &Rule) -> &Expr {
     match rule {
         Rule::Default { refr, .. } => refr,
         Rule::Spec { head, .. } => match head {
-            RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. } => refr,
+            RuleHead::Compr { refr, .. }
+            | RuleHead::Set { refr, .. }
+            | RuleHead::Func { refr, .. } => refr,
         },
     }
 }
@@ -98,13 +121,19 @@ fn imports(module: &Module) -> Result<(), Failure> {
     let mut seen = HashSet::new();
     for import in &module.imports {
         let path = components(&import.refr);
-        let Some(Some(root)) = path.first() else { continue };
+        let Some(Some(root)) = path.first() else {
+            continue;
+        };
         if matches!(root.as_str(), "future" | "rego") {
             continue;
         }
         let name = alias(import);
         if module.rego_v1 && !seen.insert(name.clone()) {
-            return Err(fail("rego_compile_error", format!("import must not shadow import {name}"), &import.span));
+            return Err(fail(
+                "rego_compile_error",
+                format!("import must not shadow import {name}"),
+                &import.span,
+            ));
         }
     }
     Ok(())
@@ -113,27 +142,51 @@ fn imports(module: &Module) -> Result<(), Failure> {
 fn alias(import: &regorus::unstable::Import) -> String {
     match &import.r#as {
         Some(name) => name.text().to_string(),
-        None => components(&import.refr).last().cloned().flatten().unwrap_or_default(),
+        None => components(&import.refr)
+            .last()
+            .cloned()
+            .flatten()
+            .unwrap_or_default(),
     }
 }
 
-fn declare(module: &Module, rule: &Rule, sites: &mut BTreeMap<Path, Site>) -> Result<Head, Failure> {
+fn declare(
+    module: &Module,
+    rule: &Rule,
+    sites: &mut BTreeMap<Path, Site>,
+) -> Result<Head, Failure> {
     let path = full(module, refr(rule));
     let constant = path.iter().all(Option::is_some);
     let site = sites.entry(ground(&path)).or_default();
     let span = rule.span();
     let name = format!("data.{}", ground(&path).join("."));
-    let conflict = || fail("rego_type_error", format!("conflicting rules {name} found"), span);
+    let conflict = || {
+        fail(
+            "rego_type_error",
+            format!("conflicting rules {name} found"),
+            span,
+        )
+    };
     let arity = match rule {
         Rule::Default { args, .. } => {
             site.defaults += 1;
             if site.defaults > 1 {
-                return Err(fail("rego_type_error", format!("multiple default rules {name} found"), span));
+                return Err(fail(
+                    "rego_type_error",
+                    format!("multiple default rules {name} found"),
+                    span,
+                ));
             }
             Some(args.len()).filter(|count| *count > 0)
         }
-        Rule::Spec { head: RuleHead::Func { args, .. }, .. } => Some(args.len()),
-        Rule::Spec { head: RuleHead::Set { key, .. }, .. } => {
+        Rule::Spec {
+            head: RuleHead::Func { args, .. },
+            ..
+        } => Some(args.len()),
+        Rule::Spec {
+            head: RuleHead::Set { key, .. },
+            ..
+        } => {
             site.set |= constant && key.is_some();
             None
         }
@@ -150,23 +203,31 @@ fn declare(module: &Module, rule: &Rule, sites: &mut BTreeMap<Path, Site>) -> Re
     if (site.functions.is_some() && (site.complete || site.set)) || (site.complete && site.set) {
         return Err(conflict());
     }
-    Ok(Head { path, span: span.clone() })
+    Ok(Head {
+        path,
+        span: span.clone(),
+    })
 }
 
 /// Rules with a variable inside of their head hide each other's values in regorus when the
 /// variable can be what another head says.
 fn overlaps(heads: &[Head]) -> Result<(), Failure> {
     for head in heads {
-        let Some(at) = head.path.iter().position(Option::is_none) else { continue };
+        let Some(at) = head.path.iter().position(Option::is_none) else {
+            continue;
+        };
         if at + 1 == head.path.len() {
             continue;
         }
         let prefix = head.path.get(..at).unwrap_or_default();
         let other = heads.iter().find(|other| {
-            other.path.len() > at && other.path.get(..at) == Some(prefix) && other.path.get(at).is_some_and(Option::is_some)
+            other.path.len() > at
+                && other.path.get(..at) == Some(prefix)
+                && other.path.get(at).is_some_and(Option::is_some)
         });
         if other.is_some() {
-            let message = "a rule whose head has a variable where another rule has a name is not supported";
+            let message =
+                "a rule whose head has a variable where another rule has a name is not supported";
             return Err(fail("rego_compile_error", message.into(), &head.span));
         }
     }
@@ -175,14 +236,22 @@ fn overlaps(heads: &[Head]) -> Result<(), Failure> {
 
 fn shadowing(module: &Module, rule: &Rule) -> Result<(), Failure> {
     let args = match rule {
-        Rule::Spec { head: RuleHead::Func { args, .. }, .. } | Rule::Default { args, .. } => args,
+        Rule::Spec {
+            head: RuleHead::Func { args, .. },
+            ..
+        }
+        | Rule::Default { args, .. } => args,
         Rule::Spec { .. } => return Ok(()),
     };
     let mut bound = Vec::new();
     args.iter().for_each(|arg| names(arg, &mut bound));
     for name in ["input", "data"] {
         if module.rego_v1 && bound.iter().any(|bound| bound == name) {
-            return Err(fail("rego_compile_error", format!("variables must not shadow {name}"), rule.span()));
+            return Err(fail(
+                "rego_compile_error",
+                format!("variables must not shadow {name}"),
+                rule.span(),
+            ));
         }
     }
     Ok(())
@@ -194,7 +263,9 @@ fn references(module: &Module, rule: &Rule) -> Found {
     let imported: HashSet<String> = module.imports.iter().map(alias).collect();
     let locals = std::mem::take(&mut found.locals);
     found.references.retain(|path| match path.first() {
-        Some(Some(root)) => !locals.contains(root) || imported.contains(root) && !locals.contains(root),
+        Some(Some(root)) => {
+            !locals.contains(root) || imported.contains(root) && !locals.contains(root)
+        }
         _ => false,
     });
     found
@@ -238,20 +309,42 @@ fn targets<'a>(path: &[Part], sites: &'a BTreeMap<Path, Site>) -> Vec<&'a Path> 
         .range((Bound::Included(start.clone()), Bound::Unbounded))
         .map(|(path, _)| path)
         .take_while(|path| path.starts_with(&start))
-        .filter(|rule| rule.iter().zip(path).all(|(name, part)| part.as_ref().is_none_or(|part| part == name)));
+        .filter(|rule| {
+            rule.iter()
+                .zip(path)
+                .all(|(name, part)| part.as_ref().is_none_or(|part| part == name))
+        });
     above.chain(below).collect()
 }
 
-fn call(module: &Module, function: &[Part], count: usize, span: &Span, sites: &BTreeMap<Path, Site>) -> Result<(), Failure> {
-    let spelled: Vec<String> = function.iter().map(|part| part.clone().unwrap_or_default()).collect();
+fn call(
+    module: &Module,
+    function: &[Part],
+    count: usize,
+    span: &Span,
+    sites: &BTreeMap<Path, Site>,
+) -> Result<(), Failure> {
+    let spelled: Vec<String> = function
+        .iter()
+        .map(|part| part.clone().unwrap_or_default())
+        .collect();
     let name = spelled.join(".");
-    let user = resolve(module, function, sites).and_then(|path| sites.get(&ground(&path))?.functions);
-    let builtin = builtins::arity(&name).or_else(|| BUILTINS.get(name.as_str()).map(|entry| usize::from(entry.1)));
+    let user =
+        resolve(module, function, sites).and_then(|path| sites.get(&ground(&path))?.functions);
+    let builtin = builtins::arity(&name).or_else(|| {
+        BUILTINS
+            .get(name.as_str())
+            .map(|entry| usize::from(entry.1))
+    });
     let Some(arity) = user.or(builtin) else {
         if name == "print" {
             return Ok(());
         }
-        return Err(fail("rego_type_error", format!("undefined function {name}"), span));
+        return Err(fail(
+            "rego_type_error",
+            format!("undefined function {name}"),
+            span,
+        ));
     };
     if module.rego_v1 && user.is_none() && RETIRED.contains(&name.as_str()) {
         let message = format!("deprecated built-in function calls in expression: {name}");
@@ -301,18 +394,32 @@ pub fn check_query(query: &Query, modules: &[Module]) -> Result<(), Failure> {
     found.query(query);
     let functions: HashSet<Path> = modules
         .iter()
-        .flat_map(|module| module.policy.iter().map(move |rule| ground(&full(module, refr(rule)))))
+        .flat_map(|module| {
+            module
+                .policy
+                .iter()
+                .map(move |rule| ground(&full(module, refr(rule))))
+        })
         .collect();
     for (function, _, span) in &found.calls {
-        let spelled: Vec<String> = function.iter().map(|part| part.clone().unwrap_or_default()).collect();
+        let spelled: Vec<String> = function
+            .iter()
+            .map(|part| part.clone().unwrap_or_default())
+            .collect();
         let name = spelled.join(".");
         let known = builtins::arity(&name).is_some()
             || BUILTINS.contains_key(name.as_str())
             || name == "print"
             || spelled.first().is_some_and(|root| root == "data")
-                && spelled.get(1..).is_some_and(|path| functions.contains(path));
+                && spelled
+                    .get(1..)
+                    .is_some_and(|path| functions.contains(path));
         if !known {
-            return Err(fail("rego_type_error", format!("undefined function {name}"), span));
+            return Err(fail(
+                "rego_type_error",
+                format!("undefined function {name}"),
+                span,
+            ));
         }
     }
     Ok(())

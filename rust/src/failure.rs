@@ -14,6 +14,17 @@ pub struct Failure {
     column: u32,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.line > 0 {
+            write!(out, "{}:{}: ", self.file, self.line)?;
+        }
+        write!(out, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
 impl Failure {
     /// An error of this engine itself.
     pub fn internal(message: String) -> Self {
@@ -40,12 +51,24 @@ impl Failure {
         let text = error.to_string();
         let (message, file, line, column) = place(&text);
         let (code, message) = code(message);
-        Self { code, message, file, line, column }
+        Self {
+            code,
+            message,
+            file,
+            line,
+            column,
+        }
     }
 
     /// An error at a place of a module.
     pub fn at(code: &'static str, message: String, file: &str, line: u32, column: u32) -> Self {
-        Self { code, message, file: file.into(), line, column }
+        Self {
+            code,
+            message,
+            file: file.into(),
+            line,
+            column,
+        }
     }
 
     /// The same with an explanation behind its message.
@@ -60,7 +83,13 @@ impl Failure {
     }
 
     fn placeless(code: &'static str, message: String) -> Self {
-        Self { code, message, file: String::new(), line: 0, column: 0 }
+        Self {
+            code,
+            message,
+            file: String::new(),
+            line: 0,
+            column: 0,
+        }
     }
 
     /// (code, message, file, line, column), the arguments of the Python exception.
@@ -100,17 +129,27 @@ fn place(text: &str) -> (String, String, u32, u32) {
 }
 
 /// Codes that our own built-ins and checks put before their message.
-const OWN: &[&str] = &["eval_builtin_error", "eval_type_error", "rego_compile_error"];
+const OWN: &[&str] = &[
+    "eval_builtin_error",
+    "eval_type_error",
+    "rego_compile_error",
+];
 
 fn code(message: String) -> (&'static str, String) {
     for own in OWN {
-        if let Some(rest) = message.strip_prefix(own).and_then(|rest| rest.strip_prefix(": ")) {
+        if let Some(rest) = message
+            .strip_prefix(own)
+            .and_then(|rest| rest.strip_prefix(": "))
+        {
             return (own, rest.to_string());
         }
     }
     const CODES: &[(&str, &str)] = &[
         ("multiple outputs", "eval_conflict_error"),
-        ("complete rules should not produce multiple", "eval_conflict_error"),
+        (
+            "complete rules should not produce multiple",
+            "eval_conflict_error",
+        ),
         ("value for key", "eval_conflict_error"),
         ("conflict", "eval_conflict_error"),
         ("unsafe", "rego_unsafe_var_error"),

@@ -16,7 +16,12 @@ use crate::builtins;
 use crate::failure::Failure;
 use crate::source;
 
-create_exception!(_native, NativeRegoError, PyException, "(code, message, file, line, column)");
+create_exception!(
+    _native,
+    NativeRegoError,
+    PyException,
+    "(code, message, file, line, column)"
+);
 
 /// Bytes of stack of the evaluating thread. Memory is only taken as it is touched.
 const STACK: usize = 1 << 30;
@@ -50,7 +55,15 @@ pub fn evaluate(
     seconds: f64,
 ) -> PyResult<String> {
     let limit = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-    let question = Question { modules, query, data, input, v0, strict, limit };
+    let question = Question {
+        modules,
+        query,
+        data,
+        input,
+        v0,
+        strict,
+        limit,
+    };
     py.detach(move || on_deep_stack(move || answer(question)))
         .map_err(|failure| NativeRegoError::new_err(failure.into_parts()))
 }
@@ -81,14 +94,20 @@ fn answer(question: Question) -> Result<String, Failure> {
     engine.set_rego_v0(question.v0);
     let prepared = source::prepare(question.modules, question.v0)?;
     for (name, text) in prepared.texts {
-        engine.add_policy(name, text).map_err(|error| Failure::parse(&error))?;
+        engine
+            .add_policy(name, text)
+            .map_err(|error| Failure::parse(&error))?;
     }
     if let Some(text) = question.data {
-        let data = Value::from_json_str(&text).map_err(|error| Failure::document("data", &error))?;
-        engine.add_data(data).map_err(|error| Failure::document("data", &error))?;
+        let data =
+            Value::from_json_str(&text).map_err(|error| Failure::document("data", &error))?;
+        engine
+            .add_data(data)
+            .map_err(|error| Failure::document("data", &error))?;
     }
     if let Some(text) = question.input {
-        let input = Value::from_json_str(&text).map_err(|error| Failure::document("input", &error))?;
+        let input =
+            Value::from_json_str(&text).map_err(|error| Failure::document("input", &error))?;
         engine.set_input(input);
     }
     engine.set_rego_v0(false);

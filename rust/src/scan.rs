@@ -22,12 +22,18 @@ pub fn walk_module_rule(rule: &Rule, found: &mut Found) {
             match head {
                 RuleHead::Compr { refr, assign, .. } => {
                     found.indexes(refr);
-                    assign.iter().for_each(|assign| found.expression(&assign.value));
+                    assign
+                        .iter()
+                        .for_each(|assign| found.expression(&assign.value));
                 }
-                RuleHead::Func { refr, args, assign, .. } => {
+                RuleHead::Func {
+                    refr, args, assign, ..
+                } => {
                     found.indexes(refr);
                     args.iter().for_each(|arg| found.declare(arg));
-                    assign.iter().for_each(|assign| found.expression(&assign.value));
+                    assign
+                        .iter()
+                        .for_each(|assign| found.expression(&assign.value));
                 }
                 RuleHead::Set { refr, key, .. } => {
                     found.indexes(refr);
@@ -35,7 +41,9 @@ pub fn walk_module_rule(rule: &Rule, found: &mut Found) {
                 }
             }
             for body in bodies {
-                body.assign.iter().for_each(|assign| found.expression(&assign.value));
+                body.assign
+                    .iter()
+                    .for_each(|assign| found.expression(&assign.value));
                 found.query(&body.query);
             }
         }
@@ -50,7 +58,10 @@ impl Found {
     }
 
     pub fn query(&mut self, query: &Query) {
-        query.stmts.iter().for_each(|statement| self.statement(statement));
+        query
+            .stmts
+            .iter()
+            .for_each(|statement| self.statement(statement));
     }
 
     fn statement(&mut self, statement: &LiteralStmt) {
@@ -60,16 +71,29 @@ impl Found {
         }
         match &statement.literal {
             Literal::SomeVars { vars, .. } => {
-                self.locals.extend(vars.iter().map(|name| name.text().to_string()));
+                self.locals
+                    .extend(vars.iter().map(|name| name.text().to_string()));
             }
-            Literal::SomeIn { key, value, collection, .. } => {
+            Literal::SomeIn {
+                key,
+                value,
+                collection,
+                ..
+            } => {
                 key.iter().for_each(|key| self.declare(key));
                 self.declare(value);
                 self.expression(collection);
             }
             Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => self.expression(expr),
-            Literal::Every { key, value, domain, query, .. } => {
-                self.locals.extend(key.iter().map(|name| name.text().to_string()));
+            Literal::Every {
+                key,
+                value,
+                domain,
+                query,
+                ..
+            } => {
+                self.locals
+                    .extend(key.iter().map(|name| name.text().to_string()));
                 self.locals.insert(value.text().to_string());
                 self.expression(domain);
                 self.query(query);
@@ -115,12 +139,16 @@ impl Found {
                 self.expression(term);
                 self.query(query);
             }
-            Expr::ObjectCompr { key, value, query, .. } => {
+            Expr::ObjectCompr {
+                key, value, query, ..
+            } => {
                 self.expression(key);
                 self.expression(value);
                 self.query(query);
             }
-            Expr::Call { span, fcn, params, .. } => {
+            Expr::Call {
+                span, fcn, params, ..
+            } => {
                 let path = components(fcn);
                 self.calls.push((path.clone(), params.len(), span.clone()));
                 self.references.push(path);
@@ -141,11 +169,18 @@ impl Found {
                 }
                 self.expression(rhs);
             }
-            Expr::BinExpr { lhs, rhs, .. } | Expr::BoolExpr { lhs, rhs, .. } | Expr::ArithExpr { lhs, rhs, .. } => {
+            Expr::BinExpr { lhs, rhs, .. }
+            | Expr::BoolExpr { lhs, rhs, .. }
+            | Expr::ArithExpr { lhs, rhs, .. } => {
                 self.expression(lhs);
                 self.expression(rhs);
             }
-            Expr::Membership { key, value, collection, .. } => {
+            Expr::Membership {
+                key,
+                value,
+                collection,
+                ..
+            } => {
                 key.iter().for_each(|key| self.expression(key));
                 self.expression(value);
                 self.expression(collection);

@@ -5,7 +5,9 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Module, Parser, Query, Rule, RuleHead, Source, Span};
+use regorus::unstable::{
+    AssignOp, Expr, Literal, LiteralStmt, Module, Parser, Query, Rule, RuleHead, Source, Span,
+};
 use regorus::{Engine, PolicyLengthConfig};
 
 use crate::builtins;
@@ -78,7 +80,11 @@ fn bare_head(failure: &Failure, text: &str) -> Option<usize> {
     if !message.contains("must have a body or assignment") {
         return None;
     }
-    let start: usize = text.split_inclusive('\n').take((line as usize).checked_sub(1)?).map(str::len).sum();
+    let start: usize = text
+        .split_inclusive('\n')
+        .take((line as usize).checked_sub(1)?)
+        .map(str::len)
+        .sum();
     let start = start + (column as usize).checked_sub(1)?;
     let mut depth = 0_usize;
     let mut quoted = false;
@@ -123,13 +129,17 @@ fn parser(source: &Source, v0: bool) -> Result<Parser<'_>, Failure> {
     let mut parser = Parser::new(source).map_err(|error| Failure::parse(&error))?;
     parser.set_max_col(NonZeroU32::MAX);
     if !v0 {
-        parser.enable_rego_v1().map_err(|error| Failure::parse(&error))?;
+        parser
+            .enable_rego_v1()
+            .map_err(|error| Failure::parse(&error))?;
     }
     Ok(parser)
 }
 
 fn parse(source: &Source, v0: bool) -> Result<Module, Failure> {
-    parser(source, v0)?.parse().map_err(|error| Failure::parse(&error))
+    parser(source, v0)?
+        .parse()
+        .map_err(|error| Failure::parse(&error))
 }
 
 fn check_nesting(name: &str, text: &str) -> Result<(), Failure> {
@@ -145,9 +155,8 @@ fn check_nesting(name: &str, text: &str) -> Result<(), Failure> {
                 work = work.saturating_add(1_u64.checked_shl(doubling).unwrap_or(u64::MAX));
             }
             b')' | b']' | b'}' => {
-                if open.pop().is_some_and(|opened| opened != b'(') {
-                    doubling -= 1;
-                }
+                let doubled = open.pop().is_some_and(|opened| opened != b'(');
+                doubling -= u32::from(doubled);
             }
             _ => {}
         }
@@ -167,9 +176,13 @@ struct Edits<'a> {
 }
 
 fn apply(mut text: String, mut edits: Vec<(usize, usize, String)>) -> String {
-    edits.sort_by(|left, right| (right.0, right.1).cmp(&(left.0, left.1)));
+    edits.sort_by_key(|edit| std::cmp::Reverse((edit.0, edit.1)));
     for (start, end, new) in edits {
-        let lines = text.get(start..end).unwrap_or_default().matches('\n').count();
+        let lines = text
+            .get(start..end)
+            .unwrap_or_default()
+            .matches('\n')
+            .count();
         if text.is_char_boundary(start) && text.is_char_boundary(end) {
             text.replace_range(start..end, &format!("{new}{}", "\n".repeat(lines)));
         }
@@ -179,7 +192,11 @@ fn apply(mut text: String, mut edits: Vec<(usize, usize, String)>) -> String {
 
 impl<'a> Edits<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text, list: Vec::new(), refused: None }
+        Self {
+            text,
+            list: Vec::new(),
+            refused: None,
+        }
     }
 
     fn done(self) -> Result<Vec<(usize, usize, String)>, Failure> {
@@ -196,12 +213,18 @@ impl<'a> Edits<'a> {
                 Rule::Spec { head, bodies, .. } => {
                     match head {
                         RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => {
-                            assign.iter().for_each(|assign| self.expression(&assign.value));
+                            assign
+                                .iter()
+                                .for_each(|assign| self.expression(&assign.value));
                         }
-                        RuleHead::Set { key, .. } => key.iter().for_each(|key| self.expression(key)),
+                        RuleHead::Set { key, .. } => {
+                            key.iter().for_each(|key| self.expression(key))
+                        }
                     }
                     for body in bodies {
-                        body.assign.iter().for_each(|assign| self.expression(&assign.value));
+                        body.assign
+                            .iter()
+                            .for_each(|assign| self.expression(&assign.value));
                         self.query(&body.query);
                     }
                 }
@@ -221,7 +244,12 @@ impl<'a> Edits<'a> {
         }
         match &statement.literal {
             Literal::SomeVars { .. } => {}
-            Literal::SomeIn { key, value, collection, .. } => {
+            Literal::SomeIn {
+                key,
+                value,
+                collection,
+                ..
+            } => {
                 key.iter().for_each(|key| self.expression(key));
                 self.expression(value);
                 self.expression(collection);
@@ -245,7 +273,9 @@ impl<'a> Edits<'a> {
             }
             Expr::Call { .. } => self.output_argument(expression),
             Expr::AssignExpr { lhs, rhs, op, .. } => {
-                if let (Some(argument), false) = (walk_argument(rhs), bound && *op == AssignOp::ColEq) {
+                if let (Some(argument), false) =
+                    (walk_argument(rhs), bound && *op == AssignOp::ColEq)
+                {
                     self.walk(lhs, rhs, argument, *op == AssignOp::ColEq);
                     return;
                 }
@@ -268,8 +298,16 @@ impl<'a> Edits<'a> {
         if declares {
             variables(target, &mut names);
         }
-        let declared = if names.is_empty() { String::new() } else { format!("some {}; ", names.join(", ")) };
-        let text = format!("{declared}walk({}, {})", self.slice(argument), self.slice(target));
+        let declared = if names.is_empty() {
+            String::new()
+        } else {
+            format!("some {}; ", names.join(", "))
+        };
+        let text = format!(
+            "{declared}walk({}, {})",
+            self.slice(argument),
+            self.slice(target)
+        );
         self.list.push((start, end, text.replace('\n', " ")));
     }
 
@@ -286,7 +324,11 @@ impl<'a> Edits<'a> {
             .iter()
             .map(|(left, right)| format!("{} = {}", self.slice(left), self.slice(right)))
             .collect();
-        self.list.push((self.extent(left).0, self.extent(right).1, text.join("; ").replace('\n', " ")));
+        self.list.push((
+            self.extent(left).0,
+            self.extent(right).1,
+            text.join("; ").replace('\n', " "),
+        ));
         true
     }
 
@@ -297,7 +339,10 @@ impl<'a> Edits<'a> {
         if let Some(failure) = inner.refused {
             self.refused.get_or_insert(failure);
         } else if !inner.list.is_empty() {
-            self.refuse(expression.span(), "this construct inside of a call or pattern");
+            self.refuse(
+                expression.span(),
+                "this construct inside of a call or pattern",
+            );
         }
     }
 
@@ -309,7 +354,10 @@ impl<'a> Edits<'a> {
     /// `f(a, b, x)` of a built-in that takes two arguments says that x is its value. regorus knows
     /// this of its own built-ins only.
     fn output_argument(&mut self, expression: &Expr) {
-        let Expr::Call { span, fcn, params, .. } = expression else {
+        let Expr::Call {
+            span, fcn, params, ..
+        } = expression
+        else {
             return;
         };
         let Some((output, inputs)) = params.split_last() else {
@@ -325,7 +373,11 @@ impl<'a> Edits<'a> {
             None => from,
         };
         self.unchanged(output.as_ref());
-        self.list.push((start, start, format!("{} = ", self.slice(output).replace('\n', " "))));
+        self.list.push((
+            start,
+            start,
+            format!("{} = ", self.slice(output).replace('\n', " ")),
+        ));
         self.list.push((comma, to, String::new()));
     }
 
@@ -344,12 +396,16 @@ impl<'a> Edits<'a> {
                 self.expression(term);
                 self.query(query);
             }
-            Expr::ObjectCompr { key, value, query, .. } => {
+            Expr::ObjectCompr {
+                key, value, query, ..
+            } => {
                 self.expression(key);
                 self.expression(value);
                 self.query(query);
             }
-            Expr::Call { params, fcn, span, .. } => {
+            Expr::Call {
+                params, fcn, span, ..
+            } => {
                 if is_walk(fcn) {
                     self.refuse(span, "walk() inside of an expression");
                 }
@@ -368,7 +424,12 @@ impl<'a> Edits<'a> {
                 self.expression(lhs);
                 self.expression(rhs);
             }
-            Expr::Membership { key, value, collection, .. } => {
+            Expr::Membership {
+                key,
+                value,
+                collection,
+                ..
+            } => {
                 if let Some(key) = key {
                     self.keyed_membership(key, value, collection);
                 }
@@ -400,8 +461,16 @@ impl<'a> Edits<'a> {
             Expr::String { .. } | Expr::RawString { .. } => (start.saturating_sub(1), end + 1),
             Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => (self.extent(refr).0, end),
             Expr::Object { fields, .. } => {
-                let key = fields.first().map_or(start + 1, |(_, key, _)| self.extent(key).0);
-                (self.text.get(..key).and_then(|head| head.rfind('{')).unwrap_or(start), end)
+                let key = fields
+                    .first()
+                    .map_or(start + 1, |(_, key, _)| self.extent(key).0);
+                (
+                    self.text
+                        .get(..key)
+                        .and_then(|head| head.rfind('{'))
+                        .unwrap_or(start),
+                    end,
+                )
             }
             Expr::BinExpr { lhs, rhs, .. }
             | Expr::BoolExpr { lhs, rhs, .. }
@@ -415,7 +484,13 @@ impl<'a> Edits<'a> {
     fn refuse(&mut self, span: &Span, what: &str) {
         self.refused.get_or_insert_with(|| {
             let file = span.source.file();
-            Failure::at("rego_compile_error", format!("{what} is not supported"), file, span.line, span.col)
+            Failure::at(
+                "rego_compile_error",
+                format!("{what} is not supported"),
+                file,
+                span.line,
+                span.col,
+            )
         });
     }
 }
@@ -426,7 +501,9 @@ fn is_walk(function: &Expr) -> bool {
 
 fn walk_argument(expression: &Expr) -> Option<&Expr> {
     match expression {
-        Expr::Call { fcn, params, .. } if params.len() == 1 && is_walk(fcn) => params.first().map(|item| item.as_ref()),
+        Expr::Call { fcn, params, .. } if params.len() == 1 && is_walk(fcn) => {
+            params.first().map(|item| item.as_ref())
+        }
         _ => None,
     }
 }
@@ -440,7 +517,9 @@ fn variables(pattern: &Expr, names: &mut Vec<String>) {
     match pattern {
         Expr::Var { span, .. } if span.text() != "_" => names.push(span.text().to_string()),
         Expr::Array { items, .. } => items.iter().for_each(|item| variables(item, names)),
-        Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| variables(value, names)),
+        Expr::Object { fields, .. } => fields
+            .iter()
+            .for_each(|(_, _, value)| variables(value, names)),
         _ => {}
     }
 }
@@ -468,4 +547,3 @@ fn matching<'a>(left: &'a Expr, right: &'a Expr, pairs: &mut Vec<(&'a Expr, &'a 
         }
     }
 }
-

@@ -38,11 +38,17 @@ fn holds(outer: &str, inner: &str) -> Result<bool> {
 }
 
 fn contains(arguments: &[Value]) -> Result<Value> {
-    Ok(Value::from(holds(string(arguments, 1)?, string(arguments, 2)?)?))
+    Ok(Value::from(holds(
+        string(arguments, 1)?,
+        string(arguments, 2)?,
+    )?))
 }
 
 fn intersects(arguments: &[Value]) -> Result<Value> {
-    let (left, right) = (network(string(arguments, 1)?)?, network(string(arguments, 2)?)?);
+    let (left, right) = (
+        network(string(arguments, 1)?)?,
+        network(string(arguments, 2)?)?,
+    );
     Ok(Value::from(left.contains(&right) || right.contains(&left)))
 }
 
@@ -63,7 +69,11 @@ fn named(arguments: &[Value], position: usize) -> Result<Vec<(String, Value)>> {
             .iter_sorted()
             .map(|(key, item)| Ok((element(item, position)?, key.clone())))
             .collect(),
-        other => Err(mismatch(position, "one of {string, array, set, object}", other)),
+        other => Err(mismatch(
+            position,
+            "one of {string, array, set, object}",
+            other,
+        )),
     }
 }
 
@@ -84,7 +94,9 @@ fn contains_matches(arguments: &[Value]) -> Result<Value> {
     for (net, net_name) in &outer {
         for (candidate, name) in &inner {
             if holds(net, candidate)? {
-                found.as_set_mut()?.insert(array(vec![net_name.clone(), name.clone()]));
+                found
+                    .as_set_mut()?
+                    .insert(array(vec![net_name.clone(), name.clone()]));
             }
         }
     }

@@ -40,12 +40,13 @@ fn member(arguments: &[Value]) -> Result<Value> {
     let found = match argument(arguments, 3)? {
         Value::Set(items) => key == value && items.contains(value),
         Value::Object(items) => items.get(key) == Some(value),
-        Value::Array(items) => key
-            .as_u64()
-            .ok()
-            .and_then(|index| usize::try_from(index).ok())
-            .and_then(|index| items.get(index))
-            == Some(value),
+        Value::Array(items) => {
+            key.as_u64()
+                .ok()
+                .and_then(|index| usize::try_from(index).ok())
+                .and_then(|index| items.get(index))
+                == Some(value)
+        }
         _ => false,
     };
     Ok(Value::from(found))
@@ -61,7 +62,9 @@ fn members(value: &Value) -> Result<Vec<Value>> {
 
 fn all(arguments: &[Value]) -> Result<Value> {
     let items = members(argument(arguments, 1)?)?;
-    Ok(Value::from(items.iter().all(|item| *item == Value::from(true))))
+    Ok(Value::from(
+        items.iter().all(|item| *item == Value::from(true)),
+    ))
 }
 
 fn any(arguments: &[Value]) -> Result<Value> {

@@ -22,14 +22,32 @@ pub const ENTRIES: &[Entry] = &[
 
 /// Ask the crate's own function.
 fn ask(name: &str, arguments: &[Value]) -> Result<Value> {
-    let (function, _) = BUILTINS.get(name).ok_or_else(|| anyhow!("no built-in {name}"))?;
+    let (function, _) = BUILTINS
+        .get(name)
+        .ok_or_else(|| anyhow!("no built-in {name}"))?;
     let source = Source::from_contents("built-in".into(), name.into())?;
-    let span = Span { source, line: 1, col: 1, start: 0, end: 0 };
-    let place = |_: &Value| Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 });
+    let span = Span {
+        source,
+        line: 1,
+        col: 1,
+        start: 0,
+        end: 0,
+    };
+    let place = |_: &Value| {
+        Ref::new(Expr::Null {
+            span: span.clone(),
+            value: Value::Null,
+            eidx: 0,
+        })
+    };
     let parameters: Vec<Ref<Expr>> = arguments.iter().map(place).collect();
     function(&span, &parameters, arguments, true).map_err(|error| {
         let text = error.to_string();
-        anyhow!("{}", text.rsplit_once("error: ").map_or(text.as_str(), |(_, message)| message))
+        anyhow!(
+            "{}",
+            text.rsplit_once("error: ")
+                .map_or(text.as_str(), |(_, message)| message)
+        )
     })
 }
 
@@ -43,15 +61,25 @@ fn text(arguments: &[Value]) -> Option<&str> {
 /// An empty alternative, `{a,}`, matches nothing in regorus and the empty string in OPA.
 fn glob_match(arguments: &[Value]) -> Result<Value> {
     let pattern = text(arguments).unwrap_or_default();
-    if ["{,", ",}", ",,", "{}"].iter().any(|empty| pattern.contains(empty)) {
-        return Err(Unsupported(format!("glob.match with the empty alternative of {pattern:?}")).into());
+    if ["{,", ",}", ",,", "{}"]
+        .iter()
+        .any(|empty| pattern.contains(empty))
+    {
+        return Err(Unsupported(format!(
+            "glob.match with the empty alternative of {pattern:?}"
+        ))
+        .into());
     }
     ask("glob.match", arguments)
 }
 
 /// Whether a document fits is certain; in which words it does not fit is OPA's own.
 fn match_schema(arguments: &[Value]) -> Result<Value> {
-    verdict(&ask("json.match_schema", arguments)?, Value::new_array(), "json.match_schema of a document that does not fit")
+    verdict(
+        &ask("json.match_schema", arguments)?,
+        Value::new_array(),
+        "json.match_schema of a document that does not fit",
+    )
 }
 
 fn verify_schema(arguments: &[Value]) -> Result<Value> {
@@ -71,13 +99,14 @@ fn verdict(answer: &Value, details: Value, refused: &str) -> Result<Value> {
 
 /// Numbers that no double can hold are refused, not lost.
 fn json_unmarshal(arguments: &[Value]) -> Result<Value> {
-    ask("json.unmarshal", arguments).or_else(|error| {
+    ask("json.unmarshal", arguments).map_err(|error| {
         let valid = text(arguments)
             .is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
         if valid {
-            return Err(Unsupported("json.unmarshal of a number of this size, or so deep".into()).into());
+            return Unsupported("json.unmarshal of a number of this size, or so deep".into())
+                .into();
         }
-        Err(error)
+        error
     })
 }
 
@@ -101,8 +130,14 @@ fn yaml_is_valid(arguments: &[Value]) -> Result<Value> {
 }
 
 fn range_step(arguments: &[Value]) -> Result<Value> {
-    let small = arguments.iter().all(|argument| argument.as_i64().is_ok() || !matches!(argument, Value::Number(_)));
-    if !small && arguments.iter().all(|argument| argument.as_number().is_ok_and(|n| n.is_integer())) {
+    let small = arguments
+        .iter()
+        .all(|argument| argument.as_i64().is_ok() || !matches!(argument, Value::Number(_)));
+    if !small
+        && arguments
+            .iter()
+            .all(|argument| argument.as_number().is_ok_and(|n| n.is_integer()))
+    {
         return Err(Unsupported("numbers.range_step of numbers beyond 64 bits".into()).into());
     }
     ask("numbers.range_step", arguments)
@@ -113,9 +148,15 @@ const EXPONENT_DIGITS: usize = 6;
 
 fn units(arguments: &[Value], name: &str) -> Result<Value> {
     let lower = text(arguments).unwrap_or_default().to_ascii_lowercase();
-    let exponents = lower.match_indices('e').map(|(index, _)| lower.get(index + 1..).unwrap_or_default());
+    let exponents = lower
+        .match_indices('e')
+        .map(|(index, _)| lower.get(index + 1..).unwrap_or_default());
     for exponent in exponents {
-        let digits = exponent.trim_start_matches(['+', '-']).chars().take_while(char::is_ascii_digit).count();
+        let digits = exponent
+            .trim_start_matches(['+', '-'])
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .count();
         if digits > EXPONENT_DIGITS {
             bail!("exponent too large");
         }
@@ -126,9 +167,10 @@ fn units(arguments: &[Value], name: &str) -> Result<Value> {
 /// Of a text of 38 characters the first and the last do not count, whatever they are.
 fn uuid_parse(arguments: &[Value]) -> Result<Value> {
     match text(arguments) {
-        Some(text) if text.len() == 38 && text.is_ascii() => {
-            ask("uuid.parse", &[Value::from(text.get(1..37).unwrap_or_default())])
-        }
+        Some(text) if text.len() == 38 && text.is_ascii() => ask(
+            "uuid.parse",
+            &[Value::from(text.get(1..37).unwrap_or_default())],
+        ),
         _ => ask("uuid.parse", arguments),
     }
 }

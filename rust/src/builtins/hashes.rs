@@ -27,7 +27,9 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 fn digest<D: Digest>(arguments: &[Value]) -> Result<Value> {
-    Ok(Value::from(hex(&D::digest(string(arguments, 1)?.as_bytes()))))
+    Ok(Value::from(hex(&D::digest(
+        string(arguments, 1)?.as_bytes(),
+    ))))
 }
 
 fn keyed<M: Mac + hmac::digest::KeyInit>(arguments: &[Value]) -> Result<Value> {
@@ -38,10 +40,15 @@ fn keyed<M: Mac + hmac::digest::KeyInit>(arguments: &[Value]) -> Result<Value> {
 
 /// Compares every byte, so that the time taken tells nothing of where two codes differ.
 fn equal(arguments: &[Value]) -> Result<Value> {
-    let (left, right) = (string(arguments, 1)?.as_bytes(), string(arguments, 2)?.as_bytes());
+    let (left, right) = (
+        string(arguments, 1)?.as_bytes(),
+        string(arguments, 2)?.as_bytes(),
+    );
     let difference = left
         .iter()
         .zip(right)
-        .fold(left.len() ^ right.len(), |found, (a, b)| found | usize::from(a ^ b));
+        .fold(left.len() ^ right.len(), |found, (a, b)| {
+            found | usize::from(a ^ b)
+        });
     Ok(Value::from(difference == 0))
 }

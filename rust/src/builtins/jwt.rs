@@ -68,7 +68,9 @@ fn sections(text: &str) -> Result<[&str; 3]> {
 impl Token {
     fn parse(text: &str) -> Result<Self> {
         let [header, payload, signature] = sections(text)?;
-        let decoded = BASE64.decode(header).context("JWT header had invalid encoding")?;
+        let decoded = BASE64
+            .decode(header)
+            .context("JWT header had invalid encoding")?;
         let decoded = object(&decoded).context("bad JWT header")?;
         if member(&decoded, "enc").is_some() {
             bail!("JWT is a JWE object, which is not supported");
@@ -76,8 +78,12 @@ impl Token {
         Ok(Self {
             signed: format!("{header}.{payload}"),
             header: decoded,
-            payload: BASE64.decode(payload).context("JWT payload had invalid encoding")?,
-            signature: BASE64.decode(signature).context("JWT signature had invalid encoding")?,
+            payload: BASE64
+                .decode(payload)
+                .context("JWT payload had invalid encoding")?,
+            signature: BASE64
+                .decode(signature)
+                .context("JWT signature had invalid encoding")?,
         })
     }
 
@@ -104,7 +110,10 @@ impl Token {
         };
         let unknown = critical.iter().any(|name| {
             !known.iter().any(|known| *name == Value::from(*known))
-                && self.header.as_object().is_ok_and(|header| header.contains_key(name))
+                && self
+                    .header
+                    .as_object()
+                    .is_ok_and(|header| header.contains_key(name))
         });
         Ok(!unknown && !self.text("alg")?.is_empty())
     }
@@ -139,20 +148,37 @@ fn parse_keys(text: &str) -> Result<Vec<Named>> {
             bail!("extra data after a PEM certificate block");
         }
         let key = match block.label.as_str() {
-            "CERTIFICATE" => x509::public_key(&block.bytes).context("failed to parse a PEM certificate")?,
-            "PUBLIC KEY" => PublicKey::from_der(&block.bytes).context("failed to parse a PEM public key")?,
+            "CERTIFICATE" => {
+                x509::public_key(&block.bytes).context("failed to parse a PEM certificate")?
+            }
+            "PUBLIC KEY" => {
+                PublicKey::from_der(&block.bytes).context("failed to parse a PEM public key")?
+            }
             _ => bail!("failed to extract a Key from the PEM certificate"),
         };
-        return Ok(vec![Named { identifier: String::new(), algorithm: String::new(), key }]);
+        return Ok(vec![Named {
+            identifier: String::new(),
+            algorithm: String::new(),
+            key,
+        }]);
     }
     let document: Json = serde_json::from_str(text).context("failed to parse a JWK key (set)")?;
     let mut found = Vec::new();
     for jwk in key_set(&document) {
-        let word = |name: &str| jwk.get(name).and_then(Json::as_str).unwrap_or_default().to_string();
+        let word = |name: &str| {
+            jwk.get(name)
+                .and_then(Json::as_str)
+                .unwrap_or_default()
+                .to_string()
+        };
         let algorithm = word("alg");
         let key = PublicKey::from_jwk(jwk).context("failed to parse a JWK key (set)")?;
         if algorithm.is_empty() || ALGORITHMS.contains(&algorithm.as_str()) {
-            found.push(Named { identifier: word("kid"), algorithm, key });
+            found.push(Named {
+                identifier: word("kid"),
+                algorithm,
+                key,
+            });
         }
     }
     Ok(found)
@@ -183,9 +209,15 @@ fn decode(arguments: &[Value]) -> Result<Value> {
         let token = Token::parse(&text)?;
         if token.text("cty")? != "JWT" {
             let payload = object(&token.payload)?;
-            return Ok(array(vec![token.header, payload, Value::from(hex(&token.signature))]));
+            return Ok(array(vec![
+                token.header,
+                payload,
+                Value::from(hex(&token.signature)),
+            ]));
         }
-        text = std::str::from_utf8(&token.payload)?.trim_matches(['"', '\'']).to_string();
+        text = std::str::from_utf8(&token.payload)?
+            .trim_matches(['"', '\''])
+            .to_string();
     }
     bail!("too many nested tokens")
 }
@@ -204,7 +236,11 @@ fn verify_secret(arguments: &[Value], algorithm: &str) -> Result<Value> {
     let key = PublicKey::Secret(string(arguments, 2)?.as_bytes().to_vec());
     let signature = BASE64.decode(signature)?;
     let message = format!("{header}.{payload}");
-    Ok(Value::from(key.verifies(algorithm, message.as_bytes(), &signature)))
+    Ok(Value::from(key.verifies(
+        algorithm,
+        message.as_bytes(),
+        &signature,
+    )))
 }
 
 #[derive(Default)]
@@ -236,7 +272,9 @@ impl Constraints {
                 "iss" => found.issuer = text()?,
                 "aud" => found.audience = text()?,
                 "time" => match number(value) {
-                    Some(time) if time < 0.0 => bail!("token time constraint: must not be negative"),
+                    Some(time) if time < 0.0 => {
+                        bail!("token time constraint: must not be negative")
+                    }
                     Some(time) => found.nanoseconds = Some(time),
                     None => bail!("token time constraint: must be a number"),
                 },
@@ -254,14 +292,19 @@ impl Constraints {
         let algorithm = token.text("alg")?;
         match &self.keys {
             Some(keys) => token.verified_by(keys, algorithm),
-            None => Ok(PublicKey::Secret(self.secret.as_bytes().to_vec())
-                .verifies(algorithm, token.signed.as_bytes(), &token.signature)),
+            None => Ok(PublicKey::Secret(self.secret.as_bytes().to_vec()).verifies(
+                algorithm,
+                token.signed.as_bytes(),
+                &token.signature,
+            )),
         }
     }
 
     /// RFC 7519, 4.1: issuer, audience, expiry and start.
     fn allow(&self, payload: &Value) -> Result<bool> {
-        if !self.issuer.is_empty() && member(payload, "iss") != Some(&Value::from(self.issuer.as_str())) {
+        if !self.issuer.is_empty()
+            && member(payload, "iss") != Some(&Value::from(self.issuer.as_str()))
+        {
             return Ok(false);
         }
         let audience = Value::from(self.audience.as_str());
@@ -275,9 +318,12 @@ impl Constraints {
         }
         let now = match self.nanoseconds {
             Some(time) => time,
-            None => std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)?
-                .as_secs_f64() * 1e9,
+            None => {
+                std::time::SystemTime::now()
+                    .duration_since(std::time::UNIX_EPOCH)?
+                    .as_secs_f64()
+                    * 1e9
+            }
         };
         let now = Value::from(now / 1e9);
         let moment = |name: &str| match member(payload, name) {
@@ -298,7 +344,13 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 fn decode_verify(arguments: &[Value]) -> Result<Value> {
-    let refused = || array(vec![Value::from(false), Value::new_object(), Value::new_object()]);
+    let refused = || {
+        array(vec![
+            Value::from(false),
+            Value::new_object(),
+            Value::new_object(),
+        ])
+    };
     let mut text = string(arguments, 1)?.to_string();
     let constraints = Constraints::parse(argument(arguments, 2)?)?;
     for _ in 0..MOST_NESTED {
@@ -350,7 +402,8 @@ fn encode_sign_raw(arguments: &[Value]) -> Result<Value> {
 fn signed(header: &str, payload: &str, key: &Json) -> Result<Value> {
     let keys = key_set(key);
     let key = keys.first().context("no keys found in JWK set")?;
-    let parsed: Json = serde_json::from_str(header).context("missing or invalid 'alg' header: cannot parse JSON")?;
+    let parsed: Json = serde_json::from_str(header)
+        .context("missing or invalid 'alg' header: cannot parse JSON")?;
     let algorithm = parsed
         .get("alg")
         .and_then(Json::as_str)
@@ -358,11 +411,17 @@ fn signed(header: &str, payload: &str, key: &Json) -> Result<Value> {
     if !ALGORITHMS.contains(&algorithm) {
         bail!("unknown JWS algorithm: {algorithm}");
     }
-    let is_token = parsed.get("typ").and_then(Json::as_str).is_none_or(|kind| kind == "JWT");
+    let is_token = parsed
+        .get("typ")
+        .and_then(Json::as_str)
+        .is_none_or(|kind| kind == "JWT");
     if is_token && serde_json::from_str::<serde::de::IgnoredAny>(payload).is_err() {
         bail!("type is JWT but payload is not JSON");
     }
     let message = format!("{}.{}", BASE64.encode(header), BASE64.encode(payload));
     let signature = keys::sign(key, algorithm, message.as_bytes())?;
-    Ok(Value::from(format!("{message}.{}", BASE64.encode(signature))))
+    Ok(Value::from(format!(
+        "{message}.{}",
+        BASE64.encode(signature)
+    )))
 }

@@ -25,10 +25,24 @@ pub fn pem_block(text: &str) -> Option<(Block, &str)> {
     let (label, after) = after.split_once("-----")?;
     let (body, after) = after.split_once(&format!("-----END {label}-----"))?;
     // Headers of old keys (`Proc-Type: ...`) end at an empty line.
-    let body = body.split_once("\n\n").filter(|(head, _)| head.contains(':')).map_or(body, |(_, body)| body);
-    let bytes = STANDARD.decode(body.split_whitespace().collect::<String>()).ok()?;
-    let rest = after.strip_prefix("\r\n").or_else(|| after.strip_prefix('\n')).unwrap_or(after);
-    Some((Block { label: label.into(), bytes }, rest))
+    let body = body
+        .split_once("\n\n")
+        .filter(|(head, _)| head.contains(':'))
+        .map_or(body, |(_, body)| body);
+    let bytes = STANDARD
+        .decode(body.split_whitespace().collect::<String>())
+        .ok()?;
+    let rest = after
+        .strip_prefix("\r\n")
+        .or_else(|| after.strip_prefix('\n'))
+        .unwrap_or(after);
+    Some((
+        Block {
+            label: label.into(),
+            bytes,
+        },
+        rest,
+    ))
 }
 
 pub enum PublicKey {
@@ -53,25 +67,34 @@ impl PublicKey {
             return Ok(Self::P384(key));
         }
         if let Ok(key) = p521::PublicKey::from_public_key_der(der) {
-            return Ok(Self::P521(p521::ecdsa::VerifyingKey::from_affine(*key.as_affine())?));
+            return Ok(Self::P521(p521::ecdsa::VerifyingKey::from_affine(
+                *key.as_affine(),
+            )?));
         }
         if let Ok(key) = ed25519_dalek::VerifyingKey::from_public_key_der(der) {
             return Ok(Self::Ed25519(key));
         }
-        RsaPublicKey::from_pkcs1_der(der).map(Self::Rsa).map_err(|_| anyhow!("unsupported public key"))
+        RsaPublicKey::from_pkcs1_der(der)
+            .map(Self::Rsa)
+            .map_err(|_| anyhow!("unsupported public key"))
     }
 
     /// A JSON Web Key (RFC 7517).
     pub fn from_jwk(jwk: &Json) -> Result<Self> {
         match member(jwk, "kty")? {
             "RSA" => {
-                let key = RsaPublicKey::new_with_max_size(number(jwk, "n")?, number(jwk, "e")?, 16384)?;
+                let key =
+                    RsaPublicKey::new_with_max_size(number(jwk, "n")?, number(jwk, "e")?, 16384)?;
                 Ok(Self::Rsa(key))
             }
             "EC" => Self::from_point(member(jwk, "crv")?, &point(jwk)?),
             "OKP" => {
-                let bytes: [u8; 32] = octets(jwk, "x")?.try_into().map_err(|_| anyhow!("bad length of x"))?;
-                Ok(Self::Ed25519(ed25519_dalek::VerifyingKey::from_bytes(&bytes)?))
+                let bytes: [u8; 32] = octets(jwk, "x")?
+                    .try_into()
+                    .map_err(|_| anyhow!("bad length of x"))?;
+                Ok(Self::Ed25519(ed25519_dalek::VerifyingKey::from_bytes(
+                    &bytes,
+                )?))
             }
             "oct" => Ok(Self::Secret(octets(jwk, "k")?)),
             other => bail!("unknown key type {other}"),
@@ -102,8 +125,9 @@ impl PublicKey {
                 .is_ok_and(|signature| key.verify_prehash(&digest, &signature).is_ok()),
             (Self::P521(key), "ES") => p521::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify_prehash(&digest, &signature).is_ok()),
-            (Self::Secret(secret), "HS") => mac(algorithm, secret, message)
-                .is_ok_and(|expected| expected == signature),
+            (Self::Secret(secret), "HS") => {
+                mac(algorithm, secret, message).is_ok_and(|expected| expected == signature)
+            }
             _ => false,
         }
     }
@@ -119,7 +143,8 @@ impl PublicKey {
 /// OPA's JOSE library takes salts of any length.
 fn verifies_pss(key: &RsaPublicKey, algorithm: &str, digest: &[u8], signature: &[u8]) -> bool {
     let most = rsa::traits::PublicKeyParts::size(key).saturating_sub(digest.len() + 2);
-    let lengths = std::iter::once(digest.len()).chain((0..=most).filter(|length| *length != digest.len()));
+    let lengths =
+        std::iter::once(digest.len()).chain((0..=most).filter(|length| *length != digest.len()));
     lengths.into_iter().any(|length| {
         pss(algorithm, length).is_some_and(|scheme| key.verify(scheme, digest, signature).is_ok())
     })
@@ -175,8 +200,13 @@ pub fn mac(algorithm: &str, secret: &[u8], message: &[u8]) -> Result<Vec<u8>> {
 pub fn sign(jwk: &Json, algorithm: &str, message: &[u8]) -> Result<Vec<u8>> {
     let kind = member(jwk, "kty")?;
     if algorithm == "EdDSA" && kind == "OKP" {
-        let seed: [u8; 32] = octets(jwk, "d")?.try_into().map_err(|_| anyhow!("bad length of d"))?;
-        return Ok(ed25519_dalek::SigningKey::from_bytes(&seed).sign(message).to_bytes().to_vec());
+        let seed: [u8; 32] = octets(jwk, "d")?
+            .try_into()
+            .map_err(|_| anyhow!("bad length of d"))?;
+        return Ok(ed25519_dalek::SigningKey::from_bytes(&seed)
+            .sign(message)
+            .to_bytes()
+            .to_vec());
     }
     let (family, hash) = digest(algorithm, message).context("unknown JWS algorithm")?;
     match (family, kind) {
@@ -217,19 +247,25 @@ fn rsa_private(jwk: &Json) -> Result<RsaPrivateKey> {
         (Ok(p), Ok(q)) => vec![p, q],
         _ => vec![],
     };
-    Ok(RsaPrivateKey::from_components(number(jwk, "n")?, number(jwk, "e")?, number(jwk, "d")?, primes)?)
+    Ok(RsaPrivateKey::from_components(
+        number(jwk, "n")?,
+        number(jwk, "e")?,
+        number(jwk, "d")?,
+        primes,
+    )?)
 }
 
 /// A private key of DER as a JSON Web Key: PKCS #1, PKCS #8 or SEC 1.
 pub fn private_jwk(der: &[u8]) -> Result<Json> {
     use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
-    let rsa = RsaPrivateKey::from_pkcs1_der(der).or_else(|_| {
-        RsaPrivateKey::from_pkcs8_der(der).map_err(|_| rsa::pkcs1::Error::Crypto)
-    });
+    let rsa = RsaPrivateKey::from_pkcs1_der(der)
+        .or_else(|_| RsaPrivateKey::from_pkcs8_der(der).map_err(|_| rsa::pkcs1::Error::Crypto));
     if let Ok(mut key) = rsa {
         key.precompute()?;
         let text = |value: &BigUint| URL_SAFE_NO_PAD.encode(value.to_bytes_be());
-        let [p, q] = key.primes() else { bail!("a key with more than two primes") };
+        let [p, q] = key.primes() else {
+            bail!("a key with more than two primes")
+        };
         let inverse = key.crt_coefficient().context("no coefficient")?;
         return Ok(serde_json::json!({
             "kty": "RSA", "n": text(key.n()), "e": text(key.e()), "d": text(key.d()),
@@ -255,7 +291,8 @@ pub fn private_jwk(der: &[u8]) -> Result<Json> {
     curve!(p256, "P-256");
     curve!(p384, "P-384");
     curve!(p521, "P-521");
-    let key = ed25519_dalek::SigningKey::from_pkcs8_der(der).map_err(|_| anyhow!("failed to parse private key"))?;
+    let key = ed25519_dalek::SigningKey::from_pkcs8_der(der)
+        .map_err(|_| anyhow!("failed to parse private key"))?;
     Ok(serde_json::json!({
         "kty": "OKP", "crv": "Ed25519", "d": URL_SAFE_NO_PAD.encode(key.to_bytes()),
         "x": URL_SAFE_NO_PAD.encode(key.verifying_key().to_bytes()),
@@ -263,11 +300,16 @@ pub fn private_jwk(der: &[u8]) -> Result<Json> {
 }
 
 fn member<'a>(jwk: &'a Json, name: &str) -> Result<&'a str> {
-    jwk.get(name).and_then(Json::as_str).with_context(|| format!("the key has no {name}"))
+    jwk.get(name)
+        .and_then(Json::as_str)
+        .with_context(|| format!("the key has no {name}"))
 }
 
 fn octets(jwk: &Json, name: &str) -> Result<Vec<u8>> {
-    let text = member(jwk, name)?.trim_end_matches('=').replace('+', "-").replace('/', "_");
+    let text = member(jwk, name)?
+        .trim_end_matches('=')
+        .replace('+', "-")
+        .replace('/', "_");
     Ok(URL_SAFE_NO_PAD.decode(text)?)
 }
 

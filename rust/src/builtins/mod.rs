@@ -5,10 +5,10 @@
 
 mod cidr;
 mod collections;
+mod guards;
 mod hashes;
 mod jwt;
 mod keys;
-mod guards;
 mod offline;
 mod sprintf;
 mod text;
@@ -43,7 +43,11 @@ pub fn install(engine: &mut Engine, strict: bool) -> anyhow::Result<()> {
             arity,
             Box::new(move |arguments: Vec<Value>| match function(&arguments) {
                 Err(error) if !strict && !error.is::<value::Unsupported>() => Ok(Value::Undefined),
-                Err(error) if error.is::<value::TypeError>() || error.is::<value::Unsupported>() => Err(error),
+                Err(error)
+                    if error.is::<value::TypeError>() || error.is::<value::Unsupported>() =>
+                {
+                    Err(error)
+                }
                 Err(error) => Err(anyhow::anyhow!("eval_builtin_error: {name}: {error}")),
                 found => found,
             }),

@@ -26,9 +26,11 @@ impl Operand {
     fn of(value: &Value) -> Self {
         match value {
             Value::String(text) => Self::Text(text.to_string()),
-            Value::Number(number) if number.is_integer() => {
-                Self::Integer(number.to_big().map_or_else(|_| value.to_string(), |big| big.to_string()))
-            }
+            Value::Number(number) if number.is_integer() => Self::Integer(
+                number
+                    .to_big()
+                    .map_or_else(|_| value.to_string(), |big| big.to_string()),
+            ),
             Value::Number(_) => match value.to_string().parse() {
                 Ok(float) => Self::Float(float),
                 Err(_) => Self::Text(value.to_string()),
@@ -51,7 +53,9 @@ fn rego(value: &Value) -> String {
         Value::Set(items) if items.is_empty() => "set()".into(),
         Value::Set(items) => format!("{{{}}}", list(items.iter_sorted().map(rego).collect())),
         Value::Object(items) => {
-            let pairs = items.iter_sorted().map(|(key, value)| format!("{}: {}", rego(key), rego(value)));
+            let pairs = items
+                .iter_sorted()
+                .map(|(key, value)| format!("{}: {}", rego(key), rego(value)));
             format!("{{{}}}", list(pairs.collect()))
         }
         other => other.to_string(),
@@ -107,7 +111,12 @@ fn plain(operand: &Operand) -> String {
 }
 
 /// One directive, after its percent sign; returns what follows it.
-fn directive<'a>(text: &'a str, operands: &[Operand], used: &mut usize, found: &mut String) -> Result<&'a str> {
+fn directive<'a>(
+    text: &'a str,
+    operands: &[Operand],
+    used: &mut usize,
+    found: &mut String,
+) -> Result<&'a str> {
     let mut flags = Flags::default();
     let mut rest = text;
     loop {
@@ -149,10 +158,14 @@ fn directive<'a>(text: &'a str, operands: &[Operand], used: &mut usize, found: &
 }
 
 fn count(text: &str) -> Result<(Option<usize>, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     match digits.parse::<usize>() {
-        Ok(number) if number > MOST_WIDE => Err(Unsupported("sprintf of so wide a field".into()).into()),
+        Ok(number) if number > MOST_WIDE => {
+            Err(Unsupported("sprintf of so wide a field".into()).into())
+        }
         Ok(number) => Ok((Some(number), rest)),
         Err(_) => Ok((None, rest)),
     }
@@ -160,22 +173,40 @@ fn count(text: &str) -> Result<(Option<usize>, &str)> {
 
 fn formatted(operand: &Operand, verb: char, flags: &Flags) -> Result<String> {
     let text = match (operand, verb) {
-        (Operand::Integer(text), 'd' | 'v' | 'b' | 'o' | 'O' | 'x' | 'X') => return integer(text, verb, flags),
-        (Operand::Integer(text), 's') if !Operand::is_small(text) => return integer(text, 'd', flags),
-        (Operand::Integer(text), 'c' | 'U' | 'q') if Operand::is_small(text) => character(text, verb),
-        (Operand::Float(float), 'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'v') => return Ok(real(*float, verb, flags)),
+        (Operand::Integer(text), 'd' | 'v' | 'b' | 'o' | 'O' | 'x' | 'X') => {
+            return integer(text, verb, flags)
+        }
+        (Operand::Integer(text), 's') if !Operand::is_small(text) => {
+            return integer(text, 'd', flags)
+        }
+        (Operand::Integer(text), 'c' | 'U' | 'q') if Operand::is_small(text) => {
+            character(text, verb)
+        }
+        (Operand::Float(float), 'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'v') => {
+            return Ok(real(*float, verb, flags))
+        }
         // 100 and 100.0 are one number to regorus and two to Go.
         (Operand::Integer(_), 'e' | 'E' | 'f' | 'F' | 'g' | 'G') => {
             return Err(Unsupported(format!("sprintf of a whole number with %{verb}")).into());
         }
-        (Operand::Float(_), 'b' | 'x' | 'X') => return Err(Unsupported(format!("sprintf of a float with %{verb}")).into()),
+        (Operand::Float(_), 'b' | 'x' | 'X') => {
+            return Err(Unsupported(format!("sprintf of a float with %{verb}")).into())
+        }
         (Operand::Text(text) | Operand::Other(text), 's' | 'v') => {
-            if flags.sharp && verb == 'v' { quoted(text) } else { truncated(text, flags) }
+            if flags.sharp && verb == 'v' {
+                quoted(text)
+            } else {
+                truncated(text, flags)
+            }
         }
         (Operand::Text(text) | Operand::Other(text), 'q') => quoted(&truncated(text, flags)),
         (Operand::Text(text) | Operand::Other(text), 'x' | 'X') => {
             let hex = super::hashes::hex(truncated(text, flags).as_bytes());
-            if verb == 'X' { hex.to_uppercase() } else { hex }
+            if verb == 'X' {
+                hex.to_uppercase()
+            } else {
+                hex
+            }
         }
         (Operand::Integer(_), 'T') => "int".into(),
         (Operand::Float(_), 'T') => "float64".into(),
@@ -233,7 +264,10 @@ fn integer(text: &str, verb: char, flags: &Flags) -> Result<String> {
     let sign = sign(negative, flags);
     if flags.zero && !flags.minus && flags.precision.is_none() {
         let taken = sign.len() + body.len() + prefix.len();
-        body = format!("{}{body}", "0".repeat(flags.width.unwrap_or(0).saturating_sub(taken)));
+        body = format!(
+            "{}{body}",
+            "0".repeat(flags.width.unwrap_or(0).saturating_sub(taken))
+        );
     }
     Ok(padded(format!("{sign}{prefix}{body}"), flags, false))
 }
@@ -254,8 +288,16 @@ fn real(float: f64, verb: char, flags: &Flags) -> String {
         'e' | 'E' => exponential(size, flags.precision.or(Some(6))),
         _ => shortest(size, flags.precision, verb == 'v'),
     };
-    let body = if verb == 'E' || verb == 'G' { body.to_uppercase() } else { body };
-    padded(format!("{}{body}", sign(float.is_sign_negative(), flags)), flags, true)
+    let body = if verb == 'E' || verb == 'G' {
+        body.to_uppercase()
+    } else {
+        body
+    };
+    padded(
+        format!("{}{body}", sign(float.is_sign_negative(), flags)),
+        flags,
+        true,
+    )
 }
 
 /// `%e`: at least two digits of exponent, with its sign.
@@ -283,7 +325,10 @@ fn shortest(float: f64, precision: Option<usize>, plain_to_21: bool) -> String {
         None => float,
     };
     let scientific = exponential(rounded, None);
-    let exponent: i32 = scientific.split_once('e').and_then(|(_, text)| text.parse().ok()).unwrap_or(0);
+    let exponent: i32 = scientific
+        .split_once('e')
+        .and_then(|(_, text)| text.parse().ok())
+        .unwrap_or(0);
     let limit = match digits {
         Some(digits) => i32::try_from(digits).unwrap_or(i32::MAX),
         None => 21,
@@ -297,7 +342,10 @@ fn shortest(float: f64, precision: Option<usize>, plain_to_21: bool) -> String {
 }
 
 fn padded(text: String, flags: &Flags, number: bool) -> String {
-    let missing = flags.width.unwrap_or(0).saturating_sub(text.chars().count());
+    let missing = flags
+        .width
+        .unwrap_or(0)
+        .saturating_sub(text.chars().count());
     if missing == 0 {
         return text;
     }
@@ -308,5 +356,8 @@ fn padded(text: String, flags: &Flags, number: bool) -> String {
         let (sign, digits) = text.split_at(usize::from(text.starts_with(['-', '+', ' '])));
         return format!("{sign}{}{digits}", "0".repeat(missing));
     }
-    format!("{}{text}", if flags.zero { "0" } else { " " }.repeat(missing))
+    format!(
+        "{}{text}",
+        if flags.zero { "0" } else { " " }.repeat(missing)
+    )
 }

@@ -18,7 +18,9 @@ pub const ENTRIES: &[Entry] = &[
     ("base64.is_valid", 1, base64_is_valid),
     ("base64url.decode", 1, base64url_decode),
     ("re_match", 2, re_match),
-    ("regex.globs_match", 2, |_| Err(Unsupported("regex.globs_match".into()).into())),
+    ("regex.globs_match", 2, |_| {
+        Err(Unsupported("regex.globs_match".into()).into())
+    }),
     ("time.parse_duration_ns", 1, parse_duration),
 ];
 
@@ -31,14 +33,24 @@ fn split_n(arguments: &[Value]) -> Result<Value> {
     let wanted = number
         .as_i64()
         .filter(|_| number.is_integer())
-        .ok_or_else(|| type_error("operand 3 must be integer number but got floating-point number".into()))?;
+        .ok_or_else(|| {
+            type_error("operand 3 must be integer number but got floating-point number".into())
+        })?;
     let parts: Vec<Value> = if delimiter.is_empty() {
-        text.chars().map(|character| Value::from(character.to_string())).collect()
+        text.chars()
+            .map(|character| Value::from(character.to_string()))
+            .collect()
     } else {
         text.split(delimiter).map(Value::from).collect()
     };
-    let most = usize::try_from(wanted.unsigned_abs()).unwrap_or(usize::MAX).min(parts.len());
-    let range = if wanted < 0 { parts.len() - most..parts.len() } else { 0..most };
+    let most = usize::try_from(wanted.unsigned_abs())
+        .unwrap_or(usize::MAX)
+        .min(parts.len());
+    let range = if wanted < 0 {
+        parts.len() - most..parts.len()
+    } else {
+        0..most
+    };
     Ok(array(parts.get(range).unwrap_or_default().to_vec()))
 }
 
@@ -51,8 +63,16 @@ fn replace_n(arguments: &[Value]) -> Result<Value> {
     for (old, new) in patterns.iter_sorted() {
         match (old, new) {
             (Value::String(old), Value::String(new)) => pairs.push((old.as_ref(), new.as_ref())),
-            (Value::String(_), _) => return Err(type_error("operand 1 non-string value found in pattern object".into())),
-            _ => return Err(type_error("operand 1 non-string key found in pattern object".into())),
+            (Value::String(_), _) => {
+                return Err(type_error(
+                    "operand 1 non-string value found in pattern object".into(),
+                ))
+            }
+            _ => {
+                return Err(type_error(
+                    "operand 1 non-string key found in pattern object".into(),
+                ))
+            }
         }
     }
     Ok(Value::from(replaced(string(arguments, 2)?, &pairs)))
@@ -100,7 +120,9 @@ fn base64_decode(arguments: &[Value]) -> Result<Value> {
 }
 
 fn base64_is_valid(arguments: &[Value]) -> Result<Value> {
-    Ok(Value::from(STANDARD.decode(unwrapped(string(arguments, 1)?)).is_ok()))
+    Ok(Value::from(
+        STANDARD.decode(unwrapped(string(arguments, 1)?)).is_ok(),
+    ))
 }
 
 /// With or without padding.
@@ -113,7 +135,8 @@ fn base64url_decode(arguments: &[Value]) -> Result<Value> {
 }
 
 fn re_match(arguments: &[Value]) -> Result<Value> {
-    let pattern = Regex::new(string(arguments, 1)?).map_err(|error| anyhow!("error parsing regexp: {error}"))?;
+    let pattern = Regex::new(string(arguments, 1)?)
+        .map_err(|error| anyhow!("error parsing regexp: {error}"))?;
     Ok(Value::from(pattern.is_match(string(arguments, 2)?)))
 }
 
@@ -135,14 +158,21 @@ fn render_template(arguments: &[Value]) -> Result<Value> {
 
 fn field(action: &str, variables: &Value) -> Result<String> {
     let plain = action.strip_prefix('.').filter(|path| {
-        !path.is_empty() && path.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
+        !path.is_empty()
+            && path
+                .chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
     });
     let Some(path) = plain else {
         return Err(Unsupported(format!("strings.render_template with {{{{{action}}}}}")).into());
     };
     let mut value = variables;
     for name in path.split('.') {
-        match value.as_object().ok().and_then(|members| members.get(&Value::from(name))) {
+        match value
+            .as_object()
+            .ok()
+            .and_then(|members| members.get(&Value::from(name)))
+        {
             Some(member) => value = member,
             None if value.as_object().is_ok() => return Ok("<undefined>".into()),
             None => bail!("template: can't evaluate field {name}"),
@@ -171,17 +201,29 @@ fn parse_duration(arguments: &[Value]) -> Result<Value> {
         return Err(wrong());
     }
     while !rest.is_empty() {
-        let end = rest.find(|c: char| c != '.' && !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let end = rest
+            .find(|c: char| c != '.' && !c.is_ascii_digit())
+            .ok_or_else(wrong)?;
         let (number, after) = rest.split_at(end);
-        let unit_end = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
+        let unit_end = after
+            .find(|c: char| c == '.' || c.is_ascii_digit())
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_end);
-        let scale = nanoseconds(unit).ok_or_else(|| anyhow!("time: unknown unit {unit:?} in duration {text:?}"))?;
+        let scale = nanoseconds(unit)
+            .ok_or_else(|| anyhow!("time: unknown unit {unit:?} in duration {text:?}"))?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
             return Err(wrong());
         }
-        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| wrong())? };
-        total = whole.checked_mul(scale).and_then(|whole| total.checked_add(whole)).ok_or_else(wrong)?;
+        let whole: i128 = if whole.is_empty() {
+            0
+        } else {
+            whole.parse().map_err(|_| wrong())?
+        };
+        total = whole
+            .checked_mul(scale)
+            .and_then(|whole| total.checked_add(whole))
+            .ok_or_else(wrong)?;
         if !fraction.is_empty() {
             let part: f64 = format!("0.{fraction}").parse().map_err(|_| wrong())?;
             total += (part * scale as f64) as i128;

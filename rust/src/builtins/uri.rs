@@ -48,7 +48,11 @@ fn read(text: &str) -> Result<Map<String, Json>> {
         if !scheme.is_empty() {
             return Ok(found); // opaque, as in mailto:
         }
-        if rest.split('/').next().is_some_and(|segment| segment.contains(':')) {
+        if rest
+            .split('/')
+            .next()
+            .is_some_and(|segment| segment.contains(':'))
+        {
             bail!("first path segment in URL cannot contain colon");
         }
     }
@@ -79,7 +83,11 @@ fn raw_path<'a>(path: &'a str, plain: &'a str) -> &'a str {
             escaped.push_str(&format!("%{byte:02X}"));
         }
     }
-    if escaped == path { plain } else { path }
+    if escaped == path {
+        plain
+    } else {
+        path
+    }
 }
 
 fn split_scheme(text: &str) -> Result<(&str, &str)> {
@@ -88,7 +96,12 @@ fn split_scheme(text: &str) -> Result<(&str, &str)> {
             'a'..='z' | 'A'..='Z' => {}
             '0'..='9' | '+' | '-' | '.' if index > 0 => {}
             ':' if index == 0 => bail!("missing protocol scheme"),
-            ':' => return Ok((text.get(..index).unwrap_or(""), text.get(index + 1..).unwrap_or(""))),
+            ':' => {
+                return Ok((
+                    text.get(..index).unwrap_or(""),
+                    text.get(index + 1..).unwrap_or(""),
+                ))
+            }
             _ => break,
         }
     }
@@ -100,7 +113,10 @@ fn split_authority(authority: &str) -> Result<(String, String)> {
         Some((user, host)) => (user, host),
         None => ("", authority),
     };
-    if !user.chars().all(|c| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c)) {
+    if !user
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c))
+    {
         bail!("net/url: invalid userinfo");
     }
     unescape(user)?;
@@ -116,7 +132,8 @@ fn split_authority(authority: &str) -> Result<(String, String)> {
         }
     };
     let digits = port.strip_prefix(':');
-    if !port.is_empty() && !digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit())) {
+    if !port.is_empty() && !digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+    {
         bail!("invalid port {port:?} after host");
     }
     Ok((unescape_host(name)?, digits.unwrap_or("").into()))
@@ -131,7 +148,9 @@ fn unescape_host(name: &str) -> Result<String> {
             bail!("invalid URL escape {escape:?}");
         }
     }
-    match name.chars().find(|c| c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_.~!$&'()*+,;=:[]<>\"%".contains(*c)) {
+    match name.chars().find(|c| {
+        c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_.~!$&'()*+,;=:[]<>\"%".contains(*c)
+    }) {
         Some(bad) => bail!("invalid character {:?} in host name", bad.to_string()),
         None => Ok(plain),
     }
@@ -142,8 +161,16 @@ fn unescape(text: &str) -> Result<String> {
     let mut rest = text;
     while let Some(index) = rest.find('%') {
         bytes.extend_from_slice(rest.get(..index).unwrap_or("").as_bytes());
-        let escape: String = rest.chars().skip(rest.get(..index).map_or(0, |p| p.chars().count())).take(3).collect();
-        match escape.get(1..).filter(|digits| digits.len() == 2).map(|digits| u8::from_str_radix(digits, 16)) {
+        let escape: String = rest
+            .chars()
+            .skip(rest.get(..index).map_or(0, |p| p.chars().count()))
+            .take(3)
+            .collect();
+        match escape
+            .get(1..)
+            .filter(|digits| digits.len() == 2)
+            .map(|digits| u8::from_str_radix(digits, 16))
+        {
             Some(Ok(byte)) => bytes.push(byte),
             _ => bail!("invalid URL escape {escape:?}"),
         }

@@ -32,7 +32,11 @@ impl std::error::Error for Unsupported {}
 
 /// `operand 1 must be string but got number`.
 pub fn mismatch(position: usize, wanted: &str, found: &Value) -> anyhow::Error {
-    TypeError(format!("operand {position} must be {wanted} but got {}", type_name(found))).into()
+    TypeError(format!(
+        "operand {position} must be {wanted} but got {}",
+        type_name(found)
+    ))
+    .into()
 }
 
 /// A type error in other words.

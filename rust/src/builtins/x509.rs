@@ -22,9 +22,13 @@ pub const ENTRIES: &[Entry] = &[
     ("crypto.x509.parse_and_verify_certificates", 1, |_| {
         Err(Unsupported("crypto.x509.parse_and_verify_certificates".into()).into())
     }),
-    ("crypto.x509.parse_and_verify_certificates_with_options", 2, |_| {
-        Err(Unsupported("crypto.x509.parse_and_verify_certificates_with_options".into()).into())
-    }),
+    (
+        "crypto.x509.parse_and_verify_certificates_with_options",
+        2,
+        |_| {
+            Err(Unsupported("crypto.x509.parse_and_verify_certificates_with_options".into()).into())
+        },
+    ),
     ("crypto.x509.parse_keypair", 2, |_| {
         Err(Unsupported("crypto.x509.parse_keypair".into()).into())
     }),
@@ -38,7 +42,9 @@ pub fn public_key(der: &[u8]) -> Result<PublicKey> {
 
 fn base64(text: &str) -> Result<Vec<u8>> {
     let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    STANDARD.decode(text).map_err(|error| anyhow!("illegal base64 data: {error}"))
+    STANDARD
+        .decode(text)
+        .map_err(|error| anyhow!("illegal base64 data: {error}"))
 }
 
 /// The DER of all PEM blocks with this label, or of the text itself when it is base64 of DER.
@@ -56,7 +62,10 @@ fn der_blocks(text: &str, label: &str) -> Result<Vec<Vec<u8>>> {
     let (mut rest, mut found) = (text, Vec::new());
     while let Some((block, after)) = keys::pem_block(rest) {
         if block.label != label {
-            bail!("PEM block of type {} where {label} was expected", block.label);
+            bail!(
+                "PEM block of type {} where {label} was expected",
+                block.label
+            );
         }
         found.push(block.bytes);
         rest = after;
@@ -69,8 +78,8 @@ fn parse_certificates(arguments: &[Value]) -> Result<Value> {
     for der in der_blocks(string(arguments, 1)?, "CERTIFICATE")? {
         let mut rest = der.as_slice();
         while !rest.is_empty() {
-            let (after, certificate) =
-                X509Certificate::from_der(rest).map_err(|_| anyhow!("x509: malformed certificate"))?;
+            let (after, certificate) = X509Certificate::from_der(rest)
+                .map_err(|_| anyhow!("x509: malformed certificate"))?;
             let raw = rest.get(..rest.len() - after.len()).unwrap_or_default();
             found.push(from_json(document(raw, &certificate)?));
             rest = after;
@@ -134,7 +143,13 @@ fn subject_names(certificate: &X509Certificate<'_>) -> Map<String, Json> {
             }
         }
     }
-    let or_null = |items: Vec<Json>| if items.is_empty() { Json::Null } else { Json::Array(items) };
+    let or_null = |items: Vec<Json>| {
+        if items.is_empty() {
+            Json::Null
+        } else {
+            Json::Array(items)
+        }
+    };
     Map::from_iter([
         ("DNSNames".to_string(), or_null(dns)),
         ("EmailAddresses".to_string(), or_null(mail)),
@@ -147,7 +162,9 @@ fn address(bytes: &[u8]) -> Option<String> {
     if let Ok(four) = <[u8; 4]>::try_from(bytes) {
         return Some(std::net::Ipv4Addr::from(four).to_string());
     }
-    <[u8; 16]>::try_from(bytes).ok().map(|sixteen| std::net::Ipv6Addr::from(sixteen).to_string())
+    <[u8; 16]>::try_from(bytes)
+        .ok()
+        .map(|sixteen| std::net::Ipv6Addr::from(sixteen).to_string())
 }
 
 /// RFC 3339, as Go writes a time of UTC.
@@ -158,7 +175,10 @@ fn moment(time: &ASN1Time) -> Result<String> {
 }
 
 fn identifier(oid: &x509_parser::der_parser::Oid<'_>) -> Result<Vec<u64>> {
-    Ok(oid.iter().ok_or_else(|| anyhow!("x509: malformed identifier"))?.collect())
+    Ok(oid
+        .iter()
+        .ok_or_else(|| anyhow!("x509: malformed identifier"))?
+        .collect())
 }
 
 /// Attributes of a distinguished name that Go gives a member of its own.
@@ -183,7 +203,9 @@ fn name(name: &X509Name<'_>) -> Result<Json> {
     document.insert("ExtraNames".into(), Json::Null);
     let mut all = Vec::new();
     for attribute in name.iter_attributes() {
-        let value = attribute.as_str().map_err(|_| anyhow!("x509: malformed name"))?;
+        let value = attribute
+            .as_str()
+            .map_err(|_| anyhow!("x509: malformed name"))?;
         let oid = attribute.attr_type().to_id_string();
         all.push(json!({"Type": identifier(attribute.attr_type())?, "Value": value}));
         match oid.as_str() {
@@ -199,7 +221,14 @@ fn name(name: &X509Name<'_>) -> Result<Json> {
             }
         }
     }
-    document.insert("Names".into(), if all.is_empty() { Json::Null } else { Json::Array(all) });
+    document.insert(
+        "Names".into(),
+        if all.is_empty() {
+            Json::Null
+        } else {
+            Json::Array(all)
+        },
+    );
     Ok(Json::Object(document))
 }
 
@@ -223,7 +252,10 @@ fn parse_request(arguments: &[Value]) -> Result<Value> {
 fn private_blocks(text: &str) -> Vec<keys::Block> {
     let (mut rest, mut found) = (text, Vec::new());
     while let Some((block, after)) = keys::pem_block(rest) {
-        if matches!(block.label.as_str(), "RSA PRIVATE KEY" | "PRIVATE KEY" | "EC PRIVATE KEY") {
+        if matches!(
+            block.label.as_str(),
+            "RSA PRIVATE KEY" | "PRIVATE KEY" | "EC PRIVATE KEY"
+        ) {
             found.push(block);
         }
         rest = after;
@@ -236,7 +268,11 @@ fn parse_private_key(arguments: &[Value]) -> Result<Value> {
     if text.is_empty() {
         bail!("input PEM data was empty");
     }
-    let text = if text.starts_with("-----BEGIN") { text.to_string() } else { String::from_utf8(base64(text)?)? };
+    let text = if text.starts_with("-----BEGIN") {
+        text.to_string()
+    } else {
+        String::from_utf8(base64(text)?)?
+    };
     match private_blocks(&text).first() {
         None => Ok(Value::Null),
         Some(block) => Ok(from_json(keys::private_jwk(&block.bytes)?)),
