@@ -173,6 +173,8 @@ struct Edits<'a> {
     text: &'a str,
     list: Vec<(usize, usize, String)>,
     refused: Option<Failure>,
+    /// Whether the statement at hand is the whole of a body without braces.
+    bare: bool,
 }
 
 fn apply(mut text: String, mut edits: Vec<(usize, usize, String)>) -> String {
@@ -196,6 +198,7 @@ impl<'a> Edits<'a> {
             text,
             list: Vec::new(),
             refused: None,
+            bare: false,
         }
     }
 
@@ -225,14 +228,39 @@ impl<'a> Edits<'a> {
                         body.assign
                             .iter()
                             .for_each(|assign| self.expression(&assign.value));
-                        self.query(&body.query);
+                        self.body(&body.query);
                     }
                 }
             }
         }
     }
 
+    /// The body of a rule. One that has a single statement may stand without braces, which it needs
+    /// when the statement becomes several.
+    fn body(&mut self, query: &Query) {
+        if let [only] = query.stmts.as_slice() {
+            let head = self
+                .text
+                .get(..only.span.start as usize)
+                .unwrap_or_default();
+            self.bare = !head.trim_end().ends_with('{');
+            self.statement(only);
+        } else {
+            self.query(query);
+        }
+    }
+
+    fn several(&self, text: String) -> String {
+        let line = text.replace('\n', " ");
+        if self.bare {
+            format!("{{ {line} }}")
+        } else {
+            line
+        }
+    }
+
     fn query(&mut self, query: &Query) {
+        self.bare = false;
         for statement in &query.stmts {
             self.statement(statement);
         }
@@ -308,7 +336,8 @@ impl<'a> Edits<'a> {
             self.slice(argument),
             self.slice(target)
         );
-        self.list.push((start, end, text.replace('\n', " ")));
+        let text = self.several(text);
+        self.list.push((start, end, text));
     }
 
     /// regorus matches one side of `=` against the other; where both have variables to find, the
@@ -324,11 +353,9 @@ impl<'a> Edits<'a> {
             .iter()
             .map(|(left, right)| format!("{} = {}", self.slice(left), self.slice(right)))
             .collect();
-        self.list.push((
-            self.extent(left).0,
-            self.extent(right).1,
-            text.join("; ").replace('\n', " "),
-        ));
+        let text = self.several(text.join("; "));
+        self.list
+            .push((self.extent(left).0, self.extent(right).1, text));
         true
     }
 

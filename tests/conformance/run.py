@@ -1,8 +1,8 @@
 """Run the suite on all cores, and survive the death of a worker.
 
-    python -m tests.conformance.run            count by verdict
-    python -m tests.conformance.run WRONG re   list the cases of a verdict that match a pattern
-    python -m tests.conformance.run --write    renew the reference page and the ratchet
+python -m tests.conformance.run            count by verdict
+python -m tests.conformance.run WRONG re   list the cases of a verdict that match a pattern
+python -m tests.conformance.run --write    renew the reference page and the ratchet
 """
 
 import os

@@ -94,7 +94,11 @@ def test_a_token_is_verified_by_its_secret() -> None:
     text = token({"sub": "a"}, b"secret")
     assert call('io.jwt.verify_hs256(input, "secret")', input=text) is True
     assert call('io.jwt.verify_hs256(input, "other")', input=text) is False
-    assert call('io.jwt.decode_verify(input, {"secret": "secret"})', input=text) == [True, {"alg": "HS256"}, {"sub": "a"}]
+    assert call('io.jwt.decode_verify(input, {"secret": "secret"})', input=text) == [
+        True,
+        {"alg": "HS256"},
+        {"sub": "a"},
+    ]
 
 
 def test_an_expired_token_is_not_valid() -> None:

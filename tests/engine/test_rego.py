@@ -91,7 +91,6 @@ def test_what_opa_refuses_is_refused(rules: str, code: str) -> None:
         ("import future.keywords.and\np if { true and true }", "operator and"),
         ("import rego.v2\np := 1", "Rego v2"),
         ('p := $"{1}"', "string interpolation"),
-        ("p := input.if.x", "keyword inside of a reference"),
         ("p := count(walk(input))", "walk() inside of an expression"),
         ('p[q].r contains 1 if q := "a"\np.b.r contains 2', "a variable where another rule has a name"),
     ],

@@ -14,6 +14,10 @@ pub const ENTRIES: &[Entry] = &[("sprintf", 2, sprintf)];
 /// The widest field; OPA has no limit, and no memory for more either.
 const MOST_WIDE: usize = 1 << 20;
 
+/// A whole number longer than this that ends in so many zeros was written with an exponent.
+const MOST_DIGITS: usize = 40;
+const ZEROS: &str = "00000000000000000000";
+
 /// An argument as Go would see it.
 enum Operand {
     Integer(String),
@@ -172,6 +176,12 @@ fn count(text: &str) -> Result<(Option<usize>, &str)> {
 }
 
 fn formatted(operand: &Operand, verb: char, flags: &Flags) -> Result<String> {
+    if let Operand::Integer(digits) = operand {
+        // 2e308 and its digits are one number to regorus and two texts to Go.
+        if digits.len() > MOST_DIGITS && digits.ends_with(ZEROS) {
+            return Err(Unsupported("sprintf of a number of this size".into()).into());
+        }
+    }
     let text = match (operand, verb) {
         (Operand::Integer(text), 'd' | 'v' | 'b' | 'o' | 'O' | 'x' | 'X') => {
             return integer(text, verb, flags)

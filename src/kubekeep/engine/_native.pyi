@@ -8,7 +8,7 @@ def evaluate(
     modules: Sequence[tuple[str, str]],
     query: str,
     data: str | None,
-    input: str | None,  # noqa: A002 - the name Rego gives it
+    input: str | None,
     v0: bool,
     strict: bool,
     seconds: float,

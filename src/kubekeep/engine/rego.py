@@ -51,7 +51,7 @@ def evaluate(
     query: str,
     *,
     data: Any = None,
-    input: Any = None,  # noqa: A002 - the name Rego gives it
+    input: Any = None,
     rego_version: RegoVersion = "v1",
     strict_builtin_errors: bool = False,
     time_limit: float = TIME_LIMIT,
@@ -95,7 +95,10 @@ def evaluate(
         )
     except _native.NativeRegoError as error:
         raise RegoError(*error.args) from None
-    bindings: list[dict[str, Any]] = json.loads(text)
+    try:
+        bindings: list[dict[str, Any]] = json.loads(text)
+    except ValueError as error:  # Python limits the digits of the integers that it reads
+        raise RegoError("eval_internal_error", f"the result cannot be read: {error}") from None
     return bindings
 
 
