@@ -115,6 +115,9 @@ fn answer(question: Question) -> Result<String, Failure> {
     let results = engine
         .eval_query(query, false)
         .map_err(|error| Failure::of(&error))?;
+    if let Some(refusal) = builtins::take_refusal() {
+        return Err(Failure::of(&anyhow::anyhow!(refusal)));
+    }
     let bindings: Vec<&Value> = results.result.iter().map(|row| &row.bindings).collect();
     serde_json::to_string(&bindings).map_err(|error| Failure::internal(error.to_string()))
 }

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -87,7 +87,7 @@ _OTHER_IN_GO = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
 class _Loader(yaml.CSafeLoader):
     """Scalars as the Go library reads them on the way to JSON: 1e3 is a number, a date and `on` are text."""
 
-    yaml_implicit_resolvers: ClassVar = {
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the library declares it so
         first: [(tag, pattern) for tag, pattern in pairs if tag not in _OTHER_IN_GO]
         for first, pairs in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }

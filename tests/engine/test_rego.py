@@ -107,6 +107,11 @@ def test_rules_never_reach_the_network() -> None:
     assert "network" in error.message
 
 
+def test_a_refusal_is_not_lost_where_another_body_has_a_value() -> None:
+    rules = 'f(x) if glob.match("{a,}b", null, x)\nf(x) if x == "b"\np := f("b")'
+    assert "not supported" in refusal(rules).message
+
+
 def test_time_is_limited() -> None:
     rules = "p := [a | some a in numbers.range(1, 10000); some b in numbers.range(1, 10000); a == b]"
     assert refusal(rules, time_limit=0.2).code == "eval_cancel_error"

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Self
 
 VERSION: str
 
@@ -20,6 +21,6 @@ class PolicySet:
         modules: Sequence[tuple[str, str]],
         groups: Sequence[Sequence[tuple[str, str]]],
         data: str,
-    ) -> PolicySet: ...
+    ) -> Self: ...
     def with_data(self, data: str) -> PolicySet: ...
     def evaluate(self, documents: Sequence[tuple[bytes, int]]) -> list[str | None]: ...
