@@ -23,6 +23,8 @@ pub fn components(mut expression: &Expr) -> Vec<Part> {
                     Expr::String { value, .. } | Expr::RawString { value, .. } => {
                         value.as_string().ok().map(|name| name.to_string())
                     }
+                    // No rule has a number for a name.
+                    Expr::Number { span, .. } => Some(format!("\0{}", span.text())),
                     _ => None,
                 });
                 expression = refr;

@@ -101,6 +101,10 @@ def test_what_cannot_be_right_is_refused_by_its_name(rules: str, feature: str) -
     assert "not supported" in error.message
 
 
+def test_a_number_is_no_name_of_a_rule() -> None:
+    assert evaluate({"t.rego": "package t\np := data[2]"}, "data.t.p = x") == []
+
+
 def test_rules_never_reach_the_network() -> None:
     error = refusal('p := http.send({"method": "get", "url": "http://127.0.0.1"})')
     assert error.code == "eval_builtin_error"
