@@ -4,11 +4,15 @@
 //! shared Rego computes for a document is computed once too. A rule that fails to evaluate is told
 //! apart from the others: its error is reported under its own name and the rest keep their values.
 
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rayon::prelude::*;
 use regorus::{Engine, Value};
 use serde_json::{Map, Value as Json};
+
+use crate::{builtins, source};
 
 /// Package of the generated entry rules; one rule a group.
 const ENTRY_PACKAGE: &str = "kubekeep_entry";
@@ -105,7 +109,7 @@ impl PolicySet {
                 engine.set_input(value);
                 for number in groups {
                     let group = self.group(*number)?;
-                    match engine.eval_rule(group.entry.clone()) {
+                    match ask(engine, &group.entry) {
                         Ok(value) => together(&value, &mut found)?,
                         Err(_) => singly(engine, group, &mut found)?,
                     }
@@ -128,10 +132,22 @@ impl PolicySet {
     }
 }
 
+/// The value of one rule. A built-in's refusal counts though another body of a function has a value,
+/// and a breakdown of the interpreter is an error of this rule, not the end of the scan.
+fn ask(engine: &mut Engine, rule: &str) -> anyhow::Result<Value> {
+    builtins::take_refusal();
+    let value = catch_unwind(AssertUnwindSafe(|| engine.eval_rule(rule.to_string())))
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("the evaluation broke down")))?;
+    match builtins::take_refusal() {
+        Some(refusal) => Err(anyhow::anyhow!(refusal)),
+        None => Ok(value),
+    }
+}
+
 /// Evaluate each rule by itself: the way to learn which one of a group has failed.
 fn singly(engine: &mut Engine, group: &Group, found: &mut Map<String, Json>) -> anyhow::Result<()> {
     for (name, path) in &group.rules {
-        match engine.eval_rule(path.clone()) {
+        match ask(engine, path) {
             Ok(value) if is_empty(&value) => {}
             Ok(value) => {
                 found.insert(name.clone(), serde_json::to_value(&value)?);
@@ -179,8 +195,10 @@ fn compile(
 ) -> anyhow::Result<PolicySet> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(false);
-    for (path, source) in modules {
-        engine.add_policy(path, source)?;
+    builtins::install(&mut engine, false)?;
+    source::widen(&mut engine);
+    for (path, text) in source::prepare(modules, false)?.texts {
+        engine.add_policy(path, text)?;
     }
     engine.add_data(Value::from_json_str(data)?)?;
     let groups: Vec<Group> = groups

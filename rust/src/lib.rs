@@ -5,7 +5,14 @@
 //! touched while the interpreter lock is released.
 
 mod batch;
+mod builtins;
+mod check;
+mod failure;
 mod query;
+mod reference;
+mod scan;
+mod source;
+mod syntax;
 
 use pyo3::prelude::*;
 

@@ -1,14 +1,23 @@
 from collections.abc import Sequence
+from typing import Self
 
 VERSION: str
 
 class NativeRegoError(Exception): ...
 
 class PolicySet:
-    def __init__(self, modules: list[tuple[str, str]], groups: list[list[tuple[str, str]]], data: str) -> None: ...
+    def __new__(
+        cls, modules: Sequence[tuple[str, str]], groups: Sequence[Sequence[tuple[str, str]]], data: str
+    ) -> Self: ...
     def with_data(self, data: str) -> PolicySet: ...
     def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[str | None]: ...
 
 def evaluate(
-    modules: list[tuple[str, str]], query: str, data: str | None, input: str | None, v0: bool, strict: bool
+    modules: Sequence[tuple[str, str]],
+    query: str,
+    data: str | None,
+    input: str | None,
+    v0: bool,
+    strict: bool,
+    seconds: float,
 ) -> str: ...
