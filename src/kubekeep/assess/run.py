@@ -19,7 +19,7 @@ from kubekeep.assess.select import Selection
 from kubekeep.assess.verdicts import malformed, verdict
 from kubekeep.engine.port import Outcome, PolicySet
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.control import SUBJECT
+from kubekeep.model.control import SUBJECT, Control
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, view
@@ -47,10 +47,7 @@ def run(
     active = [control for control in selection.controls if control.slug not in selection.set_aside]
     told = {slug: reason for slug, reason in selection.set_aside.items() if reason.cause is Cause.CONFIGURATION}
     book = Rulebook(active, [control for control in selection.controls if control.slug in told])
-    index = Index(
-        sorted({kind for control in active for kind in control.relates}),
-        join_subjects=any(SUBJECT in control.targets for control in active),
-    )
+    index = _index(active)
     data = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
     policies = compile_rules(book.modules, book.groups, {**data, "cluster": index.data()})
     entries: list[_Entry] = []
@@ -69,6 +66,11 @@ def run(
         desk.finish()
     unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in told.items()}
     return [entry.result(unset) for entry in entries]
+
+
+def _index(controls: Sequence[Control]) -> Index:
+    kinds = sorted({kind for control in controls for kind in control.relates})
+    return Index(kinds, join_subjects=any(SUBJECT in control.targets for control in controls))
 
 
 def _take(resource: Resource, book: Rulebook, desk: _Desk, entries: list[_Entry]) -> None:
