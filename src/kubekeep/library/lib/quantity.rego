@@ -22,20 +22,19 @@ factors := {
 }
 
 # What the API server takes for a quantity of a resource, which is never negative.
-readable(quantity) if is_number(quantity)
-
 readable(quantity) if {
 	regex.match(`^[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$`, quantity)
-}
+} else := is_number(quantity)
 
 # Zero means no limit to the kubelet.
-zero(quantity) if quantity == 0
-
-zero(quantity) if regex.match(`^[+-]?[0.]*0[0.]*([a-zA-Z]|$)`, quantity)
+zero(quantity) if {
+	is_string(quantity)
+	regex.match(`^[+-]?[0.]*0[0.]*([a-zA-Z]|$)`, quantity)
+} else := quantity == 0
 
 positive(quantity) if {
 	quantity != null
-	not zero(quantity)
+	zero(quantity) == false
 }
 
 # The amount in billionths, the finest step there is, so that 0.7 and 700m are equal. Undefined for what is
@@ -68,15 +67,19 @@ default shared := {}
 shared := input.workload.spec.resources if data.kubernetes.minor >= 34
 
 # The container cannot use more than some amount: its own, or what the whole pod may use.
-limited(container, resource) if positive(container.resources.limits[resource])
-
-limited(_, resource) if positive(shared.limits[resource])
+limited(container, resource) if {
+	positive(container.resources.limits[resource])
+} else if {
+	positive(shared.limits[resource])
+}
 
 # Something is written down to be set aside for the container. The API server would take the limit where no
 # request is written; who reads the manifest sees only what it says.
-requested(container, resource) if positive(container.resources.requests[resource])
-
-requested(_, resource) if positive(shared.requests[resource])
+requested(container, resource) if {
+	positive(container.resources.requests[resource])
+} else if {
+	positive(shared.requests[resource])
+}
 
 # The amounts that these come to.
 limit(container, resource) := amount if {
