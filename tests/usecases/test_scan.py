@@ -1,0 +1,115 @@
+"""A whole scan of the example shop: the findings a person would expect, on the lines that person would change."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.finding import Cause, Evidence, Status
+from kubekeep.model.location import parse_path
+from kubekeep.usecases.scan import ScanRequest, kubernetes_minor, scan
+
+SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+
+EXPECTED = {
+    ("C-0002", "operations/on-call.yaml", 6),
+    ("C-0002", "operations/rbac.yaml", 18),
+    ("C-0012", "checkout/checkout.yaml", 24),
+    ("C-0012", "checkout/config.yaml", 8),
+    ("C-0013", "catalog/catalog.yaml", 29),
+    ("C-0013", "checkout/nightly-report.yaml", 20),
+    ("C-0035", "operations/on-call.yaml", 12),
+    ("C-0038", "operations/node-metrics.yaml", 16),
+    ("C-0041", "operations/node-metrics.yaml", 15),
+    ("C-0044", "checkout/checkout.yaml", 22),
+    ("C-0046", "checkout/cart.yaml", 38),
+    ("C-0057", "catalog/search.yaml", 21),
+    ("C-0057", "operations/debug-pod.yaml", 15),
+    ("C-0073", "operations/debug-pod.yaml", 2),
+    ("C-0074", "checkout/nightly-report.yaml", 25),
+    ("C-0075", "checkout/checkout.yaml", 19),
+}
+"""Each read in the manifest by eye."""
+
+CLEAN = {"catalog/storefront.yaml", "platform/network-policies.yaml"}
+
+
+@pytest.fixture(scope="module")
+def shop() -> Assessment:
+    return scan(ScanRequest(paths=(str(SHOP),)))
+
+
+def evidence(assessment: Assessment) -> list[tuple[str, Evidence]]:
+    numbers = {item.control.slug: item.control.id for item in assessment.controls}
+    return [
+        (numbers[slug], item)
+        for result in assessment.results
+        for slug, verdict in result.verdicts.items()
+        for item in verdict.evidence
+    ]
+
+
+def places(assessment: Assessment) -> set[tuple[str, str, int]]:
+    return {
+        (number, str(Path(item.location.file).relative_to(SHOP)), item.location.region.start.line)
+        for number, item in evidence(assessment)
+        if item.location is not None and item.location.region is not None
+    }
+
+
+def test_every_planted_fault_is_found_on_its_line(shop: Assessment) -> None:
+    assert places(shop) >= EXPECTED
+
+
+def test_what_is_run_with_care_passes_the_nsa_framework() -> None:
+    found = places(scan(ScanRequest(paths=(str(SHOP),), frameworks=("nsa",))))
+    assert {file for _, file, _ in found} & CLEAN == set()
+
+
+def test_a_line_holds_what_the_evidence_speaks_of(shop: Assessment) -> None:
+    looked_at = 0
+    for _, item in evidence(shop):
+        if item.location is None or item.location.region is None or not item.exists:
+            continue
+        last = next((step for step in reversed(parse_path(item.path)) if isinstance(step, str)), "")
+        lines = Path(item.location.file).read_text(encoding="utf-8").splitlines()
+        near = "\n".join(lines[max(0, item.location.region.start.line - 4) : item.location.region.start.line])
+        assert last in near, item
+        looked_at += 1
+    assert looked_at > 20
+
+
+def test_everything_was_read_and_counted(shop: Assessment) -> None:
+    assert shop.unread == ()
+    assert shop.files == 17
+    assert shop.status is Status.FAILED
+    assert 0 < (shop.compliance or 0) < 100
+    assert shop.counts.total == len(shop.results)
+
+
+def test_what_files_cannot_answer_is_told(shop: Assessment) -> None:
+    causes = {item.control.id: item.reason.cause for item in shop.controls if item.reason is not None}
+    assert causes["C-0067"] is Cause.NEEDS_CLUSTER
+    assert causes["C-0069"] is Cause.NEEDS_HOST_DATA
+    assert causes["C-0078"] is Cause.CONFIGURATION
+
+
+def test_standard_input_and_paths_together() -> None:
+    pod = (SHOP / "operations" / "debug-pod.yaml").read_bytes()
+    both = scan(ScanRequest(paths=("-", str(SHOP / "catalog")), controls=("C-0057",)), stdin=io.BytesIO(pod))
+    files = [str(item.location) for _, item in evidence(both)]
+    assert files == ["<stdin>:15", f"{SHOP / 'catalog' / 'search.yaml'}:21"]
+
+
+@pytest.mark.parametrize(("text", "minor"), [("1.25", 25), ("v1.30.4-gke.100", 30), ("1.37", 37), ("latest", 37)])
+def test_kubernetes_versions(text: str, minor: int) -> None:
+    assert kubernetes_minor(text) == minor
+
+
+@pytest.mark.parametrize("text", ["1.24", "1.99", "2.1", "", "one"])
+def test_unknown_kubernetes_versions(text: str) -> None:
+    with pytest.raises(ValueError, match=r"1\.25 to 1\.37 or latest"):
+        kubernetes_minor(text)
