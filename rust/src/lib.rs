@@ -1,11 +1,12 @@
-//! The native half of `kubekeep.engine`: Rego by regorus, on all cores, behind PyO3.
+//! The native part of Kubekeep behind PyO3: Rego by regorus, on all cores, and the reader of YAML.
 //!
 //! It parses, compiles and evaluates; it never reads files, never opens sockets and knows nothing of
-//! controls or Kubernetes. Documents cross the border as JSON text, so that no Python object is
+//! controls or Kubernetes. To Rego, documents cross the border as JSON text, so that no Python object is
 //! touched while the interpreter lock is released.
 
 mod batch;
 mod query;
+mod yaml;
 
 use pyo3::prelude::*;
 
@@ -18,5 +19,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "NativeRegoError",
         module.py().get_type::<query::NativeRegoError>(),
     )?;
+    module.add_class::<yaml::YamlDocuments>()?;
+    module.add_class::<yaml::PyTree>()?;
+    module.add_function(wrap_pyfunction!(yaml::json_integer, module)?)?;
     Ok(())
 }
