@@ -55,6 +55,8 @@ pub struct Events {
     event: Option<sys::yaml_event_t>,
     is_over: bool,
     places: Places,
+    /// The bytes before what the parser sees: a byte order mark is no text.
+    skipped: u64,
 }
 
 // SAFETY: the pointers of parser and event lead to memory that this value owns alone and no thread is special to.
@@ -69,9 +71,12 @@ impl Events {
             event: None,
             is_over: false,
             places: Places::new(text),
+            skipped: 0,
         };
         let text = events.places.text();
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
         let (start, length) = (text.as_ptr(), text.len() as u64);
+        events.skipped = (events.places.text().len() - text.len()) as u64;
         let parser = events.parser.as_mut_ptr();
         // SAFETY: the parser is initialised first; the text lives as long as the parser and does not move.
         unsafe {
@@ -103,14 +108,17 @@ impl Events {
             event.assume_init()
         };
         self.is_over = event.type_ == sys::YAML_STREAM_END_EVENT;
+        let start = self.place(event.start_mark.index);
+        let end = self.place(event.end_mark.index);
         let event = self.event.insert(event);
         // SAFETY: the event is initialised, and borrowed until the next call.
         let kind = unsafe { kind(event) };
-        Ok(Event {
-            kind,
-            start: self.places.character(event.start_mark.index),
-            end: self.places.character(event.end_mark.index),
-        })
+        Ok(Event { kind, start, end })
+    }
+
+    /// The index in characters of the parser's index in bytes.
+    fn place(&self, byte: u64) -> u32 {
+        self.places.character(self.skipped + byte)
     }
 
     fn forget(&mut self) {
@@ -132,13 +140,13 @@ impl Events {
         if error == sys::YAML_READER_ERROR {
             return SyntaxError {
                 message: format!("not YAML: {}", problem.unwrap_or("unreadable")),
-                at: self.places.character(offset),
+                at: self.place(offset),
             };
         }
         let parts: Vec<&str> = [context, problem].into_iter().flatten().collect();
         SyntaxError {
             message: format!("not YAML: {}", parts.join(", ")),
-            at: self.places.character(mark),
+            at: self.place(mark),
         }
     }
 }

@@ -221,7 +221,7 @@ impl Builder {
             documents: 0,
             nodes: 0,
             spare: limits.aliased,
-            tree: Tree::new(limits.aliased),
+            tree: Tree::default(),
             limits,
             strings: Strings::new(),
             names: HashMap::new(),
@@ -238,7 +238,7 @@ impl Builder {
             return Err(Failure::end(message, at));
         }
         self.nodes += self.tree.marks.len();
-        self.tree = Tree::new(self.tree.merges_left());
+        self.tree = Tree::after(&self.tree, self.limits.aliased);
         self.names.clear();
         self.anchors.clear();
         self.open.clear();
@@ -247,7 +247,7 @@ impl Builder {
 
     fn finish(&mut self, py: Python<'_>) -> PyResult<Option<Document>> {
         self.nodes += self.tree.marks.len();
-        let next = Tree::new(self.tree.merges_left());
+        let next = Tree::after(&self.tree, self.limits.aliased);
         std::mem::replace(&mut self.tree, next).finish(py)
     }
 

@@ -49,25 +49,23 @@ pub struct Tree {
     stack: Vec<Frame>,
     duplicates: Vec<Duplicate>,
     last_end: u32,
-    /// How many entries merge keys may still add.
-    merges: usize,
+    /// How many entries merge keys have set, and how many they may.
+    merged: usize,
+    most_merged: usize,
 }
 
 impl Tree {
-    pub fn new(merges: usize) -> Self {
+    /// The next document of a file, in which merge keys may set `most_merged` entries in all.
+    pub fn after(before: &Self, most_merged: usize) -> Self {
         Self {
-            merges,
+            merged: before.merged,
+            most_merged,
             ..Self::default()
         }
     }
 
     pub fn depth(&self) -> usize {
         self.stack.len()
-    }
-
-    /// How many entries merge keys may still add, after those of this document.
-    pub fn merges_left(&self) -> usize {
-        self.merges
     }
 
     /// Whether the next node is the key of a mapping.
@@ -121,7 +119,7 @@ impl Tree {
         Ok(Some((value, frame.is_mapping)))
     }
 
-    /// Put the nodes of `range` here once more, for the alias between `start` and `end` that stands for `value`.
+    /// Put some nodes here once more, for the alias between `start` and `end` that stands for the first of them.
     pub fn repeat(&mut self, nodes: Range<usize>, dropped: Range<usize>, start: u32, end: u32) {
         let moved = self.marks.len() - nodes.start;
         self.marks.push([start, end, self.marks[nodes.start][2]]);
@@ -188,7 +186,7 @@ impl Tree {
             let [key, Child::Value(value)] = pair else {
                 continue;
             };
-            let value_at = self.after(at);
+            let value_at = self.next_of(at);
             match key {
                 Child::Merge => self.merge(py, &mut entries, value, at)?,
                 Child::BadKey(what) => {
@@ -212,7 +210,7 @@ impl Tree {
                     );
                 }
             }
-            at = self.after(value_at);
+            at = self.next_of(value_at);
         }
         Ok(entries.dict(py)?.into_any().unbind())
     }
@@ -237,7 +235,7 @@ impl Tree {
         value: &Py<PyAny>,
         key_at: usize,
     ) -> Result<(), Failure> {
-        let mut at = self.after(key_at);
+        let mut at = self.next_of(key_at);
         self.drop_nodes(key_at, at + 1);
         let value = value.bind(py);
         let wrong = Failure::document(
@@ -260,7 +258,7 @@ impl Tree {
             if let Ok(mapping) = item.cast::<PyDict>() {
                 self.merge_one(entries, mapping, at, &mut taken, true)?;
             }
-            at = self.after(at);
+            at = self.next_of(at);
         }
         Ok(())
     }
@@ -275,19 +273,20 @@ impl Tree {
         is_one_of_several: bool,
     ) -> Result<(), Failure> {
         // Mappings merged through many levels are work for each level, without one node more.
-        self.merges = self.merges.checked_sub(mapping.len()).ok_or_else(|| {
-            Failure::document(
-                "excessive merging: merge keys (<<) add too many entries".to_owned(),
-                self.marks[at][0],
-            )
-        })?;
+        self.merged += mapping.len();
+        if self.merged > self.most_merged {
+            let most = self.most_merged;
+            let message =
+                format!("excessive merging: merge keys (<<) add more than {most} entries");
+            return Err(Failure::document(message, self.marks[at][0]));
+        }
         let mut next = at + 1;
         for (key, value) in mapping.iter() {
             while let Some(after) = self.after_dropped.get(&next) {
                 next = *after;
             }
             let place = next;
-            next = self.after(self.after(place));
+            next = self.next_of(self.next_of(place));
             let text: String = key.extract()?;
             if is_one_of_several && !taken.insert(text.clone()) {
                 self.drop_nodes(place, next);
@@ -299,12 +298,12 @@ impl Tree {
     }
 
     /// The place after the subtree of the node at `at`.
-    fn after(&self, at: usize) -> usize {
+    fn next_of(&self, at: usize) -> usize {
         at + self.marks.get(at).map_or(1, |mark| mark[2] as usize)
     }
 
     fn drop_entry(&mut self, at: usize) {
-        self.drop_nodes(at, self.after(self.after(at)));
+        self.drop_nodes(at, self.next_of(self.next_of(at)));
     }
 
     /// Leave the nodes from `start` to `end` out of the marks.
