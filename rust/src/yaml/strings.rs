@@ -3,8 +3,6 @@
 //! A table of fixed size in which a newcomer takes the place of the one before it, so that no text, however
 //! made, can make it slow or large.
 
-use std::hash::{BuildHasher, RandomState};
-
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -13,15 +11,11 @@ const LONGEST: usize = 64;
 
 pub struct Strings {
     slots: Vec<Option<(u64, Py<PyString>)>>,
-    hasher: RandomState,
 }
 
 impl Strings {
     pub fn new() -> Self {
-        Self {
-            slots: Vec::new(),
-            hasher: RandomState::new(),
-        }
+        Self { slots: Vec::new() }
     }
 
     /// The string of this text: one that was made before, or a new one.
@@ -32,8 +26,8 @@ impl Strings {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, || None);
         }
-        let hash = self.hasher.hash_one(text);
-        let slot = &mut self.slots[hash as usize % SLOTS];
+        let hash = hash(text);
+        let slot = &mut self.slots[(hash >> 32) as usize % SLOTS];
         if let Some((known, string)) = slot {
             if *known == hash && string.bind(py).to_str().is_ok_and(|known| known == text) {
                 return string.clone_ref(py);
@@ -43,4 +37,15 @@ impl Strings {
         *slot = Some((hash, string.clone_ref(py)));
         string
     }
+}
+
+/// A quick hash, for texts that need not be kept apart at any price: whoever collides is only made anew.
+fn hash(text: &str) -> u64 {
+    text.as_bytes()
+        .chunks(8)
+        .fold(text.len() as u64, |hash, chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95)
+        })
 }
