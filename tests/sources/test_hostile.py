@@ -241,6 +241,13 @@ def test_millions_of_values_are_refused_as_such(here: Path) -> None:
     assert outcome() == ["a.yaml:1 more than 4000000 values: the rest was not read"]
 
 
+def test_directives_are_limited(here: Path) -> None:
+    tags = "".join(f"%TAG !a{number}! tag:example.org,2026:\n" for number in range(1_001))
+    (here / "a.yaml").write_text(f"{tags}---\n{POD.format('a')}")
+    (here / "b.yaml").write_text(f"{tags[tags.index(chr(10)) + 1 :]}---\n{POD.format('b')}")
+    assert outcome() == ["a.yaml:1001 more than 1000 %TAG directives: not read", "b.yaml b"]
+
+
 def test_what_merge_keys_add_is_limited(here: Path) -> None:
     entries = ", ".join(f"k{number}: 1" for number in range(1_000))
     (here / "a.yaml").write_text("{<<: " * 450 + f"{{{entries}}}" + "}" * 450)

@@ -49,6 +49,9 @@ pub struct SyntaxError {
     pub at: u32,
 }
 
+/// libyaml compares each `%TAG` directive with all before it; nobody writes more than a handful.
+const MOST_DIRECTIVES: usize = 1_000;
+
 /// The events of one text.
 pub struct Events {
     parser: Box<MaybeUninit<sys::yaml_parser_t>>,
@@ -86,6 +89,24 @@ impl Events {
             sys::yaml_parser_set_input_string(parser, start, length);
         }
         events
+    }
+
+    /// What a text asks of libyaml that would take it the square of the text's size.
+    pub fn excess(&self) -> Option<SyntaxError> {
+        let text = self.places.text();
+        let starts_line = |at: usize| match text.as_bytes()[..at].last() {
+            // Some line ends are not ASCII.
+            Some(before) => matches!(before, b'\n' | b'\r' | 0x80..),
+            None => true,
+        };
+        let directives = text.match_indices("%TAG").map(|(at, _)| at);
+        let at = directives
+            .filter(|at| starts_line(*at))
+            .nth(MOST_DIRECTIVES)?;
+        Some(SyntaxError {
+            message: format!("more than {MOST_DIRECTIVES} %TAG directives: not read"),
+            at: self.places.character(at as u64),
+        })
     }
 
     /// The next event; after the end of the stream or an error, ends of the stream.

@@ -105,6 +105,7 @@ type Problem = (String, u32);
 #[pyclass(module = "kubekeep._native")]
 pub struct YamlDocuments {
     events: Events,
+    excess: Option<SyntaxError>,
     builder: Builder,
     /// Whether the document that is being read has failed, and its end is still to come.
     skips: bool,
@@ -136,8 +137,10 @@ impl YamlDocuments {
             documents,
             nodes,
         };
+        let events = Events::new(text);
         Ok(Self {
-            events: Events::new(text),
+            excess: events.excess(),
+            events,
             builder: Builder::new(limits),
             skips: false,
             is_over: false,
@@ -174,6 +177,9 @@ impl YamlDocuments {
 impl YamlDocuments {
     /// The next document, which may be nothing; None after the last one.
     fn document(&mut self, py: Python<'_>) -> Result<Option<Option<Document>>, Failure> {
+        if let Some(error) = self.excess.take() {
+            return Err(error.into());
+        }
         while self.skips {
             let kind = self.events.next()?.kind;
             self.skips = !matches!(kind, Kind::DocumentEnd | Kind::StreamEnd);
