@@ -1,7 +1,7 @@
-//! The native half of `kubekeep.engine`: Rego by regorus, on all cores, behind PyO3.
+//! The native part of Kubekeep behind PyO3: Rego by regorus, on all cores, and the reader of YAML.
 //!
 //! It parses, compiles and evaluates; it never reads files, never opens sockets and knows nothing of
-//! controls or Kubernetes. Documents cross the border as JSON text, so that no Python object is
+//! controls or Kubernetes. To Rego, documents cross the border as JSON text, so that no Python object is
 //! touched while the interpreter lock is released.
 
 mod batch;
@@ -13,6 +13,7 @@ mod reference;
 mod scan;
 mod source;
 mod syntax;
+mod yaml;
 
 use pyo3::prelude::*;
 
@@ -25,5 +26,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "NativeRegoError",
         module.py().get_type::<query::NativeRegoError>(),
     )?;
+    module.add_class::<yaml::YamlDocuments>()?;
+    module.add_class::<yaml::PyTree>()?;
+    module.add_function(wrap_pyfunction!(yaml::json_integer, module)?)?;
     Ok(())
 }

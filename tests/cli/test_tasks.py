@@ -57,7 +57,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys; from kubekeep.cli.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
-        "print(sorted({'yaml', 'msgspec', 'rich', 'kubekeep.engine._native'} & set(sys.modules)), file=sys.stderr)"
+        "print(sorted({'yaml', 'msgspec', 'rich', 'kubekeep._native'} & set(sys.modules)), file=sys.stderr)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stderr == "[]\n"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
@@ -199,6 +202,113 @@ def test_documents_are_limited(here: Path) -> None:
     (here / "b.json").write_text("1\n" * 20)
     message = "more than 10 documents: the rest was not read"
     assert outcome(Limits(documents=10)) == [f"a.yaml:11 {message}", f"b.json:11 {message}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"),
+        ("a.json", "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, {}]"),
+        ("a.yaml", "{a: 1, b: {c: 1, d: 2}, e: [[]]}"),
+        ("a.yaml", "- &x [1, 1, 1]\n- *x\n- a\n- b\n-\n"),
+    ],
+)
+def test_values_are_limited(here: Path, name: str, text: str) -> None:
+    (here / name).write_text(text)
+    assert outcome(Limits(nodes=13)) == []
+    assert outcome(Limits(nodes=12)) == []
+    (found,) = outcome(Limits(nodes=11))
+    assert found.startswith(f"{name}:")
+    assert found.endswith(" more than 11 values: the rest was not read")
+
+
+def test_values_are_limited_in_all_documents_together(here: Path) -> None:
+    (here / "a.yaml").write_text("---\n".join([POD.format("one"), POD.format("two"), POD.format("three")]))
+    (here / "b.json").write_text('{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one"}}\n' * 3)
+    message = "more than 20 values: the rest was not read"
+    assert outcome(Limits(nodes=20)) == [
+        "a.yaml one",
+        "a.yaml two",
+        f"a.yaml:11 {message}",
+        "b.json one",
+        "b.json one",
+        f"b.json:3 {message}",
+    ]
+
+
+def test_millions_of_values_are_refused_as_such(here: Path) -> None:
+    (here / "a.yaml").write_text("[" + "1," * 4_000_000 + "1]")
+    assert outcome() == ["a.yaml:1 more than 4000000 values: the rest was not read"]
+
+
+def test_directives_are_limited(here: Path) -> None:
+    tags = "".join(f"%TAG !a{number}! tag:example.org,2026:\n" for number in range(1_001))
+    (here / "a.yaml").write_text(f"{tags}---\n{POD.format('a')}")
+    (here / "b.yaml").write_text(f"{tags[tags.index(chr(10)) + 1 :]}---\n{POD.format('b')}")
+    assert outcome() == ["a.yaml:1001 more than 1000 %TAG directives: not read", "b.yaml b"]
+
+
+def test_what_merge_keys_add_is_limited(here: Path) -> None:
+    entries = ", ".join(f"k{number}: 1" for number in range(1_000))
+    (here / "a.yaml").write_text("{<<: " * 450 + f"{{{entries}}}" + "}" * 450)
+    assert outcome() == ["a.yaml:1 excessive merging: merge keys (<<) add more than 400000 entries"]
+
+
+_PIECES = [
+    "- ",
+    ": ",
+    "? ",
+    "\n",
+    "  ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!int ",
+    "!<%FF> ",
+    "|\n",
+    ">-\n",
+]
+_PIECES += [
+    "'",
+    '"',
+    "\\",
+    "#",
+    "%YAML 1.1\n",
+    "---\n",
+    "...\n",
+    "@",
+    "\t",
+    "\r",
+    "\x00",
+    "\u2028",
+    "\ufeff",
+    "é",
+    "a",
+    "1e9",
+]
+_BYTES = st.binary(max_size=60) | st.lists(st.sampled_from(_PIECES), max_size=30).map("".join).map(str.encode)
+_MANIFEST = (
+    (POD + "  labels: &a {{a: 'b', c: \"d\"}}\nspec:\n  <<: *a\n  x: |\n    é\n  y: [1, 2.5, yes]\n")
+    .format("a")
+    .encode()
+)
+
+
+@settings(derandomize=True, deadline=None, database=None, max_examples=600)
+@given(fresh=_BYTES, start=st.integers(0, len(_MANIFEST)), length=st.integers(0, 40), rest=st.booleans())
+def test_any_bytes_give_objects_or_problems(fresh: bytes, start: int, length: int, rest: bool) -> None:  # noqa: FBT001 - generated
+    mutated = _MANIFEST[:start] + fresh + (_MANIFEST[start + length :] if rest else b"")
+    for data in (fresh, mutated):
+        found = list(read(["-"], stdin=io.BytesIO(data), limits=Limits(depth=8, aliased=20, documents=5, nodes=60)))
+        for item in found:
+            location = item.location if isinstance(item, Unread) else item.locate(())
+            assert location is not None
+            assert location.region is not None
 
 
 def test_what_is_no_file(here: Path) -> None:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from kubekeep.engine._native import VERSION
+from kubekeep._native import VERSION
 
 
 @click.command(short_help="Print the version.")

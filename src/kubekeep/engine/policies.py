@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.engine import _native
+from kubekeep import _native
 from kubekeep.engine.port import Outcome, RuleFailure
 
 _NOTHING: Final[Outcome] = {}

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from kubekeep.engine import _native
+from kubekeep import _native
 
 RegoVersion = Literal["v1", "v0"]
 

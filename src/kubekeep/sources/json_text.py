@@ -1,7 +1,7 @@
 """JSON text as documents with the place of every node.
 
-The decoder of the standard library judges the syntax, then the pieces are walked for the places. Takes several
-documents one after the other, as kubectl does. Never reads what is YAML only.
+The decoder of the standard library judges the syntax, then the pieces are walked for the places, and the native
+part puts them together. Takes several documents one after the other, as kubectl does. Never reads what is YAML only.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import math
 import re
 from array import array
 from collections.abc import Iterator
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
-from kubekeep.model.location import NUMBERS
-from kubekeep.sources.scalars import Scalar, json_value
-from kubekeep.sources.tree import Document, Limits, Nodes, Problem, TextError
+from kubekeep._native import Tree, json_integer
+from kubekeep.sources.tree import Document, Limits, Problem, finished
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s,:{}\[\]"]+')
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
@@ -32,11 +31,19 @@ def documents(text: str, lines: array[int], limits: Limits) -> Iterator[Document
         try:
             end = reader.check(at, number)
             document = reader.document(at, end)
-        except TextError as error:
+        except _TextError as error:
             yield error.problem
             return
         yield document
         at, number = reader.after_space(end), number + 1
+
+
+class _TextError(Exception):
+    """A document that cannot be read, nor anything after it."""
+
+    def __init__(self, message: str, at: int) -> None:
+        super().__init__(message)
+        self.problem = Problem(message, at)
 
 
 class _Reader:
@@ -46,6 +53,7 @@ class _Reader:
         self._text = text
         self._lines = lines
         self._limits = limits
+        self._nodes = 0
         self._decoder = json.JSONDecoder(parse_constant=_no_constant, parse_int=str, parse_float=str)
 
     def after_space(self, at: int) -> int:
@@ -56,44 +64,42 @@ class _Reader:
     def check(self, at: int, number: int) -> int:
         """The end of the document that starts at `at`, if its syntax is right; `number` counts from 0."""
         if number >= self._limits.documents:
-            raise TextError(f"more than {self._limits.documents} documents: the rest was not read", at)
+            raise _TextError(f"more than {self._limits.documents} documents: the rest was not read", at)
         try:
             return self._decoder.raw_decode(self._text, at)[1]
         except json.JSONDecodeError as error:
-            raise TextError(f"not JSON: {error.msg}", error.pos) from None
+            raise _TextError(f"not JSON: {error.msg}", error.pos) from None
         except _ConstantError as error:
-            raise TextError(f"not JSON: {error}", at) from None
+            raise _TextError(f"not JSON: {error}", at) from None
         except RecursionError:
-            raise TextError(f"nested deeper than {self._limits.depth} levels", at) from None
+            raise _TextError(f"nested deeper than {self._limits.depth} levels", at) from None
 
     def document(self, at: int, end: int) -> Document | None:
         """The document between two indexes, whose syntax is right."""
-        nodes = Nodes(self._lines)
-        numbers = nodes.numbers
-        children: list[Any] = []
-        stack: list[tuple[list[Any], int]] = []
+        tree = Tree()
+        depth = 0
+        most = self._limits.nodes - self._nodes
         for match in _TOKEN.finditer(self._text, at, end):
             piece = match[0]
             if piece in "}]":
-                outer, start = stack.pop()
-                value = nodes.mapping(children, start) if piece == "}" else children
-                numbers[start + 1] = match.end()
-                numbers[start + 2] = (len(numbers) - start) // NUMBERS
-                outer.append(value)
-                children = outer
-            elif piece in "{[":
-                if len(stack) >= self._limits.depth:
-                    raise TextError(f"nested deeper than {self._limits.depth} levels", match.start())
-                stack.append((children, len(numbers)))
-                numbers.extend((match.start(), 0, 0))
-                children = []
+                tree.close(match.end())
+                depth -= 1
+                continue
+            if piece in "{[":
+                if depth >= self._limits.depth:
+                    raise _TextError(f"nested deeper than {self._limits.depth} levels", match.start())
+                depth += 1
+                nodes = tree.open(piece == "{", match.start())
             else:
-                numbers.extend((match.start(), match.end(), 1))
-                children.append(_scalar(piece, match.start()))
-        return None if children[0] is None else nodes.document(children[0])
+                nodes = tree.leaf(_scalar(piece, match.start()), match.start(), match.end())
+            if nodes > most:
+                raise _TextError(f"more than {self._limits.nodes} values: the rest was not read", match.start())
+        self._nodes += len(tree)
+        found = tree.finish()
+        return None if found is None else finished(*found, self._lines)
 
 
-def _scalar(piece: str, at: int) -> Scalar:
+def _scalar(piece: str, at: int) -> str | float | bool | None:
     if piece[0] == '"':
         if "\\" not in piece:
             return piece[1:-1]
@@ -102,10 +108,10 @@ def _scalar(piece: str, at: int) -> Scalar:
     if piece in _WORDS:
         return _WORDS[piece]
     if piece.lstrip("-").isdigit() and len(piece) <= _LONGEST_INTEGER:
-        return json_value(int(piece))
+        return json_integer(piece)
     number = float(piece)
     if math.isinf(number):
-        raise TextError(f"number out of range: {piece[:40]}", at)
+        raise _TextError(f"number out of range: {piece[:40]}", at)
     return number
 
 

@@ -11,10 +11,10 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from kubekeep import _native
 from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
-from kubekeep.engine import _native
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.model.assessment import Assessment, Target, Unread
 from kubekeep.model.resource import Resource

@@ -1,0 +1,390 @@
+//! What a YAML scalar means to kubectl: go-yaml v2's reading of YAML 1.1, then JSON's.
+//!
+//! kubectl parses with sigs.k8s.io/yaml, whose go-yaml v2 decides what a scalar is (`resolve.go`), turns the
+//! result into JSON and reads that into int64 and float64. So `yes` is true, `0644` is 420, `12:30` is text and
+//! `1e3` is the integer 1000. The differential test holds this module to the Go code. Never looks at more than
+//! one scalar.
+
+use std::borrow::Cow;
+
+const TAG: &str = "tag:yaml.org,2002:";
+pub const MERGE_TAG: &str = "tag:yaml.org,2002:merge";
+
+/// A scalar before JSON: floats may be infinite, integers reach 2**64 - 1.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scalar<'a> {
+    Null,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Text(Cow<'a, str>),
+}
+
+/// A scalar that kubectl refuses, and why.
+#[derive(Debug, PartialEq)]
+pub enum Refused {
+    /// The text is not what its tag says; the name of the tag.
+    NotA(&'static str),
+    Because(String),
+}
+
+impl Scalar<'_> {
+    pub fn into_owned(self) -> Scalar<'static> {
+        match self {
+            Scalar::Text(text) => Scalar::Text(Cow::Owned(text.into_owned())),
+            Scalar::Null => Scalar::Null,
+            Scalar::Bool(value) => Scalar::Bool(value),
+            Scalar::Int(value) => Scalar::Int(value),
+            Scalar::Float(value) => Scalar::Float(value),
+        }
+    }
+
+    /// The scalar after its passage through JSON: integers within 64 bits stay, larger ones become floats.
+    pub fn into_json(self) -> Result<Self, Refused> {
+        match self {
+            Scalar::Float(value) => json_float(value),
+            Scalar::Int(value) => Ok(json_integer(value)),
+            other => Ok(other),
+        }
+    }
+
+    /// The text of the scalar as a mapping key, as sigs.k8s.io/yaml writes it; None for null.
+    pub fn into_key(self) -> Result<Option<Self>, Refused> {
+        let text = match self {
+            Scalar::Text(text) => text,
+            Scalar::Bool(true) => "true".into(),
+            Scalar::Bool(false) => "false".into(),
+            Scalar::Int(value) if i64::try_from(value).is_ok() => value.to_string().into(),
+            Scalar::Int(value) => {
+                return Err(Refused::Because(format!(
+                    "a mapping key must be text, not {value}"
+                )))
+            }
+            Scalar::Float(value) => key_of_float(value).into(),
+            Scalar::Null => return Ok(None),
+        };
+        Ok(Some(Scalar::Text(text)))
+    }
+}
+
+/// The integer within 64 bits, or else the float.
+pub fn json_integer<'a>(value: i128) -> Scalar<'a> {
+    if i64::try_from(value).is_ok() {
+        Scalar::Int(value)
+    } else {
+        Scalar::Float(value as f64)
+    }
+}
+
+/// The meaning of a scalar without quotes or tag.
+pub fn plain(text: Cow<'_, str>) -> Scalar<'_> {
+    let Some(first) = text.as_bytes().first() else {
+        return Scalar::Null;
+    };
+    let found = match first {
+        b'0'..=b'9' => number(&text),
+        b'+' | b'-' => word(&text).or_else(|| number(&text)),
+        b'.' => word(&text).or_else(|| point_float(&text)),
+        b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => word(&text),
+        _ => None,
+    };
+    found.unwrap_or(Scalar::Text(text))
+}
+
+fn word(text: &str) -> Option<Scalar<'static>> {
+    Some(match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            Scalar::Bool(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Scalar::Bool(false)
+        }
+        "~" | "null" | "Null" | "NULL" => Scalar::Null,
+        ".nan" | ".NaN" | ".NAN" => Scalar::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Scalar::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => Scalar::Float(f64::NEG_INFINITY),
+        _ => return None,
+    })
+}
+
+fn number(text: &str) -> Option<Scalar<'static>> {
+    let digits: Cow<'_, str> = if text.contains('_') {
+        text.replace('_', "").into()
+    } else {
+        text.into()
+    };
+    let (sign, unsigned) = match digits.as_bytes().first() {
+        Some(sign @ (b'-' | b'+')) => (Some(*sign), &digits[1..]),
+        _ => (None, &digits[..]),
+    };
+    if let Some(magnitude) = integer(unsigned) {
+        let magnitude = i128::from(magnitude);
+        let value = if sign == Some(b'-') {
+            -magnitude
+        } else {
+            magnitude
+        };
+        // strconv.ParseInt takes a sign, ParseUint does not.
+        if sign.is_none() || i64::try_from(value).is_ok() {
+            return Some(Scalar::Int(value));
+        }
+    }
+    if is_float(unsigned) {
+        return finite(&digits);
+    }
+    signed_binary(&digits)
+}
+
+/// The value of digits in any base that Go knows; None if they are none, or beyond 64 bits.
+fn integer(digits: &str) -> Option<u64> {
+    let bytes = digits.as_bytes();
+    let (base, digits) = match bytes {
+        [b'0', b'x' | b'X', ..] => (16, &digits[2..]),
+        [b'0', b'b' | b'B', ..] => (2, &digits[2..]),
+        [b'0', b'o' | b'O', ..] => (8, &digits[2..]),
+        [b'0'] => return Some(0),
+        [b'0', ..] => (8, &digits[1..]),
+        _ => (10, digits),
+    };
+    // from_str_radix would take a sign here.
+    if matches!(digits.as_bytes().first(), Some(b'+' | b'-')) {
+        return None;
+    }
+    u64::from_str_radix(digits, base).ok()
+}
+
+/// Whether this is `[0-9]+(\.[0-9]*)?` or `\.[0-9]+`, and perhaps an exponent.
+fn is_float(unsigned: &str) -> bool {
+    let bytes = unsigned.as_bytes();
+    let whole = leading_digits(bytes);
+    let mut rest = &bytes[whole..];
+    if let [b'.', after @ ..] = rest {
+        let fraction = leading_digits(after);
+        if whole + fraction == 0 {
+            return false;
+        }
+        rest = &after[fraction..];
+    } else if whole == 0 {
+        return false;
+    }
+    match rest {
+        [] => true,
+        [b'e' | b'E', b'-' | b'+', exponent @ ..] | [b'e' | b'E', exponent @ ..] => {
+            !exponent.is_empty() && leading_digits(exponent) == exponent.len()
+        }
+        _ => false,
+    }
+}
+
+fn leading_digits(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count()
+}
+
+/// `.5`, whose underscores must stand between digits.
+fn point_float(text: &str) -> Option<Scalar<'static>> {
+    let bytes = text.as_bytes();
+    let is_well_placed = |at: usize| {
+        let around = [at.checked_sub(1), at.checked_add(1)];
+        around.into_iter().all(|near| {
+            near.and_then(|near| bytes.get(near))
+                .is_some_and(u8::is_ascii_digit)
+        })
+    };
+    let underscores = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'_');
+    if !underscores.into_iter().all(|(at, _)| is_well_placed(at)) {
+        return None;
+    }
+    let digits = text.replace('_', "");
+    if is_float(&digits) {
+        finite(&digits)
+    } else {
+        None
+    }
+}
+
+fn signed_binary(digits: &str) -> Option<Scalar<'static>> {
+    let signed = digits.strip_prefix("0b")?;
+    if !signed.starts_with(['-', '+']) {
+        return None;
+    }
+    let value = i64::from_str_radix(signed, 2).ok()?;
+    Some(Scalar::Int(value.into()))
+}
+
+/// The float; None where it is too large for one (strconv.ParseFloat fails).
+fn finite(digits: &str) -> Option<Scalar<'static>> {
+    let value: f64 = digits.parse().ok()?;
+    value.is_finite().then_some(Scalar::Float(value))
+}
+
+/// The meaning of a scalar with an explicit tag; None, the text itself, for tags that YAML does not define.
+pub fn tagged(tag: &str, text: &str) -> Result<Option<Scalar<'static>>, Refused> {
+    let name = match tag.strip_prefix(TAG) {
+        Some("binary") => return binary(text).map(|text| Some(Scalar::Text(text.into()))),
+        Some("timestamp") if is_timestamp(text) => return Ok(None),
+        Some("timestamp") => "timestamp",
+        Some("bool") => "bool",
+        Some("int") => "int",
+        Some("float") => "float",
+        Some("null") => "null",
+        _ => return Ok(None),
+    };
+    let value = plain(text.into());
+    match (name, &value) {
+        ("bool", Scalar::Bool(_))
+        | ("int", Scalar::Int(_))
+        | ("float", Scalar::Float(_))
+        | ("null", Scalar::Null) => Ok(Some(value.into_owned())),
+        ("float", Scalar::Int(whole)) if i64::try_from(*whole).is_ok() => {
+            Ok(Some(Scalar::Float(*whole as f64)))
+        }
+        _ => Err(Refused::NotA(name)),
+    }
+}
+
+/// Whether go-yaml takes the text for a timestamp (which then stays text, but no other tag may claim it).
+fn is_timestamp(text: &str) -> bool {
+    timestamp(text.as_bytes()).is_some()
+}
+
+fn timestamp(text: &[u8]) -> Option<()> {
+    let (year, rest) = digits(text, 4, 4)?;
+    let (month, rest) = digits(rest.strip_prefix(b"-")?, 1, 2)?;
+    let (day, rest) = digits(rest.strip_prefix(b"-")?, 1, 2)?;
+    // Go knows a year 0, and it was a leap year.
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=days).contains(&day) {
+        return None;
+    }
+    let (needs_zone, rest) = match rest {
+        [] => return Some(()),
+        [b'T' | b't', rest @ ..] => (true, rest),
+        [b' ', rest @ ..] => (false, rest),
+        _ => return None,
+    };
+    let (hour, rest) = digits(rest, 1, 2)?;
+    let (minute, rest) = digits(rest.strip_prefix(b":")?, 1, 2)?;
+    let (second, mut rest) = digits(rest.strip_prefix(b":")?, 1, 2)?;
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    if let [b'.' | b',', fraction @ ..] = rest {
+        let count = leading_digits(fraction);
+        rest = &fraction[count..];
+        if count == 0 {
+            return None;
+        }
+    }
+    match (needs_zone, rest) {
+        (false, []) | (true, [b'Z']) => Some(()),
+        (true, [b'-' | b'+', zone @ ..]) => {
+            let (_, rest) = digits(zone, 2, 2)?;
+            let (_, rest) = digits(rest.strip_prefix(b":")?, 2, 2)?;
+            rest.is_empty().then_some(())
+        }
+        _ => None,
+    }
+}
+
+/// The number of the first `least` to `most` digits, and what follows them.
+fn digits(text: &[u8], least: usize, most: usize) -> Option<(u32, &[u8])> {
+    let count = leading_digits(text).min(most);
+    let number = text[..count]
+        .iter()
+        .fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+    (count >= least).then_some((number, &text[count..]))
+}
+
+fn binary(text: &str) -> Result<String, Refused> {
+    let data =
+        base64(text).ok_or_else(|| Refused::Because("!!binary value is not base64".to_owned()))?;
+    let mut decoded = String::with_capacity(data.len());
+    for chunk in data.utf8_chunks() {
+        decoded.push_str(chunk.valid());
+        // encoding/json writes one replacement character for each byte that is not UTF-8.
+        decoded.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    Ok(decoded)
+}
+
+/// The bytes of base64 in whole groups of four, with line ends anywhere.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let bytes: Vec<u8> = text
+        .bytes()
+        .filter(|byte| !matches!(byte, b'\n' | b'\r'))
+        .collect();
+    let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
+    if bytes.len() % 4 != 0 || padding > 2 {
+        return None;
+    }
+    let mut data = Vec::with_capacity(bytes.len() / 4 * 3);
+    for group in bytes[..bytes.len() - padding].chunks(4) {
+        let mut bits = 0u32;
+        for byte in group {
+            let value = match byte {
+                b'A'..=b'Z' => byte - b'A',
+                b'a'..=b'z' => byte - b'a' + 26,
+                b'0'..=b'9' => byte - b'0' + 52,
+                b'+' => 62,
+                b'/' => 63,
+                _ => return None,
+            };
+            bits = bits << 6 | u32::from(value);
+        }
+        bits <<= 6 * (4 - group.len());
+        data.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
+    }
+    Some(data)
+}
+
+/// The number that int64-or-float64 decoding makes of a float which encoding/json has written.
+///
+/// encoding/json writes no exponent below 1e21, so a whole number is read back as an integer when it fits.
+fn json_float<'a>(value: f64) -> Result<Scalar<'a>, Refused> {
+    if !value.is_finite() {
+        let name = match value {
+            f64::INFINITY => "infinity",
+            f64::NEG_INFINITY => "-infinity",
+            _ => "nan",
+        };
+        return Err(Refused::Because(format!("JSON has no number {name}")));
+    }
+    if value.fract() == 0.0 && value.abs() < 1e21 {
+        // The shortest text that reads back as the float, not the float's exact value.
+        if let Ok(whole) = value.to_string().parse::<i64>() {
+            return Ok(Scalar::Int(whole.into()));
+        }
+    }
+    Ok(Scalar::Float(value))
+}
+
+/// strconv.FormatFloat(value, 'g', -1, 32): the shortest text that reads back as the same 32-bit float.
+fn key_of_float(value: f64) -> String {
+    let single = value as f32;
+    if !single.is_finite() {
+        let name = match single {
+            f32::INFINITY => ".inf",
+            f32::NEG_INFINITY => "-.inf",
+            _ => ".nan",
+        };
+        return name.to_owned();
+    }
+    let text = format!("{single:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    match exponent.parse::<i32>().unwrap_or(0) {
+        // An exponent is written from 1e6 on and below 1e-4, in at least two digits.
+        -4..=5 => single.to_string(),
+        exponent if exponent < 0 => format!("{mantissa}e-{:02}", -exponent),
+        exponent => format!("{mantissa}e+{exponent:02}"),
+    }
+}
