@@ -110,6 +110,13 @@ def test_standard_input() -> None:
     assert "<stdin>:15" in result.stdout
 
 
+def test_process_substitution() -> None:
+    command = f'"$0" -m kubekeep scan control C-0057 <(cat "{BAD}")'
+    result = subprocess.run(["bash", "-c", command, sys.executable], capture_output=True, text=True, check=False)
+    assert result.returncode == 0
+    assert "set spec.containers[0].securityContext.privileged to false" in result.stdout
+
+
 def test_what_was_not_read_is_told_and_exits_with_3(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: x\n")
     (tmp_path / "pod.yaml").write_bytes(BAD.read_bytes())

@@ -5,24 +5,20 @@ The Go program is built once into the user's cache.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.oracles.program import program
 
 from kubekeep.model.location import line_starts
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import Limits, Problem
 
-_SOURCE = Path(__file__).parent.parent / "oracles" / "yaml"
 _REFUSED = "refused"
 
 Ask = Callable[[list[str]], list[Any]]
@@ -31,22 +27,11 @@ Ask = Callable[[list[str]], list[Any]]
 @pytest.fixture(scope="module")
 def ask() -> Ask:
     """Asks the Go program what it makes of some documents: the value as JSON, or `_REFUSED`."""
-    go = shutil.which("go")
-    if go is None:
-        assert "CI" not in os.environ, "CI needs go: kubectl's YAML parser is the reference"
-        pytest.skip("go is not installed")
-    digest = hashlib.sha256(b"".join((_SOURCE / name).read_bytes() for name in ("main.go", "go.mod", "go.sum")))
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kubekeep" / "oracles"
-    program = cache / f"yaml-{digest.hexdigest()[:16]}"
-    if not program.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        fresh = program.with_suffix(f".{os.getpid()}")
-        subprocess.run([go, "build", "-o", fresh, "."], cwd=_SOURCE, check=True, timeout=300)
-        fresh.replace(program)
+    reference = program("yaml")
 
     def run(documents: list[str]) -> list[Any]:
         done = subprocess.run(
-            [program], input=json.dumps(documents).encode(), capture_output=True, check=True, timeout=60
+            [reference], input=json.dumps(documents).encode(), capture_output=True, check=True, timeout=60
         )
         return [
             _typed(_REFUSED if "error" in answer else _go_json(answer["json"])) for answer in json.loads(done.stdout)

@@ -90,7 +90,12 @@ class Manifests:
 
 
 def _opened(path: str) -> BinaryIO:
-    """The regular file at `path`, open; raises OSError for anything else, without waiting for a pipe's writer."""
+    """The regular file at `path`, open; raises OSError for anything else, without waiting for a pipe's writer.
+
+    A descriptor that the shell hands over, as in `kubekeep scan <(kustomize build)`, is opened whatever it is.
+    """
+    if path == "/dev/stdin" or path.startswith("/dev/fd/"):
+        return open(path, "rb")  # noqa: PTH123 - the caller's with statement closes it
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError("not a regular file")
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
