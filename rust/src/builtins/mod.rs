@@ -5,6 +5,7 @@
 
 mod cidr;
 mod collections;
+mod graphql;
 mod guards;
 mod hashes;
 mod jwt;
@@ -26,6 +27,7 @@ type Entry = (&'static str, u8, fn(&[Value]) -> anyhow::Result<Value>);
 const GROUPS: &[&[Entry]] = &[
     cidr::ENTRIES,
     collections::ENTRIES,
+    graphql::ENTRIES,
     hashes::ENTRIES,
     guards::ENTRIES,
     jwt::ENTRIES,
