@@ -207,6 +207,7 @@ def test_trees_stand_for_their_text() -> None:
         ("schema_is_valid", [{"Definitions": [{"Name": "A", "Unknown": 1}]}]),
         ("is_valid", [{"Fragments": []}, SCHEMA]),
         ("is_valid", ['{ pet(name: "a") { ... on Cat { a: name } ... on Dog { a: name } } }', SCHEMA]),
+        ("is_valid", ["{" + "...F " * 8000 + "}" + "fragment F on Query {" + "pets{...F}" * 8000 + "}", SCHEMA]),
         ("parse_query", ["{a" * 300 + "}" * 300]),
         ("parse_query", ["{a(b:" + "[" * 10_000]),
     ],

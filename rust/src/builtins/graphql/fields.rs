@@ -58,7 +58,7 @@ pub fn circular(fragments: &Fragments<'_>) -> bool {
 
 /// The fields of a set with the type each is selected on, fragments opened.
 fn fields<'a>(
-    check: &Check<'a>,
+    check: &mut Check<'a>,
     parent: Option<&'a Json>,
     selections: &'a [Json],
 ) -> Vec<(Option<&'a Json>, &'a Json)> {
@@ -66,6 +66,9 @@ fn fields<'a>(
     let mut seen = HashSet::new();
     let mut open: Vec<(Option<&'a Json>, &'a [Json])> = vec![(parent, selections)];
     while let Some((parent, selections)) = open.pop() {
+        if !check.affords(selections.len() + 1) {
+            break;
+        }
         for selection in selections {
             let mut inner = selection;
             if selection.get("Alias").is_some() {
@@ -94,6 +97,10 @@ fn fields<'a>(
 pub fn overlap<'a>(check: &mut Check<'a>, parent: Option<&'a Json>, selections: &'a [Json]) {
     let mut open = vec![(parent, selections)];
     while let Some((parent, selections)) = open.pop() {
+        let known = parent.map_or(0, |parent| list(parent, "Fields").len());
+        if !check.affords(known.saturating_mul(selections.len())) {
+            return;
+        }
         let mut seen: HashMap<&str, (Option<&Json>, &Json)> = HashMap::new();
         for (parent, field) in fields(check, parent, selections) {
             let first = *seen.entry(text(field, "Alias")).or_insert((parent, field));

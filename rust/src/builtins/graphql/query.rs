@@ -24,7 +24,11 @@ pub struct Check<'a> {
     entered: HashSet<&'a str>,
     wrong: Option<String>,
     unsure: Option<&'static str>,
+    steps: usize,
 }
+
+/// Definitions and selections that are looked at for one query, about a second.
+const MOST_STEPS: usize = 3_000_000;
 
 /// An error when the query breaks a rule, or when that cannot be told here.
 pub fn check(schema: &Schema, document: &Json) -> Result<()> {
@@ -41,6 +45,7 @@ pub fn check(schema: &Schema, document: &Json) -> Result<()> {
         entered: HashSet::new(),
         wrong: None,
         unsure: None,
+        steps: 0,
     };
     check.unique(fragments, "Name", "fragment");
     check.unique(operations, "Name", "operation");
@@ -62,6 +67,9 @@ pub fn check(schema: &Schema, document: &Json) -> Result<()> {
         check.entered.clear();
         check.fragment(fragment);
     }
+    if check.steps >= MOST_STEPS {
+        return Err(Unsupported("a GraphQL query that takes so long to check".into()).into());
+    }
     match (check.wrong, check.unsure) {
         (Some(message), _) => Err(anyhow!(message)),
         (None, Some(what)) => Err(Unsupported(what.into()).into()),
@@ -77,6 +85,12 @@ impl<'a> Check<'a> {
 
     pub fn unsure(&mut self, what: &'static str) {
         self.unsure.get_or_insert(what);
+    }
+
+    /// Count work; false when there was so much that the check has no answer any more.
+    pub fn affords(&mut self, steps: usize) -> bool {
+        self.steps = self.steps.saturating_add(steps);
+        self.steps < MOST_STEPS
     }
 
     pub fn unique(&mut self, nodes: &[Json], member: &str, what: &str) {
@@ -221,7 +235,11 @@ impl<'a> Check<'a> {
     }
 
     fn selections(&mut self, parent: Option<&'a Json>, selections: &'a [Json]) {
+        let known = parent.map_or(0, |parent| list(parent, "Fields").len());
         for selection in selections {
+            if !self.affords(known + 1) {
+                return;
+            }
             if selection.get("Alias").is_some() {
                 self.field(parent, selection);
             } else if selection.get("TypeCondition").is_some() {

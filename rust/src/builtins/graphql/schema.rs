@@ -6,6 +6,7 @@ use anyhow::{bail, ensure, Context as _, Result};
 use serde_json::{json, Value as Json};
 
 use super::{list, named, parser, text};
+use crate::builtins::value::Unsupported;
 
 const PRELUDE: &str = include_str!("prelude.graphql");
 
@@ -18,6 +19,9 @@ const REDEFINABLE: &[&str] = &[
     "defer",
     "oneOf",
 ];
+
+/// Fields of a type times fields of its interface.
+const MOST_WORK: usize = 10_000_000;
 
 const OUTPUTS: &[&str] = &["SCALAR", "OBJECT", "INTERFACE", "UNION", "ENUM"];
 const INPUTS: &[&str] = &["SCALAR", "ENUM", "INPUT_OBJECT"];
@@ -355,9 +359,13 @@ impl Schema {
             kind(interface) == "INTERFACE",
             "{name} is a non interface type"
         );
-        for wanted in list(interface, "Fields") {
+        let (wanted, own) = (list(interface, "Fields"), list(definition, "Fields"));
+        if wanted.len().saturating_mul(own.len()) > MOST_WORK {
+            return Err(Unsupported("a GraphQL type with so many fields".into()).into());
+        }
+        for wanted in wanted {
             let field = text(wanted, "Name");
-            let Some(found) = named(list(definition, "Fields"), field) else {
+            let Some(found) = named(own, field) else {
                 bail!("a type that implements {name} must have a field called {field}");
             };
             let types = (wanted.get("Type"), found.get("Type"));
