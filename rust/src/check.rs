@@ -340,11 +340,7 @@ fn call(
         if name == "print" {
             return Ok(());
         }
-        return Err(fail(
-            "rego_type_error",
-            format!("undefined function {name}"),
-            span,
-        ));
+        return Err(fail("rego_type_error", builtins::undefined(&name), span));
     };
     if module.rego_v1 && user.is_none() && RETIRED.contains(&name.as_str()) {
         let message = format!("deprecated built-in function calls in expression: {name}");
@@ -415,11 +411,7 @@ pub fn check_query(query: &Query, modules: &[Module]) -> Result<(), Failure> {
                     .get(1..)
                     .is_some_and(|path| functions.contains(path));
         if !known {
-            return Err(fail(
-                "rego_type_error",
-                format!("undefined function {name}"),
-                span,
-            ));
+            return Err(fail("rego_type_error", builtins::undefined(&name), span));
         }
     }
     Ok(())

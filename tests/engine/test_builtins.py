@@ -134,7 +134,7 @@ def test_wrong_arguments_are_errors_when_strict(expression: str, code: str) -> N
     "expression",
     [
         'glob.match("{a,}b", null, "b")',
-        'regex.globs_match("a", "b")',
+        'regex.globs_match("a*", "b*")',
         'sprintf("%f", [100])',
         'json.match_schema({"a": 1}, {"type": "array"})',
         'net.lookup_ip_addr("example.com")',

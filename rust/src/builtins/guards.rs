@@ -4,7 +4,7 @@ use anyhow::{anyhow, bail, Result};
 use regorus::unstable::{Expr, Ref, Source, Span, BUILTINS};
 use regorus::Value;
 
-use super::value::{array, Unsupported};
+use super::value::{array, string, to_json, Unsupported};
 use super::Entry;
 
 pub const ENTRIES: &[Entry] = &[
@@ -84,10 +84,32 @@ fn match_schema(arguments: &[Value]) -> Result<Value> {
 
 fn verify_schema(arguments: &[Value]) -> Result<Value> {
     let refused = "json.verify_schema of a wrong schema";
+    if let Some(kind) = unknown_type(arguments) {
+        let message = format!(
+            "jsonschema: has a primitive type that is NOT VALID -- given: /{kind}/ \
+             Expected valid values are:[array boolean integer number null object string]"
+        );
+        return Ok(array(vec![Value::from(false), Value::from(message)]));
+    }
     match ask("json.verify_schema", arguments) {
         Ok(answer) => verdict(&answer, Value::Null, refused),
         Err(_) => Err(Unsupported(refused.into()).into()),
     }
+}
+
+const TYPES: &[&str] = &[
+    "array", "boolean", "integer", "number", "null", "object", "string",
+];
+
+/// The type of a schema that says nothing but its type, when there is no such type.
+fn unknown_type(arguments: &[Value]) -> Option<String> {
+    let schema = match arguments.first()? {
+        Value::String(text) => serde_json::from_str(text).ok()?,
+        other => to_json(other).ok()?,
+    };
+    let members = schema.as_object().filter(|members| members.len() == 1)?;
+    let kind = members.get("type")?.as_str()?;
+    (!TYPES.contains(&kind)).then(|| kind.to_string())
 }
 
 fn verdict(answer: &Value, details: Value, refused: &str) -> Result<Value> {
@@ -99,6 +121,7 @@ fn verdict(answer: &Value, details: Value, refused: &str) -> Result<Value> {
 
 /// Numbers that no double can hold are refused, not lost.
 fn json_unmarshal(arguments: &[Value]) -> Result<Value> {
+    string(arguments, 1)?;
     ask("json.unmarshal", arguments).map_err(|error| {
         let valid = text(arguments)
             .is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
@@ -130,6 +153,13 @@ fn yaml_is_valid(arguments: &[Value]) -> Result<Value> {
 }
 
 fn range_step(arguments: &[Value]) -> Result<Value> {
+    if let [first, last, Value::Number(step)] = arguments {
+        let far = step.is_integer() && step.is_positive() && step.as_i64().is_none();
+        if far && first.as_i64().is_ok() && last.as_i64().is_ok() && step.as_u64().is_none() {
+            // The step is longer than the whole range.
+            return Ok(array(vec![first.clone()]));
+        }
+    }
     let small = arguments
         .iter()
         .all(|argument| argument.as_i64().is_ok() || !matches!(argument, Value::Number(_)));

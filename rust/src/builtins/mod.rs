@@ -3,8 +3,11 @@
 //! An extension is looked up before the crate's own built-ins, so each one here replaces its
 //! namesake. Nothing here opens a connection or reads a file.
 
+mod aws;
 mod cidr;
 mod collections;
+mod globs;
+mod graphql;
 mod guards;
 mod hashes;
 mod jwt;
@@ -24,8 +27,11 @@ use regorus::{Engine, Value};
 type Entry = (&'static str, u8, fn(&[Value]) -> anyhow::Result<Value>);
 
 const GROUPS: &[&[Entry]] = &[
+    aws::ENTRIES,
     cidr::ENTRIES,
     collections::ENTRIES,
+    globs::ENTRIES,
+    graphql::ENTRIES,
     hashes::ENTRIES,
     guards::ENTRIES,
     jwt::ENTRIES,
@@ -72,6 +78,36 @@ fn failed(name: &str, error: anyhow::Error, strict: bool) -> anyhow::Result<Valu
         return Err(error);
     }
     Err(anyhow::anyhow!("eval_builtin_error: {name}: {error}"))
+}
+
+/// Functions of OPA that do not exist here; the other ones are refused when they are called.
+const MISSING: &[&str] = &[
+    "and",
+    "assign",
+    "div",
+    "eq",
+    "equal",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "minus",
+    "mul",
+    "neq",
+    "or",
+    "plus",
+    "rem",
+    "rego.metadata.chain",
+    "rego.metadata.rule",
+];
+
+/// What to say of a call of something that is no function.
+pub fn undefined(name: &str) -> String {
+    if MISSING.contains(&name) {
+        format!("the built-in function {name} is not supported")
+    } else {
+        format!("undefined function {name}")
+    }
 }
 
 /// Arguments that a call of this built-in takes, when it is one of ours.

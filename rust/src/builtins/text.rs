@@ -18,9 +18,6 @@ pub const ENTRIES: &[Entry] = &[
     ("base64.is_valid", 1, base64_is_valid),
     ("base64url.decode", 1, base64url_decode),
     ("re_match", 2, re_match),
-    ("regex.globs_match", 2, |_| {
-        Err(Unsupported("regex.globs_match".into()).into())
-    }),
     ("time.parse_duration_ns", 1, parse_duration),
 ];
 
