@@ -136,3 +136,12 @@ def test_a_request_is_checked_before_it_is_refused() -> None:
 def test_only_text_is_unmarshalled() -> None:
     with pytest.raises(RegoError, match="eval_type_error: operand 1 must be string but got number"):
         call("json.unmarshal(1)", strict=True)
+
+
+@pytest.mark.parametrize("member", ["PublicKey", "SignatureAlgorithm", "ExtKeyUsage"])
+def test_a_member_that_certificates_lack_here_is_refused_and_not_undefined(member: str) -> None:
+    module = f"package a\n\np := [c.{member} |\n\tsome c in crypto.x509.parse_certificates(input)\n]\n"
+    with pytest.raises(RegoError, match=f"the member {member} of a certificate is not supported") as refused:
+        evaluate({"a.rego": module}, "data.a.p = x")
+    assert (refused.value.file, refused.value.line) == ("a.rego", 3)
+    assert evaluate({"a.rego": f'package a\n\np := {{"{member}": 1}}\n'}, "data.a.p = x") == [{"x": {member: 1}}]
