@@ -11,7 +11,6 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.assess.isolation import isolation
-from kubekeep.model.control import is_builtin, names_kind
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path, value_at_or
 
@@ -40,7 +39,7 @@ class Index:
 
     def __init__(self, kinds: Iterable[str], *, join_subjects: bool) -> None:
         """Keep objects of `kinds`; keep roles and bindings too when subjects are to be joined."""
-        self._kinds = tuple(kinds)
+        self._kinds = frozenset(kinds)
         self._join = join_subjects
         self._objects: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self._users: dict[str, dict[str, bool]] = {}
@@ -49,8 +48,8 @@ class Index:
 
     def add(self, resource: Resource) -> None:
         """Take note of `resource`."""
-        if self._kinds and names_kind(self._kinds, resource):
-            kind = resource.kind if is_builtin(resource.group) else f"{resource.group}/{resource.kind}"
+        if not self._kinds.isdisjoint(resource.kind_names):
+            kind = resource.kind if resource.builtin else f"{resource.group}/{resource.kind}"
             kept = _settings(resource.object) if kind == "ConfigMap" else resource.object
             self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(kept)
         if "ServiceAccount" in self._kinds:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.library import load
-from kubekeep.model.control import SUBJECT, WORKLOAD, Control, is_builtin
+from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import Resource
 
 
@@ -87,12 +87,7 @@ def stage_of(control: Control) -> Stage:
 def _targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
     if resource.related:
         return frozenset({SUBJECT})
-    names = {f"{resource.group}/{resource.kind}"}
-    if is_builtin(resource.group):
-        names.add(resource.kind)
-    if has_pod:
-        names.add(WORKLOAD)
-    return frozenset(names)
+    return resource.kind_names | {WORKLOAD} if has_pod else resource.kind_names
 
 
 def _rules(control: Control) -> list[tuple[str, str]]:

@@ -69,7 +69,7 @@ def run(
 
 
 def _index(controls: Sequence[Control]) -> Index:
-    kinds = sorted({kind for control in controls for kind in control.relates})
+    kinds = {kind for control in controls for kind in control.relates}
     return Index(kinds, join_subjects=any(SUBJECT in control.targets for control in controls))
 
 
@@ -131,7 +131,7 @@ class _Desk:
         self._documents: list[tuple[bytes, tuple[int, ...]]] = []
         self._waiting: list[list[dict[str, Any]]] = []
         self._running: tuple[Future[list[Outcome]], list[list[dict[str, Any]]]] | None = None
-        self._known: dict[bytes, list[dict[str, Any]]] = {}
+        self._known: dict[tuple[bytes, tuple[int, ...]], list[dict[str, Any]]] = {}
 
     def send(
         self, document: Mapping[str, Any], groups: tuple[int, ...], into: dict[str, Any], *, remember: bool = False
@@ -145,8 +145,8 @@ class _Desk:
         text = _encode(document)
         takers = [into]
         if remember:
-            digest = hashlib.blake2b(text, digest_size=16, key=repr(groups).encode()).digest()
-            first = self._known.setdefault(digest, takers)
+            digest = hashlib.blake2b(text, digest_size=16).digest()
+            first = self._known.setdefault((digest, groups), takers)
             if first is not takers:
                 first.append(into)
                 return

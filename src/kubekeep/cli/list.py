@@ -34,13 +34,17 @@ def frameworks(layout: str) -> None:
 @_LAYOUT
 def controls(layout: str) -> None:
     """List the controls with their severity and the frameworks they serve."""
-    serves = {
-        slug: [item.slug for item in load.frameworks().values() if control in load.members(item)]
-        for slug, control in load.controls().items()
-    }
+    members = {item.slug: set(load.members(item)) for item in load.frameworks().values()}
     ordered = sorted(load.controls().values(), key=lambda control: control.id)
     if layout == "json":
-        rows = [{"id": item.id, "name": item.title, "frameworks": serves[item.slug]} for item in ordered]
+        rows = [
+            {
+                "id": item.id,
+                "name": item.title,
+                "frameworks": [name for name, found in members.items() if item in found],
+            }
+            for item in ordered
+        ]
         click.echo(json.dumps(rows))
         return
     for item in ordered:

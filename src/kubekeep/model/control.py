@@ -6,7 +6,6 @@ from typing import Literal
 
 import msgspec
 
-from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 
 WORKLOAD = "workload"
@@ -66,21 +65,3 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def package(self) -> str:
         """The Rego package of its rule, below `data`."""
         return f"kubekeep.controls.{self.slug.replace('-', '_')}"
-
-    def targets_resource(self, resource: Resource, *, has_pod: bool) -> bool:
-        """Whether the rule applies to `resource`."""
-        if resource.related:
-            return SUBJECT in self.targets
-        if has_pod and WORKLOAD in self.targets:
-            return True
-        return names_kind(self.targets, resource)
-
-
-def names_kind(kinds: tuple[str, ...], resource: Resource) -> bool:
-    """Whether `kinds` (built-in kinds by name, others as `group/Kind`) name the kind of `resource`."""
-    return (resource.kind in kinds and is_builtin(resource.group)) or f"{resource.group}/{resource.kind}" in kinds
-
-
-def is_builtin(group: str) -> bool:
-    """Whether an API group is Kubernetes' own (core, apps, batch, ..., *.k8s.io)."""
-    return "." not in group or group.endswith(".k8s.io")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from kubekeep.model.control import is_builtin
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path
@@ -46,7 +45,7 @@ def redacted(resource: Resource) -> dict[str, Any]:
     gets its related objects as `relatedObjects`, which paths into it count on.
     """
     result = _object(resource.object, resource.kind)
-    if is_builtin(resource.group) and not resource.kind.endswith("List"):
+    if resource.builtin and not resource.kind.endswith("List"):
         at = pod_path(resource)
         result = result if at is None else _replaced(result, at, _searched)
     else:

@@ -72,6 +72,17 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         return str(self.object.get("kind") or "")
 
     @property
+    def builtin(self) -> bool:
+        """Whether its API group is Kubernetes' own (core, apps, batch, ..., *.k8s.io)."""
+        return "." not in self.group or self.group.endswith(".k8s.io")
+
+    @property
+    def kind_names(self) -> frozenset[str]:
+        """What a control may call its kind: `group/Kind`, and a built-in kind by its name alone."""
+        full = f"{self.group}/{self.kind}"
+        return frozenset((self.kind, full)) if self.builtin else frozenset((full,))
+
+    @property
     def name(self) -> str:
         """`metadata.name`, or `generateName` with a star; the subject's name for a joined resource."""
         metadata = self._metadata()

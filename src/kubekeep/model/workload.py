@@ -58,7 +58,7 @@ def pod_path(resource: Resource) -> Path | None:
     known = _POD_PATHS.get((resource.group, resource.kind))
     if known is not None:
         return known
-    if resource.related or not _is_custom(resource.group):
+    if resource.related or resource.builtin:
         return None
     for path in _CUSTOM:
         try:
@@ -68,10 +68,6 @@ def pod_path(resource: Resource) -> Path | None:
         if isinstance(spec, dict) and isinstance(spec.get("containers"), list):
             return path
     return None
-
-
-def _is_custom(group: str) -> bool:
-    return "." in group and not group.endswith(".k8s.io")
 
 
 def view(resource: Resource) -> dict[str, Any] | None:
