@@ -11,6 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.assess.isolation import isolation
+from kubekeep.assess.joins import Grants, Pod, pods, selecting
+from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path, value_at_or
 
@@ -38,11 +40,12 @@ class Index:
     """Objects of the kinds that some control relates to, by kind and namespace, and RBAC by role."""
 
     def __init__(self, kinds: Iterable[str], *, join_subjects: bool) -> None:
-        """Keep objects of `kinds`; keep roles and bindings too when subjects are to be joined."""
+        """Keep what `kinds` (`relates` of the controls) ask for, and RBAC when subjects are to be joined."""
         self._kinds = frozenset(kinds)
-        self._join = join_subjects
+        self._join = join_subjects or SUBJECT in self._kinds
         self._objects: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self._users: dict[str, dict[str, bool]] = {}
+        self._pods: dict[str, list[Pod]] = {}
         self._roles: dict[tuple[str, str, str], dict[bytes, Resource]] = {}
         self._bindings: list[Resource] = []
 
@@ -50,10 +53,9 @@ class Index:
         """Take note of `resource`."""
         if not self._kinds.isdisjoint(resource.kind_names):
             kind = resource.kind if resource.builtin else f"{resource.group}/{resource.kind}"
-            kept = _settings(resource.object) if kind == "ConfigMap" else resource.object
-            self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(kept)
-        if "ServiceAccount" in self._kinds:
-            self._note_user(resource)
+            self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(_kept(kind, resource.object))
+        if "ServiceAccount" in self._kinds or WORKLOAD in self._kinds:
+            self._note_pod(resource)
         if self._join and resource.group == "rbac.authorization.k8s.io":
             if resource.kind in ("Role", "ClusterRole"):
                 # Copies of a role, as overlays make them, are one; what differs is all counted.
@@ -63,12 +65,19 @@ class Index:
             elif resource.kind in ("RoleBinding", "ClusterRoleBinding"):
                 self._bindings.append(resource)
 
-    def _note_user(self, resource: Resource) -> None:
+    def _note_pod(self, resource: Resource) -> None:
         at = pod_path(resource)
-        spec = None if at is None else value_at_or(resource.object, (*at, "spec"), None)
-        if isinstance(spec, dict):
-            name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
-            self._users.setdefault(_namespace(resource), {})[str(name)] = True
+        pod = None if at is None else value_at_or(resource.object, at, None)
+        spec = pod.get("spec") if isinstance(pod, dict) else None
+        if not isinstance(pod, dict) or not isinstance(spec, dict):
+            return
+        namespace = _namespace(resource)
+        name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+        self._users.setdefault(namespace, {})[str(name)] = True
+        if WORKLOAD in self._kinds:
+            self._pods.setdefault(namespace, []).append(
+                Pod(resource.kind, resource.api_version, resource.name, _labels(pod), _ports(spec))
+            )
 
     def data(self) -> dict[str, Any]:
         """The value of `data.cluster`.
@@ -77,8 +86,13 @@ class Index:
           are without values longer than SETTING.
         - `named`: the same, with the objects of a namespace by name. Files may hold several of one name.
         - `account_users`: namespace to names of the service accounts that some workload runs as.
+        - `pods`, `selecting` (Services) and `grants`: see `kubekeep.assess.joins`.
         - `isolation`: see `kubekeep.assess.isolation`.
         """
+        grants = Grants()
+        if SUBJECT in self._kinds:
+            for subject in self.subjects():
+                grants.add(subject.object, *subject.related)
         return {
             "objects": self._objects,
             "named": {
@@ -87,6 +101,9 @@ class Index:
                 if kind in _NAMED
             },
             "account_users": self._users,
+            "pods": pods(self._pods),
+            "selecting": selecting(self._objects.get("Service", {})),
+            "grants": grants.data(),
             "isolation": isolation(self._objects),
         }
 
@@ -117,7 +134,17 @@ class Index:
         return (_CLUSTER_ADMIN,) if key == ("ClusterRole", "", "cluster-admin") else ()
 
 
-_NAMED: Final = frozenset({"ConfigMap", "Namespace", "ServiceAccount"})
+_NAMED: Final = frozenset(
+    {
+        "ConfigMap",
+        "Namespace",
+        "PersistentVolumeClaim",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+        "StorageClass",
+    }
+)
 """Kinds that others refer to by name, so that rules look them up by name."""
 
 
@@ -134,6 +161,31 @@ def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     for item in objects:
         named.setdefault(Resource(item).name, []).append(item)
     return named
+
+
+def _kept(kind: str, item: dict[str, Any]) -> dict[str, Any]:
+    """What the index keeps of an object: no values of Secrets, no whole files of ConfigMaps."""
+    if kind == "Secret":
+        return {key: value for key, value in item.items() if key not in ("data", "stringData")}
+    return _settings(item) if kind == "ConfigMap" else item
+
+
+def _labels(pod: dict[str, Any]) -> dict[str, Any]:
+    metadata = pod.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return labels if isinstance(labels, dict) else {}
+
+
+def _ports(spec: dict[str, Any]) -> list[Any]:
+    containers = spec.get("containers")
+    ports = [
+        port
+        for container in (containers if isinstance(containers, list) else ())
+        if isinstance(container, dict) and isinstance(container.get("ports"), list)
+        for port in container["ports"]
+        if isinstance(port, dict)
+    ]
+    return [value for port in ports for value in (port.get("name"), port.get("containerPort")) if value is not None]
 
 
 def _settings(config_map: dict[str, Any]) -> dict[str, Any]:

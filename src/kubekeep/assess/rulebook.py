@@ -47,7 +47,8 @@ class Rulebook:
         self._sheets: dict[tuple[str, str, bool, bool], Sheet] = {}
         for control in controls:
             for target in control.targets:
-                self._group(target, stage_of(control)).extend(_rules(control))
+                group = self._group(target, stage_of(control))
+                group.extend(item for item in _rules(control) if item not in group)
 
     def _group(self, target: str, stage: Stage) -> list[tuple[str, str]]:
         number = self._numbers.setdefault((target, stage), len(self.groups))
@@ -92,9 +93,9 @@ def _targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
 
 def _rules(control: Control) -> list[tuple[str, str]]:
     names = {
-        "violation": control.slug,
-        "applies": APPLIES.format(control.slug),
-        "declined": DECLINED.format(control.slug),
+        "violation": control.judged_by,
+        "applies": APPLIES.format(control.judged_by),
+        "declined": DECLINED.format(control.judged_by),
     }
     outcomes = load.rule(control).outcomes
     return [(name, f"data.{control.package}.{rule}") for rule, name in names.items() if rule in outcomes]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -17,7 +17,6 @@ from kubekeep.model.finding import Cause, Reason
 from kubekeep.model.framework import Framework
 
 T = TypeVar("T")
-HOST_DATA_GROUP = "hostdata.kubescape.cloud"
 
 
 class UnknownNameError(ValueError):
@@ -85,13 +84,31 @@ def select(
 
 
 def _set_aside(control: Control, values: Mapping[str, tuple[str, ...]], *, anywhere: bool) -> Reason | None:
+    if control.manual:
+        return Reason(Cause.MANUAL, f"a person has to check it: `kubekeep explain {control.id}` says how")
     missing = [name for name, parameter in control.params.items() if parameter.required and not values[name]]
     if missing:
         return Reason(Cause.CONFIGURATION, f"set {', '.join(missing)} in --controls-config")
-    host_data = any(target.startswith(HOST_DATA_GROUP) for target in control.targets)
-    if control.scope == "cluster" and not anywhere and not host_data:
+    if control.scope == "cluster" and not anywhere and not collected(control):
         return Reason(Cause.NEEDS_CLUSTER, "files cannot answer it; name the control to evaluate it on them anyway")
     return None
+
+
+def collected(control: Control) -> Cause | None:
+    """What a collector has to write down for `control`, if it reads only that: host, cloud or image data."""
+    causes = {_COLLECTED.get(target.partition("/")[0]) for target in control.targets}
+    return causes.pop() if len(causes) == 1 else None
+
+
+_COLLECTED: Final = {
+    "hostdata.kubescape.cloud": Cause.NEEDS_HOST_DATA,
+    "container.googleapis.com": Cause.NEEDS_CLOUD_DATA,
+    "eks.amazonaws.com": Cause.NEEDS_CLOUD_DATA,
+    "management.azure.com": Cause.NEEDS_CLOUD_DATA,
+    "armo.vuln.images": Cause.NEEDS_IMAGE_DATA,
+    "image.vulnscan.com": Cause.NEEDS_IMAGE_DATA,
+}
+"""API groups of documents that are no objects of a cluster: they answer wherever they are found."""
 
 
 def _key(word: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from kubekeep.assess import score
-from kubekeep.assess.select import Selection
+from kubekeep.assess.select import Selection, collected
 from kubekeep.library import load
 from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
@@ -96,8 +96,10 @@ def _control(control: Control, tally: _Tally, set_aside: Mapping[str, Reason]) -
 def _irrelevant(control: Control) -> Reason:
     names = {WORKLOAD: "workload", SUBJECT: "bound RBAC subject"}
     kinds = [names.get(target, target.rpartition("/")[2]) for target in control.targets]
-    if all(target.startswith("hostdata.kubescape.cloud/") for target in control.targets):
-        return Reason(Cause.NEEDS_HOST_DATA, f"no host data: add {' or '.join(kinds)} documents to the input")
+    cause = collected(control)
+    if cause is not None:
+        data = cause.value.removeprefix("needs-").replace("-", " ")
+        return Reason(cause, f"no {data}: add {' or '.join(kinds)} documents to the input")
     return Reason(Cause.IRRELEVANT, f"nothing it applies to in the input ({', '.join(kinds)})")
 
 

@@ -20,9 +20,14 @@ _fix_text: Final = msgspec.json.Encoder().encode
 
 
 class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One element of a rule's `violation` set; an empty `path` means the resource as a whole."""
+    """One element of a rule's `violation` set; an empty `path` means the resource as a whole.
+
+    With `inside`, `path` leads into the document that the resource carries as text there, as host data carries
+    the files of a node.
+    """
 
     path: str = ""
+    inside: str = ""
     fix: Any = msgspec.UNSET
     delete: bool = False
     message: str = ""
@@ -30,10 +35,10 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def verdict(control: Control, outcome: Outcome, resource: Resource) -> Verdict | None:
     """The verdict of `control` on `resource`; None when the rule says that it does not apply to it."""
-    said = outcome.get(control.slug, ())
+    said = outcome.get(control.judged_by, ())
     applies = "applies" in load.rule(control).outcomes
-    scope = outcome.get(APPLIES.format(control.slug)) if applies else True
-    for value in (scope, said, declined := outcome.get(DECLINED.format(control.slug), ())):
+    scope = outcome.get(APPLIES.format(control.judged_by)) if applies else True
+    for value in (scope, said, declined := outcome.get(DECLINED.format(control.judged_by), ())):
         if isinstance(value, RuleFailure):
             return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, value.message))
     if not scope:
@@ -63,8 +68,8 @@ def _failed(control: Control, said: Any, resource: Resource) -> Verdict:
 def _evidence(path: Path, item: Violation, resource: Resource) -> Evidence:
     return Evidence(
         path=item.path,
-        exists=bool(path) and has_path(resource.object, path),
-        location=resource.locate(path),
+        exists=bool(path) and not item.inside and has_path(resource.object, path),
+        location=resource.locate(_parse(item.inside) if item.inside else path),
         fix=None if item.fix is msgspec.UNSET else _fix_text(item.fix).decode(),
         delete=item.delete,
         message=item.message,

@@ -70,8 +70,9 @@ def members(framework: Framework) -> tuple[Control, ...]:
 
 @functools.cache
 def rule(control: Control) -> Rule:
-    """The Rego of `control`."""
-    path = f"controls/{control.area}/{control.slug}/control.rego"
+    """The Rego that decides `control`: its own, or the one it shares. Manual controls have none."""
+    owner = controls()[control.judged_by]
+    path = f"controls/{owner.area}/{owner.slug}/control.rego"
     source = (ROOT / path).read_text(encoding="utf-8")
     libraries = _closure(_IMPORT.findall(source))
     texts = [source, *(_shared()[name] for name in libraries)]

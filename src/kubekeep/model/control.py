@@ -14,6 +14,10 @@ SUBJECT = "rbac-subject"
 """The target that stands for an RBAC subject joined with one of its bindings and the role it grants."""
 
 
+Provider = Literal["eks", "aks", "gke"]
+"""The managed platforms that some controls are about."""
+
+
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A list of strings that users may set (`--controls-config`), with its default."""
 
@@ -37,12 +41,19 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     impact: str = ""
     default_value: str = ""
     references: tuple[str, ...] = ()
-    targets: tuple[str, ...]
-    """`workload`, `rbac-subject`, a built-in kind (`Service`) or `group/Kind`."""
+    targets: tuple[str, ...] = ()
+    """`workload`, `rbac-subject`, a built-in kind (`Service`) or `group/Kind`. Nothing for a manual control."""
+    audit: str = ""
+    """What a person does to answer a manual control, which has no rule."""
+    rule: str = ""
+    """The slug of the control whose rule and cases this one shares: it asks the same for another framework."""
+    providers: tuple[Provider, ...] = ()
+    """The managed platforms that it is about; none for all clusters."""
     scope: Literal["file", "cluster"] = "file"
     """`cluster`: files alone cannot answer it, unless it is asked for by name or they are a whole cluster."""
     relates: tuple[str, ...] = ()
-    """Kinds that the rule compares with: it finds them in `data.cluster` once the whole input is read."""
+    """What the rule compares with, in `data.cluster`, once the whole input is read: kinds, `workload` for
+    everything with pods, `rbac-subject` for what service accounts are granted."""
     params: dict[str, Parameter] = {}
     ids: tuple[str, ...] = ()
     satisfies: dict[str, tuple[str, ...]] = {}
@@ -62,6 +73,16 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return Severity.of(self.severity)
 
     @property
+    def manual(self) -> bool:
+        """Whether only a person can answer it."""
+        return bool(self.audit)
+
+    @property
+    def judged_by(self) -> str:
+        """The slug of the control whose rule decides: its own, but for a shared rule."""
+        return self.rule or self.slug
+
+    @property
     def package(self) -> str:
         """The Rego package of its rule, below `data`."""
-        return f"kubekeep.controls.{self.slug.replace('-', '_')}"
+        return f"kubekeep.controls.{self.judged_by.replace('-', '_')}"

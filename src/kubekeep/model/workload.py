@@ -26,8 +26,13 @@ _POD_PATHS: Final[dict[tuple[str, str], Path]] = {
     ("batch", "Job"): _TEMPLATE,
     ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
 }
-_CUSTOM: Final[tuple[Path, ...]] = (_TEMPLATE, ("spec", "jobTemplate", "spec", "template"), ("template",))
-"""Where custom kinds (Argo Rollouts, Knative, OpenKruise, ...) carry their pod template."""
+_CUSTOM: Final[tuple[Path, ...]] = (
+    _TEMPLATE,
+    ("spec", "podTemplate"),
+    ("spec", "jobTemplate", "spec", "template"),
+    ("template",),
+)
+"""Where custom kinds (Argo Rollouts, Knative, OpenKruise, Agent Sandbox, ...) carry their pod template."""
 
 _CONTAINER_LISTS: Final = (
     ("containers", "container"),

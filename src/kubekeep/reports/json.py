@@ -29,6 +29,9 @@ _SUB_STATUS: Final = {
     Cause.CONFIGURATION: "configuration",
     Cause.NEEDS_CLUSTER: "integration",
     Cause.NEEDS_HOST_DATA: "integration",
+    Cause.NEEDS_CLOUD_DATA: "integration",
+    Cause.NEEDS_IMAGE_DATA: "integration",
+    Cause.MANUAL: "manual review",
     Cause.DECLINED: "requires review",
 }
 """Kubescape's words for why something was skipped; causes it has none for are `notEvaluated`."""

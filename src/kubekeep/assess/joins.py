@@ -1,0 +1,107 @@
+"""Who selects whom, and what service accounts are granted: indexes that keep relational rules linear.
+
+Builds what rules look up by label, name or account; never judges.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.model.resource import Resource
+
+_ACCOUNTS: Final = "system:serviceaccounts"
+"""The group of all service accounts; followed by `:` and a namespace, of those in it (Kubernetes docs, RBAC)."""
+_EVERYONE: Final = frozenset({_ACCOUNTS, "system:authenticated"})
+_ACCOUNT_USER: Final = "system:serviceaccount:"
+"""How a service account is written as a user: followed by its namespace, `:` and its name."""
+
+
+class Pod(msgspec.Struct, frozen=True):
+    """What other objects can know of a workload: who it is, and what its pods look like to them."""
+
+    kind: str
+    api_version: str
+    name: str
+    labels: dict[str, Any]
+    ports: list[Any]
+    """Ports that its containers name or number."""
+
+
+class Grants:
+    """Bound roles by the service accounts that hold them, themselves or as members of a group."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        self._namespaces: dict[str, list[dict[str, Any]]] = {}
+        self._all: list[dict[str, Any]] = []
+
+    def add(self, subject: Mapping[str, Any], binding: Resource, role: Resource) -> None:
+        """Take note that `binding` gives `role` to `subject`."""
+        kind, name = subject.get("kind"), str(subject.get("name"))
+        grant = {"binding": binding.object, "role": role.object}
+        if kind == "ServiceAccount":
+            namespace = str(subject.get("namespace") or binding.namespace or "default")
+            self._accounts.setdefault(namespace, {}).setdefault(name, []).append(grant)
+        elif kind == "User" and name.startswith(_ACCOUNT_USER):
+            namespace, _, account = name.removeprefix(_ACCOUNT_USER).partition(":")
+            self._accounts.setdefault(namespace, {}).setdefault(account, []).append(grant)
+        elif kind == "Group" and name in _EVERYONE:
+            self._all.append(grant)
+        elif kind == "Group" and name.startswith(f"{_ACCOUNTS}:"):
+            self._namespaces.setdefault(name.removeprefix(f"{_ACCOUNTS}:"), []).append(grant)
+
+    def data(self) -> dict[str, Any]:
+        """`accounts`: namespace to account to grants; `namespaces`: to those of all its accounts; `all`."""
+        return {"accounts": self._accounts, "namespaces": self._namespaces, "all": self._all}
+
+
+def pods(workloads: Mapping[str, Sequence[Pod]]) -> dict[str, Any]:
+    """The workloads of each namespace: `all`, `by_label` (`key=value` to places in `all`), `named` (`Kind/name`)."""
+    return {
+        namespace: {
+            "all": found,
+            "by_label": _places(({*_pairs(item.labels)} for item in found)),
+            "named": {f"{item.kind}/{item.name}": True for item in found},
+        }
+        for namespace, found in workloads.items()
+    }
+
+
+def selecting(services: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Services by what they select: namespace to `key=value` to services.
+
+    Each is under the rarest label of its selector, so that a pod that has all of them finds it by that one.
+    """
+    return {namespace: _by_rarest(found) for namespace, found in services.items()}
+
+
+def _by_rarest(services: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    selectors = [(service, _pairs(_selector(service))) for service in services]
+    popular = Counter(pair for _, pairs in selectors for pair in pairs)
+    found: dict[str, list[Any]] = {}
+    for service, pairs in selectors:
+        if pairs:
+            found.setdefault(min(pairs, key=lambda pair: popular[pair]), []).append(service)
+    return found
+
+
+def _selector(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec = service.get("spec")
+    selector = spec.get("selector") if isinstance(spec, dict) else None
+    return selector if isinstance(selector, dict) else {}
+
+
+def _pairs(labels: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={value}" for key, value in labels.items()]
+
+
+def _places(groups: Iterable[Iterable[str]]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for at, words in enumerate(groups):
+        for word in words:
+            places.setdefault(word, []).append(at)
+    return places

@@ -1,0 +1,92 @@
+"""Every control against the public rule cases of Kubescape's library: the same verdicts, and the same places.
+
+Reads the facts beside the checkout and skips without them. Where we differ on purpose, DIFFERENT says why.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from kubekeep.assess.run import run
+from kubekeep.assess.select import controls_named, select
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.library import load
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.finding import Cause, Status
+from kubekeep.model.resource import Resource
+
+FACTS: Final = Path(__file__).resolve().parents[2].parent / "shared" / "groundtruth" / "posture-cases.jsonl"
+DIFFERENT: Final[dict[str, str]] = {}
+"""Cases by control and id whose verdict or objects differ, and why ours is right."""
+ELSEWHERE: Final[dict[str, str]] = {}
+"""Cases by control and id that agree on the verdict and differ in the paths, and why."""
+
+
+class RuleCase(msgspec.Struct, frozen=True):
+    """A case of one of Kubescape's rules, for one control."""
+
+    control: str
+    id: str
+    objects: list[dict[str, Any]]
+    inputs: dict[str, list[str]]
+    failed: list[dict[str, Any]]
+
+    def __str__(self) -> str:
+        return f"{self.control}:{self.id}"
+
+
+def cases() -> Iterator[RuleCase]:
+    """The cases, in the order of the file."""
+    if not FACTS.is_file():
+        return
+    known = {number for control in load.controls().values() for number in control.ids}
+    for line in FACTS.read_text(encoding="utf-8").splitlines():
+        case = json.loads(line)
+        for name in case["controls"]:
+            if name in known:
+                yield RuleCase(name, case["id"], case["objects"], case["inputs"], case["failed"])
+
+
+def results_of(case: RuleCase) -> tuple[str, list[ResourceResult]]:
+    """The control's slug and our results."""
+    (control,) = controls_named([case.control])
+    chosen = select(named=[control], params=case.inputs)
+    resources = [Resource(item) for item in case.objects]
+    return control.slug, run(resources, chosen, RegoPolicySet, kubernetes_minor=37)
+
+
+@pytest.mark.skipif(not FACTS.is_file(), reason=f"no facts at {FACTS}")
+@pytest.mark.parametrize("case", list(cases()), ids=str)
+def test_rule_case(case: RuleCase) -> None:
+    slug, results = results_of(case)
+    verdicts = [item.verdicts[slug] for item in results if slug in item.verdicts]
+    failed = [item for item in results if slug in item.verdicts and item.verdicts[slug].status is Status.FAILED]
+    agree = bool(failed) == bool(case.failed) and all(
+        any((item.resource.kind, item.resource.name) in _names(finding) for item in failed) for finding in case.failed
+    )
+    if str(case) in DIFFERENT:
+        assert not agree, "it agrees now"
+        return
+    assert agree, [(item.resource.kind, item.resource.name) for item in failed]
+    unsure = [verdict.reason for verdict in verdicts if verdict.reason and verdict.reason.cause is not Cause.IRRELEVANT]
+    assert not unsure, "a verdict is due"
+    theirs = {path for finding in case.failed for path in _paths(finding)}
+    ours = {evidence.path for item in failed for evidence in item.verdicts[slug].evidence}
+    if str(case) in ELSEWHERE:
+        assert theirs != ours, "the paths agree now"
+    elif theirs:
+        assert ours == theirs
+
+
+def _names(finding: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(each["kind"], each["name"] or "") for each in finding["objects"]}
+
+
+def _paths(finding: dict[str, Any]) -> list[str]:
+    return [*finding["failedPaths"], *(fix["path"] for fix in finding["fixPaths"])]
