@@ -11,7 +11,7 @@ import click
 
 from kubekeep import reports
 from kubekeep.cli.main import kubekeep
-from kubekeep.library import load
+from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
@@ -26,7 +26,7 @@ def main() -> None:
 
 def controls() -> str:
     """All controls, in the order of their numbers."""
-    ordered = sorted(load.controls().values(), key=lambda control: control.id)
+    ordered = sorted(builtin().controls.values(), key=lambda control: control.id)
     return "# Controls\n\n" + "\n".join(map(_control, ordered))
 
 
@@ -50,8 +50,8 @@ def _control(control: Control) -> str:
 def frameworks() -> str:
     """All frameworks with their controls."""
     parts = ["# Frameworks", ""]
-    for item in load.frameworks().values():
-        members = load.members(item)
+    for item in builtin().frameworks.values():
+        members = builtin().members(item)
         parts += [f"## {item.title}", "", f"`{item.slug}` · {len(members)} controls", "", item.description.strip(), ""]
         if not item.all_controls:
             parts += [f"- {control.id} {control.title}" for control in members] + [""]

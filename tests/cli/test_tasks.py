@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cli.test_scan import kubekeep
 
-from kubekeep.library import load
+from kubekeep.library.load import builtin
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,15 +30,15 @@ def test_list_frameworks() -> None:
 
 def test_list_controls() -> None:
     rows = json.loads(kubekeep("list", "controls", "-f", "json").stdout)
-    assert len(rows) == len(load.controls())
+    assert len(rows) == len(builtin().controls)
     assert {"nsa", "allcontrols"} <= set(next(row for row in rows if row["id"] == "C-0057")["frameworks"])
 
 
-@pytest.mark.parametrize("slug", load.controls())
+@pytest.mark.parametrize("slug", builtin().controls)
 def test_explain(slug: str) -> None:
     result = kubekeep("explain", slug)
     assert result.returncode == 0
-    assert load.controls()[slug].title in result.stdout
+    assert builtin().controls[slug].title in result.stdout
 
 
 def test_explain_suggests() -> None:

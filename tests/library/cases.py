@@ -16,7 +16,7 @@ import yaml
 from kubekeep.assess.run import run
 from kubekeep.assess.select import select
 from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.library import load
+from kubekeep.library.load import ROOT, builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Status, Verdict
@@ -49,8 +49,8 @@ def all_cases() -> list[Case]:
     """Every case of every control."""
     return [
         Case(control, file, _options(file))
-        for control in load.controls().values()
-        for file in sorted((load.ROOT / "controls" / control.area / control.slug / "cases").glob("*.yaml"))
+        for control in builtin().controls.values()
+        for file in sorted((ROOT / "controls" / control.area / control.slug / "cases").glob("*.yaml"))
     ]
 
 

@@ -9,17 +9,17 @@ import jsonschema
 import pytest
 import yaml
 
-from kubekeep.library import load
-from kubekeep.library.load import LibraryError
+from kubekeep.library.load import ROOT, Library, LibraryError, builtin
 from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.control import Control
 
-SCHEMAS = load.ROOT / "schema"
+HOUSE_RULE = "title: House rule\nseverity: 5\nasks: x\nwhy: x\nfix: x\ntargets: [workload]\n"
+SCHEMAS = ROOT / "schema"
 
 
-@pytest.mark.parametrize("control", load.controls().values(), ids=lambda control: control.slug)
+@pytest.mark.parametrize("control", builtin().controls.values(), ids=lambda control: control.slug)
 def test_control_matches_the_schema(control: Control) -> None:
-    file = load.ROOT / "controls" / control.area / control.slug / "control.yaml"
+    file = ROOT / "controls" / control.area / control.slug / "control.yaml"
     schema = json.loads((SCHEMAS / "control.schema.json").read_text())
     jsonschema.validate(yaml.safe_load(file.read_text(encoding="utf-8")), schema)
     assert 0 <= control.severity <= 10
@@ -27,25 +27,46 @@ def test_control_matches_the_schema(control: Control) -> None:
     assert not control.title.endswith(".")
 
 
-@pytest.mark.parametrize("slug", load.frameworks())
+@pytest.mark.parametrize("slug", builtin().frameworks)
 def test_framework_matches_the_schema(slug: str) -> None:
     schema = json.loads((SCHEMAS / "framework.schema.json").read_text())
-    jsonschema.validate(yaml.safe_load((load.ROOT / "frameworks" / f"{slug}.yaml").read_text(encoding="utf-8")), schema)
-    assert load.members(load.frameworks()[slug])
+    jsonschema.validate(yaml.safe_load((ROOT / "frameworks" / f"{slug}.yaml").read_text(encoding="utf-8")), schema)
+    assert builtin().members(builtin().frameworks[slug])
 
 
 def test_numbers_and_titles_are_unique() -> None:
-    names = [name for control in load.controls().values() for name in (*control.ids, control.title, control.slug)]
+    names = [name for control in builtin().controls.values() for name in (*control.ids, control.title, control.slug)]
     assert len(names) == len(set(names))
 
 
-def test_a_wrong_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_file_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "controls" / "workload" / "odd"
     folder.mkdir(parents=True)
     (folder / "control.yaml").write_text("title: Odd\nseverety: 3\n")
-    monkeypatch.setattr(load, "ROOT", tmp_path)
     with pytest.raises(LibraryError, match=r"odd.control\.yaml.*severety"):
-        load.controls.__wrapped__()
+        _ = Library(tmp_path).controls
+
+
+def test_a_library_lies_on_top_of_another(tmp_path: Path) -> None:
+    folder = tmp_path / "workload" / "house-rule"
+    folder.mkdir(parents=True)
+    (folder / "control.yaml").write_text(HOUSE_RULE)
+    (folder / "control.rego").write_text("package kubekeep.controls.house_rule\n\nimport data.kubekeep.lib.place\n")
+    library = Library(tmp_path, beneath=builtin())
+    assert set(library.controls) == {*builtin().controls, "house-rule"}
+    assert library.rule(library.controls["house-rule"]).libraries == {"place"}
+    assert library.rule(library.controls["privileged-container"]).source
+    (folder.parent / "privileged-container").mkdir()
+    (folder.parent / "privileged-container" / "control.yaml").write_text(HOUSE_RULE)
+    with pytest.raises(LibraryError, match="there is another control privileged-container"):
+        _ = Library(tmp_path, beneath=builtin()).controls
+
+
+def test_keys_are_said_once(tmp_path: Path) -> None:
+    (tmp_path / "house-rule").mkdir()
+    (tmp_path / "house-rule" / "control.yaml").write_text(f"{HOUSE_RULE}title: Again\n")
+    with pytest.raises(LibraryError, match=r"control\.yaml: keys are said twice"):
+        _ = Library(tmp_path).controls
 
 
 @pytest.mark.parametrize("text", ["[]", '{"a": "b"}', '{"a": [1]}', "{", '{"noSuchParameter": []}'])

@@ -16,7 +16,7 @@ import pytest
 from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, select
 from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.library import load
+from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Status
@@ -95,11 +95,11 @@ def test_what_the_api_would_refuse_is_not_judged(spec: dict[str, Any], place: st
 
 
 def _selection() -> Selection:
-    return select([load.frameworks()[f"pss-{level}"] for level in LEVELS])
+    return select([builtin().frameworks[f"pss-{level}"] for level in LEVELS])
 
 
 def _members(level: str) -> tuple[Control, ...]:
-    return load.members(load.frameworks()[f"pss-{level}"])
+    return builtin().members(builtin().frameworks[f"pss-{level}"])
 
 
 def _assess(pods: Sequence[dict[str, Any]], minor: int) -> list[ResourceResult]:

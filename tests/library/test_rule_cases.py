@@ -16,7 +16,7 @@ import pytest
 from kubekeep.assess.run import run
 from kubekeep.assess.select import controls_named, select
 from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.library import load
+from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
@@ -45,7 +45,7 @@ def cases() -> Iterator[RuleCase]:
     """The cases, in the order of the file."""
     if not FACTS.is_file():
         return
-    known = {number for control in load.controls().values() for number in control.ids}
+    known = {number for control in builtin().controls.values() for number in control.ids}
     for line in FACTS.read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
         for name in case["controls"]:

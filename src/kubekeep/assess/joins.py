@@ -64,7 +64,7 @@ def pods(workloads: Mapping[str, Sequence[Pod]]) -> dict[str, Any]:
     return {
         namespace: {
             "all": found,
-            "by_label": _places(({*_pairs(item.labels)} for item in found)),
+            "by_label": _places({*_pairs(item.labels)} for item in found),
             "named": {f"{item.kind}/{item.name}": True for item in found},
         }
         for namespace, found in workloads.items()

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.library import load
+from kubekeep.library.load import Library, Rule
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import Resource
 
@@ -38,17 +38,20 @@ class Sheet(msgspec.Struct, frozen=True):
 class Rulebook:
     """The rules of `controls`, a group for each target and stage; `silent` controls have a sheet but no rules."""
 
-    def __init__(self, controls: Sequence[Control], silent: Sequence[Control] = ()) -> None:
+    def __init__(self, library: Library, controls: Sequence[Control], silent: Sequence[Control] = ()) -> None:
         """Sort the rules of `controls` into groups."""
-        self.modules = load.modules(controls)
+        rules = {control.slug: library.rule(control) for control in controls}
+        self.modules = library.modules(controls)
+        self.conditional = frozenset(slug for slug, rule in rules.items() if "applies" in rule.outcomes)
+        """Slugs of the controls whose rule says itself what it applies to."""
         self.groups: list[list[tuple[str, str]]] = []
         self._controls = (*controls, *silent)
         self._numbers: dict[tuple[str, Stage], int] = {}
         self._sheets: dict[tuple[str, str, bool, bool], Sheet] = {}
         for control in controls:
             for target in control.targets:
-                group = self._group(target, stage_of(control))
-                group.extend(item for item in _rules(control) if item not in group)
+                group = self._group(target, stage_of(control, rules[control.slug]))
+                group.extend(item for item in _queries(control, rules[control.slug]) if item not in group)
 
     def _group(self, target: str, stage: Stage) -> list[tuple[str, str]]:
         number = self._numbers.setdefault((target, stage), len(self.groups))
@@ -76,11 +79,11 @@ class Rulebook:
         return sheet
 
 
-def stage_of(control: Control) -> Stage:
+def stage_of(control: Control, rule: Rule) -> Stage:
     """When the rule of `control` can run."""
     if control.relates:
         return Stage.RELATED
-    if set(control.targets) == {WORKLOAD} and not load.rule(control).reads_object:
+    if set(control.targets) == {WORKLOAD} and not rule.reads_object:
         return Stage.LOCAL
     return Stage.OBJECT
 
@@ -91,11 +94,10 @@ def _targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
     return resource.kind_names | {WORKLOAD} if has_pod else resource.kind_names
 
 
-def _rules(control: Control) -> list[tuple[str, str]]:
+def _queries(control: Control, rule: Rule) -> list[tuple[str, str]]:
     names = {
         "violation": control.judged_by,
         "applies": APPLIES.format(control.judged_by),
         "declined": DECLINED.format(control.judged_by),
     }
-    outcomes = load.rule(control).outcomes
-    return [(name, f"data.{control.package}.{rule}") for rule, name in names.items() if rule in outcomes]
+    return [(name, f"data.{control.package}.{word}") for word, name in names.items() if word in rule.outcomes]

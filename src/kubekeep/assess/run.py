@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ def run(
     """
     active = [control for control in selection.controls if control.slug not in selection.set_aside]
     told = {slug: reason for slug, reason in selection.set_aside.items() if reason.cause is Cause.CONFIGURATION}
-    book = Rulebook(active, [control for control in selection.controls if control.slug in told])
+    book = Rulebook(selection.library, active, [control for control in selection.controls if control.slug in told])
     index = _index(active)
     data = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
     policies = compile_rules(book.modules, book.groups, {**data, "cluster": index.data()})
@@ -65,7 +66,7 @@ def run(
             entry.relate(desk)
         desk.finish()
     unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in told.items()}
-    return [entry.result(unset) for entry in entries]
+    return [entry.result(unset, book.conditional) for entry in entries]
 
 
 def _index(controls: Sequence[Control]) -> Index:
@@ -110,16 +111,22 @@ class _Entry:
         if groups and not self.problem:
             desk.send(_document(self.resource, view(self.resource)), groups, self.outcome)
 
-    def result(self, unset: Mapping[str, Verdict]) -> ResourceResult:
-        """The verdicts; `unset` are those of controls that lack a parameter, whatever the resource."""
+    def result(self, unset: Mapping[str, Verdict], conditional: AbstractSet[str]) -> ResourceResult:
+        """The verdicts; `unset` are those of controls that lack a parameter, whatever the resource.
+
+        `conditional` are the slugs of the controls whose rule says what it applies to.
+        """
         if self.problem:
             whole = malformed(self.problem)
             return ResourceResult(self.resource, {control.slug: whole for control in self.sheet.controls})
         said = (
-            (control.slug, unset.get(control.slug) or verdict(control, self.outcome, self.resource))
+            (control.slug, unset.get(control.slug) or self._verdict(control, conditional))
             for control in self.sheet.controls
         )
         return ResourceResult(self.resource, {slug: outcome for slug, outcome in said if outcome is not None})
+
+    def _verdict(self, control: Control, conditional: AbstractSet[str]) -> Verdict | None:
+        return verdict(control, self.outcome, self.resource, conditional=control.slug in conditional)
 
 
 class _Desk:

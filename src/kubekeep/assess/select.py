@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from kubekeep.library import load
+from kubekeep.library.load import Library, builtin
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Reason
 from kubekeep.model.framework import Framework
@@ -33,23 +33,24 @@ class Selection(msgspec.Struct, frozen=True):
     frameworks: tuple[Framework, ...]
     params: dict[str, tuple[str, ...]]
     set_aside: dict[str, Reason]
+    library: Library
 
 
-def frameworks_named(names: Iterable[str]) -> tuple[Framework, ...]:
+def frameworks_named(names: Iterable[str], library: Library | None = None) -> tuple[Framework, ...]:
     """The frameworks called `names`: slug, name or alias, in any case. Raises UnknownNameError."""
     known = {
         _key(word): framework
-        for framework in load.frameworks().values()
+        for framework in (library or builtin()).frameworks.values()
         for word in (framework.slug, framework.name, *framework.aliases)
     }
     return tuple(dict.fromkeys(_lookup(name, known, "framework") for name in names))
 
 
-def controls_named(names: Iterable[str]) -> tuple[Control, ...]:
+def controls_named(names: Iterable[str], library: Library | None = None) -> tuple[Control, ...]:
     """The controls called `names`: number, slug or title, in any case. Raises UnknownNameError."""
     known = {
         _key(word): control
-        for control in load.controls().values()
+        for control in (library or builtin()).controls.values()
         for word in (control.slug, control.title, *control.ids)
     }
     return tuple(dict.fromkeys(_lookup(name, known, "control") for name in names))
@@ -61,15 +62,17 @@ def select(
     *,
     params: Mapping[str, Sequence[str]] | None = None,
     whole_cluster: bool = False,
+    library: Library | None = None,
 ) -> Selection:
     """The controls of `frameworks` and those `named` one by one.
 
     A control that only a cluster can answer is set aside unless it was named or the input is a `whole_cluster`;
     one without a value for a required parameter is set aside too. `params` replace defaults by name.
     """
-    chosen = {control.slug for framework in frameworks for control in load.members(framework)}
+    library = library or builtin()
+    chosen = {control.slug for framework in frameworks for control in library.members(framework)}
     asked = {control.slug for control in named}
-    controls = tuple(control for slug, control in load.controls().items() if slug in chosen | asked)
+    controls = tuple(control for slug, control in library.controls.items() if slug in chosen | asked)
     values = {
         name: tuple((params or {}).get(name, parameter.default))
         for control in controls
@@ -80,7 +83,7 @@ def select(
         reason = _set_aside(control, values, anywhere=whole_cluster or control.slug in asked)
         if reason is not None:
             set_aside[control.slug] = reason
-    return Selection(controls, tuple(frameworks), values, set_aside)
+    return Selection(controls, tuple(frameworks), values, set_aside, library)
 
 
 def _set_aside(control: Control, values: Mapping[str, tuple[str, ...]], *, anywhere: bool) -> Reason | None:

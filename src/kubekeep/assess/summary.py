@@ -8,7 +8,7 @@ import msgspec
 
 from kubekeep.assess import score
 from kubekeep.assess.select import Selection, collected
-from kubekeep.library import load
+from kubekeep.library.load import Library
 from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.finding import Cause, Reason, Status
@@ -46,7 +46,9 @@ def summarise(results: Sequence[ResourceResult], selection: Selection) -> Totals
         key=lambda item: (-item.control.severity, item.control.id),
     )
     by_slug = {item.control.slug: item for item in controls}
-    frameworks = tuple(_framework(framework, by_slug, results, tallies) for framework in selection.frameworks)
+    frameworks = tuple(
+        _framework(framework, selection.library, by_slug, results, tallies) for framework in selection.frameworks
+    )
     counts = _resource_counts(results, by_slug)
     return Totals(
         controls=tuple(controls),
@@ -105,11 +107,12 @@ def _irrelevant(control: Control) -> Reason:
 
 def _framework(
     framework: Framework,
+    library: Library,
     by_slug: Mapping[str, ControlSummary],
     results: Iterable[ResourceResult],
     tallies: Mapping[str, _Tally],
 ) -> FrameworkSummary:
-    members = {control.slug: by_slug[control.slug] for control in load.members(framework)}
+    members = {control.slug: by_slug[control.slug] for control in library.members(framework)}
     controls = tuple(members.values())
     return FrameworkSummary(
         framework=framework,

@@ -9,7 +9,6 @@ import msgspec
 
 from kubekeep.assess.rulebook import APPLIES, DECLINED
 from kubekeep.engine.port import Outcome, RuleFailure
-from kubekeep.library import load
 from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Path, has_path, parse_path
@@ -33,11 +32,13 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message: str = ""
 
 
-def verdict(control: Control, outcome: Outcome, resource: Resource) -> Verdict | None:
-    """The verdict of `control` on `resource`; None when the rule says that it does not apply to it."""
+def verdict(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:
+    """The verdict of `control` on `resource`; None when the rule says that it does not apply to it.
+
+    `conditional`: the rule defines `applies`.
+    """
     said = outcome.get(control.judged_by, ())
-    applies = "applies" in load.rule(control).outcomes
-    scope = outcome.get(APPLIES.format(control.judged_by)) if applies else True
+    scope = outcome.get(APPLIES.format(control.judged_by)) if conditional else True
     for value in (scope, said, declined := outcome.get(DECLINED.format(control.judged_by), ())):
         if isinstance(value, RuleFailure):
             return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, value.message))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kubekeep.assess.select import UnknownNameError, controls_named
-from kubekeep.library import load
+from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
 
 
@@ -38,7 +38,7 @@ def _lines(control: Control) -> list[str]:
     if control.params:
         lines += ["", click.style("Parameters", bold=True)]
         lines += [f"  {name}: {item.description} {list(item.default)}" for name, item in control.params.items()]
-    asked_by = [item.title for item in load.frameworks().values() if item.slug in control.satisfies]
+    asked_by = [item.title for item in builtin().frameworks.values() if item.slug in control.satisfies]
     if asked_by:
         lines += ["", click.style("Asked for by", bold=True), *(f"  {title}" for title in asked_by)]
     if control.references:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from kubekeep.library import load
+from kubekeep.library.load import builtin
 
 _LAYOUT = click.option(
     "-f", "--format", "layout", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True
@@ -22,7 +22,7 @@ def command() -> None:
 @_LAYOUT
 def frameworks(layout: str) -> None:
     """List the frameworks with how many controls each has."""
-    rows = [(item, len(load.members(item))) for item in load.frameworks().values()]
+    rows = [(item, len(builtin().members(item))) for item in builtin().frameworks.values()]
     if layout == "json":
         click.echo(json.dumps([{"name": item.slug, "title": item.title, "controls": count} for item, count in rows]))
         return
@@ -34,8 +34,8 @@ def frameworks(layout: str) -> None:
 @_LAYOUT
 def controls(layout: str) -> None:
     """List the controls with their severity and the frameworks they serve."""
-    members = {item.slug: set(load.members(item)) for item in load.frameworks().values()}
-    ordered = sorted(load.controls().values(), key=lambda control: control.id)
+    members = {item.slug: set(builtin().members(item)) for item in builtin().frameworks.values()}
+    ordered = sorted(builtin().controls.values(), key=lambda control: control.id)
     if layout == "json":
         rows = [
             {

@@ -1,4 +1,4 @@
-"""Read the library: each control from its folder, each framework from its file, shared Rego from `lib/`.
+"""Read a library: each control from its folder, each framework from its file, shared Rego from `lib/`.
 
 Finds everything by walking, so that adding a control touches one folder; never evaluates a rule.
 """
@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
-import yaml
 
+from kubekeep._native import YamlDocuments
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 
 T = TypeVar("T")
 ROOT: Final = Path(__file__).parent
+"""The folder of the library that comes with Kubekeep."""
+CONTROL_FILE: Final = "control.yaml"
+RULE_FILE: Final = "control.rego"
+
 _IMPORT: Final = re.compile(r"^import data\.kubekeep\.lib\.(\w+)", re.MULTILINE)
 _RULE: Final = re.compile(r"^(?:default )?(applies|declined|violation)\b", re.MULTILINE)
 
@@ -40,77 +44,134 @@ class Rule(msgspec.Struct, frozen=True):
     """Whether it looks at more than the workload view, so that equal workloads may get different verdicts."""
 
 
-@functools.cache
-def controls() -> Mapping[str, Control]:
-    """Every control by slug, in the order of area and slug. Raises LibraryError."""
-    found = {}
-    for file in sorted(ROOT.glob("controls/*/*/control.yaml")):
-        control = msgspec.structs.replace(_read(file, Control), slug=file.parent.name, area=file.parent.parent.name)
-        if control.slug in found:
-            raise LibraryError(f"{file}: another area has a control {control.slug}")
-        found[control.slug] = control
-    return found
+class Library:
+    """Controls, frameworks and shared Rego of a folder; with `beneath`, on top of those of another library."""
 
+    def __init__(self, root: Path, beneath: Library | None = None) -> None:
+        """Nothing is read before it is asked for."""
+        self.root = root
+        self._beneath = beneath
+        self._rules: dict[str, Rule] = {}
 
-@functools.cache
-def frameworks() -> Mapping[str, Framework]:
-    """Every framework by slug, in alphabetical order. Raises LibraryError."""
-    return {
-        file.stem: msgspec.structs.replace(_read(file, Framework), slug=file.stem)
-        for file in sorted(ROOT.glob("frameworks/*.yaml"))
-    }
+    @functools.cached_property
+    def controls(self) -> Mapping[str, Control]:
+        """Every control by slug, in the order of area and slug. Raises LibraryError."""
+        found = dict(self._beneath.controls) if self._beneath else {}
+        for slug, folder in self._folders.items():
+            file = folder / CONTROL_FILE
+            if slug in found:
+                raise LibraryError(f"{file}: there is another control {slug}")
+            found[slug] = msgspec.structs.replace(_read(file, Control), slug=slug, area=folder.parent.name)
+        return found
 
+    @functools.cached_property
+    def _folders(self) -> dict[str, Path]:
+        """The folders of this library's own controls, by slug."""
+        folders = sorted(file.parent for file in self.root.glob(f"**/{CONTROL_FILE}"))
+        found = {folder.name: folder for folder in reversed(folders)}
+        twice = next((folder for folder in folders if found[folder.name] != folder), None)
+        if twice:
+            raise LibraryError(f"{twice}: there is another control {twice.name}")
+        return dict(sorted(found.items(), key=lambda item: item[1]))
 
-def members(framework: Framework) -> tuple[Control, ...]:
-    """The controls that serve `framework`, in the library's order."""
-    return tuple(
-        control for control in controls().values() if framework.all_controls or framework.slug in control.satisfies
-    )
+    @functools.cached_property
+    def frameworks(self) -> Mapping[str, Framework]:
+        """Every framework by slug, in alphabetical order. Raises LibraryError."""
+        found = dict(self._beneath.frameworks) if self._beneath else {}
+        for file in sorted(self.root.glob("frameworks/*.yaml")):
+            found[file.stem] = msgspec.structs.replace(_read(file, Framework), slug=file.stem)
+        return found
 
+    def members(self, framework: Framework) -> tuple[Control, ...]:
+        """The controls that serve `framework`, in the library's order."""
+        return tuple(
+            control
+            for control in self.controls.values()
+            if framework.all_controls or framework.slug in control.satisfies
+        )
 
-@functools.cache
-def rule(control: Control) -> Rule:
-    """The Rego that decides `control`: its own, or the one it shares. Manual controls have none."""
-    owner = controls()[control.judged_by]
-    path = f"controls/{owner.area}/{owner.slug}/control.rego"
-    source = (ROOT / path).read_text(encoding="utf-8")
-    libraries = _closure(_IMPORT.findall(source))
-    texts = [source, *(_shared()[name] for name in libraries)]
-    return Rule(
-        path=path,
-        source=source,
-        libraries=libraries,
-        outcomes=frozenset(_RULE.findall(source)),
-        reads_object=any("input.object" in text for text in texts),
-    )
+    def folder(self, control: Control) -> Path:
+        """Where `control` lies. Raises LibraryError for one of another library."""
+        if control.slug in self._folders:
+            return self._folders[control.slug]
+        if self._beneath is None:
+            raise LibraryError(f"{self.root}: no control {control.slug}")
+        return self._beneath.folder(control)
 
+    def rule(self, control: Control) -> Rule:
+        """The Rego that decides `control`: its own, or the one it shares. Manual controls have none."""
+        rule = self._rules.get(control.judged_by)
+        if rule is None:
+            rule = self._rules[control.judged_by] = self._read_rule(control)
+        return rule
 
-def modules(chosen: Iterable[Control]) -> dict[str, str]:
-    """The Rego modules, by path, that `chosen` need: their own and the shared ones."""
-    rules = [rule(control) for control in chosen]
-    names = frozenset[str]().union(*(item.libraries for item in rules))
-    return {item.path: item.source for item in rules} | {f"lib/{name}.rego": _shared()[name] for name in sorted(names)}
+    def _read_rule(self, control: Control) -> Rule:
+        owner = self.controls.get(control.judged_by)
+        if owner is None:
+            raise LibraryError(f"{control.slug}: there is no control {control.rule} whose rule it could share")
+        file = self.folder(owner) / RULE_FILE
+        try:
+            source = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise LibraryError(f"{file}: {error}") from error
+        libraries = self._closure(_IMPORT.findall(source))
+        texts = [source, *(self._shared[name] for name in libraries)]
+        return Rule(
+            path=f"controls/{owner.area}/{owner.slug}/{RULE_FILE}",
+            source=source,
+            libraries=libraries,
+            outcomes=frozenset(_RULE.findall(source)),
+            reads_object=any("input.object" in text for text in texts),
+        )
 
+    def modules(self, chosen: Iterable[Control]) -> dict[str, str]:
+        """The Rego modules, by path, that `chosen` need: their own and the shared ones."""
+        rules = [self.rule(control) for control in chosen]
+        names = frozenset[str]().union(*(item.libraries for item in rules))
+        own = {item.path: item.source for item in rules}
+        return own | {f"lib/{name}.rego": self._shared[name] for name in sorted(names)}
 
-@functools.cache
-def _shared() -> dict[str, str]:
-    return {file.stem: file.read_text(encoding="utf-8") for file in sorted(ROOT.glob("lib/*.rego"))}
+    @functools.cached_property
+    def _shared(self) -> dict[str, str]:
+        found = dict(self._beneath._shared) if self._beneath else {}  # noqa: SLF001 - the same class
+        return found | {file.stem: file.read_text(encoding="utf-8") for file in sorted(self.root.glob("lib/*.rego"))}
 
-
-def _closure(names: Iterable[str]) -> frozenset[str]:
-    known: set[str] = set()
-    todo = list(names)
-    while todo:
-        name = todo.pop()
-        if name not in known:
+    def _closure(self, names: Iterable[str]) -> frozenset[str]:
+        known: set[str] = set()
+        todo = list(names)
+        while todo:
+            name = todo.pop()
+            if name in known:
+                continue
+            if name not in self._shared:
+                raise LibraryError(f"{self.root}: no lib/{name}.rego, which a rule imports")
             known.add(name)
-            todo += _IMPORT.findall(_shared()[name])
-    return frozenset(known)
+            todo += _IMPORT.findall(self._shared[name])
+        return frozenset(known)
+
+
+@functools.cache
+def builtin() -> Library:
+    """The library that comes with Kubekeep."""
+    return Library(ROOT)
 
 
 def _read(file: Path, kind: type[T]) -> T:
     try:
-        document: Any = yaml.load(file.read_bytes(), yaml.CSafeLoader)
-        return msgspec.convert(document, kind)
-    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        return msgspec.convert(_document(file.read_text(encoding="utf-8")), kind)
+    except (OSError, ValueError) as error:
         raise LibraryError(f"{file}: {error}") from error
+
+
+def _document(text: str) -> object:
+    """The one document of a file. Raises ValueError for what is no YAML or says a key twice."""
+    found: Iterator[object] = YamlDocuments(text, 32, 1_000, 1, 100_000)
+    match next(found, None):
+        case (value, _, []):
+            return value
+        case (_, _, duplicates):
+            raise ValueError(f"keys are said twice: {duplicates}")
+        case (problem, _):
+            raise ValueError(problem)
+        case _:
+            return None

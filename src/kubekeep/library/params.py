@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from kubekeep.library import load
+from kubekeep.library.load import builtin
 
 
 class ParamsError(ValueError):
@@ -24,7 +24,7 @@ def read_params(path: Path) -> dict[str, tuple[str, ...]]:
         raise ParamsError(f"{path}: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: {error}") from error
-    known = {name for control in load.controls().values() for name in control.params}
+    known = {name for control in builtin().controls.values() for name in control.params}
     unknown = sorted(set(values) - known)
     if unknown:
         raise ParamsError(f"{path}: no control has a parameter {', '.join(unknown)}")
