@@ -12,7 +12,7 @@ import msgspec
 
 from kubekeep.assess.isolation import isolation
 from kubekeep.assess.joins import Grants, Pod, pods, selecting
-from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path, value_at_or
 
@@ -46,11 +46,14 @@ class Index:
         self._objects: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self._users: dict[str, dict[str, bool]] = {}
         self._pods: dict[str, list[Pod]] = {}
+        self.provider: Provider | None = None
+        """The managed platform that a Node or a cloud's own document tells of."""
         self._roles: dict[tuple[str, str, str], dict[bytes, Resource]] = {}
         self._bindings: list[Resource] = []
 
     def add(self, resource: Resource) -> None:
         """Take note of `resource`."""
+        self.provider = self.provider or _provider(resource)
         if not self._kinds.isdisjoint(resource.kind_names):
             kind = resource.kind if resource.builtin else f"{resource.group}/{resource.kind}"
             self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(_kept(kind, resource.object))
@@ -161,6 +164,22 @@ def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     for item in objects:
         named.setdefault(Resource(item).name, []).append(item)
     return named
+
+
+def _provider(resource: Resource) -> Provider | None:
+    if resource.kind == "Node":
+        spec = resource.object.get("spec")
+        identity = str(spec.get("providerID")) if isinstance(spec, dict) else ""
+        return _NODES.get(identity.partition(":")[0])
+    return _CLOUDS.get(resource.group)
+
+
+_NODES: Final[dict[str, Provider]] = {"aws": "eks", "azure": "aks", "gce": "gke"}
+_CLOUDS: Final[dict[str, Provider]] = {
+    "container.googleapis.com": "gke",
+    "eks.amazonaws.com": "eks",
+    "management.azure.com": "aks",
+}
 
 
 def _kept(kind: str, item: dict[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.assess.index import Index
+from kubekeep.assess.judge import Judge
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.select import Selection
 from kubekeep.assess.verdicts import malformed, verdict
 from kubekeep.engine.port import Outcome, PolicySet
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.control import SUBJECT, Control
+from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, view
@@ -45,9 +46,11 @@ def run(
     Joined RBAC subjects follow the resources. `note` is told how many resources have been seen.
     Raises ValueError when a rule of the library does not compile.
     """
-    active = [control for control in selection.controls if control.slug not in selection.set_aside]
+    judged = {control.slug for judge in selection.judges for control in judge.controls}
+    own = [control for control in selection.controls if control.slug not in judged]
+    active = [control for control in own if control.slug not in selection.set_aside]
     told = {slug: reason for slug, reason in selection.set_aside.items() if reason.cause is Cause.CONFIGURATION}
-    book = Rulebook(selection.library, active, [control for control in selection.controls if control.slug in told])
+    book = Rulebook(selection.library, active, [control for control in own if control.slug in told])
     index = _index(active)
     data = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
     policies = compile_rules(book.modules, book.groups, {**data, "cluster": index.data()})
@@ -56,7 +59,7 @@ def run(
         desk = _Desk(policies, pool)
         for seen, resource in enumerate(resources, start=1):
             index.add(resource)
-            _take(resource, book, desk, entries)
+            _take(resource, book, desk, entries, always=bool(selection.judges))
             note(seen)
         for subject in index.subjects():
             _take(subject, book, desk, entries)
@@ -65,8 +68,29 @@ def run(
         for entry in entries:
             entry.relate(desk)
         desk.finish()
+    elsewhere = _elsewhere(active, selection, selection.provider or index.provider)
     unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in told.items()}
-    return [entry.result(unset, book.conditional) for entry in entries]
+    results = [entry.result(unset, book.conditional, elsewhere) for entry in entries]
+    return _judged(results, selection.judges) if selection.judges else results
+
+
+def _judged(results: Sequence[ResourceResult], judges: Iterable[Judge]) -> list[ResourceResult]:
+    """The results with what `judges` say; without those of which nobody says anything."""
+    said = [dict(result.verdicts) for result in results]
+    resources = [result.resource for result in results]
+    for judge in judges:
+        for place, slug, outcome in judge.judge(resources):
+            said[place][slug] = outcome
+    return [ResourceResult(*pair) for pair in zip(resources, said, strict=True) if pair[1]]
+
+
+def _elsewhere(controls: Iterable[Control], selection: Selection, provider: Provider | None) -> frozenset[str]:
+    """Slugs of the controls about other platforms than `provider`, but for those asked for by name."""
+    return frozenset(
+        control.slug
+        for control in controls
+        if control.providers and provider not in control.providers and control.slug not in selection.named
+    )
 
 
 def _index(controls: Sequence[Control]) -> Index:
@@ -74,15 +98,15 @@ def _index(controls: Sequence[Control]) -> Index:
     return Index(kinds, join_subjects=any(SUBJECT in control.targets for control in controls))
 
 
-def _take(resource: Resource, book: Rulebook, desk: _Desk, entries: list[_Entry]) -> None:
-    """Send `resource` to the rules that can run on it at once, if any control applies to it."""
+def _take(resource: Resource, book: Rulebook, desk: _Desk, entries: list[_Entry], *, always: bool = False) -> None:
+    """Send `resource` to the rules that can run on it at once, if any control applies to it or `always`."""
     problem, workload = "", None
     try:
         workload = view(resource)
     except MalformedWorkloadError as error:
         problem = str(error)
     sheet = book.sheet(resource, has_pod=workload is not None or bool(problem))
-    if not sheet.controls:
+    if not sheet.controls and not always:
         return
     entry = _Entry(resource, sheet, problem)
     entries.append(entry)
@@ -111,18 +135,19 @@ class _Entry:
         if groups and not self.problem:
             desk.send(_document(self.resource, view(self.resource)), groups, self.outcome)
 
-    def result(self, unset: Mapping[str, Verdict], conditional: AbstractSet[str]) -> ResourceResult:
-        """The verdicts; `unset` are those of controls that lack a parameter, whatever the resource.
+    def result(
+        self, unset: Mapping[str, Verdict], conditional: AbstractSet[str], elsewhere: AbstractSet[str]
+    ) -> ResourceResult:
+        """The verdicts.
 
-        `conditional` are the slugs of the controls whose rule says what it applies to.
+        `unset` are those of controls that lack a parameter, whatever the resource; `conditional` the slugs of the
+        controls whose rule says what it applies to, `elsewhere` of those that are about other platforms.
         """
+        controls = [control for control in self.sheet.controls if control.slug not in elsewhere]
         if self.problem:
             whole = malformed(self.problem)
-            return ResourceResult(self.resource, {control.slug: whole for control in self.sheet.controls})
-        said = (
-            (control.slug, unset.get(control.slug) or self._verdict(control, conditional))
-            for control in self.sheet.controls
-        )
+            return ResourceResult(self.resource, {control.slug: whole for control in controls})
+        said = ((control.slug, unset.get(control.slug) or self._verdict(control, conditional)) for control in controls)
         return ResourceResult(self.resource, {slug: outcome for slug, outcome in said if outcome is not None})
 
     def _verdict(self, control: Control, conditional: AbstractSet[str]) -> Verdict | None:

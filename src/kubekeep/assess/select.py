@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, TypeVar
 
 import msgspec
 
+from kubekeep.assess.judge import Judge
 from kubekeep.library.load import Library, builtin
-from kubekeep.model.control import Control
+from kubekeep.model.control import Control, Provider
 from kubekeep.model.finding import Cause, Reason
 from kubekeep.model.framework import Framework
 
@@ -24,7 +26,7 @@ class UnknownNameError(ValueError):
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """What a scan evaluates: controls in the library's order, and the frameworks that asked for them.
+    """What a scan evaluates: controls in the library's order, those of the `judges` at the end, and frameworks.
 
     `set_aside` says, by slug, why a chosen control is not evaluated whatever the input holds.
     """
@@ -34,6 +36,15 @@ class Selection(msgspec.Struct, frozen=True):
     params: dict[str, tuple[str, ...]]
     set_aside: dict[str, Reason]
     library: Library
+    named: frozenset[str] = frozenset()
+    """Slugs of the controls that were asked for one by one."""
+    provider: Provider | None = None
+    """The managed platform, where the request tells."""
+    judges: tuple[Judge, ...] = ()
+
+    def members(self, framework: Framework) -> tuple[Control, ...]:
+        """The selected controls that serve `framework`."""
+        return tuple(control for control in self.controls if framework.has(control))
 
 
 def frameworks_named(names: Iterable[str], library: Library | None = None) -> tuple[Framework, ...]:
@@ -62,12 +73,15 @@ def select(
     *,
     params: Mapping[str, Sequence[str]] | None = None,
     whole_cluster: bool = False,
+    provider: Provider | None = None,
     library: Library | None = None,
+    judges: Sequence[Judge] = (),
 ) -> Selection:
     """The controls of `frameworks` and those `named` one by one.
 
     A control that only a cluster can answer is set aside unless it was named or the input is a `whole_cluster`;
-    one without a value for a required parameter is set aside too. `params` replace defaults by name.
+    one without a value for a required parameter is set aside too. `params` replace defaults by name. Without a
+    `provider`, frameworks that are all written for one tell it. The controls of `judges` are always selected.
     """
     library = library or builtin()
     chosen = {control.slug for framework in frameworks for control in library.members(framework)}
@@ -83,7 +97,20 @@ def select(
         reason = _set_aside(control, values, anywhere=whole_cluster or control.slug in asked)
         if reason is not None:
             set_aside[control.slug] = reason
-    return Selection(controls, tuple(frameworks), values, set_aside, library)
+    return Selection(
+        controls=(*controls, *(control for judge in judges for control in judge.controls)),
+        frameworks=tuple(frameworks),
+        params=values,
+        set_aside=set_aside,
+        library=library,
+        named=frozenset(asked),
+        provider=provider or _common({framework.provider for framework in frameworks}),
+        judges=tuple(judges),
+    )
+
+
+def _common(providers: AbstractSet[Provider | None]) -> Provider | None:
+    return next(iter(providers)) if len(providers) == 1 else None
 
 
 def _set_aside(control: Control, values: Mapping[str, tuple[str, ...]], *, anywhere: bool) -> Reason | None:

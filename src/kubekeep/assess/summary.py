@@ -8,7 +8,6 @@ import msgspec
 
 from kubekeep.assess import score
 from kubekeep.assess.select import Selection, collected
-from kubekeep.library.load import Library
 from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.finding import Cause, Reason, Status
@@ -47,7 +46,8 @@ def summarise(results: Sequence[ResourceResult], selection: Selection) -> Totals
     )
     by_slug = {item.control.slug: item for item in controls}
     frameworks = tuple(
-        _framework(framework, selection.library, by_slug, results, tallies) for framework in selection.frameworks
+        _framework(framework, selection.members(framework), by_slug, results, tallies)
+        for framework in selection.frameworks
     )
     counts = _resource_counts(results, by_slug)
     return Totals(
@@ -102,17 +102,18 @@ def _irrelevant(control: Control) -> Reason:
     if cause is not None:
         data = cause.value.removeprefix("needs-").replace("-", " ")
         return Reason(cause, f"no {data}: add {' or '.join(kinds)} documents to the input")
-    return Reason(Cause.IRRELEVANT, f"nothing it applies to in the input ({', '.join(kinds)})")
+    platforms = f" of {' or '.join(name.upper() for name in control.providers)}" if control.providers else ""
+    return Reason(Cause.IRRELEVANT, f"nothing{platforms} that it applies to in the input ({', '.join(kinds)})")
 
 
 def _framework(
     framework: Framework,
-    library: Library,
+    serving: Iterable[Control],
     by_slug: Mapping[str, ControlSummary],
     results: Iterable[ResourceResult],
     tallies: Mapping[str, _Tally],
 ) -> FrameworkSummary:
-    members = {control.slug: by_slug[control.slug] for control in library.members(framework)}
+    members = {control.slug: by_slug[control.slug] for control in serving}
     controls = tuple(members.values())
     return FrameworkSummary(
         framework=framework,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias, get_args
 
 import click
 
@@ -18,8 +18,11 @@ from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import outputs, progress
 from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.control import Provider
 from kubekeep.model.severity import Severity
 from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, scan
+
+Names: TypeAlias = tuple[str, ...]
 
 _GATE_FAILED: Final = 1
 _INCOMPLETE: Final = 3
@@ -93,6 +96,16 @@ def _output_options(function: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="The version that the manifests are for.",
 )
+@click.option(
+    "--snapshot",
+    is_flag=True,
+    help="The files are a whole cluster (`kubectl get -o yaml`): evaluate what only a cluster can answer.",
+)
+@click.option(
+    "--cloud-provider",
+    type=click.Choice(get_args(Provider)),
+    help="The managed platform of the cluster, where Nodes or cloud documents in the input do not tell it.",
+)
 @_gate_options
 @_output_options
 def command(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -100,12 +113,14 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     frameworks: tuple[str, ...],
     controls_config: Path | None,
     kubernetes_version: str,
+    cloud_provider: Provider | None,
     severity: Severity | None,
     compliance: float | None,
     coverage: float | None,
     formats: tuple[str, ...],
     output: Path | None,
     *,
+    snapshot: bool,
     verbose: bool,
 ) -> None:
     r"""Assess the manifests at each PATH: a file, a folder, or - for standard input.
@@ -116,7 +131,16 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     kubekeep scan control C-0057 pod.yaml
     kubectl get deployment -o yaml | kubekeep scan -
     """
-    request = _request(words, frameworks, controls_config, kubernetes_version)
+    paths, frameworks, controls = _asked(words, frameworks)
+    request = ScanRequest(
+        paths=paths,
+        frameworks=frameworks,
+        controls=controls,
+        kubernetes_version=kubernetes_version,
+        params=_params(controls_config),
+        snapshot=snapshot,
+        cloud_provider=cloud_provider,
+    )
     wanted = outputs.plan(formats, output)
     try:
         with progress.counter() as note:
@@ -129,10 +153,9 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     sys.exit(_exit_code(assessment, Gates(severity=severity, compliance=compliance, coverage=coverage)))
 
 
-def _request(
-    words: tuple[str, ...], frameworks: tuple[str, ...], controls_config: Path | None, kubernetes_version: str
-) -> ScanRequest:
-    names: dict[str, tuple[str, ...]] = {"frameworks": frameworks, "controls": ()}
+def _asked(words: Names, frameworks: Names) -> tuple[Names, Names, Names]:
+    """The paths, frameworks and controls that the words of the command line name."""
+    names: dict[str, Names] = {"frameworks": frameworks, "controls": ()}
     if words and words[0] in _WORDS:
         if len(words) == 1:
             raise click.UsageError(f"`scan {words[0]}` needs names and a path")
@@ -141,11 +164,14 @@ def _request(
         words = words[2:]
     if not words:
         raise click.UsageError("name a file or a folder to scan, or - for standard input")
+    return words, names["frameworks"], names["controls"]
+
+
+def _params(file: Path | None) -> dict[str, Names]:
     try:
-        params = {} if controls_config is None else read_params(controls_config)
+        return {} if file is None else read_params(file)
     except ParamsError as error:
         raise click.BadParameter(str(error), param_hint="--controls-config") from error
-    return ScanRequest(paths=words, kubernetes_version=kubernetes_version, params=params, **names)
 
 
 def _exit_code(assessment: Assessment, gates: Gates) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from kubekeep.model.control import Control, Provider
+
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A numbered or named part of a framework; `id` is what `satisfies` of a control cites."""
@@ -23,6 +25,12 @@ class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     description: str
     url: str = ""
     aliases: tuple[str, ...] = ()
+    provider: Provider | None = None
+    """The managed platform that it is written for: whoever asks for it says that theirs is one."""
     all_controls: bool = False
     """Every control of the library belongs to it."""
     sections: tuple[Section, ...] = ()
+
+    def has(self, control: Control) -> bool:
+        """Whether `control` serves it."""
+        return self.all_controls or self.slug in control.satisfies

@@ -17,6 +17,7 @@ from kubekeep.assess.select import Selection, controls_named, frameworks_named, 
 from kubekeep.assess.summary import summarise
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.model.assessment import Assessment, Target, Unread
+from kubekeep.model.control import Provider
 from kubekeep.model.resource import Resource
 from kubekeep.sources.manifests import Manifests
 
@@ -29,7 +30,8 @@ DEFAULT_FRAMEWORKS: Final = ("allcontrols",)
 class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to scan (`-` is standard input) and against what; without names, every control of the library.
 
-    `params` replace defaults of control parameters by name.
+    `params` replace defaults of control parameters by name. A `snapshot` is all objects of a cluster, so that
+    controls which only a cluster can answer are evaluated on it. Without a `cloud_provider` the input may tell it.
     """
 
     paths: tuple[str, ...]
@@ -37,6 +39,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     controls: tuple[str, ...] = ()
     kubernetes_version: str = f"1.{NEWEST_KUBERNETES}"
     params: Mapping[str, tuple[str, ...]] = {}
+    snapshot: bool = False
+    cloud_provider: Provider | None = None
 
 
 def scan(
@@ -89,7 +93,13 @@ def kubernetes_minor(version: str) -> int:
 def _selection(request: ScanRequest) -> Selection:
     named = controls_named(request.controls)
     wanted = request.frameworks or (() if named else DEFAULT_FRAMEWORKS)
-    return select(frameworks_named(wanted), named, params=request.params)
+    return select(
+        frameworks_named(wanted),
+        named,
+        params=request.params,
+        whole_cluster=request.snapshot,
+        provider=request.cloud_provider,
+    )
 
 
 def _resources(source: Manifests, unread: list[Unread]) -> Iterator[Resource]:
