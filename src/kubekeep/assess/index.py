@@ -53,7 +53,7 @@ class Index:
 
     def add(self, resource: Resource) -> None:
         """Take note of `resource`."""
-        self.provider = self.provider or _provider(resource)
+        self.provider = self.provider or provider_of(resource)
         if not self._kinds.isdisjoint(resource.kind_names):
             kind = resource.kind if resource.builtin else f"{resource.group}/{resource.kind}"
             self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(_kept(kind, resource.object))
@@ -166,7 +166,8 @@ def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     return named
 
 
-def _provider(resource: Resource) -> Provider | None:
+def provider_of(resource: Resource) -> Provider | None:
+    """The managed platform that `resource` tells of."""
     if resource.kind == "Node":
         spec = resource.object.get("spec")
         identity = str(spec.get("providerID")) if isinstance(spec, dict) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import msgspec
@@ -13,10 +14,11 @@ class ParamsError(ValueError):
     """The file cannot be used; the message names it."""
 
 
-def read_params(path: Path) -> dict[str, tuple[str, ...]]:
+def read_params(path: Path, more: AbstractSet[str] = frozenset()) -> dict[str, tuple[str, ...]]:
     """The flat JSON map at `path`: parameter name to a list of strings. Raises ParamsError.
 
-    A name that no control knows is refused: a typo must not leave a default in force unseen.
+    A name that no control of the library knows, and is none of `more`, is refused: a typo must not leave a
+    default in force unseen.
     """
     try:
         values = msgspec.json.decode(path.read_bytes(), type=dict[str, tuple[str, ...]])
@@ -25,7 +27,7 @@ def read_params(path: Path) -> dict[str, tuple[str, ...]]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: {error}") from error
     known = {name for control in builtin().controls.values() for name in control.params}
-    unknown = sorted(set(values) - known)
+    unknown = sorted(set(values) - known - more)
     if unknown:
         raise ParamsError(f"{path}: no control has a parameter {', '.join(unknown)}")
     return values

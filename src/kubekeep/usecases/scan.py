@@ -6,18 +6,22 @@ import datetime as dt
 import gc
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
 import msgspec
 
 from kubekeep import _native
+from kubekeep.assess.foreign import ForeignJudge
 from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
 from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
+from kubekeep.library.foreign import ForeignControl
 from kubekeep.model.assessment import Assessment, Target, Unread
-from kubekeep.model.control import Provider
+from kubekeep.model.control import Control, Provider
+from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
 from kubekeep.sources.manifests import Manifests
 
@@ -41,6 +45,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     params: Mapping[str, tuple[str, ...]] = {}
     snapshot: bool = False
     cloud_provider: Provider | None = None
+    rules: ExtraRules | None = None
+    """Rules that the user brings along. Bundles among them are scanned instead of the library, unless names tell."""
 
 
 def scan(
@@ -49,7 +55,7 @@ def scan(
     """Assess what is at the paths of `request`.
 
     `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing and
-    ValueError for a Kubernetes version that is not known.
+    ValueError for a Kubernetes version that is not known or a custom rule that does not compile.
     """
     minor = kubernetes_minor(request.kubernetes_version)
     selection = _selection(request)
@@ -91,15 +97,53 @@ def kubernetes_minor(version: str) -> int:
 
 
 def _selection(request: ScanRequest) -> Selection:
-    named = controls_named(request.controls)
-    wanted = request.frameworks or (() if named else DEFAULT_FRAMEWORKS)
+    rules = request.rules or gather()
+    named = controls_named(request.controls, rules.library, (item.control for item in rules.controls))
+    given = frameworks_named(request.frameworks, rules.library, rules.frameworks)
+    unnamed = not (named or given)
+    frameworks = given or (_unnamed(rules) if unnamed else ())
+    if rules.custom:
+        frameworks = tuple(dict.fromkeys((*frameworks, CUSTOM_RULES)))
+    params = {**rules.inputs, **request.params}
+    foreign = _foreign(rules, frameworks, named, loose=unnamed)
+    judges = [ForeignJudge(foreign, params={**rules.defaults, **params}, provider=request.cloud_provider)]
     return select(
-        frameworks_named(wanted),
+        frameworks,
         named,
-        params=request.params,
+        params=params,
         whole_cluster=request.snapshot,
         provider=request.cloud_provider,
+        library=rules.library,
+        judges=judges if foreign else (),
     )
+
+
+def _unnamed(rules: ExtraRules) -> tuple[Framework, ...]:
+    """What is scanned when nothing is named: all that bundles hold, or else the library."""
+    return rules.frameworks if rules.bundled else frameworks_named(DEFAULT_FRAMEWORKS, rules.library)
+
+
+def _foreign(
+    rules: ExtraRules, frameworks: Sequence[Framework], named: Sequence[Control], *, loose: bool
+) -> list[ForeignControl]:
+    """The controls of bundles and bare files that were asked for; with `loose`, those of no framework too.
+
+    Where the library has a control of the same number in this scan, the number stays its own.
+    """
+    library = [control for framework in frameworks for control in rules.library.members(framework)]
+    numbers = {
+        number for control in (*library, *named) if control.slug in rules.library.controls for number in control.ids
+    }
+    wanted, slugs = {framework.slug for framework in frameworks}, {control.slug for control in named}
+    return [
+        msgspec.structs.replace(item, control=msgspec.structs.replace(item.control, ids=()))
+        if numbers & {*item.control.ids}
+        else item
+        for item in rules.controls
+        if item.control.slug in slugs
+        or wanted & item.control.satisfies.keys()
+        or (loose and not item.control.satisfies)
+    ]
 
 
 def _resources(source: Manifests, unread: list[Unread]) -> Iterator[Resource]:

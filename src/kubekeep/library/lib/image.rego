@@ -1,6 +1,8 @@
 # Image references as container runtimes read them (OCI distribution reference grammar, Docker Hub as default).
 package kubekeep.lib.image
 
+import rego.v1
+
 # The digest that pins the image; undefined without one.
 digest(reference) := split(reference, "@")[1]
 
