@@ -184,13 +184,16 @@ def _shown(said: dict[str, Any]) -> str:
 
 
 def _compile(rule: ForeignRule) -> None:
-    """Raises ForeignRuleError when the text of `rule` is no Rego."""
+    """Raises ForeignRuleError when the text of `rule` is no Rego. Bodies are only looked into when they are asked."""
     if rule.obstacle:
         return
     try:
-        _query(rule, rule.source, "true", {})
+        _values(rule, rule.source, "{}", msgspec.Raw(b"[]"), TIME_LIMIT)
     except RegoError as error:
-        raise ForeignRuleError(str(error) if error.line else f"{rule.file}: {error}") from error
+        if error.code in _COMPILING:
+            raise ForeignRuleError(str(error) if error.line else f"{rule.file}: {error}") from error
+    except ResponseError as error:
+        raise ForeignRuleError(f"{rule.file}: {error}") from error
 
 
 def _values(rule: ForeignRule, source: str, data: str, objects: msgspec.Raw, limit: float) -> dict[str, Any]:

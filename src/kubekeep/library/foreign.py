@@ -18,6 +18,8 @@ from kubekeep.model.finding import Cause, Reason
 
 DEFAULT_SEVERITY: Final = 5.0
 """Of a control that does not say how bad its failure is."""
+ADVICE: Final = "Change what each finding names, as its message says."
+"""How to fix what a rule finds that does not say so itself."""
 SUBJECTS: Final = "subject-role-rolebinding"
 API_SERVER: Final = "apiserver-pod"
 ANY: Final = "*"

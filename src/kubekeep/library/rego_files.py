@@ -77,7 +77,7 @@ def _control(file: Path, framework: str) -> ForeignControl:
         severity=_severity(said, file),
         asks=said.get("description", title),
         why="",
-        fix=said.get("remediation", ""),
+        fix=said.get("remediation", foreign.ADVICE),
         targets=foreign.targets([rule]),
         params={name: Parameter(description=f"read by {file.name}") for name in rule.inputs},
         satisfies={framework: ()},
