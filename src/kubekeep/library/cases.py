@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -21,8 +21,14 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a case sets besides its manifests; without `paths` the places of failures are not compared."""
 
     params: dict[str, tuple[str, ...]] = {}
-    kubernetes: str = "latest"
+    kubernetes: Annotated[str, msgspec.Meta(pattern=r"^1\.\d+$")] = "1.37"
+    """Versions that scans no longer know are allowed: rules may speak of them."""
     paths: tuple[str, ...] | None = None
+
+    @property
+    def minor(self) -> int:
+        """The minor version of Kubernetes."""
+        return int(self.kubernetes.partition(".")[2])
 
 
 class Case(msgspec.Struct, frozen=True):

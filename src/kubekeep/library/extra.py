@@ -15,11 +15,12 @@ from kubekeep.library.bundles import read_bundles
 from kubekeep.library.foreign import ForeignControl
 from kubekeep.library.load import CONTROL_FILE, Library, LibraryError, builtin
 from kubekeep.library.rego_files import read_rego, rego_files
+from kubekeep.model.control import CUSTOM
 from kubekeep.model.framework import Framework
 
 CUSTOM_RULES: Final = Framework(
-    slug="custom-rules",
-    name="custom-rules",
+    slug=CUSTOM,
+    name=CUSTOM,
     title="Custom rules",
     description="The controls and rules given with --custom-rules.",
 )

@@ -15,7 +15,7 @@ import msgspec
 from kubekeep.library import foreign
 from kubekeep.library.foreign import ForeignControl, ForeignRule, Match
 from kubekeep.library.load import LibraryError
-from kubekeep.model.control import Control, Parameter
+from kubekeep.model.control import LOADED, Control, Parameter
 from kubekeep.model.finding import Cause, Reason
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -120,7 +120,7 @@ def control(value: dict[str, Any], file: Path) -> ForeignControl:
     scopes = (found.scanning_scope.matches if found.scanning_scope else None) or ()
     manual = found.manual_test or found.description or "Kubescape's control says that a person has to look."
     described = Control(
-        slug=f"loaded-{found.id.casefold()}",
+        slug=f"{LOADED}{found.id.casefold()}",
         title=found.name,
         severity=min(max(found.base_score, 0.0), 10.0),
         asks=found.description or found.name,

@@ -14,6 +14,11 @@ SUBJECT = "rbac-subject"
 """The target that stands for an RBAC subject joined with one of its bindings and the role it grants."""
 
 
+CUSTOM = "custom-rules"
+"""The slug of the framework of what users bring along beside the library."""
+LOADED = "loaded-"
+"""What the slugs of controls begin with that come from bundles."""
+
 Provider = Literal["eks", "aks", "gke"]
 """The managed platforms that some controls are about."""
 
@@ -76,6 +81,11 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def manual(self) -> bool:
         """Whether only a person can answer it."""
         return bool(self.audit)
+
+    @property
+    def brought(self) -> bool:
+        """Whether a user brought it along, so that the library that comes with Kubekeep does not explain it."""
+        return CUSTOM in self.satisfies or self.slug.startswith(LOADED)
 
     @property
     def judged_by(self) -> str:

@@ -24,7 +24,6 @@ from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Path as DocumentPath
 from kubekeep.model.location import format_path, parse_path
 from kubekeep.model.resource import Resource
-from kubekeep.usecases.scan import kubernetes_minor
 
 
 def write_control(folder: Path, area: str, slug: str) -> list[Path]:
@@ -105,8 +104,7 @@ def _told(verdict: Verdict) -> str:
 def judge(case: Case, documents: Sequence[dict[str, Any]], library: Library) -> list[ResourceResult]:
     """The results of the case's control over `documents`."""
     selection = select(named=[case.control], params=case.options.params, library=library)
-    minor = kubernetes_minor(case.options.kubernetes)
-    results = run([Resource(item) for item in documents], selection, RegoPolicySet, kubernetes_minor=minor)
+    results = run([Resource(item) for item in documents], selection, RegoPolicySet, kubernetes_minor=case.options.minor)
     return [result for result in results if case.control.slug in result.verdicts]
 
 

@@ -99,11 +99,11 @@ def kubernetes_minor(version: str) -> int:
 def _selection(request: ScanRequest) -> Selection:
     rules = request.rules or gather()
     named = controls_named(request.controls, rules.library, (item.control for item in rules.controls))
-    given = frameworks_named(request.frameworks, rules.library, rules.frameworks)
+    more = (CUSTOM_RULES,) if rules.custom else ()
+    given = frameworks_named(request.frameworks, rules.library, (*rules.frameworks, *more))
     unnamed = not (named or given)
     frameworks = given or (_unnamed(rules) if unnamed else ())
-    if rules.custom:
-        frameworks = tuple(dict.fromkeys((*frameworks, CUSTOM_RULES)))
+    frameworks = tuple({framework.slug: framework for framework in (*frameworks, *more)}.values())
     params = {**rules.inputs, **request.params}
     foreign = _foreign(rules, frameworks, named, loose=unnamed)
     judges = [ForeignJudge(foreign, params={**rules.defaults, **params}, provider=request.cloud_provider)]
