@@ -88,7 +88,7 @@ def _output_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--controls-config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="JSON file with values for parameters of controls: {name: [values]}.",
+    help="File with values for parameters of controls: {name: [values]}, or a ControlInput object.",
 )
 @click.option(
     "--kubernetes-version",

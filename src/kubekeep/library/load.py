@@ -154,13 +154,13 @@ def builtin() -> Library:
 
 def _read(file: Path, kind: type[T]) -> T:
     try:
-        return msgspec.convert(_document(file.read_text(encoding="utf-8")), kind)
+        return msgspec.convert(document(file.read_text(encoding="utf-8")), kind)
     except (OSError, ValueError) as error:
         raise LibraryError(f"{file}: {error}") from error
 
 
-def _document(text: str) -> object:
-    """The one document of a file. Raises ValueError for what is no YAML or says a key twice."""
+def document(text: str) -> object:
+    """The one document of a YAML or JSON text. Raises ValueError for what is no YAML or says a key twice."""
     found: Iterator[object] = YamlDocuments(text, 32, 1_000, 1, 100_000)
     match next(found, None):
         case (value, _, []):

@@ -16,6 +16,7 @@ from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
 from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, Target, Unread
 from kubekeep.model.control import Provider
 from kubekeep.model.resource import Resource
@@ -48,8 +49,8 @@ def scan(
 ) -> Assessment:
     """Assess what is at the paths of `request`.
 
-    `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing and
-    ValueError for a Kubernetes version that is not known.
+    `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing, and
+    ValueError for a Kubernetes version that is not known and for a ControlInput of a snapshot that says nonsense.
     """
     minor = kubernetes_minor(request.kubernetes_version)
     selection = _selection(request)
@@ -59,7 +60,13 @@ def scan(
     # Parsed documents are trees that live until the end: looking for cycles in them costs half the time.
     gc.disable()
     try:
-        results = run(_resources(source, unread), selection, RegoPolicySet, kubernetes_minor=minor, note=note)
+        resources = _resources(source, unread)
+        if request.snapshot:
+            # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
+            found = list(resources)
+            resources = iter(found)
+            selection = _selection(request, params_of(found))
+        results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note)
         totals = summarise(results, selection)
     finally:
         gc.enable()
@@ -90,13 +97,14 @@ def kubernetes_minor(version: str) -> int:
     return minor
 
 
-def _selection(request: ScanRequest) -> Selection:
+def _selection(request: ScanRequest, params: Mapping[str, tuple[str, ...]] | None = None) -> Selection:
+    """What `request` asks for; its own parameters win over `params`."""
     named = controls_named(request.controls)
     wanted = request.frameworks or (() if named else DEFAULT_FRAMEWORKS)
     return select(
         frameworks_named(wanted),
         named,
-        params=request.params,
+        params={**(params or {}), **request.params},
         whole_cluster=request.snapshot,
         provider=request.cloud_provider,
     )
