@@ -23,6 +23,8 @@ ROOT: Final = Path(__file__).parent
 CONTROL_FILE: Final = "control.yaml"
 RULE_FILE: Final = "control.rego"
 
+_PAGES: Final = "https://kubekeep.io/docs/reference/controls/"
+
 _IMPORT: Final = re.compile(r"^import data\.kubekeep\.lib\.(\w+)", re.MULTILINE)
 _RULE: Final = re.compile(r"^(?:default )?(applies|declined|violation)\b", re.MULTILINE)
 
@@ -61,7 +63,8 @@ class Library:
             file = folder / CONTROL_FILE
             if slug in found:
                 raise LibraryError(f"{file}: there is another control {slug}")
-            found[slug] = msgspec.structs.replace(_read(file, Control), slug=slug, area=folder.parent.name)
+            page = f"{_PAGES}{slug}/" if self.root == ROOT else ""
+            found[slug] = msgspec.structs.replace(_read(file, Control), slug=slug, area=folder.parent.name, page=page)
         return found
 
     @functools.cached_property

@@ -52,10 +52,12 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One control of the library, as its `control.yaml` says; `slug` and `area` are its folder's names."""
+    """One control of the library, as its `control.yaml` says; `slug`, `area` and `page` come from where that lies."""
 
     slug: str = ""
     area: str = ""
+    page: str = ""
+    """Its page of the documentation; empty for a control that does not come with Kubekeep."""
     title: str
     severity: float
     """Severity score, 0 to 10."""
@@ -95,6 +97,11 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def level(self) -> Severity:
         """The severity band of the score."""
         return Severity.of(self.severity)
+
+    @property
+    def link(self) -> str:
+        """Where to read on: its page, else its first reference; empty without either."""
+        return self.page or next((link for link in self.references if link.startswith("https://")), "")
 
     @property
     def answer(self) -> Answer:
