@@ -15,7 +15,8 @@ servers(object) := [server |
 		"minor": flags.minor(container),
 	}
 ] if {
-	object.kind == "Pod"
+	object.metadata.namespace == "kube-system"
+	contains(json.marshal(input.workload.containers), "kube-apiserver")
 } else := [server] if {
 	line := trim_space(object.data.APIServerInfo.cmdLine)
 	regex.match(`(^|[/\s])kube-apiserver(\s|$)`, line)

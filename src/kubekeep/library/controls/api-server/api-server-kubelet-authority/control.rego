@@ -8,5 +8,5 @@ applies if count(servers) > 0
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(server, "kubelet-certificate-authority", "the certificates of kubelets are not verified")
+	some found in apiserver.required(server, "kubelet-certificate-authority", "the kubelets are not verified")
 }

@@ -8,8 +8,9 @@ servers := apiserver.servers(input.object)
 applies if count(servers) > 0
 
 # One 0 is a mistake even where a later flag overrides it.
-violation contains object.union(apiserver.removed(given), {"message": "--secure-port is 0: nothing is served with TLS"}) if {
+violation contains object.union(apiserver.removed(given), {"message": message}) if {
 	some server in servers
 	some given in flags.settings(server.words, "secure-port")
 	regex.match(`^0+$`, given.value)
+	message := sprintf("--secure-port is %s: nothing is served with TLS", [given.value])
 }

@@ -15,13 +15,18 @@ content := info.auditPolicyFile.content
 
 policy := apiserver.parsed(content)
 
+collected if {
+	is_string(content)
+	content != ""
+}
+
 rules := policy.rules if {
 	is_array(policy.rules)
 } else := [] if policy
 
 named if flags.last(flags.pieces(trim_space(info.cmdLine), ""), "audit-policy-file").value != ""
 
-applies if content
+applies if collected
 
 applies if regex.match(`(^|[/\s])kube-apiserver(\s|$)`, info.cmdLine)
 
@@ -32,7 +37,7 @@ declined contains "the file of --audit-policy-file was not collected or cannot b
 
 known if named
 
-known if content
+known if collected
 
 violation contains {"path": path, "message": "--audit-policy-file is missing: nothing is logged"} if {
 	not known
@@ -67,8 +72,8 @@ gaps := {gap |
 flaw(matching, need) := {"path": path, "what": "no rule logs", "resource": need.resource} if {
 	count(matching) == 0
 	path := sprintf("rules[%d]", [count(rules)])
-} else := {"path": path, "what": "level None does not log", "resource": need.resource} if {
-	object.get(rules[min(matching)], "level", "None") == "None"
+} else := {"path": path, "what": "the level does not log", "resource": need.resource} if {
+	not object.get(rules[min(matching)], "level", "None") in {"Metadata", "Request", "RequestResponse"}
 	path := sprintf("rules[%d].level", [min(matching)])
 } else := {"path": path, "what": sprintf("level %s logs the bodies of", [level]), "resource": need.resource} if {
 	need.private

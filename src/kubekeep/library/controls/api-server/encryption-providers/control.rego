@@ -10,7 +10,10 @@ config := apiserver.parsed(content)
 
 entries := config.resources if is_array(config.resources)
 
-applies if content
+applies if {
+	is_string(content)
+	content != ""
+}
 
 applies if regex.match(`--(experimental-)?encryption-provider-config[= ]`, input.object.data.APIServerInfo.cmdLine)
 

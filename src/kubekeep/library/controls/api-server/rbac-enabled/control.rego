@@ -30,16 +30,27 @@ violation contains {"path": path, "fix": false, "message": "legacy authorization
 
 # AKS
 
-aks_properties := object.get(input.object.data, "properties", input.object.data)
-
-aks_rbac := cloud.any_of(aks_properties, ["enableRBAC", "enableRbac", "EnableRBAC", "enable_rbac"])
-
-violation contains {"path": "data.properties.enableRBAC", "message": "RBAC is not enabled for the cluster"} if {
+aks_rbac[path] := enabled if {
 	cloud.provider == "aks"
-	aks_rbac == false
+	some field in ["enableRBAC", "enableRbac", "EnableRBAC", "enable_rbac"]
+	enabled := input.object.data.properties[field]
+	is_boolean(enabled)
+	path := sprintf("data.properties.%s", [field])
+}
+
+violation contains {"path": path, "message": "RBAC is not enabled for the cluster"} if {
+	some path, enabled in aks_rbac
+	enabled == false
 }
 
 declined contains "the description of the cluster does not say whether RBAC is enabled" if {
 	cloud.provider == "aks"
-	aks_rbac == null
+	count(aks_rbac) == 0
 }
+
+declined contains "the description of the cluster is empty" if {
+	cloud.provider == "gke"
+	not described
+}
+
+described if count(input.object.data) > 0
