@@ -10,7 +10,7 @@ mounts(spec) if {
 	not mirrored(input.object)
 } else if {
 	object.get(spec, "automountServiceAccountToken", null) == null
-	not declined(place.namespace, place.account)
+	not declined(place.namespace_of(input.object), place.account_of(spec))
 	not mirrored(input.object)
 }
 
