@@ -117,6 +117,23 @@ def test_copies_of_a_role_are_one_and_variants_are_all_joined() -> None:
     assert len(joined(*copies, role("ClusterRole", "reader", verb="*"), bound)) == 2
 
 
+def test_accounts_are_bound_whether_or_not_the_role_is_known() -> None:
+    named = binding("RoleBinding", ("Role", "unknown"), "shop") | {
+        "subjects": [
+            {"kind": "ServiceAccount", "name": "web"},
+            {"kind": "ServiceAccount", "name": "runner", "namespace": "build"},
+            {"kind": "User", "name": "system:serviceaccount:build:runner"},
+            {"kind": "Group", "name": "system:serviceaccounts:build"},
+            None,
+        ]
+    }
+    empty = binding("ClusterRoleBinding", ("ClusterRole", "unknown")) | {"subjects": None}
+    grants = indexed(named, empty, kinds=("rbac-subject",)).data()["grants"]
+    bound = "RoleBinding bound"
+    assert grants["bound"] == {"shop": {"web": [bound]}, "build": {"runner": [bound, bound]}}
+    assert grants["accounts"] == {}
+
+
 def test_cluster_admin_needs_no_definition() -> None:
     bound = binding("ClusterRoleBinding", ("ClusterRole", "cluster-admin"))
     (subject,) = indexed(bound, join=True).subjects()

@@ -94,6 +94,8 @@ class Index:
         """
         grants = Grants()
         if SUBJECT in self._kinds:
+            for binding in self._bindings:
+                grants.bind(binding)
             for subject in self.subjects():
                 grants.add(subject.object, *subject.related)
         return {

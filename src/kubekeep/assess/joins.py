@@ -38,25 +38,53 @@ class Grants:
         self._accounts: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self._namespaces: dict[str, list[dict[str, Any]]] = {}
         self._all: list[dict[str, Any]] = []
+        self._bound: dict[str, dict[str, list[str]]] = {}
+
+    def bind(self, binding: Resource) -> None:
+        """Take note of the service accounts that `binding` names, whatever role it gives them."""
+        subjects = binding.object.get("subjects")
+        for subject in subjects if isinstance(subjects, list) else ():
+            account = _account(subject, binding) if isinstance(subject, dict) else None
+            if account is not None:
+                namespace, name = account
+                bindings = self._bound.setdefault(namespace, {}).setdefault(name, [])
+                bindings.append(f"{binding.kind} {binding.name}")
 
     def add(self, subject: Mapping[str, Any], binding: Resource, role: Resource) -> None:
         """Take note that `binding` gives `role` to `subject`."""
         kind, name = subject.get("kind"), str(subject.get("name"))
         grant = {"binding": binding.object, "role": role.object}
-        if kind == "ServiceAccount":
-            namespace = str(subject.get("namespace") or binding.namespace or "default")
-            self._accounts.setdefault(namespace, {}).setdefault(name, []).append(grant)
-        elif kind == "User" and name.startswith(_ACCOUNT_USER):
-            namespace, _, account = name.removeprefix(_ACCOUNT_USER).partition(":")
-            self._accounts.setdefault(namespace, {}).setdefault(account, []).append(grant)
+        account = _account(subject, binding)
+        if account is not None:
+            self._accounts.setdefault(account[0], {}).setdefault(account[1], []).append(grant)
         elif kind == "Group" and name in _EVERYONE:
             self._all.append(grant)
         elif kind == "Group" and name.startswith(f"{_ACCOUNTS}:"):
             self._namespaces.setdefault(name.removeprefix(f"{_ACCOUNTS}:"), []).append(grant)
 
     def data(self) -> dict[str, Any]:
-        """`accounts`: namespace to account to grants; `namespaces`: to those of all its accounts; `all`."""
-        return {"accounts": self._accounts, "namespaces": self._namespaces, "all": self._all}
+        """What accounts are granted, and by what they are bound.
+
+        - `accounts`: namespace to account to grants; `namespaces`: to those of all its accounts; `all`.
+        - `bound`: namespace to account to the bindings that name it (`Kind name`), their role known or not.
+        """
+        return {
+            "accounts": self._accounts,
+            "namespaces": self._namespaces,
+            "all": self._all,
+            "bound": self._bound,
+        }
+
+
+def _account(subject: Mapping[str, Any], binding: Resource) -> tuple[str, str] | None:
+    """Namespace and name of the service account that `subject` is, by either of its names."""
+    kind, name = subject.get("kind"), str(subject.get("name"))
+    if kind == "ServiceAccount":
+        return str(subject.get("namespace") or binding.namespace or "default"), name
+    if kind == "User" and name.startswith(_ACCOUNT_USER):
+        namespace, _, account = name.removeprefix(_ACCOUNT_USER).partition(":")
+        return namespace, account
+    return None
 
 
 def pods(workloads: Mapping[str, Sequence[Pod]]) -> dict[str, Any]:
