@@ -6,4 +6,6 @@ files := hostfile.at(input.object, ["adminConfigFile"])
 
 violation contains found if some found in hostfile.foreign(files, {"root"})
 
-declined contains reason if some reason in hostfile.unknown_owners(files, {"root"}, "admin.conf")
+declined contains reason if {
+	some reason in hostfile.unknown_owners(files, {"root"}, "admin.conf")
+}

@@ -6,4 +6,6 @@ files := hostfile.at(input.object, ["CNIConfigFiles"])
 
 violation contains found if some found in hostfile.looser(files, "600")
 
-declined contains reason if some reason in hostfile.unknown_modes(files, "a configuration file of CNI")
+declined contains reason if {
+	some reason in hostfile.unknown_modes(files, "a configuration file of CNI")
+}

@@ -6,4 +6,6 @@ files := hostfile.at(input.object, ["controllerManagerInfo", "specsFile"])
 
 violation contains found if some found in hostfile.foreign(files, {"root"})
 
-declined contains reason if some reason in hostfile.unknown_owners(files, {"root"}, "the manifest of the controller manager")
+declined contains reason if {
+	some reason in hostfile.unknown_owners(files, {"root"}, "the manifest of the controller manager")
+}

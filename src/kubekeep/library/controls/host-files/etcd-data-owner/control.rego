@@ -6,4 +6,6 @@ files := hostfile.at(input.object, ["etcdDataDir"])
 
 violation contains found if some found in hostfile.foreign(files, {"etcd", "root"})
 
-declined contains reason if some reason in hostfile.unknown_owners(files, {"etcd", "root"}, "the data directory of etcd")
+declined contains reason if {
+	some reason in hostfile.unknown_owners(files, {"etcd", "root"}, "the data directory of etcd")
+}

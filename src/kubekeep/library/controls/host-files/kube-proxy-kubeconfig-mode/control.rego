@@ -11,4 +11,6 @@ applies if hostfile.flag(input.object, "kubeconfig") != ""
 
 violation contains found if some found in hostfile.looser(files, "600")
 
-declined contains reason if some reason in hostfile.unknown_modes(files, "the kubeconfig of kube-proxy")
+declined contains reason if {
+	some reason in hostfile.unknown_modes(files, "the kubeconfig of kube-proxy")
+}

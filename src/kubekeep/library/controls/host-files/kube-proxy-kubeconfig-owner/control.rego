@@ -11,4 +11,6 @@ applies if hostfile.flag(input.object, "kubeconfig") != ""
 
 violation contains found if some found in hostfile.foreign(files, {"root"})
 
-declined contains reason if some reason in hostfile.unknown_owners(files, {"root"}, "the kubeconfig of kube-proxy")
+declined contains reason if {
+	some reason in hostfile.unknown_owners(files, {"root"}, "the kubeconfig of kube-proxy")
+}

@@ -13,4 +13,6 @@ applies if not hostfile.line(input.object)
 
 violation contains found if some found in hostfile.foreign(files, {"root"})
 
-declined contains reason if some reason in hostfile.unknown_owners(files, {"root"}, "the kubelet's configuration file")
+declined contains reason if {
+	some reason in hostfile.unknown_owners(files, {"root"}, "the kubelet's configuration file")
+}

@@ -13,4 +13,6 @@ applies if not hostfile.line(input.object)
 
 violation contains found if some found in hostfile.looser(files, "644")
 
-declined contains reason if some reason in hostfile.unknown_modes(files, "the kubelet's configuration file")
+declined contains reason if {
+	some reason in hostfile.unknown_modes(files, "the kubelet's configuration file")
+}

@@ -6,4 +6,6 @@ files := hostfile.at(input.object, ["schedulerInfo", "configFile"])
 
 violation contains found if some found in hostfile.looser(files, "600")
 
-declined contains reason if some reason in hostfile.unknown_modes(files, "scheduler.conf")
+declined contains reason if {
+	some reason in hostfile.unknown_modes(files, "scheduler.conf")
+}
