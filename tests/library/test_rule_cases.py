@@ -6,6 +6,7 @@ Reads the facts beside the checkout and skips without them. Where we differ on p
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +25,9 @@ from kubekeep.model.resource import Resource
 FACTS: Final = Path(__file__).resolve().parents[2].parent / "shared" / "groundtruth" / "posture-cases.jsonl"
 DIFFERENT: Final[dict[str, str]] = {}
 """Cases by control and id whose verdict or objects differ, and why ours is right."""
-ELSEWHERE: Final[dict[str, str]] = {}
+ELSEWHERE: Final[dict[str, str]] = {
+    "C-0077:k8s-common-labels-usage/pod": "with an empty list theirs is a placeholder; we name a label that Kubernetes recommends",
+}
 """Cases by control and id that agree on the verdict and differ in the paths, and why."""
 
 
@@ -89,4 +92,6 @@ def _names(finding: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def _paths(finding: dict[str, Any]) -> list[str]:
-    return [*finding["failedPaths"], *(fix["path"] for fix in finding["fixPaths"])]
+    """Theirs in our spelling: they put the names of labels into brackets without quotes."""
+    paths = [*finding["failedPaths"], *(fix["path"] for fix in finding["fixPaths"])]
+    return [re.sub(r"\[([^\]\"]*[^\]\"\d][^\]\"]*)\]", r'["\1"]', path) for path in paths]

@@ -1,0 +1,15 @@
+package kubekeep.controls.duplicate_environment_variable
+
+violation contains {
+	"path": sprintf("%s.env[%d].name", [container.path, index]),
+	"message": sprintf("container %v sets %s %d times", [container.name, name, count(places)]),
+} if {
+	some container in input.workload.containers
+	count(container.env) > count(names(container))
+	some name in names(container)
+	places := [index | some index; container.env[index].name == name]
+	count(places) > 1
+	some index in places
+}
+
+names(container) := {variable.name | variable := container.env[_]; is_string(variable.name)}
