@@ -26,7 +26,7 @@ FACTS: Final = Path(__file__).resolve().parents[2].parent / "shared" / "groundtr
 DIFFERENT: Final[dict[str, str]] = {}
 """Cases by control and id whose verdict or objects differ, and why ours is right."""
 ELSEWHERE: Final[dict[str, str]] = {
-    "C-0077:k8s-common-labels-usage/pod": "with an empty list theirs is a placeholder; we name a label that Kubernetes recommends",
+    "C-0077:k8s-common-labels-usage/pod": "theirs is a placeholder; for an empty list we name a label of Kubernetes",
 }
 """Cases by control and id that agree on the verdict and differ in the paths, and why."""
 
