@@ -2,10 +2,11 @@ package kubekeep.controls.sandbox_images
 
 import data.kubekeep.lib.image
 import data.kubekeep.lib.registries
+import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("container %v runs %s, which may be another image tomorrow", [container.name, container.image]),
+	"message": sprintf("container %v: %s may be another image tomorrow", [workload.called(container), reference]),
 } if {
 	some container in input.workload.containers
 	image.named(container)
@@ -16,7 +17,7 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("container %v: no entry of the allow list covers %s", [container.name, repository]),
+	"message": sprintf("container %v: no entry of the allow list covers %s", [workload.called(container), repository]),
 } if {
 	count(allowed) > 0
 	some container in input.workload.containers

@@ -1,10 +1,11 @@
 package kubekeep.controls.sandbox_resource_ceilings
 
 import data.kubekeep.lib.quantity
+import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.resources.limits.%s", [container.path, resource]),
-	"message": sprintf("container %v has no %s limit", [container.name, resource]),
+	"message": sprintf("container %v has no %s limit", [workload.called(container), resource]),
 } if {
 	some container in containers
 	some resource, _ in ceilings
@@ -13,7 +14,12 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.resources.limits.%s", [container.path, resource]),
-	"message": sprintf("container %v has the %s limit %v, and at most %v is allowed", [container.name, resource, amount, bound]),
+	"message": sprintf("container %v: the %s limit %v is above %v", [
+		workload.called(container),
+		resource,
+		amount,
+		bound,
+	]),
 } if {
 	some resource, bounds in ceilings
 	some bound in bounds

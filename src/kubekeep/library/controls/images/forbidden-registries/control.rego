@@ -2,10 +2,11 @@ package kubekeep.controls.forbidden_registries
 
 import data.kubekeep.lib.image
 import data.kubekeep.lib.registries
+import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("container %v runs an image of a forbidden registry: %s", [container.name, repository]),
+	"message": sprintf("container %v runs an image of a forbidden registry: %s", [workload.called(container), repository]),
 } if {
 	listed
 	some container in input.workload.containers

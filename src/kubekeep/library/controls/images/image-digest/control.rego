@@ -2,10 +2,11 @@ package kubekeep.controls.image_digest
 
 import data.kubekeep.lib.image
 import data.kubekeep.lib.registries
+import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("container %v runs %s, which no digest pins", [container.name, container.image]),
+	"message": sprintf("container %v runs %s, which no digest pins", [workload.called(container), container.image]),
 } if {
 	some container in input.workload.containers
 	image.named(container)

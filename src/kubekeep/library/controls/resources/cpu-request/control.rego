@@ -1,10 +1,11 @@
 package kubekeep.controls.cpu_request
 
 import data.kubekeep.lib.quantity
+import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.resources.requests.cpu", [container.path]),
-	"message": sprintf("container %v requests no CPU", [container.name]),
+	"message": sprintf("container %v requests no CPU", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.type != "ephemeral"

@@ -1,10 +1,11 @@
 package kubekeep.controls.memory_request
 
 import data.kubekeep.lib.quantity
+import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.resources.requests.memory", [container.path]),
-	"message": sprintf("container %v requests no memory", [container.name]),
+	"message": sprintf("container %v requests no memory", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.type != "ephemeral"

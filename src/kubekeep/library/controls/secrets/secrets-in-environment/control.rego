@@ -1,19 +1,26 @@
 package kubekeep.controls.secrets_in_environment
 
+import data.kubekeep.lib.workload
+
 violation contains {
 	"path": sprintf("%s.env[%d].name", [container.path, index]),
-	"message": sprintf("container %v has a key of the Secret %v in %v", [container.name, reference.name, variable.name]),
+	"message": sprintf("container %v has a key of a Secret in the variable %v", [
+		workload.called(container),
+		object.get(variable, "name", ""),
+	]),
 } if {
 	some container in input.workload.containers
 	some index
 	variable := container.env[index]
-	reference := variable.valueFrom.secretKeyRef
-	is_object(reference)
+	is_object(variable.valueFrom.secretKeyRef)
 }
 
 violation contains {
 	"path": sprintf("%s.envFrom[%d].secretRef", [container.path, index]),
-	"message": sprintf("container %v has all of the Secret %v in its environment", [container.name, reference.name]),
+	"message": sprintf("container %v has all of the Secret %v in its environment", [
+		workload.called(container),
+		object.get(reference, "name", ""),
+	]),
 } if {
 	some container in input.workload.containers
 	some index

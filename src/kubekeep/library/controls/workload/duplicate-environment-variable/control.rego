@@ -1,8 +1,10 @@
 package kubekeep.controls.duplicate_environment_variable
 
+import data.kubekeep.lib.workload
+
 violation contains {
 	"path": sprintf("%s.env[%d].name", [container.path, index]),
-	"message": sprintf("container %v sets %s %d times", [container.name, name, count(places)]),
+	"message": sprintf("container %v sets %s %d times", [workload.called(container), name, count(places)]),
 } if {
 	some container in input.workload.containers
 	count(container.env) > count(names(container))

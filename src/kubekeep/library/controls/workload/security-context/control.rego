@@ -7,7 +7,7 @@ applies if not workload.windows
 violation contains {
 	"path": sprintf("%s.securityContext.%s", [container.path, field]),
 	"fix": false,
-	"message": sprintf("container %v may gain privileges: %s is not false", [container.name, field]),
+	"message": sprintf("container %v may gain privileges: %s is not false", [workload.called(container), field]),
 } if {
 	some container in input.workload.containers
 	not container.effective.allowPrivilegeEscalation == false
@@ -19,7 +19,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.privileged", [container.path]),
 	"fix": false,
-	"message": sprintf("container %v is privileged", [container.name]),
+	"message": sprintf("container %v is privileged", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.effective.allowPrivilegeEscalation == false
@@ -29,7 +29,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.readOnlyRootFilesystem", [container.path]),
 	"fix": true,
-	"message": sprintf("container %v may write to its root file system", [container.name]),
+	"message": sprintf("container %v may write to its root file system", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not container.effective.readOnlyRootFilesystem == true
@@ -38,7 +38,7 @@ violation contains {
 violation contains {
 	"path": workload.origin(container, "runAsUser"),
 	"fix": 1000,
-	"message": sprintf("container %v runs as root", [container.name]),
+	"message": sprintf("container %v runs as root", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.effective.runAsUser == 0
@@ -47,7 +47,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.runAsNonRoot", [container.path]),
 	"fix": true,
-	"message": sprintf("container %v may run as root", [container.name]),
+	"message": sprintf("container %v may run as root", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not container.effective.runAsNonRoot == true
@@ -58,7 +58,7 @@ violation contains {
 violation contains {
 	"path": workload.origin(container, "runAsGroup"),
 	"fix": 1000,
-	"message": sprintf("container %v may run in the group root", [container.name]),
+	"message": sprintf("container %v may run in the group root", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	object.get(container.effective, "runAsGroup", 0) == 0
@@ -67,7 +67,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.drop[%d]", [container.path, count(dropped)]),
 	"fix": "NET_RAW",
-	"message": sprintf("container %v may forge packets: it does not drop NET_RAW", [container.name]),
+	"message": sprintf("container %v may forge packets: it does not drop NET_RAW", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	dropped := [name | name := container.effective.capabilities.drop[_]]
@@ -77,7 +77,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.seccompProfile", [container.path]),
 	"fix": {"type": "RuntimeDefault"},
-	"message": sprintf("container %v has no seccomp profile", [container.name]),
+	"message": sprintf("container %v has no seccomp profile", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not filtered(container)
@@ -85,7 +85,7 @@ violation contains {
 
 violation contains {
 	"path": sprintf("%s.securityContext.seLinuxOptions", [container.path]),
-	"message": sprintf("neither SELinux nor AppArmor confines container %v", [container.name]),
+	"message": sprintf("neither SELinux nor AppArmor confines container %v", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not confined(container)

@@ -1,6 +1,7 @@
 package kubekeep.controls.ssh_server
 
 import data.kubekeep.lib.place
+import data.kubekeep.lib.workload
 
 violation contains {
 	"path": sprintf("%s.labels", [input.workload.metadata_path]),
@@ -12,7 +13,7 @@ violation contains {
 # Where no Service of the input leads to the port, the containers tell of it.
 violation contains {
 	"path": sprintf("%s.ports[%d].containerPort", [container.path, index]),
-	"message": sprintf("container %v listens on %d, the port of SSH", [container.name, port.containerPort]),
+	"message": sprintf("container %v listens on %d, the port of SSH", [workload.called(container), port.containerPort]),
 } if {
 	some container in input.workload.containers
 	some index
@@ -22,12 +23,13 @@ violation contains {
 	count(services) == 0
 }
 
-services contains service.metadata.name if {
+services contains name if {
 	labels := input.workload.metadata.labels
 	by_label := data.cluster.selecting[place.namespace]
 	some key, value in labels
 	some service in by_label[sprintf("%s=%v", [key, value])]
 	offers(service)
+	name := service.metadata.name
 	every wanted, content in service.spec.selector {
 		labels[wanted] == content
 	}

@@ -1,8 +1,10 @@
 package kubekeep.controls.sudo_in_command
 
+import data.kubekeep.lib.workload
+
 violation contains {
 	"path": sprintf("%s.%s[%d]", [container.path, field, index]),
-	"message": sprintf("container %v calls sudo when it starts", [container.name]),
+	"message": sprintf("container %v calls sudo when it starts", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	some field in ["command", "args"]
