@@ -6,6 +6,7 @@ Reads the facts beside the checkout and skips without them. Where we differ on p
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -28,9 +29,13 @@ OTHERS: Final[dict[str, str]] = {
     "C-0142:ensure-that-the-api-server-encryption-providers-are-appropriately-configured/failed": (
         "they name the file of the node, we the document that carries it, and the place inside"
     ),
+    "C-0208:external-secret-storage/failed-no-good-kms": "the same",
+    "C-0208:external-secret-storage/failed-no-kms": "the same",
 }
 """Cases that agree on the verdict and name other objects, and why."""
-ELSEWHERE: Final[dict[str, str]] = {}
+ELSEWHERE: Final[dict[str, str]] = {
+    "C-0077:k8s-common-labels-usage/pod": "theirs is a placeholder; for an empty list we name a label of Kubernetes",
+}
 """Cases by control and id that agree on the verdict and differ in the paths, and why."""
 
 
@@ -98,4 +103,6 @@ def _names(finding: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def _paths(finding: dict[str, Any]) -> list[str]:
-    return [*finding["failedPaths"], *(fix["path"] for fix in finding["fixPaths"])]
+    """Theirs in our spelling: they put the names of labels into brackets without quotes."""
+    paths = [*finding["failedPaths"], *(fix["path"] for fix in finding["fixPaths"])]
+    return [re.sub(r"\[([^\]\"]*[^\]\"\d][^\]\"]*)\]", r'["\1"]', path) for path in paths]
