@@ -20,5 +20,5 @@ is_service(backend) if {
 }
 
 said(backend, field, otherwise) := backend[field] if {
-	object.get(backend, field, null) != null
+	not object.get(backend, field, null) in {null, ""}
 } else := otherwise
