@@ -20,29 +20,47 @@ added := {
 # Whether pods of some workload in the namespace have these labels and hold to these expressions.
 selected(namespace, labels, expressions) if {
 	pods := data.cluster.pods[namespace]
-	selection := {
+	found(pods, {
 		"labels": object.remove(labels, added),
 		"expressions": [item | item := expressions[_]; not item.key in added],
+	})
+}
+
+# What only excludes pods selects some if it excludes fewer than there are, which spares looking at each.
+found(pods, selection) if {
+	count(selection.labels) == 0
+	every item in selection.expressions {
+		item.operator in {"NotIn", "DoesNotExist"}
 	}
+	sum([excluded(pods, item) | some item in selection.expressions]) < count(pods.all)
+} else if {
 	place := candidates(pods, selection)[_]
 	selectors.selects(selection, pods.all[place].labels)
 }
 
-# Places of the pods that may be meant, as few as the indexes can tell: those that have the rarest label.
-candidates(pods, selection) := shortest([object.get(pods.by_label, sprintf("%s=%v", [key, value]), []) |
-	some key, value in selection.labels
-]) if {
-	count(selection.labels) > 0
-} else := [place |
-	value := listed[0].values[_]
-	place := pods.by_label[sprintf("%s=%v", [listed[0].key, value])][_]
-] if {
-	listed := [item | some item in selection.expressions; item.operator == "In"]
-	count(listed) > 0
-} else := object.get(pods.by_key, existing[0], []) if {
-	existing := [item.key | some item in selection.expressions; item.operator == "Exists"]
-	count(existing) > 0
+# How many pods an expression excludes.
+excluded(pods, item) := count(object.get(pods.by_key, item.key, [])) if {
+	item.operator == "DoesNotExist"
+} else := sum([count(places) |
+	value := item.values[_]
+	places := pods.by_label[sprintf("%s=%v", [item.key, value])]
+])
+
+# Places of the pods that may be meant, as few as the indexes can tell.
+candidates(pods, selection) := shortest(lists) if {
+	lists := array.concat(
+		[object.get(pods.by_label, sprintf("%s=%v", [key, value]), []) | some key, value in selection.labels],
+		[listed(pods, item) | some item in selection.expressions; item.operator in {"In", "Exists"}],
+	)
+	count(lists) > 0
 } else := [place | some place, _ in pods.all]
+
+listed(pods, item) := object.get(pods.by_key, item.key, []) if {
+	item.operator == "Exists"
+} else := [place |
+	value := item.values[_]
+	place := pods.by_label[sprintf("%s=%v", [item.key, value])][_]
+]
 
 shortest(lists) := [list | some list in lists; count(list) == least][0] if {
 	least := min([count(list) | some list in lists])
