@@ -25,4 +25,4 @@ evidence(container) := sprintf("%s.imageID", [status]) if {
 	)
 } else := sprintf("%s.image", [container.path])
 
-unknown(image) := sprintf("the input has no vulnerability report on image %s: scan it and add its ImageVulnerabilities", [image])
+unknown(image) := sprintf("the input has no report on image %s: scan it and add its ImageVulnerabilities", [image])

@@ -16,7 +16,9 @@ violation contains {
 
 certified if trim_space(annotation("ssl-cert")) != ""
 
-annotation(name) := input.object.metadata.annotations[sprintf("service.beta.kubernetes.io/aws-load-balancer-%s", [name])]
+annotation(name) := input.object.metadata.annotations[key] if {
+	key := sprintf("service.beta.kubernetes.io/aws-load-balancer-%s", [name])
+}
 
 # The pods end TLS themselves, unless the balancer is told to speak HTTP with them.
 passed_on(port) if {

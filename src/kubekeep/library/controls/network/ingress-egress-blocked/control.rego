@@ -4,7 +4,8 @@ import data.kubekeep.lib.network
 import data.kubekeep.lib.place
 
 violation contains {"path": "", "message": message} if {
-	open := {"egress", "ingress"} - network.isolated(place.namespace, network.pod_labels(place.namespace, place.account))
+	labels := network.pod_labels(place.namespace, place.account)
+	open := {"egress", "ingress"} - network.isolated(place.namespace, labels)
 	count(open) > 0
 	message := sprintf("no network policy of namespace %s isolates its pods for %s", [place.namespace, concat(" and ", open)])
 }

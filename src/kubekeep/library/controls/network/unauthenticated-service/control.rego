@@ -23,7 +23,9 @@ violation contains {"path": "", "message": message} if {
 declined contains message if {
 	some service in services
 	count(scanned(service)) == 0
-	message := sprintf("the input has no ServiceScanResult of Service %s: scan the Service and add it", [service.metadata.name])
+	message := sprintf("the input has no ServiceScanResult of Service %s: scan it and add the result", [
+		service.metadata.name,
+	])
 }
 
 # A result has the name and the namespace of its Service.

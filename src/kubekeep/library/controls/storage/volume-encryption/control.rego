@@ -13,10 +13,11 @@ declined contains "the volume's driver does not tell whether its disk is encrypt
 	name == ""
 }
 
-declined contains sprintf("the input has no StorageClass %s that would tell whether the volume is encrypted", [name]) if {
+declined contains message if {
 	not always_encrypted
 	count(classes) == 0
 	name != ""
+	message := sprintf("the input has no StorageClass %s that would tell whether the volume is encrypted", [name])
 }
 
 declined contains message if {
