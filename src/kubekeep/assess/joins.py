@@ -88,11 +88,15 @@ def _account(subject: Mapping[str, Any], binding: Resource) -> tuple[str, str] |
 
 
 def pods(workloads: Mapping[str, Sequence[Pod]]) -> dict[str, Any]:
-    """The workloads of each namespace: `all`, `by_label` (`key=value` to places in `all`), `named` (`Kind/name`)."""
+    """The workloads of each namespace.
+
+    `all`; places in `all` `by_label` (`key=value`) and `by_key`, in ascending order; and `named` (`Kind/name`).
+    """
     return {
         namespace: {
             "all": found,
             "by_label": _places({*_pairs(item.labels)} for item in found),
+            "by_key": _places(item.labels for item in found),
             "named": {f"{item.kind}/{item.name}": True for item in found},
         }
         for namespace, found in workloads.items()
@@ -105,6 +109,15 @@ def selecting(services: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, 
     Each is under the rarest label of its selector, so that a pod that has all of them finds it by that one.
     """
     return {namespace: _by_rarest(found) for namespace, found in services.items()}
+
+
+def values(objects: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Each field of the `spec` of `objects` to its distinct values, null among them if an object leaves it out."""
+    specs = [spec for item in objects if isinstance(spec := item.get("spec"), dict)]
+    return {
+        field: [*{msgspec.json.encode(value): value for spec in specs for value in (spec.get(field),)}.values()]
+        for field in dict.fromkeys(field for spec in specs for field in spec)
+    }
 
 
 def _by_rarest(services: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
