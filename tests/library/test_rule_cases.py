@@ -103,6 +103,6 @@ def _names(finding: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def _paths(finding: dict[str, Any]) -> list[str]:
-    """Theirs in our spelling: they put the names of labels into brackets without quotes."""
+    """Theirs in our spelling: they put the names of labels into brackets with single quotes or none."""
     paths = [*finding["failedPaths"], *(fix["path"] for fix in finding["fixPaths"])]
-    return [re.sub(r"\[([^\]\"]*[^\]\"\d][^\]\"]*)\]", r'["\1"]', path) for path in paths]
+    return [re.sub(r"\['?([^\]\"']*[^\]\"'\d][^\]\"']*)'?\]", r'["\1"]', path) for path in paths]
