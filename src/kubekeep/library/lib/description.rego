@@ -28,7 +28,8 @@ described if {
 
 at(place, name) := {"path": sprintf("%s.%s", [place.path, key]), "value": place.value[key]} if {
 	is_object(place.value)
-	key := [key | some key, value in place.value; value != null; plain(key) == plain(name)][0]
+	found := [key | some key, value in place.value; value != null; plain(key) == plain(name)]
+	key := found[0]
 } else := {"path": sprintf("%s.%s", [place.path, name]), "value": null}
 
 # The places of the items of a list; none if it is not a list.
