@@ -2,8 +2,9 @@ package kubekeep.controls.aks_azure_rbac
 
 import data.kubekeep.lib.description
 
-violation contains {"path": enabled.path, "message": "enableAzureRBAC is not true: only the cluster knows its users"} if {
+violation contains {"path": enabled.path, "message": message} if {
 	description.described
+	message := "enableAzureRBAC is not true: access is decided in the cluster alone"
 	enabled := description.at(description.at(description.cluster, "aadProfile"), "enableAzureRBAC")
 	not description.yes(enabled.value)
 }

@@ -22,6 +22,7 @@ attached := description.at(description.whole, "rolesPolicies")
 
 # The names of a policy's roles, by the policy's ARN.
 roles[arn] := names if {
+	is_object(attached.value)
 	some arn, entities in attached.value
 	holders := description.items(description.at({"path": "", "value": entities}, "policyRoles"))
 	names := {description.at(holder, "roleName").value | some holder in holders}
