@@ -6,9 +6,7 @@ violation contains {"path": sprintf("%s.image", [container.path]), "message": me
 	some container in input.workload.containers
 	argo_cd(container)
 	vulnerable(container.image)
-	message := sprintf("container %s runs Argo CD %s, which CVE-2022-24348 affects", [
-		container.name, image.tag(container.image),
-	])
+	message := sprintf("%s is a release of Argo CD that CVE-2022-24348 affects", [container.image])
 }
 
 # Init containers only copy the program out of the image.
@@ -32,5 +30,5 @@ declined contains reason if {
 	some container in input.workload.containers
 	argo_cd(container)
 	image.anonymous(container.image)
-	reason := sprintf("the image of container %s has no tag that tells the release of Argo CD", [container.name])
+	reason := sprintf("%s does not tell the release of Argo CD", [container.image])
 }

@@ -8,9 +8,7 @@ violation contains {"path": sprintf("%s.image", [container.path]), "message": me
 	release := image.release(container.image)
 	release >= [9, 2, 0]
 	release < [9, 2, 4]
-	message := sprintf("container %s runs Grafana %s, which CVE-2022-39328 affects", [
-		container.name, image.tag(container.image),
-	])
+	message := sprintf("%s is a release of Grafana that CVE-2022-39328 affects", [container.image])
 }
 
 grafana(container) if {
@@ -23,5 +21,5 @@ declined contains reason if {
 	some container in input.workload.containers
 	grafana(container)
 	image.anonymous(container.image)
-	reason := sprintf("the image of container %s has no tag that tells the release of Grafana", [container.name])
+	reason := sprintf("%s does not tell the release of Grafana", [container.image])
 }

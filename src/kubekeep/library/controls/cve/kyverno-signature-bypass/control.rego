@@ -6,9 +6,7 @@ violation contains {"path": sprintf("%s.image", [container.path]), "message": me
 	some container in input.workload.containers
 	kyverno(container)
 	image.release(container.image) in {[1, 8, 3], [1, 8, 4]}
-	message := sprintf("container %s runs Kyverno %s, which CVE-2022-47633 affects", [
-		container.name, image.tag(container.image),
-	])
+	message := sprintf("%s is a release of Kyverno that CVE-2022-47633 affects", [container.image])
 }
 
 kyverno(container) if {
@@ -21,5 +19,5 @@ declined contains reason if {
 	some container in input.workload.containers
 	kyverno(container)
 	image.anonymous(container.image)
-	reason := sprintf("the image of container %s has no tag that tells the release of Kyverno", [container.name])
+	reason := sprintf("%s does not tell the release of Kyverno", [container.image])
 }
