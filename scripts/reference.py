@@ -1,10 +1,11 @@
-"""Write the reference pages that are built from the code: controls, frameworks, report formats, command line.
+"""Write the reference pages that are built from the code: each control and framework, formats, command line.
 
 Writes below docs/reference/ only; what it writes is never edited by hand nor committed.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import click
@@ -12,7 +13,9 @@ import click
 from kubekeep import reports
 from kubekeep.cli.main import kubekeep
 from kubekeep.library.load import builtin
+from kubekeep.library.requirements import answers, requirements
 from kubekeep.model.control import Control
+from kubekeep.model.framework import Framework
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 
@@ -20,42 +23,91 @@ REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 def main() -> None:
     """Write every page."""
     pages = {"controls": controls(), "frameworks": frameworks(), "formats": formats(), "cli": command_line()}
+    pages |= {f"controls/{item.slug}": control(item) for item in builtin().controls.values()}
+    pages |= {f"frameworks/{item.slug}": framework(item) for item in builtin().frameworks.values()}
+    for folder in ("controls", "frameworks"):
+        shutil.rmtree(REFERENCE / folder, ignore_errors=True)
+        (REFERENCE / folder).mkdir(parents=True)
     for name, text in pages.items():
         (REFERENCE / f"{name}.md").write_text(text, encoding="utf-8")
 
 
 def controls() -> str:
     """All controls, in the order of their numbers."""
-    ordered = sorted(builtin().controls.values(), key=lambda control: control.id)
-    return "# Controls\n\n" + "\n".join(map(_control, ordered))
+    ordered = sorted(builtin().controls.values(), key=lambda item: item.id)
+    rows = [
+        f"| {item.id} | [{item.title}](controls/{item.slug}.md) | {item.level.label} | {item.answer.value} |"
+        for item in ordered
+    ]
+    return "\n".join(
+        ["# Controls", "", "| id | control | severity | answered by |", "| --- | --- | --- | --- |", *rows, ""]
+    )
 
 
-def _control(control: Control) -> str:
-    lines = [f"## {control.id} {control.title}", "", f"`{control.slug}` · {control.level.label} ({control.severity:g})"]
-    for text in (control.asks, f"**Why.** {control.why}", f"**Fix.** {control.fix}"):
-        lines += ["", text.strip()]
-    if control.impact:
-        lines += ["", f"**What it may break.** {control.impact.strip()}"]
-    if control.params:
-        lines += ["", "| parameter | meaning | default |", "| --- | --- | --- |"]
+def control(item: Control) -> str:
+    """The page of one control."""
+    head = f"{', '.join(item.ids) or 'no number'} · `{item.slug}` · {item.level.label} ({item.severity:g})"
+    lines = [f"# {item.title}", "", f"{head} · {item.answer.value}", "", item.asks.strip()]
+    parts = (
+        ("Why it matters", item.why),
+        ("How to check it", item.audit),
+        ("How to fix it", item.fix),
+        ("What fixing it may break", item.impact),
+        ("When nothing is said", item.default_value),
+    )
+    for heading, text in parts:
+        if text:
+            lines += ["", f"## {heading}", "", text.strip()]
+    if item.params:
+        lines += ["", "## Parameters", "", "| parameter | meaning | default |", "| --- | --- | --- |"]
         lines += [
-            f"| `{name}` | {item.description} | {', '.join(f'`{value}`' for value in item.default) or 'none'} |"
-            for name, item in control.params.items()
+            f"| `{name}` | {each.description} | {', '.join(map(_code, each.default)) or 'none'} |"
+            for name, each in item.params.items()
         ]
-    lines += ["", f"Applies to: {', '.join(control.targets)}.", *("" for _ in range(bool(control.references)))]
-    lines += [f"- <{link}>" for link in control.references]
+    if item.targets:
+        lines += ["", "## Looks at", "", ", ".join(item.targets)]
+    asked = [each for each in builtin().frameworks.values() if each.slug in item.satisfies]
+    if asked:
+        lines += ["", "## Asked for by", ""]
+        lines += [
+            f"- [{each.title}](../frameworks/{each.slug}.md) {', '.join(item.satisfies[each.slug])}".rstrip()
+            for each in asked
+        ]
+    if item.references:
+        lines += ["", "## Read more", "", *(f"- <{link}>" for link in item.references)]
     return "\n".join([*lines, ""])
 
 
+def _code(value: str) -> str:
+    escaped = value.replace("|", "\\|")
+    return f"`{escaped}`"
+
+
 def frameworks() -> str:
-    """All frameworks with their controls."""
-    parts = ["# Frameworks", ""]
+    """All frameworks with what it takes to answer them."""
+    parts = ["# Frameworks", "", "| framework | | controls | requirements |", "| --- | --- | --- | --- |"]
     for item in builtin().frameworks.values():
-        members = builtin().members(item)
-        parts += [f"## {item.title}", "", f"`{item.slug}` · {len(members)} controls", "", item.description.strip(), ""]
-        if not item.all_controls:
-            parts += [f"- {control.id} {control.title}" for control in members] + [""]
-    return "\n".join(parts)
+        counts = ", ".join(f"{count} {answer}" for answer, count in answers(requirements(builtin(), item)).items())
+        parts.append(
+            f"| `{item.slug}` | [{item.title}](frameworks/{item.slug}.md) | {len(builtin().members(item))} | {counts} |"
+        )
+    return "\n".join([*parts, ""])
+
+
+def framework(item: Framework) -> str:
+    """The page of one framework, requirement by requirement."""
+    found = requirements(builtin(), item)
+    counts = ", ".join(f"{count} {answer}" for answer, count in answers(found).items())
+    lines = [f"# {item.title}", "", f"`{item.slug}` · {counts or 'no requirements'}", "", item.description.strip()]
+    if item.url:
+        lines += ["", f"<{item.url}>"]
+    if found:
+        lines += ["", "| requirement | | controls | answered by |", "| --- | --- | --- | --- |"]
+    for each in found:
+        links = ", ".join(f"[{control.id}](../controls/{control.slug}.md)" for control in each.controls)
+        titles = each.title or ", ".join(control.title for control in each.controls)
+        lines.append(f"| {each.id} | {titles} | {links} | {each.answer.value if each.answer else 'not covered'} |")
+    return "\n".join([*lines, ""])
 
 
 def formats() -> str:

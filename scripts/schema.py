@@ -15,7 +15,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 
 FOLDER = Path(__file__).parent.parent / "src" / "kubekeep" / "library" / "schema"
-FROM_THE_PATH = ("slug", "area")
+FROM_THE_PATH = ("slug", "area", "page")
 """Fields that a file does not say: its own name and its folder's do."""
 
 

@@ -45,3 +45,18 @@ def test_a_required_parameter_without_value_sets_a_control_aside() -> None:
     given = select(named=[control], params={"imageRepositoryAllowList": ["quay.io/"]})
     assert not given.set_aside
     assert given.params["imageRepositoryAllowList"] == ("quay.io/",)
+
+
+def test_a_manual_control_is_never_evaluated() -> None:
+    (control,) = controls_named(["C-0286"])
+    for selection in (select(named=[control]), select(named=[control], whole_cluster=True)):
+        assert selection.set_aside[control.slug].cause is Cause.MANUAL
+        assert "kubekeep explain C-0286" in selection.set_aside[control.slug].text
+
+
+@pytest.mark.parametrize(
+    ("names", "provider"), [(["cis-eks-t1.8.0"], "eks"), (["nsa"], None), (["nsa", "cis-eks-t1.8.0"], None)]
+)
+def test_a_framework_for_one_platform_tells_it(names: list[str], provider: str | None) -> None:
+    assert select(frameworks_named(names)).provider == provider
+    assert select(frameworks_named(names), provider="gke").provider == "gke"

@@ -9,6 +9,7 @@ import pytest
 from kubekeep.library.cases import Case, cases_of, objects
 from kubekeep.library.load import builtin
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
+from kubekeep.model.resource import Resource
 from kubekeep.usecases.control import problems
 
 CASES = cases_of(builtin(), builtin().controls.values())
@@ -29,7 +30,8 @@ def test_control_is_proven(control: Control) -> None:
     assert len(own) >= 3, "a control needs three cases"
     assert counts["fail"] >= 2, "a control needs two failing cases"
     assert counts["pass"] >= 1, "a control needs a passing case"
-    kinds = {item["kind"] for case in own if case.expected == "fail" for item in objects(case)}
+    failing = [Resource(item) for case in own if case.expected == "fail" for item in objects(case)]
+    kinds = {(item.group, item.kind) for item in failing}
     if WORKLOAD in control.targets or len(control.targets) > 1 or SUBJECT in control.targets:
         assert len(kinds) >= 2, "failing cases of two kinds"
     assert {case.expected for case in own} <= {"fail", "pass", "skip"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -145,26 +145,9 @@ def _set_aside(control: Control, values: Mapping[str, tuple[str, ...]], *, anywh
     missing = [name for name, parameter in control.params.items() if parameter.required and not values[name]]
     if missing:
         return Reason(Cause.CONFIGURATION, f"set {', '.join(missing)} in --controls-config")
-    if control.scope == "cluster" and not anywhere and not collected(control):
+    if control.scope == "cluster" and not anywhere and not control.collected:
         return Reason(Cause.NEEDS_CLUSTER, "files cannot answer it; name the control to evaluate it on them anyway")
     return None
-
-
-def collected(control: Control) -> Cause | None:
-    """What a collector has to write down for `control`, if it reads only that: host, cloud or image data."""
-    causes = {_COLLECTED.get(target.partition("/")[0]) for target in control.targets}
-    return causes.pop() if len(causes) == 1 else None
-
-
-_COLLECTED: Final = {
-    "hostdata.kubescape.cloud": Cause.NEEDS_HOST_DATA,
-    "container.googleapis.com": Cause.NEEDS_CLOUD_DATA,
-    "eks.amazonaws.com": Cause.NEEDS_CLOUD_DATA,
-    "management.azure.com": Cause.NEEDS_CLOUD_DATA,
-    "armo.vuln.images": Cause.NEEDS_IMAGE_DATA,
-    "image.vulnscan.com": Cause.NEEDS_IMAGE_DATA,
-}
-"""API groups of documents that are no objects of a cluster: they answer wherever they are found."""
 
 
 def _key(word: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from kubekeep.assess import score
-from kubekeep.assess.select import Selection, collected
+from kubekeep.assess.select import Selection
 from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
-from kubekeep.model.control import SUBJECT, WORKLOAD, Control
+from kubekeep.model.control import SUBJECT, WORKLOAD, Answer, Control
 from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.framework import Framework
 
@@ -98,12 +99,18 @@ def _control(control: Control, tally: _Tally, set_aside: Mapping[str, Reason]) -
 def _irrelevant(control: Control) -> Reason:
     names = {WORKLOAD: "workload", SUBJECT: "bound RBAC subject"}
     kinds = [names.get(target, target.rpartition("/")[2]) for target in control.targets]
-    cause = collected(control)
-    if cause is not None:
-        data = cause.value.removeprefix("needs-").replace("-", " ")
-        return Reason(cause, f"no {data}: add {' or '.join(kinds)} documents to the input")
+    if control.collected:
+        cause = _COLLECTED.get(control.answer, Cause.NEEDS_CLUSTER)
+        return Reason(cause, f"nothing in the input tells: add {' or '.join(kinds)}")
     platforms = f" of {' or '.join(name.upper() for name in control.providers)}" if control.providers else ""
     return Reason(Cause.IRRELEVANT, f"nothing{platforms} that it applies to in the input ({', '.join(kinds)})")
+
+
+_COLLECTED: Final = {
+    Answer.HOST: Cause.NEEDS_HOST_DATA,
+    Answer.CLOUD: Cause.NEEDS_CLOUD_DATA,
+    Answer.IMAGE: Cause.NEEDS_IMAGE_DATA,
+}
 
 
 def _framework(

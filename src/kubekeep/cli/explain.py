@@ -1,46 +1,102 @@
-"""`kubekeep explain CONTROL`: everything the library says of one control, for people."""
+"""`kubekeep explain NAME`: everything the library says of one control or one framework, for people."""
 
 from __future__ import annotations
 
 import click
 
-from kubekeep.assess.select import UnknownNameError, controls_named
+from kubekeep.assess.select import UnknownNameError, controls_named, frameworks_named
 from kubekeep.library.load import builtin
+from kubekeep.library.requirements import Requirement, answers, requirements, section_of
 from kubekeep.model.control import Control
+from kubekeep.model.framework import Framework
+
+_WIDTH = 96
 
 
-@click.command(short_help="Explain a control.")
-@click.argument("control")
-def command(control: str) -> None:
-    """Explain CONTROL (number, slug or title): what it asks, why it matters and how to fix it."""
+@click.command(short_help="Explain a control or a framework.")
+@click.argument("name")
+def command(name: str) -> None:
+    """Explain a control (number, slug or title), or show the requirements of a framework."""
     try:
-        (found,) = controls_named([control])
+        (control,) = controls_named([name])
+        lines = _control(control)
     except UnknownNameError as error:
-        raise click.BadParameter(str(error), param_hint="CONTROL") from error
-    click.echo("\n".join(_lines(found)))
+        try:
+            (framework,) = frameworks_named([name])
+        except UnknownNameError:
+            raise click.BadParameter(str(error), param_hint="NAME") from error
+        lines = _framework(framework)
+    click.echo("\n".join(lines))
 
 
-def _lines(control: Control) -> list[str]:
+def _control(control: Control) -> list[str]:
     numbers = f"{', '.join(control.ids)} · " if control.ids else ""
     level = click.style(f"{control.level.label} ({control.severity:g})", fg=control.level.colour)
-    lines = [click.style(control.title, bold=True), f"{numbers}{control.slug} · {level}"]
+    lines = [click.style(control.title, bold=True), f"{numbers}{control.slug} · {level} · {control.answer.value}"]
     parts = (
         ("What it asks", control.asks),
         ("Why it matters", control.why),
+        ("How to check it", control.audit),
         ("How to fix it", control.fix),
         ("What fixing it may break", control.impact),
         ("When nothing is said", control.default_value),
     )
     for heading, text in parts:
         if text:
-            lines += ["", click.style(heading, bold=True), click.wrap_text(text.strip(), 96, "  ", "  ")]
-    lines += ["", click.style("Looks at", bold=True), f"  {', '.join(control.targets)}"]
+            lines += [*_heading(heading), *(_wrapped(line) for line in text.strip().splitlines())]
+    if control.targets:
+        lines += [*_heading("Looks at"), _wrapped(", ".join(control.targets))]
     if control.params:
-        lines += ["", click.style("Parameters", bold=True)]
+        lines += _heading("Parameters")
         lines += [f"  {name}: {item.description} {list(item.default)}" for name, item in control.params.items()]
-    asked_by = [item.title for item in builtin().frameworks.values() if item.slug in control.satisfies]
+    asked_by = [
+        f"  {item.title} {', '.join(control.satisfies[item.slug])}".rstrip()
+        for item in builtin().frameworks.values()
+        if item.slug in control.satisfies
+    ]
     if asked_by:
-        lines += ["", click.style("Asked for by", bold=True), *(f"  {title}" for title in asked_by)]
+        lines += [*_heading("Asked for by"), *asked_by]
     if control.references:
-        lines += ["", click.style("Read more", bold=True), *(f"  {link}" for link in control.references)]
+        lines += [*_heading("Read more"), *(f"  {link}" for link in control.references)]
     return lines
+
+
+def _framework(framework: Framework) -> list[str]:
+    found = requirements(builtin(), framework)
+    counts = ", ".join(f"{count} {answer}" for answer, count in answers(found).items())
+    lines = [click.style(framework.title, bold=True), f"{framework.slug} · {counts or 'no requirements'}"]
+    lines += ["", _wrapped(framework.description.strip())]
+    if framework.url:
+        lines.append(f"  {framework.url}")
+    titles = {section.id: section.title for section in framework.sections}
+    current = ""
+    for item in found:
+        section = section_of(framework, item.id)
+        if section not in {current, item.id}:
+            lines += _heading(f"{section} {titles[section]}")
+            current = section
+        lines += _requirement(item)
+    return lines
+
+
+def _requirement(item: Requirement) -> list[str]:
+    if item.title and item.title not in {control.title for control in item.controls}:
+        head = ["", click.style(f"{item.id} {item.title}", bold=True)]
+        return [*head, *(_line(control.id, control) for control in item.controls), *([] if item.controls else [_NONE])]
+    return [_line(item.id, control) for control in item.controls]
+
+
+_NONE = click.style("  not covered", dim=True)
+
+
+def _line(name: str, control: Control) -> str:
+    number = "" if name == control.id else f" ({control.id})"
+    return f"  {name:10} {control.title}{number} {click.style(control.answer.value, dim=True)}"
+
+
+def _heading(text: str) -> list[str]:
+    return ["", click.style(text, bold=True)]
+
+
+def _wrapped(text: str) -> str:
+    return click.wrap_text(text, _WIDTH, "  ", "  ")

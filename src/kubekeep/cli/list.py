@@ -1,15 +1,22 @@
-"""`kubekeep list`: the frameworks and the controls, for people or as JSON."""
+"""`kubekeep list`: the frameworks and the controls, for people, as JSON or as CSV."""
 
 from __future__ import annotations
 
+import csv
 import json
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from kubekeep.library.load import builtin
+from kubekeep.library.requirements import answers, requirements
+from kubekeep.model.control import Control
+from kubekeep.model.framework import Framework
 
 _LAYOUT = click.option(
-    "-f", "--format", "layout", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True
+    "-f", "--format", "layout", type=click.Choice(["pretty", "json", "csv"]), default="pretty", show_default=True
 )
 
 
@@ -21,31 +28,62 @@ def command() -> None:
 @command.command()
 @_LAYOUT
 def frameworks(layout: str) -> None:
-    """List the frameworks with how many controls each has."""
-    rows = [(item, len(builtin().members(item))) for item in builtin().frameworks.values()]
-    if layout == "json":
-        click.echo(json.dumps([{"name": item.slug, "title": item.title, "controls": count} for item, count in rows]))
+    """List the frameworks with how many requirements each has, and what it takes to answer them."""
+    rows = [_framework(item) for item in builtin().frameworks.values()]
+    if layout != "pretty":
+        _write(layout, rows)
         return
-    for item, count in rows:
-        click.echo(f"{item.slug:16} {count:4} controls  {item.title}")
+    for row in rows:
+        counts = ", ".join(f"{count} {answer}" for answer, count in row["requirements"].items())
+        click.echo(f"{row['name']:23} {row['controls']:4} controls  {row['title']}")
+        click.echo(click.style(f"{'':37}{counts or 'no requirements'}", dim=True))
 
 
 @command.command()
 @_LAYOUT
 def controls(layout: str) -> None:
-    """List the controls with their severity and the frameworks they serve."""
-    members = {item.slug: set(builtin().members(item)) for item in builtin().frameworks.values()}
+    """List the controls with their severity, what it takes to answer them, and the frameworks they serve."""
     ordered = sorted(builtin().controls.values(), key=lambda control: control.id)
-    if layout == "json":
-        rows = [
-            {
-                "id": item.id,
-                "name": item.title,
-                "frameworks": [name for name, found in members.items() if item in found],
-            }
-            for item in ordered
-        ]
-        click.echo(json.dumps(rows))
+    if layout != "pretty":
+        _write(layout, [_control(item) for item in ordered])
         return
     for item in ordered:
-        click.echo(f"{item.id:38} {item.level.label:9} {item.title}")
+        click.echo(f"{item.id:31} {item.level.label:9} {item.answer.value:11} {item.title}")
+
+
+def _framework(framework: Framework) -> dict[str, Any]:
+    return {
+        "name": framework.slug,
+        "title": framework.title,
+        "version": framework.version,
+        "controls": len(builtin().members(framework)),
+        "requirements": dict(answers(requirements(builtin(), framework))),
+    }
+
+
+def _control(control: Control) -> dict[str, Any]:
+    return {
+        "id": control.id,
+        "slug": control.slug,
+        "name": control.title,
+        "area": control.area,
+        "severity": control.level.label,
+        "score": control.severity,
+        "answer": control.answer.value,
+        "frameworks": [item.slug for item in builtin().frameworks.values() if item.has(control)],
+    }
+
+
+def _write(layout: str, rows: Sequence[dict[str, Any]]) -> None:
+    if layout == "json":
+        click.echo(json.dumps(rows))
+        return
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(rows[0])
+    out.writerows([_cell(value) for value in row.values()] for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, dict):
+        return " ".join(f"{key.replace(' ', '-')}={count}" for key, count in value.items())
+    return " ".join(value) if isinstance(value, list) else value

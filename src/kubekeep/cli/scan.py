@@ -135,7 +135,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
 @click.option(
     "--controls-config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="JSON file with values for parameters of controls: {name: [values]}.",
+    help="File with values for parameters of controls: {name: [values]}, or a ControlInput object.",
 )
 @click.option(
     "--kubernetes-version",
@@ -219,7 +219,7 @@ def _asked(words: Names, frameworks: Names) -> tuple[Names, Names, Names]:
 
 def _params(file: Path | None, rules: ExtraRules) -> dict[str, Names]:
     try:
-        return {} if file is None else read_params(file, rules.parameters)
+        return {} if file is None else read_params(file, rules.known)
     except ParamsError as error:
         raise click.BadParameter(str(error), param_hint="--controls-config") from error
 

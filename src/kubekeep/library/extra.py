@@ -15,7 +15,7 @@ from kubekeep.library.bundles import read_bundles
 from kubekeep.library.foreign import ForeignControl
 from kubekeep.library.load import CONTROL_FILE, Library, LibraryError, builtin
 from kubekeep.library.rego_files import read_rego, rego_files
-from kubekeep.model.control import CUSTOM
+from kubekeep.model.control import CUSTOM, Control
 from kubekeep.model.framework import Framework
 
 CUSTOM_RULES: Final = Framework(
@@ -48,10 +48,9 @@ class ExtraRules(msgspec.Struct, frozen=True, kw_only=True):
         return {name: item.default for control in controls for name, item in control.params.items() if item.default}
 
     @property
-    def parameters(self) -> frozenset[str]:
-        """The names of all parameters that some control knows."""
-        controls = [*self.library.controls.values(), *(item.control for item in self.controls)]
-        return frozenset(name for control in controls for name in control.params)
+    def known(self) -> tuple[Control, ...]:
+        """Every control there is, the library's and those brought along."""
+        return (*self.library.controls.values(), *(item.control for item in self.controls))
 
 
 def gather(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> ExtraRules:

@@ -23,6 +23,8 @@ ROOT: Final = Path(__file__).parent
 CONTROL_FILE: Final = "control.yaml"
 RULE_FILE: Final = "control.rego"
 
+_PAGES: Final = "https://kubekeep.io/docs/reference/controls/"
+
 _IMPORT: Final = re.compile(r"^import data\.kubekeep\.lib\.(\w+)", re.MULTILINE)
 _RULE: Final = re.compile(r"^(?:default )?(applies|declined|violation)\b", re.MULTILINE)
 
@@ -67,7 +69,10 @@ class Library:
                 raise LibraryError(f"{file}: there is another control {slug}")
             control = _read(file, Control)
             satisfies = {**control.satisfies, self._own.slug: ()} if self._own else control.satisfies
-            found[slug] = msgspec.structs.replace(control, slug=slug, area=folder.parent.name, satisfies=satisfies)
+            page = f"{_PAGES}{slug}/" if self.root == ROOT else ""
+            found[slug] = msgspec.structs.replace(
+                control, slug=slug, area=folder.parent.name, page=page, satisfies=satisfies
+            )
         return found
 
     @property
@@ -169,13 +174,13 @@ def builtin() -> Library:
 
 def _read(file: Path, kind: type[T]) -> T:
     try:
-        return msgspec.convert(_document(file.read_text(encoding="utf-8")), kind)
+        return msgspec.convert(document(file.read_text(encoding="utf-8")), kind)
     except (OSError, ValueError) as error:
         raise LibraryError(f"{file}: {error}") from error
 
 
-def _document(text: str) -> object:
-    """The one document of a file. Raises ValueError for what is no YAML or says a key twice."""
+def document(text: str) -> object:
+    """The one document of a YAML or JSON text. Raises ValueError for what is no YAML or says a key twice."""
     found: Iterator[object] = YamlDocuments(text, 32, 1_000, 1, 100_000)
     match next(found, None):
         case (value, _, []):

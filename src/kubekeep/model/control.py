@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import enum
+from typing import Final, Literal
 
 import msgspec
 
@@ -23,6 +24,29 @@ Provider = Literal["eks", "aks", "gke"]
 """The managed platforms that some controls are about."""
 
 
+class Answer(enum.StrEnum):
+    """What it takes to answer a control, in the words of reports."""
+
+    AUTOMATED = "automated"
+    """Objects of the cluster or their manifests are enough."""
+    HOST = "host data"
+    CLOUD = "cloud data"
+    IMAGE = "image data"
+    MANUAL = "manual"
+
+
+_DOCUMENTS: Final = {
+    "KubeletConfiguration": Answer.HOST,
+    "armo.vuln.images": Answer.IMAGE,
+    "container.googleapis.com": Answer.CLOUD,
+    "eks.amazonaws.com": Answer.CLOUD,
+    "hostdata.kubescape.cloud": Answer.HOST,
+    "image.vulnscan.com": Answer.IMAGE,
+    "management.azure.com": Answer.CLOUD,
+}
+"""Documents that are no objects of a cluster, by API group: somebody collects them and adds them to the input."""
+
+
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A list of strings that users may set (`--controls-config`), with its default."""
 
@@ -33,10 +57,12 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One control of the library, as its `control.yaml` says; `slug` and `area` are its folder's names."""
+    """One control of the library, as its `control.yaml` says; `slug`, `area` and `page` come from where that lies."""
 
     slug: str = ""
     area: str = ""
+    page: str = ""
+    """Its page of the documentation; empty for a control that does not come with Kubekeep."""
     title: str
     severity: float
     """Severity score, 0 to 10."""
@@ -76,6 +102,31 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def level(self) -> Severity:
         """The severity band of the score."""
         return Severity.of(self.severity)
+
+    @property
+    def link(self) -> str:
+        """Where to read on: its page, else its first reference; empty without either."""
+        return self.page or next((link for link in self.references if link.startswith("https://")), "")
+
+    @property
+    def answer(self) -> Answer:
+        """What it takes at least to answer it."""
+        kinds = {self._answer(target) for target in (*self.targets, *self.relates)}
+        if self.manual:
+            return Answer.MANUAL
+        if Answer.IMAGE in kinds:
+            return Answer.IMAGE
+        return min(kinds, key=list(Answer).index)
+
+    @property
+    def collected(self) -> Answer | None:
+        """The kind of collected documents that can answer it, wherever they are found."""
+        kinds = {self._answer(target) for target in self.targets} - {Answer.AUTOMATED}
+        return min(kinds, key=list(Answer).index, default=None)
+
+    @staticmethod
+    def _answer(target: str) -> Answer:
+        return _DOCUMENTS.get(target.partition("/")[0], Answer.AUTOMATED)
 
     @property
     def manual(self) -> bool:

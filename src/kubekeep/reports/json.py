@@ -124,6 +124,8 @@ def _control(summary: ControlSummary) -> dict[str, Any]:
     if summary.compliance is not None:
         entry["complianceScore"] = summary.compliance
     entry["scoreFactor"] = summary.control.severity
+    if summary.control.link:
+        entry["documentation"] = summary.control.link
     return entry
 
 

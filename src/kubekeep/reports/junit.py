@@ -109,8 +109,8 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
         message = f"{control.title} failed on {len(found)} resource{'' if len(found) == 1 else 's'}"
         stream.write(f"      <failure{_attributes({'type': 'Control', 'message': message})}>")
         stream.write(_text(f"Remediation: {' '.join(control.fix.split())}\n"))
-        if control.references:
-            stream.write(_text(f"More details: {control.references[0]}\n"))
+        if control.link:
+            stream.write(_text(f"More details: {control.link}\n"))
         stream.write("\n")
         stream.writelines(
             f"{_text(visible(line))}\n" for resource, verdict in found for line in _lines(resource, verdict)

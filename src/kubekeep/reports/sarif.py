@@ -67,9 +67,8 @@ def _rule(control: Control, frameworks: list[str]) -> dict[str, Any]:
             "tags": ["security", "kubernetes", *([control.area] if control.area else []), *frameworks],
         },
     }
-    page = next((reference for reference in control.references if reference.startswith("https://")), None)
-    if page is not None:
-        rule["helpUri"] = page
+    if control.link:
+        rule["helpUri"] = control.link
     return rule
 
 

@@ -19,6 +19,7 @@ from kubekeep.assess.summary import summarise
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.foreign import ForeignControl
+from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, Target, Unread
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
@@ -54,8 +55,9 @@ def scan(
 ) -> Assessment:
     """Assess what is at the paths of `request`.
 
-    `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing and
-    ValueError for a Kubernetes version that is not known or a custom rule that does not compile.
+    `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing, and
+    ValueError for a Kubernetes version that is not known, for a ControlInput of a snapshot that says nonsense and for
+    a custom rule that does not compile.
     """
     minor = kubernetes_minor(request.kubernetes_version)
     selection = _selection(request)
@@ -65,7 +67,13 @@ def scan(
     # Parsed documents are trees that live until the end: looking for cycles in them costs half the time.
     gc.disable()
     try:
-        results = run(_resources(source, unread), selection, RegoPolicySet, kubernetes_minor=minor, note=note)
+        resources = _resources(source, unread)
+        if request.snapshot:
+            # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
+            found = list(resources)
+            resources = iter(found)
+            selection = _selection(request, params_of(found))
+        results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note)
         totals = summarise(results, selection)
     finally:
         gc.enable()
@@ -96,7 +104,8 @@ def kubernetes_minor(version: str) -> int:
     return minor
 
 
-def _selection(request: ScanRequest) -> Selection:
+def _selection(request: ScanRequest, found: Mapping[str, tuple[str, ...]] | None = None) -> Selection:
+    """What `request` asks for; its own parameters win over those `found` in the input, and these over bundles'."""
     rules = request.rules or gather()
     named = controls_named(request.controls, rules.library, (item.control for item in rules.controls))
     more = (CUSTOM_RULES,) if rules.custom else ()
@@ -104,7 +113,7 @@ def _selection(request: ScanRequest) -> Selection:
     unnamed = not (named or given)
     frameworks = given or (_unnamed(rules) if unnamed else ())
     frameworks = tuple({framework.slug: framework for framework in (*frameworks, *more)}.values())
-    params = {**rules.inputs, **request.params}
+    params = {**rules.inputs, **(found or {}), **request.params}
     foreign = _foreign(rules, frameworks, named, loose=unnamed)
     judges = [ForeignJudge(foreign, params={**rules.defaults, **params}, provider=request.cloud_provider)]
     return select(

@@ -21,6 +21,20 @@ of_namespace(key) if startswith(key, "io.kubernetes.pod.namespace")
 
 of_namespace(key) if startswith(key, "io.cilium.k8s.namespace.labels.")
 
+# The labels by which policies know the pods of the workload. What only Cilium's selectors ask for is looked up
+# only where there are any.
+pod_labels(namespace, account) := object.union(
+	own_labels,
+	object.union(namespace_labels(namespace), {"io.cilium.k8s.policy.serviceaccount": account}),
+) if {
+	some kind in ["cilium.io/CiliumNetworkPolicy", "cilium.io/CiliumClusterwideNetworkPolicy"]
+	count(data.cluster.objects[kind]) > 0
+} else := own_labels
+
+default own_labels := {}
+
+own_labels := input.workload.metadata.labels if is_object(input.workload.metadata.labels)
+
 # The directions, `egress` and `ingress`, in which policies isolate a pod with these labels. Namespaced
 # policies count in their own namespace only; those of the whole cluster are under "".
 isolated(namespace, labels) := {direction |

@@ -1,0 +1,12 @@
+package kubekeep.controls.admission_always_pull_images
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.enabled(server, "AlwaysPullImages", "images of others on the node can be used")
+}

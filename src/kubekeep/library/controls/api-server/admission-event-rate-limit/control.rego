@@ -1,0 +1,17 @@
+package kubekeep.controls.admission_event_rate_limit
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in without_fix(server)
+}
+
+# Without a configuration the plugin keeps the API server from starting, so the flag alone is no fix.
+without_fix(server) := [object.remove(found, ["fix"]) |
+	some found in apiserver.enabled(server, "EventRateLimit", "Events may come in any number")
+]

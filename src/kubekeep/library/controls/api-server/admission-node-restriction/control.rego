@@ -1,0 +1,12 @@
+package kubekeep.controls.admission_node_restriction
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.enabled(server, "NodeRestriction", "kubelets may change other nodes")
+}

@@ -1,0 +1,22 @@
+package kubekeep.controls.admission_security_context_deny
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+either := {"SecurityContextDeny", "PodSecurityPolicy"}
+
+violation contains found if {
+	some server in servers
+	on := apiserver.listed(server, "enable-admission-plugins") - apiserver.listed(server, "disable-admission-plugins")
+	count(on & either) == 0
+	some proposed in apiserver.enabled(server, "SecurityContextDeny", "PodSecurityPolicy is not on either")
+	found := possible(proposed, server.minor)
+}
+
+# From 1.30 on an API server that is told to enable it does not start.
+possible(proposed, minor) := proposed if {
+	minor < 30
+} else := object.remove(proposed, ["fix", "delete"])

@@ -1,0 +1,25 @@
+package kubekeep.controls.api_server_anonymous_access
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in unruly(server)
+}
+
+unruly(server) := apiserver.boolean(server, "anonymous-auth", "false", "true") if not by_file(server)
+
+# An AuthenticationConfiguration may say who is anonymous where; the flag and it exclude each other.
+by_file(server) if {
+	apiserver.has(server, "authentication-config")
+	not apiserver.setting(server, "anonymous-auth")
+}
+
+declined contains "anonymous requests may be ruled by the file of --authentication-config, which was not collected" if {
+	some server in servers
+	by_file(server)
+}

@@ -1,0 +1,12 @@
+package kubekeep.controls.api_server_client_authority
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.required(server, "client-ca-file", "no client certificate is accepted")
+}

@@ -1,0 +1,12 @@
+package kubekeep.controls.api_server_kubelet_authority
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.required(server, "kubelet-certificate-authority", "the kubelets are not verified")
+}

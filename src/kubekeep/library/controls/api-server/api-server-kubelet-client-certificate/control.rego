@@ -1,0 +1,17 @@
+package kubekeep.controls.api_server_kubelet_client_certificate
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.required(server, "kubelet-client-certificate", "kubelets cannot tell who asks")
+}
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.required(server, "kubelet-client-key", "kubelets cannot tell who asks")
+}

@@ -1,0 +1,21 @@
+package kubekeep.controls.api_server_request_timeout
+
+import data.kubekeep.lib.apiserver
+import data.kubekeep.lib.flags
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains object.union(flags.replaced(given, "300s"), {"message": message}) if {
+	some server in servers
+	given := apiserver.setting(server, "request-timeout")
+	not appropriate(given.value)
+	message := sprintf("--request-timeout is %s, not a duration of up to 5 minutes", [given.value])
+}
+
+appropriate(text) if {
+	seconds := apiserver.seconds(text)
+	seconds > 0
+	seconds <= 300
+}

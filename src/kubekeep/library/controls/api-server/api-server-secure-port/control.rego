@@ -1,0 +1,16 @@
+package kubekeep.controls.api_server_secure_port
+
+import data.kubekeep.lib.apiserver
+import data.kubekeep.lib.flags
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+# One 0 is a mistake even where a later flag overrides it.
+violation contains object.union(apiserver.removed(given), {"message": message}) if {
+	some server in servers
+	some given in flags.settings(server.words, "secure-port")
+	regex.match(`^0+$`, given.value)
+	message := sprintf("--secure-port is %s: nothing is served with TLS", [given.value])
+}

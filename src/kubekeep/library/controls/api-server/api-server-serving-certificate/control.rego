@@ -1,0 +1,17 @@
+package kubekeep.controls.api_server_serving_certificate
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.required(server, "tls-cert-file", "a self-signed certificate is served")
+}
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.required(server, "tls-private-key-file", "a self-signed certificate is served")
+}

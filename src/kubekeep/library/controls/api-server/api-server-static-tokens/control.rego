@@ -1,0 +1,14 @@
+package kubekeep.controls.api_server_static_tokens
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains object.union(apiserver.removed(given), {"message": message}) if {
+	some server in servers
+	given := apiserver.setting(server, "token-auth-file")
+	given.value != ""
+	message := sprintf("--token-auth-file is %s: tokens that never expire are accepted", [given.value])
+}

@@ -1,0 +1,12 @@
+package kubekeep.controls.audit_log_max_backup
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.at_least(server, "audit-log-maxbackup", 10, "nothing says how many logs are kept")
+}

@@ -1,0 +1,12 @@
+package kubekeep.controls.audit_log_path
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.required(server, "audit-log-path", "audit events are not kept")
+}

@@ -1,0 +1,16 @@
+package kubekeep.controls.authorization_rbac
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.mode(server, "RBAC", "roles have no effect")
+}
+
+declined contains reason if {
+	some reason in apiserver.unread_modes(servers)
+}

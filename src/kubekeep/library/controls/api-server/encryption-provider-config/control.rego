@@ -1,0 +1,16 @@
+package kubekeep.controls.encryption_provider_config
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in missing(server)
+}
+
+missing(server) := apiserver.required(server, "encryption-provider-config", "Secrets are stored as they are") if {
+	not apiserver.has(server, "experimental-encryption-provider-config")
+}

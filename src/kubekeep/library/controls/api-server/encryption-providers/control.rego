@@ -1,0 +1,57 @@
+package kubekeep.controls.encryption_providers
+
+import data.kubekeep.lib.apiserver
+
+inside := "data.APIServerInfo.encryptionProviderConfigFile.content"
+
+content := input.object.data.APIServerInfo.encryptionProviderConfigFile.content
+
+config := apiserver.parsed(content)
+
+entries := config.resources if is_array(config.resources)
+
+applies if {
+	is_string(content)
+	content != ""
+}
+
+applies if regex.match(`--(experimental-)?encryption-provider-config[= ]`, input.object.data.APIServerInfo.cmdLine)
+
+declined contains "the file of --encryption-provider-config was not collected or cannot be read" if not entries
+
+violation contains {"inside": inside, "path": path, "message": message} if {
+	some index
+	kinds := kinds_of(entries[index])
+	not protects(kinds[0])
+	not left_out(index, kinds)
+	path := sprintf("resources[%d].providers[%d]", [index, place(kinds)])
+	message := sprintf("resources[%d] is written with %s", [index, writer(kinds)])
+}
+
+# What each provider of an entry is, in their order.
+kinds_of(entry) := [kind |
+	provider := entry.providers[_]
+	kind := concat(",", object.keys(provider))
+]
+
+protects(kind) if kind in {"aescbc", "kms", "secretbox"}
+
+# Where a provider is to be added, or the one that comes before the right one.
+place(kinds) := 0 if {
+	some kind in kinds
+	protects(kind)
+} else := count(kinds)
+
+writer(kinds) := kinds[0] if {
+	count(kinds) > 0
+} else := "no provider"
+
+# An entry before a wildcard leaves out what need not be encrypted (Kubernetes docs, Encrypting Confidential Data).
+left_out(index, ["identity"]) if {
+	names := {name | name := entries[index].resources[_]}
+	count(names & {"secrets", "secrets.", "*.", "*.*"}) == 0
+	some later
+	name := entries[later].resources[_]
+	later > index
+	startswith(name, "*.")
+}

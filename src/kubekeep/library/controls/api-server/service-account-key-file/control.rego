@@ -1,0 +1,12 @@
+package kubekeep.controls.service_account_key_file
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.required(server, "service-account-key-file", "tokens share the key of the serving certificate")
+}

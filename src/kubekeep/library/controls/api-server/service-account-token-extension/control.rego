@@ -1,0 +1,12 @@
+package kubekeep.controls.service_account_token_extension
+
+import data.kubekeep.lib.apiserver
+
+servers := apiserver.servers(input.object)
+
+applies if count(servers) > 0
+
+violation contains found if {
+	some server in servers
+	some found in apiserver.boolean(server, "service-account-extend-token-expiration", "false", "true")
+}

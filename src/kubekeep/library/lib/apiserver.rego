@@ -1,0 +1,229 @@
+# The kube-apiserver: its command lines, from static pods or from what the node agent reports, and what is wrong
+# with a flag there. Functions on a flag give a list of violations, empty when all is well.
+package kubekeep.lib.apiserver
+
+import data.kubekeep.lib.flags
+
+# The API servers that an object tells of, each with the `words` of its command line, the `end` where another word
+# goes, and whether it is `plain`: a list to which one can be added.
+servers(object) := [server |
+	some container in flags.servers("kube-apiserver")
+	server := {
+		"words": words(container),
+		"end": flags.end(container),
+		"plain": plain(container),
+		"minor": flags.minor(container),
+	}
+] if {
+	object.metadata.namespace == "kube-system"
+	contains(json.marshal(input.workload.containers), "kube-apiserver")
+} else := [server] if {
+	line := trim_space(object.data.APIServerInfo.cmdLine)
+	regex.match(`(^|[/\s])kube-apiserver(\s|$)`, line)
+	not judged(object.metadata.name)
+	path := "data.APIServerInfo.cmdLine"
+	reported := [{"text": text, "path": path, "whole": false} | some text in regex.split(`\s+`, line)]
+	server := {"words": reported, "end": path, "plain": false, "minor": data.kubernetes.minor}
+} else := []
+
+plain(container) if {
+	flags.plain(container)
+} else := false
+
+# The pod that a kubelet shows for its static pod has the name of the node in its own (Kubernetes docs, Static Pods).
+# Where it is in the input, its verdict is the one to read.
+judged(node) if data.cluster.pods["kube-system"].named[sprintf("Pod/kube-apiserver-%s", [node])]
+
+# An item that holds several flags was meant as several.
+words(container) := [word |
+	some item in flags.words(container)
+	some word in apart(item)
+]
+
+apart(item) := [item] if {
+	not contains(item.text, " --")
+} else := [{"text": trim_space(text), "path": item.path, "whole": false} |
+	some text in split(replace(item.text, " --", "\n--"), "\n")
+]
+
+setting(server, flag) := flags.last(server.words, flag)
+
+has(server, flag) if setting(server, flag).value != ""
+
+# A flag of true or false that is not `wanted`; `otherwise` is what it is when it is not given.
+boolean(server, flag, wanted, otherwise) := [object.union(flags.replaced(given, wanted), {"message": message})] if {
+	given := setting(server, flag)
+	truth(given.value) != wanted
+	message := sprintf("--%s is %s", [flag, given.value])
+} else := [added(server, flag, wanted, sprintf("it is %s by default", [otherwise]))] if {
+	wanted != otherwise
+	not setting(server, flag)
+} else := []
+
+truth(value) := "true" if {
+	lower(value) in {"true", "t", "1"}
+} else := "false" if {
+	lower(value) in {"false", "f", "0"}
+} else := value
+
+# A flag that is missing or empty; only who runs the cluster knows its value. `so` says what follows.
+required(server, flag, so) := [{"path": given.path, "message": sprintf("--%s is empty: %s", [flag, so])}] if {
+	given := setting(server, flag)
+	given.value == ""
+} else := [{"path": server.end, "message": sprintf("--%s is missing: %s", [flag, so])}] if {
+	not setting(server, flag)
+} else := []
+
+# A flag whose number is below `least`, or that is missing.
+at_least(server, flag, least, so) := [object.union(flags.replaced(given, enough), {"message": message})] if {
+	given := setting(server, flag)
+	not reaches(given.value, least)
+	enough := format_int(least, 10)
+	message := sprintf("--%s is %s, less than %d: %s", [flag, given.value, least, so])
+} else := [added(server, flag, format_int(least, 10), so)] if {
+	not setting(server, flag)
+} else := []
+
+reaches(value, least) if {
+	regex.match(`^[0-9]+$`, value)
+	to_number(value) >= least
+}
+
+# A flag that is missing and needs `value`.
+added(server, flag, value, so) := object.union(place, {"message": sprintf("--%s is missing: %s", [flag, so])}) if {
+	server.plain
+	place := {"path": server.end, "fix": sprintf("--%s=%s", [flag, value])}
+} else := {"path": server.end, "message": sprintf("--%s is missing: %s", [flag, so])}
+
+# The length of a duration as Go writes them, such as 1m30s; undefined for what is none.
+seconds(text) := sum([length |
+	some part in regex.find_all_string_submatch_n(`([0-9.]+)(ms|us|ns|h|m|s)`, text, -1)
+	length := to_number(part[1]) * unit[part[2]]
+]) if {
+	regex.match(`^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ms|us|ns|h|m|s))+$`, text)
+}
+
+unit := {"h": 3600, "m": 60, "s": 1, "ms": 0.001, "us": 0.000001, "ns": 0.000000001}
+
+# Flags that take a list; each time one is given adds to it.
+
+items(value) := [item |
+	some text in split(value, ",")
+	item := trim_space(text)
+	item != ""
+]
+
+listed(server, flag) := {item |
+	some given in flags.settings(server.words, flag)
+	some item in items(given.value)
+}
+
+# A list without `name`.
+includes(server, flag, name, so) := [object.union(flags.replaced(given, value), {"message": message})] if {
+	given := setting(server, flag)
+	not name in listed(server, flag)
+	value := concat(",", array.concat(items(given.value), [name]))
+	message := sprintf("--%s does not have %s: %s", [flag, name, so])
+} else := [added(server, flag, name, so)] if {
+	not setting(server, flag)
+} else := []
+
+# A list with `name`.
+excludes(server, flag, name, so) := [object.union(without(given, name), {"message": message}) |
+	some given in flags.settings(server.words, flag)
+	name in items(given.value)
+	message := sprintf("--%s has %s: %s", [flag, name, so])
+]
+
+without(given, name) := flags.replaced(given, concat(",", kept)) if {
+	kept := [item | some item in items(given.value); item != name]
+	count(kept) > 0
+} else := removed(given)
+
+# The violation of a word that had better not be there; a flag and its value in two words are two fixes.
+removed(given) := {"path": given.path, "delete": true} if {
+	given.whole
+	given.text != "%s"
+} else := {"path": given.path}
+
+# Admission plugins
+
+# A plugin that is off unless it is enabled.
+enabled(server, plugin, so) := array.concat(
+	includes(server, "enable-admission-plugins", plugin, so),
+	not_disabled(server, plugin, so),
+)
+
+# A plugin that is on unless it is disabled.
+not_disabled(server, plugin, so) := excludes(server, "disable-admission-plugins", plugin, so)
+
+not_enabled(server, plugin, so) := excludes(server, "enable-admission-plugins", plugin, so)
+
+# Authorization
+
+modes(server) := listed(server, "authorization-mode")
+
+# A mode that requests are to be authorized by; where it is missing, AlwaysAllow goes as it comes.
+mode(server, name, so) := [object.union(flags.replaced(given, value), {"message": message})] if {
+	given := setting(server, "authorization-mode")
+	not name in modes(server)
+	others := [item | some item in items(given.value); item != "AlwaysAllow"]
+	value := concat(",", array.concat(others, [name]))
+	message := sprintf("--authorization-mode is %s, without %s: %s", [given.value, name, so])
+} else := missing_modes(server)
+
+missing_modes(server) := [added(server, "authorization-mode", "Node,RBAC", "all requests are allowed by default")] if {
+	not setting(server, "authorization-mode")
+	not authorized_by_file(server)
+} else := []
+
+# An AuthorizationConfiguration takes the place of the flags (Kubernetes docs, Authorization).
+authorized_by_file(server) if {
+	has(server, "authorization-config")
+	not setting(server, "authorization-mode")
+}
+
+unread_modes(servers) := {"the modes are in the file of --authorization-config, which was not collected" |
+	some server in servers
+	authorized_by_file(server)
+}
+
+# Cipher suites of `--tls-cipher-suites` that are not among the strong ones. TLS 1.3 lets no one choose.
+ciphers(server, strong) := [] if {
+	setting(server, "tls-min-version").value == "VersionTLS13"
+} else := [added(server, "tls-cipher-suites", concat(",", recommended), "weaker suites are offered by default")] if {
+	not setting(server, "tls-cipher-suites")
+} else := [object.union(flags.replaced(given, concat(",", recommended)), {"message": message})] if {
+	given := setting(server, "tls-cipher-suites")
+	items(given.value) == []
+	message := "--tls-cipher-suites is empty: weaker suites are offered by default"
+} else := [object.union(flags.replaced(given, concat(",", better(kept))), {"message": message}) |
+	some given in flags.settings(server.words, "tls-cipher-suites")
+	weak := [item | some item in items(given.value); not item in strong]
+	count(weak) > 0
+	kept := [item | some item in items(given.value); item in strong]
+	message := sprintf("--tls-cipher-suites has %s", [concat(", ", weak)])
+]
+
+better(kept) := kept if {
+	count(kept) > 0
+} else := recommended
+
+# Forward secret and authenticated; HTTP/2 needs the first two.
+recommended := [
+	"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+	"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+	"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+	"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+	"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+	"TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+]
+
+# Files of the node that host data carries as text, plain or in base64.
+parsed(content) := document if {
+	document := yaml.unmarshal(base64.decode(content))
+	is_object(document)
+} else := document if {
+	document := yaml.unmarshal(content)
+	is_object(document)
+}

@@ -1,0 +1,56 @@
+"""The library against the facts of Kubescape's: every control by its number, every framework with its members.
+
+Reads the facts beside the checkout and skips without them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from kubekeep.assess.select import frameworks_named
+from kubekeep.library.load import builtin
+from kubekeep.model.control import Control
+
+FACTS: Final = Path(__file__).resolve().parents[2].parent / "shared" / "groundtruth" / "control-facts.json"
+pytestmark = pytest.mark.skipif(not FACTS.is_file(), reason=f"no facts at {FACTS}")
+
+
+def facts() -> dict[str, Any]:
+    """The facts; empty without them, so that collecting the tests needs no file."""
+    if not FACTS.is_file():
+        return {"controls": [], "frameworks": {}}
+    found: dict[str, Any] = json.loads(FACTS.read_text(encoding="utf-8"))
+    return found
+
+
+def by_number() -> dict[str, Control]:
+    """The controls by each of their numbers."""
+    return {number: control for control in builtin().controls.values() for number in control.ids}
+
+
+@pytest.mark.parametrize("fact", facts()["controls"], ids=lambda fact: fact["id"])
+def test_control(fact: dict[str, Any]) -> None:
+    control = by_number()[fact["id"]]
+    assert control.severity == fact["baseScore"]
+    assert (control.scope == "file") == ("file" in fact["scope"]) or control.manual
+    assert {name: list(item.default) for name, item in control.params.items()} == (fact.get("configInputs") or {})
+
+
+@pytest.mark.parametrize("name", facts()["frameworks"])
+def test_framework(name: str) -> None:
+    (framework,) = frameworks_named([name])
+    assert framework.name == name
+    listed = {member["id"]: member["listedAs"] for member in facts()["frameworks"][name]}
+    members = {number: control for control in builtin().members(framework) for number in control.ids}
+    if framework.all_controls:
+        assert set(listed) <= set(members)
+        return
+    assert set(listed) == set(members)
+    for number, text in listed.items():
+        if cited := re.match(r"CIS-([\d.]+)", text):
+            assert members[number].satisfies[framework.slug] == (cited[1],)
