@@ -23,7 +23,10 @@ from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
 
 FACTS: Final = Path(__file__).resolve().parents[2].parent / "shared" / "groundtruth" / "posture-cases.jsonl"
-DIFFERENT: Final[dict[str, str]] = {}
+DIFFERENT: Final[dict[str, str]] = {
+    "C-0030:ingress-and-egress-blocked/only-egress-policy": "a policy for egress alone leaves ingress open",
+    "C-0030:ingress-and-egress-blocked/cnp-only-egress": "a policy for egress alone leaves ingress open",
+}
 """Cases by control and id whose verdict differs, and why ours is right."""
 OTHERS: Final[dict[str, str]] = {
     "C-0142:ensure-that-the-api-server-encryption-providers-are-appropriately-configured/failed": (
@@ -34,6 +37,15 @@ OTHERS: Final[dict[str, str]] = {
 }
 """Cases that agree on the verdict and name other objects, and why."""
 ELSEWHERE: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        [
+            "C-0075:image-pull-policy-is-not-set-to-always/cronjob",
+            "C-0075:image-pull-policy-is-not-set-to-always/pod",
+            "C-0075:image-pull-policy-is-not-set-to-always/pod-configured-floating-tag",
+            "C-0075:image-pull-policy-is-not-set-to-always/workload",
+        ],
+        "theirs names the image too; the field to change is the policy alone",
+    ),
     "C-0077:k8s-common-labels-usage/pod": "theirs is a placeholder; for an empty list we name a label of Kubernetes",
 }
 """Cases by control and id that agree on the verdict and differ in the paths, and why."""

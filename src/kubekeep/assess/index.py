@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.assess.isolation import isolation
-from kubekeep.assess.joins import Grants, Pod, pods, selecting, values
+from kubekeep.assess.joins import Grants, Pod, nodes, pods, selecting, values
 from kubekeep.assess.routes import routed
 from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import Resource
@@ -93,7 +93,7 @@ class Index:
           Of built-in kinds those that others refer to; ImageVulnerabilities as `severities` (to how many)
           and `rce` (names).
         - `account_users`: namespace to names of the service accounts that some workload runs as.
-        - `pods`, `selecting` (Services), `values` (PodSecurityPolicies) and `grants`: see `kubekeep.assess.joins`.
+        - `pods`, `nodes`, `selecting` (Services), `values` (PodSecurityPolicies) and `grants`: see `kubekeep.assess.joins`.
         - `routed`: see `kubekeep.assess.routes`.
         - `isolation`: see `kubekeep.assess.isolation`.
         """
@@ -116,6 +116,7 @@ class Index:
             "values": {kind: values(self._of(kind)) for kind in _ALTERNATIVES if kind in self._objects},
             "routed": routed(self._objects),
             "grants": grants.data(),
+            "nodes": nodes(node for found in self._objects.get("Node", {}).values() for node in found),
             "isolation": isolation(self._objects),
         }
 

@@ -53,7 +53,7 @@ class Grants:
     def add(self, subject: Mapping[str, Any], binding: Resource, role: Resource) -> None:
         """Take note that `binding` gives `role` to `subject`."""
         kind, name = subject.get("kind"), str(subject.get("name"))
-        grant = {"binding": binding.object, "role": role.object}
+        grant = {"binding": _without_subjects(binding), "role": role.object}
         account = _account(subject, binding)
         if account is not None:
             self._accounts.setdefault(account[0], {}).setdefault(account[1], []).append(grant)
@@ -74,6 +74,11 @@ class Grants:
             "all": self._all,
             "bound": self._bound,
         }
+
+
+def _without_subjects(binding: Resource) -> dict[str, Any]:
+    """A binding as each of its subjects' grants carries it: together they would grow with the square."""
+    return {key: value for key, value in binding.object.items() if key != "subjects"}
 
 
 def _account(subject: Mapping[str, Any], binding: Resource) -> tuple[str, str] | None:
@@ -109,6 +114,16 @@ def selecting(services: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, 
     Each is under the rarest label of its selector, so that a pod that has all of them finds it by that one.
     """
     return {namespace: _by_rarest(found) for namespace, found in services.items()}
+
+
+def nodes(objects: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, bool]]:
+    """What some Node has: `labels` (`key=value`), and `prefixes` of names up to the first `-`."""
+    found = [item["metadata"] for item in objects if isinstance(item.get("metadata"), dict)]
+    labels = [item["labels"] for item in found if isinstance(item.get("labels"), dict)]
+    return {
+        "labels": {pair: True for item in labels for pair in _pairs(item)},
+        "prefixes": {str(item.get("name")).partition("-")[0]: True for item in found},
+    }
 
 
 def values(objects: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
