@@ -1,4 +1,4 @@
-"""The index: what rules find in `data.cluster`, how subjects are joined, and that its size stays linear."""
+"""The index: what rules find in `input.cluster`, how subjects are joined, and that its size stays linear."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.engine.port import RuleFailure
 
 MODULES = {
-    "lib.rego": "package lib\nbig contains x if { some x in input.items; x > data.params.limit }",
+    "lib.rego": "package lib\nbig contains x if { some x in input.items; x > input.params.limit }",
     "a.rego": 'package a\nimport data.lib\nviolation contains {"path": sprintf("items[%d]", [x])} if some x in lib.big',
     "b.rego": 'package b\napplies if input.kind == "b"\nclash := 1 if input.kind\nclash := 2 if input.clash',
 }  # fmt: skip
@@ -60,7 +60,7 @@ def test_a_document_too_deep_fails_every_rule_and_not_the_batch(policies: RegoPo
 
 
 def test_other_data_gives_other_outcomes(policies: RegoPolicySet) -> None:
-    other = policies.with_data({"params": {"limit": 100}})
+    other = policies.with_context({"params": {"limit": 100}})
     assert outcome(other, {"items": [11]}, 0) == {}
     assert outcome(policies, {"items": [11]}, 0) != {}, "the first set keeps its data"
 

@@ -40,12 +40,11 @@ def test_control_is_proven(control: Control) -> None:
 @pytest.mark.parametrize("control", RULED, ids=lambda control: control.slug)
 def test_control_is_consistent(control: Control) -> None:
     rule = builtin().rule(control)
-    # `"data.cluster.version"` is a path into a cloud document, in text.
-    assert ("data.cluster" in rule.source.replace('"data.cluster', "")) <= bool(control.relates), (
-        "a rule that reads data.cluster names what it relates"
+    assert ("input.cluster" in rule.source) <= bool(control.relates), (
+        "a rule that reads input.cluster names what it relates"
     )
     for name in control.params:
-        assert f"data.params.{name}" in rule.source or f'data.params["{name}"]' in rule.source
+        assert f"input.params.{name}" in rule.source
     assert bool(control.targets)
     assert set(control.satisfies) <= set(builtin().frameworks)
     assert control.slug == control.slug.lower()

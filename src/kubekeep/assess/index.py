@@ -1,4 +1,4 @@
-"""What is known of the whole input: the indexes that rules find in `data.cluster`, and joined RBAC subjects.
+"""What is known of the whole input: the indexes that rules find in `input.cluster`, and joined RBAC subjects.
 
 Built once while resources stream by, in time and size linear in them; never judges.
 """
@@ -85,7 +85,7 @@ class Index:
             )
 
     def data(self) -> dict[str, Any]:
-        """The value of `data.cluster`.
+        """The value of `input.cluster`.
 
         - `objects`: kind to namespace to objects. Cluster-scoped ones too are under `default`; ConfigMaps
           are without values longer than SETTING.

@@ -21,11 +21,14 @@ class Stage(enum.Enum):
     OBJECT = enum.auto()
     """On the object, as it arrives."""
     RELATED = enum.auto()
-    """On the object and `data.cluster`, once all have been seen."""
+    """On the object and `input.cluster`, once all have been seen."""
 
 
-APPLIES: Final = "{} applies"
-DECLINED: Final = "{} declined"
+APPLIES: Final = "applies"
+DECLINED: Final = "declined"
+VIOLATION: Final = "violation"
+_OUTCOME: Final = "kubekeep_outcome"
+"""The rule that gathers what a control's rule says, in the control's own package: there the engine finds it at once."""
 
 
 class Sheet(msgspec.Struct, frozen=True):
@@ -41,7 +44,8 @@ class Rulebook:
     def __init__(self, library: Library, controls: Sequence[Control], silent: Sequence[Control] = ()) -> None:
         """Sort the rules of `controls` into groups."""
         rules = {control.slug: library.rule(control) for control in controls}
-        self.modules = library.modules(controls)
+        endings = {rule.path: _gathered(rule) for rule in rules.values()}
+        self.modules = {path: text + endings.get(path, "") for path, text in library.modules(controls).items()}
         self.conditional = frozenset(slug for slug, rule in rules.items() if "applies" in rule.outcomes)
         """Slugs of the controls whose rule says itself what it applies to."""
         self.groups: list[list[tuple[str, str]]] = []
@@ -51,7 +55,9 @@ class Rulebook:
         for control in controls:
             for target in control.targets:
                 group = self._group(target, stage_of(control, rules[control.slug]))
-                group.extend(item for item in _queries(control, rules[control.slug]) if item not in group)
+                query = control.judged_by, f"data.{control.package}.{_OUTCOME}"
+                if query not in group:
+                    group.append(query)
 
     def _group(self, target: str, stage: Stage) -> list[tuple[str, str]]:
         number = self._numbers.setdefault((target, stage), len(self.groups))
@@ -94,10 +100,9 @@ def _targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
     return resource.kind_names | {WORKLOAD} if has_pod else resource.kind_names
 
 
-def _queries(control: Control, rule: Rule) -> list[tuple[str, str]]:
-    names = {
-        "violation": control.judged_by,
-        "applies": APPLIES.format(control.judged_by),
-        "declined": DECLINED.format(control.judged_by),
-    }
-    return [(name, f"data.{control.package}.{word}") for word, name in names.items() if word in rule.outcomes]
+def _gathered(rule: Rule) -> str:
+    """Rego that gathers the outcomes of `rule`; where it does not apply, nothing else of it is evaluated."""
+    condition = f"{APPLIES}; " if APPLIES in rule.outcomes else ""
+    return "".join(
+        f'\n{_OUTCOME}[name] := {word} if {{ {condition}name := "{word}" }}\n' for word in sorted(rule.outcomes)
+    )

@@ -53,8 +53,8 @@ def run(
     # Judges too may look at joined subjects: then every subject is kept, whatever the library says of it.
     joined = any(SUBJECT in control.targets for control in selection.judged)
     index = _index(active, join_subjects=joined)
-    data = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
-    policies = compile_rules(book.modules, book.groups, {**data, "cluster": index.data()})
+    context = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
+    policies = compile_rules(book.modules, book.groups, context)
     entries: list[_Entry] = []
     with ThreadPoolExecutor(max_workers=1) as pool:
         desk = _Desk(policies, pool)
@@ -65,7 +65,7 @@ def run(
         for subject in index.subjects():
             _take(subject, book, desk, entries, always=joined)
         desk.finish()
-        desk = _Desk(policies.with_data({**data, "cluster": index.data()}), pool)
+        desk = _Desk(policies.with_context({**context, "cluster": index.data()}), pool)
         for entry in entries:
             entry.relate(desk)
         desk.finish()

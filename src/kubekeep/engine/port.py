@@ -17,7 +17,7 @@ class RuleFailure(msgspec.Struct, frozen=True):
 Outcome = Mapping[str, Any]
 """What the rules of a group said of one document: name to value, without the undefined and the empty ones.
 
-A value is what the rule gave (a set as a list), or a RuleFailure.
+A value is what the rule gave (a set as a list, an object without its empty fields), or a RuleFailure.
 """
 
 
@@ -27,5 +27,5 @@ class PolicySet(Protocol):
     def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
         """The outcome of each (document as JSON, group numbers), in order."""
 
-    def with_data(self, data: Mapping[str, Any]) -> PolicySet:
-        """The same rules over other data."""
+    def with_context(self, context: Mapping[str, Any]) -> PolicySet:
+        """The same rules in another context: fields that `input` has for all documents."""

@@ -83,7 +83,7 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     scope: Literal["file", "cluster"] = "file"
     """`cluster`: files alone cannot answer it, unless it is asked for by name or they are a whole cluster."""
     relates: tuple[str, ...] = ()
-    """What the rule compares with, in `data.cluster`, once the whole input is read: kinds, `workload` for
+    """What the rule compares with, in `input.cluster`, once the whole input is read: kinds, `workload` for
     everything with pods, `rbac-subject` for what service accounts are granted."""
     params: dict[str, Parameter] = {}
     ids: tuple[str, ...] = ()

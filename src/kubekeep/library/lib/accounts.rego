@@ -19,7 +19,7 @@ mirrored(pod) if pod.metadata.annotations["kubernetes.io/config.mirror"]
 
 # Files may define an account several times; it declines if all of them say so.
 declined(namespace, name) if {
-	accounts := data.cluster.named.ServiceAccount[namespace][name]
+	accounts := input.cluster.named.ServiceAccount[namespace][name]
 	every item in accounts {
 		item.automountServiceAccountToken == false
 	}
@@ -36,9 +36,9 @@ holds_token(spec) if {
 # The grants of an account that hold in the whole cluster, its own and those of the groups that it is in.
 cluster_wide(namespace, name) := [grant |
 	some grants in [
-		object.get(data.cluster.grants.accounts, [namespace, name], []),
-		object.get(data.cluster.grants.namespaces, namespace, []),
-		data.cluster.grants.all,
+		object.get(input.cluster.grants.accounts, [namespace, name], []),
+		object.get(input.cluster.grants.namespaces, namespace, []),
+		input.cluster.grants.all,
 	]
 	some grant in grants
 	grant.binding.kind == "ClusterRoleBinding"

@@ -31,13 +31,13 @@ written(namespace) := sprintf("pod-security.kubernetes.io/enforce is %s", [level
 
 # A validating webhook that is asked about new pods counts whoever runs it: what it is for stands nowhere.
 guarded(namespace) if {
-	webhook := data.cluster.objects.ValidatingWebhookConfiguration[_][_].webhooks[_]
+	webhook := input.cluster.objects.ValidatingWebhookConfiguration[_][_].webhooks[_]
 	asked(webhook.rules, webhook, namespace)
 }
 
 # Most mutating webhooks only add something to pods; those of policy engines may also change or refuse them.
 guarded(namespace) if {
-	configuration := data.cluster.objects.MutatingWebhookConfiguration[_][_]
+	configuration := input.cluster.objects.MutatingWebhookConfiguration[_][_]
 	webhook := configuration.webhooks[_]
 	engine(configuration, webhook)
 	asked(webhook.rules, webhook, namespace)
@@ -45,9 +45,9 @@ guarded(namespace) if {
 
 # A ValidatingAdmissionPolicy decides through its bindings, and refuses only if one of them says Deny.
 guarded(namespace) if {
-	binding := data.cluster.objects.ValidatingAdmissionPolicyBinding[_][_]
+	binding := input.cluster.objects.ValidatingAdmissionPolicyBinding[_][_]
 	"Deny" == binding.spec.validationActions[_]
-	policy := data.cluster.objects.ValidatingAdmissionPolicy[_][_]
+	policy := input.cluster.objects.ValidatingAdmissionPolicy[_][_]
 	policy.metadata.name == binding.spec.policyName
 	constraints := policy.spec.matchConstraints
 	asked(constraints.resourceRules, constraints, namespace)

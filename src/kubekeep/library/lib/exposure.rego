@@ -9,7 +9,7 @@ namespace(item) := item.metadata.namespace if {
 
 # The Services that select pods with these labels, each of which is indexed by the rarest label it asks for.
 services(place, labels) := [service |
-	found := data.cluster.selecting[place]
+	found := input.cluster.selecting[place]
 	some key, value in labels
 	service := found[sprintf("%s=%v", [key, value])][_]
 	every wanted, word in service.spec.selector {
@@ -24,7 +24,7 @@ outward(service) if service.spec.type == "LoadBalancer"
 
 # The Ingresses or routes of these kinds that send traffic from outside the cluster to a Service.
 routes(service, kinds) := [route |
-	route := data.cluster.routed[namespace(service)][service.metadata.name][_]
+	route := input.cluster.routed[namespace(service)][service.metadata.name][_]
 	route.kind in kinds
 ]
 

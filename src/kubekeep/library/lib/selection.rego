@@ -19,7 +19,7 @@ added := {
 
 # Whether pods of some workload in the namespace have these labels and hold to these expressions.
 selected(namespace, labels, expressions) if {
-	pods := data.cluster.pods[namespace]
+	pods := input.cluster.pods[namespace]
 	found(pods, {
 		"labels": object.remove(labels, added),
 		"expressions": [item | item := expressions[_]; not item.key in added],

@@ -4,7 +4,7 @@ package kubekeep.lib.vulnerabilities
 # The reports on an image: `severities` to how many, and names of those that let run code remotely (`rce`).
 reports(image) := [report |
 	some kind in ["armo.vuln.images/ImageVulnerabilities", "image.vulnscan.com/ImageVulnerabilities"]
-	report := data.cluster.named[kind][_][image][_]
+	report := input.cluster.named[kind][_][image][_]
 ]
 
 # Containers that are there while the pod serves: sidecars among the init containers too.

@@ -4,7 +4,7 @@ package kubekeep.controls.psp_added_capabilities
 violation contains {"path": "spec.allowedCapabilities", "delete": true, "message": message} if {
 	allowed := input.object.spec.allowedCapabilities
 	count(allowed) > 0
-	every value in data.cluster.values.PodSecurityPolicy.allowedCapabilities {
+	every value in input.cluster.values.PodSecurityPolicy.allowedCapabilities {
 		count(value) > 0
 	}
 	message := sprintf("every policy admits added capabilities, this one %s", [concat(", ", allowed)])

@@ -3,7 +3,7 @@ package kubekeep.controls.psp_root_user
 # One policy that forbids it is enough: users can be given that one.
 violation contains {"path": "spec.runAsUser.rule", "fix": "MustRunAsNonRoot", "message": message} if {
 	not forbids(object.get(input.object.spec, "runAsUser", null))
-	every value in object.get(data.cluster.values.PodSecurityPolicy, "runAsUser", []) {
+	every value in object.get(input.cluster.values.PodSecurityPolicy, "runAsUser", []) {
 		not forbids(value)
 	}
 	message := "every policy admits containers that run as root"

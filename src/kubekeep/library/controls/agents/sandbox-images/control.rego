@@ -33,9 +33,9 @@ declined contains sprintf("%s names no image", [container.path]) if {
 
 declined contains "the template lists no containers" if not input.workload.containers[0]
 
-moving := {"latest"} | {name | some name in data.params.floatingImageTags}
+moving := {"latest"} | {name | some name in input.params.floatingImageTags}
 
-allowed := registries.entries(data.params.imageRepositoryAllowList)
+allowed := registries.entries(input.params.imageRepositoryAllowList)
 
 # No tag is the tag `latest`.
 tag(reference) := image.tag(reference) if {

@@ -49,4 +49,4 @@ declined contains "the template lists no containers" if count(containers) == 0
 
 containers := [container | some container in input.workload.containers; container.type != "ephemeral"]
 
-ceilings := {"cpu": data.params.sandbox_cpu_limit_max, "memory": data.params.sandbox_memory_limit_max}
+ceilings := {"cpu": input.params.sandbox_cpu_limit_max, "memory": input.params.sandbox_memory_limit_max}

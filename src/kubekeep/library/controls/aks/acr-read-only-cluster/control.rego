@@ -23,7 +23,7 @@ assigned[place.path] := role if {
 
 # Role definitions by ID, of whichever cluster: the same ID is the same role.
 definitions[role] := definition if {
-	version := data.cluster.objects["management.azure.com/PolicyVersion"][_][_]
+	version := input.cluster.objects["management.azure.com/PolicyVersion"][_][_]
 	document := {"path": "data", "value": object.get(version, "data", null)}
 	some item in description.items(description.at(document, "roleDefinitions"))
 	role := azure.last(object.get(item.value, "id", object.get(item.value, "name", null)))

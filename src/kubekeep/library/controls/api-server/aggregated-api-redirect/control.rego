@@ -6,10 +6,10 @@ import data.kubekeep.lib.version
 service := input.object.spec.service
 
 # Without its Service an aggregated API cannot answer anything.
-served if count(data.cluster.named.Service[service.namespace][service.name]) > 0
+served if count(input.cluster.named.Service[service.namespace][service.name]) > 0
 
 versions := [text |
-	document := data.cluster.objects["apiserverinfo.kubescape.cloud/APIServerInfo"][_][_]
+	document := input.cluster.objects["apiserverinfo.kubescape.cloud/APIServerInfo"][_][_]
 	text := document[hostfile.section(document)].gitVersion
 ]
 

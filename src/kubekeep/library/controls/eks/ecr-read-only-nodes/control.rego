@@ -45,7 +45,7 @@ documents := named if {
 	count(named) > 0
 } else := collected({version.metadata.name | version := versions[_]})
 
-versions := [version | version := data.cluster.objects["eks.amazonaws.com/PolicyVersion"][_][_]]
+versions := [version | version := input.cluster.objects["eks.amazonaws.com/PolicyVersion"][_][_]]
 
 collected(names) := {arn: document |
 	version := versions[_]

@@ -40,7 +40,7 @@ file(setting) := regex.replace(trim_space(setting.value), `/+`, "/")
 
 # The processes of a program in all Pods of kube-system.
 peers(program) := [component.process_of(named, program) |
-	pod := data.cluster.objects.Pod["kube-system"][_]
+	pod := input.cluster.objects.Pod["kube-system"][_]
 	container := pod.spec.containers[_]
 	component.runs(container, program)
 	named := object.union(container, {"path": "containers"})

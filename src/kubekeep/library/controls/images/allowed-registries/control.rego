@@ -18,4 +18,4 @@ declined contains sprintf("%s names no image", [container.path]) if {
 	not image.named(container)
 }
 
-allowed := registries.entries(data.params.imageRepositoryAllowList)
+allowed := registries.entries(input.params.imageRepositoryAllowList)

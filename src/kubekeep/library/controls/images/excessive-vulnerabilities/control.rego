@@ -3,8 +3,8 @@ package kubekeep.controls.excessive_vulnerabilities
 import data.kubekeep.lib.vulnerabilities
 
 limits := {
-	"critical": to_number(data.params.max_critical_vulnerabilities[0]),
-	"high": to_number(data.params.max_high_vulnerabilities[0]),
+	"critical": to_number(input.params.max_critical_vulnerabilities[0]),
+	"high": to_number(input.params.max_high_vulnerabilities[0]),
 }
 
 violation contains {"path": vulnerabilities.evidence(container), "message": message} if {

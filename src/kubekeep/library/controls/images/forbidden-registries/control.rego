@@ -25,4 +25,4 @@ declined contains sprintf("%s names no image", [container.path]) if {
 
 listed if count(forbidden) > 0
 
-forbidden := registries.entries(array.concat(data.params.publicRegistries, data.params.untrustedRegistries))
+forbidden := registries.entries(array.concat(input.params.publicRegistries, input.params.untrustedRegistries))

@@ -35,8 +35,8 @@ registered := {
 }
 
 exempt(reference) if {
-	count(data.params.imageDigestExemptRepositories) > 0
+	count(input.params.imageDigestExemptRepositories) > 0
 	registries.covers(exemptions, image.repository(reference))
 }
 
-exemptions := registries.entries(data.params.imageDigestExemptRepositories)
+exemptions := registries.entries(input.params.imageDigestExemptRepositories)

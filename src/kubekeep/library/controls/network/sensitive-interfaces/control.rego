@@ -17,7 +17,7 @@ violation contains {"path": "", "message": message} if {
 # `jenkins` is in `ci-jenkins-0`, and not in `jenkinsfile-runner`.
 sensitive := [interface |
 	name := replace(lower(input.object.metadata.name), ".", "-")
-	some interface in data.params.sensitiveInterfaces
+	some interface in input.params.sensitiveInterfaces
 	contains(name, lower(interface))
 	contains(sprintf("-%s-", [name]), sprintf("-%s-", [lower(interface)]))
 ]

@@ -31,5 +31,5 @@ declined contains message if {
 # A result has the name and the namespace of its Service.
 scanned(service) := [result |
 	some kind in kinds
-	result := data.cluster.named[kind][exposure.namespace(service)][service.metadata.name][_]
+	result := input.cluster.named[kind][exposure.namespace(service)][service.metadata.name][_]
 ]

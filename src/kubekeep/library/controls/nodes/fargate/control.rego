@@ -8,6 +8,6 @@ violation contains {"path": "", "message": "no node of the cluster is one of Far
 }
 
 # Large clusters have thousands of nodes, so they are not asked one by one.
-elsewhere if data.cluster.nodes.labels["eks.amazonaws.com/compute-type=fargate"]
+elsewhere if input.cluster.nodes.labels["eks.amazonaws.com/compute-type=fargate"]
 
-elsewhere if data.cluster.nodes.prefixes.fargate
+elsewhere if input.cluster.nodes.prefixes.fargate

@@ -69,7 +69,7 @@ vendor_unknown if regex.match(`bpo|uek|-pve$|-default$`, kernel)
 
 # The bug is open to those with CAP_SYS_ADMIN in some user namespace.
 closed if {
-	document := data.cluster.objects["hostdata.kubescape.cloud/LinuxKernelVariables"][_][_]
+	document := input.cluster.objects["hostdata.kubescape.cloud/LinuxKernelVariables"][_][_]
 	document.metadata.name == input.object.metadata.name
 	variable := variables(document)[_]
 	is_string(variable.key)

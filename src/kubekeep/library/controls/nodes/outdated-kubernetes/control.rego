@@ -3,7 +3,7 @@ package kubekeep.controls.outdated_kubernetes
 kubelet := input.object.status.nodeInfo.kubeletVersion
 
 # The newest minor release that is known, whichever one the scan is for.
-newest := max([37, data.kubernetes.minor])
+newest := max([37, input.kubernetes.minor])
 
 minor := to_number(found[0][1]) if {
 	found := regex.find_all_string_submatch_n(`^v?1\.([0-9]+)`, kubelet, 1)

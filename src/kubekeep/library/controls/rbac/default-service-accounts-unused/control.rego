@@ -21,6 +21,6 @@ violation contains {"path": "", "message": message} if {
 }
 
 has_own_account(namespace) if {
-	some name, _ in data.cluster.named.ServiceAccount[namespace]
+	some name, _ in input.cluster.named.ServiceAccount[namespace]
 	name != "default"
 }

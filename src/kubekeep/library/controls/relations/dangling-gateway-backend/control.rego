@@ -7,7 +7,7 @@ violation contains {"path": sprintf("spec.rules[%d].backendRefs[%d].name", [rule
 	backend := input.object.spec.rules[rule].backendRefs[at]
 	is_service(backend)
 	namespace := said(backend, "namespace", own)
-	not data.cluster.named.Service[namespace][backend.name]
+	not input.cluster.named.Service[namespace][backend.name]
 	message := sprintf("there is no Service %s in namespace %s", [backend.name, namespace])
 }
 

@@ -7,7 +7,7 @@ namespace := exposure.namespace(input.object)
 violation contains {"path": sprintf("%s.%s", [backend.path, name.field]), "message": message} if {
 	some backend in backends
 	name := service(backend.value)
-	not data.cluster.named.Service[namespace][name.value]
+	not input.cluster.named.Service[namespace][name.value]
 	message := sprintf("there is no Service %s in namespace %s", [name.value, namespace])
 }
 

@@ -6,7 +6,7 @@ violation contains {"path": sprintf("%s.%s", [input.workload.path, field]), "mes
 	name := input.workload.spec[field]
 	not name in {"", "default"}
 	namespace := exposure.namespace(input.object)
-	not data.cluster.named.ServiceAccount[namespace][name]
+	not input.cluster.named.ServiceAccount[namespace][name]
 	message := sprintf("there is no ServiceAccount %s in namespace %s", [name, namespace])
 }
 

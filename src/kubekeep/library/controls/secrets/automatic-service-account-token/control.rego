@@ -12,5 +12,5 @@ violation contains {"path": sprintf("%s.automountServiceAccountToken", [input.wo
 violation contains {"path": "automountServiceAccountToken", "fix": false} if {
 	input.object.kind == "ServiceAccount"
 	input.object.automountServiceAccountToken == true
-	not data.cluster.account_users[place.namespace][input.object.metadata.name]
+	not input.cluster.account_users[place.namespace][input.object.metadata.name]
 }

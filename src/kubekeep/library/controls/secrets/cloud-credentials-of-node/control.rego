@@ -19,5 +19,5 @@ credential(path) if {
 } else if {
 	# Every node of AKS has the file.
 	path in {"", "/etc", "/etc/kubernetes"}
-	startswith(data.cluster.objects.Node["default"][0].spec.providerID, "azure:")
+	startswith(input.cluster.objects.Node["default"][0].spec.providerID, "azure:")
 }

@@ -9,6 +9,6 @@ violation contains {
 	"message": sprintf("container %v mounts the Secret %s", [mount.container, secret]),
 } if {
 	some [volume, secret] in mounts.sources("secret", "secretName")
-	data.cluster.named.Secret[place.namespace][secret]
+	input.cluster.named.Secret[place.namespace][secret]
 	some mount in mounts.places(volume)
 }

@@ -53,10 +53,10 @@ injected if input.workload.metadata.annotations["vault.hashicorp.com/agent-injec
 
 # An ExternalSecret makes a Secret of its own name unless it says another.
 delivered(secret) if {
-	made := data.cluster.objects["external-secrets.io/ExternalSecret"][place.namespace][_]
+	made := input.cluster.objects["external-secrets.io/ExternalSecret"][place.namespace][_]
 	object.get(object.get(made.spec, "target", {}), "name", made.metadata.name) == secret
 } else if {
 	some kind in ["VaultStaticSecret", "VaultDynamicSecret", "VaultPKISecret"]
-	made := data.cluster.objects[sprintf("secrets.hashicorp.com/%s", [kind])][place.namespace][_]
+	made := input.cluster.objects[sprintf("secrets.hashicorp.com/%s", [kind])][place.namespace][_]
 	made.spec.destination.name == secret
 }

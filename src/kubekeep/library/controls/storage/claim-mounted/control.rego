@@ -9,7 +9,7 @@ violation contains {
 	"message": sprintf("container %v mounts the PersistentVolumeClaim %s", [mount.container, claim]),
 } if {
 	some [volume, claim] in mounts.sources("persistentVolumeClaim", "claimName")
-	data.cluster.named.PersistentVolumeClaim[place.namespace][claim]
+	input.cluster.named.PersistentVolumeClaim[place.namespace][claim]
 	some mount in mounts.places(volume)
 }
 

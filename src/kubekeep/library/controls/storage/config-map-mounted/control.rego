@@ -10,6 +10,6 @@ violation contains {
 } if {
 	some [volume, name] in mounts.sources("configMap", "name")
 	name != "kube-root-ca.crt"
-	data.cluster.named.ConfigMap[place.namespace][name]
+	input.cluster.named.ConfigMap[place.namespace][name]
 	some mount in mounts.places(volume)
 }

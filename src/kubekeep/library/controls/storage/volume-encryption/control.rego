@@ -35,7 +35,7 @@ default name := ""
 name := input.object.spec.storageClassName if is_string(input.object.spec.storageClassName)
 
 # Files may define a class several times.
-classes := object.get(data.cluster, ["named", "StorageClass", "default", name], [])
+classes := object.get(input.cluster, ["named", "StorageClass", "default", name], [])
 
 # Azure and Google Cloud encrypt all disks with keys of their own where none is given.
 clouds := {

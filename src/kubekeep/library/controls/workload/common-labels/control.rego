@@ -17,8 +17,8 @@ labelled(metadata) if {
 	metadata.labels[name] != null
 }
 
-labels := data.params.k8sRecommendedLabels if {
-	count(data.params.k8sRecommendedLabels) > 0
+labels := input.params.k8sRecommendedLabels if {
+	count(input.params.k8sRecommendedLabels) > 0
 } else := [
 	"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version",
 	"app.kubernetes.io/component", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by",

@@ -25,7 +25,7 @@ violation contains {
 
 services contains name if {
 	labels := input.workload.metadata.labels
-	by_label := data.cluster.selecting[place.namespace]
+	by_label := input.cluster.selecting[place.namespace]
 	some key, value in labels
 	some service in by_label[sprintf("%s=%v", [key, value])]
 	offers(service)
