@@ -85,7 +85,7 @@ class Index:
             )
 
     def data(self) -> dict[str, Any]:
-        """The value of `input.cluster`.
+        """The value of `input.cluster`, beside its `provider` (`eks`, `aks`, `gke` or null).
 
         - `objects`: kind to namespace to objects. Cluster-scoped ones too are under `default`; ConfigMaps
           are without values longer than SETTING.

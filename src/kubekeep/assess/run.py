@@ -65,11 +65,13 @@ def run(
         for subject in index.subjects():
             _take(subject, book, desk, entries, always=joined)
         desk.finish()
-        desk = _Desk(policies.with_context({**context, "cluster": index.data()}), pool)
+        provider = selection.provider or index.provider
+        cluster = {**index.data(), "provider": provider}
+        desk = _Desk(policies.with_context({**context, "cluster": cluster}), pool)
         for entry in entries:
             entry.relate(desk)
         desk.finish()
-    elsewhere = _elsewhere(active, selection, selection.provider or index.provider)
+    elsewhere = _elsewhere(active, selection, provider)
     unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in told.items()}
     results = [entry.result(unset, book.conditional, elsewhere) for entry in entries]
     return _judged(results, selection.judges, selection.set_aside) if selection.judges else results

@@ -1,6 +1,7 @@
 package kubekeep.controls.api_server_audit_logs
 
 import data.kubekeep.lib.cloud
+import data.kubekeep.lib.description
 import data.kubekeep.lib.flags
 
 servers := flags.servers("kube-apiserver")
@@ -45,18 +46,31 @@ eks_path := "data.Cluster.Logging" if {
 	input.object.data.Cluster
 } else := "data.cluster.logging"
 
-violation contains {"path": gke_path, "message": "Cloud Logging is turned off for the cluster"} if {
+# GKE
+
+service := description.at(description.cluster, "loggingService")
+
+config := description.at(description.cluster, "loggingConfig")
+
+components := description.at(description.at(config, "componentConfig"), "enableComponents")
+
+violation contains {"path": service.path, "message": "Cloud Logging is turned off for the cluster"} if {
+	input.object.kind == "ClusterDescribe"
 	cloud.provider == "gke"
-	gke_service == "none"
+	service.value == "none"
 }
 
-gke_service := cloud.any_of(input.object.data, ["logging_service", "loggingService"])
-
-gke_path := "data.loggingService" if {
-	input.object.data.loggingService
-} else := "data.logging_service"
+violation contains {"path": components.path, "message": "Cloud Logging gets logs of no component"} if {
+	input.object.kind == "ClusterDescribe"
+	cloud.provider == "gke"
+	service.value == null
+	is_object(config.value)
+	count(description.items(components)) == 0
+}
 
 declined contains "the description of the cluster does not say where it logs" if {
+	input.object.kind == "ClusterDescribe"
 	cloud.provider == "gke"
-	gke_service == null
+	service.value == null
+	config.value == null
 }

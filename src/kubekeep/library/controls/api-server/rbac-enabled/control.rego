@@ -2,6 +2,7 @@ package kubekeep.controls.rbac_enabled
 
 import data.kubekeep.lib.apiserver
 import data.kubekeep.lib.cloud
+import data.kubekeep.lib.description
 
 servers := apiserver.servers(input.object)
 
@@ -20,37 +21,35 @@ declined contains reason if {
 
 # GKE
 
-violation contains {"path": path, "fix": false, "message": "legacy authorization is enabled beside RBAC"} if {
+violation contains {"path": enabled.path, "fix": false, "message": "legacy authorization is enabled beside RBAC"} if {
+	described
 	cloud.provider == "gke"
-	some field in ["legacy_abac", "legacyAbac", "LegacyAbac"]
-	some key in ["enabled", "Enabled"]
-	input.object.data[field][key] == true
-	path := sprintf("data.%s.%s", [field, key])
+	enabled := description.at(description.at(description.cluster, "legacyAbac"), "enabled")
+	description.yes(enabled.value)
 }
 
 # AKS
 
-aks_rbac[path] := enabled if {
+violation contains {"path": aks_rbac.path, "message": "RBAC is not enabled for the cluster"} if {
+	described
 	cloud.provider == "aks"
-	some field in ["enableRBAC", "enableRbac", "EnableRBAC", "enable_rbac"]
-	enabled := input.object.data.properties[field]
-	is_boolean(enabled)
-	path := sprintf("data.properties.%s", [field])
+	aks_rbac.value == false
 }
 
-violation contains {"path": path, "message": "RBAC is not enabled for the cluster"} if {
-	some path, enabled in aks_rbac
-	enabled == false
-}
+aks_rbac := description.at(description.cluster, "enableRBAC")
 
 declined contains "the description of the cluster does not say whether RBAC is enabled" if {
+	described
 	cloud.provider == "aks"
-	count(aks_rbac) == 0
+	not is_boolean(aks_rbac.value)
 }
 
 declined contains "the description of the cluster is empty" if {
-	cloud.provider == "gke"
-	not described
+	input.object.kind == "ClusterDescribe"
+	not description.described
 }
 
-described if count(input.object.data) > 0
+described if {
+	input.object.kind == "ClusterDescribe"
+	description.described
+}

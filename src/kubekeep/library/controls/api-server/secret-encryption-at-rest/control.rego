@@ -1,6 +1,7 @@
 package kubekeep.controls.secret_encryption_at_rest
 
 import data.kubekeep.lib.cloud
+import data.kubekeep.lib.description
 import data.kubekeep.lib.flags
 
 servers := flags.servers("kube-apiserver")
@@ -43,34 +44,29 @@ eks_path := "data.Cluster.EncryptionConfig" if {
 
 # GKE
 
-violation contains {"path": gke_path, "message": "secrets are not encrypted with a key of Cloud KMS"} if {
+violation contains {"path": state.path, "message": "secrets are not encrypted with a key of Cloud KMS"} if {
+	input.object.kind == "ClusterDescribe"
 	cloud.provider == "gke"
-	not gke_state in {1, "ENCRYPTED"}
+	encryption := description.at(description.cluster, "databaseEncryption")
+	state := description.at(encryption, "state")
+	not state.value in {1, "ENCRYPTED"}
 }
-
-gke_state := cloud.any_of(
-	cloud.any_of(input.object.data, ["database_encryption", "databaseEncryption"]),
-	["state", "State", "current_state", "currentState"],
-)
-
-gke_path := "data.databaseEncryption.state" if {
-	input.object.data.databaseEncryption
-} else := "data.database_encryption.state"
 
 # AKS
 
-violation contains {"path": "data.properties.securityProfile.azureKeyVaultKms.enabled", "message": message} if {
+violation contains {"path": enabled.path, "message": "secrets are not encrypted with a key of Azure Key Vault"} if {
+	input.object.kind == "ClusterDescribe"
 	cloud.provider == "aks"
-	not aks_encrypted
-	message := "secrets are not encrypted with a key of Azure Key Vault"
+	security := description.at(description.cluster, "securityProfile")
+	enabled := description.at(description.at(security, "azureKeyVaultKms"), "enabled")
+	not description.yes(enabled.value)
+	not hosts_encrypted
 }
 
-aks_encrypted if input.object.data.properties.securityProfile.azureKeyVaultKms.enabled == true
-
-aks_encrypted if {
-	pools := input.object.data.properties.agentPoolProfiles
+hosts_encrypted if {
+	pools := description.items(description.at(description.cluster, "agentPoolProfiles"))
 	count(pools) > 0
 	every pool in pools {
-		pool.enableEncryptionAtHost == true
+		description.yes(description.at(pool, "enableEncryptionAtHost").value)
 	}
 }

@@ -1,6 +1,8 @@
 package kubekeep.controls.ecr_read_only_nodes
 
+import data.kubekeep.lib.cloud
 import data.kubekeep.lib.description
+import data.kubekeep.lib.gke
 
 pulling := {
 	"ecr:GetAuthorizationToken",
@@ -99,7 +101,10 @@ violation contains {"path": attached.path, "message": message} if {
 	message := sprintf("role %s of the nodes may change images: %s", [role, concat(", ", actions)])
 }
 
-declined contains "no role of the cluster's nodes is among rolesPolicies" if count(nodes) == 0
+declined contains "no role of the cluster's nodes is among rolesPolicies" if {
+	cloud.provider == "eks"
+	count(nodes) == 0
+}
 
 declined contains reason if {
 	some role in nodes
@@ -107,4 +112,76 @@ declined contains reason if {
 	arns := unread(role)
 	count(arns) > 0
 	reason := sprintf("policies of role %s were not collected: %s", [role, concat(", ", arns)])
+}
+
+# GKE
+
+# The service accounts of the nodes, each with the place that names it and what its tokens are limited to.
+accounts := [{"place": place, "name": name, "pool": pool.name, "scopes": scopes} |
+	gke.described
+	some pool in gke.pools
+	place := description.at(pool.config, "serviceAccount")
+	name := object.get({null: "default"}, place.value, place.value)
+	scopes := {scope.value | some scope in description.items(description.at(pool.config, "oauthScopes"))}
+]
+
+# What may write at all: a token without such a scope reads, whatever its account may do.
+writing_scopes := {
+	"https://www.googleapis.com/auth/cloud-platform",
+	"https://www.googleapis.com/auth/devstorage.read_write",
+	"https://www.googleapis.com/auth/devstorage.full_control",
+}
+
+unlimited(account) if count(account.scopes) == 0
+
+unlimited(account) if count(account.scopes & writing_scopes) > 0
+
+writing_roles := {
+	"roles/owner",
+	"roles/editor",
+	"roles/artifactregistry.admin",
+	"roles/artifactregistry.repoAdmin",
+	"roles/artifactregistry.writer",
+	"roles/artifactregistry.createOnPushRepoAdmin",
+	"roles/artifactregistry.createOnPushWriter",
+	"roles/storage.admin",
+	"roles/storage.objectAdmin",
+}
+
+policies := [policy | policy := input.cluster.objects["container.googleapis.com/ListEntitiesForPolicies"][_][_]]
+
+bindings := [binding |
+	document := {"path": "data", "value": policies[_].data}
+	some holder in [document, description.at(document, "policy")]
+	some binding in description.items(description.at(holder, "bindings"))
+]
+
+violation contains {"path": account.place.path, "message": message} if {
+	some account in accounts
+	unlimited(account)
+	some binding in bindings
+	role := description.at(binding, "role").value
+	role in writing_roles
+	some member in description.items(description.at(binding, "members"))
+	is_account(member.value, account.name)
+	message := sprintf("nodes of node pool %s may change images: %s has %s", [account.pool, member.value, role])
+}
+
+is_account(member, name) if member == sprintf("serviceAccount:%s", [name])
+
+# The default account of Compute Engine has the number of the project in its name.
+is_account(member, "default") if {
+	startswith(member, "serviceAccount:")
+	endswith(member, "-compute@developer.gserviceaccount.com")
+}
+
+declined contains "the description of the cluster tells no service account of its nodes" if {
+	input.object.kind == "ClusterDescribe"
+	count(accounts) == 0
+}
+
+declined contains "the IAM policy of the project was not collected" if {
+	some account in accounts
+	unlimited(account)
+	count(bindings) == 0
 }

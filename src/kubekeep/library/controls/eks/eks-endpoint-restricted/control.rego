@@ -1,22 +1,31 @@
 package kubekeep.controls.eks_endpoint_restricted
 
 import data.kubekeep.lib.description
+import data.kubekeep.lib.eks
+import data.kubekeep.lib.gke
 
-network := description.at(description.cluster, "resourcesVpcConfig")
-
-violation contains {"path": private.path, "message": message} if {
-	description.described
-	private := description.at(network, "endpointPrivateAccess")
-	not description.yes(private.value)
-	message := "the private endpoint is off: nodes reach the API server by its public address"
+violation contains found if {
+	eks.described
+	some found in eks.exposed(eks.network("endpointPrivateAccess"))
 }
 
-# EKS always tells the networks of a public endpoint, so that a description without them says nothing of them.
-violation contains {"path": cidr.path, "message": message} if {
-	description.at(network, "endpointPublicAccess").value != false
-	some cidr in description.items(description.at(network, "publicAccessCidrs"))
-	cidr.value in {"0.0.0.0/0", "::/0"}
-	message := sprintf("the public endpoint is open to %s", [cidr.value])
+# GKE
+
+violation contains {"path": enabled.path, "message": message} if {
+	gke.described
+	gke.public
+	enabled := description.at(gke.networks, "enabled")
+	not description.yes(enabled.value)
+	message := "authorized networks are off: the control plane answers every address of the internet"
+}
+
+violation contains {"path": range.path, "message": message} if {
+	gke.described
+	gke.public
+	some block in description.items(description.at(gke.networks, "cidrBlocks"))
+	range := description.at(block, "cidrBlock")
+	range.value in {"0.0.0.0/0", "::/0"}
+	message := sprintf("the authorized networks have %s, which is every address", [range.value])
 }
 
 declined contains "the description of the cluster is empty" if not description.described

@@ -1,19 +1,24 @@
 package kubekeep.controls.eks_private_endpoint_only
 
 import data.kubekeep.lib.description
-
-network := description.at(description.cluster, "resourcesVpcConfig")
+import data.kubekeep.lib.eks
+import data.kubekeep.lib.gke
 
 violation contains {"path": private.path, "message": "the private endpoint is off"} if {
-	description.described
-	private := description.at(network, "endpointPrivateAccess")
+	eks.described
+	private := eks.network("endpointPrivateAccess")
 	not description.yes(private.value)
 }
 
 violation contains {"path": public.path, "message": "the public endpoint is on"} if {
-	description.described
-	public := description.at(network, "endpointPublicAccess")
+	eks.described
+	public := eks.network("endpointPublicAccess")
 	public.value != false
+}
+
+violation contains {"path": gke.public.path, "message": "the control plane has a public address"} if {
+	gke.described
+	gke.public
 }
 
 declined contains "the description of the cluster is empty" if not description.described

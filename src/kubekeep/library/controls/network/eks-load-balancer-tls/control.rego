@@ -2,12 +2,21 @@ package kubekeep.controls.eks_load_balancer_tls
 
 import data.kubekeep.lib.exposure
 
-applies if input.object.spec.type == "LoadBalancer"
+applies if balanced
+
+applies if google_ingress
+
+# What GKE makes for a Service passes on what it gets.
+balanced if {
+	input.object.spec.type == "LoadBalancer"
+	not input.cluster.provider == "gke"
+}
 
 violation contains {
 	"path": `metadata.annotations["service.beta.kubernetes.io/aws-load-balancer-ssl-cert"]`,
 	"message": sprintf("port %v has no certificate", [object.get(port, "port", "?")]),
 } if {
+	balanced
 	port := input.object.spec.ports[_]
 	exposure.https(port)
 	not certified
@@ -29,3 +38,24 @@ passed_on(port) if {
 encrypted(target) if target in {443, 8443, "443", "8443"}
 
 encrypted(target) if startswith(lower(target), "https")
+
+# GKE
+
+google_ingress if input.object.metadata.annotations["kubernetes.io/ingress.class"] in {"gce", "gce-internal"}
+
+# Where neither field nor annotation names a class, the load balancers of Google are the default.
+google_ingress if {
+	input.object.kind == "Ingress"
+	input.cluster.provider == "gke"
+	not other_class
+}
+
+other_class if count(input.object.metadata.annotations["kubernetes.io/ingress.class"]) > 0
+
+other_class if count(input.object.spec.ingressClassName) > 0
+
+violation contains {"path": "spec.tls", "message": message} if {
+	google_ingress
+	not exposure.tls(input.object)
+	message := "the load balancer has no certificate: no annotation and no entry of spec.tls names one"
+}

@@ -1,13 +1,45 @@
 package kubekeep.controls.fargate
 
+import data.kubekeep.lib.cloud
+import data.kubekeep.lib.description
+import data.kubekeep.lib.gke
 import data.kubekeep.lib.node
 
-violation contains {"path": "", "message": "no node of the cluster is one of Fargate"} if {
-	not node.fargate(input.object)
+violation contains {"path": "", "message": message} if {
+	input.object.kind == "Node"
+	not apart(input.object)
 	not elsewhere
+	message := "no node of the cluster is one of Fargate or of GKE Sandbox"
 }
+
+apart(item) if node.fargate(item)
+
+apart(item) if item.metadata.labels["sandbox.gke.io/runtime"] == "gvisor"
+
+# Autopilot makes sandboxed nodes when a pod asks for one.
+apart(item) if startswith(item.metadata.name, "gk3-")
 
 # Large clusters have thousands of nodes, so they are not asked one by one.
 elsewhere if input.cluster.nodes.labels["eks.amazonaws.com/compute-type=fargate"]
 
+elsewhere if input.cluster.nodes.labels["sandbox.gke.io/runtime=gvisor"]
+
 elsewhere if input.cluster.nodes.prefixes.fargate
+
+violation contains {"path": pools.path, "message": "no node pool of the cluster is one of GKE Sandbox"} if {
+	gke.described
+	not gke.autopilot
+	pools := gke.cluster("nodePools")
+	count([pool | some pool in gke.pools; sandboxed(pool)]) == 0
+}
+
+sandboxed(pool) if {
+	sandbox := description.at(pool.config, "sandboxConfig")
+	some name in ["type", "sandboxType"]
+	lower(sprintf("%v", [description.at(sandbox, name).value])) in {"gvisor", "1"}
+}
+
+declined contains "the description of the cluster is empty" if {
+	cloud.provider
+	not description.described
+}

@@ -1,6 +1,9 @@
 package kubekeep.controls.eks_dedicated_service_accounts
 
 import data.kubekeep.lib.accounts
+import data.kubekeep.lib.cloud
+import data.kubekeep.lib.description
+import data.kubekeep.lib.gke
 
 applies if input.object.kind != "ServiceAccount"
 
@@ -23,8 +26,37 @@ violation contains {"path": "automountServiceAccountToken", "message": message} 
 	message := "the default service account gives its token to all pods that name no account"
 }
 
-violation contains {"path": "metadata.annotations[\"eks.amazonaws.com/role-arn\"]", "message": message} if {
+violation contains {"path": sprintf("metadata.annotations[%q]", [key]), "message": message} if {
 	input.object.kind == "ServiceAccount"
-	arn := input.object.metadata.annotations["eks.amazonaws.com/role-arn"]
-	message := sprintf("the default service account has the IAM role %s: all pods that name no account have it", [arn])
+	some key, kind in {
+		"eks.amazonaws.com/role-arn": "the IAM role",
+		"iam.gke.io/gcp-service-account": "the Google service account",
+	}
+	name := input.object.metadata.annotations[key]
+	message := sprintf("the default service account has %s %s: all pods that name no account have it", [kind, name])
+}
+
+# GKE
+
+violation contains {"path": workload_pool.path, "message": message} if {
+	gke.described
+	not gke.autopilot
+	workload_pool := gke.field("workloadIdentityConfig", "workloadPool")
+	workload_pool.value in {null, ""}
+	message := "Workload Identity Federation is off: pods call Google Cloud as the service account of their node"
+}
+
+violation contains {"path": mode.path, "message": message} if {
+	gke.described
+	not gke.autopilot
+	not gke.field("workloadIdentityConfig", "workloadPool").value in {null, ""}
+	some pool in gke.pools
+	mode := description.at(description.at(pool.config, "workloadMetadataConfig"), "mode")
+	not mode.value in {"GKE_METADATA", 2}
+	message := sprintf("pods of node pool %s call Google Cloud as the service account of their node", [pool.name])
+}
+
+declined contains "the description of the cluster is empty" if {
+	cloud.provider
+	not description.described
 }

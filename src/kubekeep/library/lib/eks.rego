@@ -1,0 +1,30 @@
+# A cluster of EKS as its API describes it (DescribeCluster).
+package kubekeep.lib.eks
+
+import data.kubekeep.lib.cloud
+import data.kubekeep.lib.description
+
+described if {
+	cloud.provider == "eks"
+	description.described
+}
+
+whole := description.cluster
+
+network(name) := description.at(description.at(whole, "resourcesVpcConfig"), name)
+
+# What lets the internet at the endpoint, or keeps nodes from the private one.
+exposed(private) := array.concat(without_private(private), open_networks)
+
+without_private(private) := [{"path": private.path, "message": message}] if {
+	not description.yes(private.value)
+	message := "the private endpoint is off: nodes reach the API server by its public address"
+} else := []
+
+# EKS always tells the networks of a public endpoint, so that a description without them says nothing of them.
+open_networks := [{"path": cidr.path, "message": message} |
+	network("endpointPublicAccess").value != false
+	some cidr in description.items(network("publicAccessCidrs"))
+	cidr.value in {"0.0.0.0/0", "::/0"}
+	message := sprintf("the public endpoint is open to %s", [cidr.value])
+]
