@@ -5,12 +5,13 @@ package kubekeep.lib.apiserver
 import data.kubekeep.lib.flags
 
 # The API servers that an object tells of, each with the `words` of its command line, the `end` where another word
-# goes, and whether it is `plain`: a list to which one can be added.
+# goes and the `next` after that, and whether it is `plain`: a list to which one can be added.
 servers(object) := [server |
 	some container in flags.servers("kube-apiserver")
 	server := {
 		"words": words(container),
 		"end": flags.end(container),
+		"next": flags.place(container, 1),
 		"plain": plain(container),
 		"minor": flags.minor(container),
 	}
@@ -23,7 +24,7 @@ servers(object) := [server |
 	not judged(object.metadata.name)
 	path := "data.APIServerInfo.cmdLine"
 	reported := [{"text": text, "path": path, "whole": false} | some text in regex.split(`\s+`, line)]
-	server := {"words": reported, "end": path, "plain": false, "minor": input.kubernetes.minor}
+	server := {"words": reported, "end": path, "next": path, "plain": false, "minor": input.kubernetes.minor}
 } else := []
 
 plain(container) if {
@@ -73,6 +74,9 @@ required(server, flag, so) := [{"path": given.path, "message": sprintf("--%s is 
 } else := [{"path": server.end, "message": sprintf("--%s is missing: %s", [flag, so])}] if {
 	not setting(server, flag)
 } else := []
+
+# The server as the second flag of a pair sees it, so that each has a place of its own where both are missing.
+after(server) := object.union(server, {"end": server.next})
 
 # A flag whose number is below `least`, or that is missing.
 at_least(server, flag, least, so) := [object.union(flags.replaced(given, enough), {"message": message})] if {

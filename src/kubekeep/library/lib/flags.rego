@@ -82,11 +82,14 @@ replaced(setting, text) := {"path": setting.path, "fix": sprintf(setting.text, [
 } else := {"path": setting.path}
 
 # Where a container's command line takes another word.
-end(container) := sprintf("%s.args[%d]", [container.path, count(container.args)]) if {
+end(container) := place(container, 0)
+
+# Where it takes the word after `ahead` others.
+place(container, ahead) := sprintf("%s.args[%d]", [container.path, count(container.args) + ahead]) if {
 	count(container.args) > 0
-} else := sprintf("%s.command[%d]", [container.path, count(container.command)]) if {
+} else := sprintf("%s.command[%d]", [container.path, count(container.command) + ahead]) if {
 	count(container.command) > 0
-} else := sprintf("%s.args[0]", [container.path])
+} else := sprintf("%s.args[%d]", [container.path, ahead])
 
 # Whether the words of the container are a list to which one can be added.
 plain(container) if {

@@ -13,5 +13,5 @@ violation contains found if {
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(server, "etcd-keyfile", "etcd cannot tell who asks")
+	some found in apiserver.required(apiserver.after(server), "etcd-keyfile", "etcd cannot tell who asks")
 }

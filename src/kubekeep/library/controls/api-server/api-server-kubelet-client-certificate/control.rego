@@ -13,5 +13,5 @@ violation contains found if {
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(server, "kubelet-client-key", "kubelets cannot tell who asks")
+	some found in apiserver.required(apiserver.after(server), "kubelet-client-key", "kubelets cannot tell who asks")
 }

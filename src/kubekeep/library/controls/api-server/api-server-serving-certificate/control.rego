@@ -13,5 +13,5 @@ violation contains found if {
 
 violation contains found if {
 	some server in servers
-	some found in apiserver.required(server, "tls-private-key-file", "a self-signed certificate is served")
+	some found in apiserver.required(apiserver.after(server), "tls-private-key-file", "a self-signed certificate is served")
 }
