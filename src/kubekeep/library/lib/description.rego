@@ -26,11 +26,25 @@ described if {
 	cluster.value[_] != null
 }
 
+# The minor version of Kubernetes that the cluster runs; undefined where the description does not tell.
+minor := to_number(found[0][1]) if {
+	field := {"eks": "version", "gke": "currentMasterVersion", "aks": "kubernetesVersion"}[cloud.provider]
+	found := regex.find_all_string_submatch_n(`^1\.([0-9]+)`, at(cluster, field).value, 1)
+	count(found) > 0
+}
+
 at(place, name) := {"path": sprintf("%s.%s", [place.path, key]), "value": place.value[key]} if {
 	is_object(place.value)
 	found := [key | some key, value in place.value; value != null; plain(key) == plain(name)]
 	key := found[0]
-} else := {"path": sprintf("%s.%s", [place.path, name]), "value": null}
+} else := {"path": sprintf("%s.%s", [place.path, spelled(place, name)]), "value": null}
+
+# The name of a field without a value, as the document spells it where it has it.
+spelled(place, name) := found[0] if {
+	is_object(place.value)
+	found := [key | some key in object.keys(place.value); plain(key) == plain(name)]
+	count(found) > 0
+} else := name
 
 # The places of the items of a list; none if it is not a list.
 items(place) := [{"path": sprintf("%s[%d]", [place.path, index]), "value": item} |

@@ -8,7 +8,7 @@ servers := flags.servers("kube-apiserver")
 
 applies if count(servers) > 0
 
-applies if cloud.provider
+applies if input.object.kind == "ClusterDescribe"
 
 # Without a policy no event is logged (Kubernetes docs, Auditing).
 violation contains {"path": flags.end(server), "message": "--audit-policy-file is missing: no event is logged"} if {
@@ -29,22 +29,21 @@ written(server) if {
 
 given(server, name) if flags.value(server, name) != ""
 
-violation contains {"path": eks_path, "message": "the control plane log type audit is not enabled"} if {
+# EKS
+
+logging := description.at(description.cluster, "logging")
+
+violation contains {"path": logging.path, "message": "the control plane log type audit is not enabled"} if {
+	described
 	cloud.provider == "eks"
 	not eks_logged
 }
 
 eks_logged if {
-	item := cloud.any_of(logging, ["ClusterLogging", "clusterLogging"])[_]
-	cloud.any_of(item, ["Enabled", "enabled"]) == true
-	"audit" in cloud.any_of(item, ["Types", "types"])
+	some item in description.items(description.at(logging, "clusterLogging"))
+	description.yes(description.at(item, "enabled").value)
+	"audit" in description.at(item, "types").value
 }
-
-logging := cloud.any_of(cloud.eks, ["Logging", "logging"])
-
-eks_path := "data.Cluster.Logging" if {
-	input.object.data.Cluster
-} else := "data.cluster.logging"
 
 # GKE
 
@@ -55,13 +54,13 @@ config := description.at(description.cluster, "loggingConfig")
 components := description.at(description.at(config, "componentConfig"), "enableComponents")
 
 violation contains {"path": service.path, "message": "Cloud Logging is turned off for the cluster"} if {
-	input.object.kind == "ClusterDescribe"
+	described
 	cloud.provider == "gke"
 	service.value == "none"
 }
 
 violation contains {"path": components.path, "message": "Cloud Logging gets logs of no component"} if {
-	input.object.kind == "ClusterDescribe"
+	described
 	cloud.provider == "gke"
 	service.value == null
 	is_object(config.value)
@@ -69,8 +68,18 @@ violation contains {"path": components.path, "message": "Cloud Logging gets logs
 }
 
 declined contains "the description of the cluster does not say where it logs" if {
-	input.object.kind == "ClusterDescribe"
+	described
 	cloud.provider == "gke"
 	service.value == null
 	config.value == null
+}
+
+described if {
+	input.object.kind == "ClusterDescribe"
+	description.described
+}
+
+declined contains "the description of the cluster is empty" if {
+	input.object.kind == "ClusterDescribe"
+	not description.described
 }

@@ -1,13 +1,14 @@
 package kubekeep.controls.pod_admission_policy
 
 import data.kubekeep.lib.cloud
+import data.kubekeep.lib.description
 import data.kubekeep.lib.flags
 
 servers := flags.servers("kube-apiserver")
 
 applies if count(servers) > 0
 
-applies if cloud.provider
+applies if input.object.kind == "ClusterDescribe"
 
 plugins(server, flag) := [trim_space(name) | some name in split(flags.value(server, flag), ",")]
 
@@ -43,18 +44,20 @@ plugin(server) := "PodSecurityPolicy" if {
 } else := "PodSecurity"
 
 violation contains {"path": "", "message": "EKS has a pod security policy from 1.13 on only"} if {
+	input.object.kind == "ClusterDescribe"
 	cloud.provider == "eks"
-	cloud.minor < 13
+	description.minor < 13
 }
 
-violation contains {"path": "data.pod_security_policy_config.enabled", "message": "PodSecurityPolicy is not enabled"} if {
+violation contains {"path": enabled.path, "message": "PodSecurityPolicy is not enabled"} if {
+	input.object.kind == "ClusterDescribe"
 	cloud.provider == "gke"
-	cloud.minor < 25
-	config := cloud.any_of(input.object.data, ["pod_security_policy_config", "podSecurityPolicyConfig"])
-	object.get(config, "enabled", false) != true
+	description.minor < 25
+	enabled := description.at(description.at(description.cluster, "podSecurityPolicyConfig"), "enabled")
+	not description.yes(enabled.value)
 }
 
 declined contains "the description of the cluster does not tell its version" if {
-	cloud.provider
-	not cloud.minor
+	input.object.kind == "ClusterDescribe"
+	not description.minor
 }

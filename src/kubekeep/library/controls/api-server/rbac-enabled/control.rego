@@ -8,7 +8,7 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if cloud.provider
+applies if input.object.kind == "ClusterDescribe"
 
 violation contains found if {
 	some server in servers

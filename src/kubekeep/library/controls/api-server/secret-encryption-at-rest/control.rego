@@ -8,7 +8,7 @@ servers := flags.servers("kube-apiserver")
 
 applies if count(servers) > 0
 
-applies if cloud.provider
+applies if input.object.kind == "ClusterDescribe"
 
 violation contains {"path": flags.end(server), "message": message} if {
 	some server in servers
@@ -23,39 +23,36 @@ configured(server) if {
 
 # EKS
 
-violation contains {"path": eks_path, "message": "secrets are not encrypted with a key of KMS"} if {
+encryption := description.at(description.cluster, "encryptionConfig")
+
+violation contains {"path": encryption.path, "message": "secrets are not encrypted with a key of KMS"} if {
+	described
 	cloud.provider == "eks"
 	not eks_encrypted
 }
 
 eks_encrypted if {
-	item := cloud.any_of(cloud.eks, ["EncryptionConfig", "encryptionConfig"])[_]
-	"secrets" in cloud.any_of(item, ["Resources", "resources"])
-	key := cloud.any_of(cloud.any_of(item, ["Provider", "provider"]), ["KeyArn", "keyArn"])
-	key != ""
+	some item in description.items(encryption)
+	"secrets" in description.at(item, "resources").value
+	not description.at(description.at(item, "provider"), "keyArn").value in {null, ""}
 }
 
 # Since 1.28 EKS encrypts all data of the API with a key of its own.
-eks_encrypted if cloud.minor >= 28
-
-eks_path := "data.Cluster.EncryptionConfig" if {
-	input.object.data.Cluster
-} else := "data.cluster.encryptionConfig"
+eks_encrypted if description.minor >= 28
 
 # GKE
 
 violation contains {"path": state.path, "message": "secrets are not encrypted with a key of Cloud KMS"} if {
-	input.object.kind == "ClusterDescribe"
+	described
 	cloud.provider == "gke"
-	encryption := description.at(description.cluster, "databaseEncryption")
-	state := description.at(encryption, "state")
+	state := description.at(description.at(description.cluster, "databaseEncryption"), "state")
 	not state.value in {1, "ENCRYPTED"}
 }
 
 # AKS
 
 violation contains {"path": enabled.path, "message": "secrets are not encrypted with a key of Azure Key Vault"} if {
-	input.object.kind == "ClusterDescribe"
+	described
 	cloud.provider == "aks"
 	security := description.at(description.cluster, "securityProfile")
 	enabled := description.at(description.at(security, "azureKeyVaultKms"), "enabled")
@@ -69,4 +66,14 @@ hosts_encrypted if {
 	every pool in pools {
 		description.yes(description.at(pool, "enableEncryptionAtHost").value)
 	}
+}
+
+described if {
+	input.object.kind == "ClusterDescribe"
+	description.described
+}
+
+declined contains "the description of the cluster is empty" if {
+	input.object.kind == "ClusterDescribe"
+	not description.described
 }

@@ -13,7 +13,7 @@ applies if {
 	not other_kind
 }
 
-applies if gke.described
+applies if input.object.kind == "ClusterDescribe"
 
 other_kind if {
 	node.fargate(input.object)
@@ -28,18 +28,27 @@ violation contains {"path": "status.nodeInfo.osImage", "message": message} if {
 	message := sprintf("the node runs %s, which is not made for containers alone", [image])
 }
 
-# Names of images such as COS_CONTAINERD and UBUNTU_CONTAINERD (GKE docs, node images).
-violation contains {"path": type.path, "message": message} if {
+# Images of node pools, such as COS_CONTAINERD and UBUNTU_CONTAINERD (GKE docs, node images).
+images := [{"pool": pool.name, "path": type.path, "name": type.value} |
 	gke.described
 	some pool in gke.pools
 	type := description.at(pool.config, "imageType")
 	is_string(type.value)
-	regex.match(`^UBUNTU`, upper(type.value))
-	message := sprintf("nodes of node pool %s run %s", [pool.name, type.value])
+]
+
+violation contains {"path": image_type.path, "message": message} if {
+	some image_type in images
+	startswith(upper(image_type.name), "UBUNTU")
+	message := sprintf("nodes of node pool %s run %s", [image_type.pool, image_type.name])
 }
 
 told if image != ""
 
-told if gke.described
+told if input.object.kind != "Node"
 
 declined contains "the node does not tell its operating system" if not told
+
+declined contains "the description of the cluster tells no image of its nodes" if {
+	input.object.kind == "ClusterDescribe"
+	count(images) == 0
+}
