@@ -14,7 +14,7 @@ import msgspec
 from kubekeep.assess.isolation import isolation
 from kubekeep.assess.joins import Grants, Pod, nodes, pods, selecting, values
 from kubekeep.assess.routes import routed
-from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
+from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path, value_at_or
 
@@ -187,15 +187,10 @@ def provider_of(resource: Resource) -> Provider | None:
         spec = resource.object.get("spec")
         identity = str(spec.get("providerID")) if isinstance(spec, dict) else ""
         return _NODES.get(identity.partition(":")[0])
-    return _CLOUDS.get(resource.group)
+    return PLATFORMS.get(resource.group)
 
 
 _NODES: Final[dict[str, Provider]] = {"aws": "eks", "azure": "aks", "gce": "gke"}
-_CLOUDS: Final[dict[str, Provider]] = {
-    "container.googleapis.com": "gke",
-    "eks.amazonaws.com": "eks",
-    "management.azure.com": "aks",
-}
 
 
 def _kept(kind: str, item: dict[str, Any]) -> dict[str, Any]:

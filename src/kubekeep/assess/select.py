@@ -109,10 +109,12 @@ def select(
     asked = {control.slug for control in named}
     controls = tuple(control for slug, control in library.controls.items() if slug in chosen | asked)
     values = _values(controls, params or {})
+    provider = provider or _common({framework.provider for framework in frameworks})
     judged = tuple(control for judge in judges for control in judge.controls)
     set_aside = {}
     for control in (*controls, *judged):
-        reason = _set_aside(control, values, anywhere=whole_cluster or control.slug in asked)
+        anywhere = whole_cluster or control.slug in asked or control.answered_by_documents(provider)
+        reason = _set_aside(control, values, anywhere=anywhere)
         if reason is not None:
             set_aside[control.slug] = reason
     return Selection(
@@ -122,7 +124,7 @@ def select(
         set_aside=set_aside,
         library=library,
         named=frozenset(asked),
-        provider=provider or _common({framework.provider for framework in frameworks}),
+        provider=provider,
         judges=tuple(judges),
     )
 
@@ -145,7 +147,7 @@ def _set_aside(control: Control, values: Mapping[str, tuple[str, ...]], *, anywh
     missing = [name for name, parameter in control.params.items() if parameter.required and not values[name]]
     if missing:
         return Reason(Cause.CONFIGURATION, f"set {', '.join(missing)} in --controls-config")
-    if control.scope == "cluster" and not anywhere and not control.collected:
+    if control.scope == "cluster" and not anywhere:
         return Reason(Cause.NEEDS_CLUSTER, "files cannot answer it; name the control to evaluate it on them anyway")
     return None
 

@@ -47,6 +47,14 @@ _DOCUMENTS: Final = {
 """Documents that are no objects of a cluster, by API group: somebody collects them and adds them to the input."""
 
 
+PLATFORMS: Final[dict[str, Provider]] = {
+    "container.googleapis.com": "gke",
+    "eks.amazonaws.com": "eks",
+    "management.azure.com": "aks",
+}
+"""The managed platforms that some of these documents are about, by API group."""
+
+
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A list of strings that users may set (`--controls-config`), with its default."""
 
@@ -123,6 +131,15 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """The kind of collected documents that can answer it, wherever they are found."""
         kinds = {self._answer(target) for target in self.targets} - {Answer.AUTOMATED}
         return min(kinds, key=list(Answer).index, default=None)
+
+    def answered_by_documents(self, provider: Provider | None) -> bool:
+        """Whether collected documents can answer it for clusters of `provider`, wherever they are found.
+
+        Objects of a managed cluster can be its subject too; then documents do for the platforms that they are about.
+        """
+        if not self.providers or Answer.AUTOMATED not in {self._answer(target) for target in self.targets}:
+            return self.collected is not None
+        return provider in {PLATFORMS.get(target.partition("/")[0]) for target in self.targets} - {None}
 
     @staticmethod
     def _answer(target: str) -> Answer:
