@@ -186,7 +186,11 @@ fn compile(
     groups: Vec<Vec<Query>>,
     context: &str,
 ) -> anyhow::Result<PolicySet> {
-    if let Some((name, _, shard)) = groups.iter().flatten().find(|(.., shard)| *shard >= shards.len()) {
+    if let Some((name, _, shard)) = groups
+        .iter()
+        .flatten()
+        .find(|(.., shard)| *shard >= shards.len())
+    {
         anyhow::bail!("{name}: no shard {shard}");
     }
     let first = |shard: usize| groups.iter().flatten().find(|query| query.2 == shard);
