@@ -8,6 +8,7 @@ mod batch;
 mod builtins;
 mod check;
 mod failure;
+mod pattern;
 mod query;
 mod reference;
 mod scan;
@@ -26,6 +27,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "NativeRegoError",
         module.py().get_type::<query::NativeRegoError>(),
     )?;
+    module.add_class::<pattern::Pattern>()?;
     module.add_class::<yaml::YamlDocuments>()?;
     module.add_class::<yaml::PyTree>()?;
     module.add_function(wrap_pyfunction!(yaml::json_integer, module)?)?;

@@ -1,0 +1,140 @@
+"""What CEL computes with, as Python values, and when two are equal. Never knows a function of a library.
+
+int, float, str, bytes, bool, None, list and dict are themselves; what Python lacks is here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+INT_MAX: Final = 2**63 - 1
+INT_MIN: Final = -(2**63)
+UINT_MAX: Final = 2**64 - 1
+NUMBERS: Final = frozenset({"int", "uint", "double"})
+
+
+class CelError(Exception):
+    """An expression has no value on these data; the message says why, in the words of the API server."""
+
+
+class UnavailableError(CelError):
+    """It needs something that manifests do not tell: who asks, what the authorizer says, labels of a namespace."""
+
+
+class BudgetError(Exception):
+    """It would cost more than an expression may; no operator absorbs it."""
+
+
+class Uint(int):
+    """An unsigned integer."""
+
+    __slots__ = ()
+
+
+class Timestamp(msgspec.Struct, frozen=True, order=True):
+    """Nanoseconds since 1970."""
+
+    ns: int
+
+
+class Duration(msgspec.Struct, frozen=True, order=True):
+    """Nanoseconds."""
+
+    ns: int
+
+
+class Optional(msgspec.Struct, frozen=True, eq=False):
+    """A value or nothing."""
+
+    present: bool
+    value: Any = None
+
+
+NONE: Final = Optional(present=False)
+
+
+class CelType(msgspec.Struct, frozen=True):
+    """A type as a value."""
+
+    name: str
+
+
+class Opaque:
+    """A value of a Kubernetes library; `type_name` says of which."""
+
+    type_name: str = ""
+
+
+class Partial(dict[str, Any]):
+    """A map of which only some entries are known: asking for another has no answer. `about` says what it is."""
+
+    about = ""
+
+
+_NAMES: Final[dict[type, str]] = {
+    bool: "bool",
+    int: "int",
+    Uint: "uint",
+    float: "double",
+    str: "string",
+    bytes: "bytes",
+    type(None): "null_type",
+    list: "list",
+    dict: "map",
+    Partial: "map",
+    Timestamp: "google.protobuf.Timestamp",
+    Duration: "google.protobuf.Duration",
+    Optional: "optional_type",
+    CelType: "type",
+}
+
+
+def type_name(value: Any) -> str:
+    """The name of the type of `value`, as `type(value)` and messages say it."""
+    found = _NAMES.get(type(value))
+    if found is not None:
+        return found
+    return value.type_name if isinstance(value, Opaque) else "dyn"
+
+
+_SIMPLE: Final = frozenset({str, int, float, bool, bytes, type(None), Uint})
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Whether two values are equal: numbers of any type by their value, others only within their type."""
+    kind, other = type(left), type(right)
+    if kind is other and kind in _SIMPLE:
+        return bool(left == right)
+    if kind is bool or other is bool:
+        return False
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return left == right
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return len(left) == len(right) and all(key in right and equal(left[key], right[key]) for key in left)
+    if isinstance(left, Optional) and isinstance(right, Optional):
+        return left.present == right.present and (not left.present or equal(left.value, right.value))
+    return kind is other and bool(left == right)
+
+
+def weight(value: Any) -> int:
+    """How many values `value` consists of: what comparing or printing it costs."""
+    count, waiting = 0, [value]
+    while waiting:
+        found = waiting.pop()
+        count += 1
+        if isinstance(found, dict):
+            waiting.extend(found.values())
+        elif isinstance(found, list):
+            waiting.extend(found)
+        elif isinstance(found, str | bytes):
+            count += len(found) // 16
+    return count
+
+
+def no_overload(function: str = "") -> CelError:
+    """The error of a function that does not take such values."""
+    return CelError(f"no such overload{f': {function}' if function else ''}")
