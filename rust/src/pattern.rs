@@ -50,13 +50,24 @@ fn translate(text: &str) -> Result<String, String> {
     let characters: Vec<char> = text.chars().collect();
     let mut out = String::with_capacity(text.len() + 16);
     let mut at = 0;
+    let mut repeated = false;
     while at < characters.len() {
         let rest = &characters[at..];
+        if let Some(taken) = repetition(rest)? {
+            if repeated {
+                return Err("invalid nested repetition operator".to_owned());
+            }
+            repeated = true;
+            out.extend(&rest[..taken]);
+            at += taken;
+            continue;
+        }
+        repeated = false;
         at += match rest[0] {
             '\\' => escape(rest, &mut out, false)?,
             '[' => class(rest, &mut out)?,
             '(' if rest.get(1) == Some(&'?') => group(rest, &mut out)?,
-            '{' if !is_repetition(rest) => plain("\\{", &mut out),
+            '{' => plain("\\{", &mut out),
             other => {
                 out.push(other);
                 1
@@ -169,13 +180,35 @@ fn group(rest: &[char], out: &mut String) -> Result<usize, String> {
     Ok(2)
 }
 
-/// Whether a brace opens `{2}`, `{2,}` or `{2,5}`.
-fn is_repetition(rest: &[char]) -> bool {
+/// How many characters the repetition takes that `rest` begins with: `*`, `+?`, `{2,5}`.
+fn repetition(rest: &[char]) -> Result<Option<usize>, String> {
+    let operator = match rest[0] {
+        '*' | '+' | '?' => 1,
+        '{' => match braces(rest)? {
+            Some(taken) => taken,
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let lazy = rest.get(operator) == Some(&'?');
+    Ok(Some(operator + usize::from(lazy)))
+}
+
+/// The length of `{2}`, `{2,}` or `{2,5}`; a brace that is nothing of this is itself.
+fn braces(rest: &[char]) -> Result<Option<usize>, String> {
     let Some(end) = rest.iter().position(|letter| *letter == '}') else {
-        return false;
+        return Ok(None);
     };
     let body: String = rest[1..end].iter().collect();
     let (least, most) = body.split_once(',').unwrap_or((&body, ""));
     let digits = |text: &str| text.chars().all(|letter| letter.is_ascii_digit());
-    !least.is_empty() && digits(least) && digits(most)
+    if least.is_empty() || !digits(least) || !digits(most) {
+        return Ok(None);
+    }
+    let large =
+        |text: &str| !text.is_empty() && text.parse::<u32>().map_or(true, |count| count > 1000);
+    if large(least) || large(most) {
+        return Err(format!("invalid repeat count: `{{{body}}}`"));
+    }
+    Ok(Some(end + 1))
 }

@@ -106,6 +106,12 @@ def _output_options(function: Callable[..., None]) -> Callable[..., None]:
     type=click.Choice(get_args(Provider)),
     help="The managed platform of the cluster, where Nodes or cloud documents in the input do not tell it.",
 )
+@click.option(
+    "--policies",
+    multiple=True,
+    metavar="PATH",
+    help="Evaluate the ValidatingAdmissionPolicies in this file or folder too; may be given several times.",
+)
 @_gate_options
 @_output_options
 def command(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -114,6 +120,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     controls_config: Path | None,
     kubernetes_version: str,
     cloud_provider: Provider | None,
+    policies: tuple[str, ...],
     severity: Severity | None,
     compliance: float | None,
     coverage: float | None,
@@ -140,6 +147,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         params=_params(controls_config),
         snapshot=snapshot,
         cloud_provider=cloud_provider,
+        policies=policies,
     )
     wanted = outputs.plan(formats, output)
     try:

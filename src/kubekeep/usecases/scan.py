@@ -12,10 +12,13 @@ from typing import BinaryIO, Final
 import msgspec
 
 from kubekeep import _native
+from kubekeep.assess.judge import Judge
+from kubekeep.assess.policies import PolicyJudge
 from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
 from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.library.admission import AdmissionError, Policies, policies_of
 from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, Target, Unread
 from kubekeep.model.control import Provider
@@ -42,6 +45,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     params: Mapping[str, tuple[str, ...]] = {}
     snapshot: bool = False
     cloud_provider: Provider | None = None
+    policies: tuple[str, ...] = ()
+    """Files and folders with admission policies, their bindings and parameters."""
 
 
 def scan(
@@ -50,7 +55,8 @@ def scan(
     """Assess what is at the paths of `request`.
 
     `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing, and
-    ValueError for a Kubernetes version that is not known and for a ControlInput of a snapshot that says nonsense.
+    ValueError for a Kubernetes version that is not known, for a ControlInput of a snapshot that says nonsense and for
+    an admission policy that does not compile.
     """
     minor = kubernetes_minor(request.kubernetes_version)
     selection = _selection(request)
@@ -107,7 +113,22 @@ def _selection(request: ScanRequest, params: Mapping[str, tuple[str, ...]] | Non
         params={**(params or {}), **request.params},
         whole_cluster=request.snapshot,
         provider=request.cloud_provider,
+        judges=_judges(request),
     )
+
+
+def _judges(request: ScanRequest) -> list[Judge]:
+    """What judges beside the library."""
+    return [PolicyJudge(_policies(request.policies))] if request.policies else []
+
+
+def _policies(paths: tuple[str, ...]) -> Policies:
+    """The admission policies at `paths`. Raises AdmissionError: a policy that cannot be read must not be missing."""
+    unread: list[Unread] = []
+    found = list(_resources(Manifests(paths), unread))
+    if unread:
+        raise AdmissionError(f"{unread[0].location}: {unread[0].message}")
+    return policies_of(found)
 
 
 def _resources(source: Manifests, unread: list[Unread]) -> Iterator[Resource]:

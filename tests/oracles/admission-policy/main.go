@@ -145,6 +145,16 @@ func setDefaults(policy *v1.ValidatingAdmissionPolicy) {
 	}
 }
 
+// objectInterfaces knows which resources are the same.
+type objectInterfaces struct {
+	admission.ObjectInterfaces
+	mapper runtime.EquivalentResourceMapper
+}
+
+func (o *objectInterfaces) GetEquivalentResourceMapper() runtime.EquivalentResourceMapper {
+	return o.mapper
+}
+
 func ask(policy *v1.ValidatingAdmissionPolicy, validator validating.Validator, r request) reply {
 	object := &unstructured.Unstructured{Object: r.Object}
 	kind := object.GroupVersionKind()
@@ -162,7 +172,13 @@ func ask(policy *v1.ValidatingAdmissionPolicy, validator validating.Validator, r
 		}
 	}
 	matcher := generic.NewPolicyMatcher(matching.NewMatcher(corelisters.NewNamespaceLister(namespaces), nil))
-	interfaces := admission.NewObjectInterfacesFromScheme(runtime.NewScheme())
+	// A cluster serves every version of a group; the newest of the built-in groups is v1.
+	registry := runtime.NewEquivalentResourceRegistry()
+	for _, version := range []string{kind.Version, "v1"} {
+		served := resource.GroupResource().WithVersion(version)
+		registry.RegisterKindFor(served, "", kind.GroupKind().WithVersion(version))
+	}
+	interfaces := &objectInterfaces{admission.NewObjectInterfacesFromScheme(runtime.NewScheme()), registry}
 	accessor := validating.NewValidatingAdmissionPolicyAccessor(policy)
 	matches, matched, _, err := matcher.DefinitionMatches(attributes, interfaces, accessor)
 	if err != nil {

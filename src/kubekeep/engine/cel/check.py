@@ -1,5 +1,6 @@
-"""Whether an expression means something, and the type of each part, as the API server decides it when a policy is
-created. Never evaluates on data.
+"""Whether an expression means something, and the type of each part, as when the API server stores a policy.
+
+Never evaluates on data.
 """
 
 from __future__ import annotations
@@ -41,9 +42,6 @@ TYPE_NAMES: Final = {
     "optional_type": ("optional_type", DYN),
     "google.protobuf.Timestamp": ("google.protobuf.Timestamp",),
     "google.protobuf.Duration": ("google.protobuf.Duration",),
-    "kubernetes.Quantity": ("kubernetes.Quantity",),
-    "net.IP": ("net.IP",),
-    "net.CIDR": ("net.CIDR",),
 }
 _OPTIONAL: Final = "optional_type"
 _CONVERSIONS: Final = frozenset({"int", "uint", "double", "string", "bool", "bytes", "timestamp", "duration"})
@@ -98,7 +96,7 @@ class _Checker:
         self.result.types[id(node)] = found
         return found
 
-    def _type(self, node: Node) -> Type:
+    def _type(self, node: Node) -> Type:  # noqa: PLR0911 - one case a kind of node
         match node:
             case Literal(value=value):
                 return (type_name(value),)
@@ -135,7 +133,7 @@ class _Checker:
             return found
         if found[0] != _OPTIONAL:
             raise CheckError(f"expected type 'optional_type' but found '{show(found)}'", node.at)
-        return found[1]
+        return tuple(found[1])
 
     def resolved(self, found: Type) -> Type:
         return resolve(found, self.result.known)
@@ -192,7 +190,7 @@ class _Checker:
         if operand == DYN or operand[0] == UNKNOWN:
             return DYN
         if operand[0] == "map":
-            return operand[2]
+            return tuple(operand[2])
         fields = self._objects.get(operand[0])
         if fields is None:
             raise CheckError(f"type '{show(operand)}' does not support field selection", node.at)

@@ -61,7 +61,7 @@ class _Compiler:
         self._checked = checked
         self._functions = functions
 
-    def code(self, node: Node) -> Code:
+    def code(self, node: Node) -> Code:  # noqa: PLR0911 - one case a kind of node
         match node:
             case Literal(value=value):
                 return lambda _: value
@@ -124,8 +124,10 @@ class _Compiler:
             found: dict[Any, Any] = {}
             for key, code, optional in entries:
                 name = key(run)
+                if not isinstance(name, str | int | float):
+                    raise CelError("unsupported key type")
                 for value in _maybe(code(run), optional=optional):
-                    _insert(found, name, value)
+                    found[name] = value
             return found
 
         return build
@@ -155,8 +157,8 @@ def _field(value: Any, field: str) -> Any:
 
 
 def _missing(value: dict[str, Any], field: Any) -> CelError:
-    if isinstance(value, Partial):
-        return UnavailableError(f"{value.about}: {field} is not known")
+    if isinstance(value, Partial) and value.hides(field):
+        return UnavailableError(f"{value.about}.{field} is not known")
     return CelError(f"no such key: {field}")
 
 
@@ -168,7 +170,7 @@ def _has(value: Any, field: str) -> bool:
         return True
     if not isinstance(value, dict):
         raise no_overload()
-    if field not in value and isinstance(value, Partial):
+    if isinstance(value, Partial) and value.hides(field):
         raise _missing(value, field)
     return field in value
 
@@ -176,7 +178,7 @@ def _has(value: Any, field: str) -> bool:
 def _optional_field(value: Any, field: str) -> Any:
     if isinstance(value, Optional):
         return _optional_field(value.value, field) if value.present else NONE
-    if isinstance(value, dict) and (field in value or isinstance(value, Partial)):
+    if isinstance(value, dict) and (field in value or (isinstance(value, Partial) and value.hides(field))):
         return Optional(present=True, value=_field(value, field))
     return NONE
 
@@ -218,8 +220,6 @@ def _maybe(value: Any, *, optional: bool) -> Iterator[Any]:
 
 
 def _insert(found: dict[Any, Any], key: Any, value: Any) -> None:
-    if not isinstance(key, str | int):
-        raise CelError("unsupported key type")
     if key in found:
         raise CelError(f"insert failed: key {key} already exists")
     found[key] = value
@@ -262,10 +262,10 @@ def _logical(codes: list[Code], *, decisive: bool) -> Code:
             except CelError as error:
                 problem = problem or error
                 continue
-            if value is decisive:
-                return decisive
             if not isinstance(value, bool):
                 problem = problem or no_overload()
+            elif value is decisive:
+                return value
         if problem is not None:
             raise problem
         return not decisive
@@ -305,7 +305,7 @@ def _contained(codes: list[Code]) -> Code:
     def contained(run: Run) -> bool:
         wanted, found = item(run), container(run)
         if isinstance(found, dict):
-            if isinstance(found, Partial) and wanted not in found:
+            if isinstance(found, Partial) and found.hides(wanted):
                 raise _missing(found, wanted)
             return isinstance(wanted, str | int | float) and wanted in found
         if not isinstance(found, list):

@@ -37,7 +37,7 @@ def timestamp_of(value: Any) -> Timestamp:
     if isinstance(value, Timestamp):
         return value
     if isinstance(value, int):
-        return _ranged(value * _SECOND)
+        return ranged(value * _SECOND)
     match = _RFC3339.fullmatch(value)
     if match is None:
         raise CelError("type conversion error from 'string' to 'google.protobuf.Timestamp'")
@@ -48,10 +48,11 @@ def timestamp_of(value: Any) -> Timestamp:
         raise CelError("type conversion error from 'string' to 'google.protobuf.Timestamp'") from None
     offset = (int(hours) * 3600 + int(minutes) * 60) * (-1 if sign == "-" else 1) if sign else 0
     seconds = (moment - _EPOCH) // dt.timedelta(seconds=1) - offset
-    return _ranged(seconds * _SECOND + int((fraction or "0")[:9].ljust(9, "0")))
+    return ranged(seconds * _SECOND + int((fraction or "0")[:9].ljust(9, "0")))
 
 
-def _ranged(ns: int) -> Timestamp:
+def ranged(ns: int) -> Timestamp:
+    """A timestamp, if it lies in the years 1 to 9999. Raises CelError."""
     if not -62135596800 * _SECOND <= ns < 253402300800 * _SECOND:
         raise CelError("timestamp overflow")
     return Timestamp(ns)

@@ -41,7 +41,7 @@ _NAME_SAYS: Final = (
     "character"
 )
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-_TIME: Final = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}(.[0-9]+)?(z|([+-][0-9]{2}:[0-9]{2}))", re.ASCII)
+_TIME: Final = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|([+-][0-9]{2}:[0-9]{2}))", re.ASCII)
 
 Check = Callable[[str], list[str]]
 
@@ -78,7 +78,7 @@ def _checked(valid: Callable[[str], object], says: str) -> Check:
         try:
             return [] if valid(text) else [says]
         except (ValueError, CelError, binascii.Error) as error:
-            return [str(error) if not says else says]
+            return [says or str(error)]
 
     return check
 
@@ -92,9 +92,14 @@ def _is_date(text: str) -> bool:
     return re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) is not None and bool(dt.date.fromisoformat(text))
 
 
+def _is_time(hours: int, minutes: int, seconds: int) -> bool:
+    return hours < 24 and minutes < 60 and seconds < 60
+
+
 def _is_datetime(text: str) -> bool:
     date, letter, time = text.lower().partition("t")
-    return bool(letter) and _is_date(date) and _TIME.fullmatch(time) is not None
+    match = _TIME.fullmatch(time)
+    return bool(letter) and _is_date(date) and match is not None and _is_time(*map(int, match.groups()[:3]))
 
 
 _DNS_LABEL: Final = (_LABEL, 63, _LABEL_SAYS, ("my-name", "123-abc"))

@@ -107,6 +107,10 @@ def _is_local_multicast(address: Address) -> bool:
     return address in ipaddress.ip_network("224.0.0.0/24")
 
 
+def _covers(cidr: Cidr, other: Cidr) -> bool:
+    return cidr.bits <= other.bits and cidr.contains(other.address)
+
+
 NETWORK.function("ip", "string -> net.IP")(lambda text: Ip(_address(text)))
 NETWORK.function("isIP", "string -> bool")(_is_ip)
 NETWORK.function("ip.isCanonical", "string -> bool")(lambda text: str(_address(text)) == text)
@@ -129,11 +133,7 @@ NETWORK.function("string", "net.CIDR -> string")(lambda cidr: f"{cidr.address}/{
 NETWORK.member("containsIP", "net.CIDR, string -> bool")(lambda cidr, text: cidr.contains(_address(text)))
 NETWORK.member("containsIP", "net.CIDR, net.IP -> bool")(lambda cidr, ip: cidr.contains(ip.address))
 NETWORK.member("containsCIDR", "net.CIDR, string -> bool")(lambda cidr, text: _covers(cidr, _cidr(text)))
-NETWORK.member("containsCIDR", "net.CIDR, net.CIDR -> bool")(lambda cidr, other: _covers(cidr, other))
+NETWORK.member("containsCIDR", "net.CIDR, net.CIDR -> bool")(_covers)
 NETWORK.member("ip", "net.CIDR -> net.IP")(lambda cidr: Ip(cidr.address))
 NETWORK.member("prefixLength", "net.CIDR -> int")(lambda cidr: cidr.bits)
 NETWORK.member("masked", "net.CIDR -> net.CIDR")(lambda cidr: cidr.masked)
-
-
-def _covers(cidr: Cidr, other: Cidr) -> bool:
-    return cidr.bits <= other.bits and cidr.contains(other.address)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 from typing import Any, Final
 
 from kubekeep.engine.cel.functions import Functions
-from kubekeep.engine.cel.moments import duration_of, duration_text, timestamp_of, timestamp_text
+from kubekeep.engine.cel.moments import duration_of, duration_text, ranged, timestamp_of, timestamp_text
 from kubekeep.engine.cel.values import (
     INT_MAX,
     INT_MIN,
@@ -22,6 +23,7 @@ from kubekeep.engine.cel.values import (
 
 OPERATORS: Final = Functions()
 
+_EXPONENT: Final = 6
 _ORDERED: Final = ("bool", "int", "uint", "double", "string", "bytes", "timestamp", "duration")
 _NUMERIC: Final = ("int", "uint", "double")
 _SAME: Final = tuple(f"{kind}, {kind} -> bool" for kind in _ORDERED)
@@ -92,13 +94,13 @@ OPERATORS.function("_*_", "double, double -> double")(lambda a, b: a * b)
 OPERATORS.function("_/_", "double, double -> double")(_divide_doubles)
 OPERATORS.function("-_", "double -> double")(lambda a: -a)
 OPERATORS.function("!_", "bool -> bool")(lambda a: not a)
-OPERATORS.function("_+_", "timestamp, duration -> timestamp")(lambda a, b: Timestamp(a.ns + b.ns))
-OPERATORS.function("_+_", "duration, timestamp -> timestamp")(lambda a, b: Timestamp(a.ns + b.ns))
+OPERATORS.function("_+_", "timestamp, duration -> timestamp")(lambda a, b: ranged(a.ns + b.ns))
+OPERATORS.function("_+_", "duration, timestamp -> timestamp")(lambda a, b: ranged(a.ns + b.ns))
 OPERATORS.function("_+_", "duration, duration -> duration")(lambda a, b: Duration(whole(a.ns + b.ns)))
 OPERATORS.function("_-_", "timestamp, timestamp -> duration", "duration, duration -> duration")(
     lambda a, b: Duration(whole(a.ns - b.ns))
 )
-OPERATORS.function("_-_", "timestamp, duration -> timestamp")(lambda a, b: Timestamp(a.ns - b.ns))
+OPERATORS.function("_-_", "timestamp, duration -> timestamp")(lambda a, b: ranged(a.ns - b.ns))
 _SIZED: Final = ("string -> int", "bytes -> int", "list(A) -> int", "map(A, B) -> int")
 OPERATORS.function("size", *_SIZED)(len)
 OPERATORS.member("size", *_SIZED)(len)
@@ -154,9 +156,9 @@ def _digits(text: str, wanted: str) -> int:
 
 @OPERATORS.function("double", "double -> double", "int -> double", "uint -> double", "string -> double")
 def _double(value: Any) -> float:
+    if isinstance(value, str) and (value != value.strip() or "_" in value):
+        raise _refused("string", "double")
     try:
-        if isinstance(value, str) and (value != value.strip() or "_" in value):
-            raise ValueError
         return float(value)
     except ValueError:
         raise _refused("string", "double") from None
@@ -185,7 +187,7 @@ def _bytes(value: Any) -> bytes:
     "string",
     *(f"{kind} -> string" for kind in _ORDERED),
 )
-def text_of(value: Any) -> str:
+def text_of(value: Any) -> str:  # noqa: PLR0911 - one case a type
     """The text of a scalar."""
     match value:
         case bool():
@@ -214,19 +216,18 @@ def _decoded(value: bytes) -> str:
 
 
 def double_text(value: float) -> str:
-    """A double as Go writes it in the fewest digits: an exponent of two digits below 1e-4 and from 1e21."""
+    """A double as Go's `%g` writes it in the fewest digits: with an exponent below 1e-4 and from 1e6 on."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    digits, _, exponent = f"{value!r}".partition("e")
-    size = math.floor(math.log10(abs(value))) if value else 0
-    if not exponent and -4 <= size < 21:
-        return digits.removesuffix(".0")
-    if exponent and -4 <= int(exponent) < 21:
-        return f"{value:.0f}"
-    mantissa, _, power = f"{value:.17e}".partition("e") if not exponent else (digits, "e", exponent)
-    return f"{mantissa}e{int(power):+03d}"
+    sign, digits, power = decimal.Decimal(repr(value)).normalize().as_tuple()
+    exponent = len(digits) - 1 + int(power)
+    if -4 <= exponent < _EXPONENT:
+        return f"{value!r}".removesuffix(".0")
+    text = "".join(map(str, digits))
+    fraction = f".{text[1:]}" if len(text) > 1 else ""
+    return f"{'-' if sign else ''}{text[0]}{fraction}e{exponent:+03d}"
 
 
 OPERATORS.function("timestamp", "timestamp -> timestamp", "string -> timestamp", "int -> timestamp")(timestamp_of)

@@ -45,7 +45,20 @@ _ASKED: Final = {
     "o": "integers",
 }
 _PRINTED: Final = frozenset(
-    "list map int uint double bool string bytes type null_type google.protobuf.Timestamp google.protobuf.Duration".split()
+    [
+        "list",
+        "map",
+        "int",
+        "uint",
+        "double",
+        "bool",
+        "string",
+        "bytes",
+        "type",
+        "null_type",
+        "google.protobuf.Timestamp",
+        "google.protobuf.Duration",
+    ]
 )
 
 
@@ -112,7 +125,7 @@ def _number(value: float, precision: int | None, letter: str) -> str:
         return f"{value:,.{places}f}"
     mantissa, _, exponent = f"{value:.{places}e}".partition("e")
     superscript = str(int(exponent)).rjust(2, "0").translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa}\u202f×\u202f10{superscript}"
+    return f"{mantissa}\u202f\u00d7\u202f10{superscript}"
 
 
 def _hexadecimal(value: Any, upper: bool) -> str:  # noqa: FBT001 - one of two letters
@@ -148,13 +161,13 @@ def _shown(value: Any) -> str:
             return f"{{{', '.join(f'{key}:{item}' for key, item in entries)}}}"
         case None:
             return "null"
-        case CelType():
-            return value.name
+        case CelType(name=name):
+            return name
         case _:
-            return text_of(value)
+            return str(text_of(value))
 
 
-def _inner(value: Any) -> str:
+def _inner(value: Any) -> str:  # noqa: PLR0911 - one case a type
     """What it makes of a part of a list or map: a literal of the language."""
     match value:
         case str():

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.engine.cel.authorizer import AUTHORIZER
-from kubekeep.engine.cel.check import CheckError, Objects, check
+from kubekeep.engine.cel.check import Checked, CheckError, Objects, check
 from kubekeep.engine.cel.compile import Code, Run, compiled
 from kubekeep.engine.cel.functions import Functions
 from kubekeep.engine.cel.moments import MOMENTS
@@ -24,6 +24,7 @@ from kubekeep.engine.cel.tokens import CelSyntaxError
 from kubekeep.engine.cel.tree import Node
 from kubekeep.engine.cel.types import Type, show
 from kubekeep.engine.cel.urls import URLS
+from kubekeep.engine.cel.values import CelError
 from kubekeep.engine.cel.versions import VERSIONS
 
 CALL_BUDGET: Final = 1_000_000
@@ -40,16 +41,29 @@ class CompileError(ValueError):
 
 
 class Program(msgspec.Struct, frozen=True, eq=False):
-    """An expression that can be run."""
+    """An expression that can be run; the parts of its tree too."""
 
     text: str
     node: Node
     type: Type
     code: Code
+    checked: Checked
 
     def run(self, names: Mapping[str, Any], budget: int = CALL_BUDGET) -> Any:
         """Its value. Raises CelError if it has none, BudgetError if that would cost too much."""
-        return self.code(Run(dict(names), budget))
+        return started(self.code, Run(dict(names), budget))
+
+    def part(self, node: Node) -> Code:
+        """The code of a part of the tree."""
+        return compiled(node, self.checked, KUBERNETES)
+
+
+def started(code: Code, run: Run) -> Any:
+    """What `code` computes; data and expressions that nest too deeply are an error like any other."""
+    try:
+        return code(run)
+    except RecursionError:
+        raise CelError("nested too deeply") from None
 
 
 class Environment:
@@ -64,6 +78,8 @@ class Environment:
         try:
             node = parse(text)
             checked = check(node, self._variables, self._objects, KUBERNETES)
+        except RecursionError:
+            raise CompileError("nested too deeply") from None
         except (CelSyntaxError, CheckError) as error:
             before = text[: error.at]
             line = before.count("\n") + 1
@@ -72,4 +88,4 @@ class Environment:
         found = checked.type_of(node)
         if wanted is not None and found != wanted:
             raise CompileError(f"must evaluate to {show(wanted)} but got {show(found)}")
-        return Program(text, node, found, compiled(node, checked, KUBERNETES))
+        return Program(text, node, found, compiled(node, checked, KUBERNETES), checked)

@@ -59,8 +59,6 @@ def parse(text: str) -> Quantity:
     if match is None or not text or len(text) > 200:
         raise CelError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
     sign, whole_part, fraction, suffix = match[1], match[2].lstrip("0"), match[3] or "", match[4]
-    if not (match[2] or match[3] is not None):
-        raise CelError("unable to parse numeric part of quantity")
     digits = len(whole_part or "0") + len(fraction)
     number = Fraction(int((whole_part or "0") + fraction), 10 ** len(fraction)) * (-1 if sign == "-" else 1)
     if suffix in _BINARY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -40,7 +41,7 @@ def _comparable(items: list[Any]) -> list[Any]:
 @SEQUENCES.member("isSorted", *(f"list({kind}) -> bool" for kind in _COMPARED))
 def _is_sorted(items: list[Any]) -> bool:
     _comparable(items)
-    return all(one <= other for one, other in zip(items, items[1:], strict=False))
+    return all(one <= other for one, other in itertools.pairwise(items))
 
 
 @SEQUENCES.member("sum", *(f"list({kind}) -> {kind}" for kind in _SUMMED))

@@ -74,7 +74,7 @@ def _index_of(text: str, part: str, start: int = 0) -> int:
 def _last_index_of(text: str, part: str, last: int | None = None) -> int:
     if last is None:
         return text.rfind(part)
-    if not 0 <= last:
+    if last < 0:
         raise CelError(f"index out of range: {last}")
     return text.rfind(part, 0, last + len(part)) if last < len(text) else -1 if part else len(text)
 

@@ -113,7 +113,7 @@ def _bytes(raw: str, at: int) -> bytes:
     out, last = bytearray(), 0
     for found in _ESCAPE.finditer(raw):
         out += raw[last : found.start()].encode()
-        letter, byte, short, long, octal = found.groups()
+        _, byte, short, long, octal = found.groups()
         if short or long:
             raise CelSyntaxError("invalid escape in bytes", at)
         code = int(byte, 16) if byte else int(octal, 8) if octal else ord(_character(found, at))

@@ -99,7 +99,7 @@ def _is_host(host: str) -> bool:
     if host.startswith("["):
         inside, bracket, after = host[1:].partition("]")
         return bool(bracket and inside) and re.fullmatch(r"(?::[0-9]*)?", after) is not None
-    name, colon, port = host.rpartition(":")
+    _, colon, port = host.rpartition(":")
     return _HOST.fullmatch(host) is not None and (not colon or not port or (port.isascii() and port.isdigit()))
 
 

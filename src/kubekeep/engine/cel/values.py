@@ -68,9 +68,22 @@ class Opaque:
 
 
 class Partial(dict[str, Any]):
-    """A map of which only some entries are known: asking for another has no answer. `about` says what it is."""
+    """A map of which not all entries are known: asking for a `hidden` one has no answer; None hides all others."""
 
     about = ""
+    hidden: frozenset[str] | None = None
+
+    def hides(self, key: Any) -> bool:
+        """Whether nobody can say what `key` is, or that it is not there."""
+        return key not in self and (self.hidden is None or key in self.hidden)
+
+
+def partial(about: str, known: dict[str, Any], hidden: frozenset[str] | None = None) -> Partial:
+    """A map of `known` entries; messages call it `about`."""
+    found = Partial(known)
+    found.about = about
+    found.hidden = hidden
+    return found
 
 
 _NAMES: Final[dict[type, str]] = {
@@ -102,7 +115,7 @@ def type_name(value: Any) -> str:
 _SIMPLE: Final = frozenset({str, int, float, bool, bytes, type(None), Uint})
 
 
-def equal(left: Any, right: Any) -> bool:
+def equal(left: Any, right: Any) -> bool:  # noqa: PLR0911 - one case a type
     """Whether two values are equal: numbers of any type by their value, others only within their type."""
     kind, other = type(left), type(right)
     if kind is other and kind in _SIMPLE:
