@@ -239,6 +239,24 @@ def test_bindings_narrow_and_say_what_they_do() -> None:
     assert said.evidence[0].message == "failed expression: false [Warn, Audit]"
 
 
+SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "s"},
+    "stringData": {"password": "hunter2", "host": "x hunter2"},
+}
+
+
+def test_messages_do_not_tell_secrets() -> None:
+    quoting = [{"expression": "false", "message": "no", "messageExpression": "'it is ' + object.stringData.password"}]
+    said = verdict(policy(validations=quoting), on=SECRET)
+    assert said is not None
+    assert [item.message for item in said.evidence] == ["it is XXXXXX"]
+    text = reason(policy("url(object.stringData.host).getHost() == ''"), on=SECRET)[1]
+    assert "hunter2" not in text
+    assert "could quote a secret" in text
+
+
 @pytest.mark.parametrize(
     ("found", "message"),
     [

@@ -6,6 +6,7 @@ the object with its defaults set. Never reads a file.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Path, format_path, has_path
+from kubekeep.model.redaction import redacted
 from kubekeep.model.resource import Resource
 
 AREA: Final = "policies"
@@ -130,7 +132,8 @@ class _Compiled:
             said.doubts.append(problem)
         actions = f" [{', '.join(binding.validation_actions)}]" if binding and binding.validation_actions else ""
         for value in given:
-            opinion = self._program.judge({**names, "params": value})
+            every = {**names, "params": value.object if value else None}
+            opinion = self._program.judge(every, functools.cache(functools.partial(_shown, every, subject, value)))
             said.applies = said.applies or opinion.matches
             _add(opinion, actions, subject.resource, said)
 
@@ -184,7 +187,7 @@ def _names(subject: Subject, namespace: Resource | None, operations: Sequence[st
         **({"namespace": subject.namespace} if subject.namespace else {}),
     }
     return {
-        "object": _object(subject),
+        "object": _object(subject, resource.object),
         "oldObject": None if creates else _UNKNOWN_OLD,
         "request": partial("request", request, frozenset({"userInfo", "options"})),
         "namespaceObject": _namespace(subject, namespace) if served.namespaced else None,
@@ -193,9 +196,14 @@ def _names(subject: Subject, namespace: Resource | None, operations: Sequence[st
     }
 
 
-def _object(subject: Subject) -> dict[str, Any]:
+def _shown(names: Mapping[str, Any], subject: Subject, param: Resource | None) -> dict[str, Any]:
+    """The names, with nothing that a report may not show."""
+    params = redacted(param) if param is not None and param.kind == "Secret" else names["params"]
+    return {**names, "object": _object(subject, redacted(subject.resource)), "params": params}
+
+
+def _object(subject: Subject, found: dict[str, Any]) -> dict[str, Any]:
     """The object, with the namespace that the API server sets if it names none."""
-    found = subject.resource.object
     metadata = found.get("metadata")
     if not subject.served.namespaced or not isinstance(metadata, dict) or metadata.get("namespace"):
         return found
@@ -216,7 +224,7 @@ def _namespace(subject: Subject, namespace: Resource | None) -> dict[str, Any]:
 
 def _params(
     kind: ParamKind | None, binding: BindingSpec | None, subject: Subject, params: Sequence[Resource]
-) -> tuple[list[Any], Doubt | None]:
+) -> tuple[list[Resource | None], Doubt | None]:
     """The parameter objects to evaluate with, one after another, and what keeps from finding them."""
     reference = binding.param_ref if binding else None
     if kind is None:
@@ -227,7 +235,7 @@ def _params(
             return [], Doubt(problem, unavailable=True)
         return [None], None
     namespace = reference.namespace or subject.namespace
-    found = [item.object for item in params if _is_param(item, kind, reference, namespace)]
+    found: list[Resource | None] = [item for item in params if _is_param(item, kind, reference, namespace)]
     if found or reference.parameter_not_found_action != "Deny":
         return found, None
     name = reference.name or "of the binding's selector"

@@ -6,7 +6,7 @@ objects a policy is for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -137,9 +137,12 @@ class AdmissionProgram:
             for place, check in enumerate(checks)
         ]
 
-    def judge(self, names: Mapping[str, Any]) -> Opinion:
-        """What the policy says, given what `object`, `request`, `params` and the others stand for."""
-        return _Evaluation(self._definitions, names).opinion(self._conditions, self._checks)
+    def judge(self, names: Mapping[str, Any], shown: Callable[[], Mapping[str, Any]] | None = None) -> Opinion:
+        """What the policy says, given what `object`, `request`, `params` and the others stand for.
+
+        `shown` are the same names without what must not be shown to people: messages are made of those.
+        """
+        return _Evaluation(self._definitions, names, shown or (lambda: names)).opinion(self._conditions, self._checks)
 
 
 def _compiled(environment: Environment, where: str, expression: str, wanted: Type | None) -> Program:
@@ -161,8 +164,11 @@ _Checks = Sequence[tuple[Check, Program, Program | None]]
 class _Evaluation(Lazy):
     """The expressions on one object: `variables` are computed when they are asked for, once."""
 
-    def __init__(self, definitions: Mapping[str, Program], names: Mapping[str, Any]) -> None:
+    def __init__(
+        self, definitions: Mapping[str, Program], names: Mapping[str, Any], shown: Callable[[], Mapping[str, Any]]
+    ) -> None:
         self._definitions = definitions
+        self._shown = shown
         self._names = {**names, "variables": self}
         self._known: dict[str, Any] = {}
         self._left = POLICY_BUDGET
@@ -170,7 +176,7 @@ class _Evaluation(Lazy):
     def get(self, field: str) -> Any:
         if field not in self._known:
             try:
-                self._known[field] = self._run(self._definitions[field])
+                self._known[field] = self.run(self._definitions[field])
             except CelError as error:
                 self._known[field] = error
         value = self._known[field]
@@ -178,7 +184,8 @@ class _Evaluation(Lazy):
             raise value
         return value
 
-    def _run(self, program: Program) -> Any:
+    def run(self, program: Program) -> Any:
+        """The value of one expression. Raises CelError and BudgetError."""
         given = min(self._left, CALL_BUDGET)
         run = Run(dict(self._names), given)
         try:
@@ -214,18 +221,29 @@ class _Evaluation(Lazy):
 
     def _answer(self, program: Program) -> Any:
         try:
-            return self._run(program)
+            return self.run(program)
         except CelError as error:
-            problem = f"expression '{program.text.strip()}' resulted in error: {error}"
+            problem = f"expression '{program.text.strip()}' resulted in error: {self._spoken(program, error)}"
             return Doubt(problem, isinstance(error, UnavailableError))
+
+    def _spoken(self, program: Program, error: CelError) -> str:
+        """The text of `error`, if it says nothing that must not be shown: it is the same without that."""
+        try:
+            _Evaluation(self._definitions, self._shown(), self._shown).run(program)
+        except BudgetError:
+            pass
+        except CelError as other:
+            if str(other) == str(error):
+                return str(error)
+        return "its text could quote a secret"
 
     def _text(self, check: Check, expression: Program | None) -> str:
         """The message, chosen as the API server chooses it."""
         made = ""
         if expression is not None:
             try:
-                made = str(self._run(expression)).strip()
-            except CelError:
+                made = str(_Evaluation(self._definitions, self._shown(), self._shown).run(expression)).strip()
+            except (CelError, BudgetError):
                 made = ""
             if len(made.encode()) > MAXIMUM_MESSAGE or "\n" in made:
                 made = ""

@@ -13,7 +13,6 @@ import msgspec
 
 from kubekeep import _native
 from kubekeep.assess.judge import Judge
-from kubekeep.assess.policies import PolicyJudge
 from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
@@ -119,7 +118,12 @@ def _selection(request: ScanRequest, params: Mapping[str, tuple[str, ...]] | Non
 
 def _judges(request: ScanRequest) -> list[Judge]:
     """What judges beside the library."""
-    return [PolicyJudge(_policies(request.policies))] if request.policies else []
+    if not request.policies:
+        return []
+    # Only a scan with policies pays for loading CEL.
+    from kubekeep.assess.policies import PolicyJudge  # noqa: PLC0415
+
+    return [PolicyJudge(_policies(request.policies))]
 
 
 def _policies(paths: tuple[str, ...]) -> Policies:
