@@ -1,10 +1,11 @@
 //! Many documents against one compiled set of policies, on all cores.
 //!
-//! A document is parsed once; all rules that its group asks for run in one evaluation, so that what
-//! shared Rego computes for a document is computed once too. A rule that fails to evaluate is told
-//! apart from the others: its error is reported under its own name and the rest keep their values.
+//! A document is parsed once, and the context that all documents share is put into it. A rule that fails to
+//! evaluate is told apart from the others: its error is reported under its own name. The modules come in
+//! shards, an engine each, because an evaluation costs more the more modules its engine holds.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -14,45 +15,42 @@ use serde_json::{Map, Value as Json};
 
 use crate::{builtins, source};
 
-/// Package of the generated entry rules; one rule a group.
-const ENTRY_PACKAGE: &str = "kubekeep_entry";
-
-struct Group {
-    entry: String,
-    rules: Vec<(String, String)>,
-}
+type Modules = Vec<(String, String)>;
+/// Name, path and shard of a rule.
+type Query = (String, String, usize);
 
 /// Compiled modules with groups of rules to evaluate together.
 #[pyclass(frozen)]
 pub struct PolicySet {
-    engine: Engine,
-    groups: Vec<Group>,
+    engines: Vec<Engine>,
+    groups: Arc<[Vec<Query>]>,
+    context: Value,
 }
 
 #[pymethods]
 impl PolicySet {
-    /// Compile `modules` (path, source). Each group is a list of (name, rule path), for example
-    /// `("privileged", "data.kubekeep.controls.privileged.violation")`.
+    /// Compile the modules (path, source) of each shard. Each group is a list of (name, rule path, shard),
+    /// for example `("privileged", "data.kubekeep.controls.privileged.outcome", 0)`. The fields of
+    /// `context`, a JSON object, are part of every document.
     #[new]
     fn new(
         py: Python<'_>,
-        modules: Vec<(String, String)>,
-        groups: Vec<Vec<(String, String)>>,
-        data: String,
+        shards: Vec<Modules>,
+        groups: Vec<Vec<Query>>,
+        context: String,
     ) -> PyResult<Self> {
-        py.detach(move || compile(modules, groups, &data))
+        py.detach(move || compile(shards, groups, &context))
             .map_err(|error| PyValueError::new_err(format!("{error:#}")))
     }
 
-    /// The same policies over other data. Nothing is compiled again that does not depend on it.
-    fn with_data(&self, py: Python<'_>, data: String) -> PyResult<Self> {
+    /// The same policies in another context. Nothing is compiled again.
+    fn with_context(&self, py: Python<'_>, context: String) -> PyResult<Self> {
         py.detach(|| {
-            let mut engine = self.engine.clone();
-            engine.clear_data();
-            engine.add_data(Value::from_json_str(&data)?)?;
-            warm(&mut engine, &self.groups)?;
-            let groups = self.groups.iter().map(Group::copy).collect();
-            Ok(Self { engine, groups })
+            Ok(Self {
+                engines: self.engines.clone(),
+                groups: self.groups.clone(),
+                context: Value::from_json_str(&context)?,
+            })
         })
         .map_err(|error: anyhow::Error| PyValueError::new_err(format!("{error:#}")))
     }
@@ -69,8 +67,8 @@ impl PolicySet {
             documents
                 .par_iter()
                 .map_init(
-                    || self.engine.clone(),
-                    |engine, (document, groups)| self.one(engine, document, groups),
+                    || self.engines.clone(),
+                    |engines, (document, groups)| self.one(engines, document, groups),
                 )
                 .collect::<anyhow::Result<Vec<_>>>()
         })
@@ -78,47 +76,40 @@ impl PolicySet {
     }
 }
 
-impl Group {
-    fn copy(&self) -> Self {
-        Self {
-            entry: self.entry.clone(),
-            rules: self.rules.clone(),
-        }
-    }
-}
-
 impl PolicySet {
-    fn group(&self, number: usize) -> anyhow::Result<&Group> {
-        self.groups
-            .get(number)
-            .ok_or_else(|| anyhow::anyhow!("no group {number}"))
-    }
-
     fn one(
         &self,
-        engine: &mut Engine,
+        engines: &mut [Engine],
         document: &[u8],
         groups: &[usize],
     ) -> anyhow::Result<Option<String>> {
+        let input = self.take_in(document);
+        let mut current = usize::MAX;
         let mut found = Map::new();
-        match std::str::from_utf8(document)
-            .map_err(anyhow::Error::from)
-            .and_then(Value::from_json_str)
-        {
-            Ok(value) => {
-                engine.set_input(value);
-                for number in groups {
-                    let group = self.group(*number)?;
-                    match ask(engine, &group.entry) {
-                        Ok(value) => together(&value, &mut found)?,
-                        Err(_) => singly(engine, group, &mut found)?,
+        for number in groups {
+            let group = self
+                .groups
+                .get(*number)
+                .ok_or_else(|| anyhow::anyhow!("no group {number}"))?;
+            for (name, path, shard) in group {
+                let said = match &input {
+                    Ok(input) => {
+                        let engine = &mut engines[*shard];
+                        if *shard != current {
+                            engine.set_input(input.clone());
+                            current = *shard;
+                        }
+                        ask(engine, path).and_then(|value| plain(&value))
                     }
-                }
-            }
-            // A document that cannot be taken in says nothing about any rule.
-            Err(error) => {
-                for number in groups {
-                    for (name, _) in &self.group(*number)?.rules {
+                    // A document that cannot be taken in says nothing about any rule.
+                    Err(error) => Err(anyhow::anyhow!("{error:#}")),
+                };
+                match said {
+                    Ok(None) => {}
+                    Ok(Some(value)) => {
+                        found.insert(name.clone(), value);
+                    }
+                    Err(error) => {
                         found.insert(name.clone(), failure(&error));
                     }
                 }
@@ -129,6 +120,17 @@ impl PolicySet {
         } else {
             Some(serde_json::to_string(&found)?)
         })
+    }
+
+    /// The document with the context in it. References to `data` would cost a walk over all modules
+    /// each, those to `input` cost nothing; the fields are shared, not copied.
+    fn take_in(&self, document: &[u8]) -> anyhow::Result<Value> {
+        let mut input = Value::from_json_str(std::str::from_utf8(document)?)?;
+        let fields = input.as_object_mut()?;
+        for (name, value) in self.context.as_object()?.iter() {
+            fields.insert(name.clone(), value.clone());
+        }
+        Ok(input)
     }
 }
 
@@ -144,38 +146,29 @@ fn ask(engine: &mut Engine, rule: &str) -> anyhow::Result<Value> {
     }
 }
 
-/// Evaluate each rule by itself: the way to learn which one of a group has failed.
-fn singly(engine: &mut Engine, group: &Group, found: &mut Map<String, Json>) -> anyhow::Result<()> {
-    for (name, path) in &group.rules {
-        match ask(engine, path) {
-            Ok(value) if is_empty(&value) => {}
-            Ok(value) => {
-                found.insert(name.clone(), serde_json::to_value(&value)?);
-            }
-            Err(error) => {
-                found.insert(name.clone(), failure(&error));
-            }
-        }
-    }
-    Ok(())
-}
-
 fn failure(error: &anyhow::Error) -> Json {
     let mut failure = Map::new();
     failure.insert("error".into(), Json::String(format!("{error:#}")));
     Json::Object(failure)
 }
 
-/// Keep what the rules of a group said together, without the empty.
-fn together(value: &Value, found: &mut Map<String, Json>) -> anyhow::Result<()> {
-    if let Ok(object) = value.as_object() {
-        for (name, result) in object.iter() {
-            if !is_empty(result) {
-                found.insert(name.as_string()?.to_string(), serde_json::to_value(result)?);
+/// What a rule said, as JSON, without the fields of an object that are empty; None if nothing is left.
+fn plain(value: &Value) -> anyhow::Result<Option<Json>> {
+    let said = match value {
+        Value::Object(fields) => {
+            let mut kept = Map::new();
+            for (name, field) in fields.iter().filter(|(_, field)| !is_empty(field)) {
+                kept.insert(name.as_string()?.to_string(), serde_json::to_value(field)?);
             }
+            return Ok((!kept.is_empty()).then_some(Json::Object(kept)));
         }
-    }
-    Ok(())
+        other => other,
+    };
+    Ok(if is_empty(said) {
+        None
+    } else {
+        Some(serde_json::to_value(said)?)
+    })
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -189,10 +182,28 @@ fn is_empty(value: &Value) -> bool {
 }
 
 fn compile(
-    modules: Vec<(String, String)>,
-    groups: Vec<Vec<(String, String)>>,
-    data: &str,
+    shards: Vec<Modules>,
+    groups: Vec<Vec<Query>>,
+    context: &str,
 ) -> anyhow::Result<PolicySet> {
+    if let Some((name, _, shard)) = groups.iter().flatten().find(|(.., shard)| *shard >= shards.len()) {
+        anyhow::bail!("{name}: no shard {shard}");
+    }
+    let first = |shard: usize| groups.iter().flatten().find(|query| query.2 == shard);
+    let engines = shards
+        .into_par_iter()
+        .enumerate()
+        .map(|(shard, modules)| prepared(modules, first(shard)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(PolicySet {
+        engines,
+        groups: groups.into(),
+        context: Value::from_json_str(context)?,
+    })
+}
+
+/// An engine with `modules`. One rule of it is run, so that every clone starts with the analysis done.
+fn prepared(modules: Modules, rule: Option<&Query>) -> anyhow::Result<Engine> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(false);
     builtins::install(&mut engine, false)?;
@@ -200,38 +211,10 @@ fn compile(
     for (path, text) in source::prepare(modules, false)?.texts {
         engine.add_policy(path, text)?;
     }
-    engine.add_data(Value::from_json_str(data)?)?;
-    let groups: Vec<Group> = groups
-        .into_iter()
-        .enumerate()
-        .map(|(number, rules)| Group {
-            entry: format!("data.{ENTRY_PACKAGE}.g{number}"),
-            rules,
-        })
-        .collect();
-    engine.add_policy("kubekeep_entry.rego".into(), entry_module(&groups)?)?;
-    warm(&mut engine, &groups)?;
-    Ok(PolicySet { engine, groups })
-}
-
-/// A module with a rule a group that gathers the values of the group's rules by name.
-fn entry_module(groups: &[Group]) -> anyhow::Result<String> {
-    let mut source = format!("package {ENTRY_PACKAGE}\n");
-    for (number, group) in groups.iter().enumerate() {
-        for (name, path) in &group.rules {
-            let name = serde_json::to_string(name)?;
-            source.push_str(&format!("g{number}[{name}] := {path}\n"));
-        }
-    }
-    Ok(source)
-}
-
-/// Run the analysis once, so that every clone starts from a prepared engine.
-fn warm(engine: &mut Engine, groups: &[Group]) -> anyhow::Result<()> {
     engine.set_input(Value::new_object());
-    if let Some(group) = groups.iter().find(|group| !group.rules.is_empty()) {
+    if let Some((_, path, _)) = rule {
         // An error here belongs to a rule over an empty document; it is told again where it matters.
-        let _ = engine.eval_rule(group.entry.clone());
+        let _ = engine.eval_rule(path.clone());
     }
-    Ok(())
+    Ok(engine)
 }

@@ -1,4 +1,4 @@
-"""The index: what rules find in `data.cluster`, how subjects are joined, and that its size stays linear."""
+"""The index: what rules find in `input.cluster`, how subjects are joined, and that its size stays linear."""
 
 from __future__ import annotations
 
@@ -117,6 +117,23 @@ def test_copies_of_a_role_are_one_and_variants_are_all_joined() -> None:
     assert len(joined(*copies, role("ClusterRole", "reader", verb="*"), bound)) == 2
 
 
+def test_accounts_are_bound_whether_or_not_the_role_is_known() -> None:
+    named = binding("RoleBinding", ("Role", "unknown"), "shop") | {
+        "subjects": [
+            {"kind": "ServiceAccount", "name": "web"},
+            {"kind": "ServiceAccount", "name": "runner", "namespace": "build"},
+            {"kind": "User", "name": "system:serviceaccount:build:runner"},
+            {"kind": "Group", "name": "system:serviceaccounts:build"},
+            None,
+        ]
+    }
+    empty = binding("ClusterRoleBinding", ("ClusterRole", "unknown")) | {"subjects": None}
+    grants = indexed(named, empty, kinds=("rbac-subject",)).data()["grants"]
+    bound = "RoleBinding bound"
+    assert grants["bound"] == {"shop": {"web": [bound]}, "build": {"runner": [bound, bound]}}
+    assert grants["accounts"] == {}
+
+
 def test_cluster_admin_needs_no_definition() -> None:
     bound = binding("ClusterRoleBinding", ("ClusterRole", "cluster-admin"))
     (subject,) = indexed(bound, join=True).subjects()
@@ -196,3 +213,37 @@ def test_the_index_of_policies_grows_with_their_number_only() -> None:
     selectors: list[dict[str, Any]] = [{"podSelector": {}}] * 400
     small, large = (len(msgspec.json.encode(arranged(*specs[:size], *selectors[:size]))) for size in (200, 400))
     assert large < 2.1 * small
+
+
+def test_reports_on_images_are_kept_as_numbers() -> None:
+    found = [
+        {"name": "CVE-1", "severity": "Critical", "categories": {"isRce": True}, "description": "long"},
+        {"name": "CVE-2", "severity": "critical", "categories": None},
+        {"name": "CVE-3", "severity": "High"},
+        "odd",
+    ]
+    kind = "armo.vuln.images/ImageVulnerabilities"
+    reports = [
+        made("ImageVulnerabilities", name, version="armo.vuln.images/v1", data=data)
+        for name, data in (("web:1", found), ("web:2", None))
+    ]
+    (first,), (second,) = indexed(*reports, kinds=(kind,)).data()["named"][kind]["default"].values()
+    assert first == {"metadata": {"name": "web:1"}, "severities": {"critical": 2, "high": 1}, "rce": ["CVE-1"]}
+    assert second == {"metadata": {"name": "web:2"}, "severities": {}, "rce": []}
+
+
+def test_values_of_policies_are_distinct_and_tell_what_is_left_out() -> None:
+    policies = [
+        made("PodSecurityPolicy", str(number), version="policy/v1beta1", spec=spec)
+        for number, spec in enumerate([{"privileged": True}, {"privileged": True, "hostPID": False}, {}, None])
+    ]
+    data = indexed(*policies, kinds=("PodSecurityPolicy",)).data()
+    assert data["values"] == {"PodSecurityPolicy": {"privileged": [True, None], "hostPID": [None, False]}}
+
+
+def test_pods_are_found_by_the_keys_of_their_labels() -> None:
+    pods = [
+        made("Pod", name, metadata={"name": name, "labels": labels}, spec={"containers": []})
+        for name, labels in (("a", {"app": "a"}), ("b", {"app": "b", "tier": "x"}))
+    ]
+    assert indexed(*pods, kinds=("workload",)).data()["pods"]["default"]["by_key"] == {"app": [0, 1], "tier": [1]}

@@ -79,7 +79,7 @@ def test_grants_by_who_holds_them(subject: dict[str, str], where: tuple[str, ...
 
 @pytest.mark.parametrize("subject", [{"kind": "User", "name": "ann"}, {"kind": "Group", "name": "admins"}])
 def test_people_are_no_service_accounts(subject: dict[str, str]) -> None:
-    assert granted(subject) == {"accounts": {}, "namespaces": {}, "all": []}
+    assert not any(granted(subject).values())
 
 
 def test_secrets_are_kept_without_their_values() -> None:

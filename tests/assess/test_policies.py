@@ -139,7 +139,8 @@ def test_control() -> None:
     [control] = PolicyJudge(policies_of([Resource(found)])).controls
     assert (control.slug, control.id, control.title) == ("few.example.com", "few.example.com", "Few replicas")
     assert (control.severity, control.area) == (8, "policies")
-    [control] = PolicyJudge(policies_of([Resource(policy("true", name="privileged-container"))])).controls
+    named = policies_of([Resource(policy("true", name="privileged-container"))])
+    [control] = PolicyJudge(named, {"privileged-container"}).controls
     assert (control.slug, control.severity) == ("policy-privileged-container", 5)
 
 

@@ -58,8 +58,8 @@ class Counting:
         self.documents += len(documents)
         return self._policies.evaluate(documents)
 
-    def with_data(self, data: Mapping[str, Any]) -> Counting:
-        self._policies = self._policies.with_data(data)
+    def with_context(self, context: Mapping[str, Any]) -> Counting:
+        self._policies = self._policies.with_context(context)
         return self
 
 
@@ -106,10 +106,10 @@ class Failing:
         self._groups = arguments[1]
 
     def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
-        names = [name for name, _ in itertools.chain.from_iterable(self._groups)]
+        names = [query.name for query in itertools.chain.from_iterable(self._groups)]
         return [dict.fromkeys(names, RuleFailure("broken")) for _ in documents]
 
-    def with_data(self, data: Mapping[str, Any]) -> Failing:  # noqa: ARG002 - the port's signature
+    def with_context(self, context: Mapping[str, Any]) -> Failing:  # noqa: ARG002 - the port's signature
         return self
 
 

@@ -20,7 +20,7 @@ def test_names_given_twice_count_once() -> None:
 
 def test_an_unknown_name_is_refused_though_others_are_known() -> None:
     with pytest.raises(UnknownNameError, match="did you mean c-0057"):
-        controls_named(["C-0016", "C-0557"])
+        controls_named(["C-0016", "C-00571"])
 
 
 def test_every_member_is_selected_once() -> None:

@@ -46,7 +46,7 @@ def test_controls_are_found_by_number_slug_and_any_case(name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (("control", "C-0O57"), "did you mean c-0057?"),
+        (("control", "C-00O57"), "did you mean c-0057?"),
         (("framework", "nsaa"), "did you mean nsa?"),
         (("framework", "zzz"), "kubekeep list frameworks"),
     ],

@@ -16,13 +16,13 @@ import pytest
 from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, select
 from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.library.cases import Case, cases_of
+from kubekeep.library.cases import objects as documents
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
-from tests.library.cases import Case, all_cases
-from tests.library.cases import objects as documents
 from tests.library.pods import objects
 from tests.oracles.program import program
 
@@ -31,7 +31,11 @@ MINORS: Final = range(25, 39)
 """One more than the module knows: it treats later versions as its last."""
 PODS: Final = 3000
 
-CASES: Final = [case for case in all_cases() if case.control.area == "pod-security" and case.expected != "skip"]
+CASES: Final = [
+    case
+    for case in cases_of(builtin(), builtin().controls.values())
+    if case.control.area == "pod-security" and case.expected != "skip"
+]
 
 Failed = dict[str, dict[int, frozenset[str]]]
 """Level to minor version to the checks that refuse a pod."""
@@ -57,7 +61,7 @@ def test_same_refusals() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_cases_are_as_upstream_sees_them(case: Case) -> None:
-    minor = int(case.options.get("kubernetes", "1.37").partition(".")[2])
+    minor = case.options.minor
     for level in LEVELS:
         names = case.control.satisfies.get(f"pss-{level}")
         if names is not None:

@@ -48,9 +48,6 @@ ALSO: Final = {"C-0244": "C-0066"}
 PURPOSE: Final = {
     "ingress-and-egress-blocked/only-egress-policy": "a policy for egress alone leaves ingress open",
     "ingress-and-egress-blocked/cnp-only-egress": "a policy for egress alone leaves ingress open",
-    "enforce-kubelet-client-tls-authentication-updated/fail-config-sensor-failed": (
-        "a configuration file that was not collected tells nothing: not evaluated instead of failed"
-    ),
 }
 """Rule cases by id that we judge otherwise, and why."""
 

@@ -1,17 +1,19 @@
-"""What is known of the whole input: the indexes that rules find in `data.cluster`, and joined RBAC subjects.
+"""What is known of the whole input: the indexes that rules find in `input.cluster`, and joined RBAC subjects.
 
 Built once while resources stream by, in time and size linear in them; never judges.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
 
 from kubekeep.assess.isolation import isolation
-from kubekeep.assess.joins import Grants, Pod, pods, selecting
+from kubekeep.assess.joins import Grants, Pod, nodes, pods, selecting, values
+from kubekeep.assess.routes import routed
 from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path, value_at_or
@@ -53,7 +55,7 @@ class Index:
 
     def add(self, resource: Resource) -> None:
         """Take note of `resource`."""
-        self.provider = self.provider or _provider(resource)
+        self.provider = self.provider or provider_of(resource)
         if not self._kinds.isdisjoint(resource.kind_names):
             kind = resource.kind if resource.builtin else f"{resource.group}/{resource.kind}"
             self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(_kept(kind, resource.object))
@@ -83,17 +85,22 @@ class Index:
             )
 
     def data(self) -> dict[str, Any]:
-        """The value of `data.cluster`.
+        """The value of `input.cluster`.
 
         - `objects`: kind to namespace to objects. Cluster-scoped ones too are under `default`; ConfigMaps
           are without values longer than SETTING.
         - `named`: the same, with the objects of a namespace by name. Files may hold several of one name.
+          Of built-in kinds those that others refer to; ImageVulnerabilities as `severities` (to how many)
+          and `rce` (names).
         - `account_users`: namespace to names of the service accounts that some workload runs as.
-        - `pods`, `selecting` (Services) and `grants`: see `kubekeep.assess.joins`.
+        - `pods`, `nodes`, `selecting` (Services), `values` (PodSecurityPolicies) and `grants`: see `kubekeep.assess.joins`.
+        - `routed`: see `kubekeep.assess.routes`.
         - `isolation`: see `kubekeep.assess.isolation`.
         """
         grants = Grants()
         if SUBJECT in self._kinds:
+            for binding in self._bindings:
+                grants.bind(binding)
             for subject in self.subjects():
                 grants.add(subject.object, *subject.related)
         return {
@@ -101,14 +108,20 @@ class Index:
             "named": {
                 kind: {namespace: _by_name(objects) for namespace, objects in namespaces.items()}
                 for kind, namespaces in self._objects.items()
-                if kind in _NAMED
+                if kind in _NAMED or "/" in kind
             },
             "account_users": self._users,
             "pods": pods(self._pods),
             "selecting": selecting(self._objects.get("Service", {})),
+            "values": {kind: values(self._of(kind)) for kind in _ALTERNATIVES if kind in self._objects},
+            "routed": routed(self._objects),
             "grants": grants.data(),
+            "nodes": nodes(node for found in self._objects.get("Node", {}).values() for node in found),
             "isolation": isolation(self._objects),
         }
+
+    def _of(self, kind: str) -> list[dict[str, Any]]:
+        return [item for objects in self._objects.get(kind, {}).values() for item in objects]
 
     def subjects(self) -> Iterator[Resource]:
         """Each subject of each binding whose role is known, joined with both, in the order of the bindings.
@@ -149,6 +162,8 @@ _NAMED: Final = frozenset(
     }
 )
 """Kinds that others refer to by name, so that rules look them up by name."""
+_ALTERNATIVES: Final = frozenset({"PodSecurityPolicy"})
+"""Kinds of which one that forbids is enough, so that rules ask what any of them says."""
 
 
 def _namespace(resource: Resource) -> str:
@@ -166,7 +181,8 @@ def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     return named
 
 
-def _provider(resource: Resource) -> Provider | None:
+def provider_of(resource: Resource) -> Provider | None:
+    """The managed platform that `resource` tells of."""
     if resource.kind == "Node":
         spec = resource.object.get("spec")
         identity = str(spec.get("providerID")) if isinstance(spec, dict) else ""
@@ -183,9 +199,11 @@ _CLOUDS: Final[dict[str, Provider]] = {
 
 
 def _kept(kind: str, item: dict[str, Any]) -> dict[str, Any]:
-    """What the index keeps of an object: no values of Secrets, no whole files of ConfigMaps."""
+    """What the index keeps of an object: no values of Secrets, no whole files of ConfigMaps, no lists of CVEs."""
     if kind == "Secret":
         return {key: value for key, value in item.items() if key not in ("data", "stringData")}
+    if kind.endswith("/ImageVulnerabilities"):
+        return _counted(item)
     return _settings(item) if kind == "ConfigMap" else item
 
 
@@ -213,3 +231,18 @@ def _settings(config_map: dict[str, Any]) -> dict[str, Any]:
         return config_map
     short = {key: value for key, value in data.items() if not (isinstance(value, str) and len(value) > SETTING)}
     return {**{key: value for key, value in config_map.items() if key != "binaryData"}, "data": short}
+
+
+def _counted(report: dict[str, Any]) -> dict[str, Any]:
+    """A report on an image by numbers: vulnerabilities of each severity, and names of those that run code."""
+    data = report.get("data")
+    found = [item for item in (data if isinstance(data, list) else ()) if isinstance(item, dict)]
+    return {
+        "metadata": report.get("metadata"),
+        "severities": Counter(str(item.get("severity")).lower() for item in found),
+        "rce": [str(item.get("name")) for item in found if _mapping(item.get("categories")).get("isRce") is True],
+    }
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

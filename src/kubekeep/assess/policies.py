@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +29,6 @@ from kubekeep.engine.admission import AdmissionProgram, Check, Denial, Doubt, Op
 from kubekeep.engine.cel.program import CompileError
 from kubekeep.engine.cel.values import UnavailableError, partial
 from kubekeep.library.admission import AdmissionError, BindingSpec, ParamKind, ParamRef, Policies, Policy
-from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Path, format_path, has_path
@@ -44,10 +44,13 @@ _UNKNOWN_AUTHORIZER: Final = UnavailableError("authorizer: only a cluster can te
 class PolicyJudge:
     """The controls that admission policies are, and their verdicts."""
 
-    def __init__(self, found: Policies) -> None:
-        """Compile every policy. Raises AdmissionError, with file and policy, for one that does not compile."""
+    def __init__(self, found: Policies, taken: AbstractSet[str] = frozenset()) -> None:
+        """Compile every policy, under a name that is not `taken` by another control.
+
+        Raises AdmissionError, with file and policy, for one that does not compile.
+        """
         self._others = found.others
-        self._compiled = [_Compiled(policy) for policy in found.policies]
+        self._compiled = [_Compiled(policy, taken) for policy in found.policies]
 
     @property
     def controls(self) -> tuple[Control, ...]:
@@ -79,9 +82,9 @@ class _Said(msgspec.Struct):
 class _Compiled:
     """A policy with its programs."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, taken: AbstractSet[str]) -> None:
         self._policy = policy
-        self.control = _control(policy)
+        self.control = _control(policy, taken)
         spec = policy.spec
         try:
             self._program = AdmissionProgram(
@@ -151,8 +154,10 @@ class _Compiled:
         )
 
 
-def _control(policy: Policy) -> Control:
-    name = policy.name if policy.name not in builtin().controls else f"policy-{policy.name}"
+def _control(policy: Policy, taken: AbstractSet[str]) -> Control:
+    name = policy.name
+    while name in taken:
+        name = f"policy-{name}"
     plurals = {
         item.partition("/")[0] for rule in policy.spec.match_constraints.resource_rules for item in rule.resources
     }

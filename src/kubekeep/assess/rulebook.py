@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.engine.port import Query
 from kubekeep.library.load import Library, Rule
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import Resource
@@ -21,11 +22,16 @@ class Stage(enum.Enum):
     OBJECT = enum.auto()
     """On the object, as it arrives."""
     RELATED = enum.auto()
-    """On the object and `data.cluster`, once all have been seen."""
+    """On the object and `input.cluster`, once all have been seen."""
 
 
-APPLIES: Final = "{} applies"
-DECLINED: Final = "{} declined"
+APPLIES: Final = "applies"
+DECLINED: Final = "declined"
+VIOLATION: Final = "violation"
+_SHARD: Final = 40
+"""Controls a shard: fewer compile the shared modules more often, more make each evaluation slower."""
+_OUTCOME: Final = "kubekeep_outcome"
+"""The rule that gathers what a control's rule says, in the control's own package: there the engine finds it at once."""
 
 
 class Sheet(msgspec.Struct, frozen=True):
@@ -41,19 +47,24 @@ class Rulebook:
     def __init__(self, library: Library, controls: Sequence[Control], silent: Sequence[Control] = ()) -> None:
         """Sort the rules of `controls` into groups."""
         rules = {control.slug: library.rule(control) for control in controls}
-        self.modules = library.modules(controls)
+        shards = [controls[at : at + _SHARD] for at in range(0, len(controls), _SHARD)]
+        self.shards = [_modules(library, shard) for shard in shards]
+        """The modules of a few controls each: an engine is slower the more it holds."""
+        places = {control.slug: number for number, shard in enumerate(shards) for control in shard}
         self.conditional = frozenset(slug for slug, rule in rules.items() if "applies" in rule.outcomes)
         """Slugs of the controls whose rule says itself what it applies to."""
-        self.groups: list[list[tuple[str, str]]] = []
+        self.groups: list[list[Query]] = []
         self._controls = (*controls, *silent)
         self._numbers: dict[tuple[str, Stage], int] = {}
         self._sheets: dict[tuple[str, str, bool, bool], Sheet] = {}
         for control in controls:
             for target in control.targets:
                 group = self._group(target, stage_of(control, rules[control.slug]))
-                group.extend(item for item in _queries(control, rules[control.slug]) if item not in group)
+                if all(query.name != control.judged_by for query in group):
+                    path = f"data.{control.package}.{_OUTCOME}"
+                    group.append(Query(control.judged_by, path, places[control.slug]))
 
-    def _group(self, target: str, stage: Stage) -> list[tuple[str, str]]:
+    def _group(self, target: str, stage: Stage) -> list[Query]:
         number = self._numbers.setdefault((target, stage), len(self.groups))
         if number == len(self.groups):
             self.groups.append([])
@@ -94,10 +105,15 @@ def _targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
     return resource.kind_names | {WORKLOAD} if has_pod else resource.kind_names
 
 
-def _queries(control: Control, rule: Rule) -> list[tuple[str, str]]:
-    names = {
-        "violation": control.judged_by,
-        "applies": APPLIES.format(control.judged_by),
-        "declined": DECLINED.format(control.judged_by),
-    }
-    return [(name, f"data.{control.package}.{word}") for word, name in names.items() if word in rule.outcomes]
+def _modules(library: Library, controls: Sequence[Control]) -> dict[str, str]:
+    """The modules of `controls`, each rule with what gathers its outcome."""
+    endings = {rule.path: _gathered(rule) for rule in map(library.rule, controls)}
+    return {path: text + endings.get(path, "") for path, text in library.modules(controls).items()}
+
+
+def _gathered(rule: Rule) -> str:
+    """Rego that gathers the outcomes of `rule`; where it does not apply, nothing else of it is evaluated."""
+    condition = f"{APPLIES}; " if APPLIES in rule.outcomes else ""
+    return "".join(
+        f'\n{_OUTCOME}[name] := {word} if {{ {condition}name := "{word}" }}\n' for word in sorted(rule.outcomes)
+    )

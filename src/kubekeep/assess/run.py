@@ -7,7 +7,7 @@ and equal workloads once; rules that relate resources run when all have been see
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
@@ -19,14 +19,14 @@ from kubekeep.assess.judge import Judge
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.select import Selection
 from kubekeep.assess.verdicts import malformed, verdict
-from kubekeep.engine.port import Outcome, PolicySet
+from kubekeep.engine.port import Outcome, PolicySet, Query
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, view
 
-Compile = Callable[[Mapping[str, str], Sequence[Sequence[tuple[str, str]]], Mapping[str, Any]], PolicySet]
+Compile = Callable[[Sequence[Mapping[str, str]], Sequence[Sequence[Query]], Mapping[str, Any]], PolicySet]
 
 _BATCH: Final = 256
 """Documents an evaluation: enough to keep all cores busy, few enough to keep memory flat."""
@@ -46,14 +46,15 @@ def run(
     Joined RBAC subjects follow the resources. `note` is told how many resources have been seen.
     Raises ValueError when a rule of the library does not compile.
     """
-    judged = {control.slug for judge in selection.judges for control in judge.controls}
-    own = [control for control in selection.controls if control.slug not in judged]
+    own = selection.own
     active = [control for control in own if control.slug not in selection.set_aside]
     told = {slug: reason for slug, reason in selection.set_aside.items() if reason.cause is Cause.CONFIGURATION}
     book = Rulebook(selection.library, active, [control for control in own if control.slug in told])
-    index = _index(active)
-    data = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
-    policies = compile_rules(book.modules, book.groups, {**data, "cluster": index.data()})
+    # Judges too may look at joined subjects: then every subject is kept, whatever the library says of it.
+    joined = any(SUBJECT in control.targets for control in selection.judged)
+    index = _index(active, join_subjects=joined)
+    context = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
+    policies = compile_rules(book.shards, book.groups, context)
     entries: list[_Entry] = []
     with ThreadPoolExecutor(max_workers=1) as pool:
         desk = _Desk(policies, pool)
@@ -62,25 +63,28 @@ def run(
             _take(resource, book, desk, entries, always=bool(selection.judges))
             note(seen)
         for subject in index.subjects():
-            _take(subject, book, desk, entries)
+            _take(subject, book, desk, entries, always=joined)
         desk.finish()
-        desk = _Desk(policies.with_data({**data, "cluster": index.data()}), pool)
+        desk = _Desk(policies.with_context({**context, "cluster": index.data()}), pool)
         for entry in entries:
             entry.relate(desk)
         desk.finish()
     elsewhere = _elsewhere(active, selection, selection.provider or index.provider)
     unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in told.items()}
     results = [entry.result(unset, book.conditional, elsewhere) for entry in entries]
-    return _judged(results, selection.judges) if selection.judges else results
+    return _judged(results, selection.judges, selection.set_aside) if selection.judges else results
 
 
-def _judged(results: Sequence[ResourceResult], judges: Iterable[Judge]) -> list[ResourceResult]:
-    """The results with what `judges` say; without those of which nobody says anything."""
+def _judged(
+    results: Sequence[ResourceResult], judges: Iterable[Judge], set_aside: Container[str]
+) -> list[ResourceResult]:
+    """The results with what `judges` say of controls not `set_aside`; without those of which nobody says anything."""
     said = [dict(result.verdicts) for result in results]
     resources = [result.resource for result in results]
     for judge in judges:
         for place, slug, outcome in judge.judge(resources):
-            said[place][slug] = outcome
+            if slug not in set_aside:
+                said[place][slug] = outcome
     return [ResourceResult(*pair) for pair in zip(resources, said, strict=True) if pair[1]]
 
 
@@ -93,9 +97,9 @@ def _elsewhere(controls: Iterable[Control], selection: Selection, provider: Prov
     )
 
 
-def _index(controls: Sequence[Control]) -> Index:
+def _index(controls: Sequence[Control], *, join_subjects: bool) -> Index:
     kinds = {kind for control in controls for kind in control.relates}
-    return Index(kinds, join_subjects=any(SUBJECT in control.targets for control in controls))
+    return Index(kinds, join_subjects=join_subjects or any(SUBJECT in control.targets for control in controls))
 
 
 def _take(resource: Resource, book: Rulebook, desk: _Desk, entries: list[_Entry], *, always: bool = False) -> None:

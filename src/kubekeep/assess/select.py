@@ -42,26 +42,47 @@ class Selection(msgspec.Struct, frozen=True):
     """The managed platform, where the request tells."""
     judges: tuple[Judge, ...] = ()
 
+    @property
+    def judged(self) -> tuple[Control, ...]:
+        """The controls of the judges."""
+        return tuple(control for judge in self.judges for control in judge.controls)
+
+    @property
+    def own(self) -> tuple[Control, ...]:
+        """The controls of the library."""
+        return self.controls[: len(self.controls) - len(self.judged)]
+
     def members(self, framework: Framework) -> tuple[Control, ...]:
-        """The selected controls that serve `framework`."""
-        return tuple(control for control in self.controls if framework.has(control))
+        """The selected controls that serve `framework`; all controls of the library are none of the judges'."""
+        controls = self.own if framework.all_controls else self.controls
+        return tuple(control for control in controls if framework.has(control))
 
 
-def frameworks_named(names: Iterable[str], library: Library | None = None) -> tuple[Framework, ...]:
-    """The frameworks called `names`: slug, name or alias, in any case. Raises UnknownNameError."""
+def frameworks_named(
+    names: Iterable[str], library: Library | None = None, first: Iterable[Framework] = ()
+) -> tuple[Framework, ...]:
+    """The frameworks called `names`: slug, name or alias, in any case. Raises UnknownNameError.
+
+    Those of `first` are known too, and are meant where one of the library has the same name.
+    """
     known = {
         _key(word): framework
-        for framework in (library or builtin()).frameworks.values()
+        for framework in (*(library or builtin()).frameworks.values(), *first)
         for word in (framework.slug, framework.name, *framework.aliases)
     }
     return tuple(dict.fromkeys(_lookup(name, known, "framework") for name in names))
 
 
-def controls_named(names: Iterable[str], library: Library | None = None) -> tuple[Control, ...]:
-    """The controls called `names`: number, slug or title, in any case. Raises UnknownNameError."""
+def controls_named(
+    names: Iterable[str], library: Library | None = None, first: Iterable[Control] = ()
+) -> tuple[Control, ...]:
+    """The controls called `names`: number, slug or title, in any case. Raises UnknownNameError.
+
+    Those of `first` are known too, and are meant where one of the library has the same name.
+    """
     known = {
         _key(word): control
-        for control in (library or builtin()).controls.values()
+        for control in (*(library or builtin()).controls.values(), *first)
         for word in (control.slug, control.title, *control.ids)
     }
     return tuple(dict.fromkeys(_lookup(name, known, "control") for name in names))
@@ -87,18 +108,15 @@ def select(
     chosen = {control.slug for framework in frameworks for control in library.members(framework)}
     asked = {control.slug for control in named}
     controls = tuple(control for slug, control in library.controls.items() if slug in chosen | asked)
-    values = {
-        name: tuple((params or {}).get(name, parameter.default))
-        for control in controls
-        for name, parameter in control.params.items()
-    }
+    values = _values(controls, params or {})
+    judged = tuple(control for judge in judges for control in judge.controls)
     set_aside = {}
-    for control in controls:
+    for control in (*controls, *judged):
         reason = _set_aside(control, values, anywhere=whole_cluster or control.slug in asked)
         if reason is not None:
             set_aside[control.slug] = reason
     return Selection(
-        controls=(*controls, *(control for judge in judges for control in judge.controls)),
+        controls=(*controls, *judged),
         frameworks=tuple(frameworks),
         params=values,
         set_aside=set_aside,
@@ -107,6 +125,14 @@ def select(
         provider=provider or _common({framework.provider for framework in frameworks}),
         judges=tuple(judges),
     )
+
+
+def _values(controls: Iterable[Control], params: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    return {
+        name: tuple(params.get(name, parameter.default))
+        for control in controls
+        for name, parameter in control.params.items()
+    }
 
 
 def _common(providers: AbstractSet[Provider | None]) -> Provider | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.assess.rulebook import APPLIES, DECLINED
+from kubekeep.assess.rulebook import APPLIES, DECLINED, VIOLATION
 from kubekeep.engine.port import Outcome, RuleFailure
 from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
@@ -37,16 +37,14 @@ def verdict(control: Control, outcome: Outcome, resource: Resource, *, condition
 
     `conditional`: the rule defines `applies`.
     """
-    said = outcome.get(control.judged_by, ())
-    scope = outcome.get(APPLIES.format(control.judged_by)) if conditional else True
-    for value in (scope, said, declined := outcome.get(DECLINED.format(control.judged_by), ())):
-        if isinstance(value, RuleFailure):
-            return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, value.message))
-    if not scope:
+    said = outcome.get(control.judged_by) or {}
+    if isinstance(said, RuleFailure):
+        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, said.message))
+    if conditional and not said.get(APPLIES):
         return None
-    if said:
-        return _failed(control, said, resource)
-    if declined:
+    if violations := said.get(VIOLATION):
+        return _failed(control, violations, resource)
+    if declined := said.get(DECLINED):
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, "; ".join(map(str, declined))))
     return PASSED
 

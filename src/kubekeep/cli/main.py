@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "scan": "Assess manifests: files, folders or standard input.",
     "list": "List the frameworks or the controls.",
     "explain": "Explain a control: what it asks, why, and how to fix it.",
+    "control": "Write and test controls of your own.",
     "version": "Print the version.",
     "completion": "Print a shell completion script.",
 }

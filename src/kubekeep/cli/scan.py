@@ -5,10 +5,11 @@ Parses and shows; what a verdict is, is decided elsewhere.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias, get_args
 
 import click
 
@@ -16,6 +17,8 @@ from kubekeep import reports
 from kubekeep.assess.gate import Gates, incomplete, judge
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import outputs, progress
+from kubekeep.library.extra import ExtraRules, gather
+from kubekeep.library.load import LibraryError
 from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
@@ -23,6 +26,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, scan
 
 Names: TypeAlias = tuple[str, ...]
+Paths: TypeAlias = tuple[Path, ...]
 
 _GATE_FAILED: Final = 1
 _INCOMPLETE: Final = 3
@@ -75,6 +79,49 @@ def _output_options(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
+def _rules_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Options that bring rules along, handed on as one argument, `rules`."""
+
+    @functools.wraps(function)
+    def gathered(*, custom_rules: Paths, use_from: Paths, artifacts: Paths, **others: Any) -> None:
+        function(rules=_rules(custom_rules, (*use_from, *artifacts)), **others)
+
+    path = click.Path(path_type=Path)
+    for option in (
+        click.option(
+            "--use-artifacts-from",
+            "artifacts",
+            multiple=True,
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Folder with frameworks and `controls-inputs.json` in Kubescape's form; it stands in for the library.",
+        ),
+        click.option(
+            "--use-from",
+            multiple=True,
+            type=path,
+            help="Framework or control in Kubescape's JSON, or a folder of them; it stands in for the library.",
+        ),
+        click.option(
+            "--custom-rules",
+            multiple=True,
+            type=path,
+            help="Rules to add: a Rego file, or a folder of Rego files or of controls in our own form.",
+        ),
+    ):
+        gathered = option(gathered)
+    return gathered
+
+
+def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
+    try:
+        rules = gather(custom, bundles)
+    except LibraryError as error:
+        raise click.UsageError(str(error)) from error
+    for note in rules.notes:
+        click.echo(note, err=True)
+    return rules
+
+
 @click.command(short_help="Assess manifests.")
 @click.argument("words", nargs=-1, metavar="[framework NAMES | control IDS] PATH...")
 @click.option(
@@ -112,6 +159,7 @@ def _output_options(function: Callable[..., None]) -> Callable[..., None]:
     metavar="PATH",
     help="Evaluate the ValidatingAdmissionPolicies in this file or folder too; may be given several times.",
 )
+@_rules_options
 @_gate_options
 @_output_options
 def command(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -127,6 +175,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     formats: tuple[str, ...],
     output: Path | None,
     *,
+    rules: ExtraRules,
     snapshot: bool,
     verbose: bool,
 ) -> None:
@@ -144,10 +193,11 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         frameworks=frameworks,
         controls=controls,
         kubernetes_version=kubernetes_version,
-        params=_params(controls_config),
+        params=_params(controls_config, rules),
         snapshot=snapshot,
         cloud_provider=cloud_provider,
         policies=policies,
+        rules=rules,
     )
     wanted = outputs.plan(formats, output)
     try:
@@ -156,7 +206,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     except UnknownNameError as error:
         raise click.UsageError(str(error)) from error
     except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.UsageError(str(error)) from error
     outputs.write(assessment, wanted, verbose=verbose)
     sys.exit(_exit_code(assessment, Gates(severity=severity, compliance=compliance, coverage=coverage)))
 
@@ -175,9 +225,9 @@ def _asked(words: Names, frameworks: Names) -> tuple[Names, Names, Names]:
     return words, names["frameworks"], names["controls"]
 
 
-def _params(file: Path | None) -> dict[str, Names]:
+def _params(file: Path | None, rules: ExtraRules) -> dict[str, Names]:
     try:
-        return {} if file is None else read_params(file)
+        return {} if file is None else read_params(file, rules.known)
     except ParamsError as error:
         raise click.BadParameter(str(error), param_hint="--controls-config") from error
 

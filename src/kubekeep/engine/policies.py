@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep import _native
-from kubekeep.engine.port import Outcome, RuleFailure
+from kubekeep.engine.port import Outcome, Query, RuleFailure
 
 _NOTHING: Final[Outcome] = {}
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -23,27 +23,28 @@ class RegoPolicySet:
 
     def __init__(
         self,
-        modules: Mapping[str, str],
-        groups: Sequence[Sequence[tuple[str, str]]],
-        data: Mapping[str, Any],
+        shards: Sequence[Mapping[str, str]],
+        groups: Sequence[Sequence[Query]],
+        context: Mapping[str, Any],
     ) -> None:
-        """Compile `modules` (path to source).
+        """Compile the modules (path to source) of each shard; a shard holds all that its rules import.
 
-        Each group lists (name, rule path) pairs, such as `("x", "data.kubekeep.controls.x.violation")`.
+        Each group lists queries, such as `Query("x", "data.kubekeep.controls.x.violation")`. Rules find the fields of
+        `context` in `input`, beside those of the document.
         Raises ValueError, with file and line, for modules that do not compile.
         """
         self._native = _native.PolicySet(
-            list(modules.items()), [list(group) for group in groups], msgspec.json.encode(data).decode()
+            [list(modules.items()) for modules in shards], groups, msgspec.json.encode(context).decode()
         )
 
     def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
         """The outcome of each (document as JSON, group numbers), in order."""
         return [_NOTHING if text is None else _outcome(text) for text in self._native.evaluate(documents)]
 
-    def with_data(self, data: Mapping[str, Any]) -> RegoPolicySet:
-        """The same rules over other data; the modules are not parsed again."""
+    def with_context(self, context: Mapping[str, Any]) -> RegoPolicySet:
+        """The same rules in another context; the modules are not parsed again."""
         other = object.__new__(RegoPolicySet)
-        other._native = self._native.with_data(msgspec.json.encode(data).decode())
+        other._native = self._native.with_context(msgspec.json.encode(context).decode())
         return other
 
 

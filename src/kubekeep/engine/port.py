@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -14,10 +14,18 @@ class RuleFailure(msgspec.Struct, frozen=True):
     message: str
 
 
+class Query(NamedTuple):
+    """A rule to evaluate: the name that its outcome has, its path, and the shard whose modules hold it."""
+
+    name: str
+    path: str
+    shard: int = 0
+
+
 Outcome = Mapping[str, Any]
 """What the rules of a group said of one document: name to value, without the undefined and the empty ones.
 
-A value is what the rule gave (a set as a list), or a RuleFailure.
+A value is what the rule gave (a set as a list, an object without its empty fields), or a RuleFailure.
 """
 
 
@@ -27,5 +35,5 @@ class PolicySet(Protocol):
     def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
         """The outcome of each (document as JSON, group numbers), in order."""
 
-    def with_data(self, data: Mapping[str, Any]) -> PolicySet:
-        """The same rules over other data."""
+    def with_context(self, context: Mapping[str, Any]) -> PolicySet:
+        """The same rules in another context: fields that `input` has for all documents."""

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import msgspec
+
 from kubekeep import _native
 
 RegoVersion = Literal["v1", "v0"]
@@ -62,9 +64,9 @@ def evaluate(
         modules: Rego sources by file name.
         query: What to ask, for example `data.policy.deny = x` or `input.n > 3; y = input.n + 1`.
         data: Base documents, a mapping of what JSON can say, or None for none. Documents may nest
-            127 levels deep; a number keeps all its digits.
+            127 levels deep; a number keeps all its digits. A `msgspec.Raw` is taken as JSON text.
         input: The input document, anything JSON can say. None means there is no input, so that
-            `input` is undefined; pass a query result to give the JSON null.
+            `input` is undefined; pass a query result to give the JSON null. It may be a `msgspec.Raw` too.
         rego_version: Syntax of the modules and of the query. `v0` is the language before OPA 1.0;
             a v0 module that imports `rego.v1` is read as v1.
         strict_builtin_errors: Whether the failure of a built-in function is an error. When false,
@@ -103,6 +105,8 @@ def evaluate(
 
 
 def _document(name: str, value: Any) -> str:
+    if isinstance(value, msgspec.Raw):
+        return bytes(value).decode()
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

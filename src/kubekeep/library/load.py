@@ -47,12 +47,16 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Library:
-    """Controls, frameworks and shared Rego of a folder; with `beneath`, on top of those of another library."""
+    """Controls, frameworks and shared Rego of a folder; with `beneath`, on top of those of another library.
 
-    def __init__(self, root: Path, beneath: Library | None = None) -> None:
+    The folder's own controls serve the framework `own` besides those that they name.
+    """
+
+    def __init__(self, root: Path, beneath: Library | None = None, own: Framework | None = None) -> None:
         """Nothing is read before it is asked for."""
         self.root = root
         self._beneath = beneath
+        self._own = own
         self._rules: dict[str, Rule] = {}
 
     @functools.cached_property
@@ -63,9 +67,18 @@ class Library:
             file = folder / CONTROL_FILE
             if slug in found:
                 raise LibraryError(f"{file}: there is another control {slug}")
+            control = _read(file, Control)
+            satisfies = {**control.satisfies, self._own.slug: ()} if self._own else control.satisfies
             page = f"{_PAGES}{slug}/" if self.root == ROOT else ""
-            found[slug] = msgspec.structs.replace(_read(file, Control), slug=slug, area=folder.parent.name, page=page)
+            found[slug] = msgspec.structs.replace(
+                control, slug=slug, area=folder.parent.name, page=page, satisfies=satisfies
+            )
         return found
+
+    @property
+    def own_controls(self) -> tuple[Control, ...]:
+        """The controls of the folder itself, without those beneath."""
+        return tuple(self.controls[slug] for slug in self._folders)
 
     @functools.cached_property
     def _folders(self) -> dict[str, Path]:
@@ -81,6 +94,8 @@ class Library:
     def frameworks(self) -> Mapping[str, Framework]:
         """Every framework by slug, in alphabetical order. Raises LibraryError."""
         found = dict(self._beneath.frameworks) if self._beneath else {}
+        if self._own:
+            found[self._own.slug] = self._own
         for file in sorted(self.root.glob("frameworks/*.yaml")):
             found[file.stem] = msgspec.structs.replace(_read(file, Framework), slug=file.stem)
         return found
@@ -109,6 +124,8 @@ class Library:
         if owner is None:
             raise LibraryError(f"{control.slug}: there is no control {control.rule} whose rule it could share")
         file = self.folder(owner) / RULE_FILE
+        # Those that come with us are told apart by their place in the library, others by their place on the disk.
+        path = f"controls/{owner.area}/{owner.slug}/{RULE_FILE}" if file.is_relative_to(ROOT) else str(file)
         try:
             source = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -116,7 +133,7 @@ class Library:
         libraries = self._closure(_IMPORT.findall(source))
         texts = [source, *(self._shared[name] for name in libraries)]
         return Rule(
-            path=f"controls/{owner.area}/{owner.slug}/{RULE_FILE}",
+            path=path,
             source=source,
             libraries=libraries,
             outcomes=frozenset(_RULE.findall(source)),

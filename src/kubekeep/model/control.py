@@ -15,6 +15,11 @@ SUBJECT = "rbac-subject"
 """The target that stands for an RBAC subject joined with one of its bindings and the role it grants."""
 
 
+CUSTOM = "custom-rules"
+"""The slug of the framework of what users bring along beside the library."""
+LOADED = "loaded-"
+"""What the slugs of controls begin with that come from bundles."""
+
 Provider = Literal["eks", "aks", "gke"]
 """The managed platforms that some controls are about."""
 
@@ -78,7 +83,7 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     scope: Literal["file", "cluster"] = "file"
     """`cluster`: files alone cannot answer it, unless it is asked for by name or they are a whole cluster."""
     relates: tuple[str, ...] = ()
-    """What the rule compares with, in `data.cluster`, once the whole input is read: kinds, `workload` for
+    """What the rule compares with, in `input.cluster`, once the whole input is read: kinds, `workload` for
     everything with pods, `rbac-subject` for what service accounts are granted."""
     params: dict[str, Parameter] = {}
     ids: tuple[str, ...] = ()
@@ -127,6 +132,11 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def manual(self) -> bool:
         """Whether only a person can answer it."""
         return bool(self.audit)
+
+    @property
+    def brought(self) -> bool:
+        """Whether a user brought it along, so that the library that comes with Kubekeep does not explain it."""
+        return CUSTOM in self.satisfies or self.slug.startswith(LOADED)
 
     @property
     def judged_by(self) -> str:

@@ -26,6 +26,8 @@ class Cause(enum.StrEnum):
     NEEDS_HOST_DATA = "needs-host-data"
     NEEDS_CLOUD_DATA = "needs-cloud-data"
     NEEDS_IMAGE_DATA = "needs-image-data"
+    NEEDS_NETWORK = "needs-network"
+    """The rule itself would ask a registry or an API server, which no rule may."""
     MANUAL = "manual"
     """Only a person can answer it."""
     CONFIGURATION = "configuration"

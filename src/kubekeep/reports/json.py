@@ -31,6 +31,7 @@ _SUB_STATUS: Final = {
     Cause.NEEDS_HOST_DATA: "integration",
     Cause.NEEDS_CLOUD_DATA: "integration",
     Cause.NEEDS_IMAGE_DATA: "integration",
+    Cause.NEEDS_NETWORK: "integration",
     Cause.MANUAL: "manual review",
     Cause.DECLINED: "requires review",
 }

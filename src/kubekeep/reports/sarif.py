@@ -58,7 +58,7 @@ def _rule(control: Control, frameworks: list[str]) -> dict[str, Any]:
         "id": control.id,
         "name": control.slug,
         "shortDescription": {"text": control.title},
-        "fullDescription": {"text": f"{control.asks.strip()}\n\n{control.why.strip()}"},
+        "fullDescription": {"text": f"{control.asks.strip()}\n\n{control.why.strip()}".strip()},
         "help": {"text": _help(control), "markdown": _markdown(control)},
         "defaultConfiguration": {"level": sarif_level(control.severity)},
         "properties": {

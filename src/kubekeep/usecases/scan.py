@@ -6,21 +6,25 @@ import datetime as dt
 import gc
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
 import msgspec
 
 from kubekeep import _native
+from kubekeep.assess.foreign import ForeignJudge
 from kubekeep.assess.judge import Judge
 from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.library.admission import AdmissionError, Policies, policies_of
+from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
+from kubekeep.library.foreign import ForeignControl
 from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, Target, Unread
-from kubekeep.model.control import Provider
+from kubekeep.model.control import Control, Provider
+from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
 from kubekeep.sources.manifests import Manifests
 
@@ -46,6 +50,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     cloud_provider: Provider | None = None
     policies: tuple[str, ...] = ()
     """Files and folders with admission policies, their bindings and parameters."""
+    rules: ExtraRules | None = None
+    """Rules that the user brings along. Bundles among them are scanned instead of the library, unless names tell."""
 
 
 def scan(
@@ -55,7 +61,7 @@ def scan(
 
     `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing, and
     ValueError for a Kubernetes version that is not known, for a ControlInput of a snapshot that says nonsense and for
-    an admission policy that does not compile.
+    an admission policy or custom rule that does not compile.
     """
     minor = kubernetes_minor(request.kubernetes_version)
     selection = _selection(request)
@@ -102,28 +108,38 @@ def kubernetes_minor(version: str) -> int:
     return minor
 
 
-def _selection(request: ScanRequest, params: Mapping[str, tuple[str, ...]] | None = None) -> Selection:
-    """What `request` asks for; its own parameters win over `params`."""
-    named = controls_named(request.controls)
-    wanted = request.frameworks or (() if named else DEFAULT_FRAMEWORKS)
+def _selection(request: ScanRequest, found: Mapping[str, tuple[str, ...]] | None = None) -> Selection:
+    """What `request` asks for; its own parameters win over those `found` in the input, and these over bundles'."""
+    rules = request.rules or gather()
+    named = controls_named(request.controls, rules.library, (item.control for item in rules.controls))
+    more = (CUSTOM_RULES,) if rules.custom else ()
+    given = frameworks_named(request.frameworks, rules.library, (*rules.frameworks, *more))
+    unnamed = not (named or given)
+    frameworks = given or (_unnamed(rules) if unnamed else ())
+    frameworks = tuple({framework.slug: framework for framework in (*frameworks, *more)}.values())
+    params = {**rules.inputs, **(found or {}), **request.params}
+    foreign = _foreign(rules, frameworks, named, loose=unnamed)
+    judges = [ForeignJudge(foreign, params={**rules.defaults, **params}, provider=request.cloud_provider)]
     return select(
-        frameworks_named(wanted),
+        frameworks,
         named,
-        params={**(params or {}), **request.params},
+        params=params,
         whole_cluster=request.snapshot,
         provider=request.cloud_provider,
-        judges=_judges(request),
+        library=rules.library,
+        judges=[*(judges if foreign else ()), *_judges(request, rules)],
     )
 
 
-def _judges(request: ScanRequest) -> list[Judge]:
-    """What judges beside the library."""
+def _judges(request: ScanRequest, rules: ExtraRules) -> list[Judge]:
+    """What judges by the admission policies of `request`."""
     if not request.policies:
         return []
     # Only a scan with policies pays for loading CEL.
     from kubekeep.assess.policies import PolicyJudge  # noqa: PLC0415
 
-    return [PolicyJudge(_policies(request.policies))]
+    taken = rules.library.controls.keys() | {item.control.slug for item in rules.controls}
+    return [PolicyJudge(_policies(request.policies), taken)]
 
 
 def _policies(paths: tuple[str, ...]) -> Policies:
@@ -133,6 +149,34 @@ def _policies(paths: tuple[str, ...]) -> Policies:
     if unread:
         raise AdmissionError(f"{unread[0].location}: {unread[0].message}")
     return policies_of(found)
+
+
+def _unnamed(rules: ExtraRules) -> tuple[Framework, ...]:
+    """What is scanned when nothing is named: all that bundles hold, or else the library."""
+    return rules.frameworks if rules.bundled else frameworks_named(DEFAULT_FRAMEWORKS, rules.library)
+
+
+def _foreign(
+    rules: ExtraRules, frameworks: Sequence[Framework], named: Sequence[Control], *, loose: bool
+) -> list[ForeignControl]:
+    """The controls of bundles and bare files that were asked for; with `loose`, those of no framework too.
+
+    Where the library has a control of the same number in this scan, the number stays its own.
+    """
+    library = [control for framework in frameworks for control in rules.library.members(framework)]
+    numbers = {
+        number for control in (*library, *named) if control.slug in rules.library.controls for number in control.ids
+    }
+    wanted, slugs = {framework.slug for framework in frameworks}, {control.slug for control in named}
+    return [
+        msgspec.structs.replace(item, control=msgspec.structs.replace(item.control, ids=()))
+        if numbers & {*item.control.ids}
+        else item
+        for item in rules.controls
+        if item.control.slug in slugs
+        or wanted & item.control.satisfies.keys()
+        or (loose and not item.control.satisfies)
+    ]
 
 
 def _resources(source: Manifests, unread: list[Unread]) -> Iterator[Resource]:

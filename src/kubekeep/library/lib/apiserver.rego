@@ -23,7 +23,7 @@ servers(object) := [server |
 	not judged(object.metadata.name)
 	path := "data.APIServerInfo.cmdLine"
 	reported := [{"text": text, "path": path, "whole": false} | some text in regex.split(`\s+`, line)]
-	server := {"words": reported, "end": path, "plain": false, "minor": data.kubernetes.minor}
+	server := {"words": reported, "end": path, "plain": false, "minor": input.kubernetes.minor}
 } else := []
 
 plain(container) if {
@@ -32,7 +32,7 @@ plain(container) if {
 
 # The pod that a kubelet shows for its static pod has the name of the node in its own (Kubernetes docs, Static Pods).
 # Where it is in the input, its verdict is the one to read.
-judged(node) if data.cluster.pods["kube-system"].named[sprintf("Pod/kube-apiserver-%s", [node])]
+judged(node) if input.cluster.pods["kube-system"].named[sprintf("Pod/kube-apiserver-%s", [node])]
 
 # An item that holds several flags was meant as several.
 words(container) := [word |

@@ -99,4 +99,4 @@ plain(container) if {
 minor(container) := to_number(found[0][1]) if {
 	found := regex.find_all_string_submatch_n(`:v1\.([0-9]+)\b`, container.image, 1)
 	count(found) > 0
-} else := data.kubernetes.minor
+} else := input.kubernetes.minor

@@ -1,6 +1,8 @@
 # Image references as container runtimes read them (OCI distribution reference grammar, Docker Hub as default).
 package kubekeep.lib.image
 
+import rego.v1
+
 # The digest that pins the image; undefined without one.
 digest(reference) := split(reference, "@")[1]
 
@@ -27,3 +29,22 @@ on_hub(path) := trim_prefix(trim_prefix(path, "index."), "docker.io/")
 
 # Whether the manifest says what to run, and does not leave that to something else.
 named(container) if trim_space(container.image) != ""
+
+# The release that the tag names, as three numbers; undefined for tags such as `latest` or `1.2`.
+release(reference) := [to_number(part) | some part in array.slice(found, 1, 4)] if {
+	number := `(0|[1-9][0-9]*)`
+	pattern := sprintf(`^v?%s\.%s\.%s([-_+.]|$)`, [number, number, number])
+	found := regex.find_all_string_submatch_n(pattern, tag(reference), 1)[0]
+}
+
+# Whether the last part of the image's name is one of `names`, in whatever registry it is kept.
+called(reference, names) if {
+	parts := split(repository(reference), "/")
+	parts[count(parts) - 1] in names
+}
+
+# Only a digest says what runs, which tells nothing of the release.
+anonymous(reference) if {
+	digest(reference)
+	not contains(regex.replace(reference, `^.*/|@.*`, ""), ":")
+}

@@ -1,37 +1,117 @@
-# The kubelet of a node, as the node agent reports it: its command line and its configuration file.
+# How a kubelet is set up: by its command line and its configuration file, as the node agent reports them
+# (KubeletInfo), or by a file of its own (KubeletConfiguration).
 package kubekeep.lib.kubelet
 
+import data.kubekeep.lib.component
 import data.kubekeep.lib.flags
 
-line := trim_space(input.object.data.cmdLine)
+content := "data.configFile.content"
 
-words := flags.pieces(line, "data.cmdLine")
+# What a kubelet is told about a setting: the flag wins over the field of the file (Kubernetes docs, kubelet
+# configuration file). `otherwise` says what holds without both, for a kubelet with a file (`file`) and for one
+# without (`flag`), which can differ. The answer has the `value`, its name and what it is in words (`said`), and the
+# place for it (`at`). Without `value` the file could not be read; undefined where nothing was collected.
+setting(flag, field, otherwise) := answer if {
+	given := flags.last(words, flag)
+	name := sprintf("--%s", [flag])
+	answer := {"name": name, "value": given.value, "said": told(name, given.value), "at": line_path}
+} else := answer if {
+	answer := filed(field, otherwise.file)
+} else := answer if {
+	line != ""
+	name := sprintf("--%s", [flag])
+	answer := {"name": name, "value": otherwise.flag, "said": unset(name, otherwise.flag), "at": line_path}
+}
 
-# The value of a flag on the command line, which wins over the file.
-flag(name) := flags.last(words, name).value
+# What the file tells of a setting; undefined for a kubelet that reads none.
+filed(field, otherwise) := answer if {
+	value := named(field)
+	answer := {"name": field, "value": value, "said": told(field, value), "at": within(field)}
+} else := answer if {
+	is_object(config)
+	answer := {"name": field, "value": otherwise, "said": unset(field, otherwise), "at": within(field)}
+} else := {"name": field, "at": {"path": content}} if {
+	reads_file
+}
 
-# A kubelet reads a file only when it is told to; without one, the defaults of its flags hold, which are
-# weaker than those of the file.
-has_file if flag("config") != ""
+line_path := {"path": "data.cmdLine"}
 
-content := input.object.data.configFile.content
+told(name, value) := sprintf("%s is %s", [name, plain(value)]) if {
+	plain(value) != ""
+} else := sprintf("%s is empty", [name])
 
-config := parsed if {
-	parsed := yaml.unmarshal(base64.decode(content))
-	is_object(parsed)
-} else := parsed if {
-	parsed := yaml.unmarshal(content)
+unset(name, value) := sprintf("%s is not set, which means %s", [name, plain(value)]) if {
+	plain(value) != ""
+} else := sprintf("%s is not set", [name])
+
+# The text of a value, of which numbers and truths may be written either way.
+plain(value) := trim_space(value) if {
+	is_string(value)
+} else := sprintf("%v", [value])
+
+# The text of a setting's value; undefined if that could not be read.
+text(found) := plain(found.value)
+
+truth(found) := component.boolean(text(found))
+
+# The violation of a setting, with why it matters. `mend` holds the fix, which goes into a file that is an object of
+# its own; files that are carried as text are not edited.
+finding(found, mend, reason) := object.union(found.at, {"message": message}) if {
+	not "value" in object.keys(found)
+	unseen := "no flag sets it, and the configuration file of the kubelet was not collected or cannot be read"
+	message := sprintf("%s cannot be seen: %s", [found.name, unseen])
+} else := object.union(object.union(found.at, mend), {"message": message}) if {
+	input.object.kind == "KubeletConfiguration"
+	message := sprintf("%s: %s", [found.said, reason])
+} else := object.union(found.at, {"message": sprintf("%s: %s", [found.said, reason])})
+
+# Why nothing can be said of a setting that is undefined.
+uncollected := "neither the command line of the kubelet nor its configuration file was collected"
+
+within(field) := {"path": field} if {
+	input.object.kind == "KubeletConfiguration"
+} else := {"path": field, "inside": content}
+
+# The value of a field of the file that is not null.
+named(field) := value if {
+	value := inner(split(field, "."))
+	value != null
+}
+
+inner([one]) := config[one]
+
+inner([one, two]) := config[one][two]
+
+inner([one, two, three]) := config[one][two][three]
+
+line := trim_space(input.object.data.cmdLine) if {
+	input.object.kind == "KubeletInfo"
+	is_string(input.object.data.cmdLine)
+} else := ""
+
+words := component.spoken(line, "data.cmdLine")
+
+# A kubelet reads a file only when it is told to. Where its command line was not collected, the file that was is
+# taken for the one that it reads.
+reads_file if flags.last(words, "config").value != ""
+
+reads_file if {
+	line == ""
 	is_object(parsed)
 }
 
-known if is_object(config)
+config := input.object if {
+	input.object.kind == "KubeletConfiguration"
+} else := parsed if {
+	reads_file
+	is_object(parsed)
+}
 
-# Why nothing can be said about a setting that the command line leaves to the file.
-unread contains "the command line of the kubelet was not collected" if not line
-
-unread contains "the command line of the kubelet was not collected" if line == ""
-
-unread contains "the configuration file of the kubelet was not collected or cannot be read" if {
-	has_file
-	not known
+# The file comes as it is or in base64.
+parsed := found if {
+	found := yaml.unmarshal(base64.decode(replace(input.object.data.configFile.content, "\n", "")))
+	is_object(found)
+} else := found if {
+	found := yaml.unmarshal(input.object.data.configFile.content)
+	is_object(found)
 }

@@ -10,7 +10,7 @@ namespace_labels(namespace) := object.union(
 		"io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name": namespace,
 	},
 	{sprintf("io.cilium.k8s.namespace.labels.%s", [key]): value |
-		some item in data.cluster.named.Namespace["default"][namespace]
+		some item in input.cluster.named.Namespace["default"][namespace]
 		some key
 		value := item.metadata.labels[key]
 	},
@@ -21,11 +21,25 @@ of_namespace(key) if startswith(key, "io.kubernetes.pod.namespace")
 
 of_namespace(key) if startswith(key, "io.cilium.k8s.namespace.labels.")
 
+# The labels by which policies know the pods of the workload. What only Cilium's selectors ask for is looked up
+# only where there are any.
+pod_labels(namespace, account) := object.union(
+	own_labels,
+	object.union(namespace_labels(namespace), {"io.cilium.k8s.policy.serviceaccount": account}),
+) if {
+	some kind in ["cilium.io/CiliumNetworkPolicy", "cilium.io/CiliumClusterwideNetworkPolicy"]
+	count(input.cluster.objects[kind]) > 0
+} else := own_labels
+
+default own_labels := {}
+
+own_labels := input.workload.metadata.labels if is_object(input.workload.metadata.labels)
+
 # The directions, `egress` and `ingress`, in which policies isolate a pod with these labels. Namespaced
 # policies count in their own namespace only; those of the whole cluster are under "".
 isolated(namespace, labels) := {direction |
 	some scope in [namespace, ""]
-	some direction in data.cluster.isolation[scope].all
+	some direction in input.cluster.isolation[scope].all
 } | {direction |
 	some selection in candidates(namespace, labels)
 	selectors.selects(selection, labels)
@@ -34,15 +48,15 @@ isolated(namespace, labels) := {direction |
 
 candidates(namespace, labels) := {selection |
 	some scope in [namespace, ""]
-	policies := data.cluster.isolation[scope]
+	policies := input.cluster.isolation[scope]
 	some key, value in labels
 	some selection in policies.by_label[sprintf("%s=%v", [key, value])]
 } | {selection |
 	some scope in [namespace, ""]
-	policies := data.cluster.isolation[scope]
+	policies := input.cluster.isolation[scope]
 	some key, _ in labels
 	some selection in policies.by_key[key]
 } | {selection |
 	some scope in [namespace, ""]
-	some selection in data.cluster.isolation[scope].other
+	some selection in input.cluster.isolation[scope].other
 }

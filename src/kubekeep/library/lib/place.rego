@@ -16,3 +16,15 @@ said(name) := name if {
 	is_string(name)
 	name != ""
 }
+
+# The same as functions, for rules that seldom need more: naming a rule of a package makes the engine evaluate all of
+# its rules.
+namespace_of(object) := name if {
+	name := said(object.metadata.namespace)
+} else := "default"
+
+account_of(spec) := name if {
+	name := said(spec.serviceAccountName)
+} else := name if {
+	name := said(spec.serviceAccount)
+} else := "default"

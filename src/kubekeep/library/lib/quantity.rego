@@ -64,7 +64,7 @@ whole(digits) := object.get({"": "0"}, trim_left(digits, "0"), trim_left(digits,
 # What the pod as a whole may use (from 1.34 on, KEP-2837).
 default shared := {}
 
-shared := input.workload.spec.resources if data.kubernetes.minor >= 34
+shared := input.workload.spec.resources if input.kubernetes.minor >= 34
 
 # The container cannot use more than some amount: its own, or what the whole pod may use.
 limited(container, resource) if {

@@ -9,30 +9,83 @@ role := input.object.relatedObjects[1]
 
 # Where a role allows some of `verbs` on some of `resources` of the core group: the entries of its rules that
 # say so, the subject and the reference in the binding. Empty if no rule allows it.
-evidence(resources, verbs) := entries | subjects | {"relatedObjects[0].roleRef.name"} if {
-	entries := allowing(resources, verbs)
+evidence(resources, verbs) := evidence_in({"": resources}, verbs)
+
+# The same for resources of several API groups, given by group.
+evidence_in(wanted, verbs) := located(granting(role.rules, wanted, verbs))
+
+# The same without rules that are limited to objects of some names: what is asked about goes beyond those.
+evidence_unnamed(wanted, verbs) := located(granting(unnamed(role), wanted, verbs))
+
+# Entries of a role's rules, with the subject and the reference that give them to it.
+located(entries) := entries | bound(input.object) if {
 	count(entries) > 0
 } else := set()
 
-allowing(resources, verbs) := {path |
-	some index
-	rule := role.rules[index]
-	granted := named(index, "resources", rule.resources, resources)
-	count(granted) > 0
-	allowed := named(index, "verbs", rule.verbs, verbs)
+# Where the binding says that a subject has the role.
+bound(joined) := {path |
+	subject := object.remove(joined, ["relatedObjects"])
+	some at
+	joined.relatedObjects[0].subjects[at] == subject
+	path := sprintf("relatedObjects[0].subjects[%d]", [at])
+} | {"relatedObjects[0].roleRef.name"}
+
+# The entries of `rules`, by their place in the role, that allow some of `verbs` on some of `wanted`.
+granting(rules, wanted, verbs) := {path |
+	rule := rules[index]
+	allowed := {at | rule.verbs[at] in verbs}
 	count(allowed) > 0
-	groups := named(index, "apiGroups", rule.apiGroups, {"", "*"})
-	count(groups) > 0
-	some path in (granted | allowed) | groups
+	reached := {[group, resource] |
+		some name, resources in wanted
+		rule.apiGroups[group] in {name, "*"}
+		rule.resources[resource] in resources
+	}
+	count(reached) > 0
+	some path in entries(index, "verbs", allowed) |
+		entries(index, "apiGroups", {at | some [at, _] in reached}) |
+		entries(index, "resources", {at | some [_, at] in reached})
 }
 
-named(index, field, values, wanted) := {sprintf("relatedObjects[1].rules[%d].%s[%d]", [index, field, at]) |
-	some at
-	values[at] in wanted
+entries(index, field, places) := {sprintf("relatedObjects[1].rules[%d].%s[%d]", [index, field, at]) | some at in places}
+
+# The rules of a role, by place, that hold for objects of any name.
+unnamed(item) := {index: rule |
+	rule := item.rules[index]
+	not names(rule)
 }
 
-subjects := {sprintf("relatedObjects[0].subjects[%d]", [at]) |
-	subject := object.remove(input.object, ["relatedObjects"])
-	some at
-	binding.subjects[at] == subject
+# Whether a rule is limited to objects of some names; an empty list limits nothing.
+names(rule) if count(rule.resourceNames) > 0
+
+# What to look for of cluster-scoped resources: a wildcard in a namespace does not reach them.
+cluster_scoped(named, wildcards) := named | wildcards if {
+	binding.kind == "ClusterRoleBinding"
+} else := named
+
+# Says that the subject may do something, and by what.
+message(what) := sprintf("%s %s may %s: %s %s is bound to it by %s %s", [
+	input.object.kind,
+	subject_name(input.object),
+	what,
+	role.kind,
+	role.metadata.name,
+	binding.kind,
+	binding.metadata.name,
+])
+
+# A service account of a RoleBinding that names no namespace is in that of the binding.
+subject_name(subject) := sprintf("%s/%s", [subject.namespace, subject.name]) if {
+	is_string(subject.namespace)
+} else := sprintf("%s/%s", [binding.metadata.namespace, subject.name]) if {
+	subject.kind == "ServiceAccount"
+	is_string(binding.metadata.namespace)
+} else := subject.name
+
+# What can be impersonated, with the extra fields that rules of the role name (`userextras/scopes`).
+identities(joined) := {
+	"": {"*", "groups", "serviceaccounts", "users"},
+	"authentication.k8s.io": {"uids"} | {resource |
+		resource := joined.relatedObjects[1].rules[_].resources[_]
+		startswith(resource, "userextras")
+	},
 }

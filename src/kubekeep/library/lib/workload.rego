@@ -30,3 +30,8 @@ host_volume(name) if {
 	volume.name == name
 	volume.hostPath != null
 }
+
+# What messages call a container: its name, which the API asks for and files may lack.
+called(container) := name if {
+	name := container.name
+} else := container.path

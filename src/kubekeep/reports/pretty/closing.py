@@ -137,8 +137,9 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
     failed = worst_first(assessment)
     if failed:
         control = failed[0].control
+        first = f"start with {control.id} ({control.title})"
         command = Span(f"kubekeep explain {control.id}", "bold cyan", whole=True)
-        terminal.line(Span("→ Next: ", "bold"), f"start with {control.id} ({control.title}): ", command)
+        terminal.line(Span("→ Next: ", "bold"), *([f"{first}."] if control.brought else [f"{first}: ", command]))
     elif assessment.unread:
         terminal.line(Span("→ Next: ", "bold"), "mend what was not read and scan again: nothing is known of it yet.")
     elif any(summary.is_gap for summary in assessment.controls):

@@ -21,7 +21,7 @@ violation contains {
 	"fix": "Always",
 	"message": sprintf("%s may be another image tomorrow", [container.image]),
 } if {
-	count(data.params.floatingImageTags) > 0
+	count(input.params.floatingImageTags) > 0
 	some container in input.workload.containers
 	not written(container)
 	not contains(container.image, "@")
@@ -35,7 +35,7 @@ declined contains sprintf("%s names no image", [container.path]) if {
 	not image.named(container)
 }
 
-moving := {"latest"} | {name | some name in data.params.floatingImageTags}
+moving := {"latest"} | {name | some name in input.params.floatingImageTags}
 
 # No tag is the tag `latest`.
 tag(reference) := image.tag(reference) if {

@@ -2,24 +2,15 @@ package kubekeep.controls.kubelet_anonymous_access
 
 import data.kubekeep.lib.kubelet
 
-violation contains {"path": "data.cmdLine", "message": "--anonymous-auth is not false"} if {
-	lower(kubelet.flag("anonymous-auth")) in {"true", "t", "1"}
+# Files turn off what flags leave on (Kubernetes docs, kubelet authentication).
+setting := kubelet.setting("anonymous-auth", "authentication.anonymous.enabled", {"flag": true, "file": false})
+
+violation contains kubelet.finding(setting, {"fix": false}, reason) if {
+	setting
+	not refused
+	reason := "whoever reaches the kubelet is let in as system:anonymous"
 }
 
-violation contains {"path": "data.cmdLine", "message": message} if {
-	not kubelet.flag("anonymous-auth")
-	not kubelet.has_file
-	kubelet.line != ""
-	message := "there is neither --anonymous-auth=false nor --config: anonymous requests are answered by default"
-}
+refused if kubelet.truth(setting) == false
 
-violation contains {"path": "data.configFile.content", "message": "authentication.anonymous.enabled is true"} if {
-	not kubelet.flag("anonymous-auth")
-	kubelet.has_file
-	kubelet.config.authentication.anonymous.enabled == true
-}
-
-declined contains reason if {
-	not kubelet.flag("anonymous-auth")
-	some reason in kubelet.unread
-}
+declined contains kubelet.uncollected if not setting

@@ -72,12 +72,12 @@ reference(container) := parts if {
 # What the ConfigMap says, in every file that defines it.
 said(container) := {lower(sprintf("%v", [value])) |
 	[place_of, name] := reference(container)
-	some item in data.cluster.named.ConfigMap[place_of][name]
+	some item in input.cluster.named.ConfigMap[place_of][name]
 	value := item.data["allow-snippet-annotations"]
 } | {lower(sprintf("%v", [value])) |
 	# A manifest without arguments is a fragment: any ConfigMap beside it may be the one.
 	count(object.get(container, "args", [])) == 0
-	some item in data.cluster.objects.ConfigMap[place.namespace]
+	some item in input.cluster.objects.ConfigMap[place.namespace]
 	value := item.data["allow-snippet-annotations"]
 }
 

@@ -4,7 +4,7 @@ import data.kubekeep.lib.network
 import data.kubekeep.lib.selectors
 
 violation contains {"path": "", "message": message} if {
-	not data.cluster.isolation[name]
+	not input.cluster.isolation[name]
 	not covered
 	message := sprintf("no network policy is defined in namespace %s", [name])
 }
@@ -13,7 +13,7 @@ name := input.object.metadata.name
 
 labels := network.namespace_labels(name)
 
-covered if count(data.cluster.isolation[""].all) > 0
+covered if count(input.cluster.isolation[""].all) > 0
 
 # A policy of the whole cluster that asks only for labels of the namespace selects all its pods.
 covered if {

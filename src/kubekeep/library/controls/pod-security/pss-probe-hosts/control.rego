@@ -1,7 +1,7 @@
 package kubekeep.controls.pss_probe_hosts
 
 # Upstream has this check since 1.34.
-applies if data.kubernetes.minor >= 34
+applies if input.kubernetes.minor >= 34
 
 violation contains {"path": sprintf("%s.%s.%s.host", [container.path, probe, action]), "delete": true} if {
 	some container in input.workload.containers

@@ -9,5 +9,5 @@ violation contains {"path": sprintf("%s.securityContext.procMount", [container.p
 
 exempt if {
 	input.workload.spec.hostUsers == false
-	data.kubernetes.minor >= 35
+	input.kubernetes.minor >= 35
 }

@@ -14,5 +14,5 @@ violation contains {"path": sprintf("%s.securityContext.runAsUser", [input.workl
 # Root in a user namespace of the pod's own is nobody on the node (KEP-127).
 exempt if {
 	input.workload.spec.hostUsers == false
-	data.kubernetes.minor >= 35
+	input.kubernetes.minor >= 35
 }

@@ -26,4 +26,4 @@ forbidden(field, value) if {
 	not value in {"", null}
 }
 
-engine("container_engine_t") if data.kubernetes.minor >= 31
+engine("container_engine_t") if input.kubernetes.minor >= 31

@@ -24,4 +24,4 @@ violation contains {"path": sprintf("%s.securityContext.sysctls[%d]", [input.wor
 	not is_safe(sysctl)
 }
 
-is_safe(sysctl) if safe[sysctl.name] <= data.kubernetes.minor
+is_safe(sysctl) if safe[sysctl.name] <= input.kubernetes.minor

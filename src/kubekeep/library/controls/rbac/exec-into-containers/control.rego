@@ -14,4 +14,4 @@ verbs contains "create"
 verbs contains "*"
 
 # Older API servers let a WebSocket upgrade through that is a GET.
-verbs contains "get" if data.kubernetes.minor < 35
+verbs contains "get" if input.kubernetes.minor < 35

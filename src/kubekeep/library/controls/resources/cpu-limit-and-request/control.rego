@@ -24,7 +24,7 @@ violation contains {
 	"path": sprintf("%s.resources.limits.cpu", [container.path]),
 	"message": sprintf("%v is below what cpu_limit_min allows", [amount]),
 } if {
-	some bound in quantity.lowest(data.params.cpu_limit_min)
+	some bound in quantity.lowest(input.params.cpu_limit_min)
 	some container in input.workload.containers
 	container.type != "ephemeral"
 	amount := quantity.limit(container, "cpu")
@@ -35,7 +35,7 @@ violation contains {
 	"path": sprintf("%s.resources.limits.cpu", [container.path]),
 	"message": sprintf("%v is above what cpu_limit_max allows", [amount]),
 } if {
-	some bound in quantity.highest(data.params.cpu_limit_max)
+	some bound in quantity.highest(input.params.cpu_limit_max)
 	some container in input.workload.containers
 	container.type != "ephemeral"
 	amount := quantity.limit(container, "cpu")
@@ -46,7 +46,7 @@ violation contains {
 	"path": sprintf("%s.resources.requests.cpu", [container.path]),
 	"message": sprintf("%v is below what cpu_request_min allows", [amount]),
 } if {
-	some bound in quantity.lowest(data.params.cpu_request_min)
+	some bound in quantity.lowest(input.params.cpu_request_min)
 	some container in input.workload.containers
 	container.type != "ephemeral"
 	amount := quantity.request(container, "cpu")
@@ -57,7 +57,7 @@ violation contains {
 	"path": sprintf("%s.resources.requests.cpu", [container.path]),
 	"message": sprintf("%v is above what cpu_request_max allows", [amount]),
 } if {
-	some bound in quantity.highest(data.params.cpu_request_max)
+	some bound in quantity.highest(input.params.cpu_request_max)
 	some container in input.workload.containers
 	container.type != "ephemeral"
 	amount := quantity.request(container, "cpu")
@@ -75,10 +75,10 @@ declined contains sprintf("%s.resources.%s.cpu is not a quantity", [input.worklo
 
 declined contains sprintf("the parameter %v is not a quantity", [bound]) if {
 	some bounds in [
-		data.params.cpu_limit_min,
-		data.params.cpu_limit_max,
-		data.params.cpu_request_min,
-		data.params.cpu_request_max,
+		input.params.cpu_limit_min,
+		input.params.cpu_limit_max,
+		input.params.cpu_request_min,
+		input.params.cpu_request_max,
 	]
 	some bound in bounds
 	not quantity.readable(bound)

@@ -24,7 +24,7 @@ violation contains {
 	"path": sprintf("%s.resources.limits.memory", [container.path]),
 	"message": sprintf("%v is below what memory_limit_min allows", [amount]),
 } if {
-	some bound in quantity.lowest(data.params.memory_limit_min)
+	some bound in quantity.lowest(input.params.memory_limit_min)
 	some container in input.workload.containers
 	container.type != "ephemeral"
 	amount := quantity.limit(container, "memory")
@@ -35,7 +35,7 @@ violation contains {
 	"path": sprintf("%s.resources.limits.memory", [container.path]),
 	"message": sprintf("%v is above what memory_limit_max allows", [amount]),
 } if {
-	some bound in quantity.highest(data.params.memory_limit_max)
+	some bound in quantity.highest(input.params.memory_limit_max)
 	some container in input.workload.containers
 	container.type != "ephemeral"
 	amount := quantity.limit(container, "memory")
@@ -46,7 +46,7 @@ violation contains {
 	"path": sprintf("%s.resources.requests.memory", [container.path]),
 	"message": sprintf("%v is below what memory_request_min allows", [amount]),
 } if {
-	some bound in quantity.lowest(data.params.memory_request_min)
+	some bound in quantity.lowest(input.params.memory_request_min)
 	some container in input.workload.containers
 	container.type != "ephemeral"
 	amount := quantity.request(container, "memory")
@@ -57,7 +57,7 @@ violation contains {
 	"path": sprintf("%s.resources.requests.memory", [container.path]),
 	"message": sprintf("%v is above what memory_request_max allows", [amount]),
 } if {
-	some bound in quantity.highest(data.params.memory_request_max)
+	some bound in quantity.highest(input.params.memory_request_max)
 	some container in input.workload.containers
 	container.type != "ephemeral"
 	amount := quantity.request(container, "memory")
@@ -75,10 +75,10 @@ declined contains sprintf("%s.resources.%s.memory is not a quantity", [input.wor
 
 declined contains sprintf("the parameter %v is not a quantity", [bound]) if {
 	some bounds in [
-		data.params.memory_limit_min,
-		data.params.memory_limit_max,
-		data.params.memory_request_min,
-		data.params.memory_request_max,
+		input.params.memory_limit_min,
+		input.params.memory_limit_max,
+		input.params.memory_request_min,
+		input.params.memory_request_max,
 	]
 	some bound in bounds
 	not quantity.readable(bound)

@@ -24,7 +24,7 @@ declined contains sprintf("%s.resources.%s.%s is not a quantity", [input.workloa
 # What a LimitRange gives containers that say nothing: its default, or its maximum where it has none.
 defaulted contains resource if {
 	namespace := object.get(input.object, ["metadata", "namespace"], "default")
-	some range in data.cluster.objects.LimitRange[namespace]
+	some range in input.cluster.objects.LimitRange[namespace]
 	item := range.spec.limits[_]
 	item.type == "Container"
 	some field in ["default", "max"]

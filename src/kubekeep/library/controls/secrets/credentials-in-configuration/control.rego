@@ -64,7 +64,7 @@ problem(name, value) := sprintf("%s is in plain text, and its name says that it 
 
 # The words that are in some name at all.
 words := {lowered |
-	some word in data.params.sensitiveKeyNames
+	some word in input.params.sensitiveKeyNames
 	lowered := lower(word)
 	contains(names, lowered)
 }
@@ -79,7 +79,7 @@ telling(name, value) if {
 }
 
 allowed_name(name) if {
-	some pattern in data.params.sensitiveKeyNamesAllowed
+	some pattern in input.params.sensitiveKeyNamesAllowed
 	regex.match(sprintf("(?i)%s", [pattern]), name)
 }
 
@@ -109,9 +109,9 @@ speaking(_, value) if {
 
 # All patterns as one; without any, one that nothing matches.
 looks := joined if {
-	joined := any_of(data.params.sensitiveValues)
+	joined := any_of(input.params.sensitiveValues)
 	regex.is_valid(joined)
-} else := any_of([pattern | some pattern in data.params.sensitiveValues; regex.is_valid(pattern)])
+} else := any_of([pattern | some pattern in input.params.sensitiveValues; regex.is_valid(pattern)])
 
 any_of(patterns) := sprintf("(?:%s)", [concat(")|(?:", patterns)]) if {
 	count(patterns) > 0
@@ -129,7 +129,7 @@ location(name, value) if {
 }
 
 harmless(value) if {
-	some pattern in data.params.sensitiveValuesAllowed
+	some pattern in input.params.sensitiveValuesAllowed
 	regex.match(pattern, value)
 }
 
@@ -149,6 +149,6 @@ harmless(value) if {
 }
 
 declined contains sprintf("sensitiveValues: %q is not a regular expression", [pattern]) if {
-	some pattern in data.params.sensitiveValues
+	some pattern in input.params.sensitiveValues
 	not regex.is_valid(pattern)
 }

@@ -24,7 +24,7 @@ uses(mount, field) if not object.get(mount, field, "") in {"", null}
 
 # Nodes are many, their versions few.
 versions contains node.status.nodeInfo.kubeletVersion if {
-	some node in object.get(data.cluster.objects, ["Node", "default"], [])
+	some node in object.get(input.cluster.objects, ["Node", "default"], [])
 }
 
 versioned if {

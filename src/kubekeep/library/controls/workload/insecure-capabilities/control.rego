@@ -13,4 +13,4 @@ violation contains {
 	insecure[workload.capability(name)]
 }
 
-insecure contains workload.capability(name) if some name in data.params.insecureCapabilities
+insecure contains workload.capability(name) if some name in input.params.insecureCapabilities

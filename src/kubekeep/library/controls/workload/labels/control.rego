@@ -1,8 +1,8 @@
 package kubekeep.controls.labels
 
 violation contains {
-	"path": sprintf("%s.labels%s", [path, step(data.params.recommendedLabels[0])]),
-	"message": sprintf("none of the labels %s", [concat(", ", data.params.recommendedLabels)]),
+	"path": sprintf("%s.labels%s", [path, step(input.params.recommendedLabels[0])]),
+	"message": sprintf("none of the labels %s", [concat(", ", input.params.recommendedLabels)]),
 } if {
 	some [path, metadata] in described
 	not labelled(metadata)
@@ -13,7 +13,7 @@ described contains ["metadata", object.get(input.object, "metadata", {})]
 described contains [input.workload.metadata_path, input.workload.metadata]
 
 labelled(metadata) if {
-	some name in data.params.recommendedLabels
+	some name in input.params.recommendedLabels
 	metadata.labels[name] != null
 }
 

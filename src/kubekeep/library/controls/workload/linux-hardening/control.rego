@@ -30,7 +30,7 @@ hardened(container) if {
 
 # How seccomp profiles were named before 1.27, which ignores it.
 hardened(container) if {
-	data.kubernetes.minor < 27
+	input.kubernetes.minor < 27
 	not container.effective.seccompProfile
 	profile := seccomp_annotation(container)
 	not profile in {"unconfined", ""}

@@ -1,0 +1,101 @@
+"""Which Services traffic from outside the cluster is sent to, and by which Ingress or route.
+
+Brings Ingress, Gateway API routes and Istio's VirtualServices into one form that rules look up by Service;
+never judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.model.resource import Resource
+
+INGRESS: Final = "Ingress"
+GATEWAY_ROUTES: Final = ("GRPCRoute", "HTTPRoute", "TCPRoute", "TLSRoute", "UDPRoute")
+VIRTUAL_SERVICE: Final = "networking.istio.io/VirtualService"
+
+_MESH: Final = "mesh"
+"""The gateway that stands for all pods of the mesh; the only one where none is named (Istio docs, VirtualService)."""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """An object that sends traffic from outside the cluster to a Service."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+Target = tuple[str, str]
+"""Namespace and name of a Service."""
+
+
+def routed(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dict[str, dict[str, list[Route]]]:
+    """Namespace to Service to the routes that send traffic to it; `objects` are by kind and namespace.
+
+    Routes that only pods of the cluster take are left out: VirtualServices of the mesh, and routes of the
+    Gateway API whose parents are all something else than Gateways. One without any parent is taken for unfinished.
+    """
+    found: dict[str, dict[str, dict[Route, None]]] = {}
+    readers = {INGRESS: _ingress, **dict.fromkeys(GATEWAY_ROUTES, _gateway_route), VIRTUAL_SERVICE: _virtual_service}
+    for kind, read in readers.items():
+        for namespace, items in objects.get(kind, {}).items():
+            for item in items:
+                route = Route(Resource(item).kind, namespace, Resource(item).name)
+                for where, name in read(_mapping(item.get("spec")), namespace):
+                    found.setdefault(where, {}).setdefault(name, {})[route] = None
+    return {namespace: {name: [*routes] for name, routes in names.items()} for namespace, names in found.items()}
+
+
+def _ingress(spec: Mapping[str, Any], namespace: str) -> Iterator[Target]:
+    """Backends, also as `extensions/v1beta1` wrote them; those that are no Services have no `service`."""
+    paths = [
+        path for rule in _mappings(spec.get("rules")) for path in _mappings(_mapping(rule.get("http")).get("paths"))
+    ]
+    for backend in (spec.get("defaultBackend"), spec.get("backend"), *(path.get("backend") for path in paths)):
+        name = _mapping(_mapping(backend).get("service")).get("name") or _mapping(backend).get("serviceName")
+        if name:
+            yield namespace, str(name)
+
+
+def _gateway_route(spec: Mapping[str, Any], namespace: str) -> Iterator[Target]:
+    parents = _mappings(spec.get("parentRefs"))
+    if parents and all((parent.get("kind") or "Gateway") != "Gateway" for parent in parents):
+        return
+    for rule in _mappings(spec.get("rules")):
+        for backend in _mappings(rule.get("backendRefs")):
+            if not backend.get("group") and (backend.get("kind") or "Service") == "Service":
+                yield str(backend.get("namespace") or namespace), str(backend.get("name"))
+
+
+def _virtual_service(spec: Mapping[str, Any], namespace: str) -> Iterator[Target]:
+    gateways = spec.get("gateways")
+    for rule in (rule for protocol in ("http", "tls", "tcp") for rule in _mappings(spec.get(protocol))):
+        matches = _mappings(rule.get("match")) or [{}]
+        if any(_from_outside(match.get("gateways") or gateways) for match in matches):
+            for route in _mappings(rule.get("route")):
+                yield from _host(str(_mapping(route.get("destination")).get("host") or ""), namespace)
+
+
+def _from_outside(gateways: Any) -> bool:
+    return isinstance(gateways, list) and any(gateway != _MESH for gateway in gateways)
+
+
+def _host(host: str, namespace: str) -> Iterator[Target]:
+    """The Service that a host names: `web`, `web.shop` or `web.shop.svc.cluster.local`."""
+    match host.split("."):
+        case [name] if name:
+            yield namespace, name
+        case [name, where] | [name, where, "svc", *_]:
+            yield where, name
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,67 @@
+"""`kubekeep control`: start a control of one's own and run its cases. What a case proves is decided elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from kubekeep.model.text import visible
+from kubekeep.usecases.control import cases_below, problems, write_control
+
+_FAILED: Final = 1
+_NOTHING: Final = 3
+
+
+@click.group(short_help="Write and test controls of your own.")
+def command() -> None:
+    """Write and test controls of your own."""
+
+
+@command.command()
+@click.argument("name", metavar="AREA/SLUG")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".",
+    show_default="the current folder",
+    help="Folder that the control is written below.",
+)
+def new(name: str, folder: Path) -> None:
+    """Write a control that passes its three cases, to be changed into yours: `workload/team-label`."""
+    area, _, slug = name.partition("/")
+    try:
+        files = write_control(folder, area, slug)
+    except FileExistsError as error:
+        raise click.UsageError(f"{folder / area / slug} is there already") from error
+    except OSError as error:
+        raise click.UsageError(f"{error.filename}: {error.strerror}") from error
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="AREA/SLUG") from error
+    for file in files:
+        click.echo(file)
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def test(folder: Path) -> None:
+    """Run the cases of the controls in DIR: fail.* must fail, pass.* pass, skip.* be skipped, and fixes mend."""
+    failed = 0
+    try:
+        library, cases = cases_below(folder)
+        for case in cases:
+            found = problems(case, library)
+            failed += bool(found)
+            click.echo(f"{click.style('FAILED', fg='red') if found else 'ok    '}  {visible(str(case))}")
+            for problem in found:
+                click.echo(f"        {visible(problem)}")
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if not cases:
+        click.echo(f"{folder}: no case of a control in it", err=True)
+        sys.exit(_NOTHING)
+    click.echo(f"{len(cases)} cases, {failed} failed")
+    sys.exit(_FAILED if failed else 0)

@@ -1,0 +1,10 @@
+package kubekeep.controls.mutating_webhook_review
+
+# Only a person knows which webhooks belong here, so each configuration is listed.
+violation contains {"path": "", "message": message} if {
+	names := [sprintf("%v", [object.get(webhook, "name", "one without a name")]) |
+		webhook := input.object.webhooks[_]
+	]
+	count(names) > 0
+	message := sprintf("review who runs these webhooks, which change what their rules name: %s", [concat(", ", names)])
+}

@@ -1,0 +1,11 @@
+package kubekeep.controls.psp_added_capabilities
+
+# One policy that allows none is enough: users can be given that one.
+violation contains {"path": "spec.allowedCapabilities", "delete": true, "message": message} if {
+	allowed := input.object.spec.allowedCapabilities
+	count(allowed) > 0
+	every value in input.cluster.values.PodSecurityPolicy.allowedCapabilities {
+		count(value) > 0
+	}
+	message := sprintf("every policy admits added capabilities, this one %s", [concat(", ", allowed)])
+}

@@ -1,0 +1,16 @@
+package kubekeep.controls.psp_dropped_capabilities
+
+# One policy that drops all is enough: users can be given that one.
+violation contains {"path": path, "fix": "ALL", "message": "no policy makes containers drop all capabilities"} if {
+	not drops_all(object.get(input.object.spec, "requiredDropCapabilities", null))
+	every value in object.get(input.cluster.values.PodSecurityPolicy, "requiredDropCapabilities", []) {
+		not drops_all(value)
+	}
+	path := sprintf("spec.requiredDropCapabilities[%d]", [listed])
+}
+
+drops_all(names) if upper(names[_]) == "ALL"
+
+default listed := 0
+
+listed := count(input.object.spec.requiredDropCapabilities)

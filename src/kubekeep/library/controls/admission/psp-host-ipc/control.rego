@@ -1,0 +1,10 @@
+package kubekeep.controls.psp_host_ipc
+
+# One policy that forbids it is enough: users can be given that one.
+violation contains {"path": "spec.hostIPC", "delete": true, "message": message} if {
+	input.object.spec.hostIPC == true
+	every value in input.cluster.values.PodSecurityPolicy.hostIPC {
+		value == true
+	}
+	message := "every policy admits pods that share the host's IPC"
+}

@@ -1,0 +1,10 @@
+package kubekeep.controls.psp_host_network
+
+# One policy that forbids it is enough: users can be given that one.
+violation contains {"path": "spec.hostNetwork", "delete": true, "message": message} if {
+	input.object.spec.hostNetwork == true
+	every value in input.cluster.values.PodSecurityPolicy.hostNetwork {
+		value == true
+	}
+	message := "every policy admits pods on the host's network"
+}

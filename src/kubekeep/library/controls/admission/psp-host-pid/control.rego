@@ -1,0 +1,10 @@
+package kubekeep.controls.psp_host_pid
+
+# One policy that forbids it is enough: users can be given that one.
+violation contains {"path": "spec.hostPID", "delete": true, "message": message} if {
+	input.object.spec.hostPID == true
+	every value in input.cluster.values.PodSecurityPolicy.hostPID {
+		value == true
+	}
+	message := "every policy admits pods that share the host's process IDs"
+}

@@ -1,0 +1,10 @@
+package kubekeep.controls.psp_privileged
+
+# One policy that forbids it is enough: users can be given that one.
+violation contains {"path": "spec.privileged", "delete": true, "message": message} if {
+	input.object.spec.privileged == true
+	every value in input.cluster.values.PodSecurityPolicy.privileged {
+		value == true
+	}
+	message := "every policy admits privileged containers"
+}

@@ -1,0 +1,20 @@
+package kubekeep.controls.psp_root_user
+
+# One policy that forbids it is enough: users can be given that one.
+violation contains {"path": "spec.runAsUser.rule", "fix": "MustRunAsNonRoot", "message": message} if {
+	not forbids(object.get(input.object.spec, "runAsUser", null))
+	every value in object.get(input.cluster.values.PodSecurityPolicy, "runAsUser", []) {
+		not forbids(value)
+	}
+	message := "every policy admits containers that run as root"
+}
+
+forbids(user) if user.rule == "MustRunAsNonRoot"
+
+forbids(user) if {
+	user.rule == "MustRunAs"
+	count(user.ranges) > 0
+	every range in user.ranges {
+		range.min > 0
+	}
+}

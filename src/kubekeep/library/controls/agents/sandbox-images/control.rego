@@ -1,0 +1,43 @@
+package kubekeep.controls.sandbox_images
+
+import data.kubekeep.lib.image
+import data.kubekeep.lib.registries
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.image", [container.path]),
+	"message": sprintf("container %v: %s may be another image tomorrow", [workload.called(container), reference]),
+} if {
+	some container in input.workload.containers
+	image.named(container)
+	reference := trim_space(container.image)
+	not contains(reference, "@")
+	tag(reference) in moving
+}
+
+violation contains {
+	"path": sprintf("%s.image", [container.path]),
+	"message": sprintf("container %v: no entry of the allow list covers %s", [workload.called(container), repository]),
+} if {
+	count(allowed) > 0
+	some container in input.workload.containers
+	image.named(container)
+	repository := image.repository(container.image)
+	not registries.covers(allowed, repository)
+}
+
+declined contains sprintf("%s names no image", [container.path]) if {
+	some container in input.workload.containers
+	not image.named(container)
+}
+
+declined contains "the template lists no containers" if not input.workload.containers[0]
+
+moving := {"latest"} | {name | some name in input.params.floatingImageTags}
+
+allowed := registries.entries(input.params.imageRepositoryAllowList)
+
+# No tag is the tag `latest`.
+tag(reference) := image.tag(reference) if {
+	image.tag(reference)
+} else := "latest"

@@ -1,0 +1,52 @@
+package kubekeep.controls.sandbox_resource_ceilings
+
+import data.kubekeep.lib.quantity
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.resources.limits.%s", [container.path, resource]),
+	"message": sprintf("container %v has no %s limit", [workload.called(container), resource]),
+} if {
+	some container in containers
+	some resource, _ in ceilings
+	not quantity.limited(container, resource)
+}
+
+violation contains {
+	"path": sprintf("%s.resources.limits.%s", [container.path, resource]),
+	"message": sprintf("container %v: the %s limit %v is above %v", [
+		workload.called(container),
+		resource,
+		amount,
+		bound,
+	]),
+} if {
+	some resource, bounds in ceilings
+	some bound in bounds
+	some container in containers
+	amount := quantity.limit(container, resource)
+	quantity.nano(amount) > quantity.nano(bound)
+}
+
+declined contains sprintf("%s.resources.limits.%s is not a quantity", [container.path, resource]) if {
+	some container in containers
+	some resource, _ in ceilings
+	"limits" in quantity.unreadable(container.resources, resource)
+}
+
+declined contains sprintf("%s.resources.limits.%s is not a quantity", [input.workload.path, resource]) if {
+	some resource, _ in ceilings
+	"limits" in quantity.unreadable(input.workload.spec.resources, resource)
+}
+
+declined contains sprintf("the parameter %v is not a quantity", [bound]) if {
+	some bounds in ceilings
+	some bound in bounds
+	not quantity.readable(bound)
+}
+
+declined contains "the template lists no containers" if count(containers) == 0
+
+containers := [container | some container in input.workload.containers; container.type != "ephemeral"]
+
+ceilings := {"cpu": input.params.sandbox_cpu_limit_max, "memory": input.params.sandbox_memory_limit_max}

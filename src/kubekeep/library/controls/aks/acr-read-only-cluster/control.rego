@@ -1,0 +1,80 @@
+package kubekeep.controls.acr_read_only_cluster
+
+import data.kubekeep.lib.azure
+import data.kubekeep.lib.description
+
+changing := {
+	"microsoft.containerregistry/registries/write",
+	"microsoft.containerregistry/registries/delete",
+	"microsoft.containerregistry/registries/push/write",
+	"microsoft.containerregistry/registries/artifacts/delete",
+	"microsoft.containerregistry/registries/importimage/action",
+	"microsoft.containerregistry/registries/repositories/content/write",
+	"microsoft.containerregistry/registries/repositories/content/delete",
+}
+
+# The roles of the service principals, each by the place that assigns it.
+assigned[place.path] := role if {
+	some assignment in azure.listed(description.whole, "roleAssignments")
+	azure.principal(assignment) == "serviceprincipal"
+	place := description.at(assignment, "roleDefinitionId")
+	role := azure.role(assignment)
+}
+
+# Role definitions by ID, of whichever cluster: the same ID is the same role.
+definitions[role] := definition if {
+	version := input.cluster.objects["management.azure.com/PolicyVersion"][_][_]
+	document := {"path": "data", "value": object.get(version, "data", null)}
+	some item in description.items(description.at(document, "roleDefinitions"))
+	role := azure.last(object.get(item.value, "id", object.get(item.value, "name", null)))
+	definition := azure.unwrapped(item)
+}
+
+violation contains {"path": path, "message": message} if {
+	some path, role in assigned
+	actions := allowed(definitions[role])
+	count(actions) > 0
+	message := sprintf("a service principal may change images in registries: its role allows %s", [concat(", ", actions)])
+}
+
+violation contains {"path": path, "message": message} if {
+	some path, role in assigned
+	not definitions[role]
+	message := sprintf("a service principal may change images in registries: it has the role %s", [well_known(role)])
+}
+
+well_known(role) := azure.changing_images(role)
+
+well_known(role) := azure.changing_all(role)
+
+# The actions of a definition, as it writes them, that change something in registries.
+allowed(definition) := sort({action.value |
+	some permission in description.items(description.at(definition, "permissions"))
+	some [allowing, denying] in [["actions", "notActions"], ["dataActions", "notDataActions"]]
+	some action in description.items(description.at(permission, allowing))
+	some each in meant(lower(action.value))
+	denied := description.items(description.at(permission, denying))
+	every pattern in denied {
+		not description.matches(pattern.value, each)
+	}
+})
+
+# What an action comes to: itself, or what its pattern matches.
+meant(action) := {each | some each in changing; description.matches(action, each)} if {
+	contains(action, "*")
+} else := {action} if {
+	startswith(action, "microsoft.containerregistry/")
+	not endswith(action, "/read")
+} else := set()
+
+declined contains "the role assignments were not collected" if {
+	not is_array(description.at(description.whole, "roleAssignments").value)
+}
+
+declined contains reason if {
+	some role in assigned
+	not definitions[role]
+	not well_known(role)
+	not azure.reading(role)
+	reason := sprintf("the definition of role %s was not collected", [role])
+}

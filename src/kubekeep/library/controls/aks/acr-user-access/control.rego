@@ -1,0 +1,26 @@
+package kubekeep.controls.acr_user_access
+
+import data.kubekeep.lib.azure
+import data.kubekeep.lib.description
+
+violation contains {"path": list.path, "message": "no role assignment was found that limits access to registries"} if {
+	list := description.at(description.whole, "roleAssignments")
+	count(description.items(list)) == 0
+}
+
+violation contains {"path": place.path, "message": message} if {
+	some assignment in azure.listed(description.whole, "roleAssignments")
+	azure.principal(assignment) == "user"
+	name := changing(assignment)
+	place := description.at(assignment, "roleDefinitionId")
+	user := description.at(assignment, "principalId").value
+	message := sprintf("user %v may change images: role %s is assigned directly", [user, name])
+}
+
+changing(assignment) := azure.changing_images(azure.role(assignment))
+
+# Further up these roles are about a resource group or a subscription as a whole, not about its registries.
+changing(assignment) := azure.changing_all(azure.role(assignment)) if {
+	scope := description.at(assignment, "scope").value
+	contains(lower(scope), "/microsoft.containerregistry/registries/")
+}

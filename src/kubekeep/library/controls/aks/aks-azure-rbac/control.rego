@@ -1,0 +1,12 @@
+package kubekeep.controls.aks_azure_rbac
+
+import data.kubekeep.lib.description
+
+violation contains {"path": enabled.path, "message": message} if {
+	description.described
+	message := "enableAzureRBAC is not true: access is decided in the cluster alone"
+	enabled := description.at(description.at(description.cluster, "aadProfile"), "enableAzureRBAC")
+	not description.yes(enabled.value)
+}
+
+declined contains "the description of the cluster is empty" if not description.described

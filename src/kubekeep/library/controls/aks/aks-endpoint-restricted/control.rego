@@ -1,0 +1,24 @@
+package kubekeep.controls.aks_endpoint_restricted
+
+import data.kubekeep.lib.description
+
+access := description.at(description.cluster, "apiServerAccessProfile")
+
+ranges := description.at(access, "authorizedIPRanges")
+
+private if description.yes(description.at(access, "enablePrivateCluster").value)
+
+violation contains {"path": ranges.path, "message": "the API server is public and open to every address"} if {
+	description.described
+	not private
+	count(description.items(ranges)) == 0
+}
+
+violation contains {"path": everything.path, "message": message} if {
+	not private
+	some everything in description.items(ranges)
+	everything.value in {"0.0.0.0/0", "::/0"}
+	message := sprintf("the API server is public and open to %s", [everything.value])
+}
+
+declined contains "the description of the cluster is empty" if not description.described

@@ -1,0 +1,36 @@
+package kubekeep.controls.aks_network_policy
+
+import data.kubekeep.lib.description
+
+profile := description.at(description.cluster, "networkProfile")
+
+violation contains {"path": policy.path, "message": message} if {
+	description.described
+	policy := description.at(profile, "networkPolicy")
+	not engine(policy.value)
+	not own_plugin
+	message := sprintf("networkPolicy is %s: network policies are not enforced", [said(policy.value)])
+}
+
+engine(name) if {
+	is_string(name)
+	lower(name) in {"azure", "calico", "cilium"}
+}
+
+# With `none` the cluster has a network plugin of the user's, which may enforce policies unseen by Azure.
+own_plugin if {
+	plugin := description.at(profile, "networkPlugin").value
+	is_string(plugin)
+	lower(plugin) == "none"
+}
+
+said(name) := "not set" if {
+	name in {null, ""}
+} else := sprintf("%v", [name])
+
+declined contains "networkPlugin is none, and what was installed instead is not in the description" if {
+	own_plugin
+	not engine(description.at(profile, "networkPolicy").value)
+}
+
+declined contains "the description of the cluster is empty" if not description.described

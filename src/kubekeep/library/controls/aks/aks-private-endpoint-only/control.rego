@@ -1,0 +1,13 @@
+package kubekeep.controls.aks_private_endpoint_only
+
+import data.kubekeep.lib.description
+
+# `publicNetworkAccess` does not count: it adds nothing to a private cluster, where it stays Enabled.
+violation contains {"path": private.path, "message": "the API server has a public endpoint"} if {
+	description.described
+	access := description.at(description.cluster, "apiServerAccessProfile")
+	private := description.at(access, "enablePrivateCluster")
+	not description.yes(private.value)
+}
+
+declined contains "the description of the cluster is empty" if not description.described

@@ -1,0 +1,19 @@
+package kubekeep.controls.aks_private_nodes
+
+import data.kubekeep.lib.description
+
+violation contains {"path": private.path, "message": "the cluster is not private: its nodes need the internet"} if {
+	description.described
+	access := description.at(description.cluster, "apiServerAccessProfile")
+	private := description.at(access, "enablePrivateCluster")
+	not description.yes(private.value)
+}
+
+violation contains {"path": public.path, "message": message} if {
+	some pool in description.items(description.at(description.cluster, "agentPoolProfiles"))
+	public := description.at(pool, "enableNodePublicIP")
+	description.yes(public.value)
+	message := sprintf("nodes of agent pool %v have public addresses", [description.at(pool, "name").value])
+}
+
+declined contains "the description of the cluster is empty" if not description.described

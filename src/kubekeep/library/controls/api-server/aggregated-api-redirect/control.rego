@@ -1,0 +1,43 @@
+package kubekeep.controls.aggregated_api_redirect
+
+import data.kubekeep.lib.hostfile
+import data.kubekeep.lib.version
+
+service := input.object.spec.service
+
+# Without its Service an aggregated API cannot answer anything.
+served if count(input.cluster.named.Service[service.namespace][service.name]) > 0
+
+versions := [text |
+	document := input.cluster.objects["apiserverinfo.kubescape.cloud/APIServerInfo"][_][_]
+	text := document[hostfile.section(document)].gitVersion
+]
+
+releases := [release |
+	some text in versions
+	release := version.numbers(text)
+]
+
+violation contains {"path": "spec.service", "message": message} if {
+	served
+	some text in versions
+	affected(version.numbers(text))
+	message := sprintf("API server %s passes on redirects from Service %s of namespace %s (CVE-2022-3172)", [
+		text,
+		service.name,
+		service.namespace,
+	])
+}
+
+affected(release) if release < [1, 22, 14]
+
+affected(release) if {
+	some first, fixed in {"1.23": [1, 23, 11], "1.24": [1, 24, 5], "1.25": [1, 25, 1]}
+	sprintf("%d.%d", [release[0], release[1]]) == first
+	release < fixed
+}
+
+declined contains "the version of the API server is not in the input" if {
+	served
+	count(releases) == 0
+}

@@ -1,0 +1,14 @@
+package kubekeep.controls.controller_manager_account_credentials
+
+import data.kubekeep.lib.component
+
+processes := component.processes("kube-controller-manager")
+
+applies if count(processes) > 0
+
+violation contains finding if {
+	some process in processes
+	component.truth(process, "use-service-account-credentials") != true
+	reason := "all controllers act with the rights of all others"
+	finding := component.finding(process, "use-service-account-credentials", "true", reason)
+}

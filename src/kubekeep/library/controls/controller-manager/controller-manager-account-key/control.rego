@@ -1,0 +1,13 @@
+package kubekeep.controls.controller_manager_account_key
+
+import data.kubekeep.lib.component
+
+processes := component.processes("kube-controller-manager")
+
+applies if count(processes) > 0
+
+violation contains finding if {
+	some process in processes
+	reason := "no key for the tokens of service accounts is named"
+	finding := component.lacking(process, "service-account-private-key-file", 0, reason)
+}

@@ -1,0 +1,14 @@
+package kubekeep.controls.controller_manager_bind_address
+
+import data.kubekeep.lib.component
+
+processes := component.processes("kube-controller-manager")
+
+applies if count(processes) > 0
+
+violation contains finding if {
+	some process in processes
+	not component.loopback(component.value(process, "bind-address"))
+	reason := "other machines can reach the controller manager"
+	finding := component.finding(process, "bind-address", "127.0.0.1", reason)
+}

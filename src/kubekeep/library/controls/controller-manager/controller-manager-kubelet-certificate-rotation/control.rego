@@ -1,0 +1,27 @@
+package kubekeep.controls.controller_manager_kubelet_certificate_rotation
+
+import data.kubekeep.lib.component
+
+processes := component.processes("kube-controller-manager")
+
+applies if count(processes) > 0
+
+name := "RotateKubeletServerCertificate"
+
+violation contains finding if {
+	some process in processes
+	not component.gate(process.words, name) == true
+	reason := sprintf("%s=true is not among the gates", [name])
+	finding := component.finding(process, "feature-gates", concat(",", wanted(process)), reason)
+}
+
+# Later gates win, so that it does among those of the last flag.
+wanted(process) := array.concat(others(process), [sprintf("%s=true", [name])])
+
+others(process) := [pair |
+	some pair in split(component.value(process, "feature-gates"), ",")
+	pair != ""
+	trim_space(split(pair, "=")[0]) != name
+] if {
+	component.value(process, "feature-gates") != null
+} else := []

@@ -1,0 +1,19 @@
+package kubekeep.controls.controller_manager_pod_garbage_collection
+
+import data.kubekeep.lib.component
+
+processes := component.processes("kube-controller-manager")
+
+applies if count(processes) > 0
+
+violation contains finding if {
+	some process in processes
+	not bounded(process)
+	reason := "nobody chose how many finished pods the API server has to store"
+	finding := component.finding(process, "terminated-pod-gc-threshold", "12500", reason)
+}
+
+bounded(process) if {
+	threshold := component.value(process, "terminated-pod-gc-threshold")
+	regex.match(`^[+]?0*[1-9][0-9]*$`, threshold)
+}

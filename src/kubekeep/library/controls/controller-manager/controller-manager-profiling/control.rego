@@ -1,0 +1,14 @@
+package kubekeep.controls.controller_manager_profiling
+
+import data.kubekeep.lib.component
+
+processes := component.processes("kube-controller-manager")
+
+applies if count(processes) > 0
+
+violation contains finding if {
+	some process in processes
+	component.truth(process, "profiling") != false
+	reason := "profiles of the controller manager are served at /debug/pprof"
+	finding := component.finding(process, "profiling", "false", reason)
+}

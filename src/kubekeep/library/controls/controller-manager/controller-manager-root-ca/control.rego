@@ -1,0 +1,13 @@
+package kubekeep.controls.controller_manager_root_ca
+
+import data.kubekeep.lib.component
+
+processes := component.processes("kube-controller-manager")
+
+applies if count(processes) > 0
+
+violation contains finding if {
+	some process in processes
+	reason := "pods get no authority to check the API server with"
+	finding := component.lacking(process, "root-ca-file", 0, reason)
+}

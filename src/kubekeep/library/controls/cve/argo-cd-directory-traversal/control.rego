@@ -1,0 +1,34 @@
+package kubekeep.controls.argo_cd_directory_traversal
+
+import data.kubekeep.lib.image
+
+violation contains {"path": sprintf("%s.image", [container.path]), "message": message} if {
+	some container in input.workload.containers
+	argo_cd(container)
+	vulnerable(container.image)
+	message := sprintf("%s is a release of Argo CD that CVE-2022-24348 affects", [container.image])
+}
+
+# Init containers only copy the program out of the image.
+argo_cd(container) if {
+	container.type == "container"
+	contains(container.image, "argo")
+	image.called(container.image, {"argocd", "argo-cd"})
+}
+
+vulnerable(reference) if image.release(reference) < [2, 1, 9]
+
+vulnerable(reference) if {
+	release := image.release(reference)
+	release >= [2, 2, 0]
+	release < [2, 2, 4]
+}
+
+vulnerable(reference) if regex.match(`^v?2\.3\.0-rc[1-3]$`, image.tag(reference))
+
+declined contains reason if {
+	some container in input.workload.containers
+	argo_cd(container)
+	image.anonymous(container.image)
+	reason := sprintf("%s does not tell the release of Argo CD", [container.image])
+}

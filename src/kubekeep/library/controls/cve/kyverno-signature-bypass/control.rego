@@ -1,0 +1,23 @@
+package kubekeep.controls.kyverno_signature_bypass
+
+import data.kubekeep.lib.image
+
+violation contains {"path": sprintf("%s.image", [container.path]), "message": message} if {
+	some container in input.workload.containers
+	kyverno(container)
+	image.release(container.image) in {[1, 8, 3], [1, 8, 4]}
+	message := sprintf("%s is a release of Kyverno that CVE-2022-47633 affects", [container.image])
+}
+
+kyverno(container) if {
+	container.type == "container"
+	contains(container.image, "kyverno")
+	image.called(container.image, {"kyverno"})
+}
+
+declined contains reason if {
+	some container in input.workload.containers
+	kyverno(container)
+	image.anonymous(container.image)
+	reason := sprintf("%s does not tell the release of Kyverno", [container.image])
+}

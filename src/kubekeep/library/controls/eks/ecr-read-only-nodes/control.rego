@@ -1,0 +1,110 @@
+package kubekeep.controls.ecr_read_only_nodes
+
+import data.kubekeep.lib.description
+
+pulling := {
+	"ecr:GetAuthorizationToken",
+	"ecr:BatchCheckLayerAvailability",
+	"ecr:GetDownloadUrlForLayer",
+	"ecr:BatchGetImage",
+}
+
+changing := {
+	"ecr:PutImage",
+	"ecr:CompleteLayerUpload",
+	"ecr:BatchDeleteImage",
+	"ecr:DeleteRepository",
+	"ecr:SetRepositoryPolicy",
+	"ecr:PutImageTagMutability",
+}
+
+attached := description.at(description.whole, "rolesPolicies")
+
+# The names of a policy's roles, by the policy's ARN.
+roles[arn] := names if {
+	is_object(attached.value)
+	some arn, entities in attached.value
+	holders := description.items(description.at({"path": "", "value": entities}, "policyRoles"))
+	names := {description.at(holder, "roleName").value | some holder in holders}
+}
+
+nodes contains role if {
+	some role in roles[_]
+	regex.match(`(?i)node-?instance-?role`, role)
+}
+
+nodes contains role if {
+	some arn, names in roles
+	endswith(arn, ":policy/AmazonEKSWorkerNodePolicy")
+	some role in names
+}
+
+# Policies by ARN, of the same cluster if that can be told.
+documents := named if {
+	named := collected({input.object.metadata.name})
+	count(named) > 0
+} else := collected({version.metadata.name | version := versions[_]})
+
+versions := [version | version := input.cluster.objects["eks.amazonaws.com/PolicyVersion"][_][_]]
+
+collected(names) := {arn: document |
+	version := versions[_]
+	version.metadata.name in names
+	found := description.at({"path": "data", "value": version.data}, "policiesDocuments")
+	document := found.value[arn]
+	is_object(document)
+}
+
+statements(role, effect) := [statement |
+	some arn, names in roles
+	role in names
+	some statement in description.list(documents[arn].Statement)
+	statement.Effect == effect
+]
+
+allowed(role, action) if {
+	covered(statements(role, "Allow"), action)
+	not covered(statements(role, "Deny"), action)
+}
+
+covered(rules, action) if {
+	pattern := description.list(rules[_].Action)[_]
+	description.matches(pattern, action)
+}
+
+covered(rules, action) if {
+	excluded := description.list(rules[_].NotAction)
+	count(excluded) > 0
+	every pattern in excluded {
+		not description.matches(pattern, action)
+	}
+}
+
+missing(role) := sort([action | some action in pulling; not allowed(role, action)])
+
+unread(role) := sort([arn | some arn, names in roles; role in names; not documents[arn]])
+
+violation contains {"path": attached.path, "message": message} if {
+	some role in nodes
+	actions := missing(role)
+	count(actions) > 0
+	count(unread(role)) == 0
+	message := sprintf("role %s of the nodes may not pull: no policy allows %s", [role, concat(", ", actions)])
+}
+
+violation contains {"path": attached.path, "message": message} if {
+	some role in nodes
+	actions := sort([action | some action in changing; allowed(role, action)])
+	count(actions) > 0
+	message := sprintf("role %s of the nodes may change images: %s", [role, concat(", ", actions)])
+}
+
+declined contains "no role of the cluster's nodes is among rolesPolicies" if count(nodes) == 0
+
+declined contains reason if {
+	some role in nodes
+	count(missing(role)) > 0
+	arns := unread(role)
+	count(arns) > 0
+	reason := sprintf("policies of role %s were not collected: %s", [role, concat(", ", arns)])
+}

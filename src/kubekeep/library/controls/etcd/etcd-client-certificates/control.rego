@@ -1,0 +1,20 @@
+package kubekeep.controls.etcd_client_certificates
+
+import data.kubekeep.lib.component
+
+processes := component.processes("etcd")
+
+applies if count(processes) > 0
+
+violation contains finding if {
+	some process in processes
+	not component.unread(process)
+	component.truth(process, "client-cert-auth") != true
+	reason := "etcd answers clients that show no certificate"
+	finding := component.finding(process, "client-cert-auth", "true", reason)
+}
+
+declined contains reason if {
+	some process in processes
+	reason := component.unread(process)
+}

@@ -1,0 +1,19 @@
+package kubekeep.controls.etcd_client_tls
+
+import data.kubekeep.lib.component
+
+processes := component.processes("etcd")
+
+applies if count(processes) > 0
+
+violation contains finding if {
+	some process in processes
+	some ahead, flag in ["cert-file", "key-file"]
+	not component.unread(process)
+	finding := component.lacking(process, flag, ahead, "clients of etcd are answered in the clear")
+}
+
+declined contains reason if {
+	some process in processes
+	reason := component.unread(process)
+}

@@ -1,0 +1,20 @@
+package kubekeep.controls.etcd_peer_auto_tls
+
+import data.kubekeep.lib.component
+
+processes := component.processes("etcd")
+
+applies if count(processes) > 0
+
+violation contains finding if {
+	some process in processes
+	not component.unread(process)
+	component.truth(process, "peer-auto-tls") == true
+	reason := "etcd signs the certificate that it shows to its peers itself"
+	finding := component.finding(process, "peer-auto-tls", "false", reason)
+}
+
+declined contains reason if {
+	some process in processes
+	reason := component.unread(process)
+}

@@ -1,0 +1,28 @@
+package kubekeep.controls.etcd_peer_tls
+
+import data.kubekeep.lib.component
+
+processes := component.processes("etcd")
+
+applies if count(processes) > 0
+
+violation contains finding if {
+	some process in processes
+	some ahead, flag in ["peer-cert-file", "peer-key-file"]
+	not component.unread(process)
+	finding := component.lacking(process, flag, ahead, "peers of etcd are answered in the clear")
+}
+
+# The command line as a whole is what leaves them out.
+violation contains {"path": process.list, "message": message} if {
+	some process in processes
+	some flag in ["peer-cert-file", "peer-key-file"]
+	not component.unread(process)
+	not component.setting(process, flag)
+	message := "etcd is not told a certificate and a key for its peers"
+}
+
+declined contains reason if {
+	some process in processes
+	reason := component.unread(process)
+}

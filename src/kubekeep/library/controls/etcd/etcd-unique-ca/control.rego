@@ -1,0 +1,63 @@
+package kubekeep.controls.etcd_unique_ca
+
+import data.kubekeep.lib.component
+
+members := component.processes("etcd")
+
+servers := component.processes("kube-apiserver")
+
+applies if count(members) > 0
+
+applies if {
+	count(servers) > 0
+	count(peers("etcd")) > 0
+}
+
+violation contains {"path": setting.path, "message": message} if {
+	some member in members
+	not component.unread(member)
+	some server in peers("kube-apiserver")
+	setting := shared(member, "trusted-ca-file", server, "client-ca-file")
+	message := sprintf("etcd lets in all clients of the cluster: the API server trusts %s too", [setting.value])
+}
+
+violation contains {"path": setting.path, "message": message} if {
+	some server in servers
+	some member in peers("etcd")
+	not component.unread(member)
+	setting := shared(server, "client-ca-file", member, "trusted-ca-file")
+	message := sprintf("clients of the API server are let in by etcd: it trusts %s too", [setting.value])
+}
+
+# The setting of a process that names the same file as that of another.
+shared(process, flag, other, other_flag) := setting if {
+	setting := component.setting(process, flag)
+	file(setting) == file(component.setting(other, other_flag))
+	file(setting) != ""
+}
+
+file(setting) := regex.replace(trim_space(setting.value), `/+`, "/")
+
+# The processes of a program in all Pods of kube-system.
+peers(program) := [component.process_of(named, program) |
+	pod := input.cluster.objects.Pod["kube-system"][_]
+	container := pod.spec.containers[_]
+	component.runs(container, program)
+	named := object.union(container, {"path": "containers"})
+]
+
+declined contains "no Pod of kube-system runs the kube-apiserver whose authority this one is compared with" if {
+	count(members) > 0
+	count(peers("kube-apiserver")) == 0
+}
+
+declined contains reason if {
+	some member in members
+	reason := component.unread(member)
+}
+
+declined contains reason if {
+	count(servers) > 0
+	some member in peers("etcd")
+	reason := component.unread(member)
+}

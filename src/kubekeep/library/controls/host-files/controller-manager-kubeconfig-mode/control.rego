@@ -1,0 +1,11 @@
+package kubekeep.controls.controller_manager_kubeconfig_mode
+
+import data.kubekeep.lib.hostfile
+
+files := hostfile.at(input.object, ["controllerManagerInfo", "configFile"])
+
+violation contains found if some found in hostfile.looser(files, "600")
+
+declined contains reason if {
+	some reason in hostfile.unknown_modes(files, "controller-manager.conf")
+}

@@ -1,0 +1,11 @@
+package kubekeep.controls.controller_manager_kubeconfig_owner
+
+import data.kubekeep.lib.hostfile
+
+files := hostfile.at(input.object, ["controllerManagerInfo", "configFile"])
+
+violation contains found if some found in hostfile.foreign(files, {"root"})
+
+declined contains reason if {
+	some reason in hostfile.unknown_owners(files, {"root"}, "controller-manager.conf")
+}

@@ -1,0 +1,11 @@
+package kubekeep.controls.etcd_manifest_owner
+
+import data.kubekeep.lib.hostfile
+
+files := hostfile.at(input.object, ["etcdConfigFile"])
+
+violation contains found if some found in hostfile.foreign(files, {"root"})
+
+declined contains reason if {
+	some reason in hostfile.unknown_owners(files, {"root"}, "the manifest of etcd")
+}

@@ -1,0 +1,16 @@
+package kubekeep.controls.kube_proxy_kubeconfig_mode
+
+import data.kubekeep.lib.hostfile
+
+files := hostfile.at(input.object, ["kubeConfigFile"])
+
+# In a Pod kube-proxy mostly authenticates with the token of its service account: then there is no such file.
+applies if count(files) > 0
+
+applies if hostfile.flag(input.object, "kubeconfig") != ""
+
+violation contains found if some found in hostfile.looser(files, "600")
+
+declined contains reason if {
+	some reason in hostfile.unknown_modes(files, "the kubeconfig of kube-proxy")
+}

@@ -1,0 +1,11 @@
+package kubekeep.controls.kubelet_client_authority_mode
+
+import data.kubekeep.lib.hostfile
+
+files := hostfile.at(input.object, ["clientCAFile"])
+
+violation contains found if some found in hostfile.looser(files, "600")
+
+declined contains reason if {
+	some reason in hostfile.unknown_modes(files, "the certificate authority of the kubelet's clients")
+}

@@ -1,0 +1,11 @@
+package kubekeep.controls.kubelet_client_authority_owner
+
+import data.kubekeep.lib.hostfile
+
+files := hostfile.at(input.object, ["clientCAFile"])
+
+violation contains found if some found in hostfile.foreign(files, {"root"})
+
+declined contains reason if {
+	some reason in hostfile.unknown_owners(files, {"root"}, "the certificate authority of the kubelet's clients")
+}

@@ -1,0 +1,18 @@
+package kubekeep.controls.kubelet_kubeconfig_owner
+
+import data.kubekeep.lib.hostfile
+
+files := hostfile.at(input.object, ["kubeConfigFile"])
+
+# Without the flag the kubelet runs alone and talks to no API server (Kubernetes docs, kubelet).
+applies if count(files) > 0
+
+applies if hostfile.flag(input.object, "kubeconfig") != ""
+
+applies if not hostfile.line(input.object)
+
+violation contains found if some found in hostfile.foreign(files, {"root"})
+
+declined contains reason if {
+	some reason in hostfile.unknown_owners(files, {"root"}, "the kubelet's kubeconfig")
+}

@@ -1,0 +1,11 @@
+package kubekeep.controls.kubelet_service_file_owner
+
+import data.kubekeep.lib.hostfile
+
+files := hostfile.at(input.object, ["serviceFiles"])
+
+violation contains found if some found in hostfile.foreign(files, {"root"})
+
+declined contains reason if {
+	some reason in hostfile.unknown_owners(files, {"root"}, "the kubelet's service file")
+}

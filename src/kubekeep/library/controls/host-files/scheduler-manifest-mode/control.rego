@@ -1,0 +1,11 @@
+package kubekeep.controls.scheduler_manifest_mode
+
+import data.kubekeep.lib.hostfile
+
+files := hostfile.at(input.object, ["schedulerInfo", "specsFile"])
+
+violation contains found if some found in hostfile.looser(files, "600")
+
+declined contains reason if {
+	some reason in hostfile.unknown_modes(files, "the manifest of the scheduler")
+}

@@ -1,0 +1,23 @@
+package kubekeep.controls.excessive_vulnerabilities
+
+import data.kubekeep.lib.vulnerabilities
+
+limits := {
+	"critical": to_number(input.params.max_critical_vulnerabilities[0]),
+	"high": to_number(input.params.max_high_vulnerabilities[0]),
+}
+
+violation contains {"path": vulnerabilities.evidence(container), "message": message} if {
+	some container in input.workload.containers
+	report := vulnerabilities.reports(container.image)[_]
+	some severity, limit in limits
+	number := report.severities[severity]
+	number > limit
+	message := sprintf("image %s has %d %s vulnerabilities, more than %d", [container.image, number, severity, limit])
+}
+
+declined contains vulnerabilities.unknown(container.image) if {
+	some container in input.workload.containers
+	container.image != ""
+	count(vulnerabilities.reports(container.image)) == 0
+}

@@ -1,0 +1,33 @@
+package kubekeep.controls.exposed_critical_vulnerabilities
+
+import data.kubekeep.lib.exposure
+import data.kubekeep.lib.vulnerabilities
+
+containers := [container |
+	some container in input.workload.containers
+	vulnerabilities.serving(container)
+	container.image != ""
+]
+
+exposing := [service.metadata.name |
+	some service in exposure.services(exposure.namespace(input.object), input.workload.metadata.labels)
+	exposure.outward(service)
+]
+
+violation contains {"path": vulnerabilities.evidence(container), "message": message} if {
+	count(exposing) > 0
+	some container in containers
+	number := vulnerabilities.reports(container.image)[_].severities.critical
+	message := sprintf("image %s has critical vulnerabilities (%d) and is exposed by Service %s", [
+		container.image,
+		number,
+		concat(", ", exposing),
+	])
+}
+
+declined contains message if {
+	count(exposing) > 0
+	some container in containers
+	count(vulnerabilities.reports(container.image)) == 0
+	message := vulnerabilities.unknown(container.image)
+}

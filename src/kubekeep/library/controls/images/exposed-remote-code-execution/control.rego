@@ -1,0 +1,34 @@
+package kubekeep.controls.exposed_remote_code_execution
+
+import data.kubekeep.lib.exposure
+import data.kubekeep.lib.vulnerabilities
+
+containers := [container |
+	some container in input.workload.containers
+	vulnerabilities.serving(container)
+	container.image != ""
+]
+
+exposing := [service.metadata.name |
+	some service in exposure.services(exposure.namespace(input.object), input.workload.metadata.labels)
+	exposure.outward(service)
+]
+
+violation contains {"path": vulnerabilities.evidence(container), "message": message} if {
+	count(exposing) > 0
+	some container in containers
+	names := vulnerabilities.reports(container.image)[_].rce
+	count(names) > 0
+	message := sprintf("image %s lets run code from afar (%s) and is exposed by Service %s", [
+		container.image,
+		concat(", ", array.slice(names, 0, 3)),
+		concat(", ", exposing),
+	])
+}
+
+declined contains message if {
+	count(exposing) > 0
+	some container in containers
+	count(vulnerabilities.reports(container.image)) == 0
+	message := vulnerabilities.unknown(container.image)
+}

@@ -1,0 +1,42 @@
+package kubekeep.controls.image_digest
+
+import data.kubekeep.lib.image
+import data.kubekeep.lib.registries
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.image", [container.path]),
+	"message": sprintf("container %v runs %s, which no digest pins", [workload.called(container), container.image]),
+} if {
+	some container in input.workload.containers
+	image.named(container)
+	not pinned(container.image)
+	not exempt(container.image)
+}
+
+declined contains sprintf("%s names no image", [container.path]) if {
+	some container in input.workload.containers
+	not image.named(container)
+}
+
+pinned(reference) if {
+	contains(reference, "@")
+	[algorithm, hash] := split(image.digest(trim_space(reference)), ":")
+	regex.match(`^[a-z0-9]+(?:[+._-][a-z0-9]+)*$`, algorithm)
+	regex.match(object.get(registered, algorithm, `^[A-Za-z0-9=_-]+$`), hash)
+}
+
+# The algorithms whose digests have a length that is known (OCI image specification, Digests).
+registered := {
+	"blake3": `^[0-9a-f]{64}$`,
+	"sha256": `^[0-9a-f]{64}$`,
+	"sha384": `^[0-9a-f]{96}$`,
+	"sha512": `^[0-9a-f]{128}$`,
+}
+
+exempt(reference) if {
+	count(input.params.imageDigestExemptRepositories) > 0
+	registries.covers(exemptions, image.repository(reference))
+}
+
+exemptions := registries.entries(input.params.imageDigestExemptRepositories)

@@ -1,0 +1,82 @@
+package kubekeep.controls.kube_proxy_metrics_address
+
+import data.kubekeep.lib.component
+import data.kubekeep.lib.flags
+
+# kubeadm names the ConfigMap kube-proxy, EKS kube-proxy-config.
+config_map if {
+	input.object.kind == "ConfigMap"
+	input.object.metadata.namespace == "kube-system"
+	input.object.metadata.name in {"kube-proxy", "kube-proxy-config"}
+}
+
+applies if config_map
+
+applies if input.object.kind == "KubeProxyConfiguration"
+
+# With --config kube-proxy reads the address from the file alone, which the ConfigMap holds.
+applies if count(line) > 0
+
+line := [word |
+	input.object.kind == "KubeProxyInfo"
+	is_string(input.object.data.cmdLine)
+	words := component.spoken(input.object.data.cmdLine, "data.cmdLine")
+	not flags.last(words, "config")
+	some word in words
+	word.text != ""
+]
+
+# The texts of the ConfigMap that are a configuration of kube-proxy, by key.
+configurations := {key: parsed |
+	config_map
+	some key
+	text := input.object.data[key]
+	is_string(text)
+	key != "kubeconfig.conf"
+	parsed := yaml.unmarshal(text)
+	configuration(key, parsed)
+}
+
+configuration(_, parsed) if parsed.kind == "KubeProxyConfiguration"
+
+configuration(key, parsed) if {
+	key in {"config.conf", "config"}
+	is_object(parsed)
+}
+
+violation contains {"path": "metricsBindAddress", "inside": inside, "message": message} if {
+	some key, parsed in configurations
+	message := complaint("metricsBindAddress", parsed.metricsBindAddress)
+	inside := sprintf("data%s", [step(key)])
+}
+
+violation contains {"path": "metricsBindAddress", "fix": "127.0.0.1:10249", "message": message} if {
+	input.object.kind == "KubeProxyConfiguration"
+	message := complaint("metricsBindAddress", input.object.metricsBindAddress)
+}
+
+violation contains {"path": "data.cmdLine", "message": message} if {
+	message := complaint("--metrics-bind-address", flags.last(line, "metrics-bind-address").value)
+}
+
+# Nothing means the loopback address.
+complaint(name, address) := sprintf("%s is %s: other machines can read the metrics", [name, address]) if {
+	is_string(address)
+	trim_space(address) != ""
+	not local(trim_space(address))
+}
+
+local(address) if regex.match(`^localhost(:[0-9]*)?$`, lower(address))
+
+local(address) if component.loopback(address)
+
+local(address) if component.loopback(regex.replace(address, `:[0-9]*$`, ""))
+
+step(key) := sprintf(".%s", [key]) if {
+	not contains(key, ".")
+} else := sprintf(`["%s"]`, [key])
+
+declined contains "the ConfigMap holds no configuration of kube-proxy" if {
+	config_map
+	count(configurations) == 0
+}

@@ -1,0 +1,15 @@
+package kubekeep.controls.kubelet_authorization_mode
+
+import data.kubekeep.lib.kubelet
+
+setting := kubelet.setting("authorization-mode", "authorization.mode", {"flag": "AlwaysAllow", "file": "Webhook"})
+
+violation contains kubelet.finding(setting, {"fix": "Webhook"}, reason) if {
+	setting
+	not authorized
+	reason := "the kubelet does whatever anyone asks whom it knows"
+}
+
+authorized if kubelet.text(setting) != "AlwaysAllow"
+
+declined contains kubelet.uncollected if not setting

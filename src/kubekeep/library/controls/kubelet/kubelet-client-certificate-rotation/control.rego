@@ -1,0 +1,16 @@
+package kubekeep.controls.kubelet_client_certificate_rotation
+
+import data.kubekeep.lib.kubelet
+
+# What nobody turned off is left alone: kubelets get certificates in other ways too.
+setting := kubelet.setting("rotate-certificates", "rotateCertificates", {"flag": true, "file": true})
+
+violation contains kubelet.finding(setting, {"fix": true}, reason) if {
+	setting
+	not renewed
+	reason := "the client certificate of the kubelet is not renewed before it runs out"
+}
+
+renewed if kubelet.truth(setting) == true
+
+declined contains kubelet.uncollected if not setting

@@ -1,0 +1,13 @@
+package kubekeep.controls.kubelet_hostname_override
+
+import data.kubekeep.lib.flags
+import data.kubekeep.lib.kubelet
+
+name := flags.last(kubelet.words, "hostname-override").value
+
+violation contains {"path": "data.cmdLine", "message": message} if {
+	name != ""
+	message := sprintf("--hostname-override calls the node %s", [name])
+}
+
+declined contains "the command line of the kubelet was not collected" if kubelet.line == ""

@@ -1,0 +1,15 @@
+package kubekeep.controls.kubelet_kernel_defaults
+
+import data.kubekeep.lib.kubelet
+
+setting := kubelet.setting("protect-kernel-defaults", "protectKernelDefaults", {"flag": false, "file": false})
+
+violation contains kubelet.finding(setting, {"fix": true}, reason) if {
+	setting
+	not protected
+	reason := "the kubelet overwrites kernel parameters that the node was hardened with"
+}
+
+protected if kubelet.truth(setting) == true
+
+declined contains kubelet.uncollected if not setting

@@ -1,0 +1,15 @@
+package kubekeep.controls.kubelet_read_only_port
+
+import data.kubekeep.lib.kubelet
+
+setting := kubelet.setting("read-only-port", "readOnlyPort", {"flag": 10255, "file": 0})
+
+violation contains kubelet.finding(setting, {"fix": 0}, reason) if {
+	setting
+	not closed
+	reason := "everyone reads the pods and metrics of the node without a credential"
+}
+
+closed if kubelet.text(setting) == "0"
+
+declined contains kubelet.uncollected if not setting

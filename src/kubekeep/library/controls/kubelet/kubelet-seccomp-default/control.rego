@@ -1,0 +1,13 @@
+package kubekeep.controls.kubelet_seccomp_default
+
+import data.kubekeep.lib.kubelet
+
+setting := kubelet.setting("seccomp-default", "seccompDefault", {"flag": false, "file": false})
+
+violation contains kubelet.finding(setting, {"fix": true}, reason) if {
+	setting
+	not kubelet.truth(setting) == true
+	reason := "containers that name no seccomp profile run unconfined"
+}
+
+declined contains kubelet.uncollected if not setting

@@ -1,0 +1,34 @@
+package kubekeep.controls.kubelet_serving_certificate_rotation
+
+import data.kubekeep.lib.component
+import data.kubekeep.lib.kubelet
+
+name := "RotateKubeletServerCertificate"
+
+bootstrap := kubelet.setting("rotate-server-certificates", "serverTLSBootstrap", {"flag": false, "file": false})
+
+# A gate on the command line wins over the same one in the file.
+gate := {"said": sprintf("--feature-gates has %s=%v", [name, given]), "value": given, "at": kubelet.line_path} if {
+	given := component.gate(kubelet.words, name)
+} else := found if {
+	found := kubelet.filed(sprintf("featureGates.%s", [name]), "")
+} else := {"said": "--feature-gates does not turn it on", "value": "", "at": kubelet.line_path} if {
+	kubelet.line != ""
+}
+
+violation contains kubelet.finding(gate, mend, reason) if {
+	not kubelet.truth(gate) == true
+	not asked
+	reason := "the kubelet does not renew its serving certificate"
+}
+
+asked if {
+	kubelet.truth(bootstrap) == true
+	not kubelet.truth(gate) == false
+}
+
+default mend := {}
+
+mend := {"fix": true} if kubelet.truth(gate) == false
+
+declined contains kubelet.uncollected if not gate

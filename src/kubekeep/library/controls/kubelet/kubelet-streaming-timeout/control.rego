@@ -1,0 +1,19 @@
+package kubekeep.controls.kubelet_streaming_timeout
+
+import data.kubekeep.lib.kubelet
+
+setting := kubelet.setting(
+	"streaming-connection-idle-timeout",
+	"streamingConnectionIdleTimeout",
+	{"flag": "4h", "file": "4h"},
+)
+
+violation contains kubelet.finding(setting, {"fix": "4h"}, reason) if {
+	setting
+	not ended
+	reason := "idle connections into pods are never closed"
+}
+
+ended if regex.match(`^[^-]*[1-9]`, kubelet.text(setting))
+
+declined contains kubelet.uncollected if not setting

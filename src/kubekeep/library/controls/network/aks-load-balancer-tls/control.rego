@@ -1,0 +1,34 @@
+package kubekeep.controls.aks_load_balancer_tls
+
+import data.kubekeep.lib.exposure
+
+applies if input.object.kind == "Ingress"
+
+applies if input.object.spec.type == "LoadBalancer"
+
+violation contains {"path": "spec.tls", "message": "neither spec.tls nor an annotation names a certificate"} if {
+	input.object.kind == "Ingress"
+	not exposure.tls(input.object)
+}
+
+# A balancer of Azure does not end TLS: its ports are as secure as what the pods speak there.
+violation contains {"path": sprintf("spec.ports[%d]", [index]), "message": message} if {
+	input.object.spec.type == "LoadBalancer"
+	not secure
+	some index
+	port := input.object.spec.ports[index]
+	http(port)
+	message := sprintf("port %v of the load balancer is plain HTTP", [object.get(port, "port", "?")])
+}
+
+secure if exposure.https(input.object.spec.ports[_])
+
+secure if count(exposure.routes(input.object, {"Ingress"})) > 0
+
+http(port) if port.port in {80, 8080}
+
+http(port) if lower(port.name) == "http"
+
+http(port) if startswith(lower(port.name), "http-")
+
+http(port) if lower(port.appProtocol) in {"http", "kubernetes.io/h2c", "kubernetes.io/ws"}

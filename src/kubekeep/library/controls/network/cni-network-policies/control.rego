@@ -1,0 +1,53 @@
+package kubekeep.controls.cni_network_policies
+
+import data.kubekeep.lib.hostfile
+
+section := hostfile.section(input.object)
+
+names := [name |
+	name := input.object[section].CNINames[_]
+	is_string(name)
+	trim_space(name) != ""
+]
+
+# Names as people and the agent write them: `WeaveNet`, `weave-net`, `kube-router`.
+plain(name) := regex.replace(lower(name), `[^a-z]`, "")
+
+# Plugins that enforce policies in every installation (Kubernetes docs, addons).
+enforcing := [
+	"antrea", "calico", "canal", "cilium", "contiv", "kuberouter", "nuage", "ovn", "romana", "trireme", "weave",
+]
+
+# Plugins that do not, or not unless more is installed or turned on, which the name does not tell.
+silent := {"aws", "awscni", "awsvpccni", "amazonvpccni", "vpccni", "bridge", "flannel", "kubenet", "ptp"}
+
+# Plugins that only call others.
+meta := {"multus", "genie", "danm"}
+
+enforced if {
+	some name in names
+	some word in enforcing
+	contains(plain(name), word)
+}
+
+violation contains {"path": sprintf("%s.CNINames", [section]), "message": message} if {
+	count(names) > 0
+	not enforced
+	count(unknown) == 0
+	message := sprintf("network policies have no effect for all that is known: the only network plugins are %s", [
+		concat(", ", names),
+	])
+}
+
+unknown := [name |
+	some name in names
+	not plain(name) in silent
+]
+
+declined contains "the network plugins of the node were not collected" if count(names) == 0
+
+declined contains reason if {
+	not enforced
+	some name in unknown
+	reason := sprintf("whether %s enforces network policies is not known", [name])
+}

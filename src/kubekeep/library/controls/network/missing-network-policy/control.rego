@@ -1,0 +1,13 @@
+package kubekeep.controls.missing_network_policy
+
+import data.kubekeep.lib.network
+import data.kubekeep.lib.place
+
+violation contains {"path": "", "message": message} if {
+	count(network.isolated(place.namespace, network.pod_labels(place.namespace, place.account))) == 0
+	not always
+	message := sprintf("no network policy of namespace %s selects its pods", [place.namespace])
+}
+
+# Cilium then drops all traffic that no policy allows (Cilium docs, Policy Enforcement Modes).
+always if input.cluster.named.ConfigMap[_]["cilium-config"][_].data["enable-policy"] == "always"

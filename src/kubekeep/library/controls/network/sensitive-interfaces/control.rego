@@ -1,0 +1,23 @@
+package kubekeep.controls.sensitive_interfaces
+
+import data.kubekeep.lib.exposure
+
+violation contains {"path": "", "message": message} if {
+	interface := sensitive[0]
+	labels := input.workload.metadata.labels
+	service := exposure.services(exposure.namespace(input.object), labels)[_]
+	exposure.outward(service)
+	message := sprintf("%s is reachable from outside the cluster through Service %s of type %s", [
+		interface,
+		service.metadata.name,
+		service.spec.type,
+	])
+}
+
+# `jenkins` is in `ci-jenkins-0`, and not in `jenkinsfile-runner`.
+sensitive := [interface |
+	name := replace(lower(input.object.metadata.name), ".", "-")
+	some interface in input.params.sensitiveInterfaces
+	contains(name, lower(interface))
+	contains(sprintf("-%s-", [name]), sprintf("-%s-", [lower(interface)]))
+]

@@ -1,0 +1,44 @@
+package kubekeep.controls.containerd_image_volume_leak
+
+import data.kubekeep.lib.version
+
+runtime := input.object.status.nodeInfo.containerRuntimeVersion
+
+containerd if startswith(lower(runtime), "containerd://")
+
+release := version.numbers(lower(runtime))
+
+violation contains {"path": "status.nodeInfo.containerRuntimeVersion", "message": message} if {
+	affected
+	not packaged
+	message := sprintf("%s lacks the fix of CVE-2022-23648", [runtime])
+}
+
+affected if {
+	containerd
+	release < first_fixed
+}
+
+# 1.4 and 1.5 were maintained at the time; what is older has no fix.
+first_fixed := [1, 5, 10] if {
+	release >= [1, 5, 0]
+	release < [1, 6, 0]
+} else := [1, 4, 13] if {
+	release < [1, 5, 0]
+} else := [1, 6, 1]
+
+# Debian and Ubuntu mend a release without changing its number.
+packaged if regex.match(`~|[0-9](ubuntu|ds|deb)`, runtime)
+
+declined contains reason if {
+	affected
+	packaged
+	reason := sprintf("whether the distribution fixed %s does not show in the number", [runtime])
+}
+
+declined contains "the node does not tell its container runtime's version" if not is_string(runtime)
+
+declined contains "the node does not tell its container runtime's version" if {
+	containerd
+	not release
+}

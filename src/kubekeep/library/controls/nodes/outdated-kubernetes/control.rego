@@ -1,0 +1,18 @@
+package kubekeep.controls.outdated_kubernetes
+
+kubelet := input.object.status.nodeInfo.kubeletVersion
+
+# The newest minor release that is known, whichever one the scan is for.
+newest := max([37, input.kubernetes.minor])
+
+minor := to_number(found[0][1]) if {
+	found := regex.find_all_string_submatch_n(`^v?1\.([0-9]+)`, kubelet, 1)
+	count(found) > 0
+}
+
+violation contains {"path": "status.nodeInfo.kubeletVersion", "message": message} if {
+	minor < newest - 3
+	message := sprintf("the kubelet is of %s, %d minor releases behind 1.%d", [kubelet, newest - minor, newest])
+}
+
+declined contains "the node does not tell its kubelet's version" if not minor

@@ -1,0 +1,14 @@
+package kubekeep.controls.aks_dedicated_service_accounts
+
+import data.kubekeep.lib.accounts
+
+violation contains {"path": path, "message": message} if {
+	some index
+	subject := input.object.subjects[index]
+	accounts.named(subject, "default")
+	path := sprintf("subjects[%d]", [index])
+	message := sprintf("the default service account is bound to %s %s: all pods that name no account have it", [
+		input.object.roleRef.kind,
+		input.object.roleRef.name,
+	])
+}

@@ -1,0 +1,33 @@
+package kubekeep.controls.authenticated_group_roles
+
+import data.kubekeep.lib.rbac
+
+applies if {
+	input.object.kind == "Group"
+	input.object.name == "system:authenticated"
+}
+
+violation contains {"path": path, "message": rbac.message("change things or read Secrets")} if {
+	some path in rbac.evidence_in(changeable, changing) |
+		rbac.evidence_unnamed({"": {"*", "secrets"}}, {"*", "get", "list", "watch"})
+}
+
+changing := {"*", "bind", "create", "delete", "deletecollection", "escalate", "impersonate", "patch", "update"}
+
+# All that rules of the role name, by group.
+changeable[group] contains resource if {
+	rule := input.object.relatedObjects[1].rules[_]
+	group := rule.apiGroups[_]
+	resource := rule.resources[_]
+	not resource in reviews
+}
+
+# They change nothing, they only answer.
+reviews := {
+	"localsubjectaccessreviews",
+	"selfsubjectaccessreviews",
+	"selfsubjectreviews",
+	"selfsubjectrulesreviews",
+	"subjectaccessreviews",
+	"tokenreviews",
+}

@@ -1,0 +1,17 @@
+package kubekeep.controls.bound_service_account_token
+
+import data.kubekeep.lib.accounts
+import data.kubekeep.lib.place
+
+violation contains {"path": path, "fix": false, "message": message} if {
+	namespace := place.namespace_of(input.object)
+	account := place.account_of(input.workload.spec)
+	bindings := input.cluster.grants.bound[namespace][account]
+	accounts.mounts(input.workload.spec)
+	path := sprintf("%s.automountServiceAccountToken", [input.workload.path])
+	message := sprintf("the token of service account %s/%s is mounted, with the rights of %s", [
+		namespace,
+		account,
+		concat(", ", bindings),
+	])
+}

@@ -1,0 +1,26 @@
+package kubekeep.controls.bound_service_accounts
+
+import data.kubekeep.lib.rbac
+
+violation contains {"path": path, "message": rbac.message("use what the API server offers")} if {
+	allows_something(input.object.relatedObjects[1])
+	some path in rbac.bound(input.object)
+}
+
+allows_something(role) if {
+	count(role.rules) > 0
+} else if {
+	object.get(role, "aggregationRule", null) != null
+}
+
+applies if input.object.kind == "ServiceAccount"
+
+applies if {
+	input.object.kind == "User"
+	startswith(input.object.name, "system:serviceaccount:")
+}
+
+applies if {
+	input.object.kind == "Group"
+	regex.match(`^system:serviceaccounts(:|$)`, input.object.name)
+}

@@ -1,0 +1,45 @@
+package kubekeep.controls.dashboard_access
+
+import data.kubekeep.lib.accounts
+import data.kubekeep.lib.place
+import data.kubekeep.lib.rbac
+
+# Accounts and roles of the Dashboard's manifests and of its chart; a role is named like the account that has it.
+names := {
+	"kubernetes-dashboard",
+	"kubernetes-dashboard-api",
+	"kubernetes-dashboard-kong",
+	"kubernetes-dashboard-metrics-scraper",
+	"kubernetes-dashboard-minimal",
+	"kubernetes-dashboard-web",
+}
+
+violation contains {"path": path, "message": rbac.message("do what the Dashboard does")} if {
+	input.object.relatedObjects[0].roleRef.name in names
+	not own_account
+	some path in rbac.bound(input.object)
+}
+
+own_account if {
+	some name in names
+	accounts.named(input.object, name)
+}
+
+violation contains {"path": accounts.path(input.workload), "message": message} if {
+	account := place.account_of(input.workload.spec)
+	account in names
+	not dashboard
+	message := sprintf("runs as %s, the service account of the Dashboard", [account])
+}
+
+dashboard if regex.match(`^(kubernetes-dashboard|dashboard-metrics-scraper)`, input.object.metadata.name)
+
+dashboard if {
+	some label in ["k8s-app", "app.kubernetes.io/name", "app.kubernetes.io/part-of"]
+	regex.match(`^(kubernetes-dashboard|dashboard-metrics-scraper)`, input.workload.metadata.labels[label])
+}
+
+dashboard if {
+	some container in input.workload.containers
+	regex.match(`(^|/)(kubernetesui|kubernetes-dashboard)/`, container.image)
+}

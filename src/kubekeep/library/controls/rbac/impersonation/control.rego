@@ -1,0 +1,7 @@
+package kubekeep.controls.impersonation
+
+import data.kubekeep.lib.rbac
+
+violation contains {"path": path, "message": rbac.message("act as somebody else")} if {
+	some path in rbac.evidence_in(rbac.identities(input.object), {"*", "impersonate"})
+}

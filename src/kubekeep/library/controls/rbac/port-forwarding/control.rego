@@ -1,0 +1,17 @@
+package kubekeep.controls.port_forwarding
+
+import data.kubekeep.lib.rbac
+
+# `pods/*` is no wildcard to Kubernetes, but whoever wrote it meant all subresources.
+resources := {"*", "pods/portforward", "*/portforward", "pods/*"}
+
+violation contains {"path": path, "message": rbac.message("forward ports into pods")} if {
+	some path in rbac.evidence(resources, verbs)
+}
+
+verbs contains "create"
+
+verbs contains "*"
+
+# Older API servers let a WebSocket upgrade through that is a GET.
+verbs contains "get" if input.kubernetes.minor < 35

@@ -1,0 +1,21 @@
+package kubekeep.controls.workload_administrative_roles
+
+import data.kubekeep.lib.accounts
+import data.kubekeep.lib.place
+import data.kubekeep.lib.rbac
+
+violation contains {"path": accounts.path(input.workload), "message": message} if {
+	namespace := place.namespace_of(input.object)
+	account := place.account_of(input.workload.spec)
+	roles := {grant.role.metadata.name |
+		some grant in accounts.cluster_wide(namespace, account)
+		count(rbac.granting(grant.role.rules, {"": {"*"}}, {"*"})) > 0
+	}
+	count(roles) > 0
+	accounts.holds_token(input.workload.spec)
+	message := sprintf("service account %s/%s is an administrator of the cluster: role %s", [
+		namespace,
+		account,
+		concat(", ", roles),
+	])
+}

@@ -1,0 +1,33 @@
+package kubekeep.controls.workload_cluster_takeover
+
+import data.kubekeep.lib.accounts
+import data.kubekeep.lib.place
+import data.kubekeep.lib.rbac
+
+violation contains {"path": accounts.path(input.workload), "message": message} if {
+	namespace := place.namespace_of(input.object)
+	account := place.account_of(input.workload.spec)
+	roles := {grant.role.metadata.name |
+		some grant in accounts.cluster_wide(namespace, account)
+		takes_over(rbac.unnamed(grant.role))
+	}
+	count(roles) > 0
+	accounts.holds_token(input.workload.spec)
+	message := sprintf("service account %s/%s may create workloads or read Secrets in all namespaces: role %s", [
+		namespace,
+		account,
+		concat(", ", roles),
+	])
+}
+
+takes_over(rules) if {
+	count(rbac.granting(rules, workloads, {"*", "create", "patch", "update"})) > 0
+} else if {
+	count(rbac.granting(rules, {"": {"*", "secrets"}}, {"*", "get", "list", "watch"})) > 0
+}
+
+workloads := {
+	"": {"*", "pods", "replicationcontrollers"},
+	"apps": {"*", "daemonsets", "deployments", "replicasets", "statefulsets"},
+	"batch": {"*", "cronjobs", "jobs"},
+}

@@ -1,0 +1,24 @@
+package kubekeep.controls.dangling_gateway_backend
+
+import data.kubekeep.lib.exposure
+
+violation contains {"path": sprintf("spec.rules[%d].backendRefs[%d].name", [rule, at]), "message": message} if {
+	some rule, at
+	backend := input.object.spec.rules[rule].backendRefs[at]
+	is_service(backend)
+	namespace := said(backend, "namespace", own)
+	not input.cluster.named.Service[namespace][backend.name]
+	message := sprintf("there is no Service %s in namespace %s", [backend.name, namespace])
+}
+
+own := exposure.namespace(input.object)
+
+# Group and kind may be left out (Gateway API reference, BackendObjectReference).
+is_service(backend) if {
+	said(backend, "kind", "Service") == "Service"
+	said(backend, "group", "") == ""
+}
+
+said(backend, field, otherwise) := backend[field] if {
+	not object.get(backend, field, null) in {null, ""}
+} else := otherwise

@@ -1,0 +1,36 @@
+package kubekeep.controls.mismatching_selector
+
+import data.kubekeep.lib.selectors
+
+# The selector stands beside the pod template.
+owner := trim_suffix(input.workload.path, ".template.spec")
+
+selector := input.object.spec.jobTemplate.spec.selector if {
+	input.object.kind == "CronJob"
+} else := input.object.spec.selector
+
+labels := object.get(input.workload.metadata, "labels", {})
+
+violation contains {"path": sprintf("%s.selector.matchLabels", [owner]), "message": message} if {
+	input.object.kind != "ReplicationController"
+	message := missing(selector.matchLabels)
+}
+
+violation contains {"path": sprintf("%s.selector", [owner]), "message": message} if {
+	input.object.kind == "ReplicationController"
+	message := missing(selector)
+}
+
+violation contains {"path": sprintf("%s.selector.matchExpressions", [owner]), "message": message} if {
+	expression := selector.matchExpressions[_]
+	not selectors.holds(expression, labels)
+	message := sprintf("the labels of the pods do not hold to %v %v", [expression.key, expression.operator])
+}
+
+missing(wanted) := sprintf("the pods do not have the labels %s", [concat(",", found)]) if {
+	found := [sprintf("%s=%v", [key, value]) |
+		value := wanted[key]
+		not labels[key] == value
+	]
+	count(found) > 0
+}

@@ -1,0 +1,16 @@
+package kubekeep.controls.missing_service_account
+
+import data.kubekeep.lib.exposure
+
+violation contains {"path": sprintf("%s.%s", [input.workload.path, field]), "message": message} if {
+	name := input.workload.spec[field]
+	not name in {"", "default"}
+	namespace := exposure.namespace(input.object)
+	not input.cluster.named.ServiceAccount[namespace][name]
+	message := sprintf("there is no ServiceAccount %s in namespace %s", [name, namespace])
+}
+
+# `serviceAccount` is the old name, which counts where the new one is not there.
+field := "serviceAccountName" if {
+	object.get(input.workload.spec, "serviceAccountName", "") != ""
+} else := "serviceAccount"

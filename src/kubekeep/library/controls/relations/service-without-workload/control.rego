@@ -1,0 +1,24 @@
+package kubekeep.controls.service_without_workload
+
+import data.kubekeep.lib.exposure
+import data.kubekeep.lib.selection
+
+# Without one, its endpoints are written by hand (Kubernetes docs, Services without selectors).
+applies if {
+	is_object(selector)
+	count(selector) > 0
+	object.get(input.object.spec, "type", "") != "ExternalName"
+}
+
+selector := input.object.spec.selector
+
+namespace := exposure.namespace(input.object)
+
+violation contains {"path": "spec.selector", "message": message} if {
+	is_object(selector)
+	not selection.selected(namespace, selector, [])
+	message := sprintf("no workload of namespace %s has pods with the labels %s", [
+		namespace,
+		concat(",", [sprintf("%s=%v", [key, value]) | some key, value in selector]),
+	])
+}

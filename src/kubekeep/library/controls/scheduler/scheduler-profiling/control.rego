@@ -1,0 +1,21 @@
+package kubekeep.controls.scheduler_profiling
+
+import data.kubekeep.lib.component
+
+processes := component.processes("kube-scheduler")
+
+applies if count(processes) > 0
+
+violation contains finding if {
+	some process in processes
+	not component.setting(process, "config")
+	component.truth(process, "profiling") != false
+	reason := "profiles of the scheduler are served at /debug/pprof"
+	finding := component.finding(process, "profiling", "false", reason)
+}
+
+declined contains reason if {
+	some process in processes
+	file := component.setting(process, "config").value
+	reason := sprintf("the scheduler takes enableProfiling from %s, which was not given", [file])
+}

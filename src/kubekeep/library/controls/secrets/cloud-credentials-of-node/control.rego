@@ -1,0 +1,23 @@
+package kubekeep.controls.cloud_credentials_of_node
+
+violation contains {
+	"path": sprintf("%s.volumes[%d].hostPath.path", [input.workload.path, index]),
+	"message": sprintf("%s of the node is where credentials of the cloud are", [written]),
+} if {
+	some index
+	written := input.workload.spec.volumes[index].hostPath.path
+	is_string(written)
+	credential(plain(written))
+}
+
+plain(path) := trim_right(regex.replace(replace(path, `\`, "/"), `/+`, "/"), "/")
+
+credential(path) if {
+	regex.match(`^(?:/etc/kubernetes|(?i:[a-z]:)/k)/azure\.json$`, path)
+} else if {
+	regex.match(`/(?:\.azure|\.aws|\.config/gcloud)(?:/|$)|^/gcloud(?:/|$)`, path)
+} else if {
+	# Every node of AKS has the file.
+	path in {"", "/etc", "/etc/kubernetes"}
+	startswith(input.cluster.objects.Node["default"][0].spec.providerID, "azure:")
+}

@@ -1,0 +1,24 @@
+package kubekeep.controls.claim_mounted
+
+import data.kubekeep.lib.mounts
+import data.kubekeep.lib.place
+
+violation contains {
+	"path": mount.path,
+	"delete": true,
+	"message": sprintf("container %v mounts the PersistentVolumeClaim %s", [mount.container, claim]),
+} if {
+	some [volume, claim] in mounts.sources("persistentVolumeClaim", "claimName")
+	input.cluster.named.PersistentVolumeClaim[place.namespace][claim]
+	some mount in mounts.places(volume)
+}
+
+violation contains {
+	"path": mount.path,
+	"delete": true,
+	"message": sprintf("container %v mounts a PersistentVolumeClaim made from the template %v", [mount.container, name]),
+} if {
+	input.object.kind == "StatefulSet"
+	name := input.object.spec.volumeClaimTemplates[_].metadata.name
+	some mount in mounts.places(name)
+}

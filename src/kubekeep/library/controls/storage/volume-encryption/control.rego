@@ -1,0 +1,92 @@
+package kubekeep.controls.volume_encryption
+
+violation contains {"path": "spec.storageClassName", "message": message} if {
+	not always_encrypted
+	some class in classes
+	clear(class)
+	message := sprintf("StorageClass %s of %s does not set parameters.encrypted to \"true\"", [name, class.provisioner])
+}
+
+declined contains "the volume's driver does not tell whether its disk is encrypted, and no StorageClass does" if {
+	not always_encrypted
+	count(classes) == 0
+	name == ""
+}
+
+declined contains message if {
+	not always_encrypted
+	count(classes) == 0
+	name != ""
+	message := sprintf("the input has no StorageClass %s that would tell whether the volume is encrypted", [name])
+}
+
+declined contains message if {
+	not always_encrypted
+	some class in classes
+	not encrypted(class)
+	not clear(class)
+	message := sprintf("the parameters of %v do not tell whether its volumes are encrypted", [
+		object.get(class, "provisioner", "the provisioner"),
+	])
+}
+
+default name := ""
+
+name := input.object.spec.storageClassName if is_string(input.object.spec.storageClassName)
+
+# Files may define a class several times.
+classes := object.get(input.cluster, ["named", "StorageClass", "default", name], [])
+
+# Azure and Google Cloud encrypt all disks with keys of their own where none is given.
+clouds := {
+	"disk.csi.azure.com",
+	"file.csi.azure.com",
+	"filestore.csi.storage.gke.io",
+	"kubernetes.io/azure-disk",
+	"kubernetes.io/azure-file",
+	"kubernetes.io/gce-pd",
+	"pd.csi.storage.gke.io",
+}
+
+always_encrypted if input.object.spec.csi.driver in clouds
+
+always_encrypted if {
+	some source in ["azureDisk", "azureFile", "gcePersistentDisk"]
+	object.get(input.object.spec, source, null) != null
+}
+
+always_encrypted if {
+	count(classes) > 0
+	every class in classes {
+		class.provisioner in clouds
+	}
+}
+
+encrypted(class) if said(class) == "true"
+
+encrypted(class) if class.provisioner in clouds
+
+clear(class) if {
+	said(class) == "false"
+	not class.provisioner in clouds
+}
+
+# Drivers that encrypt only if they are told to.
+clear(class) if {
+	said(class) == ""
+	class.provisioner in {
+		"driver.longhorn.io",
+		"ebs.csi.aws.com",
+		"ebs.csi.eks.amazonaws.com",
+		"kubernetes.io/aws-ebs",
+	}
+}
+
+clear(class) if {
+	said(class) == ""
+	endswith(class.provisioner, "rbd.csi.ceph.com")
+}
+
+said(class) := lower(sprintf("%v", [class.parameters.encrypted])) if {
+	class.parameters.encrypted != null
+} else := ""

@@ -1,0 +1,17 @@
+package kubekeep.controls.duplicate_environment_variable
+
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.env[%d].name", [container.path, index]),
+	"message": sprintf("container %v sets %s %d times", [workload.called(container), name, count(places)]),
+} if {
+	some container in input.workload.containers
+	count(container.env) > count(names(container))
+	some name in names(container)
+	places := [index | some index; container.env[index].name == name]
+	count(places) > 1
+	some index in places
+}
+
+names(container) := {variable.name | variable := container.env[_]; is_string(variable.name)}

@@ -1,0 +1,18 @@
+package kubekeep.controls.liveness_probe
+
+import data.kubekeep.lib.workload
+
+# Only the main containers: init containers end before the pod is ready, ephemeral ones may have no probes.
+violation contains {
+	"path": sprintf("%s.livenessProbe", [container.path]),
+	"message": sprintf("container %v has no liveness probe", [workload.called(container)]),
+} if {
+	some container in input.workload.containers
+	container.type == "container"
+	not probed(container)
+}
+
+probed(container) if {
+	some handler in ["httpGet", "tcpSocket", "grpc", "exec"]
+	container.livenessProbe[handler] != null
+}

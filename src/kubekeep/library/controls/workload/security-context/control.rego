@@ -1,0 +1,112 @@
+package kubekeep.controls.security_context
+
+import data.kubekeep.lib.workload
+
+applies if not workload.windows
+
+violation contains {
+	"path": sprintf("%s.securityContext.%s", [container.path, field]),
+	"fix": false,
+	"message": sprintf("container %v may gain privileges: %s is not false", [workload.called(container), field]),
+} if {
+	some container in input.workload.containers
+	not container.effective.allowPrivilegeEscalation == false
+	some field in ["allowPrivilegeEscalation", "privileged"]
+	not container.effective[field] == false
+}
+
+# The API server refuses it beside `allowPrivilegeEscalation: false`.
+violation contains {
+	"path": sprintf("%s.securityContext.privileged", [container.path]),
+	"fix": false,
+	"message": sprintf("container %v is privileged", [workload.called(container)]),
+} if {
+	some container in input.workload.containers
+	container.effective.allowPrivilegeEscalation == false
+	container.effective.privileged == true
+}
+
+violation contains {
+	"path": sprintf("%s.securityContext.readOnlyRootFilesystem", [container.path]),
+	"fix": true,
+	"message": sprintf("container %v may write to its root file system", [workload.called(container)]),
+} if {
+	some container in input.workload.containers
+	not container.effective.readOnlyRootFilesystem == true
+}
+
+violation contains {
+	"path": workload.origin(container, "runAsUser"),
+	"fix": 1000,
+	"message": sprintf("container %v runs as root", [workload.called(container)]),
+} if {
+	some container in input.workload.containers
+	container.effective.runAsUser == 0
+}
+
+violation contains {
+	"path": sprintf("%s.securityContext.runAsNonRoot", [container.path]),
+	"fix": true,
+	"message": sprintf("container %v may run as root", [workload.called(container)]),
+} if {
+	some container in input.workload.containers
+	not container.effective.runAsNonRoot == true
+	not is_number(container.effective.runAsUser)
+}
+
+# Without a group the program keeps root's, unless the image says otherwise.
+violation contains {
+	"path": workload.origin(container, "runAsGroup"),
+	"fix": 1000,
+	"message": sprintf("container %v may run in the group root", [workload.called(container)]),
+} if {
+	some container in input.workload.containers
+	object.get(container.effective, "runAsGroup", 0) == 0
+}
+
+violation contains {
+	"path": sprintf("%s.securityContext.capabilities.drop[%d]", [container.path, count(dropped)]),
+	"fix": "NET_RAW",
+	"message": sprintf("container %v may forge packets: it does not drop NET_RAW", [workload.called(container)]),
+} if {
+	some container in input.workload.containers
+	dropped := [name | name := container.effective.capabilities.drop[_]]
+	not drops_net_raw(dropped)
+}
+
+violation contains {
+	"path": sprintf("%s.securityContext.seccompProfile", [container.path]),
+	"fix": {"type": "RuntimeDefault"},
+	"message": sprintf("container %v has no seccomp profile", [workload.called(container)]),
+} if {
+	some container in input.workload.containers
+	not filtered(container)
+}
+
+violation contains {
+	"path": sprintf("%s.securityContext.seLinuxOptions", [container.path]),
+	"message": sprintf("neither SELinux nor AppArmor confines container %v", [workload.called(container)]),
+} if {
+	some container in input.workload.containers
+	not confined(container)
+}
+
+filtered(container) if container.effective.seccompProfile.type in {"RuntimeDefault", "Localhost"}
+
+drops_net_raw(names) if {
+	name := names[_]
+	is_string(name)
+	workload.capability(name) in {"NET_RAW", "ALL"}
+}
+
+confined(container) if {
+	count(container.effective.seLinuxOptions) > 0
+} else if {
+	container.effective.appArmorProfile.type in {"RuntimeDefault", "Localhost"}
+} else if {
+	# How AppArmor profiles were named before 1.30.
+	not container.effective.appArmorProfile
+	key := sprintf("container.apparmor.security.beta.kubernetes.io/%s", [container.name])
+	profile := input.workload.metadata.annotations[key]
+	not profile in {"unconfined", ""}
+}

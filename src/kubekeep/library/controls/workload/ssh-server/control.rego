@@ -1,0 +1,45 @@
+package kubekeep.controls.ssh_server
+
+import data.kubekeep.lib.place
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.labels", [input.workload.metadata_path]),
+	"message": sprintf("the Service %v leads to SSH in these pods", [name]),
+} if {
+	some name in services
+}
+
+# Where no Service of the input leads to the port, the containers tell of it.
+violation contains {
+	"path": sprintf("%s.ports[%d].containerPort", [container.path, index]),
+	"message": sprintf("container %v listens on %d, the port of SSH", [workload.called(container), port.containerPort]),
+} if {
+	some container in input.workload.containers
+	some index
+	port := container.ports[index]
+	port.containerPort in {22, 2222}
+	tcp(port)
+	count(services) == 0
+}
+
+services contains name if {
+	labels := input.workload.metadata.labels
+	by_label := input.cluster.selecting[place.namespace]
+	some key, value in labels
+	some service in by_label[sprintf("%s=%v", [key, value])]
+	offers(service)
+	name := service.metadata.name
+	every wanted, content in service.spec.selector {
+		labels[wanted] == content
+	}
+}
+
+offers(service) if {
+	port := service.spec.ports[_]
+	some field in ["port", "targetPort"]
+	port[field] in {22, 2222}
+	tcp(port)
+}
+
+tcp(port) if object.get(port, "protocol", "TCP") in {"TCP", null}

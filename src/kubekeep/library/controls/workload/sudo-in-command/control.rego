@@ -1,0 +1,45 @@
+package kubekeep.controls.sudo_in_command
+
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.%s[%d]", [container.path, field, index]),
+	"message": sprintf("container %v calls sudo when it starts", [workload.called(container)]),
+} if {
+	some container in input.workload.containers
+	some field in ["command", "args"]
+	some index
+	text := container[field][index]
+	contains(text, "sudo")
+	calls(container, field, index, text)
+}
+
+calls(container, field, index, text) if {
+	regex.match(`\s`, text)
+	regex.match(script, text)
+} else if {
+	regex.match(`^(?:/\S*/)?sudo$`, text)
+	starts(container, field, index)
+}
+
+# Where a shell takes the next word for a program: at the beginning, after what separates commands, after words
+# that run others, and after variables that are set for it. `sudo` alone does nothing.
+script := concat("", [
+	"(?m)(?:^|[;&|({!`]",
+	`|\b(?:then|do|else|exec|env|time|nohup|xargs)\s+|\s(?:-c|--)\s+["']?)\s*`,
+	`(?:[A-Za-z_]\w*=\S*\s+)*(?:/[^\s;&|]*/)?sudo\s+\S`,
+])
+
+# The first word is the program, and so is one after a word that runs others.
+starts(container, field, index) if {
+	index == 0
+	first(container, field)
+} else if {
+	regex.match(`^(?:--|-c|(?:\S*/)?(?:env|exec|time|nohup|xargs))$`, container[field][index - 1])
+}
+
+first(_, "command")
+
+first(container, "args") if {
+	count(object.get(container, "command", [])) == 0
+}

@@ -1,0 +1,92 @@
+# What holds the pods of a namespace to a policy: Pod Security Admission by its label, or a policy engine that the
+# API server asks (Kubernetes docs, Pod Security Admission; Dynamic Admission Control).
+package kubekeep.lib.admission
+
+import data.kubekeep.lib.selectors
+
+# Namespaces of Kubernetes itself. The benchmark asks for policies where user workloads run (CIS 5.2.1).
+system(name) if name in {"kube-system", "kube-public", "kube-node-lease"}
+
+# The violation of a namespace whose pods nothing holds to one of `levels`, the mildest of which comes first;
+# undefined when something does.
+loose(namespace, levels) := {
+	"path": `metadata.labels["pod-security.kubernetes.io/enforce"]`,
+	"fix": levels[0],
+	"message": message,
+} if {
+	not enforced(namespace, levels)
+	not guarded(namespace)
+	message := sprintf(
+		"nothing holds the pods of namespace %v to %s: %s, and no policy engine's webhook looks at them",
+		[object.get(object.get(namespace, "metadata", {}), "name", ""), concat(" or ", levels), written(namespace)],
+	)
+}
+
+enforced(namespace, levels) if namespace.metadata.labels["pod-security.kubernetes.io/enforce"] in levels
+
+written(namespace) := sprintf("pod-security.kubernetes.io/enforce is %s", [level]) if {
+	level := namespace.metadata.labels["pod-security.kubernetes.io/enforce"]
+	is_string(level)
+} else := "pod-security.kubernetes.io/enforce is not set"
+
+# A validating webhook that is asked about new pods counts whoever runs it: what it is for stands nowhere.
+guarded(namespace) if {
+	webhook := input.cluster.objects.ValidatingWebhookConfiguration[_][_].webhooks[_]
+	asked(webhook.rules, webhook, namespace)
+}
+
+# Most mutating webhooks only add something to pods; those of policy engines may also change or refuse them.
+guarded(namespace) if {
+	configuration := input.cluster.objects.MutatingWebhookConfiguration[_][_]
+	webhook := configuration.webhooks[_]
+	engine(configuration, webhook)
+	asked(webhook.rules, webhook, namespace)
+}
+
+# A ValidatingAdmissionPolicy decides through its bindings, and refuses only if one of them says Deny.
+guarded(namespace) if {
+	binding := input.cluster.objects.ValidatingAdmissionPolicyBinding[_][_]
+	"Deny" == binding.spec.validationActions[_]
+	policy := input.cluster.objects.ValidatingAdmissionPolicy[_][_]
+	policy.metadata.name == binding.spec.policyName
+	constraints := policy.spec.matchConstraints
+	asked(constraints.resourceRules, constraints, namespace)
+	chosen(object.get(binding.spec, "matchResources", null), namespace)
+}
+
+engine(configuration, webhook) if {
+	names := sprintf("%v %v %v", [
+		configuration.metadata.name,
+		object.get(webhook, "name", ""),
+		object.get(object.get(webhook, "clientConfig", {}), "service", {}),
+	])
+	regex.match(`(?i)kyverno|gatekeeper|kubewarden|jspolicy|polaris|datree|neuvector`, names)
+}
+
+# Whether one of `rules` is about new pods, and the selector of their owner chooses the namespace.
+asked(rules, owner, namespace) if {
+	rule := rules[_]
+	rule.apiGroups[_] in {"", "*"}
+	rule.resources[_] in {"pods", "*", "*/*"}
+	rule.operations[_] in {"CREATE", "*"}
+	object.get(rule, "scope", "*") != "Cluster"
+	chosen(owner, namespace)
+}
+
+chosen(owner, namespace) if not owner.namespaceSelector
+
+chosen(owner, namespace) if {
+	selector := owner.namespaceSelector
+	# The API server gives every namespace its name as a label.
+	own := object.union(
+		{"kubernetes.io/metadata.name": namespace.metadata.name},
+		{key: value | value := namespace.metadata.labels[key]},
+	)
+	selectors.selects(
+		{
+			"labels": {key: value | value := selector.matchLabels[key]},
+			"expressions": [expression | expression := selector.matchExpressions[_]],
+		},
+		own,
+	)
+}

@@ -1,0 +1,57 @@
+# How traffic gets to the pods of a workload: the Services that select them, and what lets it into the cluster.
+package kubekeep.lib.exposure
+
+# The namespace that an object goes to when it names none is `default`.
+namespace(item) := item.metadata.namespace if {
+	is_string(item.metadata.namespace)
+	item.metadata.namespace != ""
+} else := "default"
+
+# The Services that select pods with these labels, each of which is indexed by the rarest label it asks for.
+services(place, labels) := [service |
+	found := input.cluster.selecting[place]
+	some key, value in labels
+	service := found[sprintf("%s=%v", [key, value])][_]
+	every wanted, word in service.spec.selector {
+		labels[wanted] == word
+	}
+]
+
+# A port of every node, or an address of the cloud.
+outward(service) if service.spec.type == "NodePort"
+
+outward(service) if service.spec.type == "LoadBalancer"
+
+# The Ingresses or routes of these kinds that send traffic from outside the cluster to a Service.
+routes(service, kinds) := [route |
+	route := input.cluster.routed[namespace(service)][service.metadata.name][_]
+	route.kind in kinds
+]
+
+# Whether an Ingress ends TLS: by itself, or as annotations of the controllers of clouds say.
+tls(ingress) if count(ingress.spec.tls) > 0
+
+tls(ingress) if {
+	some key in [
+		"alb.ingress.kubernetes.io/certificate-arn",
+		"appgw.ingress.kubernetes.io/appgw-ssl-certificate",
+		"ingress.gcp.kubernetes.io/pre-shared-cert",
+		"networking.gke.io/managed-certificates",
+	]
+	trim_space(ingress.metadata.annotations[key]) != ""
+}
+
+tls(ingress) if contains(ingress.metadata.annotations["alb.ingress.kubernetes.io/listen-ports"], "HTTPS")
+
+tls(ingress) if ingress.metadata.annotations["traefik.ingress.kubernetes.io/router.tls"] == "true"
+
+# Whether a port of a Service is for HTTPS, as its number, name or protocol tell.
+https(port) if port.port == 443
+
+https(port) if port.port == 8443
+
+https(port) if lower(port.name) == "https"
+
+https(port) if startswith(lower(port.name), "https-")
+
+https(port) if lower(port.appProtocol) in {"https", "kubernetes.io/wss"}

@@ -1,0 +1,30 @@
+# What containers mount of the volumes of their pod.
+package kubekeep.lib.mounts
+
+import data.kubekeep.lib.workload
+
+# Where containers mount the volume of that name, as files or as a block device.
+places(volume) := [{"container": workload.called(container), "path": path} |
+	some container in input.workload.containers
+	some field in ["volumeMounts", "volumeDevices"]
+	some index
+	container[field][index].name == volume
+	path := sprintf("%s.%s[%d]", [container.path, field, index])
+]
+
+# Volumes that are made from another object, alone or as one source of a projected volume: the names of volume
+# and object. `field` is how a volume says what it is, `key` where the object's name is in it.
+sources(field, key) := array.concat(
+	[[from, name] |
+		volume := input.workload.spec.volumes[_]
+		from := volume.name
+		name := volume[field][key]
+		is_string(name)
+	],
+	[[from, name] |
+		volume := input.workload.spec.volumes[_]
+		from := volume.name
+		name := volume.projected.sources[_][field].name
+		is_string(name)
+	],
+)

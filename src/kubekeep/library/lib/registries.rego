@@ -1,0 +1,31 @@
+# Lists of registries and repositories that users write, and the images that they cover.
+package kubekeep.lib.registries
+
+import data.kubekeep.lib.image
+
+# The entries of a list as they match repositories that are written out (`image.repository`).
+entries(list) := {name |
+	some entry in list
+	short := trim_right(trim_suffix(lower(trim_space(entry)), "/*"), "/")
+	short != ""
+	some name in complete(short)
+}
+
+# On Docker Hub names may leave out the host, and then the library too.
+complete(name) := {name} if {
+	image.host_like(sprintf("%s/", [name]))
+} else := {sprintf("docker.io/%s", [name]), image.complete(name)}
+
+# Whether an entry is the repository or holds it. Entries match whole steps of a name; `*` stands for anything
+# within a step.
+covers(entries, repository) if {
+	repository in entries
+} else if {
+	some entry in entries
+	startswith(repository, sprintf("%s/", [entry]))
+} else if {
+	some entry in entries
+	contains(entry, "*")
+	some pattern in [entry, sprintf("%s/**", [entry])]
+	glob.match(pattern, ["/"], repository)
+}

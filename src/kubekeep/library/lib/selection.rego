@@ -1,0 +1,67 @@
+# Whether the workloads of the input have pods that a selector selects.
+package kubekeep.lib.selection
+
+import data.kubekeep.lib.selectors
+
+# Labels that no template has: controllers add them to each pod (Kubernetes docs, Well-Known Labels).
+added := {
+	"apps.kubernetes.io/pod-index",
+	"batch.kubernetes.io/controller-uid",
+	"batch.kubernetes.io/job-completion-index",
+	"batch.kubernetes.io/job-name",
+	"controller-revision-hash",
+	"controller-uid",
+	"job-name",
+	"pod-template-generation",
+	"pod-template-hash",
+	"statefulset.kubernetes.io/pod-name",
+}
+
+# Whether pods of some workload in the namespace have these labels and hold to these expressions.
+selected(namespace, labels, expressions) if {
+	pods := input.cluster.pods[namespace]
+	found(pods, {
+		"labels": object.remove(labels, added),
+		"expressions": [item | item := expressions[_]; not item.key in added],
+	})
+}
+
+# What only excludes pods selects some if it excludes fewer than there are, which spares looking at each.
+found(pods, selection) if {
+	count(selection.labels) == 0
+	every item in selection.expressions {
+		item.operator in {"NotIn", "DoesNotExist"}
+	}
+	sum([excluded(pods, item) | some item in selection.expressions]) < count(pods.all)
+} else if {
+	place := candidates(pods, selection)[_]
+	selectors.selects(selection, pods.all[place].labels)
+}
+
+# How many pods an expression excludes.
+excluded(pods, item) := count(object.get(pods.by_key, item.key, [])) if {
+	item.operator == "DoesNotExist"
+} else := sum([count(places) |
+	value := item.values[_]
+	places := pods.by_label[sprintf("%s=%v", [item.key, value])]
+])
+
+# Places of the pods that may be meant, as few as the indexes can tell.
+candidates(pods, selection) := shortest(lists) if {
+	lists := array.concat(
+		[object.get(pods.by_label, sprintf("%s=%v", [key, value]), []) | some key, value in selection.labels],
+		[listed(pods, item) | some item in selection.expressions; item.operator in {"In", "Exists"}],
+	)
+	count(lists) > 0
+} else := [place | some place, _ in pods.all]
+
+listed(pods, item) := object.get(pods.by_key, item.key, []) if {
+	item.operator == "Exists"
+} else := [place |
+	value := item.values[_]
+	place := pods.by_label[sprintf("%s=%v", [item.key, value])][_]
+]
+
+shortest(lists) := [list | some list in lists; count(list) == least][0] if {
+	least := min([count(list) | some list in lists])
+}

@@ -1,0 +1,78 @@
+"""The files of a new control in our own form, which pass their own cases. Never writes one."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+_CONTROL: Final = """\
+title: Workloads say who owns them
+severity: 5
+asks: >-
+  The object has a label `owner` with a value. Say here what must hold, in words for the person who has to act.
+why: >-
+  Say here what happens where it does not hold.
+fix: >-
+  Set the label `owner` to the team that answers for the workload.
+targets: [workload]
+"""
+
+_RULE: Final = """\
+package kubekeep.controls.{package}
+
+violation contains {{"path": "metadata.labels.owner", "fix": "YOUR_TEAM"}} if {{
+	labels := object.get(input.object, ["metadata", "labels"], {{}})
+	object.get(labels, "owner", "") == ""
+}}
+"""
+
+_FAIL_POD: Final = """\
+# paths: ["metadata.labels.owner"]
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web
+spec:
+  containers:
+    - name: web
+      image: registry.example/web:1.0
+"""
+
+_DEPLOYMENT: Final = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  labels:
+    owner: {owner}
+spec:
+  selector:
+    matchLabels: {{app: web}}
+  template:
+    metadata:
+      labels: {{app: web}}
+    spec:
+      containers:
+        - name: web
+          image: registry.example/web:1.0
+"""
+
+
+def files(area: str, slug: str) -> dict[str, str]:
+    """The text of each file of the control `area`/`slug`, by its path below the folder of controls.
+
+    Raises ValueError for names that are no folder names of controls.
+    """
+    for name in (area, slug):
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name for a control: lower-case words joined by -")
+    folder = f"{area}/{slug}"
+    return {
+        f"{folder}/control.yaml": _CONTROL,
+        f"{folder}/control.rego": _RULE.format(package=slug.replace("-", "_")),
+        f"{folder}/cases/fail.pod.yaml": _FAIL_POD,
+        f"{folder}/cases/fail.empty-label.yaml": _DEPLOYMENT.format(owner='""'),
+        f"{folder}/cases/pass.deployment.yaml": _DEPLOYMENT.format(owner="payments"),
+    }

@@ -1,0 +1,174 @@
+"""Rules that people bring along, as they call them: real processes, exit codes and what standard error says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHOP = ROOT / "examples" / "online-shop"
+RULES = ROOT / "examples" / "custom-rules"
+POD = SHOP / "operations" / "debug-pod.yaml"
+
+
+def kubekeep(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kubekeep", *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, encoding="utf-8", timeout=120)
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def report(*arguments: str | Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(kubekeep("scan", *arguments, "-f", "json").stdout)
+    return found
+
+
+def frameworks(found: dict[str, Any]) -> dict[str, list[str]]:
+    return {item["name"]: list(item["controls"]) for item in found["summaryDetails"]["frameworks"]}
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Path:
+    """A bare rule that the debug pod breaks."""
+    file = tmp_path / "owner.rego"
+    file.write_text(
+        "# @baseScore 7\npackage armo_builtins\n\ndeny[response] {\n\tpod := input[_]\n"
+        '\tpod.kind == "Pod"\n\tnot pod.metadata.labels.owner\n'
+        '\tresponse := {"alertMessage": "no owner", "failedPaths": ["metadata.name"], '
+        '"alertObject": {"k8sApiObjects": [pod]}}\n}\n'
+    )
+    return file
+
+
+def test_custom_rules_are_added_to_what_is_scanned(owner: Path) -> None:
+    found = frameworks(report(POD, "--framework", "nsa", "--custom-rules", owner))
+    assert list(found) == ["NSA", "custom-rules"]
+    assert found["custom-rules"] == ["custom-owner"]
+    assert "custom-owner" not in frameworks(report(POD, "--custom-rules", owner))["AllControls"]
+    named = frameworks(report("control", "C-0057", POD, "--custom-rules", owner.parent))
+    assert named == {"custom-rules": ["custom-owner"]}
+    shown = kubekeep("scan", "framework", "custom-rules", POD, "--custom-rules", owner, "--severity-threshold", "high")
+    assert shown.returncode == 1
+    assert f"{POD}:5" in shown.stdout
+    assert "no owner" in shown.stdout
+    assert "kubekeep explain" not in shown.stdout
+
+
+def test_a_custom_rule_that_does_not_compile_is_a_usage_error(owner: Path) -> None:
+    owner.write_text(owner.read_text().replace("input[_]", "input["))
+    result = kubekeep("scan", POD, "--custom-rules", owner.parent)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "owner.rego:4: rego_parse_error" in result.stderr
+    assert kubekeep("scan", POD, "--custom-rules", owner.parent / "none").returncode == 2
+
+
+def test_a_control_of_our_own_form_is_a_custom_rule(tmp_path: Path) -> None:
+    assert kubekeep("control", "new", "workload/team-label", "--dir", tmp_path).returncode == 0
+    tested = kubekeep("control", "test", tmp_path)
+    assert (tested.returncode, tested.stdout.splitlines()[-1]) == (0, "3 cases, 0 failed")
+    found = report("framework", "custom-rules", POD, "--custom-rules", tmp_path)
+    assert found["summaryDetails"]["controls"]["team-label"]["status"] == "failed"
+    rule = tmp_path / "workload" / "team-label" / "control.rego"
+    rule.write_text(rule.read_text() + "broken {\n")
+    for words in (("scan", POD, "--custom-rules", tmp_path), ("control", "test", tmp_path)):
+        broken = kubekeep(*words)
+        assert broken.returncode == 2
+        assert f"{rule}:" in broken.stderr
+
+
+def test_cases_that_fail_exit_with_1_and_none_with_3(tmp_path: Path) -> None:
+    kubekeep("control", "new", "workload/team-label", "--dir", tmp_path)
+    case = tmp_path / "workload" / "team-label" / "cases" / "fail.pod.yaml"
+    case.rename(case.with_name("pass.pod.yaml"))
+    tested = kubekeep("control", "test", tmp_path)
+    assert tested.returncode == 1
+    assert "FAILED  team-label/pass.pod.yaml" in tested.stdout
+    (tmp_path / "empty").mkdir()
+    assert kubekeep("control", "test", tmp_path / "empty").returncode == 3
+    assert kubekeep("control", "test", tmp_path / "none").returncode == 2
+    assert kubekeep("control", "new", "../x", "--dir", tmp_path).returncode == 2
+    assert "there already" in kubekeep("control", "new", "workload/team-label", "--dir", tmp_path).stderr
+
+
+def test_bundles_stand_in_for_the_library() -> None:
+    bundle = RULES / "bundle"
+    found = report(POD, "--use-artifacts-from", bundle)
+    assert frameworks(found) == {"House": ["H-0001"]}
+    assert frameworks(report("framework", "house", POD, "--use-from", bundle / "house.json")) == frameworks(found)
+    assert list(frameworks(report("framework", "nsa,house", POD, "--use-from", bundle))) == ["NSA", "House"]
+    named = report("control", "h-0001", POD, "--use-from", bundle)
+    assert list(named["summaryDetails"]["controls"]) == ["H-0001"]
+
+
+def test_a_configuration_wins_over_the_inputs_of_a_bundle(tmp_path: Path) -> None:
+    bundle = RULES / "bundle"
+    inputs = tmp_path / "inputs.json"
+    inputs.write_text('{"houseRegistries": ["quay.io/"]}')
+
+    def status(*options: str | Path) -> str:
+        found = report(POD, *options)["summaryDetails"]["controls"]["H-0001"]["statusInfo"]
+        return str(found.get("subStatus") or found["status"])
+
+    assert status("--use-artifacts-from", bundle) == "passed"
+    assert status("--use-artifacts-from", bundle, "--controls-config", inputs) == "failed"
+    assert status("--use-from", bundle / "house.json") == "configuration"
+
+
+def test_numbers_of_the_library_stay_its_own(tmp_path: Path) -> None:
+    house = json.loads((RULES / "bundle" / "house.json").read_text())
+    house["controls"][0]["controlID"] = "C-0057"
+    (tmp_path / "house.json").write_text(json.dumps(house))
+    found = frameworks(report("framework", "house,nsa", POD, "--use-from", tmp_path))
+    assert found["House"] == ["loaded-c-0057"]
+    assert "C-0057" in found["NSA"]
+    assert frameworks(report(POD, "--use-from", tmp_path)) == {"House": ["C-0057"]}
+
+
+def test_what_is_not_used_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "house.json").write_text((RULES / "bundle" / "house.json").read_text())
+    (tmp_path / "exceptions.json").write_text("[]")
+    result = kubekeep("scan", POD, "--use-artifacts-from", tmp_path)
+    assert result.stderr == f"{tmp_path / 'exceptions.json'}: recognised, but not used yet\n"
+
+
+def test_a_control_that_only_a_cluster_can_answer_is_set_aside(tmp_path: Path) -> None:
+    house = json.loads((RULES / "bundle" / "house.json").read_text())
+    house["controls"][0]["scanningScope"] = {"matches": ["cluster"]}
+    house["controls"].append({"controlID": "H-2", "name": "By hand", "manual_test": "look at it"})
+    (tmp_path / "house.json").write_text(json.dumps(house))
+    config = ("--controls-config", RULES / "bundle" / "controls-inputs.json")
+
+    def statuses(*words: str | Path) -> dict[str, str]:
+        controls = report(*words, "--use-from", tmp_path, *config)["summaryDetails"]["controls"]
+        return {name: item["statusInfo"].get("subStatus", item["status"]) for name, item in controls.items()}
+
+    assert statuses(POD) == {"H-0001": "integration", "H-2": "manual review"}
+    assert statuses(POD, "--snapshot") == {"H-0001": "passed", "H-2": "manual review"}
+    assert statuses("control", "H-0001", POD) == {"H-0001": "passed"}
+
+
+def test_a_broken_rule_of_a_bundle_leaves_the_others(tmp_path: Path) -> None:
+    house = json.loads((RULES / "bundle" / "house.json").read_text())
+    broken = json.loads(json.dumps(house["controls"][0]))
+    broken["controlID"] = "H-0002"
+    broken["rules"][0] |= {"name": "broken", "rule": "package armo_builtins\n\ndeny contains\n"}
+    house["controls"].append(broken)
+    (tmp_path / "house.json").write_text(json.dumps(house))
+    result = kubekeep(
+        "scan", POD, "--use-from", tmp_path, "--controls-config", RULES / "bundle" / "controls-inputs.json"
+    )
+    assert result.returncode == 3
+    assert "1 control passed" in result.stdout
+    assert "house.json: H-0002: broken" in " ".join(result.stdout.split())
+
+
+def test_every_format_takes_foreign_controls(tmp_path: Path, owner: Path) -> None:
+    output = tmp_path / "report"
+    kubekeep("scan", POD, "--custom-rules", owner, "-f", "json,sarif,junit", "-o", output)
+    for extension in (".json", ".sarif", ".xml"):
+        assert "custom-owner" in output.with_name(f"report{extension}").read_text()

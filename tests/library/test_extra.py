@@ -1,0 +1,186 @@
+"""What users bring along: bundles in Kubescape's JSON, bare Rego files, folders in our own form."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubekeep.library.bundles import read_bundles
+from kubekeep.library.extra import CUSTOM_RULES, gather
+from kubekeep.library.load import LibraryError, builtin
+from kubekeep.library.rego_files import read_rego, rego_files
+from kubekeep.model.finding import Cause
+
+REGO = 'package armo_builtins\n\ndeny[r] {\n\tr := {"alertObject": {"k8sApiObjects": input}}\n}\n'
+
+
+def rule(name: str = "r", **fields: Any) -> dict[str, Any]:
+    match = [{"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["Deployment"], "fieldSelector": ["a!=b"]}]
+    return {"name": name, "rule": REGO, "match": match, "ruleLanguage": "rego", "dynamicMatch": None, **fields}
+
+
+def control(number: str = "H-1", **fields: Any) -> dict[str, Any]:
+    return {"controlID": number, "name": f"Control {number}", "baseScore": 7, "rules": [rule()], **fields}
+
+
+def framework(name: str = "House", *controls: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"name": name, "controls": list(controls or (control(),)), **fields}
+
+
+def write(file: Path, value: object) -> Path:
+    file.write_text(value if isinstance(value, str) else json.dumps(value))
+    return file
+
+
+def test_a_framework_is_read_with_its_sections(tmp_path: Path) -> None:
+    sections = {"1": {"name": "One", "id": "1", "subSections": {"1.1": {"id": "1.1", "controlsIDs": ["H-1"]}}}}
+    file = write(tmp_path / "house.json", framework(subSections=sections, description="d", guid=7))
+    found = read_bundles([file])
+    (house,) = found.frameworks
+    (item,) = found.controls
+    assert (house.name, [section.id for section in house.sections]) == ("House", ["1", "1.1"])
+    assert house.has(item.control)
+    assert item.control.satisfies == {house.slug: ("1.1",)}
+    assert (item.control.id, item.control.severity, item.control.targets) == ("H-1", 7, ("Deployment",))
+    (only,) = item.rules
+    assert (only.source, only.matches[0].fields) == (REGO, (("a", False, "b"),))
+    assert house.slug not in builtin().frameworks
+
+
+def test_a_folder_of_artifacts(tmp_path: Path) -> None:
+    write(tmp_path / "one.json", framework("One"))
+    write(tmp_path / "two.json", [framework("Two", control(), control("H-2"))])
+    write(tmp_path / "alone.json", control("H-3"))
+    write(tmp_path / "exceptions.json", "[not even JSON")
+    write(tmp_path / "attack-tracks.json", [])
+    write(tmp_path / "other.json", {"name": "other"})
+    inputs = {"settings": {"postureControlInputs": {"names": ["a"]}}}
+    write(tmp_path / "controls-inputs.json", inputs)
+    found = gather([], [tmp_path])
+    assert [item.name for item in found.frameworks] == ["One", "Two"]
+    assert [item.control.id for item in found.controls] == ["H-3", "H-1", "H-2"]
+    assert len(found.controls[1].control.satisfies) == 2, "a control of two frameworks is one"
+    assert found.inputs == {"names": ("a",)}
+    assert sorted(Path(note.partition(":")[0]).name for note in found.notes) == [
+        "attack-tracks.json",
+        "exceptions.json",
+        "other.json",
+    ]
+
+
+def test_what_a_control_says_of_itself(tmp_path: Path) -> None:
+    inputs = [{"path": "settings.postureControlInputs.names", "name": "Names", "description": "d"}]
+    odd = [
+        rule("old", attributes={"useUntilKubescapeVersion": "v2.0.0"}),
+        rule("new", attributes={"useFromKubescapeVersion": "v3.0.0"}, controlConfigInputs=inputs),
+        rule("cel", ruleLanguage="CEL"),
+        rule("joined", attributes={"resourcesAggregator": "somehow"}),
+        rule("signed", rule=REGO.replace("r :=", 'cosign.has_signature("x")\n\tr :=')),
+    ]
+    asked = control(
+        rules=odd,
+        attributes={"actionRequired": "configuration"},
+        fixedInput={"fixed": ["1"]},
+        scanningScope={"matches": ["cluster"]},
+    )
+    manual = control("H-2", rules=None, attributes={"actionRequired": "manual review"}, manual_test="look at it")
+    first, second = read_bundles([write(tmp_path / "a.json", [asked, manual])]).controls
+    assert [item.name for item in first.rules] == ["new", "cel", "joined", "signed"]
+    causes = [item.obstacle and item.obstacle.cause for item in first.rules]
+    assert causes == [None, Cause.RULE_ERROR, Cause.RULE_ERROR, Cause.NEEDS_NETWORK]
+    assert (first.needs_parameters, first.fixed, first.control.scope) == (True, {"fixed": ("1",)}, "cluster")
+    assert list(first.control.params) == ["names"]
+    assert (second.control.manual, second.control.audit) == (True, "look at it")
+    assert second.review is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("{", "malformed|truncated"),
+        ("[" * 100_000, "a.json"),
+        ("7", "neither a framework nor a control"),
+        ({"name": "source", "activeControls": [{"controlID": "C-1"}]}, "released form"),
+        ({"controlID": "C-1", "name": "c", "rulesNames": ["r"]}, "released form"),
+        (framework("House", {"controlID": "H-1"}), "H-1: .*name"),
+        (control(rules=[{"name": "r", "rule": 7}]), r"H-1: Expected `str`, got `int`.*rules\[0\]"),
+        (control(rules=[rule(match=[{"fieldSelector": "x"}])]), "not a field selector"),
+        ([control(), control(rules=[rule(rule="package p")])], "another control H-1"),
+        ([framework("House"), framework("House", control("H-2"))], "another framework House"),
+    ],
+)
+def test_what_is_no_bundle_is_named(tmp_path: Path, value: object, text: str) -> None:
+    with pytest.raises(LibraryError, match=text) as found:
+        read_bundles([write(tmp_path / "a.json", value)])
+    assert str(found.value).startswith(str(tmp_path / "a.json"))
+
+
+@pytest.mark.parametrize("name", ["", "no.json"])
+def test_paths_without_rules_are_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with pytest.raises(LibraryError, match=str(path)):
+        gather([path])
+    with pytest.raises(LibraryError, match=str(path)):
+        gather([], [path])
+
+
+def test_bare_files_say_their_name_and_score(tmp_path: Path) -> None:
+    write(tmp_path / "plain.rego", REGO)
+    write(tmp_path / "said.rego", f"# @name Said plainly\n# @baseScore 8.5\n{REGO}# @baseScore 1\n")
+    write(tmp_path / "meta.rego", f"# METADATA\n# title: Said in metadata\n# custom:\n#   x: 1\n{REGO}")
+    write(tmp_path / "meta_test.rego", "package armo_builtins\n")
+    found = {item.control.id: item.control for item in read_rego(rego_files(tmp_path), "custom-rules")}
+    assert {name: (item.title, item.severity) for name, item in found.items()} == {
+        "custom-meta": ("Said in metadata", 5.0),
+        "custom-plain": ("plain", 5.0),
+        "custom-said": ("Said plainly", 8.5),
+    }
+    assert all(CUSTOM_RULES.has(item) for item in found.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("deny[r] { r := 1 }", "no package"),
+        ("package p\nx := 1\n", "no rule gathers responses"),
+        (f"# @baseScore high\n{REGO}", "@baseScore high"),
+        (f"# @baseScore 11\n{REGO}", "@baseScore 11"),
+        (f"# METADATA\n# title: [\n{REGO}", "METADATA"),
+    ],
+)
+def test_a_bare_file_that_says_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(LibraryError, match=rf"odd\.rego.*{said}"):
+        read_rego([write(tmp_path / "odd.rego", text)], "custom-rules")
+
+
+def test_bare_files_are_regular_files_of_the_folder(tmp_path: Path) -> None:
+    outside = write(tmp_path / "outside.rego", REGO)
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "link.rego").symlink_to(outside)
+    with pytest.raises(LibraryError, match="leads out of"):
+        rego_files(folder)
+    with pytest.raises(LibraryError, match="another rule custom-outside"):
+        read_rego([outside, outside], "custom-rules")
+    large = write(tmp_path / "large.rego", "#" * (1 << 20) + "\n")
+    with pytest.raises(LibraryError, match="larger than 1 MiB"):
+        read_rego([large], "custom-rules")
+
+
+def test_own_folders_and_bare_files_lie_side_by_side(tmp_path: Path) -> None:
+    own = tmp_path / "workload" / "house-rule"
+    own.mkdir(parents=True)
+    write(own / "control.yaml", "title: House rule\nseverity: 5\nasks: x\nwhy: x\nfix: x\ntargets: [workload]\n")
+    write(own / "control.rego", "package kubekeep.controls.house_rule\n")
+    (tmp_path / "lib").mkdir()
+    write(tmp_path / "lib" / "shared.rego", "package kubekeep.lib.shared\n")
+    write(tmp_path / "bare.rego", REGO)
+    found = gather([tmp_path])
+    assert [item.control.id for item in found.controls] == ["custom-bare"]
+    assert [item.slug for item in found.library.members(CUSTOM_RULES)] == ["house-rule"]
+    assert "privileged-container" in found.library.controls
+    assert found.custom
+    assert not found.bundled

@@ -1,0 +1,102 @@
+"""A new control passes its cases, and each thing that a case can say is held against the rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kubekeep.library.load import ROOT, LibraryError
+from kubekeep.usecases.control import cases_below, problems, write_control
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  containers: []\n"
+OWNED = POD.replace("  name: a\n", "  name: a\n  labels: {owner: b}\n")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a new control and none of its cases."""
+    for file in write_control(tmp_path, "workload", "team-label"):
+        if file.parent.name == "cases":
+            file.unlink()
+    return tmp_path
+
+
+def found(folder: Path, name: str, text: str) -> list[str]:
+    (folder / "workload" / "team-label" / "cases" / name).write_text(text)
+    library, (case,) = cases_below(folder)
+    return problems(case, library)
+
+
+def test_a_new_control_passes_its_cases(tmp_path: Path) -> None:
+    write_control(tmp_path, "workload", "team-label")
+    library, cases = cases_below(tmp_path)
+    assert [case.expected for case in cases] == ["fail", "fail", "pass"]
+    assert [problems(case, library) for case in cases] == [[], [], []]
+
+
+@pytest.mark.parametrize(("area", "slug"), [("..", "x"), ("x", "../x"), ("x", ""), ("x", "Upper"), ("x", "a_b")])
+def test_names_lead_nowhere_else(tmp_path: Path, area: str, slug: str) -> None:
+    with pytest.raises(ValueError, match="is no name for a control"):
+        write_control(tmp_path, area, slug)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_written_over(tmp_path: Path) -> None:
+    write_control(tmp_path, "workload", "team-label")
+    with pytest.raises(FileExistsError):
+        write_control(tmp_path, "workload", "team-label")
+    with pytest.raises(ValueError, match="the library has a control"):
+        write_control(tmp_path, "workload", "privileged-container")
+
+
+def test_a_case_that_does_not_hold_is_told(folder: Path) -> None:
+    assert found(folder, "fail.owned.yaml", OWNED) == ["nothing failed"]
+
+
+def test_a_pass_that_fails_is_told(folder: Path) -> None:
+    said = found(folder, "pass.pod.yaml", POD)
+    assert said == ["nothing passed", "unexpected: failed metadata.labels.owner"]
+
+
+def test_a_skip_that_is_judged_is_told(folder: Path) -> None:
+    assert found(folder, "skip.pod.yaml", OWNED) == ["unexpected: passed"]
+
+
+def test_a_skip_may_be_out_of_reach(folder: Path) -> None:
+    assert found(folder, "skip.service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n") == []
+
+
+def test_wrong_paths_are_told(folder: Path) -> None:
+    said = found(folder, "fail.pod.yaml", f'# paths: ["spec"]\n{POD}')
+    assert said == ['paths are ["metadata.labels.owner"], not ["spec"]']
+
+
+def test_a_fix_that_does_not_mend_is_told(folder: Path) -> None:
+    rule = folder / "workload" / "team-label" / "control.rego"
+    rule.write_text(rule.read_text().replace('"fix": "YOUR_TEAM"', '"fix": ""'))
+    assert found(folder, "fail.pod.yaml", POD) == ["its fix does not mend: failed metadata.labels.owner"]
+    rule.write_text(rule.read_text().replace('"metadata.labels.owner"', '"kind.owner"', 1))
+    library, (case,) = cases_below(folder)
+    (said,) = problems(case, library)
+    assert said.startswith("its fix does not fit the document")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("odd.pod.yaml", POD),
+        ("fail.pod.yaml", f"# paths: [\n{POD}"),
+        ("fail.pod.yaml", f"# params: 7\n{POD}"),
+        ("fail.pod.yaml", f'# kubernetes: "two"\n{POD}'),
+        ("fail.pod.yaml", "{"),
+    ],
+)
+def test_what_is_no_case_is_named(folder: Path, name: str, text: str) -> None:
+    with pytest.raises(LibraryError, match=name.replace(".", r"\.")):
+        found(folder, name, text)
+
+
+def test_cases_of_the_library_are_found_by_their_folder() -> None:
+    _, cases = cases_below(ROOT / "controls" / "network")
+    assert {case.control.area for case in cases} == {"network"}
