@@ -1,4 +1,5 @@
-//! The native part of Kubekeep behind PyO3: Rego by regorus, on all cores, and the reader of YAML.
+//! The native part of Kubekeep behind PyO3: Rego by regorus, on all cores, the reader of YAML, and
+//! Go's regular expressions.
 //!
 //! It parses, compiles and evaluates; it never reads files, never opens sockets and knows nothing of
 //! controls or Kubernetes. To Rego, documents cross the border as JSON text, so that no Python object is

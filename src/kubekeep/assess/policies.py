@@ -29,13 +29,11 @@ from kubekeep.engine.admission import AdmissionProgram, Check, Denial, Doubt, Op
 from kubekeep.engine.cel.program import CompileError
 from kubekeep.engine.cel.values import UnavailableError, partial
 from kubekeep.library.admission import AdmissionError, BindingSpec, ParamKind, ParamRef, Policies, Policy
-from kubekeep.model.control import Control
+from kubekeep.model.control import POLICIES, Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Path, format_path, has_path
 from kubekeep.model.redaction import redacted
 from kubekeep.model.resource import Resource
-
-AREA: Final = "policies"
 
 _UNKNOWN_OLD: Final = UnavailableError("oldObject: the object in the cluster is not known")
 _UNKNOWN_AUTHORIZER: Final = UnavailableError("authorizer: only a cluster can tell")
@@ -165,7 +163,7 @@ def _control(policy: Policy, taken: AbstractSet[str]) -> Control:
     asks = [item.message.strip() or item.expression.strip() for item in policy.spec.validations]
     return Control(
         slug=name,
-        area=AREA,
+        area=POLICIES,
         title=policy.title,
         severity=policy.severity,
         asks=" ".join(asks),

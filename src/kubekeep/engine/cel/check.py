@@ -26,7 +26,7 @@ from kubekeep.engine.cel.types import (
     resolve,
     show,
 )
-from kubekeep.engine.cel.values import CelError, type_name
+from kubekeep.engine.cel.values import CelError, no_overload, type_name
 
 TYPE_NAMES: Final = {
     "bool": ("bool",),
@@ -45,6 +45,18 @@ TYPE_NAMES: Final = {
 }
 _OPTIONAL: Final = "optional_type"
 _CONVERSIONS: Final = frozenset({"int", "uint", "double", "string", "bool", "bytes", "timestamp", "duration"})
+_SORTED: Final = frozenset(
+    {
+        "int",
+        "uint",
+        "double",
+        "bool",
+        "string",
+        "bytes",
+        UNKNOWN,
+        *(f"google.protobuf.{name}" for name in ("Timestamp", "Duration")),
+    }
+)
 _SEARCHES: Final = frozenset({"matches", "find", "findAll"})
 _A: Final[Type] = (UNKNOWN, "A")
 _B: Final[Type] = (UNKNOWN, "B")
@@ -269,10 +281,12 @@ class _Checker:
                     raise CheckError(f"expected type '{show(kinds[0])}' but found '{show(kind)}'", item.at)
 
     def _constants(self, node: Call) -> None:
-        values = [argument.value for argument in node.arguments if isinstance(argument, Literal)]
         try:
+            values = [value for argument in node.arguments for value in self._constant(argument)]
             if node.function in _SEARCHES and len(node.arguments) > 1 and isinstance(node.arguments[1], Literal):
                 pattern(str(node.arguments[1].value))
+            elif node.function == "_[_]":
+                self._index(node.arguments[1])
             elif node.function in _CONVERSIONS and len(values) == len(node.arguments) == 1:
                 self._convert(node.function, values[0])
             elif node.function == "format" and values and isinstance(node.arguments[-1], ListLiteral):
@@ -280,11 +294,34 @@ class _Checker:
         except CelError as error:
             raise CheckError(str(error), node.at) from None
 
-    def _convert(self, name: str, value: Any) -> None:
-        for overload in self._functions.named(name):
-            if overload.takes((type(value),)):
-                overload.call(value)
-                return
+    def _index(self, node: Node) -> None:
+        for value in self._constant(node):
+            if not isinstance(value, str | int | float):
+                raise CelError(f"invalid qualifier type: {type_name(value)}")
+
+    def _constant(self, node: Node) -> list[Any]:
+        """The value of a literal, or of a conversion of one; nothing for what is computed later."""
+        match node:
+            case Literal(value=value):
+                return [value]
+            case ListLiteral(items=items, optional=optional) if not optional:
+                found = [value for item in items for value in self._constant(item)]
+                return [found] if len(found) == len(items) else []
+            case MapLiteral():
+                return [] if node.entries else [{}]
+            case _:
+                return self._converted(node)
+
+    def _converted(self, node: Node) -> list[Any]:
+        if not isinstance(node, Call) or node.function not in (*_CONVERSIONS, "dyn") or len(node.arguments) != 1:
+            return []
+        return [found for value in self._constant(node.arguments[0]) for found in self._convert(node.function, value)]
+
+    def _convert(self, name: str, value: Any) -> list[Any]:
+        found = [overload for overload in self._functions.named(name) if overload.takes((type(value),))]
+        if not found:
+            raise no_overload(name)
+        return [found[0].call(value)]
 
 
 def _signatures(*found: tuple[tuple[Type, ...], Type]) -> list[tuple[tuple[Type, ...], Type]]:
@@ -354,8 +391,10 @@ class _FoldChecker:
                 self._checker.expect(node.body, BOOL)
                 return ("list", names[0])
             case "sortBy":
-                self._checker.check(node.body)
-                return ("list", names[0])
+                key = self._checker.resolved(self._checker.check(node.body))
+                if key != DYN and key[0] not in _SORTED:
+                    raise CheckError(f"found no matching overload for 'sortBy' by '{show(key)}'", node.at)
+                return DYN if DYN == names[0] == key else ("list", names[0])
             case "transformMap":
                 return ("map", keys, self._checker.check(node.body))
             case "transformMapEntry":

@@ -180,6 +180,8 @@ def _optional_field(value: Any, field: str) -> Any:
         return _optional_field(value.value, field) if value.present else NONE
     if isinstance(value, dict) and (field in value or (isinstance(value, Partial) and value.hides(field))):
         return Optional(present=True, value=_field(value, field))
+    if isinstance(value, list):
+        raise CelError("unsupported index type 'string' in list")
     return NONE
 
 

@@ -179,9 +179,9 @@ class _Parser:
         if token.value != "has" or len(arguments) != 1:
             return Call(token.value, arguments, token.at)
         asked = arguments[0]
-        if not isinstance(asked, Select):
+        if not isinstance(asked, Select) or asked.optional:
             raise CelSyntaxError("invalid argument to has() macro", token.at)
-        return Select(asked.operand, asked.field, asked.at, optional=asked.optional, test=True)
+        return Select(asked.operand, asked.field, asked.at, test=True)
 
     def _arguments(self) -> tuple[Node, ...]:
         found: list[Node] = []

@@ -59,11 +59,13 @@ class Program(msgspec.Struct, frozen=True, eq=False):
 
 
 def started(code: Code, run: Run) -> Any:
-    """What `code` computes; data and expressions that nest too deeply are an error like any other."""
+    """What `code` computes; what nests too deeply or is beyond Python's numbers is an error like any other."""
     try:
         return code(run)
     except RecursionError:
         raise CelError("nested too deeply") from None
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise CelError(f"cannot be computed: {type(error).__name__}") from None
 
 
 class Environment:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from kubekeep.engine.cel.functions import Functions
 from kubekeep.engine.cel.operators import whole
@@ -21,14 +21,22 @@ _NANO: Final = Fraction(1, 10**9)
 
 
 class Quantity(Opaque):
-    """An amount; `scale` is the power of ten that Kubernetes keeps it in, None if it keeps a decimal."""
+    """An amount; `scale` is the power of ten that Kubernetes keeps it in, None if it keeps a decimal.
 
-    __slots__ = ("amount", "scale")
+    A `computed` one cannot stand on the right of an equality: Kubernetes holds it by reference there.
+    """
+
+    __slots__ = ("amount", "computed", "scale")
     type_name = "kubernetes.Quantity"
 
-    def __init__(self, amount: Fraction, scale: int | None) -> None:
+    def __init__(self, amount: Fraction, scale: int | None, *, computed: bool = False) -> None:
         self.amount = amount
         self.scale = scale
+        self.computed = computed
+
+    def is_comparable(self, other: Any) -> bool:
+        """Whether it is a quantity that Kubernetes holds by value."""
+        return isinstance(other, Quantity) and not other.computed
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Quantity) and self.amount == other.amount
@@ -50,7 +58,7 @@ class Quantity(Opaque):
         least = min(known, default=0)
         total = self.amount + other.amount
         fits = len(known) == len(scales) and abs(total / Fraction(10) ** least) <= INT_MAX
-        return Quantity(total, least if fits else None)
+        return Quantity(total, least if fits else None, computed=True)
 
 
 def parse(text: str) -> Quantity:

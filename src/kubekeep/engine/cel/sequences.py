@@ -74,17 +74,25 @@ _extreme("max", max)
 
 @SEQUENCES.member("indexOf", "list(A), A -> int")
 def _index_of(items: list[Any], wanted: Any) -> int:
-    return next((place for place, item in enumerate(items) if equal(item, wanted)), -1)
+    return next((place for place, item in enumerate(items) if _same(item, wanted)), -1)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are equal; what cannot be compared is not."""
+    try:
+        return equal(one, other)
+    except CelError:
+        return False
 
 
 @SEQUENCES.member("lastIndexOf", "list(A), A -> int")
 def _last_index_of(items: list[Any], wanted: Any) -> int:
-    return next((place for place in reversed(range(len(items))) if equal(items[place], wanted)), -1)
+    return next((place for place in reversed(range(len(items))) if _same(items[place], wanted)), -1)
 
 
 @SEQUENCES.member("includes", "dyn, dyn -> bool")
 def _includes(target: Any, wanted: Any) -> bool:
-    return any(equal(item, wanted) for item in target) if isinstance(target, list) else equal(target, wanted)
+    return any(_same(item, wanted) for item in target) if isinstance(target, list) else _same(target, wanted)
 
 
 @SEQUENCES.member("slice", "list(A), int, int -> list(A)")
@@ -98,7 +106,7 @@ def _slice(items: list[Any], start: int, end: int) -> list[Any]:
     return items[start:end]
 
 
-@SEQUENCES.member("flatten", "list(list(A)) -> list(A)", "list(dyn) -> list(dyn)", "list(dyn), int -> list(dyn)")
+@SEQUENCES.member("flatten", "list(list(A)) -> list(A)", "list(dyn), int -> list(dyn)")
 def _flatten(items: list[Any], depth: int = 1) -> list[Any]:
     if depth < 0:
         raise CelError("level must be non-negative")
@@ -124,7 +132,7 @@ def _range(count: int) -> list[int]:
 def _distinct(items: list[Any]) -> list[Any]:
     found: list[Any] = []
     for item in items:
-        if not any(equal(item, other) for other in found):
+        if not any(_same(item, other) for other in found):
             found.append(item)
     return found
 
@@ -153,7 +161,7 @@ def sorted_by(items: list[Any], keys: list[Any]) -> list[Any]:
 
 
 def _contained(items: list[Any], others: list[Any]) -> bool:
-    return all(any(equal(item, other) for other in items) for item in others)
+    return all(any(_same(item, other) for other in items) for item in others)
 
 
 SEQUENCES.function("sets.contains", "list(A), list(A) -> bool")(_contained)
@@ -161,7 +169,7 @@ SEQUENCES.function("sets.equivalent", "list(A), list(A) -> bool")(
     lambda items, others: _contained(items, others) and _contained(others, items)
 )
 SEQUENCES.function("sets.intersects", "list(A), list(A) -> bool")(
-    lambda items, others: any(equal(item, other) for item in items for other in others)
+    lambda items, others: any(_same(item, other) for item in items for other in others)
 )
 
 SEQUENCES.function("optional.of", "A -> optional_type(A)")(lambda value: Optional(present=True, value=value))

@@ -27,6 +27,11 @@ class BudgetError(Exception):
     """It would cost more than an expression may; no operator absorbs it."""
 
 
+def no_overload(function: str = "") -> CelError:
+    """The error of a function that does not take such values."""
+    return CelError(f"no such overload{f': {function}' if function else ''}")
+
+
 class Uint(int):
     """An unsigned integer."""
 
@@ -65,6 +70,10 @@ class Opaque:
     """A value of a Kubernetes library; `type_name` says of which."""
 
     type_name: str = ""
+
+    def is_comparable(self, other: Any) -> bool:
+        """Whether asking if it equals `other` has an answer."""
+        return type(other) is type(self)
 
 
 class Partial(dict[str, Any]):
@@ -116,7 +125,10 @@ _SIMPLE: Final = frozenset({str, int, float, bool, bytes, type(None), Uint})
 
 
 def equal(left: Any, right: Any) -> bool:  # noqa: PLR0911 - one case a type
-    """Whether two values are equal: numbers of any type by their value, others only within their type."""
+    """Whether two values are equal: numbers of any type by their value, others only within their type.
+
+    Raises CelError where a value of a library would have to be compared with something else.
+    """
     kind, other = type(left), type(right)
     if kind is other and kind in _SIMPLE:
         return bool(left == right)
@@ -130,6 +142,8 @@ def equal(left: Any, right: Any) -> bool:  # noqa: PLR0911 - one case a type
         return len(left) == len(right) and all(key in right and equal(left[key], right[key]) for key in left)
     if isinstance(left, Optional) and isinstance(right, Optional):
         return left.present == right.present and (not left.present or equal(left.value, right.value))
+    if isinstance(left, Opaque) and not left.is_comparable(right):
+        raise no_overload()
     return kind is other and bool(left == right)
 
 
@@ -146,8 +160,3 @@ def weight(value: Any) -> int:
         elif isinstance(found, str | bytes):
             count += len(found) // 16
     return count
-
-
-def no_overload(function: str = "") -> CelError:
-    """The error of a function that does not take such values."""
-    return CelError(f"no such overload{f': {function}' if function else ''}")
