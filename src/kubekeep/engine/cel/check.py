@@ -307,8 +307,9 @@ class _Checker:
             case ListLiteral(items=items, optional=optional) if not optional:
                 found = [value for item in items for value in self._constant(item)]
                 return [found] if len(found) == len(items) else []
-            case MapLiteral():
-                return [] if node.entries else [{}]
+            case MapLiteral(entries=entries):
+                known = [value for key, item, _ in entries for part in (key, item) for value in self._constant(part)]
+                return [{}] if len(known) == 2 * len(entries) else []
             case _:
                 return self._converted(node)
 
@@ -394,7 +395,7 @@ class _FoldChecker:
                 key = self._checker.resolved(self._checker.check(node.body))
                 if key != DYN and key[0] not in _SORTED:
                     raise CheckError(f"found no matching overload for 'sortBy' by '{show(key)}'", node.at)
-                return DYN if DYN == names[0] == key else ("list", names[0])
+                return DYN if DYN == keys == key else ("list", names[0])
             case "transformMap":
                 return ("map", keys, self._checker.check(node.body))
             case "transformMapEntry":

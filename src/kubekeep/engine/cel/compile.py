@@ -211,6 +211,17 @@ def _optional_index(value: Any, key: Any) -> Any:
     return found if isinstance(value, Optional) else Optional(present=True, value=found)
 
 
+def _indexing(codes: list[Code], find: Callable[[Any, Any], Any]) -> Code:
+    operand, key = codes
+
+    def index(run: Run) -> Any:
+        value = operand(run)
+        # Of nothing, no element is asked for.
+        return NONE if isinstance(value, Optional) and not value.present else find(value, key(run))
+
+    return index
+
+
 def _maybe(value: Any, *, optional: bool) -> Iterator[Any]:
     """The value; with `optional`, what is in it."""
     if not optional:
@@ -296,7 +307,13 @@ def _equality(codes: list[Code], *, wanted: bool) -> Code:
         one, other = left(run), right(run)
         if isinstance(one, list | dict):
             run.pay(weight(one))
-        return equal(one, other) is wanted
+        try:
+            return equal(one, other) is wanted
+        except CelError:
+            # What cannot be compared is not equal, and only asking for that is no error.
+            if wanted:
+                raise
+            return True
 
     return compare
 
@@ -325,8 +342,8 @@ _SPECIAL: Final[Mapping[str, Callable[[list[Code]], Code]]] = {
     "_==_": lambda codes: _equality(codes, wanted=True),
     "_!=_": lambda codes: _equality(codes, wanted=False),
     "@in": _contained,
-    "_[_]": lambda codes: lambda run: _index(codes[0](run), codes[1](run)),
-    "_[?_]": lambda codes: lambda run: _optional_index(codes[0](run), codes[1](run)),
+    "_[_]": lambda codes: _indexing(codes, _index),
+    "_[?_]": lambda codes: _indexing(codes, _optional_index),
 }
 
 
@@ -339,10 +356,10 @@ class _Loop:
         self._condition = condition
         self._cost = cost
 
-    def rounds(self, run: Run) -> Iterator[tuple[Any, Any]]:
+    def rounds(self, run: Run, wanted: Any = dict | list) -> Iterator[tuple[Any, Any]]:
         """(key, value) of each element, while the names stand for it; the one name is the key of a map."""
         source = self._source(run)
-        if not isinstance(source, dict | list):
+        if not isinstance(source, wanted):
             raise CelError(f"got '{type_name(source)}', expected iterable type")
         single = len(self._names) == 1
         before = {name: run.names[name] for name in self._names if name in run.names}
@@ -407,7 +424,7 @@ def _entries(loop: _Loop, body: Code) -> Code:
 
 def _sorted(loop: _Loop, body: Code) -> Code:
     def order(run: Run) -> list[Any]:
-        pairs = [(value, body(run)) for _, value in loop.rounds(run)]
+        pairs = [(value, body(run)) for _, value in loop.rounds(run, list)]
         run.pay(len(pairs))
         return sorted_by([value for value, _ in pairs], [key for _, key in pairs])
 

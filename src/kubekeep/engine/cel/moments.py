@@ -67,11 +67,9 @@ def timestamp_text(value: Timestamp) -> str:
 
 
 def duration_of(value: Any) -> Duration:
-    """A duration from text such as `1h30m` or nanoseconds. Raises CelError."""
+    """A duration from text such as `1h30m`. Raises CelError."""
     if isinstance(value, Duration):
         return value
-    if isinstance(value, int):
-        return Duration(value)
     sign = -1 if value[:1] == "-" else 1
     rest = value[1:] if value[:1] in ("-", "+") else value
     total, at = 0, 0

@@ -231,4 +231,4 @@ def double_text(value: float) -> str:
 
 
 OPERATORS.function("timestamp", "timestamp -> timestamp", "string -> timestamp", "int -> timestamp")(timestamp_of)
-OPERATORS.function("duration", "duration -> duration", "string -> duration", "int -> duration")(duration_of)
+OPERATORS.function("duration", "duration -> duration", "string -> duration")(duration_of)

@@ -132,6 +132,8 @@ def equal(left: Any, right: Any) -> bool:  # noqa: PLR0911 - one case a type
     kind, other = type(left), type(right)
     if kind is other and kind in _SIMPLE:
         return bool(left == right)
+    if isinstance(left, Opaque) and not left.is_comparable(right):
+        raise no_overload()
     if kind is bool or other is bool:
         return False
     if isinstance(left, int | float) and isinstance(right, int | float):
@@ -142,8 +144,6 @@ def equal(left: Any, right: Any) -> bool:  # noqa: PLR0911 - one case a type
         return len(left) == len(right) and all(key in right and equal(left[key], right[key]) for key in left)
     if isinstance(left, Optional) and isinstance(right, Optional):
         return left.present == right.present and (not left.present or equal(left.value, right.value))
-    if isinstance(left, Opaque) and not left.is_comparable(right):
-        raise no_overload()
     return kind is other and bool(left == right)
 
 
