@@ -13,7 +13,7 @@ from kubekeep.library.admission import AdmissionError, policies_of
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 
-POD = {
+POD: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Pod",
     "metadata": {"name": "web", "labels": {"app": "web"}},
@@ -240,7 +240,7 @@ def test_bindings_narrow_and_say_what_they_do() -> None:
     assert said.evidence[0].message == "failed expression: false [Warn, Audit]"
 
 
-SECRET = {
+SECRET: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Secret",
     "metadata": {"name": "s"},
@@ -344,3 +344,23 @@ def test_custom_kinds_by_their_definition() -> None:
     found = policy("namespaceObject == null", matchConstraints={"resourceRules": [rule]})
     assert verdict(found, on=moose) is None
     assert verdict(found, definition, on=moose) is not None
+
+
+@pytest.mark.parametrize(
+    "metadata", [None, [], "x", 5, {}, {"name": 5, "labels": []}, {"name": "a", "labels": {"a": 5}}]
+)
+@pytest.mark.parametrize("kind", ["Pod", "Namespace", "Node", "CustomResourceDefinition", "Widget", ""])
+def test_odd_objects_end_nothing(kind: str, metadata: Any) -> None:
+    odd = {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": metadata}
+    found = policy("object.metadata.labels.all(k, v, v == request.name)", "namespaceObject.metadata.labels['a'] == 'b'")
+    judge = PolicyJudge(policies_of(map(Resource, (found, odd, {**odd, "kind": "Namespace"}))))
+    for _, _, said in judge.judge(
+        [Resource(odd), Resource({**POD, "metadata": {**POD["metadata"], "namespace": "a"}})]
+    ):
+        assert said.status in Status
+
+
+def test_generated_names_are_not_known() -> None:
+    said = verdict(policy("request.name == ''"), on={**POD, "metadata": {"generateName": "web-"}})
+    assert said is not None
+    assert said.status is Status.PASSED

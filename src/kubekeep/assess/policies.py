@@ -184,7 +184,7 @@ def _names(subject: Subject, namespace: Resource | None, operations: Sequence[st
         "requestKind": kind,
         "resource": plural,
         "requestResource": plural,
-        "name": "" if "generateName" in resource.name else resource.name.removesuffix("*"),
+        "name": str(_metadata(resource).get("name") or ""),
         "operation": "CREATE" if creates else "UPDATE",
         "dryRun": False,
         **({"namespace": subject.namespace} if subject.namespace else {}),
@@ -220,9 +220,13 @@ def _namespace(subject: Subject, namespace: Resource | None) -> dict[str, Any]:
         return partial(
             about, {"metadata": partial(f"{about}: metadata", {"name": subject.namespace, "labels": labels})}
         )
-    metadata = dict(namespace.object.get("metadata") or {})
-    metadata["labels"] = dict(subject.namespace_labels)
+    metadata = {**_metadata(namespace), "labels": dict(subject.namespace_labels)}
     return {"metadata": metadata, "spec": {}, "status": {}}
+
+
+def _metadata(resource: Resource) -> dict[str, Any]:
+    found = resource.object.get("metadata")
+    return found if isinstance(found, dict) else {}
 
 
 def _params(

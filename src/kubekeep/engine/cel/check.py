@@ -305,13 +305,16 @@ class _Checker:
             case Literal(value=value):
                 return [value]
             case ListLiteral(items=items, optional=optional) if not optional:
-                found = [value for item in items for value in self._constant(item)]
+                found = self._all_constant(items)
                 return [found] if len(found) == len(items) else []
             case MapLiteral(entries=entries):
-                known = [value for key, item, _ in entries for part in (key, item) for value in self._constant(part)]
-                return [{}] if len(known) == 2 * len(entries) else []
+                parts = [part for key, item, _ in entries for part in (key, item)]
+                return [{}] if len(self._all_constant(parts)) == len(parts) else []
             case _:
                 return self._converted(node)
+
+    def _all_constant(self, nodes: Sequence[Node]) -> list[Any]:
+        return [value for node in nodes for value in self._constant(node)]
 
     def _converted(self, node: Node) -> list[Any]:
         if not isinstance(node, Call) or node.function not in (*_CONVERSIONS, "dyn") or len(node.arguments) != 1:
