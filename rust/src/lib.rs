@@ -1,4 +1,5 @@
-//! The native part of Kubekeep behind PyO3: Rego by regorus, on all cores, and the reader of YAML.
+//! The native part of Kubekeep behind PyO3: Rego by regorus, on all cores, the reader of YAML, and
+//! Go's regular expressions.
 //!
 //! It parses, compiles and evaluates; it never reads files, never opens sockets and knows nothing of
 //! controls or Kubernetes. To Rego, documents cross the border as JSON text, so that no Python object is
@@ -8,6 +9,7 @@ mod batch;
 mod builtins;
 mod check;
 mod failure;
+mod pattern;
 mod query;
 mod reference;
 mod scan;
@@ -34,6 +36,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "NativeRegoError",
         module.py().get_type::<query::NativeRegoError>(),
     )?;
+    module.add_class::<pattern::Pattern>()?;
     module.add_class::<yaml::YamlDocuments>()?;
     module.add_class::<yaml::PyTree>()?;
     module.add_function(wrap_pyfunction!(yaml::json_integer, module)?)?;

@@ -153,6 +153,12 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
     type=click.Choice(get_args(Provider)),
     help="The managed platform of the cluster, where Nodes or cloud documents in the input do not tell it.",
 )
+@click.option(
+    "--policies",
+    multiple=True,
+    metavar="PATH",
+    help="Evaluate the ValidatingAdmissionPolicies in this file or folder too; may be given several times.",
+)
 @_rules_options
 @_gate_options
 @_output_options
@@ -162,6 +168,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     controls_config: Path | None,
     kubernetes_version: str,
     cloud_provider: Provider | None,
+    policies: tuple[str, ...],
     severity: Severity | None,
     compliance: float | None,
     coverage: float | None,
@@ -189,6 +196,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         params=_params(controls_config, rules),
         snapshot=snapshot,
         cloud_provider=cloud_provider,
+        policies=policies,
         rules=rules,
     )
     wanted = outputs.plan(formats, output)

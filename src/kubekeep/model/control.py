@@ -17,6 +17,8 @@ SUBJECT = "rbac-subject"
 
 CUSTOM = "custom-rules"
 """The slug of the framework of what users bring along beside the library."""
+POLICIES = "policies"
+"""The area of the controls that are admission policies of a cluster."""
 LOADED = "loaded-"
 """What the slugs of controls begin with that come from bundles."""
 
@@ -153,7 +155,7 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     @property
     def brought(self) -> bool:
         """Whether a user brought it along, so that the library that comes with Kubekeep does not explain it."""
-        return CUSTOM in self.satisfies or self.slug.startswith(LOADED)
+        return CUSTOM in self.satisfies or self.slug.startswith(LOADED) or self.area == POLICIES
 
     @property
     def judged_by(self) -> str:

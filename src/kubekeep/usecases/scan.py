@@ -13,10 +13,12 @@ import msgspec
 
 from kubekeep import _native
 from kubekeep.assess.foreign import ForeignJudge
+from kubekeep.assess.judge import Judge
 from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
 from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.library.admission import AdmissionError, Policies, policies_of
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.foreign import ForeignControl
 from kubekeep.library.params import params_of
@@ -46,6 +48,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     params: Mapping[str, tuple[str, ...]] = {}
     snapshot: bool = False
     cloud_provider: Provider | None = None
+    policies: tuple[str, ...] = ()
+    """Files and folders with admission policies, their bindings and parameters."""
     rules: ExtraRules | None = None
     """Rules that the user brings along. Bundles among them are scanned instead of the library, unless names tell."""
 
@@ -57,7 +61,7 @@ def scan(
 
     `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing, and
     ValueError for a Kubernetes version that is not known, for a ControlInput of a snapshot that says nonsense and for
-    a custom rule that does not compile.
+    an admission policy or custom rule that does not compile.
     """
     minor = kubernetes_minor(request.kubernetes_version)
     selection = _selection(request)
@@ -123,8 +127,28 @@ def _selection(request: ScanRequest, found: Mapping[str, tuple[str, ...]] | None
         whole_cluster=request.snapshot,
         provider=request.cloud_provider,
         library=rules.library,
-        judges=judges if foreign else (),
+        judges=[*(judges if foreign else ()), *_judges(request, rules)],
     )
+
+
+def _judges(request: ScanRequest, rules: ExtraRules) -> list[Judge]:
+    """What judges by the admission policies of `request`."""
+    if not request.policies:
+        return []
+    # Only a scan with policies pays for loading CEL.
+    from kubekeep.assess.policies import PolicyJudge  # noqa: PLC0415
+
+    taken = rules.library.controls.keys() | {item.control.slug for item in rules.controls}
+    return [PolicyJudge(_policies(request.policies), taken)]
+
+
+def _policies(paths: tuple[str, ...]) -> Policies:
+    """The admission policies at `paths`. Raises AdmissionError: a policy that cannot be read must not be missing."""
+    unread: list[Unread] = []
+    found = list(_resources(Manifests(paths), unread))
+    if unread:
+        raise AdmissionError(f"{unread[0].location}: {unread[0].message}")
+    return policies_of(found)
 
 
 def _unnamed(rules: ExtraRules) -> tuple[Framework, ...]:

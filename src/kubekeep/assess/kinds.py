@@ -1,0 +1,117 @@
+"""The resource that each kind of Kubernetes is served as, and whether it lives in a namespace. Never asks a cluster.
+
+What custom kinds are called is said by their definitions, or guessed as Kubernetes' own clients guess it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.model.resource import Resource
+
+_NAMESPACED: Final[Mapping[str, str]] = {
+    "": "ConfigMap Endpoints Event LimitRange PersistentVolumeClaim Pod PodTemplate ReplicationController ResourceQuota "
+    "Secret Service ServiceAccount",
+    "apps": "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet",
+    "extensions": "DaemonSet Deployment Ingress NetworkPolicy ReplicaSet",
+    "autoscaling": "HorizontalPodAutoscaler",
+    "batch": "CronJob Job",
+    "coordination.k8s.io": "Lease LeaseCandidate",
+    "discovery.k8s.io": "EndpointSlice",
+    "events.k8s.io": "Event",
+    "networking.k8s.io": "Ingress NetworkPolicy",
+    "policy": "PodDisruptionBudget",
+    "rbac.authorization.k8s.io": "Role RoleBinding",
+    "resource.k8s.io": "ResourceClaim ResourceClaimTemplate",
+    "storage.k8s.io": "CSIStorageCapacity",
+}
+_CLUSTER: Final[Mapping[str, str]] = {
+    "": "ComponentStatus Namespace Node PersistentVolume",
+    "admissionregistration.k8s.io": "MutatingAdmissionPolicy MutatingAdmissionPolicyBinding MutatingWebhookConfiguration "
+    "ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration",
+    "apiextensions.k8s.io": "CustomResourceDefinition",
+    "apiregistration.k8s.io": "APIService",
+    "certificates.k8s.io": "CertificateSigningRequest ClusterTrustBundle",
+    "flowcontrol.apiserver.k8s.io": "FlowSchema PriorityLevelConfiguration",
+    "networking.k8s.io": "IngressClass IPAddress ServiceCIDR",
+    "node.k8s.io": "RuntimeClass",
+    "policy": "PodSecurityPolicy",
+    "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding",
+    "resource.k8s.io": "DeviceClass ResourceSlice",
+    "scheduling.k8s.io": "PriorityClass",
+    "storage.k8s.io": "CSIDriver CSINode StorageClass VolumeAttachment VolumeAttributesClass",
+}
+_UNUSUAL: Final = {"Endpoints": "endpoints", "NetworkPolicy": "networkpolicies"}
+_MOVED: Final = {
+    ("extensions", "daemonsets"): "apps",
+    ("extensions", "deployments"): "apps",
+    ("extensions", "replicasets"): "apps",
+    ("extensions", "ingresses"): "networking.k8s.io",
+    ("extensions", "networkpolicies"): "networking.k8s.io",
+    ("events.k8s.io", "events"): "",
+}
+
+
+class Served(msgspec.Struct, frozen=True):
+    """How a kind is served: its group, its plural, and whether its objects live in namespaces."""
+
+    group: str
+    plural: str
+    namespaced: bool
+
+    @property
+    def equivalents(self) -> tuple[tuple[str, str], ...]:
+        """(group, plural) of everything that is the same resource under another group, itself first."""
+        here = (self.group, self.plural)
+        there = [
+            (group, plural) for (group, plural), to in _MOVED.items() if to == self.group and plural == self.plural
+        ]
+        moved = [(_MOVED[here], self.plural)] if here in _MOVED else []
+        return (here, *moved, *there)
+
+
+def plural_of(kind: str) -> str:
+    """The plural that Kubernetes' clients guess."""
+    word = kind.lower()
+    if kind in _UNUSUAL:
+        return _UNUSUAL[kind]
+    if word.endswith("s"):
+        return f"{word}es"
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+
+
+def _builtin() -> dict[tuple[str, str], Served]:
+    return {
+        (group, kind): Served(group, plural_of(kind), namespaced)
+        for table, namespaced in ((_NAMESPACED, True), (_CLUSTER, False))
+        for group, kinds in table.items()
+        for kind in kinds.split()
+    }
+
+
+BUILTIN: Final = _builtin()
+
+
+class Kinds:
+    """How every kind is served: the built-in ones, and those that definitions among some objects define."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self._known = dict(BUILTIN)
+        for resource in resources:
+            if resource.kind == "CustomResourceDefinition" and resource.group == "apiextensions.k8s.io":
+                self._define(resource.object.get("spec"))
+
+    def _define(self, spec: Any) -> None:
+        match spec:
+            case {"group": str(group), "names": {"kind": str(kind), "plural": str(plural)}, "scope": str(scope)}:
+                self._known.setdefault((group, kind), Served(group, plural, scope == "Namespaced"))
+            case _:
+                pass
+
+    def of(self, resource: Resource) -> Served:
+        """How `resource` is served; a custom kind that nothing defines has a namespace if the object names one."""
+        known = self._known.get((resource.group, resource.kind))
+        return known or Served(resource.group, plural_of(resource.kind), bool(resource.namespace))

@@ -1,0 +1,145 @@
+"""Timestamps and durations: their text, their parts, in any time zone. Never asks what time it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import zoneinfo
+from collections.abc import Callable
+from typing import Any, Final
+
+from kubekeep.engine.cel.functions import Functions
+from kubekeep.engine.cel.values import INT_MAX, INT_MIN, CelError, Duration, Timestamp
+
+MOMENTS: Final = Functions()
+
+_SECOND: Final = 1_000_000_000
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_RFC3339: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
+)
+_UNITS: Final = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "μs": 1_000,
+    "ms": 1_000_000,
+    "s": _SECOND,
+    "m": 60 * _SECOND,
+    "h": 3600 * _SECOND,
+}
+_PART: Final = re.compile(r"(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_OFFSET: Final = re.compile(r"([+-]?)(\d\d):(\d\d)", re.ASCII)
+
+
+def timestamp_of(value: Any) -> Timestamp:
+    """A timestamp from RFC 3339 text or seconds. Raises CelError."""
+    if isinstance(value, Timestamp):
+        return value
+    if isinstance(value, int):
+        return ranged(value * _SECOND)
+    match = _RFC3339.fullmatch(value)
+    if match is None:
+        raise CelError("type conversion error from 'string' to 'google.protobuf.Timestamp'")
+    *numbers, fraction, sign, hours, minutes = match.groups()
+    try:
+        moment = dt.datetime(*map(int, numbers), tzinfo=dt.UTC)  # type: ignore[arg-type,misc]
+    except ValueError:
+        raise CelError("type conversion error from 'string' to 'google.protobuf.Timestamp'") from None
+    offset = (int(hours) * 3600 + int(minutes) * 60) * (-1 if sign == "-" else 1) if sign else 0
+    seconds = (moment - _EPOCH) // dt.timedelta(seconds=1) - offset
+    return ranged(seconds * _SECOND + int((fraction or "0")[:9].ljust(9, "0")))
+
+
+def ranged(ns: int) -> Timestamp:
+    """A timestamp, if it lies in the years 1 to 9999. Raises CelError."""
+    if not -62135596800 * _SECOND <= ns < 253402300800 * _SECOND:
+        raise CelError("timestamp overflow")
+    return Timestamp(ns)
+
+
+def timestamp_text(value: Timestamp) -> str:
+    """RFC 3339 in UTC, with as many digits of a second as there are."""
+    seconds, ns = divmod(value.ns, _SECOND)
+    moment = _EPOCH + dt.timedelta(seconds=seconds)
+    fraction = f".{ns:09d}".rstrip("0") if ns else ""
+    return f"{moment.strftime('%Y-%m-%dT%H:%M:%S').rjust(19, '0')}{fraction}Z"
+
+
+def duration_of(value: Any) -> Duration:
+    """A duration from text such as `1h30m`. Raises CelError."""
+    if isinstance(value, Duration):
+        return value
+    sign = -1 if value[:1] == "-" else 1
+    rest = value[1:] if value[:1] in ("-", "+") else value
+    total, at = 0, 0
+    while at < len(rest) and (match := _PART.match(rest, at)) and (match[1] or match[2]):
+        unit = _UNITS[match[3]]
+        fraction = match[2] or ""
+        total += int(match[1] or 0) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
+        at = match.end()
+    if rest == "0":
+        return Duration(0)
+    if not rest or at < len(rest) or not INT_MIN <= sign * total <= INT_MAX:
+        raise CelError("type conversion error from 'string' to 'google.protobuf.Duration'")
+    return Duration(sign * total)
+
+
+def duration_text(value: Duration) -> str:
+    """Seconds, with as many digits as there are: `90s`, `1.5s`."""
+    seconds, ns = divmod(abs(value.ns), _SECOND)
+    fraction = f".{ns:09d}".rstrip("0") if ns else ""
+    return f"{'-' if value.ns < 0 else ''}{seconds}{fraction}s"
+
+
+def _zone(name: str) -> dt.tzinfo:
+    match = _OFFSET.fullmatch(name)
+    if match:
+        minutes = int(match[2]) * 60 + int(match[3])
+        return dt.timezone(dt.timedelta(minutes=-minutes if match[1] == "-" else minutes))
+    try:
+        return zoneinfo.ZoneInfo(name or "UTC")
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        raise CelError(f"unknown time zone {name}") from None
+
+
+def _part(take: Callable[[dt.datetime], int]) -> Callable[..., int]:
+    def part(value: Timestamp, zone: str = "UTC") -> int:
+        try:
+            moment = _EPOCH + dt.timedelta(seconds=value.ns // _SECOND)
+            return take(moment.astimezone(_zone(zone)))
+        except (OverflowError, ValueError):
+            raise CelError("timestamp overflow") from None
+
+    return part
+
+
+MOMENTS.declare(
+    {
+        "getFullYear": _part(lambda moment: moment.year),
+        "getMonth": _part(lambda moment: moment.month - 1),
+        "getDate": _part(lambda moment: moment.day),
+        "getDayOfMonth": _part(lambda moment: moment.day - 1),
+        "getDayOfWeek": _part(lambda moment: moment.isoweekday() % 7),
+        "getDayOfYear": _part(lambda moment: moment.timetuple().tm_yday - 1),
+        "getHours": _part(lambda moment: moment.hour),
+        "getMinutes": _part(lambda moment: moment.minute),
+        "getSeconds": _part(lambda moment: moment.second),
+    },
+    "timestamp -> int",
+    "timestamp, string -> int",
+    member=True,
+)
+MOMENTS.member("getMilliseconds", "timestamp -> int", "timestamp, string -> int")(
+    lambda value, _zone="": value.ns % _SECOND // 1_000_000
+)
+
+
+def _whole(unit: int) -> Callable[[Duration], int]:
+    return lambda value: abs(value.ns) // unit * (1 if value.ns >= 0 else -1)
+
+
+MOMENTS.member("getHours", "duration -> int")(_whole(3600 * _SECOND))
+MOMENTS.member("getMinutes", "duration -> int")(_whole(60 * _SECOND))
+MOMENTS.member("getSeconds", "duration -> int")(_whole(_SECOND))
+MOMENTS.member("getMilliseconds", "duration -> int")(_whole(1_000_000))

@@ -1,0 +1,86 @@
+"""`kubekeep scan --policies` as people call it: findings, exit codes and errors. Real processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHOP = EXAMPLES / "online-shop"
+POLICIES = EXAMPLES / "admission-policies"
+
+
+def scan(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [sys.executable, "-m", "kubekeep", "scan", "control", "C-0057", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def test_findings_name_place_and_message() -> None:
+    result = scan(SHOP, "--policies", POLICIES)
+    assert result.returncode == 0
+    words = " ".join(result.stdout.split())
+    assert "Deployments stay below their replica limit replica-limit 1 of 4 resources" in words
+    assert "review spec.replicas (now 3; no more than 2 replicas [Deny])" in words
+    assert "explain replica-limit" not in result.stdout
+
+
+@pytest.mark.parametrize("form", ["json", "sarif", "junit"])
+def test_every_report_has_them(form: str) -> None:
+    report = scan(SHOP, "--policies", POLICIES / "replicas.yaml", "--format", form).stdout
+    assert "no more than 2 replicas" in report
+    assert "replica-limit" in report
+
+
+def test_policies_are_repeatable_and_gated() -> None:
+    both = ("--policies", POLICIES / "replicas.yaml", "--policies", POLICIES / "images.yaml", "--format", "json")
+    report = json.loads(scan(SHOP, *both).stdout)
+    assert set(report["summaryDetails"]["controls"]) == {"C-0057", "own-registry", "replica-limit"}
+    storefront = SHOP / "catalog" / "storefront.yaml"
+    assert scan(storefront, "--policies", POLICIES, "--severity-threshold", "high").returncode == 0
+    assert scan(storefront, "--policies", POLICIES, "--severity-threshold", "medium").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("object.spec.replicas <= max", "undeclared reference to 'max'"),
+        ("object.spec.replicas <", "mismatched input '<EOF>'"),
+        ("frobnicate(object)", "undeclared reference to 'frobnicate'"),
+    ],
+)
+def test_what_does_not_compile_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "policy.yaml"
+    source = (POLICIES / "images.yaml").read_text()
+    file.write_text(source.replace("variables.containers.all(c, c.image.matches('^registry[.]example[.]com/'))", text))
+    result = scan(SHOP, "--policies", file)
+    assert result.returncode == 2
+    assert f"{file}: ValidatingAdmissionPolicy own-registry: validations[0].expression: 1:" in result.stderr
+    assert message in result.stderr
+
+
+def test_files_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("a: [")
+    assert scan(SHOP, "--policies", tmp_path).returncode == 2
+    assert scan(SHOP, "--policies", tmp_path / "none").returncode == 2
+    assert "no ValidatingAdmissionPolicy" in scan(SHOP, "--policies", SHOP).stderr
+
+
+def test_what_has_no_value_makes_a_scan_incomplete(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    source = (POLICIES / "images.yaml").read_text()
+    file.write_text(source.replace("object.spec.containers +", "object.spec.nope +"))
+    result = scan(SHOP, "--policies", file, "--format", "sarif")
+    assert result.returncode == 3
+    assert "no such key: nope" in result.stdout
