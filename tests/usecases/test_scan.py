@@ -18,6 +18,7 @@ EXPECTED = {
     ("C-0002", "operations/on-call.yaml", 6),
     ("C-0002", "operations/rbac.yaml", 18),
     ("C-0012", "checkout/checkout.yaml", 24),
+    ("C-0012", "checkout/checkout.yaml", 25),
     ("C-0012", "checkout/config.yaml", 8),
     ("C-0013", "catalog/catalog.yaml", 29),
     ("C-0013", "checkout/nightly-report.yaml", 20),

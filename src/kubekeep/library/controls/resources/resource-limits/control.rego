@@ -11,6 +11,7 @@ violation contains {
 	some container in input.workload.containers
 	container.type != "ephemeral"
 	some resource, word in {"cpu": "CPU", "memory": "memory"}
+	# A first look, which spares most calls.
 	not container.resources.limits[resource] >= "1"
 	not quantity.amount(container, "limits", resource)
 	not defaulted[resource]
