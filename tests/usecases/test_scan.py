@@ -31,6 +31,7 @@ EXPECTED = {
     ("C-0057", "operations/debug-pod.yaml", 15),
     ("C-0073", "operations/debug-pod.yaml", 2),
     ("C-0074", "checkout/nightly-report.yaml", 25),
+    ("C-0075", "checkout/checkout.yaml", 18),
     ("C-0075", "checkout/checkout.yaml", 19),
 }
 """Each read in the manifest by eye."""
