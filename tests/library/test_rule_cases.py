@@ -37,15 +37,6 @@ OTHERS: Final[dict[str, str]] = {
 }
 """Cases that agree on the verdict and name other objects, and why."""
 ELSEWHERE: Final[dict[str, str]] = {
-    **dict.fromkeys(
-        [
-            "C-0075:image-pull-policy-is-not-set-to-always/cronjob",
-            "C-0075:image-pull-policy-is-not-set-to-always/pod",
-            "C-0075:image-pull-policy-is-not-set-to-always/pod-configured-floating-tag",
-            "C-0075:image-pull-policy-is-not-set-to-always/workload",
-        ],
-        "theirs names the image too; the field to change is the policy alone",
-    ),
     "C-0077:k8s-common-labels-usage/pod": "theirs is a placeholder; for an empty list we name a label of Kubernetes",
 }
 """Cases by control and id that agree on the verdict and differ in the paths, and why."""

@@ -43,8 +43,6 @@ VERDICTS_APART: Final = {
 
 NARROWER: Final = {
     "C-0013": "ephemeral containers come without a path there",
-    "C-0016": "`privileged` is named there even where it is not set",
-    "C-0075": "the image is named there beside the policy that mends it",
 }
 """Controls whose evidence is a part of Kubescape's, and why; that of the others is equal."""
 
@@ -77,9 +75,9 @@ def _key(item: dict[str, Any]) -> tuple[str, str, str]:
     return item["apiVersion"], item["kind"], item.get("name") or item["metadata"]["name"]
 
 
-def _dotted(path: str) -> str:
-    """A path of Kubescape's in our spelling: it puts keys of labels into brackets."""
-    return re.sub(r"\[([a-z]+)\]", r".\1", path)
+def _quoted(path: str) -> str:
+    """A path of Kubescape's in our spelling: it puts keys of labels into brackets without quotes."""
+    return re.sub(r"\[([a-z]+)\]", r'["\1"]', path)
 
 
 def _expected(case: dict[str, Any]) -> dict[tuple[str, str, str], set[str]]:
@@ -88,7 +86,7 @@ def _expected(case: dict[str, Any]) -> dict[tuple[str, str, str], set[str]]:
         paths = [*failure["failedPaths"], *failure["reviewPaths"], *failure["deletePaths"]]
         paths += [fix["path"] for fix in failure["fixPaths"]]
         for item in failure["objects"]:
-            places[_key(item)] |= {_dotted(path) for path in paths}
+            places[_key(item)] |= {_quoted(path) for path in paths}
     return places
 
 
@@ -142,4 +140,4 @@ def test_verdicts(corpus: str, control: str) -> None:
         assert (ours.status.value != theirs[0]) == apart, (row["path"], row["name"], ours, theirs)
         if ours.status is Status.FAILED and not apart:
             paths = theirs[1] if len(theirs) > 1 else [""]
-            _assert_same_places(control, {item.path for item in ours.evidence}, {_dotted(path) for path in paths})
+            _assert_same_places(control, {item.path for item in ours.evidence}, {_quoted(path) for path in paths})

@@ -18,6 +18,7 @@ EXPECTED = {
     ("C-0002", "operations/on-call.yaml", 6),
     ("C-0002", "operations/rbac.yaml", 18),
     ("C-0012", "checkout/checkout.yaml", 24),
+    ("C-0012", "checkout/checkout.yaml", 25),
     ("C-0012", "checkout/config.yaml", 8),
     ("C-0013", "catalog/catalog.yaml", 29),
     ("C-0013", "checkout/nightly-report.yaml", 20),
@@ -30,6 +31,7 @@ EXPECTED = {
     ("C-0057", "operations/debug-pod.yaml", 15),
     ("C-0073", "operations/debug-pod.yaml", 2),
     ("C-0074", "checkout/nightly-report.yaml", 25),
+    ("C-0075", "checkout/checkout.yaml", 18),
     ("C-0075", "checkout/checkout.yaml", 19),
 }
 """Each read in the manifest by eye."""

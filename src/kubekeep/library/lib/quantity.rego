@@ -1,5 +1,6 @@
 # Quantities as the API server reads them (Kubernetes docs, Quantity), and what limits and requests come to.
 # Rules of other packages call functions only: naming a rule of a package makes the engine evaluate all of them.
+# Nearly every workload has quantities, so the first look at one is a cheap one.
 package kubekeep.lib.quantity
 
 factors := {
@@ -21,21 +22,32 @@ factors := {
 	"Ei": 1152921504606846976000000000,
 }
 
-# What the API server takes for a quantity of a resource, which is never negative.
+# What the API server takes for a quantity of a resource, which is never negative; null is none at all. Most are
+# digits and a common suffix, which takes no regular expression to see: only strings lie between "0" and ":", those
+# that begin with a digit.
 readable(quantity) if {
+	quantity >= "0"
+	quantity < ":"
+	trim_left(quantity, "0123456789") in ["", "m", "Mi", "Gi"]
+} else if {
 	regex.match(`^[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$`, quantity)
-} else := is_number(quantity)
+} else if {
+	is_number(quantity)
+} else := quantity == null
+
+# More than nothing, as all is that begins with another digit than zero (or is no quantity).
+positive(quantity) if {
+	quantity >= "1"
+} else if {
+	quantity != null
+	zero(quantity) == false
+}
 
 # Zero means no limit to the kubelet.
 zero(quantity) if {
 	is_string(quantity)
 	regex.match(`^[+-]?[0.]*0[0.]*([a-zA-Z]|$)`, quantity)
 } else := quantity == 0
-
-positive(quantity) if {
-	quantity != null
-	zero(quantity) == false
-}
 
 # The amount in billionths, the finest step there is, so that 0.7 and 700m are equal. Undefined for what is
 # not a quantity. Costly: compare with it only where there is something to compare.
@@ -61,46 +73,14 @@ number(text) := to_number(text) if {
 
 whole(digits) := object.get({"": "0"}, trim_left(digits, "0"), trim_left(digits, "0"))
 
-# What the pod as a whole may use (from 1.34 on, KEP-2837).
-default shared := {}
-
-shared := input.workload.spec.resources if input.kubernetes.minor >= 34
-
-# The container cannot use more than some amount: its own, or what the whole pod may use.
-limited(container, resource) if {
-	positive(container.resources.limits[resource])
-} else if {
-	positive(shared.limits[resource])
-}
-
-# Something is written down to be set aside for the container. The API server would take the limit where no
-# request is written; who reads the manifest sees only what it says.
-requested(container, resource) if {
-	positive(container.resources.requests[resource])
-} else if {
-	positive(shared.requests[resource])
-}
-
-# The amounts that these come to.
-limit(container, resource) := amount if {
-	amount := container.resources.limits[resource]
-	positive(amount)
-} else := shared.limits[resource]
-
-request(container, resource) := amount if {
-	amount := container.resources.requests[resource]
-	positive(amount)
-} else := shared.requests[resource]
-
-# The bounds that parameters set, as amounts; at least nothing is no bound.
-lowest(bounds) := [nano(bound) | some bound in bounds; not zero(bound)]
-
-highest(bounds) := [nano(bound) | some bound in bounds]
-
-# Which sections of `resources` hold something else than an amount.
-unreadable(resources, resource) := {section |
-	some section in ["limits", "requests"]
-	amount := resources[section][resource]
-	amount != null
-	not readable(amount)
+# What a container is limited to, or has set aside for it, if that is more than nothing: `section` is `limits` or
+# `requests`. Its own word, or that of the pod as a whole (from 1.34 on, KEP-2837). The API server would take the limit
+# where no request is written; who reads the manifest sees only what it says.
+amount(container, section, resource) := own if {
+	own := container.resources[section][resource]
+	positive(own)
+} else := shared if {
+	input.kubernetes.minor >= 34
+	shared := input.workload.spec.resources[section][resource]
+	positive(shared)
 }

@@ -22,6 +22,7 @@ covers(entries, repository) if {
 	repository in entries
 } else if {
 	some entry in entries
+	startswith(repository, entry)
 	startswith(repository, sprintf("%s/", [entry]))
 } else if {
 	some entry in entries

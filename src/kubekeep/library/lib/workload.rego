@@ -35,3 +35,8 @@ host_volume(name) if {
 called(container) := name if {
 	name := container.name
 } else := container.path
+
+# Of whom messages say what is at the `origin` of a field.
+bearer(container, field) := sprintf("container %v", [called(container)]) if {
+	not inherited(container, field)
+} else := "the pod"

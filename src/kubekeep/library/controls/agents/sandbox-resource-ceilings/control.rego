@@ -9,7 +9,7 @@ violation contains {
 } if {
 	some container in containers
 	some resource, _ in ceilings
-	not quantity.limited(container, resource)
+	not quantity.amount(container, "limits", resource)
 }
 
 violation contains {
@@ -24,19 +24,21 @@ violation contains {
 	some resource, bounds in ceilings
 	some bound in bounds
 	some container in containers
-	amount := quantity.limit(container, resource)
+	amount := quantity.amount(container, "limits", resource)
 	quantity.nano(amount) > quantity.nano(bound)
 }
 
 declined contains sprintf("%s.resources.limits.%s is not a quantity", [container.path, resource]) if {
 	some container in containers
 	some resource, _ in ceilings
-	"limits" in quantity.unreadable(container.resources, resource)
+	amount := container.resources.limits[resource]
+	not quantity.readable(amount)
 }
 
 declined contains sprintf("%s.resources.limits.%s is not a quantity", [input.workload.path, resource]) if {
 	some resource, _ in ceilings
-	"limits" in quantity.unreadable(input.workload.spec.resources, resource)
+	amount := input.workload.spec.resources.limits[resource]
+	not quantity.readable(amount)
 }
 
 declined contains sprintf("the parameter %v is not a quantity", [bound]) if {

@@ -1,13 +1,31 @@
 package kubekeep.controls.image_pull_policy
 
 import data.kubekeep.lib.image
+import data.kubekeep.lib.workload
 
-# The policy first: it is seldom wrong, and the image costs more to read.
+# The tag is what moves, and the policy what does not keep up with it.
+violation contains {"path": sprintf("%s.image", [container.path]), "message": message(container)} if {
+	some container in stale
+}
+
 violation contains {
 	"path": sprintf("%s.imagePullPolicy", [container.path]),
 	"fix": "Always",
-	"message": sprintf("%s may be another image tomorrow", [container.image]),
+	"message": message(container),
 } if {
+	some container in stale
+}
+
+message(container) := sprintf("container %v runs %s, which may be another image tomorrow: imagePullPolicy is %s", [
+	workload.called(container),
+	container.image,
+	policy,
+]) if {
+	policy := object.get(container, "imagePullPolicy", "not set")
+}
+
+# The policy first: it is seldom wrong, and the image costs more to read.
+stale contains container if {
 	some container in input.workload.containers
 	written(container)
 	container.imagePullPolicy != "Always"
@@ -16,11 +34,7 @@ violation contains {
 }
 
 # What the API server fills in is Always for `latest` only (Kubernetes docs, image pull policy).
-violation contains {
-	"path": sprintf("%s.imagePullPolicy", [container.path]),
-	"fix": "Always",
-	"message": sprintf("%s may be another image tomorrow", [container.image]),
-} if {
+stale contains container if {
 	count(input.params.floatingImageTags) > 0
 	some container in input.workload.containers
 	not written(container)

@@ -1,6 +1,11 @@
 package kubekeep.controls.ingress_nginx_end_of_life
 
-violation contains {"path": sprintf("%s.image", [container.path])} if {
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.image", [container.path]),
+	"message": sprintf("container %v runs ingress-nginx, which is not maintained any more", [workload.called(container)]),
+} if {
 	some container in input.workload.containers
 	retired(container)
 }

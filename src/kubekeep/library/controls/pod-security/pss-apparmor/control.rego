@@ -1,8 +1,11 @@
 package kubekeep.controls.pss_apparmor
 
+import data.kubekeep.lib.workload
+
 violation contains {
 	"path": sprintf("%s.securityContext.appArmorProfile.type", [container.path]),
 	"fix": "RuntimeDefault",
+	"message": sprintf("container %v has an AppArmor profile that confines nothing", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	profile := container.securityContext.appArmorProfile
@@ -13,6 +16,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.appArmorProfile.type", [input.workload.path]),
 	"fix": "RuntimeDefault",
+	"message": "the pod has an AppArmor profile that confines nothing",
 } if {
 	profile := input.workload.spec.securityContext.appArmorProfile
 	profile != null
@@ -23,6 +27,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.annotations[%s]", [input.workload.metadata_path, json.marshal(key)]),
 	"delete": true,
+	"message": sprintf("the AppArmor profile %v confines nothing", [profile]),
 } if {
 	some key
 	profile := input.workload.metadata.annotations[key]

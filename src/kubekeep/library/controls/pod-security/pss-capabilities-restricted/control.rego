@@ -1,15 +1,26 @@
 package kubekeep.controls.pss_capabilities_restricted
 
-violation contains {"path": sprintf("%s.securityContext.capabilities.drop", [container.path]), "fix": ["ALL"]} if {
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.securityContext.capabilities.drop", [container.path]),
+	"fix": ["ALL"],
+	"message": sprintf("container %v does not drop all capabilities", [workload.called(container)]),
+} if {
 	some container in input.workload.containers
 	not "ALL" in container.securityContext.capabilities.drop
 	not windows
 }
 
-violation contains {"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, i]), "delete": true} if {
+violation contains {
+	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, i]),
+	"delete": true,
+	"message": sprintf("container %v adds the capability %v", [workload.called(container), capability]),
+} if {
 	some container in input.workload.containers
 	some i
-	container.securityContext.capabilities.add[i] != "NET_BIND_SERVICE"
+	capability := container.securityContext.capabilities.add[i]
+	capability != "NET_BIND_SERVICE"
 	not windows
 }
 

@@ -1,5 +1,7 @@
 package kubekeep.controls.pss_capabilities
 
+import data.kubekeep.lib.workload
+
 # The names are compared as written: the API keeps CAP_ prefixes and lower case, and neither is known to it.
 defaults := {
 	"AUDIT_WRITE",
@@ -17,7 +19,11 @@ defaults := {
 	"SYS_CHROOT",
 }
 
-violation contains {"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, i]), "delete": true} if {
+violation contains {
+	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, i]),
+	"delete": true,
+	"message": sprintf("container %v adds the capability %v", [workload.called(container), capability]),
+} if {
 	some container in input.workload.containers
 	some i
 	capability := container.securityContext.capabilities.add[i]

@@ -1,6 +1,12 @@
 package kubekeep.controls.pss_host_ports
 
-violation contains {"path": sprintf("%s.ports[%d].hostPort", [container.path, i]), "delete": true} if {
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.ports[%d].hostPort", [container.path, i]),
+	"delete": true,
+	"message": sprintf("container %v takes port %v of its node", [workload.called(container), port.hostPort]),
+} if {
 	some container in input.workload.containers
 	some i, port in container.ports
 	port.hostPort != 0

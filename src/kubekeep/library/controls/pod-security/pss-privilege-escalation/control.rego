@@ -1,6 +1,14 @@
 package kubekeep.controls.pss_privilege_escalation
 
-violation contains {"path": sprintf("%s.securityContext.allowPrivilegeEscalation", [container.path]), "fix": false} if {
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.securityContext.allowPrivilegeEscalation", [container.path]),
+	"fix": false,
+	"message": sprintf("container %v may gain privileges: allowPrivilegeEscalation is not false", [
+		workload.called(container),
+	]),
+} if {
 	some container in input.workload.containers
 	not container.securityContext.allowPrivilegeEscalation == false
 	not windows

@@ -1,6 +1,12 @@
 package kubekeep.controls.pss_privileged
 
-violation contains {"path": sprintf("%s.securityContext.privileged", [container.path]), "fix": false} if {
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.securityContext.privileged", [container.path]),
+	"fix": false,
+	"message": sprintf("container %v is privileged", [workload.called(container)]),
+} if {
 	some container in input.workload.containers
 	container.securityContext.privileged == true
 }

@@ -1,9 +1,15 @@
 package kubekeep.controls.pss_probe_hosts
 
+import data.kubekeep.lib.workload
+
 # Upstream has this check since 1.34.
 applies if input.kubernetes.minor >= 34
 
-violation contains {"path": sprintf("%s.%s.%s.host", [container.path, probe, action]), "delete": true} if {
+violation contains {
+	"path": sprintf("%s.%s.%s.host", [container.path, probe, action]),
+	"delete": true,
+	"message": sprintf("%s of container %v has the kubelet call %v", [probe, workload.called(container), host]),
+} if {
 	some container in input.workload.containers
 	some probe, actions in object.filter(container, ["livenessProbe", "readinessProbe", "startupProbe"])
 	some action
@@ -13,7 +19,11 @@ violation contains {"path": sprintf("%s.%s.%s.host", [container.path, probe, act
 	action in {"httpGet", "tcpSocket"}
 }
 
-violation contains {"path": sprintf("%s.lifecycle.%s.%s.host", [container.path, hook, action]), "delete": true} if {
+violation contains {
+	"path": sprintf("%s.lifecycle.%s.%s.host", [container.path, hook, action]),
+	"delete": true,
+	"message": sprintf("%s of container %v has the kubelet call %v", [hook, workload.called(container), host]),
+} if {
 	some container in input.workload.containers
 	some hook, action
 	host := container.lifecycle[hook][action].host

@@ -1,9 +1,15 @@
 package kubekeep.controls.pss_proc_mount
 
-violation contains {"path": sprintf("%s.securityContext.procMount", [container.path]), "fix": "Default"} if {
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.securityContext.procMount", [container.path]),
+	"fix": "Default",
+	"message": sprintf("container %v sees all of /proc: procMount is %v", [workload.called(container), mount]),
+} if {
 	some container in input.workload.containers
-	container.securityContext.procMount != null
-	container.securityContext.procMount != "Default"
+	mount := container.securityContext.procMount
+	not mount in {"Default", null}
 	not exempt
 }
 

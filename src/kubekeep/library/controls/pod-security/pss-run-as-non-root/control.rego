@@ -1,19 +1,33 @@
 package kubekeep.controls.pss_run_as_non_root
 
+import data.kubekeep.lib.workload
+
 # Said nowhere for some container: once for the whole pod mends them all.
-violation contains {"path": sprintf("%s.securityContext.runAsNonRoot", [input.workload.path]), "fix": true} if {
+violation contains {
+	"path": sprintf("%s.securityContext.runAsNonRoot", [input.workload.path]),
+	"fix": true,
+	"message": "runAsNonRoot is said neither of the pod nor of all of its containers",
+} if {
 	some container in input.workload.containers
 	not container.effective.runAsNonRoot in {true, false}
 	not exempt
 }
 
 # Said to be false: refused wherever it stands, even in a pod all of whose containers say true.
-violation contains {"path": sprintf("%s.securityContext.runAsNonRoot", [input.workload.path]), "fix": true} if {
+violation contains {
+	"path": sprintf("%s.securityContext.runAsNonRoot", [input.workload.path]),
+	"fix": true,
+	"message": "the pod may run as root: runAsNonRoot is false",
+} if {
 	input.workload.spec.securityContext.runAsNonRoot == false
 	not exempt
 }
 
-violation contains {"path": sprintf("%s.securityContext.runAsNonRoot", [container.path]), "fix": true} if {
+violation contains {
+	"path": sprintf("%s.securityContext.runAsNonRoot", [container.path]),
+	"fix": true,
+	"message": sprintf("container %v may run as root: runAsNonRoot is false", [workload.called(container)]),
+} if {
 	some container in input.workload.containers
 	container.securityContext.runAsNonRoot == false
 	not exempt

@@ -1,12 +1,22 @@
 package kubekeep.controls.pss_run_as_user
 
-violation contains {"path": sprintf("%s.securityContext.runAsUser", [container.path]), "delete": true} if {
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.securityContext.runAsUser", [container.path]),
+	"delete": true,
+	"message": sprintf("container %v runs as root", [workload.called(container)]),
+} if {
 	some container in input.workload.containers
 	container.securityContext.runAsUser == 0
 	not exempt
 }
 
-violation contains {"path": sprintf("%s.securityContext.runAsUser", [input.workload.path]), "delete": true} if {
+violation contains {
+	"path": sprintf("%s.securityContext.runAsUser", [input.workload.path]),
+	"delete": true,
+	"message": "the pod runs as root",
+} if {
 	input.workload.spec.securityContext.runAsUser == 0
 	not exempt
 }

@@ -1,8 +1,11 @@
 package kubekeep.controls.pss_seccomp_restricted
 
+import data.kubekeep.lib.workload
+
 violation contains {
 	"path": sprintf("%s.securityContext.seccompProfile.type", [container.path]),
 	"fix": "RuntimeDefault",
+	"message": sprintf("container %v has a seccomp profile that filters nothing", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	profile := container.securityContext.seccompProfile
@@ -14,6 +17,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.seccompProfile.type", [input.workload.path]),
 	"fix": "RuntimeDefault",
+	"message": "the pod has a seccomp profile that filters nothing",
 } if {
 	profile := input.workload.spec.securityContext.seccompProfile
 	profile != null
@@ -25,6 +29,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.seccompProfile.type", [input.workload.path]),
 	"fix": "RuntimeDefault",
+	"message": "some containers have no seccomp profile",
 } if {
 	some container in input.workload.containers
 	not container.effective.seccompProfile

@@ -1,6 +1,12 @@
 package kubekeep.controls.pss_selinux
 
-violation contains {"path": sprintf("%s.securityContext.seLinuxOptions.%s", [container.path, field]), "delete": true} if {
+import data.kubekeep.lib.workload
+
+violation contains {
+	"path": sprintf("%s.securityContext.seLinuxOptions.%s", [container.path, field]),
+	"delete": true,
+	"message": sprintf("container %v has the SELinux %s %v", [workload.called(container), field, value]),
+} if {
 	some container in input.workload.containers
 	some field
 	value := container.securityContext.seLinuxOptions[field]
@@ -10,6 +16,7 @@ violation contains {"path": sprintf("%s.securityContext.seLinuxOptions.%s", [con
 violation contains {
 	"path": sprintf("%s.securityContext.seLinuxOptions.%s", [input.workload.path, field]),
 	"delete": true,
+	"message": sprintf("the pod has the SELinux %s %v", [field, value]),
 } if {
 	some field
 	value := input.workload.spec.securityContext.seLinuxOptions[field]

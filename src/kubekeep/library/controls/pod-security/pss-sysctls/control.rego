@@ -18,7 +18,11 @@ safe := {
 	"net.ipv4.tcp_notsent_lowat": 37,
 }
 
-violation contains {"path": sprintf("%s.securityContext.sysctls[%d]", [input.workload.path, i]), "delete": true} if {
+violation contains {
+	"path": sprintf("%s.securityContext.sysctls[%d]", [input.workload.path, i]),
+	"delete": true,
+	"message": sprintf("the sysctl %v reaches beyond the pod", [object.get(sysctl, "name", i)]),
+} if {
 	some i
 	sysctl := input.workload.spec.securityContext.sysctls[i]
 	not is_safe(sysctl)

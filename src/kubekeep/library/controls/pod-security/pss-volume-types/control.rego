@@ -12,7 +12,10 @@ allowed := {
 	"secret",
 }
 
-violation contains {"path": sprintf("%s.volumes[%d].%s", [input.workload.path, i, source])} if {
+violation contains {
+	"path": sprintf("%s.volumes[%d].%s", [input.workload.path, i, source]),
+	"message": sprintf("the volume %v is of the type %s", [object.get(volume, "name", i), source]),
+} if {
 	some i, volume in input.workload.spec.volumes
 	not is_allowed(volume)
 	some source, value in volume
@@ -21,7 +24,11 @@ violation contains {"path": sprintf("%s.volumes[%d].%s", [input.workload.path, i
 }
 
 # The API server makes an emptyDir of a volume without a source, but the policy reads what is written.
-violation contains {"path": sprintf("%s.volumes[%d].emptyDir", [input.workload.path, i]), "fix": {}} if {
+violation contains {
+	"path": sprintf("%s.volumes[%d].emptyDir", [input.workload.path, i]),
+	"fix": {},
+	"message": sprintf("the volume %v does not say what it is", [object.get(volume, "name", i)]),
+} if {
 	some i, volume in input.workload.spec.volumes
 	not has_source(volume)
 }

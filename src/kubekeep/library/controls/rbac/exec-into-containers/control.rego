@@ -5,7 +5,7 @@ import data.kubekeep.lib.rbac
 # `pods/*` is no wildcard to Kubernetes, but whoever wrote it meant all subresources.
 resources := {"*", "pods/exec", "*/exec", "pods/*"}
 
-violation contains {"path": path} if {
+violation contains {"path": path, "message": rbac.message("run commands in containers")} if {
 	some path in rbac.evidence(resources, verbs)
 }
 

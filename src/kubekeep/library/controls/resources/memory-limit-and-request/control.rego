@@ -1,76 +1,67 @@
 package kubekeep.controls.memory_limit_and_request
 
 import data.kubekeep.lib.quantity
+import data.kubekeep.lib.workload
 
 violation contains {
-	"path": sprintf("%s.resources.limits.memory", [container.path]),
-	"message": "no memory limit",
+	"path": sprintf("%s.resources.%s.memory", [container.path, section]),
+	"message": sprintf("container %v has no memory %s", [workload.called(container), word]),
 } if {
 	some container in input.workload.containers
 	container.type != "ephemeral"
-	not quantity.limited(container, "memory")
+	some section, word in {"limits": "limit", "requests": "request"}
+	# A first look, which spares most calls.
+	not container.resources[section].memory >= "1"
+	not quantity.amount(container, section, "memory")
 }
 
 violation contains {
-	"path": sprintf("%s.resources.requests.memory", [container.path]),
-	"message": "no memory request",
+	"path": sprintf("%s.resources.%s.memory", [container.path, section]),
+	"message": sprintf("container %v: memory of %v in %s is below the minimum of %v", [
+		workload.called(container),
+		amount,
+		section,
+		bound,
+	]),
 } if {
+	some section, bounds in {"limits": input.params.memory_limit_min, "requests": input.params.memory_request_min}
+	some bound in bounds
+	bound != "0"
+	quantity.positive(bound)
 	some container in input.workload.containers
 	container.type != "ephemeral"
-	not quantity.requested(container, "memory")
+	amount := quantity.amount(container, section, "memory")
+	quantity.nano(amount) < quantity.nano(bound)
 }
 
 violation contains {
-	"path": sprintf("%s.resources.limits.memory", [container.path]),
-	"message": sprintf("%v is below what memory_limit_min allows", [amount]),
+	"path": sprintf("%s.resources.%s.memory", [container.path, section]),
+	"message": sprintf("container %v: memory of %v in %s is above the maximum of %v", [
+		workload.called(container),
+		amount,
+		section,
+		bound,
+	]),
 } if {
-	some bound in quantity.lowest(input.params.memory_limit_min)
+	some section, bounds in {"limits": input.params.memory_limit_max, "requests": input.params.memory_request_max}
+	some bound in bounds
 	some container in input.workload.containers
 	container.type != "ephemeral"
-	amount := quantity.limit(container, "memory")
-	quantity.nano(amount) < bound
-}
-
-violation contains {
-	"path": sprintf("%s.resources.limits.memory", [container.path]),
-	"message": sprintf("%v is above what memory_limit_max allows", [amount]),
-} if {
-	some bound in quantity.highest(input.params.memory_limit_max)
-	some container in input.workload.containers
-	container.type != "ephemeral"
-	amount := quantity.limit(container, "memory")
-	quantity.nano(amount) > bound
-}
-
-violation contains {
-	"path": sprintf("%s.resources.requests.memory", [container.path]),
-	"message": sprintf("%v is below what memory_request_min allows", [amount]),
-} if {
-	some bound in quantity.lowest(input.params.memory_request_min)
-	some container in input.workload.containers
-	container.type != "ephemeral"
-	amount := quantity.request(container, "memory")
-	quantity.nano(amount) < bound
-}
-
-violation contains {
-	"path": sprintf("%s.resources.requests.memory", [container.path]),
-	"message": sprintf("%v is above what memory_request_max allows", [amount]),
-} if {
-	some bound in quantity.highest(input.params.memory_request_max)
-	some container in input.workload.containers
-	container.type != "ephemeral"
-	amount := quantity.request(container, "memory")
-	quantity.nano(amount) > bound
+	amount := quantity.amount(container, section, "memory")
+	quantity.nano(amount) > quantity.nano(bound)
 }
 
 declined contains sprintf("%s.resources.%s.memory is not a quantity", [container.path, section]) if {
 	some container in input.workload.containers
-	some section in quantity.unreadable(container.resources, "memory")
+	some section in ["limits", "requests"]
+	amount := container.resources[section].memory
+	not quantity.readable(amount)
 }
 
 declined contains sprintf("%s.resources.%s.memory is not a quantity", [input.workload.path, section]) if {
-	some section in quantity.unreadable(input.workload.spec.resources, "memory")
+	some section in ["limits", "requests"]
+	amount := input.workload.spec.resources[section].memory
+	not quantity.readable(amount)
 }
 
 declined contains sprintf("the parameter %v is not a quantity", [bound]) if {

@@ -1,18 +1,28 @@
 package kubekeep.controls.memory_limit
 
 import data.kubekeep.lib.quantity
+import data.kubekeep.lib.workload
 
-violation contains {"path": sprintf("%s.resources.limits.memory", [container.path])} if {
+violation contains {
+	"path": sprintf("%s.resources.limits.memory", [container.path]),
+	"message": sprintf("container %v has no memory limit", [workload.called(container)]),
+} if {
 	some container in input.workload.containers
 	container.type != "ephemeral"
-	not quantity.limited(container, "memory")
+	# A first look, which spares most calls.
+	not container.resources.limits.memory >= "1"
+	not quantity.amount(container, "limits", "memory")
 }
 
 declined contains sprintf("%s.resources.%s.memory is not a quantity", [container.path, section]) if {
 	some container in input.workload.containers
-	some section in quantity.unreadable(container.resources, "memory")
+	some section in ["limits", "requests"]
+	amount := container.resources[section].memory
+	not quantity.readable(amount)
 }
 
 declined contains sprintf("%s.resources.%s.memory is not a quantity", [input.workload.path, section]) if {
-	some section in quantity.unreadable(input.workload.spec.resources, "memory")
+	some section in ["limits", "requests"]
+	amount := input.workload.spec.resources[section].memory
+	not quantity.readable(amount)
 }

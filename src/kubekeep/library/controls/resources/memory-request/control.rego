@@ -9,14 +9,18 @@ violation contains {
 } if {
 	some container in input.workload.containers
 	container.type != "ephemeral"
-	not quantity.requested(container, "memory")
+	# A first look, which spares most calls.
+	not container.resources.requests.memory >= "1"
+	not quantity.amount(container, "requests", "memory")
 }
 
 declined contains sprintf("%s.resources.requests.memory is not a quantity", [container.path]) if {
 	some container in input.workload.containers
-	"requests" in quantity.unreadable(container.resources, "memory")
+	amount := container.resources.requests.memory
+	not quantity.readable(amount)
 }
 
 declined contains sprintf("%s.resources.requests.memory is not a quantity", [input.workload.path]) if {
-	"requests" in quantity.unreadable(input.workload.spec.resources, "memory")
+	amount := input.workload.spec.resources.requests.memory
+	not quantity.readable(amount)
 }

@@ -1,31 +1,41 @@
 package kubekeep.controls.resource_limits
 
+import data.kubekeep.lib.place
 import data.kubekeep.lib.quantity
+import data.kubekeep.lib.workload
 
-violation contains {"path": sprintf("%s.resources.limits.%s", [container.path, resource])} if {
-	some resource in ["cpu", "memory"]
-	not defaulted[resource]
+violation contains {
+	"path": sprintf("%s.resources.limits.%s", [container.path, resource]),
+	"message": sprintf("container %v has no %s limit", [workload.called(container), word]),
+} if {
 	some container in input.workload.containers
 	container.type != "ephemeral"
-	not quantity.limited(container, resource)
+	some resource, word in {"cpu": "CPU", "memory": "memory"}
+	# A first look, which spares most calls.
+	not container.resources.limits[resource] >= "1"
+	not quantity.amount(container, "limits", resource)
+	not defaulted[resource]
 }
 
 declined contains sprintf("%s.resources.%s.%s is not a quantity", [container.path, section, resource]) if {
 	some container in input.workload.containers
+	some section in ["limits", "requests"]
 	some resource in ["cpu", "memory"]
-	some section in quantity.unreadable(container.resources, resource)
+	amount := container.resources[section][resource]
+	not quantity.readable(amount)
 }
 
 declined contains sprintf("%s.resources.%s.%s is not a quantity", [input.workload.path, section, resource]) if {
+	some section in ["limits", "requests"]
 	some resource in ["cpu", "memory"]
-	some section in quantity.unreadable(input.workload.spec.resources, resource)
+	amount := input.workload.spec.resources[section][resource]
+	not quantity.readable(amount)
 }
 
 # What a LimitRange gives containers that say nothing: its default, or its maximum where it has none.
 defaulted contains resource if {
-	namespace := object.get(input.object, ["metadata", "namespace"], "default")
-	some range in input.cluster.objects.LimitRange[namespace]
-	item := range.spec.limits[_]
+	ranges := input.cluster.objects.LimitRange
+	item := ranges[place.namespace_of(input.object)][_].spec.limits[_]
 	item.type == "Container"
 	some field in ["default", "max"]
 	some resource

@@ -3,13 +3,21 @@ package kubekeep.controls.automatic_service_account_token
 import data.kubekeep.lib.accounts
 import data.kubekeep.lib.place
 
-violation contains {"path": sprintf("%s.automountServiceAccountToken", [input.workload.path]), "fix": false} if {
+violation contains {
+	"path": sprintf("%s.automountServiceAccountToken", [input.workload.path]),
+	"fix": false,
+	"message": sprintf("the pod gets a token of the service account %s", [place.account_of(input.workload.spec)]),
+} if {
 	input.object.kind != "ServiceAccount"
 	accounts.mounts(input.workload.spec)
 }
 
 # Where workloads use the account, the verdict is theirs.
-violation contains {"path": "automountServiceAccountToken", "fix": false} if {
+violation contains {
+	"path": "automountServiceAccountToken",
+	"fix": false,
+	"message": "pods of this service account get a token of it",
+} if {
 	input.object.kind == "ServiceAccount"
 	input.object.automountServiceAccountToken == true
 	not input.cluster.account_users[place.namespace][input.object.metadata.name]

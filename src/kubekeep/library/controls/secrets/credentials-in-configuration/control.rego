@@ -1,11 +1,13 @@
 package kubekeep.controls.credentials_in_configuration
 
-violation contains {"path": sprintf("%s.env[%d]", [container.path, index]), "message": message} if {
+# Both halves of a variable give it away, and both go.
+violation contains {"path": sprintf("%s.env[%d].%s", [container.path, index, half]), "message": message} if {
 	suspect
 	some container in input.workload.containers
 	some index
 	variable := container.env[index]
 	message := problem(variable.name, text(variable.value))
+	some half in ["name", "value"]
 }
 
 violation contains {"path": entry(field, key), "message": message} if {
@@ -25,23 +27,35 @@ maps["binaryData"] := {key: base64.decode(value) | some key, value in input.obje
 	is_object(input.object.binaryData)
 }
 
-# Most objects hold nothing of interest, which one look at all their names and values tells.
+# Most objects hold nothing of interest, which one look at all their names and one at all their values tells.
 suspect if count(words) > 0
 
-suspect if regex.match(concat("|", [sprintf("(?m:%s)", [hint]) | some hint in hints]), values)
+suspect if hinted
 
-hints := [replace(replace(looks, `\A`, "^"), `\z`, "$"), "://", `^\s*[0-9A-Za-z+/=_-]{20}`]
+default hinted := false
 
-variables := [variable | some container in input.workload.containers; variable := container.env[_]]
+hinted if {
+	values != ""
+	regex.match(concat("|", hints), values)
+}
 
+hints := [sprintf("(?m:%s)", [lines]), "://", `(?m:^\s*[0-9A-Za-z+/=_-]{20})`] if {
+	lines := replace(replace(looks, `\A`, "^"), `\z`, "$")
+}
+
+# Of the variables those that hold a value, which others have from elsewhere.
 names := lower(concat("\n", array.concat(
-	[variable.name | some variable in variables; is_string(variable.name)],
-	[key | some entries in maps; some key, _ in entries],
+	[variable.name |
+		variable := input.workload.containers[_].env[_]
+		variable.value != ""
+		is_string(variable.name)
+	],
+	[key | maps[_][key]],
 )))
 
 values := concat("\n", array.concat(
-	[variable.value | some variable in variables; is_string(variable.value)],
-	[value | some entries in maps; some value in entries; is_string(value)],
+	[value | value := input.workload.containers[_].env[_].value; is_string(value)],
+	[value | value := maps[_][_]; is_string(value)],
 ))
 
 # Files may hold numbers where the API wants text. Yes and no are no credentials.
@@ -58,6 +72,7 @@ problem(name, value) := sprintf("%s is in plain text, and its name says that it 
 	telling(name, value)
 	not harmless(value)
 } else := sprintf("%s holds what looks like a credential", [name]) if {
+	hinted
 	speaking(name, value)
 	not harmless(value)
 }
@@ -70,9 +85,8 @@ words := {lowered |
 }
 
 telling(name, value) if {
-	lowered := lower(name)
 	some word in words
-	contains(lowered, word)
+	contains(lower(name), word)
 	not allowed_name(name)
 	not about(name)
 	not lower(trim_space(value)) in {"true", "false"}

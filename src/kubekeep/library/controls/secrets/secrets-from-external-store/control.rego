@@ -18,7 +18,7 @@ violation contains {
 	not delivered(use.secret)
 }
 
-uses contains {"path": sprintf("%s.env[%d].valueFrom.secretKeyRef", [container.path, index]), "secret": name} if {
+uses contains {"path": sprintf("%s.env[%d].name", [container.path, index]), "secret": name} if {
 	some container in input.workload.containers
 	some index
 	name := container.env[index].valueFrom.secretKeyRef.name

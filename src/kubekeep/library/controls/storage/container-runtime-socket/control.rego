@@ -2,13 +2,24 @@ package kubekeep.controls.container_runtime_socket
 
 import data.kubekeep.lib.workload
 
-violation contains {"path": sprintf("%s.volumes[%d]", [input.workload.path, index]), "delete": true} if {
+violation contains {
+	"path": sprintf("%s.volumes[%d]", [input.workload.path, index]),
+	"delete": true,
+	"message": sprintf("the volume %v leads to the container runtime of the node", [volume.name]),
+} if {
 	some index
 	volume := input.workload.spec.volumes[index]
 	exposing[volume.name]
 }
 
-violation contains {"path": sprintf("%s.volumeMounts[%d]", [container.path, index]), "delete": true} if {
+violation contains {
+	"path": sprintf("%s.volumeMounts[%d]", [container.path, index]),
+	"delete": true,
+	"message": sprintf("container %v reaches the container runtime of the node by the volume %v", [
+		workload.called(container),
+		mount.name,
+	]),
+} if {
 	some container in input.workload.containers
 	some index
 	mount := container.volumeMounts[index]

@@ -5,14 +5,21 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.volumes[%d]", [input.workload.path, index]),
 	"delete": true,
-	"message": sprintf("%v of the node", [object.get(volume.hostPath, "path", "a path")]),
+	"message": sprintf("the volume %v is %v of the node", [volume.name, object.get(volume.hostPath, "path", "a path")]),
 } if {
 	some index
 	volume := input.workload.spec.volumes[index]
 	workload.host_volume(volume.name)
 }
 
-violation contains {"path": sprintf("%s.volumeMounts[%d]", [container.path, index]), "delete": true} if {
+violation contains {
+	"path": sprintf("%s.volumeMounts[%d]", [container.path, index]),
+	"delete": true,
+	"message": sprintf("container %v mounts the volume %v, which is of the node", [
+		workload.called(container),
+		mount.name,
+	]),
+} if {
 	some container in input.workload.containers
 	some index
 	mount := container.volumeMounts[index]

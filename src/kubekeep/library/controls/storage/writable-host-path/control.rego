@@ -2,7 +2,14 @@ package kubekeep.controls.writable_host_path
 
 import data.kubekeep.lib.workload
 
-violation contains {"path": sprintf("%s.volumeMounts[%d].readOnly", [container.path, index]), "fix": true} if {
+violation contains {
+	"path": sprintf("%s.volumeMounts[%d].readOnly", [container.path, index]),
+	"fix": true,
+	"message": sprintf("container %v may write to the volume %v, which is of the node", [
+		workload.called(container),
+		mount.name,
+	]),
+} if {
 	some container in input.workload.containers
 	some index
 	mount := container.volumeMounts[index]

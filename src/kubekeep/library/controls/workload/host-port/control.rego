@@ -1,7 +1,13 @@
 package kubekeep.controls.host_port
 
+import data.kubekeep.lib.workload
+
 # Zero is how the API spells none.
-violation contains {"path": sprintf("%s.ports[%d].hostPort", [container.path, index]), "delete": true} if {
+violation contains {
+	"path": sprintf("%s.ports[%d].hostPort", [container.path, index]),
+	"delete": true,
+	"message": sprintf("container %v takes port %v of its node", [workload.called(container), port.hostPort]),
+} if {
 	some container in input.workload.containers
 	some index
 	port := container.ports[index]

@@ -1,7 +1,7 @@
 package kubekeep.controls.labels
 
 violation contains {
-	"path": sprintf("%s.labels%s", [path, step(input.params.recommendedLabels[0])]),
+	"path": sprintf("%s.labels[\"%s\"]", [path, input.params.recommendedLabels[0]]),
 	"message": sprintf("none of the labels %s", [concat(", ", input.params.recommendedLabels)]),
 } if {
 	some [path, metadata] in described
@@ -16,7 +16,3 @@ labelled(metadata) if {
 	some name in input.params.recommendedLabels
 	metadata.labels[name] != null
 }
-
-step(name) := sprintf(".%s", [name]) if not contains(name, ".")
-
-step(name) := sprintf("[\"%s\"]", [name]) if contains(name, ".")

@@ -7,6 +7,7 @@ applies if not workload.windows
 violation contains {
 	"path": sprintf("%s.securityContext.seccompProfile", [container.path]),
 	"fix": {"type": "RuntimeDefault"},
+	"message": sprintf("neither seccomp nor AppArmor nor SELinux confines container %v", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	not hardened(container)

@@ -2,28 +2,44 @@ package kubekeep.controls.non_root_container
 
 import data.kubekeep.lib.workload
 
-violation contains {"path": workload.origin(container, "runAsUser"), "fix": 1000} if {
+violation contains {
+	"path": workload.origin(container, "runAsUser"),
+	"fix": 1000,
+	"message": sprintf("%s runs as root", [workload.bearer(container, "runAsUser")]),
+} if {
 	some container in input.workload.containers
 	container.effective.runAsUser == 0
 }
 
-violation contains {"path": sprintf("%s.securityContext.runAsNonRoot", [container.path]), "fix": true} if {
+violation contains {
+	"path": sprintf("%s.securityContext.runAsNonRoot", [container.path]),
+	"fix": true,
+	"message": sprintf("container %v may run as root", [workload.called(container)]),
+} if {
 	some container in input.workload.containers
 	not container.effective.runAsNonRoot == true
 	not names_user(container)
 }
 
 # Without a group the program keeps root's, unless the image says otherwise.
-violation contains {"path": workload.origin(container, "runAsGroup"), "fix": 1000} if {
+violation contains {
+	"path": workload.origin(container, "runAsGroup"),
+	"fix": 1000,
+	"message": sprintf("%s may run in the group root", [workload.bearer(container, "runAsGroup")]),
+} if {
 	not workload.windows
 	some container in input.workload.containers
 	object.get(container.effective, "runAsGroup", 0) == 0
 }
 
-violation contains {"path": sprintf("%s.securityContext.windowsOptions.runAsUserName", [container.path])} if {
+violation contains {
+	"path": sprintf("%s.securityContext.windowsOptions.runAsUserName", [container.path]),
+	"message": sprintf("container %v runs as %s", [workload.called(container), name]),
+} if {
 	workload.windows
 	some container in input.workload.containers
-	lower(user_name(container)) in administrators
+	name := user_name(container)
+	lower(name) in administrators
 }
 
 administrators := {"containeradministrator", `nt authority\system`}

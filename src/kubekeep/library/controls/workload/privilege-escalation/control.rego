@@ -5,23 +5,35 @@ import data.kubekeep.lib.workload
 # Windows has no such bit.
 applies if not workload.windows
 
+# Privileged containers always may, and the API server refuses `allowPrivilegeEscalation: false` for them: where
+# neither is said, both have to be.
 violation contains {
-	"path": sprintf("%s.securityContext.allowPrivilegeEscalation", [container.path]),
+	"path": sprintf("%s.securityContext.%s", [container.path, field]),
 	"fix": false,
+	"message": sprintf("container %v may gain privileges: %s is not false", [workload.called(container), field]),
 } if {
 	some container in input.workload.containers
 	not container.securityContext.allowPrivilegeEscalation == false
+	some field in ["allowPrivilegeEscalation", "privileged"]
+	not container.securityContext[field] == false
 }
 
-# With either of these escalation is always allowed, and the API server refuses `false` beside them.
-violation contains {"path": sprintf("%s.securityContext.privileged", [container.path]), "fix": false} if {
+violation contains {
+	"path": sprintf("%s.securityContext.privileged", [container.path]),
+	"fix": false,
+	"message": sprintf("container %v may gain privileges: it is privileged", [workload.called(container)]),
+} if {
 	some container in input.workload.containers
+	container.securityContext.allowPrivilegeEscalation == false
 	container.securityContext.privileged == true
 }
+
+# The same holds for this capability.
 
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, index]),
 	"delete": true,
+	"message": sprintf("container %v may gain privileges: it adds %s", [workload.called(container), name]),
 } if {
 	some container in input.workload.containers
 	some index

@@ -2,7 +2,11 @@ package kubekeep.controls.privileged_container
 
 import data.kubekeep.lib.workload
 
-violation contains {"path": sprintf("%s.securityContext.privileged", [container.path]), "fix": false} if {
+violation contains {
+	"path": sprintf("%s.securityContext.privileged", [container.path]),
+	"fix": false,
+	"message": sprintf("container %v is privileged", [workload.called(container)]),
+} if {
 	some container in input.workload.containers
 	container.securityContext.privileged == true
 }
@@ -10,7 +14,7 @@ violation contains {"path": sprintf("%s.securityContext.privileged", [container.
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, index]),
 	"delete": true,
-	"message": "SYS_ADMIN makes a container as good as privileged",
+	"message": sprintf("container %v adds %s, which makes it as good as privileged", [workload.called(container), name]),
 } if {
 	some container in input.workload.containers
 	some index
@@ -22,6 +26,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.windowsOptions.hostProcess", [container.path]),
 	"fix": false,
+	"message": sprintf("container %v is a process of its Windows node", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
 	container.securityContext.windowsOptions.hostProcess == true
@@ -30,6 +35,7 @@ violation contains {
 violation contains {
 	"path": sprintf("%s.securityContext.windowsOptions.hostProcess", [input.workload.path]),
 	"fix": false,
+	"message": "the containers of the pod are processes of their Windows node",
 } if {
 	input.workload.spec.securityContext.windowsOptions.hostProcess == true
 }

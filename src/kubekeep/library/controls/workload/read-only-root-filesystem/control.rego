@@ -5,7 +5,11 @@ import data.kubekeep.lib.workload
 # Windows containers cannot have one.
 applies if not workload.windows
 
-violation contains {"path": sprintf("%s.securityContext.readOnlyRootFilesystem", [container.path]), "fix": true} if {
+violation contains {
+	"path": sprintf("%s.securityContext.readOnlyRootFilesystem", [container.path]),
+	"fix": true,
+	"message": sprintf("container %v may write to its root file system", [workload.called(container)]),
+} if {
 	some container in input.workload.containers
 	not container.securityContext.readOnlyRootFilesystem == true
 }

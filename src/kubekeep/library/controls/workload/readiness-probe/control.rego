@@ -1,7 +1,12 @@
 package kubekeep.controls.readiness_probe
 
+import data.kubekeep.lib.workload
+
 # Only the main containers: init containers end before the pod is ready, ephemeral ones may have no probes.
-violation contains {"path": sprintf("%s.readinessProbe", [container.path])} if {
+violation contains {
+	"path": sprintf("%s.readinessProbe", [container.path]),
+	"message": sprintf("container %v has no readiness probe", [workload.called(container)]),
+} if {
 	some container in input.workload.containers
 	container.type == "container"
 	not probed(container)

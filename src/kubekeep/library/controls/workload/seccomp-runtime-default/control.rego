@@ -7,7 +7,7 @@ applies if not workload.windows
 violation contains {
 	"path": sprintf("%s.type", [workload.origin(container, "seccompProfile")]),
 	"fix": "RuntimeDefault",
-	"message": sprintf("container %v has no seccomp profile", [workload.called(container)]),
+	"message": sprintf("%s has no seccomp profile", [workload.bearer(container, "seccompProfile")]),
 } if {
 	some container in input.workload.containers
 	object.get(container.effective, ["seccompProfile", "type"], "") in {"", null}
@@ -16,7 +16,7 @@ violation contains {
 # A profile of the node's own may be as good, which its name does not tell; so no fix.
 violation contains {
 	"path": sprintf("%s.type", [workload.origin(container, "seccompProfile")]),
-	"message": sprintf("container %v has the seccomp profile %s", [workload.called(container), type]),
+	"message": sprintf("%s has the seccomp profile %s", [workload.bearer(container, "seccompProfile"), type]),
 } if {
 	some container in input.workload.containers
 	type := container.effective.seccompProfile.type

@@ -38,7 +38,7 @@ violation contains {
 violation contains {
 	"path": workload.origin(container, "runAsUser"),
 	"fix": 1000,
-	"message": sprintf("container %v runs as root", [workload.called(container)]),
+	"message": sprintf("%s runs as root", [workload.bearer(container, "runAsUser")]),
 } if {
 	some container in input.workload.containers
 	container.effective.runAsUser == 0
@@ -58,7 +58,7 @@ violation contains {
 violation contains {
 	"path": workload.origin(container, "runAsGroup"),
 	"fix": 1000,
-	"message": sprintf("container %v may run in the group root", [workload.called(container)]),
+	"message": sprintf("%s may run in the group root", [workload.bearer(container, "runAsGroup")]),
 } if {
 	some container in input.workload.containers
 	object.get(container.effective, "runAsGroup", 0) == 0
@@ -89,6 +89,26 @@ violation contains {
 } if {
 	some container in input.workload.containers
 	not confined(container)
+}
+
+# Where the pod has a context of its own, that is where the group of its volumes belongs, which containers cannot say.
+violation contains {
+	"path": sprintf("%s.securityContext.%s", [input.workload.path, field]),
+	"fix": group.value,
+	"message": group.message,
+} if {
+	context := input.workload.spec.securityContext
+	count(context) > 0
+	some field, group in volume_group
+	object.get(context, field, null) == null
+}
+
+volume_group := {
+	"fsGroup": {"value": 1000, "message": "the pod does not say which group its volumes belong to"},
+	"fsGroupChangePolicy": {
+		"value": "OnRootMismatch",
+		"message": "the pod does not say when that group is given to its volumes",
+	},
 }
 
 filtered(container) if container.effective.seccompProfile.type in {"RuntimeDefault", "Localhost"}

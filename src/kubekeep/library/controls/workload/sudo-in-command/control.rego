@@ -35,7 +35,7 @@ starts(container, field, index) if {
 	index == 0
 	first(container, field)
 } else if {
-	regex.match(`^(?:--|-c|(?:\S*/)?(?:env|exec|time|nohup|xargs))$`, container[field][index - 1])
+	regex.match(`^(?:--|-c|(?:\S*/)?(?:env|exec|time|nohup|xargs|(?:ba|da|a|z)?sh))$`, container[field][index - 1])
 }
 
 first(_, "command")
