@@ -10,13 +10,13 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    r"""Print a completion script for SHELL.
+    """Print a completion script for SHELL.
 
     \b
     bash:  kubekeep completion bash > ~/.local/share/bash-completion/completions/kubekeep
     zsh:   kubekeep completion zsh > "${fpath[1]}/_kubekeep"
     fish:  kubekeep completion fish > ~/.config/fish/completions/kubekeep.fish
-    """
+    """  # noqa: D301 - click takes the character itself
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"no completion for {shell}")

@@ -179,14 +179,14 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     snapshot: bool,
     verbose: bool,
 ) -> None:
-    r"""Assess the manifests at each PATH: a file, a folder, or - for standard input.
+    """Assess the manifests at each PATH: a file, a folder, or - for standard input.
 
     \b
     kubekeep scan deploy/
     kubekeep scan framework nsa,pss-restricted deploy/
     kubekeep scan control C-0057 pod.yaml
     kubectl get deployment -o yaml | kubekeep scan -
-    """
+    """  # noqa: D301 - click takes the character itself
     paths, frameworks, controls = _asked(words, frameworks)
     request = ScanRequest(
         paths=paths,
