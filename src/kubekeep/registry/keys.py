@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -31,13 +31,13 @@ class _Scrypt(msgspec.Struct, frozen=True):
         r: Annotated[int, msgspec.Meta(ge=1, le=64)]
         p: Annotated[int, msgspec.Meta(ge=1, le=16)]
 
-    name: str
+    name: Literal["scrypt"]
     params: Cost
     salt: bytes
 
 
 class _Secretbox(msgspec.Struct, frozen=True):
-    name: str
+    name: Literal["nacl/secretbox"]
     nonce: bytes
 
 
@@ -98,8 +98,6 @@ def _opened(text: bytes, password: bytes) -> bytes:
     lines = text.strip().splitlines()
     try:
         sealed = msgspec.json.decode(base64.b64decode(b"".join(lines[1:-1]), validate=True), type=_Sealed)
-        if (sealed.kdf.name, sealed.cipher.name) != ("scrypt", "nacl/secretbox"):
-            raise KeyFileError(f"encrypted with {sealed.kdf.name} and {sealed.cipher.name}, which cosign does not use")
         cost = sealed.kdf.params
         key = hashlib.scrypt(
             password, salt=sealed.kdf.salt, n=cost.n, r=cost.r, p=cost.p, maxmem=_MOST_MEMORY, dklen=_KEY_BYTES
