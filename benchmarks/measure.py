@@ -19,6 +19,10 @@ import corpus
 
 RUNS = 5
 SIZES = (500, 2_000, 8_000)
+SCANS = {
+    "NSA": ("scan", "framework", "nsa"),
+    "All controls": ("scan", "framework", "allcontrols", "--snapshot"),
+}
 KUBEKEEP = Path(sys.executable).with_name("kubekeep")
 
 
@@ -50,13 +54,14 @@ def main() -> None:
     print(row("`kubekeep --help`", "--help"))
     with tempfile.TemporaryDirectory() as scratch:
         report = str(Path(scratch) / "report.json")
-        scan = ("scan", "framework", "nsa")
-        for folder in folders:
-            print(row(f"NSA on {folder.name}", *scan, str(folder)))
+        into = ("-f", "json", "-o", report)
         for size in SIZES:
-            generated = Path(scratch) / str(size)
-            corpus.write(size, generated)
-            print(row(f"NSA on {size:,} objects, JSON report", *scan, str(generated), "-f", "json", "-o", report))
+            corpus.write(size, Path(scratch) / str(size))
+        for name, scan in SCANS.items():
+            for folder in folders:
+                print(row(f"{name} on {folder.name}", *scan, str(folder)))
+            for size in SIZES:
+                print(row(f"{name} on {size:,} objects, JSON report", *scan, str(Path(scratch) / str(size)), *into))
 
 
 if __name__ == "__main__":

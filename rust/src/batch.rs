@@ -1,7 +1,8 @@
 //! Many documents against one compiled set of policies, on all cores.
 //!
 //! A document is parsed once, and the context that all documents share is put into it. A rule that fails to
-//! evaluate is told apart from the others: its error is reported under its own name.
+//! evaluate is told apart from the others: its error is reported under its own name. The modules come in
+//! shards, an engine each, because an evaluation costs more the more modules its engine holds.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
@@ -14,27 +15,31 @@ use serde_json::{Map, Value as Json};
 
 use crate::{builtins, source};
 
-/// Compiled modules with groups of rules (name, path) to evaluate together.
+type Modules = Vec<(String, String)>;
+/// Name, path and shard of a rule.
+type Query = (String, String, usize);
+
+/// Compiled modules with groups of rules to evaluate together.
 #[pyclass(frozen)]
 pub struct PolicySet {
-    engine: Engine,
-    groups: Arc<[Vec<(String, String)>]>,
+    engines: Vec<Engine>,
+    groups: Arc<[Vec<Query>]>,
     context: Value,
 }
 
 #[pymethods]
 impl PolicySet {
-    /// Compile `modules` (path, source). Each group is a list of (name, rule path), for example
-    /// `("privileged", "data.kubekeep.controls.privileged.outcome")`. The fields of `context`, a JSON
-    /// object, are part of every document.
+    /// Compile the modules (path, source) of each shard. Each group is a list of (name, rule path, shard),
+    /// for example `("privileged", "data.kubekeep.controls.privileged.outcome", 0)`. The fields of
+    /// `context`, a JSON object, are part of every document.
     #[new]
     fn new(
         py: Python<'_>,
-        modules: Vec<(String, String)>,
-        groups: Vec<Vec<(String, String)>>,
+        shards: Vec<Modules>,
+        groups: Vec<Vec<Query>>,
         context: String,
     ) -> PyResult<Self> {
-        py.detach(move || compile(modules, groups, &context))
+        py.detach(move || compile(shards, groups, &context))
             .map_err(|error| PyValueError::new_err(format!("{error:#}")))
     }
 
@@ -42,7 +47,7 @@ impl PolicySet {
     fn with_context(&self, py: Python<'_>, context: String) -> PyResult<Self> {
         py.detach(|| {
             Ok(Self {
-                engine: self.engine.clone(),
+                engines: self.engines.clone(),
                 groups: self.groups.clone(),
                 context: Value::from_json_str(&context)?,
             })
@@ -62,8 +67,8 @@ impl PolicySet {
             documents
                 .par_iter()
                 .map_init(
-                    || self.engine.clone(),
-                    |engine, (document, groups)| self.one(engine, document, groups),
+                    || self.engines.clone(),
+                    |engines, (document, groups)| self.one(engines, document, groups),
                 )
                 .collect::<anyhow::Result<Vec<_>>>()
         })
@@ -74,20 +79,28 @@ impl PolicySet {
 impl PolicySet {
     fn one(
         &self,
-        engine: &mut Engine,
+        engines: &mut [Engine],
         document: &[u8],
         groups: &[usize],
     ) -> anyhow::Result<Option<String>> {
-        let taken_in = self.take_in(document).map(|input| engine.set_input(input));
+        let input = self.take_in(document);
+        let mut current = usize::MAX;
         let mut found = Map::new();
         for number in groups {
             let group = self
                 .groups
                 .get(*number)
                 .ok_or_else(|| anyhow::anyhow!("no group {number}"))?;
-            for (name, path) in group {
-                let said = match &taken_in {
-                    Ok(()) => ask(engine, path).and_then(|value| plain(&value)),
+            for (name, path, shard) in group {
+                let said = match &input {
+                    Ok(input) => {
+                        let engine = &mut engines[*shard];
+                        if *shard != current {
+                            engine.set_input(input.clone());
+                            current = *shard;
+                        }
+                        ask(engine, path).and_then(|value| plain(&value))
+                    }
                     // A document that cannot be taken in says nothing about any rule.
                     Err(error) => Err(anyhow::anyhow!("{error:#}")),
                 };
@@ -169,10 +182,32 @@ fn is_empty(value: &Value) -> bool {
 }
 
 fn compile(
-    modules: Vec<(String, String)>,
-    groups: Vec<Vec<(String, String)>>,
+    shards: Vec<Modules>,
+    groups: Vec<Vec<Query>>,
     context: &str,
 ) -> anyhow::Result<PolicySet> {
+    if let Some((name, _, shard)) = groups
+        .iter()
+        .flatten()
+        .find(|(.., shard)| *shard >= shards.len())
+    {
+        anyhow::bail!("{name}: no shard {shard}");
+    }
+    let first = |shard: usize| groups.iter().flatten().find(|query| query.2 == shard);
+    let engines = shards
+        .into_par_iter()
+        .enumerate()
+        .map(|(shard, modules)| prepared(modules, first(shard)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(PolicySet {
+        engines,
+        groups: groups.into(),
+        context: Value::from_json_str(context)?,
+    })
+}
+
+/// An engine with `modules`. One rule of it is run, so that every clone starts with the analysis done.
+fn prepared(modules: Modules, rule: Option<&Query>) -> anyhow::Result<Engine> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(false);
     builtins::install(&mut engine, false)?;
@@ -180,15 +215,10 @@ fn compile(
     for (path, text) in source::prepare(modules, false)?.texts {
         engine.add_policy(path, text)?;
     }
-    // Run the analysis once, so that every clone starts from a prepared engine. An error here belongs
-    // to a rule over an empty document; it is told again where it matters.
     engine.set_input(Value::new_object());
-    if let Some((_, path)) = groups.iter().flatten().next() {
+    if let Some((_, path, _)) = rule {
+        // An error here belongs to a rule over an empty document; it is told again where it matters.
         let _ = engine.eval_rule(path.clone());
     }
-    Ok(PolicySet {
-        engine,
-        groups: groups.into(),
-        context: Value::from_json_str(context)?,
-    })
+    Ok(engine)
 }

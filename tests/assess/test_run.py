@@ -106,7 +106,7 @@ class Failing:
         self._groups = arguments[1]
 
     def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
-        names = [name for name, _ in itertools.chain.from_iterable(self._groups)]
+        names = [query.name for query in itertools.chain.from_iterable(self._groups)]
         return [dict.fromkeys(names, RuleFailure("broken")) for _ in documents]
 
     def with_context(self, context: Mapping[str, Any]) -> Failing:  # noqa: ARG002 - the port's signature

@@ -1,4 +1,4 @@
-"""The policy set: groups, errors told apart, documents that cannot be taken in, and other data."""
+"""The policy set: groups, errors told apart, documents that cannot be taken in, shards, and other contexts."""
 
 from __future__ import annotations
 
@@ -8,19 +8,27 @@ from typing import Any
 import pytest
 
 from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.engine.port import RuleFailure
+from kubekeep.engine.port import Query, RuleFailure
 
-MODULES = {
+LIBRARY = {
     "lib.rego": "package lib\nbig contains x if { some x in input.items; x > input.params.limit }",
+}
+FIRST = {
     "a.rego": 'package a\nimport data.lib\nviolation contains {"path": sprintf("items[%d]", [x])} if some x in lib.big',
+}
+SECOND = {
     "b.rego": 'package b\napplies if input.kind == "b"\nclash := 1 if input.kind\nclash := 2 if input.clash',
-}  # fmt: skip
-GROUPS = [[("a", "data.a.violation"), ("b applies", "data.b.applies")], [("b clash", "data.b.clash")]]
+}
+SHARDS = [LIBRARY | FIRST, SECOND]
+GROUPS = [
+    [Query("a", "data.a.violation"), Query("b applies", "data.b.applies", 1)],
+    [Query("b clash", "data.b.clash", 1)],
+]
 
 
 @pytest.fixture(scope="module")
 def policies() -> RegoPolicySet:
-    return RegoPolicySet(MODULES, GROUPS, {"params": {"limit": 10}})
+    return RegoPolicySet(SHARDS, GROUPS, {"params": {"limit": 10}})
 
 
 def outcome(policies: RegoPolicySet, document: Any, *groups: int) -> Any:
@@ -44,7 +52,7 @@ def test_groups_are_evaluated_as_asked(policies: RegoPolicySet) -> None:
 def test_a_rule_that_fails_does_not_silence_the_others() -> None:
     groups = [[*GROUPS[0], *GROUPS[1]]]
     found = outcome(
-        RegoPolicySet(MODULES, groups, {"params": {"limit": 10}}), {"items": [11], "kind": "b", "clash": 1}, 0
+        RegoPolicySet(SHARDS, groups, {"params": {"limit": 10}}), {"items": [11], "kind": "b", "clash": 1}, 0
     )
     assert isinstance(found["b clash"], RuleFailure)
     assert found["a"] == [{"path": "items[11]"}]
@@ -71,6 +79,11 @@ def test_order_is_kept_over_many_documents(policies: RegoPolicySet) -> None:
         assert found == ({"a": [{"path": f"items[{number}]"}]} if number > 10 else {})
 
 
+def test_a_shard_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="a: no shard 1"):
+        RegoPolicySet([LIBRARY | FIRST], [[Query("a", "data.a.violation", 1)]], {})
+
+
 def test_a_module_that_does_not_compile_is_named() -> None:
     with pytest.raises(ValueError, match=r"broken\.rego:2"):
-        RegoPolicySet({"broken.rego": "package x\np if {"}, [], {})
+        RegoPolicySet([{"broken.rego": "package x\np if {"}], [], {})

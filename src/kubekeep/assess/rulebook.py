@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.engine.port import Query
 from kubekeep.library.load import Library, Rule
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import Resource
@@ -27,6 +28,8 @@ class Stage(enum.Enum):
 APPLIES: Final = "applies"
 DECLINED: Final = "declined"
 VIOLATION: Final = "violation"
+_SHARD: Final = 40
+"""Controls a shard: fewer compile the shared modules more often, more make each evaluation slower."""
 _OUTCOME: Final = "kubekeep_outcome"
 """The rule that gathers what a control's rule says, in the control's own package: there the engine finds it at once."""
 
@@ -44,22 +47,24 @@ class Rulebook:
     def __init__(self, library: Library, controls: Sequence[Control], silent: Sequence[Control] = ()) -> None:
         """Sort the rules of `controls` into groups."""
         rules = {control.slug: library.rule(control) for control in controls}
-        endings = {rule.path: _gathered(rule) for rule in rules.values()}
-        self.modules = {path: text + endings.get(path, "") for path, text in library.modules(controls).items()}
+        shards = [controls[at : at + _SHARD] for at in range(0, len(controls), _SHARD)]
+        self.shards = [_modules(library, shard) for shard in shards]
+        """The modules of a few controls each: an engine is slower the more it holds."""
+        places = {control.slug: number for number, shard in enumerate(shards) for control in shard}
         self.conditional = frozenset(slug for slug, rule in rules.items() if "applies" in rule.outcomes)
         """Slugs of the controls whose rule says itself what it applies to."""
-        self.groups: list[list[tuple[str, str]]] = []
+        self.groups: list[list[Query]] = []
         self._controls = (*controls, *silent)
         self._numbers: dict[tuple[str, Stage], int] = {}
         self._sheets: dict[tuple[str, str, bool, bool], Sheet] = {}
         for control in controls:
             for target in control.targets:
                 group = self._group(target, stage_of(control, rules[control.slug]))
-                query = control.judged_by, f"data.{control.package}.{_OUTCOME}"
-                if query not in group:
-                    group.append(query)
+                if all(query.name != control.judged_by for query in group):
+                    path = f"data.{control.package}.{_OUTCOME}"
+                    group.append(Query(control.judged_by, path, places[control.slug]))
 
-    def _group(self, target: str, stage: Stage) -> list[tuple[str, str]]:
+    def _group(self, target: str, stage: Stage) -> list[Query]:
         number = self._numbers.setdefault((target, stage), len(self.groups))
         if number == len(self.groups):
             self.groups.append([])
@@ -98,6 +103,12 @@ def _targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
     if resource.related:
         return frozenset({SUBJECT})
     return resource.kind_names | {WORKLOAD} if has_pod else resource.kind_names
+
+
+def _modules(library: Library, controls: Sequence[Control]) -> dict[str, str]:
+    """The modules of `controls`, each rule with what gathers its outcome."""
+    endings = {rule.path: _gathered(rule) for rule in map(library.rule, controls)}
+    return {path: text + endings.get(path, "") for path, text in library.modules(controls).items()}
 
 
 def _gathered(rule: Rule) -> str:

@@ -19,14 +19,14 @@ from kubekeep.assess.judge import Judge
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.select import Selection
 from kubekeep.assess.verdicts import malformed, verdict
-from kubekeep.engine.port import Outcome, PolicySet
+from kubekeep.engine.port import Outcome, PolicySet, Query
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, view
 
-Compile = Callable[[Mapping[str, str], Sequence[Sequence[tuple[str, str]]], Mapping[str, Any]], PolicySet]
+Compile = Callable[[Sequence[Mapping[str, str]], Sequence[Sequence[Query]], Mapping[str, Any]], PolicySet]
 
 _BATCH: Final = 256
 """Documents an evaluation: enough to keep all cores busy, few enough to keep memory flat."""
@@ -54,7 +54,7 @@ def run(
     joined = any(SUBJECT in control.targets for control in selection.judged)
     index = _index(active, join_subjects=joined)
     context = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
-    policies = compile_rules(book.modules, book.groups, context)
+    policies = compile_rules(book.shards, book.groups, context)
     entries: list[_Entry] = []
     with ThreadPoolExecutor(max_workers=1) as pool:
         desk = _Desk(policies, pool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any, Final
 
 import msgspec
@@ -65,13 +66,14 @@ def _failed(control: Control, said: Any, resource: Resource) -> Verdict:
 
 
 def _evidence(path: Path, item: Violation, resource: Resource) -> Evidence:
+    """Texts are kept once: many resources miss the same field for the same reason."""
     return Evidence(
-        path=item.path,
+        path=sys.intern(item.path),
         exists=bool(path) and not item.inside and has_path(resource.object, path),
         location=resource.locate(_parse(item.inside) if item.inside else path),
-        fix=None if item.fix is msgspec.UNSET else _fix_text(item.fix).decode(),
+        fix=None if item.fix is msgspec.UNSET else sys.intern(_fix_text(item.fix).decode()),
         delete=item.delete,
-        message=item.message,
+        message=sys.intern(item.message),
     )
 
 

@@ -46,19 +46,23 @@ def _control(control: Control) -> list[str]:
             lines += [*_heading(heading), *(_wrapped(line) for line in text.strip().splitlines())]
     if control.targets:
         lines += [*_heading("Looks at"), _wrapped(", ".join(control.targets))]
-    if control.params:
-        lines += _heading("Parameters")
-        lines += [f"  {name}: {item.description} {list(item.default)}" for name, item in control.params.items()]
-    asked_by = [
-        f"  {item.title} {', '.join(control.satisfies[item.slug])}".rstrip()
+    lists = (
+        ("Parameters", [f"{name}: {item.description} {list(item.default)}" for name, item in control.params.items()]),
+        ("Asked for by", _asked_by(control)),
+        ("Read more", control.references),
+    )
+    for heading, items in lists:
+        if items:
+            lines += [*_heading(heading), *(f"  {item}" for item in items)]
+    return lines
+
+
+def _asked_by(control: Control) -> list[str]:
+    return [
+        f"{item.title} {', '.join(control.satisfies[item.slug])}".rstrip()
         for item in builtin().frameworks.values()
         if item.slug in control.satisfies
     ]
-    if asked_by:
-        lines += [*_heading("Asked for by"), *asked_by]
-    if control.references:
-        lines += [*_heading("Read more"), *(f"  {link}" for link in control.references)]
-    return lines
 
 
 def _framework(framework: Framework) -> list[str]:

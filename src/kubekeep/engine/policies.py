@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep import _native
-from kubekeep.engine.port import Outcome, RuleFailure
+from kubekeep.engine.port import Outcome, Query, RuleFailure
 
 _NOTHING: Final[Outcome] = {}
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -23,18 +23,18 @@ class RegoPolicySet:
 
     def __init__(
         self,
-        modules: Mapping[str, str],
-        groups: Sequence[Sequence[tuple[str, str]]],
+        shards: Sequence[Mapping[str, str]],
+        groups: Sequence[Sequence[Query]],
         context: Mapping[str, Any],
     ) -> None:
-        """Compile `modules` (path to source).
+        """Compile the modules (path to source) of each shard; a shard holds all that its rules import.
 
-        Each group lists (name, rule path) pairs, such as `("x", "data.kubekeep.controls.x.violation")`. Rules find
-        the fields of `context` in `input`, beside those of the document.
+        Each group lists queries, such as `Query("x", "data.kubekeep.controls.x.violation")`. Rules find the fields of
+        `context` in `input`, beside those of the document.
         Raises ValueError, with file and line, for modules that do not compile.
         """
         self._native = _native.PolicySet(
-            list(modules.items()), [list(group) for group in groups], msgspec.json.encode(context).decode()
+            [list(modules.items()) for modules in shards], groups, msgspec.json.encode(context).decode()
         )
 
     def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:

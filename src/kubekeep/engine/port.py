@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -12,6 +12,14 @@ class RuleFailure(msgspec.Struct, frozen=True):
     """A rule that could not be evaluated on a document; what it would have said is unknown."""
 
     message: str
+
+
+class Query(NamedTuple):
+    """A rule to evaluate: the name that its outcome has, its path, and the shard whose modules hold it."""
+
+    name: str
+    path: str
+    shard: int = 0
 
 
 Outcome = Mapping[str, Any]

@@ -37,14 +37,14 @@ class Cause(enum.StrEnum):
     """The rule itself says that the resource does not tell enough."""
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """A cause with a sentence for people: what was missing and what to do."""
 
     cause: Cause
     text: str
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One place that made a control fail, and the change that would mend it.
 
     `path` is the text of a path into the resource, empty for the resource as a whole. `exists` tells whether
@@ -59,7 +59,7 @@ class Evidence(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """The outcome of one control on one resource: evidence if failed, a reason if not evaluated."""
 
     status: Status

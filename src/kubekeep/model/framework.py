@@ -28,9 +28,9 @@ class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     provider: Provider | None = None
     """The managed platform that it is written for: whoever asks for it says that theirs is one."""
     all_controls: bool = False
-    """Every control of the library belongs to it."""
+    """Every control with a number belongs to it; those without ask the same again for a standard of their own."""
     sections: tuple[Section, ...] = ()
 
     def has(self, control: Control) -> bool:
         """Whether `control` serves it."""
-        return self.all_controls or self.slug in control.satisfies
+        return bool(control.ids) if self.all_controls else self.slug in control.satisfies

@@ -79,21 +79,21 @@ def has_path(document: Any, path: Path) -> bool:
     return True
 
 
-class Position(msgspec.Struct, frozen=True, order=True):
+class Position(msgspec.Struct, frozen=True, order=True, gc=False):
     """A place in a text file. Lines and columns count from 1; columns are Unicode code points."""
 
     line: int
     column: int
 
 
-class Region(msgspec.Struct, frozen=True):
+class Region(msgspec.Struct, frozen=True, gc=False):
     """A stretch of a file; `end` is the place after the last character, as SARIF counts."""
 
     start: Position
     end: Position
 
 
-class Location(msgspec.Struct, frozen=True):
+class Location(msgspec.Struct, frozen=True, gc=False):
     """A file, as it is shown to people, and the region in it; no region where a file has no lines."""
 
     file: str
@@ -128,12 +128,13 @@ class Marks:
     the file, which its documents share.
     """
 
-    __slots__ = ("_items", "_lines", "_numbers")
+    __slots__ = ("_items", "_lines", "_numbers", "_regions")
 
     def __init__(self, numbers: array[int], lines: array[int]) -> None:
         self._numbers = numbers
         self._lines = lines
         self._items: dict[int, list[int]] = {}
+        self._regions: dict[tuple[int, int], Region] = {}
 
     def __len__(self) -> int:
         return len(self._numbers) // NUMBERS
@@ -162,7 +163,14 @@ class Marks:
             head, head_end = self._span(node + 1)
             if start <= head < end:
                 end = head_end
-        return Region(self._position(start), self._position(end))
+        return self._region(start, end)
+
+    def _region(self, start: int, end: int) -> Region:
+        """One value a stretch: dozens of controls miss something at the same place."""
+        region = self._regions.get((start, end))
+        if region is None:
+            region = self._regions[start, end] = Region(self._position(start), self._position(end))
+        return region
 
     def _child(self, value: Any, node: int, step: str | int) -> tuple[int, int, Any] | None:
         """The (key node or -1, node, value) that `step` leads to, or None."""

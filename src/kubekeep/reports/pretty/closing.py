@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.finding import Status
+from kubekeep.model.finding import Cause, Status
 from kubekeep.model.severity import Severity
 from kubekeep.reports.format import Options
 from kubekeep.reports.pretty.findings import worst_first
@@ -15,12 +17,23 @@ from kubekeep.reports.pretty.terminal import Span, Terminal, file_url
 _GOOD, _FAIR = 80, 50
 """Percent from which a compliance score is green, and yellow."""
 _BAR: Final = 10
+_FEW: Final = 20
+"""Up to so many controls that were not evaluated are named."""
+_WAITING: Final[dict[Cause | None, str]] = {
+    Cause.NEEDS_HOST_DATA: "need data of the nodes: add documents such as KubeletInfo and ControlPlaneInfo",
+    Cause.NEEDS_CLOUD_DATA: "need data of the cloud: add documents such as ClusterDescribe",
+    Cause.NEEDS_IMAGE_DATA: "need reports on the images: add their ImageVulnerabilities",
+    Cause.NEEDS_CLUSTER: "need a cluster, or --snapshot if the files are all of one",
+    Cause.MANUAL: "need a person: kubekeep explain says how",
+    Cause.CONFIGURATION: "need a parameter in --controls-config",
+    Cause.DECLINED: "do not find enough in the input to tell",
+}
 
 
 def write_closing(terminal: Terminal, assessment: Assessment, options: Options) -> None:
     """Write everything that follows the findings."""
     _write_passed(terminal, assessment, options)
-    _write_gaps(terminal, assessment)
+    _write_gaps(terminal, assessment, options)
     _write_unread(terminal, assessment)
     _write_summary(terminal, assessment)
     _write_next(terminal, assessment)
@@ -43,17 +56,28 @@ def _write_passed(terminal: Terminal, assessment: Assessment, options: Options) 
         terminal.line()
 
 
-def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
-    """Controls that wait for something, together by what they wait for."""
-    by_reason: dict[str, list[ControlSummary]] = {}
-    for summary in assessment.controls:
-        if summary.is_gap:
-            text = summary.reason.text if summary.reason else "no reason is known"
-            by_reason.setdefault(text, []).append(summary)
-    if not by_reason:
+def _write_gaps(terminal: Terminal, assessment: Assessment, options: Options) -> None:
+    """Controls that wait for something, together by what they wait for; many are only counted, unless verbose."""
+    gaps = [summary for summary in assessment.controls if summary.is_gap]
+    if not gaps:
         return
-    count = sum(map(len, by_reason.values()))
-    terminal.line(Span(f"• {_number(count, 'control')} not evaluated", "bold yellow"))
+    title = Span(f"• {_number(len(gaps), 'control')} not evaluated", "bold yellow")
+    if len(gaps) > _FEW and not options.verbose:
+        terminal.line(title, "  (--verbose names them)")
+        counts = Counter(summary.reason.cause if summary.reason else None for summary in gaps)
+        for cause, count in counts.most_common():
+            terminal.line(f"{count:4} ", Span(_WAITING.get(cause, "could not be judged"), "dim"), indent=2)
+    else:
+        terminal.line(title)
+        _write_reasons(terminal, gaps)
+    terminal.line()
+
+
+def _write_reasons(terminal: Terminal, gaps: Iterable[ControlSummary]) -> None:
+    by_reason: dict[str, list[ControlSummary]] = {}
+    for summary in gaps:
+        text = summary.reason.text if summary.reason else "no reason is known"
+        by_reason.setdefault(text, []).append(summary)
     for text, summaries in by_reason.items():
         if len(summaries) == 1:
             control = summaries[0].control
@@ -61,7 +85,6 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
         else:
             terminal.line(Span(", ".join(summary.control.id for summary in summaries), "cyan"), indent=2, hang=0)
         terminal.line(Span(text, "dim"), indent=4, hang=0)
-    terminal.line()
 
 
 def _write_unread(terminal: Terminal, assessment: Assessment) -> None:

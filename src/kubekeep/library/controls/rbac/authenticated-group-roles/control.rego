@@ -2,12 +2,13 @@ package kubekeep.controls.authenticated_group_roles
 
 import data.kubekeep.lib.rbac
 
-applies if {
+everybody if {
 	input.object.kind == "Group"
 	input.object.name == "system:authenticated"
 }
 
 violation contains {"path": path, "message": rbac.message("change things or read Secrets")} if {
+	everybody
 	some path in rbac.evidence_in(changeable, changing) |
 		rbac.evidence_unnamed({"": {"*", "secrets"}}, {"*", "get", "list", "watch"})
 }

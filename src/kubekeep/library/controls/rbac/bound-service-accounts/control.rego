@@ -3,6 +3,7 @@ package kubekeep.controls.bound_service_accounts
 import data.kubekeep.lib.rbac
 
 violation contains {"path": path, "message": rbac.message("use what the API server offers")} if {
+	account
 	allows_something(input.object.relatedObjects[1])
 	some path in rbac.bound(input.object)
 }
@@ -13,14 +14,14 @@ allows_something(role) if {
 	object.get(role, "aggregationRule", null) != null
 }
 
-applies if input.object.kind == "ServiceAccount"
+account if input.object.kind == "ServiceAccount"
 
-applies if {
+account if {
 	input.object.kind == "User"
 	startswith(input.object.name, "system:serviceaccount:")
 }
 
-applies if {
+account if {
 	input.object.kind == "Group"
 	regex.match(`^system:serviceaccounts(:|$)`, input.object.name)
 }
