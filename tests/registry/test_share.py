@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kubekeep.library.load import ROOT
 from kubekeep.registry.artifact import decode
 from kubekeep.registry.credentials import Keychain
 from kubekeep.registry.reference import Reference
@@ -165,6 +166,9 @@ def test_an_encrypted_key_of_cosign_signs(service: Service, rules: Path, tmp_pat
     assert wrong.returncode == 2
     assert "not the password of this key" in wrong.stderr
     assert "hunter" not in wrong.stderr
+    nobody = kubekeep(*command)
+    assert nobody.returncode == 2
+    assert "set COSIGN_PASSWORD" in nobody.stderr
 
 
 def test_no_signature(service: Service, rules: Path, keys: Keys, tmp_path: Path) -> None:
@@ -260,6 +264,15 @@ def test_what_does_not_load_is_not_pushed(service: Service, rules: Path, tmp_pat
     result = pull(reference, tmp_path / "pulled")
     assert result.returncode == 3
     assert "has no broken 1.0" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["lib/workload.rego", "frameworks/nsa.yaml"])
+def test_what_would_change_our_own_controls_is_not_pushed(name: str, service: Service, rules: Path) -> None:
+    (rules / name).parent.mkdir()
+    shutil.copy(ROOT / name, rules / name)
+    result = kubekeep("library", "push", rules, service.reference("shadow"), "--plain-http")
+    assert result.returncode == 2
+    assert "has the name of one that comes with Kubekeep" in result.stderr
 
 
 def test_links_that_lead_out_are_not_pushed(service: Service, rules: Path, tmp_path: Path) -> None:

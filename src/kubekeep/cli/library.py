@@ -121,8 +121,11 @@ def pull(reference: Reference, folder: Path, key: Path | None, *, plain_http: bo
 
 
 def _password(known: RegistrySettings) -> bytes:
+    """The password of the key. Raises KeyFileError where nobody can be asked."""
     if known.key_password is not None:
         return known.key_password.encode()
+    if not sys.stdin.isatty():
+        raise KeyFileError("it has a password: set COSIGN_PASSWORD")
     password: str = click.prompt("Password of the key", hide_input=True, default="", show_default=False, err=True)
     return password.encode()
 

@@ -20,7 +20,7 @@ import msgspec
 
 from kubekeep.library.bundles import read_limited
 from kubekeep.library.cases import cases_of
-from kubekeep.library.load import CONTROL_FILE, RULE_FILE, Library, LibraryError
+from kubekeep.library.load import CONTROL_FILE, ROOT, RULE_FILE, Library, LibraryError
 
 MOST_BYTES: Final = 16 << 20
 """Of the packed file."""
@@ -64,12 +64,20 @@ def contents(library: Library) -> dict[str, bytes]:
         files |= {f"{place}/cases/{case.file.name}": case.file for case in cases_of(library, [control])}
     if not library.own_controls:
         raise LibraryError(f"{root}: no control in it")
-    outside = next((file for file in files.values() if not file.resolve().is_relative_to(root.resolve())), None)
-    if outside:
-        raise LibraryError(f"{outside}: a link that leads out of {root}")
+    _check_shareable(root, files)
     read = {path: read_limited(files[path], _MOST_FILE_BYTES) for path in sorted(files)}
     _check_names(read)
     return read
+
+
+def _check_shareable(root: Path, files: Mapping[str, Path]) -> None:
+    # Else a library from elsewhere could change what our own controls and frameworks mean.
+    shadowing = next((path for path in files if root != ROOT and (ROOT / path).exists()), None)
+    if shadowing:
+        raise LibraryError(f"{root}: {shadowing} has the name of one that comes with Kubekeep")
+    outside = next((file for file in files.values() if not file.resolve().is_relative_to(root.resolve())), None)
+    if outside:
+        raise LibraryError(f"{outside}: a link that leads out of {root}")
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:

@@ -112,7 +112,7 @@ def _contents(root: Path) -> dict[str, bytes]:
     rules = [control for control in library.own_controls if not control.manual]
     dict(library.frameworks)
     try:
-        RegoPolicySet(library.modules(rules), [], {})
+        RegoPolicySet([library.modules(rules)], [], {})
     except LibraryError:
         raise
     except ValueError as error:
