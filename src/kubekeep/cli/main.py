@@ -13,6 +13,7 @@ _COMMANDS: Final = {
     "list": "List the frameworks or the controls.",
     "explain": "Explain a control: what it asks, why, and how to fix it.",
     "control": "Write and test controls of your own.",
+    "library": "Share libraries of controls through OCI registries.",
     "version": "Print the version.",
     "completion": "Print a shell completion script.",
 }
@@ -20,7 +21,7 @@ _COMMANDS: Final = {
 _EPILOG: Final = """\b
 Exit codes:
   0  all gates passed
-  1  a gate failed
+  1  a gate failed, or a library was refused
   2  the command line is wrong
   3  something could not be read or evaluated
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import msgspec
 
@@ -21,4 +22,24 @@ def settings() -> Settings:
     return Settings(
         colour=not os.environ.get("NO_COLOR"),
         links=os.environ.get("TERM") not in (None, "", "dumb", "linux"),
+    )
+
+
+class RegistrySettings(msgspec.Struct, frozen=True):
+    """What the tools beside us have told about registries and keys."""
+
+    docker_config: Path
+    """Docker's `config.json`, in DOCKER_CONFIG or at home."""
+    key_password: str | None
+    """COSIGN_PASSWORD; None when it is unset, as an empty password is one too."""
+
+    def __repr__(self) -> str:
+        return "RegistrySettings(...)"
+
+
+def registry_settings() -> RegistrySettings:
+    """The settings of this process for registries."""
+    return RegistrySettings(
+        docker_config=Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json",
+        key_password=os.environ.get("COSIGN_PASSWORD"),
     )

@@ -1,0 +1,135 @@
+"""`kubekeep library`: push a library to an OCI registry and pull one, with signatures.
+
+Reaches the network, as the user asks for it; which signature holds is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import click
+
+from kubekeep.cli.settings import RegistrySettings, registry_settings
+from kubekeep.library.load import LibraryError
+from kubekeep.model.text import visible
+from kubekeep.registry.errors import KeyFileError, RefusedError, RegistryError
+from kubekeep.registry.reference import Reference, parse
+
+_REFUSED: Final = 1
+_UNREACHABLE: Final = 3
+_EXTRA: Final = {"httpx2", "cryptography", "nacl"}
+
+
+@click.group(short_help="Share libraries of controls through OCI registries.")
+def command() -> None:
+    """Share libraries of controls through OCI registries, signed."""
+
+
+def _reference(ctx: click.Context, param: click.Parameter, value: str) -> Reference:  # noqa: ARG001
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise click.BadParameter(visible(str(error))) from error
+
+
+def _told(function: Callable[..., None]) -> Callable[..., None]:
+    """Turn what may go wrong into a sentence and an exit code."""
+
+    @functools.wraps(function)
+    def told(*arguments: Any, **options: Any) -> None:
+        try:
+            function(*arguments, **options)
+        except KeyFileError as error:
+            raise click.BadParameter(str(error), param_hint="--key") from error
+        except (LibraryError, FileExistsError) as error:
+            raise click.UsageError(visible(str(error))) from error
+        except RefusedError as error:
+            click.echo(f"refused: {visible(str(error))}", err=True)
+            sys.exit(_REFUSED)
+        except (RegistryError, OSError) as error:
+            click.echo(f"failed: {visible(str(error))}", err=True)
+            sys.exit(_UNREACHABLE)
+
+    return told
+
+
+def _usecase() -> ModuleType:
+    """The use case, which needs packages that not every installation has."""
+    try:
+        from kubekeep.usecases import library  # noqa: PLC0415 - the help needs none of it
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] not in _EXTRA:
+            raise
+        raise click.UsageError(f"{error.name} is not installed: pip install 'kubekeep[oci]'") from error
+    return library
+
+
+_KEY: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
+_PLAIN: Final = click.option("--plain-http", is_flag=True, help="Do without TLS, for a registry on this machine.")
+
+
+@command.command(short_help="Push the library in DIR.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("reference", metavar="oci://REGISTRY/REPOSITORY:TAG", callback=_reference)
+@click.option("--key", type=_KEY, help="Sign with this private key: of cosign, or in PEM.")
+@_PLAIN
+@_told
+def push(folder: Path, reference: Reference, key: Path | None, *, plain_http: bool) -> None:
+    """Push the library in DIR: its controls, its frameworks and the Rego that they share. Prints its digest.
+
+    A key with a password takes it from COSIGN_PASSWORD, or asks.
+    """
+    if not reference.tag or reference.digest:
+        raise click.UsageError(f"{reference}: push to a tag, such as {reference.name}:1.0")
+    known = registry_settings()
+    usecase = _usecase()
+    pushed = usecase.push(
+        folder,
+        reference,
+        usecase.Access(config=known.docker_config, plain_http=plain_http),
+        key=key and key.read_bytes(),
+        password=functools.partial(_password, known),
+    )
+    click.echo(f"pushed {_counted(pushed)} to {reference}, {'signed' if pushed.signed_by else 'not signed'}", err=True)
+    click.echo(pushed.digest)
+
+
+@command.command(short_help="Pull a library into DIR.")
+@click.argument("reference", metavar="oci://REGISTRY/REPOSITORY[:TAG|@DIGEST]", callback=_reference)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--key", type=_KEY, help="Refuse what is not signed with the private half of this public key, in PEM.")
+@_PLAIN
+@_told
+def pull(reference: Reference, folder: Path, key: Path | None, *, plain_http: bool) -> None:
+    """Pull a library into DIR, for `kubekeep scan --custom-rules DIR`. Prints its digest.
+
+    DIR appears whole or not at all. Only a pulled library that nobody has changed is ever replaced.
+    """
+    usecase = _usecase()
+    access = usecase.Access(config=registry_settings().docker_config, plain_http=plain_http)
+    pulled = usecase.pull(reference, folder, access, key=key and key.read_bytes())
+    by = (
+        f"signed with the key {pulled.signed_by[:16]}" if pulled.signed_by else "its signature was not asked for: --key"
+    )
+    click.echo(f"pulled {_counted(pulled)} into {visible(str(folder))}; {by}", err=True)
+    click.echo(pulled.digest)
+
+
+def _password(known: RegistrySettings) -> bytes:
+    """The password of the key. Raises KeyFileError where nobody can be asked."""
+    if known.key_password is not None:
+        return known.key_password.encode()
+    if not sys.stdin.isatty():
+        raise KeyFileError("it has a password: set COSIGN_PASSWORD")
+    password: str = click.prompt("Password of the key", hide_input=True, default="", show_default=False, err=True)
+    return password.encode()
+
+
+def _counted(shared: Any) -> str:
+    numbers = {"control": shared.controls, "framework": shared.frameworks}
+    return ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for name, number in numbers.items() if number)

@@ -1,0 +1,170 @@
+"""A library as one file: the controls, frameworks and shared Rego of a folder, packed the same way every time.
+
+Nothing else goes in, and nothing else comes out: no links, no paths that lead elsewhere, no more than the limits.
+Never writes a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import struct
+import tarfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from kubekeep.library.bundles import read_limited
+from kubekeep.library.cases import cases_of
+from kubekeep.library.load import CONTROL_FILE, ROOT, RULE_FILE, Library, LibraryError
+
+MOST_BYTES: Final = 16 << 20
+"""Of the packed file."""
+ORIGIN: Final = "kubekeep-library.json"
+"""The file in a pulled folder that says where it came from."""
+
+_MOST_FILES: Final = 20_000
+_MOST_FILE_BYTES: Final = 1 << 20
+_MOST_UNPACKED: Final = 64 << 20
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_FOLDERS: Final = ("controls", "frameworks", "lib")
+_DEEPEST: Final = 8
+_LOOSE: Final = "custom"
+"""The area of controls that lie in no folder of an area."""
+_GZIP: Final = struct.pack("<4BL2B", 0x1F, 0x8B, 8, 0, 0, 2, 255)
+"""RFC 1952 §2.3.1: deflate, no name, no time, compressed most, by no system in particular."""
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a pulled library came from, and what it was like then."""
+
+    reference: str
+    digest: str
+    title: str = ""
+    version: str = ""
+    signed_by: str = ""
+    """SHA-256 of the public key that its signature was verified with; empty when it was not verified."""
+    content: str
+    """The digest of its files, which tells whether somebody has changed them since."""
+
+
+def contents(library: Library) -> dict[str, bytes]:
+    """The files of `library`'s own folder, by their path in a package. Raises LibraryError for what does not load."""
+    root = library.root
+    files = {f"frameworks/{file.name}": file for file in root.glob("frameworks/*.yaml")}
+    files |= {f"lib/{file.name}": file for file in root.glob("lib/*.rego")}
+    for control in library.own_controls:
+        folder = library.folder(control)
+        place = f"controls/{_LOOSE if root in {folder, folder.parent} else folder.parent.name}/{folder.name}"
+        files |= {f"{place}/{name}": folder / name for name in (CONTROL_FILE, RULE_FILE) if (folder / name).exists()}
+        files |= {f"{place}/cases/{case.file.name}": case.file for case in cases_of(library, [control])}
+    if not library.own_controls:
+        raise LibraryError(f"{root}: no control in it")
+    _check_shareable(root, files)
+    read = {path: read_limited(files[path], _MOST_FILE_BYTES) for path in sorted(files)}
+    _check_names(read)
+    return read
+
+
+def _check_shareable(root: Path, files: Mapping[str, Path]) -> None:
+    # Else a library from elsewhere could change what our own controls and frameworks mean.
+    shadowing = next((path for path in files if root != ROOT and (ROOT / path).exists()), None)
+    if shadowing:
+        raise LibraryError(f"{root}: {shadowing} has the name of one that comes with Kubekeep")
+    outside = next((file for file in files.values() if not file.resolve().is_relative_to(root.resolve())), None)
+    if outside:
+        raise LibraryError(f"{outside}: a link that leads out of {root}")
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """`files` as a compressed archive that depends on nothing but their paths and contents. Raises LibraryError."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted(files):
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(files[path]), 0o644
+            tar.addfile(member, io.BytesIO(files[path]))
+    plain = archive.getvalue()
+    deflate = zlib.compressobj(zlib.Z_BEST_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
+    end = struct.pack("<2L", zlib.crc32(plain), len(plain) & 0xFFFFFFFF)
+    packed = b"".join((_GZIP, deflate.compress(plain), deflate.flush(), end))
+    if len(packed) > MOST_BYTES or len(plain) > _MOST_UNPACKED or len(files) > _MOST_FILES:
+        raise LibraryError(
+            f"too large to be shared: {len(files)} files, {len(plain) >> 20} MiB, {len(packed) >> 20} MiB packed; "
+            f"{_MOST_FILES} files, {_MOST_UNPACKED >> 20} MiB and {MOST_BYTES >> 20} MiB at most"
+        )
+    return packed
+
+
+def unpack(packed: bytes) -> dict[str, bytes]:
+    """The files of a package by path, each below one of our folders. Raises LibraryError for anything else."""
+    plain = _inflated(packed)
+    files: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
+            for member in tar:
+                if member.isdir():
+                    continue
+                if not member.isreg() or member.issparse():
+                    raise LibraryError(f"{member.name!r}: neither a file nor a folder")
+                if member.name in files:
+                    raise LibraryError(f"{member.name!r}: packed twice")
+                if member.size > _MOST_FILE_BYTES or len(files) == _MOST_FILES:
+                    raise LibraryError(f"more than {_MOST_FILES} files, or one of more than 1 MiB")
+                content = tar.extractfile(member)
+                files[member.name] = content.read() if content else b""
+    except (tarfile.TarError, EOFError, OverflowError, ValueError) as error:
+        if isinstance(error, LibraryError):
+            raise
+        raise LibraryError(f"not an archive: {error}") from error
+    _check_names(files)
+    return files
+
+
+def digest_of(files: Mapping[str, bytes]) -> str:
+    """A digest of paths and contents, the same however they are packed."""
+    lines = sorted(f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in files.items())
+    return f"sha256:{hashlib.sha256(''.join(lines).encode(errors='surrogatepass')).hexdigest()}"
+
+
+def origin(folder: Path) -> Origin | None:
+    """Where the library in `folder` was pulled from; None where somebody has changed it since, or it was not pulled."""
+    try:
+        found = msgspec.json.decode(read_limited(folder / ORIGIN, _MOST_FILE_BYTES), type=Origin)
+        files = [file for file in folder.rglob("*") if file.is_symlink() or not file.is_dir()]
+        if len(files) > _MOST_FILES + 1 or any(file.is_symlink() for file in files):
+            return None
+        names = {file.relative_to(folder).as_posix(): file for file in files}
+        content = {name: read_limited(file, _MOST_FILE_BYTES) for name, file in names.items() if name != ORIGIN}
+    except (LibraryError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return found if digest_of(content) == found.content else None
+
+
+def _inflated(packed: bytes) -> bytes:
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        plain = inflate.decompress(packed, _MOST_UNPACKED)
+    except zlib.error as error:
+        raise LibraryError(f"not compressed as it should be: {error}") from error
+    if inflate.unconsumed_tail:
+        raise LibraryError(f"more than {_MOST_UNPACKED >> 20} MiB when unpacked")
+    if not inflate.eof or inflate.unused_data:
+        raise LibraryError("not one whole compressed archive")
+    return plain
+
+
+def _check_names(paths: Mapping[str, object]) -> None:
+    """Raise LibraryError for a path that is not plainly below one of our folders, on any system."""
+    for path in paths:
+        parts = path.split("/")
+        if parts[0] not in _FOLDERS or not 2 <= len(parts) <= _DEEPEST or not all(map(_NAME.fullmatch, parts)):
+            raise LibraryError(f"{path!r}: no path of a control library")
+    folded = {path.casefold(): path for path in paths}
+    twice = next((path for path in paths if folded[path.casefold()] != path), None)
+    if twice:
+        raise LibraryError(f"{twice!r} and {folded[twice.casefold()]!r} are one file on some systems")

@@ -1,0 +1,50 @@
+"""What the tests of registries share: a registry without passwords, a library to share, and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from kubekeep.usecases.control import write_control
+from tests.registry.service import Service, registry
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with registry(tmp_path_factory.mktemp("registry")) as found:
+        yield found
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    """A library of one control, which Pods without an owner fail."""
+    folder = tmp_path / "rules"
+    write_control(folder, "workload", "team-label")
+    return folder
+
+
+def write_keys(folder: Path, name: str) -> tuple[Path, Path]:
+    """A new key pair in PEM: (private, public)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private, public = folder / f"{name}.key", folder / f"{name}.pub"
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    public.write_bytes(
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    return private, public
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[Path, Path]:
+    return write_keys(tmp_path, "ours")
+
+
+@pytest.fixture
+def others(tmp_path: Path) -> tuple[Path, Path]:
+    return write_keys(tmp_path, "others")

@@ -1,0 +1,114 @@
+"""Where a registry may send us, and what we tell whom on the way. A registry of our own, as real ones do not misbehave."""
+
+from __future__ import annotations
+
+import http.server
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from kubekeep.registry.artifact import Descriptor, describe
+from kubekeep.registry.credentials import Keychain
+from kubekeep.registry.errors import RefusedError, RegistryError
+from kubekeep.registry.reference import Reference
+from kubekeep.registry.repository import Repository
+from tests.registry.service import serving
+
+CONTENT = b"content"
+BLOB = describe(CONTENT, "text/plain")
+
+
+class Quiet(http.server.BaseHTTPRequestHandler):
+    def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Store(Quiet):
+    """Another host, where the registry keeps its blobs."""
+
+    told: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        self.told.append(self.headers.get("Authorization"))
+        self.reply(200, CONTENT)
+
+
+class Front(Quiet):
+    """A registry that wants a password and then sends its callers to `target`."""
+
+    target: ClassVar[str] = ""
+    told: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        self.told.append(self.headers.get("Authorization"))
+        if self.headers.get("Authorization") is None:
+            self.reply(401, WWW_Authenticate='Basic realm="tests"')
+        else:
+            self.reply(307, Location=self.target)
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Iterator[Repository]:
+    Front.told, Store.told = [], []
+    with serving(Front) as address:
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {address: {"username": "ann", "password": "x"}}}))
+        with Repository(Reference(address, "a"), Keychain(tmp_path / "config.json"), plain_http=True) as repository:
+            yield repository
+
+
+def test_who_we_are_is_told_to_the_registry_only(front: Repository) -> None:
+    with serving(Store) as address:
+        Front.target = f"http://{address}/blob"
+        assert front.blob(BLOB, 100) == CONTENT
+    assert Front.told == [None, "Basic YW5uOng="]
+    assert Store.told == [None]
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/blob", "http://", "http://[", "//[::1"])
+def test_where_we_do_not_go(front: Repository, target: str) -> None:
+    Front.target = target
+    with pytest.raises(RegistryError) as error:
+        front.blob(BLOB, 100)
+    assert "YW5uOng" not in str(error.value)
+
+
+def test_in_circles(front: Repository) -> None:
+    Front.target = ""
+    with pytest.raises(RegistryError, match="redirects more than 5 times"):
+        front.blob(BLOB, 100)
+
+
+def test_more_than_was_said(front: Repository) -> None:
+    with serving(Store) as address:
+        Front.target = f"http://{address}/blob"
+        with pytest.raises(RefusedError, match="sent more than 3 bytes"):
+            front.blob(Descriptor(media_type="text/plain", digest=BLOB.digest, size=3), 100)
+
+
+class Hostile(Quiet):
+    """A registry whose error steers the terminal."""
+
+    def do_GET(self) -> None:
+        message = "\x1b[2Jall is well\n" + "x" * 10_000
+        self.reply(500, json.dumps({"errors": [{"code": "UNKNOWN", "message": message}]}).encode())
+
+
+def test_what_a_registry_says_is_shown_harmless_and_short(tmp_path: Path) -> None:
+    with (
+        serving(Hostile) as address,
+        Repository(Reference(address, "a"), Keychain(tmp_path / "none"), plain_http=True) as repository,
+        pytest.raises(RegistryError, match="answers 500: UNKNOWN") as error,
+    ):
+        repository.manifest("latest")
+    assert "\x1b" not in str(error.value)
+    assert len(str(error.value)) < 300

@@ -1,0 +1,161 @@
+"""Names of artifacts, challenges of registries, keys in files: what is read, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from kubekeep.registry import keys
+from kubekeep.registry.challenge import Challenge, challenge
+from kubekeep.registry.credentials import Keychain, Login
+from kubekeep.registry.errors import KeyFileError
+from kubekeep.registry.reference import Reference, parse
+
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("oci://ghcr.io/team/rules:1.0", Reference("ghcr.io", "team/rules", "1.0")),
+        ("oci://localhost:5000/rules", Reference("localhost:5000", "rules")),
+        (f"oci://[::1]:5000/a/b__c/d-e.f@{DIGEST}", Reference("[::1]:5000", "a/b__c/d-e.f", "", DIGEST)),
+        (f"oci://host/a:1@{DIGEST}", Reference("host", "a", "1", DIGEST)),
+    ],
+)
+def test_references(text: str, reference: Reference) -> None:
+    assert parse(text) == reference
+    assert str(reference) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ghcr.io/team/rules:1.0",
+        "https://ghcr.io/team/rules:1.0",
+        "oci://ghcr.io",
+        "oci://ghcr.io/",
+        "oci://ghcr.io/Team",
+        "oci://ghcr.io/a/../b",
+        "oci://ghcr.io//a",
+        "oci://user:password@ghcr.io/a",
+        "oci://ghcr.io/a?b",
+        "oci://ghcr.io/a:",
+        "oci://ghcr.io/a:-x",
+        "oci://ghcr.io/a@sha256:12",
+        "oci://ghcr.io/a@sha512:" + "0" * 128,
+        "oci://ghcr.io/" + "a" * 256,
+        "oci://ghcr.io/a\n",
+        "oci://ghcr.io/" + "a-" * 50_000,
+    ],
+)
+def test_what_is_no_reference(text: str) -> None:
+    with pytest.raises(ValueError, match="not oci://"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ([], None),
+        (["Negotiate"], None),
+        (["Basic realm=x"], Challenge("basic", {"realm": "x"})),
+        (["basic"], Challenge("basic", {})),
+        (
+            ['Basic realm="a"', 'BEARER realm="https://t/?a,b" , Service="x \\"y\\"",scope="repository:a:pull,push"'],
+            Challenge("bearer", {"realm": "https://t/?a,b", "service": 'x "y"', "scope": "repository:a:pull,push"}),
+        ),
+    ],
+)
+def test_challenges(headers: list[str], found: Challenge | None) -> None:
+    assert challenge(headers) == found
+
+
+@pytest.mark.parametrize(
+    ("auths", "registry", "found"),
+    [
+        ({"https://ghcr.io/v1/": {"auth": "YTpiOmM="}}, "ghcr.io", Login(username="a", password="b:c")),  # noqa: S106
+        ({"https://index.docker.io/v1/": {"username": "a"}}, "docker.io", Login(username="a")),
+        ({"ghcr.io": {"registrytoken": "t"}}, "ghcr.io", Login(registry_token="t")),  # noqa: S106
+        ({"ghcr.io": {}}, "ghcr.io", None),
+        ({"ghcr.io": {"username": "a"}}, "evil.ghcr.io", None),
+        ({"ghcr.io": {"username": "a"}}, "ghcr.io:444", None),
+    ],
+)
+def test_credentials(auths: dict[str, object], registry: str, found: Login | None, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"auths": auths, "HttpHeaders": {}}))
+    assert Keychain(tmp_path / "config.json").login(registry) == found
+    assert "b:c" not in repr(found)
+
+
+def pem(
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, password: bytes = b""
+) -> bytes:
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if password:
+        encryption = serialization.BestAvailableEncryption(password)
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
+def test_private_keys() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    sec1 = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    for text in (pem(key), sec1, pem(key, b"x")):
+        assert keys.private_key(text, lambda: b"x").private_numbers() == key.private_numbers()
+
+
+def sealed(**changes: object) -> bytes:
+    """What looks like a key of cosign."""
+    kdf = {"name": "scrypt", "params": {"N": 2, "r": 8, "p": 1}, "salt": base64.b64encode(b"salt").decode()}
+    cipher = {"name": "nacl/secretbox", "nonce": base64.b64encode(bytes(24)).decode()}
+    found = {"kdf": kdf, "cipher": cipher, "ciphertext": base64.b64encode(bytes(60)).decode(), **changes}
+    text = base64.encodebytes(json.dumps(found).encode()).decode()
+    return (
+        f"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n{text}-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n".encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "not a private key"),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "not a private key"),
+        (pem(ec.generate_private_key(ec.SECP384R1())), "P-256"),
+        (pem(ed25519.Ed25519PrivateKey.generate()), "P-256"),
+        (pem(ec.generate_private_key(ec.SECP256R1()), b"other"), "not its password"),
+        (b"x" * 100_000, "too long"),
+        (sealed(), "not the password"),
+        (sealed(ciphertext="AAAA"), "not the password"),
+        (sealed(cipher={"name": "nacl/secretbox", "nonce": "AAAA"}), "not the password"),
+        (sealed(cipher={"name": "rot13", "nonce": "AAAA"}), "not an encrypted key"),
+        (sealed(kdf={"name": "scrypt", "params": {"N": 3, "r": 8, "p": 1}, "salt": "AAAA"}), "not an encrypted key"),
+        (sealed(kdf={"name": "scrypt", "params": {"N": 1 << 22, "r": 64, "p": 1}, "salt": "AAAA"}), "not an encrypted"),
+        (sealed(kdf=[]), "not an encrypted key"),
+        (sealed()[:80], "not an encrypted key"),
+    ],
+)
+def test_what_is_no_private_key(text: bytes, words: str) -> None:
+    with pytest.raises(KeyFileError, match=words):
+        keys.private_key(text, lambda: b"x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        pem(ec.generate_private_key(ec.SECP256R1())),
+        ed25519.Ed25519PrivateKey.generate()
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
+    ],
+)
+def test_what_is_no_public_key(text: bytes) -> None:
+    with pytest.raises(KeyFileError):
+        keys.public_key(text)

@@ -1,0 +1,65 @@
+"""A folder is there whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kubekeep.sinks.folder import whole
+
+FILES = {"a/b/c.txt": b"new", "d.txt": b""}
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_new_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+    with whole(tmp_path / "new", FILES) as fresh:
+        assert tree(fresh) == FILES
+        assert not (tmp_path / "new").exists()
+    assert tree(tmp_path) == {f"new/{name}": content for name, content in FILES.items()}
+
+
+def test_an_old_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "mine.txt").write_text("old")
+    (tmp_path / "link").symlink_to("old")
+    with whole(tmp_path / "link", FILES):
+        assert tree(tmp_path / "old") == {"mine.txt": b"old"}
+    assert tree(tmp_path / "old") == FILES
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["link", "old"]
+
+
+def test_a_failure_leaves_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "mine.txt").write_text("old")
+
+    def failing(files: dict[str, bytes]) -> None:
+        with whole(tmp_path / "old", files):
+            raise KeyboardInterrupt
+
+    for files, error in ((FILES, KeyboardInterrupt), ({"a": b"", "a/b": b""}, OSError)):
+        with pytest.raises(error):
+            failing(files)
+        assert tree(tmp_path) == {"old/mine.txt": b"old"}
+
+
+def test_when_the_new_one_cannot_take_the_place_the_old_one_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "mine.txt").write_text("old")
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.suffix == ".tmp":
+            raise OSError("the disk is full")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="full"), whole(tmp_path / "old", FILES):
+        pass
+    assert tree(tmp_path) == {"old/mine.txt": b"old"}
