@@ -99,7 +99,7 @@ def _control(control: Control, tally: _Tally, set_aside: Mapping[str, Reason]) -
 def _irrelevant(control: Control) -> Reason:
     names = {WORKLOAD: "workload", SUBJECT: "bound RBAC subject"}
     kinds = list(dict.fromkeys(names.get(target, target.rpartition("/")[2]) for target in control.targets))
-    if control.collected:
+    if control.answered_by_documents():
         cause = _COLLECTED.get(control.answer, Cause.NEEDS_CLUSTER)
         return Reason(cause, f"nothing in the input tells: add {' or '.join(kinds)}")
     platforms = f" of {' or '.join(name.upper() for name in control.providers)}" if control.providers else ""

@@ -128,20 +128,17 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             return Answer.IMAGE
         return min(kinds, key=list(Answer).index)
 
-    @property
-    def collected(self) -> Answer | None:
-        """The kind of collected documents that can answer it, wherever they are found."""
-        kinds = {self._answer(target) for target in self.targets} - {Answer.AUTOMATED}
-        return min(kinds, key=list(Answer).index, default=None)
+    def answered_by_documents(self, provider: Provider | None = None) -> bool:
+        """Whether collected documents can answer it for a cluster of `provider`, wherever they are found.
 
-    def answered_by_documents(self, provider: Provider | None) -> bool:
-        """Whether collected documents can answer it for clusters of `provider`, wherever they are found.
-
-        Objects of a managed cluster can be its subject too; then documents do for the platforms that they are about.
+        A control of managed platforms that looks at objects of the cluster too has documents for some platforms only.
         """
-        if not self.providers or Answer.AUTOMATED not in {self._answer(target) for target in self.targets}:
-            return self.collected is not None
-        return provider in {PLATFORMS.get(target.partition("/")[0]) for target in self.targets} - {None}
+        answers = {self._answer(target) for target in self.targets}
+        if self.providers and Answer.AUTOMATED in answers:
+            return provider is not None and provider in {
+                PLATFORMS.get(target.partition("/")[0]) for target in self.targets
+            }
+        return bool(answers - {Answer.AUTOMATED})
 
     @staticmethod
     def _answer(target: str) -> Answer:
