@@ -1,8 +1,13 @@
 package kubekeep.controls.subpath_symlink
 
+import data.kubekeep.lib.workload
+
 violation contains {
 	"path": sprintf("%s.volumeMounts[%d].%s", [container.path, index, field]),
-	"message": "nodes run a kubelet with CVE-2021-25741",
+	"message": sprintf("container %v mounts by %s, and nodes run a kubelet with CVE-2021-25741", [
+		workload.called(container),
+		field,
+	]),
 } if {
 	some container in input.workload.containers
 	some index
@@ -20,7 +25,10 @@ declined contains "the input has no Node that tells its kubelet's version" if {
 	not versioned
 }
 
-uses(mount, field) if not object.get(mount, field, "") in {"", null}
+uses(mount, field) if {
+	path := mount[field]
+	not path in {"", null}
+}
 
 # Nodes are many, their versions few.
 versions contains node.status.nodeInfo.kubeletVersion if {
