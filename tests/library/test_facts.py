@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -15,16 +14,17 @@ import pytest
 from kubekeep.assess.select import frameworks_named
 from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
+from tests.library.kubescape import FACTS
 
-FACTS: Final = Path(__file__).resolve().parents[2].parent / "shared" / "groundtruth" / "control-facts.json"
-pytestmark = pytest.mark.skipif(not FACTS.is_file(), reason=f"no facts at {FACTS}")
+CONTROLS: Final = FACTS / "control-facts.json"
+pytestmark = pytest.mark.skipif(not CONTROLS.is_file(), reason=f"no facts at {FACTS}")
 
 
 def facts() -> dict[str, Any]:
     """The facts; empty without them, so that collecting the tests needs no file."""
-    if not FACTS.is_file():
+    if not CONTROLS.is_file():
         return {"controls": [], "frameworks": {}}
-    found: dict[str, Any] = json.loads(FACTS.read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(CONTROLS.read_text(encoding="utf-8"))
     return found
 
 

@@ -6,9 +6,7 @@ Reads the facts beside the checkout and skips without them. Where we differ on p
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -21,8 +19,9 @@ from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
+from tests.library.kubescape import FACTS, spelled
 
-FACTS: Final = Path(__file__).resolve().parents[2].parent / "shared" / "groundtruth" / "posture-cases.jsonl"
+CASES: Final = FACTS / "posture-cases.jsonl"
 DIFFERENT: Final[dict[str, str]] = {
     "C-0030:ingress-and-egress-blocked/only-egress-policy": "a policy for egress alone leaves ingress open",
     "C-0030:ingress-and-egress-blocked/cnp-only-egress": "a policy for egress alone leaves ingress open",
@@ -57,10 +56,10 @@ class RuleCase(msgspec.Struct, frozen=True):
 
 def cases() -> Iterator[RuleCase]:
     """The cases, in the order of the file."""
-    if not FACTS.is_file():
+    if not CASES.is_file():
         return
     known = {number for control in builtin().controls.values() for number in control.ids}
-    for line in FACTS.read_text(encoding="utf-8").splitlines():
+    for line in CASES.read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
         for name in case["controls"]:
             if name in known:
@@ -75,7 +74,7 @@ def results_of(case: RuleCase) -> tuple[str, list[ResourceResult]]:
     return control.slug, run(resources, chosen, RegoPolicySet, kubernetes_minor=37)
 
 
-@pytest.mark.skipif(not FACTS.is_file(), reason=f"no facts at {FACTS}")
+@pytest.mark.skipif(not CASES.is_file(), reason=f"no facts at {FACTS}")
 @pytest.mark.parametrize("case", list(cases()), ids=str)
 def test_rule_case(case: RuleCase) -> None:
     slug, results = results_of(case)
@@ -106,6 +105,4 @@ def _names(finding: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def _paths(finding: dict[str, Any]) -> list[str]:
-    """Theirs in our spelling: they put the names of labels into brackets with single quotes or none."""
-    paths = [*finding["failedPaths"], *(fix["path"] for fix in finding["fixPaths"])]
-    return [re.sub(r"\['?([^\]\"']*[^\]\"'\d][^\]\"']*)'?\]", r'["\1"]', path) for path in paths]
+    return [spelled(path) for path in (*finding["failedPaths"], *(fix["path"] for fix in finding["fixPaths"]))]
