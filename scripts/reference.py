@@ -47,17 +47,9 @@ def controls() -> str:
 def control(item: Control) -> str:
     """The page of one control."""
     head = f"{', '.join(item.ids) or 'no number'} · `{item.slug}` · {item.level.label} ({item.severity:g})"
-    lines = [f"# {item.title}", "", f"{head} · {item.answer.value}", "", item.asks.strip()]
-    parts = (
-        ("Why it matters", item.why),
-        ("How to check it", item.audit),
-        ("How to fix it", item.fix),
-        ("What fixing it may break", item.impact),
-        ("When nothing is said", item.default_value),
-    )
-    for heading, text in parts:
-        if text:
-            lines += ["", f"## {heading}", "", text.strip()]
+    lines = [f"# {item.title}", "", f"{head} · {item.answer.value}"]
+    for heading, text in item.chapters:
+        lines += ["", f"## {heading}", "", text]
     if item.params:
         lines += ["", "## Parameters", "", "| parameter | meaning | default |", "| --- | --- | --- |"]
         lines += [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.cli.test_scan import kubekeep
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOP = EXAMPLES / "online-shop"
@@ -15,16 +15,7 @@ POLICIES = EXAMPLES / "admission-policies"
 
 
 def scan(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [sys.executable, "-m", "kubekeep", "scan", "control", "C-0057", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        encoding="utf-8",
-        timeout=120,
-    )
-    assert "Traceback" not in result.stderr
-    return result
+    return kubekeep("scan", "control", "C-0057", *arguments)
 
 
 def test_findings_name_place_and_message() -> None:

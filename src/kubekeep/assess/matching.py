@@ -11,15 +11,12 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.assess.index import DEFAULT_NAMESPACE
 from kubekeep.assess.kinds import Kinds, Served
-from kubekeep.library.admission import Match, Requirement, ResourceRule, Selector
+from kubekeep.library.admission import GROUP, Match, Requirement, ResourceRule, Selector
 from kubekeep.model.resource import Resource
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
-DEFAULT_NAMESPACE: Final = "default"
-"""Where kubectl puts what names no namespace."""
-
-_POLICY_GROUP: Final = "admissionregistration.k8s.io"
 
 
 class UnknownLabelError(Exception):
@@ -73,7 +70,7 @@ def labels_of(found: Mapping[str, Any]) -> dict[str, str]:
 
 def is_exempt(resource: Resource) -> bool:
     """Whether no policy is ever asked about it: admission policies and webhooks themselves."""
-    return resource.group == _POLICY_GROUP
+    return resource.group == GROUP
 
 
 def matched(match: Match, subject: Subject) -> tuple[str, ...] | None:

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.assess.index import DEFAULT_NAMESPACE
 from kubekeep.assess.kinds import BUILTIN
 from kubekeep.assess.matching import (
-    DEFAULT_NAMESPACE,
     NAME_LABEL,
     Subject,
     Subjects,

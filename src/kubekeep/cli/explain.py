@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from kubekeep.assess.select import UnknownNameError, controls_named, frameworks_named
@@ -33,17 +35,8 @@ def _control(control: Control) -> list[str]:
     numbers = f"{', '.join(control.ids)} · " if control.ids else ""
     level = click.style(f"{control.level.label} ({control.severity:g})", fg=control.level.colour)
     lines = [click.style(control.title, bold=True), f"{numbers}{control.slug} · {level} · {control.answer.value}"]
-    parts = (
-        ("What it asks", control.asks),
-        ("Why it matters", control.why),
-        ("How to check it", control.audit),
-        ("How to fix it", control.fix),
-        ("What fixing it may break", control.impact),
-        ("When nothing is said", control.default_value),
-    )
-    for heading, text in parts:
-        if text:
-            lines += [*_heading(heading), *(_wrapped(line) for line in text.strip().splitlines())]
+    for heading, text in control.chapters:
+        lines += [*_heading(heading), *map(_wrapped, _items(text))]
     if control.targets:
         lines += [*_heading("Looks at"), _wrapped(", ".join(control.targets))]
     lists = (
@@ -102,5 +95,11 @@ def _heading(text: str) -> list[str]:
     return ["", click.style(text, bold=True)]
 
 
+def _items(text: str) -> list[str]:
+    """The lines of a text; one that is indented continues the line before it."""
+    return re.sub(r"\n[ \t]+", " ", text).splitlines()
+
+
 def _wrapped(text: str) -> str:
-    return click.wrap_text(text, _WIDTH, "  ", "  ")
+    hanging = "     " if re.match(r"\d\. ", text) else "  "
+    return click.wrap_text(text, _WIDTH, "  ", hanging)

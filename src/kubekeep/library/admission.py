@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from kubekeep.model.resource import Resource
+from kubekeep.model.severity import read_score
 
 T = TypeVar("T")
 
@@ -206,9 +207,6 @@ def _texts(resource: Resource, field: str) -> Mapping[str, str]:
 
 def _severity(text: str, where: str) -> float:
     try:
-        severity = float(text)
-    except ValueError:
-        severity = -1
-    if not 0 <= severity <= 10:
-        raise AdmissionError(f"{where}: {SEVERITY} is {text!r}, not a number from 0 to 10")
-    return severity
+        return read_score(text)
+    except ValueError as error:
+        raise AdmissionError(f"{where}: {SEVERITY} is {text!r}, not a number from 0 to 10") from error

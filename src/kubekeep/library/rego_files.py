@@ -16,6 +16,7 @@ from kubekeep.library.bundles import read_limited
 from kubekeep.library.foreign import ForeignControl, ForeignRule
 from kubekeep.library.load import CONTROL_FILE, RULE_FILE, LibraryError
 from kubekeep.model.control import Control, Parameter
+from kubekeep.model.severity import read_score
 
 _MOST_BYTES: Final = 1 << 20
 _MOST_FILES: Final = 10_000
@@ -88,12 +89,9 @@ def _control(file: Path, framework: str) -> ForeignControl:
 def _severity(said: Mapping[str, str], file: Path) -> float:
     text = said.get("baseScore", str(foreign.DEFAULT_SEVERITY))
     try:
-        score = float(text)
-    except ValueError:
-        score = -1.0
-    if not 0 <= score <= 10:
-        raise LibraryError(f"{file}: @baseScore {text} is no number from 0 to 10")
-    return score
+        return read_score(text)
+    except ValueError as error:
+        raise LibraryError(f"{file}: @baseScore {text} is no number from 0 to 10") from error
 
 
 def _said(source: str, file: Path) -> Iterator[tuple[str, str]]:

@@ -114,6 +114,19 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return Severity.of(self.severity)
 
     @property
+    def chapters(self) -> tuple[tuple[str, str], ...]:
+        """What it says to people after its title, by heading; without the chapters that are empty."""
+        chapters = (
+            ("What it asks", self.asks),
+            ("Why it matters", self.why),
+            ("How to check it", self.audit),
+            ("How to fix it", self.fix),
+            ("What fixing it may break", self.impact),
+            ("When nothing is said", self.default_value),
+        )
+        return tuple((heading, text.strip()) for heading, text in chapters if text.strip())
+
+    @property
     def link(self) -> str:
         """Where to read on: its page, else its first reference; empty without either."""
         return self.page or next((link for link in self.references if link.startswith("https://")), "")

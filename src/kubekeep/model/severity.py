@@ -49,6 +49,14 @@ _COLOURS = {
 }
 
 
+def read_score(text: str) -> float:
+    """The severity score in `text`. Raises ValueError for what is no number from 0 to 10."""
+    score = float(text)
+    if not 0 <= score <= 10:
+        raise ValueError(text)
+    return score
+
+
 def sarif_level(score: float) -> str:
     """SARIF's `level` for a severity score: error from 9, warning from 4, else note."""
     return "error" if score >= 9 else "warning" if score >= 4 else "note"
