@@ -10,7 +10,7 @@ from kubekeep.library.cases import Case, cases_of, objects
 from kubekeep.library.load import builtin
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import Resource
-from kubekeep.usecases.control import problems
+from kubekeep.usecases.control import judge, problems, verdicts
 
 CASES = cases_of(builtin(), builtin().controls.values())
 
@@ -18,6 +18,12 @@ CASES = cases_of(builtin(), builtin().controls.values())
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_case(case: Case) -> None:
     assert problems(case, builtin()) == []
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.expected == "fail"], ids=str)
+def test_findings_say_what_is_wrong(case: Case) -> None:
+    found = verdicts(case, judge(case, objects(case), builtin()))
+    assert all(evidence.message for verdict in found for evidence in verdict.evidence)
 
 
 RULED = [control for control in builtin().controls.values() if not control.manual]

@@ -68,7 +68,7 @@ def _write_head(terminal: Terminal, summary: ControlSummary) -> None:
         "  ",
         Span(control.title, "bold"),
         "  ",
-        Span(control.id, "cyan", whole=True),
+        Span(control.id, "cyan", whole=True, url=control.link),
         Span(f"  {counts.failed} of {evaluated} {many} {verb}", "dim"),
     )
 

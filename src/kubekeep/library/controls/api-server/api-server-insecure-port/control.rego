@@ -6,16 +6,18 @@ servers := flags.servers("kube-apiserver")
 
 applies if count(servers) > 0
 
-violation contains flags.replaced(setting, "0") if {
+violation contains object.union(flags.replaced(setting, "0"), {"message": message}) if {
 	some server in servers
 	setting := flags.last(flags.words(server), "insecure-port")
 	setting.value != "0"
+	message := sprintf("kube-apiserver listens on the insecure port %s", [setting.value])
 }
 
-violation contains object.union({"path": flags.end(server)}, added(server)) if {
+violation contains object.union({"path": flags.end(server), "message": message}, added(server)) if {
 	some server in servers
 	not flags.value(server, "insecure-port")
 	flags.minor(server) < 20
+	message := sprintf("kube-apiserver 1.%d listens on the insecure port 8080 by default", [flags.minor(server)])
 }
 
 added(server) := {"fix": "--insecure-port=0"} if {

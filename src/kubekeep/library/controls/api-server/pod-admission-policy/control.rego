@@ -12,15 +12,18 @@ applies if input.object.kind == "ClusterDescribe"
 
 plugins(server, flag) := [trim_space(name) | some name in split(flags.value(server, flag), ",")]
 
-violation contains flags.replaced(setting, concat(",", array.concat(listed, ["PodSecurityPolicy"]))) if {
+violation contains object.union(flags.replaced(setting, text), {"message": missing}) if {
 	some server in servers
 	flags.minor(server) < 25
 	setting := flags.last(flags.words(server), "enable-admission-plugins")
 	listed := [name | some name in plugins(server, "enable-admission-plugins"); name != ""]
 	not "PodSecurityPolicy" in listed
+	text := concat(",", array.concat(listed, ["PodSecurityPolicy"]))
 }
 
-violation contains object.union({"path": flags.end(server)}, added(server)) if {
+missing := "--enable-admission-plugins does not have PodSecurityPolicy"
+
+violation contains object.union({"path": flags.end(server), "message": missing}, added(server)) if {
 	some server in servers
 	flags.minor(server) < 25
 	not flags.value(server, "enable-admission-plugins")
@@ -30,13 +33,14 @@ added(server) := {"fix": "--enable-admission-plugins=PodSecurityPolicy"} if {
 	flags.plain(server)
 } else := {}
 
-violation contains flags.replaced(setting, concat(",", kept)) if {
+violation contains object.union(flags.replaced(setting, concat(",", kept)), {"message": message}) if {
 	some server in servers
 	disabled := plugins(server, "disable-admission-plugins")
 	some name in [plugin(server)]
 	name in disabled
 	setting := flags.last(flags.words(server), "disable-admission-plugins")
 	kept := [item | some item in disabled; item != name]
+	message := sprintf("--disable-admission-plugins turns %s off", [name])
 }
 
 plugin(server) := "PodSecurityPolicy" if {
