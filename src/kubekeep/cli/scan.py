@@ -150,7 +150,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
 )
 @click.option(
     "--cloud-provider",
-    type=click.Choice(get_args(Provider)),
+    type=click.Choice(get_args(Provider), case_sensitive=False),
     help="The managed platform of the cluster, where Nodes or cloud documents in the input do not tell it.",
 )
 @click.option(

@@ -10,11 +10,16 @@ namespace_labels(namespace) := object.union(
 		"io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name": namespace,
 	},
 	{sprintf("io.cilium.k8s.namespace.labels.%s", [key]): value |
-		some item in input.cluster.named.Namespace["default"][namespace]
-		some key
-		value := item.metadata.labels[key]
+		some key, value in labels_of(namespace)
 	},
 )
+
+# The labels of a namespace. Files may define it several times; the last one holds, as it does for `kubectl apply`.
+labels_of(namespace) := labels if {
+	defined := input.cluster.named.Namespace["default"][namespace]
+	labels := defined[count(defined) - 1].metadata.labels
+	is_object(labels)
+} else := {}
 
 # Whether a label is one of those: it says something of the namespace, not of a pod.
 of_namespace(key) if startswith(key, "io.kubernetes.pod.namespace")

@@ -31,8 +31,9 @@ uses(mount, field) if {
 }
 
 # Nodes are many, their versions few.
-versions contains node.status.nodeInfo.kubeletVersion if {
+versions contains version if {
 	some node in object.get(input.cluster.objects, ["Node", "default"], [])
+	version := node.status.nodeInfo.kubeletVersion
 }
 
 versioned if {
