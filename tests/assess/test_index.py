@@ -51,6 +51,11 @@ def test_only_kinds_that_were_asked_for_are_kept() -> None:
     }
 
 
+def test_of_pods_only_those_of_the_control_plane_are_kept() -> None:
+    server, web = made("Pod", "kube-apiserver-one", "kube-system"), made("Pod", "web", "shop")
+    assert indexed(server, web, kinds=("Pod",)).data()["objects"] == {"Pod": {"kube-system": [server]}}
+
+
 def test_what_others_name_is_found_by_name() -> None:
     first, second = made("ServiceAccount", "runner", "shop"), made("ServiceAccount", "runner", "shop", secrets=[])
     data = indexed(first, second, kinds=("ServiceAccount",)).data()

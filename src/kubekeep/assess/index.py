@@ -56,7 +56,7 @@ class Index:
     def add(self, resource: Resource) -> None:
         """Take note of `resource`."""
         self.provider = self.provider or provider_of(resource)
-        if not self._kinds.isdisjoint(resource.kind_names):
+        if not self._kinds.isdisjoint(resource.kind_names) and not _ordinary_pod(resource):
             kind = resource.kind if resource.builtin else f"{resource.group}/{resource.kind}"
             self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(_kept(kind, resource.object))
         if "ServiceAccount" in self._kinds or WORKLOAD in self._kinds:
@@ -87,8 +87,8 @@ class Index:
     def data(self) -> dict[str, Any]:
         """The value of `input.cluster`, beside its `provider` (`eks`, `aks`, `gke` or null).
 
-        - `objects`: kind to namespace to objects. Cluster-scoped ones too are under `default`; ConfigMaps
-          are without values longer than SETTING.
+        - `objects`: kind to namespace to objects. Cluster-scoped ones too are under `default`; Pods are those of
+          kube-system only, where the control plane runs; ConfigMaps are without values longer than SETTING.
         - `named`: the same, with the objects of a namespace by name. Files may hold several of one name.
           Of built-in kinds those that others refer to; ImageVulnerabilities as `severities` (to how many)
           and `rce` (names).
@@ -164,6 +164,11 @@ _NAMED: Final = frozenset(
 """Kinds that others refer to by name, so that rules look them up by name."""
 _ALTERNATIVES: Final = frozenset({"PodSecurityPolicy"})
 """Kinds of which one that forbids is enough, so that rules ask what any of them says."""
+
+
+def _ordinary_pod(resource: Resource) -> bool:
+    """Whether it is one of the many Pods that no rule looks up one by one: `pods` tells of those what is needed."""
+    return resource.kind == "Pod" and resource.builtin and resource.namespace != "kube-system"
 
 
 def _namespace(resource: Resource) -> str:
