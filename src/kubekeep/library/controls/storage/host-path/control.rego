@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.volumes[%d]", [input.workload.path, index]),
 	"delete": true,
-	"message": sprintf("the volume %v is %v of the node", [volume.name, object.get(volume.hostPath, "path", "a path")]),
+	"message": sprintf("the volume %v is %v of the node", [volume.name, place(volume)]),
 } if {
 	some index
 	volume := input.workload.spec.volumes[index]
@@ -25,3 +25,7 @@ violation contains {
 	mount := container.volumeMounts[index]
 	workload.host_volume(mount.name)
 }
+
+place(volume) := path if {
+	path := volume.hostPath.path
+} else := "a path"
