@@ -61,6 +61,20 @@ def test_a_library_lies_on_top_of_another(tmp_path: Path) -> None:
         _ = Library(tmp_path, beneath=builtin()).controls
 
 
+@pytest.mark.parametrize("name", ["lib/place.rego", "frameworks/nsa.yaml"])
+def test_a_library_changes_nothing_beneath_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / "workload" / "house-rule").mkdir(parents=True)
+    (tmp_path / "workload" / "house-rule" / "control.yaml").write_text(HOUSE_RULE)
+    (tmp_path / "workload" / "house-rule" / "control.rego").write_text(
+        "package kubekeep.controls.house_rule\n\nimport data.kubekeep.lib.place\n"
+    )
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_text("name: x\ntitle: x\ndescription: x\n")
+    library = Library(tmp_path, beneath=builtin())
+    with pytest.raises(LibraryError, match=rf"{name}: there is another"):
+        _ = library.frameworks, library.rule(library.controls["house-rule"])
+
+
 def test_keys_are_said_once(tmp_path: Path) -> None:
     (tmp_path / "house-rule").mkdir()
     (tmp_path / "house-rule" / "control.yaml").write_text(f"{HOUSE_RULE}title: Again\n")

@@ -97,6 +97,8 @@ class Library:
         if self._own:
             found[self._own.slug] = self._own
         for file in sorted(self.root.glob("frameworks/*.yaml")):
+            if file.stem in found:
+                raise LibraryError(f"{file}: there is another framework {file.stem}")
             found[file.stem] = msgspec.structs.replace(_read(file, Framework), slug=file.stem)
         return found
 
@@ -150,7 +152,12 @@ class Library:
     @functools.cached_property
     def _shared(self) -> dict[str, str]:
         found = dict(self._beneath._shared) if self._beneath else {}  # noqa: SLF001 - the same class
-        return found | {file.stem: file.read_text(encoding="utf-8") for file in sorted(self.root.glob("lib/*.rego"))}
+        for file in sorted(self.root.glob("lib/*.rego")):
+            if file.stem in found:
+                # It would change what the controls beneath say.
+                raise LibraryError(f"{file}: there is another shared module {file.stem}")
+            found[file.stem] = file.read_text(encoding="utf-8")
+        return found
 
     def _closure(self, names: Iterable[str]) -> frozenset[str]:
         known: set[str] = set()
