@@ -71,7 +71,7 @@ def test_a_library_changes_nothing_beneath_it(tmp_path: Path, name: str) -> None
     (tmp_path / name).parent.mkdir()
     (tmp_path / name).write_text("name: x\ntitle: x\ndescription: x\n")
     library = Library(tmp_path, beneath=builtin())
-    with pytest.raises(LibraryError, match=rf"{name}: there is another"):
+    with pytest.raises(LibraryError, match=rf"{name}: it has the name of one that comes with Kubekeep"):
         _ = library.frameworks, library.rule(library.controls["house-rule"])
 
 

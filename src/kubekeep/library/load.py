@@ -98,7 +98,7 @@ class Library:
             found[self._own.slug] = self._own
         for file in sorted(self.root.glob("frameworks/*.yaml")):
             if file.stem in found:
-                raise LibraryError(f"{file}: there is another framework {file.stem}")
+                raise LibraryError(f"{file}: it has the name of one that comes with Kubekeep")
             found[file.stem] = msgspec.structs.replace(_read(file, Framework), slug=file.stem)
         return found
 
@@ -155,7 +155,7 @@ class Library:
         for file in sorted(self.root.glob("lib/*.rego")):
             if file.stem in found:
                 # It would change what the controls beneath say.
-                raise LibraryError(f"{file}: there is another shared module {file.stem}")
+                raise LibraryError(f"{file}: it has the name of one that comes with Kubekeep")
             found[file.stem] = file.read_text(encoding="utf-8")
         return found
 
