@@ -14,6 +14,7 @@ import msgspec
 from kubekeep.assess.isolation import isolation
 from kubekeep.assess.joins import Grants, Pod, nodes, pods, selecting, values
 from kubekeep.assess.routes import routed
+from kubekeep.assess.shapes import mapping
 from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path, value_at_or
@@ -116,7 +117,7 @@ class Index:
             "values": {kind: values(self._of(kind)) for kind in _ALTERNATIVES if kind in self._objects},
             "routed": routed(self._objects),
             "grants": grants.data(),
-            "nodes": nodes(node for found in self._objects.get("Node", {}).values() for node in found),
+            "nodes": nodes(self._of("Node")),
             "isolation": isolation(self._objects),
         }
 
@@ -240,9 +241,5 @@ def _counted(report: dict[str, Any]) -> dict[str, Any]:
     return {
         "metadata": report.get("metadata"),
         "severities": Counter(str(item.get("severity")).lower() for item in found),
-        "rce": [str(item.get("name")) for item in found if _mapping(item.get("categories")).get("isRce") is True],
+        "rce": [str(item.get("name")) for item in found if mapping(item.get("categories")).get("isRce") is True],
     }
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

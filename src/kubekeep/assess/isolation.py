@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.assess.shapes import mapping, sequence
+
 NETWORK_POLICY: Final = "NetworkPolicy"
 CILIUM_POLICY: Final = "cilium.io/CiliumNetworkPolicy"
 CILIUM_CLUSTERWIDE: Final = "cilium.io/CiliumClusterwideNetworkPolicy"
@@ -46,29 +48,29 @@ def isolation(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> 
 
 def _kubernetes(policy: Mapping[str, Any]) -> Iterator[Selection]:
     """A policy without `policyTypes` is for ingress, and for egress if it has egress rules (API reference)."""
-    spec = _mapping(policy.get("spec"))
-    types = _sequence(spec.get("policyTypes")) or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
+    spec = mapping(policy.get("spec"))
+    types = sequence(spec.get("policyTypes")) or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
     directions = sorted({str(item).lower() for item in types} & {"egress", "ingress"})
-    selector = _mapping(spec.get("podSelector"))
-    yield Selection(_mapping(selector.get("matchLabels")), _expressions(selector), directions)
+    selector = mapping(spec.get("podSelector"))
+    yield Selection(mapping(selector.get("matchLabels")), _expressions(selector), directions)
 
 
 def _cilium(policy: Mapping[str, Any]) -> Iterator[Selection]:
     """Every rule of `spec` and `specs` that selects endpoints; those with `nodeSelector` select hosts."""
-    for spec in (policy.get("spec"), *_sequence(policy.get("specs"))):
+    for spec in (policy.get("spec"), *sequence(policy.get("specs"))):
         if not isinstance(spec, dict) or not isinstance(spec.get("endpointSelector"), dict):
             continue
         directions = [direction for direction in ("egress", "ingress") if _denies_by_default(spec, direction)]
         if directions:
             selector = spec["endpointSelector"]
-            labels = {_plain(key): value for key, value in _mapping(selector.get("matchLabels")).items()}
+            labels = {_plain(key): value for key, value in mapping(selector.get("matchLabels")).items()}
             expressions = [{**item, "key": _plain(str(item.get("key")))} for item in _expressions(selector)]
             yield Selection(labels, expressions, directions)
 
 
 def _denies_by_default(spec: Mapping[str, Any], direction: str) -> bool:
     """Rules for a direction isolate in it unless `enableDefaultDeny` says otherwise (Cilium docs, Policy)."""
-    said = _mapping(spec.get("enableDefaultDeny")).get(direction)
+    said = mapping(spec.get("enableDefaultDeny")).get(direction)
     return said if isinstance(said, bool) else bool(spec.get(direction) or spec.get(f"{direction}Deny"))
 
 
@@ -108,17 +110,9 @@ def _listed(item: Selection) -> list[str]:
     """The labels of which a pod must have one, by an `In`."""
     for entry in item.expressions:
         if entry.get("operator") == "In":
-            return [f"{entry.get('key')}={value}" for value in dict.fromkeys(map(str, _sequence(entry.get("values"))))]
+            return [f"{entry.get('key')}={value}" for value in dict.fromkeys(map(str, sequence(entry.get("values"))))]
     return []
 
 
 def _expressions(selector: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [item for item in _sequence(selector.get("matchExpressions")) if isinstance(item, dict)]
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _sequence(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return [item for item in sequence(selector.get("matchExpressions")) if isinstance(item, dict)]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.assess.shapes import mapping
 from kubekeep.model.resource import Resource
 
 INGRESS: Final = "Ingress"
@@ -45,7 +46,7 @@ def routed(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dic
         for namespace, items in objects.get(kind, {}).items():
             for item in items:
                 route = Route(Resource(item).kind, namespace, Resource(item).name)
-                for where, name in read(_mapping(item.get("spec")), namespace):
+                for where, name in read(mapping(item.get("spec")), namespace):
                     found.setdefault(where, {}).setdefault(name, {})[route] = None
     return {namespace: {name: [*routes] for name, routes in names.items()} for namespace, names in found.items()}
 
@@ -53,10 +54,10 @@ def routed(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dic
 def _ingress(spec: Mapping[str, Any], namespace: str) -> Iterator[Target]:
     """Backends, also as `extensions/v1beta1` wrote them; those that are no Services have no `service`."""
     paths = [
-        path for rule in _mappings(spec.get("rules")) for path in _mappings(_mapping(rule.get("http")).get("paths"))
+        path for rule in _mappings(spec.get("rules")) for path in _mappings(mapping(rule.get("http")).get("paths"))
     ]
     for backend in (spec.get("defaultBackend"), spec.get("backend"), *(path.get("backend") for path in paths)):
-        name = _mapping(_mapping(backend).get("service")).get("name") or _mapping(backend).get("serviceName")
+        name = mapping(mapping(backend).get("service")).get("name") or mapping(backend).get("serviceName")
         if name:
             yield namespace, str(name)
 
@@ -77,7 +78,7 @@ def _virtual_service(spec: Mapping[str, Any], namespace: str) -> Iterator[Target
         matches = _mappings(rule.get("match")) or [{}]
         if any(_from_outside(match.get("gateways") or gateways) for match in matches):
             for route in _mappings(rule.get("route")):
-                yield from _host(str(_mapping(route.get("destination")).get("host") or ""), namespace)
+                yield from _host(str(mapping(route.get("destination")).get("host") or ""), namespace)
 
 
 def _from_outside(gateways: Any) -> bool:
@@ -91,10 +92,6 @@ def _host(host: str, namespace: str) -> Iterator[Target]:
             yield namespace, name
         case [name, where] | [name, where, "svc", *_]:
             yield where, name
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _mappings(value: Any) -> list[dict[str, Any]]:

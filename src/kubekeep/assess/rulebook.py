@@ -51,7 +51,7 @@ class Rulebook:
         self.shards = [_modules(library, shard) for shard in shards]
         """The modules of a few controls each: an engine is slower the more it holds."""
         places = {control.slug: number for number, shard in enumerate(shards) for control in shard}
-        self.conditional = frozenset(slug for slug, rule in rules.items() if "applies" in rule.outcomes)
+        self.conditional = frozenset(slug for slug, rule in rules.items() if APPLIES in rule.outcomes)
         """Slugs of the controls whose rule says itself what it applies to."""
         self.groups: list[list[Query]] = []
         self._controls = (*controls, *silent)
