@@ -10,7 +10,7 @@ from array import array
 from bisect import bisect_right
 from itertools import accumulate, count
 from operator import add
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -93,14 +93,50 @@ class Region(msgspec.Struct, frozen=True, gc=False):
     end: Position
 
 
-class Location(msgspec.Struct, frozen=True, gc=False):
-    """A file, as it is shown to people, and the region in it; no region where a file has no lines."""
+class Setting(msgspec.Struct, frozen=True, gc=False):
+    """A value that a template took over: its key, and the file and region that set it.
 
+    `file` is a values file as shown to people, or the option of the command line (`--set`), which has no region.
+    """
+
+    key: str
     file: str
     region: Region | None = None
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.region.start.line}" if self.region else self.file
+        return f"{_shown(self.file, self.region)} {self.key}"
+
+
+class Location(msgspec.Struct, frozen=True, gc=False):
+    """A file, as it is shown to people, and the region in it; no region where a file has no lines.
+
+    `setting` is the value that the file took over there, if the file is a template.
+    """
+
+    file: str
+    region: Region | None = None
+    setting: Setting | None = None
+
+    def __str__(self) -> str:
+        return _shown(self.file, self.region)
+
+
+def _shown(file: str, region: Region | None) -> str:
+    return f"{file}:{region.start.line}" if region else file
+
+
+class Trace(Protocol):
+    """What knows where a person wrote the values of a document that stands in no file as it is.
+
+    Such documents are rendered from templates, built from overlays or converted from another language.
+    """
+
+    def locate(self, document: Any, path: Path) -> Location:
+        """The place of `path`, a path from the document's root, or of its nearest ancestor with a place.
+
+        Never raises, and never names a file that has no part in the value: the file of the whole document is the
+        least it gives.
+        """
 
 
 NUMBERS: Final = 3

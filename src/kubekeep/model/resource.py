@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from kubekeep.model.location import Location, Marks, Path
+from kubekeep.model.location import Location, Marks, Path, Trace
 
 
 class FileType(enum.StrEnum):
@@ -15,13 +15,30 @@ class FileType(enum.StrEnum):
 
     YAML = "YAML"
     JSON = "JSON"
+    HELM = "Helm Chart"
+    KUSTOMIZE = "Kustomize Directory"
+    TERRAFORM = "Terraform"
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What an object was made from that stands in no file as it is.
+
+    `folder` is the chart or the kustomization, as shown to people; for a chart there are its name, the values files
+    it was rendered with beside its own, and the name of the innermost sub-chart the template belongs to.
+    """
+
+    folder: str
+    chart: str = ""
+    subchart: str = ""
+    values: tuple[str, ...] = ()
 
 
 class Source(msgspec.Struct, frozen=True):
-    """The file and document that an object was read from.
+    """The file and document that an object was read from, or the template or kustomization it was made from.
 
     `path` is shown to people (relative to `base` when below it); `base` is the absolute folder of the scan;
-    `document` counts the documents of the file from 0, an item of a List keeps its List's number.
+    `document` counts the documents of the file from 0, an item of a List keeps its List's number. An object that
+    stands in no file as it is has an `origin`, and a `trace` to the places a person wrote.
     """
 
     path: str
@@ -30,9 +47,13 @@ class Source(msgspec.Struct, frozen=True):
     document: int
     marks: Marks | None = None
     root: Path = ()
+    origin: Origin | None = None
+    trace: Trace | None = None
 
     def locate(self, document: Any, path: Path) -> Location:
         """The place of `path`, a path from the object's root; `document` is the whole document."""
+        if self.trace is not None:
+            return self.trace.locate(document, self.root + path)
         if self.marks is None:
             return Location(self.path)
         return Location(self.path, self.marks.region(document, self.root + path))

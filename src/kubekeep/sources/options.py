@@ -1,0 +1,52 @@
+"""How sources are read: what the user chose for charts, kustomizations and paths. Values only; reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+DEFAULT_RELEASE: Final = "release-name"
+"""What `helm template` calls a release that nobody named."""
+
+
+class ChartValues(msgspec.Struct, frozen=True):
+    """Values for charts, each as Helm's option of that name takes it; later ones win within an option.
+
+    Helm's order between them: files, then `set_json`, `set`, `set_string` and `set_file`.
+    """
+
+    files: tuple[str, ...] = ()
+    set_json: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()
+    set_string: tuple[str, ...] = ()
+    set_file: tuple[str, ...] = ()
+
+
+class HelmOptions(msgspec.Struct, frozen=True):
+    """How charts are rendered.
+
+    `values` go to every chart; `per_chart` are values for one more, by the absolute path of its folder or archive,
+    and come before `values`. `kube_version` is the one that templates see (`v1.34.0`), empty for the renderer's own.
+    """
+
+    values: ChartValues = ChartValues()
+    per_chart: Mapping[str, ChartValues] = {}
+    release: str = DEFAULT_RELEASE
+    namespace: str = "default"
+    kube_version: str = ""
+    api_versions: tuple[str, ...] = ()
+
+
+class ReadOptions(msgspec.Struct, frozen=True):
+    """What the user chose for reading.
+
+    `exclude` are patterns in gitignore's syntax, relative to each scanned folder; without `ignore_files`,
+    `.kubekeepignore` and `.kubescapeignore` are not looked for. `kustomize_helm` lets kustomizations inflate charts.
+    """
+
+    helm: HelmOptions = HelmOptions()
+    exclude: tuple[str, ...] = ()
+    ignore_files: bool = True
+    kustomize_helm: bool = False
