@@ -17,12 +17,14 @@ from kubekeep import reports
 from kubekeep.assess.gate import Gates, incomplete, judge
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import outputs, progress
+from kubekeep.cli.source_options import source_options
 from kubekeep.library.extra import ExtraRules, gather
 from kubekeep.library.load import LibraryError
 from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
 from kubekeep.model.severity import Severity
+from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, scan
 
 Names: TypeAlias = tuple[str, ...]
@@ -160,6 +162,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
     help="Evaluate the ValidatingAdmissionPolicies in this file or folder too; may be given several times.",
 )
 @_rules_options
+@source_options
 @_gate_options
 @_output_options
 def command(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -176,6 +179,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     output: Path | None,
     *,
     rules: ExtraRules,
+    read: ReadOptions,
     snapshot: bool,
     verbose: bool,
 ) -> None:
@@ -198,6 +202,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         cloud_provider=cloud_provider,
         policies=policies,
         rules=rules,
+        read=read,
     )
     wanted = outputs.plan(formats, output)
     try:

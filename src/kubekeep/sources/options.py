@@ -44,9 +44,14 @@ class ReadOptions(msgspec.Struct, frozen=True):
 
     `exclude` are patterns in gitignore's syntax, relative to each scanned folder; without `ignore_files`,
     `.kubekeepignore` and `.kubescapeignore` are not looked for. `kustomize_helm` lets kustomizations inflate charts.
+    `branch` is for repositories that are fetched, empty for their default. With `changed_since`, a Git revision,
+    only what changed since is judged; with `blame` each failing line is given its last commit.
     """
 
     helm: HelmOptions = HelmOptions()
     exclude: tuple[str, ...] = ()
     ignore_files: bool = True
     kustomize_helm: bool = False
+    branch: str = ""
+    changed_since: str = ""
+    blame: bool = False

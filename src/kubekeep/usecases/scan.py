@@ -27,6 +27,7 @@ from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
 from kubekeep.sources.manifests import Manifests
+from kubekeep.sources.options import ReadOptions
 
 NEWEST_KUBERNETES: Final = 37
 """The newest minor version whose rules the library knows."""
@@ -52,6 +53,7 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Files and folders with admission policies, their bindings and parameters."""
     rules: ExtraRules | None = None
     """Rules that the user brings along. Bundles among them are scanned instead of the library, unless names tell."""
+    read: ReadOptions = ReadOptions()
 
 
 def scan(
