@@ -17,7 +17,7 @@ from kubekeep.engine.port import Outcome, RuleFailure
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
-from kubekeep.sources.manifests import read
+from kubekeep.sources.inputs import read
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 

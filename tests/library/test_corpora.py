@@ -21,7 +21,7 @@ from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
-from kubekeep.sources.manifests import read
+from kubekeep.sources.inputs import read
 from tests.library.kubescape import FACTS, SHARED, spelled
 
 VERDICTS: Final = FACTS / "verdicts"

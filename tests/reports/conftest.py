@@ -20,8 +20,8 @@ from kubekeep.model.assessment import (
 from kubekeep.model.control import Control, Parameter
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
-from kubekeep.model.location import Location, Position, Region
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.location import Location, Position, Region, Setting
+from kubekeep.model.resource import FileType, Origin, Resource, Source
 
 BASE = "/srv/shop"
 PLANTED = "kept-secret-4711"
@@ -137,7 +137,41 @@ def results() -> tuple[ResourceResult, ...]:
     host = Evidence("spec.hostPID", exists=True, location=None, delete=True, message=HOSTILE)
     failed = {"secret-in-env": Verdict(Status.FAILED, (variable,)), "host-pid": Verdict(Status.FAILED, (host,))}
     found.append(ResourceResult(pod, failed))
-    return (*found, joined())
+    return (rendered(), built(), *found, joined())
+
+
+def rendered() -> ResourceResult:
+    """A workload of a sub-chart: one value comes from a values file, one from the command line."""
+    template = "chart/charts/cache/templates/deploy.yaml"
+    origin = Origin("chart", chart="shop", subchart="cache", values=("values-prod.yaml",))
+    plain = deployment("cache", template)
+    assert plain.source is not None
+    source = msgspec.structs.replace(plain.source, file_type=FileType.HELM, origin=origin)
+    settings = (
+        Setting("cache.securityContext.privileged", "chart/values.yaml", region(14, 5, 21)),
+        Setting("cache.debug", "--set"),
+    )
+    evidence = tuple(
+        Evidence(
+            f"spec.template.spec.containers[{number}].securityContext.privileged",
+            exists=True,
+            location=Location(template, region(31, 13, 60), setting),
+            fix="false",
+        )
+        for number, setting in enumerate(settings)
+    )
+    failed = {"privileged": Verdict(Status.FAILED, evidence)}
+    return ResourceResult(msgspec.structs.replace(plain, source=source), failed)
+
+
+def built() -> ResourceResult:
+    """A workload that an overlay builds from a base."""
+    plain = deployment("web", "overlays/prod")
+    assert plain.source is not None
+    source = msgspec.structs.replace(plain.source, file_type=FileType.KUSTOMIZE, origin=Origin("overlays/prod"))
+    evidence = (privileged("base/web.yaml", 9), privileged("overlays/prod/patch.yaml", 12, 1))
+    failed = {"privileged": Verdict(Status.FAILED, evidence)}
+    return ResourceResult(msgspec.structs.replace(plain, source=source), failed)
 
 
 def joined() -> ResourceResult:
@@ -168,7 +202,7 @@ def summaries(found: tuple[ResourceResult, ...]) -> tuple[ControlSummary, ...]:
 
 @pytest.fixture
 def assessment() -> Assessment:
-    """Ten resources, ten controls and three frameworks; two places of the input were not read."""
+    """Twelve resources, ten controls and three frameworks; two places of the input were not read."""
     found = results()
     frameworks = (
         ("NSA", ("privileged", "host-pid", "limits", "kubelet", "cronjobs"), Status.FAILED, 66.66, 75.0),
@@ -202,7 +236,7 @@ def assessment() -> Assessment:
         files=12,
         params={"unused": ("x",)},
         status=Status.FAILED,
-        counts=Counts(0, 10, 0),
+        counts=Counts(0, 12, 0),
         score=41.5,
         compliance=62.5,
         coverage=70.0,

@@ -82,9 +82,9 @@ def test_summary(document: dict[str, Any]) -> None:
     summary = document["summaryDetails"]
     assert list(summary) == SUMMARY_KEYS
     assert (summary["status"], summary["score"], summary["complianceScore"]) == ("failed", 41.5, 62.5)
-    assert list(summary["ResourceCounters"].items()) == list(zip(COUNTER_KEYS, (0, 10, 0, 0), strict=True))
+    assert list(summary["ResourceCounters"].items()) == list(zip(COUNTER_KEYS, (0, 12, 0, 0), strict=True))
     assert list(summary["controlsSeverityCounters"].items()) == list(zip(SEVERITY_KEYS, (1, 2, 1, 1), strict=True))
-    assert list(summary["resourcesSeverityCounters"].items()) == list(zip(SEVERITY_KEYS, (1, 8, 1, 1), strict=True))
+    assert list(summary["resourcesSeverityCounters"].items()) == list(zip(SEVERITY_KEYS, (1, 10, 1, 1), strict=True))
     assert list(summary["vulnerabilities"]) == ["mapsSeverityToSummary", "CVEs", "packageScores", "images"]
 
 
@@ -203,3 +203,38 @@ def test_a_single_file_and_single_controls(assessment: Assessment) -> None:
     assert metadata["scanMetadata"]["scanningTarget"] == 1
     assert metadata["scanMetadata"]["targetType"] == "Control"
     assert "C-0057" in metadata["scanMetadata"]["targetNames"]
+
+
+def test_what_a_template_took_over_and_who_made_an_object(document: dict[str, Any]) -> None:
+    sources = {item["resourceID"]: item["source"] for item in document["resources"] if "source" in item}
+    (chart,) = [item for item in sources.values() if item["fileType"] == "Helm Chart"]
+    assert chart == {
+        "path": "/srv/shop",
+        "relativePath": "chart/charts/cache/templates/deploy.yaml",
+        "fileType": "Helm Chart",
+        "helmPath": "chart",
+        "helmChartName": "shop",
+        "helmTemplateFile": "chart/charts/cache/templates/deploy.yaml",
+        "helmValuesPaths": ["values-prod.yaml"],
+        "helmSubchart": "cache",
+    }
+    (overlay,) = [item for item in sources.values() if item["fileType"] == "Kustomize Directory"]
+    assert overlay["kustomizeDirectoryName"] == "overlays/prod"
+    (paths,) = [
+        control["rules"][0]["paths"]
+        for result in document["results"]
+        if sources.get(result["resourceID"]) is chart
+        for control in result["controls"]
+    ]
+    settings = [path["location"]["setting"] for path in paths if "failedPath" in path]
+    assert settings == [
+        {
+            "key": "cache.securityContext.privileged",
+            "file": "chart/values.yaml",
+            "startLine": 14,
+            "startColumn": 5,
+            "endLine": 14,
+            "endColumn": 21,
+        },
+        {"key": "cache.debug", "file": "--set"},
+    ]

@@ -76,9 +76,20 @@ def test_places_are_told_from_top_to_bottom(assessment: Assessment) -> None:
     assert numbers == sorted(numbers)
 
 
+def test_what_a_template_took_over_and_who_built_an_object(assessment: Assessment) -> None:
+    text = shown(assessment)
+    assert (
+        "  chart/charts/cache/templates/deploy.yaml:31  Deployment default/cache\n"
+        "    set spec.template.spec.containers[0].securityContext.privileged to false\n"
+        "      from chart/values.yaml:14 cache.securityContext.privileged\n"
+    ) in text
+    assert "      from --set cache.debug\n" in text
+    assert "  base/web.yaml:9  Deployment default/web  in overlays/prod\n" in text
+
+
 def test_long_lists_are_cut_unless_asked_for(assessment: Assessment) -> None:
     text = shown(assessment)
-    assert "… and 2 more resources (use --verbose)" in text
+    assert "… and 4 more resources (use --verbose)" in text
     assert "… and 3 more places (use --verbose)" in text
     assert "web-6" not in text
     verbose = shown(assessment, Options(verbose=True))

@@ -51,7 +51,7 @@ def test_the_driver_and_its_rules(run: dict[str, Any]) -> None:
 
 def test_one_result_for_each_failed_control_and_resource(run: dict[str, Any]) -> None:
     results = run["results"]
-    assert len(results) == 11
+    assert len(results) == 13
     assert [result["level"] for result in results][:2] == ["error", "warning"]
     assert {result["level"] for result in results} == {"error", "warning", "note"}
     rules = run["tool"]["driver"]["rules"]
@@ -70,6 +70,15 @@ def test_places_are_exact(run: dict[str, Any]) -> None:
     related = result["relatedLocations"]
     assert [item["physicalLocation"]["region"]["startLine"] for item in related] == [44, 62, 63, 64, 65, 66, 24]
     assert "delete" in related[-1]["message"]["text"]
+
+
+def test_the_value_a_template_took_over_is_related(run: dict[str, Any]) -> None:
+    result = next(item for item in run["results"] if "/cache\n" in item["message"]["text"])
+    first, second = result["relatedLocations"]
+    assert first["message"]["text"] == "set by cache.securityContext.privileged"
+    assert first["physicalLocation"]["artifactLocation"]["uri"] == "chart/values.yaml"
+    assert first["physicalLocation"]["region"]["startLine"] == 14
+    assert second["message"]["text"].endswith("(from --set cache.debug)"), "the command line has no lines"
 
 
 def test_uris_are_encoded(run: dict[str, Any]) -> None:
@@ -129,7 +138,7 @@ def test_fingerprints_are_unique_and_stand_when_lines_move(run: dict[str, Any], 
     later = run_of(msgspec.structs.replace(assessment, results=tuple(map(moved, assessment.results))))
     assert [result["partialFingerprints"]["kubekeepFinding/v1"] for result in later["results"]] == prints
     twice = run_of(msgspec.structs.replace(assessment, results=assessment.results * 2))
-    assert len({result["partialFingerprints"]["kubekeepFinding/v1"] for result in twice["results"]}) == 22
+    assert len({result["partialFingerprints"]["kubekeepFinding/v1"] for result in twice["results"]}) == 26
 
 
 def test_holes_of_the_scan_are_notified(run: dict[str, Any], assessment: Assessment) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
-from kubekeep.sources.manifests import read
+from kubekeep.sources.inputs import read
 from kubekeep.sources.tree import Limits
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"

@@ -11,7 +11,7 @@ import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import FileType, Resource
-from kubekeep.sources.manifests import read
+from kubekeep.sources.inputs import read
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
 

@@ -58,6 +58,12 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     delete: bool = False
     message: str = ""
 
+    @property
+    def note(self) -> str:
+        """What else there is to say in a line: the message, and the value that a template took over."""
+        setting = self.location.setting if self.location else None
+        return "; ".join(filter(None, (self.message, f"from {setting}" if setting else "")))
+
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """The outcome of one control on one resource: evidence if failed, a reason if not evaluated."""

@@ -16,9 +16,9 @@ from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
-from kubekeep.model.location import Location
+from kubekeep.model.location import Location, Region
 from kubekeep.model.redaction import redacted
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, utc_text
 from kubekeep.reports.format import Format, Options
@@ -159,8 +159,24 @@ def _severities(counts: Counter[Severity]) -> dict[str, int]:
 def _resource(name: str, resource: Resource) -> dict[str, Any]:
     entry: dict[str, Any] = {"resourceID": name, "object": redacted(resource)}
     if resource.source is not None:
-        source = resource.source
-        entry["source"] = {"path": source.base, "relativePath": source.path, "fileType": source.file_type}
+        entry["source"] = _source(resource, resource.source)
+    return entry
+
+
+def _source(resource: Resource, source: Source) -> dict[str, Any]:
+    entry: dict[str, Any] = {"path": source.base, "relativePath": source.path, "fileType": source.file_type}
+    origin = source.origin
+    if origin is not None and source.file_type is FileType.HELM:
+        place = resource.locate(("apiVersion",))
+        entry |= {"helmPath": origin.folder, "helmChartName": origin.chart, "helmTemplateFile": source.path}
+        if origin.values:
+            entry["helmValuesPaths"] = list(origin.values)
+        if place is not None and place.region is not None:
+            entry["helmTemplateLine"] = place.region.start.line
+        if origin.subchart:
+            entry["helmSubchart"] = origin.subchart
+    elif origin is not None and source.file_type is FileType.KUSTOMIZE:
+        entry["kustomizeDirectoryName"] = origin.folder
     return entry
 
 
@@ -234,12 +250,23 @@ def _bare(text: str) -> str:
 
 
 def _location(location: Location) -> dict[str, Any]:
-    entry: dict[str, Any] = {"file": location.file}
-    if location.region is not None:
-        start, end = location.region.start, location.region.end
-        entry |= {"startLine": start.line, "startColumn": start.column}
-        entry |= {"endLine": end.line, "endColumn": end.column}
+    entry: dict[str, Any] = {"file": location.file, **_lines(location.region)}
+    if location.setting is not None:
+        setting = location.setting
+        entry["setting"] = {"key": setting.key, "file": setting.file, **_lines(setting.region)}
     return entry
+
+
+def _lines(region: Region | None) -> dict[str, int]:
+    if region is None:
+        return {}
+    start, end = region.start, region.end
+    return {
+        "startLine": start.line,
+        "startColumn": start.column,
+        "endLine": end.line,
+        "endColumn": end.column,
+    }
 
 
 def _metadata(assessment: Assessment) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def _change(evidence: Evidence) -> str:
         change = f"set {path} to {evidence.fix}"
     else:
         change = f"delete {path}" if evidence.delete else f"review {path}"
-    return f"{change} ({evidence.message})" if evidence.message else change
+    return f"{change} ({evidence.note})" if evidence.note else change
 
 
 def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 from urllib.parse import quote_from_bytes
 
@@ -145,12 +145,20 @@ def _result(
         "locations": [_located(resource, primary)],
         "partialFingerprints": {"kubekeepFinding/v1": _fingerprint(control, resource, primary, seen)},
     }
-    if len(places) > 1:
-        entry["relatedLocations"] = [
-            {"id": number, "physicalLocation": _physical(location), "message": {"text": visible(_change(evidence))}}
-            for number, (evidence, location) in enumerate(places[1:], start=1)
-        ]
+    if related := list(_related(places)):
+        entry["relatedLocations"] = [{"id": number, **place} for number, place in enumerate(related, start=1)]
     return entry
+
+
+def _related(places: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[str, Any]]:
+    """The values that templates took over, and all places after the first."""
+    for number, (evidence, location) in enumerate(places):
+        if number:
+            yield {"physicalLocation": _physical(location), "message": {"text": visible(_change(evidence))}}
+        if location.setting is not None and location.setting.region is not None:
+            setting = location.setting
+            place = _physical(Location(setting.file, setting.region))
+            yield {"physicalLocation": place, "message": {"text": visible(f"set by {setting.key}")}}
 
 
 def _located(resource: Resource, location: Location | None) -> dict[str, Any]:
@@ -209,7 +217,7 @@ def _change(evidence: Evidence) -> str:
         change = f"delete {path}"
     else:
         change = f"review {path}"
-    return f"{change} ({evidence.message})" if evidence.message else change
+    return f"{change} ({evidence.note})" if evidence.note else change
 
 
 def _fingerprint(
@@ -220,7 +228,8 @@ def _fingerprint(
     A second resource of the same identity in the same file, which is rare, is told apart by its order.
     """
     related = [item.identity for item in resource.related]
-    key = (control.id, location.file if location else "", resource.identity, *related)
+    made_by = resource.source.origin.folder if resource.source and resource.source.origin else ""
+    key = (control.id, location.file if location else "", resource.identity, *related, *filter(None, (made_by,)))
     seen[key] += 1
     text = "\0".join([*key, str(seen[key])])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,6 @@
-"""Which files of the paths that a person names hold manifests. Reads no content, follows no link out of a folder.
+"""What there is to read at the paths that a person names: manifests, charts, kustomizations, Terraform modules.
+
+Goes by names alone: reads no content, follows no link out of a folder.
 
 Folders are walked in the order of names, so that results do not depend on the file system.
 """
@@ -8,26 +10,49 @@ Folders are walked in the order of names, so that results do not depend on the f
 
 from __future__ import annotations
 
+import enum
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePath
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 EXTENSIONS: Final = (".yaml", ".yml", ".json")
 CHART: Final = "Chart.yaml"
-_TEMPLATES: Final = "templates"
-CHART_MESSAGE: Final = "Helm chart: not rendered, its templates were not assessed"
+KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""Names of the file that makes a folder a kustomization (kustomize, `konfig.RecognizedKustomizationFileNames`)."""
+_TERRAFORM: Final = (".tf", ".tf.json")
+_ARCHIVES: Final = (".tgz", ".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".zip")
+_CHART_PARTS: Final = frozenset({"templates", "charts", "crds"})
+"""Folders of a chart that are Helm's to read."""
+_CHART_FILES: Final = frozenset({CHART, "Chart.lock", "values.yaml", "values.yml", "values.schema.json"})
 
 
-class File(msgspec.Struct, frozen=True):
-    """A file to read: its path for the system, as it is shown to people, and the absolute folder of the scan."""
+class Kind(enum.Enum):
+    """What stands at a path, and so who reads it."""
 
+    FILE = enum.auto()
+    CHART = enum.auto()
+    KUSTOMIZATION = enum.auto()
+    TERRAFORM = enum.auto()
+    ARCHIVE = enum.auto()
+    """A packed chart, or a bundle of manifests."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Something to read: its path for the system, as it is shown to people, and the absolute folder of the scan.
+
+    A chart, a kustomization and a Terraform module are the folder they are in. `only` is the part of it that a
+    person named, relative to the folder, as `templates/web.yaml`; empty for all.
+    """
+
+    kind: Kind
     path: str
     shown: str
     base: str
+    only: str = ""
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -35,6 +60,13 @@ class Skipped(msgspec.Struct, frozen=True):
 
     shown: str
     message: str
+
+
+class Ignoring(Protocol):
+    """What a person wants left out of a folder that is walked, asked from the top down."""
+
+    def ignored(self, path: str, *, is_folder: bool) -> bool:
+        """Whether `path`, which is below the folder, is left out."""
 
 
 def shown_path(path: str) -> str:
@@ -46,17 +78,19 @@ def shown_path(path: str) -> str:
 
 
 class Walk:
-    """The files below some paths, each once."""
+    """What there is to read below some paths, each once."""
 
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-        self._charts: set[str] = set()
+    def __init__(self, ignoring: Callable[[str], Ignoring | None] = lambda _: None) -> None:
+        """Leave out below each named folder what `ignoring`, asked for that folder, says."""
+        self._seen: set[tuple[Kind, str, str]] = set()
+        self._ignoring = ignoring
 
-    def files(self, path: str) -> Iterator[File | Skipped]:
-        """The files of one named path: itself, whatever its extension, or those below it if it is a folder.
+    def found(self, path: str) -> Iterator[Found | Skipped]:
+        """What stands at one named path: a file, whatever its extension, or all there is below a folder.
 
         The shown path is the named one, with what is below it joined as a person would type it; the base is the
-        folder itself, or the working folder for a named file. A link that is named is followed.
+        folder itself, or the working folder for a named file. A link that is named is followed. Naming a part of a
+        chart, or the file of a kustomization, means the chart or kustomization.
         """
         named = os.path.normpath(path)
         try:
@@ -67,37 +101,50 @@ class Walk:
         absolute = os.path.abspath(path)
         if (chart := _chart_of(absolute)) is not None:
             shown = os.path.relpath(chart) if not os.path.isabs(path) else chart
-            yield from self._chart(chart, shown)
+            only = PurePath(absolute).relative_to(chart).as_posix()
+            yield from self._once(Kind.CHART, chart, shown, os.getcwd(), only)
         elif stat.S_ISDIR(mode):
             yield from self._folder(named, absolute)
         else:
-            yield from self._once(path, named, os.getcwd())
+            yield from self._named_file(path, named)
 
-    def _once(self, path: str, shown: str, base: str) -> Iterator[File | Skipped]:
-        real = os.path.realpath(path)
-        if real not in self._seen:
-            self._seen.add(real)
-            yield File(path, shown_path(shown), base)
+    def _named_file(self, path: str, named: str) -> Iterator[Found | Skipped]:
+        folder, name = os.path.split(named)
+        folder, here = folder or os.curdir, os.getcwd()
+        if name == CHART:
+            yield from self._once(Kind.CHART, folder, folder, here)
+        elif name in KUSTOMIZATIONS:
+            yield from self._once(Kind.KUSTOMIZATION, folder, folder, here)
+        elif name.endswith(_TERRAFORM):
+            yield from self._once(Kind.TERRAFORM, folder, folder, here, name)
+        elif name.lower().endswith(_ARCHIVES):
+            yield from self._once(Kind.ARCHIVE, path, named, here)
+        else:
+            yield from self._once(Kind.FILE, path, named, here)
 
-    def _chart(self, folder: str, shown: str) -> Iterator[Skipped]:
-        real = os.path.realpath(folder)
-        if real not in self._charts:
-            self._charts.add(real)
-            yield Skipped(shown_path(os.path.join(shown, CHART)), CHART_MESSAGE)
+    def _once(self, kind: Kind, path: str, shown: str, base: str, only: str = "") -> Iterator[Found]:
+        key = (kind, os.path.realpath(path), only)
+        if key not in self._seen and (kind, key[1], "") not in self._seen:
+            self._seen.add(key)
+            yield Found(kind, path, shown_path(shown), base, only)
 
-    def _folder(self, named: str, base: str) -> Iterator[File | Skipped]:
+    def _folder(self, named: str, base: str) -> Iterator[Found | Skipped]:
         root = os.path.realpath(base)
+        ignoring = self._ignoring(named)
         todo = [named]
         while todo:
             path = todo.pop()
-            if os.path.isdir(path) and not (os.path.islink(path) and path != named):
-                yield from self._entries(path, todo)
+            is_folder = os.path.isdir(path)
+            if ignoring is not None and path != named and ignoring.ignored(path, is_folder=is_folder):
+                continue
+            if is_folder and not (os.path.islink(path) and path != named):
+                yield from self._entries(path, base, todo)
             elif os.path.islink(path):
                 yield from self._link(path, root, base)
             else:
-                yield from self._once(path, path, base)
+                yield from self._once(Kind.FILE, path, path, base)
 
-    def _entries(self, folder: str, todo: list[str]) -> Iterator[Skipped]:
+    def _entries(self, folder: str, base: str, todo: list[str]) -> Iterator[Found | Skipped]:
         """Put what is to be looked at in `folder` on `todo`, the first name last."""
         try:
             with os.scandir(folder) as entries:
@@ -106,16 +153,21 @@ class Walk:
             yield Skipped(shown_path(folder), reason(error))
             return
         names = {entry.name for entry in found}
+        is_chart = CHART in names
+        if is_chart:
+            yield from self._once(Kind.CHART, folder, folder, base)
+        if not names.isdisjoint(KUSTOMIZATIONS):
+            yield from self._once(Kind.KUSTOMIZATION, folder, folder, base)
+        if any(name.endswith(_TERRAFORM) for name in names):
+            yield from self._once(Kind.TERRAFORM, folder, folder, base)
         for entry in found:
-            if entry.name == _TEMPLATES and CHART in names and entry.is_dir():
-                yield from self._chart(folder, folder)
-            elif _may_be_folder(entry):
-                if not entry.name.startswith("."):
+            if _may_be_folder(entry):
+                if not entry.name.startswith(".") and not (is_chart and entry.name in _CHART_PARTS):
                     todo.append(_below(folder, entry.name))
-            elif entry.name.lower().endswith(EXTENSIONS):
+            elif _may_hold_objects(entry.name) and not (is_chart and entry.name in _CHART_FILES):
                 todo.append(_below(folder, entry.name))
 
-    def _link(self, path: str, root: str, base: str) -> Iterator[File | Skipped]:
+    def _link(self, path: str, root: str, base: str) -> Iterator[Found | Skipped]:
         real = os.path.realpath(path)
         try:
             mode = os.stat(path).st_mode
@@ -125,9 +177,13 @@ class Walk:
         if os.path.commonpath((root, real)) != root:
             yield Skipped(shown_path(path), "symbolic link out of the scanned folder: not followed")
         elif not stat.S_ISDIR(mode):
-            yield from self._once(path, path, base)
+            yield from self._once(Kind.FILE, path, path, base)
         elif any(part.startswith(".") for part in PurePath(os.path.relpath(real, root)).parts):
             yield Skipped(shown_path(path), "symbolic link to a hidden folder: not followed")
+
+
+def _may_hold_objects(name: str) -> bool:
+    return name.lower().endswith(EXTENSIONS) and name not in KUSTOMIZATIONS and not name.endswith(_TERRAFORM)
 
 
 def reason(error: OSError | ValueError) -> str:
@@ -148,8 +204,8 @@ def _may_be_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _chart_of(path: str) -> str | None:
-    """The chart whose template this is, if it is one."""
+    """The chart that this is a part of, but for the chart itself."""
     for parent in (PurePath(path), *PurePath(path).parents):
-        if parent.name == _TEMPLATES and os.path.isfile(parent.parent / CHART):
+        if parent.name == "templates" and os.path.isfile(parent.parent / CHART):
             return str(parent.parent)
     return None

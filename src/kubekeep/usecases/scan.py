@@ -26,7 +26,7 @@ from kubekeep.model.assessment import Assessment, Target, Unread
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
-from kubekeep.sources.manifests import Manifests
+from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
 
 NEWEST_KUBERNETES: Final = 37
@@ -68,7 +68,7 @@ def scan(
     minor = kubernetes_minor(request.kubernetes_version)
     selection = _selection(request)
     started = dt.datetime.now(dt.UTC)
-    source = Manifests(request.paths, stdin=stdin)
+    source = read(request.paths, stdin=stdin, options=request.read)
     unread: list[Unread] = []
     # Parsed documents are trees that live until the end: looking for cycles in them costs half the time.
     gc.disable()
@@ -147,7 +147,7 @@ def _judges(request: ScanRequest, rules: ExtraRules) -> list[Judge]:
 def _policies(paths: tuple[str, ...]) -> Policies:
     """The admission policies at `paths`. Raises AdmissionError: a policy that cannot be read must not be missing."""
     unread: list[Unread] = []
-    found = list(_resources(Manifests(paths), unread))
+    found = list(_resources(read(paths), unread))
     if unread:
         raise AdmissionError(f"{unread[0].location}: {unread[0].message}")
     return policies_of(found)
@@ -181,7 +181,7 @@ def _foreign(
     ]
 
 
-def _resources(source: Manifests, unread: list[Unread]) -> Iterator[Resource]:
+def _resources(source: Inputs, unread: list[Unread]) -> Iterator[Resource]:
     for item in source:
         if isinstance(item, Unread):
             unread.append(item)

@@ -10,7 +10,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, parse_path, value_at
 from kubekeep.model.redaction import MASK, redacted
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import FileType, Resource
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import Options
 from kubekeep.reports.pretty.terminal import Span, Terminal, file_url
@@ -79,12 +79,14 @@ def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: 
     head = head or resource.locate(())
     owner = f"{resource.namespace}/" if resource.namespace else ""
     place: list[Span | str] = [_place(str(head), head, base), "  "] if head else []
-    terminal.line(*place, Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True), indent=2)
+    made_by = _made_by(resource)
+    terminal.line(*place, Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True), *made_by, indent=2)
     shown = evidence if options.verbose else evidence[:_SHOWN]
     safe = redacted(resource) if any(item.exists for item in shown) else {}
     for item in shown:
         where = _elsewhere(item.location, head, base)
         terminal.line(*where, *_change(item, resource, safe), indent=4)
+        _write_setting(terminal, base, item.location)
     _write_more(terminal, len(evidence) - len(shown), "place", indent=4)
 
 
@@ -108,6 +110,22 @@ def _elsewhere(location: Location | None, head: Location | None, base: str) -> l
     if head is not None and location.file == head.file and location.region is not None:
         return [_place(f"line {location.region.start.line}", location, base), ": "]
     return [_place(str(location), location, base), ": "]
+
+
+def _made_by(resource: Resource) -> list[Span | str]:
+    """Which kustomization an object is built by: several may build it from the same file."""
+    source = resource.source
+    if source is None or source.origin is None or source.file_type is not FileType.KUSTOMIZE:
+        return []
+    return [Span(f"  in {source.origin.folder}", "dim")]
+
+
+def _write_setting(terminal: Terminal, base: str, location: Location | None) -> None:
+    """Write which value the template took over at a place, if it did."""
+    setting = location.setting if location else None
+    if setting is not None:
+        url = file_url(base, setting.file) if setting.region else ""
+        terminal.line("from ", Span(str(setting), "underline", whole=True, url=url), indent=6)
 
 
 def _change(evidence: Evidence, resource: Resource, document: dict[str, Any]) -> Iterator[Span | str]:
