@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kubekeep.assess.run import run
@@ -15,7 +16,7 @@ from kubekeep.assess.select import controls_named, frameworks_named, select
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.engine.port import Outcome, RuleFailure
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.finding import Cause, Status
+from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import read
 
@@ -119,3 +120,44 @@ def test_a_rule_that_fails_to_evaluate_passes_nothing() -> None:
     assert verdict.status is Status.NOT_EVALUATED
     assert verdict.reason is not None
     assert (verdict.reason.cause, verdict.reason.text) == (Cause.RULE_ERROR, "broken")
+
+
+def test_what_is_out_of_focus_is_known_and_not_judged() -> None:
+    policy = Resource(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "deny", "namespace": "shop"},
+            "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+        }
+    )
+    resources = [policy, pod("web"), pod("api")]
+    selection = select(named=controls_named(["C-0260", "C-0057"]))
+    for known, status in ((resources, Status.PASSED), (resources[1:], Status.FAILED)):
+        results = run(
+            known, selection, RegoPolicySet, kubernetes_minor=34, focus=lambda resource: resource.name == "web"
+        )
+        assert [result.resource.name for result in results] == ["web"]
+        slugs = {control.ids[0]: control.slug for control in selection.controls}
+        assert results[0].verdicts[slugs["C-0260"]].status is status
+
+
+def test_judges_know_what_is_out_of_focus_and_its_verdicts_are_left_out() -> None:
+    told: list[list[str]] = []
+
+    class Everything:
+        """Fails whatever it is shown."""
+
+        controls = ()
+
+        def judge(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+            told.append([resource.name for resource in resources])
+            return ((place, "mine", Verdict(Status.FAILED)) for place, _ in enumerate(resources))
+
+    selection = msgspec.structs.replace(select(named=controls_named(["C-0057"])), judges=(Everything(),))
+    resources = [pod("web"), pod("api"), pod("db")]
+    results = run(resources, selection, RegoPolicySet, kubernetes_minor=34, focus=lambda item: item.name == "api")
+    assert [(result.resource.name, sorted(result.verdicts)) for result in results] == [
+        ("api", ["mine", "privileged-container"])
+    ]
+    assert told == [["api", "web", "db"]]

@@ -162,3 +162,14 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_one_workload_with_what_it_needs() -> None:
+    result = kubekeep("scan", "workload", "deployment/catalog", SHOP, "-f", "json")
+    report = json.loads(result.stdout)
+    found = [(item["object"]["kind"], item["object"]["metadata"]["name"]) for item in report["resources"]]
+    assert sorted(found) == [("Deployment", "catalog"), ("NetworkPolicy", "deny-by-default")]
+    wrong = kubekeep("scan", "workload", "deployment/catalogue", SHOP)
+    assert wrong.returncode == 2
+    assert "did you mean deployment/catalog?" in wrong.stderr
+    assert kubekeep("scan", "workload", "deployment/catalog").returncode == 2

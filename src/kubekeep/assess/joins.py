@@ -44,7 +44,7 @@ class Grants:
         """Take note of the service accounts that `binding` names, whatever role it gives them."""
         subjects = binding.object.get("subjects")
         for subject in subjects if isinstance(subjects, list) else ():
-            account = _account(subject, binding) if isinstance(subject, dict) else None
+            account = account_of(subject, binding) if isinstance(subject, dict) else None
             if account is not None:
                 namespace, name = account
                 bindings = self._bound.setdefault(namespace, {}).setdefault(name, [])
@@ -54,7 +54,7 @@ class Grants:
         """Take note that `binding` gives `role` to `subject`."""
         kind, name = subject.get("kind"), str(subject.get("name"))
         grant = {"binding": _without_subjects(binding), "role": role.object}
-        account = _account(subject, binding)
+        account = account_of(subject, binding)
         if account is not None:
             self._accounts.setdefault(account[0], {}).setdefault(account[1], []).append(grant)
         elif kind == "Group" and name in _EVERYONE:
@@ -81,7 +81,7 @@ def _without_subjects(binding: Resource) -> dict[str, Any]:
     return {key: value for key, value in binding.object.items() if key != "subjects"}
 
 
-def _account(subject: Mapping[str, Any], binding: Resource) -> tuple[str, str] | None:
+def account_of(subject: Mapping[str, Any], binding: Resource) -> tuple[str, str] | None:
     """Namespace and name of the service account that `subject` is, by either of its names."""
     kind, name = subject.get("kind"), str(subject.get("name"))
     if kind == "ServiceAccount":

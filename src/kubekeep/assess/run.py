@@ -7,7 +7,7 @@ and equal workloads once; rules that relate resources run when all have been see
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
@@ -15,7 +15,6 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.assess.index import Index
-from kubekeep.assess.judge import Judge
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.select import Selection
 from kubekeep.assess.verdicts import malformed, verdict
@@ -40,11 +39,13 @@ def run(
     *,
     kubernetes_minor: int,
     note: Callable[[int], None] = lambda _: None,
+    focus: Callable[[Resource], bool] | None = None,
 ) -> list[ResourceResult]:
     """The verdicts of every resource that some control of `selection` applies to, in the order given.
 
-    Joined RBAC subjects follow the resources. `note` is told how many resources have been seen.
-    Raises ValueError when a rule of the library does not compile.
+    Joined RBAC subjects follow the resources. `note` is told how many resources have been seen. With `focus`, only
+    resources that it takes, and subjects whose binding or role it takes, are judged; the others are known to the
+    rules all the same. Raises ValueError when a rule of the library does not compile.
     """
     own = selection.own
     active = [control for control in own if control.slug not in selection.set_aside]
@@ -56,14 +57,19 @@ def run(
     context = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
     policies = compile_rules(book.shards, book.groups, context)
     entries: list[_Entry] = []
+    others: list[Resource] = []
     with ThreadPoolExecutor(max_workers=1) as pool:
         desk = _Desk(policies, pool)
         for seen, resource in enumerate(resources, start=1):
             index.add(resource)
-            _take(resource, book, desk, entries, always=bool(selection.judges))
+            if focus is None or focus(resource):
+                _take(resource, book, desk, entries, always=bool(selection.judges))
+            elif selection.judges:
+                others.append(resource)
             note(seen)
         for subject in index.subjects():
-            _take(subject, book, desk, entries, always=joined)
+            if focus is None or any(map(focus, subject.related)):
+                _take(subject, book, desk, entries, always=joined)
         desk.finish()
         provider = selection.provider or index.provider
         cluster = {**index.data(), "provider": provider}
@@ -74,18 +80,21 @@ def run(
     elsewhere = _elsewhere(active, selection, provider)
     unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in told.items()}
     results = [entry.result(unset, book.conditional, elsewhere) for entry in entries]
-    return _judged(results, selection.judges, selection.set_aside) if selection.judges else results
+    return _judged(results, others, selection) if selection.judges else results
 
 
 def _judged(
-    results: Sequence[ResourceResult], judges: Iterable[Judge], set_aside: Container[str]
+    results: Sequence[ResourceResult], others: Sequence[Resource], selection: Selection
 ) -> list[ResourceResult]:
-    """The results with what `judges` say of controls not `set_aside`; without those of which nobody says anything."""
+    """The results with what judges say of controls not set aside; without those of which nobody says anything.
+
+    Of `others` judges know too; what they say of those is left out.
+    """
     said = [dict(result.verdicts) for result in results]
     resources = [result.resource for result in results]
-    for judge in judges:
-        for place, slug, outcome in judge.judge(resources):
-            if slug not in set_aside:
+    for judge in selection.judges:
+        for place, slug, outcome in judge.judge([*resources, *others]):
+            if slug not in selection.set_aside and place < len(said):
                 said[place][slug] = outcome
     return [ResourceResult(*pair) for pair in zip(resources, said, strict=True) if pair[1]]
 

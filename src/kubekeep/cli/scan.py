@@ -33,7 +33,8 @@ Paths: TypeAlias = tuple[Path, ...]
 _GATE_FAILED: Final = 1
 _INCOMPLETE: Final = 3
 
-_WORDS: Final = {"framework": "frameworks", "control": "controls"}
+_WORDS: Final = {"framework": "names", "control": "names", "workload": "a kind and a name"}
+"""What may stand before the paths, and what must follow it."""
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG001
@@ -125,7 +126,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
 
 
 @click.command(short_help="Assess manifests.")
-@click.argument("words", nargs=-1, metavar="[framework NAMES | control IDS] PATH...")
+@click.argument("words", nargs=-1, metavar="[framework NAMES | control IDS | workload KIND/NAME] PATH...")
 @click.option(
     "--framework",
     "frameworks",
@@ -189,9 +190,10 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     kubekeep scan deploy/
     kubekeep scan framework nsa,pss-restricted deploy/
     kubekeep scan control C-0057 pod.yaml
+    kubekeep scan workload shop/deployment/web deploy/
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
-    paths, frameworks, controls = _asked(words, frameworks)
+    paths, frameworks, controls, workload = _asked(words, frameworks)
     request = ScanRequest(
         paths=paths,
         frameworks=frameworks,
@@ -203,6 +205,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         policies=policies,
         rules=rules,
         read=read,
+        workload=workload,
     )
     wanted = outputs.plan(formats, output)
     try:
@@ -216,18 +219,25 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     sys.exit(_exit_code(assessment, Gates(severity=severity, compliance=compliance, coverage=coverage)))
 
 
-def _asked(words: Names, frameworks: Names) -> tuple[Names, Names, Names]:
-    """The paths, frameworks and controls that the words of the command line name."""
-    names: dict[str, Names] = {"frameworks": frameworks, "controls": ()}
+def _asked(words: Names, frameworks: Names) -> tuple[Names, Names, Names, str]:
+    """The paths, frameworks, controls and the workload that the words of the command line name."""
+    controls: Names = ()
+    workload = ""
     if words and words[0] in _WORDS:
         if len(words) == 1:
-            raise click.UsageError(f"`scan {words[0]}` needs names and a path")
-        field = _WORDS[words[0]]
-        names[field] = (*names[field], *filter(None, words[1].split(",")))
+            raise click.UsageError(f"`scan {words[0]}` needs {_WORDS[words[0]]} and a path")
+        names = tuple(filter(None, words[1].split(",")))
+        match words[0]:
+            case "framework":
+                frameworks = (*frameworks, *names)
+            case "control":
+                controls = names
+            case _:
+                workload = words[1]
         words = words[2:]
     if not words:
         raise click.UsageError("name a file or a folder to scan, or - for standard input")
-    return words, names["frameworks"], names["controls"]
+    return words, frameworks, controls, workload
 
 
 def _params(file: Path | None, rules: ExtraRules) -> dict[str, Names]:

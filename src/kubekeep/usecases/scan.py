@@ -17,6 +17,7 @@ from kubekeep.assess.judge import Judge
 from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
+from kubekeep.assess.workload import parse_workload, with_needs
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.library.admission import AdmissionError, Policies, policies_of
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
@@ -54,6 +55,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     rules: ExtraRules | None = None
     """Rules that the user brings along. Bundles among them are scanned instead of the library, unless names tell."""
     read: ReadOptions = ReadOptions()
+    workload: str = ""
+    """The one workload to judge, with what it needs; everything else is read only for what relates to it."""
 
 
 def scan(
@@ -61,7 +64,7 @@ def scan(
 ) -> Assessment:
     """Assess what is at the paths of `request`.
 
-    `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing, and
+    `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing or nobody, and
     ValueError for a Kubernetes version that is not known, for a ControlInput of a snapshot that says nonsense and for
     an admission policy or custom rule that does not compile.
     """
@@ -74,12 +77,15 @@ def scan(
     gc.disable()
     try:
         resources = _resources(source, unread)
-        if request.snapshot:
-            # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
+        focus = None
+        if request.snapshot or request.workload:
             found = list(resources)
             resources = iter(found)
+            focus = _focus(request, found)
+        if request.snapshot:
+            # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, params_of(found))
-        results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note)
+        results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus)
         totals = summarise(results, selection)
     finally:
         gc.enable()
@@ -95,6 +101,14 @@ def scan(
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+def _focus(request: ScanRequest, resources: Sequence[Resource]) -> Callable[[Resource], bool] | None:
+    """What takes the resources to judge; None for all."""
+    if not request.workload:
+        return None
+    kept = {id(item) for item in with_needs(parse_workload(request.workload), resources)}
+    return lambda item: id(item) in kept
 
 
 def kubernetes_minor(version: str) -> int:
