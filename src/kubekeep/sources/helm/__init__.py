@@ -1,1 +1,4 @@
-"""Helm charts as resources: loaded, rendered by Helm itself, and traced back to the lines that people wrote."""
+"""Helm charts as resources: loaded safely, rendered by Helm itself in a confined child, each document with its place.
+
+`charts` is the entry. Never judges, never reaches the network, never writes outside a private folder of its own.
+"""
