@@ -177,7 +177,7 @@ class Charts:
             answers = self._outputs(renderer, chart, Given((), {}, {}, (), ()), {name: Template("", "", "")}, {})
         except RenderError:
             return False
-        return answers.get(name) == ["same: true"]
+        return answers.get(name) == ["same: true\n"]
 
     def _given(self, root: File) -> Given:
         """The user's values for one chart."""

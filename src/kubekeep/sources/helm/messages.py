@@ -23,6 +23,7 @@ _YAML_OF: Final = re.compile(r"YAML parse error on (?P<name>.+?): ")
 _POINTER: Final = re.compile(r"at '(?P<pointer>/[^']*)'")
 _SCHEMA: Final = "values don't meet the specifications of the schema"
 _MISSING: Final = "missing in charts/ directory: "
+_FETCHES: Final = "helm dependency build"
 
 
 class Explainer:
@@ -102,6 +103,8 @@ class Explainer:
             text = shorten.sub("", text, count=1)
         for name, shown in self._given.shown.items():
             text = text.replace(name, shown)
+        if _MISSING in text and _FETCHES not in text:
+            text = f"{text}; `{_FETCHES}` fetches them"
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 

@@ -180,10 +180,15 @@ def printed(text: str, names: Iterable[str]) -> dict[str, list[str]]:
     ends = [*(match.start() for match in starts[1:]), len(text)]
     found: dict[str, list[str]] = {}
     for match, end in zip(starts, ends, strict=False):
-        found.setdefault(match[1], []).append(text[match.end() : end].strip())
+        found.setdefault(match[1], []).append(_finished(text[match.end() : end]))
     return found
 
 
 def documents(text: str) -> list[str]:
     """The documents of what one template prints, cut as Helm cuts them (`SplitManifests` of its releaseutil)."""
-    return [piece.strip() for piece in _SEPARATOR.split(text.strip()) if piece]
+    return [_finished(piece) for piece in _SEPARATOR.split(text.strip()) if piece]
+
+
+def _finished(piece: str) -> str:
+    """A document as Helm prints it: without the space around it, with the end of its last line."""
+    return f"{piece.strip()}\n"
