@@ -4,5 +4,7 @@ Pure: texts in, texts and places out. Never runs Helm, never touches a disk.
 """
 
 from kubekeep.sources.helm.trace.chart import ChartTexts, ValuesLayer
+from kubekeep.sources.helm.trace.document import DocumentTrace
+from kubekeep.sources.helm.trace.instrumentation import Instrumentation, instrument
 
-__all__ = ["ChartTexts", "ValuesLayer"]
+__all__ = ["ChartTexts", "DocumentTrace", "Instrumentation", "ValuesLayer", "instrument"]
