@@ -201,6 +201,20 @@ class Marks:
                 end = head_end
         return self._region(start, end)
 
+    def extents(self, document: Any, path: Path) -> tuple[int, int, int]:
+        """The index of an entry's key, or of an item itself; of the first character of its value; and after that.
+
+        Raises LookupError where the document has no such path. A block collection begins at its first key or dash.
+        """
+        node, owner, value = 0, -1, document
+        for step in path:
+            found = self._child(value, node, step)
+            if found is None:
+                raise LookupError(format_path(path))
+            owner, node, value = found
+        start, end = self._span(node)
+        return self._span(owner)[0] if owner >= 0 else start, start, end
+
     def _region(self, start: int, end: int) -> Region:
         """One value a stretch: dozens of controls miss something at the same place."""
         region = self._regions.get((start, end))

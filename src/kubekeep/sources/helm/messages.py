@@ -1,0 +1,115 @@
+"""What Helm says when a chart does not render: the place it names, and the part of it that tells. Never runs Helm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.location import Location, Path, Position, Region, has_path
+from kubekeep.sources.helm.chart import METADATA, VALUES, Chart, Instance
+from kubekeep.sources.helm.parsed import MappingError, mapping
+from kubekeep.sources.helm.release import Given
+from kubekeep.sources.helm.trace import ChartTexts, ValuesLayer
+from kubekeep.sources.tree import Limits
+
+_LONGEST: Final = 600
+_PLACE: Final = re.compile(r"(?P<name>[^\s()\"':]+(?: [^\s()\"':]+)*/[^()\"':\n]+?):(?P<line>\d+)(?::(?P<column>\d+))?")
+_EXECUTING: Final = re.compile(r"\A.*\bexecuting \"[^\"]*\" at (?=<)", re.DOTALL)
+_AT: Final = re.compile(r"\A(?:execution|parse) error at \([^)]*\): ")
+_TRACE: Final = re.compile(r"\A(?:template: )?[^\s:]+:\d+(?::\d+)?: ")
+_YAML_OF: Final = re.compile(r"YAML parse error on (?P<name>.+?): ")
+_POINTER: Final = re.compile(r"at '(?P<pointer>/[^']*)'")
+_SCHEMA: Final = "values don't meet the specifications of the schema"
+_MISSING: Final = "missing in charts/ directory: "
+_FETCHES: Final = "helm dependency build"
+
+
+class Explainer:
+    """The places that messages about one chart may mean."""
+
+    def __init__(self, instances: Sequence[Instance], texts: ChartTexts, given: Given, limits: Limits) -> None:
+        self._chart: Chart = instances[0].chart
+        self._instances = instances
+        self._texts = texts
+        self._given = given
+        self._limits = limits
+
+    def unread(self, message: str) -> Unread:
+        """The message for people, at the file and line that it names, or at the chart."""
+        location = next(self._locations(message), Location(self._chart.shown_file(METADATA)))
+        return Unread(location, f"the chart does not render: {self._told(message)}")
+
+    def _locations(self, message: str) -> Iterator[Location]:
+        """Places that the message names, the best first."""
+        for match in reversed(list(_PLACE.finditer(message))):
+            name = match["name"].rpartition("template: ")[2]
+            if name in self._texts.templates:
+                yield Location(self._texts.shown[name], self._region(name, match["line"], match["column"]))
+        named = _YAML_OF.search(message)
+        if named is not None and named["name"] in self._texts.shown:
+            yield Location(self._texts.shown[named["name"]])
+        if _SCHEMA in message:
+            yield from self._values_at(message)
+        if _MISSING in message:
+            yield from self._dependencies(message)
+        if VALUES in message:
+            yield from self._unreadable_values()
+        yield from (Location(shown) for name, shown in self._given.shown.items() if name in message)
+
+    def _region(self, name: str, line: str, column: str | None) -> Region:
+        """Helm counts lines from 1 and columns from 0, in bytes."""
+        lines = self._texts.templates[name].split("\n")
+        number = min(int(line), len(lines))
+        start = len(lines[number - 1].encode()[: int(column or 0)].decode("utf-8", "replace")) + 1
+        place = Position(max(number, 1), start)
+        return Region(place, place)
+
+    def _values_at(self, message: str) -> Iterator[Location]:
+        """Where the values stand that a schema refuses: Helm names their chart, and their place in its values."""
+        scopes = {at.chart.name: at.scope for at in self._instances}
+        scope: tuple[str, ...] = ()
+        for line in message.splitlines():
+            scope = scopes.get(line.strip().rstrip(":"), scope)
+            found = _POINTER.search(line)
+            if found is not None:
+                steps = found["pointer"].strip("/").split("/")
+                path = tuple(int(step) if step.isdigit() else step for step in steps)
+                yield from self._set_at((*scope, *path))
+
+    def _set_at(self, path: Path) -> Iterator[Location]:
+        for layer in reversed(self._texts.values):
+            below = _within(layer, path)
+            if below is not None and has_path(layer.value, below):
+                region = layer.marks.region(layer.value, below) if layer.marks is not None else None
+                yield Location(layer.file, region)
+
+    def _dependencies(self, message: str) -> Iterator[Location]:
+        missing = message.partition(_MISSING)[2].split(", ")
+        yield from (Location(entry.file, entry.region) for entry in self._chart.dependencies if entry.name in missing)
+
+    def _unreadable_values(self) -> Iterator[Location]:
+        for at in self._instances:
+            try:
+                mapping(at.chart.files.get(VALUES, b""), self._limits)
+            except MappingError as error:
+                yield Location(at.chart.shown_file(VALUES), error.region)
+
+    def _told(self, message: str) -> str:
+        """The part of a message that says what is wrong, with people's names of files, in one line."""
+        text = message
+        for shorten in (_EXECUTING, _TRACE, _AT):
+            text = shorten.sub("", text, count=1)
+        for name, shown in self._given.shown.items():
+            text = text.replace(name, shown)
+        if _MISSING in text and _FETCHES not in text:
+            text = f"{text}; `{_FETCHES}` fetches them"
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _within(layer: ValuesLayer, path: Path) -> Path | None:
+    """The path in a layer's document of a path in the release's values; None if it does not lead there."""
+    depth = len(layer.scope)
+    return (*layer.root, *path[depth:]) if path[:depth] == layer.scope else None

@@ -1,0 +1,194 @@
+"""The two ways to Helm: the program `helm`, and the Helm SDK in a child of ours. Both render one packed chart.
+
+Neither gets a path, a variable or a network of the user's. Never renders by any other means.
+"""
+
+# ruff: noqa: PTH118, PTH120 - paths stay the text that people typed
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from kubekeep.sources.helm import child
+from kubekeep.sources.helm.limits import ChartLimits
+from kubekeep.sources.helm.process import Child, EndedError, output
+from kubekeep.sources.helm.release import Job
+
+EXTRA: Final = "helm-python-sdk"
+_PACKAGE: Final = "helm_python"
+_VERSION: Final = re.compile(r"v?[34]\.\d+")
+_SOURCE: Final = re.compile(r"^---\n# Source: (.*)\n", re.MULTILINE)
+_SEPARATOR: Final = re.compile(r"(?:\A|\s*\n)---\s*")
+_NOTES: Final = "NOTES.txt"
+_LENGTH: Final = 8
+_SHARED_SECONDS: Final = 3600
+_HINT: Final = "Use --debug flag to render out invalid YAML"
+
+
+class RenderError(Exception):
+    """A chart that Helm does not render, in Helm's words."""
+
+
+class Renderer(Protocol):
+    """What renders charts. Safe to use from several threads."""
+
+    def render(self, job: Job, names: Iterable[str]) -> dict[str, list[str]]:
+        """The documents that each template prints, by Helm's name of it, among `names`.
+
+        Raises RenderError, LimitError for a chart beyond a limit, and OSError.
+        """
+
+    def close(self) -> None:
+        """End what still runs."""
+
+
+def environment(home: str) -> dict[str, str]:
+    """All that a renderer learns of the machine: folders in a private one."""
+    folders = {f"HELM_{name}": home for name in ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME")}
+    nothing = dict.fromkeys(("KUBECONFIG", "HELM_REGISTRY_CONFIG", "HELM_REPOSITORY_CONFIG"), os.devnull)
+    private = dict.fromkeys(("HOME", "TMPDIR", "HELM_REPOSITORY_CACHE"), home)
+    plugins = {"HELM_NO_PLUGINS": "1", "HELM_PLUGINS": os.path.join(home, "plugins")}
+    return {"PATH": os.defpath, "LANG": "C.UTF-8"} | folders | nothing | private | plugins
+
+
+class Program:
+    """The program `helm`, version 3 or 4: one process a chart."""
+
+    def __init__(self, path: str, home: str, limits: ChartLimits) -> None:
+        self._path = path
+        self._environment = environment(home)
+        self._limits = limits
+
+    @property
+    def fault(self) -> str:
+        """Why this program is no Helm that works; empty if it is."""
+        home = self._environment["HOME"]
+        status, text, errors = output((self._path, "version", "--short"), home, self._environment, self._limits)
+        if status == 0 and _VERSION.match(text.strip()):
+            return ""
+        return (errors.strip() or f"it says {text.strip()!r}").splitlines()[0][:200]
+
+    def render(self, job: Job, names: Iterable[str]) -> dict[str, list[str]]:
+        """See Renderer."""
+        argv = (self._path, "template", *_flags(job), "--", job.options.release, f"./{job.chart}")
+        status, text, errors = output(argv, job.folder, self._environment, self._limits)
+        if status != 0:
+            raise RenderError(_message(errors))
+        return printed(text, names)
+
+    def close(self) -> None:
+        """See Renderer."""
+
+
+def _flags(job: Job) -> Sequence[str]:
+    flags = [f"--namespace={job.options.namespace}"]
+    flags += (f"--values={name}" for name in job.given.files)
+    flags += (f"{option}={text}" for option, text in job.given.assignments)
+    if job.options.kube_version:
+        flags.append(f"--kube-version={job.options.kube_version}")
+    flags += (f"--api-versions={name}" for name in job.options.api_versions)
+    return flags
+
+
+def _message(errors: str) -> str:
+    """What Helm says after its warnings."""
+    _, mark, message = f"\n{errors}".rpartition("\nError: ")
+    return (message if mark else errors).replace(_HINT, "").strip()
+
+
+class Sdk:
+    """The Helm SDK in a child that renders one chart after the other, and is started anew when one kills it."""
+
+    def __init__(self, home: str, limits: ChartLimits) -> None:
+        self._home = home
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+
+    @staticmethod
+    def folder() -> str | None:
+        """Where the SDK is installed; None if it is not."""
+        found = importlib.util.find_spec(_PACKAGE)
+        return None if found is None or found.origin is None else os.path.dirname(os.path.dirname(found.origin))
+
+    def render(self, job: Job, names: Iterable[str]) -> dict[str, list[str]]:
+        """See Renderer."""
+        request = {
+            "chart": job.chart,
+            "files": job.given.files,
+            "assignments": job.given.assignments,
+            "folder": job.folder,
+            "release": job.options.release,
+            "namespace": job.options.namespace,
+            "kube_version": job.options.kube_version,
+            "api_versions": job.options.api_versions,
+        }
+        with self._lock:
+            answer = self._answer(json.dumps(request).encode())
+        if answer.get("refused"):
+            raise RenderError(f"{answer['error']} needs the program helm (https://helm.sh), which is not there")
+        if "error" in answer:
+            raise RenderError(str(answer["error"]))
+        templates: Mapping[str, str] = answer["templates"]
+        known = set(names)
+        found = {name: documents(text) for name, text in templates.items() if name in known}
+        return {name: texts for name, texts in found.items() if texts and not name.endswith(_NOTES)}
+
+    def close(self) -> None:
+        """See Renderer."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def _answer(self, request: bytes) -> dict[str, Any]:
+        answered = False
+        try:
+            running = self._running()
+            running.send(len(request).to_bytes(_LENGTH, "big") + request)
+            size = int.from_bytes(running.receive(_LENGTH), "big")
+            answer: dict[str, Any] = json.loads(running.receive(size))
+            answered = True
+        except EndedError as error:
+            last = str(error).strip().splitlines()[-1:]
+            raise RenderError(f"the Helm SDK ended: {''.join(last)[:200]}") from error
+        finally:
+            if not answered:
+                self.close()
+        return answer
+
+    def _running(self) -> Child:
+        if self._child is None:
+            argv = (sys.executable, "-I", "-S", child.__file__, self.folder() or "")
+            self._child = Child(argv, self._home, environment(self._home), self._limits, _SHARED_SECONDS)
+        return self._child
+
+
+def printed(text: str, names: Iterable[str]) -> dict[str, list[str]]:
+    """The documents of what `helm template` prints, by the template that Helm says each is from.
+
+    Helm cuts documents at every line that begins with `---`, so none can hold such a line followed by a name.
+    """
+    known = set(names)
+    starts = [match for match in _SOURCE.finditer(text) if match[1] in known]
+    ends = [*(match.start() for match in starts[1:]), len(text)]
+    found: dict[str, list[str]] = {}
+    for match, end in zip(starts, ends, strict=False):
+        found.setdefault(match[1], []).append(_finished(text[match.end() : end]))
+    return found
+
+
+def documents(text: str) -> list[str]:
+    """The documents of what one template prints, cut as Helm cuts them (`SplitManifests` of its releaseutil)."""
+    return [_finished(piece) for piece in _SEPARATOR.split(text.strip()) if piece]
+
+
+def _finished(piece: str) -> str:
+    """A document as Helm prints it: without the space around it, with the end of its last line."""
+    return f"{piece.strip()}\n"

@@ -1,0 +1,183 @@
+"""One rendered document traced: a path into the object becomes the place in the template and the value behind it.
+
+Answers from what was rendered; never guesses a file.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from kubekeep.model.location import Location, Marks, Path, Setting, Trace, line_starts
+from kubekeep.sources.helm.trace.documents import Alignment
+from kubekeep.sources.helm.trace.layers import Ref
+from kubekeep.sources.helm.trace.rendered import Rendered
+
+_ENTRIES: Final = 64
+
+
+class DocumentTrace:
+    """Where the text of one document was written. `shown` is its template as people know it.
+
+    `rendered` is None where nothing but the template is known; `at` is where the document begins in what was
+    rendered, or `alignment` leads from its lines to those.
+    """
+
+    def __init__(
+        self,
+        shown: Mapping[str, str],
+        template: str,
+        text: str,
+        rendered: Rendered | None = None,
+        at: int = 0,
+        alignment: Alignment | None = None,
+    ) -> None:
+        self.file = shown.get(template, template)
+        self._shown = shown
+        self._text = text
+        self._rendered = rendered
+        self._at = at
+        self._alignment = alignment
+
+    def over(self, marks: Marks) -> Trace:
+        """The trace of the document, whose nodes stand where `marks` say in its text."""
+        return _Trace(self, marks)
+
+    def index(self, index: int) -> int | None:
+        """Where a character of the document is in what was rendered."""
+        if self._alignment is None:
+            return self._at + index
+        found = self._alignment.index(index)
+        return None if found is None else self._at + found
+
+    def location(self, start: int, end: int, setting: Setting | None) -> Location:
+        """The place of a stretch of the document."""
+        first, last = self.index(start), self.index(max(end - 1, start))
+        if self._rendered is None or first is None:
+            return Location(self.file, None, setting)
+        found = self._rendered.region(first, max(last if last is not None else first, first) + 1)
+        if found is None:
+            return Location(self.file, None, setting)
+        unit, region = found
+        return Location(self._shown.get(unit.name, unit.name), region, setting)
+
+    @property
+    def rendered(self) -> Rendered | None:
+        """What is known of the rendering."""
+        return self._rendered
+
+    @property
+    def text(self) -> str:
+        """The document."""
+        return self._text
+
+
+class _Trace:
+    """A document's trace with the places of its nodes."""
+
+    def __init__(self, document: DocumentTrace, marks: Marks) -> None:
+        self._document = document
+        self._marks = marks
+        self._known: dict[Path, Location] = {}
+        self._lines: array[int] | None = None
+
+    def locate(self, document: Any, path: Path) -> Location:
+        """See `model.location.Trace`."""
+        found = self._known.get(path)
+        if found is None:
+            found = self._known[path] = self._locate(document, path)
+        return found
+
+    def _locate(self, document: Any, path: Path) -> Location:
+        held, value = _held(document, path)
+        key_at, value_at, value_end = self._marks.extents(document, held)
+        if isinstance(value, dict | list) and value:
+            setting = self._of_collection(document, held, value)
+        else:
+            setting = self._of_scalar(document, held, (key_at, value_at, value_end))
+        region = self._marks.region(document, held)
+        if self._lines is None:
+            self._lines = line_starts(self._document.text)
+        end = self._lines[region.end.line - 1] + region.end.column - 1
+        return self._document.location(key_at, end, setting)
+
+    def _of_scalar(self, document: Any, path: Path, extents: tuple[int, int, int]) -> Setting | None:
+        """The value that a scalar, or an empty collection, was taken from."""
+        rendered = self._document.rendered
+        start, end = self._document.index(extents[1]), self._document.index(max(extents[2] - 1, extents[1]))
+        if rendered is None or start is None or end is None:
+            return None
+        text = self._document.text[extents[1] : extents[2]]
+        candidates: list[tuple[Ref, Setting]] = []
+        for action in rendered.actions(start, end + (extents[2] > extents[1])):
+            symbol = rendered.printed(action, self._below(document, path, action))
+            candidates += rendered.settings(symbol) if symbol is not None else ()
+        shown = [setting for ref, setting in candidates if _appears(rendered.value(ref), text)]
+        return next(iter(shown), candidates[0][1] if candidates else None)
+
+    def _of_collection(self, document: Any, path: Path, value: Any) -> Setting | None:
+        """The value that a whole collection was taken from: all its entries are of the same action."""
+        rendered = self._document.rendered
+        if rendered is None:
+            return None
+        steps = list(_steps(value))
+        actions = {self._action(document, (*path, step)) for step in steps}
+        if len(actions) != 1 or -1 in actions:
+            return None
+        action = actions.pop()
+        below = self._below(document, (*path, steps[0]), action)
+        if not below:
+            return None
+        symbol = rendered.printed(action, below[:-1])
+        found = rendered.settings(symbol) if symbol is not None else []
+        return next((setting for _, setting in found), None)
+
+    def _action(self, document: Any, path: Path, *, of_value: bool = False) -> int:
+        """The innermost action that printed the key of an entry, or an item, or its value; -1 for none."""
+        rendered = self._document.rendered
+        key_at, value_at, _ = self._marks.extents(document, path)
+        index = self._document.index(value_at if of_value else key_at)
+        return rendered.action_at(index) if rendered is not None and index is not None else -1
+
+    def _below(self, document: Any, path: Path, action: int) -> Path:
+        """The steps from what an action printed to a path: () if the action printed no more than the value."""
+        for length in range(1, len(path) + 1):
+            head = path[:length]
+            if self._action(document, head, of_value=True) != action:
+                continue
+            if self._action(document, head) != action:
+                return path[length:]
+            step = path[length - 1]
+            if isinstance(step, int):
+                before = (self._action(document, (*path[: length - 1], number)) for number in range(step))
+                return (step - sum(other != action for other in before), *path[length:])
+            return path[length - 1 :]
+        return ()
+
+
+def _held(document: Any, path: Path) -> tuple[Path, Any]:
+    """The longest beginning of a path that the document has, and the value there."""
+    value = document
+    for length, step in enumerate(path):
+        if (isinstance(value, dict) and step in value) or (
+            isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value)
+        ):
+            value = value[step]
+        else:
+            return path[:length], value
+    return path, value
+
+
+def _steps(value: dict[str, Any] | list[Any]) -> Iterator[str | int]:
+    """The first entries of a collection, which speak for all, and the last."""
+    steps: Sequence[str | int] = list(value) if isinstance(value, dict) else range(len(value))
+    yield from steps[:_ENTRIES]
+    yield from steps[max(len(steps) - 1, _ENTRIES) :]
+
+
+def _appears(value: Any, text: str) -> bool:
+    """Whether a value, as it would be printed, is part of a text."""
+    if isinstance(value, bool):
+        return str(value).lower() in text
+    return isinstance(value, str | int | float) and str(value) != "" and str(value) in text

@@ -1,0 +1,156 @@
+"""What Helm rendered for one template, with the place of each character and the values it took over.
+
+Never knows YAML: it is asked about stretches of text.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import cached_property
+
+import msgspec
+
+from kubekeep.model.location import Path, Position, Region, Setting
+from kubekeep.sources.helm.trace.evaluate import Evaluator, Frame, TooMuch
+from kubekeep.sources.helm.trace.expression import Pipe
+from kubekeep.sources.helm.trace.layers import Layers, Ref
+from kubekeep.sources.helm.trace.marks import MarkedText, Printed
+from kubekeep.sources.helm.trace.replay import Replay
+from kubekeep.sources.helm.trace.symbols import Symbol, Symbols
+from kubekeep.sources.helm.trace.template import Action, Branch, Call, Node, Range
+from kubekeep.sources.helm.trace.units import Unit, Units
+
+
+class Spot(msgspec.Struct, frozen=True, gc=False):
+    """A stretch of a template's source: the number of the file, and the indexes of its first and after its last."""
+
+    unit: int
+    start: int
+    end: int
+
+
+class Release:
+    """What all templates of a rendered chart share."""
+
+    def __init__(self, units: Units, layers: Layers, places: list[tuple[int, int]], doubtful: frozenset[int]) -> None:
+        self.units = units
+        self.layers = layers
+        self.places = places
+        self.doubtful = doubtful
+        self._actions: dict[int, dict[int, int]] = {}
+
+    def action_end(self, unit: int, at: int) -> int:
+        """Where the action that begins at an index of a file ends."""
+        ends = self._actions.get(unit)
+        if ends is None:
+            ends = self._actions[unit] = {}
+            of = self.units.all[unit]
+            for body in (of.body, *(of.tree.defines.values() if of.tree else ())):
+                _ends(body, ends)
+        return ends.get(at, at)
+
+
+def _ends(body: tuple[Node, ...], ends: dict[int, int]) -> None:
+    for node in body:
+        match node:
+            case Action() | Call():
+                ends[node.at] = node.end
+            case Branch():
+                for case in node.cases:
+                    _ends(case.body, ends)
+            case Range():
+                _ends(node.body, ends)
+                _ends(node.otherwise or (), ends)
+
+
+class Rendered:
+    """The output of one template, from the marks of its twin."""
+
+    def __init__(self, release: Release, unit: int, text: MarkedText) -> None:
+        self._release = release
+        self._unit = unit
+        self._text = text
+
+    def region(self, start: int, end: int) -> tuple[Unit, Region] | None:
+        """The template and the region of it that printed a stretch of the output; None if nobody can tell."""
+        first = self._spot(start)
+        if first is None:
+            return None
+        last = self._spot(max(end - 1, start))
+        stop = last.end if last and last.unit == first.unit and last.end > first.start else first.end
+        unit = self._release.units.all[first.unit]
+        begin, stop_at = _position(unit, first.start), _position(unit, stop)
+        if last is not None and stop_at.line < begin.line:
+            stop_at = _position(unit, first.end)
+        return unit, Region(begin, stop_at)
+
+    def _spot(self, offset: int) -> Spot | None:
+        """What printed a character. A file that may not be the one gives way to the action that called for it."""
+        printed = self._text.at(offset)
+        spot = self._own(printed)
+        event = printed.event
+        while spot is not None and spot.unit in self._release.doubtful and event >= 0:
+            spot = self._action(event)
+            event = self._text.outer(event)
+        return spot
+
+    def _own(self, printed: Printed) -> Spot | None:
+        if printed.number < 0:
+            return self._action(printed.event) if printed.event >= 0 else None
+        unit, at = self._release.places[printed.number]
+        if printed.within < 0:
+            return Spot(unit, at, self._release.action_end(unit, at))
+        return Spot(unit, at + printed.within, at + printed.within + 1)
+
+    def _action(self, event: int) -> Spot:
+        unit, at = self._release.places[self._text.events.numbers[event]]
+        return Spot(unit, at, self._release.action_end(unit, at))
+
+    def actions(self, start: int, end: int) -> list[int]:
+        """The innermost actions that printed a stretch, by the index of their mark."""
+        return self._text.actions(start, end)
+
+    def action_at(self, offset: int) -> int:
+        """The innermost action that printed a character; -1 for literal text."""
+        printed = self._text.at(offset)
+        return printed.event if printed.within < 0 else -1
+
+    def printed(self, action: int, path: Path) -> Symbol | None:
+        """What stands at a path of what an action printed; None if nothing is known of it."""
+        seen = self._seen.get(action)
+        if seen is None:
+            return None
+        pipe, frame = seen
+        try:
+            symbol = self._evaluator.pipe(pipe, frame)
+            return self._evaluator.symbols.descend(symbol, path)
+        except (TooMuch, RecursionError):
+            return None
+
+    def settings(self, symbol: Symbol) -> list[tuple[Ref, Setting]]:
+        """The values that a symbol takes over and that somebody sets, the most telling first."""
+        found = []
+        for ref in self._evaluator.symbols.refs(symbol):
+            setting = self._release.layers.setting(ref)
+            if setting is not None:
+                found.append((ref, setting))
+        return found
+
+    def value(self, ref: Ref) -> object:
+        """What is set."""
+        return self._release.layers.value(ref)
+
+    @cached_property
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(self._release.units, Symbols(self._release.layers))
+
+    @cached_property
+    def _seen(self) -> dict[int, tuple[Pipe, Frame]]:
+        replay = Replay(self._evaluator, self._text.events, self._release.places)
+        replay.run(self._unit)
+        return replay.seen
+
+
+def _position(unit: Unit, index: int) -> Position:
+    line = bisect_right(unit.lines, index)
+    return Position(line, index - unit.lines[line - 1] + 1)

@@ -1,0 +1,3 @@
+{{ define "labels" }}
+ä: {{ fail "no labels today" }}
+{{ end }}

@@ -1,0 +1,77 @@
+"""Reading charts in tests: everything a chart gives, and what plain `helm template` prints for it. Never asserts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.location import line_starts
+from kubekeep.model.resource import Resource
+from kubekeep.sources import yaml_text
+from kubekeep.sources.helm.charts import Charts
+from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartLimits
+from kubekeep.sources.objects import Found, objects
+from kubekeep.sources.options import ChartValues, HelmOptions
+from kubekeep.sources.tree import DEFAULT_LIMITS
+from kubekeep.sources.walk import File
+
+CHARTS: Final = Path(__file__).parent / "charts"
+KUBERNETES: Final = "v1.34.0"
+OPTIONS: Final = HelmOptions(kube_version=KUBERNETES)
+
+
+def read(
+    chart: Path,
+    helm: str | None,
+    options: HelmOptions = OPTIONS,
+    limits: ChartLimits = DEFAULT_CHART_LIMITS,
+    base: Path | None = None,
+) -> tuple[list[Resource], list[Unread]]:
+    """The resources of a chart and what was not read, shown relative to `base`, the folder of the scan."""
+    base = base or chart.parent
+    with Charts(options, helm=helm, limits=limits) as charts:
+        found = list(charts.read([File(str(chart), str(chart.relative_to(base)), str(base))]))
+    return [item for item in found if isinstance(item, Resource)], [item for item in found if isinstance(item, Unread)]
+
+
+def plain(chart: Path, helm: str, options: HelmOptions = OPTIONS) -> list[str]:
+    """The objects that `helm template` prints, each as JSON, sorted."""
+    values = options.values
+    argv = [helm, "template", options.release, str(chart), "--include-crds", f"--namespace={options.namespace}"]
+    argv += [f"--kube-version={options.kube_version}"] * bool(options.kube_version)
+    argv += [f"--api-versions={name}" for name in options.api_versions]
+    argv += [f"--values={path}" for path in values.files]
+    for field in ("set_json", "set", "set_string", "set_file"):
+        argv += [f"--{field.replace('_', '-')}={text}" for text in getattr(values, field)]
+    text = subprocess.run(argv, check=True, capture_output=True, timeout=60).stdout.decode()
+    found: list[str] = []
+    for document in yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS):
+        assert not hasattr(document, "at"), document
+        if document is not None:
+            items = objects(getattr(document, "value", None))
+            found += [json.dumps(item.object, sort_keys=True) for item in items if isinstance(item, Found)]
+    return sorted(found)
+
+
+def as_json(resources: list[Resource]) -> list[str]:
+    """The objects, each as JSON, sorted."""
+    return sorted(json.dumps(item.object, sort_keys=True) for item in resources)
+
+
+def with_values(**values: tuple[str, ...]) -> HelmOptions:
+    """Options with these values."""
+    return HelmOptions(values=ChartValues(**values), kube_version=KUBERNETES)
+
+
+def chart(
+    folder: Path, files: dict[str, str | bytes], metadata: str = "apiVersion: v2\nname: c\nversion: 1.0.0\n"
+) -> Path:
+    """A chart of these files in `folder`."""
+    for name, text in {"Chart.yaml": metadata, **files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return folder

@@ -1,0 +1,148 @@
+"""Charts in folders, rendered by the real Helm with twins beside, and traced. Never asserts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from kubekeep.model.location import Location, Marks, line_starts
+from kubekeep.model.location import Path as Steps
+from kubekeep.sources import yaml_text
+from kubekeep.sources.helm.trace import ChartTexts, DocumentTrace, Instrumentation, ValuesLayer, instrument
+from kubekeep.sources.tree import DEFAULT_LIMITS, Document
+
+
+def _helm() -> str | None:
+    found = shutil.which("helm")
+    if found is None and (go := shutil.which("go")):
+        folder = subprocess.run([go, "env", "GOPATH"], capture_output=True, text=True, check=True).stdout.strip()
+        found = shutil.which("helm", path=str(Path(folder, "bin")))
+    return found
+
+
+HELM: Final = _helm()
+needs_helm: Final = pytest.mark.skipif(HELM is None, reason="there is no helm")
+_SOURCE: Final = re.compile(r"^---\n# Source: (.*)\n", re.MULTILINE)
+
+
+class Traced:
+    """One document: its text, value and marks, and its trace."""
+
+    def __init__(self, template: str, text: str, trace: DocumentTrace) -> None:
+        self.template = template
+        self.text = text
+        self.value, self.marks = parsed(text)
+        self._trace = trace.over(self.marks)
+
+    def locate(self, *path: str | int) -> Location:
+        """The place of a path."""
+        return self._trace.locate(self.value, path)
+
+    @property
+    def name(self) -> str:
+        """`Kind/name`."""
+        return f"{self.value['kind']}/{self.value['metadata']['name']}"
+
+
+def parsed(text: str) -> tuple[Any, Marks]:
+    """The value of a YAML text of one document, and where its nodes stand."""
+    for document in yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS):
+        if isinstance(document, Document):
+            return document.value, document.marks
+    raise ValueError(text)
+
+
+def load(folder: Path, *, values: Sequence[Path] = (), sets: dict[str, Any] | None = None) -> ChartTexts:
+    """The texts of a chart whose sub-charts lie unpacked in `charts`."""
+    name = yaml.safe_load((folder / "Chart.yaml").read_text())["name"]
+    templates: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    layers: list[ValuesLayer] = []
+    for chart, helm_name, scope in _charts(folder, name, ()):
+        for file in sorted((chart / "templates").rglob("*")):
+            if file.is_file():
+                own = f"{helm_name}/{file.relative_to(chart).as_posix()}"
+                templates[own] = file.read_text()
+                shown[own] = file.relative_to(folder).as_posix()
+        if (chart / "values.yaml").exists():
+            layers.append(layer(chart / "values.yaml", (chart / "values.yaml").relative_to(folder).as_posix(), scope))
+    layers.sort(key=lambda one: -len(one.scope))
+    layers += [layer(file, file.name, ()) for file in values]
+    if sets:
+        layers.append(ValuesLayer((), "--set", sets))
+    return ChartTexts(templates, layers, shown)
+
+
+def layer(file: Path, shown: str, scope: tuple[str, ...]) -> ValuesLayer:
+    """The layer of one values file."""
+    if not file.read_text().strip():
+        return ValuesLayer(scope, shown, {})
+    return ValuesLayer(scope, shown, *parsed(file.read_text()))
+
+
+def _charts(folder: Path, helm_name: str, scope: tuple[str, ...]) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
+    """The chart and its sub-charts, with Helm's names, once for each alias."""
+    yield folder, helm_name, scope
+    wanted = yaml.safe_load((folder / "Chart.yaml").read_text()).get("dependencies") or []
+    below = folder / "charts"
+    for sub in sorted(below.iterdir()) if below.is_dir() else ():
+        name = yaml.safe_load((sub / "Chart.yaml").read_text())["name"]
+        for alias in [one.get("alias", name) for one in wanted if one["name"] == name] or [name]:
+            yield from _charts(sub, f"{helm_name}/charts/{alias}", (*scope, alias))
+
+
+def helm_template(folder: Path, *options: str) -> dict[str, list[str]]:
+    """What `helm template` prints, by template, in its order. Raises RuntimeError with Helm's message."""
+    assert HELM is not None
+    command = [HELM, "template", "rel", str(folder), "--namespace", "spacex", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    found = list(_SOURCE.finditer(done.stdout))
+    outputs: dict[str, list[str]] = {}
+    for match, following in zip(found, [*found[1:], None], strict=True):
+        text = done.stdout[match.end() : following.start() if following else len(done.stdout)]
+        outputs.setdefault(match[1], []).append(text)
+    return outputs
+
+
+def rendered(
+    folder: Path, copy: Path, *options: str, values: Sequence[Path] = (), sets: dict[str, Any] | None = None
+) -> tuple[Instrumentation, dict[str, list[str]]]:
+    """A chart's instrumentation, and what Helm prints for a copy with its files."""
+    instrumentation = instrument(load(folder, values=values, sets=sets))
+    shutil.copytree(folder, copy)
+    for name, text in instrumentation.files.items():
+        (copy / name.partition("/")[2]).write_text(text)
+    given = [part for file in values for part in ("--values", str(file))]
+    return instrumentation, helm_template(copy, *given, *options)
+
+
+def traced(
+    folder: Path, copy: Path, *options: str, values: Sequence[Path] = (), sets: dict[str, Any] | None = None
+) -> list[Traced]:
+    """The documents of a chart with an object in them, traced."""
+    instrumentation, outputs = rendered(folder, copy, *options, values=values, sets=sets)
+    traces = instrumentation.traces(outputs)
+    return [
+        Traced(name, text, trace)
+        for name, documents in outputs.items()
+        if name not in instrumentation.files
+        for text, trace in zip(documents, traces[name], strict=True)
+        if re.search(r"^kind:", text, re.MULTILINE)
+    ]
+
+
+def paths(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
+    """Every path of a value, and what is there."""
+    yield path, value
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, below in entries:
+        yield from paths(below, (*path, step))
