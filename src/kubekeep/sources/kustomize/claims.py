@@ -144,7 +144,7 @@ class Image:
         before = _IMAGE.fullmatch(asked.field.value) if asked.field and isinstance(asked.field.value, str) else None
         if final is None or not self._was_for(before["name"] if before else None, state):
             return None
-        if final["name"] != self._entry.get("newName", before["name"] if before else self._entry.get("name")):
+        if final["name"] != self._entry.get("newName", final["name"]):
             return None
         key = self._key(final)
         return None if key is None else self._spot.below(key)
@@ -152,8 +152,7 @@ class Image:
     def _was_for(self, name: str | None, state: State) -> bool:
         """Whether the entry is for images of that name, or for what an earlier entry made of them."""
         wanted = self._entry.get("name")
-        names = state.images if name is None else {name, *state.images}
-        return wanted is not None and (name is None or chosen_by(wanted, *names))
+        return wanted is not None and (name is None or chosen_by(wanted, name, *state.images))
 
     def _key(self, final: re.Match[str]) -> str | None:
         tag, digest = self._entry.get("newTag"), self._entry.get("digest")

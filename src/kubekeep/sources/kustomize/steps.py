@@ -37,12 +37,15 @@ class Patch:
         if isinstance(value, list):
             operate(state.root, self._spot, state.time)
             return
+        before = state.root.text("kind"), state.root.text("metadata", "name")
         kept = self._kept(state.root)
         state.root = merge(state.root, value, self._spot, state.time, state.kind)
         if state.root is not None:
             for path, field in kept.items():
                 _put(state.root, path, field)
-            state.rename(kind=state.root.text("kind"), name=state.root.text("metadata", "name") or state.ids[-1].name)
+            after = state.root.text("kind"), state.root.text("metadata", "name")
+            if after != before:
+                state.rename(kind=after[0], name=after[1])
 
     def _is_for(self, state: State) -> bool:
         value = self._spot.value

@@ -113,10 +113,13 @@ def _set_by(asked: Asked, state: State) -> Spot | None:
     collection = isinstance(asked.value, dict | list)
     if field is not None and (collection or equal(field, asked.value)):
         last = field.time, field.spot
-    if not (collection and field is not None):
+    if field is None or not collection:
         for time, claim in state.claims:
             if claim.sure and (last is None or time >= last[0]) and (spot := claim.spot(asked, state)) is not None:
                 last = time, spot
+                if collection:
+                    # Those that follow only add to what is there.
+                    break
     if last is not None:
         return last[1]
     for _, claim in reversed(state.claims):
