@@ -1,0 +1,241 @@
+"""Each value of a built object leads to the line that a person would change: checked by hand, feature by feature."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kubekeep.model.location import parse_path
+from kubekeep.model.resource import Resource
+from kubekeep.sources.kustomize.build import Folder, Kustomizations
+from tests.sources.kustomize.builds import plainly, resources, said, written
+from tests.sources.kustomize.features import BUILT, CHART, TREES
+
+POD = "spec.template.spec"
+FIRST = f"{POD}.containers[0]"
+
+EXPECTED: dict[str, dict[str, dict[str, str]]] = {
+    "overlays": {
+        "Deployment/staging-web-prod": {
+            "": "base/deployment.yaml: apiVersion: apps/v1",
+            "apiVersion": "base/deployment.yaml: apiVersion: apps/v1",
+            "kind": "base/deployment.yaml: kind: Deployment",
+            "metadata.name": "base/deployment.yaml: name: web",
+            "metadata.namespace": "prod/kustomization.yaml: namespace: production",
+            "metadata.labels": "base/deployment.yaml: labels: {tier: front}",
+            "metadata.labels.tier": "base/deployment.yaml: labels: {tier: front}",
+            "metadata.labels.stage": "staging/kustomization.yaml: stage: staging-pair",
+            "metadata.labels.team": "prod/kustomization.yaml: team: prod-team",
+            "metadata.labels.plain": "prod/kustomization.yaml: plain: prod-plain",
+            "metadata.annotations": "staging/kustomization.yaml: commonAnnotations:",
+            "metadata.annotations.owner": "staging/kustomization.yaml: owner: staging-owner",
+            "spec.replicas": "prod/replicas.yaml: replicas: 7",
+            "spec.selector.matchLabels.app": "base/deployment.yaml: app: web",
+            "spec.selector.matchLabels.stage": "staging/kustomization.yaml: stage: staging-pair",
+            "spec.template.metadata.labels.stage": "staging/kustomization.yaml: stage: staging-pair",
+            "spec.template.metadata.labels.team": "prod/kustomization.yaml: team: prod-team",
+            "spec.template.metadata.annotations.owner": "staging/kustomization.yaml: owner: staging-owner",
+            f"{FIRST}.image": "base/deployment.yaml: image: registry.test/web:1.0",
+            # Missing: the nearest that is there.
+            f"{FIRST}.resources.limits": "base/deployment.yaml: - name: web",
+            f"{FIRST}.securityContext.runAsNonRoot": "base/deployment.yaml: securityContext:",
+            f"{POD}.securityContext": "base/deployment.yaml: spec:",
+        },
+        "Service/staging-web-prod": {
+            "spec.selector.app": "base/service.yaml: app: web",
+            "spec.selector.stage": "staging/kustomization.yaml: stage: staging-pair",
+            "metadata.labels": "staging/kustomization.yaml: - pairs:",
+        },
+        "ConfigMap/shop-prod": {"data.a": 'prod/config.json: "a": "json-a"}}'},
+    },
+    "strategic": {
+        "Deployment/web": {
+            "metadata.labels": "base/deployment.yaml: metadata:",
+            "apiVersion": "base/deployment.yaml: apiVersion: apps/v1",
+            f"{POD}.containers": "base/deployment.yaml: containers:",
+            f"{FIRST}": "prod/patch.yaml: - name: sidecar",
+            f"{FIRST}.image": "prod/patch.yaml: image: sidecar-image",
+            f"{FIRST}.securityContext": "prod/patch.yaml: - name: sidecar",
+            f"{POD}.containers[1].name": "base/deployment.yaml: - name: web",
+            f"{POD}.containers[1].image": "base/deployment.yaml: image: registry.test/web:1.0",
+            f"{POD}.containers[1].args": "prod/patch.yaml: args: [--patched]",
+            f"{POD}.containers[1].args[0]": "prod/patch.yaml: args: [--patched]",
+            f"{POD}.containers[1].securityContext": "prod/patch.yaml: securityContext:",
+            f"{POD}.containers[1].securityContext.runAsUser": "prod/patch.yaml: runAsUser: 0",
+            f"{POD}.containers[1].securityContext.privileged": "prod/patch.yaml: securityContext:",
+            f"{POD}.containers[1].ports[0].containerPort": "base/deployment.yaml: - containerPort: 8080",
+            f"{POD}.initContainers": "prod/patch.yaml: initContainers:",
+            f"{POD}.initContainers[0].image": "prod/patch.yaml: image: init-image",
+            f"{POD}.tolerations[0].key": "prod/patch.yaml: - key: patch-toleration",
+            f"{POD}.hostNetwork": "prod/kustomization.yaml: hostNetwork: true",
+            f"{POD}.volumes": "prod/kustomization.yaml: volumes:",
+            f"{POD}.volumes[0].hostPath.path": "prod/kustomization.yaml: hostPath: {path: /srv}",
+        },
+        "Service/web": {
+            "spec.type": "prod/kustomization.yaml: type: NodePort",
+            "spec.ports[0].port": "prod/kustomization.yaml: - port: 443",
+            "spec.ports[1].port": "base/service.yaml: - port: 80",
+            "spec.ports[1].targetPort": "base/service.yaml: targetPort: http",
+        },
+    },
+    "operations": {
+        "Deployment/web": {
+            f"{FIRST}.image": "prod/kustomization.yaml: value: operation-image",
+            f"{FIRST}.securityContext": "base/deployment.yaml: securityContext:",
+            f"{FIRST}.securityContext.allowPrivilegeEscalation": "prod/operations.yaml: value: true",
+            f"{FIRST}.securityContext.privileged": "base/deployment.yaml: securityContext:",
+            f"{FIRST}.env[0].value": "prod/operations.yaml: value: {name: FIRST, value: operation-first}",
+            f"{FIRST}.env[1].value": "base/deployment.yaml: value: base-mode",
+            f"{POD}.containers[1].args[0]": "prod/operations.yaml: - op: copy",
+            f"{POD}.containers[2]": "prod/kustomization.yaml: value:",
+            f"{POD}.containers[2].image": "prod/kustomization.yaml: image: added-image",
+            f"{POD}.containers[2].securityContext": "prod/kustomization.yaml: value:",
+        },
+        "Service/web": {"spec.type": 'prod/operations.json: "value": "LoadBalancer"}'},
+        "ConfigMap/one": {
+            "data.a": "prod/extra.yaml: data: {a: list-a}",
+            'data["b/c"]': """prod/kustomization.yaml: patch: '[{"op": "add", "path": "/data/b~1c", "value": "flow-value"}]'""",
+        },
+        "ConfigMap/two": {"data.a": "prod/extra.yaml: a: list-b", "": "prod/extra.yaml: - apiVersion: v1"},
+    },
+    "components": {
+        "Deployment/p-web": {
+            f"{FIRST}.image": "parts/loud/kustomization.yaml: newTag: loud-tag",
+            f"{POD}.shareProcessNamespace": "parts/debug/kustomization.yaml: shareProcessNamespace: true",
+            "metadata.annotations.loud": 'parts/loud/kustomization.yaml: commonAnnotations: {loud: "yes"}',
+        },
+        "Pod/p-tool": {
+            "spec.containers[0].image": "parts/debug/tool.yaml: - {name: tool, image: tool-image}",
+            "spec.securityContext": "parts/debug/tool.yaml: spec:",
+        },
+    },
+    "generators": {
+        "Pod/user": {
+            "spec.containers[0].envFrom[0].configMapRef.name": "prod/user.yaml: name: settings",
+            "spec.containers[0].envFrom[1].secretRef.name": "prod/user.yaml: - secretRef: {name: token}",
+        },
+        "Secret/token": {
+            "data.password": "prod/kustomization.yaml: literals: [password=hunter-literal]",
+            "type": "prod/kustomization.yaml: type: Opaque",
+            "metadata.name": "prod/kustomization.yaml: - name: token",
+            "metadata.annotations.note": "prod/kustomization.yaml: note: by-generator",
+        },
+        "ConfigMap/settings-*": {
+            "": "prod/kustomization.yaml: - name: settings",
+            "data": "prod/kustomization.yaml: - name: settings",
+            "data.colour": "prod/kustomization.yaml: - colour=literal-red",
+            "data.quoted": 'prod/kustomization.yaml: - quoted="literal quoted"',
+            'data["notes.txt"]': "prod/notes.txt: first line",
+            "data.renamed": "prod/sub/other.conf: other",
+            "data.SIZE": "prod/settings.env: SIZE=env-large",
+            "data.SHAPE": "prod/settings.env: SHAPE=env-round",
+            "metadata.labels.made": "prod/kustomization.yaml: labels: {made: by-options}",
+            "immutable": "prod/kustomization.yaml: - name: settings",
+        },
+        "ConfigMap/made-*": {
+            "data.kept": "made/kustomization.yaml: - kept=made-value",
+            "data.added": "prod/kustomization.yaml: literals: [added=merged-value]",
+        },
+    },
+    "images": {
+        "Deployment/web": {
+            f"{FIRST}.image": 'prod/kustomization.yaml: newTag: "2.0"',
+            f"{POD}.containers[1].image": "prod/kustomization.yaml: digest: sha256:24a0c4b4a4c0eb97a1aabb8e29f18e917d05abfe1b7a7c07857230879ce7d3d3",
+            "spec.replicas": "prod/kustomization.yaml: count: 5",
+        }
+    },
+    "replacements": {
+        "Deployment/web": {
+            f"{FIRST}.env[0].value": "prod/kustomization.yaml: - spec.template.spec.containers.[name=web].env.[name=MODE].value",
+            f"{FIRST}.env[1].value": "base/deployment.yaml: value: base-old",
+            f"{POD}.containers[1].image": "prod/more.yaml: - spec.template.spec.containers.1.image",
+            f"{FIRST}.args[1]": "prod/kustomization.yaml: value: --to=$(SERVICE_NAME)",
+            f"{FIRST}.args[0]": "base/deployment.yaml: args: [--verbose, --slow]",
+            'metadata.annotations["mode/of.web"]': r"prod/kustomization.yaml: - metadata.annotations.mode/of\.web",
+        }
+    },
+    "configured": {
+        "Deployment/front-web": {
+            f"{POD}.containers[1].image": "prod/prefix.yaml: newTag: transformed",
+            "spec.selector.matchLabels.app": "prod/kustomization.yaml: app: configured",
+        },
+        "Machine/front-mill": {
+            "spec.engine.image": "prod/kustomization.yaml: - {name: registry.test/engine, newTag: configured-tag}",
+            "spec.service": "prod/machine.yaml: service: web",
+            "spec.speed": "prod/kustomization.yaml: value: 9",
+            "spec.ports[1].port": "prod/machine.yaml: - port: 2",
+        },
+    },
+    "twice": {
+        "Deployment/left-web": {
+            "spec.paused": "left/p.yaml: spec: {paused: true}",
+            "spec.replicas": "base/deployment.yaml: replicas: 1",
+            "metadata.namespace": "prod/kustomization.yaml: namespace: both",
+        },
+        "Deployment/right-web": {
+            "spec.paused": "base/deployment.yaml: spec:",
+            "spec.replicas": "right/kustomization.yaml: replicas: [{name: web, count: 3}]",
+        },
+    },
+    "legacy": {
+        "Deployment/web": {
+            f"{POD}.hostPID": "prod/merge.yaml: hostPID: true",
+            f"{POD}.containers[1].image": "prod/kustomization.yaml: newTag: legacy-tag",
+            "spec.template.metadata.labels.legacy": "prod/kustomization.yaml: commonLabels: {legacy: common}",
+        },
+        "Service/web": {
+            "spec.sessionAffinity": "prod/merge.yaml: sessionAffinity: ClientIP",
+            "spec.externalName": "prod/kustomization.yaml: externalName: legacy-inline",
+            "spec.selector.legacy": "prod/kustomization.yaml: commonLabels: {legacy: common}",
+        },
+    },
+    "access": {
+        "ClusterRoleBinding/a-admins": {
+            "roleRef.name": "prod/rbac.yaml: roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}",
+            "subjects[0].namespace": "prod/kustomization.yml: namespace: moved",
+            "subjects[0].name": "prod/rbac.yaml: name: default",
+        },
+        "Namespace/moved": {"metadata.name": "prod/kustomization.yml: namespace: moved"},
+        "ServiceAccount/a-default": {
+            "metadata.name": "prod/rbac.yaml: metadata: {name: default, namespace: old}",
+            "metadata.namespace": "prod/kustomization.yml: namespace: moved",
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_values_lead_to_the_line_that_set_them(name: str, tmp_path: Path) -> None:
+    root = written(tmp_path, TREES[name])
+    found = resources(root, BUILT)
+    traced = {
+        wanted: {path: said(root, _of(found, wanted), path) for path in paths}
+        for wanted, paths in EXPECTED[name].items()
+    }
+    assert traced == EXPECTED[name]
+
+
+def _of(found: dict[str, Resource], wanted: str) -> Resource:
+    """The object of that name, whose hash may be a star."""
+    (key,) = [key for key in found if key == wanted or (wanted.endswith("*") and key.startswith(wanted[:-1]))]
+    return found[key]
+
+
+@pytest.mark.skipif(shutil.which("helm") is None, reason="no helm on the PATH")
+def test_what_a_chart_gave_leads_to_its_entry(tmp_path: Path) -> None:
+    root = written(tmp_path, CHART)
+    (pod,) = resources(root, BUILT, Kustomizations(allow_helm=True)).values()
+    assert said(root, pod, "spec.containers[0].image") == "prod/kustomization.yaml: - name: shop"
+    assert said(root, pod, "spec.hostIPC") == "prod/kustomization.yaml: value: true"
+
+
+def test_files_are_shown_as_the_folder_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = written(tmp_path, TREES["overlays"])
+    monkeypatch.chdir(root / "prod")
+    found = list(Kustomizations().read([Folder(".", ".", str(root / "prod"))]))
+    places = [item.locate(parse_path("spec")) for item in found if isinstance(item, Resource)]
+    shown = {place.file for place in places if place}
+    assert shown == {"../base/deployment.yaml", "../base/service.yaml", "config.json"}
+    assert len(plainly(root / "prod")) == len(found)
