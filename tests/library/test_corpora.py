@@ -68,13 +68,22 @@ def theirs(corpus: str) -> list[tuple[Key, dict[str, Any]]]:
     found: list[tuple[Key, dict[str, Any]]] = []
     for line in (VERDICTS / f"{corpus}.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        if row["fileType"] == "YAML":
-            key = row["path"], row["apiVersion"], row["kind"], row["namespace"] or "", row["name"]
+        if row["path"]:
+            key = row["path"], row["apiVersion"], row["kind"], *_named(row)
             found.append((key, row["controls"]))
         elif row["path"] == "" and row["related"] and str(row["related"][0][0]).endswith("Binding"):
             kind, namespace, name = row["related"][0]
             found.append(((row["kind"], row["name"], kind, namespace or "", name), row["controls"]))
     return found
+
+
+def _named(row: dict[str, Any]) -> tuple[str, str]:
+    """Namespace and name: Kubescape renders charts as a release without a name, for no namespace."""
+    namespace, name = row["namespace"] or "", row["name"]
+    if row["fileType"] == "Helm Chart" and row["kind"] not in {"ClusterRole", "ClusterRoleBinding"}:
+        namespace = namespace or ("default" if row["path"].startswith("helm-chart/") else "")
+        name = f"release-name{name}" if name.startswith("-") else name
+    return namespace, name
 
 
 def places(corpus: str) -> tuple[int, dict[tuple[str, str], set[str]]]:

@@ -25,12 +25,12 @@ from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.objects import Doubt, objects
 from kubekeep.sources.tree import Document, Limits, Problem
-from kubekeep.sources.walk import Found, reason
+from kubekeep.sources.walk import Root, reason
 
 _SHOWN_PROBLEMS: Final = 10
 
 
-def read_file(found: Found, limits: Limits) -> Iterator[Resource | Unread]:
+def read_file(found: Root, limits: Limits) -> Iterator[Resource | Unread]:
     """The objects of one file in the order of its documents.
 
     What could not be read, or only in doubt, is an Unread among them: a syntax error (the documents before it are
@@ -44,7 +44,7 @@ def read_file(found: Found, limits: Limits) -> Iterator[Resource | Unread]:
         yield Unread(Location(found.shown), reason(error))
 
 
-def read_stream(stream: BinaryIO, found: Found, limits: Limits) -> Iterator[Resource | Unread]:
+def read_stream(stream: BinaryIO, found: Root, limits: Limits) -> Iterator[Resource | Unread]:
     """The objects of an open stream, as `read_file` gives those of a file."""
     data = stream.read(limits.bytes + 1)
     if len(data) > limits.bytes:
@@ -70,7 +70,7 @@ def _opened(path: str) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def _contents(data: bytes, file: Found, limits: Limits) -> Iterator[Resource | Unread]:
+def _contents(data: bytes, file: Root, limits: Limits) -> Iterator[Resource | Unread]:
     encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
     try:
         text = data.decode(encoding).removeprefix("\ufeff")
@@ -92,7 +92,7 @@ def _contents(data: bytes, file: Found, limits: Limits) -> Iterator[Resource | U
 _Documents = Iterable[Document | Problem | None]
 
 
-def _documents(text: str, lines: array[int], file: Found, limits: Limits) -> tuple[FileType, _Documents]:
+def _documents(text: str, lines: array[int], file: Root, limits: Limits) -> tuple[FileType, _Documents]:
     """The documents, as JSON if the name or else the content says so, and which of the two it was."""
     if file.path.lower().endswith(".json"):
         return FileType.JSON, json_text.documents(text, lines, limits)
@@ -104,7 +104,7 @@ def _documents(text: str, lines: array[int], file: Found, limits: Limits) -> tup
     return FileType.YAML, yaml_text.documents(text, lines, limits)
 
 
-def _resources(document: Document, source: Source, file: Found, lines: array[int]) -> Iterator[Resource | Unread]:
+def _resources(document: Document, source: Source, file: Root, lines: array[int]) -> Iterator[Resource | Unread]:
     """The objects of a document; what is doubtful in it matters only if there are some."""
     is_kubernetes = False
     for found in objects(document.value):
@@ -125,7 +125,7 @@ def _resources(document: Document, source: Source, file: Found, lines: array[int
         yield _unread(file, Problem(f"{len(rest)} more duplicate keys in this document", rest[0].at), lines)
 
 
-def _unread(file: Found, problem: Problem, lines: array[int]) -> Unread:
+def _unread(file: Root, problem: Problem, lines: array[int]) -> Unread:
     line = bisect_right(lines, problem.at)
     place = Position(line, problem.at - lines[line - 1] + 1)
     return Unread(Location(file.shown, Region(place, place)), problem.message)

@@ -41,7 +41,7 @@ class Kind(enum.Enum):
     """A packed chart, or a bundle of manifests."""
 
 
-class Found(msgspec.Struct, frozen=True):
+class Root(msgspec.Struct, frozen=True):
     """Something to read: its path for the system, as it is shown to people, and the absolute folder of the scan.
 
     A chart, a kustomization and a Terraform module are the folder they are in. `only` is the part of it that a
@@ -85,13 +85,19 @@ class Walk:
         self._seen: set[tuple[Kind, str, str]] = set()
         self._ignoring = ignoring
 
-    def found(self, path: str) -> Iterator[Found | Skipped]:
+    def found(self, path: str, shown: str | None = None) -> Iterator[Root | Skipped]:
         """What stands at one named path: a file, whatever its extension, or all there is below a folder.
 
         The shown path is the named one, with what is below it joined as a person would type it; the base is the
         folder itself, or the working folder for a named file. A link that is named is followed. Naming a part of a
         chart, or the file of a kustomization, means the chart or kustomization.
+
+        With `shown`, people see that in place of `path`: for what was put into a temporary folder.
         """
+        for item in self._found(path):
+            yield item if shown is None else msgspec.structs.replace(item, shown=_moved(item.shown, path, shown))
+
+    def _found(self, path: str) -> Iterator[Root | Skipped]:
         named = os.path.normpath(path)
         try:
             mode = os.stat(path).st_mode
@@ -108,7 +114,7 @@ class Walk:
         else:
             yield from self._named_file(path, named)
 
-    def _named_file(self, path: str, named: str) -> Iterator[Found | Skipped]:
+    def _named_file(self, path: str, named: str) -> Iterator[Root | Skipped]:
         folder, name = os.path.split(named)
         folder, here = folder or os.curdir, os.getcwd()
         if name == CHART:
@@ -122,13 +128,13 @@ class Walk:
         else:
             yield from self._once(Kind.FILE, path, named, here)
 
-    def _once(self, kind: Kind, path: str, shown: str, base: str, only: str = "") -> Iterator[Found]:
+    def _once(self, kind: Kind, path: str, shown: str, base: str, only: str = "") -> Iterator[Root]:
         key = (kind, os.path.realpath(path), only)
         if key not in self._seen and (kind, key[1], "") not in self._seen:
             self._seen.add(key)
-            yield Found(kind, path, shown_path(shown), base, only)
+            yield Root(kind, path, shown_path(shown), base, only)
 
-    def _folder(self, named: str, base: str) -> Iterator[Found | Skipped]:
+    def _folder(self, named: str, base: str) -> Iterator[Root | Skipped]:
         root = os.path.realpath(base)
         ignoring = self._ignoring(named)
         todo = [named]
@@ -144,7 +150,7 @@ class Walk:
             else:
                 yield from self._once(Kind.FILE, path, path, base)
 
-    def _entries(self, folder: str, base: str, todo: list[str]) -> Iterator[Found | Skipped]:
+    def _entries(self, folder: str, base: str, todo: list[str]) -> Iterator[Root | Skipped]:
         """Put what is to be looked at in `folder` on `todo`, the first name last."""
         try:
             with os.scandir(folder) as entries:
@@ -167,7 +173,7 @@ class Walk:
             elif _may_hold_objects(entry.name) and not (is_chart and entry.name in _CHART_FILES):
                 todo.append(_below(folder, entry.name))
 
-    def _link(self, path: str, root: str, base: str) -> Iterator[Found | Skipped]:
+    def _link(self, path: str, root: str, base: str) -> Iterator[Root | Skipped]:
         real = os.path.realpath(path)
         try:
             mode = os.stat(path).st_mode
@@ -180,6 +186,12 @@ class Walk:
             yield from self._once(Kind.FILE, path, path, base)
         elif any(part.startswith(".") for part in PurePath(os.path.relpath(real, root)).parts):
             yield Skipped(shown_path(path), "symbolic link to a hidden folder: not followed")
+
+
+def _moved(shown: str, path: str, to: str) -> str:
+    """`shown`, which begins with `path`, beginning with `to` instead; empty for nothing before what is below it."""
+    rest = shown[len(shown_path(os.path.normpath(path))) :].lstrip(os.sep)
+    return os.path.join(to, rest) if rest and to else rest or to or os.curdir
 
 
 def _may_hold_objects(name: str) -> bool:

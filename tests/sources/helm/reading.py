@@ -16,7 +16,7 @@ from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartLimits
 from kubekeep.sources.objects import Found, objects
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.tree import DEFAULT_LIMITS
-from kubekeep.sources.walk import File
+from kubekeep.sources.walk import Kind, Root
 
 CHARTS: Final = Path(__file__).parent / "charts"
 KUBERNETES: Final = "v1.34.0"
@@ -33,7 +33,7 @@ def read(
     """The resources of a chart and what was not read, shown relative to `base`, the folder of the scan."""
     base = base or chart.parent
     with Charts(options, helm=helm, limits=limits) as charts:
-        found = list(charts.read([File(str(chart), str(chart.relative_to(base)), str(base))]))
+        found = list(charts.read([Root(Kind.CHART, str(chart), str(chart.relative_to(base)), str(base))]))
     return [item for item in found if isinstance(item, Resource)], [item for item in found if isinstance(item, Unread)]
 
 

@@ -14,7 +14,7 @@ from kubekeep.model.location import Position, Region
 from kubekeep.model.resource import FileType, Origin
 from kubekeep.sources.helm.charts import Charts
 from kubekeep.sources.options import ChartValues, HelmOptions
-from kubekeep.sources.walk import File
+from kubekeep.sources.walk import Kind, Root
 from tests.library.kubescape import SHARED
 from tests.sources.helm.reading import CHARTS, KUBERNETES, OPTIONS, as_json, chart, plain, read, with_values
 
@@ -236,7 +236,7 @@ def test_many_charts_come_in_order_and_one_failure_stops_none(renderer: str | No
         folder = chart(
             tmp_path / f"c{number}", {"templates/a.yaml": text}, f"apiVersion: v2\nname: c{number}\nversion: 1.0.0\n"
         )
-        roots.append(File(str(folder), folder.name, str(tmp_path)))
+        roots.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
 
     with Charts(OPTIONS, helm=renderer) as charts:
         found = [getattr(item, "name", "") or getattr(item, "message", "") for item in charts.read(iter(roots))]

@@ -11,11 +11,12 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, line_starts, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
-from kubekeep.sources.kustomize.build import Folder, Kustomizations
+from kubekeep.sources.kustomize.build import Kustomizations
 from kubekeep.sources.kustomize.child import Cost
 from kubekeep.sources.kustomize.references import FILES
 from kubekeep.sources.kustomize.tool import Tool, find
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
+from kubekeep.sources.walk import Kind, Root
 
 _FOUND: Final = find(Cost(), allow_helm=True)
 
@@ -36,16 +37,16 @@ def written(root: Path, files: Mapping[str, str]) -> Path:
     return root
 
 
-def folders(root: Path) -> list[Folder]:
+def folders(root: Path) -> list[Root]:
     """All kustomizations of a tree, in the order of names."""
     found = sorted({path.parent for name in FILES for path in root.rglob(name)})
-    return [Folder(str(path), path.relative_to(root).as_posix(), str(root)) for path in found]
+    return [Root(Kind.KUSTOMIZATION, str(path), path.relative_to(root).as_posix(), str(root)) for path in found]
 
 
 def build(root: Path, folder: str, reader: Kustomizations | None = None) -> list[Resource | Unread]:
     """What one kustomization gives."""
     reader = reader or Kustomizations()
-    return list(reader.read([Folder(str(root / folder), folder, str(root))]))
+    return list(reader.read([Root(Kind.KUSTOMIZATION, str(root / folder), folder, str(root))]))
 
 
 def resources(root: Path, folder: str, reader: Kustomizations | None = None) -> dict[str, Resource]:
@@ -63,9 +64,7 @@ def plainly(folder: Path, *, allow_helm: bool = False) -> list[Any]:
     done = subprocess.run([*tool().command, *helm, str(folder)], capture_output=True, check=True)
     text = done.stdout.decode()
     lines = line_starts(text)
-    return [
-        found.value for found in yaml_text.documents(text, lines, DEFAULT_LIMITS) if isinstance(found, Document)
-    ]
+    return [found.value for found in yaml_text.documents(text, lines, DEFAULT_LIMITS) if isinstance(found, Document)]
 
 
 def said(root: Path, resource: Resource, path: str) -> str:

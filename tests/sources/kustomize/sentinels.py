@@ -150,7 +150,7 @@ class Trees:
         metadata = {"annotations": {self._key(): self._text()}, "labels": {self._key(): self._text()}}
         return self._document(version, kind, name, metadata, path, pod)
 
-    def _document(  # noqa: PLR0913 - the parts of an object
+    def _document(
         self, version: str, kind: str, name: str, metadata: dict[str, Any], path: tuple[str, ...], pod: dict[str, Any]
     ) -> dict[str, Any]:
         document: dict[str, Any] = {"apiVersion": version, "kind": kind, "metadata": {"name": name, **metadata}}

@@ -9,7 +9,8 @@ import pytest
 
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
-from kubekeep.sources.kustomize.build import Folder, Kustomizations
+from kubekeep.sources.kustomize.build import Kustomizations
+from kubekeep.sources.walk import Kind, Root
 from tests.sources.kustomize.builds import plainly, resources, said, written
 from tests.sources.kustomize.features import BUILT, CHART, TREES
 
@@ -234,7 +235,7 @@ def test_what_a_chart_gave_leads_to_its_entry(tmp_path: Path) -> None:
 def test_files_are_shown_as_the_folder_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = written(tmp_path, TREES["overlays"])
     monkeypatch.chdir(root / "prod")
-    found = list(Kustomizations().read([Folder(".", ".", str(root / "prod"))]))
+    found = list(Kustomizations().read([Root(Kind.KUSTOMIZATION, ".", ".", str(root / "prod"))]))
     places = [item.locate(parse_path("spec")) for item in found if isinstance(item, Resource)]
     shown = {place.file for place in places if place}
     assert shown == {"../base/deployment.yaml", "../base/service.yaml", "config.json"}

@@ -49,5 +49,3 @@ def _sentinels(value: Any, path: Steps) -> Iterator[tuple[Steps, str]]:
         yield path, texts[-1]
     elif isinstance(value, int) and value > 10_000:
         yield path, str(value)
-
-

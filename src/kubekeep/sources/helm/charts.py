@@ -33,7 +33,7 @@ from kubekeep.sources.helm.rendering import Rendering
 from kubekeep.sources.helm.texts import chart_texts, templates
 from kubekeep.sources.options import HelmOptions
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
-from kubekeep.sources.walk import File, reason
+from kubekeep.sources.walk import Root, reason
 
 _WORKERS: Final = 2
 _AHEAD: Final = 4
@@ -79,7 +79,7 @@ class Charts:
             self._renderer.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def read(self, roots: Iterable[File]) -> Iterator[Resource | Unread]:
+    def read(self, roots: Iterable[Root]) -> Iterator[Resource | Unread]:
         """The resources of charts, in the order of `roots`: folders with a Chart.yaml, and packed charts.
 
         What a chart's templates print comes as Helm orders it, hooks last, then the custom resource definitions of
@@ -93,7 +93,7 @@ class Charts:
         while waiting:
             yield from waiting.popleft().result()
 
-    def _chart(self, root: File) -> list[Resource | Unread]:
+    def _chart(self, root: Root) -> list[Resource | Unread]:
         shown = "" if root.shown == os.curdir else root.shown
         try:
             chart = charts.load(root.path, shown, root.base, self._limits, self._yaml_limits)
@@ -105,7 +105,7 @@ class Charts:
         except OSError as error:
             return [Unread(Location(root.shown), f"the chart was not rendered: {reason(error)}")]
 
-    def _rendered(self, chart: Chart, root: File) -> list[Resource | Unread]:
+    def _rendered(self, chart: Chart, root: Root) -> list[Resource | Unread]:
         rendering = self._working()
         place = chart.shown_file(METADATA)
         if rendering is None:
@@ -122,7 +122,7 @@ class Charts:
         makers = Makers(chart, root.base, tuple(values.shown[name] for name in values.files), templates(instances))
         return list(resources(makers, rendered, self._yaml_limits))
 
-    def _given(self, root: File) -> Given:
+    def _given(self, root: Root) -> Given:
         """The user's values for one chart."""
         mine = self._options.per_chart.get(os.path.abspath(root.path))  # noqa: PTH100
         sources = (self._options.values,) if mine is None else (mine, self._options.values)

@@ -27,19 +27,11 @@ from kubekeep.sources.kustomize.trace import Build, ObjectTrace
 from kubekeep.sources.kustomize.written import Pages
 from kubekeep.sources.objects import Doubt, objects
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits, Problem
-from kubekeep.sources.walk import shown_path
+from kubekeep.sources.walk import Root, shown_path
 
 _WORKERS: Final = 2
 _AHEAD: Final = 4
 """Builds whose output may wait to be read."""
-
-
-class Folder(msgspec.Struct, frozen=True):
-    """A kustomization to build: its folder for the system and as people see it, the absolute folder of the scan."""
-
-    path: str
-    shown: str
-    base: str
 
 
 class Kustomizations:
@@ -66,9 +58,9 @@ class Kustomizations:
         self._tool: Tool | None = None
         self._searched = False
 
-    def read(self, folders: Sequence[Folder]) -> Iterator[Resource | Unread]:
+    def read(self, folders: Sequence[Root]) -> Iterator[Resource | Unread]:
         """The objects of kustomizations, in the order given and that of kustomize's output."""
-        waiting: deque[tuple[Folder, Graph, Future[Outcome] | None]] = deque()
+        waiting: deque[tuple[Root, Graph, Future[Outcome] | None]] = deque()
         todo = deque(folders)
         with ThreadPoolExecutor(_WORKERS) as pool:
             while todo or waiting:
@@ -79,11 +71,11 @@ class Kustomizations:
                 folder, graph, future = waiting.popleft()
                 yield from self._finished(folder, graph, future)
 
-    def _walked(self, folder: Folder) -> Graph:
+    def _walked(self, folder: Root) -> Graph:
         real = os.path.realpath(folder.path)
         return walk(real, self._pages, most_bytes=self._limits.bytes, allow_helm=self._allow_helm)
 
-    def _started(self, folder: Folder, graph: Graph, pool: ThreadPoolExecutor) -> Future[Outcome] | None:
+    def _started(self, folder: Root, graph: Graph, pool: ThreadPoolExecutor) -> Future[Outcome] | None:
         """The build, if it may be and there is something to do it with."""
         if graph.refusals or not graph.nodes:
             return None
@@ -94,7 +86,7 @@ class Kustomizations:
             return None
         return pool.submit(self._tool.build, os.path.realpath(folder.path), self._cost)
 
-    def _finished(self, folder: Folder, graph: Graph, future: Future[Outcome] | None) -> Iterator[Resource | Unread]:
+    def _finished(self, folder: Root, graph: Graph, future: Future[Outcome] | None) -> Iterator[Resource | Unread]:
         real = os.path.realpath(folder.path)
         self.reached |= graph.files
         if real not in graph.nodes:
@@ -124,7 +116,7 @@ class Kustomizations:
         self.reached |= graph.resources
         yield from self._resources(outcome.output, folder, build)
 
-    def _resources(self, output: bytes, folder: Folder, build: Build) -> Iterator[Resource | Unread]:
+    def _resources(self, output: bytes, folder: Root, build: Build) -> Iterator[Resource | Unread]:
         shown = shown_path(folder.shown)
         text = output.decode("utf-8", "replace")
         limits = msgspec.structs.replace(self._limits, bytes=max(self._limits.bytes, len(output)))
