@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.assess.index import Index
+from kubekeep.assess.installed import Pair, Written
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.select import Selection
 from kubekeep.assess.verdicts import malformed, verdict
@@ -58,18 +59,22 @@ def run(
     policies = compile_rules(book.shards, book.groups, context)
     entries: list[_Entry] = []
     others: list[Resource] = []
+    written = Written()
     with ThreadPoolExecutor(max_workers=1) as pool:
         desk = _Desk(policies, pool)
         for seen, resource in enumerate(resources, start=1):
-            index.add(resource)
+            pair = Pair.of(resource)
+            written.add(pair)
+            index.add(pair.judged)
             if focus is None or focus(resource):
-                _take(resource, book, desk, entries, always=bool(selection.judges))
+                _take(pair, book, desk, entries, always=bool(selection.judges))
             elif selection.judges:
                 others.append(resource)
             note(seen)
         for subject in index.subjects():
-            if focus is None or any(map(focus, subject.related)):
-                _take(subject, book, desk, entries, always=joined)
+            pair = written.joined(subject)
+            if focus is None or any(map(focus, pair.resource.related)):
+                _take(pair, book, desk, entries, always=joined)
         desk.finish()
         provider = selection.provider or index.provider
         cluster = {**index.data(), "provider": provider}
@@ -113,21 +118,21 @@ def _index(controls: Sequence[Control], *, join_subjects: bool) -> Index:
     return Index(kinds, join_subjects=join_subjects or any(SUBJECT in control.targets for control in controls))
 
 
-def _take(resource: Resource, book: Rulebook, desk: _Desk, entries: list[_Entry], *, always: bool = False) -> None:
-    """Send `resource` to the rules that can run on it at once, if any control applies to it or `always`."""
+def _take(pair: Pair, book: Rulebook, desk: _Desk, entries: list[_Entry], *, always: bool = False) -> None:
+    """Send a resource to the rules that can run on it at once, if any control applies to it or `always`."""
     problem, workload = "", None
     try:
-        workload = view(resource)
+        workload = view(pair.judged)
     except MalformedWorkloadError as error:
         problem = str(error)
-    sheet = book.sheet(resource, has_pod=workload is not None or bool(problem))
+    sheet = book.sheet(pair.judged, has_pod=workload is not None or bool(problem))
     if not sheet.controls and not always:
         return
-    entry = _Entry(resource, sheet, problem)
+    entry = _Entry(pair, sheet, problem)
     entries.append(entry)
     if not problem:
         desk.send({"workload": workload}, sheet.groups[Stage.LOCAL], entry.outcome, remember=True)
-        desk.send(_document(resource, workload), sheet.groups[Stage.OBJECT], entry.outcome)
+        desk.send(_document(pair.judged, workload), sheet.groups[Stage.OBJECT], entry.outcome)
 
 
 def _document(resource: Resource, workload: dict[str, Any] | None) -> dict[str, Any]:
@@ -137,10 +142,11 @@ def _document(resource: Resource, workload: dict[str, Any] | None) -> dict[str, 
 class _Entry:
     """A resource on its way: what applies to it and what the rules have said so far."""
 
-    __slots__ = ("outcome", "problem", "resource", "sheet")
+    __slots__ = ("outcome", "pair", "problem", "resource", "sheet")
 
-    def __init__(self, resource: Resource, sheet: Sheet, problem: str) -> None:
-        self.resource = resource
+    def __init__(self, pair: Pair, sheet: Sheet, problem: str) -> None:
+        self.pair = pair
+        self.resource = pair.resource
         self.sheet = sheet
         self.problem = problem
         self.outcome: dict[str, Any] = {}
@@ -148,7 +154,8 @@ class _Entry:
     def relate(self, desk: _Desk) -> None:
         groups = self.sheet.groups[Stage.RELATED]
         if groups and not self.problem:
-            desk.send(_document(self.resource, view(self.resource)), groups, self.outcome)
+            judged = self.pair.judged
+            desk.send(_document(judged, view(judged)), groups, self.outcome)
 
     def result(
         self, unset: Mapping[str, Verdict], conditional: AbstractSet[str], elsewhere: AbstractSet[str]

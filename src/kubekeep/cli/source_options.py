@@ -44,7 +44,9 @@ def _charts() -> tuple[Callable[..., Any], ...]:
             help="Kubernetes version that charts see; --kubernetes-version if that is given.",
         ),
         click.option(
-            "--release-namespace", default="default", show_default=True, help="Namespace that charts are rendered for."
+            "--release-namespace",
+            default="",
+            help="Namespace that charts are rendered for. Without it they see `default`, and the choice stays open.",
         ),
         click.option(
             "--release-name", default=DEFAULT_RELEASE, show_default=True, help="Release that charts are rendered as."

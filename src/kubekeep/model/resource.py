@@ -63,6 +63,8 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     """One object: as it was sent (`object`), with where it came from.
 
     `document` is the document it stands in when that is more than the object itself (an item of a List).
+    `chosen_later` are the paths of namespaces that whoever installs the object will choose, beside its own if it
+    names none; None when nothing is left to choose.
     A joined resource (an RBAC subject with its binding and role) names them in `related`; paths that begin
     with `relatedObjects[N]` lead into those.
     """
@@ -71,6 +73,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     source: Source | None = None
     document: Any = None
     related: tuple[Resource, ...] = ()
+    chosen_later: tuple[Path, ...] | None = None
 
     @property
     def api_version(self) -> str:

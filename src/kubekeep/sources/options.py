@@ -9,6 +9,8 @@ import msgspec
 
 DEFAULT_RELEASE: Final = "release-name"
 """What `helm template` calls a release that nobody named."""
+DEFAULT_NAMESPACE: Final = "default"
+"""What `helm template` renders for when nobody names a namespace."""
 
 
 class ChartValues(msgspec.Struct, frozen=True):
@@ -29,12 +31,13 @@ class HelmOptions(msgspec.Struct, frozen=True):
 
     `values` go to every chart; `per_chart` are values for one more, by the absolute path of its folder or archive,
     and come before `values`. `kube_version` is the one that templates see (`v1.34.0`), empty for the renderer's own.
+    Without a `namespace` it is left to whoever installs the chart, and templates see Helm's `default`.
     """
 
     values: ChartValues = ChartValues()
     per_chart: Mapping[str, ChartValues] = {}
     release: str = DEFAULT_RELEASE
-    namespace: str = "default"
+    namespace: str = ""
     kube_version: str = ""
     api_versions: tuple[str, ...] = ()
 
