@@ -1,0 +1,96 @@
+"""Which branch, tag or commit of a remote repository an address means. Asks the repository; fetches nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from kubekeep.sources.git.address import Address
+from kubekeep.sources.git.program import GitError
+
+_HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SHORT_HASH: Final = re.compile(r"[0-9a-f]{7,63}")
+_NO_REF: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|(^|/)\.|[./]$")
+"""What no name of a ref has in it (git-check-ref-format)."""
+_SYMREF: Final = "ref: "
+_DEEPEST: Final = 12
+"""How many parts a branch's name has at most when a path follows it."""
+
+
+class Revision(msgspec.Struct, frozen=True):
+    """What to fetch (a whole ref or a hash), the branch or tag it is called (empty for a hash), and the path in it."""
+
+    fetch: str
+    branch: str
+    subpath: str
+
+
+def resolve(address: Address, branch: str | None, ask: Callable[[Sequence[str]], str]) -> Revision:
+    """The revision that `address` means, or that `branch` (a branch, tag or commit) tells in its place.
+
+    A page's address holds a ref and a path, one after the other, and both have slashes: the longest ref that the
+    repository has is meant, as only one of `a` and `a/b` can be a branch. `ask` gives what `git ls-remote --symref`
+    prints for patterns: lines of a hash, a tab and a ref. Raises GitError.
+    """
+    wanted = branch if branch is not None else address.ref
+    if branch is not None and address.ref and branch != _name(address.ref):
+        raise GitError(f"{address.shown}: the address names {_name(address.ref)}, --branch another")
+    candidates = _candidates(address, wanted)
+    for name, _ in candidates:
+        if _NO_REF.search(name.removeprefix("refs/")):
+            raise GitError(f"{address.shown}: {name} is no name of a branch or tag")
+    found = _answers(ask(["HEAD", *(ref for name, _ in candidates for ref in _refs(name))]))
+    for name, subpath in candidates:
+        ref = next((ref for ref in _refs(name) if ref in found), None)
+        if ref is not None:
+            return Revision(ref, _name(ref), subpath)
+        if _HASH.fullmatch(name):
+            return Revision(name, "", subpath)
+    if candidates:
+        name = candidates[-1][0]
+        hint = "; a commit is written with all its digits" if _SHORT_HASH.fullmatch(name) else ""
+        raise GitError(f"{address.shown}: no branch or tag {name}{hint}")
+    if "HEAD" not in found:
+        raise GitError(f"{address.shown}: the repository is empty, or has no branch that its HEAD names")
+    return Revision("HEAD", _name(found["HEAD"]), address.subpath)
+
+
+def _candidates(address: Address, wanted: str) -> list[tuple[str, str]]:
+    """(ref, sub-path) that may be meant, the longest ref first; empty for the repository's own branch."""
+    if not address.tail:
+        return [(wanted, address.subpath)] if wanted else []
+    parts = address.tail.split("/")
+    splits = [("/".join(parts[:n]), "/".join(parts[n:])) for n in range(min(len(parts), _DEEPEST), 0, -1)]
+    if not wanted:
+        # A path may have what no ref has: the ref ends before it.
+        return [split for split in splits if not _NO_REF.search(split[0])] or splits[-1:]
+    matching = [split for split in splits if split[0] == wanted]
+    if not matching:
+        raise GitError(f"{address.shown}: the address names another branch than --branch {wanted}")
+    return matching
+
+
+def _refs(name: str) -> tuple[str, ...]:
+    return (name,) if name.startswith("refs/") else (f"refs/heads/{name}", f"refs/tags/{name}")
+
+
+def _name(ref: str) -> str:
+    return ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+
+
+def _answers(text: str) -> Mapping[str, str]:
+    """By ref its hash, or for a HEAD that is a branch that branch."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        told, _, ref = line.partition("\t")
+        if told.startswith(_SYMREF):
+            found[ref] = told.removeprefix(_SYMREF)
+        elif _HASH.fullmatch(told):
+            found.setdefault(ref, told)
+    # A head that is no branch tells a hash, which is no name.
+    return (
+        found | {"HEAD": "" if _HASH.fullmatch(found.get("HEAD", "")) else found["HEAD"]} if "HEAD" in found else found
+    )
