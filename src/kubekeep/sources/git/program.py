@@ -11,6 +11,7 @@ Never prompts, never waits for a terminal, never starts a pager or an editor.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -33,6 +34,7 @@ OUTPUT: Final = 64 << 20
 _MEMORY: Final = 2 << 30
 _ERRORS: Final = 64 << 10
 _MESSAGE: Final = 600
+_VERSION_SECONDS: Final = 10
 _FIRST_LOOK: Final = 0.05
 _LAST_WORDS: Final = 3.0
 _VERSION: Final = re.compile(rb"git version (\d+)\.(\d+)")
@@ -76,13 +78,7 @@ class Git:
         self._environment = _environment(environment, config, variables or {})
         self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
         self._memory = memory
-        program = shutil.which("git", path=self._environment["PATH"])
-        if program is None:
-            raise GitError("the program git is not installed")
-        self._program = os.path.abspath(program)
-        version = _VERSION.match(self.run(["version"], folder=TOP, seconds=10))
-        if version is None or (int(version[1]), int(version[2])) < OLDEST:
-            raise GitError(f"git {OLDEST[0]}.{OLDEST[1]} or newer is needed")
+        self._program = _program(self._environment["PATH"])
 
     def run(
         self,
@@ -147,6 +143,22 @@ class Git:
         return said or f"git {name} failed with exit code {code}"
 
 
+@functools.cache
+def _program(path: str) -> str:
+    """The git that is found on a search path; raises GitError when there is none, or one that is too old."""
+    program = shutil.which("git", path=path)
+    if program is None:
+        raise GitError("the program git is not installed")
+    try:
+        told = subprocess.run([program, "version"], capture_output=True, check=False, timeout=_VERSION_SECONDS, cwd=TOP)  # noqa: S603 - a list
+    except (OSError, subprocess.TimeoutExpired):
+        raise GitError(f"{program} does not tell its version") from None
+    version = _VERSION.match(told.stdout)
+    if version is None or (int(version[1]), int(version[2])) < OLDEST:
+        raise GitError(f"{program}: git {OLDEST[0]}.{OLDEST[1]} or newer is needed")
+    return program
+
+
 def _environment(
     environment: Mapping[str, str], config: Sequence[tuple[str, str]], variables: Mapping[str, str]
 ) -> dict[str, str]:
@@ -194,13 +206,13 @@ def _wait(process: subprocess.Popen[bytes], deadline: float, watch: Watcher | No
         left = deadline - time.monotonic()
         if left <= 0:
             return "it took too long"
-        try:
-            process.wait(min(pause, left))
-        except subprocess.TimeoutExpired:
-            if reader.full:
-                return None
-        else:
+        # The end of the output wakes us at once, where waiting for a process is looking again and again.
+        reader.join(min(pause, left))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0 if reader.is_alive() else min(pause, left))
             return watch() if watch else None
+        if reader.full:
+            return None
         started = time.monotonic()
         if watch and (reason := watch()):
             return reason

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.model.text import visible
 from kubekeep.sources.git.address import Address
 from kubekeep.sources.git.program import GitError
 
@@ -35,13 +36,7 @@ def resolve(address: Address, branch: str | None, ask: Callable[[Sequence[str]],
     repository has is meant, as only one of `a` and `a/b` can be a branch. `ask` gives what `git ls-remote --symref`
     prints for patterns: lines of a hash, a tab and a ref. Raises GitError.
     """
-    wanted = branch if branch is not None else address.ref
-    if branch is not None and address.ref and branch != _name(address.ref):
-        raise GitError(f"{address.shown}: the address names {_name(address.ref)}, --branch another")
-    candidates = _candidates(address, wanted)
-    for name, _ in candidates:
-        if _NO_REF.search(name.removeprefix("refs/")):
-            raise GitError(f"{address.shown}: {name} is no name of a branch or tag")
+    candidates = _candidates(address, branch)
     found = _answers(ask(["HEAD", *(ref for name, _ in candidates for ref in _refs(name))]))
     for name, subpath in candidates:
         ref = next((ref for ref in _refs(name) if ref in found), None)
@@ -53,24 +48,38 @@ def resolve(address: Address, branch: str | None, ask: Callable[[Sequence[str]],
         name = candidates[-1][0]
         hint = "; a commit is written with all its digits" if _SHORT_HASH.fullmatch(name) else ""
         raise GitError(f"{address.shown}: no branch or tag {name}{hint}")
-    if "HEAD" not in found:
+    head = found.get("HEAD")
+    if head is None:
         raise GitError(f"{address.shown}: the repository is empty, or has no branch that its HEAD names")
-    return Revision("HEAD", _name(found["HEAD"]), address.subpath)
+    return Revision("HEAD", "" if _HASH.fullmatch(head) else visible(_name(head)), address.subpath)
 
 
-def _candidates(address: Address, wanted: str) -> list[tuple[str, str]]:
+def _candidates(address: Address, branch: str | None) -> list[tuple[str, str]]:
     """(ref, sub-path) that may be meant, the longest ref first; empty for the repository's own branch."""
+    if branch is not None and (not branch or _NO_REF.search(branch)):
+        raise GitError(f"{visible(branch) or 'nothing'} is no name of a branch or tag")
     if not address.tail:
-        return [(wanted, address.subpath)] if wanted else []
+        return _told(address, branch)
     parts = address.tail.split("/")
     splits = [("/".join(parts[:n]), "/".join(parts[n:])) for n in range(min(len(parts), _DEEPEST), 0, -1)]
-    if not wanted:
-        # A path may have what no ref has: the ref ends before it.
-        return [split for split in splits if not _NO_REF.search(split[0])] or splits[-1:]
-    matching = [split for split in splits if split[0] == wanted]
-    if not matching:
-        raise GitError(f"{address.shown}: the address names another branch than --branch {wanted}")
-    return matching
+    # A path may have what no ref has: the ref ends before it.
+    names = [split for split in splits if not _NO_REF.search(split[0]) and branch in (None, split[0])]
+    if not names:
+        raise GitError(
+            f"{address.shown}: {f'the address names another branch than {branch}' if branch else 'no branch'}"
+        )
+    return names
+
+
+def _told(address: Address, branch: str | None) -> list[tuple[str, str]]:
+    """The one ref that the address or the user tells, if one does."""
+    if _NO_REF.search(address.ref.removeprefix("refs/")):
+        raise GitError(f"{address.shown}: {visible(address.ref)} is no name of a branch or tag")
+    if branch is None:
+        return [(address.ref, address.subpath)] if address.ref else []
+    if address.ref and branch != _name(address.ref):
+        raise GitError(f"{address.shown}: the address names another branch than {branch}")
+    return [(branch, address.subpath)]
 
 
 def _refs(name: str) -> tuple[str, ...]:
@@ -82,7 +91,7 @@ def _name(ref: str) -> str:
 
 
 def _answers(text: str) -> Mapping[str, str]:
-    """By ref its hash, or for a HEAD that is a branch that branch."""
+    """By ref its hash, or that of which it is another name, as HEAD is of a branch."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         told, _, ref = line.partition("\t")
@@ -90,7 +99,4 @@ def _answers(text: str) -> Mapping[str, str]:
             found[ref] = told.removeprefix(_SYMREF)
         elif _HASH.fullmatch(told):
             found.setdefault(ref, told)
-    # A head that is no branch tells a hash, which is no name.
-    return (
-        found | {"HEAD": "" if _HASH.fullmatch(found.get("HEAD", "")) else found["HEAD"]} if "HEAD" in found else found
-    )
+    return found

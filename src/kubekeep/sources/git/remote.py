@@ -19,6 +19,7 @@ _NETWORK: Final = (
     "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
     "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY",
 )  # fmt: skip
+_TOKEN_LENGTH: Final = 16
 _HELPER: Final = (
     '!f() { test "$1" = get && printf "%s\\n" "username=$KUBEKEEP_GIT_USERNAME" "password=$KUBEKEEP_GIT_PASSWORD"; }; f'
 )
@@ -33,6 +34,8 @@ def git_for(address: Address, login: Login | None, environment: Mapping[str, str
         ("core.hooksPath", os.devnull),
         ("core.fsmonitor", "false"),
         ("core.attributesFile", os.devnull),
+        ("core.protectHFS", "true"),
+        ("core.protectNTFS", "true"),
         ("core.autocrlf", "false"),
         ("core.bigFileThreshold", "16m"),
         ("core.longPaths", "true"),
@@ -65,8 +68,8 @@ def git_for(address: Address, login: Login | None, environment: Mapping[str, str
         return Git(environment, config=config, variables=variables)
     config.append((f"credential.{address.scheme}://{address.host}.helper", _HELPER))
     variables |= {"KUBEKEEP_GIT_USERNAME": login.username, "KUBEKEEP_GIT_PASSWORD": login.password}
-    # A name may be a secret too: some hosts take a token there.
-    secrets = [login.password, login.username if not login.password else ""]
+    # A long name may be a secret too: some hosts take a token there.
+    secrets = [login.password, login.username if len(login.username) >= _TOKEN_LENGTH else ""]
     return Git(environment, config=config, variables=variables, secrets=secrets)
 
 
