@@ -30,13 +30,13 @@ def served(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make(served: Path, environment: dict[str, str]) -> Callable[[str], Repo]:
-    """Makes an empty repository of some name below the served folder."""
-    return lambda name: Repo(served / name, environment)
+def make(served: Path, environment: dict[str, str]) -> Callable[..., Repo]:
+    """Makes an empty repository of some name, with options of `git init`, below the served folder."""
+    return lambda name, *options: Repo(served / name, environment, *options)
 
 
 @pytest.fixture
-def repo(make: Callable[[str], Repo]) -> Repo:
+def repo(make: Callable[..., Repo]) -> Repo:
     return make("team/shop.git")
 
 

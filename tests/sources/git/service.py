@@ -36,11 +36,11 @@ HOSTS = (
 class Repo:
     """A repository with a working tree."""
 
-    def __init__(self, root: Path, environment: Mapping[str, str], branch: str = "main") -> None:
+    def __init__(self, root: Path, environment: Mapping[str, str], *options: str) -> None:
         self.root = root
         self.environment = {**environment, "GIT_CONFIG_NOSYSTEM": "1"}
         root.mkdir(parents=True, exist_ok=True)
-        self.git("init", "-q", "-b", branch)
+        self.git("init", "-q", "-b", "main", *options)
         for key, value in (
             ("user.name", "Ada"),
             ("user.email", "ada@example.com"),

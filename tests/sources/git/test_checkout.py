@@ -144,6 +144,23 @@ def test_branch_tag_and_commit(repo: Repo, get: Get) -> None:
             assert (found.commit, found.branch) == (commit, name)
 
 
+def test_repository_with_longer_hashes(make: Callable[..., Repo], get: Get) -> None:
+    repo = make("long", "--object-format=sha256")
+    commit = repo.commit({"pod.yaml": POD.format("a")})
+    for branch in (None, "main", commit):
+        with get(f"file://{repo.root}", branch=branch) as found:
+            assert (found.commit, len(commit)) == (commit, 64)
+
+
+def test_bare_repository(repo: Repo, tmp_path: Path, get: Get) -> None:
+    commit = repo.commit({"pod.yaml": POD.format("a")})
+    repo.git("clone", "-q", "--bare", str(repo.root), str(tmp_path / "bare"))
+    repo.git("--git-dir", str(tmp_path / "bare"), "update-ref", "--no-deref", "HEAD", commit)
+    with get(f"file://{tmp_path}/bare") as found:
+        # A head that is no branch.
+        assert (found.commit, found.branch, files(found.root)) == (commit, "", {"pod.yaml"})
+
+
 def test_page_of_a_commit(repo: Repo, backend: Backend, get: Get) -> None:
     commit = repo.commit({"app/pod.yaml": POD.format("a")})
     repo.commit({"app/pod.yaml": POD.format("b")})

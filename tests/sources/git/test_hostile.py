@@ -512,6 +512,18 @@ def test_author_made_to_hurt(repo: Repo) -> None:
     assert facts.head.hash == commit
 
 
+def test_program_in_the_scanned_folder_is_not_git(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trap, program = trapped(tmp_path)
+    repo.commit({"git": Path(program).read_bytes(), "a.yaml": "a: 1\n"}, "first")
+    (repo.root / "git").chmod(0o755)
+    monkeypatch.chdir(repo.root)
+    environment = repo.environment | {"PATH": f".{os.pathsep}{os.pathsep}{repo.environment['PATH']}"}
+    found = Blame(".", environment).line("a.yaml", 1)
+    assert found is not None
+    assert found.subject == "first"
+    assert not trap.exists()
+
+
 def test_memory_is_bounded(repo: Repo) -> None:
     """A small object that is large once it is unpacked, where git would hold all of it."""
     with (repo.root / "a.yaml").open("wb") as stream:

@@ -29,7 +29,7 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.text import visible
 from kubekeep.sources.git import content, listing
 from kubekeep.sources.git.address import Address, parse
-from kubekeep.sources.git.program import Git, GitError
+from kubekeep.sources.git.program import OUTPUT, TOP, Git, GitError
 from kubekeep.sources.git.refs import Revision, resolve
 from kubekeep.sources.git.remote import git_for
 from kubekeep.sources.git.tokens import login
@@ -37,6 +37,7 @@ from kubekeep.sources.git.tokens import login
 _OF_MORE: Final = re.compile(r"(^|/)(templates|charts|crds)(/|$)|(^|/)(Chart|values|kustomization)\.ya?ml$|\.tf$")
 """Files that are a part of something: alone they mean nothing."""
 _SETTINGS: Final = ("kubekeep.yaml", ".kubekeepignore", ".kubescapeignore")
+_REFS: Final = 4 << 20
 _LINK: Final = b"120000"
 _TREE: Final = b"040000"
 _BLOBS: Final = (b"100644", b"100755", _LINK)
@@ -109,11 +110,11 @@ class _Work:
     def fetched(self, branch: str | None, *, history: bool) -> Checkout:
         """Raises GitError."""
         revision = resolve(self._address, branch, self._remote_refs)
-        self._run("init", "--quiet", "--template=", ".")
+        self._run("init", "--quiet", "--template=", f"--object-format={revision.hashes}", ".")
         self._run("remote", "add", "origin", self._address.remote)
         depth = () if history else ("--depth=1", "--filter=blob:none")
         self._run("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *depth, "origin", f"+{revision.fetch}")
-        commit = self._text("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
+        commit = self._run("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}").decode().strip()
         self._run("update-ref", "--no-deref", "HEAD", commit)
         names = self._materialised(commit, revision)
         path = self._inside(revision.subpath)
@@ -130,7 +131,10 @@ class _Work:
         )
 
     def _remote_refs(self, patterns: Sequence[str]) -> str:
-        return self._text("ls-remote", "--symref", "--", self._address.remote, *patterns, output=4 << 20)
+        # In no folder in which somebody may have put a repository.
+        return self._run(
+            "ls-remote", "--symref", "--", self._address.remote, *patterns, folder=TOP, output=_REFS
+        ).decode("utf-8", "replace")
 
     def _materialised(self, commit: str, revision: Revision) -> bytes:
         """Write the files that are to be scanned, and give the listing of what was asked for."""
@@ -193,12 +197,11 @@ class _Work:
             raise GitError(f"{self._address.shown}: {visible(subpath)} does not exist in the checkout")
         return real
 
-    def _text(self, *arguments: str, output: int = 1 << 16) -> str:
-        return self._run(*arguments, output=output).decode("utf-8", "replace").strip()
-
-    def _run(self, *arguments: str, output: int = 64 << 20) -> bytes:
+    def _run(self, *arguments: str, folder: str = "", output: int = OUTPUT) -> bytes:
         left = self._deadline - time.monotonic()
-        return self._git.run(arguments, folder=self._root, seconds=max(left, 0), output=output, watch=self._too_large)
+        return self._git.run(
+            arguments, folder=folder or self._root, seconds=max(left, 0), output=output, watch=self._too_large
+        )
 
     def _too_large(self) -> str | None:
         size = count = 0

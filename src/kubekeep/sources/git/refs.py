@@ -16,17 +16,22 @@ _HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORT_HASH: Final = re.compile(r"[0-9a-f]{7,63}")
 _NO_REF: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(/|$)|(^|/)\.|[./]$")
 """What no name of a ref has in it (git-check-ref-format)."""
+_SHA256_DIGITS: Final = 64
 _SYMREF: Final = "ref: "
 _DEEPEST: Final = 12
 """How many parts a branch's name has at most when a path follows it."""
 
 
 class Revision(msgspec.Struct, frozen=True):
-    """What to fetch (a whole ref or a hash), the branch or tag it is called (empty for a hash), and the path in it."""
+    """What to fetch (a whole ref or a hash), the branch or tag it is called (empty for a hash), and the path in it.
+
+    `hashes` is how the repository names its objects: `sha1` or `sha256`.
+    """
 
     fetch: str
     branch: str
     subpath: str
+    hashes: str
 
 
 def resolve(address: Address, branch: str | None, ask: Callable[[Sequence[str]], str]) -> Revision:
@@ -37,21 +42,21 @@ def resolve(address: Address, branch: str | None, ask: Callable[[Sequence[str]],
     prints for patterns: lines of a hash, a tab and a ref. Raises GitError.
     """
     candidates = _candidates(address, branch)
-    found = _answers(ask(["HEAD", *(ref for name, _ in candidates for ref in _refs(name))]))
+    found, head = _answers(ask(["HEAD", *(ref for name, _ in candidates for ref in _refs(name))]))
+    hashes = _hashes(found)
     for name, subpath in candidates:
         ref = next((ref for ref in _refs(name) if ref in found), None)
         if ref is not None:
-            return Revision(ref, _name(ref), subpath)
+            return Revision(ref, _name(ref), subpath, hashes)
         if _HASH.fullmatch(name):
-            return Revision(name, "", subpath)
+            return Revision(name, "", subpath, hashes)
     if candidates:
         name = candidates[-1][0]
         hint = "; a commit is written with all its digits" if _SHORT_HASH.fullmatch(name) else ""
         raise GitError(f"{address.shown}: no branch or tag {name}{hint}")
-    head = found.get("HEAD")
-    if head is None:
+    if "HEAD" not in found:
         raise GitError(f"{address.shown}: the repository is empty, or has no branch that its HEAD names")
-    return Revision("HEAD", "" if _HASH.fullmatch(head) else visible(_name(head)), address.subpath)
+    return Revision("HEAD", visible(_name(head)), address.subpath, hashes)
 
 
 def _candidates(address: Address, branch: str | None) -> list[tuple[str, str]]:
@@ -90,13 +95,18 @@ def _name(ref: str) -> str:
     return ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
 
 
-def _answers(text: str) -> Mapping[str, str]:
-    """By ref its hash, or that of which it is another name, as HEAD is of a branch."""
+def _answers(text: str) -> tuple[Mapping[str, str], str]:
+    """(hashes by ref, the branch that HEAD is, empty when it is none)."""
     found: dict[str, str] = {}
+    head = ""
     for line in text.splitlines():
         told, _, ref = line.partition("\t")
-        if told.startswith(_SYMREF):
-            found[ref] = told.removeprefix(_SYMREF)
+        if told.startswith(_SYMREF) and ref == "HEAD":
+            head = told.removeprefix(_SYMREF)
         elif _HASH.fullmatch(told):
-            found.setdefault(ref, told)
-    return found
+            found[ref] = told
+    return found, head
+
+
+def _hashes(found: Mapping[str, str]) -> str:
+    return "sha256" if any(len(item) == _SHA256_DIGITS for item in found.values()) else "sha1"
