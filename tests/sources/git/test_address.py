@@ -86,6 +86,7 @@ def test_login_is_kept_apart() -> None:
         "https://b\u00fccher.example/o/r",
         "https://host.example/o/r\n",
         "https://host.example/o/r%0a--upload-pack=x",
+        "ada:secret-word@host.example/o/r",
         "https://ada:se%0acret-word@host.example/o/r",
         "https://host.example/o/r?x=secret-word",
         "https://host.example/o/r#fragment",
@@ -146,11 +147,11 @@ def test_what_exists_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_any_text_is_an_address_or_refused(text: str) -> None:
     is_repository(text)
     try:
-        said = parse(text).remote
+        remote = parse(text).remote
     except GitError as error:
-        said = str(error)
-    assert said.isprintable()
-    assert not said.startswith("-")
+        remote = str(error)
+    assert remote.isprintable()
+    assert not remote.startswith("-")
 
 
 @given(st.sampled_from(["https", "ssh", "http"]), st.text(min_size=1), st.text(min_size=1))

@@ -111,8 +111,11 @@ def _host(parts: SplitResult) -> str:
 def _scp(text: str) -> Address:
     """`git@host:owner/repo.git`, with git's own meaning."""
     match = _SCP.fullmatch(text)
-    if _HELPER.match(text) or match is None:
-        raise GitError(f"{visible(text)[:80].partition('::')[0]}: this is no address of a repository")
+    if helper := _HELPER.match(text):
+        raise GitError(f"{helper[0]} is refused: it runs a program of that name")
+    if match is None or "@" in match[3].partition("/")[0]:
+        # It may have a password in it, so it is not cited.
+        raise GitError("this is no address of a repository")
     user, host, path = match[1] or "", match[2].lower(), match[3]
     if (user and not _USER.fullmatch(user)) or not _HOST.fullmatch(host) or path.startswith("-"):
         raise GitError("this is no address of a repository: user, host or path is none that ssh may get")

@@ -152,7 +152,7 @@ class _Work:
             names = b""
         self._write_settings(commit, revision.subpath)
         if mode == _LINK or _OF_MORE.search(revision.subpath) or content.reaches_out(path):
-            listing.check(self._listing(commit), self._limits.files)
+            self._listing(commit)
             self._run("read-tree", "--reset", "-u", commit)
         return names
 
