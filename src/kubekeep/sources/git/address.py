@@ -1,0 +1,219 @@
+"""Which repository, branch and folder an address names: clone addresses and the pages of hosts that people copy.
+
+Knows the pages of GitHub, GitLab, Bitbucket, Azure DevOps and Gitea, also on hosts of one's own. Where a page's branch
+ends and its path begins only the repository knows. Never reaches the network.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+import msgspec
+
+from kubekeep.model.text import visible
+from kubekeep.sources.git.program import GitError
+
+SCHEMES: Final = frozenset({"https", "http", "ssh", "file"})
+_FILES: Final = (".yaml", ".yml", ".json", ".tgz")
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_HELPER: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+::")
+_SCP: Final = re.compile(r"(?:([^@/:\s]+)@)?([^@/:\s]{2,}):(?!//)(\S.*)")
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\]")
+_USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_PAIR_HOSTS: Final = frozenset({"github.com", "bitbucket.org"})
+"""Where a repository is always `owner/name`."""
+_VIEWS: Final = ("tree", "blob")
+_AZURE_REFS: Final = {"GB": "refs/heads/", "GT": "refs/tags/", "GC": ""}
+
+
+class Login(msgspec.Struct, frozen=True):
+    """A name and a password, or a token in its place."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return "Login(...)"
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """What an address names.
+
+    `remote` is what git gets and `shown` what people see, both without credentials, which are in `login`; `host` has
+    the port if one is named and is empty for files. `ref` is a branch, tag or commit, or a whole `refs/...`;
+    `tail` is what follows `tree/` in a page's address: a ref and a path, one after the other. `subpath` has slashes
+    between its parts and none around.
+    """
+
+    remote: str
+    shown: str
+    scheme: str
+    host: str = ""
+    login: Login | None = None
+    ref: str = ""
+    tail: str = ""
+    subpath: str = ""
+
+
+def is_repository(text: str) -> bool:
+    """Whether `text` is the address of a repository rather than a path, or the address of one manifest.
+
+    What exists as a path is one. Addresses that git would take and we refuse are addresses all the same, so that
+    `parse` can say why.
+    """
+    if os.path.lexists(text):
+        return False
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        match = _SCP.fullmatch(text)
+        return bool(_HELPER.match(text) or (match and (match[1] or match[3].rstrip("/").endswith(".git"))))
+    if scheme[1].lower() not in ("http", "https"):
+        return scheme[1].lower() in SCHEMES | {"git"} or scheme[1].lower().startswith("git+")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return True
+    return not parts.path.lower().endswith(_FILES) or _page(_host(parts), parts.path.split("/")[1:]) is not None
+
+
+def parse(text: str) -> Address:
+    """What `text` names; raises GitError, which never has credentials in it, when git must not get it."""
+    if not text.isprintable() or any(not char.isprintable() for char in unquote(text)):
+        raise GitError("the address of a repository has control characters in it")
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return _scp(text)
+    try:
+        parts = urlsplit(text.removeprefix("git+"))
+        port = parts.port
+    except ValueError:
+        raise GitError("this is no address of a repository: its host or port cannot be read") from None
+    if parts.scheme not in SCHEMES:
+        raise GitError(f"{parts.scheme}:// is refused: a repository is read by https, ssh, http or file")
+    if parts.scheme == "file":
+        return _file(parts)
+    host = _host(parts)
+    if not _HOST.fullmatch(host.removesuffix(f":{port}")):
+        raise GitError("this is no address of a repository: its host is no name that git may get")
+    return _ssh(parts, host) if parts.scheme == "ssh" else _web(parts, host)
+
+
+def _host(parts: SplitResult) -> str:
+    host = (parts.hostname or "").lower()
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{parts.port}" if parts.port is not None else host
+
+
+def _scp(text: str) -> Address:
+    """`git@host:owner/repo.git`, with git's own meaning."""
+    match = _SCP.fullmatch(text)
+    if helper := _HELPER.match(text):
+        raise GitError(f"{helper[0]} is refused: it runs a program of that name")
+    if match is None or "@" in match[3].partition("/")[0]:
+        # It may have a password in it, so it is not cited.
+        raise GitError("this is no address of a repository")
+    user, host, path = match[1] or "", match[2].lower(), match[3]
+    if (user and not _USER.fullmatch(user)) or not _HOST.fullmatch(host) or path.startswith("-"):
+        raise GitError("this is no address of a repository: user, host or path is none that ssh may get")
+    return Address(remote=text, shown=text, scheme="ssh", host=host)
+
+
+def _file(parts: SplitResult) -> Address:
+    if parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
+        raise GitError("a repository on this machine is written file:///absolute/path")
+    remote = f"file://{parts.path}"
+    return Address(remote=remote, shown=remote, scheme="file")
+
+
+def _ssh(parts: SplitResult, host: str) -> Address:
+    if parts.password is not None:
+        raise GitError("a password in an ssh address is refused: ssh takes keys from your agent")
+    user = parts.username or ""
+    if user and not _USER.fullmatch(user):
+        raise GitError("this is no address of a repository: its user is none that ssh may get")
+    path, subpath, ref = _repository_path(parts)
+    remote = f"ssh://{user}{'@' if user else ''}{host}{path}"
+    return Address(remote=remote, shown=remote, scheme="ssh", host=host, ref=ref, subpath=subpath)
+
+
+def _web(parts: SplitResult, host: str) -> Address:
+    login = None
+    if parts.username or parts.password:
+        login = Login(unquote(parts.username or ""), unquote(parts.password or ""))
+    shown = f"{parts.scheme}://{host}{parts.path}"
+    segments = parts.path.strip("/").split("/")
+    ref = tail = subpath = ""
+    if "_git" in segments[:-1]:
+        # Azure names branch and path in the query; the rest of it steers the page.
+        path = "/" + "/".join(segments[: segments.index("_git") + 2])
+        query = parse_qs(parts.query)
+        subpath, ref = _clean(query.get("path", [""])[0]), _azure_ref(query.get("version", [""])[0])
+        shown = f"{shown}?{parts.query}" if subpath or ref else shown
+    elif (page := _page(host, segments)) is not None:
+        owner, tail = page
+        path, tail = f"/{'/'.join(owner).removesuffix('.git')}.git", _clean(tail)
+    else:
+        path, subpath, ref = _repository_path(parts)
+        if host in _PAIR_HOSTS and path.strip("/").count("/") != 1:
+            raise GitError(f"{visible(shown)}: neither a repository (owner/name) nor a page of its files")
+    remote = f"{parts.scheme}://{host}{path}"
+    return Address(
+        remote=remote,
+        shown=visible(shown),
+        scheme=parts.scheme,
+        host=host,
+        login=login,
+        ref=ref,
+        tail=tail,
+        subpath=subpath,
+    )
+
+
+def _page(host: str, segments: Sequence[str]) -> tuple[list[str], str] | None:
+    """(parts of the repository's path, ref and path) if a host shows files at this path; else None."""
+    if "-" in segments[2:-2]:
+        # GitLab's groups nest, so its repositories have any number of parts; a dash ends them.
+        at = segments.index("-", 2)
+        return (list(segments[:at]), "/".join(segments[at + 2 :])) if segments[at + 1] in _VIEWS else None
+    match segments:
+        case [owner, name, "src", ("branch" | "tag" | "commit"), first, *rest] if host != "bitbucket.org":
+            return [owner, name], "/".join([first, *rest])
+        case [owner, name, "src", first, *rest] if host == "bitbucket.org":
+            return [owner, name], "/".join([first, *rest])
+        case [owner, name, view, first, *rest] if view in _VIEWS:
+            return [owner, name], "/".join([first, *rest])
+        case _:
+            return None
+
+
+def _repository_path(parts: SplitResult) -> tuple[str, str, str]:
+    """(path of the repository, sub-path, ref) of `/owner/name.git//folder?ref=main`, as kustomize writes it."""
+    if parts.fragment:
+        raise GitError("the address of a repository has no place for a fragment (#)")
+    query = parse_qs(parts.query, keep_blank_values=True)
+    ref = query.pop("ref", [""])[0]
+    if query:
+        raise GitError("the address of a repository takes no query but ?ref=")
+    path, _, subpath = parts.path.partition("//")
+    if not path.strip("/"):
+        raise GitError("this is no address of a repository: there is no path")
+    return path.rstrip("/"), _clean(subpath), ref
+
+
+def _azure_ref(version: str) -> str:
+    kind, name = version[:2], version[2:]
+    if version and (kind not in _AZURE_REFS or not name):
+        raise GitError("the version in this address is no branch, tag or commit (GB, GT, GC)")
+    return _AZURE_REFS[kind] + name if version else ""
+
+
+def _clean(path: str) -> str:
+    """A path of an address decoded, without empty parts and dots; raises GitError when it leads upward."""
+    parts = [part for part in unquote(path).split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise GitError("the path in this address leads out of the repository")
+    return "/".join(parts)

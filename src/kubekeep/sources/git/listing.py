@@ -1,0 +1,61 @@
+"""What is in a commit, looked at before any of it is written to disk: how much, how deep, and what will be missing.
+
+Reads the names that `git ls-tree -r -z` prints; never reads a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.location import Location
+from kubekeep.model.text import visible
+from kubekeep.sources.git.program import GitError, GitLimitError
+
+_SUBMODULE: Final = b"160000"
+_DEEPEST: Final = 100
+"""How many folders deep a file may be: clearing up behind a deeper tree would fail."""
+_LONGEST: Final = 3000
+
+
+def check(listing: bytes, files: int) -> None:
+    """Raises GitLimitError or GitError when a tree has more than `files` files, or is made to hurt."""
+    for number, (_, path) in enumerate(_entries(listing)):
+        if number >= files:
+            raise GitLimitError(f"the repository has more than {files} files")
+        if path.count(b"/") > _DEEPEST or len(path) > _LONGEST:
+            raise GitError(f"the repository has folders nested deeper than {_DEEPEST} levels")
+
+
+def missing(listing: bytes, root: str, prefix: str) -> Iterator[Unread]:
+    """What a checkout below `root` will not have: submodules, and files whose names differ in case alone.
+
+    The latter only where the file system takes them for one. `prefix` is the folder that the listing is of.
+    """
+    folded: dict[str, str] = {}
+    for mode, path in _entries(listing):
+        shown = os.fsdecode(path)
+        place = f"{prefix}/{shown}" if prefix else shown
+        if mode == _SUBMODULE:
+            yield Unread(Location(visible(place)), "submodule: not fetched, nothing in it was assessed")
+            continue
+        other = folded.setdefault(shown.casefold(), shown)
+        if other != shown and _same(root, place, f"{prefix}/{other}" if prefix else other):
+            yield Unread(Location(visible(place)), f"{visible(other)} has the same name on this file system: not read")
+
+
+def _entries(listing: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(mode, path) of each entry."""
+    for entry in listing.split(b"\0"):
+        if entry:
+            head, _, path = entry.partition(b"\t")
+            yield head[:6], path
+
+
+def _same(root: str, one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(os.path.join(root, one), os.path.join(root, other))  # noqa: PTH118, PTH121 - as git spells them
+    except OSError:
+        return False

@@ -1,0 +1,237 @@
+"""The program `git` as a child process with limits: time, output, memory and whatever a watcher looks at.
+
+Its environment is made up from nothing but what is named here, so no variable of a hook, a shell or a pipeline steers
+it. Arguments are lists, settings travel in the environment, and what git says is given with credentials taken out.
+Never prompts, never waits for a terminal, never starts a pager or an editor.
+"""
+
+# Paths are what git gets and gives, so os.path and not pathlib:
+# ruff: noqa: PTH100, PTH117
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Final
+
+from kubekeep.model.text import visible
+
+OLDEST: Final = (2, 32)
+"""The first git that reads both GIT_CONFIG_COUNT and GIT_CONFIG_GLOBAL: without them a setting would be lost unseen."""
+TOP: Final = os.path.abspath(os.sep)
+"""A folder that is in no repository that anybody but the administrator made."""
+OUTPUT: Final = 64 << 20
+"""How many bytes of standard output are taken."""
+_MEMORY: Final = 2 << 30
+_ERRORS: Final = 64 << 10
+_MESSAGE: Final = 600
+_VERSION_SECONDS: Final = 10
+_FIRST_LOOK: Final = 0.05
+_LAST_WORDS: Final = 3.0
+_VERSION: Final = re.compile(rb"git version (\d+)\.(\d+)")
+_USER_INFO: Final = re.compile(r"(?<=://)[^/@\s'\"]*@")
+_NOISE: Final = re.compile(r"warning: |hint: |remote: (Enumerating|Counting|Compressing|Total)|\s*$")
+_PASSED: Final = (
+    "PATH", "HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", "TMPDIR", "TEMP", "TMP",
+    "SYSTEMROOT", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PATHEXT", "COMSPEC",
+)  # fmt: skip
+
+
+class GitError(Exception):
+    """Git said no, or was stopped at a limit; the message is git's own or names the limit, without credentials."""
+
+
+class GitLimitError(GitError):
+    """Git was stopped: too slow, too much output, or what the watcher saw."""
+
+
+Watcher = Callable[[], str | None]
+"""Looks at what git is doing; gives the reason to stop it, or None."""
+
+
+class Git:
+    """Git with one set of settings.
+
+    `environment` is that of this process, as the face read it; of it git gets where programs and the user's folder
+    are, and the `variables` on top. `config` are pairs of a configuration key and a value, which win over every
+    file. `secrets` are cut out of all messages. Raises GitError when there is no git, or one that is too old.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        config: Sequence[tuple[str, str]] = (),
+        variables: Mapping[str, str] | None = None,
+        secrets: Sequence[str] = (),
+        memory: int = _MEMORY,
+    ) -> None:
+        self._environment = _environment(environment, config, variables or {})
+        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
+        self._memory = memory
+        self._program = _program(self._environment["PATH"])
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        folder: str,
+        seconds: float,
+        output: int = OUTPUT,
+        watch: Watcher | None = None,
+        accepted: Sequence[int] = (0,),
+    ) -> bytes:
+        """What git prints, run in `folder`; raises GitError, when it exits with a code not `accepted` too.
+
+        `watch` is called now and then, seldom enough that its own time does not count.
+        """
+        command = [self._program, "--no-pager", *arguments]
+        try:
+            process = subprocess.Popen(  # noqa: S603 - a list, and the program is git
+                command,
+                cwd=folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                # Without a terminal nothing below git can ask for a password; and it all can be killed as one group.
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            text = error.strerror if isinstance(error, OSError) else str(error)
+            raise GitError(f"git cannot be started: {text}") from None
+        with process:
+            assert process.stdout is not None  # noqa: S101 - for types: they are pipes
+            assert process.stderr is not None  # noqa: S101
+            _bound_memory(process.pid, self._memory)
+            readers = _Reader(process.stdout, output), _Reader(process.stderr, _ERRORS)
+            try:
+                stopped = _wait(process, time.monotonic() + seconds, watch, readers[0])
+            finally:
+                if process.returncode is None:
+                    _kill(process)
+                for reader in readers:
+                    # What git left running on purpose, as a shared connection of ssh, may hold the pipe.
+                    reader.join(_LAST_WORDS)
+        name = next(item for item in arguments if not item.startswith("-"))
+        if stopped or readers[0].full:
+            raise GitLimitError(f"git {name} was stopped: {stopped or f'more than {output} bytes of output'}")
+        if process.returncode not in accepted:
+            raise GitError(self._message(bytes(readers[1].data), name, process.returncode))
+        return bytes(readers[0].data)
+
+    def redacted(self, text: str) -> str:
+        """`text` on one line without secrets and user parts of addresses."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return visible(_USER_INFO.sub("***@", text))
+
+    def _message(self, errors: bytes, name: str, code: int) -> str:
+        text = errors.decode("utf-8", "replace")
+        lines = [line for line in text.splitlines() if not _NOISE.match(line)]
+        # A server may send any number of lines; those of git itself come last.
+        said = self.redacted(" / ".join(lines[-4:]))[:_MESSAGE]
+        return said or f"git {name} failed with exit code {code}"
+
+
+@functools.cache
+def _program(path: str) -> str:
+    """The git that is found on a search path; raises GitError when there is none, or one that is too old."""
+    program = shutil.which("git", path=path)
+    if program is None:
+        raise GitError("the program git is not installed")
+    try:
+        told = subprocess.run([program, "version"], capture_output=True, check=False, timeout=_VERSION_SECONDS, cwd=TOP)  # noqa: S603 - a list
+    except (OSError, subprocess.TimeoutExpired):
+        raise GitError(f"{program} does not tell its version") from None
+    version = _VERSION.match(told.stdout)
+    if version is None or (int(version[1]), int(version[2])) < OLDEST:
+        raise GitError(f"{program}: git {OLDEST[0]}.{OLDEST[1]} or newer is needed")
+    return program
+
+
+def _environment(
+    environment: Mapping[str, str], config: Sequence[tuple[str, str]], variables: Mapping[str, str]
+) -> dict[str, str]:
+    found = {name: environment[name] for name in _PASSED if name in environment}
+    # A relative entry would find programs in the folder that is scanned.
+    found["PATH"] = os.pathsep.join(
+        item for item in environment.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(item)
+    )
+    found |= {
+        "LC_ALL": "C",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_PAGER": "",
+        "GIT_EDITOR": "false",
+        "GIT_CONFIG_COUNT": str(len(config)),
+    }
+    for number, (key, value) in enumerate(config):
+        found[f"GIT_CONFIG_KEY_{number}"] = key
+        found[f"GIT_CONFIG_VALUE_{number}"] = value
+    return found | dict(variables)
+
+
+class _Reader(threading.Thread):
+    """Takes the bytes of a pipe up to a limit and throws the rest away, so that the writer never hangs on it."""
+
+    def __init__(self, stream: IO[bytes], limit: int) -> None:
+        super().__init__(daemon=True)
+        self.data = bytearray()
+        self.full = False
+        self._stream = stream
+        self._limit = limit
+        self.start()
+
+    def run(self) -> None:
+        # The pipe may be closed under us after a kill.
+        with contextlib.suppress(OSError, ValueError):
+            while piece := os.read(self._stream.fileno(), 1 << 16):
+                self.data += piece[: self._limit - len(self.data)]
+                self.full = self.full or len(self.data) >= self._limit
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float, watch: Watcher | None, reader: _Reader) -> str | None:
+    """Wait for the end; gives why to stop before it, or None."""
+    pause = _FIRST_LOOK
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return "it took too long"
+        # The end of the output wakes us at once, where waiting for a process is looking again and again.
+        reader.join(min(pause, left))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0 if reader.is_alive() else min(pause, left))
+            return watch() if watch else None
+        if reader.full:
+            return None
+        started = time.monotonic()
+        if watch and (reason := watch()):
+            return reason
+        pause = max(min(pause * 1.5, 0.5), 5 * (time.monotonic() - started))
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End git, which is still running, and all that it started."""
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _bound_memory(pid: int, size: int) -> None:
+    """Let a process have `size` bytes of memory of its own at most, packs that it maps not counted. Linux only."""
+    if sys.platform == "linux":
+        import resource  # noqa: PLC0415 - there is none on Windows
+
+        with contextlib.suppress(OSError):
+            resource.prlimit(pid, resource.RLIMIT_DATA, (size, size))

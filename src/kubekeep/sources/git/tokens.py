@@ -1,0 +1,86 @@
+"""Which token goes to which host. A token goes to the host it was made for, over https, and nowhere else.
+
+Only looks values up; never reads the environment itself, never asks a key store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from kubekeep.sources.git.address import Address, Login
+from kubekeep.sources.git.program import GitError
+
+VARIABLES: Final = (
+    "GITHUB_TOKEN",
+    "GITHUB_SERVER_URL",
+    "GITLAB_TOKEN",
+    "GITLAB_HOST",
+    "AZURE_TOKEN",
+    "BITBUCKET_TOKEN",
+)
+"""The names under which a face hands in tokens, and the hosts of one's own that two of them belong to."""
+
+
+class _Issuer(msgspec.Struct, frozen=True):
+    """`token` is the variable with the token, `host` whom it belongs to unless the variable `server` tells another."""
+
+    token: str
+    username: str
+    host: str
+    server: str = ""
+
+
+_ISSUERS: Final = (
+    # docs.github.com, "Variables reference": a workflow's token belongs to the server it runs on.
+    _Issuer("GITHUB_TOKEN", "x-access-token", "github.com", "GITHUB_SERVER_URL"),
+    # gitlab.com/gitlab-org/cli: GITLAB_HOST is where GITLAB_TOKEN is valid.
+    _Issuer("GITLAB_TOKEN", "oauth2", "gitlab.com", "GITLAB_HOST"),
+    _Issuer("AZURE_TOKEN", "token", "dev.azure.com"),
+    _Issuer("AZURE_TOKEN", "token", ".visualstudio.com"),
+    _Issuer("BITBUCKET_TOKEN", "x-token-auth", "bitbucket.org"),
+)
+
+
+def login(address: Address, tokens: Mapping[str, str]) -> Login | None:
+    """Who we are at `address`: what its own text says, else the token of its host, else None.
+
+    `tokens` holds values by the names of `VARIABLES`. Raises GitError for a token that no header can hold.
+    """
+    if address.login is not None and address.login.password:
+        return _checked(address.login, "the user in this address")
+    if address.scheme == "https":
+        for issuer in _ISSUERS:
+            token = tokens.get(issuer.token, "").strip()
+            if token and _belongs(address.host.removesuffix(":443"), _server(issuer, tokens)):
+                username = address.login.username if address.login else issuer.username
+                return _checked(Login(username, token), issuer.token)
+    return None if address.login is None else _checked(address.login, "the user in this address")
+
+
+def _server(issuer: _Issuer, tokens: Mapping[str, str]) -> str:
+    """The host, with a port that is not the usual one; empty when what the variable tells is no https server."""
+    told = tokens.get(issuer.server, "").strip() if issuer.server else ""
+    if not told:
+        return issuer.host
+    try:
+        parts = urlsplit(told if "://" in told else f"https://{told}")
+        host = f"{parts.hostname or ''}:{parts.port or 443}".removesuffix(":443")
+    except ValueError:
+        return ""
+    return host if parts.scheme == "https" and not host.startswith(".") else ""
+
+
+def _belongs(host: str, server: str) -> bool:
+    if server.startswith("."):
+        return host.endswith(server) and len(host) > len(server)
+    return bool(server) and host == server
+
+
+def _checked(found: Login, name: str) -> Login:
+    if not (found.username + found.password).isprintable():
+        raise GitError(f"{name} has control characters in it")
+    return found

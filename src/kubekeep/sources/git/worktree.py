@@ -1,0 +1,178 @@
+"""A repository on this machine, asked in such a way that nothing in it runs: hooks, filters, monitors and drivers are off.
+
+The user's own configuration is obeyed, and so is git's refusal of folders that belong to somebody else. What a
+repository's configuration could start is listed first and then overridden key by key; nothing is fetched, whatever
+remotes it names. Never writes to the repository, its index included.
+"""
+
+# Paths are text for git, so os.path and not pathlib:
+# ruff: noqa: PTH118, PTH120
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from kubekeep.model.commit import Commit, Repository
+from kubekeep.model.text import visible
+from kubekeep.sources.git.program import OUTPUT, Git, GitError
+
+_SECONDS: Final = 20.0
+_RUNS: Final = re.compile(r"filter\..*\.(clean|smudge|process)|diff\..*\.(command|textconv)", re.DOTALL)
+_REQUIRED: Final = re.compile(r"filter\..*\.required", re.DOTALL)
+_REMOTE: Final = re.compile(r"remote\.(.*)\.url", re.DOTALL)
+_SHALLOW_SIZE: Final = 16 << 20
+_OFF: Final = (
+    ("core.fsmonitor", "false"),
+    ("core.hooksPath", os.devnull),
+    ("core.sshCommand", "false"),
+    ("core.splitIndex", "false"),
+    ("safe.bareRepository", "explicit"),
+    ("log.showSignature", "false"),
+    ("diff.external", ""),
+    ("diff.orderFile", os.devnull),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+)
+_FIRST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
+_LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
+_FORMAT: Final = "%H%x00%aN%x00%aE%x00%at%x00%ad%x00%s"
+
+
+class Worktree:
+    """The working tree at `root`, the absolute real path of a folder that has a `.git`.
+
+    `environment` is that of this process. Raises GitError: no git, a repository of somebody else's, broken
+    configuration, one that takes more than `seconds` to read; and so do all methods.
+    """
+
+    def __init__(self, root: str, environment: Mapping[str, str], *, seconds: float = _SECONDS) -> None:
+        self.root = root
+        self._settings = environment
+        self._variables = {
+            "GIT_ALLOW_PROTOCOL": "none",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_CEILING_DIRECTORIES": os.path.dirname(root),
+            # Where a configuration would say that the working tree is elsewhere.
+            "GIT_WORK_TREE": root,
+        }
+        self._git = Git(environment, config=_OFF, variables=self._variables)
+        listed = self._run("config", "--list", "-z", seconds=seconds).decode("utf-8", "surrogateescape")
+        self._config = [(key, value) for key, _, value in (entry.partition("\n") for entry in listed.split("\0"))]
+        self._overrides = [
+            *_OFF,
+            *((key, "") for key in dict.fromkeys(key for key, _ in self._config) if _RUNS.fullmatch(key)),
+            *((key, "false") for key in dict.fromkeys(key for key, _ in self._config) if _REQUIRED.fullmatch(key)),
+        ]
+        self._git = Git(environment, config=self._overrides, variables=self._variables)
+
+    def run(self, *arguments: str, seconds: float = _SECONDS, index: str = "", accepted: Sequence[int] = (0,)) -> bytes:
+        """What git prints in this working tree, with the index in the file `index` if that is given."""
+        if not index:
+            return self._run(*arguments, seconds=seconds, accepted=accepted)
+        variables = self._variables | {"GIT_INDEX_FILE": index}
+        git = Git(self._settings, config=self._overrides, variables=variables)
+        return git.run(arguments, folder=self.root, seconds=seconds, accepted=accepted, output=OUTPUT)
+
+    def _run(self, *arguments: str, seconds: float = _SECONDS, accepted: Sequence[int] = (0,)) -> bytes:
+        return self._git.run(arguments, folder=self.root, seconds=seconds, accepted=accepted)
+
+    def file(self, name: str) -> str:
+        """The absolute path of a file of the repository's own, such as `index`; it need not exist."""
+        told = os.fsdecode(self.run("rev-parse", "--git-path", name))
+        return os.path.join(self.root, told.removesuffix("\n"))
+
+    def shallow(self) -> frozenset[str]:
+        """The hashes of the commits whose parents are not there; empty for a whole history."""
+        try:
+            data = read_regular(self.file("shallow"), _SHALLOW_SIZE)
+        except FileNotFoundError:
+            return frozenset()
+        except OSError as error:
+            raise GitError(f"the list of shallow commits cannot be read: {error.strerror}") from None
+        return frozenset(data.decode("ascii", "replace").split())
+
+    def facts(self) -> Repository:
+        """What is checked out here, and where it came from."""
+        ref = self._run("symbolic-ref", "--quiet", "HEAD", accepted=(0, 1)).decode("utf-8", "surrogateescape").strip()
+        branch = ref.removeprefix("refs/heads/")
+        head = None
+        # 1: a branch without a commit yet.
+        if self._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}", accepted=(0, 1)):
+            told = self._run(
+                "log", "-1", "--no-show-signature", "--no-patch", "--encoding=UTF-8", "--date=format:%z",
+                f"--format={_FORMAT}", "HEAD", "--",
+            )  # fmt: skip
+            hash_, author, email, seconds, zone, subject = told.decode("utf-8", "replace").rstrip("\n").split("\0", 5)
+            head = Commit(hash_, author, email, moment(seconds, zone), subject)
+        return Repository(self.root, self._remote(branch), branch, head)
+
+    def _remote(self, branch: str) -> str:
+        """The address of the branch's remote, of `origin`, or of the only one."""
+        remotes = {match[1]: value for key, value in self._config if (match := _REMOTE.fullmatch(key))}
+        tracked = dict(self._config).get(f"branch.{branch}.remote", "")
+        only = next(iter(remotes.values())) if len(remotes) == 1 else ""
+        return without_credentials(remotes.get(tracked) or remotes.get("origin") or only)
+
+
+def root_of(path: str) -> str | None:
+    """The absolute real path of the folder with a `.git` that `path` is in; None when it is in none."""
+    folder = os.path.realpath(path)
+    while True:
+        if os.path.lexists(os.path.join(folder, ".git")):
+            return folder
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+
+
+def repository(path: str, environment: Mapping[str, str]) -> Repository | None:
+    """The repository that `path` is in; None when it is in none. Raises GitError."""
+    root = root_of(path)
+    return None if root is None else Worktree(root, environment).facts()
+
+
+def moment(seconds: str, zone: str) -> dt.datetime:
+    """A time of git's: seconds since 1970 and a zone as `+0130`. What no calendar has is the nearest there is."""
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        minutes = int(zone[-4:-2]) * 60 + int(zone[-2:])
+        offset = dt.timezone((-1 if zone.startswith("-") else 1) * dt.timedelta(minutes=minutes))
+        return dt.datetime.fromtimestamp(int(seconds), dt.UTC).astimezone(offset)
+    try:
+        return dt.datetime.fromtimestamp(int(seconds), dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return _FIRST if seconds.startswith("-") else _LAST
+
+
+def without_credentials(address: str) -> str:
+    """A remote's address for people: no password, no token, no query; nothing that steers a terminal."""
+    try:
+        parts = urlsplit(address) if "://" in address else None
+        if parts is None:
+            return visible(address)
+        host = parts.netloc.rpartition("@")[2]
+        if parts.scheme.endswith("ssh") and parts.username:
+            host = f"{parts.username}@{host}"
+        return visible(f"{parts.scheme}://{host}{parts.path}")
+    except ValueError:
+        return ""
+
+
+def read_regular(path: str, size: int) -> bytes:
+    """The first `size` bytes of a regular file; raises OSError for anything else, without waiting for a writer."""
+    with open(path, "rb", opener=_without_waiting) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(0, "not a regular file")
+        return stream.read(size)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -1,0 +1,291 @@
+"""Real repositories and a real `git http-backend` behind HTTP or TLS on loopback, under the names of real hosts.
+
+A proxy leads every name to the one server, so that what goes to github.com is really asked of github.com.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import gzip
+import http.server
+import os
+import select
+import socket
+import socketserver
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
+HOSTS = (
+    "github.com", "gitlab.com", "dev.azure.com", "acme.visualstudio.com", "bitbucket.org", "git.corp.example",
+    "github.com.evil.example", "evil-github.com", "elsewhere.example",
+)  # fmt: skip
+
+
+class Repo:
+    """A repository with a working tree."""
+
+    def __init__(self, root: Path, environment: Mapping[str, str], *options: str) -> None:
+        self.root = root
+        self.environment = {**environment, "GIT_CONFIG_NOSYSTEM": "1"}
+        root.mkdir(parents=True, exist_ok=True)
+        self.git("init", "-q", "-b", "main", *options)
+        for key, value in (
+            ("user.name", "Ada"),
+            ("user.email", "ada@example.com"),
+            ("uploadpack.allowFilter", "true"),
+            ("uploadpack.allowAnySHA1InWant", "true"),
+        ):
+            self.git("config", key, value)
+
+    def git(self, *arguments: str, stdin: bytes | None = None) -> str:
+        result = subprocess.run(
+            ["git", *arguments], cwd=self.root, env=self.environment, input=stdin, capture_output=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout.decode("utf-8", "replace").strip()
+
+    def write(self, files: Mapping[str, str | bytes]) -> None:
+        for name, content in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def commit(self, files: Mapping[str, str | bytes], message: str = "change") -> str:
+        """Write files and commit everything; gives the hash."""
+        self.write(files)
+        self.git("add", "--all", "--force")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def tree(self, *entries: tuple[str, str, str]) -> str:
+        """Commit a tree of (mode, object, name) that no working tree could have, and check nothing out."""
+        listing = b"".join(f"{mode} {kind(mode)} {oid}\t{name}".encode() + b"\0" for mode, oid, name in entries)
+        tree = self.git("mktree", "-z", "--missing", stdin=listing)
+        commit = self.git("commit-tree", tree, "-m", "made up")
+        self.git("update-ref", "refs/heads/main", commit)
+        return commit
+
+    def blob(self, content: str) -> str:
+        return self.git("hash-object", "-w", "--stdin", stdin=content.encode())
+
+
+def kind(mode: str) -> str:
+    return {"040000": "tree", "160000": "commit"}.get(mode, "blob")
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One request: the host it was made to, its path with the query, and its Authorization header."""
+
+    host: str
+    path: str
+    authorization: str | None
+
+
+class Backend(http.server.ThreadingHTTPServer):
+    """Serves the repositories below a folder; `redirects` and `login` make it behave otherwise."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder = folder
+        self.asked: list[Asked] = []
+        self.login: str | None = None
+        """The Authorization header that is wanted."""
+        self.redirects: dict[str, str] = {}
+        """By the beginning of a host and path what it is replaced with in a redirect."""
+        self.tls = tls
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def finish_request(self, request: socket.socket, address: tuple[str, int]) -> None:  # type: ignore[override]
+        if self.tls is not None:
+            with contextlib.suppress(OSError), self.tls.wrap_socket(request, server_side=True) as wrapped:
+                super().finish_request(wrapped, address)
+                # Without this farewell an answer without a length counts as cut off.
+                wrapped.settimeout(5)
+                wrapped.unwrap()
+        else:
+            super().finish_request(request, address)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was stopped is none of the test's errors."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Backend
+    protocol_version = "HTTP/1.0"
+
+    def do_GET(self) -> None:
+        self._answer(b"")
+
+    def do_POST(self) -> None:
+        self._answer(self._body())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silent."""
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            data = b""
+            while size := int(self.rfile.readline(), 16):
+                data += self.rfile.read(size)
+                self.rfile.readline()
+        else:
+            data = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        return gzip.decompress(data) if self.headers.get("Content-Encoding") == "gzip" else data
+
+    def _answer(self, body: bytes) -> None:
+        host, authorization = self.headers.get("Host", ""), self.headers.get("Authorization")
+        self.server.asked.append(Asked(host, self.path, authorization))
+        for start, target in self.server.redirects.items():
+            if f"{host}{self.path}".startswith(start):
+                self._head(302, {"Location": target + f"{host}{self.path}".removeprefix(start)})
+                return
+        if self.server.login is not None and authorization != self.server.login:
+            self._head(401, {"WWW-Authenticate": 'Basic realm="tests"'})
+            return
+        path, _, query = self.path.partition("?")
+        environment = {
+            "PATH": os.environ["PATH"],
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_PROJECT_ROOT": str(self.server.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "safe.directory",
+            "GIT_CONFIG_VALUE_0": "*",
+        }
+        result = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=environment, check=False)
+        head, _, content = result.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if line)
+        self._head(int(headers.pop("Status", "200").split()[0]), headers)
+        self.wfile.write(content)
+
+    def _head(self, status: int, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+
+@contextlib.contextmanager
+def running(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Proxy(socketserver.ThreadingTCPServer):
+    """An HTTP proxy (CONNECT) that leads every host to one port of this machine, and notes which were asked for."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Tunnel)
+        self.port = port
+        self.hosts: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was stopped is none of the test's errors."""
+
+
+class _Tunnel(socketserver.BaseRequestHandler):
+    server: Proxy
+
+    def handle(self) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += self.request.recv(4096)
+        self.server.hosts.append(head.split()[1].decode())
+        with socket.create_connection(("127.0.0.1", self.server.port)) as inner:
+            self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            pairs = {self.request: inner, inner: self.request}
+            while True:
+                ready, _, _ = select.select(list(pairs), [], [], 30)
+                for end in ready:
+                    data = end.recv(1 << 16)
+                    if not data:
+                        return
+                    pairs[end].sendall(data)
+                if not ready:
+                    return
+
+
+class Scripted(socketserver.ThreadingTCPServer):
+    """A server that says whatever `script` does with a connection."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    script: ClassVar[Callable[[socket.socket], None]]
+
+    def __init__(self, script: Callable[[socket.socket], None]) -> None:
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        self._script = script
+
+    def finish_request(self, request: object, client_address: object) -> None:
+        del client_address
+        assert isinstance(request, socket.socket)
+        self._script(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was stopped is none of the test's errors."""
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+def certificates(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """(what a server for HOSTS needs, the file of the authority that vouches for it)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    authority, private = folder / "authority.pem", folder / "server.key"
+    authority.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority, private)
+    return context, authority

@@ -1,0 +1,231 @@
+"""Who changed a line last, in real repositories, and what is known of the repository itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kubekeep.model.commit import Commit
+from kubekeep.sources.git.blame import Blame
+from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.worktree import moment, repository, root_of, without_credentials
+from tests.sources.git.service import Repo
+
+
+@pytest.fixture
+def shop(repo: Repo) -> Repo:
+    """A file of three lines, each last changed by another commit, and one that is not committed."""
+    repo.environment |= {
+        "GIT_AUTHOR_NAME": "Grace Höpper", "GIT_AUTHOR_EMAIL": "grace@example.com",
+        "GIT_AUTHOR_DATE": "2026-03-04T05:06:07+0530",
+    }  # fmt: skip
+    repo.commit({"deploy/pod.yaml": "a: 1\nb: 1\nc: 1\n"}, "first\n\nmore")
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"):
+        del repo.environment[name]
+    repo.commit({"deploy/pod.yaml": "a: 1\nb: 2\nc: 1\n"}, "second")
+    repo.commit({"deploy/pod.yaml": "a: 1\nb: 2\nc: 3\n"}, "third")
+    repo.write({"deploy/pod.yaml": "new: 1\na: 1\nb: 2\nc: 3\nd: 4"})
+    return repo
+
+
+def subjects(blame: Blame, file: Path, lines: range) -> list[str | None]:
+    return [commit.subject if (commit := blame.line(str(file), line)) else None for line in lines]
+
+
+def test_lines_and_their_commits(shop: Repo) -> None:
+    blame = Blame(str(shop.root), shop.environment)
+    file = shop.root / "deploy/pod.yaml"
+    assert subjects(blame, file, range(8)) == [None, None, "first", "second", "third", None, None, None]
+    assert blame.line(str(file), 2) == Commit(
+        hash=shop.git("rev-parse", "HEAD~2"),
+        author="Grace Höpper",
+        email="grace@example.com",
+        date=dt.datetime(2026, 3, 4, 5, 6, 7, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30))),
+        subject="first",
+    )
+    assert blame.unread == ()
+
+
+def test_expected_lines_are_looked_at_alone(shop: Repo, runs: list[list[str]]) -> None:
+    file = shop.root / "deploy/pod.yaml"
+    shop.commit({"deploy/pod.yaml": "".join(f"k{n}: 1\n" for n in range(100))}, "many")
+    blame = Blame(str(shop.root), shop.environment)
+    blame.expect(str(file), [3, 5, 90])
+    assert subjects(blame, file, range(3, 6)) == ["many"] * 3
+    assert subjects(blame, file, range(50, 51)) == [None]
+    assert subjects(blame, file, range(90, 91)) == ["many"]
+    (arguments,) = [run for run in runs if "blame" in run]
+    assert [item for item in arguments if item.startswith("-L")] == ["-L3,5", "-L90,90"]
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The arguments of every program that is started, which still runs."""
+    started: list[list[str]] = []
+    popen = subprocess.Popen
+
+    def noted(arguments: list[str], **rest: object) -> object:
+        started.append(arguments)
+        return popen(arguments, **rest)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    return started
+
+
+def test_one_process_a_file(repo: Repo, runs: list[list[str]]) -> None:
+    repo.commit({f"{n}.yaml": "a: 1\n" * 10 for n in range(4)})
+    started = len(runs)
+    blame = Blame(str(repo.root), repo.environment)
+    for n in range(4):
+        for line in range(1, 11):
+            assert blame.line(str(repo.root / f"{n}.yaml"), line)
+    assert len([run for run in runs[started:] if "blame" in run]) == 4
+    # Beside them: what the configuration would run, and where a shallow history ends.
+    assert len(runs) - started == 4 + 2
+
+
+def test_what_git_does_not_follow_has_nobody(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({".gitignore": "ignored.yaml\n", "empty.yaml": ""})
+    repo.write({"new.yaml": "a: 1\n", "ignored.yaml": "a: 1\n"})
+    (tmp_path / "outside.yaml").write_text("a: 1\n")
+    blame = Blame(str(repo.root), repo.environment)
+    for file in ("new.yaml", "ignored.yaml", "empty.yaml", "nothing.yaml", ".git/config", "../../../outside.yaml"):
+        assert blame.line(str(repo.root / file), 1) is None, file
+    assert blame.unread == ()
+
+
+def test_no_commit_yet(repo: Repo) -> None:
+    repo.write({"new.yaml": "a: 1\n"})
+    repo.git("add", "new.yaml")
+    blame = Blame(str(repo.root), repo.environment)
+    assert blame.line(str(repo.root / "new.yaml"), 1) is None
+    assert blame.unread == ()
+
+
+def test_no_repository(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "pod.yaml").write_text("a: 1\n")
+    blame = Blame(str(tmp_path), environment)
+    assert blame.line(str(tmp_path / "pod.yaml"), 1) is None
+    assert blame.unread == ()
+    assert repository(str(tmp_path), environment) is None
+    assert root_of(str(tmp_path / "nothing")) is None
+
+
+def test_line_ends(repo: Repo) -> None:
+    repo.commit({"crlf.yaml": b"a: 1\r\nb: 1\r\n", "cr.yaml": b"a: 1\rb: 1\rc: 1\n"}, "first")
+    repo.commit({"crlf.yaml": b"a: 1\r\nb: 2\r\n"}, "second")
+    blame = Blame(str(repo.root), repo.environment)
+    assert subjects(blame, repo.root / "crlf.yaml", range(1, 3)) == ["first", "second"]
+    # An editor sees three lines there, git one: nobody is blamed for the line of another.
+    assert subjects(blame, repo.root / "cr.yaml", range(1, 4)) == [None] * 3
+
+
+def test_names_with_everything(repo: Repo) -> None:
+    names = [
+        "a\nb.yaml",
+        "-L1.yaml",
+        "\x1b[31m.yaml",
+        os.fsdecode(b"\xff.yaml"),
+        ":(glob)*.yaml",
+        "ä b.yaml",
+        '"q".yaml',
+    ]
+    for name in names:
+        (repo.root / name).write_text("a: 1\n")
+    repo.commit({}, "odd")
+    blame = Blame(str(repo.root), repo.environment)
+    for name in names:
+        assert subjects(blame, repo.root / name, range(1, 2)) == ["odd"], name
+    assert blame.unread == ()
+
+
+def test_file_below_a_link_and_relative(shop: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "link").symlink_to(shop.root / "deploy")
+    monkeypatch.chdir(tmp_path)
+    blame = Blame("link", shop.environment)
+    assert subjects(blame, Path("link/pod.yaml"), range(2, 3)) == ["first"]
+
+
+def test_linked_working_tree(shop: Repo, tmp_path: Path) -> None:
+    shop.git("worktree", "add", "-q", "-b", "other", str(tmp_path / "other"))
+    blame = Blame(str(tmp_path / "other"), shop.environment)
+    assert subjects(blame, tmp_path / "other/deploy/pod.yaml", range(1, 4)) == ["first", "second", "third"]
+    facts = repository(str(tmp_path / "other/deploy"), shop.environment)
+    assert facts is not None
+    assert (facts.root, facts.branch) == (str(tmp_path / "other"), "other")
+
+
+def test_facts_of_a_repository(shop: Repo) -> None:
+    shop.git("remote", "add", "mirror", "https://mirror.example/r")
+    shop.git("remote", "add", "origin", "https://ada:secret@host.example/o/r.git")
+    facts = repository(str(shop.root / "deploy"), shop.environment)
+    assert facts is not None
+    assert (facts.root, facts.remote, facts.branch) == (str(shop.root), "https://host.example/o/r.git", "main")
+    assert facts.head is not None
+    assert (facts.head.hash, facts.head.subject) == (shop.git("rev-parse", "HEAD"), "third")
+    assert (facts.head.author, facts.head.email) == ("Ada", "ada@example.com")
+    assert facts.head.date.utcoffset() is not None
+    shop.git("config", "branch.main.remote", "mirror")
+    shop.git("checkout", "-q", "--detach")
+    detached = repository(str(shop.root), shop.environment)
+    assert detached is not None
+    assert (detached.branch, detached.remote) == ("", "https://host.example/o/r.git")
+    shop.git("checkout", "-q", "main")
+    tracking = repository(str(shop.root), shop.environment)
+    assert tracking is not None
+    assert tracking.remote == "https://mirror.example/r"
+
+
+def test_facts_before_the_first_commit(repo: Repo) -> None:
+    facts = repository(str(repo.root), repo.environment)
+    assert facts is not None
+    assert (facts.branch, facts.head, facts.remote) == ("main", None, "")
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://ada:secret@host.example/o/r.git", "https://host.example/o/r.git"),
+        ("https://secret@host.example/o/r.git?token=secret", "https://host.example/o/r.git"),
+        ("ssh://git:secret@host.example:22/o/r.git", "ssh://git@host.example:22/o/r.git"),
+        ("git@host.example:o/r.git", "git@host.example:o/r.git"),
+        ("/srv/r\x1b[31m", "/srv/r\\x1b[31m"),
+        ("https://[", ""),
+    ],
+)
+def test_remote_without_credentials(address: str, shown: str) -> None:
+    assert without_credentials(address) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "zone", "shown"),
+    [
+        ("0", "+0000", "1970-01-01T00:00:00+00:00"),
+        ("1700000000", "-0930", "2023-11-14T12:43:20-09:30"),
+        ("1700000000", "+9999", "2023-11-14T22:13:20+00:00"),
+        ("1700000000", "x", "2023-11-14T22:13:20+00:00"),
+        ("99999999999999999999", "+0000", "9999-12-31T23:59:59.999999+00:00"),
+        ("-99999999999999999999", "+0000", "0001-01-01T00:00:00+00:00"),
+        ("253402300799", "+1400", "9999-12-31T23:59:59+00:00"),
+        ("", "", "9999-12-31T23:59:59.999999+00:00"),
+    ],
+)
+def test_moments(seconds: str, zone: str, shown: str) -> None:
+    assert moment(seconds, zone).isoformat() == shown
+
+
+def test_git_is_missing_or_too_old(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({"a.yaml": "a: 1\n"})
+    blame = Blame(str(repo.root), repo.environment | {"PATH": str(tmp_path)})
+    assert blame.line(str(repo.root / "a.yaml"), 1) is None
+    assert [item.message for item in blame.unread] == ["who changed it is unknown: the program git is not installed"]
+    program = tmp_path / "old" / "git"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho git version 2.30.2\n")
+    program.chmod(0o755)
+    with pytest.raises(GitError, match=r"git 2\.32 or newer is needed"):
+        repository(str(repo.root), repo.environment | {"PATH": str(program.parent)})

@@ -1,0 +1,179 @@
+"""What changed since a revision, against real repositories; nothing of them is written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kubekeep.sources.git.changes import Changes, changed_since
+from kubekeep.sources.git.program import GitError
+from tests.sources.git.service import Repo
+
+
+def names(changes: Changes, root: Path) -> tuple[list[str], list[str]]:
+    """(changed, deleted) relative to the repository."""
+    return (
+        sorted(os.path.relpath(path, root) for path in changes.changed),
+        sorted(os.path.relpath(path, root) for path in changes.deleted),
+    )
+
+
+def test_committed_staged_unstaged_and_new(repo: Repo) -> None:
+    repo.commit({f"{n}.yaml": f"n: {n}\n" for n in range(8)} | {".gitignore": "ignored/\n"})
+    repo.git("tag", "before")
+    repo.git("mv", "0.yaml", "renamed.yaml")
+    repo.commit({"1.yaml": "committed: 1\n"})
+    repo.write({"2.yaml": "staged: 1\n"})
+    repo.git("add", "2.yaml")
+    repo.write({"3.yaml": "unstaged: 1\n", "new/a.yaml": "a: 1\n", "ignored/b.yaml": "b: 1\n", "4.yaml": "n: 4\n"})
+    (repo.root / "5.yaml").unlink()
+    repo.git("rm", "-q", "--cached", "6.yaml")
+    repo.git("rm", "-q", "7.yaml")
+    changes = changed_since(str(repo.root / "new"), "before", repo.environment)
+    assert names(changes, repo.root) == (
+        ["1.yaml", "2.yaml", "3.yaml", "6.yaml", "new/a.yaml", "renamed.yaml"],
+        ["0.yaml", "5.yaml", "7.yaml"],
+    )
+
+
+def test_what_the_other_branch_did_meanwhile_is_no_change(repo: Repo) -> None:
+    repo.commit({"a.yaml": "a: 1\n", "b.yaml": "b: 1\n"})
+    repo.git("checkout", "-q", "-b", "topic")
+    repo.commit({"b.yaml": "b: 2\n"})
+    repo.git("checkout", "-q", "main")
+    repo.commit({"a.yaml": "a: 2\n"})
+    repo.git("checkout", "-q", "topic")
+    assert names(changed_since(str(repo.root), "main", repo.environment), repo.root) == (["b.yaml"], [])
+
+
+def test_nothing_is_written_and_touched_files_are_no_change(repo: Repo) -> None:
+    repo.commit({"a.yaml": "a: 1\n"})
+    os.utime(repo.root / "a.yaml", (1, 1))
+    index = repo.root / ".git" / "index"
+    before = hashlib.sha256(index.read_bytes()).digest()
+    listed = sorted((repo.root / ".git").rglob("*"))
+    assert names(changed_since(str(repo.root), "HEAD", repo.environment), repo.root) == ([], [])
+    assert hashlib.sha256(index.read_bytes()).digest() == before
+    assert sorted((repo.root / ".git").rglob("*")) == listed
+    assert list(Path(repo.environment["TMPDIR"]).iterdir()) == []
+
+
+def test_names_with_everything(repo: Repo) -> None:
+    odd = [
+        "a\nb.yaml",
+        "-x.yaml",
+        "\x1b[31m.yaml",
+        os.fsdecode(b"\xff.yaml"),
+        "ä b.yaml",
+        'q"t.yaml',
+        "D",
+        "tab\t.yaml",
+    ]
+    repo.commit({"a.yaml": "a: 1\n"})
+    for name in odd[:4]:
+        (repo.root / name).write_text("a: 1\n")
+    repo.commit({})
+    for name in odd[4:]:
+        (repo.root / name).write_text("a: 1\n")
+    assert changed_since(str(repo.root), "HEAD~1", repo.environment).changed == {str(repo.root / name) for name in odd}
+
+
+def test_submodule_and_repository_inside(repo: Repo, tmp_path: Path) -> None:
+    other = Repo(tmp_path / "other", repo.environment)
+    other.commit({"x.yaml": "x: 1\n"})
+    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.root), "vendored")
+    repo.commit({"a.yaml": "a: 1\n"})
+    inside = Repo(repo.root / "inside", repo.environment)
+    inside.commit({"y.yaml": "y: 1\n"})
+    vendored = Repo(repo.root / "vendored", repo.environment)
+    assert str(repo.root / "vendored/x.yaml") not in changed_since(str(repo.root), "HEAD", repo.environment)
+    vendored.commit({"x.yaml": "x: 2\n"})
+    changes = changed_since(str(repo.root), "HEAD", repo.environment)
+    assert names(changes, repo.root) == (["inside", "vendored"], [])
+    assert str(repo.root / "vendored/x.yaml") in changes
+    assert str(repo.root / "inside/y.yaml") in changes
+    assert str(repo.root / "a.yaml") not in changes
+
+
+def test_paths_by_links(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.commit({"base.yaml": "a: 1\n", "same.yaml": "a: 1\n"})
+    (repo.root / "link.yaml").symlink_to("base.yaml")
+    repo.commit({})
+    (tmp_path / "there").symlink_to(repo.root)
+    repo.write({"base.yaml": "a: 2\n"})
+    (repo.root / "turned.yaml").symlink_to("same.yaml")
+    monkeypatch.chdir(tmp_path)
+    changes = changed_since("there", "HEAD", repo.environment)
+    assert [name for name in ("base.yaml", "link.yaml", "same.yaml", "turned.yaml") if f"there/{name}" in changes] == [
+        "base.yaml",
+        "link.yaml",
+        "turned.yaml",
+    ]
+
+
+def test_conflict_is_a_change(repo: Repo) -> None:
+    repo.commit({"a.yaml": "a: 1\n"})
+    repo.git("checkout", "-q", "-b", "topic")
+    repo.commit({"a.yaml": "a: 2\n"})
+    repo.git("checkout", "-q", "main")
+    repo.commit({"a.yaml": "a: 3\n"})
+    with pytest.raises(AssertionError):
+        repo.git("merge", "topic")
+    assert names(changed_since(str(repo.root), "HEAD", repo.environment), repo.root) == (["a.yaml"], [])
+
+
+@pytest.mark.parametrize(
+    ("rev", "message"),
+    [
+        ("nothing", "there is no revision nothing in "),
+        ("--output=x", "--output=x is no revision"),
+        ("", "nothing is no revision"),
+        ("a b\x1b", "there is no revision a b\\x1b in "),
+        ("HEAD:a.yaml", "there is no revision HEAD:a.yaml in "),
+        ("main..topic", "there is no revision main..topic in "),
+        ("apart", "apart and HEAD have no common commit"),
+    ],
+)
+def test_no_such_revision(rev: str, message: str, repo: Repo) -> None:
+    repo.commit({"a.yaml": "a: 1\n"})
+    repo.git("checkout", "-q", "--orphan", "apart")
+    repo.commit({"b.yaml": "a: 1\n"})
+    repo.git("checkout", "-q", "main")
+    with pytest.raises(GitError) as caught:
+        changed_since(str(repo.root), rev, repo.environment)
+    assert message in str(caught.value)
+    assert not (repo.root / "x").exists()
+
+
+def test_no_repository_and_no_commit(repo: Repo, tmp_path: Path) -> None:
+    with pytest.raises(GitError, match="is in no git repository"):
+        changed_since(str(tmp_path), "main", repo.environment)
+    with pytest.raises(GitError, match="there is no revision main"):
+        changed_since(str(repo.root), "main", repo.environment)
+
+
+def test_shallow_clone_says_what_it_lacks(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({"a.yaml": "a: 1\n"})
+    repo.git("checkout", "-q", "-b", "topic")
+    repo.commit({"a.yaml": "a: 2\n"})
+    repo.git("checkout", "-q", "main")
+    repo.commit({"b.yaml": "a: 3\n"})
+    clone = tmp_path / "clone"
+    repo.git("clone", "-q", "--depth=1", "--no-single-branch", f"file://{repo.root}", str(clone))
+    with pytest.raises(GitError, match=r"have no common commit: this clone is shallow: fetch more"):
+        changed_since(str(clone), "origin/topic", repo.environment)
+    with pytest.raises(GitError, match=r"there is no revision v1 in .*; this clone is shallow"):
+        changed_since(str(clone), "v1", repo.environment)
+    assert changed_since(str(clone), "origin/main", repo.environment) == Changes(frozenset(), frozenset())
+
+
+def test_copy_whose_times_are_all_new(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({f"{n}.yaml": "a: 1\n" for n in range(5)})
+    copy = tmp_path / "copy"
+    shutil.copytree(repo.root, copy, copy_function=shutil.copyfile)
+    repo.write({})
+    assert names(changed_since(str(copy), "HEAD", repo.environment), copy) == ([], [])

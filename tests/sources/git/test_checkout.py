@@ -1,0 +1,367 @@
+"""A remote repository as a folder: the right commit and path, no more than needed, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubekeep.model.resource import Resource
+from kubekeep.sources.git.blame import Blame
+from kubekeep.sources.git.checkout import checkout
+from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.worktree import repository
+from kubekeep.sources.manifests import read
+from tests.sources.git.service import POD, Backend, Repo
+
+
+@pytest.fixture
+def get(environment: dict[str, str]) -> Callable[..., Any]:
+    """`checkout` without tokens, in an environment without configuration."""
+    return lambda url, **rest: checkout(url, environment=environment, tokens={}, **rest)
+
+
+Get = Callable[..., Any]
+
+
+def files(root: str) -> set[str]:
+    """The names of all files below a checkout but git's own."""
+    return {
+        os.path.relpath(Path(folder) / name, root)
+        for folder, _, names in os.walk(root)
+        for name in names
+        if ".git" not in Path(folder).parts
+    }
+
+
+def test_whole_repository(repo: Repo, get: Get) -> None:
+    commit = repo.commit({"deploy/pod.yaml": POD.format("a"), "README.md": "x"})
+    with get(f"file://{repo.root}") as found:
+        assert files(found.root) == {"deploy/pod.yaml", "README.md"}
+        assert (found.path, found.branch, found.commit, found.subpath) == (found.root, "main", commit, "")
+        assert found.unread == ()
+        names = [item.name for item in read([found.path]) if isinstance(item, Resource)]
+    assert names == ["a"]
+    assert not Path(found.root).exists()
+
+
+@pytest.mark.parametrize("page", ["tree/{}/deploy/app", "-/tree/{}/deploy/app", "src/branch/{}/deploy/app"])
+def test_page_of_a_branch_with_slashes(page: str, repo: Repo, backend: Backend, get: Get) -> None:
+    repo.commit({"deploy/app/pod.yaml": POD.format("old")})
+    repo.git("checkout", "-q", "-b", "feature/new/app")
+    commit = repo.commit({"deploy/app/pod.yaml": POD.format("new")})
+    with get(f"{backend.url}/team/shop/{page.format('feature/new/app')}") as found:
+        assert (found.branch, found.commit, found.subpath) == ("feature/new/app", commit, "deploy/app")
+        assert Path(found.path, "pod.yaml").read_text() == POD.format("new")
+
+
+def test_only_the_page_s_folder_is_fetched_in_one_go(repo: Repo, backend: Backend, get: Get) -> None:
+    repo.commit({f"{folder}/{n}.yaml": POD.format(f"{folder}{n}") for folder in ("app", "other") for n in range(20)})
+    with get(f"{backend.url}/team/shop/tree/main/app") as found:
+        assert files(found.root) == {f"app/{n}.yaml" for n in range(20)}
+        missing = subprocess.run(
+            ["git", "rev-list", "--objects", "--missing=print", "HEAD"],
+            cwd=found.root, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert missing.stdout.count("\n?") == 20
+    # Refs, then the commit with its trees, then all blobs at once: each begins with a look at what the server can do.
+    assert len([asked for asked in backend.asked if "info/refs" in asked.path]) == 3
+
+
+def test_server_without_partial_clone(repo: Repo, backend: Backend, get: Get) -> None:
+    repo.git("config", "uploadpack.allowFilter", "false")
+    repo.commit({"app/pod.yaml": POD.format("a"), "other/pod.yaml": POD.format("b")})
+    with get(f"{backend.url}/team/shop/tree/main/app") as found:
+        assert files(found.root) == {"app/pod.yaml"}
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"overlays/prod/kustomization.yaml": "resources:\n- ../../base\n"},
+        {"overlays/prod/app.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: Application\n"},
+    ],
+)
+def test_what_leads_out_of_the_folder_brings_the_rest(
+    file: dict[str, str], repo: Repo, backend: Backend, get: Get
+) -> None:
+    repo.commit({"base/pod.yaml": POD.format("base"), **file})
+    with get(f"{backend.url}/team/shop/tree/main/overlays/prod") as found:
+        assert files(found.root) == {"base/pod.yaml", *file}
+        assert found.path == str(Path(found.root, "overlays/prod"))
+
+
+def test_link_in_the_folder_brings_the_rest(repo: Repo, backend: Backend, get: Get) -> None:
+    repo.write({"base/pod.yaml": POD.format("base"), "app/x.yaml": POD.format("x")})
+    (repo.root / "app/link.yaml").symlink_to("../base/pod.yaml")
+    repo.commit({})
+    with get(f"{backend.url}/team/shop/tree/main/app") as found:
+        assert files(found.root) == {"base/pod.yaml", "app/x.yaml", "app/link.yaml"}
+
+
+def test_settings_above_the_folder_come_with_it(repo: Repo, backend: Backend, get: Get) -> None:
+    wanted = {"kubekeep.yaml": "x: 1", "apps/.kubekeepignore": "y", "apps/shop/pod.yaml": POD.format("a")}
+    repo.commit({**wanted, "apps/other.yaml": POD.format("b")})
+    with get(f"{backend.url}/team/shop/tree/main/apps/shop") as found:
+        assert files(found.root) == set(wanted)
+
+
+def test_page_of_a_file(repo: Repo, backend: Backend, get: Get) -> None:
+    repo.commit({"app/pod.yaml": POD.format("a"), "app/other.yaml": POD.format("b")})
+    with get(f"{backend.url}/team/shop/blob/main/app/pod.yaml") as found:
+        assert found.path == str(Path(found.root, "app/pod.yaml"))
+        assert files(found.root) == {"app/pod.yaml"}
+
+
+def test_page_of_a_template_brings_its_chart(repo: Repo, backend: Backend, get: Get) -> None:
+    chart = {"shop/Chart.yaml": "name: shop", "shop/templates/pod.yaml": POD.format("{{ .Values.name }}")}
+    repo.commit(chart)
+    with get(f"{backend.url}/team/shop/blob/main/shop/templates/pod.yaml") as found:
+        assert files(found.root) == set(chart)
+
+
+def test_branch_tag_and_commit(repo: Repo, get: Get) -> None:
+    first = repo.commit({"pod.yaml": POD.format("first")})
+    repo.git("tag", "-a", "v1.0", "-m", "one")
+    second = repo.commit({"pod.yaml": POD.format("second")})
+    repo.git("checkout", "-q", "-b", "next")
+    third = repo.commit({"pod.yaml": POD.format("third")})
+    repo.git("checkout", "-q", "main")
+    url = f"file://{repo.root}"
+    for branch, commit, name in (
+        ("v1.0", first, "v1.0"), ("main", second, "main"), ("next", third, "next"), (first, first, ""),
+        ("refs/heads/next", third, "next"),
+    ):  # fmt: skip
+        with get(url, branch=branch) as found:
+            assert (found.commit, found.branch) == (commit, name)
+
+
+def test_repository_with_longer_hashes(make: Callable[..., Repo], get: Get) -> None:
+    repo = make("long", "--object-format=sha256")
+    commit = repo.commit({"pod.yaml": POD.format("a")})
+    for branch in (None, "main", commit):
+        with get(f"file://{repo.root}", branch=branch) as found:
+            assert (found.commit, len(commit)) == (commit, 64)
+
+
+def test_bare_repository(repo: Repo, tmp_path: Path, get: Get) -> None:
+    commit = repo.commit({"pod.yaml": POD.format("a")})
+    repo.git("clone", "-q", "--bare", str(repo.root), str(tmp_path / "bare"))
+    repo.git("--git-dir", str(tmp_path / "bare"), "update-ref", "--no-deref", "HEAD", commit)
+    with get(f"file://{tmp_path}/bare") as found:
+        # A head that is no branch.
+        assert (found.commit, found.branch, files(found.root)) == (commit, "", {"pod.yaml"})
+
+
+def test_page_of_a_commit(repo: Repo, backend: Backend, get: Get) -> None:
+    commit = repo.commit({"app/pod.yaml": POD.format("a")})
+    repo.commit({"app/pod.yaml": POD.format("b")})
+    with get(f"{backend.url}/team/shop/tree/{commit}/app") as found:
+        assert Path(found.path, "pod.yaml").read_text() == POD.format("a")
+
+
+def test_branch_option_says_where_the_path_begins(repo: Repo, backend: Backend, get: Get) -> None:
+    repo.commit({"app/pod.yaml": POD.format("a")})
+    with get(f"{backend.url}/team/shop/tree/main/app", branch="main") as found:
+        assert found.subpath == "app"
+    with (
+        pytest.raises(GitError, match="another branch than next"),
+        get(f"{backend.url}/team/shop/tree/main/app", branch="next"),
+    ):
+        pass
+
+
+def test_branch_named_as_an_option(repo: Repo, get: Get) -> None:
+    commit = repo.commit({"pod.yaml": POD.format("a")})
+    repo.git("update-ref", "refs/heads/--upload-pack=touch", commit)
+    repo.git("symbolic-ref", "HEAD", "refs/heads/--upload-pack=touch")
+    with get(f"file://{repo.root}", branch="--upload-pack=touch") as found:
+        assert found.branch == "--upload-pack=touch"
+    with get(f"file://{repo.root}") as found:
+        assert (found.branch, found.commit) == ("--upload-pack=touch", commit)
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("tree/nothing/app", "no branch or tag nothing"),
+        ("tree/0123abc/app", "no branch or tag 0123abc; a commit is written with all its digits"),
+        ("tree/main/nothing", "nothing does not exist in "),
+        ("tree/main/vendored", "vendored is a submodule, which is not fetched"),
+        ("tree/main/vendored/x", "vendored/x does not exist"),
+        ("tree/main/app/pod.yaml/x", "app/pod.yaml/x does not exist"),
+        ("tree/a~b^c", "no branch"),
+    ],
+)
+def test_what_is_not_there(page: str, message: str, repo: Repo, backend: Backend, get: Get) -> None:
+    commit = repo.commit({"app/pod.yaml": POD.format("a")})
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{commit},vendored")
+    repo.git("commit", "-q", "-m", "submodule")
+    with pytest.raises(GitError) as caught, get(f"{backend.url}/team/shop/{page}"):
+        pass
+    assert message in str(caught.value)
+
+
+def test_what_the_checkout_lacks_is_told(repo: Repo, get: Get) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    commit = repo.commit({"a/pod.yaml": POD.format("a"), "a/big.yaml": pointer, "a/big.bin": pointer})
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{commit},a/vendored")
+    repo.git("commit", "-q", "-m", "submodule")
+    with get(f"file://{repo.root}") as found:
+        told = [(str(item.location), item.message) for item in found.unread]
+    assert told == [
+        ("a/vendored", "submodule: not fetched, nothing in it was assessed"),
+        ("a/big.yaml", "kept in Git LFS, which is not asked: not read"),
+    ]
+
+
+def test_empty_repository(repo: Repo, get: Get) -> None:
+    with pytest.raises(GitError, match="the repository is empty"), get(f"file://{repo.root}"):
+        pass
+
+
+def test_no_repository_is_told_in_git_s_words(tmp_path: Path, get: Get) -> None:
+    with pytest.raises(GitError, match="does not appear to be a git repository"), get(f"file://{tmp_path}/nothing"):
+        pass
+
+
+def test_history_is_fetched_when_asked_for(repo: Repo, get: Get) -> None:
+    first = repo.commit({"pod.yaml": "a: 1\nb: 2\n"})
+    repo.commit({"pod.yaml": "a: 1\nb: 3\n"})
+    with get(f"file://{repo.root}", history=True) as found:
+        blame = Blame(found.root, repo.environment)
+        commit = blame.line(str(Path(found.path, "pod.yaml")), 1)
+        assert commit is not None
+        assert commit.hash == first
+    with get(f"file://{repo.root}") as found:
+        blame = Blame(found.root, repo.environment)
+        # A shallow commit did not change what is older than it.
+        assert blame.line(str(Path(found.path, "pod.yaml")), 1) is None
+        assert blame.unread == ()
+
+
+def test_facts_of_a_checkout(repo: Repo, backend: Backend, environment: dict[str, str], get: Get) -> None:
+    commit = repo.commit({"pod.yaml": "a: 1\n"})
+    with get(f"{backend.url}/team/shop") as found:
+        facts = repository(found.path, environment)
+    assert facts is not None
+    assert facts.head is not None
+    assert (facts.remote, facts.head.hash) == (f"{backend.url}/team/shop", commit)
+
+
+def test_ssh_is_the_user_s_own(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
+    """No server for ssh: a stand-in for the program notes its arguments and runs what the server would run."""
+    commit = repo.commit({"app/pod.yaml": POD.format("a")})
+    program, noted = tmp_path / "bin" / "ssh", tmp_path / "noted"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {noted}\nfor last; do :; done\nexec sh -c "$last"\n')
+    program.chmod(0o755)
+    environment["PATH"] = f"{program.parent}{os.pathsep}{environment['PATH']}"
+    for url in (f"ssh://git@host.example:2222{repo.root}//app?ref=main", f"git@host.example:{repo.root}"):
+        with checkout(url, environment=environment, tokens={"GITHUB_TOKEN": "x"}) as found:
+            assert found.commit == commit
+    lines = noted.read_text().splitlines()
+    assert all("-o BatchMode=yes" in line for line in lines)
+    assert any("-p 2222 git@host.example git-upload-pack" in line for line in lines)
+
+
+def test_the_user_s_proxy_is_used_and_nothing_else_of_the_configuration(
+    repo: Repo, backend: Backend, environment: dict[str, str], tmp_path: Path, get: Get
+) -> None:
+    repo.commit({"pod.yaml": POD.format("a")})
+    trap = tmp_path / "trap"
+    Path(environment["HOME"], ".gitconfig").write_text(
+        f"[core]\n\tfsmonitor = touch {trap}\n\thooksPath = {tmp_path}\n[credential]\n\thelper = !touch {trap}\n"
+        f'[url "file:///nowhere"]\n\tinsteadOf = {backend.url}\n'
+    )
+    hook = tmp_path / "post-checkout"
+    hook.write_text(f"#!/bin/sh\ntouch {trap}\n")
+    hook.chmod(0o755)
+    with get(f"{backend.url}/team/shop"):
+        pass
+    assert not trap.exists()
+    Path(environment["HOME"], ".gitconfig").write_text("[http]\n\tproxy = http://127.0.0.1:1\n")
+    with pytest.raises(GitError, match="port 1 "), get(f"{backend.url}/team/shop"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "variable", ["GIT_DIR", "GIT_INDEX_FILE", "GIT_CONFIG_PARAMETERS", "GIT_WORK_TREE", "GIT_TRACE"]
+)
+def test_variables_of_a_hook_do_not_steer(variable: str, repo: Repo, environment: dict[str, str], get: Get) -> None:
+    repo.commit({"pod.yaml": POD.format("a")})
+    environment[variable] = str(repo.root / "elsewhere")
+    with get(f"file://{repo.root}") as found:
+        assert files(found.root) == {"pod.yaml"}
+    assert not (repo.root / "elsewhere").exists()
+
+
+def test_error_inside_removes_the_folder(repo: Repo, get: Get) -> None:
+    repo.commit({"pod.yaml": POD.format("a")})
+    with pytest.raises(ZeroDivisionError), get(f"file://{repo.root}") as found:
+        raise ZeroDivisionError
+    assert not Path(found.root).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signal_removes_the_folder(number: signal.Signals, repo: Repo, environment: dict[str, str]) -> None:
+    repo.commit({"pod.yaml": POD.format("a")})
+    script = textwrap.dedent(f"""
+        import os, time
+        from kubekeep.sources.git.checkout import checkout
+        with checkout({f"file://{repo.root}"!r}, environment=os.environ, tokens={{}}) as found:
+            print(found.root, flush=True)
+            time.sleep(60)
+    """)
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        root = Path(process.stdout.readline().strip())
+        assert root.exists()
+        process.send_signal(number)
+        assert process.wait(20) != 0
+    assert not root.exists()
+
+
+def test_signal_while_fetching_ends_git_too(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
+    repo.commit({"pod.yaml": POD.format("a")})
+    noted = tmp_path / "noted"
+    environment["GIT_SSH_COMMAND"] = f"echo $$ > {noted}; exec sleep 60 #"
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    script = textwrap.dedent("""
+        import os
+        from kubekeep.sources.git.checkout import checkout
+        with checkout("git@host.example:o/r", environment=os.environ, tokens={}): pass
+    """)
+    with subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL) as process:
+        while not (noted.exists() and noted.read_text().strip()):
+            assert process.poll() is None
+            time.sleep(0.02)
+        child = int(noted.read_text())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 128 + signal.SIGTERM
+    assert list(Path(environment["TMPDIR"]).iterdir()) == []
+    for _ in range(500):
+        if has_ended(child):
+            break
+        time.sleep(0.02)
+    assert has_ended(child)
+
+
+def has_ended(process: int) -> bool:
+    """Whether there is no such process any more; a zombie only waits for whoever adopted it."""
+    try:
+        os.kill(process, 0)
+        return sys.platform == "linux" and Path(f"/proc/{process}/stat").read_text().split()[2] == "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return True

@@ -1,0 +1,541 @@
+"""Repositories and servers made to hurt: each ends in a clear error inside the limits, or in a safe result."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.resource import Resource
+from kubekeep.model.text import visible
+from kubekeep.sources.git import listing
+from kubekeep.sources.git.blame import Blame
+from kubekeep.sources.git.changes import changed_since
+from kubekeep.sources.git.checkout import Limits, checkout
+from kubekeep.sources.git.program import Git, GitError, GitLimitError
+from kubekeep.sources.git.worktree import Worktree, repository
+from kubekeep.sources.manifests import read
+from tests.sources.git.service import POD, Backend, Repo, Scripted, running
+
+QUICK = Limits(seconds=30, bytes=8 << 20, files=1000)
+
+
+@pytest.fixture
+def fetch(environment: dict[str, str]) -> Callable[..., str]:
+    """What a checkout ends in: the message of its error, with nothing left behind."""
+
+    def fetched(url: str, limits: Limits = QUICK) -> str:
+        started = time.monotonic()
+        with pytest.raises(GitError) as caught, checkout(url, environment=environment, tokens={}, limits=limits):
+            pass
+        assert time.monotonic() - started < limits.seconds + 20
+        assert list(Path(environment["TMPDIR"]).iterdir()) == []
+        assert str(caught.value) == visible(str(caught.value))
+        return str(caught.value)
+
+    return fetched
+
+
+Fetch = Callable[..., str]
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ext::sh -c 'touch {}'",
+        "ssh://-oProxyCommand=touch%20{}/x",
+        "--upload-pack=touch {}",
+        "git@-oProxyCommand=touch {}:x",
+        "file:///nothing --upload-pack=touch {}",
+        "https://127.0.0.1:1/x --upload-pack=touch {}",
+    ],
+)
+def test_address_that_is_a_command(url: str, fetch: Fetch, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    fetch(url.format(trap))
+    assert not trap.exists()
+
+
+def test_path_that_leads_out_by_a_link(repo: Repo, backend: Backend, fetch: Fetch, tmp_path: Path) -> None:
+    (tmp_path / "secret.yaml").write_text(POD.format("secret"))
+    (repo.root / "out").symlink_to(tmp_path)
+    (repo.root / "up").symlink_to("..")
+    (repo.root / "own").symlink_to(".git")
+    (repo.root / "nowhere").symlink_to("missing")
+    repo.commit({"a.yaml": POD.format("a")})
+    page = f"{backend.url}/team/shop/tree/main"
+    assert "out is a link out of the repository" in fetch(f"{page}/out")
+    assert "up is a link out of the repository" in fetch(f"{page}/up")
+    assert "own does not exist in the checkout" in fetch(f"{page}/own")
+    assert "nowhere does not exist in the checkout" in fetch(f"{page}/nowhere")
+    assert "out/secret.yaml does not exist" in fetch(f"{page}/out/secret.yaml")
+    assert ".git/config does not exist" in fetch(f"{page}/.git/config")
+
+
+# What is in a repository
+
+
+def trapped(tmp_path: Path) -> tuple[Path, str]:
+    """(a file that only exists once the command was run, the command)."""
+    trap = tmp_path / "trap"
+    program = tmp_path / "spring"
+    program.write_text(f"#!/bin/sh\ntouch '{trap}'\ncat\n")
+    program.chmod(0o755)
+    return trap, str(program)
+
+
+def test_hooks_filters_and_submodules_of_a_remote(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
+    trap, program = trapped(tmp_path)
+    for hook in ("post-checkout", "post-merge", "reference-transaction", "post-index-change", "pre-commit"):
+        path = repo.root / "hooks" / hook
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{program}\n")
+        path.chmod(0o755)
+    commit = repo.commit(
+        {
+            "pod.yaml": POD.format("a"),
+            ".gitattributes": "* filter=evil diff=evil merge=evil\n*.yaml text eol=crlf ident\n",
+            ".gitconfig": f'[filter "evil"]\n\tsmudge = {program}\n\tprocess = {program}\n',
+            ".gitmodules": f'[submodule "-x"]\n\tpath = x\n\turl = ext::{program}\n\tupdate = !{program}\n',
+            ".lfsconfig": f"[lfs]\n\turl = https://127.0.0.1:1\n\tcustomtransfer.x.path = {program}\n",
+        }
+    )
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{commit},x")
+    repo.git("commit", "-q", "-m", "submodule")
+    environment["GIT_TEMPLATE_DIR"] = str(repo.root)
+    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as found:
+        assert [item.name for item in read([found.path]) if isinstance(item, Resource)] == ["a"]
+        assert [str(item.location) for item in found.unread] == ["x"]
+        assert not (Path(found.root) / ".git" / "hooks").exists()
+    assert not trap.exists()
+
+
+def test_links_in_a_checkout_are_not_followed_out_of_it(
+    repo: Repo, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "secret.yaml").write_text(POD.format("secret"))
+    (repo.root / "a.yaml").symlink_to(tmp_path / "secret.yaml")
+    (repo.root / "folder.yaml").symlink_to(tmp_path)
+    (repo.root / "loop.yaml").symlink_to("loop.yaml")
+    repo.commit({"pod.yaml": POD.format("a")})
+    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as found:
+        items = list(read([found.path]))
+    assert [item.name for item in items if isinstance(item, Resource)] == ["a"]
+    messages = [item.message for item in items if isinstance(item, Unread)]
+    assert len(messages) == 3
+    assert all(message.startswith("symbolic link") for message in messages)
+
+
+@pytest.mark.parametrize("name", [".git", ".GIT", "git~1", "..", ".", ".git\u200c"])
+def test_tree_with_git_s_own_names(name: str, repo: Repo, fetch: Fetch) -> None:
+    """Also what only Windows and macOS take for `.git`."""
+    hook = repo.blob("#!/bin/sh\ntouch /nothing\n")
+    folder = repo.git("mktree", stdin=f"100755 blob {hook}\tpost-checkout\n".encode())
+    repo.tree(("040000", folder, name), ("100644", repo.blob(POD.format("a")), "pod.yaml"))
+    assert "invalid path" in fetch(f"file://{repo.root}")
+
+
+def test_tree_that_grows_without_end(repo: Repo, fetch: Fetch) -> None:
+    """Ten folders that are the same one, ten times over: ten thousand million files in a dozen objects."""
+    oid, mode = repo.blob("a: 1\n"), "100644"
+    for _ in range(10):
+        rows = "".join(f"{mode} {'tree' if mode == '040000' else 'blob'} {oid}\t{n}\n" for n in range(10))
+        oid, mode = repo.git("mktree", stdin=rows.encode()), "040000"
+    repo.tree((mode, oid, "d"))
+    message = fetch(f"file://{repo.root}")
+    assert "of output" in message
+
+
+def test_too_many_files(repo: Repo, fetch: Fetch) -> None:
+    repo.commit({f"{n}.yaml": "a: 1\n" for n in range(12)})
+    assert "the repository has more than 10 files" in fetch(f"file://{repo.root}", Limits(files=10))
+
+
+def test_folders_without_end(repo: Repo, fetch: Fetch) -> None:
+    oid, mode = repo.blob("a: 1\n"), "100644"
+    for _ in range(150):
+        kind = "tree" if mode == "040000" else "blob"
+        oid, mode = repo.git("mktree", stdin=f"{mode} {kind} {oid}\td\n".encode()), "040000"
+    repo.tree((mode, oid, "d"))
+    assert "nested deeper than 100 levels" in fetch(f"file://{repo.root}")
+
+
+def test_huge_repository(repo: Repo, fetch: Fetch) -> None:
+    repo.commit({"noise.bin": os.urandom(12 << 20)})
+    assert "takes more than 8388608 bytes" in fetch(f"file://{repo.root}")
+
+
+def test_small_pack_of_huge_files(repo: Repo, fetch: Fetch) -> None:
+    with (repo.root / "zeros.yaml").open("wb") as stream:
+        stream.truncate(64 << 20)
+    repo.commit({})
+    assert "takes more than 8388608 bytes" in fetch(f"file://{repo.root}")
+
+
+def test_names_with_everything(repo: Repo, environment: dict[str, str]) -> None:
+    names = ["a\nb.yaml", "\x1b[31m.yaml", "-rf.yaml", os.fsdecode(b"\xff.yaml"), "'$(x)`.yaml"]
+    for number, name in enumerate(names):
+        (repo.root / name).write_text(POD.format(f"p{number}"))
+    repo.commit({})
+    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as found:
+        items = list(read([found.path]))
+    assert sorted(item.name for item in items if isinstance(item, Resource)) == ["p0", "p1", "p2", "p3", "p4"]
+    assert all(item.source and item.source.path.isprintable() for item in items if isinstance(item, Resource))
+
+
+def test_names_that_differ_in_case(repo: Repo, environment: dict[str, str], tmp_path: Path) -> None:
+    repo.tree(
+        *(("100644", repo.blob(POD.format(name)), f"{name}.yaml") for name in ("A", "a")),
+    )
+    with checkout(f"file://{repo.root}", environment=environment, tokens={}) as found:
+        names = {item.name for item in read([found.path]) if isinstance(item, Resource)}
+        assert len(names) + len(found.unread) == 2
+    # What a file system does that takes the two for one, which this machine's may not do.
+    (tmp_path / "A.yaml").touch()
+    (tmp_path / "a.yaml").hardlink_to(tmp_path / "A.yaml")
+    told = listing.missing(b"100644 blob 0\tA.yaml\x00100644 blob 1\ta.yaml\x00", str(tmp_path), "")
+    assert [(str(item.location), item.message) for item in told] == [
+        ("a.yaml", "A.yaml has the same name on this file system: not read")
+    ]
+
+
+# Servers
+
+
+def test_server_that_never_answers(fetch: Fetch) -> None:
+    server = Scripted(lambda _: time.sleep(4))
+    with running(server):
+        message = fetch(f"http://127.0.0.1:{server.port}/o/r", Limits(seconds=1))
+    assert message == "git ls-remote was stopped: it took too long"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\0" * 4096,
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n001e# service=git-upload-pack\n0000zzzz",
+        b"",
+    ],
+)
+def test_server_that_talks_nonsense(answer: bytes, fetch: Fetch) -> None:
+    def script(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(answer)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(4096)
+
+    server = Scripted(script)
+    with running(server):
+        message = fetch(f"http://127.0.0.1:{server.port}/o/r")
+    assert "fatal: " in message or "the repository is empty" in message
+
+
+def test_server_that_never_stops_talking(fetch: Fetch) -> None:
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n"
+        b"001e# service=git-upload-pack\n0000"
+    )
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(head)
+        for number in range(10**9):
+            line = b"%040d refs/heads/%0200d\n" % (1, number)
+            connection.sendall((b"%04x" % (len(line) + 4) + line) * 100)
+
+    server = Scripted(script)
+    with running(server):
+        message = fetch(f"http://127.0.0.1:{server.port}/o/r", Limits(seconds=3))
+    assert "git ls-remote" in message or "fatal" in message
+
+
+def test_redirect_without_end(backend: Backend, fetch: Fetch) -> None:
+    backend.redirects = {backend.url.removeprefix("http://"): backend.url}
+    assert "fatal: " in fetch(f"{backend.url}/team/shop")
+
+
+def test_redirect_to_a_file(backend: Backend, fetch: Fetch, repo: Repo) -> None:
+    repo.commit({"a.yaml": "a: 1\n"})
+    backend.redirects = {backend.url.removeprefix("http://") + "/team/shop": f"file://{repo.root}"}
+    assert "fatal: " in fetch(f"{backend.url}/team/shop")
+
+
+def test_server_that_steers_the_terminal(backend: Backend, fetch: Fetch) -> None:
+    backend.redirects = {backend.url.removeprefix("http://"): "http://127.0.0.1:1/\x1b[31m\u202e"}
+    fetch(f"{backend.url}/team/shop")
+
+
+# Repositories on this machine
+
+
+def evil_config(program: str, trap: Path) -> str:
+    return f"""
+[core]
+    fsmonitor = {program}
+    hooksPath = {trap.parent}/hooks
+    sshCommand = {program}
+    pager = {program}
+    editor = {program}
+    askPass = {program}
+    gitProxy = {program}
+    attributesFile = {trap.parent}/attributes
+    alternateRefsCommand = {program}
+[pager]
+    blame = {program}
+    log = {program}
+    diff = {program}
+[alias]
+    blame = !{program}
+    diff = !{program}
+    config = !{program}
+[diff]
+    external = {program}
+    orderFile = /etc/passwd
+    autoRefreshIndex = true
+[diff "evil"]
+    command = {program}
+    textconv = {program}
+    cachetextconv = true
+[diff "an.other"]
+    textconv = {program}
+[filter "evil"]
+    clean = {program}
+    smudge = {program}
+    process = {program}
+    required = true
+[filter "with = sign"]
+    clean = {program}
+    required
+[merge "evil"]
+    driver = {program}
+[log]
+    showSignature = true
+[gpg]
+    program = {program}
+[gpg "ssh"]
+    program = {program}
+[credential]
+    helper = !{program}
+[blame]
+    ignoreRevsFile = /etc/passwd
+[include]
+    path = more
+[remote "origin"]
+    url = ext::{program}
+    promisor = true
+    uploadpack = {program}
+    vcs = evil
+[protocol]
+    allow = always
+[protocol "ext"]
+    allow = always
+[submodule]
+    recurse = true
+[extensions]
+    partialClone = origin
+[core]
+    repositoryFormatVersion = 1
+"""
+
+
+def test_configuration_of_a_local_repository_runs_nothing(repo: Repo, tmp_path: Path) -> None:
+    trap, program = trapped(tmp_path)
+    repo.commit({"pod.yaml": "a: 1\n", "b.yaml": "a: 1\n", "c.yaml": "a: 1\n"}, "first")
+    commit = repo.commit(
+        {
+            "pod.yaml": "a: 1\nb: 1\n",
+            ".gitattributes": '*.yaml filter=evil diff=evil\nb.yaml diff=an.other\nc.yaml filter="with = sign"\n',
+        },
+        "second",
+    )
+    (repo.root / ".git/config").write_text((repo.root / ".git/config").read_text() + evil_config(program, trap))
+    (repo.root / ".git/more").write_text(f'[filter "evil"]\n\tclean = {program} included\n')
+    (repo.root / ".git/info").mkdir(exist_ok=True)
+    (repo.root / ".git/info/attributes").write_text("* filter=evil\n")
+    for folder in (repo.root / ".git/hooks", tmp_path / "hooks"):
+        folder.mkdir(exist_ok=True)
+        for hook in ("post-index-change", "post-checkout", "reference-transaction", "fsmonitor-watchman"):
+            (folder / hook).write_text(f"#!/bin/sh\n{program}\n")
+            (folder / hook).chmod(0o755)
+    repo.write({"pod.yaml": "a: 1\nb: 1\nc: 1\n", "new.yaml": "a: 1\n", "b.yaml": "a: 2\n", "c.yaml": "a: 2\n"})
+    os.utime(repo.root / ".gitattributes", (1, 1))
+    blame = Blame(str(repo.root), repo.environment)
+    for line, subject in ((1, "first"), (2, "second"), (3, None)):
+        found = blame.line(str(repo.root / "pod.yaml"), line)
+        assert (found.subject if found else None, blame.unread) == (subject, ())
+    changes = changed_since(str(repo.root), "HEAD", repo.environment)
+    assert {Path(name).name for name in changes.changed} == {"pod.yaml", "new.yaml", "b.yaml", "c.yaml"}
+    facts = repository(str(repo.root), repo.environment)
+    assert facts is not None
+    assert facts.head is not None
+    assert facts.head.hash == commit
+    assert not trap.exists()
+    # That these are traps: git without care runs into them.
+    for command in (["blame", "--no-ignore-revs-file", "pod.yaml"], ["diff", "--no-ext-diff", "--name-status"]):
+        subprocess.run(["git", *command], cwd=repo.root, env=repo.environment, capture_output=True, check=False)
+        assert trap.exists(), command
+        trap.unlink()
+
+
+@pytest.mark.parametrize("url", ["ext::{}", "ssh://host.example/x", "file:///{}"])
+def test_missing_objects_are_not_fetched(url: str, repo: Repo, tmp_path: Path) -> None:
+    """A repository that says that a command, or a server, has what it lacks."""
+    trap, program = trapped(tmp_path)
+    repo.commit({"a.yaml": "a: 1\n"}, "first")
+    repo.commit({"a.yaml": "a: 1\nb: 1\n"}, "second")
+    lost = repo.git("rev-parse", "HEAD~1:a.yaml")
+    (repo.root / ".git/objects" / lost[:2] / lost[2:]).unlink()
+    for key, value in (
+        ("core.repositoryFormatVersion", "1"), ("extensions.partialClone", "origin"), ("remote.origin.promisor", "true"),
+        ("remote.origin.url", url.format(program)), ("core.sshCommand", program), ("protocol.ext.allow", "always"),
+        ("remote.origin.uploadpack", program),
+    ):  # fmt: skip
+        repo.git("config", key, value)
+    blame = Blame(str(repo.root), repo.environment)
+    assert blame.line(str(repo.root / "a.yaml"), 1) is None
+    assert [str(item.location) for item in blame.unread] == ["a.yaml"]
+    assert not trap.exists()
+
+
+def test_working_tree_that_is_elsewhere(repo: Repo) -> None:
+    """A configuration that says that the whole disk is the working tree."""
+    repo.commit({"a.yaml": "a: 1\n"}, "first")
+    repo.git("config", "core.worktree", "/")
+    (repo.root / "new.yaml").write_text("a: 1\n")
+    changes = changed_since(str(repo.root), "HEAD", repo.environment)
+    assert changes.changed == {str(repo.root / "new.yaml")}
+    found = Blame(str(repo.root), repo.environment).line(str(repo.root / "a.yaml"), 1)
+    assert found is not None
+    assert found.subject == "first"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_repository_of_somebody_else(repo: Repo) -> None:
+    repo.commit({f"{n}.yaml": "a: 1\n" for n in range(3)})
+    for folder, folders, files in os.walk(repo.root):
+        for name in (*folders, *files, "."):
+            os.chown(Path(folder) / name, 12345, 12345, follow_symlinks=False)
+    blame = Blame(str(repo.root), repo.environment)
+    assert [blame.line(str(repo.root / f"{n}.yaml"), 1) for n in range(3)] == [None] * 3
+    (told,) = blame.unread
+    assert "detected dubious ownership" in told.message
+    with pytest.raises(GitError, match="dubious ownership"):
+        changed_since(str(repo.root), "HEAD", repo.environment)
+    with pytest.raises(GitError, match="dubious ownership"):
+        repository(str(repo.root), repo.environment)
+    Path(repo.environment["HOME"], ".gitconfig").write_text(f"[safe]\n\tdirectory = {repo.root}\n")
+    assert Blame(str(repo.root), repo.environment).line(str(repo.root / "1.yaml"), 1) is not None
+
+
+def test_bare_repository_in_a_working_tree(repo: Repo, tmp_path: Path) -> None:
+    """A folder of a repository that is one itself, with a configuration of its own."""
+    trap, program = trapped(tmp_path)
+    repo.commit({"a.yaml": "a: 1\n"}, "outer")
+    subprocess.run(["git", "init", "-q", "--bare", "inner"], cwd=repo.root, env=repo.environment, check=True)
+    (repo.root / "inner/config").write_text(f"[core]\n\trepositoryFormatVersion = 0\n\tfsmonitor = {program}\n")
+    (repo.root / "inner/b.yaml").write_text("a: 1\n")
+    repo.commit({}, "both")
+    blame = Blame(str(repo.root / "inner"), repo.environment)
+    found = blame.line(str(repo.root / "inner/b.yaml"), 1)
+    assert found is not None
+    assert found.subject == "both"
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("content", ["gitdir: /nothing\n", "gitdir: " + "a" * 5000, "", "\0"])
+def test_broken_git_file(content: str, tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/.git").write_text(content)
+    (tmp_path / "x/a.yaml").write_text("a: 1\n")
+    with pytest.raises(GitError, match="fatal: "):
+        repository(str(tmp_path / "x"), environment)
+    blame = Blame(str(tmp_path / "x"), environment)
+    assert blame.line(str(tmp_path / "x/a.yaml"), 1) is None
+    assert len(blame.unread) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config", "[broken"),
+        ("config", "[core]\n\trepositoryFormatVersion = 99\n"),
+        ("HEAD", "nonsense"),
+        ("index", "nonsense"),
+        ("config", "[include]\n\tpath = config\n"),
+    ],
+)
+def test_broken_repository_is_told(name: str, content: str, repo: Repo) -> None:
+    repo.commit({"a.yaml": "a: 1\n"})
+    (repo.root / ".git" / name).write_text(content)
+    with pytest.raises(GitError):
+        changed_since(str(repo.root), "HEAD", repo.environment)
+    blame = Blame(str(repo.root), repo.environment)
+    blame.line(str(repo.root / "a.yaml"), 1)
+    assert len(blame.unread) == 1
+
+
+def test_pipe_in_place_of_a_configuration(repo: Repo) -> None:
+    repo.commit({"a.yaml": "a: 1\n"})
+    os.mkfifo(repo.root / ".git/pipe")
+    (repo.root / ".git/config").write_text("[include]\n\tpath = pipe\n")
+    with pytest.raises(GitLimitError, match="git config was stopped: it took too long"):
+        Worktree(str(repo.root), repo.environment, seconds=1)
+
+
+def test_author_made_to_hurt(repo: Repo) -> None:
+    """A commit that says what no git would write."""
+    repo.commit({"a.yaml": "a: 1\n"})
+    tree = repo.git("rev-parse", "HEAD^{tree}")
+    raw = (
+        f"tree {tree}\nauthor \x1b[31m\tfilename x <a<b>c> 99999999999999 +9999\n"
+        "committer <> 0 +0000\nencoding nonsense\n\n\x1b]0;subject\x07\nmore\n"
+    )
+    commit = repo.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=raw.encode())
+    repo.git("update-ref", "refs/heads/main", commit)
+    found = Blame(str(repo.root), repo.environment).line(str(repo.root / "a.yaml"), 1)
+    assert found is not None
+    assert found.hash == commit
+    assert found.date.tzinfo is not None
+    facts = repository(str(repo.root), repo.environment)
+    assert facts is not None
+    assert facts.head is not None
+    assert facts.head.hash == commit
+
+
+def test_program_in_the_scanned_folder_is_not_git(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trap, program = trapped(tmp_path)
+    repo.commit({"git": Path(program).read_bytes(), "a.yaml": "a: 1\n"}, "first")
+    (repo.root / "git").chmod(0o755)
+    monkeypatch.chdir(repo.root)
+    environment = repo.environment | {"PATH": f".{os.pathsep}{os.pathsep}{repo.environment['PATH']}"}
+    found = Blame(".", environment).line("a.yaml", 1)
+    assert found is not None
+    assert found.subject == "first"
+    assert not trap.exists()
+
+
+def test_memory_is_bounded(repo: Repo) -> None:
+    """A small object that is large once it is unpacked, where git would hold all of it."""
+    with (repo.root / "a.yaml").open("wb") as stream:
+        stream.truncate(60 << 20)
+    repo.commit({})
+    repo.git("config", "core.bigFileThreshold", "1g")
+    git = Git(repo.environment, memory=40 << 20)
+    with pytest.raises(GitError, match=r"(?i)memory"):
+        git.run(["blame", "HEAD", "--", "a.yaml"], folder=str(repo.root), seconds=60)
+
+
+def test_output_is_bounded(repo: Repo) -> None:
+    repo.commit({"a.yaml": "a" * 100_000})
+    with pytest.raises(GitLimitError, match="more than 1000 bytes of output"):
+        Git(repo.environment).run(["cat-file", "blob", "HEAD:a.yaml"], folder=str(repo.root), seconds=60, output=1000)

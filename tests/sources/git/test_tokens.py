@@ -1,0 +1,248 @@
+"""Where a token goes, and where it never shows: every host is a real server that notes what it was told."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import logging
+import secrets
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kubekeep.sources.git.address import parse
+from kubekeep.sources.git.checkout import checkout
+from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.tokens import login
+from tests.sources.git.conftest import World
+from tests.sources.git.service import POD, Backend, Repo
+
+SECRET = f"token-{secrets.token_hex(12)}"
+
+
+def basic(user: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def told(world: World) -> set[tuple[str, str]]:
+    """(host, header) of all requests that had one."""
+    return {(asked.host, asked.authorization) for asked in world.server.asked if asked.authorization is not None}
+
+
+@pytest.mark.parametrize(
+    ("path", "url", "token", "user"),
+    [
+        ("o/r.git", "https://github.com/o/r", "GITHUB_TOKEN", "x-access-token"),
+        ("o/r.git", "https://github.com/o/r/tree/main/app", "GITHUB_TOKEN", "x-access-token"),
+        ("a/b/r.git", "https://gitlab.com/a/b/r/-/tree/main/app", "GITLAB_TOKEN", "oauth2"),
+        ("o/r.git", "https://bitbucket.org/o/r/src/main/app", "BITBUCKET_TOKEN", "x-token-auth"),
+        ("o/p/_git/r", "https://dev.azure.com/o/p/_git/r?version=GBmain&path=/app", "AZURE_TOKEN", "token"),
+        ("o/p/_git/r", "https://o@dev.azure.com/o/p/_git/r", "AZURE_TOKEN", "o"),
+        ("p/_git/r", "https://acme.visualstudio.com/p/_git/r?path=/app", "AZURE_TOKEN", "token"),
+    ],
+)
+def test_each_token_opens_its_host(
+    path: str, url: str, token: str, user: str, world: World, served: Path, environment: dict[str, str]
+) -> None:
+    repo = Repo(served / path, environment)
+    commit = repo.commit({"app/pod.yaml": POD.format("a")})
+    world.server.login = basic(user, SECRET)
+    with (
+        pytest.raises(GitError, match=r"Authentication failed|could not read (Username|Password)"),
+        checkout(url, environment=world.environment, tokens={}),
+    ):
+        pass
+    with checkout(url, environment=world.environment, tokens={token: SECRET}) as found:
+        assert found.commit == commit
+        assert SECRET not in repr(found)
+    assert told(world) <= {(parse(url).host, basic(user, SECRET)), (parse(url).host, basic(user, ""))}
+
+
+@pytest.mark.parametrize(
+    "host", ["elsewhere.example", "github.com.evil.example", "evil-github.com", "git.corp.example", "gitlab.com"]
+)
+def test_a_token_is_not_told_to_another_host(host: str, world: World, repo: Repo) -> None:
+    repo.commit({"pod.yaml": POD.format("a")})
+    world.server.login = "Basic never"
+    tokens = {"GITHUB_TOKEN": SECRET, "AZURE_TOKEN": SECRET, "BITBUCKET_TOKEN": SECRET}
+    with pytest.raises(GitError), checkout(f"https://{host}/team/shop", environment=world.environment, tokens=tokens):
+        pass
+    assert world.server.asked
+    assert told(world) == set()
+
+
+def test_a_redirect_does_not_carry_the_token(world: World, repo: Repo) -> None:
+    repo.commit({"pod.yaml": POD.format("a")})
+    world.server.login = basic("x-access-token", SECRET)
+    world.server.redirects = {"github.com/team/": "https://elsewhere.example/team/"}
+    with (
+        pytest.raises(GitError),
+        checkout("https://github.com/team/shop", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}),
+    ):
+        pass
+    assert {asked.host for asked in world.server.asked} == {"github.com", "elsewhere.example"}
+    assert told(world) == set()
+
+
+def test_a_redirect_after_the_login_does_not_carry_the_token(
+    world: World, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that takes the token first and sends its caller away then."""
+    repo.commit({"pod.yaml": POD.format("a")})
+    handler = world.server.RequestHandlerClass
+    plain = handler._answer  # type: ignore[attr-defined]  # noqa: SLF001 - the test's own server
+
+    def answer(self: object, body: bytes) -> None:
+        if self.headers.get("Host") == "github.com" and self.headers.get("Authorization"):  # type: ignore[attr-defined]
+            self._head(302, {"Location": f"https://elsewhere.example{self.path}"})  # type: ignore[attr-defined]
+        else:
+            plain(self, body)
+
+    monkeypatch.setattr(handler, "_answer", answer)
+    world.server.login = "Basic never"
+    with (
+        pytest.raises(GitError),
+        checkout("https://github.com/team/shop", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}),
+    ):
+        pass
+    assert "elsewhere.example" in {asked.host for asked in world.server.asked}
+    assert "elsewhere.example" not in {host for host, _ in told(world)}
+
+
+def test_a_repository_that_moved_within_its_host_is_found(world: World, repo: Repo) -> None:
+    commit = repo.commit({"app/pod.yaml": POD.format("a")})
+    world.server.login = basic("x-access-token", SECRET)
+    world.server.redirects = {"github.com/former/": "https://github.com/team/"}
+    with checkout(
+        "https://github.com/former/shop/tree/main/app", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}
+    ) as found:
+        assert found.commit == commit
+
+
+def test_a_redirect_to_plain_http_is_not_followed(world: World, backend: Backend, repo: Repo) -> None:
+    repo.commit({"pod.yaml": POD.format("a")})
+    world.server.redirects = {"github.com/": f"{backend.url}/"}
+    with pytest.raises(GitError), checkout("https://github.com/team/shop", environment=world.environment, tokens={}):
+        pass
+    assert backend.asked == []
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(world: World, repo: Repo) -> None:
+    repo.commit({"pod.yaml": POD.format("a")})
+    del world.environment["SSL_CERT_FILE"]
+    with (
+        pytest.raises(GitError, match=r"(?i)certificate"),
+        checkout("https://github.com/team/shop", environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}),
+    ):
+        pass
+    assert world.server.asked == []
+
+
+def test_a_login_in_the_address(backend: Backend, repo: Repo, environment: dict[str, str]) -> None:
+    repo.commit({"pod.yaml": POD.format("a")})
+    backend.login = basic("ada", SECRET)
+    address = backend.url.removeprefix("http://")
+    with checkout(f"http://ada:{SECRET}@{address}/team/shop", environment=environment, tokens={}) as found:
+        assert SECRET not in repr(found)
+        assert (found.url, found.shown) == (f"{backend.url}/team/shop", f"{backend.url}/team/shop")
+    backend.login = "Basic never"
+    with (
+        pytest.raises(GitError) as caught,
+        checkout(f"http://{SECRET}@{address}/team/shop", environment=environment, tokens={}),
+    ):
+        pass
+    assert SECRET not in str(caught.value)
+
+
+@contextlib.contextmanager
+def sampled() -> Iterator[set[bytes]]:
+    """The command lines of all processes of this machine meanwhile."""
+    seen: set[bytes] = set()
+    over = threading.Event()
+
+    def sample() -> None:
+        while not over.is_set():
+            for process in Path("/proc").iterdir():
+                if process.name.isdigit():
+                    with contextlib.suppress(OSError):
+                        seen.add((process / "cmdline").read_bytes())
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /proc")
+def test_a_token_is_in_no_command_line_file_log_or_error(
+    world: World, repo: Repo, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    repo.commit({f"app/{n}.yaml": POD.format(n) for n in range(5)})
+    world.server.login = basic("x-access-token", SECRET)
+    url = "https://github.com/team/shop/tree/main/app"
+    with sampled() as seen:
+        with checkout(url, environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}) as found:
+            content = b"".join(path.read_bytes() for path in Path(found.root).rglob("*") if path.is_file())
+        world.server.login = "Basic never"
+        with (
+            pytest.raises(GitError) as caught,
+            checkout(url, environment=world.environment, tokens={"GITHUB_TOKEN": SECRET}),
+        ):
+            pass
+    assert any(b"ls-remote" in line for line in seen)
+    assert any(b"remote-https" in line for line in seen)
+    encoded = base64.b64encode(f"x-access-token:{SECRET}".encode())
+    shown = "".join((*traceback.format_exception(caught.value), caplog.text, *capfd.readouterr())).encode()
+    for place in (*seen, content, shown):
+        assert SECRET.encode() not in place
+        assert encoded not in place
+
+
+@pytest.mark.parametrize(
+    ("url", "tokens", "user"),
+    [
+        ("https://github.com/o/r", {"GITHUB_TOKEN": "t"}, "x-access-token"),
+        ("https://github.com:443/o/r", {"GITHUB_TOKEN": "t"}, "x-access-token"),
+        ("https://github.com:444/o/r", {"GITHUB_TOKEN": "t"}, None),
+        ("http://github.com/o/r", {"GITHUB_TOKEN": "t"}, None),
+        ("ssh://git@github.com/o/r", {"GITHUB_TOKEN": "t"}, None),
+        ("git@github.com:o/r.git", {"GITHUB_TOKEN": "t"}, None),
+        ("https://gist.github.com/o/r", {"GITHUB_TOKEN": "t"}, None),
+        ("https://github.com/o/r", {"GITHUB_TOKEN": " "}, None),
+        ("https://github.com/o/r", {"GITHUB_TOKEN": "t", "GITHUB_SERVER_URL": "https://github.com"}, "x-access-token"),
+        ("https://github.com/o/r", {"GITHUB_TOKEN": "t", "GITHUB_SERVER_URL": "https://ghe.corp.example"}, None),
+        (
+            "https://ghe.corp.example:8443/o/r",
+            {"GITHUB_TOKEN": "t", "GITHUB_SERVER_URL": "https://GHE.corp.example:8443/"},
+            "x-access-token",
+        ),
+        ("https://ghe.corp.example/o/r", {"GITHUB_TOKEN": "t", "GITHUB_SERVER_URL": "http://ghe.corp.example"}, None),
+        ("https://a.example/o/r", {"GITHUB_TOKEN": "t", "GITHUB_SERVER_URL": ".example"}, None),
+        ("https://gitlab.corp.example/o/r", {"GITLAB_TOKEN": "t", "GITLAB_HOST": "gitlab.corp.example"}, "oauth2"),
+        ("https://gitlab.corp.example/o/r", {"GITLAB_TOKEN": "t"}, None),
+        ("https://gitlab.com/o/r", {"GITLAB_TOKEN": "t", "GITLAB_HOST": "https://["}, None),
+        ("https://visualstudio.com/p/_git/r", {"AZURE_TOKEN": "t"}, None),
+        ("https://a.evil-visualstudio.com/p/_git/r", {"AZURE_TOKEN": "t"}, None),
+        ("https://ada:pw@github.com/o/r", {"GITHUB_TOKEN": "t"}, "ada"),
+    ],
+)
+def test_whose_token_it_is(url: str, tokens: dict[str, str], user: str | None) -> None:
+    found = login(parse(url), tokens)
+    assert (found.username if found else None) == user
+    if user == "ada":
+        assert found is not None
+        assert found.password == "pw"  # noqa: S105 - made up
+
+
+def test_a_token_that_breaks_lines_is_refused() -> None:
+    with pytest.raises(GitError, match="GITHUB_TOKEN has control characters") as caught:
+        login(parse("https://github.com/o/r"), {"GITHUB_TOKEN": "a\nusername=b"})
+    assert "username" not in str(caught.value)
