@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from kubekeep.sources.options import Access
+
 
 class Settings(msgspec.Struct, frozen=True):
     """How the terminal wants output."""
@@ -43,3 +45,12 @@ def registry_settings() -> RegistrySettings:
         docker_config=Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json",
         key_password=os.environ.get("COSIGN_PASSWORD"),
     )
+
+
+def access() -> Access:
+    """What this process has told about reaching repositories: everything for git, and tokens apart."""
+    # Only a scan needs to know what git is told.
+    from kubekeep.sources.git.tokens import VARIABLES  # noqa: PLC0415
+
+    environment = dict(os.environ)
+    return Access(environment, {name: environment[name] for name in VARIABLES if name in environment})

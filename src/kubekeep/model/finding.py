@@ -6,6 +6,7 @@ import enum
 
 import msgspec
 
+from kubekeep.model.commit import Commit
 from kubekeep.model.location import Location
 
 
@@ -49,6 +50,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
     `path` is the text of a path into the resource, empty for the resource as a whole. `exists` tells whether
     the resource has it. `fix` is the value to set there, as JSON text; `delete` says that removing it is the fix.
+    `commit` is the last change of the line at `location`, if somebody asked for it.
     """
 
     path: str
@@ -57,6 +59,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     fix: str | None = None
     delete: bool = False
     message: str = ""
+    commit: Commit | None = None
 
     @property
     def note(self) -> str:

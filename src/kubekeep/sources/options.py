@@ -42,6 +42,16 @@ class HelmOptions(msgspec.Struct, frozen=True):
     api_versions: tuple[str, ...] = ()
 
 
+class Access(msgspec.Struct, frozen=True):
+    """What this process may use to reach repositories: its environment, and tokens by the names of their variables."""
+
+    environment: Mapping[str, str] = {}
+    tokens: Mapping[str, str] = {}
+
+    def __repr__(self) -> str:
+        return "Access(...)"
+
+
 class ReadOptions(msgspec.Struct, frozen=True):
     """What the user chose for reading.
 
@@ -58,3 +68,4 @@ class ReadOptions(msgspec.Struct, frozen=True):
     branch: str = ""
     changed_since: str = ""
     blame: bool = False
+    access: Access = Access()

@@ -51,6 +51,8 @@ class Kustomizations:
         cost: Cost = Cost(),  # noqa: B008 - frozen
     ) -> None:
         self.reached: set[str] = set()
+        self.files_of: dict[str, set[str]] = {}
+        """By the shown folder of a kustomization, the real paths of all files that it is made from."""
         self._limits = limits
         self._allow_helm = allow_helm
         self._cost = cost
@@ -89,6 +91,7 @@ class Kustomizations:
     def _finished(self, folder: Root, graph: Graph, future: Future[Outcome] | None) -> Iterator[Resource | Unread]:
         real = os.path.realpath(folder.path)
         self.reached |= graph.files
+        self.files_of[folder.shown] = {*graph.files, *graph.resources}
         if real not in graph.nodes:
             file = kustomization_file(real)
             message = "there is no kustomization file" if file is None else "the kustomization cannot be read"
