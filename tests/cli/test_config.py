@@ -12,9 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from kubekeep.cli.configured import per_chart
 from kubekeep.cli.scan import command as scan
-from kubekeep.sources.options import ChartValues
 
 BAD = Path(__file__).parents[2] / "examples" / "online-shop" / "operations" / "debug-pod.yaml"
 
@@ -81,12 +79,20 @@ def test_a_folder_with_a_configuration_is_scanned_whole() -> None:
 
 
 def test_values_of_charts_reach_the_scan() -> None:
-    Path("deploy/web").mkdir()
-    Path("deploy/web/Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
-    Path("kubekeep.yaml").write_text("charts: {deploy/web: {values: prod.yaml, set: {a: 1}}}\n")
-    with scan.make_context("scan", ["deploy"]):
-        seen = per_chart()
-    assert seen == {str(Path("deploy/web").absolute()): ChartValues(files=("prod.yaml",), set_json=("a=1",))}
+    chart = Path("deploy/web")
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    (chart / "values.yaml").write_text("privileged: false\n")
+    text = BAD.read_text().replace("privileged: true", "privileged: {{ .Values.privileged }}")
+    assert ".Values" in text
+    (chart / "templates" / "pod.yaml").write_text(text)
+    Path("prod.yaml").write_text("# production\nprivileged: true\n")
+    Path("kubekeep.yaml").write_text("framework: pss-baseline\ncharts: {deploy/web: {values: prod.yaml}}\n")
+    result = kubekeep("scan", "deploy/web")
+    assert "deploy/web/templates/pod.yaml:15" in result.stdout
+    assert "from prod.yaml:2 privileged" in result.stdout
+    assert "Nothing failed" in kubekeep("scan", "deploy/web", "--set", "privileged=false").stdout, "flags win"
+    assert "Nothing failed" in kubekeep("scan", "deploy/web", "--no-config", "--framework", "pss-baseline").stdout
 
 
 @pytest.mark.parametrize(
