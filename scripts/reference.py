@@ -1,4 +1,4 @@
-"""Write the reference pages that are built from the code: each control and framework, formats, command line.
+"""Write the reference pages that are built from the code: each control and framework, formats, command line, file.
 
 Writes below docs/reference/ only; what it writes is never edited by hand nor committed.
 """
@@ -12,6 +12,7 @@ import click
 
 from kubekeep import reports
 from kubekeep.cli.main import kubekeep
+from kubekeep.cli.scan import command as scan
 from kubekeep.library.load import builtin
 from kubekeep.library.requirements import answers, requirements
 from kubekeep.model.control import Control
@@ -23,6 +24,7 @@ REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 def main() -> None:
     """Write every page."""
     pages = {"controls": controls(), "frameworks": frameworks(), "formats": formats(), "cli": command_line()}
+    pages["configuration"] = configuration()
     pages |= {f"controls/{item.slug}": control(item) for item in builtin().controls.values()}
     pages |= {f"frameworks/{item.slug}": framework(item) for item in builtin().frameworks.values()}
     for folder in ("controls", "frameworks"):
@@ -115,6 +117,16 @@ def command_line() -> str:
         for context in [root, *_commands(kubekeep, root)]:
             parts += [f"## {context.command_path}", "", "```text", context.command.get_help(context), "```", ""]
     return "\n".join(parts)
+
+
+def configuration() -> str:
+    """The keys of the configuration file."""
+    rows = [
+        f"| `{key.name}` | {key.kind.words}{', or a list' if key.option.multiple else ''} | {key.option.help} |"
+        for key in scan.keys.values()
+    ]
+    charts = "| `charts` | a mapping | Values for single charts, see the [guide](../guides/configuration.md). |"
+    return "\n".join(["# Configuration file", "", "| key | value | |", "| --- | --- | --- |", *rows, charts, ""])
 
 
 def _commands(group: click.Group, parent: click.Context) -> list[click.Context]:

@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "scan": "Assess manifests: files, folders or standard input.",
     "list": "List the frameworks or the controls.",
     "explain": "Explain a control: what it asks, why, and how to fix it.",
+    "config": "Check and explain the configuration file.",
     "control": "Write and test controls of your own.",
     "library": "Share libraries of controls through OCI registries.",
     "version": "Print the version.",

@@ -17,6 +17,7 @@ from kubekeep import reports
 from kubekeep.assess.gate import Gates, incomplete, judge
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import outputs, progress
+from kubekeep.cli.configured import Configured, is_from_file
 from kubekeep.cli.source_options import source_options
 from kubekeep.library.extra import ExtraRules, gather
 from kubekeep.library.load import LibraryError
@@ -25,7 +26,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
 from kubekeep.model.severity import Severity
 from kubekeep.sources.options import ReadOptions
-from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, scan
+from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, kubernetes_minor, scan
 
 Names: TypeAlias = tuple[str, ...]
 Paths: TypeAlias = tuple[Path, ...]
@@ -42,10 +43,21 @@ def _names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 
 
 def _severity(ctx: click.Context, param: click.Parameter, value: str | None) -> Severity | None:  # noqa: ARG001
+    return None if value is None else Severity.named(value)
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001
     try:
-        return None if value is None else Severity.named(value)
+        kubernetes_minor(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+    return value
+
+
+def first_path(words: Names) -> str:
+    """The first path among the words of a command line; the working folder if there is none."""
+    paths = words[2:] if words and words[0] in _WORDS else words
+    return paths[0] if paths else "."
 
 
 def _gate_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -56,8 +68,9 @@ def _gate_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--severity-threshold",
             "severity",
+            type=click.Choice([level.name.lower() for level in Severity if level], case_sensitive=False),
             callback=_severity,
-            help="Exit 1 when a control of this severity or above fails: low, medium, high or critical.",
+            help="Exit 1 when a control of this severity or above fails.",
         ),
     ):
         function = option(function)
@@ -125,7 +138,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
     return rules
 
 
-@click.command(short_help="Assess manifests.")
+@click.command(short_help="Assess manifests.", cls=Configured, target=first_path)
 @click.argument("words", nargs=-1, metavar="[framework NAMES | control IDS | workload KIND/NAME] PATH...")
 @click.option(
     "--framework",
@@ -144,6 +157,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
     "--kubernetes-version",
     default=f"1.{NEWEST_KUBERNETES}",
     show_default=True,
+    callback=_version,
     help="The version that the manifests are for.",
 )
 @click.option(
@@ -159,7 +173,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
 @click.option(
     "--policies",
     multiple=True,
-    metavar="PATH",
+    type=click.Path(),
     help="Evaluate the ValidatingAdmissionPolicies in this file or folder too; may be given several times.",
 )
 @_rules_options
@@ -212,6 +226,9 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         with progress.counter() as note:
             assessment = scan(request, stdin=sys.stdin.buffer, note=note)
     except UnknownNameError as error:
+        ctx = click.get_current_context()
+        if is_from_file(ctx, "frameworks") and frameworks == ctx.params["frameworks"]:
+            raise click.BadParameter(str(error), param_hint="--framework") from error
         raise click.UsageError(str(error)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -227,6 +244,9 @@ def _asked(words: Names, frameworks: Names) -> tuple[Names, Names, Names, str]:
         if len(words) == 1:
             raise click.UsageError(f"`scan {words[0]}` needs {_WORDS[words[0]]} and a path")
         names = tuple(filter(None, words[1].split(",")))
+        if words[0] != "workload" and is_from_file(click.get_current_context(), "frameworks"):
+            # What the command line names stands in for what the configuration file names.
+            frameworks = ()
         match words[0]:
             case "framework":
                 frameworks = (*frameworks, *names)

@@ -27,6 +27,14 @@ def settings() -> Settings:
     )
 
 
+def home() -> str | None:
+    """The folder of the user, if this process can tell."""
+    try:
+        return str(Path.home())
+    except RuntimeError:
+        return None
+
+
 class RegistrySettings(msgspec.Struct, frozen=True):
     """What the tools beside us have told about registries and keys."""
 

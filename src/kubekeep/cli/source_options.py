@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from kubekeep.cli.configured import per_chart
 from kubekeep.sources.options import DEFAULT_RELEASE, ChartValues, HelmOptions, ReadOptions
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -100,6 +101,7 @@ def _read_options(arguments: dict[str, Any]) -> ReadOptions:
     )
     helm = HelmOptions(
         values=values,
+        per_chart=per_chart(),
         release=take("release_name"),
         namespace=take("release_namespace"),
         kube_version=take("kube_version"),

@@ -38,7 +38,7 @@ def read_file(found: Root, limits: Limits) -> Iterator[Resource | Unread]:
     server's strict validation would never see the first).
     """
     try:
-        with _opened(found.path) as stream:
+        with opened(found.path) as stream:
             yield from read_stream(stream, found, limits)
     except OSError as error:
         yield Unread(Location(found.shown), reason(error))
@@ -53,7 +53,7 @@ def read_stream(stream: BinaryIO, found: Root, limits: Limits) -> Iterator[Resou
     yield from _contents(data, found, limits)
 
 
-def _opened(path: str) -> BinaryIO:
+def opened(path: str) -> BinaryIO:
     """The regular file at `path`, open; raises OSError for anything else, without waiting for a pipe's writer.
 
     A descriptor that the shell hands over, as in `kubekeep scan <(kustomize build)`, is opened whatever it is.

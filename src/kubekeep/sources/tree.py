@@ -15,6 +15,8 @@ import msgspec
 from kubekeep.model.location import Marks
 
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024
+LAST_WINS: Final = ": the last value is assessed, as kubectl takes it"
+"""How the message about a duplicate key ends."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -62,5 +64,5 @@ def finished(value: Any, marks: bytes, duplicates: Sequence[tuple[str, int, int]
 
 
 def _duplicate(key: str, line: int, at: int) -> Problem:
-    message = f"duplicate key {key[:80]!r}, first on line {line}: the last value is assessed, as kubectl takes it"
+    message = f"duplicate key {key[:80]!r}, first on line {line}{LAST_WINS}"
     return Problem(message, at)

@@ -103,6 +103,12 @@ def scan(
     )
 
 
+def hold(request: ScanRequest) -> None:
+    """Raise what `scan` would raise for the names, versions and rules of `request`, without reading its paths."""
+    kubernetes_minor(request.kubernetes_version)
+    _selection(request)
+
+
 def _focus(request: ScanRequest, resources: Sequence[Resource]) -> Callable[[Resource], bool] | None:
     """What takes the resources to judge; None for all."""
     if not request.workload:

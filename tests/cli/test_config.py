@@ -1,0 +1,224 @@
+"""The configuration file as people use it: what wins, what is said of it, what `kubekeep config` prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from kubekeep.cli.scan import command as scan
+
+BAD = Path(__file__).parents[2] / "examples" / "online-shop" / "operations" / "debug-pod.yaml"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder: a repository with a manifest in `deploy`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(BAD, tmp_path / "deploy" / "pod.yaml")
+    return tmp_path
+
+
+def kubekeep(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [sys.executable, "-m", "kubekeep", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        encoding="utf-8",
+        timeout=120,
+        env=os.environ | {"HOME": "/nonexistent"},
+    )
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults() -> None:
+    Path("kubekeep.yaml").write_text("framework: pss-baseline\nseverity-threshold: critical\nformat: [json]\n")
+    result = kubekeep("scan", "deploy")
+    assert result.returncode == 1
+    assert result.stderr.startswith("config: kubekeep.yaml\ngate FAILED: severity: ")
+    assert [item["name"] for item in json.loads(result.stdout)["summaryDetails"]["frameworks"]] == ["PSS-Baseline"]
+    flags = kubekeep("scan", "deploy", "--framework", "nsa", "--compliance-threshold", "1", "--format", "json")
+    assert [item["name"] for item in json.loads(flags.stdout)["summaryDetails"]["frameworks"]] == ["NSA"]
+    without = kubekeep("scan", "control", "C-0004", "deploy", "--no-config")
+    assert (without.returncode, without.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "frameworks", "controls"),
+    [
+        (("framework", "pss-baseline"), ["PSS-Baseline"], None),
+        (("control", "C-0057"), [], ["C-0057"]),
+        (("workload", "shop/pod/debug"), ["PSS-Restricted"], None),
+    ],
+)
+def test_names_on_the_command_line_stand_in_for_those_of_the_file(
+    words: tuple[str, ...], frameworks: list[str], controls: list[str] | None
+) -> None:
+    Path("kubekeep.yaml").write_text("framework: [pss-restricted]\nformat: json\n")
+    details = json.loads(kubekeep("scan", *words, "deploy").stdout)["summaryDetails"]
+    assert [item["name"] for item in details["frameworks"] or []] == frameworks
+    assert controls is None or list(details["controls"]) == controls
+
+
+def test_a_folder_with_a_configuration_is_scanned_whole() -> None:
+    Path("deploy/kubekeep.yaml").write_text("framework: pss-baseline\n")
+    result = kubekeep("scan", ".", "-f", "json")
+    assert result.returncode == 0, "it is no manifest that could not be read"
+    assert "config" not in result.stderr, "the target is the folder above"
+
+
+def test_values_of_charts_reach_the_scan() -> None:
+    chart = Path("deploy/web")
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    (chart / "values.yaml").write_text("privileged: false\n")
+    text = BAD.read_text().replace("privileged: true", "privileged: {{ .Values.privileged }}")
+    assert ".Values" in text
+    (chart / "templates" / "pod.yaml").write_text(text)
+    Path("prod.yaml").write_text("# production\nprivileged: true\n")
+    Path("kubekeep.yaml").write_text("framework: pss-baseline\ncharts: {deploy/web: {values: prod.yaml}}\n")
+    result = kubekeep("scan", "deploy/web")
+    assert "deploy/web/templates/pod.yaml:15" in result.stdout
+    assert "from prod.yaml:2 privileged" in result.stdout
+    assert "Nothing failed" in kubekeep("scan", "deploy/web", "--set", "privileged=false").stdout, "flags win"
+    assert "Nothing failed" in kubekeep("scan", "deploy/web", "--no-config", "--framework", "pss-baseline").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("framework:\n- nsa\n- nsaa\n", "3:3: framework: no framework is called 'nsaa'; did you mean nsa?"),
+        ("format: [json, jsn]\n", "1:16: format: unknown format 'jsn'"),
+        ("compliance-threshold: 101\n", "1:1: compliance-threshold: 101.0 is not in the range 0<=x<=100."),
+        ("\nkubernetes-version: '1.4'\n", "2:1: kubernetes-version: unknown Kubernetes version '1.4'"),
+        ("cloud-provider: eksx\n", "1:1: cloud-provider: 'eksx' is not one of 'eks', 'aks', 'gke'."),
+        ("values: [gone.yaml]\n", "1:10: values: File 'gone.yaml' does not exist."),
+        ("controls-config: inputs.json\n", "1:1: controls-config: inputs.json: No such file or directory"),
+        ("frameworks: nsa\n", "1:1: unknown key frameworks: did you mean framework?"),
+        ("charts: {deploy: {}}\n", "1:10: deploy is no chart"),
+        ("output: report.json\n", "1:1: output: only a file given with --config may have this key"),
+        ("framework: nsa\nframework: mitre\n", "2:1: duplicate key 'framework', first on line 1"),
+    ],
+)
+@pytest.mark.parametrize("command", [("scan",), ("config", "check")])
+def test_an_error_has_file_line_and_column(command: tuple[str, ...], text: str, expected: str) -> None:
+    Path("kubekeep.yaml").write_text(text)
+    result = kubekeep(*command, "deploy")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.removeprefix("config: kubekeep.yaml\n").startswith(f"Error: kubekeep.yaml:{expected}")
+
+
+def test_a_wrong_flag_is_no_error_of_the_file() -> None:
+    Path("kubekeep.yaml").write_text("severity-threshold: high\nframework: nsa\n")
+    for arguments in (("--severity-threshold", "terrible"), ("--framework", "nsaa"), ("--format", "jsn")):
+        result = kubekeep("scan", "deploy", *arguments)
+        assert result.returncode == 2
+        assert "kubekeep.yaml:" not in result.stderr
+
+
+def test_help_needs_no_sound_file() -> None:
+    Path("kubekeep.yaml").write_text("nonsense: 1\n")
+    assert kubekeep("scan", "--help").returncode == 0
+    assert kubekeep("scan", ".").returncode == 2
+
+
+def test_a_file_that_is_named() -> None:
+    Path("ci").mkdir()
+    Path("kubekeep.yaml").write_text("nonsense: 1\n")
+    Path("ci/strict.yaml").write_text("framework: pss-baseline\nformat: json\noutput: report\n")
+    result = kubekeep("scan", "deploy", "--config", "ci/strict.yaml")
+    assert result.stderr == "config: ci/strict.yaml\njson: ci/report.json\n"
+    assert Path("ci/report.json").exists()
+    both = kubekeep("scan", "deploy", "--config", "ci/strict.yaml", "--no-config")
+    assert (both.returncode, "exclude each other" in both.stderr) == (2, True)
+    gone = kubekeep("scan", "deploy", "--config", "gone.yaml")
+    assert (gone.returncode, gone.stderr) == (2, "Error: gone.yaml: no such file or directory\n")
+
+
+def test_a_scanned_tree_writes_and_runs_nothing() -> None:
+    for text in ("output: ../stolen\n", "custom-rules: rules\n", "enable-helm: yes\n", "values: ../../etc/passwd\n"):
+        Path("deploy/kubekeep.yaml").write_text(text)
+        result = kubekeep("scan", "deploy")
+        assert result.returncode == 2
+        assert "only a file given with --config may" in result.stderr
+
+
+GOLDEN = """\
+# kubekeep.yaml
+framework: [nsa, pss-restricted]                  # kubekeep.yaml:2
+# controls-config: not set
+kubernetes-version: "1.31"                        # kubekeep.yaml:4
+snapshot: true                                    # command line
+# cloud-provider: not set
+# policies: not set
+# custom-rules: not set
+# use-from: not set
+# use-artifacts-from: not set
+# values: not set
+set: ["image.tag=v2"]                             # kubekeep.yaml:3
+# set-string: not set
+# set-json: not set
+# set-file: not set
+release-name: release-name                        # default
+release-namespace: default                        # default
+# kube-version: not set
+# api-versions: not set
+enable-helm: false                                # default
+blame: false                                      # default
+# changed-since: not set
+# branch: not set
+exclude-path: [vendor/, "*.tmp"]                  # command line
+no-ignore-file: false                             # default
+severity-threshold: high                          # kubekeep.yaml:5
+compliance-threshold: 80.0                        # command line
+# fail-coverage-below: not set
+format: [pretty]                                  # default
+# output: not set
+verbose: false                                    # default
+charts: {"deploy/web":{"set":{"a":"\\u001b"}}}     # kubekeep.yaml:6
+"""
+
+
+def test_the_effective_configuration() -> None:
+    Path("deploy/web").mkdir()
+    Path("deploy/web/Chart.yaml").touch()
+    Path("kubekeep.yaml").write_text(
+        "# ours\nframework: [nsa, pss-restricted]\nset: [image.tag=v2]\nkubernetes-version: '1.31'\n"
+        'severity-threshold: High\ncharts: {deploy/web: {set: {a: "\\e"}}}\n'
+    )
+    flags = ("--snapshot", "--exclude-path", "vendor/", "--exclude-path", "*.tmp", "--compliance-threshold", "80")
+    result = kubekeep("config", "check", "deploy", *flags)
+    assert (result.returncode, result.stderr, result.stdout) == (0, "", GOLDEN)
+
+
+def test_what_is_printed_is_a_configuration_that_gives_the_same() -> None:
+    flags = ("--framework", "nsa,mitre", "--set", "a=b c", "--snapshot", "--values", "deploy/pod.yaml")
+    Path("kept.yaml").write_text(kubekeep("config", "check", *flags).stdout)
+    result = kubekeep("config", "check", "--config", "kept.yaml")
+    assert result.returncode == 0, result.stderr
+    by_file, by_flags = scan.make_context("scan", ["--config", "kept.yaml"]), scan.make_context("scan", [*flags])
+    assert by_file.params | {"formats": ()} == by_flags.params | {"frameworks": ("nsa", "mitre"), "formats": ()}
+
+
+def test_without_a_file() -> None:
+    result = kubekeep("config", "check")
+    assert result.returncode == 0
+    assert result.stdout.startswith("# no configuration file\nframework: [allcontrols]  ")
+
+
+def test_the_schema_is_one() -> None:
+    wanted = json.loads(kubekeep("config", "schema").stdout)
+    jsonschema.Draft7Validator.check_schema(wanted)
+    assert "severity-threshold" in wanted["properties"]

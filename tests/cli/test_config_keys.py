@@ -1,0 +1,199 @@
+"""Every option of a scan has its key, which means what the option means; walked, so that new options are held too."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import jsonschema
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kubekeep.cli.config_keys import NAMED_ONLY, Kind, schema
+from kubekeep.cli.configured import FileError, is_from_file
+from kubekeep.cli.scan import command as scan
+from kubekeep.model.severity import Severity
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "configuration.md"
+KEYS = scan.keys
+HARMLESS = {
+    *("framework", "kubernetes-version", "snapshot", "cloud-provider", "format", "verbose"),
+    *("severity-threshold", "compliance-threshold", "fail-coverage-below"),
+    *("set", "set-string", "set-json", "release-name", "release-namespace", "kube-version", "api-versions"),
+    *("exclude-path", "no-ignore-file", "branch", "changed-since", "blame"),
+}
+"""Keys by which a scanned tree can neither read nor write elsewhere, nor run anything. Think before adding one."""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a file and a folder to name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "there.yaml").touch()
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+def parsed(*arguments: str) -> click.Context:
+    """What `kubekeep scan` with `arguments` makes of them, without running."""
+    return scan.make_context("scan", [*arguments, "."])
+
+
+def configured(text: str, *arguments: str) -> click.Context:
+    """The same with a configuration file that is named."""
+    Path("kubekeep.yaml").write_text(text)
+    return parsed("--config", "kubekeep.yaml", *arguments)
+
+
+def example(name: str) -> Any:
+    """A value that the option takes."""
+    key = KEYS[name]
+    if isinstance(key.option.type, click.Choice):
+        return key.option.type.choices[-1]
+    if isinstance(key.option.type, click.Path):
+        return "there.yaml" if key.option.type.file_okay else "folder"
+    return {Kind.BOOLEAN: True, Kind.INTEGER: 1, Kind.NUMBER: 50.5, Kind.KEY_AND_FILE: "a=there.yaml"}.get(
+        key.kind, "1.30"
+    )
+
+
+def test_every_option_has_a_key() -> None:
+    flags = {flag for item in scan.params if isinstance(item, click.Option) for flag in item.opts if flag[:2] == "--"}
+    assert {f"--{name}" for name in KEYS} == flags - {"--config", "--no-config"}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_means_what_the_option_means(name: str) -> None:
+    key, value = KEYS[name], example(name)
+    parameter = key.option.name or ""
+    flags = ["--no-config", f"--{name}"] if key.kind is Kind.BOOLEAN else ["--no-config", f"--{name}", str(value)]
+    by_flag, by_file = parsed(*flags), configured(yaml.safe_dump({name: value}))
+    assert is_from_file(by_file, parameter)
+    assert by_file.params[parameter] == by_flag.params[parameter]
+    assert by_file.params == by_flag.params
+
+
+@pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.option.multiple])
+def test_a_list_gives_what_several_options_give(name: str) -> None:
+    value = str(example(name))
+    assert (
+        configured(yaml.safe_dump({name: [value, value]})).params
+        == parsed("--no-config", *[f"--{name}", value] * 2).params
+    )
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_value_of_another_type_is_refused_with_its_place(name: str) -> None:
+    key = KEYS[name]
+    number = key.kind in {Kind.BOOLEAN, Kind.INTEGER, Kind.NUMBER}
+    wrong: tuple[Any, ...] = ({"a": 1}, None, "x" if number else 1.30)
+    for value in (*wrong, *([] if key.option.multiple else [[]])):
+        with pytest.raises(FileError, match=rf"^kubekeep\.yaml:2:1: {name}: {key.kind.words} expected, found "):
+            configured(f"# a comment\n{name}: {yaml.safe_dump(value, default_flow_style=True)}")
+
+
+def test_a_number_for_text_has_a_hint() -> None:
+    with pytest.raises(FileError, match="kubernetes-version: text expected, found a number: put it in quotes"):
+        configured("kubernetes-version: 1.30")
+
+
+@pytest.mark.parametrize(("said", "found"), [("yes", True), ("on", True), ("no", False), ("false", False)])
+def test_a_flag_may_be_said_in_any_words_of_yaml(said: str, *, found: bool) -> None:
+    assert configured(f"snapshot: {said}").params["snapshot"] is found
+
+
+@pytest.mark.parametrize("name", sorted(NAMED_ONLY))
+def test_keys_that_write_or_bring_programs_are_for_named_files(name: str) -> None:
+    Path("kubekeep.yaml").write_text(yaml.safe_dump({name: example(name)}))
+    with pytest.raises(FileError, match=rf"^kubekeep\.yaml:1:1: {name}: only a file given with --config may have this"):
+        parsed()
+
+
+def test_nobody_forgot_whether_a_scanned_tree_may_set_a_key() -> None:
+    held = {name for name, key in KEYS.items() if key.kind in {Kind.PATH, Kind.KEY_AND_FILE}}
+    assert set(KEYS) == NAMED_ONLY | held | HARMLESS
+    assert not HARMLESS & (NAMED_ONLY | held)
+
+
+@pytest.mark.parametrize("name", [name for name, key in KEYS.items() if "FILE" in (key.option.metavar or "")])
+def test_an_option_that_names_files_is_known_as_one(name: str) -> None:
+    assert KEYS[name].kind in {Kind.PATH, Kind.KEY_AND_FILE}
+
+
+@pytest.mark.parametrize("name", sorted({"controls-config", "policies", "values"}))
+def test_paths_of_a_found_file_stay_inside(name: str) -> None:
+    Path("kubekeep.yaml").write_text(yaml.safe_dump({name: "/etc/hosts"}))
+    with pytest.raises(FileError, match=rf"^kubekeep\.yaml:1:1: {re.escape('/etc/hosts')} is outside of "):
+        parsed()
+
+
+@pytest.mark.parametrize("said", ["a=/etc/hosts", "a=there.yaml,b=/etc/hosts", "a={/etc/hosts}", "=there.yaml", "a"])
+def test_helm_reads_no_file_outside(said: str) -> None:
+    Path("kubekeep.yaml").write_text(yaml.safe_dump({"set-file": [said]}))
+    with pytest.raises(FileError, match=r"^kubekeep\.yaml:2:3: "):
+        parsed()
+
+
+@pytest.mark.parametrize("name", [name for name, key in KEYS.items() if key.kind is Kind.TEXT])
+def test_no_text_breaks_the_argument_of_a_program(name: str) -> None:
+    with pytest.raises(
+        FileError, match=rf"^kubekeep\.yaml:1:1: {name}: (no program takes text with a NUL|.* not one of)"
+    ):
+        configured(f'{name}: "a=b\\0c"')
+
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8)
+)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.dictionaries(st.sampled_from([*KEYS, "charts", "other"]), VALUES, min_size=1, max_size=3))
+def test_any_file_is_taken_or_refused_with_a_place(said: dict[str, Any]) -> None:
+    Path("kubekeep.yaml").write_text(json.dumps(said))
+    try:
+        parsed()
+        outcome = ""
+    except FileError as error:
+        outcome = str(error)
+    assert not outcome or re.fullmatch(r"kubekeep\.yaml:\d+:\d+: .*", outcome)
+
+
+def test_the_schema_takes_what_the_file_takes() -> None:
+    wanted = schema(KEYS)
+    jsonschema.Draft7Validator.check_schema(wanted)
+    validator = jsonschema.Draft7Validator(wanted)
+    for name, key in KEYS.items():
+        assert validator.is_valid({name: example(name)}), name
+        assert validator.is_valid({name: [example(name)]}) == key.option.multiple, name
+        assert not validator.is_valid({name: {"a": 1}}), name
+        assert not validator.is_valid({f"{name}x": example(name)}), name
+    assert not validator.is_valid({"compliance-threshold": 101})
+    assert not validator.is_valid({"severity-threshold": "terrible"})
+    assert not validator.is_valid({"kubernetes-version": 1.30})
+
+
+def test_the_schema_knows_charts() -> None:
+    validator = jsonschema.Draft7Validator(schema(KEYS))
+    chart = {"values": ["a.yaml"], "set": {"image.tag": "v2", "hosts": [1, None]}, "set-file": {"a": "b"}}
+    assert validator.is_valid({"charts": {"deploy/web": chart, "x.tgz": {"values": "b.yaml"}, "c": {}}})
+    wrong: tuple[Any, ...] = ({"value": "a"}, {"values": [1]}, {"set": ["a=b"]}, {"set-file": {"a": 1}}, [])
+    for said in wrong:
+        assert not validator.is_valid({"charts": {"deploy/web": said}})
+
+
+@pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL))
+def test_the_examples_of_the_guide(here: Path, text: str) -> None:
+    for file in ("common/values.yaml", "deploy/web/Chart.yaml", "deploy/web/values-prod.yaml"):
+        (here / file).parent.mkdir(parents=True, exist_ok=True)
+        (here / file).touch()
+    assert not list(jsonschema.Draft7Validator(schema(KEYS)).iter_errors(yaml.safe_load(text)))
+    Path("kubekeep.yaml").write_text(text)
+    assert parsed().params["severity"] is Severity.HIGH
