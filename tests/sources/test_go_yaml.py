@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.oracles.program import program
 
 from kubekeep.model.location import line_starts
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import Limits, Problem
+from tests.oracles.program import program
 
 _REFUSED = "refused"
 
