@@ -20,6 +20,7 @@ GZIP: Final = b"\x1f\x8b"
 _BZIP2: Final = b"BZh"
 _XZ: Final = b"\xfd7zXZ\x00"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_END: Final = bytes(tarfile.BLOCKSIZE)
 _MOST_HEADER: Final = 1 << 20
 """Bytes of all headers of one member together."""
 _MOST_GLOBAL: Final = 100
@@ -129,7 +130,7 @@ class _Forward:
 
     def finish(self, name: str) -> None:
         """Read on to the end, so that checksums are verified; tarfile takes whatever is no header for the end."""
-        if self._last.strip(b"\0") or not self._last:
+        if self._last != _END:
             raise ArchiveError("damaged or cut off after this member" if name else "no archive", name)
         while chunk := self._take(CHUNK):
             if chunk.strip(b"\0"):

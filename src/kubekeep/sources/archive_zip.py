@@ -30,7 +30,7 @@ def members(file: BinaryIO, most: int) -> Iterator[Member]:
                 yield Member(info.orig_filename, info.is_dir(), info.file_size, _content(archive, info))
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError) as error:
         raise ArchiveError(f"damaged or no archive: {error}") from error
-    except (NotImplementedError, RuntimeError, ValueError, OverflowError) as error:
+    except (RuntimeError, ValueError, OverflowError) as error:
         raise ArchiveError(f"cannot be read: {error}") from error
 
 
@@ -72,7 +72,7 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]
             while chunk := stream.read(CHUNK):
                 left -= len(chunk)
                 yield chunk
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError) as error:
         raise ArchiveError(f"damaged: {error}", info.orig_filename) from error
     if left:
         raise ArchiveError("damaged: not as long as the table of contents says", info.orig_filename)
