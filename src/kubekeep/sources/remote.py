@@ -117,7 +117,8 @@ class _Download:
         """The response that has the file, after the redirects to it."""
         url = self._url
         for count in range(_REDIRECTS + 1):
-            left = max(self._until - time.monotonic(), 0.001)
+            # The connection ends itself in time; these are for as long as there is none, and must not come first.
+            left = max(self._until - time.monotonic(), 0) + 1
             connection.begin(url.raw_host.decode(), is_redirect=count > 0)
             request = client.build_request(
                 "GET",
