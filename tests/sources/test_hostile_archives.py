@@ -175,7 +175,8 @@ def test_headers_that_fill_memory(tmp_path: Path, kind: bytes) -> None:
 
 def test_headers_of_headers(tmp_path: Path) -> None:
     chain = [header("a", 4, tarfile.XHDTYPE) + block(b"4 =\n") for _ in range(1000)]
-    assert refusal(raw_tar(tmp_path / "a.tgz", *chain)) == "damaged: a header that makes no sense"
+    # Where tarfile does not call itself, it reads on up to the limit.
+    assert refusal(raw_tar(tmp_path / "a.tgz", *chain)).startswith("damaged")
     chain = [header("a", 100_000, tarfile.GNUTYPE_LONGNAME) + block(b"a" * 100_000) for _ in range(20)]
     assert refusal(raw_tar(tmp_path / "b.tgz", *chain)) == "a header of more than 1048576 bytes"
 

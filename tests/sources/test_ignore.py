@@ -139,6 +139,10 @@ def test_the_working_folder_and_no_ignore_files(tmp_path: Path, monkeypatch: pyt
     (tmp_path / ".kubekeepignore").write_text("a.yaml\n")
     assert Ignores(".").ignored("a.yaml", is_folder=False)
     assert Ignores(".").ignored(os.path.join("deploy", "a.yaml"), is_folder=False)  # noqa: PTH118 - as typed
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / ".kubekeepignore").write_text("/b.yaml\n")
+    for root in ("deploy", "./deploy/", "./deploy/.", "x/../deploy"):
+        assert Ignores(root).ignored(os.path.join("deploy", "b.yaml"), is_folder=False)  # noqa: PTH118 - as typed
     without = Ignores(".", ["b.yaml"], files=False)
     assert not without.ignored("a.yaml", is_folder=False)
     assert without.ignored("b.yaml", is_folder=False)

@@ -82,6 +82,7 @@ def test_nothing_matches(here: Path) -> None:
     assert expand("*.json") == []
     assert expand("missing/**/*.yaml") == []
     assert expand("a.yaml/*") == []
+    assert expand("\0/*") == []
 
 
 def test_two_asterisks_at_the_end_are_the_folder(here: Path) -> None:

@@ -58,8 +58,8 @@ class Ignores:
     def __init__(self, root: str, patterns: Sequence[str] = (), *, files: bool = True) -> None:
         self.problems: list[Unread] = []
         self.counts = Counts()
-        self._root = root
-        self._below = len("" if root == os.curdir else os.path.join(root, ""))
+        self._root = os.path.normpath(root)
+        self._below = len("" if self._root == os.curdir else os.path.join(self._root, ""))
         self._reads = files
         self._left = MOST_PATTERNS
         own = self._parsed(Location(_OPTION), patterns, numbered=False)
@@ -70,8 +70,8 @@ class Ignores:
     def ignored(self, path: str, *, is_folder: bool) -> bool:
         """Whether `path` is ignored, itself or with a folder above it.
 
-        `path` is that of the scanned folder with names joined to it, as a walk has it; the scanned folder itself is
-        never ignored. Cheap when folders are asked about before what is in them; each is counted once, a file every
+        `path` is that of the scanned folder, normalised, with names joined to it (no `./` before them), as a walk has
+        it; the scanned folder itself is never ignored. Cheap when folders are asked about before what is in them; each is counted once, a file every
         time it is asked about.
         """
         relative = path[self._below :].replace(os.sep, "/")

@@ -76,6 +76,6 @@ def _folders(folder: str) -> Iterator[str]:
 def _names(folder: str) -> list[str]:
     try:
         return os.listdir(folder or os.curdir)
-    except OSError:
-        # As in a shell, what cannot be listed matches nothing; a pattern that matches nothing at all is told.
+    except (OSError, ValueError):
+        # As in a shell, what cannot be listed, or is no name at all, matches nothing; a pattern that matches nothing at all is told.
         return []
