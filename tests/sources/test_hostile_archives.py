@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import lzma
 import random
 import re
@@ -110,14 +111,9 @@ def test_what_is_no_file_in_a_zip(tmp_path: Path, kind: int) -> None:
 )
 def test_names_that_are_one(tmp_path: Path, names: tuple[str, str], reason: str) -> None:
     assert refusal(tar(tmp_path / "a.tar", *map(entry, names))) == reason
-    with pytest.warns(UserWarning, match="Duplicate name") if names[0] == names[1] else _nothing():
+    with pytest.warns(UserWarning, match="Duplicate name") if names[0] == names[1] else contextlib.nullcontext():
         pack_zip(tmp_path / "a.zip", ((name, POD) for name in names))
     assert refusal(tmp_path / "a.zip") == reason
-
-
-class _nothing:  # noqa: N801 - stands for a function
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...
 
 
 @pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
