@@ -1,0 +1,178 @@
+"""Archives of manifests, unpacked into a private folder for as long as they are read.
+
+Everything in an archive is hostile: names that lead elsewhere, links, devices and bombs are refused before anything of
+them is written. Never opens an archive in an archive; charts are told by `is_chart` and left to whoever renders them.
+"""
+
+# Paths stay the text that people typed, so os.path and not pathlib:
+# ruff: noqa: PTH103, PTH116, PTH118, PTH120, PTH123
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+import msgspec
+
+from kubekeep.sources import archive_tar, archive_zip
+from kubekeep.sources.archive_member import ArchiveError, ArchiveLimits, Member
+from kubekeep.sources.walk import CHART, EXTENSIONS, Skipped, reason, shown_path
+
+__all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart", "unpacked"]
+
+NAMES: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".zip")
+_CHART_NAMES: Final = (".tgz", ".tar.gz")
+_READ: Final = (*EXTENSIONS, ".tpl", ".tf", *NAMES)
+"""What somebody misses if it is left out."""
+DEFAULT_LIMITS: Final = ArchiveLimits()
+_CHART_LOOK: Final = 16 << 20
+"""Bytes of an archive that are looked at for a Chart.yaml; Helm puts it first."""
+_HEAD: Final = 8
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+_DRIVE: Final = re.compile(r"[A-Za-z]:")
+_LONGEST_PART: Final = 255
+
+
+class Unpacked(msgspec.Struct, frozen=True):
+    """The folder with what was in an archive, and what was left out, shown by its path in the archive."""
+
+    folder: str
+    skipped: tuple[Skipped, ...]
+
+
+def is_archive(path: str) -> bool:
+    """Whether the name is that of an archive; it may still be a chart, see `is_chart`."""
+    return path.lower().endswith(NAMES)
+
+
+def is_chart(path: str) -> bool:
+    """Whether this is a packed chart: one folder, with a Chart.yaml in it. Looks at the beginning, never fails."""
+    if not path.lower().endswith(_CHART_NAMES):
+        return False
+    top = None
+    try:
+        with _opened(path) as file:
+            head = file.read(_HEAD)
+            file.seek(0)
+            for member in archive_tar.members(file, head, _CHART_LOOK) if head.startswith(archive_tar.GZIP) else ():
+                folder, _, rest = member.name.removeprefix("./").partition("/")
+                if not folder or folder == ".":
+                    continue
+                top = top or folder
+                if folder != top or not (rest or member.is_folder):
+                    return False
+                if rest == CHART and not member.is_folder:
+                    return True
+    except (ArchiveError, OSError):
+        return False
+    return False
+
+
+@contextlib.contextmanager
+def unpacked(path: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[Unpacked]:
+    """The content of an archive, in a folder that only we can read and that is gone afterwards.
+
+    What it is, its first bytes say. Raises ArchiveError, before the folder is given, for an archive that is damaged or
+    must not be unpacked, and OSError if it cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
+        with _opened(path) as file:
+            skipped = tuple(_unpack(file, folder, limits))
+        yield Unpacked(folder, skipped)
+
+
+def _opened(path: str) -> BinaryIO:
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError("not a regular file")
+    return open(path, "rb")
+
+
+def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[Skipped]:
+    packed = os.fstat(file.fileno()).st_size
+    if packed > limits.bytes:
+        raise ArchiveError(f"an archive of more than {limits.bytes} bytes")
+    head = file.read(_HEAD)
+    file.seek(0)
+    most = limits.most(packed)
+    is_zip = head.startswith(archive_zip.MAGIC)
+    names = _Names(limits)
+    for member in archive_zip.members(file, most) if is_zip else archive_tar.members(file, head, most):
+        parts = names.parts(member)
+        if not parts:
+            continue
+        shown, target = shown_path("/".join(parts)), os.path.join(folder, *parts)
+        if member.size > limits.file:
+            if parts[-1].lower().endswith(_READ):
+                yield Skipped(shown, f"larger than {limits.file} bytes: not read")
+            continue
+        _write(member, target)
+        if is_archive(parts[-1]) and not member.is_folder and not is_chart(target):
+            yield Skipped(shown, "an archive in an archive: not opened")
+
+
+def _write(member: Member, target: str) -> None:
+    try:
+        os.makedirs(target if member.is_folder else os.path.dirname(target), mode=0o700, exist_ok=True)
+        if not member.is_folder:
+            with open(target, "xb", opener=_private) as file:
+                file.writelines(member.content)
+    except OSError as error:
+        raise ArchiveError(f"cannot be unpacked: {reason(error)}", member.name) from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), mode=0o600)
+
+
+class _Names:
+    """The names of an archive, held to what is one and the same path on every system."""
+
+    def __init__(self, limits: ArchiveLimits) -> None:
+        self._limits = limits
+        self._entries = 0
+        # By what file systems take for the same name: the path as it is written, and whether it is a folder.
+        self._seen: dict[str, tuple[str, bool]] = {}
+
+    def parts(self, member: Member) -> list[str]:
+        """The parts of a member's path, none for the folder of the archive. Raises ArchiveError."""
+        self._entries += 1
+        self._check(member)
+        parts = [part for part in member.name.split("/") if part not in {"", os.curdir}]
+        if os.pardir in parts:
+            raise ArchiveError("leads out of the archive", member.name)
+        if not parts and not member.is_folder:
+            raise ArchiveError("a file without a name", member.name)
+        if len(parts) > self._limits.depth or any(len(os.fsencode(part)) > _LONGEST_PART for part in parts):
+            raise ArchiveError("too deep, or a name too long", member.name)
+        for count in range(1, len(parts) + 1):
+            self._enter("/".join(parts[:count]), member, is_folder=count < len(parts) or member.is_folder)
+        if max(self._entries, len(self._seen)) > self._limits.entries:
+            raise ArchiveError(f"more than {self._limits.entries} files and folders", member.name)
+        return parts
+
+    def _check(self, member: Member) -> None:
+        name = member.name
+        if _CONTROL.search(name):
+            raise ArchiveError("a name with control characters", name)
+        if "\\" in name:
+            raise ArchiveError("a name with a backslash, which is a path on some systems", name)
+        if name.startswith("/") or _DRIVE.match(name):
+            raise ArchiveError("an absolute name", name)
+        if len(name) > self._limits.name:
+            raise ArchiveError(f"a name of more than {self._limits.name} characters", name)
+
+    def _enter(self, path: str, member: Member, *, is_folder: bool) -> None:
+        key = unicodedata.normalize("NFC", path).casefold()
+        known = self._seen.get(key)
+        if known is None:
+            self._seen[key] = (path, is_folder)
+        elif known[0] != path:
+            raise ArchiveError(f"is one path with {shown_path(known[0])} on some systems", member.name)
+        elif not (known[1] and is_folder):
+            raise ArchiveError("is in the archive twice", member.name)

@@ -1,0 +1,196 @@
+"""The members of a tar archive, compressed or not, in their order. Reads forward only, and writes nothing.
+
+tarfile reads the headers, from a stream that is bounded: what a header announces (long names, pax records, sparse maps) it
+would read into memory whatever its size. Only files and folders are members; links, devices and holes are refused.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, Final, Protocol, cast
+
+from kubekeep.sources.archive_member import CHUNK, ArchiveError, Member
+
+GZIP: Final = b"\x1f\x8b"
+_BZIP2: Final = b"BZh"
+_XZ: Final = b"\xfd7zXZ\x00"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_END: Final = bytes(tarfile.BLOCKSIZE)
+_MOST_HEADER: Final = 1 << 20
+"""Bytes of all headers of one member together."""
+_MOST_GLOBAL: Final = 100
+"""Records that an archive may set for all of its members; git sets one."""
+_MOST_XZ_MEMORY: Final = 128 << 20
+"""Bytes: twice what `xz -9` asks for."""
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+def members(file: BinaryIO, head: bytes, most: int) -> Iterator[Member]:
+    """The members of the archive that `file` is; `head` are its first bytes, `most` what may be in it.
+
+    Raises ArchiveError, at the member where it is met.
+    """
+    stream = _Forward(_plain(file, head), most)
+    try:
+        yield from _members(stream)
+    except tarfile.TarError as error:
+        raise ArchiveError(f"damaged or no archive: {error}") from error
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise ArchiveError("damaged: a header that makes no sense") from error
+
+
+def _members(stream: _Forward) -> Iterator[Member]:
+    # Reading and seeking are all that tarfile does with it.
+    with tarfile.TarFile(fileobj=cast("BinaryIO", stream), mode="r") as tar:
+        name = ""
+        while (member := tar.next()) is not None:
+            if member.name == "" or member.size < 0:
+                raise ArchiveError("damaged: a header that makes no sense", name)
+            name = member.name
+            if len(tar.pax_headers) > _MOST_GLOBAL:
+                raise ArchiveError(f"more than {_MOST_GLOBAL} records for the whole archive", name)
+            if not (member.isreg() or member.isdir()) or member.issparse():
+                raise ArchiveError(f"{_kind(member)}: only files and folders are unpacked", name)
+            yield Member(name, member.isdir(), member.size, stream.content(member.size, name))
+            # tarfile keeps what it has read, for those who look back.
+            tar.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
+            stream.begin_header()
+        stream.finish(name)
+
+
+def _kind(member: tarfile.TarInfo) -> str:
+    if member.issym():
+        return "symbolic link"
+    if member.islnk():
+        return "hard link"
+    if member.issparse():
+        return "file with holes"
+    return "device or pipe" if member.isdev() else "neither a file nor a folder"
+
+
+class _Forward:
+    """What tarfile reads from: no step back, no header that is too large, no more in all than is allowed."""
+
+    def __init__(self, stream: _Readable, most: int) -> None:
+        self._stream = stream
+        self._most = most
+        self._at = 0
+        self._header_left = _MOST_HEADER
+        self._last = b""
+
+    def begin_header(self) -> None:
+        """What is read next are the headers of one member."""
+        self._header_left = _MOST_HEADER
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int) -> int:
+        """Skip to `offset`, or to the end if that comes first."""
+        if offset < self._at:
+            raise ArchiveError("damaged: a size that makes no sense")
+        while self._at < offset and self._take(min(CHUNK, offset - self._at)):
+            pass
+        return self._at
+
+    def read(self, size: int) -> bytes:
+        """What tarfile asks for: blocks of headers."""
+        if not 0 <= size <= self._header_left:
+            raise ArchiveError(f"a header of more than {_MOST_HEADER} bytes")
+        self._header_left -= size
+        self._last = self._whole(size)
+        return self._last
+
+    def content(self, size: int, name: str) -> Iterator[bytes]:
+        """The content of the member whose header has just been read."""
+        while size:
+            chunk = self._take(min(CHUNK, size))
+            if not chunk:
+                raise ArchiveError("cut off", name)
+            size -= len(chunk)
+            yield chunk
+
+    def finish(self, name: str) -> None:
+        """Read on to the end, so that checksums are verified; tarfile takes whatever is no header for the end."""
+        if self._last != _END:
+            raise ArchiveError("damaged or cut off after this member" if name else "no archive", name)
+        while chunk := self._take(CHUNK):
+            if chunk.strip(b"\0"):
+                raise ArchiveError("more content after the end of the archive")
+
+    def _whole(self, size: int) -> bytes:
+        parts = []
+        while size and (chunk := self._take(size)):
+            parts.append(chunk)
+            size -= len(chunk)
+        return b"".join(parts)
+
+    def _take(self, size: int) -> bytes:
+        try:
+            chunk = self._stream.read(size)
+        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            raise ArchiveError(f"damaged or cut off: {error}") from error
+        self._at += len(chunk)
+        if self._at > self._most:
+            raise ArchiveError(f"more than {self._most} bytes when unpacked")
+        return chunk
+
+
+def _plain(file: BinaryIO, head: bytes) -> _Readable:
+    """`file` without its compression, which the first bytes tell."""
+    if head.startswith(GZIP):
+        return gzip.GzipFile(fileobj=file, mode="rb")
+    if head.startswith(_BZIP2):
+        return bz2.BZ2File(file)
+    if head.startswith(_XZ):
+        return _Xz(file)
+    if head.startswith(_ZSTD):
+        raise ArchiveError("compressed by Zstandard, which is not read: unpack it, or pack it with gzip or xz")
+    return file
+
+
+class _Xz:
+    """What lzma.LZMAFile would read, with a limit on the memory that a header may ask for."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._input = b""
+        self._inner = self._new()
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            if self._inner.eof:
+                self._input = (self._inner.unused_data or self._file.read(CHUNK)).lstrip(b"\0")
+                if not self._input:
+                    return b""
+                self._inner = self._new()
+            elif self._inner.needs_input and not self._input:
+                self._input = self._file.read(CHUNK)
+                if not self._input:
+                    raise EOFError("cut off")
+            found = self._inner.decompress(self._input, size)
+            self._input = b""
+            if found:
+                return found
+
+    @staticmethod
+    def _new() -> _Decompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_XZ_MEMORY)

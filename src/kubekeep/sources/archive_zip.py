@@ -1,0 +1,78 @@
+"""The members of a zip archive, in the order of its table of contents. Writes nothing, knows no passwords."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, Final, cast
+
+from kubekeep.sources.archive_member import CHUNK, ArchiveError, Bounded, Member
+
+MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
+_MOST_TABLE: Final = 8 << 20
+"""Bytes of the table of contents, which zipfile reads as a whole: 80,000 names and more."""
+_ENCRYPTED: Final = 0x1
+_UTF8: Final = 0x800
+_LOCAL_HEADER: Final = 30
+"""Bytes of a local header without its name (APPNOTE 4.3.7)."""
+
+
+def members(file: BinaryIO, most: int) -> Iterator[Member]:
+    """The members of the archive that `file` is; `most` bytes may be in it. Raises ArchiveError."""
+    try:
+        with zipfile.ZipFile(cast("BinaryIO", Bounded(file, _MOST_TABLE))) as archive:
+            found = archive.infolist()
+            _check(found, archive.start_dir, most)
+            for info in found:
+                yield Member(info.orig_filename, info.is_dir(), info.file_size, _content(archive, info))
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError) as error:
+        raise ArchiveError(f"damaged or no archive: {error}") from error
+    except (RuntimeError, ValueError, OverflowError) as error:
+        raise ArchiveError(f"cannot be read: {error}") from error
+
+
+def _check(found: Sequence[zipfile.ZipInfo], end: int, most: int) -> None:
+    total = 0
+    for info in sorted(found, key=lambda info: info.header_offset, reverse=True):
+        name = info.orig_filename
+        _check_kind(info)
+        total += info.file_size
+        if total > most:
+            raise ArchiveError(f"more than {most} bytes when unpacked", name)
+        length = len(name.encode("utf-8" if info.flag_bits & _UTF8 else "cp437", "replace"))
+        # Members that share content make a small archive endless.
+        if info.header_offset + _LOCAL_HEADER + length + info.compress_size > end:
+            raise ArchiveError("overlaps with another member", name)
+        end = info.header_offset
+
+
+def _check_kind(info: zipfile.ZipInfo) -> None:
+    name = info.orig_filename
+    if info.flag_bits & _ENCRYPTED:
+        raise ArchiveError("encrypted", name)
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        # Others decompress whole blocks, whatever their size.
+        raise ArchiveError("compressed by a method that is not read: only stored and deflated members are", name)
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind == stat.S_IFLNK:
+        raise ArchiveError("symbolic link: only files and folders are unpacked", name)
+    if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+        raise ArchiveError("neither a file nor a folder: only these are unpacked", name)
+    if info.is_dir() and info.file_size:
+        raise ArchiveError("a folder with content", name)
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    left = info.file_size
+    try:
+        with archive.open(info) as stream:
+            while chunk := stream.read(CHUNK):
+                left -= len(chunk)
+                yield chunk
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError) as error:
+        raise ArchiveError(f"damaged: {error}", info.orig_filename) from error
+    if left:
+        raise ArchiveError("damaged: not as long as the table of contents says", info.orig_filename)

@@ -1,0 +1,236 @@
+"""One manifest, chart or archive by its URL, in a private file for as long as it is read.
+
+Reaches the network only for a URL that the user named, and never goes from there to where only this machine can go: to
+its own services, its network, or the metadata of its cloud. Never shows what a URL has of secrets, and keeps no cookies.
+Needs httpx2, of the extra `oci`; a proxy and the authorities of a company come from the environment and the system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+import time
+import zlib
+from collections.abc import Iterable, Iterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+from urllib.parse import unquote
+
+import msgspec
+
+from kubekeep.model.text import visible
+from kubekeep.sources.archive import is_archive
+from kubekeep.sources.connection import Connection, RemoteError
+from kubekeep.sources.tree import MAXIMUM_BYTES
+
+__all__ = ["DEFAULT_LIMITS", "Fetched", "RemoteError", "RemoteLimits", "fetch", "is_url"]
+
+_URL: Final = re.compile(r"https?://", re.IGNORECASE)
+_REDIRECTS: Final = 5
+_CONNECT_SECONDS: Final = 15
+_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
+_LONGEST_NAME: Final = 100
+_PAGE: Final = re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_HEAD: Final = 512
+_PLAIN_HTTP: Final = "fetched without TLS: anybody on the way can have read or changed it"
+
+
+class RemoteLimits(msgspec.Struct, frozen=True):
+    """What may come: bytes of a manifest after decompression, bytes of an archive, seconds for all of it."""
+
+    manifest: int = MAXIMUM_BYTES
+    archive: int = 256 << 20
+    seconds: float = 60
+
+
+DEFAULT_LIMITS: Final = RemoteLimits()
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """A file that was fetched: where it lies, with the name that it has at its source; its URL without secrets; and notes.
+
+    `notes` is what the user has to know about it, though it could be read.
+    """
+
+    path: str
+    shown: str
+    notes: tuple[str, ...] = ()
+
+
+def is_url(text: str) -> bool:
+    """Whether this is a URL that `fetch` takes, and no path."""
+    return bool(_URL.match(text))
+
+
+@contextlib.contextmanager
+def fetch(url: str, limits: RemoteLimits = DEFAULT_LIMITS) -> Iterator[Fetched]:
+    """What `url` names, in a file that only we can read and that is gone afterwards.
+
+    A name with a password in the URL is sent to its host and to no other. Raises RemoteError, with a sentence that has no
+    secrets in it, for everything else than one whole file within the limits.
+    """
+    try:
+        import httpx2  # noqa: PLC0415 - a tenth of a second, and an extra
+    except ImportError:
+        raise RemoteError("to fetch a URL, Kubekeep needs httpx2: install kubekeep[oci]") from None
+    with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
+        yield _Download(httpx2, url, limits).save(Path(folder))
+
+
+class _Download:
+    """One file on its way."""
+
+    def __init__(self, httpx2: ModuleType, url: str, limits: RemoteLimits) -> None:
+        self._httpx2 = httpx2
+        self._limits = limits
+        self._until = time.monotonic() + limits.seconds
+        named = self._parsed(url)
+        self._login = (named.username, named.password) if named.userinfo else None
+        self._url = named.copy_with(userinfo=b"", fragment=None)
+        self._shown = _shown(self._url)
+        self._name = _NAME.sub("_", unquote(self._url.path).rpartition("/")[2])[-_LONGEST_NAME:].lstrip("._-")
+
+    def save(self, folder: Path) -> Fetched:
+        """The file, in `folder`."""
+        path = folder / (self._name or "manifest")
+        with (
+            Connection(self._url.raw_host.decode(), self._until) as connection,
+            self._httpx2.Client(
+                # A response is read from the network itself: what a library would decompress has no bounds.
+                headers={"User-Agent": "kubekeep", "Accept-Encoding": "identity"},
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            ) as client,
+        ):
+            try:
+                with contextlib.closing(self._response(client, connection)) as response, path.open("xb") as file:
+                    file.writelines(self._body(response))
+            except (self._httpx2.HTTPError, self._httpx2.InvalidURL) as error:
+                told = self._late() if connection.is_over else visible(str(error)) or type(error).__name__
+                raise RemoteError(f"{self._shown} cannot be fetched: {told}") from None
+        notes = (_PLAIN_HTTP,) if self._url.scheme == "http" else ()
+        return Fetched(str(path), self._shown, notes)
+
+    def _response(self, client: Any, connection: Connection) -> Any:
+        """The response that has the file, after the redirects to it."""
+        url = self._url
+        for count in range(_REDIRECTS + 1):
+            # The connection ends itself in time; these are for as long as there is none, and must not come first.
+            left = max(self._until - time.monotonic(), 0) + 1
+            connection.begin(url.raw_host.decode(), is_redirect=count > 0)
+            request = client.build_request(
+                "GET",
+                url,
+                timeout=self._httpx2.Timeout(left, connect=min(left, _CONNECT_SECONDS)),
+                extensions={"trace": connection.trace},
+            )
+            login = self._login if _origin(url) == _origin(self._url) else None
+            response = client.send(request, stream=True, auth=login, follow_redirects=False)
+            target = response.headers.get("location")
+            if not (self._httpx2.codes.is_redirect(response.status_code) and target):
+                return self._checked(response)
+            response.close()
+            url = self._redirected(url, target)
+        raise RemoteError(f"{self._shown} redirects more than {_REDIRECTS} times")
+
+    def _redirected(self, url: Any, target: str) -> Any:
+        try:
+            found = url.join(target).copy_with(userinfo=b"")
+        except self._httpx2.InvalidURL:
+            raise RemoteError(f"{self._shown} redirects to an address that is none") from None
+        if found.scheme not in {url.scheme, "https"} or not found.host:
+            raise RemoteError(f"{self._shown} redirects to {visible(_shown(found))}, which is not followed")
+        return found
+
+    def _checked(self, response: Any) -> Any:
+        """`response`, if a manifest can come with it."""
+        problem = ""
+        kind = response.headers.get("content-type", "").lower()
+        if response.status_code != self._httpx2.codes.OK:
+            phrase = self._httpx2.codes.get_reason_phrase(response.status_code)
+            problem = f" answers {response.status_code} {phrase}".rstrip()
+        elif kind.startswith(("text/html", "application/xhtml")):
+            problem = self._page()
+        elif response.headers.get("content-encoding", "identity").lower() not in {"identity", "gzip", "x-gzip"}:
+            problem = " comes in an encoding that was not asked for"
+        elif int(_digits(response.headers.get("content-length", "0"))) > self._most():
+            problem = self._too_large()
+        if problem:
+            response.close()
+            raise RemoteError(self._shown + problem)
+        return response
+
+    def _body(self, response: Any) -> Iterator[bytes]:
+        """The content, piece by piece, within the limits."""
+        # An archive that is compressed itself is often sent as if the compression were the transport's.
+        packed = response.headers.get("content-encoding", "identity").lower() != "identity" and not self._is_archive()
+        most = self._most()
+        head = b""
+        for chunk in self._gunzipped(response.iter_raw()) if packed else response.iter_raw():
+            most -= len(chunk)
+            if most < 0:
+                raise RemoteError(self._shown + self._too_large())
+            if len(head) < _HEAD:
+                head = (head + chunk)[:_HEAD]
+                if _PAGE.match(head):
+                    raise RemoteError(self._shown + self._page())
+            if time.monotonic() > self._until:
+                raise RemoteError(f"{self._shown} cannot be fetched: {self._late()}")
+            yield chunk
+
+    def _gunzipped(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            for chunk in chunks:
+                # One byte more than allowed is enough to be refused.
+                yield inflate.decompress(chunk, self._most() + 1)
+                if inflate.unused_data:
+                    raise RemoteError(f"{self._shown} goes on after the end of what is compressed")
+        except zlib.error:
+            raise RemoteError(f"{self._shown} is not compressed as it says") from None
+        if not inflate.eof:
+            raise RemoteError(f"{self._shown} cannot be fetched: cut off")
+
+    def _parsed(self, url: str) -> Any:
+        try:
+            found = self._httpx2.URL(url)
+        except self._httpx2.InvalidURL:
+            # What is wrong may be a part of a password, so it is not cited.
+            raise RemoteError("this is no URL") from None
+        if found.scheme not in {"https", "http"} or not found.host:
+            raise RemoteError("only URLs that begin with https:// or http:// and a host are fetched")
+        return found
+
+    def _is_archive(self) -> bool:
+        return is_archive(self._name)
+
+    def _most(self) -> int:
+        return self._limits.archive if self._is_archive() else self._limits.manifest
+
+    def _too_large(self) -> str:
+        return f" has more than {self._most()} bytes"
+
+    def _late(self) -> str:
+        return f"it takes longer than {self._limits.seconds:g} seconds"
+
+    def _page(self) -> str:
+        text = " is a web page, not a manifest: name the address of the file itself"
+        if self._url.host == "github.com" and "/blob/" in self._url.path:
+            raw = "https://raw.githubusercontent.com" + self._url.path.replace("/blob/", "/", 1)
+            return f"{text}, {raw}"
+        return f"{text}, on GitHub and GitLab the one behind 'Raw'"
+
+
+def _shown(url: Any) -> str:
+    """A URL as people may see it: names and passwords stand before the host and, often, after the path."""
+    return visible(str(url.copy_with(userinfo=b"", query=None, fragment=None)))
+
+
+def _origin(url: Any) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _digits(text: str) -> str:
+    return text if text.isascii() and text.isdigit() and len(text) < 20 else "0"

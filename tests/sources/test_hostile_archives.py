@@ -1,0 +1,317 @@
+"""Archives that are damaged or made to hurt: each is refused within the limits, in a sentence that names the member."""
+
+from __future__ import annotations
+
+import contextlib
+import lzma
+import random
+import re
+import stat
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kubekeep.sources.archive import ArchiveError, ArchiveLimits, unpacked
+from tests.sources.packing import POD, block, entry, header, overlapping_zip, pack_zip, patched, raw_tar, tar, zip_entry
+
+SMALL = ArchiveLimits(bytes=4 << 20, free=1 << 20, entries=1000, file=1 << 16)
+_MOST_MEMORY = 24 << 20
+_BOMB = re.compile(r"more than \d{7} bytes when unpacked")
+
+
+def refusal(file: Path, limits: ArchiveLimits = SMALL) -> str:
+    """Why the archive is refused, and not after having taken all memory or written outside."""
+    before = set(file.parent.rglob("*"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveError) as error, unpacked(str(file), limits):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < _MOST_MEMORY
+    finally:
+        tracemalloc.stop()
+    assert set(file.parent.rglob("*")) == before
+    message = str(error.value)
+    assert message.isprintable()
+    assert len(message) < 300
+    return message
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../evil.yaml", "../evil.yaml: leads out of the archive"),
+        ("a/../../evil.yaml", "a/../../evil.yaml: leads out of the archive"),
+        ("a/..", "a/..: leads out of the archive"),
+        ("/etc/evil.yaml", "/etc/evil.yaml: an absolute name"),
+        ("C:evil.yaml", "C:evil.yaml: an absolute name"),
+        ("..\\evil.yaml", "..\\evil.yaml: a name with a backslash, which is a path on some systems"),
+        ("a\x1b[2J.yaml", "a\\x1b[2J.yaml: a name with control characters"),
+        ("a\nb.yaml", "a\\nb.yaml: a name with control characters"),
+        ("/".join("a" * 65), f"{'/'.join('a' * 65)[:120]}: too deep, or a name too long"),
+        ("a" * 256, f"{'a' * 120}: too deep, or a name too long"),
+        ("a/" * 300, f"{'a/' * 60}: a name of more than 512 characters"),
+        (".", ".: a file without a name"),
+    ],
+)
+def test_names_that_lead_elsewhere(tmp_path: Path, name: str, reason: str) -> None:
+    members = [("fine.yaml", POD), (name, POD)]
+    told = refusal(tar(tmp_path / "a.tar", *(entry(*member) for member in members)))
+    assert told == reason
+    if not name.endswith("/"):
+        assert refusal(pack_zip(tmp_path / "a.zip", members)) == reason
+
+
+def test_a_name_with_a_nul(tmp_path: Path) -> None:
+    file = pack_zip(tmp_path / "a.zip", [("a.yaml", POD), ("bXc.yaml", POD)])
+    assert refusal(patched(file, b"bXc", b"b\0c")) == "b\\x00c.yaml: a name with control characters"
+    member, content = entry("a")
+    member.pax_headers = {"path": "b\0c"}
+    assert refusal(tar(tmp_path / "a.tar", (member, content))) == "b\\x00c: a name with control characters"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (tarfile.SYMTYPE, "symbolic link"),
+        (tarfile.LNKTYPE, "hard link"),
+        (tarfile.CHRTYPE, "device or pipe"),
+        (tarfile.BLKTYPE, "device or pipe"),
+        (tarfile.FIFOTYPE, "device or pipe"),
+        (b"V", "neither a file nor a folder"),
+    ],
+)
+def test_what_is_no_file_in_a_tar(tmp_path: Path, kind: bytes, reason: str) -> None:
+    members = [entry("a", b"", kind, "/etc/passwd"), entry("a/b.yaml")]
+    assert refusal(tar(tmp_path / "a.tar", *members)) == f"a: {reason}: only files and folders are unpacked"
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
+def test_what_is_no_file_in_a_zip(tmp_path: Path, kind: int) -> None:
+    file = pack_zip(tmp_path / "a.zip", [(zip_entry("a", kind | 0o777), b"/etc/passwd"), (zip_entry("a/b.yaml"), POD)])
+    assert refusal(file).startswith("a: ")
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (("a.yaml", "a.yaml"), "a.yaml: is in the archive twice"),
+        (("a.yaml", "./a.yaml"), "./a.yaml: is in the archive twice"),
+        (("a.yaml", "A.yaml"), "A.yaml: is one path with a.yaml on some systems"),
+        (("Deploy/a.yaml", "deploy/b.yaml"), "deploy/b.yaml: is one path with Deploy on some systems"),
+        (("caf\u00e9", "cafe\u0301"), "cafe\u0301: is one path with caf\u00e9 on some systems"),
+        (("a", "a/b.yaml"), "a/b.yaml: is in the archive twice"),
+        (("a/b.yaml", "a"), "a: is in the archive twice"),
+    ],
+)
+def test_names_that_are_one(tmp_path: Path, names: tuple[str, str], reason: str) -> None:
+    assert refusal(tar(tmp_path / "a.tar", *map(entry, names))) == reason
+    with pytest.warns(UserWarning, match="Duplicate name") if names[0] == names[1] else contextlib.nullcontext():
+        pack_zip(tmp_path / "a.zip", ((name, POD) for name in names))
+    assert refusal(tmp_path / "a.zip") == reason
+
+
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_bombs(tmp_path: Path, mode: str) -> None:
+    """10 MiB of nothing in a few bytes; a file that is too large to be read has to be skipped through."""
+    file = tar(tmp_path / "a.tgz", *(entry(f"{number}.yaml", bytes(5 << 20)) for number in range(2)), mode=mode)
+    assert file.stat().st_size < 1 << 17
+    assert _BOMB.fullmatch(refusal(file))
+
+
+def test_a_bomb_of_small_files(tmp_path: Path) -> None:
+    file = tar(tmp_path / "a.tgz", *(entry(f"{number}.yaml", bytes(60_000)) for number in range(100)), mode="gz")
+    assert _BOMB.fullmatch(refusal(file))
+    file = pack_zip(tmp_path / "a.zip", ((f"{number}.yaml", bytes(60_000)) for number in range(100)))
+    assert _BOMB.fullmatch(refusal(file).partition(": ")[2])
+
+
+def test_a_large_archive(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(b"")
+    with (tmp_path / "a.tar").open("r+b") as file:
+        file.truncate(1 << 40)
+    assert refusal(tmp_path / "a.tar") == "an archive of more than 4194304 bytes"
+
+
+def test_many_empty_entries(tmp_path: Path) -> None:
+    file = tar(tmp_path / "a.tgz", *(entry(str(number), b"") for number in range(1001)), mode="gz")
+    assert refusal(file) == "1000: more than 1000 files and folders"
+    file = pack_zip(tmp_path / "a.zip", ((str(number), b"") for number in range(1001)))
+    assert refusal(file) == "1000: more than 1000 files and folders"
+    same = raw_tar(tmp_path / "b.tgz", *(header("a/", 0, tarfile.DIRTYPE) for _ in range(1001)))
+    assert refusal(same) == "a: more than 1000 files and folders"
+
+
+def test_many_folders_of_few_files(tmp_path: Path) -> None:
+    file = tar(tmp_path / "a.tgz", *(entry(f"{number}/{'x/' * 60}a", b"") for number in range(3)), mode="gz")
+    assert refusal(file, ArchiveLimits(entries=100)).endswith("more than 100 files and folders")
+
+
+def test_a_table_of_contents_that_fills_memory(tmp_path: Path) -> None:
+    size = 9 << 20
+    table = (b"PK\1\2" + bytes(42)) * (size // 46)
+    end = b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 1, 1, len(table), 0, 0)
+    (tmp_path / "a.zip").write_bytes(b"PK\3\4" + bytes(26) + table + end)
+    assert refusal(tmp_path / "a.zip", ArchiveLimits()) == "a table of contents of more than 8388608 bytes"
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_headers_that_fill_memory(tmp_path: Path, kind: bytes) -> None:
+    size = 3 << 20
+    file = raw_tar(tmp_path / "a.tgz", header("a", size, kind), block(b"a" * size), header("a", 0))
+    assert refusal(file, ArchiveLimits(free=1 << 30)) == "a header of more than 1048576 bytes"
+    liar = raw_tar(tmp_path / "b.tgz", header("a", 8 << 30, kind))
+    assert refusal(liar) == "a header of more than 1048576 bytes"
+
+
+def test_headers_of_headers(tmp_path: Path) -> None:
+    chain = [header("a", 4, tarfile.XHDTYPE) + block(b"4 =\n") for _ in range(1000)]
+    # Where tarfile does not call itself, it reads on up to the limit.
+    assert refusal(raw_tar(tmp_path / "a.tgz", *chain)).startswith("damaged")
+    chain = [header("a", 100_000, tarfile.GNUTYPE_LONGNAME) + block(b"a" * 100_000) for _ in range(20)]
+    assert refusal(raw_tar(tmp_path / "b.tgz", *chain)) == "a header of more than 1048576 bytes"
+
+
+def test_records_for_the_whole_archive(tmp_path: Path) -> None:
+    records = b"".join(b"%d n%04d=a\n" % (11, number) for number in range(200))
+    file = raw_tar(tmp_path / "a.tgz", header("g", len(records), tarfile.XGLTYPE), block(records), header("a", 0))
+    assert refusal(file) == "a: more than 100 records for the whole archive"
+
+
+@pytest.mark.parametrize("size", ["-512", "-1", "9" * 20, "9" * 4000])
+def test_sizes_that_make_no_sense(tmp_path: Path, size: str) -> None:
+    """A negative size once made tarfile read the same header for ever (CVE-2025-8194)."""
+    record = f" size={size}\n"
+    length = len(record) + len(str(len(record) + 4))
+    records = f"{length}{record}".encode()
+    assert int(records.split()[0]) == len(records)
+    file = raw_tar(
+        tmp_path / "a.tgz", header("p", len(records), tarfile.XHDTYPE), block(records), header("a", 0), header("b", 0)
+    )
+    assert any(word in refusal(file) for word in ("makes no sense", "cut off", "damaged"))
+
+
+def test_files_with_holes(tmp_path: Path) -> None:
+    """A map of holes makes a file of any size from nothing."""
+    old = bytearray(header("a.yaml", 0, tarfile.GNUTYPE_SPARSE))
+    old[483:495] = b"77777777777\0"
+    old[148:156] = b"%06o\0 " % (256 + sum(old[:148]) + sum(old[156:512]))
+    assert (
+        refusal(raw_tar(tmp_path / "a.tgz", bytes(old)))
+        == "a.yaml: file with holes: only files and folders are unpacked"
+    )
+    member, content = entry("b.yaml", block(b"1\n0\n1\n"))
+    member.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(1 << 40)}
+    assert "file with holes" in refusal(tar(tmp_path / "b.tar", (member, content)))
+    member, content = entry("c.yaml", b"9999999999\n" * 200_000)
+    member.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "1"}
+    assert refusal(tar(tmp_path / "c.tar", (member, content))) == "a header of more than 1048576 bytes"
+
+
+@pytest.mark.parametrize("mode", ["", "gz", "bz2", "xz"])
+def test_cut_off_anywhere(tmp_path: Path, mode: str) -> None:
+    rng = random.Random(1)
+    members = [entry(f"{number}.yaml", rng.randbytes(1500)) for number in range(3)]
+    data = tar(tmp_path / "a.tgz", *members, mode=mode).read_bytes()
+    end = len(data) if mode else 3 * 2048 + 512
+    for cut in {0, 1, 6, 511, 512, 2048, 3 * 2048, end - 1, *range(7, end, 97)}:
+        if cut >= end:
+            continue
+        (tmp_path / "a.tgz").write_bytes(data[:cut])
+        refusal(tmp_path / "a.tgz")
+
+
+def test_a_zip_cut_off_anywhere(tmp_path: Path) -> None:
+    data = pack_zip(tmp_path / "a.zip", ((f"{number}.yaml", POD * 9) for number in range(3))).read_bytes()
+    for cut in range(0, len(data), 13):
+        (tmp_path / "a.zip").write_bytes(data[:cut])
+        refusal(tmp_path / "a.zip")
+
+
+def test_damage_in_the_middle(tmp_path: Path) -> None:
+    """The library takes a broken header for the end, and what follows would never be looked at."""
+    file = tar(tmp_path / "a.tar", entry("a.yaml"), entry("b.yaml"), entry("c.yaml"))
+    assert refusal(patched(file, b"b.yaml", b"B.yaml")) == "a.yaml: damaged or cut off after this member"
+    file = tar(tmp_path / "b.tgz", entry("a.yaml"), mode="gz")
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 1
+    file.write_bytes(data)
+    assert refusal(file).startswith("damaged or cut off: ")
+
+
+def test_more_behind_the_end(tmp_path: Path) -> None:
+    file = tar(tmp_path / "a.tar", entry("a.yaml"))
+    file.write_bytes(file.read_bytes() + tar(tmp_path / "b.tar", entry("b.yaml")).read_bytes())
+    assert refusal(file) == "more content after the end of the archive"
+
+
+def test_xz_that_asks_for_all_memory(tmp_path: Path) -> None:
+    data = bytearray(lzma.compress(block(b"a"), filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}]))
+    # The block header: its size, flags, filter, size of properties, dictionary size; here 4 GiB - 1.
+    assert data[12:16] == b"\x02\x00\x21\x01"
+    data[16] = 40
+    data[20:24] = struct.pack("<L", zlib.crc32(data[12:20]))
+    (tmp_path / "a.txz").write_bytes(data)
+    assert "emory" in refusal(tmp_path / "a.txz")
+
+
+def test_zstandard_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
+    assert refusal(tmp_path / "a.tar.zst").startswith("compressed by Zstandard, which is not read")
+
+
+def test_overlapping_members(tmp_path: Path) -> None:
+    assert refusal(overlapping_zip(tmp_path / "a.zip", 20), ArchiveLimits()) == "b: overlaps with another member"
+
+
+def test_an_encrypted_member(tmp_path: Path) -> None:
+    file = pack_zip(tmp_path / "a.zip", [("a.yaml", POD), ("b.yaml", POD)])
+    data = bytearray(file.read_bytes())
+    data[data.rfind(b"PK\1\2") + 8] |= 1
+    file.write_bytes(data)
+    assert refusal(file) == "b.yaml: encrypted"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_without_bounds(tmp_path: Path, method: int) -> None:
+    file = pack_zip(tmp_path / "a.zip", [("a.yaml", bytes(1000))], method)
+    assert refusal(file).startswith("a.yaml: compressed by a method that is not read")
+
+
+@pytest.mark.parametrize("size", [1, 50_000, 70_000])
+def test_a_zip_that_lies_about_sizes(tmp_path: Path, size: int) -> None:
+    file = pack_zip(tmp_path / "a.zip", [("a.yaml", bytes(60_000))])
+    told = refusal(patched(file, struct.pack("<L", 60_000), struct.pack("<L", size)), ArchiveLimits())
+    assert told.startswith("a.yaml: damaged: ")
+
+
+def test_a_zip_with_two_names_for_one_member(tmp_path: Path) -> None:
+    file = pack_zip(tmp_path / "a.zip", [("a.yaml", POD)])
+    assert "damaged" in refusal(patched(file, b"a.yaml", b"b.yaml", 1))
+
+
+@pytest.mark.parametrize("make", [tar, pack_zip])
+def test_any_bytes_changed(tmp_path: Path, make: Callable[..., Path]) -> None:
+    """Whatever is changed, the archive is read within the limits or refused; nothing else happens."""
+    file = tmp_path / "a"
+    if make is tar:
+        tar(file, entry("a" * 150, b"a" * 700), entry("b/c.yaml"), entry("b/", b"", tarfile.DIRTYPE))
+    else:
+        pack_zip(file, [("a" * 150, b"a" * 700), ("b/c.yaml", POD)])
+    data, rng, refused = file.read_bytes()[:6000], random.Random(2), 0
+    for _ in range(300):
+        changed = bytearray(data)
+        for _ in range(rng.randint(1, 4)):
+            changed[rng.randrange(len(changed))] = rng.choice([0, 0x20, 0x2F, 0x2E, 0x80, 0xFF, rng.randrange(256)])
+        file.write_bytes(changed)
+        try:
+            with unpacked(str(file), SMALL) as found:
+                assert all(path.resolve().is_relative_to(found.folder) for path in Path(found.folder).rglob("*"))
+        except ArchiveError:
+            refused += 1
+    assert refused > 100

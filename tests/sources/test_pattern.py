@@ -1,0 +1,105 @@
+"""Patterns on the command line mean what a shell makes of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kubekeep.sources.pattern import expand
+
+FILES = (
+    *("a.yaml", "b.yml", "deploy/a.yaml", "deploy/b.json", "deploy/dev/a.yaml", "deploy/dev/x/c.yaml", "deploy/z.yaml"),
+    *(
+        ".hidden/a.yaml",
+        "deploy/.hidden/a.yaml",
+        "deploy/.env.yaml",
+        "deploy/[x].yaml",
+        "deploy/x.yaml",
+        "other/dev/q.yaml",
+    ),
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("*.yaml", "*", "?.y*ml", "deploy/*", "*/*.yaml", "deploy/**/*.yaml", "**/*.yaml", "**/dev", "**/dev/*"),
+        *("**/**/c.yaml", "deploy/[az].yaml", "deploy/[!a].yaml", "deploy/[^a].yaml", "deploy/.*.yaml", ".*/a.yaml"),
+        *(
+            "deploy/.hidden/*",
+            "./deploy/*.json",
+            "deploy/../*.yml",
+            "*/dev/../*.json",
+            "de*y/**/a.yaml",
+            "deploy//*.json",
+        ),
+    ],
+)
+def test_as_bash(here: Path, pattern: str) -> None:
+    program = shutil.which("bash")
+    assert program
+    script = f"shopt -s globstar nullglob; printf '%s\\n' {pattern}"
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    said = subprocess.run(
+        [program, "-c", script], cwd=here, capture_output=True, text=True, env=environment, check=True
+    )
+    expected = {os.path.normpath(path) for path in said.stdout.splitlines()}
+    assert expected
+    assert set(expand(pattern) or ()) == expected
+
+
+def test_absolute_and_sorted_by_parts(here: Path) -> None:
+    for name in ("deploy-a/a.yaml", "deploy/a.yaml"):
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).touch()
+    assert expand(f"{here}/dep*/a.yaml") == [f"{here}/deploy/a.yaml", f"{here}/deploy-a/a.yaml"]
+
+
+def test_a_path_is_no_pattern(here: Path) -> None:
+    assert expand("deploy") is None
+    assert expand("missing.yaml") is None
+    # That it exists says more than what it could match.
+    assert expand("deploy/[x].yaml") is None
+    (here / "*.yaml").symlink_to("nowhere")
+    assert expand("*.yaml") is None
+
+
+def test_nothing_matches(here: Path) -> None:
+    assert here.is_dir()
+    assert expand("*.json") == []
+    assert expand("missing/**/*.yaml") == []
+    assert expand("a.yaml/*") == []
+    assert expand("\0/*") == []
+
+
+def test_two_asterisks_at_the_end_are_the_folder(here: Path) -> None:
+    assert here.is_dir()
+    assert expand("deploy/**") == ["deploy"]
+    assert expand("**/**") == ["."]
+    assert expand("*/dev/**") == ["deploy/dev", "other/dev"]
+
+
+def test_links_are_not_followed_by_two_asterisks(here: Path) -> None:
+    """Else a folder of links to itself would match more paths than there are atoms."""
+    for number in range(20):
+        (here / "deploy" / f"link{number}").symlink_to(".")
+    assert expand("deploy/**/c.yaml") == ["deploy/dev/x/c.yaml"]
+    assert expand("deploy/link1*/b.json") == [f"deploy/link{number}/b.json" for number in (1, *range(10, 20))]
+
+
+def test_many_wildcards_take_no_time(here: Path) -> None:
+    (here / ("a" * 250)).touch()
+    assert expand("*a" * 100 + "b") == []
