@@ -25,6 +25,7 @@ from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
 from kubekeep.model.severity import Severity
+from kubekeep.model.text import visible
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, kubernetes_minor, scan
 
@@ -232,7 +233,12 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         raise click.UsageError(str(error)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    for text in assessment.notes:
+        click.echo(visible(text), err=True)
     outputs.write(assessment, wanted, verbose=verbose)
+    if read.changed_since and not assessment.results and not assessment.unread:
+        click.echo(f"nothing that a control applies to has changed since {visible(read.changed_since)}", err=True)
+        sys.exit(0)
     sys.exit(_exit_code(assessment, Gates(severity=severity, compliance=compliance, coverage=coverage)))
 
 

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from kubekeep.cli.configured import per_chart
+from kubekeep.cli.settings import access
 from kubekeep.sources.options import DEFAULT_RELEASE, ChartValues, HelmOptions, ReadOptions
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -104,7 +106,7 @@ def _read_options(arguments: dict[str, Any]) -> ReadOptions:
         per_chart=per_chart(),
         release=take("release_name"),
         namespace=take("release_namespace"),
-        kube_version=take("kube_version"),
+        kube_version=take("kube_version") or _asked_version(arguments["kubernetes_version"]),
         api_versions=take("api_versions"),
     )
     return ReadOptions(
@@ -115,4 +117,11 @@ def _read_options(arguments: dict[str, Any]) -> ReadOptions:
         branch=take("branch"),
         changed_since=take("changed_since"),
         blame=take("blame"),
+        access=access(),
     )
+
+
+def _asked_version(version: str) -> str:
+    """The version that the manifests are for, if somebody said so."""
+    source = click.get_current_context().get_parameter_source("kubernetes_version")
+    return "" if source is ParameterSource.DEFAULT or version == "latest" else version

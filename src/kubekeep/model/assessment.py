@@ -88,7 +88,10 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a report needs. `controls` is in the order of severity and name; `results` in the order read."""
+    """Everything a report needs. `controls` is in the order of severity and name; `results` in the order read.
+
+    `notes` are what a person should know of the input though nothing is wrong with it.
+    """
 
     target: Target
     started: dt.datetime
@@ -100,6 +103,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     frameworks: tuple[FrameworkSummary, ...]
     unread: tuple[Unread, ...]
     files: int
+    notes: tuple[str, ...] = ()
     params: dict[str, tuple[str, ...]]
     status: Status
     counts: Counts

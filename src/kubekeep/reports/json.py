@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
+from kubekeep.model.commit import Commit
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location, Region
 from kubekeep.model.redaction import redacted
@@ -230,6 +231,8 @@ def _paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     place: dict[str, Any] = {} if evidence.location is None else {"location": _location(evidence.location)}
     if evidence.message:
         place["message"] = evidence.message
+    if evidence.commit is not None:
+        place["lastCommit"] = _commit(evidence.commit)
     unmended = evidence.fix is None and not evidence.delete
     if not evidence.path:
         yield {"fixPath": _NO_FIX, **place}
@@ -255,6 +258,17 @@ def _location(location: Location) -> dict[str, Any]:
         setting = location.setting
         entry["setting"] = {"key": setting.key, "file": setting.file, **_lines(setting.region)}
     return entry
+
+
+def _commit(commit: Commit) -> dict[str, str]:
+    """In the words that Kubescape has for the last commit of a file."""
+    return {
+        "hash": commit.hash,
+        "date": utc_text(commit.date),
+        "committerName": commit.author,
+        "committerEmail": commit.email,
+        "message": commit.subject,
+    }
 
 
 def _lines(region: Region | None) -> dict[str, int]:
@@ -321,6 +335,7 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "kubernetesVersion": assessment.kubernetes_version,
         "files": assessment.files,
         "coverage": assessment.coverage,
+        "notes": list(assessment.notes),
         "unread": [
             {
                 "file": item.location.file,

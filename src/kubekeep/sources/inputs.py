@@ -1,4 +1,4 @@
-"""All that a person names on the command line as resources: files, folders and standard input.
+"""All that a person names on the command line as resources.
 
 Joins the readers of this package and decides who reads what; each object is given once. Never judges.
 """
@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Final
+from contextlib import ExitStack
+from types import TracebackType
+from typing import BinaryIO, Self
 
 import msgspec
 
@@ -19,12 +21,11 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.sources.manifests import read_file, read_stream
+from kubekeep.sources.named import STANDARD_INPUT, Named
 from kubekeep.sources.options import ReadOptions
+from kubekeep.sources.touched import Touched
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
-from kubekeep.sources.walk import CHART, Kind, Root, Skipped, Walk
-
-STDIN: Final = "-"
-_STANDARD_INPUT: Final = Root(Kind.FILE, STDIN, "<stdin>", "")
+from kubekeep.sources.walk import CHART, Kind, Root
 
 
 def read(
@@ -42,28 +43,54 @@ class Inputs:
     """The resources of some paths: those of kustomizations, then of charts, then of files.
 
     Each in the order of paths, of names in a folder and of documents in what is read. Iterating reads; `files`
-    counts the files that were read so far, also those without an object. What could not be read, or only in doubt,
-    is an Unread among the resources. A file that a kustomization brings in is read only there.
+    counts the files that were read so far, also those without an object, and `notes` are what a person should know
+    though nothing is wrong. What could not be read, or only in doubt, is an Unread among the resources. A file that a
+    kustomization brings in is read only there.
+
+    Use it as a context manager if anything but iterating is to be done: what was fetched or unpacked is gone after.
     """
 
     def __init__(self, paths: Sequence[str], *, stdin: BinaryIO | None, limits: Limits, options: ReadOptions) -> None:
         self.files = 0
+        self.notes: list[str] = []
         self._paths = paths
         self._stdin = stdin
         self._limits = limits
         self._options = options
+        self._stack = ExitStack()
+        self._touched = Touched(options.changed_since, options.access.environment)
+        self._homes: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
 
     def __iter__(self) -> Iterator[Resource | Unread]:
         self.files = 0
-        walk = Walk()
+        named = Named(self._options, self._stack)
+        self._homes, self.notes = named.homes, named.notes
         roots: list[Root] = []
         for path in self._paths:
-            for found in (_STANDARD_INPUT,) if path == STDIN else walk.found(path):
-                if isinstance(found, Skipped):
-                    yield Unread(Location(found.shown), found.message)
+            for found in named.roots(path):
+                if isinstance(found, Unread):
+                    yield found
                 else:
                     roots.append(found)
+        yield from named.ended()
         yield from self._read(roots)
+
+    def is_touched(self, resource: Resource) -> bool:
+        """Whether a file that `resource` was made from has changed, if only what changed is asked for."""
+        return self._touched.holds(resource)
+
+    def path_of(self, file: str, resource: Resource) -> str:
+        """The path of a file that a place of `resource` names."""
+        base = resource.source.base if resource.source is not None else ""
+        return os.path.join(self._homes.get(base, os.getcwd()), file)
 
     def _read(self, roots: Sequence[Root]) -> Iterator[Resource | Unread]:
         by_kind = {kind: [root for root in roots if root.kind is kind] for kind in Kind}
@@ -74,10 +101,11 @@ class Inputs:
         if charts:
             yield from self._charts(charts)
         for root in by_kind[Kind.FILE]:
-            if root is _STANDARD_INPUT:
+            if root is STANDARD_INPUT:
                 yield from self._standard_input()
             elif os.path.realpath(root.path) not in reached:
                 self.files += 1
+                self._touched.look(root.shown, (root.path,))
                 yield from read_file(root, self._limits)
 
     def _kustomizations(self, roots: Sequence[Root], reached: set[str]) -> Iterator[Resource | Unread]:
@@ -85,13 +113,20 @@ class Inputs:
         from kubekeep.sources.kustomize.build import Kustomizations  # noqa: PLC0415
 
         builder = Kustomizations(self._limits, allow_helm=self._options.kustomize_helm)
-        yield from builder.read(roots)
+        looked: set[str] = set()
+        for item in builder.read(roots):
+            if isinstance(item, Resource) and item.source is not None and item.source.path not in looked:
+                looked.add(item.source.path)
+                self._touched.look(item.source.path, builder.files_of[item.source.path])
+            yield item
         reached |= builder.reached
         self.files += len(reached)
 
     def _charts(self, roots: Sequence[Root]) -> Iterator[Resource | Unread]:
         from kubekeep.sources.helm.charts import Charts  # noqa: PLC0415 - as above
 
+        for root in roots:
+            self._touched.look(root.shown, (root.path, *self._options.helm.values.files))
         with Charts(self._options.helm, helm=shutil.which("helm"), yaml_limits=self._limits) as charts:
             templates: set[str] = set()
             for item in charts.read(root for root in roots if not root.only):
@@ -106,11 +141,10 @@ class Inputs:
 
     def _standard_input(self) -> Iterator[Resource | Unread]:
         if self._stdin is None:
-            yield Unread(Location(_STANDARD_INPUT.shown), "there is no standard input")
+            yield Unread(Location(STANDARD_INPUT.shown), "there is no standard input")
             return
         self.files += 1
-        # Paths stay the text that people typed.
-        found = msgspec.structs.replace(_STANDARD_INPUT, base=os.getcwd())
+        found = msgspec.structs.replace(STANDARD_INPUT, base=os.getcwd())
         yield from read_stream(self._stdin, found, self._limits)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gc
 import os
@@ -29,6 +30,7 @@ from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
+from kubekeep.usecases.blame import with_commits
 
 NEWEST_KUBERNETES: Final = 37
 """The newest minor version whose rules the library knows."""
@@ -64,31 +66,28 @@ def scan(
 ) -> Assessment:
     """Assess what is at the paths of `request`.
 
-    `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing or nobody, and
-    ValueError for a Kubernetes version that is not known, for a ControlInput of a snapshot that says nonsense and for
+    `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing or nobody,
+    RevisionError where what changed cannot be told, and ValueError for a Kubernetes version that is not known, for a ControlInput of a snapshot that says nonsense and for
     an admission policy or custom rule that does not compile.
     """
     minor = kubernetes_minor(request.kubernetes_version)
     selection = _selection(request)
     started = dt.datetime.now(dt.UTC)
-    source = read(request.paths, stdin=stdin, options=request.read)
     unread: list[Unread] = []
-    # Parsed documents are trees that live until the end: looking for cycles in them costs half the time.
-    gc.disable()
-    try:
+    with read(request.paths, stdin=stdin, options=request.read) as source, _few_collections():
         resources = _resources(source, unread)
-        focus = None
+        focus: Callable[[Resource], bool] | None = source.is_touched if request.read.changed_since else None
         if request.snapshot or request.workload:
             found = list(resources)
             resources = iter(found)
-            focus = _focus(request, found)
+            focus = _workload(request, found) or focus
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, params_of(found))
         results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus)
+        if request.read.blame:
+            results = with_commits(results, source, request.read.access.environment, unread)
         totals = summarise(results, selection)
-    finally:
-        gc.enable()
     return Assessment(
         target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
         started=started,
@@ -98,9 +97,20 @@ def scan(
         results=tuple(results),
         unread=tuple(unread),
         files=source.files,
+        notes=tuple(source.notes),
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+@contextlib.contextmanager
+def _few_collections() -> Iterator[None]:
+    """Parsed documents are trees that live until the end: looking for cycles in them costs half the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def hold(request: ScanRequest) -> None:
@@ -109,8 +119,8 @@ def hold(request: ScanRequest) -> None:
     _selection(request)
 
 
-def _focus(request: ScanRequest, resources: Sequence[Resource]) -> Callable[[Resource], bool] | None:
-    """What takes the resources to judge; None for all."""
+def _workload(request: ScanRequest, resources: Sequence[Resource]) -> Callable[[Resource], bool] | None:
+    """What takes the one workload that is to be judged, with what it needs; None where none is named."""
     if not request.workload:
         return None
     kept = {id(item) for item in with_needs(parse_workload(request.workload), resources)}

@@ -87,6 +87,10 @@ def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: 
         where = _elsewhere(item.location, head, base)
         terminal.line(*where, *_change(item, resource, safe), indent=4)
         _write_setting(terminal, base, item.location)
+        if item.commit is not None:
+            commit = item.commit
+            told = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}"
+            terminal.line(Span(f"last changed in {told}", "dim"), indent=6)
     _write_more(terminal, len(evidence) - len(shown), "place", indent=4)
 
 
