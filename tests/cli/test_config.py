@@ -172,7 +172,7 @@ set: ["image.tag=v2"]                             # kubekeep.yaml:3
 # set-json: not set
 # set-file: not set
 release-name: release-name                        # default
-release-namespace: default                        # default
+# release-namespace: not set
 # kube-version: not set
 # api-versions: not set
 enable-helm: false                                # default

@@ -320,8 +320,8 @@ def test_what_is_no_file(here: Path) -> None:
     assert outcome() == [
         "b.yaml symbolic link: no such file or directory",
         "c.yaml symbolic link: too many levels of symbolic links",
-        "d.yaml not a regular file",
         "e.yaml symbolic link out of the scanned folder: not followed",
+        "d.yaml not a regular file",
     ]
     assert [_shown(item) for item in read(["d.yaml", "/dev/zero"])] == [
         "d.yaml not a regular file",

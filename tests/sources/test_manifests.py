@@ -89,8 +89,8 @@ def test_a_path_that_does_not_exist(here: Path) -> None:
     (here / "a.yaml").write_text(pod("a"))
     assert names("missing", "a.yaml", "nul\0") == [
         "missing no such file or directory",
-        "a.yaml:0 a",
         "nul\\x00 embedded null byte",
+        "a.yaml:0 a",
     ]
 
 
@@ -147,7 +147,7 @@ def test_an_object_without_a_name_is_one() -> None:
 
 
 def test_kustomizations_are_not_objects(here: Path) -> None:
-    (here / "kustomization.yaml").write_text("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n")
+    (here / "other.yaml").write_text("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n")
     assert names(".") == []
 
 
@@ -189,22 +189,6 @@ def test_lists_in_lists_and_empty_ones() -> None:
 def test_a_kind_called_list_with_a_name_is_an_object() -> None:
     text = "apiVersion: example.org/v1\nkind: AccessList\nmetadata: {name: a}\nitems: [{b: 1}]\n"
     assert only(text).kind == "AccessList"
-
-
-def test_charts_are_said_to_be_unread(here: Path) -> None:
-    chart = here / "charts" / "web"
-    (chart / "templates" / "tests").mkdir(parents=True)
-    (chart / "crds").mkdir()
-    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\n")
-    (chart / "values.yaml").write_text("kind: Deployment\n")
-    (chart / "templates" / "pod.yaml").write_text("{{ .Values }}")
-    (chart / "crds" / "a.yaml").write_text(pod("crd"))
-    message = "charts/web/Chart.yaml Helm chart: not rendered, its templates were not assessed"
-    assert sorted(names(".")) == [message, "charts/web/crds/a.yaml:0 crd"]
-    assert names("charts/web/templates/pod.yaml", "charts/web/templates/tests", "charts") == [
-        message,
-        "charts/web/crds/a.yaml:0 crd",
-    ]
 
 
 def test_json_with_what_yaml_cannot_read(here: Path) -> None:

@@ -52,10 +52,13 @@ def is_archive(path: str) -> bool:
 
 
 def is_chart(path: str) -> bool:
-    """Whether this is a packed chart: one folder, with a Chart.yaml in it. Looks at the beginning, never fails."""
+    """Whether this is a packed chart: one folder, with a Chart.yaml in it. Never fails.
+
+    Looks at the beginning; what is so large that its end is not looked at is a chart if its beginning is one.
+    """
     if not path.lower().endswith(_CHART_NAMES):
         return False
-    top = None
+    top, found = None, False
     try:
         with _opened(path) as file:
             head = file.read(_HEAD)
@@ -67,11 +70,11 @@ def is_chart(path: str) -> bool:
                 top = top or folder
                 if folder != top or not (rest or member.is_folder):
                     return False
-                if rest == CHART and not member.is_folder:
-                    return True
+                found = found or (rest == CHART and not member.is_folder)
     except (ArchiveError, OSError):
-        return False
-    return False
+        # The reader of charts says what is wrong with it.
+        return found
+    return found
 
 
 @contextlib.contextmanager

@@ -177,7 +177,8 @@ def _judges(request: ScanRequest, rules: ExtraRules) -> list[Judge]:
 def _policies(paths: tuple[str, ...]) -> Policies:
     """The admission policies at `paths`. Raises AdmissionError: a policy that cannot be read must not be missing."""
     unread: list[Unread] = []
-    found = list(_resources(read(paths), unread))
+    with read(paths) as source:
+        found = list(_resources(source, unread))
     if unread:
         raise AdmissionError(f"{unread[0].location}: {unread[0].message}")
     return policies_of(found)

@@ -1,0 +1,193 @@
+"""A tree as people have it: what is read by whom, each object once, and what is left out."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.resource import Resource
+from kubekeep.sources.inputs import Inputs, read
+from kubekeep.sources.options import Access, ChartValues, HelmOptions, ReadOptions
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent"}
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with a chart, an overlay over a base, a component and plain files."""
+    files = {
+        "chart/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n",
+        "chart/values.yaml": "name: web\n",
+        "chart/templates/pod.yaml": POD.format("{{ .Values.name }}"),
+        "chart/templates/more/other.yaml": POD.format("{{ .Values.name }}-other"),
+        "chart/crds/a.yaml": POD.format("crd"),
+        "chart/ci/pod.yaml": POD.format("ci"),
+        "base/kustomization.yaml": "resources: [pod.yaml]\n",
+        "base/pod.yaml": POD.format("base"),
+        "prod/kustomization.yaml": "namePrefix: prod-\nresources: [../base]\n",
+        "part/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
+        "resources: [pod.yaml]\npatches:\n- target: {name: absent}\n  path: patch.yaml\n",
+        "part/patch.yaml": POD.format("absent"),
+        "plain/pod.yaml": POD.format("plain"),
+        "plain/notes.txt": "kind: Pod\n",
+    }
+    files["part/pod.yaml"] = POD.format("part")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def shown(inputs: Inputs) -> list[str]:
+    """What was read, as `path name`, and what was not, as `place message`, sorted."""
+    with inputs:
+        return sorted(map(_shown, inputs))
+
+
+def _shown(item: Resource | Unread) -> str:
+    if isinstance(item, Unread):
+        return f"{item.location} {item.message}"
+    assert item.source is not None
+    return f"{item.source.path} {item.name}"
+
+
+ALL = [
+    "base base",
+    "chart/ci/pod.yaml ci",
+    "chart/crds/a.yaml crd",
+    "chart/templates/more/other.yaml web-other",
+    "chart/templates/pod.yaml web",
+    "part part",
+    "plain/pod.yaml plain",
+    "prod prod-base",
+]
+
+
+def test_each_object_is_read_once_by_who_makes_it(tree: Path) -> None:
+    assert tree.is_dir()
+    assert shown(read(["."])) == ALL
+    assert shown(read([".", "chart", "base/kustomization.yaml", "plain/pod.yaml"])) == ALL
+
+
+def test_a_component_that_needs_a_base_is_read_as_files(tree: Path) -> None:
+    (tree / "part" / "patch.yaml").write_text("- {op: remove, path: /spec/nothing}\n")
+    (tree / "part" / "kustomization.yaml").write_text(
+        "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [pod.yaml]\n"
+        "patches:\n- patch: |-\n" + "".join(f"    {line}\n" for line in POD.format("absent").splitlines())
+    )
+    assert shown(read(["."])) == [entry if entry != "part part" else "part/pod.yaml part" for entry in ALL]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("chart/templates/pod.yaml", ["chart/templates/pod.yaml web"]),
+        ("chart/templates/more", ["chart/templates/more/other.yaml web-other"]),
+        ("chart/Chart.yaml", ["chart/crds/a.yaml crd", *ALL[3:5]]),
+        ("prod/kustomization.yaml", ["prod prod-base"]),
+        ("base/pod.yaml", ["base/pod.yaml base"]),
+        ("p*/*.yaml", ["part part", "plain/pod.yaml plain", "prod prod-base"]),
+        ("**/plain", ["plain/pod.yaml plain"]),
+        ("nothing/**/*.yaml", ["nothing/**/*.yaml no file matches this pattern"]),
+    ],
+)
+def test_parts_and_patterns(tree: Path, name: str, expected: list[str]) -> None:
+    assert tree.is_dir()
+    found = [entry for entry in shown(read([name])) if "patch.yaml" not in entry]
+    assert found == expected
+
+
+def test_values_reach_charts(tree: Path) -> None:
+    options = HelmOptions(
+        values=ChartValues(set=("name=api",)), per_chart={str(tree / "chart"): ChartValues(set=("name=never",))}
+    )
+    assert "chart/templates/pod.yaml api" in shown(read(["chart"], options=ReadOptions(helm=options)))
+
+
+def test_what_is_to_be_left_out_is_counted(tree: Path) -> None:
+    (tree / ".kubekeepignore").write_text("plain/\n!/chart\n")
+    (tree / ".kubescapeignore").write_text("/chart/ci\n")
+    options = ReadOptions(exclude=("/prod", "part"))
+    inputs = read(["."], options=options)
+    assert shown(inputs) == ["base base", *ALL[2:5]]
+    assert inputs.notes == ["left out as told: 0 files and 4 folders"]
+    assert shown(read(["."], options=ReadOptions(ignore_files=False))) == ALL
+    (tree / ".kubekeepignore").write_text("plain/\n[\n")
+    assert any(".kubekeepignore:2 " in entry for entry in shown(read(["."])))
+
+
+def test_archives_are_read_as_the_trees_they_hold(tree: Path) -> None:
+    with tarfile.open("all.tar.gz", "w:gz") as archive:
+        for name in ("chart", "base", "prod", "plain"):
+            archive.add(name)
+    with zipfile.ZipFile("plain.zip", "w") as bundle:
+        bundle.write("plain/pod.yaml", "pod.yaml")
+        bundle.write("chart/values.yaml", "../values.yaml")
+    with tarfile.open("web-1.0.0.tgz", "w:gz") as archive:
+        archive.add("chart", "web")
+    packed = [f"all.tar.gz/{entry}" for entry in ALL if not entry.startswith("part")]
+    assert shown(read([str(tree / "all.tar.gz")])) == [f"{tree}/{entry}" for entry in packed]
+    assert shown(read(["all.tar.gz"])) == packed
+    assert [entry.rpartition(" ")[2] for entry in shown(read(["web-1.0.0.tgz"]))] == ["crd", "web-other", "web"]
+    (refused,) = shown(read(["plain.zip"]))
+    assert refused.startswith("plain.zip ../values.yaml: ")
+    assert shown(read(["."])) == ALL, "an archive is read if it is named"
+
+
+def git(tree: Path, *arguments: str) -> None:
+    person = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+    subprocess.run(["git", *person, *arguments], cwd=tree, check=True, capture_output=True, timeout=60)
+
+
+@pytest.fixture
+def repository(tree: Path) -> Path:
+    git(tree, "init", "-q", "-b", "main")
+    git(tree, "add", ".")
+    git(tree, "commit", "-q", "-m", "Begin")
+    return tree
+
+
+def test_a_repository_is_read_by_its_address(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    options = ReadOptions(access=Access(environment=ENVIRONMENT))
+    with read([f"file://{repository}"], options=options) as inputs:
+        assert shown(inputs) == ALL
+        (note,) = inputs.notes
+        assert note.startswith(f"file://{repository}: main ")
+        places = [
+            inputs.path_of(item.source.path, item) for item in inputs if isinstance(item, Resource) and item.source
+        ]
+        assert all(Path(place).exists() for place in places)
+    assert not any(Path(place).exists() for place in places)
+    (refused,) = shown(read(["https://user:secret@127.0.0.1:1/owner/repo.git"], options=options))
+    assert "secret" not in refused
+
+
+@pytest.mark.parametrize(
+    ("file", "touched"),
+    [
+        ("chart/values.yaml", ["crd", "web", "web-other"]),
+        ("base/pod.yaml", ["base", "prod-base"]),
+        ("prod/kustomization.yaml", ["prod-base"]),
+        ("plain/pod.yaml", ["plain"]),
+        ("plain/new.yaml", ["new"]),
+        ("plain/notes.txt", []),
+    ],
+)
+def test_what_a_change_touches(repository: Path, file: str, touched: list[str]) -> None:
+    path = repository / file
+    path.write_text(path.read_text() + "# changed\n" if path.exists() else POD.format("new"))
+    options = ReadOptions(changed_since="HEAD", access=Access(environment=ENVIRONMENT))
+    inputs = read(["."], options=options)
+    found = [item for item in inputs if isinstance(item, Resource)]
+    assert len(found) >= len(ALL), "what did not change is known all the same"
+    assert sorted(item.name for item in found if inputs.is_touched(item)) == touched
