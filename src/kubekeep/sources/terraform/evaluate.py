@@ -364,17 +364,24 @@ class Evaluator:
         made: Any = Mapping() if node.data == "for_object_expr" else Sequence()
         for key, item, place in entries(source):
             given = (key, item)[-len(names) :]
-            inside = scope.binding(**{word(name): value for name, value in zip(names, given, strict=True)})
-            wanted = True if condition is None else self.value(condition, inside)
-            if wanted is False:
-                continue
-            values = [wanted, *(self.value(result, inside) for result in results)]
-            for decides in values[:-1]:
-                if isinstance(decides, Unknown):
-                    return decides
-            if to_bool(wanted):
-                _collect(made, values[1:], place)
+            inside = scope.binding(**dict(zip(map(word, names), given, strict=True)))
+            values = self._turn(condition, results, inside)
+            if isinstance(values, Unknown):
+                return values
+            if values:
+                _collect(made, values, place)
         return made
+
+    def _turn(self, condition: Expression, results: list[Expression], scope: Scope) -> list[Any] | Unknown:
+        """What one turn of a `for` gives: key and value, or the value alone; nothing if the condition is false."""
+        wanted = True if condition is None else self.value(condition, scope)
+        if isinstance(wanted, Unknown):
+            return wanted
+        if not to_bool(wanted):
+            return []
+        values = [self.value(result, scope) for result in results]
+        first = values[0]
+        return first if len(values) > 1 and isinstance(first, Unknown) else values
 
     def _json(self, expression: Json, scope: Scope) -> Any:
         value = expression.value

@@ -1,7 +1,7 @@
 """The naming rules of Terraform's Kubernetes provider as tables: which object a resource makes, and how its fields are called.
 
-Taken as facts from the schemas of hashicorp/kubernetes and held to what the provider sends by `tests/oracles`. A field
-that is not in a table has its name in camel case, its value as it stands, and is one object if it is a block.
+Facts of the schemas of hashicorp/kubernetes; docs/decisions/0009-terraform.md says how they were checked. A field that
+is in no table has its name in camel case, is text if it is a scalar, and one object if it is a block.
 """
 
 from __future__ import annotations
