@@ -64,13 +64,15 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
     `document` is the document it stands in when that is more than the object itself (an item of a List).
     A joined resource (an RBAC subject with its binding and role) names them in `related`; paths that begin
-    with `relatedObjects[N]` lead into those.
+    with `relatedObjects[N]` lead into those. `unknown` are the paths whose value nobody knows yet (Terraform before
+    `apply`): `object` lacks them, and no verdict may take them for absent.
     """
 
     object: dict[str, Any]
     source: Source | None = None
     document: Any = None
     related: tuple[Resource, ...] = ()
+    unknown: tuple[Path, ...] = ()
 
     @property
     def api_version(self) -> str:

@@ -24,7 +24,7 @@ MAXIMUM_BYTES: Final = 1024 * 1024
 _MOST: Final = 16 * MAXIMUM_BYTES
 _OVERRIDE: Final = re.compile(r"(?:^|_)override\.tf(?:\.json)?$")
 _CALLS: Final = re.compile(r'"?source"?\s*[=:]\s*"(\.\.?(?:/[^"\\$%]*)?)"')
-_WORDS: Final = ("kubernetes_", "kubectl_manifest")
+_WORDS: Final = ("kubernetes_", "kubectl_manifest", "helm_release")
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ class Files:
 
     def text(self, path: str) -> str:
         """The text of a regular file inside; raises ValueError with a sentence for anything else."""
-        if not self.is_inside(path):
+        if "\0" in path or not self.is_inside(path):
             raise ValueError("the file lies outside the scanned folder")
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):

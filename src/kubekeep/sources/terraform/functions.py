@@ -39,12 +39,13 @@ _WIDEST: Final = 200
 
 def decode(text: str, read: Callable[[str, array[int], Limits], Any]) -> Any:
     """The one document of a YAML or JSON text, with places if the text has lines; raises ValueError."""
-    found = next(iter(read(text, line_starts(text), _DECODED)), None)
-    if found is None:
+    document: Document | None = None
+    for found in read(text, line_starts(text), _DECODED):
+        if isinstance(found, Problem):
+            raise ValueError(found.message)
+        document = found
+    if document is None:
         return None
-    if isinstance(found, Problem):
-        raise ValueError(found.message)
-    document: Document = found
     lined = text if isinstance(text, Text) else None
     if lined is None:
         return plain(document.value)

@@ -39,9 +39,11 @@ def parse_values(text: str, file: str) -> Body:
 
 def _document(text: str, file: str) -> Mapping:
     lines = line_starts(text)
-    found = next(iter(json_text.documents(text, lines, _LIMITS)), None)
-    if isinstance(found, Problem):
-        raise HclSyntaxError(found.message, text.count("\n", 0, found.at) + 1)
+    found = None
+    for one in json_text.documents(text, lines, _LIMITS):
+        if isinstance(one, Problem):
+            raise HclSyntaxError(one.message, text.count("\n", 0, one.at) + 1)
+        found = one
     if found is None or not isinstance(found.value, dict):
         raise HclSyntaxError("not Terraform: a file in JSON is one object")
     numbered = Text.of(text, file, list(range(1, len(lines) + 1)))

@@ -225,6 +225,9 @@ NUMBER_OR_NAME: Final = frozenset(
 MODES: Final = frozenset(("default_mode", "mode"))
 """Octal text, which Kubernetes takes as a number."""
 
+BYTES: Final = frozenset(("ca_bundle", "request"))
+"""Text that the provider sends in base64, as Kubernetes takes bytes."""
+
 AS_THEY_STAND: Final = frozenset(("max", "min", "generation"))
 """Fields that are text in one place and a number in another."""
 

@@ -106,6 +106,11 @@ class Module:
         except ValueError as error:
             raise ValueError(f"{path[:200]!r} cannot be read: {error}") from None
 
+    def is_folder(self, path: str) -> bool:
+        """Whether a path from the root module's folder is a folder below the scanned one."""
+        folder = os.path.join(self.where.root, path)
+        return "\0" not in path and self._files.is_inside(folder) and os.path.isdir(folder)  # noqa: PTH112
+
     def child(self, block: Block, bound: dict[str, Any], instance: Any = None) -> Module | Unknown | None:
         """The local module that a `module` block calls; None for one from elsewhere, Unknown for one that cannot be read."""
         key = (block.labels[0] if block.labels else "", instance)
@@ -123,7 +128,7 @@ class Module:
         if not isinstance(path, str) or not path.startswith(("./", "../", ".")):
             return None
         folder = os.path.normpath(os.path.join(self.where.folder, path))
-        if not self._files.is_inside(folder):
+        if "\0" in path or not self._files.is_inside(folder):
             return Unknown(f"its source {path[:200]!r} lies outside the scanned folder")
         if not os.path.isdir(folder):  # noqa: PTH112
             return Unknown(f"its source {path[:200]!r} is no folder")

@@ -11,7 +11,7 @@ from kubekeep.model.location import Location
 from kubekeep.sources.terraform import kinds
 from kubekeep.sources.terraform.evaluate import Evaluator, Scope
 from kubekeep.sources.terraform.syntax import Attribute, Block, Body
-from kubekeep.sources.terraform.values import Mapping, Sequence, Unknown, entries, to_bool, to_text
+from kubekeep.sources.terraform.values import Mapping, Sequence, Unknown, entries, to_text
 
 MOST_DYNAMIC: Final = 1_000
 """Blocks that one `dynamic` may make."""
@@ -73,7 +73,7 @@ class Objects:
             self._fill(value, inner, scope, name)
         listed = kinds.list_field(parent, name)
         if listed is None:
-            made.put(kinds.field(parent, name), value, place)
+            self._single(made, kinds.field(parent, name), value, place)
         elif isinstance(value, Unknown) or isinstance(made.get(listed), Unknown):
             made.put(listed, value if isinstance(value, Unknown) else made[listed], place)
         else:
@@ -81,6 +81,19 @@ class Objects:
                 made.put(listed, Sequence(), place)
             for item in _split_sources(value) if name == "sources" else (value,):
                 made[listed].add(item, place)
+
+    def _single(self, made: Mapping, field: str, value: Any, place: Location) -> None:
+        """A block that is one object; said several times, it is a list that the tables do not know."""
+        before = made.get(field)
+        if before is None or isinstance(value, Unknown):
+            made.put(field, value, place)
+        elif isinstance(before, Sequence):
+            before.add(value, place)
+        elif isinstance(before, Mapping):
+            both = Sequence()
+            both.add(before, made.place(field))
+            both.add(value, place)
+            made.put(field, both, made.place(field))
 
     def _blocks(self, body: Body, scope: Scope) -> Iterator[tuple[str, Body | Unknown, Location, Scope]]:
         """Each block with its name, body, place and scope; those that `dynamic` makes too."""
@@ -137,19 +150,23 @@ def _scalar(parent: str, name: str, value: Any, *, in_list: bool = False) -> Any
     if isinstance(value, Unknown | dict | list) or value is None:
         return value
     if name in kinds.BOOLEANS:
-        return to_bool(value) if value in (True, False, "true", "false") else value
+        return value == "true" if value in ("true", "false") else value
     integers = name in kinds.INTEGERS or (parent, name) in kinds.INTEGERS_THERE or name.endswith("_seconds")
     if integers or name in kinds.NUMBER_OR_NAME:
         return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
     if name in kinds.MODES:
         return int(str(value), 8) if _OCTAL.fullmatch(str(value)) else value
-    if name in kinds.AS_THEY_STAND and not in_list:
-        return value
-    return _text(value)
+    if name in kinds.BYTES:
+        return _in_base64(_text(value))
+    return value if name in kinds.AS_THEY_STAND and not in_list else _text(value)
 
 
 def _text(value: Any) -> Any:
     return value if isinstance(value, Unknown | dict | list) or value is None else to_text(value)
+
+
+def _in_base64(value: Any) -> Any:
+    return base64.b64encode(value.encode("utf-8", "replace")).decode() if isinstance(value, str) else value
 
 
 def _split_sources(value: Any) -> Iterator[Any]:
@@ -173,8 +190,7 @@ def _secret(made: Mapping) -> Mapping:
             continue
         made.put("data", data, made.place(name))
         for key, value, place in entries(given):
-            text = base64.b64encode(value.encode()).decode() if encode and isinstance(value, str) else value
-            data.put(key, text, place)
+            data.put(key, _in_base64(value) if encode else value, place)
     return made
 
 

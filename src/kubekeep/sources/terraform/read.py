@@ -1,6 +1,6 @@
 """Modules as resources: each object that a module and those it calls make, and what of it nobody knows before `apply`.
 
-An unknown field is left out of the object and told as an Unread with its place, and the object's `Source` names it.
+An unknown field is left out of the object, named in `Resource.unknown`, and told as an Unread with its place.
 """
 
 from __future__ import annotations
@@ -127,6 +127,9 @@ class _Reader:
 
     def _resource(self, module: Module, block: Block) -> Iterator[Resource | Unread]:
         kind = block.labels[0]
+        if kind == "helm_release":
+            yield from self._release(module, block)
+            return
         if kind not in _MANIFESTS and (
             not kind.startswith("kubernetes_") or kind.removeprefix("kubernetes_") in kinds.CHANGES_ONLY
         ):
@@ -145,6 +148,13 @@ class _Reader:
             yield Unread(block.place, f"not evaluated: {message}")
             if self.evaluator.is_exhausted:
                 raise
+
+    def _release(self, module: Module, block: Block) -> Iterator[Unread]:
+        """A release of a chart of this repository; one from elsewhere is nobody's business here."""
+        chart = block.body.attributes.get("chart")
+        name = self.evaluator.value(chart.expression, module.scope(chart.place.file)) if chart else None
+        if chart is not None and isinstance(name, str) and module.is_folder(name):
+            yield Unread(chart.place, f"the chart {name[:200]!r} was not rendered with the values of this release")
 
     def _instances(self, block: Block, scope: Scope) -> Iterator[tuple[Scope | Unread, Any]]:
         """The scope of each object or module that `count` and `for_each` ask for; once if nobody knows how many."""
@@ -200,7 +210,7 @@ class _Reader:
         self._documents[block.place.file] = document + 1
         written = Written(value, place if attribute else block.place)
         source = Source(block.place.file, self._base, FileType.TERRAFORM, document, trace=written)
-        yield Resource(plain, source)
+        yield Resource(plain, source, unknown=tuple(path for path, _ in unknown))
         for path, what in unknown[:_SHOWN_UNKNOWNS]:
             where = written.locate(plain, path)
             yield Unread(where, f"{format_path(path)} is not known before apply: {what.why}")

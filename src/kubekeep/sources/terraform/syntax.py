@@ -13,7 +13,7 @@ import msgspec
 
 from kubekeep.model.location import Location, Position, Region
 
-MAXIMUM_TOKENS: Final = 100_000
+MAXIMUM_TOKENS: Final = 60_000
 """Of one file; the parser takes about 50 microseconds for each."""
 _DEEPEST: Final = 300
 _LABEL_PARTS: Final = ("string", "identifier", "keyword", "literal_value")
