@@ -125,7 +125,7 @@ def test_what_is_unknown_is_neither_passed_nor_failed() -> None:
     known = pod("web", hostNetwork=True)
     unknown: tuple[tuple[str | int, ...], ...] = (("spec", "hostPID"), ("spec", "containers", 0, "resources"))
     resource = Resource(known.object, unknown=unknown)
-    selection = select(named=controls_named(["C-0057", "C-0270", "C-0038", "C-0016"]))
+    selection = select(named=controls_named(["C-0057", "C-0270", "C-0041", "C-0016"]))
     sure, doubtful = (
         run([item], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts for item in (known, resource)
     )

@@ -45,6 +45,7 @@ def outcome(folder: Path) -> list[str]:
         ("/* no end\n", "a.tf:1 not Terraform: unexpected"),
         ("resource {{{\n", "a.tf:1 not Terraform: unexpected"),
         ("\n\na = \n", "a.tf:3 not Terraform: unexpected"),
+        ('\nresource "kubernetes_pod" {\n}\n', "a.tf:2 not Terraform: a resource has a type and a name"),
         ("a = 1\na = 2\n", "a.tf:2 a is set twice in one block"),
         (f"a = {'[' * 5_000}{']' * 5_000}\n", "a.tf:1 nested deeper than 300 levels"),
         ("b {\n" * 1_000 + "}\n" * 1_000, "nested deeper than 300 levels"),

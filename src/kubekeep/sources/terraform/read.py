@@ -112,6 +112,8 @@ class _Reader:
                 yield from self._call(module, block, bound)
             elif block.type == "resource" and len(block.labels) == len(("type", "name")):
                 yield from self._resource(module, block)
+            elif block.type == "resource":
+                yield Unread(block.place, "not Terraform: a resource has a type and a name")
 
     def _call(self, module: Module, block: Block, bound: dict[str, Any]) -> Iterator[Resource | Unread]:
         del bound
