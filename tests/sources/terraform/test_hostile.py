@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
-from kubekeep.sources.terraform import read_module
+from kubekeep.sources.terraform import files, read_module
 
 SOUND = 'resource "kubernetes_namespace" "sound" {\n  metadata {\n    name = "sound"\n  }\n}\n'
 CONFIG = 'resource "kubernetes_config_map" "c" {{\n  metadata {{\n    name = "c"\n  }}\n  data = {{ v = {} }}\n}}\n'
@@ -88,6 +89,7 @@ def test_what_is_no_text(here: Path, data: bytes, message: str) -> None:
         ('yamldecode("{")', "yamldecode: "),
         ('jsondecode("{")', "jsondecode: not JSON"),
         ("1 / 0", "division by zero"),
+        ('tonumber("hunter2")', "tonumber: text where a number is needed"),
         ('fileset(path.module, "**")', "the function fileset is not evaluated here"),
         ("uuid()", "the function uuid is not evaluated here"),
         ("merge([1], 2)", "merge: "),
@@ -118,6 +120,28 @@ def test_lists_that_double_without_end(here: Path) -> None:
     found = outcome(here)
     assert "not evaluated: it takes more than 200000 steps to evaluate" in found[0]
     assert "not evaluated further" in found[-1]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "local.s30 == local.t30",
+        "jsonencode(local.s30)",
+        "length(local.s30)",
+        'join("", [for x in range(1000) : local.big])',
+        'replace(local.big, "x", local.big)',
+        'indent(150, replace(local.big, "x", "\n"))',
+        f'"{"${local.big}" * 1_000}"',
+    ],
+)
+def test_what_would_fill_the_memory(here: Path, expression: str) -> None:
+    doubling = "".join(
+        f"  {name}{n} = [local.{name}{n - 1}, local.{name}{n - 1}]\n" for name in "st" for n in range(1, 31)
+    )
+    names = f'locals {{\n  s0 = 1\n  t0 = 1\n  big = "{"x" * 100_000}"\n{doubling}}}\n'
+    (here / "zzz.tf").write_text(names + CONFIG.format(f'"${{{expression}}}"' if "$" not in expression else expression))
+    found = outcome(here)
+    assert any(word in " ".join(found) for word in ("too large", "steps to evaluate", "where a string is needed"))
 
 
 def test_loops_within_loops(here: Path) -> None:
@@ -212,3 +236,20 @@ def test_json_of_the_wrong_shape(here: Path) -> None:
     assert outcome(here) == []
     (here / "a.tf.json").write_text("{} {}")
     assert outcome(here) == ["a.tf.json:1 more than 1 documents: the rest was not read"]
+
+
+def test_many_files_of_many_tokens(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST_TOKENS", 5_000)
+    for number in range(4):
+        (here / f"{number}.tf").write_text("a = [\n" + "1,\n" * 1_000 + "]\n")
+    assert outcome_of_last(here) == ["more than 959 tokens: not read", "more than 959 tokens: not read"]
+
+
+def outcome_of_last(folder: Path) -> list[str]:
+    """What the folder gives, whatever became of the sound object."""
+    return [item.message for item in read_module(str(folder), ".", str(folder)) if isinstance(item, Unread)]
+
+
+def test_without_the_extra(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hcl2.parser", None)
+    assert outcome_of_last(here) == ["not read: Terraform needs `pip install kubekeep[terraform]`"]

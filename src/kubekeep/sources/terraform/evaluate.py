@@ -35,11 +35,13 @@ from kubekeep.sources.terraform.values import (
     to_text,
     type_name,
     unknown_inside,
+    weight,
 )
 
 MAXIMUM_STEPS: Final = 200_000
 """Of one root module and all below it; a step takes about 20 microseconds."""
 _DEEPEST: Final = 120
+_HEAVIEST: Final = 400_000
 _MISTAKES: Final = (ValueError, TypeError, LookupError, OverflowError, ZeroDivisionError, StopIteration)
 _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "==": operator.eq,
@@ -184,9 +186,16 @@ class Evaluator:
         unknown = next((piece for piece in pieces if isinstance(piece, Unknown)), None)
         if unknown is not None:
             return unknown
-        text = "".join(map(to_text, pieces))
-        self.spend(len(text) // 256)
-        return _bounded(text)
+        return self._text(map(to_text, pieces))
+
+    def _text(self, pieces: Iterable[str]) -> str:
+        """The pieces as one text, which is not made before its size is known."""
+        listed = list(pieces)
+        size = sum(map(len, listed))
+        if size > MAXIMUM_TEXT:
+            raise CostError("a value is too large")
+        self.spend(size // 256)
+        return "".join(listed)
 
     def _heredoc(self, node: Any, scope: Scope) -> Any:
         template, indent = templates.heredoc(str(node.children[0]))
@@ -212,10 +221,10 @@ class Evaluator:
             if isinstance(value, Unknown):
                 return value
             pieces.append(to_text(value))
+            self.spend(len(pieces[-1]) // 256)
             lines.extend([line] * pieces[-1].count("\n"))
             line += part.lines
-        self.spend(sum(map(len, pieces)) // 256)
-        return Text.of(_bounded("".join(pieces)), scope.file, lines, indent)
+        return Text.of(self._text(pieces), scope.file, lines, indent)
 
     def _tuple(self, node: Any, scope: Scope) -> Any:
         made = Sequence()
@@ -294,6 +303,7 @@ class Evaluator:
             values[-1:] = list(values[-1])
         unknown = next((value for value in values if isinstance(value, Unknown)), None)
         if unknown is None and name not in SHALLOW:
+            self._weigh(values)
             unknown = unknown_inside(values)
         return self._applied(name, values, scope) if unknown is None else unknown
 
@@ -307,11 +317,18 @@ class Evaluator:
         function = FUNCTIONS.get(name)
         if function is None:
             return Unknown(f"the function {name[:40]} is not evaluated here")
-        self.spend(sum(len(value) for value in values if isinstance(value, dict | list | str)) // 16 + 1)
+        self._weigh(values)
         try:
             return _bounded(function(*values))
         except _MISTAKES as error:
             return Unknown(f"{name}: {_said(error)}", failed=True)
+
+    def _weigh(self, values: list[Any]) -> None:
+        """Pay for what a function or comparison may have to walk."""
+        found = weight(values, _HEAVIEST)
+        if found >= _HEAVIEST:
+            raise CostError("a value is too large")
+        self.spend(found // 16 + 1)
 
     def _attempt(self, name: str, expressions: list[Any], scope: Scope) -> Any:
         value: Any = Unknown("try without a value", failed=True)
@@ -340,6 +357,7 @@ class Evaluator:
             # `false && x` is false whatever x is.
             if sign in _DECIDES and side is _DECIDES[sign]:
                 return side
+        self._weigh([left, right])
         unknown = unknown_inside([left, right])
         if unknown is not None:
             return unknown

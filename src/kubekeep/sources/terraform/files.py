@@ -22,6 +22,8 @@ from kubekeep.sources.walk import reason, shown_path
 MAXIMUM_BYTES: Final = 1024 * 1024
 """Of one file; of all files of a root module and the modules below it, sixteen times that."""
 _MOST: Final = 16 * MAXIMUM_BYTES
+MOST_TOKENS: Final = 300_000
+"""Of all these files; a token costs about a kilobyte while its module is read."""
 _OVERRIDE: Final = re.compile(r"(?:^|_)override\.tf(?:\.json)?$")
 _CALLS: Final = re.compile(r'"?source"?\s*[=:]\s*"(\.\.?(?:/[^"\\$%]*)?)"')
 _WORDS: Final = ("kubernetes_", "kubectl_manifest", "helm_release")
@@ -42,6 +44,7 @@ class Files:
         self._base = os.path.realpath(base)
         self._known: dict[str, Content] = {}
         self._left = _MOST
+        self._tokens = MOST_TOKENS
 
     def content(self, folder: str, shown: str) -> Content:
         """The blocks of a module folder and the bodies of its values files; nothing for a folder without such files."""
@@ -88,7 +91,7 @@ class Files:
         for name in module_files(folder):
             file = shown_path(os.path.join(shown, name) if shown != os.curdir else name)
             try:
-                body = _parsed(self.text(os.path.join(folder, name)), file, name)
+                body = self._parsed(self.text(os.path.join(folder, name)), file, name)
             except ValueError as error:
                 unread.append(Unread(Location(file), str(error)))
             except HclSyntaxError as problem:
@@ -102,6 +105,13 @@ class Files:
                 else:
                     blocks.extend(body.blocks)
         return Content(tuple(blocks), tuple(values), tuple(unread))
+
+    def _parsed(self, text: str, file: str, name: str) -> Body:
+        if name.endswith(".json"):
+            return json_syntax.parse_values(text, file) if _is_values(name) else json_syntax.parse(text, file)
+        body, tokens = syntax.parse(text, file, min(syntax.MAXIMUM_TOKENS, self._tokens))
+        self._tokens -= tokens
+        return body
 
 
 def module_files(folder: str) -> list[str]:
@@ -119,12 +129,6 @@ def module_files(folder: str) -> list[str]:
 
 def _is_values(name: str) -> bool:
     return name.endswith((".tfvars", ".tfvars.json"))
-
-
-def _parsed(text: str, file: str, name: str) -> Body:
-    if not name.endswith(".json"):
-        return syntax.parse(text, file)
-    return json_syntax.parse_values(text, file) if _is_values(name) else json_syntax.parse(text, file)
 
 
 def glance(folder: str) -> tuple[bool, list[str]]:

@@ -96,12 +96,20 @@ def _to_list(value: Any) -> Sequence:
     return _concat(value)
 
 
-def _to_set(value: Any) -> Sequence:
+def _distinct(value: Any) -> Sequence:
     _need(value, list)
     unique = Sequence()
+    seen = set()
     for _, item, place in entries(value):
-        if item not in unique:
+        mark = item if isinstance(item, str) else _json_text(item)
+        if (type(item), mark) not in seen:
+            seen.add((type(item), mark))
             unique.add(item, place)
+    return unique
+
+
+def _to_set(value: Any) -> Sequence:
+    unique = _distinct(value)
     if all(isinstance(item, str) for item in unique):
         ordered = Sequence()
         for index in sorted(range(len(unique)), key=unique.__getitem__):
@@ -187,17 +195,28 @@ def _is_large(value: Any) -> bool:
 def _replace(text: Any, old: Any, new: Any) -> str:
     if len(old) > 1 and old.startswith("/") and old.endswith("/"):
         raise ValueError("replacement by a pattern is not evaluated here")
-    return to_text(text).replace(to_text(old), to_text(new))
+    found, wanted, instead = to_text(text), to_text(old), to_text(new)
+    _need_room(len(found) + (found.count(wanted) * len(instead)))
+    return found.replace(wanted, instead)
+
+
+def _need_room(size: int) -> None:
+    """Refuse a text that would be too large, before it is made."""
+    if size > MAXIMUM_TEXT:
+        raise ValueError("too large a text")
 
 
 def _join(separator: Any, *lists: Any) -> str:
-    return to_text(separator).join(to_text(item) for one in lists for item in _to_list(one))
+    items = [to_text(item) for one in lists for item in _to_list(one)]
+    _need_room(sum(map(len, items)) + len(items) * len(to_text(separator)))
+    return to_text(separator).join(items)
 
 
 def _indent(spaces: Any, text: Any) -> str:
     count = int(to_number(spaces))
     if count > _WIDEST:
         raise ValueError("too wide an indent")
+    _need_room(len(text) + text.count("\n") * count)
     return to_text(text).replace("\n", "\n" + " " * count)
 
 
@@ -230,7 +249,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "compact": lambda items: Sequence(item for item in _to_list(items) if item not in (None, "")),
     "concat": _concat,
     "contains": _contains,
-    "distinct": lambda items: Sequence(dict.fromkeys(_to_list(items))),
+    "distinct": _distinct,
     "element": _element,
     "endswith": lambda text, end: to_text(text).endswith(to_text(end)),
     "flatten": _flatten,

@@ -62,11 +62,10 @@ META_ARGUMENTS: Final = frozenset(
     (
         "connection", "count", "depends_on", "dynamic", "for_each", "lifecycle", "provider", "provisioner", "timeouts",
         "id", "auto_approve", "data_wo_revision", "binary_data_wo_revision",
-        "wait_for_completion", "wait_for_load_balancer", "wait_for_rollout", "wait_for_service_account_token",
-        "wait_until_bound", "wait_for_default_service_account",
+        "data_wo", "binary_data_wo",
     )
 )  # fmt: skip
-"""What a resource says to Terraform or the provider, not to Kubernetes."""
+"""What a resource says to Terraform or the provider, not to Kubernetes; so does all that begins with `wait_`."""
 
 LISTS: Final[dict[str, str]] = {
     "address": "addresses",
@@ -168,6 +167,7 @@ NAMES: Final = {
     "pd_id": "pdID",
     "pod_cidr": "podCIDR",
     "provider_id": "providerID",
+    "run_as_username": "runAsUserName",
     "scale_io": "scaleIO",
     "set_hostname_as_fqdn": "setHostnameAsFQDN",
     "storage_policy_id": "storagePolicyID",
@@ -193,7 +193,7 @@ BOOLEANS: Final = frozenset(
     (
         "allocate_load_balancer_node_ports", "allow_privilege_escalation", "allow_volume_expansion", "attach_required",
         "automount_service_account_token", "default_allow_privilege_escalation", "enable_service_links",
-        "global_default", "host_ipc", "host_network", "host_pid", "host_process", "immutable",
+        "global_default", "host_ipc", "host_network", "host_pid", "host_process", "host_users", "immutable",
         "insecure_skip_tls_verify", "manual_selector", "optional", "paused", "pod_info_on_mount", "privileged",
         "publish_not_ready_addresses", "read_only", "read_only_root_filesystem", "ready", "run_as_non_root",
         "serving", "set_hostname_as_fqdn", "share_process_namespace", "stdin", "stdin_once", "storage_capacity",
@@ -251,6 +251,11 @@ def kind_of(resource: str) -> tuple[str, str] | None:
     group, version, kind = found
     version = f"v{match[1]}" if match else version
     return f"{group}/{version}" if group else version, kind
+
+
+def is_for_terraform(name: str) -> bool:
+    """Whether an argument or block of a resource itself is nothing that Kubernetes gets."""
+    return name in META_ARGUMENTS or name.startswith("wait_")
 
 
 def field(parent: str, name: str) -> str:

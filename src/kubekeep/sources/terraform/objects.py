@@ -46,10 +46,10 @@ class Objects:
 
     def _fill(self, made: Mapping, body: Body, scope: Scope, parent: str) -> None:
         for attribute in body.attributes.values():
-            if parent or attribute.name not in kinds.META_ARGUMENTS:
+            if parent or not kinds.is_for_terraform(attribute.name):
                 self._attribute(made, attribute, scope, parent)
         for name, inner, place, inside in self._blocks(body, scope):
-            if not parent and name in kinds.META_ARGUMENTS:
+            if not parent and kinds.is_for_terraform(name):
                 continue
             if name in kinds.INLINED and isinstance(inner, Body):
                 self._fill(made, inner, inside, name)

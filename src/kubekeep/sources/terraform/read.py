@@ -86,8 +86,9 @@ def _root(folder: Folder) -> Iterator[Resource | Unread]:
     try:
         module = Module(where, files, reader.evaluator)
         yield from reader.module(module, {})
-    except CostError as error:
-        yield Unread(Location(folder.shown), f"not evaluated further: {error}")
+    except (CostError, RecursionError) as error:
+        message = str(error) if isinstance(error, CostError) else "its values are nested too deep"
+        yield Unread(Location(folder.shown), f"not evaluated further: {message}")
 
 
 class _Reader:

@@ -157,6 +157,25 @@ def unknown_inside(value: Any) -> Unknown | None:
     return None
 
 
+def weight(values: Iterable[Any], most: int) -> int:
+    """How many values and characters there are if what is shared is counted each time; `most` if there are more.
+
+    A few lines of lists of lists can stand for more values than a machine has bytes.
+    """
+    total = 0
+    todo = list(values)
+    while todo and total < most:
+        found = todo.pop()
+        total += 1
+        if isinstance(found, str):
+            total += len(found) // 16
+        elif isinstance(found, dict | list):
+            if len(found) + total >= most:
+                return most
+            todo.extend(found.values() if isinstance(found, dict) else found)
+    return min(total, most)
+
+
 def type_name(value: Any) -> str:
     """What Terraform calls the type of a value."""
     if value is None:
@@ -191,7 +210,11 @@ def to_number(value: Any) -> int | float:
         return value
     if len(value) > _LONGEST_NUMBER:
         raise ValueError("a number of too many digits")
-    return int(value) if value.lstrip("-").isdecimal() else float(value)
+    try:
+        return int(value) if value.lstrip("-").isdecimal() else float(value)
+    except ValueError:
+        # Its own message would show the text, which may be secret.
+        raise ValueError("text where a number is needed") from None
 
 
 _LONGEST_NUMBER = 300
