@@ -499,3 +499,9 @@ resource "kubernetes_horizontal_pod_autoscaler" "h" {
     ]
     assert daemon_set["spec"] == {"updateStrategy": {"type": "OnDelete"}}
     assert (autoscaler["apiVersion"], autoscaler["spec"]["metrics"]) == ("autoscaling/v2beta2", [{"type": "Resource"}])
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a=1", "a{}", "#", "# kubernetes_\r\na = 1\r\n", "\ufeffa = 1\n"])
+def test_the_smallest_files(tmp_path: Path, text: str) -> None:
+    found = modules(tmp_path, a_tf=text, b_tf=WEB)
+    assert (len(objects(found)), unread(found)) == (2, [])

@@ -109,8 +109,13 @@ class Files:
     def _parsed(self, text: str, file: str, name: str) -> Body:
         if name.endswith(".json"):
             return json_syntax.parse_values(text, file) if _is_values(name) else json_syntax.parse(text, file)
-        body, tokens = syntax.parse(text, file, min(syntax.MAXIMUM_TOKENS, self._tokens))
-        self._tokens -= tokens
+        if self._tokens <= 0:
+            raise HclSyntaxError(f"the module's files have more than {MOST_TOKENS} tokens: the rest was not read")
+        # What is refused was looked at too; a token has one character at least, and the parser adds a line end.
+        reserved = min(syntax.MAXIMUM_TOKENS, self._tokens, len(text) + 2)
+        self._tokens -= reserved
+        body, tokens = syntax.parse(text, file, reserved)
+        self._tokens += reserved - tokens
         return body
 
 
