@@ -50,7 +50,7 @@ _KINDS: Final[dict[str, tuple[str, str, str]]] = {
     "service_account": ("", "v1", "ServiceAccount"),
     "stateful_set": ("apps", "v1", "StatefulSet"),
     "storage_class": ("storage.k8s.io", "v1", "StorageClass"),
-    "validating_webhook_configuration": ("admissionregistration.k8s.io", "v1beta1", "ValidatingWebhookConfiguration"),
+    "validating_webhook_configuration": ("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration"),
 }
 
 CHANGES_ONLY: Final = frozenset(
