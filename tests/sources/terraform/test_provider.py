@@ -45,7 +45,7 @@ def test_objects_are_what_the_provider_sends() -> None:
     found = list(read_module(str(HERE), ".", str(HERE)))
     requests = json.loads((HERE / "requests.json").read_text())
     assert len(found) == len(requests) == 15
-    wrong = []
+    wrong: list[str] = []
     for ours, sent in zip(found, requests, strict=True):
         assert not isinstance(ours, Unread)
         wrong.extend(f"{ours.kind}.{line}" for line in differences(ours.object, sent))
