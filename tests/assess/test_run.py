@@ -161,3 +161,21 @@ def test_judges_know_what_is_out_of_focus_and_its_verdicts_are_left_out() -> Non
         ("api", ["mine", "privileged-container"])
     ]
     assert told == [["api", "web", "db"]]
+def test_what_is_unknown_is_neither_passed_nor_failed() -> None:
+    known = pod("web", hostNetwork=True)
+    unknown: tuple[tuple[str | int, ...], ...] = (("spec", "hostPID"), ("spec", "containers", 0, "resources"))
+    resource = Resource(known.object, unknown=unknown)
+    selection = select(named=controls_named(["C-0057", "C-0270", "C-0041", "C-0016"]))
+    sure, doubtful = (
+        run([item], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts for item in (known, resource)
+    )
+    assert {verdict.status for verdict in sure.values()} == {Status.FAILED}
+    assert doubtful["privileged-container"] == sure["privileged-container"]
+    cpu = next(slug for slug in sure if "cpu" in slug)
+    assert doubtful[cpu].status is Status.NOT_EVALUATED
+    reason = doubtful[cpu].reason
+    assert reason is not None
+    assert reason.text == "not known before it is applied: spec.hostPID, spec.containers[0].resources"
+    quiet = Resource({**known.object, "spec": {"containers": []}}, unknown=(("spec", "hostPID"),))
+    passed = run([quiet], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts
+    assert {verdict.status for verdict in passed.values()} == {Status.NOT_EVALUATED}

@@ -12,7 +12,7 @@ from kubekeep.assess.rulebook import APPLIES, DECLINED, VIOLATION
 from kubekeep.engine.port import Outcome, RuleFailure
 from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
-from kubekeep.model.location import Path, has_path, parse_path
+from kubekeep.model.location import Path, format_path, has_path, parse_path
 from kubekeep.model.resource import Resource
 
 _parse = functools.lru_cache(maxsize=4096)(parse_path)
@@ -38,6 +38,14 @@ def verdict(control: Control, outcome: Outcome, resource: Resource, *, condition
 
     `conditional`: the rule defines `applies`.
     """
+    found = _said(control, outcome, resource, conditional=conditional)
+    if found is None or not (resource.unknown or resource.related):
+        return found
+    unknown = _unknown(resource)
+    return _in_doubt(found, unknown) if unknown else found
+
+
+def _said(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:
     said = outcome.get(control.judged_by) or {}
     if isinstance(said, RuleFailure):
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, said.message))
@@ -48,6 +56,29 @@ def verdict(control: Control, outcome: Outcome, resource: Resource, *, condition
     if declined := said.get(DECLINED):
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, "; ".join(map(str, declined))))
     return PASSED
+
+
+def _unknown(resource: Resource) -> tuple[Path, ...]:
+    """The paths nobody knows the value of, those of the objects a joined resource is made of too."""
+    related = (
+        ("relatedObjects", number, *path) for number, item in enumerate(resource.related) for path in item.unknown
+    )
+    return (*resource.unknown, *related)
+
+
+def _in_doubt(found: Verdict, unknown: tuple[Path, ...]) -> Verdict:
+    """The verdict on a resource that lacks the values at `unknown`: no pass, and no failure for what may be there."""
+    if found.status is Status.NOT_EVALUATED:
+        return found
+    sure = tuple(item for item in found.evidence if not _inside(_parse(item.path), unknown))
+    if sure:
+        return Verdict(Status.FAILED, sure)
+    fields = ", ".join(map(format_path, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
+    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, f"not known before it is applied: {fields}"))
+
+
+def _inside(path: Path, unknown: tuple[Path, ...]) -> bool:
+    return any(path[: len(one)] == one for one in unknown)
 
 
 def malformed(message: str) -> Verdict:

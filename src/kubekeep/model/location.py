@@ -215,6 +215,20 @@ class Marks:
         start, end = self._span(node)
         return self._span(owner)[0] if owner >= 0 else start, start, end
 
+    def within(self, document: Any, path: Path) -> Marks | None:
+        """The marks of the value at `path` alone, in the same file; None where the document has none."""
+        node, value = 0, document
+        for step in path:
+            found = self._child(value, node, step)
+            if found is None:
+                return None
+            _, node, value = found
+        return Marks(self._numbers[node * NUMBERS : (node + self._size(node)) * NUMBERS], self._lines)
+
+    def below(self, lines: int) -> Marks:
+        """The marks of the same text where `lines` lines of a file stand before it."""
+        return Marks(self._numbers, array("I", [0]) * lines + self._lines)
+
     def _region(self, start: int, end: int) -> Region:
         """One value a stretch: dozens of controls miss something at the same place."""
         region = self._regions.get((start, end))

@@ -66,7 +66,8 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     `chosen_later` are the paths of namespaces that whoever installs the object will choose, beside its own if it
     names none; None when nothing is left to choose.
     A joined resource (an RBAC subject with its binding and role) names them in `related`; paths that begin
-    with `relatedObjects[N]` lead into those.
+    with `relatedObjects[N]` lead into those. `unknown` are the paths whose value nobody knows yet (Terraform before
+    `apply`): `object` lacks them, and no verdict may take them for absent.
     """
 
     object: dict[str, Any]
@@ -74,6 +75,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     document: Any = None
     related: tuple[Resource, ...] = ()
     chosen_later: tuple[Path, ...] | None = None
+    unknown: tuple[Path, ...] = ()
 
     @property
     def api_version(self) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+
+from kubekeep.model.location import Marks
 
 DEFAULT_RELEASE: Final = "release-name"
 """What `helm template` calls a release that nobody named."""
@@ -13,13 +15,22 @@ DEFAULT_NAMESPACE: Final = "default"
 """What `helm template` renders for when nobody names a namespace."""
 
 
+class InlineValues(msgspec.Struct, frozen=True):
+    """Values that stand in another document: the mapping, the file as it is shown to people, and its places there."""
+
+    value: dict[str, Any]
+    file: str
+    marks: Marks | None = None
+
+
 class ChartValues(msgspec.Struct, frozen=True):
     """Values for charts, each as Helm's option of that name takes it; later ones win within an option.
 
-    Helm's order between them: files, then `set_json`, `set`, `set_string` and `set_file`.
+    Helm's order between them: files, then `set_json`, `set`, `set_string` and `set_file`; `inline` is a file more.
     """
 
     files: tuple[str, ...] = ()
+    inline: tuple[InlineValues, ...] = ()
     set_json: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
     set_string: tuple[str, ...] = ()

@@ -1,0 +1,507 @@
+"""Terraform modules as objects: what they become, where each value stands, and what nobody knows before apply."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.location import parse_path
+from kubekeep.model.resource import FileType, Resource
+from kubekeep.sources.terraform import Folder, read_module, read_modules
+
+WEB = """\
+variable "image" {
+  type    = string
+  default = "nginx:1.25"
+}
+
+locals {
+  labels     = { app = "web", tier = 1 }
+  privileged = true
+}
+
+resource "kubernetes_namespace" "shop" {
+  metadata {
+    name = "shop"
+  }
+}
+
+resource "kubernetes_deployment_v1" "web" {
+  metadata {
+    name      = "web"
+    namespace = kubernetes_namespace.shop.metadata[0].name
+    labels    = merge(local.labels, { extra = "x" })
+  }
+  spec {
+    replicas = "3"
+    selector {
+      match_labels = local.labels
+    }
+    template {
+      metadata {
+        labels = local.labels
+      }
+      spec {
+        host_network = true
+        container {
+          name  = "web"
+          image = var.image
+          args  = ["-p", 80]
+          security_context {
+            privileged  = local.privileged
+            run_as_user = "0"
+            capabilities {
+              add = ["SYS_ADMIN"]
+            }
+          }
+          dynamic "env" {
+            for_each = { A = 1, B = "two" }
+            content {
+              name  = env.key
+              value = env.value
+            }
+          }
+          resources {
+            limits = { cpu = 1, memory = "1Gi" }
+          }
+          liveness_probe {
+            http_get {
+              path = "/"
+              port = 80
+            }
+          }
+        }
+        volume {
+          name = "keys"
+          secret {
+            secret_name  = "keys"
+            default_mode = "0400"
+          }
+        }
+      }
+    }
+  }
+}
+"""
+
+
+def modules(folder: Path, **files: str) -> list[Resource | Unread]:
+    """What the module in `folder` gives, after writing `files` (`__` stands for a slash, `_tf` ends a name)."""
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_tfvars", ".tfvars").replace("_tf", ".tf")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return list(read_module(str(folder), ".", str(folder)))
+
+
+def objects(found: list[Resource | Unread]) -> list[dict[str, Any]]:
+    return [item.object for item in found if isinstance(item, Resource)]
+
+
+def unread(found: list[Resource | Unread]) -> list[str]:
+    return [f"{item.location} {item.message}" for item in found if isinstance(item, Unread)]
+
+
+def place(resource: Resource, path: str) -> str:
+    return str(resource.locate(parse_path(path)))
+
+
+def test_typed_resources_are_the_objects_they_create(tmp_path: Path) -> None:
+    found = modules(tmp_path, main_tf=WEB)
+    assert unread(found) == []
+    assert objects(found)[0] == {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+    assert objects(found)[1] == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web", "tier": "1", "extra": "x"}},
+        "spec": {
+            "replicas": 3,
+            "selector": {"matchLabels": {"app": "web", "tier": "1"}},
+            "template": {
+                "metadata": {"labels": {"app": "web", "tier": "1"}},
+                "spec": {
+                    "hostNetwork": True,
+                    "containers": [
+                        {
+                            "name": "web",
+                            "image": "nginx:1.25",
+                            "args": ["-p", "80"],
+                            "securityContext": {
+                                "privileged": True,
+                                "runAsUser": 0,
+                                "capabilities": {"add": ["SYS_ADMIN"]},
+                            },
+                            "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "two"}],
+                            "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
+                            "livenessProbe": {"httpGet": {"path": "/", "port": 80}},
+                        }
+                    ],
+                    "volumes": [{"name": "keys", "secret": {"secretName": "keys", "defaultMode": 0o400}}],
+                },
+            },
+        },
+    }
+
+
+def test_every_value_has_the_place_where_it_was_written(tmp_path: Path) -> None:
+    web = modules(tmp_path, main_tf=WEB)[1]
+    assert isinstance(web, Resource)
+    assert web.source is not None
+    assert (web.source.path, web.source.document, web.source.file_type) == ("main.tf", 1, FileType.TERRAFORM)
+    container = "spec.template.spec.containers[0]"
+    written = {
+        "": 'resource "kubernetes_deployment_v1"',
+        "metadata.labels.tier": "tier = 1",
+        "metadata.labels.extra": "extra =",
+        "spec.template.spec.hostNetwork": "host_network",
+        f"{container}.securityContext.capabilities.add[0]": "SYS_ADMIN",
+        f"{container}.securityContext.readOnlyRootFilesystem": "security_context {",
+        f"{container}.securityContext.privileged": "privileged  = local",
+        f"{container}.env[1].value": "env.value",
+        f"{container}.image": "image = var",
+        f"{container}.ports": "container {",
+    }
+    assert {path: place(web, path) for path in written} == {
+        path: f"main.tf:{WEB[: WEB.index(text)].count(chr(10)) + 1}" for path, text in written.items()
+    }
+    privileged = web.locate(parse_path(f"{container}.securityContext.privileged"))
+    assert privileged is not None
+    assert str(privileged.setting) == "main.tf:8 local.privileged"
+    image = web.locate(parse_path(f"{container}.image"))
+    assert image is not None
+    assert image.region is not None
+    assert (image.region.start.column, image.region.end.column) == (11, 28)
+    assert str(image.setting) == "main.tf:3 var.image"
+
+
+def test_a_manifest_in_a_heredoc_keeps_its_lines(tmp_path: Path) -> None:
+    text = """\
+resource "kubernetes_manifest" "pods" {
+  for_each = toset(["b", "a"])
+  manifest = yamldecode(<<-EOT
+    apiVersion: v1
+    kind: Pod
+    metadata:
+      name: ${each.key}
+    spec:
+      hostPID: true
+  EOT
+  )
+}
+"""
+    found = modules(tmp_path, main_tf=text)
+    assert [item["metadata"]["name"] for item in objects(found)] == ["a", "b"]
+    first = found[0]
+    assert isinstance(first, Resource)
+    region = first.locate(("spec", "hostPID"))
+    assert region is not None
+    assert region.region is not None
+    assert (str(region), region.region.start.column) == ("main.tf:9", 7)
+
+
+def test_a_manifest_in_a_file_points_into_that_file(tmp_path: Path) -> None:
+    text = 'resource "kubectl_manifest" "p" {\n  yaml_body = file("${path.module}/pod.yaml")\n}\n'
+    (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\nspec: {}\n")
+    found = modules(tmp_path, main_tf=text)
+    assert isinstance(found[0], Resource)
+    assert place(found[0], "metadata.name") == "pod.yaml:4"
+    assert place(found[0], "spec.hostNetwork") == "pod.yaml:5"
+
+
+def test_a_manifest_object(tmp_path: Path) -> None:
+    text = 'resource "kubernetes_manifest" "x" {\n  manifest = {\n    "apiVersion" = "v1"\n    kind = "Service"\n'
+    text += "    spec = {\n      ports = [{\n        port = 80\n        }]\n    }\n  }\n}\n"
+    found = modules(tmp_path, main_tf=text)
+    assert objects(found) == [{"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}}]
+    assert isinstance(found[0], Resource)
+    assert place(found[0], "spec.ports[0].port") == "main.tf:7"
+    assert place(found[0], "metadata") == "main.tf:2"
+
+
+def test_what_is_unknown_is_named_and_left_out(tmp_path: Path) -> None:
+    text = """\
+variable "tag" {}
+resource "kubernetes_pod" "p" {
+  metadata {
+    name = data.external.x.result.name
+  }
+  spec {
+    container {
+      name  = "a"
+      image = "app:${var.tag}"
+      args  = ["--port", aws_lb.x.port]
+    }
+  }
+}
+"""
+    found = modules(tmp_path, main_tf=text)
+    assert objects(found) == [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": {"containers": [{"name": "a"}]}}
+    ]
+    assert isinstance(found[0], Resource)
+    container = ("spec", "containers", 0)
+    assert found[0].unknown == (("metadata", "name"), (*container, "image"), (*container, "args"))
+    assert unread(found) == [
+        "main.tf:4 metadata.name is not known before apply: data.external.x.result.name is known only to Terraform",
+        "main.tf:9 spec.containers[0].image is not known before apply: var.tag has no value here",
+        "main.tf:10 spec.containers[0].args is not known before apply: aws_lb.x.port is known only to Terraform",
+    ]
+
+
+def test_an_unknown_number_of_objects_is_read_once(tmp_path: Path) -> None:
+    text = 'variable "n" {}\nresource "kubernetes_namespace" "x" {\n  count = var.n\n  metadata {\n'
+    found = modules(tmp_path, main_tf=f'{text}    name = "n-${{count.index}}"\n  }}\n}}\n')
+    assert objects(found) == [{"apiVersion": "v1", "kind": "Namespace", "metadata": {}}]
+    assert unread(found)[0] == "main.tf:3 how many there are is not known before apply: var.n has no value here"
+
+
+def test_values_files_override_defaults(tmp_path: Path) -> None:
+    main = 'variable "a" { default = "d" }\nvariable "b" {}\nresource "kubernetes_config_map" "c" {\n  metadata {\n'
+    main += '    name = "c"\n  }\n  data = {\n    a = var.a\n    b = var.b\n  }\n}\n'
+    found = modules(tmp_path, main_tf=main, terraform_tfvars='a = "t"\nb = "t"\n', z__unused_tf="")
+    assert objects(found)[0]["data"] == {"a": "t", "b": "t"}
+    (tmp_path / "last.auto.tfvars").write_text('\nb = "auto"\n')
+    found = modules(tmp_path)
+    assert objects(found)[0]["data"] == {"a": "t", "b": "auto"}
+    assert isinstance(found[0], Resource)
+    where = found[0].locate(("data", "b"))
+    assert where is not None
+    assert str(where.setting) == "last.auto.tfvars:2 var.b"
+
+
+CHILD = """\
+variable "name" {}
+variable "settings" {
+  type = object({ a = optional(number), b = optional(string, "dflt") })
+}
+resource "kubernetes_service_account_v1" "sa" {
+  count = 2
+  metadata {
+    name        = format("%s-%02d", var.name, count.index)
+    annotations = { for k, v in var.settings : upper(k) => v if v != null }
+  }
+  automount_service_account_token = var.settings.a == 1 ? "false" : true
+}
+output "account" {
+  value = kubernetes_service_account_v1.sa[1].metadata.0.name
+}
+"""
+
+
+def test_local_modules_are_read_with_their_arguments(tmp_path: Path) -> None:
+    main = 'module "app" {\n  for_each = toset(["x", "y"])\n  source   = "./app"\n  name     = each.value\n'
+    main += '  settings = { a = "1" }\n}\nmodule "one" {\n  source = "./app"\n  name = "z"\n  settings = {}\n}\n'
+    main += 'resource "kubernetes_cluster_role_binding" "b" {\n  metadata {\n    name = "b"\n  }\n  role_ref {\n'
+    main += (
+        '    api_group = "rbac.authorization.k8s.io"\n    kind = "ClusterRole"\n    name = "view"\n  }\n  subject {\n'
+    )
+    main += '    kind = "ServiceAccount"\n    name = module.one.account\n    namespace = "default"\n  }\n}\n'
+    found = modules(tmp_path, main_tf=main, app__main_tf=CHILD)
+    assert unread(found) == []
+    accounts = objects(found)[:-1]
+    assert [item["metadata"]["name"] for item in accounts] == ["x-00", "x-01", "y-00", "y-01", "z-00", "z-01"]
+    assert accounts[0]["metadata"]["annotations"] == {"A": "1", "B": "dflt"}
+    assert [item["automountServiceAccountToken"] for item in accounts] == [False] * 4 + [True] * 2
+    assert objects(found)[-1]["subjects"] == [{"kind": "ServiceAccount", "name": "z-01", "namespace": "default"}]
+    resources = [item for item in found if isinstance(item, Resource)]
+    assert place(resources[0], "metadata.name") == "app/main.tf:8"
+    assert len({item.id for item in resources}) == len(resources)
+
+
+def test_a_called_module_is_not_a_root(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "main.tf").write_text(CHILD)
+    (tmp_path / "main.tf").write_text('module "a" {\n  source = "./app"\n  name = "n"\n  settings = {}\n}\n')
+    base = str(tmp_path)
+    folders = [Folder(str(tmp_path / "app"), "app", base), Folder(base, ".", base)]
+    assert [item["metadata"]["name"] for item in objects(list(read_modules(folders)))] == ["n-00", "n-01"]
+    (tmp_path / "main.tf").unlink()
+    alone = list(read_modules(folders[:1]))
+    assert [item["kind"] for item in objects(alone)] == ["ServiceAccount"] * 2
+    assert "var.name has no value here" in unread(alone)[1]
+
+
+def test_secrets_are_sent_in_base64(tmp_path: Path) -> None:
+    text = (
+        'resource "kubernetes_secret_v1" "s" {\n  metadata {\n    name = "s"\n  }\n  data = {\n    a = "hunter2"\n  }\n'
+    )
+    found = modules(tmp_path, main_tf=f'{text}  binary_data = {{\n    b = "AAE="\n  }}\n}}\n')
+    assert isinstance(found[0], Resource)
+    assert found[0].object["data"] == {"a": base64.b64encode(b"hunter2").decode(), "b": "AAE="}
+    assert place(found[0], "data.a") == "main.tf:6"
+
+
+def test_the_json_syntax(tmp_path: Path) -> None:
+    text = """{
+  "variable": {"n": {"default": "web", "type": "string"}},
+  "resource": {"kubernetes_pod": {"p": {
+    "metadata": {"name": "${var.n}", "labels": {"a_b": "c"}},
+    "spec": {
+      "host_pid": true,
+      "node_selector": {"a_b": "b"},
+      "container": [
+        {"name": "a", "image": "x:${var.n}"},
+        {"name": "b", "image": "$${y}"}
+      ]
+    }
+  }}}
+}
+"""
+    (tmp_path / "main.tf.json").write_text(text)
+    found = modules(tmp_path)
+    assert objects(found) == [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "web", "labels": {"a_b": "c"}},
+            "spec": {
+                "hostPID": True,
+                "nodeSelector": {"a_b": "b"},
+                "containers": [{"name": "a", "image": "x:web"}, {"name": "b", "image": "${y}"}],
+            },
+        }
+    ]
+    assert isinstance(found[0], Resource)
+    assert place(found[0], "spec.containers[1].image") == "main.tf.json:10"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'resource "aws_instance" "x" {\n  ami = "y"\n}\n',
+        'module "vpc" {\n  source = "terraform-aws-modules/vpc/aws"\n}\n',
+        'resource "kubernetes_labels" "x" {\n  api_version = "v1"\n}\n',
+        'data "kubernetes_pod" "x" {\n  metadata {\n    name = "y"\n  }\n}\n',
+    ],
+)
+def test_what_makes_no_object_gives_nothing(tmp_path: Path, text: str) -> None:
+    assert modules(tmp_path, main_tf=text) == []
+
+
+def test_a_module_without_kubernetes_is_not_even_parsed(tmp_path: Path) -> None:
+    assert modules(tmp_path, main_tf="this is { no Terraform\n") == []
+
+
+def test_what_is_not_rendered_is_said(tmp_path: Path) -> None:
+    (tmp_path / "chart").mkdir()
+    text = 'resource "helm_release" "x" {\n  name = "x"\n  chart = "./chart"\n}\n'
+    text += 'resource "helm_release" "y" {\n  name = "y"\n  chart = "redis"\n}\n'
+    text += 'resource "kubernetes_gateway_v9" "z" {\n}\n'
+    assert unread(modules(tmp_path, main_tf=text)) == [
+        "main.tf:3 the chart './chart' was not rendered with the values of this release",
+        "main.tf:9 not assessed: it is not known which object kubernetes_gateway_v9 makes",
+    ]
+
+
+def test_special_shapes(tmp_path: Path) -> None:
+    text = """\
+resource "kubernetes_persistent_volume" "pv" {
+  metadata {
+    name = "pv"
+  }
+  spec {
+    capacity = { storage = "1Gi" }
+    persistent_volume_source {
+      host_path {
+        path = "/data"
+      }
+    }
+  }
+}
+resource "kubernetes_network_policy" "np" {
+  metadata {
+    name = "np"
+  }
+  spec {
+    pod_selector {}
+    ingress {
+      from {
+        ip_block {
+          cidr = "10.0.0.0/8"
+        }
+      }
+      ports {
+        port     = "8080"
+        protocol = "TCP"
+      }
+      ports {
+        port = "http"
+      }
+    }
+    policy_types = ["Ingress"]
+  }
+}
+resource "kubernetes_pod" "p" {
+  metadata {
+    name = "p"
+  }
+  spec {
+    volume {
+      name = "all"
+      projected {
+        sources {
+          secret {
+            name = "a"
+          }
+          secret {
+            name = "b"
+          }
+          config_map {
+            name = "c"
+          }
+        }
+      }
+    }
+  }
+}
+resource "kubernetes_daemonset" "d" {
+  metadata {
+    name = "d"
+  }
+  spec {
+    strategy {
+      type = "OnDelete"
+    }
+  }
+}
+resource "kubernetes_horizontal_pod_autoscaler" "h" {
+  metadata {
+    name = "h"
+  }
+  spec {
+    max_replicas = 3
+    metric {
+      type = "Resource"
+    }
+  }
+}
+"""
+    volume, policy, pod, daemon_set, autoscaler = objects(modules(tmp_path, main_tf=text))
+    assert volume["spec"] == {"capacity": {"storage": "1Gi"}, "hostPath": {"path": "/data"}}
+    assert policy["spec"] == {
+        "podSelector": {},
+        "ingress": [
+            {
+                "from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
+                "ports": [{"port": 8080, "protocol": "TCP"}, {"port": "http"}],
+            }
+        ],
+        "policyTypes": ["Ingress"],
+    }
+    assert pod["spec"]["volumes"][0]["projected"]["sources"] == [
+        {"secret": {"name": "a"}},
+        {"secret": {"name": "b"}},
+        {"configMap": {"name": "c"}},
+    ]
+    assert daemon_set["spec"] == {"updateStrategy": {"type": "OnDelete"}}
+    assert (autoscaler["apiVersion"], autoscaler["spec"]["metrics"]) == ("autoscaling/v2beta2", [{"type": "Resource"}])
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a=1", "a{}", "#", "# kubernetes_\r\na = 1\r\n", "\ufeffa = 1\n"])
+def test_the_smallest_files(tmp_path: Path, text: str) -> None:
+    found = modules(tmp_path, a_tf=text, b_tf=WEB)
+    assert (len(objects(found)), unread(found)) == (2, [])

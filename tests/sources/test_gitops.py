@@ -1,0 +1,261 @@
+"""Applications of Argo CD and Flux: what of the scanned repository they deploy, with which values from which lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.resource import Resource
+from kubekeep.sources.gitops import Elsewhere, Follow, Found, Kind, Root, follow, same_repository
+from kubekeep.sources.manifests import read
+
+REMOTE = "https://git.example/team/shop.git"
+
+APPLICATION = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata:
+  name: shop
+spec:
+  destination:
+    namespace: prod
+  source:
+    repoURL: git@git.example:team/shop
+    path: charts/shop
+    helm:
+      releaseName: live
+      valueFiles:
+      - values-prod.yaml
+      - /common.yaml
+      parameters:
+      - name: image.tag
+        value: "1,2"
+      - name: id
+        value: "7"
+        forceString: true
+      fileParameters:
+      - name: config
+        path: files/c.ini
+      valuesObject:
+        replicas: 3
+        security:
+          privileged: true
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with a chart, a kustomization and a folder; beside it a file that nothing may name."""
+    (tmp_path / "outside.yaml").write_text("a: 1\n")
+    root = tmp_path / "repo"
+    for name in (
+        "charts/shop/Chart.yaml", "charts/shop/values-prod.yaml", "charts/shop/files/c.ini", "common.yaml",
+        "overlays/prod/kustomization.yaml", "plain/pod.yaml",
+    ):  # fmt: skip
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x: 1\n")
+    monkeypatch.chdir(root)
+    return root
+
+
+def followed(here: Path, text: str, remote: str = REMOTE) -> list[Found]:
+    """What the applications of a file lead to."""
+    (here / "app.yaml").write_text(text)
+    return list(follow(_resources(), [Root(str(here), remote)]))
+
+
+def _resources() -> Iterator[Resource]:
+    for item in read(["app.yaml"]):
+        assert isinstance(item, Resource)
+        yield item
+
+
+def told(found: list[Found]) -> list[str]:
+    return [f"{item.location} {item.message}" for item in found if not isinstance(item, Follow)]
+
+
+def test_an_application_of_a_chart(here: Path) -> None:
+    (found,) = followed(here, APPLICATION)
+    assert isinstance(found, Follow)
+    assert (found.path, found.kind) == (str(here / "charts/shop"), Kind.CHART)
+    assert (found.release, found.namespace, found.by.name) == ("live", "prod", "shop")
+    assert found.value_files == (str(here / "charts/shop/values-prod.yaml"), str(here / "common.yaml"))
+    assert (found.set, found.set_string) == ((r"image.tag=1\,2",), ("id=7",))
+    assert found.set_file == (f"config={here / 'charts/shop/files/c.ini'}",)
+    (values,) = found.inline
+    assert values.value == {"replicas": 3, "security": {"privileged": True}}
+    assert str(values.locate(("security", "privileged"))) == "app.yaml:28"
+
+
+def test_values_in_a_text_keep_their_lines(here: Path) -> None:
+    head = APPLICATION[: APPLICATION.index("      valuesObject")]
+    (found,) = followed(
+        here, f"{head}      values: |\n        # why\n        replicas: 3\n        a:\n          b: 1\n"
+    )
+    assert isinstance(found, Follow)
+    (values,) = found.inline
+    assert values.value == {"replicas": 3, "a": {"b": 1}}
+    assert str(values.locate(("replicas",))) == "app.yaml:27"
+    assert str(values.locate(("a", "b"))) == "app.yaml:29"
+
+
+@pytest.mark.parametrize("name", ["../../../outside.yaml", "missing.yaml", "https://x/y.yaml", "/../outside.yaml"])
+def test_values_files_that_are_not_in_the_repository_are_said(here: Path, name: str) -> None:
+    problem, found = followed(here, APPLICATION.replace("values-prod.yaml", name))
+    assert isinstance(problem, Unread)
+    assert isinstance(found, Follow)
+    assert told([problem]) == [f"app.yaml:14 {name} is not a file of the scanned repository"]
+    assert found.value_files == (str(here / "common.yaml"),)
+
+
+def test_several_sources_with_a_reference(here: Path) -> None:
+    text = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: a}
+spec:
+  sources:
+  - repoURL: https://git.example/team/shop
+    ref: mine
+  - repoURL: https://git.example/team/shop
+    path: charts/shop
+    helm:
+      valueFiles: [$mine/common.yaml]
+  - repoURL: https://charts.example
+    chart: redis
+  - repoURL: https://git.example/team/shop
+    path: plain
+    directory: {recurse: true}
+"""
+    chart, redis, plain = followed(here, text)
+    assert isinstance(chart, Follow)
+    assert isinstance(plain, Follow)
+    assert chart.value_files == (str(here / "common.yaml"),)
+    assert chart.release == "a"
+    assert told([redis]) == ["app.yaml:13 the chart redis comes from https://charts.example"]
+    assert (plain.kind, plain.recurse) == (Kind.FOLDER, True)
+
+
+@pytest.mark.parametrize("path", ["../", "/etc", "nowhere", "charts/shop/Chart.yaml", "link"])
+def test_a_path_that_is_not_a_folder_of_the_repository(here: Path, path: str) -> None:
+    (here / "link").symlink_to("..")
+    (found,) = followed(here, APPLICATION.replace("path: charts/shop", f"path: {path}"))
+    assert isinstance(found, Elsewhere)
+    assert "is not in the scanned repository" in found.message
+
+
+def test_another_repository_is_elsewhere(here: Path) -> None:
+    (found,) = followed(here, APPLICATION.replace("git@git.example:team/shop", "https://u:secret@git.example/x/y"))
+    assert told([found]) == ["app.yaml:10 charts/shop of https://git.example/x/y is not in the scanned repository"]
+
+
+def test_without_a_known_remote_the_path_decides(here: Path) -> None:
+    (found,) = followed(here, APPLICATION, remote="")
+    assert isinstance(found, Follow)
+
+
+def test_changes_that_are_not_made_are_said(here: Path) -> None:
+    text = APPLICATION[: APPLICATION.index("    helm:")].replace("charts/shop", "overlays/prod")
+    problem, found = followed(here, text + "    kustomize:\n      namePrefix: x-\n")
+    assert told([problem]) == ["app.yaml:11 kustomize of this application: its changes are not made"]
+    assert isinstance(found, Follow)
+    assert found.kind is Kind.KUSTOMIZATION
+
+
+FLUX = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: shop, namespace: flux-system}
+spec:
+  url: ssh://git@git.example/team/shop
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: web, namespace: flux-system}
+spec:
+  targetNamespace: prod
+  chart:
+    spec:
+      chart: ./charts/shop
+      valuesFiles: [common.yaml]
+      sourceRef: {kind: GitRepository, name: shop}
+  valuesFrom:
+  - kind: ConfigMap
+    name: more
+  values:
+    replicas: 2
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: infra, namespace: flux-system}
+spec:
+  path: ./overlays/prod
+  targetNamespace: infra
+  sourceRef: {kind: GitRepository, name: shop}
+  postBuild:
+    substitute: {a: b}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: redis}
+spec:
+  chart:
+    spec:
+      chart: redis
+      sourceRef: {kind: HelmRepository, name: bitnami}
+"""
+
+
+def test_flux(here: Path) -> None:
+    unknown, release, changes, kustomization, redis = followed(here, FLUX)
+    assert told([unknown, changes, redis]) == [
+        "app.yaml:17 values that come from the cluster (valuesFrom) are not known",
+        "app.yaml:30 postBuild of this Kustomization: its changes are not made",
+        "app.yaml:39 redis of an unknown repository is not in the scanned repository",
+    ]
+    assert isinstance(release, Follow)
+    assert (release.path, release.release, release.namespace) == (str(here / "charts/shop"), "prod-web", "prod")
+    assert release.value_files == (str(here / "common.yaml"),)
+    assert str(release.inline[0].locate(("replicas",))) == "app.yaml:21"
+    assert isinstance(kustomization, Follow)
+    assert (kustomization.kind, kustomization.namespace) == (Kind.KUSTOMIZATION, "infra")
+
+
+def test_flux_from_another_repository(here: Path) -> None:
+    found = followed(here, FLUX.replace("git.example/team/shop", "git.example/other"))
+    assert all(isinstance(item, Elsewhere) for item in found)
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["{}", "[]", "{source: 3}", "{sources: [1, {path: 4}]}", '{source: {path: "a\\0b"}}', "{source: {path: []}}"],
+)
+def test_applications_of_any_shape(here: Path, spec: str) -> None:
+    head = "apiVersion: argoproj.io/v1alpha1\nkind: {}\nmetadata: {{name: a}}\nspec: {}\n"
+    for kind in ("Application", "ApplicationSet"):
+        assert not any(isinstance(item, Follow) for item in followed(here, head.format(kind, spec)))
+
+
+@pytest.mark.parametrize("spec", ["{}", "[]", "{chart: {spec: {chart: 1, sourceRef: []}}}", "{chart: {spec: []}}"])
+def test_releases_of_any_shape(here: Path, spec: str) -> None:
+    head = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a}}\nspec: {}\n"
+    assert [type(item) for item in followed(here, head.format(spec))] == [Elsewhere]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://github.com/a/b.git", "git@github.com:a/b", True),
+        ("ssh://git@GitHub.com:22/a/b/", "https://user:pass@github.com/a/b", True),
+        ("https://github.com/a/b", "https://github.com/a/c", False),
+        ("https://github.com/a/b", "https://gitlab.com/a/b", False),
+        ("file:///srv/x", "file:///srv/x", True),
+    ],
+)
+def test_urls_of_one_repository(one: str, other: str, *, same: bool) -> None:
+    assert same_repository(one, other) is same
