@@ -161,6 +161,8 @@ def test_judges_know_what_is_out_of_focus_and_its_verdicts_are_left_out() -> Non
         ("api", ["mine", "privileged-container"])
     ]
     assert told == [["api", "web", "db"]]
+
+
 def test_what_is_unknown_is_neither_passed_nor_failed() -> None:
     known = pod("web", hostNetwork=True)
     unknown: tuple[tuple[str | int, ...], ...] = (("spec", "hostPID"), ("spec", "containers", 0, "resources"))

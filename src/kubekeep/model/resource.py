@@ -24,13 +24,15 @@ class Origin(msgspec.Struct, frozen=True):
     """What an object was made from that stands in no file as it is.
 
     `folder` is the chart or the kustomization, as shown to people; for a chart there are its name, the values files
-    it was rendered with beside its own, and the name of the innermost sub-chart the template belongs to.
+    it was rendered with beside its own, and the name of the innermost sub-chart the template belongs to. An
+    `application` that said how is named by its file and line.
     """
 
     folder: str
     chart: str = ""
     subchart: str = ""
     values: tuple[str, ...] = ()
+    application: str = ""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -138,6 +140,8 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         if self.source is None:
             return self.identity
         place = f"{self.source.path}:{self.source.document}"
+        if self.source.origin is not None and self.source.origin.application:
+            place += f" {self.source.origin.application}"
         return f"path={_fnv1a(place.encode('utf-8', 'surrogatepass'))}/api={self.identity}"
 
     def locate(self, path: Path) -> Location | None:

@@ -103,13 +103,18 @@ class Elsewhere(msgspec.Struct, frozen=True):
 Found = Follow | Unread | Elsewhere
 
 
+def is_application(resource: Resource) -> bool:
+    """Whether `resource` may say what is deployed, or from where."""
+    return resource.group in (_ARGO, _FLUX_HELM, _FLUX_KUSTOMIZE, _FLUX_SOURCE)
+
+
 def follow(resources: Iterable[Resource], roots: Sequence[Root]) -> Iterator[Found]:
     """What the applications among `resources` deploy from the repositories at `roots`, in their order.
 
     What they ask for and cannot be taken over (a values file that is missing, patches, values of the cluster) is an
     Unread beside the Follow; what lies elsewhere is told once an application.
     """
-    known = [item for item in resources if item.group in (_ARGO, _FLUX_HELM, _FLUX_KUSTOMIZE, _FLUX_SOURCE)]
+    known = [item for item in resources if is_application(item)]
     remotes = {(item.namespace, item.name): _at(item.object, "spec", "url") for item in known if _is_git(item)}
     for item in known:
         match (item.group, item.kind):

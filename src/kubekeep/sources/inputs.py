@@ -4,13 +4,13 @@ Joins the readers of this package and decides who reads what; each object is giv
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
-# ruff: noqa: PTH109, PTH118
+# ruff: noqa: PTH100, PTH109, PTH118
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -20,12 +20,13 @@ import msgspec
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
+from kubekeep.sources.gitops import Elsewhere, is_application
 from kubekeep.sources.manifests import read_file, read_stream
 from kubekeep.sources.named import STANDARD_INPUT, Named
-from kubekeep.sources.options import ReadOptions
+from kubekeep.sources.options import ChartValues, HelmOptions, ReadOptions
 from kubekeep.sources.touched import Touched
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
-from kubekeep.sources.walk import CHART, Kind, Root
+from kubekeep.sources.walk import CHART, Kind, Root, Walk
 
 
 def read(
@@ -40,7 +41,7 @@ def read(
 
 
 class Inputs:
-    """The resources of some paths: those of kustomizations, then of charts, then of files.
+    """The resources of some paths: those of kustomizations, then of files, Terraform modules and charts.
 
     Each in the order of paths, of names in a folder and of documents in what is read. Iterating reads; `files`
     counts the files that were read so far, also those without an object, and `notes` are what a person should know
@@ -94,23 +95,69 @@ class Inputs:
 
     def _read(self, roots: Sequence[Root]) -> Iterator[Resource | Unread]:
         by_kind = {kind: [root for root in roots if root.kind is kind] for kind in Kind}
-        reached: set[str] = set()
-        if by_kind[Kind.KUSTOMIZATION]:
-            yield from self._kustomizations(by_kind[Kind.KUSTOMIZATION], reached)
-        charts = [root for root in by_kind[Kind.CHART] if os.path.realpath(_below(root, CHART)) not in reached]
+        seen = _Seen()
+        yield from seen.noting(self._kustomizations(by_kind[Kind.KUSTOMIZATION], seen))
+        yield from seen.noting(self._files(by_kind[Kind.FILE], seen))
+        yield from self._modules(by_kind[Kind.TERRAFORM])
+        # An application says how a chart is really rendered: its values stand in for the chart's own.
+        yield from self._deployed(seen)
+        charts = [root for root in by_kind[Kind.CHART] if not seen.has(root.path, CHART)]
         if charts:
-            yield from self._charts(charts)
-        for root in by_kind[Kind.FILE]:
+            yield from self._charts(charts, self._options.helm)
+
+    def _files(self, roots: Sequence[Root], seen: _Seen) -> Iterator[Resource | Unread]:
+        for root in roots:
             if root is STANDARD_INPUT:
                 yield from self._standard_input()
-            elif os.path.realpath(root.path) not in reached:
+            elif not seen.has(root.path):
+                seen.paths.add(os.path.realpath(root.path))
                 self.files += 1
                 self._touched.look(root.shown, (root.path,))
                 yield from read_file(root, self._limits)
 
-    def _kustomizations(self, roots: Sequence[Root], reached: set[str]) -> Iterator[Resource | Unread]:
-        # Only a scan with kustomizations pays for loading what builds them.
-        from kubekeep.sources.kustomize.build import Kustomizations  # noqa: PLC0415
+    def _modules(self, roots: Sequence[Root]) -> Iterator[Resource | Unread]:
+        if not roots:
+            return
+        # Only a scan with Terraform pays for loading what reads it.
+        from kubekeep.sources.terraform.read import read_modules  # noqa: PLC0415
+
+        for item in read_modules(roots):
+            if isinstance(item, Resource) and item.source is not None:
+                self._touched.look(item.source.path, (self.path_of(item.source.path, item),))
+            yield item
+
+    def _deployed(self, seen: _Seen) -> Iterator[Resource | Unread]:
+        if not seen.applications:
+            return
+        from kubekeep.sources.deployed import deployed  # noqa: PLC0415 - as above
+
+        helm, environment = self._options.helm, self._options.access.environment
+        charts: list[tuple[Root, HelmOptions]] = []
+        for item in deployed(seen.applications, helm, environment, os.getcwd()):
+            if isinstance(item, Unread):
+                yield item
+            elif isinstance(item, Elsewhere):
+                self.notes.append(f"{item.location}: {item.message}")
+            elif item.root.kind is Kind.CHART:
+                charts.append((item.root, item.helm))
+            elif item.root.kind is Kind.KUSTOMIZATION:
+                if item.root.path not in seen.built:
+                    yield from self._kustomizations([item.root], seen)
+            else:
+                yield from self._files(self._below(item.root), seen)
+        for root, options in charts:
+            seen.paths.add(os.path.realpath(os.path.join(root.path, CHART)))
+            yield from self._charts([root], options)
+
+    def _below(self, root: Root) -> list[Root]:
+        """The files of a folder that an application deploys."""
+        found = Walk().found(root.path, root.shown)
+        return [item for item in found if isinstance(item, Root) and item.kind is Kind.FILE]
+
+    def _kustomizations(self, roots: Sequence[Root], seen: _Seen) -> Iterator[Resource | Unread]:
+        if not roots:
+            return
+        from kubekeep.sources.kustomize.build import Kustomizations  # noqa: PLC0415 - as above
 
         builder = Kustomizations(self._limits, allow_helm=self._options.kustomize_helm)
         looked: set[str] = set()
@@ -119,15 +166,17 @@ class Inputs:
                 looked.add(item.source.path)
                 self._touched.look(item.source.path, builder.files_of[item.source.path])
             yield item
-        reached |= builder.reached
-        self.files += len(reached)
+        seen.built.update(os.path.realpath(root.path) for root in roots)
+        seen.paths |= builder.reached
+        self.files += len(builder.reached)
 
-    def _charts(self, roots: Sequence[Root]) -> Iterator[Resource | Unread]:
+    def _charts(self, roots: Sequence[Root], options: HelmOptions) -> Iterator[Resource | Unread]:
         from kubekeep.sources.helm.charts import Charts  # noqa: PLC0415 - as above
 
         for root in roots:
-            self._touched.look(root.shown, (root.path, *self._options.helm.values.files))
-        with Charts(self._options.helm, helm=shutil.which("helm"), yaml_limits=self._limits) as charts:
+            mine = options.per_chart.get(os.path.abspath(root.path), ChartValues())
+            self._touched.look(root.shown, (root.path, *mine.files, *options.values.files))
+        with Charts(options, helm=shutil.which("helm"), yaml_limits=self._limits) as charts:
             templates: set[str] = set()
             for item in charts.read(root for root in roots if not root.only):
                 if isinstance(item, Resource) and item.source is not None:
@@ -135,7 +184,7 @@ class Inputs:
                 yield item
             for root in roots:
                 if root.only:
-                    templates.add(_below(root, root.only))
+                    templates.add(os.path.join(root.path, root.only))
                     yield from (item for item in charts.read([root]) if _is_part(item, root))
             self.files += len(templates)
 
@@ -148,8 +197,24 @@ class Inputs:
         yield from read_stream(self._stdin, found, self._limits)
 
 
-def _below(root: Root, name: str) -> str:
-    return os.path.join(root.path, name)
+class _Seen:
+    """What has been read so far: files and kustomizations by their real paths, and applications."""
+
+    def __init__(self) -> None:
+        self.paths: set[str] = set()
+        self.built: set[str] = set()
+        self.applications: list[Resource] = []
+
+    def has(self, *parts: str) -> bool:
+        """Whether the file with these parts of a path has been read."""
+        return os.path.realpath(os.path.join(*parts)) in self.paths
+
+    def noting(self, items: Iterable[Resource | Unread]) -> Iterator[Resource | Unread]:
+        """The same items; the applications among them are noted."""
+        for item in items:
+            if isinstance(item, Resource) and is_application(item):
+                self.applications.append(item)
+            yield item
 
 
 def _is_part(item: Resource | Unread, root: Root) -> bool:

@@ -11,7 +11,8 @@ import pytest
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import FileType, Resource
-from kubekeep.sources.terraform import Folder, read_module, read_modules
+from kubekeep.sources.terraform import read_module, read_modules
+from kubekeep.sources.walk import Kind, Root
 
 WEB = """\
 variable "image" {
@@ -317,7 +318,7 @@ def test_a_called_module_is_not_a_root(tmp_path: Path) -> None:
     (tmp_path / "app" / "main.tf").write_text(CHILD)
     (tmp_path / "main.tf").write_text('module "a" {\n  source = "./app"\n  name = "n"\n  settings = {}\n}\n')
     base = str(tmp_path)
-    folders = [Folder(str(tmp_path / "app"), "app", base), Folder(base, ".", base)]
+    folders = [Root(Kind.TERRAFORM, str(tmp_path / "app"), "app", base), Root(Kind.TERRAFORM, base, ".", base)]
     assert [item["metadata"]["name"] for item in objects(list(read_modules(folders)))] == ["n-00", "n-01"]
     (tmp_path / "main.tf").unlink()
     alone = list(read_modules(folders[:1]))

@@ -18,7 +18,7 @@ from kubekeep.sources.helm.files import read_file
 from kubekeep.sources.helm.limits import Budget, ChartError, ChartLimits
 from kubekeep.sources.helm.parsed import MappingError, mapping
 from kubekeep.sources.helm.trace import ValuesLayer
-from kubekeep.sources.options import ChartValues, HelmOptions
+from kubekeep.sources.options import ChartValues, HelmOptions, InlineValues
 from kubekeep.sources.tree import Limits
 from kubekeep.sources.walk import shown_path
 
@@ -68,7 +68,10 @@ class _Reader:
         self._layers: list[ValuesLayer] = []
 
     def given(self, sources: tuple[ChartValues, ...]) -> Given:
-        files = [self._values_file(path) for source in sources for path in source.files]
+        files: list[str] = []
+        for source in sources:
+            files.extend(map(self._values_file, source.files))
+            files.extend(map(self._inline, source.inline))
         assignments: list[tuple[str, str]] = []
         for option in ("set_json", "set", "set_string", "set_file"):
             name = f"--{option.replace('_', '-')}"
@@ -86,6 +89,14 @@ class _Reader:
             raise ChartError(shown, f"values file cannot be read: {error}", error.region) from error
         if read.marks is not None:
             self._layers.append(ValuesLayer((), shown, read.value, read.marks))
+        return name
+
+    def _inline(self, values: InlineValues) -> str:
+        """A file with values that stand in another document; JSON is YAML."""
+        name = f"values-{len(self._contents)}"
+        self._contents[name] = msgspec.json.encode(values.value)
+        self._shown[name] = values.file
+        self._layers.append(ValuesLayer((), values.file, values.value, values.marks))
         return name
 
     def _copied(self, path: str, prefix: str, what: str) -> str:

@@ -23,6 +23,7 @@ from kubekeep.sources.terraform.objects import Objects
 from kubekeep.sources.terraform.syntax import Block
 from kubekeep.sources.terraform.values import Mapping, Text, Unknown, entries
 from kubekeep.sources.terraform.values import Sequence as Items
+from kubekeep.sources.walk import Kind, Root
 
 MOST_INSTANCES: Final = 10_000
 """Objects that one root module may make."""
@@ -56,7 +57,7 @@ def read_module(folder: str, shown: str, base: str) -> Iterator[Resource | Unrea
     `folder` is its path, `shown` the same for people, `base` the absolute folder of the scan, outside of which
     nothing is read. What cannot be read, evaluated or known is an Unread; a module without Kubernetes gives nothing.
     """
-    yield from read_modules([Root(folder, shown, base)])
+    yield from read_modules([Root(Kind.TERRAFORM, folder, shown, base)])
 
 
 def _below(path: str, glances: dict[str, tuple[bool, list[str]]]) -> set[str]:

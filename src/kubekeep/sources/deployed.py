@@ -1,0 +1,82 @@
+"""What applications of Argo CD and Flux deploy from the scanned repository, as what there is to read.
+
+Turns what `gitops` found into roots with the options to read them by. Never renders and never fetches.
+"""
+
+# Paths stay the text that people typed, so os.path and not pathlib:
+# ruff: noqa: PTH118
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.resource import Resource
+from kubekeep.sources import gitops
+from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.worktree import repository, root_of
+from kubekeep.sources.gitops import Elsewhere, Follow
+from kubekeep.sources.options import ChartValues, HelmOptions, InlineValues
+from kubekeep.sources.walk import Kind, Root, shown_path
+
+_KINDS = {
+    gitops.Kind.CHART: Kind.CHART,
+    gitops.Kind.KUSTOMIZATION: Kind.KUSTOMIZATION,
+    gitops.Kind.FOLDER: Kind.FILE,
+}
+
+
+class Deployed(msgspec.Struct, frozen=True):
+    """What one application deploys: where it is, and how a chart there is rendered. A folder of files is a FILE."""
+
+    root: Root
+    helm: HelmOptions
+
+
+def deployed(
+    applications: Sequence[Resource], options: HelmOptions, environment: Mapping[str, str], home: str
+) -> Iterator[Deployed | Unread | Elsewhere]:
+    """What `applications` deploy; `options` are the user's, which win, `home` the folder that shown paths begin at."""
+    bases = dict.fromkeys(item.source.base for item in applications if item.source is not None)
+    roots = dict.fromkeys(root_of(base) or base for base in bases)
+    for found in gitops.follow(applications, [_repository(root, environment) for root in roots]):
+        yield _deployed(found, options, home) if isinstance(found, Follow) else found
+
+
+def _repository(root: str, environment: Mapping[str, str]) -> gitops.Root:
+    try:
+        known = repository(root, environment)
+    except GitError:
+        # Which remote it has is then not known, and an application that names one is taken to mean another.
+        known = None
+    return gitops.Root(root, known.remote if known is not None else "")
+
+
+def _deployed(found: Follow, options: HelmOptions, home: str) -> Deployed:
+    base = found.by.source.base if found.by.source is not None else home
+    real = os.path.realpath(home)
+    shown = os.path.relpath(found.path, real) if found.path.startswith(os.path.join(real, "")) else found.path
+    values = ChartValues(
+        files=found.value_files,
+        inline=tuple(_inline(found.inline)),
+        set=found.set,
+        set_string=found.set_string,
+        set_file=found.set_file,
+    )
+    helm = msgspec.structs.replace(
+        options,
+        per_chart={**options.per_chart, os.path.abspath(found.path): values},  # noqa: PTH100
+        release=found.release or options.release,
+        namespace=options.namespace or found.namespace,
+    )
+    return Deployed(Root(_KINDS[found.kind], found.path, shown_path(shown), base), helm)
+
+
+def _inline(found: Iterable[gitops.InlineValues]) -> Iterator[InlineValues]:
+    for item in found:
+        marks = item.marks.within(item.document, item.root) if item.marks is not None else None
+        below = marks.below(item.first_line - 1) if marks is not None else None
+        yield InlineValues(item.value, item.file, below)
