@@ -12,12 +12,11 @@ from kubekeep.model.location import Location, line_starts, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.build import Folder, Kustomizations
-from kubekeep.sources.kustomize.child import Cost
 from kubekeep.sources.kustomize.references import FILES
 from kubekeep.sources.kustomize.tool import Tool, find
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 
-_FOUND: Final = find(Cost(), allow_helm=True)
+_FOUND: Final = find(allow_helm=True)
 
 
 def tool() -> Tool:
@@ -63,9 +62,7 @@ def plainly(folder: Path, *, allow_helm: bool = False) -> list[Any]:
     done = subprocess.run([*tool().command, *helm, str(folder)], capture_output=True, check=True)
     text = done.stdout.decode()
     lines = line_starts(text)
-    return [
-        found.value for found in yaml_text.documents(text, lines, DEFAULT_LIMITS) if isinstance(found, Document)
-    ]
+    return [found.value for found in yaml_text.documents(text, lines, DEFAULT_LIMITS) if isinstance(found, Document)]
 
 
 def said(root: Path, resource: Resource, path: str) -> str:

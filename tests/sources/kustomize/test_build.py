@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import sysconfig
 from pathlib import Path
 
 import pytest
+from tests.sources.kustomize.builds import build, folders, plainly, resources, written
+from tests.sources.kustomize.features import BUILT, CHART, TREES
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import FileType, Origin, Resource
-from kubekeep.sources.kustomize import tool as tools
 from kubekeep.sources.kustomize.build import Kustomizations
-from tests.sources.kustomize.builds import build, folders, plainly, resources, written
-from tests.sources.kustomize.features import BUILT, CHART, TREES
 
 COMPONENT = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: one}\nspec: {}\n"
@@ -100,7 +100,7 @@ def test_a_failed_kustomization_is_told_and_its_objects_are_left_to_others(tmp_p
 def test_without_kustomize_people_learn_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = written(tmp_path, TREES["access"])
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(tools.sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     (unread,) = build(root, "prod")
     assert isinstance(unread, Unread)
     assert str(unread.location) == "prod/kustomization.yml"

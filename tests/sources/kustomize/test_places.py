@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.sources.kustomize.builds import plainly, resources, said, written
+from tests.sources.kustomize.features import BUILT, CHART, TREES
 
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources.kustomize.build import Folder, Kustomizations
-from tests.sources.kustomize.builds import plainly, resources, said, written
-from tests.sources.kustomize.features import BUILT, CHART, TREES
 
 POD = "spec.template.spec"
 FIRST = f"{POD}.containers[0]"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.sources.kustomize.builds import line, plainly, resources
+from tests.sources.kustomize.sentinels import Trees
 
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import format_path
-from tests.sources.kustomize.builds import line, plainly, resources
-from tests.sources.kustomize.sentinels import Trees
 
 SENTINEL = re.compile(r"s\d{5}")
 
@@ -49,5 +49,3 @@ def _sentinels(value: Any, path: Steps) -> Iterator[tuple[Steps, str]]:
         yield path, texts[-1]
     elif isinstance(value, int) and value > 10_000:
         yield path, str(value)
-
-

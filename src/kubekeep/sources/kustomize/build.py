@@ -21,7 +21,7 @@ from kubekeep.model.resource import FileType, Origin, Resource, Source
 from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.child import Cost, Outcome
 from kubekeep.sources.kustomize.graph import Graph, kustomization_file, walk
-from kubekeep.sources.kustomize.messages import failure
+from kubekeep.sources.kustomize.messages import failure, lacks_base
 from kubekeep.sources.kustomize.tool import GET_ONE, Tool, find
 from kubekeep.sources.kustomize.trace import Build, ObjectTrace
 from kubekeep.sources.kustomize.written import Pages
@@ -89,7 +89,7 @@ class Kustomizations:
             return None
         if not self._searched:
             self._searched = True
-            self._tool = find(self._cost, allow_helm=self._allow_helm)
+            self._tool = find(allow_helm=self._allow_helm)
         if self._tool is None:
             return None
         return pool.submit(self._tool.build, os.path.realpath(folder.path), self._cost)
@@ -103,7 +103,6 @@ class Kustomizations:
             yield Unread(Location(folder.shown), message)
             return
         build = Build(real, folder.shown, graph, self._pages)
-        component = build.node.component
         if graph.refusals:
             refusal = graph.refusals[0]
             where = build.location(refusal.spot) if refusal.spot else Location(build.shown(refusal.file))
@@ -118,7 +117,8 @@ class Kustomizations:
             yield Unread(Location(build.shown(build.node.file)), f"kustomize could not be started: {error.strerror}")
             return
         if outcome.exceeded or outcome.code != 0:
-            if outcome.exceeded or not component:
+            # The patches of a component are for objects of those that use it.
+            if not (build.node.component and lacks_base(outcome)):
                 yield Unread(*failure(outcome, build))
             return
         self.reached |= graph.resources

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -78,11 +79,16 @@ def chosen_by(expression: Any, *texts: str) -> bool:
         return False
     if expression.replace("-", "").isalnum():
         return expression in texts
+    form = _whole(expression)
+    return form is not None and any(form.matches(text) for text in texts)
+
+
+@lru_cache(maxsize=256)
+def _whole(expression: str) -> Pattern | None:
     try:
-        form = Pattern(f"^(?:{expression})$")
+        return Pattern(f"^(?:{expression})$")
     except ValueError:
-        return False
-    return any(form.matches(text) for text in texts)
+        return None
 
 
 def _chosen(expression: Any, labels: Mapping[str, str]) -> bool:

@@ -25,6 +25,7 @@ class Patch:
 
     def __init__(self, written: Written, target: Mapping[str, Any] | None, options: Mapping[str, Any]) -> None:
         self._spot = Spot(written)
+        self._names = Identity.of(written.value)
         self._target = target
         self._rename = bool(options.get("allowNameChange"))
         self._retype = bool(options.get("allowKindChange"))
@@ -53,8 +54,7 @@ class Patch:
             return isinstance(value, list | dict) and selects(
                 self._target, state.ids, state.texts("labels"), state.texts("annotations")
             )
-        wanted = Identity.of(value)
-        return isinstance(value, dict) and any(wanted.same(identity) for identity in state.ids)
+        return isinstance(value, dict) and any(self._names.same(identity) for identity in state.ids)
 
     def _kept(self, root: Field) -> dict[tuple[str, ...], Field | None]:
         """What kustomize puts back after a strategic merge, and what the patch said only to name its object."""

@@ -125,4 +125,23 @@ def _set_by(asked: Asked, state: State) -> Spot | None:
     for _, claim in reversed(state.claims):
         if not claim.sure and (spot := claim.spot(asked, state)) is not None:
             return spot
-    return None if field is None else field.spot
+    return _elsewhere(asked, state) if field is None else field.spot
+
+
+def _elsewhere(asked: Asked, state: State) -> Spot | None:
+    """Who set an entry of the same name to the same value, where nobody set this one.
+
+    kustomize puts one node of `commonAnnotations` into an object and its pod template, and a patch of one changes both.
+    """
+    todo = [] if state.root is None or not asked.path else [state.root]
+    found: Field | None = None
+    while todo:
+        field = todo.pop()
+        if isinstance(field.value, list):
+            todo += field.value
+        elif isinstance(field.value, dict):
+            todo += field.value.values()
+            same = field.value.get(asked.path[-1])
+            if same is not None and equal(same, asked.value) and (found is None or same.time > found.time):
+                found = same
+    return None if found is None else found.spot
