@@ -48,7 +48,7 @@ class Kustomizations:
     `reached` holds, by their real paths, the files that need not be read as plain manifests any more: all that a
     successful build read, and of others the patches, data files and kustomizations, which are no objects. It is
     complete when `read` has ended. A component that does not build alone gives nothing and is no error: it is a
-    part of other kustomizations.
+    part of other kustomizations. A file that only has the name of a kustomization is left to others.
     """
 
     def __init__(
@@ -85,7 +85,8 @@ class Kustomizations:
 
     def _started(self, folder: Folder, graph: Graph, pool: ThreadPoolExecutor) -> Future[Outcome] | None:
         """The build, if it may be and there is something to do it with."""
-        if graph.refusals or not graph.nodes:
+        root = graph.nodes.get(os.path.realpath(folder.path))
+        if graph.refusals or root is None or root.foreign:
             return None
         if not self._searched:
             self._searched = True
@@ -96,6 +97,8 @@ class Kustomizations:
 
     def _finished(self, folder: Folder, graph: Graph, future: Future[Outcome] | None) -> Iterator[Resource | Unread]:
         real = os.path.realpath(folder.path)
+        if real in graph.nodes and graph.nodes[real].foreign:
+            return
         self.reached |= graph.files
         if real not in graph.nodes:
             file = kustomization_file(real)

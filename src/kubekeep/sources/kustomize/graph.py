@@ -23,6 +23,7 @@ _DEPTH: Final = 64
 _NAMED: Final = 20_000
 _CHART_ENTRIES: Final = 20_000
 _COMPONENT: Final = "Component"
+_GROUP: Final = "kustomize.config.k8s.io/"
 _BUILTIN: Final = "builtin"
 
 
@@ -45,6 +46,12 @@ class Node(msgspec.Struct, frozen=True):
     def component(self) -> bool:
         """Whether it is a part for other kustomizations and need not build alone."""
         return mapping(self.written.value).get("kind") == _COMPONENT
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is an object that only has the file name of a kustomization, such as one of Flux."""
+        version = mapping(self.written.value).get("apiVersion")
+        return isinstance(version, str) and version != "" and not version.startswith(_GROUP)
 
     def resolved(self, text: str) -> str:
         """The real path of what it names."""

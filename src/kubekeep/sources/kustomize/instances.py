@@ -80,6 +80,8 @@ class Instances:
             if len(same) == 1 or len(found) == 1:
                 return same[0] if same else found[0][1]
         unknown = [instance for instance in self._all if instance.start is None]
+        if len(unknown) > 1:
+            unknown = [instance for instance in unknown if _release(instance.spot) in wanted.name]
         return unknown[0] if len(unknown) == 1 else None
 
     def _accumulate(self, folder: str, found: list[Instance], depth: int) -> None:
@@ -126,6 +128,12 @@ class Instances:
         fresh += [Instance(unknown, spot, None) for spot in (*charts(node.written), *_named(node, "generators"))]
         self._count += len(fresh)
         return fresh
+
+
+def _release(chart: Spot) -> str:
+    """What charts commonly put into the names of their objects."""
+    entry = mapping(chart.value)
+    return str(entry.get("releaseName") or entry.get("name") or "\0")
 
 
 def _start(value: Any, written: Written, item: Found) -> Callable[[], Field]:

@@ -7,7 +7,7 @@ raises: an expression that cannot be read selects nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -52,12 +52,10 @@ class Identity(msgspec.Struct, frozen=True):
         )
 
 
-def selects(
-    target: Mapping[str, Any], ids: list[Identity], labels: Mapping[str, str], notes: Mapping[str, str]
-) -> bool:
+def selects(target: Mapping[str, Any], ids: Sequence[Identity], texts: Callable[[str], Mapping[str, str]]) -> bool:
     """Whether a target of patches selects an object that has had the identities `ids`, the first its original one.
 
-    `labels` and `notes` are its labels and annotations at that moment.
+    `texts` gives its `labels` and its `annotations` at that moment.
     """
     first, last = ids[0], ids[-1]
     return (
@@ -66,8 +64,8 @@ def selects(
         and chosen_by(target.get("group"), last.group)
         and chosen_by(target.get("version"), last.version)
         and chosen_by(target.get("kind"), last.kind)
-        and _chosen(target.get("labelSelector"), labels)
-        and _chosen(target.get("annotationSelector"), notes)
+        and _chosen(target.get("labelSelector"), texts, "labels")
+        and _chosen(target.get("annotationSelector"), texts, "annotations")
     )
 
 
@@ -91,11 +89,11 @@ def _whole(expression: str) -> Pattern | None:
         return None
 
 
-def _chosen(expression: Any, labels: Mapping[str, str]) -> bool:
+def _chosen(expression: Any, texts: Callable[[str], Mapping[str, str]], name: str) -> bool:
     """Whether a label selector in text form selects; https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/."""
     if not isinstance(expression, str) or not expression.strip():
         return True
-    at = 0
+    labels, at = texts(name), 0
     while at < len(expression):
         term = _TERM.match(expression, at)
         if term is None or term.end() == at or not _holds(term, labels):

@@ -51,9 +51,7 @@ class Patch:
     def _is_for(self, state: State) -> bool:
         value = self._spot.value
         if self._target is not None:
-            return isinstance(value, list | dict) and selects(
-                self._target, state.ids, state.texts("labels"), state.texts("annotations")
-            )
+            return isinstance(value, list | dict) and selects(self._target, state.ids, state.texts)
         return isinstance(value, dict) and any(self._names.same(identity) for identity in state.ids)
 
     def _kept(self, root: Field) -> dict[tuple[str, ...], Field | None]:

@@ -14,6 +14,7 @@ import shutil
 import sysconfig
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -77,6 +78,7 @@ def _candidates() -> Iterator[tuple[str, ...]]:
         yield packaged, "kustomize"
 
 
+@lru_cache(maxsize=16)
 def _works(tool: Tool) -> bool:
     """Whether it builds a kustomization that needs what kustomize can since version 4.3."""
     with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:

@@ -20,6 +20,7 @@ from kubekeep.sources.kustomize.instances import Instance, Instances
 from kubekeep.sources.kustomize.shadow import Field, aligned, equal
 from kubekeep.sources.kustomize.state import Asked, State
 from kubekeep.sources.kustomize.written import Pages, Spot
+from kubekeep.sources.walk import shown_path
 
 _KEPT: Final = 32
 
@@ -32,12 +33,17 @@ class Build:
         self._shown = shown
         self._graph = graph
         self._pages = pages
+        self._paths: dict[str, str] = {}
         self._instances: Instances | None = None
         self._replayed: OrderedDict[int, tuple[Instance | None, State | None]] = OrderedDict()
 
     def shown(self, file: str) -> str:
         """A file, by its real path, as people see it."""
-        return os.path.normpath(os.path.join(self._shown, os.path.relpath(file, self._folder)))
+        path = self._paths.get(file)
+        if path is None:
+            relative = os.path.relpath(file, self._folder)
+            path = self._paths[file] = shown_path(os.path.normpath(os.path.join(self._shown, relative)))
+        return path
 
     @property
     def node(self) -> Node:
