@@ -54,8 +54,8 @@ class Node(msgspec.Struct, frozen=True):
         return isinstance(version, str) and version != "" and not version.startswith(_GROUP)
 
     def resolved(self, text: str) -> str:
-        """The real path of what it names."""
-        return os.path.realpath(os.path.join(self.folder, text))
+        """The real path of what it names; a NUL, which no path holds, leads to nothing."""
+        return os.path.realpath(os.path.join(self.folder, text.replace("\0", "\ufffd")))
 
 
 class Graph(msgspec.Struct, frozen=True):
@@ -125,7 +125,7 @@ class _Walk:
 
     def _follow(self, node: Node, reference: Reference, depth: int, *, plugins: bool) -> None:
         inline = reference.role in (Role.PLUGIN, Role.PATCH) and "\n" in reference.text
-        path = "" if inline or "\0" in reference.text else node.resolved(reference.text)
+        path = "" if inline else node.resolved(reference.text)
         if reference.remote and not (os.path.isfile(path) and reference.role is Role.RESOURCE):
             what = "remote base" if reference.role in (Role.RESOURCE, Role.COMPONENT) else "remote file"
             self._refuse(

@@ -143,7 +143,7 @@ def _start(value: Any, written: Written, item: Found) -> Callable[[], Field]:
 def _named(node: Node, *fields: str) -> Iterator[Spot]:
     for field in fields:
         for spot in entries(Spot(node.written, (field,))):
-            if isinstance(spot.value, str) and "\0" not in spot.value:
+            if isinstance(spot.value, str):
                 yield spot
 
 
