@@ -191,6 +191,14 @@ EXPECTED: dict[str, dict[str, dict[str, str]]] = {
             "spec.selector.legacy": "prod/kustomization.yaml: commonLabels: {legacy: common}",
         },
     },
+    "schema": {
+        "Engine/mill": {
+            "spec.containers[0].name": "prod/engine.yaml: - name: two",
+            "spec.containers[0].image": "prod/engine.yaml: image: two-image",
+            "spec.containers[0].args[0]": "prod/patch.yaml: args: [patched]",
+            "spec.containers[1].image": "prod/engine.yaml: image: one-image",
+        }
+    },
     "access": {
         "ClusterRoleBinding/a-admins": {
             "roleRef.name": "prod/rbac.yaml: roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}",

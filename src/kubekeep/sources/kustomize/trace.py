@@ -66,7 +66,7 @@ class Build:
             if self._instances is None:
                 self._instances = Instances(self._folder, self._graph, self._pages)
             instance = self._instances.of(document)
-            found = instance, None if instance is None else instance.replay(document)
+            found = instance, None if instance is None else self._instances.replay(instance, document)
             self._replayed[number] = found
             if len(self._replayed) > _KEPT:
                 self._replayed.popitem(last=False)
