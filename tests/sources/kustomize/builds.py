@@ -12,13 +12,12 @@ from kubekeep.model.location import Location, line_starts, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.build import Kustomizations
-from kubekeep.sources.kustomize.child import Cost
 from kubekeep.sources.kustomize.references import FILES
 from kubekeep.sources.kustomize.tool import Tool, find
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 from kubekeep.sources.walk import Kind, Root
 
-_FOUND: Final = find(Cost(), allow_helm=True)
+_FOUND: Final = find(allow_helm=True)
 
 
 def tool() -> Tool:

@@ -440,6 +440,36 @@ spec:
   sessionAffinity: ClientIP
 """,
     },
+    "schema": {
+        "prod/kustomization.yaml": "resources: [engine.yaml]\nopenapi: {path: schema.json}\npatches:\n- path: patch.yaml\n",
+        "prod/engine.yaml": """\
+apiVersion: shop.test/v1
+kind: Engine
+metadata: {name: mill}
+spec:
+  containers:
+  - name: one
+    image: one-image
+  - name: two
+    image: two-image
+""",
+        "prod/patch.yaml": """\
+apiVersion: shop.test/v1
+kind: Engine
+metadata: {name: mill}
+spec:
+  containers:
+  - name: two
+    args: [patched]
+""",
+        "prod/schema.json": """\
+{"definitions": {"test.shop.v1.Engine": {
+  "x-kubernetes-group-version-kind": [{"group": "shop.test", "version": "v1", "kind": "Engine"}],
+  "properties": {"spec": {"properties": {"containers": {
+    "type": "array", "x-kubernetes-patch-merge-key": "name", "x-kubernetes-patch-strategy": "merge",
+    "items": {"type": "object", "properties": {"name": {"type": "string"}, "image": {"type": "string"}}}}}}}}}}
+""",
+    },
     "access": {
         "prod/kustomization.yml": "resources: [rbac.yaml]\nnamespace: moved\nnamePrefix: a-\n",
         "prod/rbac.yaml": """\

@@ -6,6 +6,7 @@ Never asserts; the same seed makes the same tree.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,7 +56,7 @@ class Trees:
 
     def _rules(self, folder: str) -> dict[str, Any]:
         rules: dict[str, Any] = {}
-        made = {
+        made: dict[str, Callable[[], Any]] = {
             "namePrefix": lambda: self._random.choice("abc") + "-",
             "nameSuffix": lambda: "-" + self._random.choice("xyz"),
             "namespace": self._text,
@@ -202,6 +203,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.add_representer(
-    Block, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
-)
+def _block(dumper: yaml.SafeDumper, text: Block) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
+
+
+_Dumper.add_representer(Block, _block)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import FileType, Origin, Resource
-from kubekeep.sources.kustomize import tool as tools
 from kubekeep.sources.kustomize.build import Kustomizations
 from tests.sources.kustomize.builds import build, folders, plainly, resources, written
 from tests.sources.kustomize.features import BUILT, CHART, TREES
@@ -97,10 +97,24 @@ def test_a_failed_kustomization_is_told_and_its_objects_are_left_to_others(tmp_p
     assert {Path(path).name for path in reader.reached} == {"kustomization.yaml", "p.yaml"}
 
 
+def test_a_broken_component_is_told(tmp_path: Path) -> None:
+    root = written(tmp_path, {"part/kustomization.yaml": f"{COMPONENT}resources: [missing.yaml]\n"})
+    (unread,) = build(root, "part")
+    assert isinstance(unread, Unread)
+    assert str(unread.location) == "part/kustomization.yaml:3"
+
+
+def test_an_object_of_flux_is_no_kustomization(tmp_path: Path) -> None:
+    text = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\n"
+    reader = Kustomizations()
+    assert build(written(tmp_path, {"k/kustomization.yaml": text}), "k", reader) == []
+    assert reader.reached == set()
+
+
 def test_without_kustomize_people_learn_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = written(tmp_path, TREES["access"])
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(tools.sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     (unread,) = build(root, "prod")
     assert isinstance(unread, Unread)
     assert str(unread.location) == "prod/kustomization.yml"

@@ -192,6 +192,14 @@ EXPECTED: dict[str, dict[str, dict[str, str]]] = {
             "spec.selector.legacy": "prod/kustomization.yaml: commonLabels: {legacy: common}",
         },
     },
+    "schema": {
+        "Engine/mill": {
+            "spec.containers[0].name": "prod/engine.yaml: - name: two",
+            "spec.containers[0].image": "prod/engine.yaml: image: two-image",
+            "spec.containers[0].args[0]": "prod/patch.yaml: args: [patched]",
+            "spec.containers[1].image": "prod/engine.yaml: image: one-image",
+        }
+    },
     "access": {
         "ClusterRoleBinding/a-admins": {
             "roleRef.name": "prod/rbac.yaml: roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}",
@@ -240,3 +248,39 @@ def test_files_are_shown_as_the_folder_is(tmp_path: Path, monkeypatch: pytest.Mo
     shown = {place.file for place in places if place}
     assert shown == {"../base/deployment.yaml", "../base/service.yaml", "config.json"}
     assert len(plainly(root / "prod")) == len(found)
+
+
+@pytest.mark.skipif(shutil.which("helm") is None, reason="no helm on the PATH")
+def test_charts_are_told_apart_by_their_releases(tmp_path: Path) -> None:
+    second = "- name: shop\n  releaseName: mine\n- name: shop\n  releaseName: yours\n"
+    root = written(tmp_path, CHART)
+    written(root, {"prod/kustomization.yaml": f"helmCharts:\n{second}"})
+    found = resources(root, BUILT, Kustomizations(allow_helm=True))
+    places = {name: item.locate(("spec",)) for name, item in found.items()}
+    assert {name: str(place) for name, place in places.items()} == {
+        "Pod/mine-shop": "prod/kustomization.yaml:2",
+        "Pod/yours-shop": "prod/kustomization.yaml:4",
+    }
+
+
+STYLES = {
+    "literal": ("|-", "  ", 8),
+    "indented": ("|2-", "  ", 8),
+    "commented": ("| # why", "  ", 8),
+    "folded": (">-", "  ", 3),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_inline_patches_keep_their_lines(style: str, end: str, tmp_path: Path) -> None:
+    indicator, indent, line = STYLES[style]
+    patch = ["", "apiVersion: v1", "kind: Pod", "metadata: {name: one}", "spec: {hostPID: true}"]
+    if style == "folded":
+        patch = ['[{"op": "add", "path": "/spec/hostPID",', '"value": true}]']
+    lines = ["resources: [pod.yaml]", "patches:", f"- patch: {indicator}", *(f"{indent}  {text}" for text in patch)]
+    root = written(tmp_path, {"k/pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: one}\nspec: {}\n"})
+    text = end.join([*lines, "  target: {kind: Pod}", ""])
+    (root / "k/kustomization.yaml").write_bytes(text.encode())
+    (pod,) = resources(root, "k").values()
+    assert str(pod.locate(("spec", "hostPID"))) == f"k/kustomization.yaml:{line}"

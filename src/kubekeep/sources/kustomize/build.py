@@ -21,7 +21,7 @@ from kubekeep.model.resource import FileType, Origin, Resource, Source
 from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.child import Cost, Outcome
 from kubekeep.sources.kustomize.graph import Graph, kustomization_file, walk
-from kubekeep.sources.kustomize.messages import failure
+from kubekeep.sources.kustomize.messages import failure, lacks_base
 from kubekeep.sources.kustomize.tool import GET_ONE, Tool, find
 from kubekeep.sources.kustomize.trace import Build, ObjectTrace
 from kubekeep.sources.kustomize.written import Pages
@@ -40,7 +40,7 @@ class Kustomizations:
     `reached` holds, by their real paths, the files that need not be read as plain manifests any more: all that a
     successful build read, and of others the patches, data files and kustomizations, which are no objects. It is
     complete when `read` has ended. A component that does not build alone gives nothing and is no error: it is a
-    part of other kustomizations.
+    part of other kustomizations. A file that only has the name of a kustomization is left to others.
     """
 
     def __init__(
@@ -79,17 +79,20 @@ class Kustomizations:
 
     def _started(self, folder: Root, graph: Graph, pool: ThreadPoolExecutor) -> Future[Outcome] | None:
         """The build, if it may be and there is something to do it with."""
-        if graph.refusals or not graph.nodes:
+        root = graph.nodes.get(os.path.realpath(folder.path))
+        if graph.refusals or root is None or root.foreign:
             return None
         if not self._searched:
             self._searched = True
-            self._tool = find(self._cost, allow_helm=self._allow_helm)
+            self._tool = find(allow_helm=self._allow_helm)
         if self._tool is None:
             return None
         return pool.submit(self._tool.build, os.path.realpath(folder.path), self._cost)
 
     def _finished(self, folder: Root, graph: Graph, future: Future[Outcome] | None) -> Iterator[Resource | Unread]:
         real = os.path.realpath(folder.path)
+        if real in graph.nodes and graph.nodes[real].foreign:
+            return
         self.reached |= graph.files
         self.files_of[folder.shown] = {*graph.files, *graph.resources}
         if real not in graph.nodes:
@@ -98,7 +101,6 @@ class Kustomizations:
             yield Unread(Location(folder.shown), message)
             return
         build = Build(real, folder.shown, graph, self._pages)
-        component = build.node.component
         if graph.refusals:
             refusal = graph.refusals[0]
             where = build.location(refusal.spot) if refusal.spot else Location(build.shown(refusal.file))
@@ -113,7 +115,8 @@ class Kustomizations:
             yield Unread(Location(build.shown(build.node.file)), f"kustomize could not be started: {error.strerror}")
             return
         if outcome.exceeded or outcome.code != 0:
-            if outcome.exceeded or not component:
+            # The patches of a component are for objects of those that use it.
+            if not (build.node.component and lacks_base(outcome)):
                 yield Unread(*failure(outcome, build))
             return
         self.reached |= graph.resources

@@ -176,9 +176,7 @@ class Replacement:
     def apply(self, state: State) -> None:
         """Claim if the target is this object."""
         wanted = mapping(mapping(self._target.value).get("select"))
-        if any(
-            selects(wanted, [identity], state.texts("labels"), state.texts("annotations")) for identity in state.ids
-        ):
+        if any(selects(wanted, [identity], state.texts) for identity in state.ids):
             state.claim(self)
 
     def spot(self, asked: Asked, state: State) -> Spot | None:  # noqa: ARG002 - the protocol's

@@ -76,11 +76,11 @@ def _data(spot: Spot, node: Node, pages: Pages) -> Iterator[tuple[str, Spot]]:
     for item in entries(spot.below("literals")):
         yield str(item.value).partition("=")[0], item
     for item in entries(spot.below("files")):
-        if isinstance(item.value, str) and "\0" not in item.value:
+        if isinstance(item.value, str):
             key, equals, path = item.value.partition("=")
             yield (key if equals else os.path.basename(item.value)), pages.start(node.resolved(path or key))  # noqa: PTH119
     for item in (*entries(spot.below("envs")), spot.below("env")):
-        if isinstance(item.value, str) and "\0" not in item.value:
+        if isinstance(item.value, str):
             for line, at in pages.lines(node.resolved(item.value)):
                 key = line.strip().partition("=")[0]
                 if key and not key.startswith("#"):

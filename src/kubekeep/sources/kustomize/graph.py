@@ -23,6 +23,7 @@ _DEPTH: Final = 64
 _NAMED: Final = 20_000
 _CHART_ENTRIES: Final = 20_000
 _COMPONENT: Final = "Component"
+_GROUP: Final = "kustomize.config.k8s.io/"
 _BUILTIN: Final = "builtin"
 
 
@@ -46,9 +47,15 @@ class Node(msgspec.Struct, frozen=True):
         """Whether it is a part for other kustomizations and need not build alone."""
         return mapping(self.written.value).get("kind") == _COMPONENT
 
+    @property
+    def foreign(self) -> bool:
+        """Whether it is an object that only has the file name of a kustomization, such as one of Flux."""
+        version = mapping(self.written.value).get("apiVersion")
+        return isinstance(version, str) and version != "" and not version.startswith(_GROUP)
+
     def resolved(self, text: str) -> str:
-        """The real path of what it names."""
-        return os.path.realpath(os.path.join(self.folder, text))
+        """The real path of what it names; a NUL, which no path holds, leads to nothing."""
+        return os.path.realpath(os.path.join(self.folder, text.replace("\0", "\ufffd")))
 
 
 class Graph(msgspec.Struct, frozen=True):
@@ -84,15 +91,16 @@ class _Walk:
         self._allow_helm = allow_helm
         self._graph = Graph({}, set(), set(), [])
         self._named = 0
-        self._todo: list[tuple[str, int]] = []
+        self._todo: list[tuple[str, int, bool]] = []
 
     def run(self, folder: str) -> Graph:
-        self._todo.append((folder, 0))
+        self._todo.append((folder, 0, False))
         while self._todo and not self._graph.refusals:
             self._visit(*self._todo.pop())
         return self._graph
 
-    def _visit(self, folder: str, depth: int) -> None:
+    def _visit(self, folder: str, depth: int, plugins: bool) -> None:  # noqa: FBT001 - from `_todo`
+        """Look at one kustomization; `plugins` says that its objects are configured plugins."""
         file = kustomization_file(folder)
         if folder in self._graph.nodes or file is None:
             return
@@ -111,11 +119,13 @@ class _Walk:
                 self._refuse(reference.spot, f"more than {_NAMED} references: not built")
             if self._graph.refusals:
                 return
-            self._follow(node, reference, depth)
+            if plugins and reference.role is Role.RESOURCE:
+                reference = msgspec.structs.replace(reference, role=Role.PLUGIN)  # noqa: PLW2901
+            self._follow(node, reference, depth, plugins=plugins)
 
-    def _follow(self, node: Node, reference: Reference, depth: int) -> None:
+    def _follow(self, node: Node, reference: Reference, depth: int, *, plugins: bool) -> None:
         inline = reference.role in (Role.PLUGIN, Role.PATCH) and "\n" in reference.text
-        path = "" if inline or "\0" in reference.text else node.resolved(reference.text)
+        path = "" if inline else node.resolved(reference.text)
         if reference.remote and not (os.path.isfile(path) and reference.role is Role.RESOURCE):
             what = "remote base" if reference.role in (Role.RESOURCE, Role.COMPONENT) else "remote file"
             self._refuse(
@@ -126,7 +136,7 @@ class _Walk:
         elif reference.role is Role.PLUGIN:
             self._plugin(reference, path, depth)
         elif path and os.path.isdir(path):
-            self._todo.append((path, depth + 1))
+            self._todo.append((path, depth + 1, plugins))
         elif path and os.path.isfile(path):
             self._file(reference, path)
 
@@ -140,7 +150,7 @@ class _Walk:
         if path and os.path.isdir(path):
             if self._allow_helm:
                 self._refuse(reference.spot, "plugins made by a kustomization are not built when charts are allowed")
-            self._todo.append((path, depth + 1))
+            self._todo.append((path, depth + 1, True))
             return
         if path and os.path.isfile(path):
             self._file(reference, path)

@@ -43,12 +43,12 @@ class Instance:
         self.start = start
         self.chain: list[tuple[Step, ...]] = []
 
-    def replay(self, document: Any) -> State:
+    def replay(self, document: Any, *, schema: bool) -> State:
         """The state after all steps; `document` is the built object, which stands in for an unknown start."""
         if self.start is None:
-            state = State(grown(document, self.spot, 0, fixed=True), Identity.of(document))
+            state = State(grown(document, self.spot, 0, fixed=True), Identity.of(document), schema=schema)
         else:
-            state = State(self.start(), self.identity)
+            state = State(self.start(), self.identity, schema=schema)
         for group in self.chain:
             for step in group:
                 state.time += 1
@@ -62,13 +62,14 @@ class Instances:
     def __init__(self, root: str, graph: Graph, pages: Pages) -> None:
         self._graph = graph
         self._pages = pages
+        self._schema = any(mapping(node.written.value).get("openapi") for node in graph.nodes.values())
         self._steps: dict[str, tuple[Step, ...]] = {}
         self._count = 0
         self._all: list[Instance] = []
         self._accumulate(root, self._all, 0)
         self._by_name: dict[tuple[str, str, str], list[tuple[Identity, Instance]]] = defaultdict(list)
         for instance in self._all:
-            last = instance.replay({}).ids[-1]
+            last = self.replay(instance, {}).ids[-1]
             self._by_name[last.group, last.kind, last.name].append((last, instance))
 
     def of(self, document: Any) -> Instance | None:
@@ -80,7 +81,13 @@ class Instances:
             if len(same) == 1 or len(found) == 1:
                 return same[0] if same else found[0][1]
         unknown = [instance for instance in self._all if instance.start is None]
+        if len(unknown) > 1:
+            unknown = [instance for instance in unknown if _release(instance.spot) in wanted.name]
         return unknown[0] if len(unknown) == 1 else None
+
+    def replay(self, instance: Instance, document: Any) -> State:
+        """An instance after all that the build did to it; `document` is what it became."""
+        return instance.replay(document, schema=self._schema)
 
     def _accumulate(self, folder: str, found: list[Instance], depth: int) -> None:
         node = self._graph.nodes.get(folder)
@@ -128,6 +135,12 @@ class Instances:
         return fresh
 
 
+def _release(chart: Spot) -> str:
+    """What charts commonly put into the names of their objects."""
+    entry = mapping(chart.value)
+    return str(entry.get("releaseName") or entry.get("name") or "\0")
+
+
 def _start(value: Any, written: Written, item: Found) -> Callable[[], Field]:
     return lambda: grown(value, Spot(written, item.path), 0)
 
@@ -135,7 +148,7 @@ def _start(value: Any, written: Written, item: Found) -> Callable[[], Field]:
 def _named(node: Node, *fields: str) -> Iterator[Spot]:
     for field in fields:
         for spot in entries(Spot(node.written, (field,))):
-            if isinstance(spot.value, str) and "\0" not in spot.value:
+            if isinstance(spot.value, str):
                 yield spot
 
 

@@ -53,7 +53,7 @@ class _Level:
     def _documents(self, entry: Spot) -> tuple[Written, ...]:
         """The documents of a value that is the name of a file, or else YAML itself."""
         text = entry.value
-        if not isinstance(text, str) or not text or "\0" in text:
+        if not isinstance(text, str) or not text:
             return ()
         path = "" if "\n" in text else self._node.resolved(text)
         return self._pages.page(path).documents if path and os.path.isfile(path) else self._pages.inline(entry)

@@ -18,10 +18,16 @@ from kubekeep.sources.kustomize.trace import Build
 from kubekeep.sources.walk import shown_path
 
 _LONGEST: Final = 1_000
-_LOGGED: Final = re.compile(r'^[EF]\d{4} .*?err="(?P<text>(?:[^"\\]|\\.)*)"')
+_LOGGED: Final = re.compile(r'^[EF]\d{4} .*?err=(?:"(?P<text>(?:[^"\\]|\\.)*)"|<\s(?P<lines>.*)>)', re.DOTALL)
 _NOISE: Final = re.compile(r"^#.*$", re.MULTILINE)
 _ROOT: Final = re.compile(r"(?:accumulation of path|target for path|files under:|under) '?(?P<folder>/[^\n:']*)")
 _LINE: Final = re.compile(r"\bline (?P<line>\d{1,7})\b")
+_NO_FOLDER: Final = re.compile(r"^accumulation err='(.*)': must build at directory: .*$", re.DOTALL)
+"""A file that cannot be read is tried as a folder too: that it is none helps nobody."""
+_NO_OBJECT: Final = re.compile(
+    r"no matches for Id|no resource matches|unable to find patch target|nothing selected by|cannot merge or replace"
+    r"|does not match a config with the following GVK"
+)
 _PRIVATE: Final = re.compile(r"/[^\s':\"]*/kubekeep-[^\s':\"/]*")
 _STEPS: Final = re.compile(r"^(?:accumulating (?:resources|components): |accumulation err='.*?': (?=recursed |couldn't )"
                            r"|recursed (?:accumulation of|merging from) path '[^']*': )", re.DOTALL)  # fmt: skip
@@ -37,9 +43,16 @@ def failure(outcome: Outcome, build: Build) -> tuple[Location, str]:
     return location, f"kustomize could not build it: {_short(text, build) or f'exit code {outcome.code}'}"
 
 
+def lacks_base(outcome: Outcome) -> bool:
+    """Whether a build failed only because what it changes is not there."""
+    return not outcome.exceeded and _NO_OBJECT.search(_text(outcome)) is not None
+
+
 def _text(outcome: Outcome) -> str:
     text = _NOISE.sub("", outcome.messages.decode("utf-8", "replace")).strip()
     logged = _LOGGED.search(text)
+    if logged is not None and logged["lines"] is not None:
+        return logged["lines"].strip()
     if logged is not None:
         return logged["text"].replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\")
     start = text.rfind("Error: ") if text.startswith("Usage") else -1
@@ -50,6 +63,7 @@ def _short(text: str, build: Build) -> str:
     """The end of kustomize's chain of causes, with paths as people know them."""
     while (step := _STEPS.match(text)) is not None:
         text = text[step.end() :]
+    text = _NO_FOLDER.sub(r"\1", text)
     for file, shown in _paths(build):
         text = text.replace(file, shown)
     text = _PRIVATE.sub("<private folder>", " ".join(text.split()))

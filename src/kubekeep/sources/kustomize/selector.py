@@ -7,7 +7,8 @@ raises: an expression that cannot be read selects nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -51,12 +52,10 @@ class Identity(msgspec.Struct, frozen=True):
         )
 
 
-def selects(
-    target: Mapping[str, Any], ids: list[Identity], labels: Mapping[str, str], notes: Mapping[str, str]
-) -> bool:
+def selects(target: Mapping[str, Any], ids: Sequence[Identity], texts: Callable[[str], Mapping[str, str]]) -> bool:
     """Whether a target of patches selects an object that has had the identities `ids`, the first its original one.
 
-    `labels` and `notes` are its labels and annotations at that moment.
+    `texts` gives its `labels` and its `annotations` at that moment.
     """
     first, last = ids[0], ids[-1]
     return (
@@ -65,8 +64,8 @@ def selects(
         and chosen_by(target.get("group"), last.group)
         and chosen_by(target.get("version"), last.version)
         and chosen_by(target.get("kind"), last.kind)
-        and _chosen(target.get("labelSelector"), labels)
-        and _chosen(target.get("annotationSelector"), notes)
+        and _chosen(target.get("labelSelector"), texts, "labels")
+        and _chosen(target.get("annotationSelector"), texts, "annotations")
     )
 
 
@@ -78,18 +77,23 @@ def chosen_by(expression: Any, *texts: str) -> bool:
         return False
     if expression.replace("-", "").isalnum():
         return expression in texts
+    form = _whole(expression)
+    return form is not None and any(form.matches(text) for text in texts)
+
+
+@lru_cache(maxsize=256)
+def _whole(expression: str) -> Pattern | None:
     try:
-        form = Pattern(f"^(?:{expression})$")
+        return Pattern(f"^(?:{expression})$")
     except ValueError:
-        return False
-    return any(form.matches(text) for text in texts)
+        return None
 
 
-def _chosen(expression: Any, labels: Mapping[str, str]) -> bool:
+def _chosen(expression: Any, texts: Callable[[str], Mapping[str, str]], name: str) -> bool:
     """Whether a label selector in text form selects; https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/."""
     if not isinstance(expression, str) or not expression.strip():
         return True
-    at = 0
+    labels, at = texts(name), 0
     while at < len(expression):
         term = _TERM.match(expression, at)
         if term is None or term.end() == at or not _holds(term, labels):

@@ -38,10 +38,14 @@ class Claim(Protocol):
 
 
 class State:
-    """One object at a moment of the build; `ids` are the identities it has had, the first its original one."""
+    """One object at a moment of the build; `ids` are the identities it has had, the first its original one.
 
-    def __init__(self, root: Field, identity: Identity) -> None:
+    `schema` says that the build has an OpenAPI schema of its own, which gives lists of custom kinds merge keys too.
+    """
+
+    def __init__(self, root: Field, identity: Identity, *, schema: bool) -> None:
         self.root: Field | None = root
+        self._schema = schema
         self.ids = [identity]
         self.claims: list[tuple[int, Claim]] = []
         self.labels: dict[str, str] = {}
@@ -50,9 +54,10 @@ class State:
 
     @property
     def kind(self) -> str | None:
-        """The kind, if it is a built-in one: its lists have merge keys."""
+        """The kind, if its lists have merge keys, as those of built-in ones do."""
         group = self.ids[-1].group
-        return self.ids[-1].kind if "." not in group or group.endswith(_BUILTIN_GROUP) else None
+        known = self._schema or "." not in group or group.endswith(_BUILTIN_GROUP)
+        return self.ids[-1].kind if known else None
 
     def claim(self, claim: Claim) -> None:
         """Let `claim` answer for values from now on."""

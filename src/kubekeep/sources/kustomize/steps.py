@@ -25,6 +25,7 @@ class Patch:
 
     def __init__(self, written: Written, target: Mapping[str, Any] | None, options: Mapping[str, Any]) -> None:
         self._spot = Spot(written)
+        self._names = Identity.of(written.value)
         self._target = target
         self._rename = bool(options.get("allowNameChange"))
         self._retype = bool(options.get("allowKindChange"))
@@ -50,11 +51,8 @@ class Patch:
     def _is_for(self, state: State) -> bool:
         value = self._spot.value
         if self._target is not None:
-            return isinstance(value, list | dict) and selects(
-                self._target, state.ids, state.texts("labels"), state.texts("annotations")
-            )
-        wanted = Identity.of(value)
-        return isinstance(value, dict) and any(wanted.same(identity) for identity in state.ids)
+            return isinstance(value, list | dict) and selects(self._target, state.ids, state.texts)
+        return isinstance(value, dict) and any(self._names.same(identity) for identity in state.ids)
 
     def _kept(self, root: Field) -> dict[tuple[str, ...], Field | None]:
         """What kustomize puts back after a strategic merge, and what the patch said only to name its object."""

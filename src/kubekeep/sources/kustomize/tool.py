@@ -14,6 +14,7 @@ import shutil
 import sysconfig
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -44,13 +45,25 @@ class Tool(msgspec.Struct, frozen=True):
             return run((*self.command, *helm, folder), environment=_environment(private), folder=private, cost=cost)
 
 
-def find(cost: Cost, *, allow_helm: bool) -> Tool | None:
+def find(*, allow_helm: bool) -> Tool | None:
     """The first kustomize that can build, newer than 2021; None if there is none."""
     helm = (shutil.which("helm") or "") if allow_helm else ""
     for command in _candidates():
-        if _works(Tool(command), cost):
-            return Tool(command, os.path.abspath(helm) if helm else "")  # noqa: PTH100
+        for prefix in dict.fromkeys((_alone(), ())):
+            if _works(Tool((*prefix, *command))):
+                return Tool((*prefix, *command), os.path.abspath(helm) if helm else "")  # noqa: PTH100
     return None
+
+
+def _alone() -> tuple[str, ...]:
+    """What starts a program in a network of its own, where the system allows it; else the environment must do.
+
+    Root is not made another user by that: it would lose sight of what only root may read.
+    """
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        return ()
+    return (unshare, "--net", "--") if os.geteuid() == 0 else (unshare, "--user", "--net", "--")
 
 
 def _candidates() -> Iterator[tuple[str, ...]]:
@@ -65,14 +78,15 @@ def _candidates() -> Iterator[tuple[str, ...]]:
         yield packaged, "kustomize"
 
 
-def _works(tool: Tool, cost: Cost) -> bool:
+@lru_cache(maxsize=16)
+def _works(tool: Tool) -> bool:
     """Whether it builds a kustomization that needs what kustomize can since version 4.3."""
     with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
         for name, text in (("kustomization.yaml", _PROBE), ("probe.yaml", _PROBE_OBJECT)):
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text)
         try:
-            outcome = tool.build(folder, cost)
+            outcome = tool.build(folder, Cost())
         except OSError:
             return False
     return outcome.code == 0 and _PROBE_ANSWER in outcome.output

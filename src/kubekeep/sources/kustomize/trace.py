@@ -20,6 +20,7 @@ from kubekeep.sources.kustomize.instances import Instance, Instances
 from kubekeep.sources.kustomize.shadow import Field, aligned, equal
 from kubekeep.sources.kustomize.state import Asked, State
 from kubekeep.sources.kustomize.written import Pages, Spot
+from kubekeep.sources.walk import shown_path
 
 _KEPT: Final = 32
 
@@ -32,12 +33,17 @@ class Build:
         self._shown = shown
         self._graph = graph
         self._pages = pages
+        self._paths: dict[str, str] = {}
         self._instances: Instances | None = None
         self._replayed: OrderedDict[int, tuple[Instance | None, State | None]] = OrderedDict()
 
     def shown(self, file: str) -> str:
         """A file, by its real path, as people see it."""
-        return os.path.normpath(os.path.join(self._shown, os.path.relpath(file, self._folder)))
+        path = self._paths.get(file)
+        if path is None:
+            relative = os.path.relpath(file, self._folder)
+            path = self._paths[file] = shown_path(os.path.normpath(os.path.join(self._shown, relative)))
+        return path
 
     @property
     def node(self) -> Node:
@@ -60,7 +66,7 @@ class Build:
             if self._instances is None:
                 self._instances = Instances(self._folder, self._graph, self._pages)
             instance = self._instances.of(document)
-            found = instance, None if instance is None else instance.replay(document)
+            found = instance, None if instance is None else self._instances.replay(instance, document)
             self._replayed[number] = found
             if len(self._replayed) > _KEPT:
                 self._replayed.popitem(last=False)
@@ -125,4 +131,23 @@ def _set_by(asked: Asked, state: State) -> Spot | None:
     for _, claim in reversed(state.claims):
         if not claim.sure and (spot := claim.spot(asked, state)) is not None:
             return spot
-    return None if field is None else field.spot
+    return _elsewhere(asked, state) if field is None else field.spot
+
+
+def _elsewhere(asked: Asked, state: State) -> Spot | None:
+    """Who set an entry of the same name to the same value, where nobody set this one.
+
+    kustomize puts one node of `commonAnnotations` into an object and its pod template, and a patch of one changes both.
+    """
+    todo = [] if state.root is None or not asked.path else [state.root]
+    found: Field | None = None
+    while todo:
+        field = todo.pop()
+        if isinstance(field.value, list):
+            todo += field.value
+        elif isinstance(field.value, dict):
+            todo += field.value.values()
+            same = field.value.get(asked.path[-1])
+            if same is not None and equal(same, asked.value) and (found is None or same.time > found.time):
+                found = same
+    return None if found is None else found.spot

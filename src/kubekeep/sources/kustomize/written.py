@@ -22,6 +22,7 @@ from kubekeep.sources.tree import Document, Limits, Problem
 _DEPTH: Final = 100
 """Nested collections in a document whose places are wanted: they are walked by functions that call themselves."""
 _BLOCK: Final = re.compile(r"[|>](?:[+-]?[1-9]?|[1-9][+-])[ \t]*(?:#.*)?$")
+_LINE_END: Final = re.compile(r"\r\n?|\n")
 _START: Final = Position(1, 1)
 
 
@@ -122,7 +123,7 @@ class Pages:
 
     def lines(self, file: str) -> Iterator[tuple[str, Spot]]:
         """Each line of a file that is not YAML, with its place."""
-        for number, line in enumerate(self.page(file).text.splitlines(), 1):
+        for number, line in enumerate(_LINE_END.split(self.page(file).text), 1):
             region = Region(Position(number, 1), Position(number, len(line) + 1))
             yield line, Spot(Written(file, line, whole=region))
 
@@ -149,15 +150,16 @@ class Pages:
     def _block_shift(self, spot: Spot, text: str) -> tuple[int, int] | None:
         """How far the lines of a block scalar stand from those of its text; None for other styles."""
         region = spot.written.region(spot.path)
-        lines = self.page(spot.written.file).text.splitlines()
+        lines = _LINE_END.split(self.page(spot.written.file).text)
+        content = _LINE_END.split(text)
         if region is None or region.start.line > len(lines):
             return None
         head = lines[region.start.line - 1]
         match = _BLOCK.search(head)
-        first = next((n for n, line in enumerate(text.splitlines()) if line.strip()), None)
+        first = next((n for n, line in enumerate(content) if line.strip()), None)
         if match is None or first is None or region.start.line + first >= len(lines):
             return None
-        ours, theirs = text.splitlines()[first], lines[region.start.line + first]
+        ours, theirs = content[first], lines[region.start.line + first]
         # A folded scalar joins lines: its places are right only where nothing was joined.
         folded = head[match.start()] == ">" and text.rstrip("\n").count("\n") > 0
         if folded or not theirs.endswith(ours):
