@@ -120,7 +120,8 @@ class Charts:
         except RenderError as error:
             return [Explainer(instances, texts, values, self._yaml_limits).unread(str(error))]
         makers = Makers(chart, root.base, tuple(values.shown[name] for name in values.files), templates(instances))
-        return list(resources(makers, rendered, self._yaml_limits))
+        left_out = dict.fromkeys(unread for at in instances for unread in at.chart.unread)
+        return [*left_out, *resources(makers, rendered, self._yaml_limits)]
 
     def _given(self, root: File) -> Given:
         """The user's values for one chart."""

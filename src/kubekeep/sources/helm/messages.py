@@ -15,7 +15,9 @@ from kubekeep.sources.helm.trace import ChartTexts, ValuesLayer
 from kubekeep.sources.tree import Limits
 
 _LONGEST: Final = 600
-_PLACE: Final = re.compile(r"(?P<name>[^\s()\"':]+(?: [^\s()\"':]+)*/[^()\"':\n]+?):(?P<line>\d+)(?::(?P<column>\d+))?")
+_LOOKED_AT: Final = 8 * 1024
+"""Characters of the beginning and of the end of a message: templates can make it as long as they like."""
+_LINE: Final = re.compile(r":(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?")
 _EXECUTING: Final = re.compile(r"\A.*\bexecuting \"[^\"]*\" at (?=<)", re.DOTALL)
 _AT: Final = re.compile(r"\A(?:execution|parse) error at \([^)]*\): ")
 _TRACE: Final = re.compile(r"\A(?:template: )?[^\s:]+:\d+(?::\d+)?: ")
@@ -35,17 +37,19 @@ class Explainer:
         self._texts = texts
         self._given = given
         self._limits = limits
+        self._lengths = sorted({len(name) for name in texts.templates}, reverse=True)
 
     def unread(self, message: str) -> Unread:
         """The message for people, at the file and line that it names, or at the chart."""
+        if len(message) > 2 * _LOOKED_AT:
+            message = f"{message[:_LOOKED_AT]} ... {message[-_LOOKED_AT:]}"
         location = next(self._locations(message), Location(self._chart.shown_file(METADATA)))
         return Unread(location, f"the chart does not render: {self._told(message)}")
 
     def _locations(self, message: str) -> Iterator[Location]:
         """Places that the message names, the best first."""
-        for match in reversed(list(_PLACE.finditer(message))):
-            name = match["name"].rpartition("template: ")[2]
-            if name in self._texts.templates:
+        for match in reversed(list(_LINE.finditer(message))):
+            for name in self._named_before(message, match.start()):
                 yield Location(self._texts.shown[name], self._region(name, match["line"], match["column"]))
         named = _YAML_OF.search(message)
         if named is not None and named["name"] in self._texts.shown:
@@ -57,6 +61,11 @@ class Explainer:
         if VALUES in message:
             yield from self._unreadable_values()
         yield from (Location(shown) for name, shown in self._given.shown.items() if name in message)
+
+    def _named_before(self, message: str, end: int) -> list[str]:
+        """The templates whose name ends there, the longest first."""
+        pieces = (message[max(0, end - length) : end] for length in self._lengths)
+        return [piece for piece in pieces if piece in self._texts.templates]
 
     def _region(self, name: str, line: str, column: str | None) -> Region:
         """Helm counts lines from 1 and columns from 0, in bytes."""

@@ -173,10 +173,14 @@ class Sdk:
 def printed(text: str, names: Iterable[str]) -> dict[str, list[str]]:
     """The documents of what `helm template` prints, by the template that Helm says each is from.
 
-    Helm cuts documents at every line that begins with `---`, so none can hold such a line followed by a name.
+    Helm cuts documents at every line that begins with `---`, so only the first line of one can be such a line, left of
+    a longer one; and none is empty. A name right after a name is what a template printed.
     """
     known = set(names)
-    starts = [match for match in _SOURCE.finditer(text) if match[1] in known]
+    starts: list[re.Match[str]] = []
+    for match in _SOURCE.finditer(text):
+        if match[1] in known and not (starts and starts[-1].end() == match.start()):
+            starts.append(match)
     ends = [*(match.start() for match in starts[1:]), len(text)]
     found: dict[str, list[str]] = {}
     for match, end in zip(starts, ends, strict=False):
