@@ -110,7 +110,10 @@ class _Trace:
             return None
         text = self._document.text[extents[1] : extents[2]]
         candidates: list[tuple[Ref, Setting]] = []
-        for action in rendered.actions(start, end + (extents[2] > extents[1])):
+        for action in rendered.actions(start, end + bool(text)):
+            # Where nothing was printed, so may have been by what follows.
+            if not text and not rendered.beside(action, start - 1):
+                continue
             symbol = rendered.printed(action, self._below(document, path, action))
             candidates += rendered.settings(symbol) if symbol is not None else ()
         shown = [setting for ref, setting in candidates if _appears(rendered.value(ref), text)]
@@ -134,10 +137,15 @@ class _Trace:
         return next((setting for _, setting in found), None)
 
     def _action(self, document: Any, path: Path, *, of_value: bool = False) -> int:
-        """The innermost action that printed the key of an entry, or an item, or its value; -1 for none."""
+        """The innermost action that printed the key of an entry, or the dash of an item, or its value; -1 for none."""
         rendered = self._document.rendered
-        key_at, value_at, _ = self._marks.extents(document, path)
-        index = self._document.index(value_at if of_value else key_at)
+        at, value_at, _ = self._marks.extents(document, path)
+        if of_value:
+            at = value_at
+        elif isinstance(path[-1], int):
+            # The dash, or the bracket or comma of a flow sequence.
+            at = max(len(self._document.text[:at].rstrip()) - 1, 0)
+        index = self._document.index(at)
         return rendered.action_at(index) if rendered is not None and index is not None else -1
 
     def _below(self, document: Any, path: Path, action: int) -> Path:

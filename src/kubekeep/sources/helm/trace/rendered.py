@@ -32,7 +32,7 @@ class Spot(msgspec.Struct, frozen=True, gc=False):
 class Release:
     """What all templates of a rendered chart share."""
 
-    def __init__(self, units: Units, layers: Layers, places: list[tuple[int, int]], doubtful: frozenset[int]) -> None:
+    def __init__(self, units: Units, layers: Layers, places: list[tuple[int, int]], doubtful: dict[int, int | None]) -> None:
         self.units = units
         self.layers = layers
         self.places = places
@@ -89,8 +89,12 @@ class Rendered:
         printed = self._text.at(offset)
         spot = self._own(printed)
         event = printed.event
-        while spot is not None and spot.unit in self._release.doubtful and event >= 0:
-            spot = self._action(event)
+        doubtful = self._release.doubtful
+        while spot is not None and spot.unit in doubtful:
+            instead = doubtful[spot.unit]
+            if instead is not None:
+                return Spot(instead, spot.start, spot.end)
+            spot = self._action(event) if event >= 0 else None
             event = self._text.outer(event)
         return spot
 
@@ -109,6 +113,14 @@ class Rendered:
     def actions(self, start: int, end: int) -> list[int]:
         """The innermost actions that printed a stretch, by the index of their mark."""
         return self._text.actions(start, end)
+
+    def beside(self, action: int, offset: int) -> bool:
+        """Whether an action stands on the line of the template that printed a character."""
+        own, other = self._action(action), self._spot(offset)
+        if other is None or own.unit != other.unit:
+            return False
+        unit = self._release.units.all[own.unit]
+        return _position(unit, own.start).line == _position(unit, other.start).line
 
     def action_at(self, offset: int) -> int:
         """The innermost action that printed a character; -1 for literal text."""
