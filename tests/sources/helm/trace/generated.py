@@ -31,7 +31,11 @@ class Where(msgspec.Struct, frozen=True):
         """Where the dot has been rebound, the root is still `$`."""
         if self.root == ".":
             return msgspec.structs.replace(self, values="$.Values", root="$")
-        return self if self.root.startswith("$") else msgspec.structs.replace(self, values=f"$.{self.values[1:]}", root=f"${self.root}")
+        return (
+            self
+            if self.root.startswith("$")
+            else msgspec.structs.replace(self, values=f"$.{self.values[1:]}", root=f"${self.root}")
+        )
 
 
 class ChartMaker:
@@ -61,11 +65,11 @@ class ChartMaker:
         """A new path in the values that holds `value`; `over` what the command line makes of it."""
         path = [self.random.choice("abcde") for _ in range(self.random.choice((0, 0, 1, 2)))] + [self.new("p")]
         for tree, what in ((self.values, value), (self.over, over)):
-            if what is None:
-                continue
-            for step in path[:-1]:
-                tree = tree.setdefault(step, {})
-            tree[path[-1]] = what
+            if what is not None:
+                below = tree
+                for step in path[:-1]:
+                    below = below.setdefault(step, {})
+                below[path[-1]] = what
         return path
 
     def ref(self, path: list[str], where: Where) -> str:
@@ -166,16 +170,24 @@ class ChartMaker:
     def scalars(self, where: Where) -> list[str]:
         ref, pad = self.ref(self.put([self.scalar() for _ in range(3)]), where), " " * where.indent
         element = self.random.choice(("{{ . }}", "{{ . | quote }}", '"{{ . }}"'))
-        loop, shown = self.random.choice(((ref, element), (f"$one := {ref}", "{{ $one }}"), (f"$i, $one := {ref}", "{{ $one }}")))
+        loop, shown = self.random.choice(
+            ((ref, element), (f"$one := {ref}", "{{ $one }}"), (f"$i, $one := {ref}", "{{ $one }}"))
+        )
         return [f"{pad}{self.new('k')}:", f"{pad}{{{{- range {loop} }}}}", f"{pad}- {shown}", f"{pad}{{{{- end }}}}"]
 
     def maps(self, where: Where) -> list[str]:
         name, other = self.new("q"), self.new("q")
         value = [{name: self.scalar(), other: self.mapping(1)} for _ in range(2)]
         ref, pad, inner = self.ref(self.put(value), where), " " * where.indent, where.inside()
-        loop, dot = self.random.choice(((ref, ""), (f"$one := {ref}", "$one"), (f"$i, $one := {ref}", "$one"), (f"$_, $one := {ref}", "")))
+        loop, dot = self.random.choice(
+            ((ref, ""), (f"$one := {ref}", "$one"), (f"$i, $one := {ref}", "$one"), (f"$_, $one := {ref}", ""))
+        )
         tag = "".join(self.tagged(item[other]) for item in value)
-        skip = [f'{pad}{{{{- if eq (toString {dot}.{name}) "never" }}}}{{{{ continue }}}}{{{{ end }}}}'] if self.random.random() < 0.3 else []
+        skip = (
+            [f'{pad}{{{{- if eq (toString {dot}.{name}) "never" }}}}{{{{ continue }}}}{{{{ end }}}}']
+            if self.random.random() < 0.3
+            else []
+        )
         return [
             f"{pad}{self.new('k')}:", f"{pad}{{{{- range {loop} }}}}", *skip, f"{pad}  - {self.new('k')}: {{{{ {dot}.{name} }}}}",
             f"{pad}    {self.new('k')}: {{{{ $.Values.none | default {dot}.{name} }}}}" if inner.root == "$" else "",
@@ -186,7 +198,9 @@ class ChartMaker:
     def entries(self, where: Where) -> list[str]:
         value = {self.new("y"): self.scalar() for _ in range(3)}
         ref, pad = self.ref(self.put(value), where), " " * where.indent
-        key, shown = self.random.choice((("$name, $value", "{{ $name }}: {{ $value | quote }}"), ("$k, $v", "{{ $k }}: {{ tpl (toString $v) $ }}")))
+        key, shown = self.random.choice(
+            (("$name, $value", "{{ $name }}: {{ $value | quote }}"), ("$k, $v", "{{ $k }}: {{ tpl (toString $v) $ }}"))
+        )
         return [
             f"{pad}{self.new('k')}:", f"{pad}  {{{{- range {key} := {ref} }}}}", f"{pad}  {shown}{self.tagged(value)}", f"{pad}  {{{{- end }}}}",
         ]  # fmt: skip
@@ -201,27 +215,39 @@ class ChartMaker:
                 [f"{pad}{{{{- ${name} := {table} -}}}}", f"{pad}{{{{ print }}}}", f"{pad}{key}: {{{{ ${name}.{field} | quote }}}}"],
                 [f"{pad}{{{{- ${name} := {one} }}}}", f"{pad}{{{{- if {two} }}}}", f"{pad}{{{{- ${name} = {two} }}}}", f"{pad}{{{{- end }}}}", f"{pad}{key}: {{{{ ${name} }}}}"],
                 [f"{pad}{{{{- ${name} := {one} }}}}", f"{pad}{{{{- if {two} }}}}", f"{pad}{{{{- ${name} := {two} }}}}{{{{ toString ${name} | trunc 0 }}}}", f"{pad}{{{{- end }}}}", f"{pad}{key}: {{{{ ${name} }}}}"],
-                [f"{pad}{{{{- ${name} := dict \"a\" {one} \"b\" {two} }}}}", f"{pad}{{{{- $_ := set ${name} \"c\" {table} }}}}", f"{pad}{key}: {{{{ ${name}.b }}}}", f"{pad}{self.new('k')}: {{{{ ${name}.c.{field} }}}}"],
+                [f'{pad}{{{{- ${name} := dict "a" {one} "b" {two} }}}}', f'{pad}{{{{- $_ := set ${name} "c" {table} }}}}', f"{pad}{key}: {{{{ ${name}.b }}}}", f"{pad}{self.new('k')}: {{{{ ${name}.c.{field} }}}}"],
             )
         )  # fmt: skip
 
     def with_scalar(self, where: Where) -> list[str]:
         pad = " " * where.indent
         form, shown = self.random.choice(((self.leaf(where), "."), (f"$w := {self.leaf(where)}", "$w")))
-        return [f"{pad}{{{{- with {form} }}}}", f"{pad}{self.new('k')}: {{{{ {shown} }}}}", f"{pad}{{{{- else }}}}", *self.literal(where), f"{pad}{{{{- end }}}}"]
+        return [
+            f"{pad}{{{{- with {form} }}}}",
+            f"{pad}{self.new('k')}: {{{{ {shown} }}}}",
+            f"{pad}{{{{- else }}}}",
+            *self.literal(where),
+            f"{pad}{{{{- end }}}}",
+        ]
 
     def text(self, where: Where) -> list[str]:
         pad = " " * where.indent
         return [f"{pad}{self.new('k')}: |", f"{pad}  some text", f"{pad}  with {{{{ {self.leaf(where)} }}}} in it"]
 
     def flow(self, where: Where) -> list[str]:
-        return [f"{' ' * where.indent}{self.new('k')}: [{self.new('lit')}, {{{{ {self.leaf(where)} }}}}, {{{{ {self.leaf(where)} | quote }}}}]"]
+        return [
+            f"{' ' * where.indent}{self.new('k')}: [{self.new('lit')}, {{{{ {self.leaf(where)} }}}}, {{{{ {self.leaf(where)} | quote }}}}]"
+        ]
 
     def merged(self, where: Where) -> list[str]:
         one, two, pad, key, lit = self.mapping(1), self.mapping(1), " " * where.indent, self.new("y"), self.new("lit")
         first, second = self.ref(self.put(one), where), self.ref(self.put(two), where)
         expression = self.random.choice(
-            (f"merge (deepCopy {first}) {second}", f"mergeOverwrite (deepCopy {first}) {second}", f'merge (dict "{key}" "{lit}") {first} {second}')
+            (
+                f"merge (deepCopy {first}) {second}",
+                f"mergeOverwrite (deepCopy {first}) {second}",
+                f'merge (dict "{key}" "{lit}") {first} {second}',
+            )
         )
         tag = self.tagged({**one, **two, key: ""})
         return [f"{pad}{self.new('k')}:", f"{pad}  {{{{- toYaml ({expression}) | nindent {where.indent + 2} }}}}{tag}"]
@@ -230,7 +256,11 @@ class ChartMaker:
         pad, value = " " * where.indent, [self.mapping(1), self.mapping(1)]
         ref = self.ref(self.put(value), where)
         tag = self.tagged(value[0]) + self.tagged(value[1])
-        return [f"{pad}{self.new('k')}:", f"{pad}  - {self.new('k')}: {self.new('lit')}", f"{pad}  {{{{- toYaml {ref} | nindent {where.indent + 2} }}}}{tag}"]
+        return [
+            f"{pad}{self.new('k')}:",
+            f"{pad}  - {self.new('k')}: {self.new('lit')}",
+            f"{pad}  {{{{- toYaml {ref} | nindent {where.indent + 2} }}}}{tag}",
+        ]
 
     def named_scalar(self, where: Where) -> list[str]:
         name, inner = self.new("name"), Where(".Values", ".", 0)
@@ -241,18 +271,39 @@ class ChartMaker:
         )  # fmt: skip
         self.helpers.append(f'{{{{- define "{name}" -}}}}\n{body}\n{{{{- end -}}}}')
         pipe = self.random.choice(("", " | quote", ' | toString | trunc 63 | trimSuffix "-"', " | trim"))
-        return [f"{' ' * where.indent}{self.new('k')}: {{{{ include \"{name}\" {where.root}{pipe} }}}}"]
+        return [f'{" " * where.indent}{self.new("k")}: {{{{ include "{name}" {where.root}{pipe} }}}}']
 
     def condition(self, where: Where) -> list[str]:
         pad, yes = " " * where.indent, self.random.random() < 0.5
-        test = self.random.choice((self.leaf(where), f"eq 1 {1 if yes else 2}", f"not {where.values}.missing", f"and {self.leaf(where)} (ne {where.values}.missing true)"))
-        middle = [f"{pad}{{{{- else if {self.leaf(where)} }}}}", *self.block(where)] if self.random.random() < 0.4 else []
-        return [f"{pad}{{{{- if {test} }}}}", *self.block(where), *middle, f"{pad}{{{{- else }}}}", *self.literal(where), f"{pad}{{{{- end }}}}"]
+        test = self.random.choice(
+            (
+                self.leaf(where),
+                f"eq 1 {1 if yes else 2}",
+                f"not {where.values}.missing",
+                f"and {self.leaf(where)} (ne {where.values}.missing true)",
+            )
+        )
+        middle = (
+            [f"{pad}{{{{- else if {self.leaf(where)} }}}}", *self.block(where)] if self.random.random() < 0.4 else []
+        )
+        return [
+            f"{pad}{{{{- if {test} }}}}",
+            *self.block(where),
+            *middle,
+            f"{pad}{{{{- else }}}}",
+            *self.literal(where),
+            f"{pad}{{{{- end }}}}",
+        ]
 
     def with_map(self, where: Where) -> list[str]:
         name, pad = self.new("q"), " " * where.indent
         ref = self.ref(self.put({name: self.scalar()}), where)
-        return [f"{pad}{{{{- with {ref} }}}}", f"{pad}{self.new('k')}: {{{{ .{name} }}}}", *self.block(where.inside()), f"{pad}{{{{- end }}}}"]
+        return [
+            f"{pad}{{{{- with {ref} }}}}",
+            f"{pad}{self.new('k')}: {{{{ .{name} }}}}",
+            *self.block(where.inside()),
+            f"{pad}{{{{- end }}}}",
+        ]
 
     def helper(self, where: Where) -> list[str]:
         name, pad, field = self.new("name"), " " * where.indent, self.new("q")
@@ -264,11 +315,15 @@ class ChartMaker:
         body = "\n".join([*own, *self.block(inner)])
         self.helpers.append(f'{{{{- define "{name}" {dashes}}}}}\n{body}\n{{{{- end }}}}')
         dot = f'(dict "root" {where.root} "cfg" {ref})' if with_dict else where.root
-        pipes = [f"{pad}{{{{- include \"{name}\" {dot} | trim | nindent {where.indent} }}}}"]
+        pipes = [f'{pad}{{{{- include "{name}" {dot} | trim | nindent {where.indent} }}}}']
         if dashes:
-            pipes += [f"{pad}{{{{- include \"{name}\" {dot} | nindent {where.indent} }}}}", f"{{{{ include \"{name}\" {dot} | indent {where.indent} }}}}", f"{pad}{{{{- nindent {where.indent} (include \"{name}\" {dot}) }}}}"]
+            pipes += [
+                f'{pad}{{{{- include "{name}" {dot} | nindent {where.indent} }}}}',
+                f'{{{{ include "{name}" {dot} | indent {where.indent} }}}}',
+                f'{pad}{{{{- nindent {where.indent} (include "{name}" {dot}) }}}}',
+            ]
             if not where.indent:
-                pipes.append(f"{{{{ template \"{name}\" {dot} }}}}")
+                pipes.append(f'{{{{ template "{name}" {dot} }}}}')
         return [self.random.choice(pipes)]
 
     def below(self, where: Where) -> list[str]:
@@ -277,18 +332,35 @@ class ChartMaker:
     def computed(self, where: Where) -> list[str]:
         """A helper's YAML that is read again."""
         name, pad, var, key = self.new("name"), " " * where.indent, self.new("var"), self.new("q")
-        self.helpers.append(f'{{{{- define "{name}" -}}}}\n{key}: {{{{ {self.leaf(Where(".Values", ".", 0))} }}}}\n{{{{- end }}}}')
-        return [f"{pad}{{{{- ${var} := include \"{name}\" {where.root} | fromYaml }}}}", f"{pad}{self.new('k')}: {{{{ ${var}.{key} }}}}"]
+        self.helpers.append(
+            f'{{{{- define "{name}" -}}}}\n{key}: {{{{ {self.leaf(Where(".Values", ".", 0))} }}}}\n{{{{- end }}}}'
+        )
+        return [
+            f'{pad}{{{{- ${var} := include "{name}" {where.root} | fromYaml }}}}',
+            f"{pad}{self.new('k')}: {{{{ ${var}.{key} }}}}",
+        ]
 
     def empty(self, where: Where) -> list[str]:
         ref, pad = self.ref(self.put({}), where), " " * where.indent
-        return [f"{pad}{self.new('k')}: {{{{ toYaml {ref} }}}}", f"{pad}{self.new('k')}:", f"{pad}  {{{{- with {ref} }}}}", f"{pad}  {{{{- toYaml . | nindent {where.indent + 2} }}}}", f"{pad}  {{{{- end }}}}"]
+        return [
+            f"{pad}{self.new('k')}: {{{{ toYaml {ref} }}}}",
+            f"{pad}{self.new('k')}:",
+            f"{pad}  {{{{- with {ref} }}}}",
+            f"{pad}  {{{{- toYaml . | nindent {where.indent + 2} }}}}",
+            f"{pad}  {{{{- end }}}}",
+        ]
 
     def template(self) -> str:
         """A file with one to three objects."""
         documents = []
         for _ in range(self.random.randint(1, 3)):
-            head = [f"apiVersion: {self.new('lit')}/v1", "kind: Thing", "metadata:", f"  name: {self.new('lit')}", "spec:"]
+            head = [
+                f"apiVersion: {self.new('lit')}/v1",
+                "kind: Thing",
+                "metadata:",
+                f"  name: {self.new('lit')}",
+                "spec:",
+            ]
             body = self.block(Where(".Values", ".", 2)) + self.block(Where(".Values", ".", 2))
             lines = [*head, *body, *self.literal(Where("", "", 0))]
             if self.random.random() < 0.3:
@@ -319,7 +391,11 @@ def write(folder: Path, seed: int) -> Path:
     below.write(folder / "charts" / "sub", "sub")
     other.write(folder / "charts" / "other", "other")
     off = above.random.choice(("one", "two", "none"))
-    above.values |= {"one": {"enabled": off != "one", **below.over}, "two": {"enabled": off != "two"}, "other": other.over}
+    above.values |= {
+        "one": {"enabled": off != "one", **below.over},
+        "two": {"enabled": off != "two"},
+        "other": other.over,
+    }
     above.values["global"] = {**below.globals, **other.globals}
     above.write(folder, "chart", _DEPENDENCIES)
     over = folder.with_name("over.yaml")

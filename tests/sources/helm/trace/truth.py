@@ -56,11 +56,11 @@ class Words:
                 lines = None
             elif named.startswith("y"):
                 lines = lines | self.templates["render"]
-            yield path, Truth(frozenset(lines) if lines else None, self._settings(path, value))
+            yield path, Truth(frozenset(lines) if lines else None, self._settings(value))
             if isinstance(value, dict) and value and named == path[-1]:
                 yield (*path, "missing"), Truth(frozenset(lines) if lines else None, self._of_mapping(value))
 
-    def _settings(self, path: Steps, value: Any) -> frozenset[tuple[str, int]] | None:
+    def _settings(self, value: Any) -> frozenset[tuple[str, int]] | None:
         if isinstance(value, dict | list):
             return None
         found: set[tuple[str, int]] = set()

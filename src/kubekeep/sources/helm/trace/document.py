@@ -6,6 +6,7 @@ Answers from what was rendered; never guesses a file.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -158,19 +159,23 @@ class _Trace:
                 return path[length:]
             step = path[length - 1]
             if isinstance(step, int):
-                before = (self._action(document, (*path[: length - 1], number)) for number in range(step))
-                return (step - sum(other != action for other in before), *path[length:])
+                # The items that an action printed follow each other, this one among them.
+                own = path[: length - 1]
+                first = bisect_left(
+                    range(step), True, key=lambda number: self._action(document, (*own, number)) == action
+                )
+                return (step - first, *path[length:])
             return path[length - 1 :]
         return ()
 
 
 def _held(document: Any, path: Path) -> tuple[Path, Any]:
     """The longest beginning of a path that the document has, and the value there."""
-    value = document
+    value: Any = document
     for length, step in enumerate(path):
-        if (isinstance(value, dict) and step in value) or (
-            isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value)
-        ):
+        if isinstance(value, dict) and step in value:  # noqa: SIM114 - two types for mypy
+            value = value[step]
+        elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
             value = value[step]
         else:
             return path[:length], value

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import cached_property
+from typing import Final
 
 import msgspec
 
 from kubekeep.model.location import Path, Position, Region, Setting
-from kubekeep.sources.helm.trace.evaluate import Evaluator, Frame, TooMuch
+from kubekeep.sources.helm.trace.evaluate import Evaluator, Frame
 from kubekeep.sources.helm.trace.expression import Pipe
 from kubekeep.sources.helm.trace.layers import Layers, Ref
 from kubekeep.sources.helm.trace.marks import MarkedText, Printed
 from kubekeep.sources.helm.trace.replay import Replay
-from kubekeep.sources.helm.trace.symbols import Symbol, Symbols
+from kubekeep.sources.helm.trace.symbols import Budget, Symbol, Symbols, TooMuch
 from kubekeep.sources.helm.trace.template import Action, Branch, Call, Node, Range
 from kubekeep.sources.helm.trace.units import Unit, Units
+
+_STEPS: Final = 3_000_000
+"""What expressions of one chart may take: some seconds."""
 
 
 class Spot(msgspec.Struct, frozen=True, gc=False):
@@ -32,11 +36,14 @@ class Spot(msgspec.Struct, frozen=True, gc=False):
 class Release:
     """What all templates of a rendered chart share."""
 
-    def __init__(self, units: Units, layers: Layers, places: list[tuple[int, int]], doubtful: dict[int, int | None]) -> None:
+    def __init__(
+        self, units: Units, layers: Layers, places: list[tuple[int, int]], doubtful: dict[int, int | None]
+    ) -> None:
         self.units = units
         self.layers = layers
         self.places = places
         self.doubtful = doubtful
+        self.budget = Budget(_STEPS)
         self._actions: dict[int, dict[int, int]] = {}
 
     def action_end(self, unit: int, at: int) -> int:
@@ -154,7 +161,7 @@ class Rendered:
 
     @cached_property
     def _evaluator(self) -> Evaluator:
-        return Evaluator(self._release.units, Symbols(self._release.layers))
+        return Evaluator(self._release.units, Symbols(self._release.layers, self._release.budget))
 
     @cached_property
     def _seen(self) -> dict[int, tuple[Pipe, Frame]]:

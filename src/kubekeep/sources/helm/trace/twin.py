@@ -50,17 +50,14 @@ class Twins:
         self.text = self._file()
 
     def _file(self) -> str:
-        printed = []
-        for number, unit in enumerate(self._units.all):
-            if unit.prints and "{{" in unit.source:
-                printed.append(number)
-            elif unit.prints:
-                self.fixed[number] = self._as_it_is(number)
+        prints = [number for number, unit in enumerate(self._units.all) if unit.prints]
+        printed = [number for number in prints if "{{" in self._units.all[number].source]
+        self.fixed = {number: self._as_it_is(number) for number in prints if number not in printed}
         if not printed:
             return ""
         parts = [self._trimming()]
-        for number in printed:
-            parts.append(self._define(f"file {number}", self._units.all[number].body, number))
+        units = self._units.all
+        parts.extend(self._define(f"file {number}", units[number].body, number) for number in printed)
         while self._wanted:
             name = self._wanted.pop()
             definition = self._units.defines[name]
