@@ -54,13 +54,17 @@ class Alphabet:
         turn, end = chr(self.first + Kind.TURN), chr(self.first + _KEY_END)
         return f"{turn}[^{end}]*{end}|[{chr(self.first)}-{chr(self.first + 255)}]"
 
-    def mark(self, kind: Kind, number: int) -> str:
-        """The characters of a mark; after that of a turn come the key of the turn and `key_end`."""
+    def digits(self, number: int) -> str:
+        """A number as it stands in marks."""
         digits = []
         for _ in range(self._width):
             number, digit = divmod(number, _BASE)
             digits.append(chr(self.first + _FIRST_DIGIT + digit))
-        return chr(self.first + kind) + "".join(digits)
+        return "".join(digits)
+
+    def mark(self, kind: Kind, digits: str) -> str:
+        """The characters of a mark; after that of a turn come the key of the turn and `key_end`."""
+        return chr(self.first + kind) + digits
 
     @property
     def key_end(self) -> str:
