@@ -178,14 +178,18 @@ class Symbols:
                 case _:
                     continue
 
-    def _of_parsed(self, parsed: Parsed, step: str | int) -> Symbol:
+    def _of_parsed(self, parsed: Parsed, step: str | int) -> Symbol | None:
         below: list[Symbol] = []
+        scalars: list[Symbol] = []
         for part in parsed.parts:
-            if not isinstance(part, Made):
+            value = self.value(part)
+            if isinstance(part, Table) or isinstance(value, dict | list):
                 found = self.child(part, step)
                 if found is not None and self.value(found) is not None:
                     below.append(found)
-        return several(below) or Made(parsed.parts)
+            elif value is not None:
+                scalars.append(part)
+        return several(below) or (Made(tuple(scalars)) if scalars else None)
 
     def _of_chart(self, chart: Chart, step: str | int) -> Symbol:
         override = self.overrides.get((chart.scope, ("", step)))
