@@ -406,9 +406,9 @@ def write(folder: Path, seed: int) -> Path:
 _RENDER: Final = """{{- define "common.render" -}}
 {{- $value := typeIs "string" .value | ternary .value (.value | toYaml) }}
 {{- if contains "{{" (toJson .value) }}
-{{- tpl $value .context }}{{/* render */}}
+{{- tpl $value .context }}
 {{- else }}
-  {{- $value }}{{/* render */}}
+  {{- $value }}
 {{- end }}
 {{- end -}}"""
 

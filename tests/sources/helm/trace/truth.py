@@ -34,8 +34,6 @@ class Words:
             for number, line in enumerate(file.read_text().split("\n"), 1):
                 for word in re.findall(r"(?:(?<=T-)y[a-z]*\d+x|\bk[a-z]*\d+x(?=:))", line):
                     self.templates.setdefault(word, set()).add((file.relative_to(folder).as_posix(), number))
-                if "/* render */" in line:
-                    self.templates.setdefault("render", set()).add((file.relative_to(folder).as_posix(), number))
         for file in (*sorted(folder.rglob("values.yaml")), over):
             shown = file.relative_to(folder).as_posix() if file != over else file.name
             for number, line in enumerate(file.read_text().split("\n"), 1):
@@ -54,8 +52,6 @@ class Words:
                 continue
             if at < len(path) - 1 and named.startswith("k"):
                 lines = None
-            elif named.startswith("y"):
-                lines = lines | self.templates["render"]
             yield path, Truth(frozenset(lines) if lines else None, self._settings(value))
             if isinstance(value, dict) and value and named == path[-1]:
                 yield (*path, "missing"), Truth(frozenset(lines) if lines else None, self._of_mapping(value))

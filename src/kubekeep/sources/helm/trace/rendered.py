@@ -106,14 +106,17 @@ class Rendered:
         return spot
 
     def _own(self, printed: Printed) -> Spot | None:
-        if printed.number < 0:
+        if printed.within < 0:
             return self._action(printed.event) if printed.event >= 0 else None
         unit, at = self._release.places[printed.number]
-        if printed.within < 0:
-            return Spot(unit, at, self._release.action_end(unit, at))
         return Spot(unit, at + printed.within, at + printed.within + 1)
 
     def _action(self, event: int) -> Spot:
+        """An action; if it stands in a named template that prints nothing else, the call of that.
+
+        Whoever reads `sidecars: {{ include "render" .Values.sidecars }}` looks there, not into what renders all values.
+        """
+        event = self._text.caller(event)
         unit, at = self._release.places[self._text.events.numbers[event]]
         return Spot(unit, at, self._release.action_end(unit, at))
 
