@@ -67,25 +67,21 @@ class Alignment:
 
 
 def _pairs(ours: list[str], theirs: list[str]) -> Iterator[tuple[int, int]]:
+    mine, others = [_key(line) for line in ours], [_key(line) for line in theirs]
     if len(ours) == len(theirs):
-        same = [(number, number) for number, line in enumerate(ours) if _alike(line, theirs[number])]
+        same = [(number, number) for number, key in enumerate(mine) if key == others[number]]
         if len(same) > _LIKE * len(ours):
             yield from same
             return
     if max(len(ours), len(theirs)) > _COMPARED:
         return
-    for tag, first, last, begin, end in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
-        if tag == "equal" or (tag == "replace" and last - first == end - begin):
-            for number, partner in zip(range(first, last), range(begin, end), strict=True):
-                if _alike(ours[number], theirs[partner]):
-                    yield number, partner
+    for first, begin, size in SequenceMatcher(None, mine, others, autojunk=False).get_matching_blocks():
+        yield from ((first + number, begin + number) for number in range(size))
 
 
-def _alike(line: str, other: str) -> bool:
-    if line == other:
-        return True
-    key, colon, _ = line.partition(":")
-    return bool(colon) and other.startswith(f"{key}:")
+def _key(line: str) -> str:
+    """What of a line does not change with its value."""
+    return "".join(line.partition(":")[:2])
 
 
 def matched(documents: Sequence[str], found: Sequence[Piece]) -> list[tuple[Piece, Alignment | None] | None]:
