@@ -13,6 +13,7 @@ from kubekeep.model.location import Location, Marks, Path, Setting, Trace
 from kubekeep.sources.helm.trace.documents import Alignment
 from kubekeep.sources.helm.trace.layers import Ref
 from kubekeep.sources.helm.trace.rendered import Rendered
+from kubekeep.sources.helm.trace.symbols import Made
 
 _ENTRIES: Final = 64
 
@@ -114,13 +115,20 @@ class _Trace:
         if start is None or end is None:
             return None
         text = self._document.text[value_at:value_end]
+        if not text:
+            end += len(self._document.text[value_at:].partition("\n")[0]) + 1
         candidates: list[tuple[Ref, Setting]] = []
         for action in rendered.actions(start, end + bool(text)):
             # Where nothing was printed, so may have been by what follows.
             if not text and not rendered.beside(action, start - 1):
                 continue
-            symbol = rendered.printed(action, self._below(document, path, action))
-            candidates += rendered.settings(symbol) if symbol is not None else ()
+            below = self._below(document, path, action)
+            symbol = rendered.printed(action, below)
+            found = rendered.settings(symbol) if symbol is not None else []
+            if below and isinstance(symbol, Made):
+                # The action printed more than this, and nobody knows from what it made which part.
+                found = [(ref, setting) for ref, setting in found if _appears(rendered.value(ref), text)]
+            candidates += found
         shown = [setting for ref, setting in candidates if _appears(rendered.value(ref), text)]
         return next(iter(shown), candidates[0][1] if candidates else None)
 

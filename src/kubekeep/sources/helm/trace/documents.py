@@ -17,7 +17,8 @@ import msgspec
 _SEPARATOR: Final = re.compile(r"(?:^|\n)---\s*")
 """The separator of Helm's pkg/releaseutil, which takes any line that begins with three dashes."""
 _HEAD: Final = re.compile(r"^(?:kind|metadata|  name|  namespace):.*", re.MULTILINE)
-_LIKE: Final = 0.5
+_LIKE: Final = 0.2
+"""Of an object with the same name: a certificate of many lines may be new each time."""
 _COMPARED: Final = 1000
 
 

@@ -199,6 +199,11 @@ def _keys(symbols: Symbols, arguments: Arguments) -> Symbol:
     return Row(tuple(Made((symbols.child(arguments[0], name) or NIL,), name) for name in sorted(names)))
 
 
+def _until(symbols: Symbols, arguments: Arguments) -> Symbol:
+    count = symbols.value(arguments[0])
+    return Known(list(range(count))) if isinstance(count, int) and 0 <= count <= _LONGEST else NOTHING
+
+
 def _pluck(symbols: Symbols, arguments: Arguments) -> Symbol:
     name = str(symbols.value(arguments[0]))
     found = (symbols.child(mapping, name) for mapping in arguments[1:])
@@ -323,5 +328,5 @@ _FUNCTIONS: Final[dict[str, Function]] = {
     "has": _judged(lambda values: values[0] in values[1]),
     "hasKey": _has_key,
     "lookup": lambda *_: NOTHING,
-    "until": lambda *_: NOTHING,
+    "until": _until,
 }
