@@ -29,12 +29,7 @@ from kubekeep.sources.helm.trace.units import Units
 
 DEEPEST: Final = 24
 """How deep named templates may call each other before nobody asks further what they print."""
-_STEPS: Final = 400_000
 _TURNS: Final = 64
-
-
-class TooMuch(Exception):  # noqa: N818 - a limit, not an error of the template
-    """A template that takes more steps than anybody waits for."""
 
 
 class Frame(msgspec.Struct):
@@ -61,14 +56,7 @@ class Evaluator:
     def __init__(self, units: Units, symbols: Symbols) -> None:
         self.units = units
         self.symbols = symbols
-        self.steps = 0
         self._read: dict[tuple[str, tuple[str, ...]], Symbol] = {}
-
-    def step(self) -> None:
-        """Count a step; raises TooMuch after too many."""
-        self.steps += 1
-        if self.steps > _STEPS:
-            raise TooMuch
 
     def source(self, source: str, frame: Frame) -> Symbol:
         """The symbol of an expression; nothing for one that is not understood."""
@@ -85,7 +73,7 @@ class Evaluator:
         return value or NOTHING
 
     def _command(self, command: Sequence[Operand], last: Symbol | None, frame: Frame) -> Symbol:
-        self.step()
+        self.symbols.budget.step()
         if not command:
             return NOTHING
         first, *rest = command
@@ -208,7 +196,7 @@ class Walk:
                     raise _Jumped(node.word)
 
     def _action(self, node: Action, frame: Frame) -> None:
-        self.evaluator.step()
+        self.evaluator.symbols.budget.step()
         try:
             pipe = parse(node.source)
         except TemplateError:

@@ -33,9 +33,11 @@ class Dot(msgspec.Struct, frozen=True, gc=False):
 
 
 class Variable(msgspec.Struct, frozen=True, gc=False):
-    """`$name`; the name of `$` itself is empty."""
+    """`$name`, with the span of its text in the source; the name of `$` itself is empty."""
 
     name: str
+    at: int
+    end: int
 
 
 class Function(msgspec.Struct, frozen=True, gc=False):
@@ -152,7 +154,7 @@ class _Parser:
             case "string":
                 return Literal(unquoted(text), at, end)
             case "variable":
-                return Variable(text[1:])
+                return Variable(text[1:], at, end)
             case "number" | "char":
                 return Literal(_number(text), at, end)
             case "word":

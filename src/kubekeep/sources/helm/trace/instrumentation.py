@@ -83,13 +83,20 @@ class Instrumentation:
                 live.add(tuple(json.loads(line.removeprefix(LIVE))))
         return marked, live
 
-    def _doubtful(self, live: set[tuple[str, ...]]) -> frozenset[int]:
-        """Files with a definition that may have been that of another file, because its own chart took no part."""
-        return frozenset(
-            definition.unit
-            for definition in self._units.defines.values()
-            if definition.others and self._units.all[definition.unit].scope not in live
-        )
+    def _doubtful(self, live: set[tuple[str, ...]]) -> dict[int, int | None]:
+        """For files whose chart took no part, though their definitions were used: the file that Helm took instead.
+
+        None where that says something else.
+        """
+        units = self._units.all
+        instead: dict[int, int | None] = {}
+        for definition in self._units.defines.values():
+            if units[definition.unit].scope in live:
+                continue
+            other = next((number for number in reversed(definition.others) if units[number].scope in live), None)
+            same = other is not None and units[other].source == units[definition.unit].source
+            instead[definition.unit] = other if same and instead.get(definition.unit, other) == other else None
+        return instead
 
 
 def _name(templates: Mapping[str, str]) -> str:

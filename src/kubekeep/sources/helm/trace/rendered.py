@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import cached_property
+from typing import Final
 
 import msgspec
 
 from kubekeep.model.location import Path, Position, Region, Setting
-from kubekeep.sources.helm.trace.evaluate import Evaluator, Frame, TooMuch
+from kubekeep.sources.helm.trace.evaluate import Evaluator, Frame
 from kubekeep.sources.helm.trace.expression import Pipe
 from kubekeep.sources.helm.trace.layers import Layers, Ref
 from kubekeep.sources.helm.trace.marks import MarkedText, Printed
 from kubekeep.sources.helm.trace.replay import Replay
-from kubekeep.sources.helm.trace.symbols import Symbol, Symbols
+from kubekeep.sources.helm.trace.symbols import Budget, Symbol, Symbols, TooMuch
 from kubekeep.sources.helm.trace.template import Action, Branch, Call, Node, Range
 from kubekeep.sources.helm.trace.units import Unit, Units
+
+_STEPS: Final = 3_000_000
+"""What expressions of one chart may take: some seconds."""
 
 
 class Spot(msgspec.Struct, frozen=True, gc=False):
@@ -32,11 +36,14 @@ class Spot(msgspec.Struct, frozen=True, gc=False):
 class Release:
     """What all templates of a rendered chart share."""
 
-    def __init__(self, units: Units, layers: Layers, places: list[tuple[int, int]], doubtful: frozenset[int]) -> None:
+    def __init__(
+        self, units: Units, layers: Layers, places: list[tuple[int, int]], doubtful: dict[int, int | None]
+    ) -> None:
         self.units = units
         self.layers = layers
         self.places = places
         self.doubtful = doubtful
+        self.budget = Budget(_STEPS)
         self._actions: dict[int, dict[int, int]] = {}
 
     def action_end(self, unit: int, at: int) -> int:
@@ -89,26 +96,41 @@ class Rendered:
         printed = self._text.at(offset)
         spot = self._own(printed)
         event = printed.event
-        while spot is not None and spot.unit in self._release.doubtful and event >= 0:
-            spot = self._action(event)
+        doubtful = self._release.doubtful
+        while spot is not None and spot.unit in doubtful:
+            instead = doubtful[spot.unit]
+            if instead is not None:
+                return Spot(instead, spot.start, spot.end)
+            spot = self._action(event) if event >= 0 else None
             event = self._text.outer(event)
         return spot
 
     def _own(self, printed: Printed) -> Spot | None:
-        if printed.number < 0:
+        if printed.within < 0:
             return self._action(printed.event) if printed.event >= 0 else None
         unit, at = self._release.places[printed.number]
-        if printed.within < 0:
-            return Spot(unit, at, self._release.action_end(unit, at))
         return Spot(unit, at + printed.within, at + printed.within + 1)
 
     def _action(self, event: int) -> Spot:
+        """An action; if it stands in a named template that prints nothing else, the call of that.
+
+        Whoever reads `sidecars: {{ include "render" .Values.sidecars }}` looks there, not into what renders all values.
+        """
+        event = self._text.caller(event)
         unit, at = self._release.places[self._text.events.numbers[event]]
         return Spot(unit, at, self._release.action_end(unit, at))
 
     def actions(self, start: int, end: int) -> list[int]:
         """The innermost actions that printed a stretch, by the index of their mark."""
         return self._text.actions(start, end)
+
+    def beside(self, action: int, offset: int) -> bool:
+        """Whether an action stands on the line of the template that printed a character."""
+        own, other = self._action(action), self._spot(offset)
+        if other is None or own.unit != other.unit:
+            return False
+        unit = self._release.units.all[own.unit]
+        return _position(unit, own.start).line == _position(unit, other.start).line
 
     def action_at(self, offset: int) -> int:
         """The innermost action that printed a character; -1 for literal text."""
@@ -142,7 +164,7 @@ class Rendered:
 
     @cached_property
     def _evaluator(self) -> Evaluator:
-        return Evaluator(self._release.units, Symbols(self._release.layers))
+        return Evaluator(self._release.units, Symbols(self._release.layers, self._release.budget))
 
     @cached_property
     def _seen(self) -> dict[int, tuple[Pipe, Frame]]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubekeep.sources.helm.trace.evaluate import DEEPEST, Evaluator, Frame, TooMuch, Walk
+from kubekeep.sources.helm.trace.evaluate import DEEPEST, Evaluator, Frame, Walk
 from kubekeep.sources.helm.trace.expression import Function, Literal, Operand, Pipe
 from kubekeep.sources.helm.trace.functions import NIL
 from kubekeep.sources.helm.trace.marks import Events, Kind
-from kubekeep.sources.helm.trace.symbols import NOTHING, Chart, Made, Row, Symbol, Table
+from kubekeep.sources.helm.trace.symbols import NOTHING, Chart, Made, Row, Symbol, Table, TooMuch
 from kubekeep.sources.helm.trace.template import Action, Branch, Call, Range
 
 _NESTED = 4 * DEEPEST
@@ -38,7 +38,7 @@ class Replay(Walk):
         dot = Chart(of.scope)
         try:
             self.block(of.body, Frame(unit, dot, dot, {}, set(), 0))
-        except (_LostError, TooMuch):
+        except (_LostError, TooMuch, RecursionError):
             return
 
     def _peek(self, kind: Kind, unit: int) -> int | None:

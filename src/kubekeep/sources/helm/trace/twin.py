@@ -39,7 +39,7 @@ class Twins:
         self._units = units
         self._prefix = _prefix(units)
         self.places: list[tuple[int, int]] = []
-        self._numbers: dict[tuple[int, int], int] = {}
+        self._digits: dict[tuple[int, int], str] = {}
         sources = [unit.source for unit in units.all]
         # Each mark belongs to a line or a delimiter, so there are never more marks than these.
         most = sum(source.count("\n") + 2 * source.count("{{") + 2 for source in sources)
@@ -50,17 +50,14 @@ class Twins:
         self.text = self._file()
 
     def _file(self) -> str:
-        printed = []
-        for number, unit in enumerate(self._units.all):
-            if unit.prints and "{{" in unit.source:
-                printed.append(number)
-            elif unit.prints:
-                self.fixed[number] = self._as_it_is(number)
+        prints = [number for number, unit in enumerate(self._units.all) if unit.prints]
+        printed = [number for number in prints if "{{" in self._units.all[number].source]
+        self.fixed = {number: self._as_it_is(number) for number in prints if number not in printed}
         if not printed:
             return ""
         parts = [self._trimming()]
-        for number in printed:
-            parts.append(self._define(f"file {number}", self._units.all[number].body, number))
+        units = self._units.all
+        parts.extend(self._define(f"file {number}", units[number].body, number) for number in printed)
         while self._wanted:
             name = self._wanted.pop()
             definition = self._units.defines[name]
@@ -107,11 +104,11 @@ class Twins:
         return f"{{{{define {_quoted(self._prefix + name)}}}}}{''.join(parts)}{{{{end}}}}"
 
     def _mark(self, kind: Kind, unit: int, at: int) -> str:
-        number = self._numbers.get((unit, at))
-        if number is None:
-            number = self._numbers[unit, at] = len(self.places)
+        digits = self._digits.get((unit, at))
+        if digits is None:
+            digits = self._digits[unit, at] = self.alphabet.digits(len(self.places))
             self.places.append((unit, at))
-        return self.alphabet.mark(kind, number)
+        return self.alphabet.mark(kind, digits)
 
     def _body(self, nodes: Sequence[Node], unit: int, parts: list[str]) -> None:
         for node in nodes:
