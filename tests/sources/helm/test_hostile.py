@@ -20,9 +20,11 @@ import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
+from kubekeep.sources.helm.charts import Charts
 from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.helm.renderers import environment
 from kubekeep.sources.options import DEFAULT_RELEASE, HelmOptions
+from kubekeep.sources.walk import File
 from tests.sources.helm.reading import KUBERNETES, OPTIONS, chart, read, with_values
 
 SMALL: Final = ChartLimits(
@@ -50,7 +52,12 @@ TEMPLATES: Final = {
     "endless tpl": ('{{ $t := "{{ tpl .t . }}" }}{{ tpl $t (dict "t" $t "Template" .Template) }}', ""),
     "endless output": ("{{ range until 100000 }}{{ range until 100000 }}a: b\n{{ end }}{{ end }}", ""),
     "large output": ('a: {{ repeat 4000000 "x" }}', "printed more than 2097152 bytes"),
-    "memory": ('{{ $x := "a" }}{{ range until 40 }}{{ $x = printf "%s%s" $x $x }}{{ end }}a: {{ len $x }}', ""),
+    "memory": (
+        '{{ $x := "a" }}{{ range until 40 }}{{ $x = printf "%s%s" $x $x }}{{ end }}a: {{ len $x }}', "400 MiB of memory"),
+    "deep blocks": ("{{ if 1 }}" * 5000 + "a" + "{{ end }}" * 5000, ""),
+    "deep parentheses": ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", ""),
+    "long pipe": ("{{ 1" + " | print" * 20_000 + " }}" + "{{ fail `done` }}", ""),
+    "many includes": ("".join(f'{{{{ define "a{n}" }}}}' + f'{{{{ include "a{n + 1}" . }}}}' * 10 + "{{ end }}" for n in range(12)) + '{{ define "a12" }}x{{ end }}{{ include "a0" . }}', ""),
     "huge until": ("a: {{ until 2000000000 | len }}", ""),
     "huge repeat": ('a: {{ repeat 2000000000 "abcdef" | len }}', ""),
     "panic": ('a: {{ repeat -1 "x" }}', ""),
@@ -77,14 +84,16 @@ def test_templates_meet_their_limits(name: str, renderer: str | None, tmp_path: 
 
 
 def test_after_a_killed_chart_the_next_is_rendered(renderer: str | None, tmp_path: Path) -> None:
-    chart(tmp_path / "c", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
-    chart(tmp_path / "c" / "charts" / "d", {}, METADATA.replace(": c", ": d"))
-    good = chart(tmp_path / "good", {"templates/t.yaml": POD})
+    roots = []
+    for name in ("endless loop", "memory", "good"):
+        template = TEMPLATES[name][0] if name in TEMPLATES else POD
+        folder = chart(tmp_path / name.replace(" ", "-"), {"templates/t.yaml": template})
+        roots.append(File(str(folder), folder.name, str(tmp_path)))
 
-    only(read(tmp_path / "c", renderer, limits=SMALL))
-    resources, unread = read(good, renderer, limits=SMALL)
+    with Charts(OPTIONS, helm=renderer, limits=SMALL) as charts:
+        found = list(charts.read(roots))
 
-    assert (len(resources), unread) == (1, [])
+    assert [type(item) for item in found] == [Unread, Unread, Resource]
 
 
 ESCAPES: Final = {

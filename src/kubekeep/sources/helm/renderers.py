@@ -27,6 +27,7 @@ _VERSION: Final = re.compile(r"v?[34]\.\d+")
 _SOURCE: Final = re.compile(r"^---\n# Source: (.*)\n", re.MULTILINE)
 _SEPARATOR: Final = re.compile(r"(?:\A|\s*\n)---\s*")
 _NOTES: Final = "NOTES.txt"
+_LINE_END: Final = "\n"
 _LENGTH: Final = 8
 _SHARED_SECONDS: Final = 3600
 _HINT: Final = "Use --debug flag to render out invalid YAML"
@@ -98,9 +99,11 @@ def _flags(job: Job) -> Sequence[str]:
 
 
 def _message(errors: str) -> str:
-    """What Helm says after its warnings."""
+    """What Helm says after its warnings; the first it says if it breaks down."""
     _, mark, message = f"\n{errors}".rpartition("\nError: ")
-    return (message if mark else errors).replace(_HINT, "").strip()
+    if not mark:
+        return f"helm ended: {errors.strip().partition(_LINE_END)[0]}"
+    return message.replace(_HINT, "").strip()
 
 
 class Sdk:
@@ -156,8 +159,7 @@ class Sdk:
             answer: dict[str, Any] = json.loads(running.receive(size))
             answered = True
         except EndedError as error:
-            last = str(error).strip().splitlines()[-1:]
-            raise RenderError(f"the Helm SDK ended: {''.join(last)[:200]}") from error
+            raise RenderError(f"the Helm SDK ended: {str(error).strip().partition(_LINE_END)[0]}") from error
         finally:
             if not answered:
                 self.close()
