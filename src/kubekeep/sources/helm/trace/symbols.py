@@ -70,6 +70,8 @@ class Made(msgspec.Struct, frozen=True):
 Symbol = Ref | Chart | Subcharts | Known | Table | Row | Several | Parsed | Made
 NOTHING: Final = Made()
 _MOST: Final = 64
+_DEEPEST: Final = 500
+"""The longest path into values that is followed; files of values are not read beyond it."""
 
 
 class TooMuch(Exception):  # noqa: N818 - a limit, not an error of the template
@@ -82,9 +84,9 @@ class Budget:
     def __init__(self, steps: int) -> None:
         self._left = steps
 
-    def step(self) -> None:
-        """Take one; raises TooMuch after the last."""
-        self._left -= 1
+    def step(self, cost: int = 1) -> None:
+        """Take some; raises TooMuch after the last."""
+        self._left -= cost
         if self._left < 0:
             raise TooMuch
 
@@ -102,6 +104,8 @@ class Symbols:
         self.budget.step()
         match symbol:
             case Ref():
+                if len(symbol.path) >= _DEEPEST:
+                    return NOTHING
                 ref = symbol.child(step)
                 return self.overrides.get((ref.scope, ref.path), ref) if self.overrides else ref
             case Chart():
