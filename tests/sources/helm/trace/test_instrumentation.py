@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.model.location import Location
+from kubekeep.model.location import Location, parse_path
 from kubekeep.sources.helm.trace import ChartTexts, instrument
 from tests.sources.helm.trace.charts import helm_template, load, needs_helm, parsed, rendered, traced
 from tests.sources.helm.trace.test_styles import write
@@ -16,7 +16,7 @@ _POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: pod\nspec:\n"
 
 def test_without_twins_the_template_is_all_that_is_said() -> None:
     chart = ChartTexts(
-        {"shop/templates/a.yaml": "a: {{ .Values.a }}\n"}, [], {"shop/templates/a.yaml": "templates/a.yaml"}
+        {"shop/templates/a.yaml": "{{ toYaml .Values }}\n"}, [], {"shop/templates/a.yaml": "templates/a.yaml"}
     )
     ((trace,),) = instrument(chart).traces({"shop/templates/a.yaml": ["a: 1\n"]}).values()
     value, marks = parsed("a: 1\n")
@@ -152,3 +152,52 @@ def test_the_texts_of_a_chart_are_read_as_helm_does(tmp_path: Path) -> None:
     assert str(document.locate("spec", "b")) == "templates/a.yaml:7"
     assert document.locate("spec", "é").region is not None
     assert load(folder).templates["shop/templates/a.yaml"]
+
+
+@needs_helm
+def test_without_twins_the_keys_of_the_template_tell(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        {
+            "values.yaml": "ports: [{name: a, number: 1}, {name: b, number: 2}]\nblock: {x: 1}\n",
+            "templates/a.yaml": """
+                {{- if .Values.never }}
+                apiVersion: v1
+                kind: Service
+                metadata:
+                  name: other
+                ---
+                {{- end }}
+                apiVersion: v1
+                kind: Pod
+                metadata:
+                  name: {{ .Release.Name }}
+                spec:
+                  hostNetwork: true
+                  ports:
+                  {{- range .Values.ports }}
+                    - name: {{ .name }}
+                      number: {{ .number }}
+                  {{- end }}
+                  block:
+                    {{- toYaml .Values.block | nindent 4 }}
+                """,
+        },
+    )
+    outputs = helm_template(folder)
+    ((trace,),) = instrument(load(folder)).traces(outputs).values()
+    value, marks = parsed(outputs["shop/templates/a.yaml"][0])
+    found = {path: trace.over(marks).locate(value, parse_path(path)) for path in _LINES}
+    assert {path: place.region.start.line if place.region else 0 for path, place in found.items()} == _LINES
+    assert {place.file for place in found.values()} == {"templates/a.yaml"}
+
+
+_LINES = {
+    "kind": 9,
+    "metadata.name": 11,
+    "spec.hostNetwork": 13,
+    "spec.ports[1].number": 17,
+    "spec.ports[0].missing": 16,
+    "spec.block": 19,
+    "spec.block.x": 0,
+}
