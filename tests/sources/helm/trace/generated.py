@@ -324,7 +324,27 @@ class ChartMaker:
             ]
             if not where.indent:
                 pipes.append(f'{{{{ template "{name}" {dot} }}}}')
+        if dashes and self.random.random() < 0.3:
+            return self.kept(name, dot, where.indent)
         return [self.random.choice(pipes)]
+
+    def kept(self, name: str, dot: str, indent: int) -> list[str]:
+        """A helper's text that a variable or the dot holds for a while."""
+        pad, var = " " * indent, self.new("var")
+        return self.random.choice(
+            (
+                [f'{pad}{{{{- ${var} := include "{name}" {dot} | trim }}}}', f"{pad}{{{{- ${var} | nindent {indent} }}}}"],
+                [
+                    f'{pad}{{{{- ${var} := "" }}}}', f"{pad}{{{{- if true }}}}", f'{pad}{{{{- ${var} = include "{name}" {dot} }}}}',
+                    f"{pad}{{{{- end }}}}", f"{{{{ ${var} | indent {indent} }}}}",
+                ],
+                [f'{pad}{{{{- with include "{name}" {dot} }}}}', f"{pad}{{{{- . | nindent {indent} }}}}", f"{pad}{{{{- end }}}}"],
+                [
+                    f'{pad}{{{{- with (include "{name}" {dot}) }}}}', f"{pad}{{{{- if . }}}}", f"{pad}{{{{- nindent {indent} (.) }}}}",
+                    f"{pad}{{{{- end }}}}", f"{pad}{{{{- range tuple 1 }}}}{{{{ . | toString | trunc 0 }}}}{{{{ end }}}}", f"{pad}{{{{- end }}}}",
+                ],
+            )
+        )  # fmt: skip
 
     def below(self, where: Where) -> list[str]:
         return [f"{' ' * where.indent}{self.new('k')}:", *self.literal(where.deeper()), *self.block(where.deeper())]

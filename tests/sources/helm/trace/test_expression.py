@@ -16,12 +16,12 @@ from kubekeep.sources.helm.trace.template import TemplateError
 def test_fields_belong_to_what_they_touch() -> None:
     (command,) = parse('index .Values.a $x.b .c (dict "k" .).k.l $ .').commands
     assert command[1:] == (
-        Chain(Dot(), ("Values", "a")),
-        Chain(Variable("x"), ("b",)),
-        Chain(Dot(), ("c",)),
-        Chain(Pipe((), False, ((Function("dict", 25, 29), Literal("k", 30, 33), Dot()),)), ("k", "l")),
-        Variable(""),
-        Dot(),
+        Chain(Dot(6, 6), ("Values", "a")),
+        Chain(Variable("x", 16, 18), ("b",)),
+        Chain(Dot(21, 21), ("c",)),
+        Chain(Pipe((), False, ((Function("dict", 25, 29), Literal("k", 30, 33), Dot(34, 35)),)), ("k", "l")),
+        Variable("", 41, 42),
+        Dot(43, 44),
     )
 
 

@@ -65,7 +65,15 @@ def test_what_stands_where() -> None:
 
 def test_the_caller_of_what_prints_all() -> None:
     alphabet = Alphabet([], 100)
-    parts = [(Kind.BEGIN, 1), "\n", (Kind.BEGIN, 2), "x", (Kind.END, 2), " ", (Kind.END, 1)]
+    parts: list[str | tuple[Kind, int]] = [
+        (Kind.BEGIN, 1),
+        "\n",
+        (Kind.BEGIN, 2),
+        "x",
+        (Kind.END, 2),
+        " ",
+        (Kind.END, 1),
+    ]
     whole = alphabet.read(marked(alphabet, *parts))
     assert whole.caller(1) == 0
     partly = alphabet.read(marked(alphabet, *parts[:-1], "y", (Kind.END, 1)))

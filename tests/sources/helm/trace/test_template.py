@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,28 +13,17 @@ from kubekeep.sources.helm.trace.template import (
     Branch,
     Call,
     Jump,
-    Node,
     Range,
     TemplateError,
     Text,
+    inside,
     read,
     unquoted,
 )
 
 
-def flat(nodes: Sequence[Node]) -> Iterator[Node]:
-    for node in nodes:
-        yield node
-        if isinstance(node, Branch):
-            for case in node.cases:
-                yield from flat(case.body)
-        elif isinstance(node, Range):
-            yield from flat(node.body)
-            yield from flat(node.otherwise or ())
-
-
 def texts(source: str) -> list[str]:
-    return [node.text for node in flat(read(source).body) if isinstance(node, Text)]
+    return [node.text for node in inside(read(source).body) if isinstance(node, Text)]
 
 
 @pytest.mark.parametrize(

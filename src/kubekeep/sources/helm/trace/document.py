@@ -12,6 +12,7 @@ from typing import Any, Final
 from kubekeep.model.location import Location, Marks, Path, Setting, Trace
 from kubekeep.sources.helm.trace.documents import Alignment
 from kubekeep.sources.helm.trace.layers import Ref
+from kubekeep.sources.helm.trace.outline import Outline
 from kubekeep.sources.helm.trace.rendered import Rendered
 from kubekeep.sources.helm.trace.symbols import Made
 
@@ -21,8 +22,8 @@ _ENTRIES: Final = 64
 class DocumentTrace:
     """Where the text of one document was written. `shown` is its template as people know it.
 
-    `rendered` is None where nothing but the template is known; `at` is where the document begins in what was
-    rendered, or `alignment` leads from its lines to those.
+    `found` is what was rendered, or the outline of the template if that is all there is, or None if nothing is known;
+    `at` is where the document begins in what was rendered, or `alignment` leads from its lines to those.
     """
 
     def __init__(
@@ -30,14 +31,15 @@ class DocumentTrace:
         shown: Mapping[str, str],
         template: str,
         text: str,
-        rendered: Rendered | None = None,
+        found: Rendered | Outline | None = None,
         at: int = 0,
         alignment: Alignment | None = None,
     ) -> None:
         self.file = shown.get(template, template)
         self._shown = shown
         self._text = text
-        self._rendered = rendered
+        self._rendered = found if isinstance(found, Rendered) else None
+        self._outline = found if isinstance(found, Outline) else None
         self._at = at
         self._alignment = alignment
 
@@ -54,6 +56,8 @@ class DocumentTrace:
 
     def location(self, start: int, end: int, setting: Setting | None) -> Location:
         """The place of a stretch of the document."""
+        if self._outline is not None:
+            return Location(self.file, self._outline.region(start), setting)
         first, last = self.index(start), self.index(max(end - 1, start))
         if self._rendered is None or first is None:
             return Location(self.file, None, setting)

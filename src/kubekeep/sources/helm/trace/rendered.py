@@ -5,13 +5,12 @@ Never knows YAML: it is asked about stretches of text.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from functools import cached_property
 from typing import Final
 
 import msgspec
 
-from kubekeep.model.location import Path, Position, Region, Setting
+from kubekeep.model.location import Path, Region, Setting
 from kubekeep.sources.helm.trace.evaluate import Evaluator, Frame
 from kubekeep.sources.helm.trace.expression import Pipe
 from kubekeep.sources.helm.trace.layers import Layers, Ref
@@ -77,6 +76,7 @@ class Rendered:
         self._release = release
         self._unit = unit
         self._text = text
+        self._symbols: dict[int, Symbol | None] = {}
 
     def region(self, start: int, end: int) -> tuple[Unit, Region] | None:
         """The template and the region of it that printed a stretch of the output; None if nobody can tell."""
@@ -86,10 +86,7 @@ class Rendered:
         last = self._spot(max(end - 1, start))
         stop = last.end if last and last.unit == first.unit and last.end > first.start else first.end
         unit = self._release.units.all[first.unit]
-        begin, stop_at = _position(unit, first.start), _position(unit, stop)
-        if last is not None and stop_at.line < begin.line:
-            stop_at = _position(unit, first.end)
-        return unit, Region(begin, stop_at)
+        return unit, unit.region(first.start, stop)
 
     def _spot(self, offset: int) -> Spot | None:
         """What printed a character. A file that may not be the one gives way to the action that called for it."""
@@ -130,7 +127,7 @@ class Rendered:
         if other is None or own.unit != other.unit:
             return False
         unit = self._release.units.all[own.unit]
-        return _position(unit, own.start).line == _position(unit, other.start).line
+        return unit.line(own.start) == unit.line(other.start)
 
     def action_at(self, offset: int) -> int:
         """The innermost action that printed a character; -1 for literal text."""
@@ -139,15 +136,19 @@ class Rendered:
 
     def printed(self, action: int, path: Path) -> Symbol | None:
         """What stands at a path of what an action printed; None if nothing is known of it."""
-        seen = self._seen.get(action)
-        if seen is None:
-            return None
-        pipe, frame = seen
         try:
-            symbol = self._evaluator.pipe(pipe, frame)
-            return self._evaluator.symbols.descend(symbol, path)
+            symbol = self._symbol(action)
+            return None if symbol is None else self._evaluator.symbols.descend(symbol, path)
         except (TooMuch, RecursionError):
             return None
+
+    def _symbol(self, action: int) -> Symbol | None:
+        if action not in self._symbols:
+            seen = self._seen.get(action)
+            self._symbols[action] = None
+            if seen is not None:
+                self._symbols[action] = self._evaluator.pipe(*seen)
+        return self._symbols[action]
 
     def settings(self, symbol: Symbol) -> list[tuple[Ref, Setting]]:
         """The values that a symbol takes over and that somebody sets, the most telling first."""
@@ -171,8 +172,3 @@ class Rendered:
         replay = Replay(self._evaluator, self._text.events, self._release.places)
         replay.run(self._unit)
         return replay.seen
-
-
-def _position(unit: Unit, index: int) -> Position:
-    line = bisect_right(unit.lines, index)
-    return Position(line, index - unit.lines[line - 1] + 1)

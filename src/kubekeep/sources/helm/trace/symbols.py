@@ -70,6 +70,8 @@ class Made(msgspec.Struct, frozen=True):
 Symbol = Ref | Chart | Subcharts | Known | Table | Row | Several | Parsed | Made
 NOTHING: Final = Made()
 _MOST: Final = 64
+_DEEPEST: Final = 500
+"""The longest path into values that is followed; files of values are not read beyond it."""
 
 
 class TooMuch(Exception):  # noqa: N818 - a limit, not an error of the template
@@ -82,9 +84,9 @@ class Budget:
     def __init__(self, steps: int) -> None:
         self._left = steps
 
-    def step(self) -> None:
-        """Take one; raises TooMuch after the last."""
-        self._left -= 1
+    def step(self, cost: int = 1) -> None:
+        """Take some; raises TooMuch after the last."""
+        self._left -= cost
         if self._left < 0:
             raise TooMuch
 
@@ -102,18 +104,19 @@ class Symbols:
         self.budget.step()
         match symbol:
             case Ref():
-                ref = symbol.child(step)
-                return self.overrides.get((ref.scope, ref.path), ref) if self.overrides else ref
+                return self._of_ref(symbol, step)
             case Chart():
                 return self._of_chart(symbol, step)
             case Subcharts():
                 return Chart((*symbol.scope, str(step)))
             case Known():
-                return _constant(symbol.value, step)
+                found = _constant(symbol.value, step)
+                return None if found is None else Known(found)
             case Table():
                 return symbol.entries.get(str(step))
             case Row():
-                return symbol.items[step] if isinstance(step, int) and 0 <= step < len(symbol.items) else None
+                item: Symbol | None = _constant(symbol.items, step)
+                return item
             case Several():
                 return several([below for option in symbol.options if (below := self.child(option, step)) is not None])
             case Parsed():
@@ -178,6 +181,12 @@ class Symbols:
                 case _:
                     continue
 
+    def _of_ref(self, ref: Ref, step: str | int) -> Symbol:
+        if len(ref.path) >= _DEEPEST:
+            return NOTHING
+        below = ref.child(step)
+        return self.overrides.get((below.scope, below.path), below) if self.overrides else below
+
     def _of_parsed(self, parsed: Parsed, step: str | int) -> Symbol | None:
         below: list[Symbol] = []
         scalars: list[Symbol] = []
@@ -215,9 +224,9 @@ class Symbols:
                 self.put(symbol.options[0], step, value)
 
 
-def _constant(value: Any, step: str | int) -> Symbol | None:
+def _constant(value: Any, step: str | int) -> Any | None:
     try:
-        return Known(value[step])
+        return value[step]
     except (LookupError, TypeError):
         return None
 
