@@ -30,11 +30,20 @@ _NOTES: Final = "NOTES.txt"
 _LINE_END: Final = "\n"
 _LENGTH: Final = 8
 _SHARED_SECONDS: Final = 3600
+NO_YAML: Final = "YAML parse error on "
+"""What Helm says, before the name of a template, when it prints something else than YAML."""
 _HINT: Final = "Use --debug flag to render out invalid YAML"
 
 
 class RenderError(Exception):
-    """A chart that Helm does not render, in Helm's words."""
+    """A chart that Helm does not render, in Helm's words.
+
+    `printed` has what the templates printed, by Helm's names of them, if all that is wrong is that it is no YAML.
+    """
+
+    def __init__(self, message: str, printed: Mapping[str, Sequence[str]] | None = None) -> None:
+        super().__init__(message)
+        self.printed = printed or {}
 
 
 class Renderer(Protocol):
@@ -80,9 +89,16 @@ class Program:
         """See Renderer."""
         argv = (self._path, "template", *_flags(job), "--", job.options.release, f"./{job.chart}")
         status, text, errors = output(argv, job.folder, self._environment, self._limits)
-        if status != 0:
-            raise RenderError(_message(errors))
-        return printed(text, names)
+        if status == 0:
+            return printed(text, names)
+        message = _message(errors)
+        if NO_YAML not in message:
+            raise RenderError(message)
+        argv = (*argv[:2], "--debug", *argv[2:])
+        _, text, _ = output(argv, job.folder, self._environment, self._limits)
+        raise RenderError(
+            message, {name: documents("\n---\n".join(texts)) for name, texts in printed(text, names).items()}
+        )
 
     def close(self) -> None:
         """See Renderer."""
@@ -137,11 +153,11 @@ class Sdk:
             answer = self._answer(json.dumps(request).encode())
         if answer.get("refused"):
             raise RenderError(f"{answer['error']} needs the program helm (https://helm.sh), which is not there")
-        if "error" in answer:
-            raise RenderError(str(answer["error"]))
-        templates: Mapping[str, str] = answer["templates"]
+        templates: Mapping[str, str] = answer.get("templates", {})
         known = set(names)
         found = {name: documents(text) for name, text in templates.items() if name in known}
+        if "error" in answer:
+            raise RenderError(str(answer["error"]), found)
         return {name: texts for name, texts in found.items() if texts and not name.endswith(_NOTES)}
 
     def close(self) -> None:
