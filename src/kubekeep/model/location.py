@@ -191,6 +191,23 @@ class Marks:
             if found is None:
                 break
             owner, node, value = found
+        return self._region(*self._shown(node, owner, value))
+
+    def extents(self, document: Any, path: Path) -> tuple[int, int, int, int]:
+        """The indexes where the region of `path` starts and ends, and where the value itself does.
+
+        A block collection begins at its first key or dash. Raises LookupError where the document has no such path.
+        """
+        node, owner, value = 0, -1, document
+        for step in path:
+            found = self._child(value, node, step)
+            if found is None:
+                raise LookupError(format_path(path))
+            owner, node, value = found
+        return *self._shown(node, owner, value), *self._span(node)
+
+    def _shown(self, node: int, owner: int, value: Any) -> tuple[int, int]:
+        """The stretch that stands for a node and its key, if it has one."""
         start, end = self._span(node if owner < 0 else owner)
         if owner >= 0:
             if not isinstance(value, dict | list):
@@ -199,21 +216,7 @@ class Marks:
             head, head_end = self._span(node + 1)
             if start <= head < end:
                 end = head_end
-        return self._region(start, end)
-
-    def extents(self, document: Any, path: Path) -> tuple[int, int, int]:
-        """The index of an entry's key, or of an item itself; of the first character of its value; and after that.
-
-        Raises LookupError where the document has no such path. A block collection begins at its first key or dash.
-        """
-        node, owner, value = 0, -1, document
-        for step in path:
-            found = self._child(value, node, step)
-            if found is None:
-                raise LookupError(format_path(path))
-            owner, node, value = found
-        start, end = self._span(node)
-        return self._span(owner)[0] if owner >= 0 else start, start, end
+        return start, end
 
     def within(self, document: Any, path: Path) -> Marks | None:
         """The marks of the value at `path` alone, in the same file; None where the document has none."""

@@ -250,11 +250,12 @@ BROKEN = {
     "nothing-there": ("templates/it.yaml", (4, 19), "nil pointer evaluating interface {}.deep"),
     "syntax": ("templates/it.yaml", (4, 1), "missing value for if"),
     "unknown-function": ("templates/it.yaml", (3, 1), 'function "nofunction" not defined'),
-    "not-yaml": ("templates/it.yaml", None, "did not find expected key"),
+    "not-yaml": ("templates/it.yaml", (5, 2), "yaml: did not find expected key"),
     "schema": ("values.yaml", (3, 1), "got string, want integer"),
     "values": ("values.yaml", (3, 4), "cannot load values.yaml"),
     "missing-dependency": ("Chart.yaml", (5, 5), "missing in charts/ directory: common"),
     "kube-version": ("Chart.yaml", None, "chart requires kubeVersion: >=99.0.0"),
+    "not-yaml-in-a-helper": ("templates/_parts.tpl", (4, 2), "YAML parse error"),
     "in-helper": ("templates/it.yaml", (4, 6), "no labels today"),
     "wrong-version": ("Chart.yaml", (5, 5), "asks for version ^1.0.0, file://../../common has 0.3.1"),
 }

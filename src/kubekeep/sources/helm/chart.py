@@ -15,8 +15,10 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.location import Path, Region
+from kubekeep.model.assessment import Unread
+from kubekeep.model.location import Location, Path, Region
 from kubekeep.sources.helm import files as chart_files
+from kubekeep.sources.helm import schema
 from kubekeep.sources.helm.limits import Budget, ChartError, ChartLimits
 from kubekeep.sources.helm.parsed import Mapping as Parsed
 from kubekeep.sources.helm.parsed import MappingError, mapping
@@ -51,7 +53,7 @@ class Chart(msgspec.Struct, frozen=True):
     """One chart. `shown` is its folder or archive, `place` its folder in the archive that Helm gets ("" for the root).
 
     `files` are its own by their path in it; those of `subcharts` are not among them. `fetched` are the dependencies
-    that were taken from a folder outside `charts/`, with the version found there.
+    that were taken from a folder outside `charts/`, with the version found there; `unread` is what was left out of it.
     """
 
     name: str
@@ -63,7 +65,7 @@ class Chart(msgspec.Struct, frozen=True):
     dependencies: tuple[Dependency, ...]
     subcharts: tuple[Chart, ...]
     fetched: tuple[tuple[Dependency, str], ...]
-    kube_version: str = ""
+    unread: tuple[Unread, ...] = ()
 
     @property
     def is_library(self) -> bool:
@@ -158,6 +160,7 @@ class _Loader:
         if REQUIREMENTS in own:
             shown = posixpath.join(home.shown, REQUIREMENTS)
             dependencies = _dependencies(self._parsed(own[REQUIREMENTS], shown), shown)
+        unread = tuple(_without_schema(own, home))
         subcharts = list(self._vendored(own, below, home))
         fetched = list(self._fetched(dependencies, subcharts, home))
         return Chart(
@@ -170,7 +173,7 @@ class _Loader:
             dependencies,
             (*subcharts, *(chart for _, chart in fetched)),
             tuple((entry, chart.version) for entry, chart in fetched),
-            _text(metadata.value, "kubeVersion"),
+            unread,
         )
 
     def _parsed(self, data: bytes, shown: str) -> Parsed:
@@ -234,6 +237,17 @@ def _sorted(files: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, dict[s
         elif not entry.startswith(("_", ".")):
             below.setdefault(entry, {})[rest] = data
     return own, below
+
+
+def _without_schema(own: dict[str, bytes], home: _Home) -> Iterator[Unread]:
+    """Take the schema out of a chart's files if it leads outside, and say so: what it renders is the same."""
+    target = schema.outside(own.get(schema.NAME, b""))
+    if target is not None:
+        del own[schema.NAME]
+        told = (
+            f"refers to {shown_path(target)[:200]!r}, which is not read: the values were not held against this schema"
+        )
+        yield Unread(Location(shown_path(posixpath.join(home.shown, schema.NAME))), told)
 
 
 def _name(metadata: dict[str, Any], shown: str) -> str:

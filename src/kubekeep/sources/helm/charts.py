@@ -28,8 +28,8 @@ from kubekeep.sources.helm.messages import Explainer
 from kubekeep.sources.helm.process import LimitError
 from kubekeep.sources.helm.release import Given, given
 from kubekeep.sources.helm.rendered import Makers, resources
-from kubekeep.sources.helm.renderers import EXTRA, Program, Renderer, RenderError, Sdk
-from kubekeep.sources.helm.rendering import Rendering
+from kubekeep.sources.helm.renderers import EXTRA, Program, Renderer, Sdk
+from kubekeep.sources.helm.rendering import NotRenderedError, Rendering
 from kubekeep.sources.helm.texts import chart_texts, templates
 from kubekeep.sources.options import HelmOptions
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
@@ -117,10 +117,11 @@ class Charts:
             rendered = rendering.render(instances, texts, values)
         except LimitError as error:
             raise ChartError(place, f"the chart was not rendered: it {error}") from error
-        except RenderError as error:
-            return [Explainer(instances, texts, values, self._yaml_limits).unread(str(error))]
+        except NotRenderedError as error:
+            return [Explainer(instances, texts, values, self._yaml_limits).unread(error)]
         makers = Makers(chart, root.base, tuple(values.shown[name] for name in values.files), templates(instances))
-        return list(resources(makers, rendered, self._yaml_limits))
+        left_out = dict.fromkeys(unread for at in instances for unread in at.chart.unread)
+        return [*left_out, *resources(makers, rendered, self._yaml_limits)]
 
     def _given(self, root: Root) -> Given:
         """The user's values for one chart."""

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _LENGTH = 8
+_NO_YAML = "YAML parse error on "
+"""What Helm says when it has rendered all, and a template printed something else."""
 
 
 def main(source: BinaryIO, target: BinaryIO) -> None:
@@ -30,29 +32,47 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
     os.chdir(request["folder"])
     try:
-        return {"templates": _templates(request)}
-    except HelmError as error:
-        return {"error": str(error)}
-    except _NeedsProgramError as error:
-        return {"error": str(error), "refused": True}
+        values = _values(request)
+        error = _checked(request, values)
+        templates = _templates(request, values) if not error or _NO_YAML in error else {}
+    except HelmError as failure:
+        return {"error": str(failure)}
+    except _NeedsProgramError as failure:
+        return {"error": str(failure), "refused": True}
+    return {"templates": templates, "error": error} if error else {"templates": templates}
 
 
 class _NeedsProgramError(Exception):
     """Values that the SDK would not read as `helm` does."""
 
 
-def _templates(request: dict[str, Any]) -> dict[str, str]:
-    """What the templates print, by their names, after all that an installation checks: dependencies, versions, YAML."""
-    from helm_python import Chart, Config  # noqa: PLC0415 - as above
+def _checked(request: dict[str, Any], values: dict[str, Any]) -> str:
+    """What an installation finds wrong - dependencies, versions, YAML - and rendering alone does not; mostly nothing."""
+    from helm_python import Chart, Config, HelmError  # noqa: PLC0415 - as above
 
-    archive = Path(request["chart"]).read_bytes()
-    values = _values(request)
-    with Config(storage_driver="memory", kubeconfig_content="") as config, Chart.load_archive(archive) as chart:
-        # Rendering alone checks none of that. It is done on a chart of its own: both change the chart they get.
-        _call("helm_install", config, chart, request, values)
-    with Chart.load_archive(archive) as chart:
+    # On a chart of its own: both change the chart they get.
+    with (
+        Config(storage_driver="memory", kubeconfig_content="") as config,
+        Chart.load_archive(_archive(request)) as chart,
+    ):
+        try:
+            _call("helm_install", config, chart, request, values)
+        except HelmError as error:
+            return str(error)
+    return ""
+
+
+def _templates(request: dict[str, Any], values: dict[str, Any]) -> dict[str, str]:
+    """What the templates print, by their names."""
+    from helm_python import Chart  # noqa: PLC0415 - as above
+
+    with Chart.load_archive(_archive(request)) as chart:
         rendered: dict[str, str] = json.loads(_call("helm_render", None, chart, request, values))
         return rendered
+
+
+def _archive(request: dict[str, Any]) -> bytes:
+    return Path(request["chart"]).read_bytes()
 
 
 def _call(function: str, config: Any, chart: Any, request: dict[str, Any], values: dict[str, Any]) -> str:

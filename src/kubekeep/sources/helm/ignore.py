@@ -14,7 +14,9 @@ from typing import Final
 import msgspec
 
 _DEFAULT: Final = "templates/.?*"
-_CLASS: Final = re.compile(r"\[\^?(?:\\.|[^\]\\])(?:\\.|[^\]\\])*\]")
+_CHAR: Final = r"(?:\\.|[^\\\]-])"
+_RANGE: Final = re.compile(rf"({_CHAR})(?:-({_CHAR}))?", re.DOTALL)
+_CLASS: Final = re.compile(rf"\[\^?+(?:{_RANGE.pattern})+\]", re.DOTALL)
 
 
 class _Rule(msgspec.Struct, frozen=True):
@@ -83,13 +85,17 @@ def _compiled(glob: str) -> re.Pattern[str]:
         else:
             parts.append(re.escape(char))
         at += 1
-    try:
-        return re.compile("".join(parts), re.DOTALL)
-    except re.error as error:
-        raise ValueError(f"syntax error in pattern {glob!r}") from error
+    return re.compile("".join(parts), re.DOTALL)
 
 
 def _class(text: str) -> str:
-    """A character class: as Go writes it, with what only Python finds special in it escaped."""
-    start = 2 if text.startswith("[^") else 1
-    return text[:start] + re.sub(r"(?<!\\)([\[&|~])", r"\\\1", text[start:-1]) + "]"
+    """A character class; a range that runs backwards has no characters in it."""
+    negated = text.startswith("[^")
+    parts: list[str] = []
+    for match in _RANGE.finditer(text, 2 if negated else 1, len(text) - 1):
+        first, last = (piece[-1:] for piece in match.groups(default=match[1]))
+        if first <= last:
+            parts.append(f"{re.escape(first)}-{re.escape(last)}")
+    if not parts:
+        return "." if negated else "(?!)"
+    return f"[{'^' if negated else ''}{''.join(parts)}]"

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kubekeep.model.assessment import Unread
-from kubekeep.model.location import Location, Path, Position, Region, has_path
+from kubekeep.model.location import Location, Path, Position, Region, has_path, line_starts
+from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.chart import METADATA, VALUES, Chart, Instance
 from kubekeep.sources.helm.parsed import MappingError, mapping
 from kubekeep.sources.helm.release import Given
+from kubekeep.sources.helm.renderers import NO_YAML
+from kubekeep.sources.helm.rendering import NotRenderedError
 from kubekeep.sources.helm.trace import ChartTexts, ValuesLayer
-from kubekeep.sources.tree import Limits
+from kubekeep.sources.tree import Limits, Problem
 
 _LONGEST: Final = 600
-_PLACE: Final = re.compile(r"(?P<name>[^\s()\"':]+(?: [^\s()\"':]+)*/[^()\"':\n]+?):(?P<line>\d+)(?::(?P<column>\d+))?")
+_LOOKED_AT: Final = 8 * 1024
+"""Characters of the beginning and of the end of a message: templates can make it as long as they like."""
+_LINE: Final = re.compile(r":(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?")
 _EXECUTING: Final = re.compile(r"\A.*\bexecuting \"[^\"]*\" at (?=<)", re.DOTALL)
 _AT: Final = re.compile(r"\A(?:execution|parse) error at \([^)]*\): ")
 _TRACE: Final = re.compile(r"\A(?:template: )?[^\s:]+:\d+(?::\d+)?: ")
-_YAML_OF: Final = re.compile(r"YAML parse error on (?P<name>.+?): ")
+_YAML_OF: Final = re.compile(rf"{NO_YAML}(?P<name>.+?): ")
+_YAML_LINE: Final = re.compile(r"yaml: line \d+: ")
 _POINTER: Final = re.compile(r"at '(?P<pointer>/[^']*)'")
 _SCHEMA: Final = "values don't meet the specifications of the schema"
 _MISSING: Final = "missing in charts/ directory: "
@@ -35,17 +42,24 @@ class Explainer:
         self._texts = texts
         self._given = given
         self._limits = limits
+        self._lengths = sorted({len(name) for name in texts.templates}, reverse=True)
 
-    def unread(self, message: str) -> Unread:
+    def unread(self, error: NotRenderedError) -> Unread:
         """The message for people, at the file and line that it names, or at the chart."""
-        location = next(self._locations(message), Location(self._chart.shown_file(METADATA)))
+        message = str(error)
+        if len(message) > 2 * _LOOKED_AT:
+            message = f"{message[:_LOOKED_AT]} ... {message[-_LOOKED_AT:]}"
+        locations = itertools.chain(self._unparsed(error), self._locations(message))
+        location = next(locations, Location(self._chart.shown_file(METADATA)))
+        if location.region is not None:
+            # The line of what was printed is not the line that is shown.
+            message = _YAML_LINE.sub("yaml: ", message)
         return Unread(location, f"the chart does not render: {self._told(message)}")
 
     def _locations(self, message: str) -> Iterator[Location]:
         """Places that the message names, the best first."""
-        for match in reversed(list(_PLACE.finditer(message))):
-            name = match["name"].rpartition("template: ")[2]
-            if name in self._texts.templates:
+        for match in reversed(list(_LINE.finditer(message))):
+            for name in self._named_before(message, match.start()):
                 yield Location(self._texts.shown[name], self._region(name, match["line"], match["column"]))
         named = _YAML_OF.search(message)
         if named is not None and named["name"] in self._texts.shown:
@@ -57,6 +71,21 @@ class Explainer:
         if VALUES in message:
             yield from self._unreadable_values()
         yield from (Location(shown) for name, shown in self._given.shown.items() if name in message)
+
+    def _unparsed(self, error: NotRenderedError) -> Iterator[Location]:
+        """Where the text was written that a template printed and that is no YAML."""
+        named = _YAML_OF.search(str(error))
+        name = named["name"] if named else ""
+        pairs = zip(error.documents.get(name, ()), error.traces.get(name, ()), strict=False)
+        for text, trace in pairs:
+            for document in yaml_text.documents(text, line_starts(text), self._limits):
+                if isinstance(document, Problem):
+                    yield trace.location(document.at, document.at + 1, None)
+
+    def _named_before(self, message: str, end: int) -> list[str]:
+        """The templates whose name ends there, the longest first."""
+        pieces = (message[max(0, end - length) : end] for length in self._lengths)
+        return [piece for piece in pieces if piece in self._texts.templates]
 
     def _region(self, name: str, line: str, column: str | None) -> Region:
         """Helm counts lines from 1 and columns from 0, in bytes."""

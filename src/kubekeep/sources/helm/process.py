@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -29,6 +30,8 @@ _CHUNK: Final = 256 * 1024
 _CPU_SECONDS: Final = 2
 """Seconds of processor time for a second of wall clock: a child whose parent died ends by itself."""
 _MOST_WRITTEN: Final = 64 * 1024
+_OUT_OF_MEMORY: Final = re.compile("out of memory|cannot allocate memory|stack exceeds")
+"""How the Go runtime gives up."""
 
 
 class LimitError(Exception):
@@ -125,7 +128,7 @@ class Child:
             code = self._process.wait(self._limits.seconds)
         except subprocess.TimeoutExpired as error:
             raise self._late() from error
-        if code != 0 and "out of memory" in self.errors:
+        if code != 0 and _OUT_OF_MEMORY.search(self.errors):
             raise self._large()
         if code == -signal.SIGXCPU:
             raise self._late()

@@ -16,7 +16,7 @@ import msgspec
 from kubekeep.sources.helm import set_options
 from kubekeep.sources.helm.files import read_file
 from kubekeep.sources.helm.limits import Budget, ChartError, ChartLimits
-from kubekeep.sources.helm.parsed import MappingError, mapping
+from kubekeep.sources.helm.parsed import MappingError, mapping, text_of
 from kubekeep.sources.helm.trace import ValuesLayer
 from kubekeep.sources.options import ChartValues, HelmOptions, InlineValues
 from kubekeep.sources.tree import Limits
@@ -87,6 +87,8 @@ class _Reader:
             read = mapping(self._contents[name], self._limits)
         except MappingError as error:
             raise ChartError(shown, f"values file cannot be read: {error}", error.region) from error
+        # The Helm SDK takes nothing but UTF-8.
+        self._contents[name] = text_of(self._contents[name]).encode()
         if read.marks is not None:
             self._layers.append(ValuesLayer((), shown, read.value, read.marks))
         return name

@@ -27,13 +27,23 @@ _VERSION: Final = re.compile(r"v?[34]\.\d+")
 _SOURCE: Final = re.compile(r"^---\n# Source: (.*)\n", re.MULTILINE)
 _SEPARATOR: Final = re.compile(r"(?:\A|\s*\n)---\s*")
 _NOTES: Final = "NOTES.txt"
+_LINE_END: Final = "\n"
 _LENGTH: Final = 8
 _SHARED_SECONDS: Final = 3600
+NO_YAML: Final = "YAML parse error on "
+"""What Helm says, before the name of a template, when it prints something else than YAML."""
 _HINT: Final = "Use --debug flag to render out invalid YAML"
 
 
 class RenderError(Exception):
-    """A chart that Helm does not render, in Helm's words."""
+    """A chart that Helm does not render, in Helm's words.
+
+    `printed` has what the templates printed, by Helm's names of them, if all that is wrong is that it is no YAML.
+    """
+
+    def __init__(self, message: str, printed: Mapping[str, Sequence[str]] | None = None) -> None:
+        super().__init__(message)
+        self.printed = printed or {}
 
 
 class Renderer(Protocol):
@@ -79,9 +89,16 @@ class Program:
         """See Renderer."""
         argv = (self._path, "template", *_flags(job), "--", job.options.release, f"./{job.chart}")
         status, text, errors = output(argv, job.folder, self._environment, self._limits)
-        if status != 0:
-            raise RenderError(_message(errors))
-        return printed(text, names)
+        if status == 0:
+            return printed(text, names)
+        message = _message(errors)
+        if NO_YAML not in message:
+            raise RenderError(message)
+        argv = (*argv[:2], "--debug", *argv[2:])
+        _, text, _ = output(argv, job.folder, self._environment, self._limits)
+        raise RenderError(
+            message, {name: documents("\n---\n".join(texts)) for name, texts in printed(text, names).items()}
+        )
 
     def close(self) -> None:
         """See Renderer."""
@@ -98,9 +115,11 @@ def _flags(job: Job) -> Sequence[str]:
 
 
 def _message(errors: str) -> str:
-    """What Helm says after its warnings."""
+    """What Helm says after its warnings; the first it says if it breaks down."""
     _, mark, message = f"\n{errors}".rpartition("\nError: ")
-    return (message if mark else errors).replace(_HINT, "").strip()
+    if not mark:
+        return f"helm ended: {errors.strip().partition(_LINE_END)[0]}"
+    return message.replace(_HINT, "").strip()
 
 
 class Sdk:
@@ -134,11 +153,11 @@ class Sdk:
             answer = self._answer(json.dumps(request).encode())
         if answer.get("refused"):
             raise RenderError(f"{answer['error']} needs the program helm (https://helm.sh), which is not there")
-        if "error" in answer:
-            raise RenderError(str(answer["error"]))
-        templates: Mapping[str, str] = answer["templates"]
+        templates: Mapping[str, str] = answer.get("templates", {})
         known = set(names)
         found = {name: documents(text) for name, text in templates.items() if name in known}
+        if "error" in answer:
+            raise RenderError(str(answer["error"]), found)
         return {name: texts for name, texts in found.items() if texts and not name.endswith(_NOTES)}
 
     def close(self) -> None:
@@ -156,8 +175,7 @@ class Sdk:
             answer: dict[str, Any] = json.loads(running.receive(size))
             answered = True
         except EndedError as error:
-            last = str(error).strip().splitlines()[-1:]
-            raise RenderError(f"the Helm SDK ended: {''.join(last)[:200]}") from error
+            raise RenderError(f"the Helm SDK ended: {str(error).strip().partition(_LINE_END)[0]}") from error
         finally:
             if not answered:
                 self.close()
@@ -173,10 +191,14 @@ class Sdk:
 def printed(text: str, names: Iterable[str]) -> dict[str, list[str]]:
     """The documents of what `helm template` prints, by the template that Helm says each is from.
 
-    Helm cuts documents at every line that begins with `---`, so none can hold such a line followed by a name.
+    Helm cuts documents at every line that begins with `---`, so only the first line of one can be such a line, left of
+    a longer one; and none is empty. A name right after a name is what a template printed.
     """
     known = set(names)
-    starts = [match for match in _SOURCE.finditer(text) if match[1] in known]
+    starts: list[re.Match[str]] = []
+    for match in _SOURCE.finditer(text):
+        if match[1] in known and not (starts and starts[-1].end() == match.start()):
+            starts.append(match)
     ends = [*(match.start() for match in starts[1:]), len(text)]
     found: dict[str, list[str]] = {}
     for match, end in zip(starts, ends, strict=False):

@@ -39,10 +39,21 @@ class Rendered(msgspec.Struct, frozen=True):
     taking_part: Sequence[Instance]
 
 
+class NotRenderedError(Exception):
+    """A chart that Helm does not render, in Helm's words; with what it printed, and the traces, if that is no YAML."""
+
+    def __init__(
+        self, message: str, documents: Mapping[str, Sequence[str]], traces: Mapping[str, Sequence[DocumentTrace]]
+    ) -> None:
+        super().__init__(message)
+        self.documents = documents
+        self.traces = traces
+
+
 class Rendering:
     """Renders charts with one renderer and one set of options; safe to use from several threads.
 
-    `folder` is a private one. `render` raises RenderError, LimitError, OSError, and ChartError for a dependency.
+    `folder` is a private one. `render` raises NotRenderedError, LimitError, OSError, and ChartError for a dependency.
     """
 
     def __init__(self, renderer: Renderer, folder: str, options: HelmOptions) -> None:
@@ -56,7 +67,11 @@ class Rendering:
         self._check_versions(instances[0].chart)
         probes = dict(_probes(instances, texts))
         lines = instrument(texts)
-        outputs = self._outputs(instances, values, dict.fromkeys(probes, _PROBE_TEXT), lines)
+        try:
+            outputs = self._outputs(instances, values, dict.fromkeys(probes, _PROBE_TEXT), lines)
+        except RenderError as error:
+            traced = {name: found for name, found in error.printed.items() if name not in probes}
+            raise NotRenderedError(str(error), traced, lines.traces(traced)) from error
         documents = {name: found for name, found in outputs.items() if name in texts.templates}
         traced = {name: found for name, found in outputs.items() if name not in probes}
         absent = {scope for name, scope in probes.items() if name not in outputs}

@@ -41,7 +41,7 @@ def assignments(text: str) -> Iterator[Assignment]:
             end = _until(text, at, "}")
             items = tuple(_pieces(text[at + 1 : end], ","))
             at = end + 1
-            yield Assignment(key, _path(key), () if items == ("",) else items, is_list=True)
+            yield Assignment(key, _path(key), items, is_list=True)
             at += text.startswith(",", at)
         else:
             end = _until(text, at, ",")

@@ -120,7 +120,9 @@ def rendered(
     instrumentation = instrument(load(folder, values=values, sets=sets))
     shutil.copytree(folder, copy)
     for name, text in instrumentation.files.items():
-        (copy / name.partition("/")[2]).write_text(text)
+        file = copy / name.partition("/")[2]
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
     given = [part for file in values for part in ("--values", str(file))]
     return instrumentation, helm_template(copy, *given, *options)
 

@@ -5,14 +5,16 @@ Answers from what was rendered; never guesses a file.
 
 from __future__ import annotations
 
-from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from kubekeep.model.location import Location, Marks, Path, Setting, Trace, line_starts
+from kubekeep.model.location import Location, Marks, Path, Setting, Trace
 from kubekeep.sources.helm.trace.documents import Alignment
 from kubekeep.sources.helm.trace.layers import Ref
+from kubekeep.sources.helm.trace.outline import Outline
 from kubekeep.sources.helm.trace.rendered import Rendered
+from kubekeep.sources.helm.trace.symbols import Made
 
 _ENTRIES: Final = 64
 
@@ -20,8 +22,8 @@ _ENTRIES: Final = 64
 class DocumentTrace:
     """Where the text of one document was written. `shown` is its template as people know it.
 
-    `rendered` is None where nothing but the template is known; `at` is where the document begins in what was
-    rendered, or `alignment` leads from its lines to those.
+    `found` is what was rendered, or the outline of the template if that is all there is, or None if nothing is known;
+    `at` is where the document begins in what was rendered, or `alignment` leads from its lines to those.
     """
 
     def __init__(
@@ -29,14 +31,15 @@ class DocumentTrace:
         shown: Mapping[str, str],
         template: str,
         text: str,
-        rendered: Rendered | None = None,
+        found: Rendered | Outline | None = None,
         at: int = 0,
         alignment: Alignment | None = None,
     ) -> None:
         self.file = shown.get(template, template)
         self._shown = shown
         self._text = text
-        self._rendered = rendered
+        self._rendered = found if isinstance(found, Rendered) else None
+        self._outline = found if isinstance(found, Outline) else None
         self._at = at
         self._alignment = alignment
 
@@ -53,6 +56,8 @@ class DocumentTrace:
 
     def location(self, start: int, end: int, setting: Setting | None) -> Location:
         """The place of a stretch of the document."""
+        if self._outline is not None:
+            return Location(self.file, self._outline.region(start), setting)
         first, last = self.index(start), self.index(max(end - 1, start))
         if self._rendered is None or first is None:
             return Location(self.file, None, setting)
@@ -80,7 +85,7 @@ class _Trace:
         self._document = document
         self._marks = marks
         self._known: dict[Path, Location] = {}
-        self._lines: array[int] | None = None
+        self._extents: dict[Path, tuple[int, int, int, int]] = {}
 
     def locate(self, document: Any, path: Path) -> Location:
         """See `model.location.Trace`."""
@@ -91,42 +96,53 @@ class _Trace:
 
     def _locate(self, document: Any, path: Path) -> Location:
         held, value = _held(document, path)
-        key_at, value_at, value_end = self._marks.extents(document, held)
-        if isinstance(value, dict | list) and value:
-            setting = self._of_collection(document, held, value)
-        else:
-            setting = self._of_scalar(document, held, (key_at, value_at, value_end))
-        region = self._marks.region(document, held)
-        if self._lines is None:
-            self._lines = line_starts(self._document.text)
-        end = self._lines[region.end.line - 1] + region.end.column - 1
-        return self._document.location(key_at, end, setting)
+        setting = None
+        if self._document.rendered is not None:
+            if isinstance(value, dict | list) and value:
+                setting = self._of_collection(self._document.rendered, document, held, value)
+            else:
+                setting = self._of_scalar(self._document.rendered, document, held)
+        start, end, *_ = self._at(document, held)
+        return self._document.location(start, end, setting)
 
-    def _of_scalar(self, document: Any, path: Path, extents: tuple[int, int, int]) -> Setting | None:
+    def _at(self, document: Any, path: Path) -> tuple[int, int, int, int]:
+        """The extents of a path, kept, because those of the entries around it are asked for again and again."""
+        found = self._extents.get(path)
+        if found is None:
+            found = self._extents[path] = self._marks.extents(document, path)
+        return found
+
+    def _of_scalar(self, rendered: Rendered, document: Any, path: Path) -> Setting | None:
         """The value that a scalar, or an empty collection, was taken from."""
-        rendered = self._document.rendered
-        start, end = self._document.index(extents[1]), self._document.index(max(extents[2] - 1, extents[1]))
-        if rendered is None or start is None or end is None:
+        _, _, value_at, value_end = self._at(document, path)
+        start, end = self._document.index(value_at), self._document.index(max(value_end - 1, value_at))
+        if start is None or end is None:
             return None
-        text = self._document.text[extents[1] : extents[2]]
+        text = self._document.text[value_at:value_end]
+        if not text:
+            end += len(self._document.text[value_at:].partition("\n")[0]) + 1
         candidates: list[tuple[Ref, Setting]] = []
-        for action in rendered.actions(start, end + (extents[2] > extents[1])):
-            symbol = rendered.printed(action, self._below(document, path, action))
-            candidates += rendered.settings(symbol) if symbol is not None else ()
+        for action in rendered.actions(start, end + bool(text)):
+            # Where nothing was printed, so may have been by what follows.
+            if not text and not rendered.beside(action, start - 1):
+                continue
+            below = self._below(document, path, action)
+            symbol = rendered.printed(action, below)
+            found = rendered.settings(symbol) if symbol is not None else []
+            if below and isinstance(symbol, Made):
+                # The action printed more than this, and nobody knows from what it made which part.
+                found = [(ref, setting) for ref, setting in found if _appears(rendered.value(ref), text)]
+            candidates += found
         shown = [setting for ref, setting in candidates if _appears(rendered.value(ref), text)]
         return next(iter(shown), candidates[0][1] if candidates else None)
 
-    def _of_collection(self, document: Any, path: Path, value: Any) -> Setting | None:
+    def _of_collection(self, rendered: Rendered, document: Any, path: Path, value: Any) -> Setting | None:
         """The value that a whole collection was taken from: all its entries are of the same action."""
-        rendered = self._document.rendered
-        if rendered is None:
+        first, *others = _steps(value)
+        action = self._action(document, (*path, first))
+        if action < 0 or any(self._action(document, (*path, step)) != action for step in others):
             return None
-        steps = list(_steps(value))
-        actions = {self._action(document, (*path, step)) for step in steps}
-        if len(actions) != 1 or -1 in actions:
-            return None
-        action = actions.pop()
-        below = self._below(document, (*path, steps[0]), action)
+        below = self._below(document, (*path, first), action)
         if not below:
             return None
         symbol = rendered.printed(action, below[:-1])
@@ -134,10 +150,15 @@ class _Trace:
         return next((setting for _, setting in found), None)
 
     def _action(self, document: Any, path: Path, *, of_value: bool = False) -> int:
-        """The innermost action that printed the key of an entry, or an item, or its value; -1 for none."""
+        """The innermost action that printed the key of an entry, or the dash of an item, or its value; -1 for none."""
         rendered = self._document.rendered
-        key_at, value_at, _ = self._marks.extents(document, path)
-        index = self._document.index(value_at if of_value else key_at)
+        at, _, value_at, _ = self._at(document, path)
+        if of_value:
+            at = value_at
+        elif isinstance(path[-1], int):
+            # The dash, or the bracket or comma of a flow sequence.
+            at = max(len(self._document.text[:at].rstrip()) - 1, 0)
+        index = self._document.index(at)
         return rendered.action_at(index) if rendered is not None and index is not None else -1
 
     def _below(self, document: Any, path: Path, action: int) -> Path:
@@ -150,19 +171,23 @@ class _Trace:
                 return path[length:]
             step = path[length - 1]
             if isinstance(step, int):
-                before = (self._action(document, (*path[: length - 1], number)) for number in range(step))
-                return (step - sum(other != action for other in before), *path[length:])
+                # The items that an action printed follow each other, this one among them.
+                own = path[: length - 1]
+                first = bisect_left(
+                    range(step), True, key=lambda number: self._action(document, (*own, number)) == action
+                )
+                return (step - first, *path[length:])
             return path[length - 1 :]
         return ()
 
 
 def _held(document: Any, path: Path) -> tuple[Path, Any]:
     """The longest beginning of a path that the document has, and the value there."""
-    value = document
+    value: Any = document
     for length, step in enumerate(path):
-        if (isinstance(value, dict) and step in value) or (
-            isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value)
-        ):
+        if isinstance(value, dict) and step in value:  # noqa: SIM114 - two types for mypy
+            value = value[step]
+        elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
             value = value[step]
         else:
             return path[:length], value

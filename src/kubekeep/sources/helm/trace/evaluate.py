@@ -12,13 +12,24 @@ from typing import Final
 import msgspec
 
 from kubekeep.sources.helm.trace import functions
-from kubekeep.sources.helm.trace.expression import Chain, Dot, Function, Literal, Operand, Pipe, Variable, parse
+from kubekeep.sources.helm.trace.expression import (
+    Chain,
+    Dot,
+    Function,
+    Literal,
+    Operand,
+    Pipe,
+    Variable,
+    included,
+    parse,
+)
 from kubekeep.sources.helm.trace.symbols import (
     NOTHING,
     UNKNOWN,
     Chart,
     Known,
     Made,
+    Row,
     Symbol,
     Symbols,
     Table,
@@ -29,12 +40,7 @@ from kubekeep.sources.helm.trace.units import Units
 
 DEEPEST: Final = 24
 """How deep named templates may call each other before nobody asks further what they print."""
-_STEPS: Final = 400_000
 _TURNS: Final = 64
-
-
-class TooMuch(Exception):  # noqa: N818 - a limit, not an error of the template
-    """A template that takes more steps than anybody waits for."""
 
 
 class Frame(msgspec.Struct):
@@ -55,20 +61,18 @@ class Frame(msgspec.Struct):
         return Frame(self.unit, self.dot, self.root, self.names, set(), self.depth)
 
 
+def text_of(name: str) -> str:
+    """Where a frame keeps which named template made the text of a variable, and for what dot."""
+    return f"{name} text"
+
+
 class Evaluator:
     """Expressions to symbols, for one release. Named templates that are included in expressions are read."""
 
     def __init__(self, units: Units, symbols: Symbols) -> None:
         self.units = units
         self.symbols = symbols
-        self.steps = 0
         self._read: dict[tuple[str, tuple[str, ...]], Symbol] = {}
-
-    def step(self) -> None:
-        """Count a step; raises TooMuch after too many."""
-        self.steps += 1
-        if self.steps > _STEPS:
-            raise TooMuch
 
     def source(self, source: str, frame: Frame) -> Symbol:
         """The symbol of an expression; nothing for one that is not understood."""
@@ -85,7 +89,7 @@ class Evaluator:
         return value or NOTHING
 
     def _command(self, command: Sequence[Operand], last: Symbol | None, frame: Frame) -> Symbol:
-        self.step()
+        self.symbols.budget.step()
         if not command:
             return NOTHING
         first, *rest = command
@@ -208,7 +212,8 @@ class Walk:
                     raise _Jumped(node.word)
 
     def _action(self, node: Action, frame: Frame) -> None:
-        self.evaluator.step()
+        # Setting a variable copies all of them.
+        self.evaluator.symbols.budget.step(1 + len(frame.names) // 8)
         try:
             pipe = parse(node.source)
         except TemplateError:
@@ -217,9 +222,15 @@ class Walk:
             self.action(node, pipe, frame)
             return
         value = self.evaluator.pipe(pipe, frame)
-        frame.names = {**frame.names, pipe.names[0]: value}
+        name = pipe.names[0]
+        frame.names = {**frame.names, name: value, text_of(name): self._text(pipe, frame)}
         if not pipe.assigns:
-            frame.local.add(pipe.names[0])
+            frame.local.update((name, text_of(name)))
+
+    def _text(self, pipe: Pipe, frame: Frame) -> Symbol:
+        """The named template whose text a pipeline gives, and its dot."""
+        found = included(pipe)
+        return Row((Known(found[0]), self.evaluator.operand(found[1], frame))) if found else functions.NIL
 
     def _branch(self, node: Branch, frame: Frame) -> None:
         taken = self.taken(node, frame)
@@ -234,9 +245,13 @@ class Walk:
                 dot = self._condition(case.source, frame, declared) if node.rebinds or ":=" in case.source else dot
             if number in taken:
                 frame.names, outer = before, frame.dot
-                frame.dot = dot if node.rebinds and case.source is not None else outer
+                scope = declared
+                if node.rebinds and case.source is not None:
+                    frame.dot = dot
+                else:
+                    scope = {name: value for name, value in declared.items() if name != text_of(".")}
                 try:
-                    self.block(case.body, frame, declared)
+                    self.block(case.body, frame, scope)
                 finally:
                     frame.dot = outer
                 results.append(frame.names)
@@ -251,6 +266,7 @@ class Walk:
         value = self.evaluator.pipe(pipe, frame)
         if pipe.names and not pipe.assigns:
             declared[pipe.names[0]] = value
+        declared[text_of(".")] = self._text(pipe, frame)
         return value
 
     def _range(self, node: Range, frame: Frame) -> None:
@@ -263,7 +279,7 @@ class Walk:
         for key, element in self.turns(node, over, frame):
             ran = True
             pair = (key, element) if len(pipe.names) > 1 else (element,)
-            declared = dict(zip(pipe.names, pair, strict=False))
+            declared = {**dict(zip(pipe.names, pair, strict=False)), text_of("."): functions.NIL}
             outer = frame.dot
             frame.dot = element
             try:

@@ -29,13 +29,18 @@ class Literal(msgspec.Struct, frozen=True):
 
 
 class Dot(msgspec.Struct, frozen=True, gc=False):
-    """`.`: what the template is about."""
+    """`.`: what the template is about, with the span of its text in the source; of no width before a field."""
+
+    at: int
+    end: int
 
 
 class Variable(msgspec.Struct, frozen=True, gc=False):
-    """`$name`; the name of `$` itself is empty."""
+    """`$name`, with the span of its text in the source; the name of `$` itself is empty."""
 
     name: str
+    at: int
+    end: int
 
 
 class Function(msgspec.Struct, frozen=True, gc=False):
@@ -65,7 +70,6 @@ class Pipe(msgspec.Struct, frozen=True):
 
 
 Operand = Literal | Dot | Variable | Function | Chain | Pipe
-_DOT: Final = Dot()
 
 
 @lru_cache(maxsize=8192)
@@ -146,20 +150,26 @@ class _Parser:
         if kind == "field":
             # The names of the chain, this one first, are read by the caller.
             self._spaced = False
-            return _DOT
+            return Dot(at, at)
         self._advance()
         match kind:
             case "string":
                 return Literal(unquoted(text), at, end)
             case "variable":
-                return Variable(text[1:])
+                return Variable(text[1:], at, end)
             case "number" | "char":
                 return Literal(_number(text), at, end)
             case "word":
                 return Literal(_WORDS[text], at, end) if text in _WORDS else Function(text, at, end)
             case _ if text == ".":
-                return _DOT
+                return Dot(at, end)
         raise TemplateError(f"not an operand: {text[:80]!r}")
+
+
+def after_declaration(source: str) -> int:
+    """Where the value begins in the source of a pipeline that declares or sets variables."""
+    match = _DECLARED.match(source, len(source) - len(source.lstrip()))
+    return match.end() if match else 0
 
 
 _DECLARED: Final = re.compile(r"\$(\w+)\s*(?:,\s*\$(\w+)\s*)?(:=|=(?!=))")
@@ -173,3 +183,25 @@ def _number(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+def included(pipe: Pipe) -> tuple[str, Operand] | None:
+    """The named template that a pipeline includes first of all, and what it hands to it."""
+    match pipe.commands[0] if pipe.commands else ():
+        case (Function(name="include"), Literal(value=str() as name), dot):
+            return name, dot
+        case (*_, Pipe() as inner):
+            return included(inner)
+    return None
+
+
+def first_variable(pipe: Pipe) -> str:
+    """The name of the variable that a pipeline begins with, `.` if with the dot, empty if with none."""
+    match pipe.commands[0] if pipe.commands else ():
+        case (Variable(name=name),):
+            return name
+        case (Dot(),):
+            return "."
+        case (*_, Pipe() as inner):
+            return first_variable(inner)
+    return ""

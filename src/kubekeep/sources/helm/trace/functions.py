@@ -14,6 +14,7 @@ from kubekeep.sources.helm.trace.symbols import (
     UNKNOWN,
     Known,
     Made,
+    Parsed,
     Row,
     Several,
     Symbol,
@@ -26,6 +27,8 @@ Arguments = Sequence[Symbol]
 Function = Callable[[Symbols, Arguments], Symbol]
 
 NIL: Final = Known(None)
+_LONGEST: Final = 4096
+"""Lists and texts that templates make are not followed beyond this length."""
 
 
 def call(name: str, symbols: Symbols, arguments: Arguments) -> Symbol:
@@ -38,7 +41,7 @@ def call(name: str, symbols: Symbols, arguments: Arguments) -> Symbol:
         return Made(tuple(arguments))
     try:
         return function(symbols, arguments)
-    except (IndexError, ValueError):
+    except (LookupError, TypeError, ValueError):
         return Made(tuple(arguments))
 
 
@@ -46,35 +49,11 @@ _PLAIN: Final = re.compile(r"^must([A-Z])")
 """`mustToYaml` is `toYaml` that may fail."""
 
 _SAME: Final = frozenset(
-    [
-        "toYaml",
-        "toYamlPretty",
-        "toJson",
-        "toPrettyJson",
-        "toRawJson",
-        "fromYaml",
-        "fromYamlArray",
-        "fromJson",
-        "fromJsonArray",
-        "toToml",
-        "fromToml",
-        "indent",
-        "nindent",
-        "quote",
-        "squote",
-        "trim",
-        "toString",
-        "toStrings",
-        "required",
-        "int",
-        "int64",
-        "float64",
-        "toDecimal",
-        "sortAlpha",
-        "uniq",
-        "compact",
-        "omitNil",
-    ]
+    (
+        *("toYaml", "toYamlPretty", "toJson", "toPrettyJson", "toRawJson", "toToml", "indent", "nindent"),
+        *("quote", "squote", "trim", "toString", "toStrings", "int", "int64", "float64", "toDecimal"),
+        *("required", "sortAlpha", "uniq", "compact"),
+    )
 )
 """Functions that give their last argument on, in another shape or spelling, with its parts in their places."""
 
@@ -127,7 +106,7 @@ def _index(symbols: Symbols, arguments: Arguments) -> Symbol:
     found: Symbol | None = arguments[0]
     for argument in arguments[1:]:
         step = symbols.value(argument)
-        if step is UNKNOWN:
+        if not isinstance(step, str | int):
             return Made((arguments[0],))
         found = symbols.child(found, step) if found is not None else None
     return found or NIL
@@ -190,6 +169,8 @@ def _concat(symbols: Symbols, arguments: Arguments) -> Symbol:
         if some is None:
             return Made(tuple(arguments))
         found += some
+    if len(found) > _LONGEST:
+        return Made(tuple(arguments))
     return Row(tuple(found))
 
 
@@ -218,25 +199,41 @@ def _keys(symbols: Symbols, arguments: Arguments) -> Symbol:
     return Row(tuple(Made((symbols.child(arguments[0], name) or NIL,), name) for name in sorted(names)))
 
 
+def _until(symbols: Symbols, arguments: Arguments) -> Symbol:
+    count = symbols.value(arguments[0])
+    return Known(list(range(count))) if isinstance(count, int) and 0 <= count <= _LONGEST else NOTHING
+
+
 def _pluck(symbols: Symbols, arguments: Arguments) -> Symbol:
     name = str(symbols.value(arguments[0]))
     found = (symbols.child(mapping, name) for mapping in arguments[1:])
     return Row(tuple(one for one in found if one is not None and symbols.value(one) is not None))
 
 
+def _parse(_symbols: Symbols, arguments: Arguments) -> Symbol:
+    match arguments[-1]:
+        case Made(parts=parts):
+            return Parsed(parts)
+    return arguments[-1]
+
+
 def _pick(_symbols: Symbols, arguments: Arguments) -> Symbol:
     return arguments[0]
 
 
+def _short(value: Any) -> bool:
+    return isinstance(value, str | int) and len(str(value)) < _LONGEST
+
+
 def _print(symbols: Symbols, arguments: Arguments) -> Symbol:
     values = [symbols.value(argument) for argument in arguments]
-    known = all(isinstance(value, str | int) for value in values)
+    known = all(_short(value) for value in values)
     return Made(tuple(arguments), "".join(map(str, values)) if known else UNKNOWN)
 
 
 def _printf(symbols: Symbols, arguments: Arguments) -> Symbol:
     layout, *values = (symbols.value(argument) for argument in arguments)
-    if isinstance(layout, str) and all(isinstance(value, str | int) for value in values):
+    if isinstance(layout, str) and all(_short(value) for value in values):
         parts = re.split(r"%[svd]", layout)
         if len(parts) == len(values) + 1 and "%" not in "".join(parts):
             text = parts[0] + "".join(f"{value}{part}" for value, part in zip(values, parts[1:], strict=True))
@@ -307,6 +304,11 @@ _FUNCTIONS: Final[dict[str, Function]] = {
     "last": _last,
     "keys": _keys,
     "pluck": _pluck,
+    "fromYaml": _parse,
+    "fromYamlArray": _parse,
+    "fromJson": _parse,
+    "fromJsonArray": _parse,
+    "fromToml": _parse,
     "pick": _pick,
     "omit": _pick,
     "print": _print,
@@ -326,5 +328,5 @@ _FUNCTIONS: Final[dict[str, Function]] = {
     "has": _judged(lambda values: values[0] in values[1]),
     "hasKey": _has_key,
     "lookup": lambda *_: NOTHING,
-    "until": lambda *_: NOTHING,
+    "until": _until,
 }

@@ -11,6 +11,7 @@ from kubekeep.sources.helm.trace.document import DocumentTrace
 from kubekeep.sources.helm.trace.documents import matched, pieces
 from kubekeep.sources.helm.trace.layers import Layers
 from kubekeep.sources.helm.trace.marks import MarkedText
+from kubekeep.sources.helm.trace.outline import Outline
 from kubekeep.sources.helm.trace.rendered import Release, Rendered
 from kubekeep.sources.helm.trace.twin import LIVE, TWIN, Twins
 from kubekeep.sources.helm.trace.units import Units
@@ -49,21 +50,27 @@ class Instrumentation:
         for name, documents in outputs.items():
             if name == self._name:
                 continue
-            text = marked.get(numbers.get(name, -1))
-            result[name] = (
-                [DocumentTrace(self._chart.shown, name, document) for document in documents]
-                if text is None
-                else list(self._traced(name, documents, text, Rendered(release, numbers[name], text)))
-            )
+            number = numbers.get(name)
+            text = marked.get(number) if number is not None else None
+            if number is None:
+                result[name] = [DocumentTrace(self._chart.shown, name, document) for document in documents]
+            elif text is None:
+                result[name] = [self._outlined(number, document) for document in documents]
+            else:
+                result[name] = list(self._traced(documents, text, Rendered(release, number, text), number))
         return result
 
+    def _outlined(self, number: int, document: str) -> DocumentTrace:
+        unit = self._units.all[number]
+        return DocumentTrace(self._chart.shown, unit.name, document, Outline(unit, document))
+
     def _traced(
-        self, name: str, documents: Sequence[str], text: MarkedText, rendered: Rendered
+        self, documents: Sequence[str], text: MarkedText, rendered: Rendered, number: int
     ) -> Iterator[DocumentTrace]:
-        shown = self._chart.shown
+        shown, name = self._chart.shown, self._units.all[number].name
         for document, found in zip(documents, matched(documents, pieces(text.plain)), strict=True):
             if found is None:
-                yield DocumentTrace(shown, name, document)
+                yield self._outlined(number, document)
                 continue
             piece, alignment = found
             # What Helm prints is trimmed; what it was cut out of may not be.
@@ -83,13 +90,20 @@ class Instrumentation:
                 live.add(tuple(json.loads(line.removeprefix(LIVE))))
         return marked, live
 
-    def _doubtful(self, live: set[tuple[str, ...]]) -> frozenset[int]:
-        """Files with a definition that may have been that of another file, because its own chart took no part."""
-        return frozenset(
-            definition.unit
-            for definition in self._units.defines.values()
-            if definition.others and self._units.all[definition.unit].scope not in live
-        )
+    def _doubtful(self, live: set[tuple[str, ...]]) -> dict[int, int | None]:
+        """For files whose chart took no part, though their definitions were used: the file that Helm took instead.
+
+        None where that says something else.
+        """
+        units = self._units.all
+        instead: dict[int, int | None] = {}
+        for definition in self._units.defines.values():
+            if units[definition.unit].scope in live:
+                continue
+            other = next((number for number in reversed(definition.others) if units[number].scope in live), None)
+            same = other is not None and units[other].source == units[definition.unit].source
+            instead[definition.unit] = other if same and instead.get(definition.unit, other) == other else None
+        return instead
 
 
 def _name(templates: Mapping[str, str]) -> str:

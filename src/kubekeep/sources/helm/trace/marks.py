@@ -54,13 +54,17 @@ class Alphabet:
         turn, end = chr(self.first + Kind.TURN), chr(self.first + _KEY_END)
         return f"{turn}[^{end}]*{end}|[{chr(self.first)}-{chr(self.first + 255)}]"
 
-    def mark(self, kind: Kind, number: int) -> str:
-        """The characters of a mark; after that of a turn come the key of the turn and `key_end`."""
+    def digits(self, number: int) -> str:
+        """A number as it stands in marks."""
         digits = []
         for _ in range(self._width):
             number, digit = divmod(number, _BASE)
             digits.append(chr(self.first + _FIRST_DIGIT + digit))
-        return chr(self.first + kind) + "".join(digits)
+        return "".join(digits)
+
+    def mark(self, kind: Kind, digits: str) -> str:
+        """The characters of a mark; after that of a turn come the key of the turn and `key_end`."""
+        return chr(self.first + kind) + digits
 
     @property
     def key_end(self) -> str:
@@ -145,13 +149,14 @@ class MarkedText:
         self.events = events
         self._around = array("l")
         self._outer: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
         stack: list[int] = []
         for index, kind in enumerate(events.kinds):
             if kind == Kind.BEGIN:
                 self._outer[index] = stack[-1] if stack else -1
                 stack.append(index)
             elif kind == Kind.END and stack:
-                stack.pop()
+                self._ends[stack.pop()] = events.offsets[index]
             self._around.append(stack[-1] if stack else -1)
 
     def at(self, offset: int) -> Printed:
@@ -175,6 +180,18 @@ class MarkedText:
     def outer(self, event: int) -> int:
         """The event that began the action around the one that `event` began, or -1."""
         return self._outer.get(event, -1)
+
+    def caller(self, event: int) -> int:
+        """The outermost action that printed nothing but what the one that `event` began did; that itself if none."""
+        offsets, plain = self.events.offsets, self.plain
+        start, end = offsets[event], self._ends.get(event, offsets[event])
+        outer = self._outer.get(event, -1)
+        while outer >= 0:
+            around = plain[offsets[outer] : start] + plain[end : self._ends.get(outer, end)]
+            if around and not around.isspace():
+                break
+            event, outer = outer, self._outer.get(outer, -1)
+        return event
 
     def _printed(self, index: int, offset: int) -> Printed:
         """Marks of branches and turns are no text: the one that counts is before them."""

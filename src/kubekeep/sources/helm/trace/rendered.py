@@ -5,20 +5,23 @@ Never knows YAML: it is asked about stretches of text.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from functools import cached_property
+from typing import Final
 
 import msgspec
 
-from kubekeep.model.location import Path, Position, Region, Setting
-from kubekeep.sources.helm.trace.evaluate import Evaluator, Frame, TooMuch
+from kubekeep.model.location import Path, Region, Setting
+from kubekeep.sources.helm.trace.evaluate import Evaluator, Frame
 from kubekeep.sources.helm.trace.expression import Pipe
 from kubekeep.sources.helm.trace.layers import Layers, Ref
 from kubekeep.sources.helm.trace.marks import MarkedText, Printed
 from kubekeep.sources.helm.trace.replay import Replay
-from kubekeep.sources.helm.trace.symbols import Symbol, Symbols
+from kubekeep.sources.helm.trace.symbols import Budget, Symbol, Symbols, TooMuch
 from kubekeep.sources.helm.trace.template import Action, Branch, Call, Node, Range
 from kubekeep.sources.helm.trace.units import Unit, Units
+
+_STEPS: Final = 3_000_000
+"""What expressions of one chart may take: some seconds."""
 
 
 class Spot(msgspec.Struct, frozen=True, gc=False):
@@ -32,11 +35,14 @@ class Spot(msgspec.Struct, frozen=True, gc=False):
 class Release:
     """What all templates of a rendered chart share."""
 
-    def __init__(self, units: Units, layers: Layers, places: list[tuple[int, int]], doubtful: frozenset[int]) -> None:
+    def __init__(
+        self, units: Units, layers: Layers, places: list[tuple[int, int]], doubtful: dict[int, int | None]
+    ) -> None:
         self.units = units
         self.layers = layers
         self.places = places
         self.doubtful = doubtful
+        self.budget = Budget(_STEPS)
         self._actions: dict[int, dict[int, int]] = {}
 
     def action_end(self, unit: int, at: int) -> int:
@@ -70,6 +76,7 @@ class Rendered:
         self._release = release
         self._unit = unit
         self._text = text
+        self._symbols: dict[int, Symbol | None] = {}
 
     def region(self, start: int, end: int) -> tuple[Unit, Region] | None:
         """The template and the region of it that printed a stretch of the output; None if nobody can tell."""
@@ -79,36 +86,48 @@ class Rendered:
         last = self._spot(max(end - 1, start))
         stop = last.end if last and last.unit == first.unit and last.end > first.start else first.end
         unit = self._release.units.all[first.unit]
-        begin, stop_at = _position(unit, first.start), _position(unit, stop)
-        if last is not None and stop_at.line < begin.line:
-            stop_at = _position(unit, first.end)
-        return unit, Region(begin, stop_at)
+        return unit, unit.region(first.start, stop)
 
     def _spot(self, offset: int) -> Spot | None:
         """What printed a character. A file that may not be the one gives way to the action that called for it."""
         printed = self._text.at(offset)
         spot = self._own(printed)
         event = printed.event
-        while spot is not None and spot.unit in self._release.doubtful and event >= 0:
-            spot = self._action(event)
+        doubtful = self._release.doubtful
+        while spot is not None and spot.unit in doubtful:
+            instead = doubtful[spot.unit]
+            if instead is not None:
+                return Spot(instead, spot.start, spot.end)
+            spot = self._action(event) if event >= 0 else None
             event = self._text.outer(event)
         return spot
 
     def _own(self, printed: Printed) -> Spot | None:
-        if printed.number < 0:
+        if printed.within < 0:
             return self._action(printed.event) if printed.event >= 0 else None
         unit, at = self._release.places[printed.number]
-        if printed.within < 0:
-            return Spot(unit, at, self._release.action_end(unit, at))
         return Spot(unit, at + printed.within, at + printed.within + 1)
 
     def _action(self, event: int) -> Spot:
+        """An action; if it stands in a named template that prints nothing else, the call of that.
+
+        Whoever reads `sidecars: {{ include "render" .Values.sidecars }}` looks there, not into what renders all values.
+        """
+        event = self._text.caller(event)
         unit, at = self._release.places[self._text.events.numbers[event]]
         return Spot(unit, at, self._release.action_end(unit, at))
 
     def actions(self, start: int, end: int) -> list[int]:
         """The innermost actions that printed a stretch, by the index of their mark."""
         return self._text.actions(start, end)
+
+    def beside(self, action: int, offset: int) -> bool:
+        """Whether an action stands on the line of the template that printed a character."""
+        own, other = self._action(action), self._spot(offset)
+        if other is None or own.unit != other.unit:
+            return False
+        unit = self._release.units.all[own.unit]
+        return unit.line(own.start) == unit.line(other.start)
 
     def action_at(self, offset: int) -> int:
         """The innermost action that printed a character; -1 for literal text."""
@@ -117,15 +136,19 @@ class Rendered:
 
     def printed(self, action: int, path: Path) -> Symbol | None:
         """What stands at a path of what an action printed; None if nothing is known of it."""
-        seen = self._seen.get(action)
-        if seen is None:
-            return None
-        pipe, frame = seen
         try:
-            symbol = self._evaluator.pipe(pipe, frame)
-            return self._evaluator.symbols.descend(symbol, path)
+            symbol = self._symbol(action)
+            return None if symbol is None else self._evaluator.symbols.descend(symbol, path)
         except (TooMuch, RecursionError):
             return None
+
+    def _symbol(self, action: int) -> Symbol | None:
+        if action not in self._symbols:
+            seen = self._seen.get(action)
+            self._symbols[action] = None
+            if seen is not None:
+                self._symbols[action] = self._evaluator.pipe(*seen)
+        return self._symbols[action]
 
     def settings(self, symbol: Symbol) -> list[tuple[Ref, Setting]]:
         """The values that a symbol takes over and that somebody sets, the most telling first."""
@@ -142,15 +165,10 @@ class Rendered:
 
     @cached_property
     def _evaluator(self) -> Evaluator:
-        return Evaluator(self._release.units, Symbols(self._release.layers))
+        return Evaluator(self._release.units, Symbols(self._release.layers, self._release.budget))
 
     @cached_property
     def _seen(self) -> dict[int, tuple[Pipe, Frame]]:
         replay = Replay(self._evaluator, self._text.events, self._release.places)
         replay.run(self._unit)
         return replay.seen
-
-
-def _position(unit: Unit, index: int) -> Position:
-    line = bisect_right(unit.lines, index)
-    return Position(line, index - unit.lines[line - 1] + 1)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubekeep.sources.helm.trace.evaluate import DEEPEST, Evaluator, Frame, TooMuch, Walk
-from kubekeep.sources.helm.trace.expression import Function, Literal, Operand, Pipe
+from kubekeep.sources.helm.trace.evaluate import DEEPEST, Evaluator, Frame, Walk, text_of
+from kubekeep.sources.helm.trace.expression import Function, Literal, Pipe, first_variable, included
 from kubekeep.sources.helm.trace.functions import NIL
 from kubekeep.sources.helm.trace.marks import Events, Kind
-from kubekeep.sources.helm.trace.symbols import NOTHING, Chart, Made, Row, Symbol, Table
+from kubekeep.sources.helm.trace.symbols import NOTHING, Chart, Known, Made, Row, Symbol, Table, TooMuch
 from kubekeep.sources.helm.trace.template import Action, Branch, Call, Range
 
 _NESTED = 4 * DEEPEST
@@ -38,7 +38,7 @@ class Replay(Walk):
         dot = Chart(of.scope)
         try:
             self.block(of.body, Frame(unit, dot, dot, {}, set(), 0))
-        except (_LostError, TooMuch):
+        except (_LostError, TooMuch, RecursionError):
             return
 
     def _peek(self, kind: Kind, unit: int) -> int | None:
@@ -82,11 +82,19 @@ class Replay(Walk):
         """An action, and the named template that it includes, if its twin was called."""
         self._begin(node, pipe, frame)
         if self._peek(Kind.END, frame.unit) != node.at:
-            found = included(pipe)
-            if found is None:
-                raise _LostError
-            self._named(found[0], self.evaluator.operand(found[1], frame), frame)
+            name, dot = self._called(pipe, frame)
+            self._named(name, dot, frame)
         self._take(Kind.END, frame.unit, node.at)
+
+    def _called(self, pipe: Pipe, frame: Frame) -> tuple[str, Symbol]:
+        """The named template whose text an action prints, and the dot it was given when that was made."""
+        found = included(pipe)
+        if found is not None:
+            return found[0], self.evaluator.operand(found[1], frame)
+        match frame.names.get(text_of(first_variable(pipe))):
+            case Row(items=(Known(value=str() as name), dot)):
+                return name, dot
+        raise _LostError
 
     def call(self, node: Call, frame: Frame) -> None:
         """A named template."""
@@ -106,13 +114,3 @@ class Replay(Walk):
         if definition is None or frame.depth > _NESTED:
             raise _LostError
         self.block(definition.body, Frame(definition.unit, dot, dot, {}, set(), frame.depth + 1))
-
-
-def included(pipe: Pipe) -> tuple[str, Operand] | None:
-    """The named template that a pipeline includes first of all, and what it hands to it."""
-    match pipe.commands[0] if pipe.commands else ():
-        case (Function(name="include"), Literal(value=str() as name), dot):
-            return name, dot
-        case (*_, Pipe() as inner):
-            return included(inner)
-    return None

@@ -54,6 +54,12 @@ class Several(msgspec.Struct, frozen=True):
     options: tuple[Symbol, ...]
 
 
+class Parsed(msgspec.Struct, frozen=True):
+    """What was read from a text that these were printed into: an entry is that of one of them, or made from it."""
+
+    parts: tuple[Symbol, ...]
+
+
 class Made(msgspec.Struct, frozen=True):
     """Something computed from these, the most telling first; its parts cannot be told apart."""
 
@@ -61,36 +67,60 @@ class Made(msgspec.Struct, frozen=True):
     value: Any = UNKNOWN
 
 
-Symbol = Ref | Chart | Subcharts | Known | Table | Row | Several | Made
+Symbol = Ref | Chart | Subcharts | Known | Table | Row | Several | Parsed | Made
 NOTHING: Final = Made()
 _MOST: Final = 64
+_DEEPEST: Final = 500
+"""The longest path into values that is followed; files of values are not read beyond it."""
+
+
+class TooMuch(Exception):  # noqa: N818 - a limit, not an error of the template
+    """Templates that take more steps than anybody waits for."""
+
+
+class Budget:
+    """How many steps are left."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def step(self, cost: int = 1) -> None:
+        """Take some; raises TooMuch after the last."""
+        self._left -= cost
+        if self._left < 0:
+            raise TooMuch
 
 
 class Symbols:
     """Symbols of one release, whose values are `layers`. What templates set in them later is kept in `overrides`."""
 
-    def __init__(self, layers: Layers) -> None:
+    def __init__(self, layers: Layers, budget: Budget) -> None:
         self.layers = layers
+        self.budget = budget
         self.overrides: dict[tuple[tuple[str, ...], Path], Symbol] = {}
 
     def child(self, symbol: Symbol, step: str | int) -> Symbol | None:  # noqa: PLR0911 - one for each kind
         """What is below a symbol; None if surely nothing."""
+        self.budget.step()
         match symbol:
             case Ref():
-                ref = symbol.child(step)
-                return self.overrides.get((ref.scope, ref.path), ref) if self.overrides else ref
+                return self._of_ref(symbol, step)
             case Chart():
                 return self._of_chart(symbol, step)
             case Subcharts():
                 return Chart((*symbol.scope, str(step)))
             case Known():
-                return _constant(symbol.value, step)
+                found = _constant(symbol.value, step)
+                return None if found is None else Known(found)
             case Table():
                 return symbol.entries.get(str(step))
             case Row():
-                return symbol.items[step] if isinstance(step, int) and 0 <= step < len(symbol.items) else None
+                item: Symbol | None = _constant(symbol.items, step)
+                return item
             case Several():
                 return several([below for option in symbol.options if (below := self.child(option, step)) is not None])
+            case Parsed():
+                return self._of_parsed(symbol, step)
         return symbol
 
     def descend(self, symbol: Symbol, path: Path) -> Symbol | None:
@@ -104,6 +134,7 @@ class Symbols:
 
     def value(self, symbol: Symbol) -> Any:  # noqa: PLR0911 - one for each kind
         """What a symbol is: None for a value that nobody sets, UNKNOWN if only Helm knows."""
+        self.budget.step()
         match symbol:
             case Ref():
                 value = self.layers.value(symbol)
@@ -143,12 +174,31 @@ class Symbols:
             match waiting.pop():
                 case Ref() as ref:
                     yield ref
-                case Several(options=inner) | Made(parts=inner) | Row(items=inner):
+                case Several(options=inner) | Made(parts=inner) | Parsed(parts=inner) | Row(items=inner):
                     waiting.extend(reversed(inner))
                 case Table(entries=entries):
                     waiting.extend(reversed(entries.values()))
                 case _:
                     continue
+
+    def _of_ref(self, ref: Ref, step: str | int) -> Symbol:
+        if len(ref.path) >= _DEEPEST:
+            return NOTHING
+        below = ref.child(step)
+        return self.overrides.get((below.scope, below.path), below) if self.overrides else below
+
+    def _of_parsed(self, parsed: Parsed, step: str | int) -> Symbol | None:
+        below: list[Symbol] = []
+        scalars: list[Symbol] = []
+        for part in parsed.parts:
+            value = self.value(part)
+            if isinstance(part, Table) or isinstance(value, dict | list):
+                found = self.child(part, step)
+                if found is not None and self.value(found) is not None:
+                    below.append(found)
+            elif value is not None:
+                scalars.append(part)
+        return several(below) or (Made(tuple(scalars)) if scalars else None)
 
     def _of_chart(self, chart: Chart, step: str | int) -> Symbol:
         override = self.overrides.get((chart.scope, ("", step)))
@@ -174,9 +224,9 @@ class Symbols:
                 self.put(symbol.options[0], step, value)
 
 
-def _constant(value: Any, step: str | int) -> Symbol | None:
+def _constant(value: Any, step: str | int) -> Any | None:
     try:
-        return Known(value[step])
+        return value[step]
     except (LookupError, TypeError):
         return None
 

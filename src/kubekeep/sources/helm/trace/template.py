@@ -8,7 +8,7 @@ the source of each is kept as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -95,6 +95,18 @@ class Template(msgspec.Struct, frozen=True):
 
     body: tuple[Node, ...]
     defines: dict[str, tuple[Node, ...]]
+
+
+def inside(nodes: Sequence[Node]) -> Iterator[Node]:
+    """All nodes of a body, with those of its branches and loops."""
+    for node in nodes:
+        yield node
+        match node:
+            case Branch(cases=cases):
+                for case in cases:
+                    yield from inside(case.body)
+            case Range():
+                yield from inside((*node.body, *(node.otherwise or ())))
 
 
 def read(source: str) -> Template:

@@ -13,9 +13,19 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from kubekeep.sources.helm.trace.expression import Function, Literal, Operand, Pipe, parse
+from kubekeep.sources.helm.trace.expression import (
+    Dot,
+    Function,
+    Literal,
+    Operand,
+    Pipe,
+    Variable,
+    after_declaration,
+    included,
+    parse,
+)
 from kubekeep.sources.helm.trace.marks import Alphabet, Events, Kind, MarkedText
-from kubekeep.sources.helm.trace.template import Action, Branch, Call, Jump, Node, Range, TemplateError, Text
+from kubekeep.sources.helm.trace.template import Action, Branch, Call, Jump, Node, Range, TemplateError, Text, inside
 from kubekeep.sources.helm.trace.units import Units
 
 _LINE: Final = re.compile(r"\S[^\n]*")
@@ -23,6 +33,7 @@ _WHOLE: Final = frozenset({"indent", "nindent", "quote", "squote", "toString"})
 """Functions whose result has the marks of their text, in order."""
 _COUNTS: Final = frozenset({"int", "int64", "len", "add", "add1", "sub", "mul", "div", "mod", "max", "min", "atoi"})
 """Functions that give a number: a loop over one takes no second variable."""
+_TEXT: Final = "kubekeepText_"
 LIVE: Final = "# live "
 TWIN: Final = "# twin "
 
@@ -39,28 +50,27 @@ class Twins:
         self._units = units
         self._prefix = _prefix(units)
         self.places: list[tuple[int, int]] = []
-        self._numbers: dict[tuple[int, int], int] = {}
+        self._digits: dict[tuple[int, int], str] = {}
         sources = [unit.source for unit in units.all]
         # Each mark belongs to a line or a delimiter, so there are never more marks than these.
         most = sum(source.count("\n") + 2 * source.count("{{") + 2 for source in sources)
         self.alphabet = Alphabet(sources, most)
         self._wanted: list[str] = []
         self._written: set[str] = set()
+        self._texts: set[str] = set()
+        self._dot = ""
         self.fixed: dict[int, MarkedText] = {}
         self.text = self._file()
 
     def _file(self) -> str:
-        printed = []
-        for number, unit in enumerate(self._units.all):
-            if unit.prints and "{{" in unit.source:
-                printed.append(number)
-            elif unit.prints:
-                self.fixed[number] = self._as_it_is(number)
+        prints = [number for number, unit in enumerate(self._units.all) if unit.prints]
+        printed = [number for number in prints if "{{" in self._units.all[number].source]
+        self.fixed = {number: self._as_it_is(number) for number in prints if number not in printed}
         if not printed:
             return ""
         parts = [self._trimming()]
-        for number in printed:
-            parts.append(self._define(f"file {number}", self._units.all[number].body, number))
+        units = self._units.all
+        parts.extend(self._define(f"file {number}", units[number].body, number) for number in printed)
         while self._wanted:
             name = self._wanted.pop()
             definition = self._units.defines[name]
@@ -103,15 +113,16 @@ class Twins:
 
     def _define(self, name: str, body: Sequence[Node], unit: int) -> str:
         parts: list[str] = []
+        self._texts, self._dot = self._kept(body), ""
         self._body(body, unit, parts)
         return f"{{{{define {_quoted(self._prefix + name)}}}}}{''.join(parts)}{{{{end}}}}"
 
     def _mark(self, kind: Kind, unit: int, at: int) -> str:
-        number = self._numbers.get((unit, at))
-        if number is None:
-            number = self._numbers[unit, at] = len(self.places)
+        digits = self._digits.get((unit, at))
+        if digits is None:
+            digits = self._digits[unit, at] = self.alphabet.digits(len(self.places))
             self.places.append((unit, at))
-        return self.alphabet.mark(kind, number)
+        return self.alphabet.mark(kind, digits)
 
     def _body(self, nodes: Sequence[Node], unit: int, parts: list[str]) -> None:
         for node in nodes:
@@ -143,28 +154,71 @@ class Twins:
         pipe = _parsed(node.source)
         if pipe is None or pipe.names:
             parts.append(f"{{{{{node.source}}}}}")
+            if pipe is not None and pipe.names[0] in self._texts:
+                sign = "=" if pipe.assigns else ":="
+                value = self._marked(node.source, pipe)
+                value = f"${pipe.names[0]}" if value == node.source else value[after_declaration(value) :]
+                parts.append(f"{{{{${_TEXT}{pipe.names[0]} {sign} {value}}}}}")
             return
         inside = self._marked(node.source, pipe)
         parts += (self._mark(Kind.BEGIN, unit, node.at), f"{{{{{inside}}}}}", self._mark(Kind.END, unit, node.at))
 
     def _branch(self, node: Branch, unit: int, parts: list[str]) -> None:
         word = "with" if node.rebinds else "if"
+        outer = self._dot
+        kept = self._kept_dot(node, parts) if node.rebinds else outer
         for number, case in enumerate(node.cases):
+            self._dot = outer if case.source is None else kept if number == 0 or not node.rebinds else ""
             condition = "" if case.source is None else f"{word} {case.source}"
             parts.append(f"{{{{{'else ' if number else ''}{condition}}}}}")
             parts.append(self._mark(Kind.CASE, unit, case.at))
             self._body(case.body, unit, parts)
+        self._dot = outer
         parts.append("{{end}}")
+
+    def _kept_dot(self, node: Branch, parts: list[str]) -> str:
+        """The variable for the text with marks that a `with` makes the dot, written before it; empty if it is none."""
+        source = node.cases[0].source or ""
+        pipe = _parsed(source)
+        marked = source if pipe is None or pipe.names else self._marked(source, pipe)
+        if marked == source:
+            return ""
+        variable = f"${_TEXT}{node.at}"
+        parts.append(f"{{{{{variable} := {marked}}}}}")
+        return variable
 
     def _range(self, node: Range, unit: int, parts: list[str]) -> None:
         declared, key = _turns(node.source)
         shown = f"{{{{{key}}}}}" if key else ""
         parts += (f"{{{{range {declared}}}}}", self._mark(Kind.TURN, unit, node.at), shown, self.alphabet.key_end)
+        outer, self._dot = self._dot, ""
         self._body(node.body, unit, parts)
+        self._dot = outer
         if node.otherwise is not None:
             parts.append("{{else}}")
             self._body(node.otherwise, unit, parts)
         parts.append("{{end}}")
+
+    def _kept(self, body: Sequence[Node]) -> set[str]:
+        """The variables that hold the text of a named template, and are only set by actions of their own.
+
+        Beside each, a twin keeps the same text with marks.
+        """
+        kept: set[str] = set()
+        others: set[str] = set()
+        for node in inside(body):
+            match node:
+                case Action():
+                    pipe = _parsed(node.source)
+                    if pipe is not None and pipe.names and included(pipe) is not None:
+                        kept.add(pipe.names[0])
+                case Range(source=source):
+                    others.update(_declared(source))
+                case Branch(cases=cases):
+                    others.update(name for case in cases for name in _declared(case.source or ""))
+                case _:
+                    continue
+        return kept - others
 
     def _twin(self, name: str) -> str | None:
         """The name of a named template's twin, which will be written; None if nobody here defines the name."""
@@ -185,7 +239,7 @@ class Twins:
     def _edits(self, pipe: Pipe) -> list[tuple[int, int, str]] | None:
         """What to change in a pipeline's source so that twins are called; None if marks would do harm."""
         first, *rest = pipe.commands
-        if pipe.names or not first:
+        if not first:
             return None
         edits = self._first(first)
         for command in rest:
@@ -200,6 +254,10 @@ class Twins:
             case (Function(name="include"), Literal(value=str() as name, at=at, end=end), _):
                 twin = self._twin(name)
                 return [(at, end, _quoted(twin))] if twin else None
+            case (Variable(name=name, at=at, end=end),) if name in self._texts:
+                return [(at, end, f"${_TEXT}{name}")]
+            case (Dot(at=at, end=end),) if self._dot:
+                return [(at, end, self._dot)]
             case (Pipe() as inner,):
                 return self._edits(inner)
             case (Function() as function, *_, Pipe() as inner):
@@ -246,6 +304,11 @@ def _parsed(source: str) -> Pipe | None:
         return parse(source)
     except TemplateError:
         return None
+
+
+def _declared(source: str) -> tuple[str, ...]:
+    pipe = _parsed(source) if source.startswith("$") else None
+    return pipe.names if pipe else ()
 
 
 def _prefix(units: Units) -> str:

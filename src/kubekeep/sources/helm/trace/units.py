@@ -6,13 +6,14 @@ Never renders: what a condition would leave out is only known when Helm has rend
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import PurePosixPath
 
 import msgspec
 
-from kubekeep.model.location import line_starts
+from kubekeep.model.location import Position, Region, line_starts
 from kubekeep.sources.helm.trace.template import Node, Template, TemplateError, read
 
 
@@ -41,8 +42,20 @@ class Unit:
         """The name of its chart's folder, as Helm writes it."""
         return "/charts/".join((self.name.split("/", 1)[0], *self.scope))
 
+    def region(self, start: int, end: int) -> Region:
+        """The region between two indexes."""
+        return Region(self._position(start), self._position(end))
+
+    def line(self, index: int) -> int:
+        """The line of an index, from 1."""
+        return bisect_right(self._lines, index)
+
+    def _position(self, index: int) -> Position:
+        line = self.line(index)
+        return Position(line, index - self._lines[line - 1] + 1)
+
     @cached_property
-    def lines(self) -> array[int]:
+    def _lines(self) -> array[int]:
         """Where its lines start."""
         return line_starts(self.source)
 

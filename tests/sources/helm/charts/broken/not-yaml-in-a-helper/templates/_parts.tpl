@@ -1,0 +1,6 @@
+{{- define "parts" -}}
+{{- range .Values.items }}
+- name: {{ . }}
+ value: "x"
+{{- end }}
+{{- end -}}

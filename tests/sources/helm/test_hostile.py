@@ -1,0 +1,502 @@
+"""Charts that mean harm: each ends in a message inside the limits, and nothing outside is read or written."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import io
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.resource import Resource
+from kubekeep.sources.helm.charts import Charts
+from kubekeep.sources.helm.limits import ChartLimits
+from kubekeep.sources.helm.renderers import environment
+from kubekeep.sources.options import DEFAULT_RELEASE, HelmOptions
+from kubekeep.sources.walk import File
+from tests.sources.helm.reading import KUBERNETES, OPTIONS, chart, read, with_values
+
+SMALL: Final = ChartLimits(
+    entries=200, bytes=4 * 2**20, file_bytes=2**20, seconds=3, memory=400 * 2**20, output=2 * 2**20
+)
+POD: Final = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n"
+METADATA: Final = "apiVersion: v2\nname: c\nversion: 1.0.0\n"
+HIDDEN: Final = "the-secret-of-another-file"
+
+
+def only(found: tuple[list[Resource], list[Unread]]) -> Unread:
+    """What was not read, if that is all there was, and it tells no more than a message should."""
+    resources, unread = found
+    assert resources == []
+    assert len(unread) == 1
+    assert len(unread[0].message) < 1500
+    assert unread[0].message.isprintable()
+    assert "kubekeep-helm-" not in unread[0].message
+    return unread[0]
+
+
+TEMPLATES: Final = {
+    "endless loop": ("{{ range until 100000 }}{{ range until 100000 }}{{ $x := 1 }}{{ end }}{{ end }}", "3 seconds"),
+    "endless recursion": ('{{ define "a" }}{{ include "a" . }}{{ end }}{{ include "a" . }}', "c/templates/t.yaml"),
+    "endless tpl": ('{{ $t := "{{ tpl .t . }}" }}{{ tpl $t (dict "t" $t "Template" .Template) }}', ""),
+    "endless output": ("{{ range until 100000 }}{{ range until 100000 }}a: b\n{{ end }}{{ end }}", ""),
+    "large output": ('a: {{ repeat 4000000 "x" }}', "printed more than 2097152 bytes"),
+    "memory": (
+        '{{ $x := "a" }}{{ range until 40 }}{{ $x = printf "%s%s" $x $x }}{{ end }}a: {{ len $x }}', "400 MiB of memory"),
+    "deep blocks": ("{{ if 1 }}" * 5000 + "a" + "{{ end }}" * 5000, ""),
+    "deep parentheses": ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", ""),
+    "long pipe": ("{{ 1" + " | print" * 20_000 + " }}" + "{{ fail `done` }}", ""),
+    "many includes": ("".join(f'{{{{ define "a{n}" }}}}' + f'{{{{ include "a{n + 1}" . }}}}' * 10 + "{{ end }}" for n in range(12)) + '{{ define "a12" }}x{{ end }}{{ include "a0" . }}', ""),
+    "huge until": ("a: {{ until 2000000000 | len }}", ""),
+    "huge repeat": ('a: {{ repeat 2000000000 "abcdef" | len }}', ""),
+    "panic": ('a: {{ repeat -1 "x" }}', ""),
+    "aliases in output": ("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)) + POD, ""),
+    "deep output": (POD + 'deep: {{ repeat 3000 "[" }}{{ repeat 3000 "]" }}', ""),
+    "control characters": (POD + '  labels: {a: "\x01\x1b[31m"}', ""),
+    "null bytes": (POD + '  labels: {a: "\x00"}', ""),
+    "long message": ('{{ fail (repeat 100000 "x\x1b[31m") }}', "..."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_templates_meet_their_limits(name: str, renderer: str | None, tmp_path: Path) -> None:
+    template, message = TEMPLATES[name]
+    folder = chart(tmp_path / "c", {"templates/t.yaml": template})
+    started = time.monotonic()
+
+    unread = only(read(folder, renderer, limits=SMALL))
+
+    assert message in f"{unread.location} {unread.message}"
+    assert unread.location.file.startswith("c/")
+    assert time.monotonic() - started < 8 * SMALL.seconds
+
+
+def test_after_a_killed_chart_the_next_is_rendered(renderer: str | None, tmp_path: Path) -> None:
+    roots = []
+    for name in ("endless loop", "memory", "good"):
+        template = TEMPLATES[name][0] if name in TEMPLATES else POD
+        folder = chart(tmp_path / name.replace(" ", "-"), {"templates/t.yaml": template})
+        roots.append(File(str(folder), folder.name, str(tmp_path)))
+
+    with Charts(OPTIONS, helm=renderer, limits=SMALL) as charts:
+        found = list(charts.read(roots))
+
+    assert [type(item) for item in found] == [Unread, Unread, Resource]
+
+
+ESCAPES: Final = {
+    "Files.Get": '{{ .Files.Get "../../secret.txt" }}{{ .Files.Get "/etc/hostname" }}',
+    "Files.Glob": '{{ range $n, $c := .Files.Glob "../**" }}{{ $n }}{{ end }}',
+    "Files.Lines": '{{ range .Files.Lines "../secret.txt" }}{{ . }}{{ end }}',
+    "lookup": '{{ lookup "v1" "Secret" "kube-system" "" | toJson }}',
+    "environment": '{{ (tpl "{{ .Values.x | default \\"none\\" }}" .) }}',
+    "names": '{{ getHostByName "localhost" }}',
+}
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+def test_templates_see_nothing_but_the_chart(name: str, renderer: str | None, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text(HIDDEN)
+    folder = chart(tmp_path / "c", {"templates/t.yaml": f"{POD}  annotations:\n    seen: |-\n      x{ESCAPES[name]}\n"})
+
+    resources, unread = read(folder, renderer)
+
+    assert unread == []
+    seen = resources[0].object["metadata"]["annotations"]["seen"]
+    assert seen in ("x", "x{}", "xnone")
+
+
+@pytest.mark.parametrize("function", ["env", "expandenv", "readFile"])
+def test_functions_that_read_the_machine_do_not_exist(function: str, renderer: str | None, tmp_path: Path) -> None:
+    folder = chart(tmp_path / "c", {"templates/t.yaml": f'a: {{{{ {function} "HOME" }}}}'})
+
+    assert f'function "{function}" not defined' in only(read(folder, renderer)).message
+
+
+def test_a_chart_is_never_written_to(renderer: str | None, tmp_path: Path) -> None:
+    dependency = 'dependencies: [{name: d, version: 1.0.0, repository: "file://../d"}]\n'
+    chart(tmp_path / "d", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD}, METADATA + dependency)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+
+    resources, unread = read(folder, renderer)
+
+    assert (len(resources), unread) == (2, [])
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_plugins_and_settings_of_the_user_have_no_say(
+    renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = tmp_path / "plugins" / "evil"
+    chart(plugin, {"plugin.yaml": f"name: evil\nversion: 1.0.0\ncommand: touch {tmp_path}/ran\n"})
+    for name, value in (("HELM_PLUGINS", str(plugin.parent)), ("HELM_NAMESPACE", "elsewhere"), ("HELM_DEBUG", "true")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD + "  namespace: {{ .Release.Namespace }}\n"})
+
+    resources, unread = read(folder, renderer)
+
+    assert unread == []
+    assert resources[0].namespace == "default"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.fixture
+def service() -> Iterator[tuple[str, list[str]]]:
+    """The address of a service on loopback, and what it was asked for."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: the test has its own record."""
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_nothing_is_fetched(renderer: str | None, tmp_path: Path, service: tuple[str, list[str]]) -> None:
+    address, asked = service
+    dependency = f'dependencies: [{{name: d, version: 1.0.0, repository: "{address}"}}]\n'
+    schema = f'{{"$ref": "{address}/schema.json"}}'
+    first = chart(tmp_path / "first", {"templates/t.yaml": POD}, METADATA + dependency)
+    second = chart(
+        tmp_path / "second", {"templates/t.yaml": POD, "values.yaml": "a: 1\n", "values.schema.json": schema}
+    )
+
+    assert "missing in charts/ directory: d" in only(read(first, renderer)).message
+    assert "which is not read" in read(second, renderer, limits=SMALL)[1][0].message
+    only(read(first, renderer, with_values(files=(f"{address}/values.yaml",))))
+    assert asked == []
+
+
+@pytest.mark.parametrize("reference", ["file://{}", "{}", "https://example.com/{}", "#/$defs/a"])
+@pytest.mark.parametrize("key", ["$ref", "$schema"])
+def test_a_schema_reads_no_file(reference: str, key: str, renderer: str | None, tmp_path: Path) -> None:
+    """Helm reads what a schema refers to; a chart with such a schema is rendered without, and that is said."""
+    (tmp_path / "secret.json").write_text('{"const": "' + HIDDEN + '"}')
+    target = reference.format(tmp_path / "secret.json")
+    schema = f'{{"n": {"1" * 5000}, "$defs": {{"a": {{}}}}, "properties": {{"a": {{"{key}": "{target}"}}}}}}'
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD, "values.yaml": "a: 1\n", "values.schema.json": schema})
+
+    resources, unread = read(folder, renderer)
+
+    assert HIDDEN not in str(unread)
+    assert len(resources) == 1
+    outside = key == "$schema" or not target.startswith("#")
+    assert [str(item.location) for item in unread] == ["c/values.schema.json"] * outside
+
+
+LINKS: Final = {
+    "out": ("../../secret.txt", "out of the scanned folder"),
+    "absolute": ("/etc/passwd", "out of the scanned folder"),
+    "nowhere": ("nothing-there", "leads nowhere or in a circle"),
+    "itself": ("link.yaml", "leads nowhere or in a circle"),
+    "circle": ("..", "a circle"),
+    "root": ("/", "out of the scanned folder"),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_links_stay_in_the_scanned_folder(name: str, renderer: str | None, tmp_path: Path) -> None:
+    target, message = LINKS[name]
+    (tmp_path / "secret.txt").write_text(HIDDEN)
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    (folder / "templates" / "link.yaml").symlink_to(target)
+
+    unread = only(read(folder, renderer, base=folder.parent if name == "circle" else folder))
+
+    assert unread.location.file.endswith("templates/link.yaml")
+    assert message in unread.message
+
+
+@pytest.mark.parametrize("name", [".helmignore", "Chart.yaml", "values.yaml"])
+def test_files_of_the_chart_are_no_links_out(name: str, renderer: str | None, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text(METADATA)
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path / "secret.txt")
+
+    assert "out of the scanned folder" in only(read(folder, renderer, base=folder)).message
+
+
+def test_links_within_the_scanned_folder_are_followed(renderer: str | None, tmp_path: Path) -> None:
+    chart(tmp_path / "d", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    (folder / "charts").mkdir()
+    (folder / "charts" / "d").symlink_to("../../d")
+
+    resources, unread = read(folder, renderer)
+
+    assert unread == []
+    assert sorted(item.source.path for item in resources if item.source) == [
+        "c/charts/d/templates/d.yaml",
+        "c/templates/t.yaml",
+    ]
+
+
+def test_a_farm_of_links_meets_the_limit(renderer: str | None, tmp_path: Path) -> None:
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    for level in range(12):
+        (folder / f"l{level}").mkdir()
+        for number in range(8):
+            (folder / f"l{level}" / f"n{number}").symlink_to(f"../l{level + 1}" if level < 11 else "../Chart.yaml")
+
+    assert "more than 200 files and folders" in only(read(folder, renderer, limits=SMALL)).message
+
+
+def test_special_files_are_not_waited_for(renderer: str | None, tmp_path: Path) -> None:
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    os.mkfifo(folder / "templates" / "pipe.yaml")
+
+    assert "not a regular file" in only(read(folder, renderer)).message
+
+    (folder / "templates" / "pipe.yaml").unlink()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(folder / "socket"))
+        assert only(read(folder, renderer)).location.file == "c/socket"
+
+
+def test_very_many_templates_are_too_many(renderer: str | None, tmp_path: Path) -> None:
+    data = archive(*((f"c/templates/t{number}.yaml", b"") for number in range(300)))
+    (tmp_path / "c.tgz").write_bytes(data)
+    folder = chart(tmp_path / "c", {f"templates/t{number}.yaml": "" for number in range(300)})
+
+    for path in (tmp_path / "c.tgz", folder):
+        assert "more than 200 files and folders" in only(read(path, renderer, limits=SMALL)).message
+
+
+def archive(*members: tuple[tarfile.TarInfo | str, bytes]) -> bytes:
+    """A packed chart with these members after a Chart.yaml."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        for member, data in (("c/Chart.yaml", METADATA.encode()), *members):
+            info = tarfile.TarInfo(member) if isinstance(member, str) else member
+            if info.isreg():
+                info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def special(kind: bytes, name: str = "c/templates/x", target: str = "") -> tarfile.TarInfo:
+    """A member that is no file."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def lying() -> bytes:
+    """A packed chart that ends before its last member does."""
+    whole = gzip.decompress(archive(("c/values.yaml", b"a: 1\n" * 1000)))
+    return gzip.compress(whole[:2500])
+
+
+ARCHIVES: Final = {
+    "traversal": (archive(("c/../../evil.yaml", b"x")), "no path below"),
+    "traversal at the top": (archive(("../evil.yaml", b"x")), "no path below"),
+    "absolute": (archive(("/etc/evil.yaml", b"x")), "no path below"),
+    "absolute inside": (archive(("c//etc/evil.yaml", b"x")), "no path below"),
+    "backslashes": (archive(("c\\..\\..\\evil.yaml", b"x")), "no path below"),
+    "drive": (archive(("c/C:/evil.yaml", b"x")), "no path below"),
+    "symbolic link": (archive((special(tarfile.SYMTYPE, target="/etc/passwd"), b"")), "is a link"),
+    "hard link": (archive((special(tarfile.LNKTYPE, target="c/Chart.yaml"), b"")), "is a link"),
+    "device": (archive((special(tarfile.CHRTYPE), b"")), "is a special file"),
+    "pipe": (archive((special(tarfile.FIFOTYPE), b"")), "is a special file"),
+    "bomb": (archive(*((f"c/f{n}", b"\0" * 2**20) for n in range(8))), "larger than 4194304 bytes"),
+    "large file": (archive(("c/values.yaml", b"a" * (2**20 + 1))), "larger than 1048576 bytes"),
+    "bomb of zeros": (gzip.compress(bytes(64 * 2**20)), "not a packed chart"),
+    "cut off": (lying(), "not a packed chart"),
+    "no gzip": (b"PK\x03\x04 something else", "not a packed chart"),
+    "empty": (b"", "not a packed chart"),
+    "no chart": (gzip.compress(bytes(10240)), "not a packed chart"),
+    "escape sequence": (archive(("c/../\x1b[31m", b"x")), "no path below"),
+}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_packed_charts_hold_files_below_the_chart(name: str, renderer: str | None, tmp_path: Path) -> None:
+    data, message = ARCHIVES[name]
+    (tmp_path / "c.tgz").write_bytes(data)
+
+    unread = only(read(tmp_path / "c.tgz", renderer, limits=SMALL))
+
+    assert unread.location.file.startswith("c.tgz")
+    assert message in unread.message
+    assert [path.name for path in (*tmp_path.rglob("*"), *tmp_path.parent.glob("*.yaml"))] == ["c.tgz"]
+
+
+@pytest.mark.parametrize("name", ["bomb", "symbolic link", "no gzip"])
+def test_packed_subcharts_meet_the_same_limits(name: str, renderer: str | None, tmp_path: Path) -> None:
+    data, message = ARCHIVES[name]
+    folder = chart(tmp_path / "p", {"charts/c.tgz": data, "templates/t.yaml": POD})
+
+    unread = only(read(folder, renderer, limits=SMALL))
+
+    assert unread.location.file.startswith("p/charts/c.tgz")
+    assert message in unread.message
+
+
+def test_charts_within_charts_have_a_depth(renderer: str | None, tmp_path: Path) -> None:
+    data = archive()
+    for _ in range(20):
+        data = archive(("c/charts/c.tgz", data))
+    (tmp_path / "c.tgz").write_bytes(data)
+
+    assert "deeper than 16" in only(read(tmp_path / "c.tgz", renderer)).message
+
+
+def test_aliases_of_subcharts_do_not_multiply(renderer: str | None, tmp_path: Path) -> None:
+    entries = ", ".join(f"{{name: c, version: 1.0.0, alias: a{number}}}" for number in range(50))
+    folder = tmp_path / "c"
+    for level in range(4):
+        chart(folder / "/".join(["charts/c"] * level), {}, f"{METADATA}dependencies: [{entries}]\n")
+
+    assert "more than 2000 sub-charts" in only(read(folder, renderer)).message
+
+
+METADATAS: Final = {
+    "not yaml": ("a: [", "cannot load Chart.yaml"),
+    "a list": ("- a\n", "not a mapping"),
+    "empty": ("", "chart.metadata.name is required"),
+    "no name": ("apiVersion: v2\nversion: 1.0.0\n", "chart.metadata.name is required"),
+    "wrong version of the format": ("apiVersion: v9\nname: c\nversion: 1.0.0\n", ""),
+    "no version": ("apiVersion: v2\nname: c\n", "version"),
+    "a name that leads out": ("apiVersion: v2\nname: ../../c\nversion: 1.0.0\n", "invalid"),
+    "dots": ('apiVersion: v2\nname: ".."\nversion: 1.0.0\n', "invalid"),
+    "control characters": ('apiVersion: v2\nname: "c\\e[31m\\n---"\nversion: 1.0.0\n', "invalid"),
+    "a number": ("apiVersion: v2\nname: 5\nversion: 1.0.0\n", "required"),
+    "aliases": (METADATA + "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(8)), "alias"),
+    "deep": (METADATA + "a: " + "[" * 5000 + "]" * 5000, "nested deeper"),
+    "control bytes": (METADATA + "a: \x00\n", "cannot load Chart.yaml"),
+    "type": (METADATA + "type: virus\n", "must be application or library"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METADATAS)
+def test_chart_files_that_are_wrong_are_said(name: str, helm: str, tmp_path: Path) -> None:
+    metadata, message = METADATAS[name]
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD}, metadata)
+
+    resources, unread = read(folder, helm)
+
+    if not message:  # Helm 3 takes any version of the format
+        assert len(resources) == 1
+        return
+    assert only((resources, unread)).location.file == "c/Chart.yaml"
+    assert message in unread[0].message
+
+
+VALUES: Final = {
+    "UTF-16": ("a: é\n".encode("utf-16"), True),
+    "byte order mark": (b"\xef\xbb\xbfa: 1\n", True),
+    "latin-1": ("a: é\n".encode("latin-1"), False),
+    "not a mapping": (b"- a\n", False),
+    "deep": (b"a: " + b"[" * 20_000 + b"]" * 20_000, False),
+    "aliases": (b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
+        b"%c: &%c [%s]\n" % (98 + n, 98 + n, b", ".join([b"*%c" % (97 + n)] * 10)) for n in range(8)), False),
+    "too large": (b"a: " + b"x" * 2**20, False),
+    "binary": (bytes(range(256)), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("where", ["chart", "option"])
+def test_odd_values_are_read_or_said(name: str, where: str, renderer: str | None, tmp_path: Path) -> None:
+    data, is_read = VALUES[name]
+    own = {"values.yaml": data} if where == "chart" else {}
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD, **own})
+    (tmp_path / "given.yaml").write_bytes(data)
+    options = OPTIONS if where == "chart" else with_values(files=(str(tmp_path / "given.yaml"),))
+
+    resources, unread = read(folder, renderer, options, SMALL)
+
+    if is_read and not (name == "UTF-16" and where == "chart" and renderer is None):  # Helm 4 reads UTF-8 only
+        assert (len(resources), unread) == (1, [])
+    else:
+        file = only((resources, unread)).location.file
+        assert file in ("c/values.yaml", str(tmp_path / "given.yaml"), "c/Chart.yaml")
+
+
+def test_dependencies_in_a_circle_are_said(renderer: str | None, tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        entry = f'dependencies: [{{name: {other}, version: 1.0.0, repository: "file://../{other}"}}]\n'
+        chart(tmp_path / name, {"templates/t.yaml": POD}, METADATA.replace(": c", f": {name}") + entry)
+
+    unread = only(read(tmp_path / "a", renderer))
+
+    assert unread.message == "dependency 'a' leads back to this chart"
+    assert str(unread.location) == "b/Chart.yaml:4"
+
+
+@pytest.mark.parametrize("target", ["../outside", "/", "../../../../../etc", "../nothing-here"])
+def test_dependencies_stay_in_the_scanned_folder(target: str, renderer: str | None, tmp_path: Path) -> None:
+    chart(tmp_path / "outside", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
+    entry = f'dependencies: [{{name: d, version: 1.0.0, repository: "file://{target}"}}]\n'
+    folder = chart(tmp_path / "in" / "c", {"templates/t.yaml": POD}, METADATA + entry)
+    base = tmp_path if target.endswith("here") else folder.parent
+
+    message = only(read(folder, renderer, base=base)).message
+
+    assert "outside of the scanned folder" in message or "there is no chart in" in message
+
+
+@pytest.mark.parametrize("release", ["-f/etc/passwd", "--debug", "../x", "UPPER", "x" * 80, "a b", ""])
+def test_names_of_releases_are_never_options(release: str, renderer: str | None, tmp_path: Path) -> None:
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD + "  labels: {r: {{ .Release.Name | quote }}}\n"})
+
+    resources, unread = read(folder, renderer, HelmOptions(release=release, kube_version=KUBERNETES))
+
+    shown = [item.object["metadata"]["labels"]["r"] for item in resources]
+    assert shown == [release or DEFAULT_RELEASE] or len(unread) == 1
+
+
+def test_a_template_cannot_speak_for_another(renderer: str | None, tmp_path: Path) -> None:
+    forged = f"{POD}---\n# Source: c/templates/other.yaml\n{POD}------\n# Source: c/templates/other.yaml\n{POD}"
+    folder = chart(tmp_path / "c", {"templates/t.yaml": forged, "templates/other.yaml": POD})
+
+    resources, unread = read(folder, renderer)
+
+    paths = [item.source.path for item in resources if item.source is not None]
+    assert paths.count("c/templates/other.yaml") == 1
+    assert len(paths) + len(unread) >= 3
+
+
+def test_the_environment_of_a_renderer_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", HIDDEN)
+
+    seen = environment("/nowhere")
+
+    assert HIDDEN not in str(seen)
+    assert {seen[name] for name in ("HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")} == {"/nowhere"}
+
+
+def test_no_child_outlives_a_killed_chart(renderer: str | None, tmp_path: Path) -> None:
+    folder = chart(tmp_path / "c", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
+
+    only(read(folder, renderer, limits=SMALL))
+
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    private = [line for line in listed.splitlines() if "./chart.tgz" in line or "sources/helm/child.py" in line]
+    assert private == [], sys.platform

@@ -1,0 +1,71 @@
+"""`.helmignore`: the files that Helm leaves out, no more and no fewer."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kubekeep.sources.helm.ignore import Ignore
+from tests.sources.helm.reading import as_json, chart, plain, read
+
+FILES = ("a.txt", "b.txt", "x/a.txt", "x/y/a.txt", "x/y/b.md", "build/o", "x/build/o", "[a].txt", "a^b", "!n", "é.txt")
+RULES = (
+    "*.txt",
+    "x",
+    "x/",
+    "/a.txt",
+    "x/a.txt",
+    "x/*",
+    "x/*/a.txt",
+    "build/",
+    "/build/",
+    "?.txt",
+    "[ab].txt",
+    "[^a].txt",
+    r"\[a\].txt",
+    "[b-a]*",
+    "[^b-a]*",
+    "[a-c]*",
+    "a[*^]b",
+    "!*.txt",
+    "!templates/",
+    "# a.txt",
+    "  a.txt  ",
+    "\\!n",
+    "*",
+)
+TEMPLATE = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: names}
+data:
+  names: {{ $n := list }}{{ range $k, $_ := .Files.Glob "**" }}{{ $n = append $n $k }}{{ end }}{{ $n | sortAlpha | toJson | quote }}
+"""
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_is_left_out_is_what_helm_leaves_out(rule: str, helm: str, tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {name: name for name in FILES}
+    folder = chart(tmp_path / "c", {**files, "templates/t.yaml": TEMPLATE, ".helmignore": f"{rule}\n"})
+    printed = subprocess.run([helm, "template", folder], capture_output=True, check=False)
+
+    resources, unread = read(folder, helm)
+
+    if printed.returncode == 0:
+        assert unread == []
+        assert as_json(resources) == plain(folder, helm)
+    else:
+        assert resources == []
+        assert len(unread) == 1
+
+
+@pytest.mark.parametrize("rule", ["a/**", "[a", "[]", "[^]", "[a-]*", "[-a]", "a\\"])
+def test_patterns_that_helm_refuses_are_refused(rule: str, helm: str, tmp_path: Path) -> None:
+    folder = chart(tmp_path / "c", {"templates/t.yaml": TEMPLATE, ".helmignore": f"{rule}\n"})
+    assert subprocess.run([helm, "template", folder], capture_output=True, check=False).returncode == 1
+
+    with pytest.raises(ValueError):
+        Ignore(rule)
+
+    assert read(folder, helm)[1][0].location.file == "c/.helmignore"

@@ -1,0 +1,101 @@
+"""Assignments of `--set` and its kin: what they set is what Helm sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS
+from kubekeep.sources.helm.release import given
+from kubekeep.sources.helm.set_options import assignments, files_renamed, json_assignments, put, typed
+from kubekeep.sources.options import ChartValues
+from kubekeep.sources.tree import DEFAULT_LIMITS
+from tests.sources.helm.reading import chart, read, with_values
+
+SETS = (
+    "a=1",
+    "a=1,b=2",
+    "a.b.c=x",
+    "a={1,2,x}",
+    "a={}",
+    "a[0]=1",
+    "a[2].b=1",
+    "a[0][1]=x",
+    r"a\.b=1",
+    r"a\.b.c=x\,y",
+    r"a=\{1\}",
+    "a=",
+    "a=null",
+    "a=true,b=TRUE,c=false",
+    "a=007,b=0,c=-5,d=1.5,e=1e3",
+    "a.b=1,a.c=2",
+    "a=x=y",
+    "nodeSelector.kubernetes\\.io/role=master",
+    "a={x,y},b=z",
+)
+
+
+def _put(text: str) -> None:
+    for entry in assignments(text):
+        put({}, entry.path, entry.values)
+
+
+def _set(text: str, field: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    layers = given((ChartValues(**{field: (text,)}),), DEFAULT_CHART_LIMITS, DEFAULT_LIMITS).layers
+    for layer in layers:
+        put(values, (), layer.value)
+    return values
+
+
+@pytest.mark.parametrize("field", ["set", "set_string"])
+@pytest.mark.parametrize("text", SETS)
+def test_assignments_set_what_helm_sets(text: str, field: str, helm: str, tmp_path: Path) -> None:
+    template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  all: {{ .Values | toJson | quote }}\n"
+    folder = chart(tmp_path / "c", {"templates/t.yaml": template})
+
+    resources, unread = read(folder, helm, with_values(**{field: (text,)}))
+
+    assert unread == []
+    assert _set(text, field) == json.loads(resources[0].object["data"]["all"])
+
+
+@pytest.mark.parametrize("text", ['a=1,b={"c":[1,2]}', 'a.b="x"', "a=,b=2", 'a[1]={"x":1}'])
+def test_json_assignments_set_what_helm_sets(text: str, helm: str, tmp_path: Path) -> None:
+    template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  all: {{ .Values | toJson | quote }}\n"
+    folder = chart(tmp_path / "c", {"templates/t.yaml": template})
+
+    resources, unread = read(folder, helm, with_values(set_json=(text,)))
+
+    assert unread == []
+    assert _set(text, "set_json") == json.loads(resources[0].object["data"]["all"])
+
+
+@pytest.mark.parametrize("text", ["a", "a=1,b", "a[99999]=1"])
+def test_what_sets_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        _put(text)
+
+
+def test_json_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError):
+        list(json_assignments("a={"))
+
+
+def test_files_get_other_names() -> None:
+    names = iter(("one", "two", "three"))
+    seen: list[str] = []
+
+    def rename(path: str) -> str:
+        seen.append(path)
+        return next(names)
+
+    assert files_renamed(r"a.b=/x\,y,c={/p,/q}", rename) == "a.b=one,c={two,three}"
+    assert seen == ["/x,y", "/p", "/q"]
+
+
+def test_values_are_typed_as_helm_types_them() -> None:
+    assert [typed(text) for text in ("1", "01", "1.5", "true", "null", "x")] == [1, "01", "1.5", True, None, "x"]

@@ -1,0 +1,45 @@
+"""Public charts: each key stands on the line that is named, or an action does, and each setting holds the value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kubekeep.model.location import parse_path, value_at
+from tests.library.kubescape import SHARED
+from tests.sources.helm.trace.charts import needs_helm, parsed, paths, traced
+
+_CHARTS = [
+    "corpora/microservices-demo/helm-chart",
+    "corpora/kubernetes-goat/infrastructure/helm-tiller/pwnchart",
+    "corpora/kubernetes-goat/scenarios/metadata-db",
+]
+
+
+@needs_helm
+@pytest.mark.parametrize("chart", _CHARTS)
+def test_every_path_is_where_its_key_is(chart: str, tmp_path: Path) -> None:
+    folder = SHARED / chart
+    if not folder.is_dir():
+        pytest.skip("the corpora are not here")
+    values, _ = parsed((folder / "values.yaml").read_text())
+    seen = 0
+    for document in traced(folder, tmp_path / "copy"):
+        for path, value in paths(document.value):
+            location = document.locate(*path)
+            assert location.region is not None, (document.template, path)
+            source = (folder / location.file).read_text().split("\n")
+            line = source[location.region.start.line - 1]
+            key = next((step for step in reversed(path) if isinstance(step, str)), "apiVersion")
+            shown = line[location.region.start.column - 1 :].lstrip("\"'")
+            assert shown.startswith((key, "{{")) or (path and isinstance(path[-1], int)), (
+                document.template,
+                path,
+                line,
+            )
+            if location.setting is not None and not isinstance(value, dict | list):
+                assert location.setting.region is not None
+                assert str(value_at(values, parse_path(location.setting.key))).lower() in str(value).lower()
+            seen += 1
+    assert seen > 10

@@ -1,0 +1,70 @@
+"""Expressions as trees, with the places that are rewritten in twins."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubekeep.sources.helm.trace.expression import DEPTH, Chain, Dot, Function, Literal, Pipe, Variable, parse
+from kubekeep.sources.helm.trace.template import TemplateError
+
+
+def test_fields_belong_to_what_they_touch() -> None:
+    (command,) = parse('index .Values.a $x.b .c (dict "k" .).k.l $ .').commands
+    assert command[1:] == (
+        Chain(Dot(6, 6), ("Values", "a")),
+        Chain(Variable("x", 16, 18), ("b",)),
+        Chain(Dot(21, 21), ("c",)),
+        Chain(Pipe((), False, ((Function("dict", 25, 29), Literal("k", 30, 33), Dot(34, 35)),)), ("k", "l")),
+        Variable("", 41, 42),
+        Dot(43, 44),
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "names", "assigns"),
+    [
+        ("$x := .a", ("x",), False),
+        ("$x = .a", ("x",), True),
+        (" $k, $v := .a", ("k", "v"), False),
+        ("$x", (), False),
+        ("eq $x 1", (), False),
+    ],
+)
+def test_declarations(source: str, names: tuple[str, ...], assigns: bool) -> None:  # noqa: FBT001 - a table
+    pipe = parse(source)
+    assert (pipe.names, pipe.assigns) == (names, assigns)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [("1", 1), ("-2", -2), (".5", 0.5), ("0x1F", 31), ("1e3", 1000.0), ("true", True), ("nil", None), ('`a"`', 'a"'),
+     ("'a'", "'a'"), ("1_000", 1000)],
+)  # fmt: skip
+def test_constants(source: str, value: Any) -> None:
+    assert parse(source).commands == ((Literal(value, 0, len(source)),),)
+
+
+def test_a_pipeline_keeps_its_order_and_spans() -> None:
+    source = ' include "a.b" . | nindent 4 '
+    pipe = parse(source)
+    assert [command[0] for command in pipe.commands] == [Function("include", 1, 8), Function("nindent", 19, 26)]
+    name = pipe.commands[0][1]
+    assert isinstance(name, Literal)
+    assert source[name.at : name.end] == '"a.b"'
+
+
+@pytest.mark.parametrize("source", ["(", ")", "a)", '"a', "#", "a | (b", "(" * (DEPTH + 2) + ")" * (DEPTH + 2)])
+def test_what_is_no_expression_is_refused(source: str) -> None:
+    with pytest.raises(TemplateError):
+        parse(source)
+
+
+@given(st.text(alphabet=' .$|()"`\\:=,abx1-', max_size=40))
+def test_any_text_is_an_expression_or_refused(source: str) -> None:
+    with suppress(TemplateError):
+        assert isinstance(parse(source), Pipe)

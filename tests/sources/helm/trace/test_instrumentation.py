@@ -1,0 +1,203 @@
+"""What is known when twins did not render, render differently, or belong to a chart that took no part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kubekeep.model.location import Location, parse_path
+from kubekeep.sources.helm.trace import ChartTexts, instrument
+from tests.sources.helm.trace.charts import helm_template, load, needs_helm, parsed, rendered, traced
+from tests.sources.helm.trace.test_styles import write
+
+_POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: pod\nspec:\n"
+
+
+def test_without_twins_the_template_is_all_that_is_said() -> None:
+    chart = ChartTexts(
+        {"shop/templates/a.yaml": "{{ toYaml .Values }}\n"}, [], {"shop/templates/a.yaml": "templates/a.yaml"}
+    )
+    ((trace,),) = instrument(chart).traces({"shop/templates/a.yaml": ["a: 1\n"]}).values()
+    value, marks = parsed("a: 1\n")
+    assert trace.over(marks).locate(value, ("a",)) == Location("templates/a.yaml")
+
+
+def test_a_document_of_a_file_that_is_no_template_names_that_file() -> None:
+    ((trace,),) = instrument(ChartTexts({}, [], {})).traces({"shop/templates/b.yaml": ["a: 1\n"]}).values()
+    value, marks = parsed("a: 1\n")
+    assert trace.over(marks).locate(value, ("a",)) == Location("shop/templates/b.yaml")
+
+
+def test_a_template_without_actions_needs_no_twin() -> None:
+    text = "# head\n---\na: 1\n---\nb:\n  - c: 2\n"
+    instrumentation = instrument(ChartTexts({"shop/templates/a.yaml": text}, [], {}))
+    assert instrumentation.files == {}
+    first, second = instrumentation.traces({"shop/templates/a.yaml": ["b:\n  - c: 2\n", "a: 1\n"]})[
+        "shop/templates/a.yaml"
+    ]
+    value, marks = parsed("b:\n  - c: 2\n")
+    assert str(first.over(marks).locate(value, ("b", 0, "c"))) == "shop/templates/a.yaml:6"
+    value, marks = parsed("a: 1\n")
+    assert str(second.over(marks).locate(value, ("a", "none"))) == "shop/templates/a.yaml:3"
+
+
+def test_a_text_that_is_no_template_is_left_to_helm() -> None:
+    chart = ChartTexts({"shop/templates/a.yaml": "a: {{ .Values.a", "shop/templates/b.yaml": "b: {{ 1 }}"}, [], {})
+    (added,) = instrument(chart).files.values()
+    assert ".Values.a" not in added
+
+
+@needs_helm
+def test_the_added_file_is_rendered_last(tmp_path: Path) -> None:
+    """So that what a template sets for others to see is as it was for those that people wrote."""
+    folder = write(
+        tmp_path,
+        {
+            "values.yaml": "count: x\n",
+            "templates/!a.yaml": _POD + "  a: {{ .Values.count }}\n",
+            "templates/z.yaml": '{{- $_ := set .Values "count" (printf "%sx" .Values.count) }}\n'
+            + _POD
+            + "  z: {{ .Values.count }}\n",
+        },
+    )
+    instrumentation, outputs = rendered(folder, tmp_path / "copy")
+    plain = helm_template(folder)
+    assert {name: texts for name, texts in outputs.items() if name not in instrumentation.files} == plain
+    # The second time, the count is another one; the lines stay where they are.
+    places = {document.template: document.locate("spec", "z") for document in traced(folder, tmp_path / "other")}
+    assert str(places["shop/templates/z.yaml"]) == "templates/z.yaml:7"
+
+
+@needs_helm
+@pytest.mark.parametrize("off", ["one", "two", "three"])
+def test_a_definition_of_a_chart_that_takes_no_part_is_not_named(tmp_path: Path, off: str) -> None:
+    names = ("one", "two", "three")
+    lines = "".join(f"- {{name: {name}, version: 1.0.0, condition: {name}.enabled}}\n" for name in names)
+    files = {
+        "Chart.yaml": f"apiVersion: v2\nname: shop\nversion: 1.0.0\ndependencies:\n{lines}",
+        "values.yaml": f"{off}: {{enabled: false}}\n",
+        "templates/a.yaml": _POD + '  {{- include "part" . | nindent 2 }}\n',
+    }
+    for name in names:
+        files[f"charts/{name}/Chart.yaml"] = f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n"
+        files[f"charts/{name}/templates/_part.tpl"] = f'{{{{ define "part" -}}}}\nfrom: {name}\n{{{{- end }}}}\n'
+    folder = write(tmp_path, files)
+    (document,) = traced(folder, tmp_path / "copy")
+    taken = document.value["spec"]["from"]
+    assert taken != off
+    assert document.locate("spec", "from").file in {f"charts/{taken}/templates/_part.tpl", "templates/a.yaml"}
+
+
+@needs_helm
+def test_an_alias_that_takes_no_part_leaves_the_file_of_the_other(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        {
+            "Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.0.0\ndependencies:\n"
+            "- {name: sub, version: 1.0.0, alias: one, condition: one.enabled}\n- {name: sub, version: 1.0.0, alias: two}\n",
+            "values.yaml": "one: {enabled: false}\n",
+            "charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 1.0.0\n",
+            "charts/sub/templates/_part.tpl": '{{ define "part" -}}\nlit: 1\n{{- end }}\n',
+            "charts/sub/templates/a.yaml": _POD + '  {{- include "part" . | nindent 2 }}\n',
+        },
+    )
+    (document,) = traced(folder, tmp_path / "copy")
+    assert str(document.locate("spec", "lit")) == "charts/sub/templates/_part.tpl:2"
+
+
+@needs_helm
+def test_values_that_are_new_each_time_move_no_line(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        {
+            "values.yaml": "name: web\n",
+            "templates/a.yaml": _POD
+            + '  key: {{ randAlphaNum 12 }}\n  {{- $ca := genCA "x" 1 }}\n  cert: |\n{{ $ca.Cert | indent 4 }}\n  name: {{ .Values.name }}\n',
+        },
+    )
+    (document,) = traced(folder, tmp_path / "copy")
+    assert str(document.locate("spec", "key")) == "templates/a.yaml:6"
+    last = document.locate("spec", "name")
+    assert (str(last), str(last.setting)) == ("templates/a.yaml:10", "values.yaml:1 name")
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    "loop",
+    [
+        '{{- range until 16 }}{{ $x = printf "%s%s" $x $x }}{{ end }}',
+        "{{- range until 200 }}{{ $x = list $x $x }}{{ end }}",
+        "{{- range until 3000 }}{{ $x = list $x }}{{ end }}",
+        '{{- range until 12 }}{{ $x = dict "a" $x "b" (dict "c" $x) }}{{ $x = merge (dict "d" $x) $x }}{{ end }}',
+        "{{- range until 60 }}{{ $x = default $x (coalesce $x $.Values.y $x) }}{{ end }}",
+        "{{- range until 14 }}{{ $x = concat (list $x) (list $x | uniq) $.Values.z }}{{ end }}",
+    ],
+)
+def test_what_grows_with_every_turn_is_not_followed_for_ever(tmp_path: Path, loop: str) -> None:
+    text = f'{{{{- $x := "ab" }}}}{loop}\n{_POD}  x: {{{{ kindOf $x }}}}\n  y: {{{{ .Values.y }}}}\n'
+    folder = write(tmp_path, {"templates/a.yaml": text, "values.yaml": "y: 1\nz: [1, 2]\n"})
+    (document,) = traced(folder, tmp_path / "copy")
+    assert str(document.locate("spec", "x")) == "templates/a.yaml:7"
+    assert str(document.locate("spec", "name")) == "templates/a.yaml:6"
+
+
+@needs_helm
+def test_the_texts_of_a_chart_are_read_as_helm_does(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        {"templates/a.yaml": _POD.replace("\n", "\r\n") + "  é: {{ `⠿` }} # ⡿\r\n  b: {{ .Release.Name }}\r\n"},
+    )
+    (document,) = traced(folder, tmp_path / "copy")
+    assert str(document.locate("spec", "b")) == "templates/a.yaml:7"
+    assert document.locate("spec", "é").region is not None
+    assert load(folder).templates["shop/templates/a.yaml"]
+
+
+@needs_helm
+def test_without_twins_the_keys_of_the_template_tell(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        {
+            "values.yaml": "ports: [{name: a, number: 1}, {name: b, number: 2}]\nblock: {x: 1}\n",
+            "templates/a.yaml": """
+                {{- if .Values.never }}
+                apiVersion: v1
+                kind: Service
+                metadata:
+                  name: other
+                ---
+                {{- end }}
+                apiVersion: v1
+                kind: Pod
+                metadata:
+                  name: {{ .Release.Name }}
+                spec:
+                  hostNetwork: true
+                  ports:
+                  {{- range .Values.ports }}
+                    - name: {{ .name }}
+                      number: {{ .number }}
+                  {{- end }}
+                  block:
+                    {{- toYaml .Values.block | nindent 4 }}
+                """,
+        },
+    )
+    outputs = helm_template(folder)
+    ((trace,),) = instrument(load(folder)).traces(outputs).values()
+    value, marks = parsed(outputs["shop/templates/a.yaml"][0])
+    found = {path: trace.over(marks).locate(value, parse_path(path)) for path in _LINES}
+    assert {path: place.region.start.line if place.region else 0 for path, place in found.items()} == _LINES
+    assert {place.file for place in found.values()} == {"templates/a.yaml"}
+
+
+_LINES = {
+    "kind": 9,
+    "metadata.name": 11,
+    "spec.hostNetwork": 13,
+    "spec.ports[1].number": 17,
+    "spec.ports[0].missing": 16,
+    "spec.block": 19,
+    "spec.block.x": 0,
+}

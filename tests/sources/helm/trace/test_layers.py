@@ -1,0 +1,57 @@
+"""Values by layers: the strongest one that sets a path, as its file writes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.sources.helm.trace.chart import ValuesLayer
+from kubekeep.sources.helm.trace.layers import ABSENT, Layers, Ref
+from tests.sources.helm.trace.charts import parsed
+
+
+def yaml(file: str, text: str, scope: tuple[str, ...] = (), root: tuple[str, ...] = ()) -> ValuesLayer:
+    value, marks = parsed(text)
+    return ValuesLayer(scope, file, value, marks, root)
+
+
+LAYERS = Layers(
+    [
+        yaml(
+            "charts/redis/values.yaml", "image: {tag: '5', name: redis}\nglobal: {zone: own, tier: own}\n", ("redis",)
+        ),
+        yaml(
+            "values.yaml",
+            "a:\n  b: 1\n  list: [x, y]\n  gone: 1\nredis:\n  image:\n    tag: '6'\nglobal:\n  zone: all\n",
+        ),
+        yaml("charts/lib/values.yaml", "exports:\n  data:\n    shared: 7\n", (), ("exports", "data")),
+        yaml("prod.yaml", "a:\n  list: [z]\n  gone: null\n  deep: text\n"),
+        ValuesLayer((), "--set", {"a": {"set": True}}),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("scope", "path", "value", "setting"),
+    [
+        ((), ("a", "b"), 1, "values.yaml:2 a.b"),
+        ((), ("a", "list", 0), "z", "prod.yaml:2 a.list[0]"),
+        ((), ("a", "list", 1), ABSENT, None),
+        ((), ("a", "gone"), ABSENT, "prod.yaml:3 a.gone"),
+        ((), ("a", "deep", "er"), ABSENT, None),
+        ((), ("a", "set"), True, "--set a.set"),
+        ((), ("a", "none"), ABSENT, None),
+        ((), ("shared",), 7, "charts/lib/values.yaml:3 exports.data.shared"),
+        (("redis",), ("image", "tag"), "6", "values.yaml:7 redis.image.tag"),
+        (("redis",), ("image", "name"), "redis", "charts/redis/values.yaml:1 image.name"),
+        (("redis",), ("global", "zone"), "all", "values.yaml:9 global.zone"),
+        (("redis",), ("global", "tier"), "own", "charts/redis/values.yaml:2 global.tier"),
+        ((), ("redis", "image", "name"), "redis", "charts/redis/values.yaml:1 image.name"),
+    ],
+)
+def test_who_sets_what(scope: tuple[str, ...], path: tuple[str | int, ...], value: Any, setting: str | None) -> None:
+    ref = Ref(scope, path)
+    assert LAYERS.value(ref) == value
+    found = LAYERS.setting(ref)
+    assert (str(found) if found else None) == setting

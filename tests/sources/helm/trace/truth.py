@@ -1,0 +1,84 @@
+"""What the unique words of a generated chart tell about each path of a rendered object. Never asks the tracing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.model.location import Location
+from kubekeep.model.location import Path as Steps
+from tests.sources.helm.trace.charts import Traced, paths
+
+_WORD: Final = re.compile(r"\b(?:[kvy][a-z]*\d+x|\d{6,7})\b")
+_KEY: Final = re.compile(r"\b([ky][a-z]*\d+x)$")
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """Where a path was written; `settings` are the lines of the values, one of which is right, None for no answer."""
+
+    lines: frozenset[tuple[str, int]] | None
+    settings: frozenset[tuple[str, int]] | None
+
+
+class Words:
+    """Where the unique words of a chart stand: `templates` by key, `values` by value or key."""
+
+    def __init__(self, folder: Path, over: Path) -> None:
+        self.templates: dict[str, set[tuple[str, int]]] = {}
+        self.values: dict[str, set[tuple[str, int]]] = {}
+        for file in sorted(folder.rglob("templates/*")):
+            for number, line in enumerate(file.read_text().split("\n"), 1):
+                for word in re.findall(r"(?:(?<=T-)y[a-z]*\d+x|\bk[a-z]*\d+x(?=:))", line):
+                    self.templates.setdefault(word, set()).add((file.relative_to(folder).as_posix(), number))
+        for file in (*sorted(folder.rglob("values.yaml")), over):
+            shown = file.relative_to(folder).as_posix() if file != over else file.name
+            for number, line in enumerate(file.read_text().split("\n"), 1):
+                for word in _WORD.findall(line):
+                    self.values.setdefault(word, set()).add((shown, number))
+
+    def truths(self, traced: Traced) -> Iterator[tuple[Steps, Truth]]:
+        """The paths of a document, with some that it does not have."""
+        for path, value in paths(traced.value):
+            named = next((str(step) for step in reversed(path) if _KEY.search(str(step))), None)
+            if named is None:
+                continue
+            at = next(index for index in range(len(path) - 1, -1, -1) if str(path[index]) == named)
+            lines = self.templates.get(named)
+            if lines is None:
+                continue
+            if at < len(path) - 1 and named.startswith("k"):
+                lines = None
+            yield path, Truth(frozenset(lines) if lines else None, self._settings(value))
+            if isinstance(value, dict) and value and named == path[-1]:
+                yield (*path, "missing"), Truth(frozenset(lines) if lines else None, self._of_mapping(value))
+
+    def _settings(self, value: Any) -> frozenset[tuple[str, int]] | None:
+        if isinstance(value, dict | list):
+            return None
+        found: set[tuple[str, int]] = set()
+        for word in _WORD.findall(str(value)):
+            found |= self.values.get(word, set())
+        return frozenset(found)
+
+    def _of_mapping(self, value: dict[str, Any]) -> frozenset[tuple[str, int]] | None:
+        """No setting where a template writes one of the entries."""
+        return frozenset() if any(str(key).startswith("k") for key in value) else None
+
+
+def verdict(truth: Truth, found: Location) -> tuple[bool | None, bool | None, bool]:
+    """Whether the line is right, the setting is right (None where the truth is not known), and a file is wrong."""
+    line = setting = None
+    wrong_file = False
+    if truth.lines is not None:
+        line = found.region is not None and (found.file, found.region.start.line) in truth.lines
+        wrong_file = found.file not in {file for file, _ in truth.lines}
+    if truth.settings is not None:
+        own = found.setting
+        place = (own.file, own.region.start.line) if own and own.region else None
+        setting = place in truth.settings if truth.settings else own is None
+        wrong_file |= bool(place and truth.settings and place[0] not in {file for file, _ in truth.settings})
+    return line, setting, wrong_file
