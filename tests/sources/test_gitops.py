@@ -10,7 +10,7 @@ import pytest
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
 from kubekeep.sources.gitops import Elsewhere, Follow, Found, Kind, Root, follow, same_repository
-from kubekeep.sources.manifests import read
+from kubekeep.sources.inputs import read
 
 REMOTE = "https://git.example/team/shop.git"
 

@@ -71,6 +71,7 @@ def _deployed(found: Follow, options: HelmOptions, home: str) -> Deployed:
         per_chart={**options.per_chart, os.path.abspath(found.path): values},  # noqa: PTH100
         release=found.release or options.release,
         namespace=options.namespace or found.namespace,
+        application=str(found.by.locate(()) or found.by.name),
     )
     return Deployed(Root(_KINDS[found.kind], found.path, shown_path(shown), base), helm)
 

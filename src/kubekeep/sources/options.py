@@ -42,7 +42,8 @@ class HelmOptions(msgspec.Struct, frozen=True):
 
     `values` go to every chart; `per_chart` are values for one more, by the absolute path of its folder or archive,
     and come before `values`. `kube_version` is the one that templates see (`v1.34.0`), empty for the renderer's own.
-    Without a `namespace` it is left to whoever installs the chart, and templates see Helm's `default`.
+    Without a `namespace` it is left to whoever installs the chart, and templates see Helm's `default`. An
+    `application` that says all this is named by its file and line.
     """
 
     values: ChartValues = ChartValues()
@@ -51,6 +52,7 @@ class HelmOptions(msgspec.Struct, frozen=True):
     namespace: str = ""
     kube_version: str = ""
     api_versions: tuple[str, ...] = ()
+    application: str = ""
 
 
 class Access(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from kubekeep.sources.git.blame import Blame
 from kubekeep.sources.git.checkout import checkout
 from kubekeep.sources.git.program import GitError
 from kubekeep.sources.git.worktree import repository
-from kubekeep.sources.manifests import read
+from kubekeep.sources.inputs import read
 from tests.sources.git.service import POD, Backend, Repo
 
 

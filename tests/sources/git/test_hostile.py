@@ -20,7 +20,7 @@ from kubekeep.sources.git.changes import changed_since
 from kubekeep.sources.git.checkout import Limits, checkout
 from kubekeep.sources.git.program import Git, GitError, GitLimitError
 from kubekeep.sources.git.worktree import Worktree, repository
-from kubekeep.sources.manifests import read
+from kubekeep.sources.inputs import read
 from tests.sources.git.service import POD, Backend, Repo, Scripted, running
 
 QUICK = Limits(seconds=30, bytes=8 << 20, files=1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import line_starts
@@ -14,7 +14,7 @@ from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.charts import Charts
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartLimits
 from kubekeep.sources.objects import Found, objects
-from kubekeep.sources.options import ChartValues, HelmOptions
+from kubekeep.sources.options import DEFAULT_NAMESPACE, ChartValues, HelmOptions
 from kubekeep.sources.tree import DEFAULT_LIMITS
 from kubekeep.sources.walk import Kind, Root
 
@@ -40,7 +40,14 @@ def read(
 def plain(chart: Path, helm: str, options: HelmOptions = OPTIONS) -> list[str]:
     """The objects that `helm template` prints, each as JSON, sorted."""
     values = options.values
-    argv = [helm, "template", options.release, str(chart), "--include-crds", f"--namespace={options.namespace}"]
+    argv = [
+        helm,
+        "template",
+        options.release,
+        str(chart),
+        "--include-crds",
+        f"--namespace={options.namespace or DEFAULT_NAMESPACE}",
+    ]
     argv += [f"--kube-version={options.kube_version}"] * bool(options.kube_version)
     argv += [f"--api-versions={name}" for name in options.api_versions]
     argv += [f"--values={path}" for path in values.files]
@@ -61,7 +68,7 @@ def as_json(resources: list[Resource]) -> list[str]:
     return sorted(json.dumps(item.object, sort_keys=True) for item in resources)
 
 
-def with_values(**values: tuple[str, ...]) -> HelmOptions:
+def with_values(**values: Any) -> HelmOptions:
     """Options with these values."""
     return HelmOptions(values=ChartValues(**values), kube_version=KUBERNETES)
 

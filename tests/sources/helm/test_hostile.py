@@ -24,7 +24,7 @@ from kubekeep.sources.helm.charts import Charts
 from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.helm.renderers import environment
 from kubekeep.sources.options import DEFAULT_RELEASE, HelmOptions
-from kubekeep.sources.walk import File
+from kubekeep.sources.walk import Kind, Root
 from tests.sources.helm.reading import KUBERNETES, OPTIONS, chart, read, with_values
 
 SMALL: Final = ChartLimits(
@@ -88,7 +88,7 @@ def test_after_a_killed_chart_the_next_is_rendered(renderer: str | None, tmp_pat
     for name in ("endless loop", "memory", "good"):
         template = TEMPLATES[name][0] if name in TEMPLATES else POD
         folder = chart(tmp_path / name.replace(" ", "-"), {"templates/t.yaml": template})
-        roots.append(File(str(folder), folder.name, str(tmp_path)))
+        roots.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
 
     with Charts(OPTIONS, helm=renderer, limits=SMALL) as charts:
         found = list(charts.read(roots))

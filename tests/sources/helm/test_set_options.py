@@ -45,7 +45,8 @@ def _put(text: str) -> None:
 
 def _set(text: str, field: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    layers = given((ChartValues(**{field: (text,)}),), DEFAULT_CHART_LIMITS, DEFAULT_LIMITS).layers
+    option: dict[str, Any] = {field: (text,)}
+    layers = given((ChartValues(**option),), DEFAULT_CHART_LIMITS, DEFAULT_LIMITS).layers
     for layer in layers:
         put(values, (), layer.value)
     return values

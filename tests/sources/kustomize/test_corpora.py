@@ -9,8 +9,8 @@ import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
+from kubekeep.sources.inputs import read
 from kubekeep.sources.kustomize.build import Kustomizations
-from kubekeep.sources.manifests import read
 from tests.library.kubescape import FACTS, SHARED
 from tests.sources.kustomize.builds import folders, plainly
 

@@ -25,6 +25,7 @@ from kubekeep.sources.helm import chart as charts
 from kubekeep.sources.helm.chart import METADATA, Chart
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartError, ChartLimits
 from kubekeep.sources.helm.messages import Explainer
+from kubekeep.sources.helm.namespaces import ReleaseNamespace
 from kubekeep.sources.helm.process import LimitError
 from kubekeep.sources.helm.release import Given, given
 from kubekeep.sources.helm.rendered import Makers, resources
@@ -119,7 +120,10 @@ class Charts:
             raise ChartError(place, f"the chart was not rendered: it {error}") from error
         except NotRenderedError as error:
             return [Explainer(instances, texts, values, self._yaml_limits).unread(error)]
-        makers = Makers(chart, root.base, tuple(values.shown[name] for name in values.files), templates(instances))
+        shown = {texts.shown[name]: text for name, text in texts.templates.items()}
+        namespace = ReleaseNamespace(bool(self._options.namespace), shown)
+        files = tuple(values.shown[name] for name in values.files)
+        makers = Makers(chart, root.base, files, templates(instances), namespace, self._options.application)
         left_out = dict.fromkeys(unread for at in instances for unread in at.chart.unread)
         return [*left_out, *resources(makers, rendered, self._yaml_limits)]
 

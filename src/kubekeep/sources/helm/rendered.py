@@ -15,6 +15,7 @@ from kubekeep.model.location import Location, line_starts
 from kubekeep.model.resource import FileType, Origin, Resource, Source
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.chart import Chart
+from kubekeep.sources.helm.namespaces import ReleaseNamespace
 from kubekeep.sources.helm.parsed import text_of
 from kubekeep.sources.helm.rendering import Rendered
 from kubekeep.sources.helm.texts import Template
@@ -33,10 +34,12 @@ class Makers(msgspec.Struct, frozen=True):
     base: str
     values: tuple[str, ...]
     templates: Mapping[str, Template]
+    namespace: ReleaseNamespace
+    application: str = ""
 
     def origin(self, subchart: str) -> Origin:
         """What its objects were made from."""
-        return Origin(self.chart.shown or ".", self.chart.name, subchart, self.values)
+        return Origin(self.chart.shown or ".", self.chart.name, subchart, self.values, self.application)
 
 
 def resources(makers: Makers, rendered: Rendered, limits: Limits) -> Iterator[Resource | Unread]:
@@ -48,7 +51,8 @@ def resources(makers: Makers, rendered: Rendered, limits: Limits) -> Iterator[Re
             source = Source(template.shown, makers.base, FileType.HELM, 0, origin=makers.origin(template.subchart))
             for document in yaml_text.documents(text, line_starts(text), limits):
                 own = trace.over(document.marks) if isinstance(document, Document) else None
-                yield from _document(document, msgspec.structs.replace(source, document=number, trace=own))
+                made = msgspec.structs.replace(source, document=number, trace=own)
+                yield from _document(document, made, makers.namespace)
                 number += 1
     seen: set[str] = set()
     for at in rendered.taking_part:
@@ -62,25 +66,31 @@ def resources(makers: Makers, rendered: Rendered, limits: Limits) -> Iterator[Re
                 )
 
 
-def _document(document: Document | Problem | None, source: Source) -> Iterator[Resource | Unread]:
+def _document(
+    document: Document | Problem | None, source: Source, namespace: ReleaseNamespace
+) -> Iterator[Resource | Unread]:
     if isinstance(document, Problem):
         yield Unread(Location(source.path), f"what this template prints cannot be read: {document.message}")
     elif document is not None:
-        yield from _objects(document, source)
+        yield from _objects(document, source, namespace)
 
 
-def _objects(document: Document, source: Source) -> Iterator[Resource | Unread]:
+def _objects(
+    document: Document, source: Source, namespace: ReleaseNamespace | None = None
+) -> Iterator[Resource | Unread]:
     is_kubernetes = False
     for found in objects(document.value):
         if isinstance(found, Doubt):
             yield Unread(source.locate(document.value, found.path), found.message)
             continue
         is_kubernetes = True
+        later = namespace.left_open(document.value, source, found.path) if namespace is not None else None
         if not found.path:
             if not _is_unknown_hook(found.object):
-                yield Resource(found.object, source)
+                yield Resource(found.object, source, chosen_later=later)
         else:
-            yield Resource(found.object, msgspec.structs.replace(source, root=found.path), document.value)
+            item = msgspec.structs.replace(source, root=found.path)
+            yield Resource(found.object, item, document.value, chosen_later=later)
     if is_kubernetes:
         for problem in document.problems[:_SHOWN_PROBLEMS]:
             yield Unread(Location(source.path), f"in what this template prints: {problem.message}")

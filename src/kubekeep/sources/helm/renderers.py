@@ -20,6 +20,7 @@ from kubekeep.sources.helm import child
 from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.helm.process import Child, EndedError, output
 from kubekeep.sources.helm.release import Job
+from kubekeep.sources.options import DEFAULT_NAMESPACE
 
 EXTRA: Final = "helm-python-sdk"
 _PACKAGE: Final = "helm_python"
@@ -105,7 +106,7 @@ class Program:
 
 
 def _flags(job: Job) -> Sequence[str]:
-    flags = [f"--namespace={job.options.namespace}"]
+    flags = [f"--namespace={job.options.namespace or DEFAULT_NAMESPACE}"]
     flags += (f"--values={name}" for name in job.given.files)
     flags += (f"{option}={text}" for option, text in job.given.assignments)
     if job.options.kube_version:
@@ -145,7 +146,7 @@ class Sdk:
             "assignments": job.given.assignments,
             "folder": job.folder,
             "release": job.options.release,
-            "namespace": job.options.namespace,
+            "namespace": job.options.namespace or DEFAULT_NAMESPACE,
             "kube_version": job.options.kube_version,
             "api_versions": job.options.api_versions,
         }
