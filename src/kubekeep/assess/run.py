@@ -18,7 +18,7 @@ from kubekeep.assess.index import Index
 from kubekeep.assess.installed import Pair, Written
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.select import Selection
-from kubekeep.assess.verdicts import malformed, verdict
+from kubekeep.assess.verdicts import as_far_as_known, malformed, verdict
 from kubekeep.engine.port import Outcome, PolicySet, Query
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import SUBJECT, Control, Provider
@@ -57,24 +57,14 @@ def run(
     index = _index(active, join_subjects=joined)
     context = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
     policies = compile_rules(book.shards, book.groups, context)
-    entries: list[_Entry] = []
-    others: list[Resource] = []
-    written = Written()
     with ThreadPoolExecutor(max_workers=1) as pool:
         desk = _Desk(policies, pool)
+        intake = _Intake(index, book, desk, focus)
         for seen, resource in enumerate(resources, start=1):
-            pair = Pair.of(resource)
-            written.add(pair)
-            index.add(pair.judged)
-            if focus is None or focus(resource):
-                _take(pair, book, desk, entries, always=bool(selection.judges))
-            elif selection.judges:
-                others.append(resource)
+            intake.resource(resource, judged=bool(selection.judges))
             note(seen)
-        for subject in index.subjects():
-            pair = written.joined(subject)
-            if focus is None or any(map(focus, pair.resource.related)):
-                _take(pair, book, desk, entries, always=joined)
+        intake.subjects(judged=joined)
+        entries = intake.entries
         desk.finish()
         provider = selection.provider or index.provider
         cluster = {**index.data(), "provider": provider}
@@ -85,7 +75,7 @@ def run(
     elsewhere = _elsewhere(active, selection, provider)
     unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in told.items()}
     results = [entry.result(unset, book.conditional, elsewhere) for entry in entries]
-    return _judged(results, others, selection) if selection.judges else results
+    return _judged(results, intake.others, selection) if selection.judges else results
 
 
 def _judged(
@@ -100,7 +90,7 @@ def _judged(
     for judge in selection.judges:
         for place, slug, outcome in judge.judge([*resources, *others]):
             if slug not in selection.set_aside and place < len(said):
-                said[place][slug] = outcome
+                said[place][slug] = as_far_as_known(outcome, resources[place])
     return [ResourceResult(*pair) for pair in zip(resources, said, strict=True) if pair[1]]
 
 
@@ -118,21 +108,50 @@ def _index(controls: Sequence[Control], *, join_subjects: bool) -> Index:
     return Index(kinds, join_subjects=join_subjects or any(SUBJECT in control.targets for control in controls))
 
 
-def _take(pair: Pair, book: Rulebook, desk: _Desk, entries: list[_Entry], *, always: bool = False) -> None:
-    """Send a resource to the rules that can run on it at once, if any control applies to it or `always`."""
-    problem, workload = "", None
-    try:
-        workload = view(pair.judged)
-    except MalformedWorkloadError as error:
-        problem = str(error)
-    sheet = book.sheet(pair.judged, has_pod=workload is not None or bool(problem))
-    if not sheet.controls and not always:
-        return
-    entry = _Entry(pair, sheet, problem)
-    entries.append(entry)
-    if not problem:
-        desk.send({"workload": workload}, sheet.groups[Stage.LOCAL], entry.outcome, remember=True)
-        desk.send(_document(pair.judged, workload), sheet.groups[Stage.OBJECT], entry.outcome)
+class _Intake:
+    """Takes in what there is to judge: into the index, and to the rules that can run on it at once."""
+
+    def __init__(self, index: Index, book: Rulebook, desk: _Desk, focus: Callable[[Resource], bool] | None) -> None:
+        self.entries: list[_Entry] = []
+        self.others: list[Resource] = []
+        """Resources out of focus, for judges to know of."""
+        self._index = index
+        self._book = book
+        self._desk = desk
+        self._focus = focus
+        self._written = Written()
+
+    def resource(self, resource: Resource, *, judged: bool) -> None:
+        """Take in one resource; with `judged`, keep it for judges even if no control of the library applies."""
+        pair = Pair.of(resource)
+        self._written.add(pair)
+        self._index.add(pair.judged)
+        if self._focus is None or self._focus(resource):
+            self._take(pair, always=judged)
+        elif judged:
+            self.others.append(resource)
+
+    def subjects(self, *, judged: bool) -> None:
+        """Take in the RBAC subjects of all resources so far, joined with their bindings and roles."""
+        for subject in self._index.subjects():
+            pair = self._written.joined(subject)
+            if self._focus is None or any(map(self._focus, pair.resource.related)):
+                self._take(pair, always=judged)
+
+    def _take(self, pair: Pair, *, always: bool) -> None:
+        problem, workload = "", None
+        try:
+            workload = view(pair.judged)
+        except MalformedWorkloadError as error:
+            problem = str(error)
+        sheet = self._book.sheet(pair.judged, has_pod=workload is not None or bool(problem))
+        if not sheet.controls and not always:
+            return
+        entry = _Entry(pair, sheet, problem)
+        self.entries.append(entry)
+        if not problem:
+            self._desk.send({"workload": workload}, sheet.groups[Stage.LOCAL], entry.outcome, remember=True)
+            self._desk.send(_document(pair.judged, workload), sheet.groups[Stage.OBJECT], entry.outcome)
 
 
 def _document(resource: Resource, workload: dict[str, Any] | None) -> dict[str, Any]:

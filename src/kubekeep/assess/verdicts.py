@@ -39,7 +39,12 @@ def verdict(control: Control, outcome: Outcome, resource: Resource, *, condition
     `conditional`: the rule defines `applies`.
     """
     found = _said(control, outcome, resource, conditional=conditional)
-    if found is None or not (resource.unknown or resource.related):
+    return found if found is None else as_far_as_known(found, resource)
+
+
+def as_far_as_known(found: Verdict, resource: Resource) -> Verdict:
+    """`found` without what depends on values that nobody knows yet: then nothing has passed."""
+    if not (resource.unknown or resource.related):
         return found
     unknown = _unknown(resource)
     return _in_doubt(found, unknown) if unknown else found
