@@ -191,3 +191,78 @@ def test_what_a_change_touches(repository: Path, file: str, touched: list[str]) 
     found = [item for item in inputs if isinstance(item, Resource)]
     assert len(found) >= len(ALL), "what did not change is known all the same"
     assert sorted(item.name for item in found if inputs.is_touched(item)) == touched
+
+
+APPLICATION = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata:
+  name: {name}
+spec:
+  source:
+    repoURL: https://git.example.com/shop/deploy.git
+    path: {path}
+    helm:
+      releaseName: {name}
+      valuesObject:
+        name: {name}
+  destination:
+    namespace: {name}
+"""
+
+
+def test_a_chart_is_rendered_as_its_applications_deploy_it(tree: Path) -> None:
+    (tree / "apps").mkdir()
+    for name in ("blue", "green"):
+        (tree / "apps" / f"{name}.yaml").write_text(APPLICATION.format(name=name, path="chart"))
+    with read(["."]) as inputs:
+        found = [item for item in inputs if isinstance(item, Resource)]
+    chart = [item for item in found if item.source and item.source.path == "chart/templates/pod.yaml"]
+    assert [item.name for item in chart] == ["blue", "green"], "its own values are nobody's"
+    assert len({item.id for item in found}) == len(found)
+    for item in chart:
+        place = item.locate(("metadata", "name"))
+        assert place is not None
+        assert place.setting is not None
+        assert (place.file, place.setting.key, str(place.setting)) == (
+            "chart/templates/pod.yaml",
+            "name",
+            f"apps/{item.name}.yaml:12 name",
+        )
+    assert sorted(item.name for item in found if item.source and item.source.path.startswith("apps")) == [
+        "blue",
+        "green",
+    ]
+
+
+def test_what_an_application_deploys_is_read_though_nobody_named_it(repository: Path) -> None:
+    git(repository, "remote", "add", "origin", "git@git.example.com:shop/deploy.git")
+    (repository / "apps").mkdir()
+    for name, path in (("a", "prod"), ("b", "plain"), ("c", "nowhere")):
+        text = APPLICATION.format(name=name, path=path)
+        (repository / "apps" / f"{name}.yaml").write_text(text[: text.index("    helm:")])
+    other = APPLICATION.format(name="d", path="chart").replace("shop/deploy", "shop/other")
+    (repository / "apps" / "d.yaml").write_text(other)
+    options = ReadOptions(access=Access(environment=ENVIRONMENT))
+    inputs = read(["apps"], options=options)
+    found = shown(inputs)
+    assert [entry for entry in found if not entry.startswith("apps")] == ["plain/pod.yaml plain", "prod prod-base"]
+    assert [note.partition(": ")[0] for note in inputs.notes] == ["apps/c.yaml:8", "apps/d.yaml:8"]
+
+
+def test_terraform_modules_are_read(tree: Path) -> None:
+    (tree / "infra").mkdir()
+    (tree / "infra" / "main.tf").write_text(
+        'variable "privileged" {\n  default = true\n}\n'
+        'resource "kubernetes_pod_v1" "a" {\n  metadata {\n    name = "tf"\n  }\n  spec {\n    container {\n'
+        '      name  = "a"\n      image = "a:1"\n      security_context {\n        privileged = var.privileged\n'
+        "      }\n    }\n  }\n}\n"
+    )
+    with read(["infra"]) as inputs:
+        (item,) = inputs
+    assert isinstance(item, Resource)
+    place = item.locate(("spec", "containers", 0, "securityContext", "privileged"))
+    assert place is not None
+    assert str(place) == "infra/main.tf:13"
+    assert str(place.setting) == "infra/main.tf:2 var.privileged"
+    assert shown(read(["infra/main.tf"])) == ["infra/main.tf tf"]
