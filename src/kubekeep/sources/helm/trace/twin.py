@@ -148,6 +148,9 @@ class Twins:
     def _text(self, node: Text, unit: int, parts: list[str]) -> None:
         at = 0
         for match in _LINE.finditer(node.text):
+            if match[0][0] == "#":
+                # No value begins with a comment, and licences are long.
+                continue
             parts += (node.text[at : match.start()], self._mark(Kind.TEXT, unit, node.at + match.start()))
             at = match.start()
         rest = node.text[at:]
