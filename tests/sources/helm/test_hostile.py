@@ -492,6 +492,27 @@ def test_the_environment_of_a_renderer_is_its_own(monkeypatch: pytest.MonkeyPatc
     assert {seen[name] for name in ("HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")} == {"/nowhere"}
 
 
+@pytest.mark.parametrize("name", ["a\\b.yaml", "a\nb.yaml", "a\x1b[31m.yaml", "a\udcff.yaml"])
+def test_names_that_helm_would_read_otherwise_are_refused(name: str, renderer: str | None, tmp_path: Path) -> None:
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    (folder / "templates" / name).write_text(POD)
+
+    assert "is no name for a file of a chart" in only(read(folder, renderer)).message
+
+
+def test_who_stops_reading_does_not_wait(renderer: str | None, tmp_path: Path) -> None:
+    roots = [File(str(chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))]
+    for number in range(4):
+        folder = chart(tmp_path / f"loop{number}", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
+        roots.append(File(str(folder), folder.name, str(tmp_path)))
+    limits = ChartLimits(seconds=300)
+
+    with Charts(OPTIONS, helm=renderer, limits=limits) as charts:
+        first = next(charts.read(roots))
+
+    assert isinstance(first, Resource)
+
+
 def test_no_child_outlives_a_killed_chart(renderer: str | None, tmp_path: Path) -> None:
     folder = chart(tmp_path / "c", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
 

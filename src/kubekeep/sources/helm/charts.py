@@ -74,9 +74,11 @@ class Charts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        # Nobody waits any longer for charts that still render.
+        self._pool.shutdown(wait=False, cancel_futures=True)
         if self._renderer is not None:
             self._renderer.close()
+        self._pool.shutdown()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def read(self, roots: Iterable[File]) -> Iterator[Resource | Unread]:
