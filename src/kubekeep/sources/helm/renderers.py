@@ -204,7 +204,10 @@ class Sdk:
             answer: dict[str, Any] = json.loads(running.receive(size))
             answered = True
         except EndedError as error:
-            raise RenderError(f"the Helm SDK ended: {str(error).strip().partition(_LINE_END)[0]}") from error
+            lines = str(error).strip().splitlines() or [""]
+            # Python says last what is wrong, Go first.
+            told = lines[-1 if lines[0].startswith("Traceback") else 0]
+            raise RenderError(f"the Helm SDK ended: {told}") from error
         finally:
             if not answered:
                 self._end()

@@ -82,9 +82,8 @@ def load(folder: Path, *, values: Sequence[Path] = (), sets: dict[str, Any] | No
 
 def layer(file: Path, shown: str, scope: tuple[str, ...]) -> ValuesLayer:
     """The layer of one values file."""
-    if not file.read_text().strip():
-        return ValuesLayer(scope, shown, {})
-    return ValuesLayer(scope, shown, *parsed(file.read_text()))
+    text = file.read_text()
+    return ValuesLayer(scope, shown, *parsed(text)) if yaml.safe_load(text) else ValuesLayer(scope, shown, {})
 
 
 def _charts(folder: Path, helm_name: str, scope: tuple[str, ...]) -> Iterator[tuple[Path, str, tuple[str, ...]]]:

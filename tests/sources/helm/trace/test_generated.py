@@ -54,7 +54,7 @@ def test_a_twin_prints_what_its_template_prints(tmp_path: Path, seed: int) -> No
     plain = helm_template(folder, "--values", str(over))
     assert {name: texts for name, texts in outputs.items() if name not in instrumentation.files} == plain
     units = Units(load(folder).templates)
-    alphabet = Twins(units).alphabet
+    twins = Twins(units)
     (added,) = instrumentation.files
     lines = [text.partition(TWIN)[2] for text in outputs[added] if TWIN in text]
     printed = {int(number): json.loads(text) for number, _, text in (line.partition(" ") for line in lines)}
@@ -62,5 +62,5 @@ def test_a_twin_prints_what_its_template_prints(tmp_path: Path, seed: int) -> No
         if number not in printed:
             continue
         texts = plain.get(unit.name, [])
-        own = sorted(piece.text for piece in pieces(alphabet.read(printed[number]).plain))
+        own = sorted(piece.text for piece in pieces(twins.read(printed[number]).plain))
         assert own == sorted(text.strip() for text in texts if text.strip())

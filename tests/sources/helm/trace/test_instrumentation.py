@@ -201,3 +201,23 @@ _LINES = {
     "spec.block": 19,
     "spec.block.x": 0,
 }
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    "made", ["e2a081e2a0bf", "e2a082e2a0bfe2a083e2a0bf", "e2a084e2a090", "e2a085e2a09078e2a086", "e2a083e2a090"]
+)
+def test_values_that_look_like_marks_do_no_harm(tmp_path: Path, made: str) -> None:
+    fake = bytes.fromhex(made).decode()
+    folder = write(
+        tmp_path,
+        {
+            "values.yaml": f'bad: "{fake * 3}"\ngood: 1\n',
+            "templates/a.yaml": _POD + "  a: {{ .Values.bad | quote }}\n  b: {{ .Values.good }}\n",
+        },
+    )
+    (document,) = traced(folder, tmp_path / "copy")
+    assert document.value["spec"]["a"] == fake * 3
+    assert document.locate("spec", "a").file == "templates/a.yaml"
+    found = document.locate("spec", "b")
+    assert str(found) == "templates/a.yaml:7"

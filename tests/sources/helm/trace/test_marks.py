@@ -25,7 +25,9 @@ def marked(alphabet: Alphabet, *parts: str | tuple[Kind, int] | tuple[Kind, int,
 def test_a_text_is_read_back_without_its_marks(parts: list[str | int]) -> None:
     texts = [part for part in parts if isinstance(part, str)]
     alphabet = Alphabet(texts, 100_000)
-    read = alphabet.read(marked(alphabet, *(part if isinstance(part, str) else (Kind.TEXT, part) for part in parts)))
+    read = alphabet.read(
+        marked(alphabet, *(part if isinstance(part, str) else (Kind.TEXT, part) for part in parts)), 100_000
+    )
     assert read.plain == "".join(texts)
     assert list(read.events.numbers) == [part for part in parts if isinstance(part, int)]
 
@@ -48,7 +50,8 @@ def test_what_stands_where() -> None:
         marked(
             alphabet, (Kind.TEXT, 1), "a: ", (Kind.BEGIN, 2), "xy", (Kind.END, 2), "\n  ", (Kind.BEGIN, 3), (Kind.CASE, 4),
             (Kind.TURN, 5, "key"), (Kind.TEXT, 6), "b: ", (Kind.BEGIN, 7), (Kind.END, 7), (Kind.END, 3), "\n",
-        )
+        ),
+        100,
     )  # fmt: skip
     assert text.plain == "a: xy\n  b: \n"
     assert text.at(0) == Printed(1, 0, -1)
@@ -74,7 +77,15 @@ def test_the_caller_of_what_prints_all() -> None:
         " ",
         (Kind.END, 1),
     ]
-    whole = alphabet.read(marked(alphabet, *parts))
+    whole = alphabet.read(marked(alphabet, *parts), 100)
     assert whole.caller(1) == 0
-    partly = alphabet.read(marked(alphabet, *parts[:-1], "y", (Kind.END, 1)))
+    partly = alphabet.read(marked(alphabet, *parts[:-1], "y", (Kind.END, 1)), 100)
     assert partly.caller(1) == 1
+
+
+def test_what_only_looks_like_a_mark_is_text() -> None:
+    alphabet = Alphabet([], 100)
+    text = marked(alphabet, "a", (Kind.BEGIN, 99), (Kind.END, 5))
+    read = alphabet.read(text, 50)
+    assert read.plain == text[:-2]
+    assert list(read.events.numbers) == [5]

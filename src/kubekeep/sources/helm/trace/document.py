@@ -131,7 +131,11 @@ class _Trace:
             found = rendered.settings(symbol) if symbol is not None else []
             if below and isinstance(symbol, Made):
                 # The action printed more than this, and nobody knows from what it made which part.
-                found = [(ref, setting) for ref, setting in found if _appears(rendered.value(ref), text)]
+                found = [
+                    (ref, setting)
+                    for ref, setting in found
+                    if _appears(rendered.value(ref), text) or _appears(ref.path[-1] if ref.path else "", text)
+                ]
             candidates += found
         shown = [setting for ref, setting in candidates if _appears(rendered.value(ref), text)]
         return next(iter(shown), candidates[0][1] if candidates else None)
@@ -146,7 +150,7 @@ class _Trace:
         if not below:
             return None
         symbol = rendered.printed(action, below[:-1])
-        found = rendered.settings(symbol) if symbol is not None else []
+        found = rendered.settings(symbol, whole=True) if symbol is not None else []
         return next((setting for _, setting in found), None)
 
     def _action(self, document: Any, path: Path, *, of_value: bool = False) -> int:

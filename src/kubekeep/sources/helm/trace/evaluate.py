@@ -21,6 +21,7 @@ from kubekeep.sources.helm.trace.expression import (
     Pipe,
     Variable,
     included,
+    merged_into,
     parse,
 )
 from kubekeep.sources.helm.trace.symbols import (
@@ -224,6 +225,9 @@ class Walk:
         value = self.evaluator.pipe(pipe, frame)
         name = pipe.names[0]
         frame.names = {**frame.names, name: value, text_of(name): self._text(pipe, frame)}
+        into = merged_into(pipe)
+        if into in frame.names:
+            frame.names[into] = value
         if not pipe.assigns:
             frame.local.update((name, text_of(name)))
 

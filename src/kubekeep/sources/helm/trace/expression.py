@@ -205,3 +205,13 @@ def first_variable(pipe: Pipe) -> str:
         case (*_, Pipe() as inner):
             return first_variable(inner)
     return ""
+
+
+def merged_into(pipe: Pipe) -> str:
+    """The variable whose mapping a pipeline changes, as `merge $x ...` does; empty if it changes none."""
+    match pipe.commands:
+        case ((Function(name=function), Variable(name=name), *_),) if function.lower().startswith(
+            ("merge", "mustmerge")
+        ):
+            return name
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from kubekeep.sources.helm.trace.chart import ChartTexts
@@ -82,12 +83,12 @@ class Instrumentation:
         marked: dict[int, MarkedText] = dict(self._twins.fixed)
         live: set[tuple[str, ...]] = {()}
         for line in (line for document in documents for line in document.split("\n")):
-            if line.startswith(TWIN):
-                number, _, text = line.removeprefix(TWIN).partition(" ")
-                whole = json.loads(text).replace(_NO_VALUE, "")
-                marked[int(number)] = self._twins.alphabet.read(whole)
-            elif line.startswith(LIVE):
-                live.add(tuple(json.loads(line.removeprefix(LIVE))))
+            with suppress(ValueError):
+                if line.startswith(TWIN):
+                    number, _, text = line.removeprefix(TWIN).partition(" ")
+                    marked[int(number)] = self._twins.read(json.loads(text).replace(_NO_VALUE, ""))
+                elif line.startswith(LIVE):
+                    live.add(tuple(json.loads(line.removeprefix(LIVE))))
         return marked, live
 
     def _doubtful(self, live: set[tuple[str, ...]]) -> dict[int, int | None]:
@@ -114,6 +115,6 @@ def _name(templates: Mapping[str, str]) -> str:
     stem = "0-kubekeep"
     while f"{stem}.yaml" >= base:
         stem = f"!{stem}"
-        if len(stem) > len(base) + 16:
+        if len(stem) > len(base) + 16 and f"{root}/templates/{stem}.yaml" not in templates:
             break
     return f"{root}/templates/{stem}.yaml"

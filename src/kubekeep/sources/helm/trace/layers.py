@@ -40,9 +40,19 @@ class Layers:
         self._settings: dict[Ref, Setting | None] = {}
 
     def setting(self, ref: Ref) -> Setting | None:
-        """The strongest layer's key for a value, as it is written in that layer; None if no layer has it."""
+        """The strongest layer's key for a value, as it is written in that layer; None if no layer has it.
+
+        What is inside a text, such as a manifest in a block scalar, has the key of the text.
+        """
         if ref not in self._settings:
-            self._settings[ref] = self._setting(ref)
+            found = self._setting(ref)
+            for length in range(len(ref.path) - 1, 0, -1) if found is None else ():
+                above = Ref(ref.scope, ref.path[:length])
+                value = self.value(above)
+                if not isinstance(value, Absent):
+                    found = self._setting(above) if isinstance(value, str) else None
+                    break
+            self._settings[ref] = found
         return self._settings[ref]
 
     def value(self, ref: Ref) -> Any:

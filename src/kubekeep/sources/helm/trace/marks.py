@@ -71,20 +71,23 @@ class Alphabet:
         """What closes the key of a turn."""
         return chr(self.first + _KEY_END)
 
-    def read(self, marked: str) -> MarkedText:
-        """The text without its marks, and these."""
+    def read(self, marked: str, count: int) -> MarkedText:
+        """The text without its marks, and these; what looks like one but has a number from `count` on is text."""
         pieces: list[str] = []
         events = Events()
         at = length = 0
         for match in self._pattern.finditer(marked):
+            number = self._number(match[2] or match[3])
+            if number >= count:
+                continue
             piece = marked[at : match.start()]
             at = match.end()
             length += len(piece)
             pieces.append(piece)
             if match[1]:
-                events.add(length, ord(match[1]) - self.first, self._number(match[2]), "")
+                events.add(length, ord(match[1]) - self.first, number, "")
             else:
-                events.add(length, Kind.TURN, self._number(match[3]), match[4])
+                events.add(length, Kind.TURN, number, match[4])
         pieces.append(marked[at:])
         return MarkedText("".join(pieces), events)
 

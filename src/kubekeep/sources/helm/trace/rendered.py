@@ -150,10 +150,13 @@ class Rendered:
                 self._symbols[action] = self._evaluator.pipe(*seen)
         return self._symbols[action]
 
-    def settings(self, symbol: Symbol) -> list[tuple[Ref, Setting]]:
-        """The values that a symbol takes over and that somebody sets, the most telling first."""
+    def settings(self, symbol: Symbol, *, whole: bool = False) -> list[tuple[Ref, Setting]]:
+        """The values that a symbol takes over and that somebody sets, the most telling first.
+
+        `whole` leaves out those that are only in a part of it.
+        """
         found = []
-        for ref in self._evaluator.symbols.refs(symbol):
+        for ref in self._evaluator.symbols.refs(symbol, whole=whole):
             setting = self._release.layers.setting(ref)
             if setting is not None:
                 found.append((ref, setting))

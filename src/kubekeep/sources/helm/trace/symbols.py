@@ -165,8 +165,11 @@ class Symbols:
         value = self.value(symbol)
         return None if value is UNKNOWN else bool(value)
 
-    def refs(self, symbol: Symbol) -> Iterator[Ref]:
-        """The values that a symbol is made from, the most telling first, a few dozen at most."""
+    def refs(self, symbol: Symbol, *, whole: bool = False) -> Iterator[Ref]:
+        """The values that a symbol is made from, the most telling first, a few dozen at most.
+
+        `whole` leaves out those that only make up some of its entries.
+        """
         waiting: list[Symbol] = [symbol]
         for _ in range(_MOST):
             if not waiting:
@@ -174,9 +177,11 @@ class Symbols:
             match waiting.pop():
                 case Ref() as ref:
                     yield ref
-                case Several(options=inner) | Made(parts=inner) | Parsed(parts=inner) | Row(items=inner):
+                case Several(options=inner) | Parsed(parts=inner) | Made(parts=(_,) as inner):
                     waiting.extend(reversed(inner))
-                case Table(entries=entries):
+                case Made(parts=inner) | Row(items=inner) if not whole:
+                    waiting.extend(reversed(inner))
+                case Table(entries=entries) if not whole:
                     waiting.extend(reversed(entries.values()))
                 case _:
                     continue

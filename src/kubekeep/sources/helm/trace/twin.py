@@ -62,6 +62,10 @@ class Twins:
         self.fixed: dict[int, MarkedText] = {}
         self.text = self._file()
 
+    def read(self, printed: str) -> MarkedText:
+        """What a twin printed, with the marks taken out."""
+        return self.alphabet.read(printed, len(self.places))
+
     def _file(self) -> str:
         prints = [number for number, unit in enumerate(self._units.all) if unit.prints]
         printed = [number for number in prints if "{{" in self._units.all[number].source]
