@@ -96,6 +96,17 @@ def test_after_a_killed_chart_the_next_is_rendered(renderer: str | None, tmp_pat
     assert [type(item) for item in found] == [Unread, Unread, Resource]
 
 
+def test_what_only_tracing_makes_too_large_is_rendered_without(renderer: str | None, tmp_path: Path) -> None:
+    text = POD + 'spec:\n  hostname: {{ repeat 300000 "x" }}\n'
+    folder = chart(tmp_path / "c", {f"templates/t{number}.yaml": text for number in range(5)})
+
+    resources, unread = read(folder, renderer, limits=SMALL)
+
+    assert unread == []
+    places = [item.locate(("spec", "hostname")) for item in resources]
+    assert [place.file for place in places if place] == [f"c/templates/t{number}.yaml" for number in range(5)]
+
+
 ESCAPES: Final = {
     "Files.Get": '{{ .Files.Get "../../secret.txt" }}{{ .Files.Get "/etc/hostname" }}',
     "Files.Glob": '{{ range $n, $c := .Files.Glob "../**" }}{{ $n }}{{ end }}',

@@ -77,8 +77,9 @@ class Chart(msgspec.Struct, frozen=True):
         return shown_path(posixpath.join(self.shown, name))
 
     def templates(self) -> Iterator[str]:
-        """The paths of its templates, partials and notes too."""
-        return (name for name in self.files if name.startswith(TEMPLATES))
+        """The paths of its templates, partials and notes too; a library has only partials."""
+        names = (name for name in self.files if name.startswith(TEMPLATES))
+        return (name for name in names if posixpath.basename(name).startswith("_")) if self.is_library else names
 
     def crds(self) -> list[str]:
         """The paths of its custom resource definitions, in order."""
