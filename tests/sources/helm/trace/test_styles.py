@@ -49,7 +49,7 @@ def check(folder: Path, documents: list[Traced], expected: dict[tuple[str, str],
     assert found == expected
 
 
-_COMMON: Final = {
+COMMON: Final = {
     "charts/common/Chart.yaml": "apiVersion: v2\nname: common\nversion: 2.0.0\ntype: library\n",
     "charts/common/templates/_tplvalues.tpl": """
         {{/* Renders a value that contains template. */}}
@@ -232,7 +232,7 @@ _POD: Final = "spec.template.spec"
 
 
 def test_a_chart_over_a_library_of_helpers(tmp_path: Path) -> None:
-    folder = write(tmp_path, _COMMON)
+    folder = write(tmp_path, COMMON)
     own = "templates/statefulset.yaml"
     labels = 'labels: {{- include "common.labels.standard" ( dict "customLabels" .Values.commonLabels "context" $ ) | nindent 4 }}'
     context = 'securityContext: {{- include "common.compatibility.renderSecurityContext" (dict "secContext" .Values.podSecurityContext "context" $) | nindent 8 }}'
@@ -284,7 +284,7 @@ def test_a_chart_over_a_library_of_helpers(tmp_path: Path) -> None:
     check(folder, traced(folder, tmp_path / "copy"), {(_OBJECT, path): where for path, where in expected.items()})
 
 
-_MAPPED: Final = {
+MAPPED: Final = {
     "templates/_workload.tpl": """
         {{- define "shop.workload" -}}
         {{- $root := index . 0 -}}
@@ -359,7 +359,7 @@ _MAPPED: Final = {
 
 
 def test_a_chart_that_makes_objects_from_a_map(tmp_path: Path) -> None:
-    folder = write(tmp_path, _MAPPED)
+    folder = write(tmp_path, MAPPED)
     own = "templates/_workload.tpl"
     image = 'image: "{{ $merged.image.repository }}:{{ $merged.image.tag | default $root.Chart.AppVersion }}"'
     context = "securityContext: {{ toYaml . | nindent 12 }}"

@@ -1,0 +1,114 @@
+"""Charts changed in one place and rendered again by Helm: what changes in the objects is what that place made."""
+
+from __future__ import annotations
+
+import copy
+import random
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kubekeep.model.location import Path as Steps
+from kubekeep.model.location import format_path, has_path, value_at
+from tests.sources.helm.trace.charts import HELM, Traced, helm_template, needs_helm, parsed, paths, traced
+from tests.sources.helm.trace.test_styles import COMMON, MAPPED, write
+
+pytestmark = needs_helm
+_LINE = re.compile(r"^(\s*(?:- )?)([A-Za-z][\w./-]*)(:(?:\s.*)?)$")
+_CHANGES = 25
+_Key = tuple[str, str, str]
+
+
+@pytest.fixture(params=["library", "map", "created"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param == "created":
+        assert HELM is not None
+        subprocess.run([HELM, "create", str(tmp_path / "shop")], check=True, capture_output=True)
+        return tmp_path / "shop"
+    return write(tmp_path, COMMON if request.param == "library" else MAPPED)
+
+
+def _objects(folder: Path, *options: str) -> dict[_Key, Any]:
+    """The objects that Helm renders, none for a chart that it does not take."""
+    try:
+        outputs = helm_template(folder, *options)
+    except RuntimeError:
+        return {}
+    objects: dict[_Key, Any] = {}
+    for name, texts in outputs.items():
+        for text in texts:
+            value = yaml.safe_load(text)
+            if isinstance(value, dict) and "kind" in value:
+                objects[name, value["kind"], str(value["metadata"].get("name"))] = parsed(text)[0]
+    return objects
+
+
+def _traced(folder: Path, to: Path) -> dict[_Key, Traced]:
+    found = traced(folder, to)
+    return {(one.template, one.value["kind"], str(one.value["metadata"]["name"])): one for one in found}
+
+
+def test_a_line_whose_key_is_changed_is_the_line_of_what_changes(folder: Path, tmp_path: Path) -> None:
+    before = _traced(folder, tmp_path / "copy")
+    lines = [
+        (file, number, match)
+        for file in sorted(folder.rglob("templates/*"))
+        if file.is_file() and file.name != "NOTES.txt"
+        for number, line in enumerate(file.read_text().split("\n"))
+        if (match := _LINE.match(line)) and match[2] not in ("kind", "apiVersion", "metadata")
+    ]
+    seen = 0
+    for file, number, match in random.Random(1).sample(lines, min(_CHANGES, len(lines))):
+        changed = tmp_path / "changed"
+        shutil.rmtree(changed, ignore_errors=True)
+        shutil.copytree(folder, changed)
+        text = file.read_text().split("\n")
+        text[number] = f"{match[1]}{match[2]}Zq{match[3]}"
+        (changed / file.relative_to(folder)).write_text("\n".join(text))
+        for key, value in _objects(changed).items():
+            for path in _ending(value, "Zq") if key in before else ():
+                location = before[key].locate(*path)
+                assert location.region is not None
+                assert (location.file, location.region.start.line) == (file.relative_to(folder).as_posix(), number + 1)
+                seen += 1
+    assert seen > 5
+
+
+def _ending(value: Any, end: str) -> Iterator[Steps]:
+    """The paths whose last key ends so, without that."""
+    for path, _ in paths(value):
+        if path and str(path[-1]).endswith(end):
+            yield tuple(step.removesuffix(end) if isinstance(step, str) else step for step in path)
+
+
+def test_a_value_that_is_changed_is_the_key_of_what_changes(folder: Path, tmp_path: Path) -> None:
+    before = _traced(folder, tmp_path / "copy")
+    values = yaml.safe_load((folder / "values.yaml").read_text())
+    leaves = [
+        (path, value)
+        for path, value in paths(values)
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+    ]
+    seen = 0
+    for path, value in random.Random(1).sample(leaves, min(_CHANGES, len(leaves))):
+        changed = copy.deepcopy(values)
+        sentinel = 987_654 if isinstance(value, int) else "zqzq"
+        value_at(changed, path[:-1])[path[-1]] = sentinel
+        file = tmp_path / "values.json"
+        file.write_text(yaml.safe_dump(changed))
+        for key, after in _objects(folder, "--values", str(file)).items():
+            for where, now in paths(after):
+                # A value that is only a part of what is printed shares it with others.
+                if now != sentinel or key not in before or not has_path(before[key].value, where):
+                    continue
+                setting = before[key].locate(*where).setting
+                assert setting is not None, (key, where)
+                assert setting.key == format_path(path)
+                seen += 1
+    assert seen > 2
