@@ -401,6 +401,7 @@ METADATAS: Final = {
         f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(8)), "alias"),
     "deep": (METADATA + "a: " + "[" * 5000 + "]" * 5000, "nested deeper"),
     "control bytes": (METADATA + "a: \x00\n", "cannot load Chart.yaml"),
+    "case": (METADATA + "type: Library\n", "must be application or library"),
     "type": (METADATA + "type: virus\n", "must be application or library"),
 }  # fmt: skip
 
