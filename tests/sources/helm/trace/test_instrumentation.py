@@ -221,3 +221,39 @@ def test_values_that_look_like_marks_do_no_harm(tmp_path: Path, made: str) -> No
     assert document.locate("spec", "a").file == "templates/a.yaml"
     found = document.locate("spec", "b")
     assert str(found) == "templates/a.yaml:7"
+
+
+@needs_helm
+def test_charts_below_charts(tmp_path: Path) -> None:
+    def chart(name: str, more: str = "") -> str:
+        return f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n{more}"
+
+    folder = write(
+        tmp_path,
+        {
+            "Chart.yaml": chart("shop", "dependencies:\n- {name: data-base, version: 1.0.0}\n"),
+            "values.yaml": "global:\n  zone: eu\ndata-base:\n  side-car:\n    tag: '7'\n",
+            "charts/data-base/Chart.yaml": chart(
+                "data-base", "dependencies:\n- {name: lib, version: 1.0.0, alias: side-car}\n"
+            ),
+            "charts/data-base/values.yaml": "side-car:\n  tag: '6'\n  port: 1\n",
+            "charts/data-base/charts/lib/Chart.yaml": chart("lib"),
+            "charts/data-base/charts/lib/values.yaml": "tag: '5'\nport: 0\nname: lib\n",
+            "charts/data-base/charts/lib/templates/a.yaml": _POD
+            + "  tag: {{ .Values.tag }}\n  port: {{ .Values.port }}\n  own: {{ .Values.name }}\n"
+            + "  zone: {{ .Values.global.zone }}\n  file: {{ .Template.Name }}\n",
+            "templates/b.yaml": _POD.replace("pod", "other")
+            + '  image: {{ index .Subcharts "data-base" "Values" "side-car" "tag" }}\n',
+        },
+    )
+    below, above = sorted(traced(folder, tmp_path / "copy"), key=lambda one: one.template)
+    where = "charts/data-base/charts/lib"
+    found = {step: below.locate("spec", step) for step in ("tag", "port", "own", "zone", "file")}
+    assert {step: f"{place} {place.setting}" for step, place in found.items()} == {
+        "tag": f"{where}/templates/a.yaml:6 values.yaml:5 data-base.side-car.tag",
+        "port": f"{where}/templates/a.yaml:7 charts/data-base/values.yaml:3 side-car.port",
+        "own": f"{where}/templates/a.yaml:8 {where}/values.yaml:3 name",
+        "zone": f"{where}/templates/a.yaml:9 values.yaml:2 global.zone",
+        "file": f"{where}/templates/a.yaml:10 None",
+    }
+    assert str(above.locate("spec", "image").setting) == "values.yaml:5 data-base.side-car.tag"

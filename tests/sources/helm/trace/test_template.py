@@ -79,6 +79,12 @@ def test_branches_loops_and_jumps_nest() -> None:
     assert [source[case.at : case.at + 4] for case in branch.cases] == ["{{ i", "{{ e"]
 
 
+@pytest.mark.parametrize("source", ["{{if.x}}1{{end}}", "{{if(.x)}}1{{end}}", "{{ if\n.x }}1{{ end }}"])
+def test_a_keyword_needs_no_space_behind(source: str) -> None:
+    (branch,) = read(source).body
+    assert isinstance(branch, Branch)
+
+
 def test_with_has_else_with() -> None:
     (branch,) = read("{{ with .a }}1{{ else with .b }}2{{ else }}3{{ end }}").body
     assert isinstance(branch, Branch)
@@ -95,7 +101,7 @@ def test_definitions_are_apart_and_a_block_is_both() -> None:
     assert calls == [("b", ".x "), ("c", "")]
 
 
-@pytest.mark.parametrize("word", ["iffy", "end1", "rangefinder .x", ".if", "if.x"])
+@pytest.mark.parametrize("word", ["iffy", "end1", "rangefinder .x", ".if", "$if", "ended"])
 def test_words_that_only_begin_like_keywords_are_expressions(word: str) -> None:
     (action,) = read(f"{{{{ {word} }}}}").body
     assert isinstance(action, Action)

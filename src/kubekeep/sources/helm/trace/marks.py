@@ -40,6 +40,7 @@ class Alphabet:
 
     def __init__(self, texts: Iterable[str], count: int) -> None:
         self.first = _unused(texts)
+        self._digits = [chr(self.first + _FIRST_DIGIT + digit) for digit in range(_BASE)]
         self._width = 1
         while _BASE**self._width < count:
             self._width += 1
@@ -56,11 +57,11 @@ class Alphabet:
 
     def digits(self, number: int) -> str:
         """A number as it stands in marks."""
-        digits = []
+        digits = ""
         for _ in range(self._width):
             number, digit = divmod(number, _BASE)
-            digits.append(chr(self.first + _FIRST_DIGIT + digit))
-        return "".join(digits)
+            digits += self._digits[digit]
+        return digits
 
     def mark(self, kind: Kind, digits: str) -> str:
         """The characters of a mark; after that of a turn come the key of the turn and `key_end`."""

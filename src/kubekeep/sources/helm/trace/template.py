@@ -22,7 +22,7 @@ _ACTION: Final = re.compile(
     r"""\{\{(?:-(?=[ \t\r\n]))?\s*+/\*(?s:.*?)\*/(?:[ \t\r\n]+-)?\}\}"""
     r"""|\{\{(?:-(?=[ \t\r\n]))?((?:"(?:[^"\\\n]|\\.)*+"|`[^`]*+`|'(?:[^'\\\n]|\\.)*+'|[^"`'}])*+)\}\}"""
 )
-_WORD: Final = re.compile(r"\s*(if|with|range|else|end|define|block|template|break|continue)(?![\w.])\s*")
+_WORD: Final = re.compile(r"\s*(if|with|range|else|end|define|block|template|break|continue)(?!\w)\s*")
 _ELSE: Final = re.compile(r"(if|with)(?!\w)\s*")
 _NAME: Final = re.compile(r"""("(?:[^"\\\n]|\\.)*"|`[^`]*`)\s*""")
 _SPACE: Final = " \t\r\n"

@@ -67,13 +67,13 @@ class Twins:
         return self.alphabet.read(printed, len(self.places))
 
     def _file(self) -> str:
-        prints = [number for number, unit in enumerate(self._units.all) if unit.prints]
-        printed = [number for number in prints if "{{" in self._units.all[number].source]
-        self.fixed = {number: self._as_it_is(number) for number in prints if number not in printed}
+        units = self._units.all
+        prints = [number for number, unit in enumerate(units) if unit.prints]
+        printed = [number for number in prints if "{{" in units[number].source]
+        self.fixed = {number: self._as_it_is(number) for number in prints if "{{" not in units[number].source}
         if not printed:
             return ""
         parts = [self._trimming()]
-        units = self._units.all
         parts.extend(self._define(f"file {number}", units[number].body, number) for number in printed)
         while self._wanted:
             name = self._wanted.pop()
@@ -136,8 +136,8 @@ class Twins:
                 case Action():
                     self._action(node, unit, parts)
                 case Call():
-                    inside = f"{{{{template {_quoted(self._twin(node.name) or node.name)} {node.source}}}}}"
-                    parts += (self._mark(Kind.BEGIN, unit, node.at), inside, self._mark(Kind.END, unit, node.at))
+                    call = f"{{{{template {_quoted(self._twin(node.name) or node.name)} {node.source}}}}}"
+                    parts += (self._mark(Kind.BEGIN, unit, node.at), call, self._mark(Kind.END, unit, node.at))
                 case Branch():
                     self._branch(node, unit, parts)
                 case Range():
@@ -148,6 +148,9 @@ class Twins:
     def _text(self, node: Text, unit: int, parts: list[str]) -> None:
         at = 0
         for match in _LINE.finditer(node.text):
+            if match[0][0] == "#":
+                # No value begins with a comment, and licences are long.
+                continue
             parts += (node.text[at : match.start()], self._mark(Kind.TEXT, unit, node.at + match.start()))
             at = match.start()
         rest = node.text[at:]
@@ -164,8 +167,8 @@ class Twins:
                 value = f"${pipe.names[0]}" if value == node.source else value[after_declaration(value) :]
                 parts.append(f"{{{{${_TEXT}{pipe.names[0]} {sign} {value}}}}}")
             return
-        inside = self._marked(node.source, pipe)
-        parts += (self._mark(Kind.BEGIN, unit, node.at), f"{{{{{inside}}}}}", self._mark(Kind.END, unit, node.at))
+        marked = self._marked(node.source, pipe)
+        parts += (self._mark(Kind.BEGIN, unit, node.at), f"{{{{{marked}}}}}", self._mark(Kind.END, unit, node.at))
 
     def _branch(self, node: Branch, unit: int, parts: list[str]) -> None:
         word = "with" if node.rebinds else "if"
