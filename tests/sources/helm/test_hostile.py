@@ -96,6 +96,17 @@ def test_after_a_killed_chart_the_next_is_rendered(renderer: str | None, tmp_pat
     assert [type(item) for item in found] == [Unread, Unread, Resource]
 
 
+def test_what_only_tracing_makes_too_large_is_rendered_without(renderer: str | None, tmp_path: Path) -> None:
+    text = POD + 'spec:\n  hostname: {{ repeat 300000 "x" }}\n'
+    folder = chart(tmp_path / "c", {f"templates/t{number}.yaml": text for number in range(5)})
+
+    resources, unread = read(folder, renderer, limits=SMALL)
+
+    assert unread == []
+    places = [item.locate(("spec", "hostname")) for item in resources]
+    assert [place.file for place in places if place] == [f"c/templates/t{number}.yaml" for number in range(5)]
+
+
 ESCAPES: Final = {
     "Files.Get": '{{ .Files.Get "../../secret.txt" }}{{ .Files.Get "/etc/hostname" }}',
     "Files.Glob": '{{ range $n, $c := .Files.Glob "../**" }}{{ $n }}{{ end }}',
@@ -390,6 +401,7 @@ METADATAS: Final = {
         f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(8)), "alias"),
     "deep": (METADATA + "a: " + "[" * 5000 + "]" * 5000, "nested deeper"),
     "control bytes": (METADATA + "a: \x00\n", "cannot load Chart.yaml"),
+    "case": (METADATA + "type: Library\n", "must be application or library"),
     "type": (METADATA + "type: virus\n", "must be application or library"),
 }  # fmt: skip
 
@@ -490,6 +502,27 @@ def test_the_environment_of_a_renderer_is_its_own(monkeypatch: pytest.MonkeyPatc
 
     assert HIDDEN not in str(seen)
     assert {seen[name] for name in ("HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")} == {"/nowhere"}
+
+
+@pytest.mark.parametrize("name", ["a\\b.yaml", "a\nb.yaml", "a\x1b[31m.yaml", "a\udcff.yaml"])
+def test_names_that_helm_would_read_otherwise_are_refused(name: str, renderer: str | None, tmp_path: Path) -> None:
+    folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
+    (folder / "templates" / name).write_text(POD)
+
+    assert "is no name for a file of a chart" in only(read(folder, renderer)).message
+
+
+def test_who_stops_reading_does_not_wait(renderer: str | None, tmp_path: Path) -> None:
+    roots = [File(str(chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))]
+    for number in range(4):
+        folder = chart(tmp_path / f"loop{number}", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
+        roots.append(File(str(folder), folder.name, str(tmp_path)))
+    limits = ChartLimits(seconds=300)
+
+    with Charts(OPTIONS, helm=renderer, limits=limits) as charts:
+        first = next(charts.read(roots))
+
+    assert isinstance(first, Resource)
 
 
 def test_no_child_outlives_a_killed_chart(renderer: str | None, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ METADATA: Final = "Chart.yaml"
 REQUIREMENTS: Final = "requirements.yaml"
 VALUES: Final = "values.yaml"
 TEMPLATES: Final = "templates/"
+LIBRARY: Final = "library"
 _CHARTS: Final = "charts/"
 _CRDS: Final = "crds/"
 _LOCAL: Final = "file://"
@@ -69,16 +70,17 @@ class Chart(msgspec.Struct, frozen=True):
 
     @property
     def is_library(self) -> bool:
-        """Whether it has nothing to render by itself."""
-        return self.type.lower() == "library"
+        """Whether it has nothing to render by itself: as a sub-chart Helm asks for no case, alone it does."""
+        return self.type.lower() == LIBRARY
 
     def shown_file(self, name: str) -> str:
         """A file of it, as it is shown to people."""
         return shown_path(posixpath.join(self.shown, name))
 
     def templates(self) -> Iterator[str]:
-        """The paths of its templates, partials and notes too."""
-        return (name for name in self.files if name.startswith(TEMPLATES))
+        """The paths of its templates, partials and notes too; a library has only partials."""
+        names = (name for name in self.files if name.startswith(TEMPLATES))
+        return (name for name in names if posixpath.basename(name).startswith("_")) if self.is_library else names
 
     def crds(self) -> list[str]:
         """The paths of its custom resource definitions, in order."""

@@ -22,7 +22,7 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm import chart as charts
-from kubekeep.sources.helm.chart import METADATA, Chart
+from kubekeep.sources.helm.chart import LIBRARY, METADATA, Chart
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartError, ChartLimits
 from kubekeep.sources.helm.messages import Explainer
 from kubekeep.sources.helm.namespaces import ReleaseNamespace
@@ -75,9 +75,11 @@ class Charts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        # Nobody waits any longer for charts that still render.
+        self._pool.shutdown(wait=False, cancel_futures=True)
         if self._renderer is not None:
             self._renderer.close()
+        self._pool.shutdown()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def read(self, roots: Iterable[Root]) -> Iterator[Resource | Unread]:
@@ -98,7 +100,7 @@ class Charts:
         shown = "" if root.shown == os.curdir else root.shown
         try:
             chart = charts.load(root.path, shown, root.base, self._limits, self._yaml_limits)
-            if chart.is_library:
+            if chart.type == LIBRARY:
                 return []
             return self._rendered(chart, root)
         except ChartError as error:

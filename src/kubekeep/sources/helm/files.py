@@ -25,6 +25,8 @@ from kubekeep.sources.walk import reason, shown_path
 
 IGNORE_FILE: Final = ".helmignore"
 _DRIVE: Final = re.compile(r"[A-Za-z]:/")
+_UNSPEAKABLE: Final = re.compile("[\x00-\x1f\x7f\\\\\ud800-\udfff]")
+"""What no name in a chart may hold: Helm prints names in lines, and takes a backslash for a slash."""
 _TAR_OVERHEAD: Final = 2
 """A tar file may be this many times its content, and a kilobyte an entry, for its headers and padding."""
 
@@ -104,6 +106,8 @@ class _Folder:
         found: list[tuple[str, tuple[str, ...]]] = []
         for entry in names:
             below = f"{name}/{entry}" if name else entry
+            if _UNSPEAKABLE.search(entry):
+                raise ChartError(shown, f"{shown_path(entry)[:200]!r} is no name for a file of a chart: not read")
             path = os.path.join(self._path, below)
             self._budget.entry(shown)
             is_folder = os.path.isdir(path)
@@ -149,7 +153,7 @@ def _member_name(member: tarfile.TarInfo, shown: str) -> str:
     top, _, name = full.partition("/")
     clean = posixpath.normpath(name) if name else ""
     leads_out = full.startswith("/") or top in ("", "..") or clean in ("", ".") or ".." in name.split("/")
-    if leads_out or clean.startswith("/") or _DRIVE.match(clean) or "\0" in clean:
+    if leads_out or clean.startswith("/") or _DRIVE.match(clean) or _UNSPEAKABLE.search(clean):
         raise ChartError(shown, f"{quoted!r} in this packed chart is no path below the chart's folder: not read")
     return clean
 

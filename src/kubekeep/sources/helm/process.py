@@ -78,10 +78,14 @@ class Child:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Kill it, if it still runs."""
+    def kill(self) -> None:
+        """Kill it and all that it started; safe while another thread waits for it."""
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill it, if it still runs."""
+        self.kill()
         self._process.kill()
         self._selector.close()
         for stream in (self._stdin, self._stdout, self._stderr):
@@ -162,16 +166,6 @@ class Child:
         except LimitError as error:
             return error
         return EndedError(self.errors)
-
-
-def output(
-    argv: Sequence[str], folder: str, environment: Mapping[str, str], limits: ChartLimits
-) -> tuple[int, str, str]:
-    """The status, standard output and standard error of a program that gets no input. Raises LimitError, OSError."""
-    with Child(argv, folder, environment, limits, limits.seconds) as child:
-        child.end_input()
-        text = child.receive(None).decode("utf-8", "replace")
-        return child.status(), text, child.errors
 
 
 def _present(stream: IO[bytes] | None) -> IO[bytes]:

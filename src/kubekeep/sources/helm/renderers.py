@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 from kubekeep.sources.helm import child
 from kubekeep.sources.helm.limits import ChartLimits
-from kubekeep.sources.helm.process import Child, EndedError, output
+from kubekeep.sources.helm.process import Child, EndedError
 from kubekeep.sources.helm.release import Job
 from kubekeep.sources.options import DEFAULT_NAMESPACE
 
@@ -28,6 +28,7 @@ _VERSION: Final = re.compile(r"v?[34]\.\d+")
 _SOURCE: Final = re.compile(r"^---\n# Source: (.*)\n", re.MULTILINE)
 _SEPARATOR: Final = re.compile(r"(?:\A|\s*\n)---\s*")
 _NOTES: Final = "NOTES.txt"
+_CLOSED: Final = "no more charts are rendered"
 _LINE_END: Final = "\n"
 _LENGTH: Final = 8
 _SHARED_SECONDS: Final = 3600
@@ -76,12 +77,14 @@ class Program:
         self._path = path
         self._environment = environment(home)
         self._limits = limits
+        self._children: set[Child] = set()
+        self._closed = False
 
     @property
     def fault(self) -> str:
         """Why this program is no Helm that works; empty if it is."""
         home = self._environment["HOME"]
-        status, text, errors = output((self._path, "version", "--short"), home, self._environment, self._limits)
+        status, text, errors = self._output((self._path, "version", "--short"), home)
         if status == 0 and _VERSION.match(text.strip()):
             return ""
         return (errors.strip() or f"it says {text.strip()!r}").splitlines()[0][:200]
@@ -89,20 +92,36 @@ class Program:
     def render(self, job: Job, names: Iterable[str]) -> dict[str, list[str]]:
         """See Renderer."""
         argv = (self._path, "template", *_flags(job), "--", job.options.release, f"./{job.chart}")
-        status, text, errors = output(argv, job.folder, self._environment, self._limits)
+        status, text, errors = self._output(argv, job.folder)
         if status == 0:
             return printed(text, names)
         message = _message(errors)
         if NO_YAML not in message:
             raise RenderError(message)
         argv = (*argv[:2], "--debug", *argv[2:])
-        _, text, _ = output(argv, job.folder, self._environment, self._limits)
+        _, text, _ = self._output(argv, job.folder)
         raise RenderError(
             message, {name: documents("\n---\n".join(texts)) for name, texts in printed(text, names).items()}
         )
 
     def close(self) -> None:
         """See Renderer."""
+        self._closed = True
+        for running in list(self._children):
+            running.kill()
+
+    def _output(self, argv: Sequence[str], folder: str) -> tuple[int, str, str]:
+        """The status, standard output and standard error of a run."""
+        with Child(argv, folder, self._environment, self._limits, self._limits.seconds) as running:
+            self._children.add(running)
+            try:
+                if self._closed:
+                    raise RenderError(_CLOSED)
+                running.end_input()
+                text = running.receive(None).decode("utf-8", "replace")
+                return running.status(), text, running.errors
+            finally:
+                self._children.discard(running)
 
 
 def _flags(job: Job) -> Sequence[str]:
@@ -131,6 +150,7 @@ class Sdk:
         self._limits = limits
         self._lock = threading.Lock()
         self._child: Child | None = None
+        self._closed = False
 
     @staticmethod
     def folder() -> str | None:
@@ -163,6 +183,15 @@ class Sdk:
 
     def close(self) -> None:
         """See Renderer."""
+        self._closed = True
+        running = self._child
+        if running is not None:
+            # A thread that waits for an answer sees its end, and lets go of the lock.
+            running.kill()
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
         if self._child is not None:
             self._child.close()
             self._child = None
@@ -176,13 +205,18 @@ class Sdk:
             answer: dict[str, Any] = json.loads(running.receive(size))
             answered = True
         except EndedError as error:
-            raise RenderError(f"the Helm SDK ended: {str(error).strip().partition(_LINE_END)[0]}") from error
+            lines = str(error).strip().splitlines() or [""]
+            # Python says last what is wrong, Go first.
+            told = lines[-1 if lines[0].startswith("Traceback") else 0]
+            raise RenderError(f"the Helm SDK ended: {told}") from error
         finally:
             if not answered:
-                self.close()
+                self._end()
         return answer
 
     def _running(self) -> Child:
+        if self._closed:
+            raise RenderError(_CLOSED)
         if self._child is None:
             argv = (sys.executable, "-I", "-S", child.__file__, self.folder() or "")
             self._child = Child(argv, self._home, environment(self._home), self._limits, _SHARED_SECONDS)
