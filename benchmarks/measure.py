@@ -15,10 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import charts
 import corpus
 
 RUNS = 5
 SIZES = (500, 2_000, 8_000)
+CHARTS = 40
 SCANS = {
     "NSA": ("scan", "framework", "nsa"),
     "All controls": ("scan", "framework", "allcontrols", "--snapshot"),
@@ -57,11 +59,14 @@ def main() -> None:
         into = ("-f", "json", "-o", report)
         for size in SIZES:
             corpus.write(size, Path(scratch) / str(size))
+        tree = Path(scratch) / "charts"
+        charts.write(CHARTS, tree)
         for name, scan in SCANS.items():
             for folder in folders:
                 print(row(f"{name} on {folder.name}", *scan, str(folder)))
             for size in SIZES:
                 print(row(f"{name} on {size:,} objects, JSON report", *scan, str(Path(scratch) / str(size)), *into))
+            print(row(f"{name} on {CHARTS} charts, JSON report", *scan, str(tree), *into))
 
 
 if __name__ == "__main__":

@@ -513,10 +513,10 @@ def test_names_that_helm_would_read_otherwise_are_refused(name: str, renderer: s
 
 
 def test_who_stops_reading_does_not_wait(renderer: str | None, tmp_path: Path) -> None:
-    roots = [File(str(chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))]
+    roots = [Root(Kind.CHART, str(chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))]
     for number in range(4):
         folder = chart(tmp_path / f"loop{number}", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
-        roots.append(File(str(folder), folder.name, str(tmp_path)))
+        roots.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
     limits = ChartLimits(seconds=300)
 
     with Charts(OPTIONS, helm=renderer, limits=limits) as charts:

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self
@@ -46,7 +46,8 @@ _HOW: Final = "install Helm 3 or 4 (https://helm.sh), or pip install 'kubekeep[h
 class Charts:
     """Renders charts, two at a time, each with the same options.
 
-    `helm` is the path of the program helm, if there is one; else, or if it does not work, the Helm SDK renders. Use it
+    `fence` gives the folder that nothing of a chart may lead out of, for the base of its root. `helm` is the path of
+    the program helm, if there is one; else, or if it does not work, the Helm SDK renders. Use it
     as a context manager: it has a temporary folder, and with the SDK a child that serves all charts.
     """
 
@@ -55,11 +56,13 @@ class Charts:
         options: HelmOptions,
         *,
         helm: str | None,
+        fence: Callable[[str], str] = lambda base: base,
         limits: ChartLimits = DEFAULT_CHART_LIMITS,
         yaml_limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._options = options
         self._helm = helm
+        self._fence = fence
         self._limits = limits
         self._yaml_limits = yaml_limits
         self._lock = threading.Lock()
@@ -99,7 +102,7 @@ class Charts:
     def _chart(self, root: Root) -> list[Resource | Unread]:
         shown = "" if root.shown == os.curdir else root.shown
         try:
-            chart = charts.load(root.path, shown, root.base, self._limits, self._yaml_limits)
+            chart = charts.load(root.path, shown, self._fence(root.base), self._limits, self._yaml_limits)
             if chart.type == LIBRARY:
                 return []
             return self._rendered(chart, root)

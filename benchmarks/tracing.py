@@ -1,0 +1,74 @@
+"""Time rendering a tree of charts with and without tracing lines: `python benchmarks/tracing.py [CHARTS]`.
+
+With tracing, every path of every object is located, which is more than any scan asks for. Prints the median of five
+runs in turn, wall time, by the program helm if there is one and by the SDK. Asserts nothing: machines differ.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import charts
+
+from kubekeep.model.resource import Resource
+from kubekeep.sources.helm import rendering
+from kubekeep.sources.helm.charts import Charts
+from kubekeep.sources.helm.trace import ChartTexts, Instrumentation, instrument
+from kubekeep.sources.options import HelmOptions
+from kubekeep.sources.walk import Kind, Root
+
+RUNS = 5
+
+
+def paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every path of a document."""
+    yield path
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, item in entries:
+        yield from paths(item, (*path, step))
+
+
+def once(folder: Path, helm: str | None, *, traced: bool) -> float:
+    """Seconds to render all charts in `folder`, and with `traced` to locate everything in them."""
+    roots = [Root(Kind.CHART, str(chart), chart.name, str(folder)) for chart in sorted(folder.iterdir())]
+    started = time.perf_counter()
+    with (
+        mock.patch.object(rendering, "instrument", instrument if traced else without),
+        Charts(HelmOptions(), helm=helm) as reader,
+    ):
+        for item in reader.read(roots):
+            if traced and isinstance(item, Resource):
+                for path in paths(item.object):
+                    item.locate(path)
+    return time.perf_counter() - started
+
+
+def without(texts: ChartTexts) -> Instrumentation:
+    """No twins: what tracing costs is left out."""
+    return instrument(ChartTexts({}, texts.values, texts.shown))
+
+
+def main() -> None:
+    """Measure both renderers."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    with tempfile.TemporaryDirectory() as scratch:
+        charts.write(count, Path(scratch))
+        print("| renderer | without | with | ratio |\n| --- | ---: | ---: | ---: |")
+        for name, helm in (("helm", shutil.which("helm")), ("SDK", None)):
+            if name == "helm" and helm is None:
+                continue
+            pairs = [[once(Path(scratch), helm, traced=traced) for traced in (False, True)] for _ in range(RUNS)]
+            plain, traced = (statistics.median(column) for column in zip(*pairs, strict=True))
+            print(f"| {name}, {count} charts | {plain:.2f} s | {traced:.2f} s | {traced / plain:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
