@@ -16,7 +16,7 @@ import click
 from kubekeep import reports
 from kubekeep.assess.gate import Gates, incomplete, judge
 from kubekeep.assess.select import UnknownNameError
-from kubekeep.cli import outputs, progress
+from kubekeep.cli import arguments, outputs, progress
 from kubekeep.library.extra import ExtraRules, gather
 from kubekeep.library.load import LibraryError
 from kubekeep.library.params import ParamsError, read_params
@@ -31,20 +31,6 @@ Paths: TypeAlias = tuple[Path, ...]
 _GATE_FAILED: Final = 1
 _INCOMPLETE: Final = 3
 
-_WORDS: Final = {"framework": "frameworks", "control": "controls"}
-
-
-def _names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG001
-    return tuple(name.strip() for item in value for name in item.split(",") if name.strip())
-
-
-def _severity(ctx: click.Context, param: click.Parameter, value: str | None) -> Severity | None:  # noqa: ARG001
-    try:
-        return None if value is None else Severity.named(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 def _gate_options(function: Callable[..., None]) -> Callable[..., None]:
     percent = click.FloatRange(0, 100)
     for option in (
@@ -53,7 +39,7 @@ def _gate_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--severity-threshold",
             "severity",
-            callback=_severity,
+            callback=arguments.severity,
             help="Exit 1 when a control of this severity or above fails: low, medium, high or critical.",
         ),
     ):
@@ -70,7 +56,7 @@ def _output_options(function: Callable[..., None]) -> Callable[..., None]:
             "--format",
             "formats",
             multiple=True,
-            callback=_names,
+            callback=arguments.names,
             show_default="pretty",
             help=f"Formats of the report, comma separated: {', '.join(reports.names())}.",
         ),
@@ -128,7 +114,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
     "--framework",
     "frameworks",
     multiple=True,
-    callback=_names,
+    callback=arguments.names,
     show_default="allcontrols",
     help="Frameworks to assess against, comma separated; `kubekeep list frameworks` shows them.",
 )
@@ -187,7 +173,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     kubekeep scan control C-0057 pod.yaml
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
-    paths, frameworks, controls = _asked(words, frameworks)
+    paths, frameworks, controls = arguments.asked("scan", words, frameworks)
     request = ScanRequest(
         paths=paths,
         frameworks=frameworks,
@@ -209,20 +195,6 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         raise click.UsageError(str(error)) from error
     outputs.write(assessment, wanted, verbose=verbose)
     sys.exit(_exit_code(assessment, Gates(severity=severity, compliance=compliance, coverage=coverage)))
-
-
-def _asked(words: Names, frameworks: Names) -> tuple[Names, Names, Names]:
-    """The paths, frameworks and controls that the words of the command line name."""
-    names: dict[str, Names] = {"frameworks": frameworks, "controls": ()}
-    if words and words[0] in _WORDS:
-        if len(words) == 1:
-            raise click.UsageError(f"`scan {words[0]}` needs names and a path")
-        field = _WORDS[words[0]]
-        names[field] = (*names[field], *filter(None, words[1].split(",")))
-        words = words[2:]
-    if not words:
-        raise click.UsageError("name a file or a folder to scan, or - for standard input")
-    return words, names["frameworks"], names["controls"]
 
 
 def _params(file: Path | None, rules: ExtraRules) -> dict[str, Names]:

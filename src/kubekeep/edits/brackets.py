@@ -1,0 +1,125 @@
+"""Changes of mappings and lists that are written between brackets: flow style in YAML, and all of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from kubekeep.edits.change import Branch, RefusedError, built, ordered
+from kubekeep.edits.slot import Edits, Slot
+from kubekeep.edits.style import flow, flow_lines, scalar
+from kubekeep.edits.syntax import Kind, after_properties, line_start
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """An entry or item, without its comma."""
+
+    start: int
+    end: int
+
+
+class _Layout(msgspec.Struct, frozen=True):
+    """How the rows stand: `indent` if each has a line, what one level adds to it, and whether there are no spaces."""
+
+    indent: str | None
+    step: str
+    compact: bool
+
+    def between(self, newline: str) -> str:
+        """What comes before a further row."""
+        if self.indent is not None:
+            return f",{newline}{self.indent}"
+        return "," if self.compact else ", "
+
+
+def edit(edits: Edits, slot: Slot, branch: Branch) -> None:
+    """Make the changes of `branch` in a collection between brackets."""
+    node, text = slot.node, edits.text
+    pairs: Sequence[tuple[Any, Any]] = node.entries if node.kind is Kind.MAPPING else [(n, n) for n in node.children]
+    rows = [_Row(key.start, max(key.end, value.end)) for key, value in pairs]
+    layout = _layout(text, slot, rows)
+    keys = {key.text: index for index, (key, _) in enumerate(pairs)}
+    own: dict[str | int, int] = {index: index for index in range(len(rows))} if node.kind is Kind.SEQUENCE else {**keys}
+    gone: dict[int, list[int]] = {}
+    fresh = []
+    for step in ordered(branch.steps):
+        below = branch.steps[step]
+        if step not in own:
+            fresh.append((step, below))
+        elif below.removes:
+            gone |= {i: below.numbers() for i, (key, _) in enumerate(pairs) if i == step or key.text == step}
+        else:
+            key, value = pairs[own[step]]
+            lead = edits.lead(key) if node.kind is Kind.MAPPING and value.start > key.end else None
+            inner = Slot(
+                value,
+                slot.value[step],
+                lead,
+                is_item=node.kind is Kind.SEQUENCE,
+                in_flow=True,
+                indent=layout.indent,
+                step=layout.step,
+                compact=layout.compact,
+            )
+            edits.entry(inner, below)
+    if any(key.text == "<<" and not key.style for key, _ in pairs) and fresh and node.kind is Kind.MAPPING:
+        raise RefusedError("a merge key (<<) stands beside it")
+    _cut(edits, slot, rows, gone, layout, fresh)
+
+
+def _layout(text: str, slot: Slot, rows: Sequence[_Row]) -> _Layout:
+    opening = after_properties(text, slot.node)
+    if not rows:
+        return _Layout(None, slot.step, slot.compact)
+    first = line_start(text, rows[0].start)
+    if first > opening:
+        indent = text[first : rows[0].start]
+        closing = text[line_start(text, slot.node.end - 1) : slot.node.end - 1]
+        step = indent.removeprefix(closing) if not closing.strip(" \t") and indent != closing else slot.step
+        return _Layout(indent if not indent.strip(" \t") else None, step, compact=False)
+    if len(rows) > 1:
+        compact = text[rows[0].end : rows[1].start] == ","
+    else:
+        compact = slot.compact or "\":" in text[opening : rows[0].end] and "\": " not in text[opening : rows[0].end]
+    return _Layout(None, slot.step, compact)
+
+
+def _cut(
+    edits: Edits,
+    slot: Slot,
+    rows: Sequence[_Row],
+    gone: dict[int, list[int]],
+    layout: _Layout,
+    fresh: Sequence[tuple[str | int, Branch]],
+) -> None:
+    numbers = [number for _, below in fresh for number in below.numbers()]
+    added = [_written(edits, slot, layout, step, built(below)) for step, below in fresh]
+    kept = [index for index in range(len(rows)) if index not in gone]
+    between = layout.between(edits.style.newline)
+    if not kept:
+        opening = after_properties(edits.text, slot.node) + 1
+        numbers += [number for row in gone.values() for number in row]
+        start, end = (rows[0].start, rows[-1].end) if added and rows else (opening, slot.node.end - 1)
+        edits.splice(start, end, between.join(added), numbers)
+        return
+    if added:
+        at = rows[kept[-1]].end
+        edits.splice(at, at, "".join(between + row for row in added), numbers)
+    for index in gone:
+        # Up to the next row; what comes after the last one that stays goes from there.
+        end = rows[index + 1].start if index < kept[-1] else rows[index].end
+        start = rows[index].start if index < kept[-1] else rows[index - 1].end
+        edits.splice(start, end, "", gone[index])
+
+
+def _written(edits: Edits, slot: Slot, layout: _Layout, step: str | int, value: Any) -> str:
+    if layout.indent is None:
+        text = flow(value, edits.style, compact=layout.compact)
+    else:
+        text = flow_lines(value, layout.indent, layout.step, edits.style)
+    if slot.node.kind is Kind.SEQUENCE:
+        return text
+    colon = ":" if layout.compact and edits.style.is_json else ": "
+    return f"{scalar(str(step), is_json=edits.style.is_json)}{colon}{text}"
