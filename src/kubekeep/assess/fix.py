@@ -28,6 +28,10 @@ DECIDED: Final = "another control asks for something else there"
 _INSIDE: Final = "it stands in a text inside of the object"
 
 
+Asked = Callable[[Control, Resource], bool]
+"""Whether the findings of a control in an object are to be mended."""
+
+
 class Why(enum.Enum):
     """Why a finding stays."""
 
@@ -78,7 +82,7 @@ class Wishes(msgspec.Struct, frozen=True):
 
 def wishes(
     assessment: Assessment,
-    asked: Callable[[Control, Resource], bool],
+    asked: Asked,
     *,
     named: frozenset[str] = frozenset(),
     values: Mapping[Path, Any],
@@ -100,9 +104,9 @@ def wishes(
             key = (key_of(target), leaf, msgspec.json.encode(None if item is msgspec.UNSET else [item]))
             found.setdefault(key, []).append((target, item, finding))
     by_object: dict[str, list[Wish]] = {}
-    for (key, path, _), rows in found.items():
-        wish = Wish(rows[0][0], path, rows[0][1], tuple(finding for *_, finding in rows))
-        by_object.setdefault(key, []).append(wish)
+    for (place, leaf, _), rows in found.items():
+        united = Wish(rows[0][0], leaf, rows[0][1], tuple(finding for *_, finding in rows))
+        by_object.setdefault(place, []).append(united)
     chosen: list[Wish] = []
     decided: list[Finding] = []
     for group in by_object.values():
@@ -110,7 +114,7 @@ def wishes(
     return Wishes(tuple(chosen), tuple(left), tuple(decided))
 
 
-def _findings(assessment: Assessment, asked: Callable[[Control, Resource], bool]) -> Iterator[Finding]:
+def _findings(assessment: Assessment, asked: Asked) -> Iterator[Finding]:
     controls = {summary.control.slug: summary.control for summary in assessment.controls}
     for result in assessment.results:
         for slug, verdict in result.verdicts.items():

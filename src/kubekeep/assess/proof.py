@@ -25,6 +25,7 @@ class Proof:
     """
 
     def __init__(self, before: Assessment, after: Assessment, wishes: Mapping[int, Wish], name: Name) -> None:
+        self.after = after
         self._name = name
         self._wishes = wishes
         self._before = _by_key(before.results, name)
@@ -50,10 +51,17 @@ class Proof:
             return True
         if after.status is Status.NOT_EVALUATED:
             return False
-        before = self._before[key].verdicts[slug]
-        if any(item.path == finding.evidence.path and item.message == finding.evidence.message for item in after.evidence):
-            return finding.evidence.delete and len(after.evidence) <= len(before.evidence) - self._attempted[key, slug]
+        before = self._before[key].verdicts.get(slug, after)
+        if any(item.path == finding.evidence.path for item in after.evidence):
+            # The next item of a list takes the number of one that was removed.
+            most = len(before.evidence) - self._attempted[key, slug]
+            return finding.evidence.delete and len(after.evidence) <= most
         return True
+
+    def original(self, resource: Resource) -> Resource | None:
+        """The object before the changes of one that was found after them."""
+        found = self._before.get(self._key(resource))
+        return found.resource if found else None
 
     def _key(self, resource: Resource) -> str:
         return key_of(resource, self._name)

@@ -79,7 +79,7 @@ def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[St
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write a patch, change no file.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every finding that is left.")
-def command(  # noqa: PLR0913, PLR0917 - one argument an option
+def command(  # noqa: PLR0913 - one argument an option
     words: Names,
     report: Path | None,
     frameworks: Names,
@@ -118,9 +118,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     )
     if any(path == "-" or "://" in path for path in paths):
         raise click.UsageError("only files and folders can be fixed: name a path")
-    scanned = ScanRequest(
-        paths=paths, frameworks=frameworks, controls=controls, kubernetes_version=kubernetes_version
-    )
+    scanned = ScanRequest(paths=paths, frameworks=frameworks, controls=controls, kubernetes_version=kubernetes_version)
     request = FixRequest(scan=scanned, severity=severity, values=values, only=None if told is None else told.has)
     try:
         with progress.counter() as note:
@@ -231,7 +229,9 @@ def _shown(line: str) -> str:
 
 def _tell_left(planned: Plan, *, verbose: bool) -> None:
     """What is not mended, by reason and control."""
-    click.echo(f"{_counted(len(planned.fixed), 'finding')} can be fixed by {_counted(planned.changes, 'change')}", err=True)
+    click.echo(
+        f"{_counted(len(planned.fixed), 'finding')} can be fixed by {_counted(planned.changes, 'change')}", err=True
+    )
     for why in (Why.REFUSED, Why.YOURS, Why.UNKNOWN):
         left = [item for item in planned.left if item.why is why]
         if not left:

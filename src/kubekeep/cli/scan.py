@@ -31,6 +31,7 @@ Paths: TypeAlias = tuple[Path, ...]
 _GATE_FAILED: Final = 1
 _INCOMPLETE: Final = 3
 
+
 def _gate_options(function: Callable[..., None]) -> Callable[..., None]:
     percent = click.FloatRange(0, 100)
     for option in (

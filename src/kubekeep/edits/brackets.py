@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 from kubekeep.edits.change import Branch, RefusedError, built, ordered
 from kubekeep.edits.slot import Edits, Slot
 from kubekeep.edits.style import flow, flow_lines, scalar
-from kubekeep.edits.syntax import Kind, after_properties, line_start
+from kubekeep.edits.syntax import Kind, Node, after_properties, line_start
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -36,37 +37,52 @@ class _Layout(msgspec.Struct, frozen=True):
 
 def edit(edits: Edits, slot: Slot, branch: Branch) -> None:
     """Make the changes of `branch` in a collection between brackets."""
-    node, text = slot.node, edits.text
-    pairs: Sequence[tuple[Any, Any]] = node.entries if node.kind is Kind.MAPPING else [(n, n) for n in node.children]
+    pairs = _pairs(slot.node)
     rows = [_Row(key.start, max(key.end, value.end)) for key, value in pairs]
-    layout = _layout(text, slot, rows)
-    keys = {key.text: index for index, (key, _) in enumerate(pairs)}
-    own: dict[str | int, int] = {index: index for index in range(len(rows))} if node.kind is Kind.SEQUENCE else {**keys}
+    layout = _layout(edits.text, slot, rows)
     gone: dict[int, list[int]] = {}
     fresh = []
     for step in ordered(branch.steps):
         below = branch.steps[step]
-        if step not in own:
+        found = [index for index, (key, _) in enumerate(pairs) if step == _step(slot.node, index, key)]
+        if not found:
             fresh.append((step, below))
         elif below.removes:
-            gone |= {i: below.numbers() for i, (key, _) in enumerate(pairs) if i == step or key.text == step}
+            gone |= dict.fromkeys(found, below.numbers())
         else:
-            key, value = pairs[own[step]]
-            lead = edits.lead(key) if node.kind is Kind.MAPPING and value.start > key.end else None
-            inner = Slot(
-                value,
-                slot.value[step],
-                lead,
-                is_item=node.kind is Kind.SEQUENCE,
-                in_flow=True,
-                indent=layout.indent,
-                step=layout.step,
-                compact=layout.compact,
-            )
-            edits.entry(inner, below)
-    if any(key.text == "<<" and not key.style for key, _ in pairs) and fresh and node.kind is Kind.MAPPING:
+            # Of a key that is said twice the last one holds.
+            key, value = pairs[found[-1]]
+            _entry(edits, slot, key, value, layout, (step, below))
+    if fresh and any(key.text == "<<" and not key.style for key, _ in pairs) and slot.node.kind is Kind.MAPPING:
         raise RefusedError("a merge key (<<) stands beside it")
     _cut(edits, slot, rows, gone, layout, fresh)
+
+
+def _pairs(node: Node) -> Sequence[tuple[Node, Node]]:
+    """The entries, or each item twice."""
+    return node.entries if node.kind is Kind.MAPPING else [(item, item) for item in node.children]
+
+
+def _step(node: Node, index: int, key: Node) -> str | int:
+    return key.text if node.kind is Kind.MAPPING else index
+
+
+def _entry(edits: Edits, slot: Slot, key: Node, value: Node, layout: _Layout, change: tuple[str | int, Branch]) -> None:
+    """Change the value of an entry or item."""
+    step, below = change
+    is_item = slot.node.kind is Kind.SEQUENCE
+    inner = Slot(
+        value,
+        slot.value[step],
+        # A key between brackets may stand alone.
+        None if is_item or (value.start == value.end == key.end) else edits.lead(key),
+        is_item=is_item,
+        in_flow=True,
+        indent=layout.indent,
+        step=layout.step,
+        compact=layout.compact,
+    )
+    edits.entry(inner, below)
 
 
 def _layout(text: str, slot: Slot, rows: Sequence[_Row]) -> _Layout:
@@ -82,8 +98,13 @@ def _layout(text: str, slot: Slot, rows: Sequence[_Row]) -> _Layout:
     if len(rows) > 1:
         compact = text[rows[0].end : rows[1].start] == ","
     else:
-        compact = slot.compact or "\":" in text[opening : rows[0].end] and "\": " not in text[opening : rows[0].end]
+        compact = slot.compact or _is_tight(text[opening : rows[0].end])
     return _Layout(None, slot.step, compact)
+
+
+def _is_tight(text: str) -> bool:
+    """Whether a JSON text does without spaces."""
+    return '":' in text and '": ' not in text
 
 
 def _cut(
@@ -94,24 +115,24 @@ def _cut(
     layout: _Layout,
     fresh: Sequence[tuple[str | int, Branch]],
 ) -> None:
-    numbers = [number for _, below in fresh for number in below.numbers()]
+    numbers = list(itertools.chain.from_iterable(below.numbers() for _, below in fresh))
     added = [_written(edits, slot, layout, step, built(below)) for step, below in fresh]
     kept = [index for index in range(len(rows)) if index not in gone]
     between = layout.between(edits.style.newline)
     if not kept:
         opening = after_properties(edits.text, slot.node) + 1
-        numbers += [number for row in gone.values() for number in row]
+        numbers += itertools.chain.from_iterable(gone.values())
         start, end = (rows[0].start, rows[-1].end) if added and rows else (opening, slot.node.end - 1)
         edits.splice(start, end, between.join(added), numbers)
         return
     if added:
         at = rows[kept[-1]].end
-        edits.splice(at, at, "".join(between + row for row in added), numbers)
-    for index in gone:
+        edits.splice(at, at, between + between.join(added), numbers)
+    for index, removed in gone.items():
         # Up to the next row; what comes after the last one that stays goes from there.
-        end = rows[index + 1].start if index < kept[-1] else rows[index].end
-        start = rows[index].start if index < kept[-1] else rows[index - 1].end
-        edits.splice(start, end, "", gone[index])
+        is_followed = index < kept[-1]
+        start = rows[index].start if is_followed else rows[index - 1].end
+        edits.splice(start, rows[index + 1].start if is_followed else rows[index].end, "", removed)
 
 
 def _written(edits: Edits, slot: Slot, layout: _Layout, step: str | int, value: Any) -> str:

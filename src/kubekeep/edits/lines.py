@@ -11,7 +11,16 @@ import msgspec
 from kubekeep.edits.change import ABSENT, Branch, RefusedError, built, ordered
 from kubekeep.edits.slot import Edits, Slot
 from kubekeep.edits.style import block, entry
-from kubekeep.edits.syntax import Kind, Node, after_break, after_properties, after_space, content_end, line_end, line_start
+from kubekeep.edits.syntax import (
+    Kind,
+    Node,
+    after_break,
+    after_properties,
+    after_space,
+    content_end,
+    line_end,
+    line_start,
+)
 
 _MERGE: Final = "<<"
 _MERGED: Final = "it comes from a merge key (<<), which other places share"
@@ -77,7 +86,11 @@ def _rows(edits: Edits, slot: Slot, rows: Sequence[_Row], gone: dict[int, list[i
             edits.refuse(below, _MERGED)
             continue
         new = built(below)
-        lines += entry(str(step), new, column, edits.style) if node.kind is Kind.MAPPING else block([new], column, edits.style)
+        lines += (
+            entry(str(step), new, column, edits.style)
+            if node.kind is Kind.MAPPING
+            else block([new], column, edits.style)
+        )
         numbers += below.numbers()
     _cut(edits, slot, rows, gone, _Fresh(tuple(lines), tuple(numbers)))
 

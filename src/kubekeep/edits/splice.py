@@ -32,7 +32,8 @@ def in_order(splices: Iterable[Splice]) -> list[Splice]:
 
 def spliced(text: str, splices: Sequence[Splice]) -> str:
     """The text with its splices, which are in order."""
-    parts, at = [], 0
+    parts: list[str] = []
+    at = 0
     for splice in splices:
         parts += (text[at : splice.start], splice.text)
         at = splice.end

@@ -131,7 +131,9 @@ def flow(value: Any, style: Style, *, compact: bool = False) -> str:
     """A value on one line, as between brackets; `compact` leaves out what JSON needs not."""
     colon, comma = (":", ",") if compact and style.is_json else (": ", ", ")
     if isinstance(value, dict):
-        entries = (f"{scalar(k, is_json=style.is_json)}{colon}{flow(v, style, compact=compact)}" for k, v in value.items())
+        entries = (
+            f"{scalar(k, is_json=style.is_json)}{colon}{flow(v, style, compact=compact)}" for k, v in value.items()
+        )
         return "{" + comma.join(entries) + "}"
     if isinstance(value, list):
         return "[" + comma.join(flow(item, style, compact=compact) for item in value) + "]"

@@ -39,7 +39,20 @@ class Node:
     stand for this node.
     """
 
-    __slots__ = ("anchor", "children", "column", "end", "flow", "kind", "start", "style", "tag", "target", "text", "users")
+    __slots__ = (
+        "anchor",
+        "children",
+        "column",
+        "end",
+        "flow",
+        "kind",
+        "start",
+        "style",
+        "tag",
+        "target",
+        "text",
+        "users",
+    )
 
     def __init__(self, kind: Kind, start: int, end: int, column: int = 0) -> None:
         self.kind = kind
@@ -104,13 +117,14 @@ class _Builder:
         self._stack: list[Node] = []
         self._anchors: dict[str, Node] = {}
 
-    def take(self, event: Any) -> None:
+    def take(self, event: yaml.Event) -> None:
         """Add what an event tells."""
+        # libyaml marks every event, though the types of PyYAML know some without.
+        mark: Any = event.end_mark
         if isinstance(event, yaml.CollectionEndEvent):
-            closed = self._stack.pop()
-            closed.end = event.end_mark.index
+            self._stack.pop().end = mark.index
             return
-        node = self._node(event)
+        node = self._node(event, mark.index)
         if self._stack:
             self._stack[-1].children.append(node)
         else:
@@ -118,18 +132,16 @@ class _Builder:
         if isinstance(event, yaml.CollectionStartEvent):
             self._stack.append(node)
 
-    def _node(self, event: Any) -> Node:
+    def _node(self, event: Any, end: int) -> Node:
         start = event.start_mark
-        if isinstance(event, yaml.AliasEvent):
-            node = Node(Kind.ALIAS, start.index, event.end_mark.index, start.column)
+        node = Node(_kind(event), start.index, end, start.column)
+        if node.kind is Kind.ALIAS:
             node.text = event.anchor
             node.target = self._anchors.get(event.anchor)
             if node.target is None:
                 raise ValueError(f"unknown anchor {event.anchor!r}")
             node.target.users += 1
             return node
-        kinds = {yaml.MappingStartEvent: Kind.MAPPING, yaml.SequenceStartEvent: Kind.SEQUENCE}
-        node = Node(kinds.get(type(event), Kind.SCALAR), start.index, event.end_mark.index, start.column)
         node.anchor, node.tag = event.anchor, event.tag
         if node.kind is Kind.SCALAR:
             node.text, node.style = event.value, event.style or ""
@@ -138,6 +150,18 @@ class _Builder:
         if node.anchor is not None:
             self._anchors[node.anchor] = node
         return node
+
+
+def _kind(event: yaml.Event) -> Kind:
+    match event:
+        case yaml.AliasEvent():
+            return Kind.ALIAS
+        case yaml.MappingStartEvent():
+            return Kind.MAPPING
+        case yaml.SequenceStartEvent():
+            return Kind.SEQUENCE
+        case _:
+            return Kind.SCALAR
 
 
 def json_nodes(text: str, wanted: frozenset[int]) -> dict[int, Node]:

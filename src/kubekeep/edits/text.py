@@ -12,8 +12,8 @@ import msgspec
 
 from kubekeep.edits.change import Change, RefusedError, branch_of, changed, same
 from kubekeep.edits.editor import Editor
-from kubekeep.edits.splice import Splice, in_order, spliced
 from kubekeep.edits.reading import Reading
+from kubekeep.edits.splice import Splice, in_order, spliced
 from kubekeep.sources.tree import Problem
 
 _UNPROVEN: Final = "the edit would change something else too"

@@ -3,9 +3,13 @@
 A plan writes nothing of the user's. What cannot be mended, or not proven, is told with its reason; never prints.
 """
 
+# Paths stay the text that people typed, so os.path and not pathlib:
+# ruff: noqa: PTH110, PTH116
+
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +24,6 @@ from kubekeep.assess.proof import Proof
 from kubekeep.assess.select import controls_named, frameworks_named
 from kubekeep.edits.change import Change, RefusedError
 from kubekeep.edits.diff import Hunk, hunks
-from kubekeep.edits.reading import Reading
 from kubekeep.edits.target import Target, target_of
 from kubekeep.edits.text import Edited, edit
 from kubekeep.library.extra import gather
@@ -107,8 +110,8 @@ def plan(request: FixRequest, *, note: Callable[[int], None] = lambda _: None) -
         is_wanted = wanted is None or control.slug in wanted
         return is_severe and is_wanted and (request.only is None or request.only(resource, control))
 
-    found = fix.wishes(assessment, is_asked, named=named, values=request.values)
-    return _Planner(everything, assessment, found).plan()
+    look = functools.partial(fix.wishes, named=named, values=request.values)
+    return _Planner(everything, assessment, look, is_asked).plan()
 
 
 def _wanted(asked: ScanRequest, assessment: Assessment, named: frozenset[str]) -> frozenset[str] | None:
@@ -124,31 +127,76 @@ def _wanted(asked: ScanRequest, assessment: Assessment, named: frozenset[str]) -
 class _Planner:
     """The way from wishes to proven edits."""
 
-    def __init__(self, request: ScanRequest, assessment: Assessment, found: fix.Wishes) -> None:
+    def __init__(
+        self,
+        request: ScanRequest,
+        assessment: Assessment,
+        look: Callable[[Assessment, fix.Asked], fix.Wishes],
+        asked: fix.Asked,
+    ) -> None:
+        found = look(assessment, asked)
         self._request = request
         self._assessment = assessment
-        self._found = found
+        self._look = look
+        self._asked = asked
+        self._wishes = list(found.wishes)
+        self._decided = found.decided
         self._left = list(found.left)
         self._files = Files()
         self._targets: dict[int, Target] = {}
+        self._tried = {_tried(wish) for wish in found.wishes}
 
     def plan(self) -> Plan:
-        """The edits that a scan of the changed files confirms."""
-        active = [number for number, wish in enumerate(self._found.wishes) if self._aim(number, wish)]
-        proof = None
+        """The edits that a scan of the changed files confirms, and that leave nothing more to be done."""
+        active = [number for number, wish in enumerate(self._wishes) if self._aim(number, wish)]
         for _ in range(_ROUNDS):
             active, edited, texts = self._edited(active)
             if not active:
                 break
             proof = self._proof(active, texts)
-            if not proof.refuted:
-                return self._done(active, edited, proof)
             for number, reason in proof.refuted.items():
                 self._give_up(number, reason)
             active = [number for number in active if number not in proof.refuted]
+            if not proof.refuted:
+                more = self._more(active, proof)
+                if more == active:
+                    return self._done(active, edited, proof)
+                active = more
         for number in active:
             self._give_up(number, _UNPROVEN)
         return self._done([], {}, None)
+
+    def _more(self, active: list[int], proof: Proof) -> list[int]:
+        """The wishes with those that the changes bring up: without them, fixing twice would change something."""
+
+        def is_asked(control: Control, resource: Resource) -> bool:
+            original = proof.original(resource)
+            return original is not None and self._asked(control, original)
+
+        left = list(active)
+        for wish in self._look(proof.after, is_asked).wishes:
+            resource = proof.original(wish.resource)
+            if resource is None or any(self._shifts(number, resource) for number in active):
+                continue
+            findings = tuple(
+                Finding(item.control, resource, msgspec.structs.replace(item.evidence, location=None))
+                for item in wish.findings
+            )
+            same = [n for n in left if self._wishes[n].resource is resource and self._wishes[n].path == wish.path]
+            findings += tuple(item for number in same for item in self._wishes[number].findings)
+            further = Wish(resource, wish.path, wish.value, findings)
+            if _tried(further) in self._tried:
+                continue
+            self._tried.add(_tried(further))
+            self._wishes.append(further)
+            if self._aim(len(self._wishes) - 1, further):
+                left = [number for number in left if number not in same] + [len(self._wishes) - 1]
+        return left
+
+    def _shifts(self, number: int, resource: Resource) -> bool:
+        """Whether a wish removes an item of a list, so that paths into the changed object lead elsewhere."""
+        wish = self._wishes[number]
+        return wish.resource is resource and wish.value is msgspec.UNSET and isinstance(wish.path[-1], int)
 
     def _aim(self, number: int, wish: Wish) -> bool:
         """Whether there is a place to change for a wish."""
@@ -161,23 +209,24 @@ class _Planner:
     def _give_up(self, number: int, reason: str) -> None:
         self._left += (
             Left(item.control, item.resource, item.evidence, Why.REFUSED, reason)
-            for item in self._found.wishes[number].findings
+            for item in self._wishes[number].findings
         )
 
-    def _edited(self, active: Sequence[int]) -> tuple[list[int], dict[str, tuple[Edited, list[list[int]]]], dict[str, bytes]]:
+    def _edited(
+        self, active: Sequence[int]
+    ) -> tuple[list[int], dict[str, tuple[Edited, list[list[int]]]], dict[str, bytes]]:
         """The edits of each file, with the wishes behind each change; without those that cannot be made."""
         by_file: dict[str, dict[tuple[int, Steps, bytes], list[int]]] = {}
         for number in active:
-            target, value = self._targets[number], self._found.wishes[number].value
-            text = b"" if value is msgspec.UNSET else msgspec.json.encode(value)
+            target = self._targets[number]
+            *_, text = _tried(self._wishes[number])
             by_file.setdefault(target.file, {}).setdefault((target.document, target.path, text), []).append(number)
         left: list[int] = []
         edited: dict[str, tuple[Edited, list[list[int]]]] = {}
         texts: dict[str, bytes] = {}
         for file, rows in by_file.items():
             changes = [
-                Change(document, path, self._found.wishes[numbers[0]].value)
-                for (document, path, _), numbers in rows.items()
+                Change(document, path, self._wishes[numbers[0]].value) for (document, path, _), numbers in rows.items()
             ]
             made = edit(self._files.reading(file), changes)
             wishes = list(rows.values())
@@ -202,17 +251,19 @@ class _Planner:
                 with contextlib.suppress(OSError):  # then the scan finds the file as it was, which proves nothing
                     twin.write(file, data)
             again = scan(msgspec.structs.replace(self._request, paths=twin.paths))
-            wishes = {number: self._found.wishes[number] for number in active}
+            wishes = {number: self._wishes[number] for number in active}
             return Proof(self._assessment, again, wishes, twin.name)
 
-    def _done(self, active: Sequence[int], edited: Mapping[str, tuple[Edited, list[list[int]]]], proof: Proof | None) -> Plan:
+    def _done(
+        self, active: Sequence[int], edited: Mapping[str, tuple[Edited, list[list[int]]]], proof: Proof | None
+    ) -> Plan:
         fixed: dict[tuple[str, str, str], Finding] = {}
-        for finding in (item for number in active for item in self._found.wishes[number].findings):
+        for finding in (item for number in active for item in self._wishes[number].findings):
             if proof is not None and proof.mends(finding):
                 fixed.setdefault((key_of(finding.resource), finding.control.slug, finding.evidence.path), finding)
             else:
                 self._leave(finding, "the change there does not mend it")
-        for finding in self._found.decided:
+        for finding in self._decided:
             if proof is not None and proof.mends(finding):
                 fixed.setdefault((key_of(finding.resource), finding.control.slug, finding.evidence.path), finding)
             else:
@@ -226,7 +277,7 @@ class _Planner:
     def _change(self, file: str, made: Edited, wishes: Sequence[Sequence[int]], active: set[int]) -> FileChange:
         text = self._files.text(file)
         findings = tuple(
-            tuple(item for number in numbers if number in active for item in self._found.wishes[number].findings)
+            tuple(item for number in numbers if number in active for item in self._wishes[number].findings)
             for numbers in wishes
         )
         return FileChange(
@@ -237,6 +288,12 @@ class _Planner:
             findings=findings,
             changes=len(wishes) - len(made.refused),
         )
+
+
+def _tried(wish: Wish) -> tuple[str, Steps, bytes]:
+    """A wish as it is told apart from others."""
+    text = b"" if wish.value is msgspec.UNSET else msgspec.json.encode(wish.value)
+    return key_of(wish.resource), wish.path, text
 
 
 def _once(left: Iterable[Left]) -> tuple[Left, ...]:

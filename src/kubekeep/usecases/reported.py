@@ -3,6 +3,9 @@
 Reads our own format and Kubescape's version 2, which it follows.
 """
 
+# Paths stay the text that people typed, so os.path and not pathlib:
+# ruff: noqa: PTH113, PTH116, PTH118
+
 from __future__ import annotations
 
 import datetime as dt
@@ -75,14 +78,7 @@ def reported(path: Path) -> Reported:
         raise ReportError(f"{path}: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ReportError(f"{path}: not a report in JSON v2: {error}") from error
-    files = {item.id: file for item in report.resources or () if (file := _file(item))}
-    findings = {
-        (files[result.id], result.id.partition("/api=")[2] or result.id, verdict.number)
-        for result in report.results or ()
-        if result.id in files
-        for verdict in result.controls or ()
-        if verdict.status.status == "failed"
-    }
+    findings = _findings(report)
     failing = sorted({file for file, *_ in findings})
     made = report.generated if report.generated.tzinfo else report.generated.replace(tzinfo=dt.UTC)
     stale = [file for file in failing if _changed(file) > made.timestamp() + 1]
@@ -92,6 +88,18 @@ def reported(path: Path) -> Reported:
         controls=tuple(sorted({number for *_, number in findings})),
         findings=frozenset(findings),
     )
+
+
+def _findings(report: _Report) -> set[tuple[str, str, str]]:
+    """File, identity of the object and number of the control of each failure."""
+    files = {item.id: file for item in report.resources or () if (file := _file(item))}
+    return {
+        (files[result.id], result.id.partition("/api=")[2] or result.id, verdict.number)
+        for result in report.results or ()
+        if result.id in files
+        for verdict in result.controls or ()
+        if verdict.status.status == "failed"
+    }
 
 
 def _file(item: _Object) -> str:

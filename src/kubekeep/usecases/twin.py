@@ -3,16 +3,19 @@
 The copy holds what a scan would read, at the same places relative to each other. Never writes outside of it.
 """
 
+# Paths stay the text that people typed, so os.path and not pathlib:
+# ruff: noqa: PTH100, PTH101, PTH103, PTH109, PTH112, PTH114, PTH115, PTH116, PTH117, PTH118, PTH119, PTH120, PTH211
+
 from __future__ import annotations
 
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from kubekeep.sources.tree import MAXIMUM_BYTES
 from kubekeep.sources.walk import EXTENSIONS
