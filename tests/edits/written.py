@@ -9,7 +9,23 @@ import msgspec
 from hypothesis import strategies as st
 
 WORDS: Final = ("alpha", "beta", "gamma", "delta", "securityContext", "spec", "name", "é", "a.b/c", "on1")
-TEXTS: Final = ("x", "plain text", "yes", "0644", "1e3", "~", "", "- dash", "a: b", "#no", "ü", "'", '"', "null", "12:30:45")
+TEXTS: Final = (
+    "x",
+    "plain text",
+    "yes",
+    "0644",
+    "1e3",
+    "~",
+    "",
+    "- dash",
+    "a: b",
+    "#no",
+    "ü",
+    "'",
+    '"',
+    "null",
+    "12:30:45",
+)
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-5, 70_000), st.sampled_from(TEXTS), st.just(1.5))
 keys = st.sampled_from(WORDS)

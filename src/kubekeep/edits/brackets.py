@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from kubekeep.edits.change import Branch, RefusedError, built, ordered
+from kubekeep.edits.change import ABSENT, Branch, RefusedError, ordered
 from kubekeep.edits.slot import Edits, Slot
 from kubekeep.edits.style import flow, flow_lines, scalar
 from kubekeep.edits.syntax import Kind, Node, after_properties, line_start
@@ -37,6 +37,8 @@ class _Layout(msgspec.Struct, frozen=True):
 
 def edit(edits: Edits, slot: Slot, branch: Branch) -> None:
     """Make the changes of `branch` in a collection between brackets."""
+    if slot.node.kind is Kind.SEQUENCE and not all(isinstance(step, int) for step in branch.steps):
+        raise RefusedError("it lies below a list")
     pairs = _pairs(slot.node)
     rows = [_Row(key.start, max(key.end, value.end)) for key, value in pairs]
     layout = _layout(edits.text, slot, rows)
@@ -46,7 +48,7 @@ def edit(edits: Edits, slot: Slot, branch: Branch) -> None:
         below = branch.steps[step]
         found = [index for index, (key, _) in enumerate(pairs) if step == _step(slot.node, index, key)]
         if not found:
-            fresh.append((step, below))
+            fresh.append((step, below, edits.built(below)))
         elif below.removes:
             gone |= dict.fromkeys(found, below.numbers())
         else:
@@ -55,7 +57,7 @@ def edit(edits: Edits, slot: Slot, branch: Branch) -> None:
             _entry(edits, slot, key, value, layout, (step, below))
     if fresh and any(key.text == "<<" and not key.style for key, _ in pairs) and slot.node.kind is Kind.MAPPING:
         raise RefusedError("a merge key (<<) stands beside it")
-    _cut(edits, slot, rows, gone, layout, fresh)
+    _cut(edits, slot, rows, gone, layout, [row for row in fresh if row[2] is not ABSENT])
 
 
 def _pairs(node: Node) -> Sequence[tuple[Node, Node]]:
@@ -113,10 +115,10 @@ def _cut(
     rows: Sequence[_Row],
     gone: dict[int, list[int]],
     layout: _Layout,
-    fresh: Sequence[tuple[str | int, Branch]],
+    fresh: Sequence[tuple[str | int, Branch, Any]],
 ) -> None:
-    numbers = list(itertools.chain.from_iterable(below.numbers() for _, below in fresh))
-    added = [_written(edits, slot, layout, step, built(below)) for step, below in fresh]
+    numbers = list(itertools.chain.from_iterable(below.numbers() for _, below, _ in fresh))
+    added = [_written(edits, slot, layout, step, new) for step, _, new in fresh]
     kept = [index for index in range(len(rows)) if index not in gone]
     between = layout.between(edits.style.newline)
     if not kept:

@@ -50,6 +50,14 @@ class Editor:
         while self._claims:
             self._settle(*self._claims.pop(next(iter(self._claims))))
 
+    def built(self, branch: Branch) -> Any:
+        """The value that changes make where nothing is; ABSENT, and they are given up, if they remove."""
+        try:
+            return built(branch)
+        except RefusedError as error:
+            self.refuse(branch, str(error))
+            return ABSENT
+
     def refuse(self, branch: Branch, reason: str) -> None:
         """Give up all changes of `branch`."""
         self.refused |= dict.fromkeys(branch.numbers(), reason)

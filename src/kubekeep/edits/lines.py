@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.edits.change import ABSENT, Branch, RefusedError, built, ordered
+from kubekeep.edits.change import ABSENT, Branch, RefusedError, ordered
 from kubekeep.edits.slot import Edits, Slot
 from kubekeep.edits.style import block, entry
 from kubekeep.edits.syntax import (
@@ -85,12 +85,11 @@ def _rows(edits: Edits, slot: Slot, rows: Sequence[_Row], gone: dict[int, list[i
         if isinstance(slot.value, dict) and slot.value.get(str(step)) is not None and not _is_simple(below):
             edits.refuse(below, _MERGED)
             continue
-        new = built(below)
-        lines += (
-            entry(str(step), new, column, edits.style)
-            if node.kind is Kind.MAPPING
-            else block([new], column, edits.style)
-        )
+        new = edits.built(below)
+        if new is ABSENT:
+            continue
+        is_entry = node.kind is Kind.MAPPING
+        lines += entry(str(step), new, column, edits.style) if is_entry else block([new], column, edits.style)
         numbers += below.numbers()
     _cut(edits, slot, rows, gone, _Fresh(tuple(lines), tuple(numbers)))
 
@@ -114,7 +113,7 @@ def _sequence(edits: Edits, slot: Slot, branch: Branch) -> None:
         else:
             item = slot.node.children[index]
             lead = rows[index].start + 1
-            column = item.column if item.is_block else _column(edits.text, rows[index].start) + 2
+            column = _column(edits.text, rows[index].start) + 2
             edits.entry(Slot(item, slot.value[index], lead, column, is_item=True), below)
     _rows(edits, slot, rows, gone, others)
 

@@ -43,6 +43,9 @@ class Edits(Protocol):
     def merged(self, alias: Node, branch: Branch, alone: Callable[[], None]) -> None:
         """Change what a merge key takes over from `alias`, for all or by `alone`."""
 
+    def built(self, branch: Branch) -> Any:
+        """The value that changes make where nothing is; ABSENT, and they are given up, if they remove."""
+
     def refuse(self, branch: Branch, reason: str) -> None:
         """Give up all changes of `branch`."""
 
