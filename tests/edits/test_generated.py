@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import itertools
 import json
 from typing import Any
 
@@ -49,7 +50,7 @@ def intended(value: Any, changes: list[Change]) -> Any:
 
 
 def _set(value: Any, path: Path, new: Any) -> None:
-    for step, following in zip(path, path[1:], strict=False):
+    for step, following in itertools.pairwise(path):
         is_new = isinstance(value, dict) and step not in value
         if is_new or value[step] is None:
             value[step] = [] if isinstance(following, int) else {}

@@ -271,3 +271,9 @@ def test_absent_is_no_value() -> None:
     assert Change(0, ("a",)).removes
     assert not Change(0, ("a",), None).removes
     assert Change(0, ("a",)).value is ABSENT
+
+
+def test_lines_are_added_behind_what_is_removed() -> None:
+    text = "a:\n  b:\n    - x\n    - y\n"
+    assert after(text, ("a.b[1]",), ("a.c", 1)) == "a:\n  b:\n    - x\n  c: 1\n"
+    assert after(text, ("a.b[1]",), ("a.b[2]", "z"), ("c", 1)) == "a:\n  b:\n    - x\n    - z\nc: 1\n"

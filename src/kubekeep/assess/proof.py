@@ -9,7 +9,7 @@ from typing import Final
 from kubekeep.assess.fix import Finding, Wish, key_of
 from kubekeep.model.assessment import Assessment, ResourceResult, Unread
 from kubekeep.model.finding import Status, Verdict
-from kubekeep.model.location import parse_path
+from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import Resource
 
 _NOT_MENDED: Final = "the change does not mend it"
@@ -28,6 +28,7 @@ class Proof:
         self.after = after
         self._name = name
         self._wishes = wishes
+        self._keys = {number: key_of(wish.resource, name) for number, wish in wishes.items()}
         self._before = _by_key(before.results, name)
         self._after = _by_key(after.results, name)
         self._attempted = Counter(
@@ -92,16 +93,22 @@ class Proof:
 
     def _blame(self, key: str, resource: Resource, verdict: Verdict, number: str) -> None:
         """Give up what made a control fail: the nearest changes in the object, else those in it, else all."""
-        near: list[int] = []
-        inside: list[int] = []
         keys = {key, *(self._key(item) for item in resource.related)}
+        paths = [parse_path(item.path) for item in verdict.evidence]
+        ranked: dict[int, list[int]] = {}
         for index, wish in self._wishes.items():
-            if self._key(wish.resource) in keys:
-                inside.append(index)
-                paths = [parse_path(item.path) for item in verdict.evidence]
-                near += [index] if any(path[: len(wish.path) - 1] == wish.path[:-1] for path in paths) else []
-        for index in near or inside or self._wishes:
+            if self._keys[index] in keys:
+                ranked.setdefault(max((_nearness(wish.path, path) for path in paths), default=0), []).append(index)
+        for index in ranked[max(ranked)] if ranked else self._wishes:
             self.refuted.setdefault(index, f"{number} would fail then")
+
+
+def _nearness(path: Path, other: Path) -> int:
+    """How near two paths of one object are: one lies in the other, they have the same parent, or neither."""
+    length = min(len(path), len(other))
+    if length and path[:length] == other[:length]:
+        return 2
+    return int(path[:-1] == other[: len(path) - 1])
 
 
 def _is_lost(before: Verdict, after: Verdict) -> bool:

@@ -169,11 +169,10 @@ def _remove(edits: Edits, rows: Sequence[_Row], first: int, last: int, numbers: 
         return
     if first:
         start = _with_comments(text, start, rows[first], after_break(text, _end(edits, rows[first - 1])))
-    end = after_break(text, _end(edits, rows[last - 1]))
-    if end == len(text) and not text.endswith(("\n", "\r")):
-        # The file ends as it did: without a line break.
-        start = len(text[:start].removesuffix("\n").removesuffix("\r"))
-    edits.splice(start, end, "", numbers)
+    end = _end(edits, rows[last - 1])
+    # With the line break before: the place behind the last one is where others add lines.
+    before = len(text[:start].removesuffix("\n").removesuffix("\r"))
+    edits.splice(before, end if start else after_break(text, end), "", numbers)
 
 
 def _with_comments(text: str, start: int, row: _Row, reached: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections import Counter
@@ -92,6 +93,7 @@ def _double(value: str) -> str:
     return json.dumps(value, ensure_ascii=not value.isprintable() and value.isascii())
 
 
+@functools.lru_cache(maxsize=1_000)
 def _is_bare(value: str) -> bool:
     if not _BARE.fullmatch(value) or value.lower() in _WORDS or value.endswith(":"):
         return False

@@ -44,8 +44,7 @@ class _Text:
 
     def edited(self) -> Edited:
         """What becomes of the text."""
-        numbers = [number for number in range(len(self._changes)) if self._is_possible(number)]
-        splices, _ = self._made(self._proven(numbers))
+        _, splices = self._proven([number for number in range(len(self._changes)) if self._is_possible(number)])
         return Edited(spliced(self._text, splices), tuple(splices), self._refused)
 
     def _is_possible(self, number: int) -> bool:
@@ -55,26 +54,26 @@ class _Text:
             self._refused[number] = _UNREADABLE
         return known
 
-    def _proven(self, numbers: list[int]) -> list[int]:
-        """Those of the changes that can be made together, and do what they are for."""
+    def _proven(self, numbers: list[int]) -> tuple[list[int], list[Splice]]:
+        """Those of the changes that can be made together and do what they are for, and the splices that make them."""
         splices, refused = self._made(numbers)
-        self._refused |= refused
-        left = [number for number in numbers if number not in refused]
-        if not left or (not refused and self._holds(left, splices)):
-            return left
         if refused:
-            return self._proven(left)
-        if len(left) == 1:
-            self._refused[left[0]] = _UNPROVEN
-            return []
-        half = len(left) // 2
-        one, other = self._proven(left[:half]), self._proven(left[half:])
+            self._refused |= refused
+            return self._proven([number for number in numbers if number not in refused])
+        if not numbers or self._holds(numbers, splices):
+            return numbers, splices
+        if len(numbers) == 1:
+            self._refused[numbers[0]] = _UNPROVEN
+            return [], []
+        half = len(numbers) // 2
+        one, splices_of_one = self._proven(numbers[:half])
+        other, _ = self._proven(numbers[half:])
         both = [*one, *other]
         splices, refused = self._made(both)
         if not refused and self._holds(both, splices):
-            return both
+            return both, splices
         self._refused |= dict.fromkeys(other, _UNPROVEN)
-        return one
+        return one, splices_of_one
 
     def _by_document(self, numbers: Sequence[int]) -> Mapping[int, dict[int, Change]]:
         found: dict[int, dict[int, Change]] = {}

@@ -37,6 +37,7 @@ class Twin:
         folders = [path if os.path.isdir(path) else os.path.dirname(path) for path in self._sources]
         self._root = os.path.commonpath(folders) if folders else os.getcwd()
         self._copy = ""
+        self._names: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self._copy = os.path.realpath(tempfile.mkdtemp(prefix="kubekeep-"))
@@ -56,9 +57,12 @@ class Twin:
 
     def name(self, shown: str) -> str:
         """What a file is called in both, by its name in one of them."""
+        known = self._names.get(shown)
+        if known is not None:
+            return known
         path = os.path.abspath(shown)
         inside = path == self._copy or path.startswith(self._copy + os.sep)
-        return os.path.relpath(path, self._copy if inside else self._root)
+        return self._names.setdefault(shown, os.path.relpath(path, self._copy if inside else self._root))
 
     def write(self, shown: str, data: bytes) -> None:
         """Give a file of the copy other contents. Raises OSError, also for a name that leads out of the copy."""
