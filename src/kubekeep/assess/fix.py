@@ -142,7 +142,7 @@ def _wish(finding: Finding, named: frozenset[str], values: Mapping[Path, Any]) -
             reason = NEEDS_VALUE.format(format_path(path[-2:])) if wanted else NO_FIX
             return _left(finding, Why.YOURS if wanted else Why.UNKNOWN, reason)
         fix = given
-    if evidence.exists != has_path(target.object, path) or not path:
+    if not path or evidence.location != finding.resource.locate(parse_path(evidence.path)):
         return _left(finding, Why.REFUSED, _INSIDE)
     return target, path, fix
 

@@ -59,6 +59,11 @@ class Proof:
             return finding.evidence.delete and len(after.evidence) <= most
         return True
 
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the wishes that were judged."""
+        return list(self._wishes)
+
     def original(self, resource: Resource) -> Resource | None:
         """The object before the changes of one that was found after them."""
         found = self._before.get(self._key(resource))

@@ -125,6 +125,8 @@ def command(  # noqa: PLR0913 - one argument an option
             planned = plan(request, note=note)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    except OSError as error:
+        raise UnwritableError(f"the changes could not be checked: {error}") from error
     _show(planned, output)
     _tell_left(planned, verbose=verbose)
     code = _exit_code(planned, told)

@@ -30,6 +30,7 @@ from kubekeep.library.extra import gather
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
 from kubekeep.model.location import Path as Steps
+from kubekeep.model.location import has_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.sinks.file import atomic
@@ -39,6 +40,8 @@ from kubekeep.usecases.twin import Twin
 
 _ROUNDS: Final = 8
 """Scans of changed copies, each without what the one before refuted, until nothing is proposed."""
+_PATIENT: Final = 5
+"""Scans after which nothing new is proposed, and a file whose changes are still refuted is left as it is."""
 _UNPROVEN: Final = "a scan of the changed files does not confirm it"
 
 
@@ -149,22 +152,30 @@ class _Planner:
     def plan(self) -> Plan:
         """The edits that a scan of the changed files confirms, and that leave nothing more to be done."""
         active = [number for number, wish in enumerate(self._wishes) if self._aim(number, wish)]
-        for _ in range(_ROUNDS):
+        for turn in range(_ROUNDS):
             active, edited, texts = self._edited(active)
             if not active:
                 break
             proof = self._proof(active, texts)
-            for number, reason in proof.refuted.items():
-                self._give_up(number, reason)
-            active = [number for number in active if number not in proof.refuted]
-            if not proof.refuted:
-                more = self._more(active, proof)
-                if more == active:
-                    return self._done(active, edited, proof)
-                active = more
+            refuted = self._refuted(proof, whole=turn >= _PATIENT)
+            left = [number for number in active if number not in refuted]
+            more = self._more(left, proof) if turn < _PATIENT else left
+            if not refuted and more == active:
+                return self._done(active, edited, proof)
+            active = more
         for number in active:
             self._give_up(number, _UNPROVEN)
         return self._done([], {}, None)
+
+    def _refuted(self, proof: Proof, *, whole: bool) -> set[int]:
+        """Give up what a scan refutes; with `whole` all that is to be done in the files concerned, to come to an end."""
+        found = dict(proof.refuted)
+        files = {self._targets[number].file for number in found}
+        if whole:
+            found |= {n: _UNPROVEN for n in proof.numbers if self._targets[n].file in files and n not in found}
+        for number, reason in found.items():
+            self._give_up(number, reason)
+        return found.keys() | set()
 
     def _more(self, active: list[int], proof: Proof) -> list[int]:
         """The wishes with those that the changes bring up: without them, fixing twice would change something."""
@@ -176,15 +187,16 @@ class _Planner:
         left = list(active)
         for wish in self._look(proof.after, is_asked).wishes:
             resource = proof.original(wish.resource)
-            if resource is None or any(self._shifts(number, resource) for number in active):
+            if resource is None:
                 continue
+            path = self._original_path(resource, wish.path, active)
             findings = tuple(
                 Finding(item.control, resource, msgspec.structs.replace(item.evidence, location=None))
                 for item in wish.findings
             )
-            same = [n for n in left if self._wishes[n].resource is resource and self._wishes[n].path == wish.path]
+            same = [n for n in left if self._wishes[n].resource is resource and self._wishes[n].path == path]
             findings += tuple(item for number in same for item in self._wishes[number].findings)
-            further = Wish(resource, wish.path, wish.value, findings)
+            further = Wish(resource, path, wish.value, findings)
             if _tried(further) in self._tried:
                 continue
             self._tried.add(_tried(further))
@@ -193,10 +205,18 @@ class _Planner:
                 left = [number for number in left if number not in same] + [len(self._wishes) - 1]
         return left
 
-    def _shifts(self, number: int, resource: Resource) -> bool:
-        """Whether a wish removes an item of a list, so that paths into the changed object lead elsewhere."""
-        wish = self._wishes[number]
-        return wish.resource is resource and wish.value is msgspec.UNSET and isinstance(wish.path[-1], int)
+    def _original_path(self, resource: Resource, path: Steps, active: Sequence[int]) -> Steps:
+        """The path before the changes of one after them: items that were removed counted still."""
+        wishes = [self._wishes[number] for number in active if self._wishes[number].resource is resource]
+        removed = [wish.path for wish in wishes if wish.value is msgspec.UNSET]
+        found: Steps = ()
+        for step in path:
+            if isinstance(step, int):
+                gone = sorted(int(end[-1]) for end in removed if end[:-1] == found)
+                for index in gone:
+                    step += index <= step  # noqa: PLW2901 - the step itself moves
+            found = (*found, step)
+        return found
 
     def _aim(self, number: int, wish: Wish) -> bool:
         """Whether there is a place to change for a wish."""
@@ -291,9 +311,10 @@ class _Planner:
 
 
 def _tried(wish: Wish) -> tuple[str, Steps, bytes]:
-    """A wish as it is told apart from others."""
+    """A wish as it is told apart from others; the number of an item that is added says nothing."""
     text = b"" if wish.value is msgspec.UNSET else msgspec.json.encode(wish.value)
-    return key_of(wish.resource), wish.path, text
+    appends = isinstance(wish.path[-1], int) and not has_path(wish.resource.object, wish.path)
+    return key_of(wish.resource), (*wish.path[:-1], "+") if appends else wish.path, text
 
 
 def _once(left: Iterable[Left]) -> tuple[Left, ...]:
