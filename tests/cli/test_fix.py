@@ -43,7 +43,7 @@ def kubekeep(*arguments: str | Path, cwd: Path, limit: int | None = None) -> sub
         check=False,
         cwd=cwd,
         timeout=120,
-        preexec_fn=limited,  # noqa: PLW1509 - no threads here
+        preexec_fn=limited,
     )
     found = subprocess.CompletedProcess(
         result.args, result.returncode, result.stdout.decode(errors="surrogateescape"), result.stderr.decode()

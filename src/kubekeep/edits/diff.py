@@ -75,7 +75,7 @@ def _blocks(text: str, splices: Sequence[Splice], starts: list[int]) -> Iterator
     for splice in splices:
         begin = bisect.bisect_right(starts, splice.start) - 1
         end = bisect.bisect_right(starts, splice.end) - 1
-        if waiting and begin > last:
+        if waiting and begin > last + 1:
             yield from _trimmed(text, waiting, starts, first, last)
             waiting = []
         if not waiting:
