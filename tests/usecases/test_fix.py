@@ -164,38 +164,6 @@ def test_a_large_file_changes_in_one_line(here: Path) -> None:
     found = planned("C-0057")
     assert write(found) == []
     assert (here / "a.yaml").read_text() == text.replace("privileged: true", "privileged: false")
-    assert len(found.fixed) == 2
-
-
-def test_a_list_of_objects_and_json(here: Path) -> None:
-    item = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"},"spec":{"hostPID":true,"containers":[]}}'
-    (here / "list.json").write_text(f'{{"apiVersion":"v1","kind":"List","items":[{item}]}}')
-    found = planned("C-0038", paths=("list.json",))
-    assert write(found) == []
-    assert (here / "list.json").read_text() == f'{{"apiVersion":"v1","kind":"List","items":[{item}]}}'.replace(
-        '"hostPID":true,', ""
-    )
-
-
-def test_thousands_of_findings_in_one_file(here: Path) -> None:
-    count = 600
-    text = "---\n".join(POD.format(number) for number in range(count))
-    (here / "a.yaml").write_text(text)
-    found = planned("C-0057", "C-0016", "C-0017")
-    assert len(found.fixed) == 4 * count
-    assert write(found) == []
-    after = (here / "a.yaml").read_text()
-    assert after.count("privileged: false") == after.count("readOnlyRootFilesystem: true") == count
-    assert "privileged: true" not in after
-
-
-def test_a_large_file_changes_in_one_line(here: Path) -> None:
-    rest = "".join(f"  key{number}: {'x' * 100}\n" for number in range(150_000))
-    text = POD.format("a") + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: large}\ndata:\n" + rest
-    (here / "a.yaml").write_text(text)
-    found = planned("C-0057")
-    assert write(found) == []
-    assert (here / "a.yaml").read_text() == text.replace("privileged: true", "privileged: false")
     (hunk,) = found.files[0].hunks
     assert len(hunk.lines) < 10
 
