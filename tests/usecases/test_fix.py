@@ -11,7 +11,7 @@ import pytest
 
 from kubekeep.assess.fix import Why
 from kubekeep.usecases.fix import FixRequest, Plan, plan, write
-from kubekeep.usecases.scan import ScanRequest
+from kubekeep.usecases.scan import ScanRequest, scan
 
 POD = """\
 apiVersion: v1
@@ -78,7 +78,7 @@ def test_what_is_not_as_it_was_is_left_alone(change: Callable[[Path], object], r
 def test_what_changed_between_scan_and_plan_is_told(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from kubekeep.usecases import fix  # noqa: PLC0415 - what is replaced
 
-    real = fix.scan
+    real = scan
 
     def scan_then_edit(*arguments: object, **options: object) -> object:
         found = real(*arguments, **options)  # type: ignore[arg-type]
