@@ -75,6 +75,16 @@ def test_equal_workloads_are_evaluated_once() -> None:
     assert paths == ["spec.containers[0].securityContext.privileged"] * 701
 
 
+def test_an_equal_workload_that_comes_batches_later_gets_the_verdict() -> None:
+    # Two controls: one of the workload, shared by equal ones, and one of the object, which fills the batches.
+    selection = select(named=controls_named(["C-0057", "C-0073"]))
+    containers = [{"name": "a", "image": "b", "securityContext": {"privileged": True}}]
+    pods = [pod(f"pod-{number}", containers=containers) for number in range(1_200)]
+    results = run(pods, selection, RegoPolicySet, kubernetes_minor=37)
+    assert len(results) == len(pods)
+    assert {item.verdicts["privileged-container"].status for item in results} == {Status.FAILED}
+
+
 def test_many_batches_keep_each_verdict_with_its_resource() -> None:
     resources = [pod(f"web-{number}", hostNetwork=number % 3 == 0, dnsPolicy=f"p{number}") for number in range(1000)]
     results = run(resources, select(named=controls_named(["C-0041"])), RegoPolicySet, kubernetes_minor=34)

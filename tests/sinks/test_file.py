@@ -91,3 +91,15 @@ def test_a_missing_folder_is_the_callers_error(tmp_path: Path) -> None:
         pass
     with pytest.raises(IsADirectoryError), atomic(tmp_path):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_owner_stays(tmp_path: Path) -> None:
+    target = tmp_path / "report.json"
+    target.write_text("before")
+    os.chown(target, 1234, 1235)
+    target.chmod(0o640)
+    with atomic(target) as stream:
+        stream.write("after")
+    found = target.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (1234, 1235, 0o640)

@@ -195,6 +195,22 @@ class _Entry:
         return verdict(control, self.outcome, self.resource, conditional=control.slug in conditional)
 
 
+class _Takers:
+    """Who gets the outcome of one document, and the outcome once it is there: equal documents may come later."""
+
+    __slots__ = ("entries", "outcome")
+
+    def __init__(self, first: dict[str, Any]) -> None:
+        self.entries = [first]
+        self.outcome: Outcome | None = None
+
+    def add(self, into: dict[str, Any]) -> None:
+        if self.outcome is None:
+            self.entries.append(into)
+        else:
+            into.update(self.outcome)
+
+
 class _Desk:
     """Gathers documents into batches; the next is being filled while one is evaluated."""
 
@@ -202,9 +218,9 @@ class _Desk:
         self._policies = policies
         self._pool = pool
         self._documents: list[tuple[bytes, tuple[int, ...]]] = []
-        self._waiting: list[list[dict[str, Any]]] = []
-        self._running: tuple[Future[list[Outcome]], list[list[dict[str, Any]]]] | None = None
-        self._known: dict[tuple[bytes, tuple[int, ...]], list[dict[str, Any]]] = {}
+        self._waiting: list[_Takers] = []
+        self._running: tuple[Future[list[Outcome]], list[_Takers]] | None = None
+        self._known: dict[tuple[bytes, tuple[int, ...]], _Takers] = {}
 
     def send(
         self, document: Mapping[str, Any], groups: tuple[int, ...], into: dict[str, Any], *, remember: bool = False
@@ -216,12 +232,12 @@ class _Desk:
         if not groups:
             return
         text = _encode(document)
-        takers = [into]
+        takers = _Takers(into)
         if remember:
             digest = hashlib.blake2b(text, digest_size=16).digest()
             first = self._known.setdefault((digest, groups), takers)
             if first is not takers:
-                first.append(into)
+                first.add(into)
                 return
         self._documents.append((text, groups))
         self._waiting.append(takers)
@@ -246,5 +262,6 @@ class _Desk:
         future, waiting = self._running
         self._running = None
         for takers, outcome in zip(waiting, future.result(), strict=True):
-            for into in takers:
+            takers.outcome = outcome
+            for into in takers.entries:
                 into.update(outcome)

@@ -11,6 +11,7 @@ import click
 _COMMANDS: Final = {
     "scan": "Assess manifests: files, folders or standard input.",
     "list": "List the frameworks or the controls.",
+    "fix": "Mend findings in the files, after showing the changes.",
     "explain": "Explain a control: what it asks, why, and how to fix it.",
     "config": "Check and explain the configuration file.",
     "control": "Write and test controls of your own.",

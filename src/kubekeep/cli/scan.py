@@ -16,7 +16,7 @@ import click
 from kubekeep import reports
 from kubekeep.assess.gate import Gates, incomplete, judge
 from kubekeep.assess.select import UnknownNameError
-from kubekeep.cli import outputs, progress
+from kubekeep.cli import arguments, outputs, progress
 from kubekeep.cli.configured import Configured, is_from_file
 from kubekeep.cli.source_options import source_options
 from kubekeep.library.extra import ExtraRules, gather
@@ -35,17 +35,6 @@ Paths: TypeAlias = tuple[Path, ...]
 _GATE_FAILED: Final = 1
 _INCOMPLETE: Final = 3
 
-_WORDS: Final = {"framework": "names", "control": "names", "workload": "a kind and a name"}
-"""What may stand before the paths, and what must follow it."""
-
-
-def _names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG001
-    return tuple(name.strip() for item in value for name in item.split(",") if name.strip())
-
-
-def _severity(ctx: click.Context, param: click.Parameter, value: str | None) -> Severity | None:  # noqa: ARG001
-    return None if value is None else Severity.named(value)
-
 
 def _version(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001
     try:
@@ -53,12 +42,6 @@ def _version(ctx: click.Context, param: click.Parameter, value: str) -> str:  # 
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return value
-
-
-def first_path(words: Names) -> str:
-    """The first path among the words of a command line; the working folder if there is none."""
-    paths = words[2:] if words and words[0] in _WORDS else words
-    return paths[0] if paths else "."
 
 
 def _gate_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -69,8 +52,8 @@ def _gate_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--severity-threshold",
             "severity",
-            type=click.Choice([level.name.lower() for level in Severity if level], case_sensitive=False),
-            callback=_severity,
+            type=arguments.SEVERITIES,
+            callback=arguments.severity,
             help="Exit 1 when a control of this severity or above fails.",
         ),
     ):
@@ -87,7 +70,7 @@ def _output_options(function: Callable[..., None]) -> Callable[..., None]:
             "--format",
             "formats",
             multiple=True,
-            callback=_names,
+            callback=arguments.names,
             show_default="pretty",
             help=f"Formats of the report, comma separated: {', '.join(reports.names())}.",
         ),
@@ -139,13 +122,13 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
     return rules
 
 
-@click.command(short_help="Assess manifests.", cls=Configured, target=first_path)
+@click.command(short_help="Assess manifests.", cls=Configured, target=arguments.first_path)
 @click.argument("words", nargs=-1, metavar="[framework NAMES | control IDS | workload KIND/NAME] PATH...")
 @click.option(
     "--framework",
     "frameworks",
     multiple=True,
-    callback=_names,
+    callback=arguments.names,
     show_default="allcontrols",
     help="Frameworks to assess against, comma separated; `kubekeep list frameworks` shows them.",
 )
@@ -208,11 +191,11 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     kubekeep scan workload shop/deployment/web deploy/
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
-    paths, frameworks, controls, workload = _asked(words, frameworks)
+    asked = arguments.asked("scan", words, frameworks)
     request = ScanRequest(
-        paths=paths,
-        frameworks=frameworks,
-        controls=controls,
+        paths=asked.paths,
+        frameworks=asked.frameworks,
+        controls=asked.controls,
         kubernetes_version=kubernetes_version,
         params=_params(controls_config, rules),
         snapshot=snapshot,
@@ -220,7 +203,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         policies=policies,
         rules=rules,
         read=read,
-        workload=workload,
+        workload=asked.workload,
     )
     wanted = outputs.plan(formats, output)
     try:
@@ -228,7 +211,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
             assessment = scan(request, stdin=sys.stdin.buffer, note=note)
     except UnknownNameError as error:
         ctx = click.get_current_context()
-        if is_from_file(ctx, "frameworks") and frameworks == ctx.params["frameworks"]:
+        if is_from_file(ctx, "frameworks") and asked.frameworks == ctx.params["frameworks"]:
             raise click.BadParameter(str(error), param_hint="--framework") from error
         raise click.UsageError(str(error)) from error
     except ValueError as error:
@@ -240,30 +223,6 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         click.echo(f"nothing that a control applies to has changed since {visible(read.changed_since)}", err=True)
         sys.exit(0)
     sys.exit(_exit_code(assessment, Gates(severity=severity, compliance=compliance, coverage=coverage)))
-
-
-def _asked(words: Names, frameworks: Names) -> tuple[Names, Names, Names, str]:
-    """The paths, frameworks, controls and the workload that the words of the command line name."""
-    controls: Names = ()
-    workload = ""
-    if words and words[0] in _WORDS:
-        if len(words) == 1:
-            raise click.UsageError(f"`scan {words[0]}` needs {_WORDS[words[0]]} and a path")
-        names = tuple(filter(None, words[1].split(",")))
-        if words[0] != "workload" and is_from_file(click.get_current_context(), "frameworks"):
-            # What the command line names stands in for what the configuration file names.
-            frameworks = ()
-        match words[0]:
-            case "framework":
-                frameworks = (*frameworks, *names)
-            case "control":
-                controls = names
-            case _:
-                workload = words[1]
-        words = words[2:]
-    if not words:
-        raise click.UsageError("name a file or a folder to scan, or - for standard input")
-    return words, frameworks, controls, workload
 
 
 def _params(file: Path | None, rules: ExtraRules) -> dict[str, Names]:

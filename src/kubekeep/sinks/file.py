@@ -19,11 +19,12 @@ def atomic(path: Path) -> Iterator[TextIO]:
     """A UTF-8 text stream that becomes the file `path` when the block ends well, and leaves no trace otherwise.
 
     It is written beside the file under another name, synced to the disk and renamed (POSIX rename is atomic).
-    Links are followed to the file they name; an existing file keeps its mode, a new one gets what the umask
-    allows. Devices and pipes (`/dev/stdout`, `/dev/null`, a FIFO) are written to directly, as they must not be
-    replaced. Raises OSError as the file system does.
+    Links are followed to the file they name; an existing file keeps its mode, and its owner where the system lets it,
+    a new one gets what the umask allows. Devices and pipes (`/dev/stdout`, `/dev/null`, a FIFO) are written to
+    directly, as they must not be replaced. Raises OSError as the file system does.
     """
-    mode = _mode(path)
+    before = _found(path)
+    mode = before.st_mode if before else stat.S_IFREG
     if path.is_relative_to("/dev") or path.is_relative_to("/proc") or not stat.S_ISREG(mode):
         with path.open("w", encoding="utf-8", newline="\n") as stream:
             yield stream
@@ -36,8 +37,8 @@ def atomic(path: Path) -> Iterator[TextIO]:
             yield stream
             stream.flush()
             os.fsync(descriptor)
-        if stat.S_IMODE(mode):
-            temporary.chmod(stat.S_IMODE(mode))
+        if before is not None:
+            _take_over(temporary, before)
         temporary.replace(target)
     finally:
         # Only a file that did not become the report is still there.
@@ -45,12 +46,20 @@ def atomic(path: Path) -> Iterator[TextIO]:
     _sync(target.parent)
 
 
-def _mode(path: Path) -> int:
-    """Type and permissions of what `path` leads to; a regular file without any when nothing is there."""
+def _found(path: Path) -> os.stat_result | None:
+    """What the system knows of the file that `path` leads to; None when nothing is there."""
     try:
-        return path.stat().st_mode
+        return path.stat()
     except FileNotFoundError:
-        return stat.S_IFREG
+        return None
+
+
+def _take_over(path: Path, before: os.stat_result) -> None:
+    """Give a file the owner and the mode of another. Giving away the owner takes away special bits of the mode."""
+    with contextlib.suppress(PermissionError):
+        if hasattr(os, "chown") and (path.stat().st_uid, path.stat().st_gid) != (before.st_uid, before.st_gid):
+            os.chown(path, before.st_uid, before.st_gid)
+    path.chmod(stat.S_IMODE(before.st_mode))
 
 
 def _sync(folder: Path) -> None:

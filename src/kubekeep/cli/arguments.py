@@ -1,0 +1,68 @@
+"""Words and options that several tasks take alike. Parses; never runs anything."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+import msgspec
+
+from kubekeep.cli.configured import is_from_file
+from kubekeep.model.severity import Severity
+
+Names = tuple[str, ...]
+
+WORDS: Final = {"framework": "names", "control": "names", "workload": "a kind and a name"}
+"""What may stand before the paths, and what must follow it."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the words of a command line name."""
+
+    paths: Names
+    frameworks: Names = ()
+    controls: Names = ()
+    workload: str = ""
+
+
+def names(ctx: click.Context, param: click.Parameter, value: Names) -> Names:  # noqa: ARG001 - click's signature
+    """A callback: names, comma separated, of an option that may be given several times."""
+    return tuple(name.strip() for item in value for name in item.split(",") if name.strip())
+
+
+SEVERITIES: Final = click.Choice([level.name.lower() for level in Severity if level], case_sensitive=False)
+
+
+def severity(ctx: click.Context, param: click.Parameter, value: str | None) -> Severity | None:  # noqa: ARG001
+    """A callback: a severity by its name, one of SEVERITIES."""
+    return None if value is None else Severity.named(value)
+
+
+def first_path(words: Names) -> str:
+    """The first path among the words of a command line; the working folder if there is none."""
+    paths = words[2:] if words and words[0] in WORDS else words
+    return paths[0] if paths else "."
+
+
+def asked(task: str, words: Names, frameworks: Names) -> Asked:
+    """What the words of a command line name, behind `task`; `frameworks` are those of its option."""
+    controls: Names = ()
+    workload = ""
+    if words and words[0] in WORDS:
+        if len(words) == 1:
+            raise click.UsageError(f"`{task} {words[0]}` needs {WORDS[words[0]]} and a path")
+        found = tuple(filter(None, words[1].split(",")))
+        if words[0] != "workload" and is_from_file(click.get_current_context(), "frameworks"):
+            # What the command line names stands in for what the configuration file names.
+            frameworks = ()
+        match words[0]:
+            case "framework":
+                frameworks = (*frameworks, *found)
+            case "control":
+                controls = found
+            case _:
+                workload = words[1]
+        words = words[2:]
+    if not words:
+        raise click.UsageError(f"name a file or a folder to {task}, or - for standard input")
+    return Asked(words, frameworks, controls, workload)

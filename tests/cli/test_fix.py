@@ -1,0 +1,236 @@
+"""`kubekeep fix` as people and pipelines call it: what it shows, asks, writes and refuses. Real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: debug
+spec:
+  containers:
+    - name: shell # by hand
+      image: registry.example.com/shell:1.0
+      securityContext:
+        privileged: true
+"""
+FIXED = POD.replace("privileged: true", "privileged: false")
+ASKED = ("fix", "control", "C-0057")
+
+
+def kubekeep(*arguments: str | Path, cwd: Path, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+    def limited() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    result = subprocess.run(
+        [sys.executable, "-m", "kubekeep", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        cwd=cwd,
+        timeout=120,
+        preexec_fn=limited,
+    )
+    found = subprocess.CompletedProcess(
+        result.args, result.returncode, result.stdout.decode(errors="surrogateescape"), result.stderr.decode()
+    )
+    assert "Traceback" not in found.stderr
+    return found
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Path:
+    file = tmp_path / "pod.yaml"
+    file.write_bytes(POD.encode())
+    return file
+
+
+def test_a_change_is_shown_written_and_not_made_twice(pod: Path) -> None:
+    first = kubekeep(*ASKED, "pod.yaml", "--yes", cwd=pod.parent)
+    assert first.returncode == 0
+    assert "@@ -7,4 +7,4 @@ C-0057\n" in first.stdout
+    assert "-        privileged: true\n+        privileged: false\n" in first.stdout
+    assert "\x1b" not in first.stdout
+    assert "changed 1 file, 1 finding fixed" in first.stderr
+    assert pod.read_text() == FIXED
+    second = kubekeep(*ASKED, "pod.yaml", "--yes", cwd=pod.parent)
+    assert (second.returncode, second.stdout) == (0, "")
+    assert [entry.name for entry in pod.parent.iterdir()] == ["pod.yaml"]
+
+
+def test_a_dry_run_writes_nothing(pod: Path) -> None:
+    result = kubekeep(*ASKED, ".", "--dry-run", cwd=pod.parent)
+    assert result.returncode == 0
+    assert "+        privileged: false" in result.stdout
+    assert pod.read_text() == POD
+
+
+def test_nobody_to_ask_is_a_wrong_command_line(pod: Path) -> None:
+    result = kubekeep(*ASKED, ".", cwd=pod.parent)
+    assert result.returncode == 2
+    assert "--yes" in result.stderr
+    assert pod.read_text() == POD
+
+
+@pytest.mark.parametrize(
+    "words", [("-",), ("https://example.com/a.yaml",), (), ("--value", "x", "."), ("--severity", "x", ".")]
+)
+def test_wrong_words(words: tuple[str, ...], pod: Path) -> None:
+    assert kubekeep("fix", *words, "--yes", cwd=pod.parent).returncode == 2
+
+
+@pytest.mark.parametrize(("answer", "code", "after"), [("y", 0, FIXED), ("n", 1, POD), ("", 1, POD)])
+def test_a_terminal_is_asked(answer: str, code: int, after: str, pod: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kubekeep", *ASKED, "pod.yaml"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=pod.parent,
+        env={**os.environ, "TERM": "xterm-256color", "NO_COLOR": ""},
+    )
+    os.close(theirs)
+    said = b""
+    while b"[y/N]" not in said:
+        said += os.read(ours, 4096)
+    os.write(ours, f"{answer}\n".encode())
+    assert process.wait(60) == code
+    os.close(ours)
+    shown = said.decode()
+    assert "# C-0057 Containers do not run privileged" in shown
+    assert "\x1b[32m+        privileged: false\x1b[0m" in shown
+    assert "Apply this 1 change to 1 file? [y/N]" in shown
+    assert pod.read_text() == after
+
+
+@pytest.mark.parametrize("tool", [["git", "apply"], ["patch", "-p1", "--binary", "-s", "-i"]])
+def test_a_patch_does_what_writing_does(tool: list[str], tmp_path: Path) -> None:
+    if shutil.which(tool[0]) is None:
+        pytest.skip(f"{tool[0]} is not installed")
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        shutil.copytree(SHOP, folder / "shop")
+        (folder / "shop" / "with space é.yaml").write_bytes(POD.encode().replace(b"\n", b"\r\n"))
+        (folder / "shop" / "unended.yaml").write_bytes(POD.encode().rstrip())
+    assert kubekeep("fix", "shop", "--yes", cwd=one).returncode == 0
+    assert kubekeep("fix", "shop", "-o", "fix.patch", cwd=other).returncode == 0
+    assert (other / "shop" / "unended.yaml").read_bytes() == POD.encode().rstrip()
+    subprocess.run([*tool, "fix.patch"], cwd=other, check=True)
+    for file in sorted((one / "shop").rglob("*.yaml")):
+        assert (other / file.relative_to(one)).read_bytes() == file.read_bytes(), file
+
+
+def test_bytes_around_the_change_stay(pod: Path) -> None:
+    pod.write_bytes(b"\xef\xbb\xbf" + POD.rstrip().replace("\n", "\r\n").encode())
+    pod.chmod(0o640)
+    assert kubekeep(*ASKED, ".", "--yes", cwd=pod.parent).returncode == 0
+    assert pod.read_bytes() == b"\xef\xbb\xbf" + FIXED.rstrip().replace("\n", "\r\n").encode()
+    assert pod.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_a_link(pod: Path) -> None:
+    (pod.parent / "folder").mkdir()
+    real = pod.rename(pod.parent / "folder" / "real.yaml")
+    pod.symlink_to("folder/real.yaml")
+    assert kubekeep(*ASKED, "pod.yaml", "--yes", cwd=pod.parent).returncode == 0
+    assert pod.is_symlink()
+    assert real.read_text() == FIXED
+
+
+def test_a_read_only_file_is_left_alone(pod: Path) -> None:
+    pod.chmod(0o444)
+    result = kubekeep(*ASKED, ".", "--yes", cwd=pod.parent)
+    assert result.returncode == 3
+    assert "not written: pod.yaml: it is read-only" in result.stderr
+    assert pod.read_text() == POD
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(pod: Path) -> None:
+    pod.write_text(POD + "# " + "x" * 20_000 + "\n")
+    result = kubekeep(*ASKED, ".", "--yes", cwd=pod.parent, limit=10_000)
+    assert result.returncode == 3
+    assert "the changes could not be checked" in result.stderr
+    assert pod.read_text().startswith(POD)
+    assert [entry.name for entry in pod.parent.iterdir()] == ["pod.yaml"]
+
+
+def test_utf_16_is_refused_with_the_reason(pod: Path) -> None:
+    pod.write_bytes(POD.encode("utf-16"))
+    result = kubekeep(*ASKED, ".", "--yes", cwd=pod.parent)
+    assert result.returncode == 1
+    assert "UTF-16" in result.stderr
+
+
+def test_what_cannot_be_read_is_said(pod: Path) -> None:
+    (pod.parent / "broken.yaml").write_text("a: b: c\n")
+    os.mkfifo(pod.parent / "pipe.yaml")
+    result = kubekeep(*ASKED, ".", "--yes", cwd=pod.parent)
+    assert result.returncode == 3
+    assert "not read: broken.yaml:1" in result.stderr
+    assert "not read: pipe.yaml" in result.stderr
+    assert pod.read_text() == FIXED
+
+
+def test_values_of_the_user_fill_what_has_no_fix(pod: Path) -> None:
+    arguments = ("fix", "control", "C-0271,C-0004", "pod.yaml", "--yes")
+    without = kubekeep(*arguments, cwd=pod.parent)
+    assert "no fix is known" in without.stderr
+    assert pod.read_text() == POD
+    given = ("--value", "limits.memory=256Mi", "--value", "requests.memory=64Mi")
+    assert kubekeep(*arguments, *given, cwd=pod.parent).returncode == 0
+    assert "limits:\n          memory: " in pod.read_text()
+    assert "256Mi" in pod.read_text()
+
+
+def test_a_report_says_what_to_fix(pod: Path) -> None:
+    other = pod.parent / "other.yaml"
+    other.write_text(POD.replace("debug", "other"))
+    report = pod.parent / "report.json"
+    kubekeep("scan", "control", "C-0057", "pod.yaml", "-f", "json", "-o", report, cwd=pod.parent)
+    result = kubekeep("fix", "--report", report, "--yes", cwd=pod.parent)
+    assert result.returncode == 0, result.stderr
+    assert pod.read_text() == FIXED
+    assert "privileged: true" in other.read_text()
+
+
+def test_a_report_that_is_older_than_the_file_is_stale(pod: Path) -> None:
+    report = pod.parent / "report.json"
+    kubekeep("scan", "control", "C-0057", "pod.yaml", "-f", "json", "-o", report, cwd=pod.parent)
+    os.utime(pod, (time.time() + 60, time.time() + 60))
+    result = kubekeep("fix", "--report", report, "--yes", cwd=pod.parent)
+    assert result.returncode == 3
+    assert "pod.yaml has changed since the report was made" in result.stderr
+    assert pod.read_text() == POD
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", json.dumps({"generationTime": "yesterday"})])
+def test_what_is_no_report_is_refused(text: str, pod: Path) -> None:
+    (pod.parent / "report.json").write_text(text)
+    result = kubekeep("fix", "--report", "report.json", "--yes", cwd=pod.parent)
+    assert result.returncode == 2
+    assert "not a report" in result.stderr
+
+
+def test_volumes_go_only_when_their_control_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "pod.yaml"
+    file.write_text(POD + "  volumes:\n    - name: root\n      hostPath: {path: /}\n")
+    result = kubekeep("fix", ".", "--dry-run", cwd=tmp_path)
+    assert "name the control" in result.stderr
+    assert "-    - name: root" not in result.stdout
+    named = kubekeep("fix", "control", "C-0048", ".", "--dry-run", cwd=tmp_path)
+    assert "-    - name: root" in named.stdout
