@@ -12,7 +12,7 @@ from kubekeep.edits.target import Target, target_of
 from kubekeep.edits.text import edit
 from kubekeep.model.location import Location, Path, Position, Region, Setting, parse_path
 from kubekeep.model.resource import FileType, Origin, Resource, Source
-from kubekeep.sources.manifests import read
+from kubekeep.sources.inputs import read
 
 VALUES = """\
 image:

@@ -25,7 +25,7 @@ from kubekeep.library.cases import Case, cases_of, objects
 from kubekeep.library.load import builtin
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
-from kubekeep.sources.manifests import read
+from kubekeep.sources.inputs import read
 from kubekeep.usecases.control import judge, verdicts
 from kubekeep.usecases.fix import FixRequest, Plan, plan, write
 from kubekeep.usecases.scan import ScanRequest, scan

@@ -9,8 +9,10 @@ import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
+from kubekeep.sources import walk
 from kubekeep.sources.gitops import Elsewhere, Follow, Found, Kind, Root, follow, same_repository
-from kubekeep.sources.inputs import read
+from kubekeep.sources.manifests import read_file
+from kubekeep.sources.tree import DEFAULT_LIMITS
 
 REMOTE = "https://git.example/team/shop.git"
 
@@ -69,7 +71,7 @@ def followed(here: Path, text: str, remote: str = REMOTE) -> list[Found]:
 
 
 def _resources() -> Iterator[Resource]:
-    for item in read(["app.yaml"]):
+    for item in read_file(walk.Root(walk.Kind.FILE, "app.yaml", "app.yaml", str(Path.cwd())), DEFAULT_LIMITS):
         assert isinstance(item, Resource)
         yield item
 

@@ -368,6 +368,22 @@ fn json_float<'a>(value: f64) -> Result<Scalar<'a>, Refused> {
     Ok(Scalar::Float(value))
 }
 
+/// The shortest text with an exponent that reads back as the float; of two as short and as near the even one, as Go.
+fn shortest(single: f32) -> String {
+    let text = format!("{single:e}");
+    let digits = text
+        .bytes()
+        .take_while(|byte| *byte != b'e')
+        .filter(u8::is_ascii_digit)
+        .count();
+    let even = format!("{:.*e}", digits - 1, f64::from(single));
+    if even.parse() == Ok(single) {
+        even
+    } else {
+        text
+    }
+}
+
 /// strconv.FormatFloat(value, 'g', -1, 32): the shortest text that reads back as the same 32-bit float.
 fn key_of_float(value: f64) -> String {
     let single = value as f32;
@@ -379,11 +395,15 @@ fn key_of_float(value: f64) -> String {
         };
         return name.to_owned();
     }
-    let text = format!("{single:e}");
+    let text = shortest(single);
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     match exponent.parse::<i32>().unwrap_or(0) {
         // An exponent is written from 1e6 on and below 1e-4, in at least two digits.
-        -4..=5 => single.to_string(),
+        exponent @ -4..=5 => {
+            let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+            let decimals = usize::try_from(digits as i32 - 1 - exponent).unwrap_or(0);
+            format!("{:.decimals$}", f64::from(single))
+        }
         exponent if exponent < 0 => format!("{mantissa}e-{:02}", -exponent),
         exponent => format!("{mantissa}e+{exponent:02}"),
     }

@@ -315,8 +315,10 @@ def test_error_inside_removes_the_folder(repo: Repo, get: Get) -> None:
 def test_signal_removes_the_folder(number: signal.Signals, repo: Repo, environment: dict[str, str]) -> None:
     repo.commit({"pod.yaml": POD.format("a")})
     script = textwrap.dedent(f"""
-        import os, time
+        import os, signal, time
         from kubekeep.sources.git.checkout import checkout
+        # Whoever runs the tests in the background has it ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with checkout({f"file://{repo.root}"!r}, environment=os.environ, tokens={{}}) as found:
             print(found.root, flush=True)
             time.sleep(60)
