@@ -1,0 +1,68 @@
+"""Fixes of what is rendered and built: in the values file, the base or the patch that a person wrote."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kubekeep.model.finding import Status
+from kubekeep.usecases.fix import FixRequest, plan, write
+from kubekeep.usecases.scan import ScanRequest, scan
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("storefront-chart", "overlays"):
+        shutil.copytree(EXAMPLES / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def mended(path: str, *controls: str) -> dict[str, list[str]]:
+    """Fix what is at a path; the lines that each changed file gained."""
+    request = ScanRequest(paths=(path,), controls=controls)
+    planned = plan(FixRequest(scan=request))
+    before = {change.name: change.before.decode().splitlines() for change in planned.files}
+    assert write(planned) == []
+    statuses = {verdict.status for result in scan(request).results for verdict in result.verdicts.values()}
+    assert statuses == {Status.PASSED}
+    assert plan(FixRequest(scan=request)).files == (), "fixing twice changes nothing"
+    return {
+        name: [line.strip() for line in Path(name).read_text().splitlines() if line not in lines]
+        for name, lines in before.items()
+    }
+
+
+def test_a_value_of_a_chart(here: Path) -> None:
+    template = (here / "storefront-chart/templates/deployment.yaml").read_text()
+    values = (here / "storefront-chart/values.yaml").read_text()
+    assert set(mended("storefront-chart", "C-0057")) == {"storefront-chart/values.yaml"}
+    changed = (here / "storefront-chart/values.yaml").read_text()
+    assert changed == values.replace("      privileged: true", "      privileged: false")
+    assert (here / "storefront-chart/templates/deployment.yaml").read_text() == template
+
+
+def test_a_key_that_values_lack(here: Path) -> None:
+    assert here.is_dir()
+    assert mended("storefront-chart", "C-0016") == {
+        "storefront-chart/values.yaml": ["privileged: false", "allowPrivilegeEscalation: false"]
+    }
+
+
+def test_a_patch_and_a_base_of_an_overlay(here: Path) -> None:
+    assert here.is_dir()
+    assert mended("overlays", "C-0057", "C-0041") == {"overlays/production/debug.yaml": ["privileged: false"]}
+    assert "hostNetwork" not in (here / "overlays/production/debug.yaml").read_text()
+    assert mended("overlays", "C-0017") == {"overlays/base/deployment.yaml": ["readOnlyRootFilesystem: true"]}
+
+
+def test_what_a_template_spells_out_is_left_and_told(here: Path) -> None:
+    assert here.is_dir()
+    planned = plan(FixRequest(scan=ScanRequest(paths=("storefront-chart",), controls=("C-0034",))))
+    assert planned.files == ()
+    (left,) = planned.left
+    assert "template" in str(left)
