@@ -17,6 +17,7 @@ from kubekeep.model.assessment import (
     Target,
     Unread,
 )
+from kubekeep.model.commit import Commit
 from kubekeep.model.control import Control, Parameter
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
@@ -169,7 +170,10 @@ def built() -> ResourceResult:
     plain = deployment("web", "overlays/prod")
     assert plain.source is not None
     source = msgspec.structs.replace(plain.source, file_type=FileType.KUSTOMIZE, origin=Origin("overlays/prod"))
-    evidence = (privileged("base/web.yaml", 9), privileged("overlays/prod/patch.yaml", 12, 1))
+    moment = dt.datetime(2026, 3, 1, 9, 30, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    commit = Commit("4f2a" * 10, f"Ann {HOSTILE}", "ann@example.com", moment, f"Open it {HOSTILE}")
+    patched = msgspec.structs.replace(privileged("overlays/prod/patch.yaml", 12, 1), commit=commit)
+    evidence = (privileged("base/web.yaml", 9), patched)
     failed = {"privileged": Verdict(Status.FAILED, evidence)}
     return ResourceResult(msgspec.structs.replace(plain, source=source), failed)
 
@@ -234,6 +238,7 @@ def assessment() -> Assessment:
             Unread(Location(f"{HOSTILE}.yaml"), f"not UTF-8: {HOSTILE}"),
         ),
         files=12,
+        notes=("left out as told: 1 file and 2 folders", HOSTILE),
         params={"unused": ("x",)},
         status=Status.FAILED,
         counts=Counts(0, 12, 0),

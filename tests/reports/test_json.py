@@ -238,3 +238,17 @@ def test_what_a_template_took_over_and_who_made_an_object(document: dict[str, An
         },
         {"key": "cache.debug", "file": "--set"},
     ]
+
+
+def test_who_changed_a_line_last(document: dict[str, Any]) -> None:
+    found = [
+        path["lastCommit"]
+        for result in document["results"]
+        for control in result["controls"]
+        for path in control["rules"][0].get("paths", ())
+        if "lastCommit" in path
+    ]
+    assert found
+    assert all(commit["hash"] == "4f2a" * 10 and commit["date"] == "2026-03-01T07:30:00Z" for commit in found)
+    assert found[0]["committerEmail"] == "ann@example.com"
+    assert document["kubekeep"]["notes"][0] == "left out as told: 1 file and 2 folders"

@@ -141,3 +141,8 @@ def test_wide_characters_take_two_columns() -> None:
     terminal = Terminal(stream, Options(width=40))
     terminal.line(Span("数据库 " * 8), indent=2)
     assert stream.getvalue().splitlines() == ["  " + "数据库 " * 4 + "数据库", "    数据库 数据库 数据库"]
+
+
+def test_who_changed_a_line_last(assessment: Assessment) -> None:
+    text = " ".join(shown(assessment).split())
+    assert "last changed in 4f2a4f2a4f 2026-03-01 Ann \\x1b[31mred" in text

@@ -5,14 +5,13 @@ them is written. Never opens an archive in an archive; charts are told by `is_ch
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
-# ruff: noqa: PTH103, PTH116, PTH118, PTH120, PTH123
+# ruff: noqa: PTH103, PTH118, PTH120
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-import stat
 import tempfile
 import unicodedata
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import msgspec
 
 from kubekeep.sources import archive_tar, archive_zip
 from kubekeep.sources.archive_member import ArchiveError, ArchiveLimits, Member
+from kubekeep.sources.manifests import opened
 from kubekeep.sources.walk import CHART, EXTENSIONS, Skipped, reason, shown_path
 
 __all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart", "unpacked"]
@@ -60,7 +60,7 @@ def is_chart(path: str) -> bool:
         return False
     top, found = None, False
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             head = file.read(_HEAD)
             file.seek(0)
             for member in archive_tar.members(file, head, _CHART_LOOK) if head.startswith(archive_tar.GZIP) else ():
@@ -85,15 +85,9 @@ def unpacked(path: str, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[Unpa
     must not be unpacked, and OSError if it cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
-        with _opened(path) as file:
+        with opened(path) as file:
             skipped = tuple(_unpack(file, folder, limits))
         yield Unpacked(folder, skipped)
-
-
-def _opened(path: str) -> BinaryIO:
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError("not a regular file")
-    return open(path, "rb")
 
 
 def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[Skipped]:

@@ -21,9 +21,8 @@ from kubekeep.model.location import Location, Marks, Path, Position, Region, lin
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import Limits, Problem
-from kubekeep.sources.walk import CHART
+from kubekeep.sources.walk import CHART, KUSTOMIZATIONS
 
-KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _ARGO: Final = "argoproj.io"
 _FLUX_HELM: Final = "helm.toolkit.fluxcd.io"
 _FLUX_KUSTOMIZE: Final = "kustomize.toolkit.fluxcd.io"

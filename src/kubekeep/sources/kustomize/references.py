@@ -14,8 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.sources.kustomize.written import Spot, Written
+from kubekeep.sources.walk import KUSTOMIZATIONS
 
-FILES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+FILES: Final = KUSTOMIZATIONS
 """Names of the file that makes a folder a kustomization, as kustomize looks for them."""
 
 _GIT: Final = re.compile(
