@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubekeep.model.location import Path, format_path, has_path, line_starts, parse_path, value_at
+from kubekeep.model.location import Path, Position, format_path, has_path, line_starts, parse_path, value_at
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.tree import Document, Limits
 
@@ -269,3 +269,18 @@ def test_regions_of_merged_and_overridden_entries(tangle: Any) -> None:
             2 if path and isinstance(path[-1], str) else 1 for path, _ in paths(document.value)
         )
         _agrees(text, document, yaml_value)
+
+
+def test_marks_of_a_part_and_of_a_text_further_down() -> None:
+    text = "a: 1\nb:\n  c: [x, {d: 2}]\n  e: 3\nf: 4\n"
+    (document,) = yaml_text.documents(text, line_starts(text), Limits())
+    assert isinstance(document, Document)
+    part = document.marks.within(document.value, ("b",))
+    assert part is not None
+    value = document.value["b"]
+    for path in (("c",), ("c", 0), ("c", 1, "d"), ("e",)):
+        assert part.region(value, path) == document.marks.region(document.value, ("b", *path))
+    assert document.marks.within(document.value, ("b", "none")) is None
+    below = part.below(10)
+    assert below.region(value, ("e",)).start == Position(14, 3)
+    assert below.region(value, ("c", 1, "d")).end == Position(13, 16)
