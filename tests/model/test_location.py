@@ -283,4 +283,4 @@ def test_marks_of_a_part_and_of_a_text_further_down() -> None:
     assert document.marks.within(document.value, ("b", "none")) is None
     below = part.below(10)
     assert below.region(value, ("e",)).start == Position(14, 3)
-    assert below.region(value, ("c", 1, "d")).end == Position(13, 16)
+    assert below.region(value, ("c", 1, "d")).end == Position(13, 15)
