@@ -491,7 +491,9 @@ def test_the_chart_that_helm_creates(tmp_path: Path, sets: dict[str, Any]) -> No
                 "values.yaml image.repository"),
             ("Deployment/rel-shop", f"{pod}.containers[0].livenessProbe.httpGet.path"): (
                 own, "{{- toYaml . | nindent 12 }}", "values.yaml livenessProbe.httpGet.path"),
-            ("Deployment/rel-shop", f"{pod}.containers[0].securityContext.privileged"): (own, "- name: {{ .Chart.Name }}", ""),
+            ("Deployment/rel-shop", f"{pod}.containers[0].securityContext.privileged"): (
+                own, "securityContext:", "values.yaml securityContext"),
+            ("Deployment/rel-shop", f"{pod}.containers[0].lifecycle"): (own, "- name: {{ .Chart.Name }}", ""),
             ("Deployment/rel-shop", 'metadata.labels["app.kubernetes.io/managed-by"]'): (
                 "templates/_helpers.tpl", "app.kubernetes.io/managed-by: {{ .Release.Service }}", ""),
             ("ServiceAccount/rel-shop", "automountServiceAccountToken"): (

@@ -9,14 +9,17 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from kubekeep.model.location import Location, Marks, Path, Setting, Trace
+from kubekeep.model.location import Location, Marks, Path, Region, Setting, Trace
 from kubekeep.sources.helm.trace.documents import Alignment
 from kubekeep.sources.helm.trace.layers import Ref
+from kubekeep.sources.helm.trace.missing import Block
 from kubekeep.sources.helm.trace.outline import Outline
 from kubekeep.sources.helm.trace.rendered import Rendered
 from kubekeep.sources.helm.trace.symbols import Made
+from kubekeep.sources.helm.trace.units import Unit
 
 _ENTRIES: Final = 64
+_FLOW: Final = frozenset(("", "{", "*"))
 
 
 class DocumentTrace:
@@ -64,7 +67,10 @@ class DocumentTrace:
         found = self._rendered.region(first, max(last if last is not None else first, first) + 1)
         if found is None:
             return Location(self.file, None, setting)
-        unit, region = found
+        return self.place(*found, setting)
+
+    def place(self, unit: Unit, region: Region, setting: Setting | None) -> Location:
+        """A region of a template."""
         return Location(self._shown.get(unit.name, unit.name), region, setting)
 
     @property
@@ -102,8 +108,28 @@ class _Trace:
                 setting = self._of_collection(self._document.rendered, document, held, value)
             else:
                 setting = self._of_scalar(self._document.rendered, document, held)
+        if setting is None and held != path and isinstance(value, dict):
+            found = self._missing(document, held, path[len(held) :])
+            if found is not None:
+                return found
         start, end, *_ = self._at(document, held)
         return self._document.location(start, end, setting)
+
+    def _missing(self, document: Any, held: Path, steps: Path) -> Location | None:
+        """The line that would have written what a mapping lacks, had its branch been taken; None if there is not one."""
+        rendered, text = self._document.rendered, self._document.text
+        _, _, start, end = self._at(document, held)
+        if rendered is None or text[start : start + 1] in _FLOW:
+            return None
+        last = text.rfind("\n", 0, start + len(text[start:end].rstrip())) + 1
+        first, last_line = self._document.index(start), self._document.index(max(last, start))
+        if first is None or last_line is None:
+            return None
+        found = rendered.missing(Block(first, last_line, start - text.rfind("\n", 0, start) - 1), steps)
+        if found is None:
+            return None
+        unit, region, setting = found
+        return self._document.place(unit, region, setting)
 
     def _at(self, document: Any, path: Path) -> tuple[int, int, int, int]:
         """The extents of a path, kept, because those of the entries around it are asked for again and again."""

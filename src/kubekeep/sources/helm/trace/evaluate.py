@@ -36,7 +36,7 @@ from kubekeep.sources.helm.trace.symbols import (
     Table,
     several,
 )
-from kubekeep.sources.helm.trace.template import Action, Branch, Call, Jump, Node, Range, TemplateError, read
+from kubekeep.sources.helm.trace.template import Action, Branch, Call, Jump, Node, Range, TemplateError, Text, read
 from kubekeep.sources.helm.trace.units import Units
 
 DEEPEST: Final = 24
@@ -154,7 +154,7 @@ class Evaluator:
         return Made(tuple(reading.parts), UNKNOWN)
 
 
-class _Jumped(Exception):  # noqa: N818 - control flow of the template
+class Jumped(Exception):  # noqa: N818 - control flow of the template
     """A break or continue on its way to its loop."""
 
     def __init__(self, word: str) -> None:
@@ -175,6 +175,9 @@ class Walk:
     def turns(self, loop: Range, over: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:
         """The key and the element of each turn."""
         raise NotImplementedError
+
+    def text(self, node: Text, frame: Frame) -> None:
+        """Literal text, which does nothing to variables."""
 
     def action(self, node: Action, pipe: Pipe, frame: Frame) -> None:
         """An action that prints."""
@@ -201,6 +204,8 @@ class Walk:
     def _nodes(self, nodes: Sequence[Node], frame: Frame) -> None:
         for node in nodes:
             match node:
+                case Text():
+                    self.text(node, frame)
                 case Action():
                     self._action(node, frame)
                 case Branch():
@@ -210,7 +215,7 @@ class Walk:
                 case Call():
                     self.call(node, frame)
                 case Jump():
-                    raise _Jumped(node.word)
+                    raise Jumped(node.word)
 
     def _action(self, node: Action, frame: Frame) -> None:
         # Setting a variable copies all of them.
@@ -260,7 +265,7 @@ class Walk:
                     frame.dot = outer
                 results.append(frame.names)
         if len(results) > 1:
-            frame.names = {name: _either([result[name] for result in results]) for name in before}
+            frame.names = {name: either([result[name] for result in results]) for name in before}
 
     def _condition(self, source: str, frame: Frame, declared: dict[str, Symbol]) -> Symbol:
         try:
@@ -288,7 +293,7 @@ class Walk:
             frame.dot = element
             try:
                 self.block(node.body, frame, declared)
-            except _Jumped as jumped:
+            except Jumped as jumped:
                 if jumped.word == "break":
                     break
             finally:
@@ -297,7 +302,8 @@ class Walk:
             self.block(node.otherwise, frame)
 
 
-def _either(symbols: list[Symbol]) -> Symbol:
+def either(symbols: list[Symbol]) -> Symbol:
+    """One of these, whichever it was."""
     distinct: list[Symbol] = []
     for symbol in symbols:
         if not any(symbol is other for other in distinct):

@@ -195,6 +195,27 @@ def included(pipe: Pipe) -> tuple[str, Operand] | None:
     return None
 
 
+def indentation(pipe: Pipe) -> int | None:
+    """How far a pipeline moves the lines of the named template that it includes to the right.
+
+    None if it includes none, or does more to its text.
+    """
+    match pipe.commands:
+        case ((Function(name="include"), Literal(value=str()), _), *rest):
+            columns = 0
+        case _:
+            return None
+    for command in rest:
+        match command:
+            case (Function(name="indent" | "nindent"), Literal(value=int() as more)):
+                columns += more
+            case (Function(name="trim"),):
+                continue
+            case _:
+                return None
+    return columns
+
+
 def first_variable(pipe: Pipe) -> str:
     """The name of the variable that a pipeline begins with, `.` if with the dot, empty if with none."""
     match pipe.commands[0] if pipe.commands else ():

@@ -15,13 +15,16 @@ from kubekeep.sources.helm.trace.evaluate import Evaluator, Frame
 from kubekeep.sources.helm.trace.expression import Pipe
 from kubekeep.sources.helm.trace.layers import Layers, Ref
 from kubekeep.sources.helm.trace.marks import MarkedText, Printed
+from kubekeep.sources.helm.trace.missing import Block, Missing
 from kubekeep.sources.helm.trace.replay import Replay
+from kubekeep.sources.helm.trace.skipped import Skipping
 from kubekeep.sources.helm.trace.symbols import Budget, Symbol, Symbols, TooMuch
 from kubekeep.sources.helm.trace.template import Action, Branch, Call, Node, Range
 from kubekeep.sources.helm.trace.units import Unit, Units
+from kubekeep.sources.helm.trace.unwritten import Found
 
 _STEPS: Final = 3_000_000
-"""What expressions of one chart may take: some seconds."""
+"""What expressions of one chart may take, and again those of branches that were not taken: some seconds."""
 
 
 class Spot(msgspec.Struct, frozen=True, gc=False):
@@ -43,6 +46,8 @@ class Release:
         self.places = places
         self.doubtful = doubtful
         self.budget = Budget(_STEPS)
+        # What is missing has its own, so that no answer about what is there depends on what was asked before.
+        self.asked = Budget(_STEPS)
         self._actions: dict[int, dict[int, int]] = {}
 
     def action_end(self, unit: int, at: int) -> int:
@@ -175,3 +180,37 @@ class Rendered:
         replay = Replay(self._evaluator, self._text.events, self._release.places)
         replay.run(self._unit)
         return replay.seen
+
+    def missing(self, block: Block, steps: Path) -> tuple[Unit, Region, Setting | None] | None:
+        """The branch that was not taken and would have written a path into a mapping: its line of that.
+
+        With the value that the line would take over, if somebody sets that. None if there is not one line, but none or
+        several.
+        """
+        try:
+            found = self._missing.writing(block, steps)
+        except (TooMuch, RecursionError):
+            return None
+        if len({(one.unit, one.start) for one in found}) != 1 or found[0].unit in self._release.doubtful:
+            return None
+        settings = {self._would_take(one) for one in found}
+        unit = self._release.units.all[found[0].unit]
+        return unit, unit.region(found[0].start, found[0].end), settings.pop() if len(settings) == 1 else None
+
+    def _would_take(self, found: Found) -> Setting | None:
+        """The value nearest to a path that is set."""
+        if found.symbol is None:
+            return None
+        for length in range(len(found.below), -1, -1):
+            symbol = self._evaluator.symbols.descend(found.symbol, found.below[:length])
+            settings = self.settings(symbol, whole=bool(found.below)) if symbol is not None else []
+            if settings:
+                return settings[0][1] if len({setting for _, setting in settings}) == 1 else None
+        return None
+
+    @cached_property
+    def _missing(self) -> Missing:
+        evaluator = Evaluator(self._release.units, Symbols(self._release.layers, self._release.asked))
+        run = Skipping(evaluator, self._text.events, self._release.places)
+        run.run(self._unit)
+        return Missing(self._text, run.skipped, evaluator)

@@ -18,7 +18,7 @@ from kubekeep.sources.helm.trace.template import Action, Branch, Call, Range
 _NESTED = 4 * DEEPEST
 
 
-class _LostError(Exception):
+class LostError(Exception):
     """The marks do not tell what the template says."""
 
 
@@ -38,7 +38,7 @@ class Replay(Walk):
         dot = Chart(of.scope)
         try:
             self.block(of.body, Frame(unit, dot, dot, {}, set(), 0))
-        except (_LostError, TooMuch, RecursionError):
+        except (LostError, TooMuch, RecursionError):
             return
 
     def _peek(self, kind: Kind, unit: int) -> int | None:
@@ -53,7 +53,7 @@ class Replay(Walk):
 
     def _take(self, kind: Kind, unit: int, at: int) -> int:
         if self._peek(kind, unit) != at:
-            raise _LostError
+            raise LostError
         self._next += 1
         return self._next - 1
 
@@ -94,7 +94,7 @@ class Replay(Walk):
         match frame.names.get(text_of(first_variable(pipe))):
             case Row(items=(Known(value=str() as name), dot)):
                 return name, dot
-        raise _LostError
+        raise LostError
 
     def call(self, node: Call, frame: Frame) -> None:
         """A named template."""
@@ -112,5 +112,5 @@ class Replay(Walk):
     def _named(self, name: str, dot: Symbol, frame: Frame) -> None:
         definition = self.evaluator.units.defines.get(name)
         if definition is None or frame.depth > _NESTED:
-            raise _LostError
+            raise LostError
         self.block(definition.body, Frame(definition.unit, dot, dot, {}, set(), frame.depth + 1))

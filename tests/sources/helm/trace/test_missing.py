@@ -1,0 +1,120 @@
+"""What a branch that was not taken would have written: its line, and what it would take over. Helm is the judge."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kubekeep.model.location import has_path, parse_path
+from tests.sources.helm.trace.charts import HELM, needs_helm, traced
+from tests.sources.helm.trace.test_styles import write
+
+pytestmark = needs_helm
+_HEAD = "apiVersion: v1\nkind: Thing\nmetadata:\n  name: thing\nspec:\n"
+_WITH = "  {{- with .Values.sc }}\n  securityContext:\n    {{- toYaml . | nindent 4 }}\n  {{- end }}\n"
+_NOT = "securityContext.runAsNonRoot"
+
+_FORMS: list[tuple[str, str, str, dict[str, tuple[int, str]]]] = [
+    ("with, in the middle", _HEAD + "  a: 1\n" + _WITH + "  b: 2\n", "sc: {}\n", {f"spec.{_NOT}": (8, "1 sc"), "spec.other": (5, "")}),
+    ("with, first", _HEAD + _WITH + "  b: 2\n", "sc: {}\n", {f"spec.{_NOT}": (7, "1 sc"), "spec.securityContext": (7, "1 sc")}),
+    ("with, last", _HEAD + "  a: 1\n  l:\n    - x: 1\n      y: 2\n" + _WITH, "sc: {}\n",
+     {f"spec.{_NOT}": (11, "1 sc"), f"spec.l[0].{_NOT}": (8, "")}),
+    ("with, of an item", _HEAD + "  l:\n    - x: 1\n      {{- with .Values.sc }}\n      securityContext: {{- toYaml . | nindent 8 }}\n"
+     "      {{- end }}\n    - x: 2\n", "sc: {}\n", {f"spec.l[0].{_NOT}": (9, "1 sc"), f"spec.l[1].{_NOT}": (11, "")}),
+    ("a key that nobody sets", _HEAD + "  a: 1\n" + _WITH, "x: {}\n", {f"spec.{_NOT}": (8, "")}),
+    ("if", _HEAD + "  a: 1\n  {{- if .Values.resources }}\n  resources: {{- toYaml .Values.resources | nindent 4 }}\n  {{- end }}\n",
+     "resources: {}\n", {"spec.resources.limits.cpu": (8, "1 resources")}),
+    ("a flag beside the value", _HEAD + "  a: 1\n  {{- if .Values.sc.enabled }}\n"
+     '  securityContext: {{- omit .Values.sc "enabled" | toYaml | nindent 4 }}\n  {{- end }}\n',
+     "sc:\n  enabled: false\n", {f"spec.{_NOT}": (8, "1 sc")}),
+    ("a flag for literal text", _HEAD + "  a: 1\n  {{- if .Values.sc.enabled }}\n  securityContext:\n    runAsNonRoot: true\n"
+     "    runAsUser: {{ .Values.user }}\n  {{- end }}\n", "sc:\n  enabled: false\nuser: 5\n",
+     {f"spec.{_NOT}": (9, ""), "spec.securityContext.runAsUser": (10, "3 user"), "spec.securityContext.privileged": (8, "")}),
+    ("a flag of the same name", _HEAD + "  a: 1\n  {{- if .Values.hostNetwork }}\n  hostNetwork: true\n  {{- end }}\n",
+     "hostNetwork: false\n", {"spec.hostNetwork": (8, "1 hostNetwork")}),
+    ("on one line", _HEAD + "  a: 1\n  {{ if .Values.hostNetwork }}hostNetwork: true{{ end }}\n  b: 1\n",
+     "hostNetwork: false\n", {"spec.hostNetwork": (7, "1 hostNetwork")}),
+    ("a flag turned around", _HEAD + "  a: 1\n  {{- if not .Values.hostNetwork }}\n  hostNetwork: true\n  {{- end }}\n",
+     "hostNetwork: true\n", {"spec.hostNetwork": (8, "")}),
+    ("the flag that is on already", _HEAD + "  a: 1\n  {{- if .Values.off }}\n  {{- if .Values.hostNetwork }}\n  hostNetwork: true\n"
+     "  {{- end }}\n  {{- end }}\n", "off: false\nhostNetwork: true\n", {"spec.hostNetwork": (9, "")}),
+    ("a branch in a branch", _HEAD + "  a: 1\n  {{- if .Values.on }}\n" + _WITH + "  {{- end }}\n", "'on': false\nsc: {}\n",
+     {f"spec.{_NOT}": (9, "2 sc")}),
+    ("else", _HEAD + "  a: 1\n  {{- if .Values.x }}\n  b: 1\n  {{- else }}\n  c: {{ .Values.v }}\n  {{- end }}\n", "x: 1\nv: 2\n",
+     {"spec.c": (10, "2 v")}),
+    ("one of two values", _HEAD + "  a: 1\n  {{- if .Values.x }}\n  b: {{ .Values.x }}-{{ .Values.v }}\n  {{- end }}\n", "x: ''\nv: 2\n",
+     {"spec.b": (8, "")}),
+    ("a helper", '{{- define "p" -}}\na: 1\n{{- with .Values.sc }}\nsecurityContext:\n  {{- toYaml . | nindent 2 }}\n{{- end }}\n{{- end }}\n'
+     + _HEAD + '  {{- include "p" . | nindent 2 }}\n', "sc: {}\n", {f"spec.{_NOT}": (4, "1 sc")}),
+    ("a helper that prints nothing", '{{- define "p" -}}\n{{- with .Values.sc -}}\nsecurityContext:\n  {{- toYaml . | nindent 2 }}\n'
+     "{{- end -}}\n{{- end }}\n" + _HEAD + '  a: 1\n  {{- include "p" . | nindent 2 }}\n  b: 1\n', "sc: {}\n", {f"spec.{_NOT}": (3, "1 sc")}),
+    ("a helper in a branch", '{{- define "p" -}}\nsecurityContext:\n  {{- toYaml .Values.sc | nindent 2 }}\n{{- end }}\n'
+     + _HEAD + '  a: 1\n  {{- if .Values.sc }}\n  {{- include "p" . | nindent 2 }}\n  {{- end }}\n', "sc: {}\n", {f"spec.{_NOT}": (2, "1 sc")}),
+    ("a loop", _HEAD + "  l:\n  {{- range .Values.cars }}\n    - name: {{ .name }}\n      {{- with .sc }}\n      securityContext:\n"
+     "        {{- toYaml . | nindent 8 }}\n      {{- end }}\n  {{- end }}\n  z: 1\n",
+     "cars:\n- name: a\n  sc: {x: 1}\n- name: b\n  sc: {}\n- name: c\n",
+     {"spec.l[0].securityContext.x": (11, "3 cars[0].sc.x"), f"spec.l[1].{_NOT}": (10, "5 cars[1].sc"), f"spec.l[2].{_NOT}": (10, "")}),
+    ("two branches", _HEAD + "  a: 1\n" + _WITH + _WITH.replace(".sc", ".other"), "sc: {}\nother: {}\n", {f"spec.{_NOT}": (5, "")}),
+    ("two cases", _HEAD + "  a: 1\n  {{- if .Values.x }}\n  b: 1\n  {{- else if .Values.v }}\n  b: 2\n  {{- end }}\n", "x: 0\nv: 0\n",
+     {"spec.b": (5, "")}),
+    ("an item of its own", _HEAD + "  l:\n    - name: a\n      y: 1\n    {{- if .Values.proxy }}\n    - name: p\n      securityContext:\n"
+     "        runAsNonRoot: true\n    {{- end }}\n", "proxy: false\n", {f"spec.l[0].{_NOT}": (7, "")}),
+    ("another indentation", _HEAD + "  a:\n    x: 1\n" + _WITH, "sc: {}\n", {f"spec.a.{_NOT}": (6, ""), f"spec.{_NOT}": (9, "1 sc")}),
+    ("a comment between", _HEAD + "  a: 1\n  # why\n" + _WITH + "  # end\n", "sc: {}\n", {f"spec.{_NOT}": (9, "1 sc")}),
+    ("a key that is made", _HEAD + "  a: 1\n  {{- if .Values.k }}\n  {{ .Values.k }}securityContext: 1\n  {{- end }}\n", "k: ''\n",
+     {f"spec.{_NOT}": (5, "")}),
+    ("all from values", _HEAD + "  s:\n    {{- toYaml .Values.s | nindent 4 }}\n    {{- if .Values.x }}\n    x: 1\n    {{- end }}\n",
+     "s: {a: 1}\nx: 0\n", {"spec.s.x": (6, "1 s")}),
+    ("a flow mapping", _HEAD + "  s: {a: 1}\n" + _WITH, "sc: {}\n", {f"spec.s.{_NOT}": (6, "")}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "expected"), [row[1:] for row in _FORMS], ids=[row[0] for row in _FORMS]
+)
+def test_form(tmp_path: Path, template: str, values: str, expected: dict[str, tuple[int, str]]) -> None:
+    folder = write(tmp_path, {"templates/a.yaml": template, "values.yaml": values})
+    (document,) = traced(folder, tmp_path / "copy")
+    found = {}
+    for path in expected:
+        place = document.locate(*parse_path(path))
+        setting = place.setting
+        assert place.file == "templates/a.yaml"
+        assert place.region is not None
+        line = setting.region.start.line if setting and setting.region else 0
+        found[path] = (place.region.start.line, f"{line} {setting.key}" if setting else "")
+    assert found == expected
+
+
+_CREATED = {
+    "containers[0].securityContext": "{runAsNonRoot: true}",
+    "securityContext": "{runAsNonRoot: true}",
+    "containers[0].resources": "{limits: {cpu: 1}}",
+    "containers[0].volumeMounts": "[{name: v, mountPath: /v}]",
+    "volumes": "[{name: v, emptyDir: {}}]",
+    "nodeSelector": "{a: b}",
+    "tolerations": "[{key: a}]",
+    "affinity": "{nodeAffinity: {}}",
+    "imagePullSecrets": "[{name: a}]",
+}
+
+
+def test_what_is_set_where_it_is_said_is_printed_by_the_line_that_was_named(tmp_path: Path) -> None:
+    assert HELM is not None
+    folder = tmp_path / "shop"
+    subprocess.run([HELM, "create", str(folder)], check=True, capture_output=True)
+    (before,) = (one for one in traced(folder, tmp_path / "copy") if one.template.endswith("deployment.yaml"))
+    for number, (name, value) in enumerate(_CREATED.items()):
+        path = parse_path(f"spec.template.spec.{name}")
+        assert not has_path(before.value, path)
+        said = before.locate(*path)
+        assert said.setting is not None
+        file = tmp_path / "set.yaml"
+        file.write_text(f"{said.setting.key}: {value}\n")
+        documents = traced(folder, tmp_path / f"copy{number}", values=[file])
+        (after,) = (one for one in documents if one.template.endswith("deployment.yaml"))
+        assert has_path(after.value, path)
+        place = after.locate(*path)
+        assert (place.file, place.region) == (said.file, said.region)
