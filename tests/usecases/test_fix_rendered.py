@@ -66,3 +66,18 @@ def test_what_a_template_spells_out_is_left_and_told(here: Path) -> None:
     assert planned.files == ()
     (left,) = planned.left
     assert "template" in str(left)
+
+
+def test_a_field_that_the_template_would_write_if_there_were_a_value(here: Path) -> None:
+    chart = here / "web"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    (chart / "values.yaml").write_text("securityContext: {}  # of the container\n")
+    (chart / "templates" / "pod.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  containers:\n    - name: web\n"
+        "      image: web:1\n      {{- with .Values.securityContext }}\n      securityContext:\n"
+        "        {{- toYaml . | nindent 8 }}\n      {{- end }}\n"
+    )
+    assert mended("web", "C-0017") == {
+        "web/values.yaml": ["securityContext:  # of the container", "readOnlyRootFilesystem: true"]
+    }

@@ -6,7 +6,7 @@ An object may stand in a file, come from a template that takes values over, or b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -15,8 +15,7 @@ from kubekeep.edits.reading import Reading
 from kubekeep.edits.syntax import Kind, Node
 from kubekeep.model.location import Location, Path, Position, has_path, parse_path, value_at
 from kubekeep.model.resource import FileType, Resource
-
-_KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+from kubekeep.sources.walk import KUSTOMIZATIONS
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -66,12 +65,21 @@ def _setting(resource: Resource, path: Path, location: Location, read: Callable[
     number, at = found[0]
     if reached == len(path):
         _equal(file, number, at, value_at(resource.object, path), f"a template makes it from {setting}")
-    return Target(setting.file, number, at + path[reached:])
+    return Target(setting.file, number, at + path[_taken_over(resource, path, location, reached) :])
+
+
+def _taken_over(resource: Resource, path: Path, location: Location, reached: int) -> int:
+    """How many steps of `path` lead to what the template takes over at `location`.
+
+    That is what the object has of it, or a key that the template would write if there were a value.
+    """
+    lengths = range(reached, len(path))
+    return next((length for length in lengths if resource.locate(path[:length]) == location), len(path))
 
 
 def _traced(resource: Resource, path: Path, location: Location, read: Callable[[str], Reading]) -> Target:
     """The node of a base or patch that set the value, or what is to be below that."""
-    if location.file.replace("\\", "/").rpartition("/")[2] in _KUSTOMIZATIONS:
+    if location.file.replace("\\", "/").rpartition("/")[2] in KUSTOMIZATIONS:
         raise RefusedError(f"the kustomization itself sets it: {location}")
     if location.region is None:
         raise RefusedError(f"its place in {location.file} is not known")
