@@ -24,6 +24,7 @@ from kubekeep.sources.gitops import Elsewhere, is_application
 from kubekeep.sources.manifests import read_file, read_stream
 from kubekeep.sources.named import STANDARD_INPUT, Named
 from kubekeep.sources.options import ChartValues, HelmOptions, ReadOptions
+from kubekeep.sources.signals import ends_on_signals
 from kubekeep.sources.touched import Touched
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 from kubekeep.sources.walk import CHART, Kind, Root, Walk
@@ -64,6 +65,7 @@ class Inputs:
         self._places: dict[str, str] = {}
 
     def __enter__(self) -> Self:
+        self._stack.enter_context(ends_on_signals())
         return self
 
     def __exit__(

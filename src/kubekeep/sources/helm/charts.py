@@ -75,7 +75,11 @@ class Charts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._renderer is not None:
+            # Who leaves early, by Ctrl-C say, does not wait for charts that nobody will see.
+            self._renderer.stop()
+        self._pool.shutdown()
         if self._renderer is not None:
             self._renderer.close()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import IO, Final, Self
 
@@ -77,6 +77,12 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def stop(self) -> None:
+        """Kill it while another thread may be reading from it: that thread sees its output end."""
+        if self._process.poll() is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Kill it, if it still runs."""
@@ -165,10 +171,18 @@ class Child:
 
 
 def output(
-    argv: Sequence[str], folder: str, environment: Mapping[str, str], limits: ChartLimits
+    argv: Sequence[str],
+    folder: str,
+    environment: Mapping[str, str],
+    limits: ChartLimits,
+    started: Callable[[Child], None] = lambda _: None,
 ) -> tuple[int, str, str]:
-    """The status, standard output and standard error of a program that gets no input. Raises LimitError, OSError."""
+    """The status, standard output and standard error of a program that gets no input. Raises LimitError, OSError.
+
+    `started` gets the child while it runs.
+    """
     with Child(argv, folder, environment, limits, limits.seconds) as child:
+        started(child)
         child.end_input()
         text = child.receive(None).decode("utf-8", "replace")
         return child.status(), text, child.errors

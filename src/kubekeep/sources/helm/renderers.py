@@ -56,8 +56,11 @@ class Renderer(Protocol):
         Raises RenderError, LimitError for a chart beyond a limit, and OSError.
         """
 
+    def stop(self) -> None:
+        """End what other threads are rendering, and what they begin; `render` raises RenderError there."""
+
     def close(self) -> None:
-        """End what still runs."""
+        """End what still runs, when no thread renders."""
 
 
 def environment(home: str) -> dict[str, str]:
@@ -76,6 +79,8 @@ class Program:
         self._path = path
         self._environment = environment(home)
         self._limits = limits
+        self._children: set[Child] = set()
+        self._stopped = False
 
     @property
     def fault(self) -> str:
@@ -89,20 +94,32 @@ class Program:
     def render(self, job: Job, names: Iterable[str]) -> dict[str, list[str]]:
         """See Renderer."""
         argv = (self._path, "template", *_flags(job), "--", job.options.release, f"./{job.chart}")
-        status, text, errors = output(argv, job.folder, self._environment, self._limits)
+        status, text, errors = output(argv, job.folder, self._environment, self._limits, self._started)
         if status == 0:
             return printed(text, names)
         message = _message(errors)
         if NO_YAML not in message:
             raise RenderError(message)
         argv = (*argv[:2], "--debug", *argv[2:])
-        _, text, _ = output(argv, job.folder, self._environment, self._limits)
+        _, text, _ = output(argv, job.folder, self._environment, self._limits, self._started)
         raise RenderError(
             message, {name: documents("\n---\n".join(texts)) for name, texts in printed(text, names).items()}
         )
 
+    def stop(self) -> None:
+        """See Renderer."""
+        self._stopped = True
+        for running in tuple(self._children):
+            running.stop()
+
     def close(self) -> None:
         """See Renderer."""
+
+    def _started(self, running: Child) -> None:
+        self._children.add(running)
+        # Asked after it is known, so that whichever thread is later stops it.
+        if self._stopped:
+            running.stop()
 
 
 def _flags(job: Job) -> Sequence[str]:
@@ -131,6 +148,7 @@ class Sdk:
         self._limits = limits
         self._lock = threading.Lock()
         self._child: Child | None = None
+        self._stopped = False
 
     @staticmethod
     def folder() -> str | None:
@@ -161,6 +179,13 @@ class Sdk:
             raise RenderError(str(answer["error"]), found)
         return {name: texts for name, texts in found.items() if texts and not name.endswith(_NOTES)}
 
+    def stop(self) -> None:
+        """See Renderer."""
+        self._stopped = True
+        running = self._child
+        if running is not None:
+            running.stop()
+
     def close(self) -> None:
         """See Renderer."""
         if self._child is not None:
@@ -186,6 +211,8 @@ class Sdk:
         if self._child is None:
             argv = (sys.executable, "-I", "-S", child.__file__, self.folder() or "")
             self._child = Child(argv, self._home, environment(self._home), self._limits, _SHARED_SECONDS)
+        if self._stopped:
+            self._child.stop()
         return self._child
 
 
