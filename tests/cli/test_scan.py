@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -173,3 +176,29 @@ def test_one_workload_with_what_it_needs() -> None:
     assert wrong.returncode == 2
     assert "did you mean deployment/catalog?" in wrong.stderr
     assert kubekeep("scan", "workload", "deployment/catalog").returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 1)])
+def test_a_scan_that_is_ended_waits_for_no_chart_and_leaves_nothing(name: str, code: int, tmp_path: Path) -> None:
+    (tmp_path / "temporary").mkdir()
+    templates = tmp_path / "slow" / "templates"
+    templates.mkdir(parents=True)
+    (templates.parent / "Chart.yaml").write_text("apiVersion: v2\nname: slow\nversion: 1.0.0\n")
+    (templates / "slow.yaml").write_text("{{ range until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}")
+    # A shell starts what runs in the background with SIGINT ignored.
+    start = "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    command = (sys.executable, "-c", f"{start} runpy.run_module('kubekeep', run_name='__main__', alter_sys=True)")
+    with subprocess.Popen(
+        (*command, "scan", "--no-config", templates.parent),
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        while not list((tmp_path / "temporary").glob("kubekeep-helm-*/0/*.tgz")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(getattr(signal, name))
+        assert process.wait(15) == code, "less than the time that a chart may take"
+    assert list((tmp_path / "temporary").iterdir()) == []

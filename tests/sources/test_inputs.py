@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tarfile
 import zipfile
@@ -233,6 +234,34 @@ def test_a_chart_is_rendered_as_its_applications_deploy_it(tree: Path) -> None:
         "blue",
         "green",
     ]
+
+
+@pytest.mark.parametrize("form", ["folder", "repository", "archive"])
+def test_values_files_of_an_application_are_named_as_its_chart_is(
+    form: str, repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    git(repository, "remote", "add", "origin", f"file://{repository}")
+    (repository / "apps").mkdir()
+    text = APPLICATION.format(name="blue", path="chart")
+    text = re.sub(r"(?m)^    repoURL: .*$", f"    repoURL: file://{repository}", text)
+    text = re.sub(r"(?m)^      valuesObject:\n.*\n", "      valueFiles: [blue.yaml]\n", text)
+    (repository / "apps" / "blue.yaml").write_text(text)
+    (repository / "chart" / "blue.yaml").write_text("# ours\nname: blue\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "Deploy")
+    bundle = tmp_path_factory.mktemp("bundle") / "shop.tar"
+    git(repository, "archive", "-o", str(bundle), "HEAD")
+    name, before = {
+        "folder": (".", ""),
+        "repository": (f"file://{repository}", ""),
+        "archive": (str(bundle), f"{bundle}/"),
+    }[form]
+    with read([name], options=ReadOptions(access=Access(environment=ENVIRONMENT))) as inputs:
+        found = [item for item in inputs if isinstance(item, Resource) and item.source and item.source.origin]
+        (chart,) = (item for item in found if item.name == "blue")
+        place = chart.locate(("metadata", "name"))
+    assert place is not None
+    assert (place.file, str(place.setting)) == (f"{before}chart/templates/pod.yaml", f"{before}chart/blue.yaml:2 name")
 
 
 def test_what_an_application_deploys_is_read_though_nobody_named_it(repository: Path) -> None:

@@ -4,7 +4,7 @@ Turns what `gitops` found into roots with the options to read them by. Never ren
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
-# ruff: noqa: PTH118
+# ruff: noqa: PTH109, PTH118
 
 from __future__ import annotations
 
@@ -37,13 +37,18 @@ class Deployed(msgspec.Struct, frozen=True):
 
 
 def deployed(
-    applications: Sequence[Resource], options: HelmOptions, environment: Mapping[str, str], home: str
+    applications: Sequence[Resource], options: HelmOptions, environment: Mapping[str, str], places: Mapping[str, str]
 ) -> Iterator[Deployed | Unread | Elsewhere]:
-    """What `applications` deploy; `options` are the user's, which win, `home` the folder that shown paths begin at."""
+    """What `applications` deploy; `options` are the user's, which win.
+
+    `places` are folders by their real path, and what people see in place of them; other paths are shown relative to
+    the working folder.
+    """
+    places = {**places, os.path.realpath(os.getcwd()): ""}
     bases = dict.fromkeys(item.source.base for item in applications if item.source is not None)
     roots = dict.fromkeys(root_of(base) or base for base in bases)
     for found in gitops.follow(applications, [_repository(root, environment) for root in roots]):
-        yield _deployed(found, options, home) if isinstance(found, Follow) else found
+        yield _deployed(found, options, places) if isinstance(found, Follow) else found
 
 
 def _repository(root: str, environment: Mapping[str, str]) -> gitops.Root:
@@ -55,16 +60,16 @@ def _repository(root: str, environment: Mapping[str, str]) -> gitops.Root:
     return gitops.Root(root, known.remote if known is not None else "")
 
 
-def _deployed(found: Follow, options: HelmOptions, home: str) -> Deployed:
-    base = found.by.source.base if found.by.source is not None else home
-    real = os.path.realpath(home)
-    shown = os.path.relpath(found.path, real) if found.path.startswith(os.path.join(real, "")) else found.path
+def _deployed(found: Follow, options: HelmOptions, places: Mapping[str, str]) -> Deployed:
+    base = found.by.source.base if found.by.source is not None else os.getcwd()
+    files = (*found.value_files, *(item.partition("=")[2] for item in found.set_file))
     values = ChartValues(
         files=found.value_files,
         inline=tuple(_inline(found.inline)),
         set=found.set,
         set_string=found.set_string,
         set_file=found.set_file,
+        names={file: _shown(file, places) for file in files},
     )
     helm = msgspec.structs.replace(
         options,
@@ -73,7 +78,15 @@ def _deployed(found: Follow, options: HelmOptions, home: str) -> Deployed:
         namespace=options.namespace or found.namespace,
         application=str(found.by.locate(()) or found.by.name),
     )
-    return Deployed(Root(_KINDS[found.kind], found.path, shown_path(shown), base), helm)
+    return Deployed(Root(_KINDS[found.kind], found.path, shown_path(_shown(found.path, places)), base), helm)
+
+
+def _shown(path: str, places: Mapping[str, str]) -> str:
+    """What people call `path`."""
+    for folder, shown in places.items():
+        if path == folder or path.startswith(os.path.join(folder, "")):
+            return os.path.normpath(os.path.join(shown, os.path.relpath(path, folder)))
+    return path
 
 
 def _inline(found: Iterable[gitops.InlineValues]) -> Iterator[InlineValues]:

@@ -24,6 +24,7 @@ from kubekeep.sources.gitops import Elsewhere, is_application
 from kubekeep.sources.manifests import read_file, read_stream
 from kubekeep.sources.named import STANDARD_INPUT, Named
 from kubekeep.sources.options import ChartValues, HelmOptions, ReadOptions
+from kubekeep.sources.signals import ends_on_signals
 from kubekeep.sources.touched import Touched
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 from kubekeep.sources.walk import CHART, Kind, Root, Walk
@@ -61,8 +62,10 @@ class Inputs:
         self._stack = ExitStack()
         self._touched = Touched(options.changed_since, options.access.environment)
         self._homes: dict[str, str] = {}
+        self._places: dict[str, str] = {}
 
     def __enter__(self) -> Self:
+        self._stack.enter_context(ends_on_signals())
         return self
 
     def __exit__(
@@ -73,7 +76,7 @@ class Inputs:
     def __iter__(self) -> Iterator[Resource | Unread]:
         self.files = 0
         named = Named(self._options, self._stack)
-        self._homes, self.notes = named.homes, named.notes
+        self._homes, self._places, self.notes = named.homes, named.places, named.notes
         roots: list[Root] = []
         for path in self._paths:
             for found in named.roots(path):
@@ -133,7 +136,7 @@ class Inputs:
 
         helm, environment = self._options.helm, self._options.access.environment
         charts: list[tuple[Root, HelmOptions]] = []
-        for item in deployed(seen.applications, helm, environment, os.getcwd()):
+        for item in deployed(seen.applications, helm, environment, self._places):
             if isinstance(item, Unread):
                 yield item
             elif isinstance(item, Elsewhere):

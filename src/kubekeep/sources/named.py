@@ -29,12 +29,14 @@ class Named:
     """What there is to read at names; keeps temporary folders until `stack` is closed.
 
     `notes` are what a person should know of it though nothing is wrong. `homes` are, by the base of a Root, the
-    folders that its shown paths are relative to.
+    folders that its shown paths are relative to; `places` are temporary folders, by their real path, and what people
+    see in place of them.
     """
 
     def __init__(self, options: ReadOptions, stack: ExitStack) -> None:
         self.notes: list[str] = []
         self.homes: dict[str, str] = {}
+        self.places: dict[str, str] = {}
         self._options = options
         self._stack = stack
         self._ignores: list[Ignores] = []
@@ -94,6 +96,7 @@ class Named:
             yield Unread(Location(visible(without_credentials(name))), str(error))
             return
         yield from found.unread
+        self.places[os.path.realpath(found.root)] = ""
         self.notes.append(f"{found.shown}: {found.branch or 'commit'} {found.commit[:12]}")
         for root in self._walked(found.path, found.subpath):
             if isinstance(root, Root):
@@ -138,6 +141,7 @@ class Named:
         except (ArchiveError, OSError) as error:
             yield Unread(Location(root.shown), reason(error) if isinstance(error, OSError) else str(error))
             return
+        self.places[os.path.realpath(found.folder)] = root.shown
         for skipped in found.skipped:
             yield Unread(Location(os.path.join(root.shown, skipped.shown)), skipped.message)
         yield from self._walked(found.folder, root.shown)

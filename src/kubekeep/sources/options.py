@@ -27,6 +27,7 @@ class ChartValues(msgspec.Struct, frozen=True):
     """Values for charts, each as Helm's option of that name takes it; later ones win within an option.
 
     Helm's order between them: files, then `set_json`, `set`, `set_string` and `set_file`; `inline` is a file more.
+    `names` is what people call files whose path they did not type.
     """
 
     files: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class ChartValues(msgspec.Struct, frozen=True):
     set: tuple[str, ...] = ()
     set_string: tuple[str, ...] = ()
     set_file: tuple[str, ...] = ()
+    names: Mapping[str, str] = {}
 
 
 class HelmOptions(msgspec.Struct, frozen=True):

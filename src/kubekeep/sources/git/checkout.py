@@ -14,14 +14,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 import msgspec
 
@@ -33,6 +29,7 @@ from kubekeep.sources.git.program import OUTPUT, TOP, Git, GitError
 from kubekeep.sources.git.refs import Revision, resolve
 from kubekeep.sources.git.remote import git_for
 from kubekeep.sources.git.tokens import login
+from kubekeep.sources.signals import ends_on_signals
 
 _OF_MORE: Final = re.compile(r"(^|/)(templates|charts|crds)(/|$)|(^|/)(Chart|values|kustomization)\.ya?ml$|\.tf$")
 """Files that are a part of something: alone they mean nothing."""
@@ -91,7 +88,7 @@ def checkout(
     """
     address = parse(url)
     git = git_for(address, login(address, tokens), environment)
-    with _ends_on_signals(), tempfile.TemporaryDirectory(prefix="kubekeep-git-") as folder:
+    with ends_on_signals(), tempfile.TemporaryDirectory(prefix="kubekeep-git-") as folder:
         # The temporary folder's own path may be a link, as on macOS.
         work = _Work(git, address, os.path.realpath(folder), limits)
         yield work.fetched(branch, history=history)
@@ -218,26 +215,3 @@ class _Work:
         if size > self._limits.bytes:
             return f"the repository takes more than {self._limits.bytes} bytes"
         return f"the repository has more than {self._limits.files} files" if count > 2 * self._limits.files else None
-
-
-@contextlib.contextmanager
-def _ends_on_signals() -> Iterator[None]:
-    """Let what ends a process by default raise SystemExit meanwhile, so that the folder is removed.
-
-    A handler that the process has is its own, and only the main thread can set one.
-    """
-    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    try:
-        for number in ours:
-            signal.signal(number, _end)
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    del frame
-    sys.exit(128 + number)

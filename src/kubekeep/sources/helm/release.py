@@ -63,6 +63,7 @@ class _Reader:
     def __init__(self, limits: ChartLimits, yaml_limits: Limits) -> None:
         self._limits = yaml_limits
         self._budget = Budget(limits)
+        self._names: dict[str, str] = {}
         self._contents: dict[str, bytes] = {}
         self._shown: dict[str, str] = {}
         self._layers: list[ValuesLayer] = []
@@ -70,6 +71,7 @@ class _Reader:
     def given(self, sources: tuple[ChartValues, ...]) -> Given:
         files: list[str] = []
         for source in sources:
+            self._names.update(source.names)
             files.extend(map(self._values_file, source.files))
             files.extend(map(self._inline, source.inline))
         assignments: list[tuple[str, str]] = []
@@ -103,7 +105,7 @@ class _Reader:
 
     def _copied(self, path: str, prefix: str, what: str) -> str:
         """The name of a copy of the user's file."""
-        shown = shown_path(path)
+        shown = shown_path(self._names.get(path, path))
         if path == "-" or _SCHEME in path:
             raise ChartError(shown, f"{what}: only files are read")
         name = f"{prefix}-{len(self._contents)}"
