@@ -10,7 +10,8 @@ import pytest
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
 from kubekeep.sources import walk
-from kubekeep.sources.gitops import Elsewhere, Follow, Found, Kind, Root, follow, same_repository
+from kubekeep.sources.applications import Elsewhere
+from kubekeep.sources.gitops import Follow, Found, Kind, Root, follow, same_repository
 from kubekeep.sources.manifests import read_file
 from kubekeep.sources.tree import DEFAULT_LIMITS
 
@@ -146,8 +147,8 @@ spec:
 def test_a_path_that_is_not_a_folder_of_the_repository(here: Path, path: str) -> None:
     (here / "link").symlink_to("..")
     (found,) = followed(here, APPLICATION.replace("path: charts/shop", f"path: {path}"))
-    assert isinstance(found, Elsewhere)
-    assert "is not in the scanned repository" in found.message
+    assert isinstance(found, Unread)
+    assert "there is no such folder in the scanned repository" in found.message
 
 
 def test_another_repository_is_elsewhere(here: Path) -> None:

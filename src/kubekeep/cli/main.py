@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 _COMMANDS: Final = {
-    "scan": "Assess manifests: files, folders or standard input.",
+    "scan": "Assess manifests, charts, overlays, repositories and more.",
     "list": "List the frameworks or the controls.",
     "fix": "Mend findings in the files, after showing the changes.",
     "explain": "Explain a control: what it asks, why, and how to fix it.",

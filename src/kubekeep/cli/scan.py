@@ -182,12 +182,16 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     snapshot: bool,
     verbose: bool,
 ) -> None:
-    """Assess the manifests at each PATH: a file, a folder, or - for standard input.
+    """Assess what is at each PATH, or standard input for -.
+
+    A PATH is a file or folder of manifests, charts, kustomizations or Terraform modules, an archive, a quoted pattern,
+    or the address of a repository, a manifest or a chart.
 
     \b
     kubekeep scan deploy/
     kubekeep scan framework nsa,pss-restricted deploy/
     kubekeep scan control C-0057 pod.yaml
+    kubekeep scan chart/ --values production.yaml
     kubekeep scan workload shop/deployment/web deploy/
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
@@ -239,7 +243,9 @@ def _exit_code(assessment: Assessment, gates: Gates) -> int:
     if not all(outcome.passed for outcome in outcomes):
         return _GATE_FAILED
     if not assessment.results:
-        click.echo("nothing was assessed: no Kubernetes object that a control applies to was found", err=True)
+        count = len(assessment.unread)
+        why = f"{count} unread, see the report" if count else "no Kubernetes object that a control applies to was found"
+        click.echo(f"nothing was assessed: {why}", err=True)
         return _INCOMPLETE
     if incomplete(assessment):
         count = len(assessment.unread)

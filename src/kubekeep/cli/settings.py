@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from kubekeep.sources.options import Access
+from kubekeep.sources.options import TOKEN_VARIABLES, Access
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -57,8 +57,5 @@ def registry_settings() -> RegistrySettings:
 
 def access() -> Access:
     """What this process has told about reaching repositories: everything for git, and tokens apart."""
-    # Only a scan needs to know what git is told.
-    from kubekeep.sources.git.tokens import VARIABLES  # noqa: PLC0415
-
     environment = dict(os.environ)
-    return Access(environment, {name: environment[name] for name in VARIABLES if name in environment})
+    return Access(environment, {name: environment[name] for name in TOKEN_VARIABLES if name in environment})

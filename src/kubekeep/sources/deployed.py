@@ -16,9 +16,10 @@ import msgspec
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
 from kubekeep.sources import gitops
+from kubekeep.sources.applications import Elsewhere
 from kubekeep.sources.git.program import GitError
 from kubekeep.sources.git.worktree import repository, root_of
-from kubekeep.sources.gitops import Elsewhere, Follow
+from kubekeep.sources.gitops import Follow
 from kubekeep.sources.options import ChartValues, HelmOptions, InlineValues
 from kubekeep.sources.walk import Kind, Root, shown_path
 
@@ -73,7 +74,7 @@ def _deployed(found: Follow, options: HelmOptions, places: Mapping[str, str]) ->
     )
     helm = msgspec.structs.replace(
         options,
-        per_chart={**options.per_chart, os.path.abspath(found.path): values},  # noqa: PTH100
+        deployed=values,
         release=found.release or options.release,
         namespace=options.namespace or found.namespace,
         application=str(found.by.locate(()) or found.by.name),

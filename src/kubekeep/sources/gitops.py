@@ -20,13 +20,10 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Marks, Path, Position, Region, line_starts
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
+from kubekeep.sources.applications import ARGO, FLUX_HELM, FLUX_KUSTOMIZE, FLUX_SOURCE, Elsewhere, is_application
 from kubekeep.sources.tree import Limits, Problem
 from kubekeep.sources.walk import CHART, KUSTOMIZATIONS
 
-_ARGO: Final = "argoproj.io"
-_FLUX_HELM: Final = "helm.toolkit.fluxcd.io"
-_FLUX_KUSTOMIZE: Final = "kustomize.toolkit.fluxcd.io"
-_FLUX_SOURCE: Final = "source.toolkit.fluxcd.io"
 _INLINE: Final = Limits(bytes=4 * 1024 * 1024, depth=100, aliased=10_000, documents=1, nodes=200_000)
 _URL: Final = re.compile(r"^(?:[a-z+]+://)?(?:[^@/]*@)?([^/:]+)(?::\d+)?[:/](.*?)/*$", re.IGNORECASE)
 
@@ -92,19 +89,7 @@ class Follow(msgspec.Struct, frozen=True):
     recurse: bool = True
 
 
-class Elsewhere(msgspec.Struct, frozen=True):
-    """An application whose source is not in the scanned repository: no error, and not assessed."""
-
-    location: Location
-    message: str
-
-
 Found = Follow | Unread | Elsewhere
-
-
-def is_application(resource: Resource) -> bool:
-    """Whether `resource` may say what is deployed, or from where."""
-    return resource.group in (_ARGO, _FLUX_HELM, _FLUX_KUSTOMIZE, _FLUX_SOURCE)
 
 
 def follow(resources: Iterable[Resource], roots: Sequence[Root]) -> Iterator[Found]:
@@ -117,15 +102,15 @@ def follow(resources: Iterable[Resource], roots: Sequence[Root]) -> Iterator[Fou
     remotes = {(item.namespace, item.name): _at(item.object, "spec", "url") for item in known if _is_git(item)}
     for item in known:
         match (item.group, item.kind):
-            case (str(group), "Application") if group == _ARGO:
+            case (str(group), "Application") if group == ARGO:
                 yield from _application(item, roots)
-            case (str(group), "ApplicationSet") if group == _ARGO:
+            case (str(group), "ApplicationSet") if group == ARGO:
                 yield Elsewhere(
                     _place(item, ("spec",)), "the applications that an ApplicationSet makes are not followed"
                 )
-            case (str(group), "HelmRelease") if group == _FLUX_HELM:
+            case (str(group), "HelmRelease") if group == FLUX_HELM:
                 yield from _helm_release(item, roots, remotes)
-            case (str(group), "Kustomization") if group == _FLUX_KUSTOMIZE:
+            case (str(group), "Kustomization") if group == FLUX_KUSTOMIZE:
                 yield from _kustomization(item, roots, remotes)
 
 
@@ -143,7 +128,7 @@ def _normal(url: str) -> str:
 
 
 def _is_git(item: Resource) -> bool:
-    return item.group == _FLUX_SOURCE and item.kind == "GitRepository"
+    return item.group == FLUX_SOURCE and item.kind == "GitRepository"
 
 
 def _application(item: Resource, roots: Sequence[Root]) -> Iterator[Found]:
@@ -303,9 +288,11 @@ class _Reader(msgspec.Struct, frozen=True):
         """The place of something in the source."""
         return _place(self.item, self.path + steps)
 
-    def elsewhere(self, name: str, url: str) -> Elsewhere:
-        """What is told of a source that is not in any root."""
+    def elsewhere(self, name: str, url: str) -> Elsewhere | Unread:
+        """What is told of a source that is not in any root; in a repository that is one, it should be."""
         where = f"{_text(self.spec.get(name))[:200]} of {_shown_url(url)}"
+        if any(url and root.remote and same_repository(url, root.remote) for root in self.roots):
+            return Unread(self.place(name), f"{where}: there is no such folder in the scanned repository")
         return Elsewhere(self.place(name), f"{where} is not in the scanned repository")
 
     def target(self, path: str, url: str) -> tuple[Root, str] | tuple[None, None]:

@@ -20,7 +20,7 @@ import msgspec
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
-from kubekeep.sources.gitops import Elsewhere, is_application
+from kubekeep.sources.applications import Elsewhere, is_application
 from kubekeep.sources.manifests import read_file, read_stream
 from kubekeep.sources.named import STANDARD_INPUT, Named
 from kubekeep.sources.options import ChartValues, HelmOptions, ReadOptions

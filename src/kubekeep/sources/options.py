@@ -45,7 +45,8 @@ class HelmOptions(msgspec.Struct, frozen=True):
     `values` go to every chart; `per_chart` are values for one more, by the absolute path of its folder or archive,
     and come before `values`. `kube_version` is the one that templates see (`v1.34.0`), empty for the renderer's own.
     Without a `namespace` it is left to whoever installs the chart, and templates see Helm's `default`. An
-    `application` that says all this is named by its file and line.
+    `application` that says how a chart is deployed is named by its file and line; the values that it gives, `deployed`,
+    are weaker than all others.
     """
 
     values: ChartValues = ChartValues()
@@ -55,6 +56,18 @@ class HelmOptions(msgspec.Struct, frozen=True):
     kube_version: str = ""
     api_versions: tuple[str, ...] = ()
     application: str = ""
+    deployed: ChartValues = ChartValues()
+
+
+TOKEN_VARIABLES: Final = (
+    "GITHUB_TOKEN",
+    "GITHUB_SERVER_URL",
+    "GITLAB_TOKEN",
+    "GITLAB_HOST",
+    "AZURE_TOKEN",
+    "BITBUCKET_TOKEN",
+)
+"""The names under which a face hands in tokens, and the hosts of one's own that two of them belong to."""
 
 
 class Access(msgspec.Struct, frozen=True):

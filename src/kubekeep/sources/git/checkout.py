@@ -82,7 +82,7 @@ def checkout(
 ) -> Iterator[Checkout]:
     """The commit that `url` means, in a folder that is gone afterwards, also after an error or a signal.
 
-    `url` is what `address.parse` takes, `branch` a branch, tag or commit, `tokens` values by `tokens.VARIABLES`, and
+    `url` is what `address.parse` takes, `branch` a branch, tag or commit, `tokens` values by `options.TOKEN_VARIABLES`, and
     `environment` that of this process. With `history` all commits before it are fetched too, with their files, so
     that lines have authors. Raises GitError.
     """

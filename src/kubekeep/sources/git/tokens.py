@@ -14,16 +14,6 @@ import msgspec
 from kubekeep.sources.git.address import Address, Login
 from kubekeep.sources.git.program import GitError
 
-VARIABLES: Final = (
-    "GITHUB_TOKEN",
-    "GITHUB_SERVER_URL",
-    "GITLAB_TOKEN",
-    "GITLAB_HOST",
-    "AZURE_TOKEN",
-    "BITBUCKET_TOKEN",
-)
-"""The names under which a face hands in tokens, and the hosts of one's own that two of them belong to."""
-
 
 class _Issuer(msgspec.Struct, frozen=True):
     """`token` is the variable with the token, `host` whom it belongs to unless the variable `server` tells another."""
@@ -48,7 +38,7 @@ _ISSUERS: Final = (
 def login(address: Address, tokens: Mapping[str, str]) -> Login | None:
     """Who we are at `address`: what its own text says, else the token of its host, else None.
 
-    `tokens` holds values by the names of `VARIABLES`. Raises GitError for a token that no header can hold.
+    `tokens` holds values by the names of `options.TOKEN_VARIABLES`. Raises GitError for a token that no header can hold.
     """
     if address.login is not None and address.login.password:
         return _checked(address.login, "the user in this address")

@@ -32,7 +32,7 @@ from kubekeep.sources.helm.rendered import Makers, resources
 from kubekeep.sources.helm.renderers import EXTRA, Program, Renderer, Sdk
 from kubekeep.sources.helm.rendering import NotRenderedError, Rendering
 from kubekeep.sources.helm.texts import chart_texts, templates
-from kubekeep.sources.options import HelmOptions
+from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 from kubekeep.sources.walk import Root, reason
 
@@ -134,8 +134,8 @@ class Charts:
 
     def _given(self, root: Root) -> Given:
         """The user's values for one chart."""
-        mine = self._options.per_chart.get(os.path.abspath(root.path))  # noqa: PTH100
-        sources = (self._options.values,) if mine is None else (mine, self._options.values)
+        mine = self._options.per_chart.get(os.path.abspath(root.path), ChartValues())  # noqa: PTH100
+        sources = (self._options.deployed, mine, self._options.values)
         return given(sources, self._limits, self._yaml_limits)
 
     def _working(self) -> Rendering | None:
