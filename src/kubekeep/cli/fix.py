@@ -239,9 +239,8 @@ def _shown(line: str) -> str:
 
 def _tell_left(planned: Plan, *, verbose: bool) -> None:
     """What is not mended, by reason and control."""
-    click.echo(
-        f"{_counted(len(planned.fixed), 'finding')} can be fixed by {_counted(planned.changes, 'change')}", err=True
-    )
+    fixed, changes = _counted(len(planned.fixed), "finding"), _counted(planned.changes, "change")
+    click.echo(f"{fixed} can be fixed by {changes}" if planned.changes else "nothing can be fixed", err=True)
     for why in (Why.REFUSED, Why.YOURS, Why.UNKNOWN):
         left = [item for item in planned.left if item.why is why]
         if not left:
