@@ -69,6 +69,7 @@ class Charts:
         self._renderer: Renderer | None = None
         self._rendering: Rendering | None = None
         self._faults: list[str] = []
+        self._closed = False
 
     def __enter__(self) -> Self:
         self._folder = tempfile.mkdtemp(prefix="kubekeep-helm-")
@@ -80,6 +81,8 @@ class Charts:
     ) -> None:
         # Nobody waits any longer for charts that still render.
         self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._closed = True
         if self._renderer is not None:
             self._renderer.close()
         self._pool.shutdown()
@@ -141,7 +144,7 @@ class Charts:
     def _working(self) -> Rendering | None:
         """What renders, found once."""
         with self._lock:
-            if self._rendering is None and not self._faults:
+            if self._rendering is None and not self._faults and not self._closed:
                 self._renderer = self._found()
                 if self._renderer is not None:
                     self._rendering = Rendering(self._renderer, self._folder, self._options)

@@ -220,6 +220,9 @@ class Sdk:
         if self._child is None:
             argv = (sys.executable, "-I", "-S", child.__file__, self.folder() or "")
             self._child = Child(argv, self._home, environment(self._home), self._limits, _SHARED_SECONDS)
+            # Who closes meanwhile has seen no child to kill.
+            if self._closed:
+                raise RenderError(_CLOSED)
         return self._child
 
 
