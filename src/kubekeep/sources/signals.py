@@ -7,8 +7,13 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn, TypeVar
+
+T = TypeVar("T")
+_LOOK: Final = 0.5
+"""Seconds after which a waiting thread looks whether a signal has come."""
 
 
 @contextlib.contextmanager
@@ -27,6 +32,16 @@ def ends_on_signals() -> Iterator[None]:
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
+
+
+def awaited(future: Future[T]) -> T:
+    """The result of `future`.
+
+    A signal that comes just before a thread begins to wait is not seen until the wait ends: so it is many short ones.
+    """
+    while not future.done():
+        wait((future,), timeout=_LOOK)
+    return future.result()
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

@@ -33,6 +33,7 @@ from kubekeep.sources.helm.renderers import EXTRA, Program, Renderer, Sdk
 from kubekeep.sources.helm.rendering import NotRenderedError, Rendering
 from kubekeep.sources.helm.texts import chart_texts, templates
 from kubekeep.sources.options import ChartValues, HelmOptions
+from kubekeep.sources.signals import awaited
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 from kubekeep.sources.walk import Root, reason
 
@@ -98,9 +99,9 @@ class Charts:
         for root in roots:
             waiting.append(self._pool.submit(self._chart, root))
             if len(waiting) > _AHEAD:
-                yield from waiting.popleft().result()
+                yield from awaited(waiting.popleft())
         while waiting:
-            yield from waiting.popleft().result()
+            yield from awaited(waiting.popleft())
 
     def _chart(self, root: Root) -> list[Resource | Unread]:
         shown = "" if root.shown == os.curdir else root.shown

@@ -26,6 +26,7 @@ from kubekeep.sources.kustomize.tool import GET_ONE, Tool, find
 from kubekeep.sources.kustomize.trace import Build, ObjectTrace
 from kubekeep.sources.kustomize.written import Pages
 from kubekeep.sources.objects import Doubt, objects
+from kubekeep.sources.signals import awaited
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits, Problem
 from kubekeep.sources.walk import Root, shown_path
 
@@ -110,7 +111,7 @@ class Kustomizations:
             yield Unread(Location(build.shown(build.node.file)), GET_ONE)
             return
         try:
-            outcome = future.result()
+            outcome = awaited(future)
         except OSError as error:
             yield Unread(Location(build.shown(build.node.file)), f"kustomize could not be started: {error.strerror}")
             return
