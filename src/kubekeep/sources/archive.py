@@ -22,13 +22,12 @@ import msgspec
 from kubekeep.sources import archive_tar, archive_zip
 from kubekeep.sources.archive_member import ArchiveError, ArchiveLimits, Member
 from kubekeep.sources.manifests import opened
-from kubekeep.sources.walk import CHART, EXTENSIONS, Skipped, reason, shown_path
+from kubekeep.sources.walk import ARCHIVES, CHART, EXTENSIONS, Skipped, reason, shown_path
 
 __all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart", "unpacked"]
 
-NAMES: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".zip")
 _CHART_NAMES: Final = (".tgz", ".tar.gz")
-_READ: Final = (*EXTENSIONS, ".tpl", ".tf", *NAMES)
+_READ: Final = (*EXTENSIONS, ".tpl", ".tf", *ARCHIVES)
 """What somebody misses if it is left out."""
 DEFAULT_LIMITS: Final = ArchiveLimits()
 _CHART_LOOK: Final = 16 << 20
@@ -48,7 +47,7 @@ class Unpacked(msgspec.Struct, frozen=True):
 
 def is_archive(path: str) -> bool:
     """Whether the name is that of an archive; it may still be a chart, see `is_chart`."""
-    return path.lower().endswith(NAMES)
+    return path.lower().endswith(ARCHIVES)
 
 
 def is_chart(path: str) -> bool:

@@ -24,7 +24,8 @@ CHART: Final = "Chart.yaml"
 KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """Names of the file that makes a folder a kustomization (kustomize, `konfig.RecognizedKustomizationFileNames`)."""
 _TERRAFORM: Final = (".tf", ".tf.json")
-_ARCHIVES: Final = (".tgz", ".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".zip")
+ARCHIVES: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".zip")
+"""How names of archives end."""
 _CHART_PARTS: Final = frozenset({"templates", "charts", "crds"})
 """Folders of a chart that are Helm's to read."""
 _CHART_FILES: Final = frozenset({CHART, "Chart.lock", "values.yaml", "values.yml", "values.schema.json"})
@@ -123,7 +124,7 @@ class Walk:
             yield from self._once(Kind.KUSTOMIZATION, folder, folder, here)
         elif name.endswith(_TERRAFORM):
             yield from self._once(Kind.TERRAFORM, folder, folder, here, name)
-        elif name.lower().endswith(_ARCHIVES):
+        elif name.lower().endswith(ARCHIVES):
             yield from self._once(Kind.ARCHIVE, path, named, here)
         else:
             yield from self._once(Kind.FILE, path, named, here)

@@ -136,6 +136,11 @@ _IDIOMS: list[tuple[str, str, str, dict[str, tuple[int, str]]]] = [
     ("template", "values", "expected"), [row[1:] for row in _IDIOMS], ids=[row[0] for row in _IDIOMS]
 )
 def test_idiom(tmp_path: Path, template: str, values: str, expected: dict[str, tuple[int, str]]) -> None:
+    check(tmp_path, template, values, expected)
+
+
+def check(tmp_path: Path, template: str, values: str, expected: dict[str, tuple[int, str]]) -> None:
+    """Hold each path of what a template prints to a line of it, and to the line and key of a value, if it took one."""
     folder = write(tmp_path, {"templates/a.yaml": template, "values.yaml": values})
     (document,) = traced(folder, tmp_path / "copy")
     found = {}

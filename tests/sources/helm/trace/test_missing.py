@@ -9,7 +9,7 @@ import pytest
 
 from kubekeep.model.location import has_path, parse_path
 from tests.sources.helm.trace.charts import HELM, needs_helm, traced
-from tests.sources.helm.trace.test_styles import write
+from tests.sources.helm.trace.test_idioms import check
 
 pytestmark = needs_helm
 _HEAD = "apiVersion: v1\nkind: Thing\nmetadata:\n  name: thing\nspec:\n"
@@ -75,17 +75,7 @@ _FORMS: list[tuple[str, str, str, dict[str, tuple[int, str]]]] = [
     ("template", "values", "expected"), [row[1:] for row in _FORMS], ids=[row[0] for row in _FORMS]
 )
 def test_form(tmp_path: Path, template: str, values: str, expected: dict[str, tuple[int, str]]) -> None:
-    folder = write(tmp_path, {"templates/a.yaml": template, "values.yaml": values})
-    (document,) = traced(folder, tmp_path / "copy")
-    found = {}
-    for path in expected:
-        place = document.locate(*parse_path(path))
-        setting = place.setting
-        assert place.file == "templates/a.yaml"
-        assert place.region is not None
-        line = setting.region.start.line if setting and setting.region else 0
-        found[path] = (place.region.start.line, f"{line} {setting.key}" if setting else "")
-    assert found == expected
+    check(tmp_path, template, values, expected)
 
 
 _CREATED = {
