@@ -30,10 +30,10 @@ class Totals(msgspec.Struct, frozen=True):
 class _Tally:
     """What has been counted of one control."""
 
-    __slots__ = ("failed", "not_evaluated", "passed", "reason", "weight", "weight_failed")
+    __slots__ = ("failed", "not_evaluated", "passed", "reason", "waived", "weight", "weight_failed")
 
     def __init__(self) -> None:
-        self.passed = self.failed = self.not_evaluated = 0
+        self.passed = self.failed = self.not_evaluated = self.waived = 0
         self.weight = self.weight_failed = 0.0
         self.reason: Reason | None = None
 
@@ -71,6 +71,7 @@ def _count(results: Iterable[ResourceResult], controls: Iterable[Control]) -> di
             tally.weight += weight
             if verdict.status is Status.PASSED:
                 tally.passed += 1
+                tally.waived += verdict.is_waived
             elif verdict.status is Status.FAILED:
                 tally.failed += 1
                 tally.weight_failed += weight
@@ -81,7 +82,7 @@ def _count(results: Iterable[ResourceResult], controls: Iterable[Control]) -> di
 
 
 def _control(control: Control, tally: _Tally, set_aside: Mapping[str, Reason]) -> ControlSummary:
-    counts = Counts(tally.passed, tally.failed, tally.not_evaluated)
+    counts = Counts(tally.passed, tally.failed, tally.not_evaluated, tally.waived)
     status = score.status(counts)
     reason = set_aside.get(control.slug) or tally.reason
     if reason is None and not counts.total:
@@ -145,20 +146,22 @@ def _resource_counts(results: Iterable[ResourceResult], slugs: Mapping[str, obje
 
     A parameter that nobody set says nothing of a resource, so it makes none worse.
     """
-    passed = failed = not_evaluated = 0
+    passed = failed = not_evaluated = waived = 0
     for result in results:
-        statuses = {
-            verdict.status
+        verdicts = [
+            verdict
             for slug, verdict in result.verdicts.items()
             if slug in slugs and (verdict.reason is None or verdict.reason.cause is not Cause.CONFIGURATION)
-        }
+        ]
+        statuses = {verdict.status for verdict in verdicts}
         if Status.FAILED in statuses:
             failed += 1
         elif Status.NOT_EVALUATED in statuses:
             not_evaluated += 1
         elif statuses:
             passed += 1
-    return Counts(passed, failed, not_evaluated)
+            waived += any(verdict.is_waived for verdict in verdicts)
+    return Counts(passed, failed, not_evaluated, waived)
 
 
 def _risk(controls: Iterable[ControlSummary], tallies: Mapping[str, _Tally]) -> float:

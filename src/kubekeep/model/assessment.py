@@ -14,6 +14,7 @@ from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
+from kubekeep.model.waiver import WaiverUse
 
 
 class Unread(msgspec.Struct, frozen=True):
@@ -31,11 +32,12 @@ class ResourceResult(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """How many resources passed, failed or were not evaluated."""
+    """How many resources passed, failed or were not evaluated; `waived` of those that passed did by waivers alone."""
 
     passed: int = 0
     failed: int = 0
     not_evaluated: int = 0
+    waived: int = 0
 
     @property
     def total(self) -> int:
@@ -90,7 +92,8 @@ class Target(msgspec.Struct, frozen=True):
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a report needs. `controls` is in the order of severity and name; `results` in the order read.
 
-    `notes` are what a person should know of the input though nothing is wrong with it.
+    `notes` are what a person should know of the input though nothing is wrong with it. `waivers` are all that
+    were given, those that cover nothing too.
     """
 
     target: Target
@@ -104,6 +107,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     unread: tuple[Unread, ...]
     files: int
     notes: tuple[str, ...] = ()
+    waivers: tuple[WaiverUse, ...] = ()
     params: dict[str, tuple[str, ...]]
     status: Status
     counts: Counts
@@ -112,10 +116,22 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     coverage: float
 
     def failures(self) -> dict[str, list[tuple[Resource, Verdict]]]:
-        """What failed, by slug of the control, each in the order read; controls without a failure are absent."""
+        """What failed, by slug of the control, each in the order read; controls without a failure are absent.
+
+        Without the evidence that is waived.
+        """
         found: dict[str, list[tuple[Resource, Verdict]]] = {}
         for result in self.results:
             for slug, verdict in result.verdicts.items():
                 if verdict.status is Status.FAILED:
-                    found.setdefault(slug, []).append((result.resource, verdict))
+                    found.setdefault(slug, []).append((result.resource, verdict.standing))
+        return found
+
+    def waived(self) -> dict[str, list[tuple[Resource, Verdict]]]:
+        """What is waived, in the shape of `failures`: evidence of failures and of what passed by waivers."""
+        found: dict[str, list[tuple[Resource, Verdict]]] = {}
+        for result in self.results:
+            for slug, verdict in result.verdicts.items():
+                if verdict.evidence and (waived := verdict.waived).evidence:
+                    found.setdefault(slug, []).append((result.resource, waived))
         return found

@@ -7,7 +7,8 @@ import enum
 import msgspec
 
 from kubekeep.model.commit import Commit
-from kubekeep.model.location import Location
+from kubekeep.model.location import Location, Region
+from kubekeep.model.waiver import Waiver
 
 
 class Status(enum.StrEnum):
@@ -45,12 +46,28 @@ class Reason(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
+class Excerpt(msgspec.Struct, frozen=True, gc=False):
+    """The lines around a place, without secrets; `first` is the number of the first one, from 1."""
+
+    first: int
+    lines: tuple[str, ...]
+
+
+class Edit(msgspec.Struct, frozen=True, gc=False):
+    """One exact replacement in a file: what stands in `region` becomes `text`; an empty region inserts."""
+
+    file: str
+    region: Region
+    text: str
+
+
 class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One place that made a control fail, and the change that would mend it.
 
     `path` is the text of a path into the resource, empty for the resource as a whole. `exists` tells whether
     the resource has it. `fix` is the value to set there, as JSON text; `delete` says that removing it is the fix.
-    `commit` is the last change of the line at `location`, if somebody asked for it.
+    `waiver` is the decision to accept it. Only for who asks: `commit` is the last change of the line at `location`,
+    `excerpt` the text there, and `edits` are the changes to files that make the fix.
     """
 
     path: str
@@ -60,6 +77,9 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     delete: bool = False
     message: str = ""
     commit: Commit | None = None
+    waiver: Waiver | None = None
+    excerpt: Excerpt | None = None
+    edits: tuple[Edit, ...] = ()
 
     @property
     def note(self) -> str:
@@ -69,11 +89,32 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """The outcome of one control on one resource: evidence if failed, a reason if not evaluated."""
+    """The outcome of one control on one resource: evidence if failed, a reason if not evaluated.
+
+    A failure all of whose evidence is waived has passed, and keeps that evidence.
+    """
 
     status: Status
     evidence: tuple[Evidence, ...] = ()
     reason: Reason | None = None
+
+    @property
+    def is_waived(self) -> bool:
+        """Whether it passed by waivers alone."""
+        return self.status is Status.PASSED and bool(self.evidence)
+
+    @property
+    def standing(self) -> Verdict:
+        """The verdict with the evidence that nobody waived."""
+        return self._having(tuple(item for item in self.evidence if item.waiver is None))
+
+    @property
+    def waived(self) -> Verdict:
+        """The verdict with the evidence that is waived."""
+        return self._having(tuple(item for item in self.evidence if item.waiver is not None))
+
+    def _having(self, evidence: tuple[Evidence, ...]) -> Verdict:
+        return self if len(evidence) == len(self.evidence) else msgspec.structs.replace(self, evidence=evidence)
 
 
 PASSED = Verdict(Status.PASSED)

@@ -13,17 +13,17 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import Extra, Format, Options
 
-__all__ = ["Format", "Options", "formats", "load", "names"]
+__all__ = ["Extra", "Format", "Options", "formats", "load", "names"]
 
-_NO_FORMAT: Final = "format"
-"""The module here that is the shape of a format and none itself."""
+_NO_FORMATS: Final = frozenset({"format", "shared"})
+"""What is here and no format: the shape of one, and the parts that several draw on."""
 
 
 def names() -> tuple[str, ...]:
     """The names of all formats in alphabetical order, found without importing any."""
-    modules = (module.name for module in pkgutil.iter_modules(__path__) if module.name != _NO_FORMAT)
+    modules = (module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NO_FORMATS)
     return tuple(sorted(name.replace("_", "-") for name in modules))
 
 

@@ -5,12 +5,24 @@ Knows no format of its own and opens no file.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from typing import TextIO
 
 import msgspec
 
 from kubekeep.model.assessment import Assessment
+
+
+class Extra(enum.StrEnum):
+    """What an assessment holds only if a format wants it, as it costs time to find."""
+
+    EXCERPTS = "excerpts"
+    """The text around each place: `Evidence.excerpt`."""
+    EDITS = "edits"
+    """Exact changes of files: `Evidence.edits`."""
+    ATTACK_PATHS = "attack paths"
+    """How workloads could be taken over: `Assessment.attacks`."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -40,5 +52,6 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     render: Callable[[Assessment, TextIO, Options], None]
     aliases: tuple[str, ...] = ()
+    wants: frozenset[Extra] = frozenset()
     to_file_by_default: bool = False
     """Without a file name given it goes to `report<extension>`, as it is of no use on a terminal."""
