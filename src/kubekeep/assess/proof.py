@@ -52,7 +52,7 @@ class Proof:
             return True
         if after.status is Status.NOT_EVALUATED:
             return False
-        before = self._before[key].verdicts.get(slug, after)
+        before, after = self._before[key].verdicts.get(slug, after).standing, after.standing
         if any(item.path == finding.evidence.path for item in after.evidence):
             # The next item of a list takes the number of one that was removed.
             most = len(before.evidence) - self._attempted[key, slug]

@@ -25,6 +25,7 @@ from kubekeep.model.text import json_text, visible
 from kubekeep.sources.walk import shown_path
 from kubekeep.usecases.chart_values import CHARTS
 from kubekeep.usecases.scan import ScanRequest, hold
+from kubekeep.usecases.waivers import Waivers
 
 _WIDTH: Final = 48
 """Where the origins start, unless a value is longer."""
@@ -81,6 +82,7 @@ def _hold(ctx: click.Context) -> None:
                 cloud_provider=said["cloud_provider"],
                 policies=said["policies"],
                 rules=rules,
+                waivers=Waivers(files=said["exceptions"], sets=said["exception_sets"]),
             )
         )
     except click.BadParameter as error:

@@ -56,16 +56,16 @@ def _named(output: Path, entry: Format) -> Path:
     return output if device or output.suffix == entry.extension else output.with_name(output.name + entry.extension)
 
 
-def write(assessment: Assessment, outputs: list[Output], *, verbose: bool) -> None:
+def write(assessment: Assessment, outputs: list[Output], *, verbose: bool, audit: bool = False) -> None:
     """Write every report; a file appears whole or not at all. Raises UnwritableError when it cannot."""
     for item in outputs:
         if item.path is None:
-            item.format.render(assessment, _utf8(sys.stdout), _options(sys.stdout, verbose=verbose))
+            item.format.render(assessment, _utf8(sys.stdout), _options(sys.stdout, verbose=verbose, audit=audit))
             sys.stdout.flush()
             continue
         try:
             with file.atomic(item.path) as stream:
-                item.format.render(assessment, stream, Options(verbose=verbose))
+                item.format.render(assessment, stream, Options(verbose=verbose, audit=audit))
         except OSError as error:
             raise UnwritableError(f"{item.path}: {error.strerror}") from error
         click.echo(f"{item.format.name}: {item.path}", err=True)
@@ -78,11 +78,12 @@ def _utf8(stream: TextIO) -> TextIO:
     return stream
 
 
-def _options(stream: TextIO, *, verbose: bool) -> Options:
+def _options(stream: TextIO, *, verbose: bool, audit: bool) -> Options:
     terminal, wishes = stream.isatty(), settings()
     return Options(
         colour=terminal and wishes.colour,
         width=shutil.get_terminal_size((100, 24)).columns,
         verbose=verbose,
+        audit=audit,
         links=terminal and wishes.links,
     )

@@ -19,6 +19,7 @@ from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import arguments, outputs, progress
 from kubekeep.cli.configured import Configured, is_from_file
 from kubekeep.cli.source_options import source_options
+from kubekeep.cli.waiver_options import waiver_options, waivers_told
 from kubekeep.library.extra import ExtraRules, gather
 from kubekeep.library.load import LibraryError
 from kubekeep.library.params import ParamsError, read_params
@@ -28,6 +29,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, kubernetes_minor, scan
+from kubekeep.usecases.waivers import Waivers
 
 Names: TypeAlias = tuple[str, ...]
 Paths: TypeAlias = tuple[Path, ...]
@@ -162,6 +164,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
 )
 @_rules_options
 @source_options
+@waiver_options
 @_gate_options
 @_output_options
 def command(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -179,6 +182,8 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     *,
     rules: ExtraRules,
     read: ReadOptions,
+    waivers: Waivers,
+    audit: bool,
     snapshot: bool,
     verbose: bool,
 ) -> None:
@@ -208,6 +213,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         rules=rules,
         read=read,
         workload=asked.workload,
+        waivers=waivers,
     )
     wanted = outputs.plan(formats, output)
     try:
@@ -222,7 +228,9 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         raise click.UsageError(str(error)) from error
     for text in assessment.notes:
         click.echo(visible(text), err=True)
-    outputs.write(assessment, wanted, verbose=verbose)
+    if told := waivers_told(assessment, audit=audit):
+        click.echo(told, err=True)
+    outputs.write(assessment, wanted, verbose=verbose, audit=audit)
     if read.changed_since and not assessment.results and not assessment.unread:
         click.echo(f"nothing that a control applies to has changed since {visible(read.changed_since)}", err=True)
         sys.exit(0)

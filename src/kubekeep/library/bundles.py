@@ -19,7 +19,8 @@ from kubekeep.model.framework import Framework, Section
 _MOST_BYTES: Final = 64 << 20
 _MOST_FILES: Final = 1_000
 _INPUTS: Final = "controls-inputs.json"
-_LEFT: Final = ("attack-tracks.json", "exceptions.json")
+_EXCEPTIONS: Final = "exceptions.json"
+_LEFT: Final = ("attack-tracks.json",)
 """Artifacts that are known and not used."""
 
 
@@ -29,6 +30,8 @@ class Bundles(msgspec.Struct, frozen=True, kw_only=True):
     controls: tuple[ForeignControl, ...] = ()
     frameworks: tuple[Framework, ...] = ()
     inputs: dict[str, tuple[str, ...]] = {}
+    exceptions: tuple[str, ...] = ()
+    """The paths of files of exceptions, which are not read here."""
     notes: tuple[str, ...] = ()
     """What was recognised and is not used, a sentence each."""
 
@@ -43,6 +46,7 @@ def read_bundles(paths: Sequence[Path]) -> Bundles:
         controls=tuple(shelf.controls.values()),
         frameworks=tuple(framework for framework, _ in shelf.frameworks.values()),
         inputs=shelf.inputs,
+        exceptions=tuple(shelf.exceptions),
         notes=tuple(shelf.notes),
     )
 
@@ -54,12 +58,15 @@ class _Shelf:
         self.controls: dict[str, ForeignControl] = {}
         self.frameworks: dict[str, tuple[Framework, frozenset[str]]] = {}
         self.inputs: dict[str, tuple[str, ...]] = {}
+        self.exceptions: list[str] = []
         self.notes: list[str] = []
 
     def put(self, file: Path, *, alone: bool) -> None:
         """Take what is in `file`; one that was named `alone` has to be a framework or a control."""
         if file.name in _LEFT:
             self.notes.append(f"{file}: recognised, but not used yet")
+        elif file.name == _EXCEPTIONS:
+            self.exceptions.append(str(file))
         elif file.name == _INPUTS:
             self.inputs |= _inputs(_decoded(file), file)
         elif not self._put_all(_decoded(file), file):

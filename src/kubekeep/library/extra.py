@@ -39,6 +39,8 @@ class ExtraRules(msgspec.Struct, frozen=True, kw_only=True):
     bundled: bool = False
     """Whether there are bundles: they stand in for the library."""
     inputs: dict[str, tuple[str, ...]] = {}
+    exceptions: tuple[str, ...] = ()
+    """The paths of files of exceptions that lie beside bundles."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -77,5 +79,6 @@ def gather(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> ExtraRu
         frameworks=loaded.frameworks,
         bundled=bool(bundles),
         inputs=loaded.inputs,
+        exceptions=loaded.exceptions,
         notes=loaded.notes,
     )

@@ -26,13 +26,15 @@ class Extra(enum.StrEnum):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How people want their output; formats for machines do not look at it."""
+    """How people want their output; formats for machines look at nothing else but `audit`."""
 
     colour: bool = False
     width: int = 100
     """Columns of the terminal; nothing but single words and paths is longer."""
     verbose: bool = False
     """Show every failed resource and every passed control."""
+    audit: bool = False
+    """Tell of every exception what became of it; those for machines do so too."""
     links: bool = False
     """The terminal understands hyperlinks (OSC 8)."""
 

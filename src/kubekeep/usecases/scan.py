@@ -31,6 +31,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.blame import with_commits
+from kubekeep.usecases.waivers import Exceptions, Waivers
 
 NEWEST_KUBERNETES: Final = 37
 """The newest minor version whose rules the library knows."""
@@ -59,6 +60,7 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     read: ReadOptions = ReadOptions()
     workload: str = ""
     """The one workload to judge, with what it needs; everything else is read only for what relates to it."""
+    waivers: Waivers = Waivers()
 
 
 def scan(
@@ -67,15 +69,17 @@ def scan(
     """Assess what is at the paths of `request`.
 
     `note` is told how many resources have been seen. Raises UnknownNameError for names that mean nothing or nobody,
-    RevisionError where what changed cannot be told, and ValueError for a Kubernetes version that is not known, for a ControlInput of a snapshot that says nonsense and for
-    an admission policy or custom rule that does not compile.
+    RevisionError where what changed cannot be told, and ValueError for a Kubernetes version that is not known, for a
+    ControlInput of a snapshot that says nonsense, for exceptions that cannot be read and for an admission policy or
+    custom rule that does not compile.
     """
     minor = kubernetes_minor(request.kubernetes_version)
     selection = _selection(request)
+    exceptions = _exceptions(request)
     started = dt.datetime.now(dt.UTC)
     unread: list[Unread] = []
     with read(request.paths, stdin=stdin, options=request.read) as source, _few_collections():
-        resources = _resources(source, unread)
+        resources = exceptions.noting(_resources(source, unread))
         focus: Callable[[Resource], bool] | None = source.is_touched if request.read.changed_since else None
         if request.snapshot or request.workload:
             found = list(resources)
@@ -87,6 +91,7 @@ def scan(
         results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
+        results, uses = exceptions.applied(results, selection, started)
         totals = summarise(results, selection)
     return Assessment(
         target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
@@ -98,6 +103,7 @@ def scan(
         unread=tuple(unread),
         files=source.files,
         notes=tuple(source.notes),
+        waivers=uses,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
@@ -114,9 +120,15 @@ def _few_collections() -> Iterator[None]:
 
 
 def hold(request: ScanRequest) -> None:
-    """Raise what `scan` would raise for the names, versions and rules of `request`, without reading its paths."""
+    """Raise what `scan` would for the names, versions, rules and exceptions of `request`, without reading its paths."""
     kubernetes_minor(request.kubernetes_version)
     _selection(request)
+    _exceptions(request)
+
+
+def _exceptions(request: ScanRequest) -> Exceptions:
+    rules = request.rules or gather()
+    return Exceptions(request.waivers, rules.exceptions, snapshot=request.snapshot)
 
 
 def _workload(request: ScanRequest, resources: Sequence[Resource]) -> Callable[[Resource], bool] | None:

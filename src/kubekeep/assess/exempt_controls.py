@@ -1,0 +1,126 @@
+"""Which controls of a scan an exception is for, by the names that it gives. Never looks at a resource."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from kubekeep.assess.select import Selection
+from kubekeep.library.exception import EVERYTHING, Policy, is_plain, matches
+from kubekeep.model.control import Control
+from kubekeep.model.framework import Framework
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """The controls that an exception is for.
+
+    `slugs` are those in the scan; `unknown` the names that nobody knows; `everything` says that it leaves out no
+    control, but for those of other frameworks. `shared` are controls that it names for one framework while the scan
+    judges by another one that holds them too.
+    """
+
+    slugs: frozenset[str]
+    unknown: tuple[str, ...] = ()
+    everything: bool = False
+    shared: tuple[str, ...] = ()
+
+
+class Controls:
+    """The controls and frameworks that exceptions may name: those of the library and of the scan."""
+
+    def __init__(self, selection: Selection) -> None:
+        known = {**selection.library.controls, **{control.slug: control for control in selection.controls}}
+        self._controls: tuple[Control, ...] = tuple(known.values())
+        self._names = {control.slug: (control.slug, control.title, *control.ids) for control in self._controls}
+        self._frameworks: tuple[Framework, ...] = (*selection.frameworks, *selection.library.frameworks.values())
+        self._by_name: dict[str, set[str]] = {}
+        for slug, names in self._names.items():
+            for name in names:
+                self._by_name.setdefault(_key(name), set()).add(slug)
+        self._members: dict[str, frozenset[str]] = {}
+        self._found: dict[str, frozenset[str]] = {}
+        self._ids = {control.slug: control.id for control in selection.controls}
+        self._selected = frozenset(self._ids)
+        # All controls together are no framework in particular.
+        self._judged_by = [item for item in selection.frameworks if not item.all_controls]
+
+    def id_of(self, slug: str) -> str:
+        """What reports call the control."""
+        return self._ids[slug]
+
+    def named(self, name: str) -> frozenset[str]:
+        """The slugs of the controls that are called exactly `name`, in any case."""
+        return frozenset(self._by_name.get(_key(name), ()))
+
+    def reach(self, policies: Sequence[Policy]) -> Reach:
+        """What `policies` name."""
+        if not policies:
+            return Reach(self._selected, everything=True)
+        unknown: list[str] = []
+        for_all: set[str] = set()
+        by_framework: dict[str, set[str]] = {}
+        everything = False
+        for policy in policies:
+            slugs = self._slugs(policy, unknown)
+            everything = everything or len(slugs) == len(self._controls)
+            if not policy.framework or policy.framework == EVERYTHING:
+                for_all |= slugs
+                continue
+            frameworks = [item for item in self._frameworks if _is_called(policy.framework, _words(item))]
+            if not frameworks:
+                unknown.append(f"framework {policy.framework}")
+            for framework in frameworks:
+                for slug in slugs & self._held_by(framework):
+                    by_framework.setdefault(slug, set()).add(framework.slug)
+        shared = {slug for slug, named in by_framework.items() if self._others(slug, named)} - for_all
+        covered = (for_all | (by_framework.keys() - shared)) & self._selected
+        told = tuple(sorted(map(self.id_of, shared & self._selected)))
+        return Reach(frozenset(covered), tuple(dict.fromkeys(unknown)), everything, told)
+
+    def _slugs(self, policy: Policy, unknown: list[str]) -> frozenset[str]:
+        """The controls that match all patterns of `policy`; without one, every control."""
+        found = frozenset(self._names)
+        for pattern in filter(None, (policy.control, policy.title)):
+            called = self._called(pattern)
+            if not called:
+                unknown.append(pattern)
+            found &= called
+        if policy.rule:
+            # The rule of a control is named after it; a name of Kubescape's own rules is none of ours.
+            ruled = frozenset(slug for slug in found if _is_called(policy.rule, (slug,)))
+            if not ruled:
+                unknown.append(f"rule {policy.rule}")
+            found &= ruled
+        return found
+
+    def _called(self, pattern: str) -> frozenset[str]:
+        """The slugs of the controls that `pattern` names."""
+        if pattern not in self._found:
+            found = self.named(pattern)
+            if not found and not is_plain(pattern):
+                found = frozenset(slug for slug, names in self._names.items() if _is_called(pattern, names))
+            self._found[pattern] = found
+        return self._found[pattern]
+
+    def _held_by(self, framework: Framework) -> frozenset[str]:
+        if framework.slug not in self._members:
+            members = (control.slug for control in self._controls if framework.has(control))
+            self._members[framework.slug] = frozenset(members)
+        return self._members[framework.slug]
+
+    def _others(self, slug: str, named: Iterable[str]) -> bool:
+        """Whether the scan judges the control by a framework that is not named: one verdict counts for both."""
+        return any(item.slug not in named and slug in self._held_by(item) for item in self._judged_by)
+
+
+def _words(framework: Framework) -> tuple[str, ...]:
+    return (framework.slug, framework.name, *framework.aliases)
+
+
+def _is_called(pattern: str, names: Iterable[str]) -> bool:
+    return any(_key(pattern) == _key(name) or matches(pattern, name, any_case=True) for name in names)
+
+
+def _key(name: str) -> str:
+    return " ".join(name.casefold().split())

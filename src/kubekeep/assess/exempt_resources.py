@@ -1,0 +1,189 @@
+"""Which resources an exception is for, and which containers of them. Never looks at a control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.assess.matching import NAME_LABEL, labels_of, selects
+from kubekeep.library.admission import Selector
+from kubekeep.library.exception import (
+    CLUSTER,
+    CONTAINER,
+    IDENTITY,
+    KIND,
+    NAME,
+    NAMESPACE,
+    PATH,
+    Designator,
+    Exemption,
+    is_everything,
+    matches,
+)
+from kubekeep.model.location import format_path
+from kubekeep.model.resource import Resource
+from kubekeep.model.workload import pod_path, value_at_or
+
+_LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
+
+Part = tuple[str, ...] | None
+"""The paths of the containers that are meant; None for the whole resource."""
+
+
+class _Entry(msgspec.Struct, frozen=True, gc=False):
+    """One designator: what is told by kind and namespace alone, and what needs the object."""
+
+    number: int
+    group: str
+    kind: str
+    namespace: str
+    others: tuple[tuple[str, str], ...]
+    labels: tuple[tuple[str, str], ...]
+    objects: Selector | None
+    namespaces: Selector | None
+
+
+class Resources:
+    """The resources that some exceptions are for; `namespaces` are the labels of the namespaces that are known.
+
+    Only the few exceptions for the kind and namespace of a resource are looked at.
+    """
+
+    def __init__(self, exemptions: Mapping[int, Exemption], namespaces: Mapping[str, Mapping[str, str]]) -> None:
+        self._namespaces = namespaces
+        self._entries = [entry for number, item in exemptions.items() for entry in _entries(number, item)]
+        self._known: dict[tuple[str, str, str], list[_Entry]] = {}
+
+    def covering(self, resource: Resource) -> dict[int, Part]:
+        """The numbers of the exceptions for `resource`, each with the part of it that is meant.
+
+        One made of related objects is meant by what matches one of them, or the subject itself.
+        """
+        found: dict[int, Part] = {}
+        for item in (*resource.related, resource):
+            for entry in self._near(item):
+                if entry.number in found and found[entry.number] is None:
+                    continue
+                part = self._part(entry, item)
+                if part != ():
+                    before = found.get(entry.number, ())
+                    found[entry.number] = None if part is None or before is None else (*before, *part)
+        return found
+
+    def _near(self, item: Resource) -> list[_Entry]:
+        """The entries for the kind and the namespace of an object."""
+        key = (item.group, item.kind, _namespace(item))
+        if key not in self._known:
+            self._known[key] = [
+                entry
+                for entry in self._entries
+                if entry.group in {"", item.group}
+                and (not entry.kind or matches(entry.kind, item.kind))
+                and (not entry.namespace or matches(entry.namespace, key[2]))
+            ]
+        return self._known[key]
+
+    def _part(self, entry: _Entry, item: Resource) -> Part:
+        """What `entry` means of an object of the right kind and namespace; an empty part if nothing."""
+        if entry.labels and not (_labelled(entry, item, "labels") or _labelled(entry, item, "annotations")):
+            return ()
+        if entry.objects is not None and not selects(entry.objects, labels_of(item.object)):
+            return ()
+        if entry.namespaces is not None and not self._is_in(entry.namespaces, item):
+            return ()
+        containers = None
+        for key, pattern in entry.others:
+            if key == CONTAINER:
+                containers = pattern
+            elif not any(matches(pattern, value) for value in _values(key, item)):
+                return ()
+        return None if containers is None else tuple(_containers(item, containers))
+
+    def _is_in(self, selector: Selector, item: Resource) -> bool:
+        """Whether the namespace of an object is selected; not if that depends on labels that nobody knows."""
+        name = _namespace(item)
+        if not name:
+            return False
+        labels = labels_of(item.object) if _is_namespace(item) else self._namespaces.get(name)
+        if labels is None and any(requirement.key != NAME_LABEL for requirement in selector.requirements):
+            return False
+        return selects(selector, {**(labels or {}), NAME_LABEL: name})
+
+
+def is_for_everything(exemption: Exemption) -> bool:
+    """Whether it leaves out no resource."""
+    selectors = (exemption.objects, exemption.namespaces)
+    if any(selector is not None and selector.requirements for selector in selectors):
+        return False
+    return not exemption.designators or any(map(_is_everything, exemption.designators))
+
+
+def _is_everything(designator: Designator) -> bool:
+    if designator.group:
+        return False
+    # A label has to be there, whatever it says.
+    fields = {CLUSTER, KIND, NAME, NAMESPACE, PATH, IDENTITY}
+    return all(key in fields and is_everything(key, pattern) for key, pattern in designator.attributes)
+
+
+def _entries(number: int, exemption: Exemption) -> Iterator[_Entry]:
+    for designator in exemption.designators or (Designator(()),):
+        said = dict(designator.attributes)
+        yield _Entry(
+            number=number,
+            group=designator.group,
+            kind=said.pop(KIND, ""),
+            namespace=said.pop(NAMESPACE, ""),
+            others=tuple((key, said.pop(key)) for key in (NAME, CLUSTER, IDENTITY, PATH, CONTAINER) if key in said),
+            labels=tuple(said.items()),
+            objects=exemption.objects,
+            namespaces=exemption.namespaces,
+        )
+
+
+def _values(key: str, item: Resource) -> Iterator[str]:
+    """What the pattern of an attribute is compared with; one of them has to match."""
+    match key:
+        case "name":
+            yield item.name
+        case "resourceID":
+            yield from (item.id, item.identity)
+        case "path" if item.source is not None:
+            source = item.source
+            for path in (source.path, f"{source.base.rstrip('/')}/{source.path}"):
+                yield from (path, f"{path}:{source.document}")
+        case _:
+            # Objects in files belong to no cluster that has a name: only a pattern for all of them matches.
+            yield ""
+
+
+def _labelled(entry: _Entry, item: Resource, field: str) -> bool:
+    metadata = item.object.get("metadata")
+    said: Any = metadata.get(field) if isinstance(metadata, dict) else None
+    if not isinstance(said, dict):
+        return False
+    return all(key in said and matches(pattern, str(said[key])) for key, pattern in entry.labels)
+
+
+def _containers(item: Resource, pattern: str) -> Iterator[str]:
+    """The paths of the containers whose names match."""
+    at = pod_path(item)
+    if at is None:
+        return
+    for field in _LISTS:
+        path = (*at, "spec", field)
+        found = value_at_or(item.object, path, ())
+        for index, container in enumerate(found if isinstance(found, list) else ()):
+            if isinstance(container, dict) and matches(pattern, str(container.get("name") or "")):
+                yield format_path((*path, index))
+
+
+def _namespace(item: Resource) -> str:
+    """The namespace an object is in; a Namespace is in itself."""
+    return item.name if _is_namespace(item) else item.namespace
+
+
+def _is_namespace(item: Resource) -> bool:
+    return item.kind == "Namespace" and not item.group

@@ -1,0 +1,186 @@
+"""Apply exceptions to the results of a scan: what each covers, and what became of each.
+
+Only failures are covered: what was not evaluated stays so. Never silent: an exception that covers nothing is among
+the uses with the reason why. Runs before sums are made, so that scores see it; never reads anything.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from kubekeep.assess.annotations import exemptions_of
+from kubekeep.assess.exempt_controls import Controls, Reach
+from kubekeep.assess.exempt_resources import Part, Resources, is_for_everything
+from kubekeep.assess.select import Selection
+from kubekeep.library.exception import Exemption
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.resource import Resource
+from kubekeep.model.waiver import WaivedFinding, WaiverStatus, WaiverUse
+
+_TOO_BROAD: Final = "it would cover everything: name controls, or resources"
+
+
+def waive(
+    results: Sequence[ResourceResult],
+    exemptions: Sequence[Exemption],
+    selection: Selection,
+    now: dt.datetime,
+    *,
+    namespaces: Mapping[str, Mapping[str, str]],
+    inline: bool,
+) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
+    """The results with a waiver in all evidence that one of `exemptions` covers, and the uses of all exceptions.
+
+    A failed verdict all of whose evidence is covered has passed. The first exception that covers evidence is named
+    there; every one that does counts it. With `inline`, annotations of resources are exceptions too. `namespaces` are
+    the labels of the namespaces that are known.
+    """
+    register = _Register(exemptions, selection, now, namespaces)
+    if not (exemptions or inline):
+        return list(results), ()
+    found = [register.result(result, inline=inline) for result in results]
+    return found, register.uses()
+
+
+class _Account:
+    """One exception with the controls that it is for and the findings that it covers."""
+
+    __slots__ = ("exemption", "findings", "reach", "status", "text")
+
+    def __init__(self, exemption: Exemption, reach: Reach, now: dt.datetime, *, whole: bool) -> None:
+        """`whole`: it leaves out no resource."""
+        self.exemption = exemption
+        self.reach = reach
+        self.findings: list[WaivedFinding] = []
+        self.status, self.text = WaiverStatus.UNUSED, ""
+        expires = exemption.waiver.expires
+        if exemption.flaw:
+            self.status, self.text = WaiverStatus.INVALID, exemption.flaw
+        elif expires is not None and expires <= now:
+            self.status = WaiverStatus.EXPIRED
+        elif whole and reach.everything:
+            self.status, self.text = WaiverStatus.TOO_BROAD, _TOO_BROAD
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it may cover anything."""
+        return self.status is WaiverStatus.UNUSED
+
+    def use(self) -> WaiverUse:
+        """What became of it."""
+        status, text, reach = self.status, self.text, self.reach
+        if self.is_active:
+            if reach.unknown:
+                status, text = WaiverStatus.INVALID_CONTROL, f"nobody knows {', '.join(reach.unknown)}"
+            elif self.findings:
+                status = WaiverStatus.MATCHED
+            elif reach.shared:
+                text = f"{', '.join(reach.shared)}: another framework that it does not name asks for it too"
+            elif not reach.slugs:
+                text = "its controls are not in this scan"
+        return WaiverUse(
+            waiver=self.exemption.waiver,
+            status=status,
+            text=text,
+            controls=_names(self.exemption),
+            unknown=reach.unknown,
+            findings=tuple(self.findings),
+        )
+
+
+def _names(exemption: Exemption) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for policy in exemption.policies for name in policy.names))
+
+
+class _Register:
+    """All exceptions of a scan."""
+
+    def __init__(
+        self,
+        exemptions: Sequence[Exemption],
+        selection: Selection,
+        now: dt.datetime,
+        namespaces: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        self._now = now
+        self._controls = Controls(selection)
+        self._accounts = [
+            _Account(item, self._controls.reach(item.policies), now, whole=is_for_everything(item))
+            for item in exemptions
+        ]
+        active = {number: item.exemption for number, item in enumerate(self._accounts) if item.is_active}
+        self._resources = Resources(active, namespaces)
+        self._inline: dict[tuple[str, str], list[_Account]] = {}
+
+    def uses(self) -> tuple[WaiverUse, ...]:
+        """What became of each exception: those given first, then those beside resources in the order met."""
+        inline = [account for accounts in self._inline.values() for account in accounts]
+        return tuple(account.use() for account in (*self._accounts, *inline))
+
+    def result(self, result: ResourceResult, *, inline: bool) -> ResourceResult:
+        """`result` with waivers."""
+        resource = result.resource
+        beside = list(self._beside(resource)) if inline else []
+        failed = {slug: verdict for slug, verdict in result.verdicts.items() if verdict.status is Status.FAILED}
+        if not failed:
+            return result
+        covering: list[tuple[_Account, Part]] = [
+            (self._accounts[number], part) for number, part in sorted(self._resources.covering(resource).items())
+        ]
+        covering += [(account, None) for account in beside if account.is_active]
+        if not covering:
+            return result
+        changed: dict[str, Verdict] = {}
+        for slug, verdict in failed.items():
+            mine = [(account, part) for account, part in covering if slug in account.reach.slugs]
+            if mine:
+                changed[slug] = self._waived(verdict, mine, resource, slug)
+        return msgspec.structs.replace(result, verdicts={**result.verdicts, **changed}) if changed else result
+
+    def _beside(self, resource: Resource) -> Iterator[_Account]:
+        """The exceptions that a resource carries, or the objects that it is made of."""
+        for item in (*resource.related, resource):
+            carried = list(exemptions_of(item))
+            if not carried:
+                continue
+            # A role is met by itself and with every subject that it is bound to.
+            key = (item.id, str(item.locate(())))
+            if key not in self._inline:
+                self._inline[key] = [
+                    _Account(found, self._controls.reach(found.policies), self._now, whole=False) for found in carried
+                ]
+            yield from self._inline[key]
+
+    def _waived(
+        self, verdict: Verdict, covering: Sequence[tuple[_Account, Part]], resource: Resource, slug: str
+    ) -> Verdict:
+        used: dict[int, _Account] = {}
+        evidence = []
+        # A verdict without evidence is about the whole resource, and that is where its waiver stands.
+        for item in verdict.evidence or (Evidence("", exists=False, location=resource.locate(())),):
+            accounts = [account for account, part in covering if _is_part(item, part)]
+            used |= {id(account): account for account in accounts}
+            first = accounts[0].exemption.waiver if accounts and item.waiver is None else item.waiver
+            evidence.append(msgspec.structs.replace(item, waiver=first) if first is not item.waiver else item)
+        if not used:
+            return verdict
+        for account in used.values():
+            account.findings.append(_finding(resource, self._controls.id_of(slug)))
+        status = Status.PASSED if all(item.waiver is not None for item in evidence) else Status.FAILED
+        return msgspec.structs.replace(verdict, status=status, evidence=tuple(evidence))
+
+
+def _is_part(evidence: Evidence, part: Part) -> bool:
+    """Whether evidence lies in the part of a resource that is meant."""
+    return part is None or any(
+        evidence.path == path or evidence.path.startswith((f"{path}.", f"{path}[")) for path in part
+    )
+
+
+def _finding(resource: Resource, control: str) -> WaivedFinding:
+    return WaivedFinding(resource.id, resource.kind, resource.namespace, resource.name, control)

@@ -1,0 +1,79 @@
+"""The options that say which exceptions a scan goes by, handed on as one argument. Reads no file."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from kubekeep.cli.arguments import Names
+from kubekeep.library.exception_sets import set_names
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.waiver import WaiverStatus
+from kubekeep.usecases.waivers import Waivers
+
+_PROBLEMS: Final = {
+    WaiverStatus.EXPIRED: "{} expired",
+    WaiverStatus.INVALID_CONTROL: "{} with unknown controls",
+    WaiverStatus.TOO_BROAD: "{} too broad",
+    WaiverStatus.INVALID: "{} not understood",
+    WaiverStatus.UNUSED: "{} unused",
+}
+
+
+def waiver_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Options on exceptions, handed on as the arguments `waivers` and `audit`."""
+
+    @functools.wraps(function)
+    def gathered(
+        *, exceptions: Names, exception_sets: Names, honor_inline_exceptions: bool | None, **others: Any
+    ) -> None:
+        waivers = Waivers(files=exceptions, sets=exception_sets, inline=honor_inline_exceptions)
+        function(waivers=waivers, **others)
+
+    for option in (
+        click.option(
+            "--audit-exceptions",
+            "audit",
+            is_flag=True,
+            help="Tell of every exception what it covers, and why if that is nothing.",
+        ),
+        click.option(
+            "--honor-inline-exceptions/--no-honor-inline-exceptions",
+            default=None,
+            show_default="on for files, off with --snapshot",
+            help="Accept what annotations and comments beside a finding say.",
+        ),
+        click.option(
+            "--exception-set",
+            "exception_sets",
+            multiple=True,
+            type=click.Choice(set_names()),
+            help="Accept what a platform's own components in its system namespaces need; may be given several times.",
+        ),
+        click.option(
+            "--exceptions",
+            multiple=True,
+            type=click.Path(),
+            help="File of exceptions, in Kubescape's form or as SecurityException objects; may be given several times.",
+        ),
+    ):
+        gathered = option(gathered)
+    return gathered
+
+
+def waivers_told(assessment: Assessment, *, audit: bool) -> str:
+    """One line on what became of the exceptions; empty if there are none."""
+    if not assessment.waivers:
+        return ""
+    counts = Counter(use.status for use in assessment.waivers)
+    covered = sum(map(len, assessment.waived().values()))
+    total = len(assessment.waivers)
+    parts = [f"{total} exception{'' if total == 1 else 's'}: {covered} finding{'' if covered == 1 else 's'} accepted"]
+    parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]
+    # Those that are merely unused are no fault of anybody.
+    hint = "" if audit or len(parts) == 1 else "; --audit-exceptions shows them"
+    return ", ".join(parts) + hint

@@ -1,0 +1,149 @@
+"""An exception as a value: what somebody accepts, on which resources, for which controls, until when.
+
+Values, the patterns in them and their dates; never decides what an exception covers.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import re
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.library.admission import Selector
+from kubekeep.model.location import Path
+from kubekeep.model.waiver import Waiver
+
+EVERYTHING: Final = "*"
+"""No regular expression, but what Kubescape's own exceptions say for anything at all."""
+CLUSTER: Final = "cluster"
+CONTAINER: Final = "containerName"
+IDENTITY: Final = "resourceID"
+KIND: Final = "kind"
+NAME: Final = "name"
+NAMESPACE: Final = "namespace"
+PATH: Final = "path"
+
+_PLAIN: Final = re.compile(r"[\w\s:,/-]*")
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_PROBES: Final = {
+    KIND: ("Qzx", "ProbeKind", "Z9"),
+    PATH: ("q7/x.y:3", "zz9/Qz", "a"),
+    IDENTITY: ("/v1/q7x/Qzx/zz9", "path=7/api=qz.io/v1/q7x/ProbeKind/a"),
+}
+"""What nobody uses, by attribute: a pattern that matches all of it is written to match everything."""
+_NAMES: Final = ("q7x-probe", "zz9", "a")
+
+
+class FlawError(ValueError):
+    """Something of an exception that means nothing, and the path to it in the exception."""
+
+    def __init__(self, message: str, path: Path = ()) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """One entry of `posturePolicies`: patterns, of which each that is not empty has to match."""
+
+    framework: str = ""
+    control: str = ""
+    title: str = ""
+    rule: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it calls controls, in the order of how exact that is."""
+        return tuple(filter(None, (self.control, self.title, self.rule)))
+
+
+class Designator(msgspec.Struct, frozen=True):
+    """One entry of `resources`: patterns by attribute, all of which have to match. `group` is an API group as it is."""
+
+    attributes: tuple[tuple[str, str], ...]
+    group: str = ""
+
+
+class Exemption(msgspec.Struct, frozen=True, kw_only=True):
+    """An exception: the waiver that reports name, and what it is for.
+
+    It is for what one of `policies` and one of `designators` matches and both selectors take; without `policies`
+    for every control, without `designators` for every resource. One with a `flaw` covers nothing.
+    """
+
+    waiver: Waiver
+    policies: tuple[Policy, ...] = ()
+    designators: tuple[Designator, ...] = ()
+    objects: Selector | None = None
+    """What labels an object has to have."""
+    namespaces: Selector | None = None
+    """What labels the namespace of an object has to have."""
+    flaw: str = ""
+
+
+def expiry(text: str) -> dt.datetime:
+    """The moment in RFC 3339 text; a date alone is the last second of that day, in UTC. Raises ValueError."""
+    try:
+        if _DATE.fullmatch(text):
+            return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(23, 59, 59), dt.UTC)
+        moment = msgspec.convert(text, dt.datetime)
+        if moment.tzinfo is not None:
+            return moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{text[:60]!r} is neither a date (2027-01-31) nor RFC 3339 (2027-01-31T12:00:00Z)")
+
+
+@functools.lru_cache(maxsize=16_384)
+def matches(pattern: str, value: str, *, any_case: bool = False) -> bool:
+    """Whether the whole of `value` matches `pattern`, in RE2's syntax."""
+    if pattern in {EVERYTHING, value}:
+        return True
+    if not any_case and is_plain(pattern):
+        return False
+    return _compiled(pattern, any_case=any_case).fullmatch(value.encode("utf-8", "replace").decode()) is not None
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise ValueError for what is no regular expression of RE2."""
+    if pattern != EVERYTHING:
+        _compiled(pattern, any_case=False)
+
+
+def is_plain(text: str) -> bool:
+    """Whether `text` as a pattern means itself."""
+    return _PLAIN.fullmatch(text) is not None
+
+
+def literal(text: str) -> str:
+    """The pattern that matches `text` alone."""
+    if is_plain(text):
+        return text
+    import re2  # type: ignore[import-untyped]  # noqa: PLC0415 - as below
+
+    return str(re2.escape(text))
+
+
+@functools.lru_cache(maxsize=4_096)
+def _compiled(pattern: str, *, any_case: bool) -> Any:
+    # Only a scan with exceptions pays for loading it.
+    import re2  # noqa: PLC0415
+
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = not any_case
+    options.max_mem = 1 << 20
+    try:
+        return re2.compile(pattern, options=options)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{pattern[:60]!r} is no text") from error
+    except re2.error as error:
+        said = error.args[0].decode(errors="replace")
+        raise ValueError(f"{pattern[:60]!r} is no regular expression of RE2: {said}") from error
+
+
+def is_everything(key: str, pattern: str) -> bool:
+    """Whether the pattern of an attribute is written to match everything: it matches what nobody uses."""
+    return all(matches(pattern, probe) for probe in _PROBES.get(key, _NAMES))
