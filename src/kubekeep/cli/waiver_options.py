@@ -74,6 +74,5 @@ def waivers_told(assessment: Assessment, *, audit: bool) -> str:
     total = len(assessment.waivers)
     parts = [f"{total} exception{'' if total == 1 else 's'}: {covered} finding{'' if covered == 1 else 's'} accepted"]
     parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]
-    # Those that are merely unused are no fault of anybody.
     hint = "" if audit or len(parts) == 1 else "; --audit-exceptions shows them"
     return ", ".join(parts) + hint

@@ -1,8 +1,8 @@
 """JSON in the layout of Kubescape's `--format json` (format version v2), so that what reads the one reads the other.
 
 Where the two differ on purpose: a control with nothing to look at is `skipped` with the sub-status
-`irrelevant`, never `passed`. Additions of our own stand where readers do not trip over them: `location` and
-`message` in the entries of `paths`, and the top-level object `kubekeep`. Objects are embedded without their
+`irrelevant`, never `passed`. Additions of our own stand where readers do not trip over them: `location`,
+`message` and `waiver` in the entries of `paths`, and the top-level object `kubekeep`. Objects are embedded without their
 secrets. The report is encoded piece by piece into the stream and never stands in memory as a whole; what the
 verdicts of a control share is encoded once.
 """
@@ -22,6 +22,7 @@ from kubekeep.model.redaction import redacted
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, utc_text
+from kubekeep.model.waiver import Waiver, WaiverStatus, WaiverUse
 from kubekeep.reports.format import Format, Options
 
 _STATUS: Final = {Status.PASSED: "passed", Status.FAILED: "failed", Status.NOT_EVALUATED: "skipped"}
@@ -37,12 +38,14 @@ _SUB_STATUS: Final = {
     Cause.DECLINED: "requires review",
 }
 """Kubescape's words for why something was skipped; causes it has none for are `notEvaluated`."""
+_WAIVED: Final = "w/exceptions"
+"""Kubescape's word for what passed by exceptions alone."""
 _NO_FIX: Final = {"path": "", "value": ""}
 _FILE, _DIRECTORY = 1, 4
 """Kubescape's numbers of `scanningTarget`."""
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
+def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
     """Write the report as one line of JSON with a line feed at its end."""
     order = sorted((result.resource.id, index) for index, result in enumerate(assessment.results))
     head = {
@@ -64,6 +67,8 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
     gaps = [summary for summary in assessment.controls if summary.is_gap]
     if gaps or assessment.unread:
         tail["scanCoverage"] = _coverage(assessment, gaps)
+    if options.audit:
+        tail["exceptionAudit"] = _audit(assessment)
     tail["kubekeep"] = _own(assessment)
     stream.write("," + json_text(tail)[1:] + "\n")
 
@@ -113,13 +118,13 @@ def _framework(summary: FrameworkSummary, by_slug: dict[str, ControlSummary]) ->
 
 def _control(summary: ControlSummary) -> dict[str, Any]:
     entry: dict[str, Any] = {
-        "statusInfo": _status(summary.status, summary.reason),
+        "statusInfo": _status(summary.status, summary.reason, waived=bool(summary.counts.waived)),
         "controlID": summary.control.id,
         "name": summary.control.title,
         "status": _STATUS[summary.status],
         "resourceIDs": {},
         "ResourceCounters": _counters(summary.counts),
-        "subStatusCounters": {"ignoredResources": 0},
+        "subStatusCounters": {"ignoredResources": summary.counts.waived},
         "score": summary.score,
     }
     if summary.compliance is not None:
@@ -130,8 +135,10 @@ def _control(summary: ControlSummary) -> dict[str, Any]:
     return entry
 
 
-def _status(status: Status, reason: Reason | None) -> dict[str, str]:
+def _status(status: Status, reason: Reason | None, *, waived: bool) -> dict[str, str]:
     entry = {"status": _STATUS[status]}
+    if status is Status.PASSED and waived:
+        entry["subStatus"] = _WAIVED
     if status is Status.NOT_EVALUATED:
         entry["subStatus"] = _sub_status(reason)
         if reason is not None and reason.text:
@@ -184,12 +191,12 @@ def _source(resource: Resource, source: Source) -> dict[str, Any]:
 def _results(assessment: Assessment, order: list[tuple[str, int]]) -> Iterator[str]:
     """The JSON text of each entry of `results`; verdicts of one control differ in their evidence only."""
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
-    known: dict[tuple[str, Status, Reason | None], str] = {}
+    known: dict[tuple[str, Status, Reason | None, bool], str] = {}
     for name, index in order:
         result = assessment.results[index]
         controls: list[str] = []
         for slug, verdict in result.verdicts.items():
-            key = (slug, verdict.status, verdict.reason)
+            key = (slug, verdict.status, verdict.reason, verdict.is_waived)
             text = known.get(key)
             if text is None:
                 text = known[key] = json_text(_associated(by_slug[slug], verdict, assessment))
@@ -207,11 +214,12 @@ def _associated(summary: ControlSummary, verdict: Verdict, of: Assessment) -> di
         }
     rule["name"] = control.slug
     rule["status"] = _STATUS[verdict.status]
-    rule["subStatus"] = _sub_status(verdict.reason) if verdict.status is Status.NOT_EVALUATED else ""
+    status = _status(verdict.status, verdict.reason, waived=verdict.is_waived)
+    rule["subStatus"] = status.get("subStatus", "")
     return {
         "controlID": control.id,
         "name": control.title,
-        "status": _status(verdict.status, verdict.reason),
+        "status": status,
         "rules": [rule],
         "severity": control.level.label,
     }
@@ -221,6 +229,9 @@ def _with_evidence(text: str, verdict: Verdict, resource: Resource) -> str:
     """The text of `_associated` with the evidence at the end of its only rule."""
     head, mark, tail = text.rpartition('}],"severity":')
     more: dict[str, Any] = {"paths": [entry for evidence in verdict.evidence for entry in _paths(evidence)]}
+    waivers = {item.waiver: None for item in verdict.evidence if item.waiver is not None}
+    if waivers:
+        more["exception"] = list(map(_exception, waivers))
     if resource.related:
         more["relatedResourcesIDs"] = [item.id for item in resource.related]
     return f"{head},{json_text(more)[1:-1]}{mark}{tail}"
@@ -233,6 +244,8 @@ def _paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
         place["message"] = evidence.message
     if evidence.commit is not None:
         place["lastCommit"] = _commit(evidence.commit)
+    if evidence.waiver is not None:
+        place["waiver"] = _waiver(evidence.waiver)
     unmended = evidence.fix is None and not evidence.delete
     if not evidence.path:
         yield {"fixPath": _NO_FIX, **place}
@@ -245,6 +258,68 @@ def _paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
         yield {"deletePath": evidence.path, "fixPath": _NO_FIX, **place}
     if evidence.fix is not None:
         yield {"fixPath": {"path": evidence.path, "value": _bare(evidence.fix)}, **place}
+
+
+def _exception(waiver: Waiver) -> Any:
+    """The whole exception in Kubescape's form."""
+    return json.loads(waiver.text) if waiver.text else _waiver(waiver)
+
+
+def _waiver(waiver: Waiver) -> dict[str, Any]:
+    """In the words that Kubescape has for exceptions, with the place of ours."""
+    entry: dict[str, Any] = {"name": waiver.name, "source": waiver.source}
+    if waiver.reason:
+        entry["reason"] = waiver.reason
+    if waiver.expires is not None:
+        entry["expirationDate"] = utc_text(waiver.expires)
+    if waiver.location is not None:
+        entry["location"] = _location(waiver.location)
+    return entry
+
+
+def _audit(assessment: Assessment) -> dict[str, Any]:
+    """What became of each exception; `reason`, `location`, `message` and two of the statuses are our own."""
+    uses = assessment.waivers
+    counts = Counter(use.status for use in uses)
+    return {
+        "summary": {
+            "total": len(uses),
+            "active": len(uses) - counts[WaiverStatus.EXPIRED],
+            "expired": counts[WaiverStatus.EXPIRED],
+            "matched": counts[WaiverStatus.MATCHED],
+            "unused": counts[WaiverStatus.UNUSED],
+            "invalidControl": counts[WaiverStatus.INVALID_CONTROL],
+            "tooBroad": counts[WaiverStatus.TOO_BROAD],
+            "invalid": counts[WaiverStatus.INVALID],
+        },
+        "items": [_use(use) for use in uses],
+        "generated": utc_text(assessment.finished),
+    }
+
+
+def _use(use: WaiverUse) -> dict[str, Any]:
+    entry: dict[str, Any] = {**_waiver(use.waiver), "status": use.status, "matchCount": len(use.findings)}
+    if use.status is WaiverStatus.EXPIRED:
+        entry["expired"] = True
+    if use.unknown:
+        entry["invalidControls"] = list(use.unknown)
+    if use.controls:
+        entry["controlIDs"] = list(use.controls)
+    if use.text:
+        entry["message"] = use.text
+    if use.findings:
+        entry["matchedResources"] = [
+            {
+                "resourceID": item.resource,
+                "kind": item.kind,
+                "namespace": item.namespace,
+                "name": item.name,
+                "controlID": item.control,
+                "ruleName": "",
+            }
+            for item in use.findings
+        ]
+    return entry
 
 
 def _bare(text: str) -> str:

@@ -1,6 +1,7 @@
 """JUnit XML, for pipelines: a suite for each framework, a test case for each of its controls.
 
-The layout is Kubescape's; a scan of single controls is one suite called `kubekeep`. Counters count controls.
+The layout is Kubescape's; a scan of single controls is one suite called `kubekeep`. Counters count controls. What
+somebody accepts stands in the output of its case, which may have passed for that reason.
 Validates against the Jenkins schema (`junit-10.xsd`). Written element by element, never as a whole tree.
 """
 
@@ -18,7 +19,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.text import utc_text, visible, xml_safe
 from kubekeep.reports.format import Format, Options
 
-_Failures = dict[str, list[tuple[Resource, Verdict]]]
+_Findings = dict[str, list[tuple[Resource, Verdict]]]
 
 
 class _Suite(msgspec.Struct, frozen=True):
@@ -37,7 +38,7 @@ class _Suite(msgspec.Struct, frozen=True):
 def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
     """Write the document. What could not be read is told in a suite of its own, as errors of the scan."""
     suites = _suites(assessment)
-    failures = assessment.failures()
+    failures, waived = assessment.failures(), assessment.waived()
     unread = len(assessment.unread)
     stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
     totals = {
@@ -49,7 +50,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
     stream.write(f"<testsuites{_attributes(totals)}>\n")
     moment = utc_text(assessment.finished)
     for number, suite in enumerate(suites):
-        _write_suite(stream, suite, number, moment, failures)
+        _write_suite(stream, suite, number, moment, (failures, waived))
     if unread:
         _write_unread(stream, assessment, len(suites), moment)
     stream.write("</testsuites>\n")
@@ -74,7 +75,10 @@ def _by_id(controls: Iterable[ControlSummary]) -> tuple[ControlSummary, ...]:
     return tuple(sorted(controls, key=lambda summary: summary.control.id))
 
 
-def _write_suite(stream: TextIO, suite: _Suite, number: int, moment: str, failures: _Failures) -> None:
+def _write_suite(
+    stream: TextIO, suite: _Suite, number: int, moment: str, findings: tuple[_Findings, _Findings]
+) -> None:
+    failures, waived = findings
     attributes = {
         "id": number,
         "name": suite.name,
@@ -89,14 +93,17 @@ def _write_suite(stream: TextIO, suite: _Suite, number: int, moment: str, failur
         score = _attributes({"name": "complianceScore", "value": f"{suite.compliance:.2f}"})
         stream.write(f"    <properties>\n      <property{score}/>\n    </properties>\n")
     for summary in suite.controls:
-        _write_case(stream, summary, suite.classname, failures)
+        _write_case(stream, summary, suite.classname, failures, waived)
     stream.write("  </testsuite>\n")
 
 
-def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: _Failures) -> None:
+def _write_case(
+    stream: TextIO, summary: ControlSummary, prefix: str, failures: _Findings, waived: _Findings
+) -> None:
     control = summary.control
     case = _attributes({"classname": f"{prefix}/{control.id}", "name": control.title})
-    if summary.status is Status.PASSED:
+    accepted = waived.get(control.slug, ())
+    if summary.status is Status.PASSED and not accepted:
         stream.write(f"    <testcase{case}/>\n")
         return
     stream.write(f"    <testcase{case}>\n")
@@ -104,7 +111,7 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
         reason = summary.reason
         message = f"{reason.cause}: {reason.text}" if reason else "notEvaluated"
         stream.write(f"      <skipped{_attributes({'message': message})}/>\n")
-    else:
+    elif summary.status is Status.FAILED:
         found = failures.get(control.slug, [])
         message = f"{control.title} failed on {len(found)} resource{'' if len(found) == 1 else 's'}"
         stream.write(f"      <failure{_attributes({'type': 'Control', 'message': message})}>")
@@ -116,7 +123,24 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
             f"{_text(visible(line))}\n" for resource, verdict in found for line in _lines(resource, verdict)
         )
         stream.write("</failure>\n")
+    if accepted:
+        stream.write("      <system-out>")
+        stream.writelines(
+            f"{_text(visible(line))}\n" for resource, verdict in accepted for line in _accepted(resource, verdict)
+        )
+        stream.write("</system-out>\n")
     stream.write("    </testcase>\n")
+
+
+def _accepted(resource: Resource, verdict: Verdict) -> Iterable[str]:
+    """A line for a resource, then one for each place that somebody accepts, with the reason."""
+    first, *places = _lines(resource, verdict)
+    yield f"accepted: {first}"
+    for place, evidence in zip(places, verdict.evidence, strict=True):
+        waiver = evidence.waiver
+        if waiver is not None:
+            until = f" until {utc_text(waiver.expires)}" if waiver.expires else ""
+            yield f"{place} [{waiver.name}{until}{f': {waiver.reason}' if waiver.reason else ''}]"
 
 
 def _lines(resource: Resource, verdict: Verdict) -> Iterable[str]:

@@ -1,6 +1,7 @@
 """SARIF 2.1.0 (OASIS), for code scanning and editors: one result for each failed control and resource.
 
-Every result points at the exact region a person wrote; more evidence follows as related locations. Carries
+Every result points at the exact region a person wrote; more evidence follows as related locations. What somebody
+accepts is a result with its suppressions, beside that of what stands. Carries
 no `fixes`: the text to replace is not at hand here, and a fix that is not exact is worse than none. Results
 are encoded one by one into the stream.
 """
@@ -20,6 +21,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import json_text, utc_text, visible
+from kubekeep.model.waiver import Waiver, WaiverSource
 from kubekeep.reports.format import Format, Options
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -121,11 +123,15 @@ def _unread(item: Unread) -> dict[str, Any]:
 
 
 def _results(assessment: Assessment) -> Iterator[dict[str, Any]]:
-    failures = assessment.failures()
+    failures, waived = assessment.failures(), assessment.waived()
     seen: Counter[tuple[str, ...]] = Counter()
     for index, summary in enumerate(assessment.controls):
         for resource, verdict in failures.get(summary.control.slug, ()):
             yield _result(summary.control, index, resource, verdict, seen)
+        for resource, verdict in waived.get(summary.control.slug, ()):
+            waivers = dict.fromkeys(item.waiver for item in verdict.evidence if item.waiver is not None)
+            result = _result(summary.control, index, resource, verdict, seen)
+            yield {**result, "suppressions": [_suppression(waiver) for waiver in waivers]}
 
 
 def _result(
@@ -147,6 +153,20 @@ def _result(
     }
     if related := list(_related(places)):
         entry["relatedLocations"] = [{"id": number, **place} for number, place in enumerate(related, start=1)]
+    return entry
+
+
+def _suppression(waiver: Waiver) -> dict[str, Any]:
+    """A suppression (§3.35): in the source if it stands beside the finding, external if in a file of its own."""
+    beside = waiver.source in {WaiverSource.ANNOTATION, WaiverSource.COMMENT}
+    until = f"until {utc_text(waiver.expires)}" if waiver.expires is not None else ""
+    entry: dict[str, Any] = {
+        "kind": "inSource" if beside else "external",
+        "status": "accepted",
+        "justification": visible("; ".join(filter(None, (waiver.reason or waiver.name, until)))),
+    }
+    if waiver.location is not None:
+        entry["location"] = {"physicalLocation": _physical(waiver.location)}
     return entry
 
 

@@ -13,6 +13,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.reports.format import Options
 from kubekeep.reports.pretty.findings import worst_first
 from kubekeep.reports.pretty.terminal import Span, Terminal, file_url
+from kubekeep.reports.pretty.waived import write_audit, write_waived
 
 _GOOD, _FAIR = 80, 50
 """Percent from which a compliance score is green, and yellow."""
@@ -33,6 +34,9 @@ _WAITING: Final[dict[Cause | None, str]] = {
 def write_closing(terminal: Terminal, assessment: Assessment, options: Options) -> None:
     """Write everything that follows the findings."""
     _write_passed(terminal, assessment, options)
+    write_waived(terminal, assessment, options)
+    if options.audit:
+        write_audit(terminal, assessment)
     _write_gaps(terminal, assessment, options)
     _write_unread(terminal, assessment)
     _write_summary(terminal, assessment)

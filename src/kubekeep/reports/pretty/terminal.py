@@ -28,7 +28,7 @@ _CODES: Final = {
     "white": 37,
     "bright_red": 91,
 }
-_ASCII: Final = {"✔": "ok", "✖": "x", "…": "...", "·": "-", "─": "-", "█": "#", "░": ".", "→": "->", "•": "*"}
+_ASCII: Final = {"✔": "ok", "✖": "x", "…": "...", "·": "-", "─": "-", "█": "#", "░": ".", "→": "->", "•": "*", "◌": "o"}
 """What stands for our own signs where the stream cannot write them."""
 
 

@@ -1,0 +1,78 @@
+"""What somebody accepts, for people: how much, by whose reason and until when, and what became of each exception."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.text import utc_text
+from kubekeep.model.waiver import Waiver, WaiverStatus, WaiverUse
+from kubekeep.reports.format import Options
+from kubekeep.reports.pretty.terminal import Span, Terminal, file_url
+
+_STYLES: Final = {WaiverStatus.MATCHED: "green", WaiverStatus.UNUSED: "dim"}
+"""The others need somebody."""
+_SHOWN: Final = 5
+
+
+def write_waived(terminal: Terminal, assessment: Assessment, options: Options) -> None:
+    """Write how many findings are accepted; each with its reason if all is asked for."""
+    waived = assessment.waived()
+    if not waived:
+        return
+    count = sum(map(len, waived.values()))
+    title = Span(f"◌ {count} finding{'' if count == 1 else 's'} accepted", "bold")
+    terminal.line(title, *([] if options.verbose else ["  (--verbose names them)"]))
+    controls = [item.control for item in assessment.controls if options.verbose and item.control.slug in waived]
+    for control in controls:
+        terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
+        for resource, verdict in waived[control.slug]:
+            owner = f"{resource.namespace}/" if resource.namespace else ""
+            terminal.line(Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True), indent=4)
+            for waiver in dict.fromkeys(item.waiver for item in verdict.evidence if item.waiver is not None):
+                terminal.line(*_told(waiver, assessment.target.base), indent=6)
+    terminal.line()
+
+
+def _told(waiver: Waiver, base: str) -> Iterator[Span | str]:
+    """Why something is accepted, until when and where that is written."""
+    yield waiver.reason or Span("no reason is given", "dim")
+    if waiver.expires is not None:
+        yield Span(f"  until {_date(waiver)}", "dim")
+    if waiver.location is not None:
+        place = waiver.location
+        yield "  "
+        yield Span(str(place), "underline", whole=True, url=file_url(base, place.file) if place.region else "")
+
+
+def _date(waiver: Waiver) -> str:
+    return utc_text(waiver.expires)[:10] if waiver.expires else ""
+
+
+def write_audit(terminal: Terminal, assessment: Assessment) -> None:
+    """Write what became of each exception, those that cover nothing first."""
+    uses = assessment.waivers
+    if not uses:
+        terminal.line(Span("No exception is given", "bold"))
+        terminal.line()
+        return
+    terminal.line(Span("Exceptions", "bold"))
+    for use in sorted(uses, key=lambda item: (item.status is WaiverStatus.MATCHED, item.status is WaiverStatus.UNUSED)):
+        _write_use(terminal, use, assessment.target.base)
+    terminal.line()
+
+
+def _write_use(terminal: Terminal, use: WaiverUse, base: str) -> None:
+    count = len(use.findings)
+    covers = f"{count} finding{'' if count == 1 else 's'}" if count else ""
+    said = ", ".join(filter(None, (covers, use.text)))
+    status = Span(f"{use.status:16}", _STYLES.get(use.status, "yellow"), whole=True)
+    terminal.line(status, use.waiver.name, Span(f"  {said}" if said else "", "dim"), indent=2, hang=16)
+    terminal.line(*_told(use.waiver, base), indent=18)
+    for item in use.findings[:_SHOWN]:
+        owner = f"{item.namespace}/" if item.namespace else ""
+        name = Span(f"{item.kind} {owner}{item.name}", whole=True)
+        terminal.line(Span(item.control, "cyan", whole=True), "  ", name, indent=18)
+    if count > _SHOWN:
+        terminal.line(Span(f"… and {count - _SHOWN} more", "dim"), indent=18)
