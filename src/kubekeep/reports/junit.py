@@ -97,9 +97,7 @@ def _write_suite(
     stream.write("  </testsuite>\n")
 
 
-def _write_case(
-    stream: TextIO, summary: ControlSummary, prefix: str, failures: _Findings, waived: _Findings
-) -> None:
+def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: _Findings, waived: _Findings) -> None:
     control = summary.control
     case = _attributes({"classname": f"{prefix}/{control.id}", "name": control.title})
     accepted = waived.get(control.slug, ())

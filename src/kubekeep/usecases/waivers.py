@@ -24,7 +24,7 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.location import Location, Path, line_starts
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.model.waiver import WaiverUse
+from kubekeep.model.waiver import Waiver, WaiverUse
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.manifests import opened
 from kubekeep.sources.objects import Found, objects
@@ -66,7 +66,13 @@ def read_set(name: str) -> tuple[Exemption, ...]:
     file = set_file(name)
     if file is None:
         raise ExceptionsError(f"there is no set of exceptions {name!r}; `kubekeep list exceptions` shows them")
-    return tuple(_exemptions(file.read_text(encoding="utf-8"), str(file), f"set {name}"))
+    found = _exemptions(file.read_text(encoding="utf-8"), str(file), file.name)
+    return tuple(msgspec.structs.replace(item, waiver=_of_set(name, item.waiver)) for item in found)
+
+
+def _of_set(name: str, waiver: Waiver) -> Waiver:
+    """A waiver of a set: people know that by its name, not by a file of ours."""
+    return msgspec.structs.replace(waiver, name=f"{name}: {waiver.name}", location=None)
 
 
 def read_exceptions(path: str) -> tuple[Exemption, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.location import Location
 from kubekeep.model.text import utc_text
 from kubekeep.model.waiver import Waiver, WaiverStatus, WaiverUse
 from kubekeep.reports.format import Options
@@ -29,7 +30,9 @@ def write_waived(terminal: Terminal, assessment: Assessment, options: Options) -
         terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
         for resource, verdict in waived[control.slug]:
             owner = f"{resource.namespace}/" if resource.namespace else ""
-            terminal.line(Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True), indent=4)
+            place = verdict.evidence[0].location or resource.locate(())
+            head = [_place(place, assessment.target.base), "  "] if place else []
+            terminal.line(*head, Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True), indent=4)
             for waiver in dict.fromkeys(item.waiver for item in verdict.evidence if item.waiver is not None):
                 terminal.line(*_told(waiver, assessment.target.base), indent=6)
     terminal.line()
@@ -41,9 +44,12 @@ def _told(waiver: Waiver, base: str) -> Iterator[Span | str]:
     if waiver.expires is not None:
         yield Span(f"  until {_date(waiver)}", "dim")
     if waiver.location is not None:
-        place = waiver.location
         yield "  "
-        yield Span(str(place), "underline", whole=True, url=file_url(base, place.file) if place.region else "")
+        yield _place(waiver.location, base)
+
+
+def _place(location: Location, base: str) -> Span:
+    return Span(str(location), "underline", whole=True, url=file_url(base, location.file))
 
 
 def _date(waiver: Waiver) -> str:
