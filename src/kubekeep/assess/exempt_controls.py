@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -15,7 +16,8 @@ from kubekeep.model.framework import Framework
 class Reach(msgspec.Struct, frozen=True):
     """The controls that an exception is for.
 
-    `slugs` are those in the scan; `unknown` the names that nobody knows; `everything` says that it leaves out no
+    `slugs` are those in the scan; `unknown` the names that nobody knows, with a `hint` where one is nearly a name;
+    `everything` says that it leaves out no
     control, but for those of other frameworks. `shared` are controls that it names for one framework while the scan
     judges by another one that holds them too.
     """
@@ -24,6 +26,7 @@ class Reach(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     everything: bool = False
     shared: tuple[str, ...] = ()
+    hint: str = ""
 
 
 class Controls:
@@ -76,7 +79,14 @@ class Controls:
         shared = {slug for slug, named in by_framework.items() if self._others(slug, named)} - for_all
         covered = (for_all | (by_framework.keys() - shared)) & self._selected
         told = tuple(sorted(map(self.id_of, shared & self._selected)))
-        return Reach(frozenset(covered), tuple(dict.fromkeys(unknown)), everything, told)
+        return Reach(frozenset(covered), tuple(dict.fromkeys(unknown)), everything, told, self._hint(unknown))
+
+    def _hint(self, unknown: Iterable[str]) -> str:
+        for name in unknown:
+            near = difflib.get_close_matches(_key(name), self._by_name, n=1, cutoff=0.7)
+            if near:
+                return f"; did you mean {near[0]}?"
+        return ""
 
     def _slugs(self, policy: Policy, unknown: list[str]) -> frozenset[str]:
         """The controls that match all patterns of `policy`; without one, every control."""

@@ -76,7 +76,7 @@ class _Account:
         status, text, reach = self.status, self.text, self.reach
         if self.is_active:
             if reach.unknown:
-                status, text = WaiverStatus.INVALID_CONTROL, f"nobody knows {', '.join(reach.unknown)}"
+                status, text = WaiverStatus.INVALID_CONTROL, f"nobody knows {', '.join(reach.unknown)}{reach.hint}"
             elif self.findings:
                 status = WaiverStatus.MATCHED
             elif reach.shared:

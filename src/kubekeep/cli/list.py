@@ -1,4 +1,4 @@
-"""`kubekeep list`: the frameworks and the controls, for people, as JSON or as CSV."""
+"""`kubekeep list`: the frameworks, the controls and the ready-made exceptions, for people, as JSON or as CSV."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from typing import Any
 
 import click
 
+from kubekeep.library.exception_sets import set_names, set_title
 from kubekeep.library.load import builtin
 from kubekeep.library.requirements import answers, requirements
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
+from kubekeep.usecases.waivers import read_set
 
 _LAYOUT = click.option(
     "-f", "--format", "layout", type=click.Choice(["pretty", "json", "csv"]), default="pretty", show_default=True
 )
 
 
-@click.group(short_help="List the frameworks or the controls.")
+@click.group(short_help="List the frameworks, the controls or the ready-made exceptions.")
 def command() -> None:
     """List what the library knows."""
 
@@ -49,6 +51,18 @@ def controls(layout: str) -> None:
         return
     for item in ordered:
         click.echo(f"{item.id:31} {item.level.label:9} {item.answer.value:11} {item.title}")
+
+
+@command.command()
+@_LAYOUT
+def exceptions(layout: str) -> None:
+    """List the ready-made sets of exceptions, which `kubekeep scan --exception-set` takes."""
+    rows = [{"name": name, "exceptions": len(read_set(name)), "title": set_title(name)} for name in set_names()]
+    if layout != "pretty":
+        _write(layout, rows)
+        return
+    for row in rows:
+        click.echo(f"{row['name']:12} {row['exceptions']:3} exceptions  {row['title']}")
 
 
 def _framework(framework: Framework) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import click
 
 _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
-    "list": "List the frameworks or the controls.",
+    "list": "List the frameworks, the controls or the ready-made exceptions.",
     "fix": "Mend findings in the files, after showing the changes.",
+    "exceptions": "Write and check exceptions.",
     "explain": "Explain a control: what it asks, why, and how to fix it.",
     "config": "Check and explain the configuration file.",
     "control": "Write and test controls of your own.",

@@ -1,6 +1,6 @@
 """The ready-made sets of exceptions that come with Kubekeep: what managed platforms themselves run in a cluster.
 
-Finds the files by walking; reads none.
+Finds the files by walking; never reads an exception.
 """
 
 from __future__ import annotations
@@ -19,3 +19,9 @@ def set_names() -> tuple[str, ...]:
 def set_file(name: str) -> Path | None:
     """The file of a set; None where there is none of that name."""
     return _FOLDER / f"{name}.yaml" if name in set_names() else None
+
+
+def set_title(name: str) -> str:
+    """What a set is about, as the first line of its file says."""
+    file = _FOLDER / f"{name}.yaml"
+    return file.read_text(encoding="utf-8").partition("\n")[0].removeprefix("#").strip()

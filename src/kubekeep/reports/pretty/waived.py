@@ -31,7 +31,7 @@ def write_waived(terminal: Terminal, assessment: Assessment, options: Options) -
         for resource, verdict in waived[control.slug]:
             owner = f"{resource.namespace}/" if resource.namespace else ""
             place = verdict.evidence[0].location or resource.locate(())
-            head = [_place(place, assessment.target.base), "  "] if place else []
+            head: list[Span | str] = [_place(place, assessment.target.base), "  "] if place else []
             terminal.line(*head, Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True), indent=4)
             for waiver in dict.fromkeys(item.waiver for item in verdict.evidence if item.waiver is not None):
                 terminal.line(*_told(waiver, assessment.target.base), indent=6)

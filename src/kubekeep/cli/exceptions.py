@@ -1,0 +1,208 @@
+"""`kubekeep exceptions`: write, show and check exceptions, and see what each one covers.
+
+Parses and shows; what an exception covers is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import click
+
+from kubekeep.assess.select import UnknownNameError
+from kubekeep.cli import arguments, progress
+from kubekeep.cli.arguments import Names
+from kubekeep.library.exception import Designator, Exemption
+from kubekeep.library.exception_sets import set_names
+from kubekeep.model.text import utc_text, visible
+from kubekeep.model.waiver import WaiverStatus, WaiverUse
+from kubekeep.usecases.exceptions import PROBLEMS, add, held
+from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.waivers import ExceptionsError, Waivers, read_all
+
+_PROBLEM: Final = 1
+_INCOMPLETE: Final = 3
+_FILES: Final = click.argument("files", nargs=-1, metavar="FILE...")
+_SETS: Final = click.option(
+    "--exception-set", "sets", multiple=True, type=click.Choice(set_names()), help="A ready-made set."
+)
+
+
+@click.group(short_help="Write and check exceptions.")
+def command() -> None:
+    """Write, show and check exceptions: findings that somebody accepts, for a reason and until a day."""
+
+
+@command.command("add")
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option("--control", "controls", multiple=True, callback=arguments.names, help="Controls: id, name or pattern.")
+@click.option("--framework", "frameworks", multiple=True, callback=arguments.names, help="Only in these frameworks.")
+@click.option("--namespace", default="", metavar="PATTERN", help="Only in namespaces that match.")
+@click.option("--kind", default="", metavar="PATTERN", help="Only resources of kinds that match.")
+@click.option("--name", default="", metavar="PATTERN", help="Only resources whose names match.")
+@click.option("--container", default="", metavar="PATTERN", help="Only containers whose names match.")
+@click.option("--reason", required=True, help="Why it is accepted.")
+@click.option("--expires", default="", metavar="DATE", help="The last day, 2027-01-31, or a moment in RFC 3339.")
+def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
+    file: str,
+    controls: Names,
+    frameworks: Names,
+    namespace: str,
+    kind: str,
+    name: str,
+    container: str,
+    reason: str,
+    expires: str,
+) -> None:
+    """Add an exception to FILE, which is made if it is not there. Everything else in it stays as it is.
+
+    A pattern is a regular expression that has to match the whole: web, web-.*, Deployment|StatefulSet.
+
+    \b
+    kubekeep exceptions add exceptions.yaml --control C-0057 --namespace kube-system --reason "set up by the vendor"
+    """  # noqa: D301 - click takes the character itself
+    said = {"kind": kind, "namespace": namespace, "name": name, "containerName": container}
+    attributes = {key: value for key, value in said.items() if value}
+    owner = " ".join(attributes.values()) or "all resources"
+    entry: dict[str, Any] = {
+        "name": f"{', '.join((*controls, *frameworks)) or 'all controls'} for {owner}",
+        "policyType": "postureExceptionPolicy",
+        "actions": ["alertOnly"],
+    }
+    if attributes:
+        entry["resources"] = [{"designatorType": "Attributes", "attributes": attributes}]
+    if controls or frameworks:
+        entry["posturePolicies"] = _policies(controls, frameworks)
+    entry["reason"] = reason
+    if expires:
+        entry["expirationDate"] = expires
+    try:
+        click.echo(f"{visible(file)}: added {visible(add(file, entry))}", err=True)
+    except ExceptionsError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _policies(controls: Names, frameworks: Names) -> list[dict[str, str]]:
+    named: Iterable[dict[str, str]] = [{"controlID": name} for name in controls] or [{}]
+    scopes: Iterable[dict[str, str]] = [{"frameworkName": name} for name in frameworks] or [{}]
+    return [{**scope, **name} for name in named for scope in scopes]
+
+
+@command.command("list")
+@_FILES
+@_SETS
+@click.option("-f", "--format", "layout", type=click.Choice(["pretty", "json"]), default="pretty", show_default=True)
+def show(files: Names, sets: Names, layout: str) -> None:
+    """Show the exceptions in each FILE."""
+    found = _read(files, sets)
+    if layout == "json":
+        click.echo(json.dumps([_row(item) for item in found]))
+        return
+    for item in found:
+        for line in _shown(item):
+            click.echo(visible(line))
+
+
+@command.command()
+@_FILES
+@_SETS
+def check(files: Names, sets: Names) -> None:
+    """Check each FILE without a scan: what has expired, is too broad, or names what nobody knows.
+
+    Exits with 1 when there is something to mend.
+    """
+    try:
+        uses = held(_read(files, sets, refuse=False))
+    except ExceptionsError as error:
+        click.echo(str(error))
+        sys.exit(_PROBLEM)
+    problems = [use for use in uses if use.status in PROBLEMS]
+    for use in problems:
+        click.echo(f"{_place(use)}: {use.status}: {visible(use.waiver.name)}{_text(use)}")
+    click.echo(f"{len(uses)} exceptions, {len(problems)} to mend", err=True)
+    sys.exit(_PROBLEM if problems else 0)
+
+
+@command.command()
+@click.argument("file", type=click.Path())
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--framework", "frameworks", multiple=True, callback=arguments.names, help="As `kubekeep scan` takes it.")
+@click.option("--snapshot", is_flag=True, help="As `kubekeep scan` takes it.")
+def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
+    """Scan each PATH and show what every exception in FILE covers.
+
+    Exits with 1 when one of them covers nothing.
+    """
+    waivers = Waivers(files=(file,), inline=False)
+    request = ScanRequest(paths=paths, frameworks=frameworks, snapshot=snapshot, waivers=waivers)
+    try:
+        with progress.counter() as note:
+            assessment = scan(request, stdin=sys.stdin.buffer, note=note)
+    except (UnknownNameError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+    for use in assessment.waivers:
+        click.echo(f"{_place(use)}: {use.status}: {visible(use.waiver.name)}{_text(use)}")
+        for item in use.findings:
+            owner = f"{item.namespace}/" if item.namespace else ""
+            click.echo(f"    {item.control}  {item.kind} {visible(owner + item.name)}")
+    for unread in assessment.unread:
+        click.echo(visible(f"{unread.location}: {unread.message}"), err=True)
+    if assessment.unread:
+        sys.exit(_INCOMPLETE)
+    sys.exit(0 if all(use.status is WaiverStatus.MATCHED for use in assessment.waivers) else _PROBLEM)
+
+
+def _read(files: Names, sets: Names, *, refuse: bool = True) -> tuple[Exemption, ...]:
+    if not (files or sets):
+        raise click.UsageError("name a FILE, or a set with --exception-set; `kubekeep list exceptions` shows the sets")
+    try:
+        return read_all(Waivers(files=files, sets=sets))
+    except ExceptionsError as error:
+        if refuse:
+            raise click.UsageError(str(error)) from error
+        raise
+
+
+def _place(use: WaiverUse) -> str:
+    return visible(str(use.waiver.location)) if use.waiver.location else "-"
+
+
+def _text(use: WaiverUse) -> str:
+    return f": {visible(use.text)}" if use.text else ""
+
+
+def _shown(item: Exemption) -> Iterator[str]:
+    waiver = item.waiver
+    until = f"  until {utc_text(waiver.expires)}" if waiver.expires else ""
+    yield f"{waiver.name}{until}"
+    row = _row(item)
+    yield f"    controls   {', '.join(row['controls']) or 'all'}"
+    for resource in row["resources"] or ["all"]:
+        said = resource if isinstance(resource, str) else " ".join(f"{key}={text}" for key, text in resource.items())
+        yield f"    resources  {said}"
+    if waiver.reason:
+        yield f"    reason     {waiver.reason}"
+
+
+def _row(item: Exemption) -> dict[str, Any]:
+    waiver = item.waiver
+    return {
+        "name": waiver.name,
+        "controls": [_called(policy.framework, policy.names) for policy in item.policies],
+        "resources": [_attributes(designator) for designator in item.designators],
+        "reason": waiver.reason,
+        "expires": utc_text(waiver.expires) if waiver.expires else None,
+        "place": str(waiver.location) if waiver.location else None,
+    }
+
+
+def _called(framework: str, names: Names) -> str:
+    return " ".join(filter(None, (f"{framework}:" if framework else "", *names))) or "all"
+
+
+def _attributes(designator: Designator) -> dict[str, str]:
+    group = {"apiGroup": designator.group} if designator.group else {}
+    return {**dict(designator.attributes), **group}

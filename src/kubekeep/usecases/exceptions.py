@@ -1,0 +1,91 @@
+"""Files of exceptions by themselves: hold them to what is known, and add an entry without touching the others.
+
+Writes only the file that is named; never scans.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubekeep.assess.select import frameworks_named, select
+from kubekeep.assess.waive import waive
+from kubekeep.edits.change import Change, RefusedError
+from kubekeep.edits.reading import Reading
+from kubekeep.edits.text import edit
+from kubekeep.library.exception import Exemption, FlawError
+from kubekeep.library.exception_policies import exemption
+from kubekeep.model.location import Location
+from kubekeep.model.text import visible
+from kubekeep.model.waiver import WaiverStatus, WaiverUse
+from kubekeep.sinks.file import atomic
+from kubekeep.sources.walk import reason, shown_path
+from kubekeep.usecases.files import Text
+from kubekeep.usecases.waivers import ExceptionsError, read_exceptions
+
+PROBLEMS = frozenset(WaiverStatus) - {WaiverStatus.MATCHED, WaiverStatus.UNUSED}
+"""What is wrong with an exception whatever is scanned."""
+
+
+def held(exemptions: Sequence[Exemption]) -> tuple[WaiverUse, ...]:
+    """What can be said of exceptions without a scan: which are expired, too broad, or name what nobody knows."""
+    everything = select(frameworks_named(("allcontrols",)))
+    _, uses = waive((), exemptions, everything, dt.datetime.now(dt.UTC), namespaces={}, inline=False)
+    return uses
+
+
+def add(path: str, entry: Mapping[str, Any]) -> str:
+    """Append an entry to the list in the file at `path`, or make the file; everything else in it stays as it is.
+
+    Gives the name of the exception. Raises ExceptionsError where that cannot be, or the entry would cover nothing.
+    """
+    shown = shown_path(path)
+    try:
+        found = exemption(dict(entry), Location(shown), 0)
+    except FlawError as error:
+        raise ExceptionsError(visible(str(error))) from error
+    use = held([found])[0]
+    if use.status in PROBLEMS:
+        raise ExceptionsError(visible(use.text or "it has expired already"))
+    is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the text that people typed
+    try:
+        text = _added(path, dict(entry), is_json=is_json) if os.path.lexists(path) else _fresh(entry, is_json=is_json)
+        with atomic(Path(path)) as stream:
+            stream.write(text)
+    except OSError as error:
+        raise ExceptionsError(f"{shown}: {visible(reason(error))}") from error
+    return found.waiver.name
+
+
+def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
+    """The text of the file with one more entry. Raises ExceptionsError for a file that holds no single list."""
+    shown = shown_path(path)
+    # A file that a scan would refuse is not made worse.
+    read_exceptions(path)
+    try:
+        before = Text.read(path)
+    except RefusedError as error:
+        raise ExceptionsError(f"{shown}: {error}") from error
+    reading = Reading(before.text, is_json=is_json)
+    documents = [(number, value) for number, value in enumerate(reading.values) if value is not None]
+    if not documents:
+        return before.data.decode() + _fresh(entry, is_json=is_json)
+    number, value = documents[0]
+    if len(documents) > 1 or not isinstance(value, list):
+        raise ExceptionsError(f"{shown}: entries are added to a list of exceptions, and this is none")
+    edited = edit(reading, [Change(number, (len(value),), entry)])
+    if edited.refused:
+        raise ExceptionsError(f"{shown}: {edited.refused[0]}")
+    return before.encoded(edited.text).decode()
+
+
+def _fresh(entry: Mapping[str, Any], *, is_json: bool) -> str:
+    if is_json:
+        return json.dumps([entry], indent=2, ensure_ascii=False) + "\n"
+    return str(yaml.safe_dump([dict(entry)], sort_keys=False, allow_unicode=True, width=110))
