@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kubekeep.library.exception import Exemption, Policy, expiry, literal
@@ -21,27 +21,29 @@ CONTROLS: Final = "skip-controls"
 REASON: Final = "skip-reason"
 EXPIRY: Final = "skip-expiry"
 IGNORE: Final = "ignore"
+_METADATA: Final[Path] = ("metadata",)
 _ON: Final = frozenset({"true", "yes", "1", "enable", "enabled"})
 _ALL: Final = "*"
 
 
 def exemptions_of(resource: Resource) -> Iterator[Exemption]:
     """The exceptions that `resource` carries, each for itself alone."""
-    metadata: Path = ("metadata",)
     pod = pod_path(resource)
-    places = [metadata] if not pod else [metadata, (*pod, "metadata")]
-    for place in places:
-        annotations = _texts(resource, (*place, "annotations"))
+    for place in (_METADATA, *([(*pod, *_METADATA)] if pod else [])):
+        metadata = value_at_or(resource.object, place, None)
+        if not isinstance(metadata, dict):
+            continue
+        annotations = _texts(metadata, "annotations")
         for prefix in PREFIXES:
             if f"{prefix}{CONTROLS}" in annotations:
                 yield _skipped(resource, (*place, "annotations"), prefix, annotations)
+            ignore = f"{prefix}{IGNORE}"
             for field in ("annotations", "labels"):
-                at = (*place, field, f"{prefix}{IGNORE}")
-                if str(value_at_or(resource.object, at, "")).casefold() in _ON:
-                    yield Exemption(waiver=_waiver(resource, at, f"{prefix}{IGNORE}", annotations))
+                if str(_texts(metadata, field).get(ignore, "")).casefold() in _ON:
+                    yield Exemption(waiver=_waiver(resource, (*place, field, ignore), ignore, annotations))
 
 
-def _skipped(resource: Resource, at: Path, prefix: str, annotations: dict[str, Any]) -> Exemption:
+def _skipped(resource: Resource, at: Path, prefix: str, annotations: Mapping[str, Any]) -> Exemption:
     key = f"{prefix}{CONTROLS}"
     said = annotations[key]
     names = [name.strip() for name in said.split(",") if name.strip()] if isinstance(said, str) else []
@@ -64,11 +66,11 @@ def _skipped(resource: Resource, at: Path, prefix: str, annotations: dict[str, A
 
 
 def _waiver(
-    resource: Resource, at: Path, key: str, annotations: dict[str, Any], reason: str = "", until: Any = None
+    resource: Resource, at: Path, key: str, annotations: Mapping[str, Any], reason: str = "", until: Any = None
 ) -> Waiver:
     owner = "/".join(filter(None, (resource.namespace, resource.kind, resource.name)))
-    prefix = key.partition("/")[0] + "/"
-    text = {name: value for name, value in annotations.items() if name.startswith(prefix + "skip-") or name == key}
+    prefix = f"{key.partition('/')[0]}/"
+    text = {name: value for name, value in annotations.items() if str(name).startswith(f"{prefix}skip-") or name == key}
     place: Location | None = resource.locate(at)
     return Waiver(
         name=f"{key} of {owner}",
@@ -80,6 +82,6 @@ def _waiver(
     )
 
 
-def _texts(resource: Resource, at: Path) -> dict[str, Any]:
-    found = value_at_or(resource.object, at, None)
-    return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
+def _texts(metadata: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    found = metadata.get(field)
+    return found if isinstance(found, dict) else {}

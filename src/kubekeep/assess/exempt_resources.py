@@ -19,6 +19,7 @@ from kubekeep.library.exception import (
     PATH,
     Designator,
     Exemption,
+    Patterns,
     is_everything,
     matches,
 )
@@ -26,6 +27,7 @@ from kubekeep.model.location import format_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path, value_at_or
 
+_FIELDS: Final = ("labels", "annotations")
 _LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 
 Part = tuple[str, ...] | None
@@ -33,28 +35,41 @@ Part = tuple[str, ...] | None
 
 
 class _Entry(msgspec.Struct, frozen=True, gc=False):
-    """One designator: what is told by kind and namespace alone, and what needs the object."""
+    """One designator: what is told by kind and namespace, by one value more (`key`), and what needs the object."""
 
     number: int
     group: str
     kind: str
     namespace: str
+    key: str
+    pattern: str
     others: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...]
     objects: Selector | None
     namespaces: Selector | None
 
 
+class _Near(msgspec.Struct, frozen=True):
+    """The entries for one kind and namespace: those by the pattern of their key, and those without one."""
+
+    keyed: dict[str, dict[str, list[_Entry]]]
+    others: list[_Entry]
+
+
 class Resources:
     """The resources that some exceptions are for; `namespaces` are the labels of the namespaces that are known.
 
-    Only the few exceptions for the kind and namespace of a resource are looked at.
+    Only the few exceptions for the kind, namespace and name of a resource are looked at, so that many exceptions for
+    many resources are no product.
     """
 
     def __init__(self, exemptions: Mapping[int, Exemption], namespaces: Mapping[str, Mapping[str, str]]) -> None:
         self._namespaces = namespaces
         self._entries = [entry for number, item in exemptions.items() for entry in _entries(number, item)]
-        self._known: dict[tuple[str, str, str], list[_Entry]] = {}
+        keys = {entry.key for entry in self._entries} - {""}
+        self._patterns = {key: Patterns(entry.pattern for entry in self._entries if entry.key == key) for key in keys}
+        self._matching: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._known: dict[tuple[str, str, str], _Near] = {}
 
     def covering(self, resource: Resource) -> dict[int, Part]:
         """The numbers of the exceptions for `resource`, each with the part of it that is meant.
@@ -63,7 +78,7 @@ class Resources:
         """
         found: dict[int, Part] = {}
         for item in (*resource.related, resource):
-            for entry in self._near(item):
+            for entry in self._candidates(item):
                 if entry.number in found and found[entry.number] is None:
                     continue
                 part = self._part(entry, item)
@@ -72,22 +87,35 @@ class Resources:
                     found[entry.number] = None if part is None or before is None else (*before, *part)
         return found
 
-    def _near(self, item: Resource) -> list[_Entry]:
+    def _candidates(self, item: Resource) -> Iterator[_Entry]:
+        """The entries whose kind, namespace and key fit an object."""
+        near = self._near(item)
+        yield from near.others
+        for key, entries in near.keyed.items():
+            for value in _values(key, item):
+                if (key, value) not in self._matching:
+                    self._matching[key, value] = self._patterns[key].matching(value)
+                for pattern in self._matching[key, value]:
+                    yield from entries.get(pattern, ())
+
+    def _near(self, item: Resource) -> _Near:
         """The entries for the kind and the namespace of an object."""
         key = (item.group, item.kind, _namespace(item))
         if key not in self._known:
-            self._known[key] = [
-                entry
-                for entry in self._entries
-                if entry.group in {"", item.group}
-                and (not entry.kind or matches(entry.kind, item.kind))
-                and (not entry.namespace or matches(entry.namespace, key[2]))
-            ]
+            near = self._known[key] = _Near({}, [])
+            for entry in self._entries:
+                if (
+                    entry.group in {"", item.group}
+                    and (not entry.kind or matches(entry.kind, item.kind))
+                    and (not entry.namespace or matches(entry.namespace, key[2]))
+                ):
+                    by_pattern = near.keyed.setdefault(entry.key, {}) if entry.key else None
+                    (near.others if by_pattern is None else by_pattern.setdefault(entry.pattern, [])).append(entry)
         return self._known[key]
 
     def _part(self, entry: _Entry, item: Resource) -> Part:
         """What `entry` means of an object of the right kind and namespace; an empty part if nothing."""
-        if entry.labels and not (_labelled(entry, item, "labels") or _labelled(entry, item, "annotations")):
+        if entry.labels and not _labelled(entry, item):
             return ()
         if entry.objects is not None and not selects(entry.objects, labels_of(item.object)):
             return ()
@@ -131,13 +159,19 @@ def _is_everything(designator: Designator) -> bool:
 def _entries(number: int, exemption: Exemption) -> Iterator[_Entry]:
     for designator in exemption.designators or (Designator(()),):
         said = dict(designator.attributes)
+        kind, namespace = said.pop(KIND, ""), said.pop(NAMESPACE, "")
+        others = tuple((key, said.pop(key)) for key in (NAME, PATH, IDENTITY, CLUSTER, CONTAINER) if key in said)
+        labels = tuple(said.items())
+        key, pattern = next((pair for pair in (*others, *labels) if pair[0] not in {CLUSTER, CONTAINER}), ("", ""))
         yield _Entry(
             number=number,
             group=designator.group,
-            kind=said.pop(KIND, ""),
-            namespace=said.pop(NAMESPACE, ""),
-            others=tuple((key, said.pop(key)) for key in (NAME, CLUSTER, IDENTITY, PATH, CONTAINER) if key in said),
-            labels=tuple(said.items()),
+            kind=kind,
+            namespace=namespace,
+            key=key,
+            pattern=pattern,
+            others=tuple(pair for pair in others if pair[0] != key),
+            labels=labels,
             objects=exemption.objects,
             namespaces=exemption.namespaces,
         )
@@ -154,17 +188,28 @@ def _values(key: str, item: Resource) -> Iterator[str]:
             source = item.source
             for path in (source.path, f"{source.base.rstrip('/')}/{source.path}"):
                 yield from (path, f"{path}:{source.document}")
-        case _:
+        case "path" | "cluster":
             # Objects in files belong to no cluster that has a name: only a pattern for all of them matches.
             yield ""
+        case _:
+            for field in _FIELDS:
+                said = _texts(item, field)
+                if key in said:
+                    yield str(said[key])
 
 
-def _labelled(entry: _Entry, item: Resource, field: str) -> bool:
+def _labelled(entry: _Entry, item: Resource) -> bool:
+    """Whether all labels that are asked for are there, or all as annotations."""
+    return any(
+        all(key in said and matches(pattern, str(said[key])) for key, pattern in entry.labels)
+        for said in (_texts(item, field) for field in _FIELDS)
+    )
+
+
+def _texts(item: Resource, field: str) -> dict[Any, Any]:
     metadata = item.object.get("metadata")
-    said: Any = metadata.get(field) if isinstance(metadata, dict) else None
-    if not isinstance(said, dict):
-        return False
-    return all(key in said and matches(pattern, str(said[key])) for key, pattern in entry.labels)
+    said = metadata.get(field) if isinstance(metadata, dict) else None
+    return said if isinstance(said, dict) else {}
 
 
 def _containers(item: Resource, pattern: str) -> Iterator[str]:

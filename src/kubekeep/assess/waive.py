@@ -136,10 +136,16 @@ class _Register:
         if not covering:
             return result
         changed: dict[str, Verdict] = {}
+        name = resource.id
         for slug, verdict in failed.items():
             mine = [(account, part) for account, part in covering if slug in account.reach.slugs]
             if mine:
-                changed[slug] = self._waived(verdict, mine, resource, slug)
+                changed[slug] = self._waived(
+                    verdict,
+                    mine,
+                    resource,
+                    WaivedFinding(name, resource.kind, resource.namespace, resource.name, self._controls.id_of(slug)),
+                )
         return msgspec.structs.replace(result, verdicts={**result.verdicts, **changed}) if changed else result
 
     def _beside(self, resource: Resource) -> Iterator[_Account]:
@@ -157,7 +163,11 @@ class _Register:
             yield from self._inline[key]
 
     def _waived(
-        self, verdict: Verdict, covering: Sequence[tuple[_Account, Part]], resource: Resource, slug: str
+        self,
+        verdict: Verdict,
+        covering: Sequence[tuple[_Account, Part]],
+        resource: Resource,
+        finding: WaivedFinding,
     ) -> Verdict:
         used: dict[int, _Account] = {}
         evidence = []
@@ -170,7 +180,7 @@ class _Register:
         if not used:
             return verdict
         for account in used.values():
-            account.findings.append(_finding(resource, self._controls.id_of(slug)))
+            account.findings.append(finding)
         status = Status.PASSED if all(item.waiver is not None for item in evidence) else Status.FAILED
         return msgspec.structs.replace(verdict, status=status, evidence=tuple(evidence))
 
@@ -180,7 +190,3 @@ def _is_part(evidence: Evidence, part: Part) -> bool:
     return part is None or any(
         evidence.path == path or evidence.path.startswith((f"{path}.", f"{path}[")) for path in part
     )
-
-
-def _finding(resource: Resource, control: str) -> WaivedFinding:
-    return WaivedFinding(resource.id, resource.kind, resource.namespace, resource.name, control)

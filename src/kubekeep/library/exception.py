@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,8 @@ NAMESPACE: Final = "namespace"
 PATH: Final = "path"
 
 _PLAIN: Final = re.compile(r"[\w\s:,/-]*")
+_CHUNK: Final = 64
+"""Patterns that are matched at once: few enough for RE2 to keep within its memory."""
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _PROBES: Final = {
     KIND: ("Qzx", "ProbeKind", "Z9"),
@@ -142,6 +145,39 @@ def _compiled(pattern: str, *, any_case: bool) -> Any:
     except re2.error as error:
         said = error.args[0].decode(errors="replace")
         raise ValueError(f"{pattern[:60]!r} is no regular expression of RE2: {said}") from error
+
+
+class Patterns:
+    """Many patterns, matched all at once."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        found = set(patterns)
+        self._always = tuple(found & {EVERYTHING})
+        self._plain = frozenset(filter(is_plain, found))
+        self._others = sorted(found - self._plain - {EVERYTHING})
+        self._sets: list[tuple[Any, list[str]]] | None = None
+
+    def matching(self, value: str) -> tuple[str, ...]:
+        """Those that match the whole of `value`."""
+        if self._sets is None:
+            chunks = (self._others[at : at + _CHUNK] for at in range(0, len(self._others), _CHUNK))
+            self._sets = [(_set_of(chunk), chunk) for chunk in chunks]
+        text = value.encode("utf-8", "replace").decode()
+        found = [chunk[index] for patterns, chunk in self._sets for index in patterns.Match(text) or ()]
+        return (*self._always, *({value} & self._plain), *found)
+
+
+def _set_of(patterns: Iterable[str]) -> Any:
+    import re2  # noqa: PLC0415 - as above
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 64 << 20
+    found = re2.Set.FullMatchSet(options)
+    for pattern in patterns:
+        found.Add(pattern)
+    found.Compile()
+    return found
 
 
 def is_everything(key: str, pattern: str) -> bool:
