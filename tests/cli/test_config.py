@@ -181,6 +181,10 @@ blame: false                                      # default
 # branch: not set
 exclude-path: [vendor/, "*.tmp"]                  # command line
 no-ignore-file: false                             # default
+# exceptions: not set
+# exception-set: not set
+# honor-inline-exceptions: not set
+audit-exceptions: false                           # default
 severity-threshold: high                          # kubekeep.yaml:5
 compliance-threshold: 80.0                        # command line
 # fail-coverage-below: not set

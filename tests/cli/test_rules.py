@@ -131,9 +131,21 @@ def test_numbers_of_the_library_stay_its_own(tmp_path: Path) -> None:
 
 def test_what_is_not_used_is_told_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "house.json").write_text((RULES / "bundle" / "house.json").read_text())
-    (tmp_path / "exceptions.json").write_text("[]")
+    (tmp_path / "attack-tracks.json").write_text("[]")
     result = kubekeep("scan", POD, "--use-artifacts-from", tmp_path)
-    assert result.stderr == f"{tmp_path / 'exceptions.json'}: recognised, but not used yet\n"
+    assert result.stderr == f"{tmp_path / 'attack-tracks.json'}: recognised, but not used yet\n"
+
+
+def test_exceptions_beside_artifacts_are_used(tmp_path: Path) -> None:
+    (tmp_path / "house.json").write_text((RULES / "bundle" / "house.json").read_text())
+    (tmp_path / "controls-inputs.json").write_text(json.dumps({"houseRegistries": ["registry.example.org"]}))
+    (tmp_path / "exceptions.json").write_text(json.dumps([{"name": "e", "posturePolicies": [{"controlID": "H-0001"}]}]))
+    result = kubekeep("scan", POD, "--use-artifacts-from", tmp_path, "--severity-threshold", "low")
+    assert (result.returncode, "1 exception: 1 finding accepted" in result.stderr) == (0, True)
+    (tmp_path / "exceptions.json").write_text("[not even JSON")
+    broken = kubekeep("scan", POD, "--use-artifacts-from", tmp_path)
+    assert broken.returncode == 2
+    assert f"{tmp_path / 'exceptions.json'}:1:" in broken.stderr
 
 
 def test_a_control_that_only_a_cluster_can_answer_is_set_aside(tmp_path: Path) -> None:

@@ -64,11 +64,8 @@ def test_a_folder_of_artifacts(tmp_path: Path) -> None:
     assert [item.control.id for item in found.controls] == ["H-3", "H-1", "H-2"]
     assert len(found.controls[1].control.satisfies) == 2, "a control of two frameworks is one"
     assert found.inputs == {"names": ("a",)}
-    assert sorted(Path(note.partition(":")[0]).name for note in found.notes) == [
-        "attack-tracks.json",
-        "exceptions.json",
-        "other.json",
-    ]
+    assert found.exceptions == (str(tmp_path / "exceptions.json"),), "read with the exceptions of the scan"
+    assert sorted(Path(note.partition(":")[0]).name for note in found.notes) == ["attack-tracks.json", "other.json"]
 
 
 def test_what_a_control_says_of_itself(tmp_path: Path) -> None:

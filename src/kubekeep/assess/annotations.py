@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kubekeep.library.exception import Exemption, Policy, expiry, literal
-from kubekeep.model.location import Location, Path
+from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
 from kubekeep.model.waiver import Waiver, WaiverSource
@@ -40,45 +40,51 @@ def exemptions_of(resource: Resource) -> Iterator[Exemption]:
             ignore = f"{prefix}{IGNORE}"
             for field in ("annotations", "labels"):
                 if str(_texts(metadata, field).get(ignore, "")).casefold() in _ON:
-                    yield Exemption(waiver=_waiver(resource, (*place, field, ignore), ignore, annotations))
+                    yield _exemption(resource, (*place, field, ignore), annotations)
 
 
 def _skipped(resource: Resource, at: Path, prefix: str, annotations: Mapping[str, Any]) -> Exemption:
     key = f"{prefix}{CONTROLS}"
     said = annotations[key]
     names = [name.strip() for name in said.split(",") if name.strip()] if isinstance(said, str) else []
-    flaw, until = "", None
-    expires = annotations.get(f"{prefix}{EXPIRY}")
+    flaw = ""
     if not names:
         flaw = f"{key} names no control"
     elif _ALL in names:
         flaw = f"{key} has to name the controls"
-    elif expires is not None:
-        try:
-            until = expiry(str(expires))
-        except ValueError as error:
-            flaw = f"{prefix}{EXPIRY}: {error}"
+    return _exemption(resource, (*at, key), annotations, tuple(Policy(control=literal(name)) for name in names), flaw)
+
+
+def _exemption(
+    resource: Resource, at: Path, annotations: Mapping[str, Any], policies: tuple[Policy, ...] = (), flaw: str = ""
+) -> Exemption:
+    """An exception that stands at `at`, with the reason and the expiry beside it."""
+    key = str(at[-1])
+    name = f"{key} of {'/'.join(filter(None, (resource.namespace, resource.kind, resource.name)))}"
+    # The prefixes may be mixed: a reason is nice to have, and an expiry must never be overlooked.
+    keys = [f"{prefix}{part}" for part in (CONTROLS, REASON, EXPIRY) for prefix in PREFIXES]
+    text = {name: annotations[name] for name in keys if name in annotations}
+    reasons = [str(annotations[name]) for name in keys[2:4] if name in annotations]
+    until = None
+    for field in keys[4:]:
+        if field in annotations:
+            try:
+                moment = expiry(str(annotations[field]))
+            except ValueError as error:
+                flaw = flaw or f"{field}: {error}"
+            else:
+                until = moment if until is None else min(until, moment)
     return Exemption(
-        waiver=_waiver(resource, (*at, key), key, annotations, str(annotations.get(f"{prefix}{REASON}") or ""), until),
-        policies=tuple(Policy(control=literal(name)) for name in names),
+        waiver=Waiver(
+            name=name,
+            source=WaiverSource.ANNOTATION,
+            reason=next(iter(reasons), ""),
+            expires=until,
+            location=resource.locate(at),
+            text=json_text({"name": name, "attributes": text}),
+        ),
+        policies=policies,
         flaw=flaw,
-    )
-
-
-def _waiver(
-    resource: Resource, at: Path, key: str, annotations: Mapping[str, Any], reason: str = "", until: Any = None
-) -> Waiver:
-    owner = "/".join(filter(None, (resource.namespace, resource.kind, resource.name)))
-    prefix = f"{key.partition('/')[0]}/"
-    text = {name: value for name, value in annotations.items() if str(name).startswith(f"{prefix}skip-") or name == key}
-    place: Location | None = resource.locate(at)
-    return Waiver(
-        name=f"{key} of {owner}",
-        source=WaiverSource.ANNOTATION,
-        reason=reason,
-        expires=until,
-        location=place,
-        text=json_text({"name": f"{key} of {owner}", "attributes": text}),
     )
 
 

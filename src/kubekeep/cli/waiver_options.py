@@ -44,8 +44,7 @@ def waiver_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--honor-inline-exceptions/--no-honor-inline-exceptions",
             default=None,
-            show_default="on for files, off with --snapshot",
-            help="Accept what annotations and comments beside a finding say.",
+            help="Accept what annotations and comments beside a finding say: yes for files, no with --snapshot.",
         ),
         click.option(
             "--exception-set",

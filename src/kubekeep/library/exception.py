@@ -102,10 +102,10 @@ def expiry(text: str) -> dt.datetime:
 @functools.lru_cache(maxsize=16_384)
 def matches(pattern: str, value: str, *, any_case: bool = False) -> bool:
     """Whether the whole of `value` matches `pattern`, in RE2's syntax."""
-    if pattern in {EVERYTHING, value}:
+    if pattern == EVERYTHING:
         return True
     if not any_case and is_plain(pattern):
-        return False
+        return pattern == value
     return _compiled(pattern, any_case=any_case).fullmatch(value.encode("utf-8", "replace").decode()) is not None
 
 

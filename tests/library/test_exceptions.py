@@ -1,0 +1,266 @@
+"""Exceptions as files and objects say them: what is taken, what is refused and where, and the ready-made sets."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubekeep.assess.exempt_controls import Controls
+from kubekeep.assess.exempt_resources import is_for_everything
+from kubekeep.assess.select import frameworks_named, select
+from kubekeep.library.exception import Patterns, expiry, is_everything, literal, matches
+from kubekeep.library.exception_sets import set_names, set_title
+from kubekeep.usecases.waivers import ExceptionsError, read_exceptions, read_set
+
+ONE = {"name": "one", "posturePolicies": [{"controlID": "C-0057"}]}
+
+
+def written(folder: Path, value: Any, name: str = "exceptions.json") -> str:
+    path = folder / name
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2027-01-31", dt.datetime(2027, 1, 31, 23, 59, 59, tzinfo=dt.UTC)),
+        ("2027-01-31T12:00:00Z", dt.datetime(2027, 1, 31, 12, tzinfo=dt.UTC)),
+        ("2027-01-31T12:00:00+02:00", dt.datetime(2027, 1, 31, 10, tzinfo=dt.UTC)),
+    ],
+)
+def test_an_expiry_is_a_moment_or_the_end_of_a_day(text: str, moment: dt.datetime) -> None:
+    assert expiry(text) == moment
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2027-13-01", "2027-01-31T12:00:00", "31.01.2027", "9999-99-99"])
+def test_what_is_no_expiry(text: str) -> None:
+    with pytest.raises(ValueError, match="neither a date"):
+        expiry(text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "expected"),
+    [
+        ("web", "web", True),
+        ("web", "web-1", False),
+        ("web", "Web", False),
+        ("a|b", "a", True),
+        ("a|b", "ab", False),
+        ("a|ab", "ab", True),
+        ("*", "anything\nat all", True),
+        ("web-[0-9]+", "web-12", True),
+        (r"a)|(b", "b", None),
+    ],
+)
+def test_a_pattern_matches_the_whole(pattern: str, value: str, expected: bool | None) -> None:  # noqa: FBT001
+    if expected is None:
+        with pytest.raises(ValueError, match="no regular expression"):
+            matches(pattern, value)
+    else:
+        assert matches(pattern, value) is expected
+
+
+@given(st.text())
+def test_text_taken_literally_matches_itself(text: str) -> None:
+    assert matches(literal(text), text)
+    assert Patterns([literal(text), "zzz"]).matching(text)
+
+
+WORDS = st.text("ab-.*|[]+?", max_size=6)
+
+
+@given(st.lists(WORDS), WORDS)
+def test_many_patterns_at_once_are_each_of_them(patterns: list[str], value: str) -> None:
+    usable = []
+    for pattern in patterns:
+        try:
+            matches(pattern, "")
+        except ValueError:
+            continue
+        usable.append(pattern)
+    found = Patterns(usable).matching(value)
+    assert set(found) == {pattern for pattern in usable if matches(pattern, value)}
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("pattern", ["*", ".*", ".+", "^.*$", "[^ ]*", "(?i).*", ".*.*", "(?s).*"])
+@pytest.mark.parametrize("key", ["kind", "name", "path", "resourceID"])
+def test_what_is_written_to_match_everything(key: str, pattern: str) -> None:
+    assert is_everything(key, pattern)
+
+
+@pytest.mark.parametrize(
+    ("key", "pattern"), [("kind", "Pod"), ("name", "web-.*"), ("name", ".*-.*"), ("path", ".*/a/.*")]
+)
+def test_what_is_not(key: str, pattern: str) -> None:
+    assert not is_everything(key, pattern)
+
+
+YAML = """\
+# a comment
+- name: one
+  expirationDate: 2027-01-31
+  resources: &here
+    - attributes: {kind: Pod}
+  posturePolicies: [{controlID: C-0057}]
+- name: two
+  resources: *here
+"""
+
+
+def test_yaml_is_read_as_json_is(tmp_path: Path) -> None:
+    one, two = read_exceptions(written(tmp_path, YAML, "exceptions.yaml"))
+    assert (one.waiver.name, str(one.waiver.location)) == ("one", f"{tmp_path}/exceptions.yaml:2")
+    assert one.waiver.expires == expiry("2027-01-31")
+    assert one.designators == two.designators
+    assert json.loads(one.waiver.text)["posturePolicies"] == [{"controlID": "C-0057"}]
+
+
+def test_one_exception_needs_no_list_and_keys_are_taken_in_any_case(tmp_path: Path) -> None:
+    (one,) = read_exceptions(written(tmp_path, {"NAME": "one", "PosturePolicies": [{"controlid": "C-0057"}]}))
+    assert one.policies[0].control == "C-0057"
+
+
+def test_a_title_beside_an_id_says_nothing(tmp_path: Path) -> None:
+    both = {"posturePolicies": [{"controlID": "C-0048", "controlName": "Allowed hostPath"}]}
+    (one,) = read_exceptions(written(tmp_path, [both]))
+    assert one.policies[0].names == ("C-0048",)
+
+
+def test_an_entry_without_attributes_matches_nothing(tmp_path: Path) -> None:
+    (one,) = read_exceptions(written(tmp_path, [{**ONE, "resources": [{"attributes": {}}]}]))
+    assert one.flaw
+    (two,) = read_exceptions(written(tmp_path, [{**ONE, "resources": [{}, {"attributes": {"kind": "Pod"}}]}]))
+    assert not two.flaw
+    assert len(two.designators) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([{"resource": []}], "unknown key 'resource': did you mean resources?"),
+        ([{"posturePolicies": [{"controlId": "a", "controlID": "b"}]}], "controlID is said twice"),
+        ([{"posturePolicies": [{"control": "a"}]}], "unknown key 'control'"),
+        ([{"posturePolicies": [{"controlID": 57}]}], "controlID is no text"),
+        ([{"posturePolicies": {}}], "posturePolicies is no list"),
+        ([{"resources": [{"designatorType": "WLID", "wlid": "x"}]}], "designatorType is 'WLID'"),
+        ([{"resources": [{"attributes": {"name": "a("}}]}], "no regular expression of RE2"),
+        ([{"resources": [{"attributes": {"name": "(?=a)"}}]}], "no regular expression of RE2"),
+        ([{"resources": [{"attributes": {"name": ["a"]}}]}], "name is no text"),
+        ([{"expirationDate": "tomorrow"}], "expirationDate: 'tomorrow' is neither"),
+        ([{"policyType": "VulnerabilitiesIgnorePolicy"}], "policyType is"),
+        ([{"objectSelector": {"matchLabel": {}}}], "unknown key 'matchLabel': did you mean matchLabels?"),
+        ([{"objectSelector": {"matchLabels": {"a": 1}}}], "matchLabels is no mapping of text"),
+        ([{"objectSelector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}], "operator is 'Is'"),
+        ([{"objectSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}], "In with no values"),
+        (["one"], "keys and values expected"),
+        ({"apiVersion": "v1", "kind": "Pod"}, "Pod is neither SecurityException nor"),
+        ({"hello": 1}, "neither a list of exceptions nor an object"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, value: Any, message: str) -> None:
+    path = written(tmp_path, json.dumps(value, indent=1))
+    with pytest.raises(ExceptionsError) as caught:
+        read_exceptions(path)
+    place, said = str(caught.value).split(": ", 1)
+    assert place.startswith(f"{path}:")
+    assert message in said
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("[{]", ":1:"), ('[{"name": "a", "name": "b"}]', ":1:"), ("- a: [\n", ":"), ("\x00", ":1:")],
+)
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, text: str, place: str) -> None:
+    for name in ("e.json", "e.yaml"):
+        with pytest.raises(ExceptionsError, match=rf"{name}{place}"):
+            read_exceptions(written(tmp_path, text, name))
+
+
+def test_files_that_are_not_there_or_no_files(tmp_path: Path) -> None:
+    for path in (tmp_path / "gone.json", tmp_path):
+        with pytest.raises(ExceptionsError, match=str(path)):
+            read_exceptions(str(path))
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe[")
+    with pytest.raises(ExceptionsError, match="not UTF-8"):
+        read_exceptions(str(tmp_path / "bytes.json"))
+
+
+SECURITY = """\
+apiVersion: v1
+kind: List
+items:
+- apiVersion: kubescape.io/v1beta1
+  kind: SecurityException
+  metadata: {name: a, namespace: shop}
+  spec:
+    reason: known
+    expiresAt: 2027-01-31T00:00:00Z
+    match: {resources: [{apiGroup: apps, kind: Deployment, name: we.b}], objectSelector: {matchLabels: {a: b}}}
+    posture: [{controlID: C-0057, action: ignore}]
+    vulnerabilities: [{vulnerability: {id: CVE-1}}]
+- apiVersion: kubescape.io/v1beta1
+  kind: ClusterSecurityException
+  metadata: {name: b}
+  spec: {match: {images: [nginx]}, vulnerabilities: [{vulnerability: {id: CVE-1}}]}
+"""
+
+
+def test_objects_are_taken_for_what_they_say_of_posture(tmp_path: Path) -> None:
+    (one,) = read_exceptions(written(tmp_path, SECURITY, "e.yaml"))
+    assert one.waiver.name == "SecurityException shop/a"
+    assert one.designators[0].group == "apps"
+    said = dict(one.designators[0].attributes)
+    assert matches(said["name"], "we.b")
+    assert not matches(said["name"], "weeb")
+    assert said["namespace"] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("namespace: shop", "labels: {}"), "it names no namespace"),
+        (("objectSelector", "namespaceSelector"), "only a ClusterSecurityException has a namespaceSelector"),
+        (("apiGroup: apps", "group: apps"), "unknown key 'group'"),
+        (("controlID", "control"), "unknown key 'control'"),
+    ],
+)
+def test_objects_that_would_cover_more_than_they_say_are_refused(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    with pytest.raises(ExceptionsError, match=message):
+        read_exceptions(written(tmp_path, SECURITY.replace(*change), "e.yaml"))
+
+
+@pytest.mark.parametrize("name", set_names())
+def test_a_set_names_known_controls_of_few_resources(name: str) -> None:
+    controls = Controls(select(frameworks_named(["allcontrols", "pss-baseline", "pss-restricted"])))
+    exemptions = read_set(name)
+    assert exemptions
+    assert set_title(name).endswith(".")
+    for item in exemptions:
+        reach = controls.reach(item.policies)
+        assert not reach.unknown
+        assert not reach.everything
+        assert reach.slugs
+        assert not is_for_everything(item)
+        assert item.waiver.reason
+        assert not item.flaw
+        for designator in item.designators:
+            said = dict(designator.attributes)
+            assert said.keys() >= {"kind", "name"}
+            assert "namespace" in said or said["kind"] == "ClusterRoleBinding"
+            assert not any(is_everything(key, pattern) for key, pattern in designator.attributes)
+
+
+def test_the_sets_there_are() -> None:
+    assert set_names() == ("aks", "eks", "gke", "kubeadm", "kubernetes", "openshift")
+    with pytest.raises(ExceptionsError, match="kubekeep list exceptions"):
+        read_set("../exceptions/eks")

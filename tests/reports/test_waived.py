@@ -1,0 +1,219 @@
+"""What somebody accepts is told in every format, apart from what stands, and hides nothing else."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+from lxml import etree
+
+from kubekeep.model.assessment import Assessment, ControlSummary, Counts, ResourceResult
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.waiver import WaivedFinding, Waiver, WaiverSource, WaiverStatus, WaiverUse
+from kubekeep.reports import Options, load, names
+
+ASSETS = Path(__file__).parent / "assets"
+HOSTILE = "\x1b[31mred\x1b]8;;http://evil\x07 ]]> <script>alert(1)</script> \u202eesrever \ud800\x00"
+POLICY = {"name": "known", "posturePolicies": [{"controlID": "C-0057"}]}
+KNOWN = Waiver(
+    name="known",
+    source=WaiverSource.FILE,
+    reason=f"the vendor decides {HOSTILE}",
+    expires=dt.datetime(2027, 1, 31, 23, 59, 59, tzinfo=dt.UTC),
+    location=Location("exceptions.json", Region(Position(3, 5), Position(3, 11))),
+    text=json.dumps(POLICY),
+)
+BESIDE = Waiver(name="kubescape.io/skip-controls of web-6", source=WaiverSource.ANNOTATION)
+WAIVED = {"web-5": KNOWN, "web-6": BESIDE}
+
+
+def accepting(assessment: Assessment) -> Assessment:
+    """The same scan with one control accepted for two resources, and in one of many places for a third."""
+    results = tuple(_result(result) for result in assessment.results)
+    statuses = [item.verdicts["privileged"] for item in results if "privileged" in item.verdicts]
+    waived = sum(verdict.is_waived for verdict in statuses)
+    failed = sum(verdict.status is Status.FAILED for verdict in statuses)
+    counts = Counts(passed=waived, failed=failed, waived=waived)
+    uses = (
+        WaiverUse(
+            waiver=KNOWN,
+            status=WaiverStatus.MATCHED,
+            controls=("C-0057",),
+            findings=(WaivedFinding("path=1/api=x", "Deployment", "default", "web-5", "C-0057"),),
+        ),
+        WaiverUse(waiver=BESIDE, status=WaiverStatus.MATCHED),
+        WaiverUse(
+            waiver=msgspec.structs.replace(KNOWN, name=f"typo {HOSTILE}"),
+            status=WaiverStatus.INVALID_CONTROL,
+            text=f"nobody knows C-9 {HOSTILE}",
+            unknown=("C-9",),
+        ),
+        WaiverUse(waiver=msgspec.structs.replace(KNOWN, name="old"), status=WaiverStatus.EXPIRED),
+        WaiverUse(waiver=msgspec.structs.replace(KNOWN, name="idle"), status=WaiverStatus.UNUSED),
+    )
+    controls = tuple(_summary(item, counts) for item in assessment.controls)
+    return msgspec.structs.replace(assessment, results=results, controls=controls, waivers=uses)
+
+
+def _result(result: ResourceResult) -> ResourceResult:
+    verdict, waiver = result.verdicts.get("privileged"), WAIVED.get(result.resource.name)
+    if verdict is None or result.resource.source is None or not result.resource.source.path.startswith("deploy/web-"):
+        return result
+    if waiver is not None:
+        evidence = tuple(msgspec.structs.replace(item, waiver=waiver) for item in verdict.evidence)
+        changed = Verdict(Status.PASSED, evidence)
+    elif result.resource.name == "web-0":
+        first: Evidence = msgspec.structs.replace(verdict.evidence[0], waiver=KNOWN)
+        changed = Verdict(Status.FAILED, (first, *verdict.evidence[1:]))
+    else:
+        return result
+    return msgspec.structs.replace(result, verdicts={**result.verdicts, "privileged": changed})
+
+
+def _summary(item: ControlSummary, counts: Counts) -> ControlSummary:
+    return msgspec.structs.replace(item, counts=counts) if item.control.slug == "privileged" else item
+
+
+@pytest.fixture
+def accepted(assessment: Assessment) -> Assessment:
+    return accepting(assessment)
+
+
+def rendered(name: str, assessment: Assessment, **options: Any) -> str:
+    stream = io.StringIO()
+    load(name).render(assessment, stream, Options(**options))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", sorted({"json", "junit", "pretty", "sarif"} & set(names())))
+def test_reasons_are_told_and_harmless(name: str, accepted: Assessment) -> None:
+    text = rendered(name, accepted, verbose=True, audit=True)
+    assert "the vendor decides" in text
+    assert "web-5" in text
+    text.encode()
+    assert "\x00" not in text
+    assert "\x1b[31mred" not in text
+    assert name != "pretty" or "\u202e" not in text
+
+
+@pytest.mark.parametrize("name", names())
+def test_exceptions_change_no_more_than_they_cover(name: str, assessment: Assessment, accepted: Assessment) -> None:
+    """Everything else that fails is in the report as before."""
+    for resource in ("web-1", "web-2"):
+        assert rendered(name, assessment, verbose=True).count(resource) <= rendered(name, accepted, verbose=True).count(
+            resource
+        )
+
+
+def test_json_has_them_as_kubescape_has(accepted: Assessment) -> None:
+    report = json.loads(rendered("json", accepted))
+    control = report["summaryDetails"]["controls"]["C-0057"]
+    assert control["subStatusCounters"] == {"ignoredResources": 2}
+    assert "exceptionAudit" not in report
+    entries = {
+        result["resourceID"].rpartition("/")[2]: entry
+        for result in report["results"]
+        for entry in result["controls"]
+        if entry["controlID"] == "C-0057"
+    }
+    waived = entries["web-5"]
+    assert waived["status"] == {"status": "passed", "subStatus": "w/exceptions"}
+    (rule,) = waived["rules"]
+    assert (rule["status"], rule["subStatus"], rule["exception"]) == ("passed", "w/exceptions", [POLICY])
+    assert rule["paths"][0]["waiver"]["expirationDate"] == "2027-01-31T23:59:59Z"
+    partly = entries["web-0"]
+    assert partly["status"] == {"status": "failed"}
+    assert [bool(path.get("waiver")) for path in partly["rules"][0]["paths"]].count(True) == 2
+    assert entries["web-1"]["status"] == {"status": "failed"}
+    assert "exception" not in entries["web-1"]["rules"][0]
+
+
+def test_a_control_that_passes_by_exceptions_alone_says_so(accepted: Assessment) -> None:
+    counts = Counts(passed=2, waived=2)
+    controls = tuple(
+        msgspec.structs.replace(item, status=Status.PASSED, counts=counts) if item.control.id == "C-0057" else item
+        for item in accepted.controls
+    )
+    report = json.loads(rendered("json", msgspec.structs.replace(accepted, controls=controls)))
+    info = report["summaryDetails"]["controls"]["C-0057"]["statusInfo"]
+    assert info == {"status": "passed", "subStatus": "w/exceptions"}
+
+
+def test_the_audit_in_json(accepted: Assessment) -> None:
+    audit = json.loads(rendered("json", accepted, audit=True))["exceptionAudit"]
+    counts = {"total": 5, "active": 4, "expired": 1, "matched": 2, "unused": 1, "invalidControl": 1}
+    assert audit["summary"] == {**counts, "tooBroad": 0, "invalid": 0}
+    assert [item["status"] for item in audit["items"]] == ["matched", "matched", "invalid-control", "expired", "unused"]
+    first, _, third, fourth, _ = audit["items"]
+    assert first["matchCount"] == 1
+    assert first["controlIDs"] == ["C-0057"]
+    assert first["matchedResources"] == [
+        {
+            "resourceID": "path=1/api=x",
+            "kind": "Deployment",
+            "namespace": "default",
+            "name": "web-5",
+            "controlID": "C-0057",
+            "ruleName": "",
+        }
+    ]
+    assert third["invalidControls"] == ["C-9"]
+    assert fourth["expired"] is True
+    assert audit["generated"] == "2026-11-24T10:00:01Z"
+
+
+def test_sarif_has_them_as_suppressed_results(assessment: Assessment, accepted: Assessment) -> None:
+    log = json.loads(rendered("sarif", accepted))
+    schema = json.loads((ASSETS / "sarif-2.1.0.json").read_text())
+    jsonschema.Draft4Validator(schema).validate(log)
+    results = log["runs"][0]["results"]
+    suppressed = [result for result in results if "suppressions" in result]
+    assert len(suppressed) == 3
+    assert {result["suppressions"][0]["kind"] for result in suppressed} == {"external", "inSource"}
+    assert all(result["suppressions"][0]["status"] == "accepted" for result in suppressed)
+    place = suppressed[0]["suppressions"][0]["location"]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "exceptions.json"
+    assert "until 2027-01-31T23:59:59Z" in suppressed[0]["suppressions"][0]["justification"]
+    before = json.loads(rendered("sarif", assessment))["runs"][0]["results"]
+    known = {result["partialFingerprints"]["kubekeepFinding/v1"] for result in before}
+    now = [result["partialFingerprints"]["kubekeepFinding/v1"] for result in results]
+    assert known <= set(now), "a finding that is accepted is still the same"
+    assert len(now) == len(set(now))
+
+
+def test_junit_tells_them_in_the_output_of_a_case(accepted: Assessment) -> None:
+    root = etree.fromstring(rendered("junit", accepted).encode())
+    etree.XMLSchema(etree.parse(ASSETS / "junit-10.xsd")).assertValid(root)
+    (case,) = root.findall("testsuite/testcase[@classname='NSA/C-0057']")
+    said = case.findtext("system-out") or ""
+    assert said.count("accepted: ") == 3
+    assert "[known until 2027-01-31T23:59:59Z: the vendor decides" in said
+    failure = case.findtext("failure") or ""
+    assert "name: web-5" not in failure
+    assert "name: web-0" in failure
+    assert len(root.findall("testsuite/testcase/system-out")) == 1
+
+
+def test_people_see_how_many_and_why_if_they_ask(accepted: Assessment) -> None:
+    short = rendered("pretty", accepted)
+    assert "3 findings accepted" in short
+    assert "the vendor decides" not in short
+    long = rendered("pretty", accepted, verbose=True)
+    assert "until 2027-01-31" in long
+    assert "exceptions.json:3" in long
+    assert "no reason is given" in long
+    assert "No exception" not in long
+
+
+def test_people_see_the_audit_if_they_ask(assessment: Assessment, accepted: Assessment) -> None:
+    text = rendered("pretty", accepted, audit=True)
+    order = [text.index(f"  {status} ") for status in ("invalid-control", "expired", "unused", "matched")]
+    assert order == sorted(order), "what needs somebody comes first"
+    assert "No exception is given" in rendered("pretty", assessment, audit=True)
