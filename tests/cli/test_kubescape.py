@@ -16,8 +16,6 @@ import pytest
 
 from kubekeep._native import VERSION
 from kubekeep.cli import kubescape
-
-# from kubekeep.cli.diff import command as diff
 from kubekeep.cli.fix import command as fix
 from kubekeep.cli.kubescape import flags
 from kubekeep.cli.kubescape.flags import Fate, Flag, Takes

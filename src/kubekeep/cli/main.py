@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
     "list": "List the frameworks or the controls.",
     "fix": "Mend findings in the files, after showing the changes.",
+    "decrypt": "Open an encrypted report.",
     "explain": "Explain a control: what it asks, why, and how to fix it.",
     "config": "Check and explain the configuration file.",
     "control": "Write and test controls of your own.",
