@@ -13,6 +13,7 @@ import pytest
 from kubekeep.assess.gate import Gates, judge
 from kubekeep.assess.hide import hidden
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.reports import Options, load, names
 from kubekeep.usecases.privacy import (
@@ -167,7 +168,12 @@ def _kept(results: list[dict[str, Any]]) -> set[str]:
     """Paths, messages and places; ids hold a hash of the file and are others."""
     return {
         json.dumps(
-            [control["controlID"], path.get("failedPath"), path.get("message"), path.get("location", {}).get("file")]
+            [
+                control["controlID"],
+                parse_path(path.get("failedPath") or ""),
+                path.get("message"),
+                path.get("location", {}).get("file"),
+            ]
         )
         for result in results
         for control in result["controls"]
