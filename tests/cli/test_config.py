@@ -185,6 +185,8 @@ no-ignore-file: false                             # default
 # exception-set: not set
 # honor-inline-exceptions: not set
 audit-exceptions: false                           # default
+hide: false                                       # default
+encrypt: false                                    # default
 severity-threshold: high                          # kubekeep.yaml:5
 compliance-threshold: 80.0                        # command line
 # fail-coverage-below: not set

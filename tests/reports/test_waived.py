@@ -127,10 +127,10 @@ def test_json_has_them_as_kubescape_has(accepted: Assessment) -> None:
     assert waived["status"] == {"status": "passed", "subStatus": "w/exceptions"}
     (rule,) = waived["rules"]
     assert (rule["status"], rule["subStatus"], rule["exception"]) == ("passed", "w/exceptions", [POLICY])
-    assert rule["paths"][0]["waiver"]["expirationDate"] == "2027-01-31T23:59:59Z"
+    assert rule["paths"][0]["exception"]["expirationDate"] == "2027-01-31T23:59:59Z"
     partly = entries["web-0"]
     assert partly["status"] == {"status": "failed"}
-    assert [bool(path.get("waiver")) for path in partly["rules"][0]["paths"]].count(True) == 2
+    assert [bool(path.get("exception")) for path in partly["rules"][0]["paths"]].count(True) == 2
     assert entries["web-1"]["status"] == {"status": "failed"}
     assert "exception" not in entries["web-1"]["rules"][0]
 

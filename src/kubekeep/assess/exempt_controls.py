@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -12,14 +13,16 @@ from kubekeep.library.exception import EVERYTHING, Policy, is_plain, matches
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 
+_OVERVIEWS: Final = frozenset({"clusterscan", "workloadscan"})
+"""What Kubescape shows when nothing is named: like all controls together no framework in particular."""
+
 
 class Reach(msgspec.Struct, frozen=True):
     """The controls that an exception is for.
 
-    `slugs` are those in the scan; `unknown` the names that nobody knows, with a `hint` where one is nearly a name;
-    `everything` says that it leaves out no
-    control, but for those of other frameworks. `shared` are controls that it names for one framework while the scan
-    judges by another one that holds them too.
+    `slugs` are those in the scan; `unknown` the names that nobody knows, with a `hint` where one is nearly a name.
+    `everything` says that it leaves out no control, but for those of other frameworks. `shared` are controls that it
+    names for one framework while the scan judges by another one that holds them too.
     """
 
     slugs: frozenset[str]
@@ -45,8 +48,9 @@ class Controls:
         self._found: dict[str, frozenset[str]] = {}
         self._ids = {control.slug: control.id for control in selection.controls}
         self._selected = frozenset(self._ids)
-        # All controls together are no framework in particular.
-        self._judged_by = [item for item in selection.frameworks if not item.all_controls]
+        self._judged_by = [
+            item for item in selection.frameworks if not item.all_controls and item.slug not in _OVERVIEWS
+        ]
 
     def id_of(self, slug: str) -> str:
         """What reports call the control."""

@@ -13,10 +13,12 @@ _COMMANDS: Final = {
     "list": "List the frameworks, the controls or the ready-made exceptions.",
     "fix": "Mend findings in the files, after showing the changes.",
     "exceptions": "Write and check exceptions.",
+    "decrypt": "Open an encrypted report.",
     "explain": "Explain a control: what it asks, why, and how to fix it.",
     "config": "Check and explain the configuration file.",
     "control": "Write and test controls of your own.",
     "library": "Share libraries of controls through OCI registries.",
+    "kubescape": "Take Kubescape's command line.",
     "version": "Print the version.",
     "completion": "Print a shell completion script.",
 }

@@ -18,6 +18,7 @@ from kubekeep.assess.gate import Gates, incomplete, judge
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import arguments, outputs, progress
 from kubekeep.cli.configured import Configured, is_from_file
+from kubekeep.cli.privacy_options import Privacy, privacy_options
 from kubekeep.cli.source_options import source_options
 from kubekeep.cli.waiver_options import waiver_options, waivers_told
 from kubekeep.library.extra import ExtraRules, gather
@@ -165,6 +166,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
 @_rules_options
 @source_options
 @waiver_options
+@privacy_options
 @_gate_options
 @_output_options
 def command(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -184,6 +186,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     read: ReadOptions,
     waivers: Waivers,
     audit: bool,
+    privacy: Privacy,
     snapshot: bool,
     verbose: bool,
 ) -> None:
@@ -216,6 +219,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         waivers=waivers,
     )
     wanted = outputs.plan(formats, output)
+    privacy.check(wanted)
     try:
         with progress.counter() as note:
             assessment = scan(request, stdin=sys.stdin.buffer, note=note)
@@ -230,7 +234,10 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         click.echo(visible(text), err=True)
     if told := waivers_told(assessment, audit=audit):
         click.echo(told, err=True)
-    outputs.write(assessment, wanted, verbose=verbose, audit=audit)
+    outputs.write(privacy.seen(assessment), wanted, verbose=verbose, audit=audit)
+    listener = click.get_current_context().obj
+    if listener is not None:
+        listener(assessment)
     if read.changed_since and not assessment.results and not assessment.unread:
         click.echo(f"nothing that a control applies to has changed since {visible(read.changed_since)}", err=True)
         sys.exit(0)
