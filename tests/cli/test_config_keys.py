@@ -127,7 +127,7 @@ def test_an_option_that_names_files_is_known_as_one(name: str) -> None:
     assert KEYS[name].kind in {Kind.PATH, Kind.KEY_AND_FILE}
 
 
-@pytest.mark.parametrize("name", sorted({"controls-config", "policies", "values"}))
+@pytest.mark.parametrize("name", sorted({"controls-config", "exceptions", "policies", "values"}))
 def test_paths_of_a_found_file_stay_inside(name: str) -> None:
     Path("kubekeep.yaml").write_text(yaml.safe_dump({name: "/etc/hosts"}))
     with pytest.raises(FileError, match=rf"^kubekeep\.yaml:1:1: {re.escape('/etc/hosts')} is outside of "):

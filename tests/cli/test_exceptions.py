@@ -1,0 +1,179 @@
+"""Exceptions on the command line: written, shown, checked, tried and used by a scan. Nothing about them is silent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from kubekeep.cli.main import kubekeep as program
+
+SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+POD = SHOP / "operations" / "debug-pod.yaml"
+KNOWN = [{"name": "known", "posturePolicies": [{"controlID": "C-0057"}], "reason": "debugging"}]
+
+
+def kubekeep(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(program, [*map(str, arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("known.json").write_text(json.dumps(KNOWN))
+    return tmp_path
+
+
+def scan(*arguments: str | Path) -> Result:
+    return kubekeep("scan", "control", "C-0057", POD, "--severity-threshold", "low", *arguments)
+
+
+def test_gates_see_what_is_accepted() -> None:
+    assert scan().exit_code == 1
+    accepted = scan("--exceptions", "known.json")
+    assert accepted.exit_code == 0
+    assert accepted.stderr.startswith("1 exception: 1 finding accepted\n")
+    assert "1 finding accepted" in accepted.stdout
+
+
+def test_several_files_and_a_set() -> None:
+    Path("other.json").write_text("[]")
+    found = scan("--exceptions", "other.json", "--exceptions", "known.json", "--exception-set", "eks")
+    assert found.exit_code == 0
+    assert found.stderr.startswith("5 exceptions: 1 finding accepted, 4 unused; --audit-exceptions shows them\n")
+    assert scan("--exception-set", "kind").exit_code == 2
+
+
+def test_an_exception_that_has_expired_is_told_and_the_finding_is_back() -> None:
+    Path("old.json").write_text(json.dumps([{**KNOWN[0], "expirationDate": "2020-01-01"}]))
+    result = scan("--exceptions", "old.json")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("1 exception: 0 findings accepted, 1 expired; --audit-exceptions shows them\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("[", "bad.json:1:"), ('[{"resource": []}]', "bad.json:1:3: unknown key"), (None, "bad.json: no such file")],
+)
+def test_a_file_that_cannot_be_used_is_no_fewer_exceptions(text: str | None, place: str) -> None:
+    if text is not None:
+        Path("bad.json").write_text(text)
+    result = scan("--exceptions", "bad.json")
+    assert (result.exit_code, place in result.stderr) == (2, True), result.stderr
+    assert result.stdout == ""
+
+
+def test_the_audit() -> None:
+    result = scan("--exceptions", "known.json", "--audit-exceptions")
+    assert "Exceptions" in result.stdout
+    report = json.loads(scan("--exceptions", "known.json", "--audit-exceptions", "-f", "json").stdout)
+    (item,) = report["exceptionAudit"]["items"]
+    assert (item["name"], item["status"], item["matchCount"]) == ("known", "matched", 1)
+    assert "exceptionAudit" not in json.loads(scan("-f", "json").stdout)
+
+
+def test_what_stands_beside_the_resource_counts_unless_somebody_says_no() -> None:
+    text = POD.read_text().replace("metadata:\n", "metadata:\n  annotations: {kubescape.io/skip-controls: C-0057}\n", 1)
+    Path("pod.yaml").write_text(text)
+    flags = "scan", "control", "C-0057", "pod.yaml", "--severity-threshold", "low"
+    assert kubekeep(*flags).exit_code == 0
+    assert kubekeep(*flags, "--no-honor-inline-exceptions").exit_code == 1
+    assert kubekeep(*flags, "--snapshot").exit_code == 1
+    assert kubekeep(*flags, "--snapshot", "--honor-inline-exceptions").exit_code == 0
+
+
+def add(file: str, *arguments: str) -> Result:
+    return kubekeep("exceptions", "add", file, "--reason", "it: is so", *arguments)
+
+
+@pytest.mark.parametrize("file", ["new.yaml", "new.json"])
+def test_an_entry_is_added_to_a_file_that_is_made(file: str) -> None:
+    assert add(file, "--control", "C-0057", "--kind", "Pod", "--expires", "2999-01-31").exit_code == 0
+    assert add(file, "--control", "C-0016,C-0017", "--name", "web-.*", "--container", "app").exit_code == 0
+    (one, two) = json.loads(kubekeep("exceptions", "list", file, "-f", "json").stdout)
+    assert (one["controls"], one["expires"], one["reason"]) == (["C-0057"], "2999-01-31T23:59:59Z", "it: is so")
+    assert two["controls"] == ["C-0016", "C-0017"]
+    assert two["resources"] == [{"name": "web-.*", "containerName": "app"}]
+    assert scan("--exceptions", file).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("e.yaml", "# why we have these\n- name: one   # kept\n  posturePolicies: [{controlID: C-0013}]\n# the end\n"),
+        ("e.json", '[\n    {"name": "one", "posturePolicies": [{"controlID": "C-0013"}]}\n]'),
+        ("e.yaml", "[]\n"),
+        ("e.json", "[]"),
+        ("e.yaml", "# nothing yet\n"),
+    ],
+)
+def test_what_is_in_the_file_stays_as_it_is(name: str, before: str) -> None:
+    Path(name).write_text(before)
+    Path(name).chmod(0o640)
+    assert add(name, "--control", "C-0057").exit_code == 0
+    after = Path(name).read_text()
+    for line in before.splitlines():
+        assert line.strip("[] ") in after
+    rows = json.loads(kubekeep("exceptions", "list", name, "-f", "json").stdout)
+    assert rows[-1]["controls"] == ["C-0057"]
+    assert len(rows) == 1 + ("one" in before)
+    assert Path(name).stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--control", "C-00O57"), "nobody knows C-00O57; did you mean c-0057?"),
+        (("--kind", ".*"), "it would cover everything"),
+        ((), "it would cover everything"),
+        (("--control", "C-0057", "--name", "a("), "no regular expression of RE2"),
+        (("--control", "C-0057", "--expires", "soon"), "neither a date"),
+        (("--control", "C-0057", "--expires", "2020-01-01"), "expired already"),
+        (("--framework", "nope", "--kind", "Pod"), "nobody knows framework nope"),
+    ],
+)
+def test_an_entry_that_would_cover_nothing_is_not_written(arguments: tuple[str, ...], message: str) -> None:
+    result = add("new.yaml", *arguments)
+    assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
+    assert not Path("new.yaml").exists()
+
+
+def test_a_file_of_something_else_is_left_alone() -> None:
+    Path("pod.yaml").write_text(POD.read_text())
+    assert add("pod.yaml", "--control", "C-0057").exit_code == 2
+    assert Path("pod.yaml").read_text() == POD.read_text()
+    Path("one.json").write_text(json.dumps(KNOWN[0]))
+    assert "entries are added to a list" in add("one.json", "--control", "C-0057").stderr
+
+
+def test_check_tells_what_is_to_be_mended() -> None:
+    assert kubekeep("exceptions", "check", "known.json").exit_code == 0
+    Path("bad.json").write_text(json.dumps([{"name": "all"}, {**KNOWN[0], "expirationDate": "2020-01-01"}, *KNOWN]))
+    result = kubekeep("exceptions", "check", "bad.json")
+    assert result.exit_code == 1
+    assert [line.split(": ")[1] for line in result.stdout.splitlines()] == ["too-broad", "expired"]
+    Path("broken.json").write_text("[")
+    broken = kubekeep("exceptions", "check", "broken.json")
+    assert (broken.exit_code, broken.stdout.startswith("broken.json:1:")) == (1, True)
+
+
+def test_try_shows_what_each_covers() -> None:
+    result = kubekeep("exceptions", "test", "known.json", SHOP)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("known.json:1: matched: known\n    C-0057  ")
+    assert "\n    C-0057  Pod shop/debug\n" in result.stdout
+    Path("more.json").write_text(json.dumps([*KNOWN, {**KNOWN[0], "resources": [{"attributes": {"name": "gone"}}]}]))
+    more = kubekeep("exceptions", "test", "more.json", SHOP)
+    assert (more.exit_code, "unused" in more.stdout) == (1, True)
+
+
+def test_sets_are_listed_and_shown() -> None:
+    rows = json.loads(kubekeep("list", "exceptions", "-f", "json").stdout)
+    assert [row["name"] for row in rows] == ["aks", "eks", "gke", "kubeadm", "kubernetes", "openshift"]
+    assert "kube-proxy" in kubekeep("exceptions", "list", "--exception-set", "eks").stdout
+    assert kubekeep("exceptions", "check", "--exception-set", "eks").exit_code == 0
+    assert kubekeep("exceptions", "list").exit_code == 2
