@@ -46,6 +46,8 @@ class Controls:
                 self._by_name.setdefault(_key(name), set()).add(slug)
         self._members: dict[str, frozenset[str]] = {}
         self._found: dict[str, frozenset[str]] = {}
+        # What matches all of the numbers is written to match all controls, those without a number or not.
+        self._numbered = frozenset(control.slug for control in self._controls if control.ids)
         self._ids = {control.slug: control.id for control in selection.controls}
         self._selected = frozenset(self._ids)
         self._judged_by = [
@@ -67,10 +69,10 @@ class Controls:
         unknown: list[str] = []
         for_all: set[str] = set()
         by_framework: dict[str, set[str]] = {}
-        everything = False
+        named: set[str] = set()
         for policy in policies:
             slugs = self._slugs(policy, unknown)
-            everything = everything or len(slugs) == len(self._controls)
+            named |= slugs
             if not policy.framework or policy.framework == EVERYTHING:
                 for_all |= slugs
                 continue
@@ -83,7 +85,9 @@ class Controls:
         shared = {slug for slug, named in by_framework.items() if self._others(slug, named)} - for_all
         covered = (for_all | (by_framework.keys() - shared)) & self._selected
         told = tuple(sorted(map(self.id_of, shared & self._selected)))
-        return Reach(frozenset(covered), tuple(dict.fromkeys(unknown)), everything, told, self._hint(unknown))
+        return Reach(
+            frozenset(covered), tuple(dict.fromkeys(unknown)), named >= self._numbered, told, self._hint(unknown)
+        )
 
     def _hint(self, unknown: Iterable[str]) -> str:
         for name in unknown:

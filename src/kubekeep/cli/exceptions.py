@@ -122,7 +122,7 @@ def check(files: Names, sets: Names) -> None:
     problems = [use for use in uses if use.status in PROBLEMS]
     for use in problems:
         click.echo(f"{_place(use)}: {use.status}: {visible(use.waiver.name)}{_text(use)}")
-    click.echo(f"{len(uses)} exceptions, {len(problems)} to mend", err=True)
+    click.echo(f"{len(uses)} exception{'' if len(uses) == 1 else 's'}, {len(problems)} to mend", err=True)
     sys.exit(_PROBLEM if problems else 0)
 
 

@@ -75,7 +75,8 @@ def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
     reading = Reading(before.text, is_json=is_json)
     documents = [(number, value) for number, value in enumerate(reading.values) if value is not None]
     if not documents:
-        return before.data.decode() + _fresh(entry, is_json=is_json)
+        end = "\n" if before.text.strip() and not before.text.endswith("\n") else ""
+        return before.data.decode() + end + _fresh(entry, is_json=is_json)
     number, value = documents[0]
     if len(documents) > 1 or not isinstance(value, list):
         raise ExceptionsError(f"{shown}: entries are added to a list of exceptions, and this is none")

@@ -173,6 +173,8 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line(Span("→ Next: ", "bold"), "nothing failed; give the scan what the controls above wait for.")
     elif assessment.counts.total == 0:
         terminal.line(Span("→ Next: ", "bold"), "nothing was found to scan; check the path.")
+    elif assessment.waived():
+        terminal.line(Span("✔ Nothing failed but what is accepted.", "bold green"))
     else:
         terminal.line(Span("✔ Nothing failed and nothing was left out.", "bold green"))
 
