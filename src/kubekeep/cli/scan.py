@@ -20,7 +20,7 @@ from kubekeep.cli import arguments, outputs, progress
 from kubekeep.cli.configured import Configured, is_from_file
 from kubekeep.cli.privacy_options import Privacy, privacy_options
 from kubekeep.cli.source_options import source_options
-from kubekeep.cli.waiver_options import waiver_options, waivers_told
+from kubekeep.cli.waiver_options import Accepting, waiver_options
 from kubekeep.library.extra import ExtraRules, gather
 from kubekeep.library.load import LibraryError
 from kubekeep.library.params import ParamsError, read_params
@@ -30,7 +30,6 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, kubernetes_minor, scan
-from kubekeep.usecases.waivers import Waivers
 
 Names: TypeAlias = tuple[str, ...]
 Paths: TypeAlias = tuple[Path, ...]
@@ -184,8 +183,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     *,
     rules: ExtraRules,
     read: ReadOptions,
-    waivers: Waivers,
-    audit: bool,
+    accepting: Accepting,
     privacy: Privacy,
     snapshot: bool,
     verbose: bool,
@@ -216,7 +214,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         rules=rules,
         read=read,
         workload=asked.workload,
-        waivers=waivers,
+        waivers=accepting.waivers,
     )
     wanted = outputs.plan(formats, output)
     privacy.check(wanted)
@@ -230,11 +228,8 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         raise click.UsageError(str(error)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    for text in assessment.notes:
-        click.echo(visible(text), err=True)
-    if told := waivers_told(assessment, audit=audit):
-        click.echo(told, err=True)
-    outputs.write(privacy.seen(assessment), wanted, verbose=verbose, audit=audit)
+    _tell(assessment, accepting)
+    outputs.write(privacy.seen(assessment), wanted, verbose=verbose, audit=accepting.audit)
     listener = click.get_current_context().obj
     if listener is not None:
         listener(assessment)
@@ -242,6 +237,13 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         click.echo(f"nothing that a control applies to has changed since {visible(read.changed_since)}", err=True)
         sys.exit(0)
     sys.exit(_exit_code(assessment, Gates(severity=severity, compliance=compliance, coverage=coverage)))
+
+
+def _tell(assessment: Assessment, accepting: Accepting) -> None:
+    """What a person should know beside the reports."""
+    for text in assessment.notes:
+        click.echo(visible(text), err=True)
+    accepting.tell(assessment)
 
 
 def _params(file: Path | None, rules: ExtraRules) -> dict[str, Names]:

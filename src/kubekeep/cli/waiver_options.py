@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import click
+import msgspec
 
 from kubekeep.cli.arguments import Names
 from kubekeep.library.exception_sets import set_names
@@ -24,15 +25,27 @@ _PROBLEMS: Final = {
 }
 
 
+class Accepting(msgspec.Struct, frozen=True):
+    """Which exceptions a scan goes by, and whether each of them is to be told."""
+
+    waivers: Waivers
+    audit: bool
+
+    def tell(self, assessment: Assessment) -> None:
+        """Say in a line what became of the exceptions, if there are any."""
+        if told := _told(assessment, audit=self.audit):
+            click.echo(told, err=True)
+
+
 def waiver_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Options on exceptions, handed on as the arguments `waivers` and `audit`."""
+    """Options on exceptions, handed on as one argument, `accepting`."""
 
     @functools.wraps(function)
     def gathered(
-        *, exceptions: Names, exception_sets: Names, honor_inline_exceptions: bool | None, **others: Any
+        *, exceptions: Names, exception_sets: Names, honor_inline_exceptions: bool | None, audit: bool, **others: Any
     ) -> None:
         waivers = Waivers(files=exceptions, sets=exception_sets, inline=honor_inline_exceptions)
-        function(waivers=waivers, **others)
+        function(accepting=Accepting(waivers, audit), **others)
 
     for option in (
         click.option(
@@ -64,7 +77,7 @@ def waiver_options(function: Callable[..., None]) -> Callable[..., None]:
     return gathered
 
 
-def waivers_told(assessment: Assessment, *, audit: bool) -> str:
+def _told(assessment: Assessment, *, audit: bool) -> str:
     """One line on what became of the exceptions; empty if there are none."""
     if not assessment.waivers:
         return ""

@@ -7,7 +7,7 @@ Validates against the Jenkins schema (`junit-10.xsd`). Written element by elemen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
@@ -110,17 +110,7 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
         message = f"{reason.cause}: {reason.text}" if reason else "notEvaluated"
         stream.write(f"      <skipped{_attributes({'message': message})}/>\n")
     elif summary.status is Status.FAILED:
-        found = failures.get(control.slug, [])
-        message = f"{control.title} failed on {len(found)} resource{'' if len(found) == 1 else 's'}"
-        stream.write(f"      <failure{_attributes({'type': 'Control', 'message': message})}>")
-        stream.write(_text(f"Remediation: {' '.join(control.fix.split())}\n"))
-        if control.link:
-            stream.write(_text(f"More details: {control.link}\n"))
-        stream.write("\n")
-        stream.writelines(
-            f"{_text(visible(line))}\n" for resource, verdict in found for line in _lines(resource, verdict)
-        )
-        stream.write("</failure>\n")
+        _write_failure(stream, summary, failures.get(control.slug, []))
     if accepted:
         stream.write("      <system-out>")
         stream.writelines(
@@ -128,6 +118,18 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
         )
         stream.write("</system-out>\n")
     stream.write("    </testcase>\n")
+
+
+def _write_failure(stream: TextIO, summary: ControlSummary, found: Sequence[tuple[Resource, Verdict]]) -> None:
+    control = summary.control
+    message = f"{control.title} failed on {len(found)} resource{'' if len(found) == 1 else 's'}"
+    stream.write(f"      <failure{_attributes({'type': 'Control', 'message': message})}>")
+    stream.write(_text(f"Remediation: {' '.join(control.fix.split())}\n"))
+    if control.link:
+        stream.write(_text(f"More details: {control.link}\n"))
+    stream.write("\n")
+    stream.writelines(f"{_text(visible(line))}\n" for resource, verdict in found for line in _lines(resource, verdict))
+    stream.write("</failure>\n")
 
 
 def _accepted(resource: Resource, verdict: Verdict) -> Iterable[str]:
