@@ -135,6 +135,21 @@ def test_requirements_of_frameworks_are_identifiers(assessment: Assessment) -> N
     }
 
 
+def test_other_frameworks_are_known_by_their_slug_and_no_framework_is_all_controls(assessment: Assessment) -> None:
+    summary = assessment.controls[1]
+    control = msgspec.structs.replace(summary.control, satisfies={"cis-v2.0.1": ("5.2.2",), "mitre": ()})
+    everything = Framework(slug="allcontrols", name="AllControls", title="All", description="", all_controls=True)
+    framework = msgspec.structs.replace(assessment.frameworks[0], framework=everything, controls=("privileged",))
+    some = msgspec.structs.replace(
+        assessment,
+        controls=(msgspec.structs.replace(summary, control=control),),
+        frameworks=(framework,),
+        results=assessment.results[:1],
+    )
+    (found,) = sast(some)["vulnerabilities"]
+    assert found["identifiers"][2:] == [{"type": "cis-v2.0.1", "name": "cis-v2.0.1 5.2.2", "value": "5.2.2"}]
+
+
 def test_hostile_names_are_code_in_markdown(assessment: Assessment) -> None:
     found = sast(assessment)["vulnerabilities"]
     text = next(item["description"] for item in found if item["name"] == "Host process namespace")
@@ -179,7 +194,7 @@ def test_holes_are_messages_of_the_scan(assessment: Assessment) -> None:
     assert scan["status"] == "success"
     assert (scan["start_time"], scan["end_time"]) == ("2026-11-24T10:00:00", "2026-11-24T10:00:01")
     told = [(item["level"], item["value"].partition(": ")[0]) for item in scan["messages"]]
-    assert told == [("warn", "not read"), ("warn", "not read"), ("warn", "not evaluated"), ("warn", "not evaluated")]
+    assert told == [("warn", "not read"), ("warn", "not read"), ("info", "not evaluated"), ("info", "not evaluated")]
     assert "C-0069, C-0070: It reads files of the nodes" in scan["messages"][3]["value"]
     whole = msgspec.structs.replace(assessment, unread=(), controls=assessment.controls[:6])
     kept = tuple(item for item in whole.results if "registries" not in item.verdicts)
@@ -190,8 +205,19 @@ def test_resources_that_a_control_could_not_judge_are_told(assessment: Assessmen
     broken = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
     last = assessment.results[-1]
     results = (*assessment.results[:-1], ResourceResult(last.resource, {**last.verdicts, "limits": broken}))
-    told = [item["value"] for item in sast(msgspec.structs.replace(assessment, results=results))["scan"]["messages"]]
-    assert told[-1] == "not evaluated: C-0271 for ServiceAccount default/robot: The rule failed."
+    told = sast(msgspec.structs.replace(assessment, results=results))["scan"]["messages"]
+    text = "not evaluated: C-0271 for ServiceAccount default/robot: The rule failed."
+    assert told[-1] == {"level": "warn", "value": text}
+
+
+def test_what_only_people_can_answer_is_one_message(assessment: Assessment) -> None:
+    controls = tuple(
+        msgspec.structs.replace(item, reason=Reason(Cause.MANUAL, f"see {item.control.id}")) if item.reason else item
+        for item in assessment.controls
+    )
+    told = sast(msgspec.structs.replace(assessment, controls=controls, unread=()))["scan"]["messages"]
+    text = "not evaluated: C-0001, C-0069, C-0070, C-0026: a person has to check it"
+    assert told == [{"level": "info", "value": text}]
 
 
 def test_a_resource_from_no_file_is_no_other(assessment: Assessment) -> None:
@@ -211,7 +237,7 @@ def test_waived_findings_are_told_and_not_open(assessment: Assessment) -> None:
     assert not any("web-1`" in item["description"] or "Secret" in item["description"] for item in found)
     web = next(item for item in found if "default/web-0" in item["description"])
     assert web["location"]["start_line"] == 44, "the place that is waived is not shown"
-    assert [item["value"] for item in document["scan"]["messages"] if item["level"] == "info"] == [
+    assert [item["value"] for item in document["scan"]["messages"] if "waiver" in item["value"]] == [
         "2 findings of C-0057 accepted by the waiver gateway until 2027-01-31: runs the packet filter",
         "1 finding of C-0076 accepted by the waiver legacy",
     ]

@@ -111,6 +111,7 @@ def test_holes_are_in_the_report_of_the_cluster(name: str, assessment: Assessmen
     told = Counter((item["policy"], item["result"]) for item in cluster["results"])
     assert told["kubekeep", "error"] == 2
     assert told["C-0001", "skip"] == told["C-0069", "skip"] == told["C-0070", "skip"] == 1
+    assert cluster["results"][-1]["policy"] == "C-0070", "after what failed"
     kubelet = next(item for item in cluster["results"] if item["policy"] == "C-0069")
     assert kubelet["message"] == "not evaluated: It reads files of the nodes: scan with a host agent."
 
@@ -174,7 +175,8 @@ def test_no_report_is_for_a_namespace_that_cannot_be(name: str, namespace: str, 
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": namespace}})
     failed = ResourceResult(resource, {"privileged": Verdict(Status.FAILED, (Evidence("spec", exists=True),))})
     (cluster,) = documents(name, msgspec.structs.replace(assessment, results=(failed,)))
-    assert cluster["results"][-1]["resources"][0]["name"] == "p"
+    (entry,) = (item for item in cluster["results"] if item["result"] == "fail")
+    assert entry["resources"][0]["name"] == "p"
 
 
 @BOTH

@@ -15,7 +15,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import Format, Options
-from kubekeep.reports.shared.findings import Distinct, Finding, change, digest, gaps, named, standing
+from kubekeep.reports.shared.findings import Distinct, Finding, change, digest, listed, named, standing
 
 _SEVERITY: Final = {
     Severity.CRITICAL: "blocker",
@@ -24,6 +24,9 @@ _SEVERITY: Final = {
     Severity.LOW: "minor",
     Severity.UNKNOWN: "info",
 }
+
+_NAMED: Final = 10
+"""How many controls that were not evaluated are named, the worst first: the text is shown on one line."""
 
 
 def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
@@ -38,11 +41,10 @@ def _issues(assessment: Assessment) -> Iterator[dict[str, Any]]:
     for item in assessment.unread:
         text = visible(f"Not read: {item.message}")
         yield _issue("kubekeep-input", text, "major", item.location, distinct(digest("input", item.location.file)))
-    if skipped := gaps(assessment):
-        names = ", ".join(sorted(control.id for controls in skipped.values() for control in controls))
-        reasons = "; ".join(skipped)
-        text = visible(f"Not evaluated: {names}: {reasons}")
-        yield _issue("kubekeep-coverage", text, "info", Location("."), distinct(digest("coverage", names)))
+    if skipped := [summary.control.id for summary in assessment.controls if summary.is_gap]:
+        text = f"Not evaluated, other reports say why: {listed(skipped, _NAMED)}"
+        unique = distinct(digest("coverage", *sorted(skipped)))
+        yield _issue("kubekeep-coverage", visible(text), "info", Location("."), unique)
     for finding in standing(assessment, Distinct()):
         yield from _places(finding, distinct)
 

@@ -25,8 +25,11 @@ from kubekeep.reports.shared.findings import (
     change,
     frameworks,
     gaps,
+    is_broken,
+    listed,
     named,
     reason_text,
+    requirements,
     standing,
     undecided,
     waived,
@@ -82,27 +85,27 @@ def _scan(assessment: Assessment) -> dict[str, Any]:
 
 
 def _messages(assessment: Assessment) -> Iterator[dict[str, str]]:
+    """What was not read or went wrong is a warning; what the input cannot tell is usual, and information."""
     for item in assessment.unread:
-        yield {"level": "warn", "value": visible(f"not read: {item.location}: {item.message}")}
-    for reason, controls in gaps(assessment).items():
-        names = _list(control.id for control in controls)
-        yield {"level": "warn", "value": visible(f"not evaluated: {names}: {reason}")}
-    unjudged: dict[tuple[str, str], list[str]] = {}
+        yield _told("warn", f"not read: {item.location}: {item.message}")
+    for text, summaries in gaps(assessment).items():
+        level = "warn" if any(is_broken(summary.reason) for summary in summaries) else "info"
+        yield _told(level, f"not evaluated: {listed(summary.control.id for summary in summaries)}: {text}")
+    unjudged: dict[tuple[str, str, str], list[str]] = {}
     for summary, resource, why in undecided(assessment):
-        unjudged.setdefault((summary.control.id, reason_text(why)), []).append(named(resource))
-    for (control, text), resources in unjudged.items():
-        yield {"level": "warn", "value": visible(f"not evaluated: {control} for {_list(resources)}: {text}")}
+        level = "warn" if is_broken(why) else "info"
+        unjudged.setdefault((level, summary.control.id, reason_text(why)), []).append(named(resource))
+    for (level, control, text), resources in unjudged.items():
+        yield _told(level, f"not evaluated: {control} for {listed(resources)}: {text}")
     accepted: Counter[str] = Counter()
     for finding in waived(assessment, Distinct()):
         accepted.update({f"{finding.control.id} {waiver_text(waiver)}": 1 for waiver in finding.waivers})
     for text, count in accepted.items():
-        yield {"level": "info", "value": f"{count} finding{'' if count == 1 else 's'} of {text}"}
+        yield _told("info", f"{count} finding{'' if count == 1 else 's'} of {text}")
 
 
-def _list(names: Iterable[str]) -> str:
-    found = list(names)
-    more = f" and {len(found) - MOST} more" if len(found) > MOST else ""
-    return ", ".join(found[:MOST]) + more
+def _told(level: str, text: str) -> dict[str, str]:
+    return {"level": level, "value": visible(text)}
 
 
 def _rule(control: Control, serves: Iterable[Framework]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -129,11 +132,10 @@ def _identifiers(control: Control, serves: Iterable[Framework]) -> Iterator[dict
     for number in control.ids:
         yield {"type": "kubescape_control_id", "name": number, "value": number, **page}
     yield {"type": "kubekeep_control", "name": control.slug, "value": control.slug, **page}
-    for framework in serves:
-        link = {"url": framework.url} if framework.url.startswith(("https://", "http://")) else {}
-        for requirement in control.satisfies.get(framework.slug, ()) or (control.id,):
-            name = visible(f"{framework.name} {requirement}")
-            yield {"type": framework.slug, "name": name, "value": requirement, **link}
+    for asked in requirements(control, serves):
+        link = {"url": asked.url} if asked.url.startswith(("https://", "http://")) else {}
+        name = visible(f"{asked.name} {asked.id}")
+        yield {"type": asked.framework, "name": name, "value": asked.id, **link}
 
 
 def _vulnerability(finding: Finding, head: Mapping[str, Any], tail: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from kubekeep.reports.shared.findings import (
     frameworks,
     named,
     reason_text,
+    requirements,
     standing,
     undecided,
     unix_time,
@@ -111,8 +112,7 @@ def _parts(control: Control, serves: list[Framework]) -> dict[str, Any]:
     compliance: dict[str, Any] = {"control": control.id, "desc": control.asks.strip(), "category": control.area}
     if serves:
         compliance["standards"] = [framework.name for framework in serves]
-        cited = [(item.name, text) for item in serves for text in control.satisfies.get(item.slug, ())]
-        compliance["requirements"] = [visible(f"{name} {text}") for name, text in cited]
+    compliance["requirements"] = [visible(f"{asked.name} {asked.id}") for asked in requirements(control, serves)]
     info: dict[str, Any] = {
         "title": visible(control.title),
         "desc": control.why.strip(),

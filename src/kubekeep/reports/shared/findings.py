@@ -15,7 +15,7 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Evidence, Reason, Status, Verdict
+from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
@@ -38,6 +38,15 @@ class Distinct:
         self._seen[text] += 1
         number = self._seen[text]
         return text if number == 1 else hashlib.sha256(f"{text} {number}".encode()).hexdigest()
+
+
+class Requirement(msgspec.Struct, frozen=True):
+    """What a framework asks in its own words: `name` is that of the framework if it is part of the scan, else its slug."""
+
+    framework: str
+    name: str
+    id: str
+    url: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -110,13 +119,23 @@ def undecided(assessment: Assessment) -> Iterator[tuple[ControlSummary, Resource
                 yield by_slug[slug], result.resource, verdict.reason
 
 
-def gaps(assessment: Assessment) -> dict[str, list[Control]]:
-    """Why controls were not evaluated, and which, in the order of the assessment."""
-    found: dict[str, list[Control]] = {}
+def gaps(assessment: Assessment) -> dict[str, list[ControlSummary]]:
+    """Why controls were not evaluated, and which, in the order of the assessment.
+
+    Those that only a person can answer are one group, though each has a page of its own.
+    """
+    found: dict[str, list[ControlSummary]] = {}
     for summary in assessment.controls:
         if summary.is_gap:
-            found.setdefault(reason_text(summary.reason), []).append(summary.control)
+            manual = summary.reason is not None and summary.reason.cause is Cause.MANUAL
+            text = "a person has to check it" if manual else reason_text(summary.reason)
+            found.setdefault(text, []).append(summary)
     return found
+
+
+def is_broken(reason: Reason | None) -> bool:
+    """Whether something went wrong, and not only that the input does not tell."""
+    return reason is not None and reason.cause in (Cause.RULE_ERROR, Cause.MALFORMED)
 
 
 def reason_text(reason: Reason | None) -> str:
@@ -125,12 +144,33 @@ def reason_text(reason: Reason | None) -> str:
 
 
 def frameworks(assessment: Assessment) -> dict[str, list[Framework]]:
-    """The frameworks of the scan that each control serves, by its slug."""
+    """The frameworks of the scan that each control serves, by its slug; not those that are all controls."""
     found: dict[str, list[Framework]] = {}
     for summary in assessment.frameworks:
+        if summary.framework.all_controls:
+            continue
         for slug in summary.controls:
             found.setdefault(slug, []).append(summary.framework)
     return found
+
+
+def requirements(control: Control, serves: Iterable[Framework]) -> Iterator[Requirement]:
+    """What `control` answers in all frameworks that number what they ask, those of the scan first."""
+    asked = {framework.slug: framework for framework in serves}
+    for slug in (*asked, *(other for other in control.satisfies if other not in asked)):
+        framework = asked.get(slug)
+        for text in control.satisfies.get(slug, ()):
+            if framework is None:
+                yield Requirement(slug, slug, text)
+            else:
+                yield Requirement(slug, framework.name, text, framework.url)
+
+
+def listed(names: Iterable[str], most: int = MOST) -> str:
+    """`a, b and 3 more`, naming no more than `most`."""
+    found = list(names)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more
 
 
 def named(resource: Resource) -> str:

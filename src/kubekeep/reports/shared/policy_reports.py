@@ -15,9 +15,9 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Cause, Reason, Status
+from kubekeep.model.finding import Reason, Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible, xml_safe
@@ -25,7 +25,7 @@ from kubekeep.reports.shared.findings import (
     Distinct,
     Finding,
     frameworks,
-    gaps,
+    is_broken,
     named,
     reason_text,
     standing,
@@ -43,7 +43,6 @@ _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """A DNS label (RFC 1123), as namespaces are named."""
 _COUNTS: Final = ("pass", "fail", "warn", "error", "skip")
 _SEVERITY: Final = {level: level.name.lower() if level else "info" for level in Severity}
-_BROKEN: Final = frozenset({Cause.RULE_ERROR, Cause.MALFORMED})
 _ESCAPED: Final = re.compile(b"[<>&]")
 
 
@@ -134,15 +133,16 @@ def _results(assessment: Assessment) -> Iterator[tuple[str, dict[str, Any]]]:
     distinct = Distinct()
     for item in assessment.unread:
         yield "", _input(f"not read: {item.location}: {item.message}", stamp)
-    for reason, controls in gaps(assessment).items():
-        for control in controls:
-            yield "", _result(control, "skip", f"not evaluated: {reason}", stamp)
     for finding in standing(assessment, distinct):
         yield _space(finding.resource), _found(finding, "fail", stamp, serves)
     for finding in waived(assessment, distinct):
         yield _space(finding.resource), _found(finding, "skip", stamp, serves)
     for summary, resource, why in undecided(assessment):
-        yield _space(resource), _unjudged(summary, resource, why, stamp)
+        entry = _unjudged(summary.control, why, stamp)
+        yield _space(resource), entry | {"resources": _references(resource)}
+    for summary in assessment.controls:
+        if summary.is_gap:
+            yield "", _unjudged(summary.control, summary.reason, stamp)
 
 
 def _input(text: str, stamp: dict[str, int]) -> dict[str, Any]:
@@ -190,11 +190,8 @@ def _found(finding: Finding, outcome: str, stamp: dict[str, int], serves: Mappin
     return entry
 
 
-def _unjudged(summary: ControlSummary, resource: Resource, why: Reason | None, stamp: dict[str, int]) -> dict[str, Any]:
-    outcome = "error" if why is not None and why.cause in _BROKEN else "skip"
-    entry = _result(summary.control, outcome, f"not evaluated: {reason_text(why)}", stamp)
-    entry["resources"] = _references(resource)
-    return entry
+def _unjudged(control: Control, why: Reason | None, stamp: dict[str, int]) -> dict[str, Any]:
+    return _result(control, "error" if is_broken(why) else "skip", f"not evaluated: {reason_text(why)}", stamp)
 
 
 def _references(resource: Resource) -> list[dict[str, str]]:
