@@ -93,7 +93,10 @@ def _name(assessment: Assessment) -> str:
 
 
 def _reports(assessment: Assessment) -> Iterator[_Report]:
-    """The reports in the order of their namespaces, the cluster's first; each as soon as it is full."""
+    """The reports in the order of their namespaces, the cluster's first; each as soon as it is full.
+
+    The first part of those of a namespace counts its passes.
+    """
     by_namespace: dict[str, list[dict[str, Any]]] = {"": []}
     for namespace, result in _results(assessment):
         by_namespace.setdefault(namespace, []).append(result)
