@@ -91,16 +91,24 @@ def _messages(assessment: Assessment) -> Iterator[dict[str, str]]:
     for text, summaries in gaps(assessment).items():
         level = "warn" if any(is_broken(summary.reason) for summary in summaries) else "info"
         yield _told(level, f"not evaluated: {listed(summary.control.id for summary in summaries)}: {text}")
-    unjudged: dict[tuple[str, str, str], list[str]] = {}
+    yield from _unjudged(assessment)
+    yield from _accepted(assessment)
+
+
+def _unjudged(assessment: Assessment) -> Iterator[dict[str, str]]:
+    found: dict[tuple[str, str, str], list[str]] = {}
     for summary, resource, why in undecided(assessment):
         level = "warn" if is_broken(why) else "info"
-        unjudged.setdefault((level, summary.control.id, reason_text(why)), []).append(named(resource))
-    for (level, control, text), resources in unjudged.items():
+        found.setdefault((level, summary.control.id, reason_text(why)), []).append(named(resource))
+    for (level, control, text), resources in found.items():
         yield _told(level, f"not evaluated: {control} for {listed(resources)}: {text}")
-    accepted: Counter[str] = Counter()
+
+
+def _accepted(assessment: Assessment) -> Iterator[dict[str, str]]:
+    found: Counter[str] = Counter()
     for finding in waived(assessment, Distinct()):
-        accepted.update({f"{finding.control.id} {waiver_text(waiver)}": 1 for waiver in finding.waivers})
-    for text, count in accepted.items():
+        found.update(f"{finding.control.id} {waiver_text(waiver)}" for waiver in finding.waivers)
+    for text, count in found.items():
         yield _told("info", f"{count} finding{'' if count == 1 else 's'} of {text}")
 
 
