@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import jsonschema
 import msgspec
 import pytest
 import yaml
+from tests.oracles.program import program
 from tests.reports.waived import with_waivers
 
 from kubekeep.model.assessment import Assessment, ResourceResult
@@ -188,3 +190,28 @@ def test_the_name_is_that_of_the_folder(name: str, base: str, expected: str, ass
     target = msgspec.structs.replace(assessment.target, base=base)
     found = documents(name, msgspec.structs.replace(assessment, target=target))
     assert {item["metadata"]["name"] for item in found} == {expected}
+
+
+@BOTH
+def test_kubectl_reads_what_was_meant(name: str, assessment: Assessment) -> None:
+    """Its parser, sigs.k8s.io/yaml, gives for hostile names the very values that PyYAML gives."""
+    texts = [
+        "\ufffe\uffff\x7f\x85\u2028\ufeff\U0010ffff",
+        "---\n- a: &b *c",
+        "\\u0041\\/\"'",
+        "%YAML 9\t#",
+        "yes",
+        "1e3",
+        "~",
+    ]
+    failed = Verdict(Status.FAILED, tuple(Evidence(text, exists=True, message=text) for text in texts))
+    results = tuple(
+        ResourceResult(Resource({"kind": text, "metadata": {"name": text}}), {"privileged": failed}) for text in texts
+    )
+    stream = io.StringIO()
+    load(name).render(msgspec.structs.replace(assessment, results=results), stream, Options())
+    parts = stream.getvalue().split("---\n")[1:]
+    done = subprocess.run([program("yaml")], input=json.dumps(parts), capture_output=True, text=True, check=True)
+    answers = json.loads(done.stdout)
+    assert [json.loads(answer["json"]) for answer in answers] == list(map(yaml.safe_load, parts))
+    assert not any("strict" in answer for answer in answers)
