@@ -17,7 +17,7 @@ import yaml
 from tests.oracles.program import program
 from tests.reports.waived import with_waivers
 
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, ResourceResult, Target
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.reports import Options, load
@@ -183,13 +183,32 @@ def test_no_report_is_for_a_namespace_that_cannot_be(name: str, namespace: str, 
 
 @BOTH
 @pytest.mark.parametrize(
-    ("base", "expected"),
-    [("/", "kubekeep"), ("", "kubekeep"), ("/srv/My Shop_2/", "kubekeep-my-shop-2"), ("/数据库", "kubekeep")],
+    ("base", "paths", "expected"),
+    [
+        ("/", (".",), "kubekeep"),
+        ("", (), "kubekeep"),
+        ("/srv/My Shop_2/", (".",), "kubekeep-my-shop-2"),
+        ("/srv/shop", ("deploy/",), "kubekeep-shop-deploy"),
+        ("/srv/shop", ("b.yaml", "a.yaml"), "kubekeep-shop-a-yaml-b-yaml"),
+        ("/srv/shop", ("数据库",), "kubekeep-shop-b9e34061"),
+        ("/srv/shop", ("x" * 99,), f"kubekeep-shop-{'x' * 37}-c4f7487b"),
+    ],
 )
-def test_the_name_is_that_of_the_folder(name: str, base: str, expected: str, assessment: Assessment) -> None:
-    target = msgspec.structs.replace(assessment.target, base=base)
-    found = documents(name, msgspec.structs.replace(assessment, target=target))
+def test_the_name_is_that_of_what_was_scanned(
+    name: str, base: str, paths: tuple[str, ...], expected: str, assessment: Assessment
+) -> None:
+    found = documents(name, msgspec.structs.replace(assessment, target=Target(paths, base)))
     assert {item["metadata"]["name"] for item in found} == {expected}
+
+
+@BOTH
+def test_scans_of_different_paths_do_not_replace_each_other(name: str, assessment: Assessment) -> None:
+    def called(path: str) -> str:
+        target = Target((path,), "/srv/shop")
+        found = documents(name, msgspec.structs.replace(assessment, target=target))
+        return str(found[0]["metadata"]["name"])
+
+    assert called(f"{'x' * 99}/a") != called(f"{'x' * 99}/b")
 
 
 @BOTH

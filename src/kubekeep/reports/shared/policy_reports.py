@@ -24,6 +24,7 @@ from kubekeep.model.text import json_text, visible, xml_safe
 from kubekeep.reports.shared.findings import (
     Distinct,
     Finding,
+    digest,
     frameworks,
     is_broken,
     named,
@@ -41,6 +42,9 @@ _LONGEST: Final = 1024
 """Characters of a text; no name in a cluster is as long. A message may be four times as long."""
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """A DNS label (RFC 1123), as namespaces are named."""
+_NO_NAME: Final = re.compile("[^a-z0-9]+")
+_NAME: Final = 60
+"""Characters of a name; it stays readable in tables, and the number of a part fits into a label's 63."""
 _COUNTS: Final = ("pass", "fail", "warn", "error", "skip")
 _SEVERITY: Final = {level: level.name.lower() if level else "info" for level in Severity}
 _ESCAPED: Final = re.compile(b"[<>&]")
@@ -86,10 +90,14 @@ def write(assessment: Assessment, stream: TextIO, dialect: Dialect) -> None:
 
 
 def _name(assessment: Assessment) -> str:
-    """`kubekeep-<folder>`: equal from scan to scan of a folder, so that applying replaces what was there."""
-    folder = assessment.target.base.rstrip("/").rpartition("/")[2].lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", folder)[:40].strip("-")
-    return f"kubekeep-{slug}" if slug else "kubekeep"
+    """`kubekeep-<folder>-<paths>`: equal from scan to scan of the same, so that applying replaces what was there."""
+    target = assessment.target
+    said = (target.base.rstrip("/").rpartition("/")[2], *sorted(target.paths))
+    words = ["kubekeep", *(word for text in said if (word := _NO_NAME.sub("-", text.lower()).strip("-")))]
+    name = "-".join(words)
+    if len(name) <= _NAME and all(map(str.isascii, said)):
+        return name
+    return f"{name[: _NAME - 9].rstrip('-')}-{digest(*said)[:8]}"
 
 
 def _reports(assessment: Assessment) -> Iterator[_Report]:
