@@ -16,6 +16,7 @@ import pytest
 from tests.reports.waived import with_waivers
 
 from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.commit import Commit, Repository
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.reports import Options, load
@@ -188,6 +189,19 @@ def test_uuids_stay_from_scan_to_scan(assessment: Assessment) -> None:
     before, after = results_of(assessment), results_of(later)
     assert before["uuid"] != after["uuid"]
     assert result_of(assessment)["findings"] == result_of(later)["findings"]
+
+
+def test_the_state_of_the_repository_is_named(assessment: Assessment) -> None:
+    commit = Commit("4f2a" * 10, "Ann", "ann@example.com", assessment.started, "Open it")
+    repository = Repository(root="/srv/shop", remote="https://example.com/shop.git", head=commit)
+    props = result_of(msgspec.structs.replace(assessment, repository=repository))["props"]
+    assert {item["name"]: item["value"] for item in props} == {
+        "coverage": "70",
+        "repository": "https://example.com/shop.git",
+        "commit": "4f2a" * 10,
+    }
+    bare = msgspec.structs.replace(assessment, repository=Repository(root="/srv/shop"))
+    assert [item["name"] for item in result_of(bare)["props"]] == ["coverage"]
 
 
 def test_nothing_assessed_is_valid_too(assessment: Assessment) -> None:

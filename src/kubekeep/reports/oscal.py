@@ -17,11 +17,12 @@ from urllib.parse import quote
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.commit import Repository
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import Extra, Format, Options
 from kubekeep.reports.shared.commonmark import code
 from kubekeep.reports.shared.findings import (
     MOST,
@@ -104,9 +105,17 @@ def _result(assessment: Assessment) -> dict[str, Any]:
         "description": f"{len(assessment.results)} resources from {assessment.files} files were assessed.{holes}",
         "start": utc_text(assessment.started, "milliseconds"),
         "end": utc_text(assessment.finished, "milliseconds"),
-        "props": [_prop("coverage", f"{assessment.coverage:g}")],
+        "props": [_prop("coverage", f"{assessment.coverage:g}"), *_source(assessment.repository)],
         "reviewed-controls": {"control-selections": list(_selections(assessment))},
     }
+
+
+def _source(repository: Repository | None) -> Iterator[dict[str, str]]:
+    """Which state of which repository was assessed, so that an auditor can look at it again."""
+    if repository is not None:
+        commit = repository.head.hash if repository.head else ""
+        said = {"repository": repository.remote, "branch": repository.branch, "commit": commit}
+        yield from (_prop(name, value) for name, value in said.items() if visible(value).strip())
 
 
 def _selections(assessment: Assessment) -> Iterator[dict[str, Any]]:
@@ -322,4 +331,5 @@ FORMAT: Final = Format(
     media_type="application/oscal+json",
     description="OSCAL assessment results (NIST), for compliance tools",
     render=render,
+    wants=frozenset({Extra.REPOSITORY}),
 )
