@@ -109,6 +109,8 @@ def test_waived_findings_are_suppressed(assessment: Assessment) -> None:
     assert set(waived) == {"web-0", "web-1", "db"}
     assert waived["db"]["status_detail"] == "accepted by the waiver legacy"
     assert len(waived["web-0"]["evidences"]) == 1
+    states = [event for event in events(with_waivers(assessment)) if event["compliance"]["control"] == "C-0076"]
+    assert [event["status"] for event in states] == ["Suppressed"], "what passed by waivers alone did not pass for all"
     before = {event["resources"][0]["name"]: event["finding_info"]["uid"] for event in _failures(assessment)}
     assert waived["web-1"]["finding_info"]["uid"] == before["web-1"], "the same finding, suppressed"
     assert waived["web-0"]["finding_info"]["uid"] != before["web-0"], "another than the one that stands"

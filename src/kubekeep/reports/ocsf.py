@@ -1,6 +1,6 @@
 """OCSF 1.5 Compliance Findings (class 2003) as JSON lines, for SIEMs and security lakes: one event a line.
 
-An event for each failed control and resource, waived ones as suppressed; one for each control that passed or could
+An event for each failed control and resource, waived ones as suppressed; one for each control that passed for all or could
 not be evaluated, and for each place of the input that was not read, with the status that OCSF has for a check that
 "did not yield a result". Controls with nothing to look at make no event. Events are encoded one by one.
 """
@@ -101,7 +101,7 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
         event = _event(scan, summary.control, uid, _Outcome.WARNING, f"not evaluated: {reason_text(reason)}")
         yield event | {**_state(_State.NEW), "resources": _resources(resource)}
     for summary in assessment.controls:
-        if summary.is_gap or summary.status is Status.PASSED:
+        if summary.is_gap or (summary.status is Status.PASSED and not summary.counts.waived):
             yield _whole(scan, summary)
     if all(summary.status is Status.NOT_EVALUATED and not summary.is_gap for summary in assessment.controls):
         yield _input(scan, digest("nothing"), "nothing was assessed: no resource that a control applies to was read")
