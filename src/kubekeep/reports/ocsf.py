@@ -1,8 +1,8 @@
 """OCSF 1.5 Compliance Findings (class 2003) as JSON lines, for SIEMs and security lakes: one event a line.
 
-An event for each failed control and resource, waived ones as suppressed; one for each control that passed for all or could
-not be evaluated, and for each place of the input that was not read, with the status that OCSF has for a check that
-"did not yield a result". Controls with nothing to look at make no event. Events are encoded one by one.
+An event for each failed control and resource, waived ones as suppressed; one for each control that passed for all or
+could not be evaluated, and for each place of the input that was not read, with the status that OCSF has for a check
+that "did not yield a result". Controls with nothing to look at make no event. Events are encoded one by one.
 """
 
 from __future__ import annotations
