@@ -28,9 +28,11 @@ from kubekeep.model.assessment import Assessment, Target, Unread
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
+from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.blame import with_commits
+from kubekeep.usecases.repository import repository_of
 from kubekeep.usecases.waivers import Exceptions, Waivers
 
 NEWEST_KUBERNETES: Final = 37
@@ -61,6 +63,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     workload: str = ""
     """The one workload to judge, with what it needs; everything else is read only for what relates to it."""
     waivers: Waivers = Waivers()
+    extras: frozenset[Extra] = frozenset()
+    """What reports want to know beside the verdicts."""
 
 
 def scan(
@@ -91,6 +95,9 @@ def scan(
         results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
+        repository = None
+        if Extra.REPOSITORY in request.extras:
+            repository = repository_of(results, source, request.read.access.environment)
         results, uses = exceptions.applied(results, selection, started)
         totals = summarise(results, selection)
     return Assessment(
@@ -104,6 +111,7 @@ def scan(
         files=source.files,
         notes=tuple(source.notes),
         waivers=uses,
+        repository=repository,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
