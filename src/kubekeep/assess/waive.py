@@ -22,6 +22,8 @@ from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.waiver import WaivedFinding, WaiverStatus, WaiverUse
 
+_NAMED: Final = 3
+"""Controls that a text names before the others are only counted."""
 _TOO_BROAD: Final = "it would cover everything: name controls, or resources"
 
 
@@ -78,9 +80,9 @@ class _Account:
             if reach.unknown:
                 status, text = WaiverStatus.INVALID_CONTROL, f"nobody knows {', '.join(reach.unknown)}{reach.hint}"
             elif self.findings:
-                status = WaiverStatus.MATCHED
+                status, text = WaiverStatus.MATCHED, _shared(reach.shared)
             elif reach.shared:
-                text = f"{', '.join(reach.shared)}: another framework that it does not name asks for it too"
+                text = _shared(reach.shared)
             elif not reach.slugs:
                 text = "its controls are not in this scan"
         return WaiverUse(
@@ -91,6 +93,14 @@ class _Account:
             unknown=reach.unknown,
             findings=tuple(self.findings),
         )
+
+
+def _shared(controls: Sequence[str]) -> str:
+    """Which controls it is not for, as one verdict counts for all frameworks of a scan."""
+    if not controls:
+        return ""
+    more = f" and {len(controls) - _NAMED} more" if len(controls) > _NAMED else ""
+    return f"not for {', '.join(controls[:_NAMED])}{more}: another framework of the scan asks for that too"
 
 
 def _names(exemption: Exemption) -> tuple[str, ...]:
