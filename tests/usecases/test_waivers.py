@@ -204,6 +204,7 @@ def statuses(assessment: Assessment) -> list[tuple[WaiverStatus, str]]:
         ({"name": "e"}, WaiverStatus.TOO_BROAD, "cover everything"),
         ({"name": "e", "posturePolicies": [{}]}, WaiverStatus.TOO_BROAD, "cover everything"),
         (exception(".*", resources=[{"kind": ".*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"containerName": ".*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
         (exception("C-0.*"), WaiverStatus.TOO_BROAD, "cover everything"),
         (exception("C-0[0-1].*", "C-02.*", "C-03.*"), WaiverStatus.TOO_BROAD, "cover everything"),
         (exception("[a-z0-9-]+"), WaiverStatus.TOO_BROAD, "cover everything"),

@@ -69,10 +69,10 @@ class Controls:
         unknown: list[str] = []
         for_all: set[str] = set()
         by_framework: dict[str, set[str]] = {}
-        named: set[str] = set()
+        all_named: set[str] = set()
         for policy in policies:
             slugs = self._slugs(policy, unknown)
-            named |= slugs
+            all_named |= slugs
             if not policy.framework or policy.framework == EVERYTHING:
                 for_all |= slugs
                 continue
@@ -86,10 +86,15 @@ class Controls:
         covered = (for_all | (by_framework.keys() - shared)) & self._selected
         told = tuple(sorted(map(self.id_of, shared & self._selected)))
         return Reach(
-            frozenset(covered), tuple(dict.fromkeys(unknown)), named >= self._numbered, told, self._hint(unknown)
+            slugs=frozenset(covered),
+            unknown=tuple(dict.fromkeys(unknown)),
+            everything=all_named >= self._numbered,
+            shared=told,
+            hint=self._hint(unknown),
         )
 
     def _hint(self, unknown: Iterable[str]) -> str:
+        """The name that one of `unknown` was perhaps meant to be."""
         for name in unknown:
             near = difflib.get_close_matches(_key(name), self._by_name, n=1, cutoff=0.7)
             if near:

@@ -152,7 +152,7 @@ def _is_everything(designator: Designator) -> bool:
     if designator.group:
         return False
     # A label has to be there, whatever it says.
-    fields = {CLUSTER, KIND, NAME, NAMESPACE, PATH, IDENTITY}
+    fields = {CLUSTER, CONTAINER, IDENTITY, KIND, NAME, NAMESPACE, PATH}
     return all(key in fields and is_everything(key, pattern) for key, pattern in designator.attributes)
 
 

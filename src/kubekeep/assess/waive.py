@@ -136,7 +136,12 @@ class _Register:
         """`result` with waivers."""
         resource = result.resource
         beside = list(self._beside(resource)) if inline else []
-        failed = {slug: verdict for slug, verdict in result.verdicts.items() if verdict.status is Status.FAILED}
+        # What something else has waived already counts for the exceptions that cover it, too.
+        failed = {
+            slug: verdict
+            for slug, verdict in result.verdicts.items()
+            if verdict.status is Status.FAILED or verdict.is_waived
+        }
         if not failed:
             return result
         covering: list[tuple[_Account, Part]] = [
