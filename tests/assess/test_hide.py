@@ -38,7 +38,7 @@ metadata:
   labels: {q9zkey: q9zvalue, app.q9zcorp.example/tier: q9zfront}
   annotations:
     q9zcorp.example/owner: q9zann@q9zcorp.example
-    kubescape.io/skip-controls: C-0016
+    kubescape.io/skip-controls: C-0016, q9zcontrol
     kubescape.io/skip-reason: q9zreason
 spec:
   replicas: 3
@@ -92,7 +92,7 @@ def scanned(tmp_path: Path) -> Assessment:
 def rendered(name: str, assessment: Assessment) -> str:
     entry = load(name)
     stream: Any = io.StringIO()
-    entry.render(assessment, stream, Options(verbose=True))
+    entry.render(assessment, stream, Options(verbose=True, audit=True))
     text: str = stream.getvalue()
     return text
 

@@ -177,6 +177,7 @@ class _Hiding:
             use,
             waiver=self._waiver(use.waiver),
             text=self._cloak.text(use.text),
+            controls=tuple(self._cloak.word(name) if name in use.unknown else name for name in use.controls),
             unknown=tuple(map(self._cloak.word, use.unknown)),
             findings=tuple(map(self._waived, use.findings)),
         )
