@@ -25,6 +25,7 @@ from kubekeep.usecases.privacy import (
     with_pseudonyms,
 )
 from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.waivers import Waivers
 
 KEY = MasterKey(words="a sentence that is long enough")
 OURS = re.compile(r"q9z\w*", re.IGNORECASE)
@@ -86,7 +87,7 @@ def scanned(tmp_path: Path) -> Assessment:
     folder.mkdir()
     (folder / "q9zfile.yaml").write_text(MANIFESTS)
     (folder / "q9zbroken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: q9zbroken, : }\n")
-    return scan(ScanRequest(paths=(str(folder),), snapshot=True))
+    return scan(ScanRequest(paths=(str(folder),), snapshot=True, waivers=Waivers(inline=True)))
 
 
 def rendered(name: str, assessment: Assessment) -> str:
