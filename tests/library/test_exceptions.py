@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubekeep.assess.exempt_controls import Controls
@@ -68,6 +68,7 @@ def test_a_pattern_matches_the_whole(pattern: str, value: str, expected: bool | 
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_text_taken_literally_matches_itself(text: str) -> None:
     assert matches(literal(text), text)
     assert Patterns([literal(text), "zzz"]).matching(text)
@@ -77,6 +78,7 @@ WORDS = st.text("ab-.*|[]+?", max_size=6)
 
 
 @given(st.lists(WORDS), WORDS)
+@settings(deadline=None)
 def test_many_patterns_at_once_are_each_of_them(patterns: list[str], value: str) -> None:
     usable = []
     for pattern in patterns:
