@@ -68,7 +68,7 @@ def test_a_pattern_matches_the_whole(pattern: str, value: str, expected: bool | 
 
 
 @given(st.text())
-@settings(deadline=None)
+@settings(derandomize=True, deadline=None, database=None)
 def test_text_taken_literally_matches_itself(text: str) -> None:
     assert matches(literal(text), text)
     assert Patterns([literal(text), "zzz"]).matching(text)
@@ -78,7 +78,7 @@ WORDS = st.text("ab-.*|[]+?", max_size=6)
 
 
 @given(st.lists(WORDS), WORDS)
-@settings(deadline=None)
+@settings(derandomize=True, deadline=None, database=None)
 def test_many_patterns_at_once_are_each_of_them(patterns: list[str], value: str) -> None:
     usable = []
     for pattern in patterns:
