@@ -134,6 +134,11 @@ def _status(status: Status, reason: Reason | None) -> dict[str, str]:
     return entry
 
 
+def status_words(status: Status, reason: Reason | None) -> tuple[str, str]:
+    """Kubescape's words for a status and its sub-status; that is empty unless something was not evaluated."""
+    return _STATUS[status], _sub_status(reason) if status is Status.NOT_EVALUATED else ""
+
+
 def _sub_status(reason: Reason | None) -> str:
     return "notEvaluated" if reason is None else _SUB_STATUS.get(reason.cause, "notEvaluated")
 
@@ -199,13 +204,13 @@ def associated(summary: ControlSummary, verdict: Verdict, of: Assessment) -> dic
 
 def evidence(verdict: Verdict, resource: Resource) -> dict[str, Any]:
     """What stands at the end of the only rule of `associated` for a verdict with evidence."""
-    entry: dict[str, Any] = {"paths": [path for item in verdict.evidence for path in _paths(item)]}
+    entry: dict[str, Any] = {"paths": [path for item in verdict.evidence for path in paths(item)]}
     if resource.related:
         entry["relatedResourcesIDs"] = [item.id for item in resource.related]
     return entry
 
 
-def _paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
+def paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """The entries of `paths`: each has exactly one of the path keys; `fixPath` is there even when empty."""
     place: dict[str, Any] = {} if evidence.location is None else {"location": _location(evidence.location)}
     if evidence.message:
