@@ -33,8 +33,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
             if series:
                 stream.write(f"# HELP {name} {text}\n# TYPE {name} gauge\n")
                 stream.writelines(f"{name}{labels} {value!r}\n" for labels, value in series.items())
-    for item in assessment.unread:
-        stream.write(f"# not read: {visible(f'{item.location}: {item.message}')}\n")
+    stream.writelines(f"# not read: {visible(f'{item.location}: {item.message}')}\n" for item in assessment.unread)
 
 
 def _overall(assessment: Assessment) -> Iterator[_Family]:
@@ -114,7 +113,7 @@ def _own(assessment: Assessment) -> Iterator[_Family]:
         "Places of the input that could not be read: the scan has holes.",
         {"": len(assessment.unread)},
     )
-    yield "kubekeep_waived_findings", "Findings that somebody accepted; they count as passed.", {"": waived}
+    yield "kubekeep_waived_findings", "Findings that were accepted, in whole or in part.", {"": waived}
     yield "kubekeep_control_not_evaluated", "Controls that something kept from being evaluated.", gaps
 
 

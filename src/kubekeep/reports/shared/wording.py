@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location
@@ -47,3 +49,8 @@ def worst_first(assessment: Assessment) -> list[ControlSummary]:
 def number(count: int, noun: str) -> str:
     """`1 control`, `2 controls`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(value: float | None) -> str:
+    """`62 %`, rounded down, so that only what is whole shows as 100 %."""
+    return "not known" if value is None else f"{math.floor(value)} %"
