@@ -21,7 +21,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
     write_summary(page, assessment)
     left = write_findings(page, assessment, options)
     write_waived(page, assessment)
-    page.close(closing(assessment, left))
+    page.close(closing(assessment, left, options))
 
 
 FORMAT: Final = Format(

@@ -51,13 +51,16 @@ def write_waived(page: Page, assessment: Assessment) -> None:
         page.unfold()
 
 
-def closing(assessment: Assessment, left: int) -> str:
+def closing(assessment: Assessment, left: int, options: Options) -> str:
     """What stands at the end: what is left out, and by what and for what the report was made."""
-    parts = [f"Kubekeep {code(assessment.version)} for Kubernetes {code(assessment.kubernetes_version)}."]
-    if left:
-        verb = "is" if left == 1 else "are"
-        parts.insert(0, f"**{number(left, 'finding')} {verb} not shown**: this report ends at {LIMIT:,} characters. ")
-    return "\n" + "".join(parts) + "\n"
+    text = f"\nKubekeep {code(assessment.version)} for Kubernetes {code(assessment.kubernetes_version)}.\n"
+    if not left:
+        return text
+    limits = (
+        f"{LIMIT:,} characters" if options.verbose else f"{_RESOURCES} resources of a control and {LIMIT:,} characters"
+    )
+    verb = "is" if left == 1 else "are"
+    return f"\n**{number(left, 'finding')} {verb} left out**: this report shows {limits} at most.\n{text}"
 
 
 def _advice(summary: ControlSummary) -> str:

@@ -23,7 +23,9 @@ _FIRST: Final = re.compile(r"[^\W_](?!\d*[.)])")
 _BACKTICKS: Final = re.compile("`+")
 _SPECIAL: Final = re.compile(r"[^\w .-]|_|(?<=www)\.")
 """Marks that are written as references in HTML."""
-_URL: Final = re.compile(r"https://[A-Za-z0-9.-]+(?:/[A-Za-z0-9._~/%+=-]*)?(?:[?#][A-Za-z0-9._~/%+=&-]*)?")
+_URL: Final = re.compile(
+    r"https://[A-Za-z0-9.-]+(?:/[A-Za-z0-9._~/%+=-]*)?(?:\?[A-Za-z0-9._~/%+=&-]*)?(?:#[A-Za-z0-9._~/-]*)?"
+)
 
 
 def words(text: str) -> str:
@@ -60,7 +62,7 @@ def prose(text: str) -> str:
     """A paragraph that has code in backticks: that stays code, and the rest is treated like `words`, part by part."""
     parts = " ".join(text.split()).split("`")
     if len(parts) % 2 == 0:
-        return words(" ".join(parts))
+        return words(" ".join(filter(None, map(str.strip, parts))))
     pieces = (_piece(part, number) for number, part in enumerate(parts))
     return "".join(pieces)
 

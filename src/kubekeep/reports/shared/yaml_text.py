@@ -8,6 +8,7 @@ Knows no report.
 
 from __future__ import annotations
 
+import functools
 import re
 from json.encoder import encode_basestring
 from typing import Any, Final
@@ -18,8 +19,10 @@ from kubekeep.model.text import json_text, visible
 
 STEP: Final = "  "
 """How much deeper what belongs to a key or a dash stands."""
-_PLAIN: Final = re.compile(r"(?!(?i:y|n|yes|no|on|off|true|false|null)\Z)[A-Za-z][A-Za-z0-9_./-]{0,200}")
+_PLAIN: Final = re.compile(r"(?!(?i:y|n|yes|no|on|off|true|false|null)\Z)[A-Za-z][A-Za-z0-9_./-]*")
 """Keys that need no quotes: never a number, a date, or a word that some reader takes for something else."""
+_COMMON: Final = 64
+"""Characters of the keys that are worth remembering: the same few come thousands of times."""
 _LONGEST: Final = 1000
 """Characters of a key, quotes included, that may be followed by a colon; longer ones need a `?` (YAML 1.2.2 §7.4.2)."""
 _ESCAPED: Final = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
@@ -66,10 +69,15 @@ def _append(value: dict[str, Any] | list[Any], first: str, indent: str, lines: l
 
 
 def _key(key: str, indent: str) -> str:
-    if _PLAIN.fullmatch(key):
-        return f"{key}:"
+    if len(key) <= _COMMON:
+        return _short_key(key)
     quoted = _quoted(key)
     return f"{quoted}:" if len(quoted) <= _LONGEST else f"? {quoted}\n{indent}:"
+
+
+@functools.lru_cache(maxsize=4096)
+def _short_key(key: str) -> str:
+    return f"{key}:" if _PLAIN.fullmatch(key) else f"{_quoted(key)}:"
 
 
 def _scalar(value: Any) -> str:
