@@ -36,6 +36,31 @@ _SUB_STATUS: Final = {
     Cause.DECLINED: "requires review",
 }
 """Kubescape's words for why something was skipped; causes it has none for are `notEvaluated`."""
+_CATEGORIES: Final = {
+    **dict.fromkeys(
+        (
+            "aks",
+            "api-server",
+            "controller-manager",
+            "eks",
+            "etcd",
+            "gke",
+            "host-files",
+            "kube-proxy",
+            "kubelet",
+            "nodes",
+        ),
+        ("Control plane", ""),
+    ),
+    "scheduler": ("Control plane", ""),
+    "rbac": ("Access control", ""),
+    "network": ("Network", ""),
+    "secrets": ("Secrets", ""),
+    "images": ("Workload", "Supply chain"),
+    "resources": ("Workload", "Resource management"),
+    "storage": ("Workload", "Storage"),
+}
+"""Areas of the library that have a category of their own in Kubescape, with its sub-category."""
 _NO_FIX: Final = {"path": "", "value": ""}
 _FILE, _DIRECTORY = 1, 4
 """Kubescape's numbers of `scanningTarget`."""
@@ -120,9 +145,17 @@ def _control(summary: ControlSummary) -> dict[str, Any]:
     if summary.compliance is not None:
         entry["complianceScore"] = summary.compliance
     entry["scoreFactor"] = summary.control.severity
+    if summary.control.area:
+        entry["category"] = _category(summary.control.area)
     if summary.control.link:
         entry["documentation"] = summary.control.link
     return entry
+
+
+def _category(area: str) -> dict[str, Any]:
+    """The category in Kubescape's words; it numbers them, which nothing of ours does."""
+    name, sub = _CATEGORIES.get(area, ("Workload", ""))
+    return {"name": name, "id": ""} | ({"subCategory": {"name": sub, "id": ""}} if sub else {})
 
 
 def _status(status: Status, reason: Reason | None) -> dict[str, str]:
@@ -275,7 +308,7 @@ def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
     else:
         context = {"directoryContextMetadata": {"basePath": target.base, "hostName": ""}}
     frameworks = [framework.framework.name for framework in assessment.frameworks]
-    return {
+    return _encryption(assessment) | {
         "targetMetadata": context,
         "clusterMetadata": {},
         "scanMetadata": {
@@ -288,6 +321,19 @@ def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
             "scanningTarget": _FILE if one_file else _DIRECTORY,
         },
     }
+
+
+def _encryption(assessment: Assessment) -> dict[str, Any]:
+    found = assessment.encryption
+    if found is None:
+        return {}
+    said = {
+        "version": found.version,
+        "dekAlgorithm": found.algorithm,
+        "kekAlgorithm": found.key_algorithm,
+        "encryptedDEK": found.key,
+    }
+    return {"encryptionMetadata": said}
 
 
 def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, Any]:
@@ -319,6 +365,7 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "kubernetesVersion": assessment.kubernetes_version,
         "files": assessment.files,
         "coverage": assessment.coverage,
+        "frameworks": {item.framework.name: {"coverage": item.coverage} for item in assessment.frameworks},
         "notes": list(assessment.notes),
         "unread": [
             {
