@@ -47,6 +47,8 @@ UNREAD: Final = "unread"
 """The status of a row for an input that was not read; all others are Kubescape's."""
 WAIVED: Final = "w/exceptions"
 """Kubescape's sub-status of what passed by waivers alone."""
+LONGEST: Final = 32_767
+"""Characters of a cell: what is longer Excel would spread over the rows below."""
 _FORMULA: Final = re.compile("[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 """What a cell must not begin with, in either width. Tabs and line breaks are escapes by then."""
 _NO_RESOURCE: Final = ("", "", "", "", "")
@@ -156,7 +158,9 @@ def _unread(unread: Unread) -> tuple[str, ...]:
 
 def _cell(text: str) -> str:
     shown = visible(text)
-    return f"'{shown}" if _FORMULA.match(shown) else shown
+    if _FORMULA.match(shown):
+        shown = f"'{shown}"
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
 FORMAT: Final = Format(

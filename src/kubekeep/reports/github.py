@@ -139,14 +139,14 @@ def _columns(location: Location) -> dict[str, str]:
 
 
 def _line(annotation: _Annotation) -> str:
-    """A line of the log that the runner takes for no command, neither at its start nor, in the old form, inside."""
+    """A line of the log."""
     place = f" {annotation.location}" if annotation.location else ""
-    text = _shown(f"{annotation.level}:{place} {annotation.title}: {annotation.lines[0]}")
-    return text.replace("##[", "##\\x5b") + "\n"
+    return _shown(f"{annotation.level}:{place} {annotation.title}: {annotation.lines[0]}") + "\n"
 
 
 def _shown(text: str) -> str:
-    shown = visible(text)
+    # the runner takes commands in their old form (##[error]) from the middle of a line too
+    shown = visible(text[: _LONGEST + 1]).replace("##[", "##\\x5b")
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
 

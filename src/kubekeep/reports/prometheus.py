@@ -25,6 +25,9 @@ _Family = tuple[str, str, _Series]
 _CAME: Final = {"failed": "failed", "skipped": "were not evaluated", "passed": "passed"}
 """Kubescape's words for how something came out, and ours."""
 
+_LONGEST: Final = 500
+"""Characters of a label: what watches over the metrics keeps every one. Names of objects have 253 at most."""
+
 
 def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
     """Write every family that has a series."""
@@ -145,7 +148,9 @@ def _labels(**values: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    return visible(value).replace("\\", "\\\\").replace('"', '\\"')
+    shown = visible(value[: _LONGEST + 1])
+    cut = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+    return cut.replace("\\", "\\\\").replace('"', '\\"')
 
 
 FORMAT: Final = Format(

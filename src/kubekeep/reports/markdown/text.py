@@ -13,6 +13,8 @@ from kubekeep.model.text import visible
 
 LONGEST: Final = 300
 """Characters of one text of others."""
+PARAGRAPH: Final = 2_000
+"""Characters of a paragraph."""
 _INNER: Final = re.compile(
     r"(?!.*(?:www\.|--|\b[0-9a-fA-F]{7,64}\b|\b[A-Z]+-[0-9]))"  # links, dashes, hashes of commits, keys of issues
     r"(?:[^\W_]|[ ,.;()'\"/\u2013\u2014\u2018-\u201d\u2026-]|[:%](?= |\Z))*"
@@ -60,7 +62,8 @@ def linked(text: str, url: str) -> str:
 
 def prose(text: str) -> str:
     """A paragraph that has code in backticks: that stays code, and the rest is treated like `words`, part by part."""
-    parts = " ".join(text.split()).split("`")
+    line = " ".join(text.split())
+    parts = (line if len(line) <= PARAGRAPH else f"{line[:PARAGRAPH]}…").split("`")
     if len(parts) % 2 == 0:
         return words(" ".join(filter(None, map(str.strip, parts))))
     pieces = (_piece(part, number) for number, part in enumerate(parts))
