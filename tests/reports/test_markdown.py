@@ -152,7 +152,7 @@ def assert_harmless(reader: Reader, tags: list[str]) -> None:
     assert code_apart[0] == code_apart[1]
     assert not reader.links
     plain = "\n".join(reader.texts)
-    assert not re.search(r"(?<!\w)@\w|[#!&$~]\w|%\w|GH-\d|[0-9a-f]{7}|\w://|www\.|:\w+:|[\[\]<>`|*_\\]", plain)
+    assert not re.search(r"(?<!\w)@\w|[#!&$~]\w|%\w|GH-\d|[0-9a-f]{7}|\w://|www\.|:\w+:|[\[\]<>`|*\\]|\b_|_\b", plain)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda text: ascii(text[:24]))
@@ -181,7 +181,14 @@ def test_any_text_is_no_markup(assessment: Assessment) -> None:
 
 @pytest.mark.parametrize(
     "plain",
-    ["Privileged container", "Images, signed (by whom?)"[:15], "数据库 is used", 'a: b; c\'s "d" - e/f', "7 days"],
+    [
+        "Privileged container",
+        "Images, signed (by whom?)"[:15],
+        "数据库 is used",
+        'a: b; c\'s "d" - e/f',
+        "7 days",
+        "drop NET_RAW",
+    ],
 )
 def test_plain_words_stay_as_they_are(plain: str) -> None:
     assert words(plain) == plain

@@ -14,9 +14,9 @@ from kubekeep.reports.markdown.text import cell, code, html_code, prose, words
 from kubekeep.reports.shared import wording
 from kubekeep.reports.shared.wording import number
 
-_RESOURCES: Final = 20
+_RESOURCES: Final = 10
 """Resources of a control that are shown unless all are asked for."""
-_PLACES: Final = 5
+_PLACES: Final = 3
 """Places of a resource, likewise."""
 _LEAST: Final = 1_000
 """Characters that must be left for a control to be begun."""
@@ -88,7 +88,16 @@ def _change(resource: Resource, evidence: Evidence) -> str:
         text = f"delete {path}" if evidence.delete else f"review {path}"
     location = evidence.location or resource.locate(())
     where = f"{code(str(location))}: " if location else ""
-    return f"{where}{text} ({words(evidence.note)})" if evidence.note else f"{where}{text}"
+    note = _note(evidence)
+    return f"{where}{text} ({words(note)})" if note else f"{where}{text}"
+
+
+def _note(evidence: Evidence) -> str:
+    """What the change alone does not say."""
+    if evidence.fix is None and not evidence.delete:
+        return evidence.note
+    setting = evidence.location.setting if evidence.location else None
+    return f"from {setting}" if setting else ""
 
 
 def _waived(assessment: Assessment, waived: dict[str, _Found]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSumma
 from kubekeep.model.finding import Status
 from kubekeep.model.severity import Severity
 from kubekeep.reports.markdown.page import Page
-from kubekeep.reports.markdown.text import cell, code, html_code, linked, words
+from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
 from kubekeep.reports.shared.wording import number, percent, worst_first
 
 _STATUSES: Final = (Status.FAILED, Status.PASSED, Status.NOT_EVALUATED)
@@ -128,4 +128,4 @@ def _reason(item: tuple[str, list[ControlSummary]]) -> str:
     text, summaries = item
     ids = ", ".join(code(summary.control.id) for summary in summaries[:_FEW])
     more = f" and {len(summaries) - _FEW:,} more" if len(summaries) > _FEW else ""
-    return f"- {ids}{more}: {words(text)}\n"
+    return f"- {ids}{more}: {prose(text)}\n"

@@ -16,8 +16,8 @@ LONGEST: Final = 300
 PARAGRAPH: Final = 2_000
 """Characters of a paragraph."""
 _INNER: Final = re.compile(
-    r"(?!.*(?:www\.|--|\b[0-9a-fA-F]{7,64}\b|\b[A-Z]+-[0-9]))"  # links, dashes, hashes of commits, keys of issues
-    r"(?:[^\W_]|[ ,.;()'\"/\u2013\u2014\u2018-\u201d\u2026-]|[:%](?= |\Z))*"
+    r"(?!.*(?:www\.|\b[0-9a-fA-F]{7,64}\b|\b[A-Z]+-[0-9]))"  # links, hashes of commits, keys of issues
+    r"(?:[^\W_]|[ ,.;()'\"/\u2013\u2014\u2018-\u201d\u2026-]|(?<=[^\W_])_(?=[^\W_])|[:%](?= |\Z))*"
 )
 """Words in any script with the punctuation of a sentence, none of which means anything inside a line of Markdown."""
 _FIRST: Final = re.compile(r"[^\W_](?!\d*[.)])")
