@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.oracles.program import program
 
 from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.waiver import Waiver, WaiverSource
 from kubekeep.reports import Options, load
 
 NAMES = {
@@ -139,3 +141,12 @@ def test_go_reads_the_same(assessment: Assessment) -> None:
     )
     (answer,) = json.loads(run.stdout)
     assert answer == {"families": {name: len(series) for name, series in families(assessment).items()}}
+
+
+def test_what_is_waived_is_counted_apart(assessment: Assessment) -> None:
+    waiver = Waiver(name="legacy", source=WaiverSource.FILE)
+    verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, waiver=waiver),))
+    result = ResourceResult(assessment.results[2].resource, {"privileged": verdict})
+    found = families(msgspec.structs.replace(assessment, results=(result,)))
+    assert of(found["kubescape_resource_count_controls_failed"]) == 0
+    assert of(found["kubekeep_waived_findings"]) == 1

@@ -46,12 +46,12 @@ def _write_list(stream: TextIO, key: str, items: Iterable[str]) -> None:
 def _results(assessment: Assessment, order: list[tuple[str, int]]) -> Iterator[str]:
     """The lines of each item of `results`; verdicts of one control differ in their evidence only."""
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
-    known: dict[tuple[str, Status, Reason | None], str] = {}
+    known: dict[tuple[str, Status, Reason | None, bool], str] = {}
     for name, index in order:
         result = assessment.results[index]
         controls: list[str] = []
         for slug, verdict in result.verdicts.items():
-            key = (slug, verdict.status, verdict.reason)
+            key = (slug, verdict.status, verdict.reason, verdict.is_waived)
             text = known.get(key)
             if text is None:
                 text = known[key] = item(kubescape_v2.associated(by_slug[slug], verdict, assessment), _CONTROL)

@@ -15,8 +15,8 @@ from kubekeep.reports.shared.wording import number, percent, worst_first
 _STATUSES: Final = (Status.FAILED, Status.PASSED, Status.NOT_EVALUATED)
 _FEW: Final = 20
 """Items of a list that are shown."""
-_ROWS: Final = 100
-"""Rows of a table that are shown."""
+_FRAMEWORKS: Final = 50
+"""Rows of the table of frameworks; that of controls has a few, as each has a part of its own below."""
 
 
 def write_summary(page: Page, assessment: Assessment) -> None:
@@ -78,7 +78,7 @@ def _write_frameworks(page: Page, assessment: Assessment) -> None:
         "\n| Framework | Compliance | Coverage | Failed | Passed | Not evaluated |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: |\n"
     )
-    _write_rows(page, [_framework(item, by_slug) for item in assessment.frameworks], "framework")
+    _write_rows(page, [_framework(item, by_slug) for item in assessment.frameworks], "framework", most=_FRAMEWORKS)
 
 
 def _framework(summary: FrameworkSummary, by_slug: dict[str, ControlSummary]) -> str:
@@ -92,7 +92,7 @@ def _write_controls(page: Page, failed: list[ControlSummary]) -> None:
     if not failed:
         return
     page.write("\n| Severity | Control | | Resources |\n| --- | --- | --- | ---: |\n")
-    _write_rows(page, [_control(summary) for summary in failed], "control")
+    _write_rows(page, [_control(summary) for summary in failed], "control", most=_FEW)
 
 
 def _control(summary: ControlSummary) -> str:
@@ -102,9 +102,9 @@ def _control(summary: ControlSummary) -> str:
     return f"| {control.level.label} | {name} | {cell(control.title)} | {of} |\n"
 
 
-def _write_rows(page: Page, rows: list[str], noun: str) -> None:
+def _write_rows(page: Page, rows: list[str], noun: str, *, most: int) -> None:
     shown = 0
-    for row in rows[:_ROWS]:
+    for row in rows[:most]:
         if not page.write(row, keep=100):
             break
         shown += 1
