@@ -6,6 +6,7 @@ else but the additions it marks. Draft 2020-12 looks at keywords beside `$ref`, 
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 from collections.abc import Callable
@@ -13,13 +14,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import jsonschema
+import msgspec
 import pytest
 
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.commit import Commit, Repository
 from kubekeep.reports import Options, load
 from kubekeep.usecases.scan import ScanRequest, scan
 
 SHAPE: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "assets" / "kubescape-v2.schema.json").read_text())
+MOMENT: Final = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 ABSENT: Final = {
     "$/exceptionAudit": "only who asks for the audit gets it",
@@ -41,8 +45,12 @@ def documents(assessment: Assessment) -> list[dict[str, Any]]:
         ScanRequest(paths=(str(EXAMPLES),)),
         ScanRequest(paths=(str(EXAMPLES / "online-shop" / "operations" / "debug-pod.yaml"),), controls=("C-0057",)),
     )
+    repository = Repository(
+        "/srv/shop", "https://github.com/acme/shop", "main", Commit("4f2a", "Ann", "a@b", MOMENT, "Begin")
+    )
+    tracked = msgspec.structs.replace(assessment, repository=repository)
     found = []
-    for item in (assessment, *map(scan, requests)):
+    for item in (assessment, tracked, *map(scan, requests)):
         stream = io.StringIO()
         load("json").render(item, stream, Options())
         found.append(json.loads(stream.getvalue()))

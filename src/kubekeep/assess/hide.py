@@ -70,6 +70,7 @@ class _Hiding:
         known = {control.control.slug: control.control for control in whole.controls}
         return msgspec.structs.replace(
             whole,
+            repository=None,
             target=Target(tuple(map(self._path, whole.target.paths)), ""),
             results=tuple(map(self._result, whole.results)),
             controls=tuple(map(self._summary, whole.controls)),

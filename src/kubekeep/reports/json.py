@@ -13,7 +13,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Reason, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import Extra, Format, Options
 from kubekeep.reports.shared import kubescape_v2
 
 
@@ -63,4 +63,5 @@ FORMAT: Final = Format(
     media_type="application/json",
     description="everything, in the layout of Kubescape's JSON v2",
     render=render,
+    wants=frozenset({Extra.REPOSITORY}),
 )

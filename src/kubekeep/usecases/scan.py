@@ -28,9 +28,11 @@ from kubekeep.model.assessment import Assessment, Target, Unread
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
+from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.blame import with_commits
+from kubekeep.usecases.repository import repository_of
 
 NEWEST_KUBERNETES: Final = 37
 """The newest minor version whose rules the library knows."""
@@ -59,6 +61,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     read: ReadOptions = ReadOptions()
     workload: str = ""
     """The one workload to judge, with what it needs; everything else is read only for what relates to it."""
+    extras: frozenset[Extra] = frozenset()
+    """What reports want to know beside the verdicts."""
 
 
 def scan(
@@ -87,6 +91,9 @@ def scan(
         results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
+        repository = None
+        if Extra.REPOSITORY in request.extras:
+            repository = repository_of(results, source, request.read.access.environment)
         totals = summarise(results, selection)
     return Assessment(
         target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
@@ -98,6 +105,7 @@ def scan(
         unread=tuple(unread),
         files=source.files,
         notes=tuple(source.notes),
+        repository=repository,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )

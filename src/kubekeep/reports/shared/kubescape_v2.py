@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
-from kubekeep.model.commit import Commit
+from kubekeep.model.commit import Commit, Repository
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location, Region
 from kubekeep.model.redaction import redacted
@@ -61,8 +61,10 @@ _CATEGORIES: Final = {
     "storage": ("Workload", "Storage"),
 }
 """Areas of the library that have a category of their own in Kubescape, with its sub-category."""
+_HOSTS: Final = ("github", "gitlab", "bitbucket", "azure")
+"""Words in the names of the hosts that Kubescape calls so."""
 _NO_FIX: Final = {"path": "", "value": ""}
-_FILE, _DIRECTORY = 1, 4
+_FILE, _LOCAL_REPOSITORY, _DIRECTORY = 1, 3, 4
 """Kubescape's numbers of `scanningTarget`."""
 
 
@@ -305,6 +307,8 @@ def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
     one_file = len(target.paths) == 1 and target.paths[0].lower().endswith((".yaml", ".yml", ".json"))
     if one_file:
         context: dict[str, Any] = {"fileContextMetadata": {"filePath": target.paths[0], "hostName": ""}}
+    elif assessment.repository is not None:
+        context = {"gitRepoContextMetadata": _repository(assessment.repository)}
     else:
         context = {"directoryContextMetadata": {"basePath": target.base, "hostName": ""}}
     frameworks = [framework.framework.name for framework in assessment.frameworks]
@@ -318,9 +322,27 @@ def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
             "format": form,
             "formats": [form],
             "targetNames": frameworks or [summary.control.id for summary in assessment.controls],
-            "scanningTarget": _FILE if one_file else _DIRECTORY,
+            "scanningTarget": _FILE if one_file else _DIRECTORY if assessment.repository is None else _LOCAL_REPOSITORY,
         },
     }
+
+
+def _repository(found: Repository) -> dict[str, Any]:
+    address = found.remote.removesuffix("/").removesuffix(".git")
+    host, _, path = address.rpartition("://")[2].rpartition("@")[2].replace(":", "/", 1).partition("/")
+    owner, _, name = path.rpartition("/")
+    entry: dict[str, Any] = {
+        "provider": next((word for word in _HOSTS if word in host), ""),
+        "repo": name,
+        "owner": owner,
+        "branch": found.branch,
+        "defaultBranch": "",
+        "remoteURL": found.remote,
+        "localRootPath": found.root,
+    }
+    if found.head is not None:
+        entry["lastCommit"] = _commit(found.head)
+    return entry
 
 
 def _encryption(assessment: Assessment) -> dict[str, Any]:
