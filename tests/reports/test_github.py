@@ -9,7 +9,8 @@ import re
 import msgspec
 import pytest
 
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, ResourceResult, Target
+from kubekeep.model.commit import Repository
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
@@ -181,3 +182,26 @@ def test_a_path_with_escapes_reads_back_as_it_is(assessment: Assessment) -> None
     name = "100%0A, and: more.yaml"
     (_, found) = marks(failing(assessment, "a", Evidence("b", exists=True, location=Location(name, region))))
     assert found.properties["file"] == name
+
+
+@pytest.mark.parametrize(
+    ("base", "file", "shown"),
+    [
+        ("/srv/repo", "deploy/a.yaml", "deploy/a.yaml"),
+        ("/srv/repo/charts/web", "templates/a.yaml", "charts/web/templates/a.yaml"),
+        ("/srv/repo/charts", "/srv/repo/deploy/a.yaml", "deploy/a.yaml"),
+        ("/srv", "/srv/repository/a.yaml", "/srv/repository/a.yaml"),
+        ("/srv", "repo/a.yaml", "a.yaml"),
+        ("/tmp", "/etc/a.yaml", "/etc/a.yaml"),  # noqa: S108 - a name, nothing is written
+        ("/srv/repo", "<stdin>", "<stdin>"),
+    ],
+)
+def test_paths_are_those_of_the_repository(base: str, file: str, shown: str, assessment: Assessment) -> None:
+    location = Location(file, Region(Position(1, 1), Position(1, 2)))
+    one = failing(assessment, "a", Evidence("b", exists=True, location=location))
+    cloned = msgspec.structs.replace(
+        one, target=Target((".",), base), repository=Repository("/srv/repo"), results=one.results * 11
+    )
+    found = [item.properties["file"] for item in marks(cloned) if "file" in item.properties]
+    assert found == [shown] * 10
+    assert f"\nwarning: {shown}:1 " in text(cloned)

@@ -2,12 +2,12 @@
 
 GitHub shows ten annotations of each level for a step and drops the rest without a word. So the worst come first, no
 more than ten are written, and what is left stands in a folded part of the log, with a last line that counts it. Paths
-are as the scan shows them, relative to the folder it runs in: that should be the root of the repository. Never starts a
-line with text from the input.
+are those of the repository, wherever in it the scan runs. Never starts a line with text from the input.
 """
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final, TextIO
@@ -20,7 +20,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import visible
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import Extra, Format, Options
 from kubekeep.reports.shared import wording
 
 _SHOWN: Final = 10
@@ -48,12 +48,12 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
     shown = folded = 0
     for annotation, fits in _fitting(assessment):
         if fits:
-            stream.write(_command(annotation))
+            stream.write(_command(annotation, assessment))
         shown += fits
         folded += not fits
     if folded:
         stream.write("::group::Not shown as annotations\n")
-        stream.writelines(_line(annotation) for annotation, fits in _fitting(assessment) if not fits)
+        stream.writelines(_line(annotation, assessment) for annotation, fits in _fitting(assessment) if not fits)
         stream.write("::endgroup::\n")
     stream.writelines(f"{line}\n" for line in _closing(assessment, shown, folded))
 
@@ -116,12 +116,12 @@ def _closing(assessment: Assessment, shown: int, folded: int) -> Iterator[str]:
         yield f"{wording.number(waived, 'finding')} waived."
 
 
-def _command(annotation: _Annotation) -> str:
+def _command(annotation: _Annotation, of: Assessment) -> str:
     """A workflow command: one line, whatever stands in it."""
     properties = {"title": annotation.title}
     location = annotation.location
     if location is not None:
-        properties = {"file": location.file, **_columns(location), **properties}
+        properties = {"file": _in_repository(location.file, of), **_columns(location), **properties}
     given = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     message = "%0A".join(_data(_shown(line)) for line in annotation.lines)
     return f"::{annotation.level} {given}::{message}\n"
@@ -138,9 +138,19 @@ def _columns(location: Location) -> dict[str, str]:
     return lines
 
 
-def _line(annotation: _Annotation) -> str:
+def _in_repository(file: str, of: Assessment) -> str:
+    """The path of `file` from the root of the repository; as it is shown where it is in none."""
+    if of.repository is None:
+        return file
+    root = f"{of.repository.root.rstrip('/')}/"
+    path = posixpath.normpath(posixpath.join(of.target.base, file))
+    return path.removeprefix(root) if path.startswith(root) else file
+
+
+def _line(annotation: _Annotation, of: Assessment) -> str:
     """A line of the log."""
-    place = f" {annotation.location}" if annotation.location else ""
+    location = annotation.location
+    place = f" {Location(_in_repository(location.file, of), location.region)}" if location else ""
     return _shown(f"{annotation.level}:{place} {annotation.title}: {annotation.lines[0]}") + "\n"
 
 
@@ -165,4 +175,5 @@ FORMAT: Final = Format(
     description="annotations for GitHub Actions, the worst first, to standard output",
     render=render,
     aliases=("github-actions",),
+    wants=frozenset({Extra.REPOSITORY}),
 )

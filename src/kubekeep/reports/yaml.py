@@ -12,7 +12,7 @@ from typing import Final, TextIO
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Reason, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import Extra, Format, Options
 from kubekeep.reports.shared import kubescape_v2
 from kubekeep.reports.shared.yaml_text import STEP, entries, item
 
@@ -72,4 +72,5 @@ FORMAT: Final = Format(
     media_type="application/yaml",
     description="everything, as the JSON report has it, in YAML",
     render=render,
+    wants=frozenset({Extra.REPOSITORY}),
 )
