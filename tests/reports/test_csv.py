@@ -42,7 +42,7 @@ def only(assessment: Assessment, *evidence: Evidence, status: Status = Status.FA
 
 def test_the_columns_of_kubescape_come_first(assessment: Assessment) -> None:
     head, *others = text(assessment).split("\r\n")
-    assert head == f"{KUBESCAPE},Line,Column,Frameworks,Sub Status,Message"
+    assert head == f"{KUBESCAPE},File,Line,Column,Frameworks,Sub Status,Message"
     assert others[-1] == ""
     assert "\n" not in "".join(others)
 
@@ -73,12 +73,23 @@ def test_a_finding(assessment: Assessment) -> None:
         "Remediation": "Set what is named to what is safe. The place is shown above. A second paragraph.",
         "Control URL": "https://example.com/privileged",
         "Source Path": "deploy/web-1.yaml",
+        "File": "deploy/web-1.yaml",
         "Line": "21",
         "Column": "13",
         "Frameworks": "NSA",
         "Sub Status": "",
         "Message": "",
     }
+
+
+def test_a_place_in_another_file_than_the_resource(assessment: Assessment) -> None:
+    found = {row["Resource Name"]: row for row in rows(assessment) if row["Status"] == "failed"}
+    assert (found["web"]["Source Path"], found["web"]["File"], found["web"]["Line"]) == (
+        "overlays/prod",
+        "base/web.yaml",
+        "9",
+    )
+    assert (found["robot"]["Source Path"], found["robot"]["File"], found["robot"]["Line"]) == ("", "rbac.yaml", "12")
 
 
 def test_what_was_not_evaluated_or_read_has_a_row(assessment: Assessment) -> None:

@@ -17,6 +17,7 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, Unread
 from kubekeep.model.finding import Reason, Status, Verdict
+from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.reports.format import Format, Options
@@ -37,6 +38,7 @@ HEADER: Final = (
     "Control URL",
     "Source Path",
     # what follows is ours
+    "File",
     "Line",
     "Column",
     "Frameworks",
@@ -109,7 +111,7 @@ def _row(control: _Control, status: Status, reason: Reason | None, resource: tup
     """A row of what passed or was not evaluated: there is nothing to mend."""
     word, sub_status = kubescape_v2.status_words(status, reason)
     message = _cell(reason.text) if reason else ""
-    ours = ("", "", control.frameworks, sub_status, message)
+    ours = ("", "", "", control.frameworks, sub_status, message)
     return (*control.head, word, *resource[:4], "", "", "", control.link, resource[4], *ours)
 
 
@@ -117,8 +119,6 @@ def _finding(control: _Control, verdict: Verdict, resource: Resource, cells: tup
     """A row of what failed, or passed by waivers: the evidence that stands, or all of it where all is waived."""
     shown = verdict if verdict.is_waived else verdict.standing
     word, sub_status = kubescape_v2.status_words(verdict.status, verdict.reason)
-    location = wording.place(resource, shown)
-    start = location.region.start if location and location.region else None
     return (
         *control.head,
         word,
@@ -127,7 +127,7 @@ def _finding(control: _Control, verdict: Verdict, resource: Resource, cells: tup
         control.remediation,
         control.link,
         cells[4],
-        *((str(start.line), str(start.column)) if start else ("", "")),
+        *_place(wording.place(resource, shown)),
         control.frameworks,
         WAIVED if verdict.is_waived else sub_status,
         _cell("; ".join(_messages(verdict))),
@@ -151,9 +151,16 @@ def _messages(verdict: Verdict) -> Iterator[str]:
 
 
 def _unread(unread: Unread) -> tuple[str, ...]:
-    start = unread.location.region.start if unread.location.region else None
-    place = (_cell(unread.location.file), *((str(start.line), str(start.column)) if start else ("", "")))
-    return ("", "", "", UNREAD, *_NO_RESOURCE[:4], "", "", "", "", *place, "", "", _cell(unread.message))
+    place = _place(unread.location)
+    return ("", "", "", UNREAD, *_NO_RESOURCE[:4], "", "", "", "", place[0], *place, "", "", _cell(unread.message))
+
+
+def _place(location: Location | None) -> tuple[str, str, str]:
+    """File, line and column, which need not be in the file that the resource as a whole comes from."""
+    if location is None:
+        return ("", "", "")
+    start = location.region.start if location.region else None
+    return (_cell(location.file), *((str(start.line), str(start.column)) if start else ("", "")))
 
 
 def _cell(text: str) -> str:
