@@ -14,7 +14,7 @@ import msgspec
 from kubekeep import reports
 from kubekeep.cli.settings import settings
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports import Format, Options
+from kubekeep.reports import Extra, Format, Options
 from kubekeep.sinks import file
 
 
@@ -54,6 +54,11 @@ def plan(names: tuple[str, ...], output: Path | None) -> list[Output]:
 def _named(output: Path, entry: Format) -> Path:
     device = output.exists() and not output.is_file()
     return output if device or output.suffix == entry.extension else output.with_name(output.name + entry.extension)
+
+
+def wants(outputs: list[Output]) -> frozenset[Extra]:
+    """What the scan is to find beside its verdicts, for all of the reports."""
+    return frozenset[Extra]().union(*(item.format.wants for item in outputs))
 
 
 def write(assessment: Assessment, outputs: list[Output], *, verbose: bool) -> None:

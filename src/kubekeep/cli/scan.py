@@ -196,6 +196,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
     asked = arguments.asked("scan", words, frameworks)
+    wanted = outputs.plan(formats, output)
     request = ScanRequest(
         paths=asked.paths,
         frameworks=asked.frameworks,
@@ -208,8 +209,8 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         rules=rules,
         read=read,
         workload=asked.workload,
+        extras=outputs.wants(wanted),
     )
-    wanted = outputs.plan(formats, output)
     try:
         with progress.counter() as note:
             assessment = scan(request, stdin=sys.stdin.buffer, note=note)

@@ -28,6 +28,7 @@ from kubekeep.model.assessment import Assessment, Target, Unread
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
+from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.blame import with_commits
@@ -59,6 +60,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     read: ReadOptions = ReadOptions()
     workload: str = ""
     """The one workload to judge, with what it needs; everything else is read only for what relates to it."""
+    extras: frozenset[Extra] = frozenset()
+    """What reports want to know beside the verdicts."""
 
 
 def scan(
