@@ -133,13 +133,15 @@ class AttackPath(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """An edge that is worth removing, with the places in `Attacks.paths` of the paths that end with it.
+    """An edge that is worth removing, with the places in `Attacks.paths` of the paths that are no more without it.
 
-    Of a list of cuts each counts only the paths that those before it leave.
+    `count` is how many of all paths those are, the ones that are not listed too. Of a list of cuts each counts only
+    the paths that those before it leave. There may be detours: look again when it is gone.
     """
 
     edge: Edge
     paths: tuple[int, ...]
+    count: int
 
 
 class TrackStep(msgspec.Struct, frozen=True):
