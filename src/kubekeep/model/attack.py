@@ -174,6 +174,22 @@ class PrioritisedResource(msgspec.Struct, frozen=True):
     left_out: int = 0
 
 
+class Question(msgspec.Struct, frozen=True):
+    """Where paths start and where they end, by the names that people give them; without names, all that matters.
+
+    Known are `internet`, `anonymous` and `authenticated` (anyone without or with any credentials), `cluster-admin`,
+    `node`, `secrets`, and objects as `deployment/web` or `shop/deployment/web`. At most `most` paths are listed.
+    """
+
+    sources: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    most: int = 100
+
+
+EVERYTHING = Question()
+"""All that matters."""
+
+
 class Attacks(msgspec.Struct, frozen=True):
     """What attackers could do: resources by priority, the highest score first, and paths, the worst first.
 

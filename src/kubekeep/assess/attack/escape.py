@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.graph import Draft
 from kubekeep.assess.attack.objects import Container, Workload
 from kubekeep.assess.shapes import mapping, sequence
@@ -91,7 +92,7 @@ def escapes(workload: Workload) -> Iterator[Draft]:
     for container in workload.containers:
         if mapping(container.context.get("windowsOptions")).get("hostProcess", windows.get("hostProcess")) is True:
             text = f"container {container.name} runs as a process of its node"
-            yield Draft(text, workload.item, container.path, ("pss-windows-host-process",))
+            yield Draft(text, workload.item, container.path, cited.HOST_PROCESS)
         if not own_users:
             yield from _by_context(workload, container)
             yield from _by_volumes(workload, container)
@@ -101,7 +102,7 @@ def _by_context(workload: Workload, container: Container) -> Iterator[Draft]:
     path: Path = (*container.path, "securityContext")
     if container.context.get("privileged") is True:
         text = f"container {container.name} is privileged"
-        yield Draft(text, workload.item, (*path, "privileged"), ("privileged-container",))
+        yield Draft(text, workload.item, (*path, "privileged"), cited.PRIVILEGED)
         return
     added = [str(item).upper().removeprefix("CAP_") for item in _added(container)]
     if not container.may_be_root:
@@ -113,7 +114,7 @@ def _by_context(workload: Workload, container: Container) -> Iterator[Draft]:
             reason = "has CAP_SYS_PTRACE among the processes of its node"
         if reason:
             where = (*path, "capabilities", "add", number)
-            yield Draft(f"container {container.name} {reason}", workload.item, where, ("insecure-capabilities",))
+            yield Draft(f"container {container.name} {reason}", workload.item, where, cited.CAPABILITIES)
 
 
 def _added(container: Container) -> list[object]:
@@ -145,13 +146,13 @@ def _reach(folder: str, *, writes: bool) -> tuple[str, tuple[str, ...]]:
     for socket in _SOCKETS:
         # A socket takes commands however its folder is mounted.
         if _holds(folder, socket):
-            return f"reaches the container runtime by {folder}", ("container-runtime-socket", "host-path")
+            return f"reaches the container runtime by {folder}", cited.RUNTIME_SOCKET
     if any(_holds(item, folder) for item in _HARMLESS):
         return "", ()
     if writes and _touches(folder, _RUN):
-        return f"writes to {folder} of its node", ("host-path", "writable-host-path")
+        return f"writes to {folder} of its node", cited.HOST_PATH_WRITTEN
     if _touches(folder, _KEYS):
-        return f"reads credentials below {folder} of its node", ("host-path",)
+        return f"reads credentials below {folder} of its node", cited.HOST_PATH_READ
     return "", ()
 
 

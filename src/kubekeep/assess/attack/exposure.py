@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.admits import Approach, Policies, Ports, reaches_public
 from kubekeep.assess.attack.graph import Draft, Graph
 from kubekeep.assess.attack.objects import Item, Objects, Workload
@@ -20,7 +21,6 @@ INTERNET: Final = "internet"
 """The identity of the node that stands for everyone outside."""
 NODES_REACHABLE: Final = "the nodes can be reached from outside"
 
-_EXPOSED: Final = ("external-facing", "gateway-exposure")
 _INTERNAL: Final[Mapping[str, frozenset[str]]] = {
     "cloud.google.com/load-balancer-type": frozenset({"internal"}),
     "networking.gke.io/load-balancer-type": frozenset({"internal"}),
@@ -110,7 +110,7 @@ class Exposure:
                 self._blocked.add(workload.item.label)
                 continue
             text, path = "its selector takes these pods", ("spec", "selector")
-            draft = Draft(text, service, path, _EXPOSED, judged=(workload.item,))
+            draft = Draft(text, service, path, cited.EXPOSED, judged=(workload.item,))
             self._graph.add(entry, workload_node(self._graph, workload), EdgeKind.EXPOSURE, draft)
             leads = True
         if not selected:
@@ -175,7 +175,7 @@ class Exposure:
         if workload.is_mirror:
             return
         in_network = workload.spec.get("hostNetwork") is True
-        slugs = ("host-network",) if in_network else ("host-port",)
+        slugs = cited.HOST_NETWORK if in_network else cited.HOST_PORT
         for container in workload.containers:
             for number, port in enumerate(map(mapping, sequence(container.fields.get("ports")))):
                 outer = port.get("containerPort") if in_network else port.get("hostPort")

@@ -6,8 +6,6 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-import msgspec
-
 from kubekeep.assess.attack.escape import escapes
 from kubekeep.assess.attack.exposure import INTERNET, Exposure, workload_node
 from kubekeep.assess.attack.grants import Granted
@@ -18,11 +16,10 @@ from kubekeep.assess.attack.places import ANONYMOUS, AUTHENTICATED, Places
 from kubekeep.assess.attack.search import Way, cuts, ways
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.attack import AttackPath, Attacks, Cut, EdgeKind, Node, NodeKind
+from kubekeep.model.attack import EVERYTHING, AttackPath, Attacks, Cut, EdgeKind, Node, NodeKind, Question
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
 
-DEFAULT_PATHS: Final = 100
 _CUTS: Final = 5
 _BREAKABLE: Final = frozenset({EdgeKind.ESCAPE, EdgeKind.IDENTITY, EdgeKind.BINDING, EdgeKind.PERMISSION})
 """What can be taken away without taking away what the thing is for."""
@@ -41,22 +38,11 @@ _WANTED: Final = (
 """What attackers want where nobody says what, one path each."""
 
 
-class Question(msgspec.Struct, frozen=True):
-    """Where paths start and where they end, by the names that `ends` knows; by default, all that matters.
-
-    At most `most` paths are listed.
-    """
-
-    sources: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-    most: int = DEFAULT_PATHS
-
-
 def find(
     resources: Iterable[Resource],
     results: Sequence[ResourceResult],
     controls: Mapping[str, Control],
-    question: Question = Question(),  # noqa: B008 - immutable
+    question: Question = EVERYTHING,
 ) -> Attacks:
     """The attack paths through `resources`, with the controls, by slug, that fail along them.
 

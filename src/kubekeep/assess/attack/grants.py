@@ -5,11 +5,12 @@ A role is looked at once for each place where it holds, however many hold it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.graph import EVERYWHERE, Draft, Graph
 from kubekeep.assess.attack.objects import Item, Objects, called, within
 from kubekeep.assess.attack.places import Places
@@ -22,23 +23,19 @@ from kubekeep.model.attack import EdgeKind, Node, NodeKind
 
 _SAME: Final = {"edit": "admin"}
 _HARMLESS: Final = frozenset({"view"})
-_ON_BINDINGS: Final = (
-    "cluster-admin-bindings",
-    "administrative-roles",
-    "anonymous-bindings",
-    "authenticated-group-roles",
-)
-"""Controls that ask who is granted much."""
 
 
 class _Role(msgspec.Struct, frozen=True, eq=False):
-    """A role as bindings name it: its rules, each with the object that it stands in."""
+    """A role as bindings name it, with its rules.
+
+    `item` is the object; None for a role that every cluster has. `origins` are, for each rule, the object that it
+    stands in and its place there.
+    """
 
     label: str
     rules: Rules
-    items: tuple[Item, ...]
-    """By the place of a rule, the object it comes from; empty for a role that every cluster has."""
-    first: int = 0
+    item: Item | None = None
+    origins: tuple[tuple[Item, int], ...] = ()
 
 
 class Granted:
@@ -52,6 +49,7 @@ class Granted:
         for kind in ("Role", "ClusterRole"):
             for item in objects.of(kind):
                 self._roles.setdefault((kind, item.namespace, item.name), []).append(item)
+        self._read_roles: dict[int, _Role] = {}
         self._looked_at: dict[str, bool] = {}
         self._unknown: set[str] = set()
 
@@ -81,9 +79,10 @@ class Granted:
             for number, subject in enumerate(sequence(binding.object.get("subjects"))):
                 source = self._subject(mapping(subject), binding)
                 if source is not None:
-                    judged = (binding, *role.items[:1])
+                    judged = (binding, role.item) if role.item else (binding,)
                     text = f"{binding.label} grants {'it' if target.kind is NodeKind.ROLE else role.label}"
-                    draft = Draft(text, binding, ("subjects", number), _ON_BINDINGS, judged=judged)
+                    slugs = (*cited.GRANTED, *(cited.WILD if target.kind is NodeKind.CLUSTER_ADMIN else ()))
+                    draft = Draft(text, binding, ("subjects", number), slugs, judged=judged)
                     self._graph.add(source, target, EdgeKind.BINDING, draft)
 
     def _subject(self, subject: Mapping[str, Any], binding: Item) -> Node | None:
@@ -100,17 +99,24 @@ class Granted:
             return [self._read(item) for item in found]
         known = BUILT_IN.get(_SAME.get(name, name)) if kind == "ClusterRole" else None
         if known is not None:
-            return [_Role(f"{kind} {name}", Rules(known), ())]
+            return [_Role(f"{kind} {name}", Rules(known))]
         if kind != "ClusterRole" or name not in _HARMLESS:
             self._unknown.add(called(kind, namespace, name) if namespace else f"{kind} {name}")
         return []
 
     def _read(self, item: Item) -> _Role:
-        rules = sequence(item.object.get("rules"))
-        pairs = [(rule, item) for rule in rules]
-        if item.object.get("aggregationRule"):
-            pairs = [(rule, part) for part in self._parts(item) for rule in sequence(part.object.get("rules"))]
-        return _Role(item.label, Rules([rule for rule, _ in pairs]), tuple(owner for _, owner in pairs))
+        known = self._read_roles.get(id(item))
+        if known is None:
+            known = self._read_roles[id(item)] = self._as_role(item)
+        return known
+
+    def _as_role(self, item: Item) -> _Role:
+        owners = self._parts(item) if item.object.get("aggregationRule") else (item,)
+        found = [
+            (rule, owner, place) for owner in owners for place, rule in enumerate(sequence(owner.object.get("rules")))
+        ]
+        rules = Rules([rule for rule, _, _ in found])
+        return _Role(item.label, rules, item, tuple((owner, place) for _, owner, place in found))
 
     def _parts(self, item: Item) -> Iterable[Item]:
         """The roles that a ClusterRole is put together from (Kubernetes docs, RBAC, Aggregated ClusterRoles)."""
@@ -125,30 +131,27 @@ class Granted:
                 yield part
 
     def _granted(self, role: _Role, scope: str) -> Node | None:
-        """The node of a role where it holds, or cluster-admin for one that allows everything; None if it leads nowhere."""
-        if role.rules.everything is not None and scope == EVERYWHERE:
+        """The node of a role where it holds, cluster-admin for one that allows everything; None if it leads nowhere."""
+        if role.rules.allow_everything and scope == EVERYWHERE:
             return self._places.admin
-        where = "in the cluster" if scope == EVERYWHERE else within(scope)
-        owner = role.items[0].resource.id if role.items else role.label
-        identity = f"role:{owner}@{scope}"
+        identity = f"role:{role.item.resource.id if role.item else role.label}@{scope}"
         if identity not in self._looked_at:
-            self._looked_at[identity] = self._look(role, scope, identity, f"{role.label} {where}")
+            self._looked_at[identity] = self._look(role, scope, identity)
         return self._graph.nodes[identity] if self._looked_at[identity] else None
 
-    def _look(self, role: _Role, scope: str, identity: str, label: str) -> bool:
-        """Add what the role allows; whether that is anything."""
-        found: Sequence[Any] = [*rights(role.rules, scope, self._places)]
+    def _look(self, role: _Role, scope: str, identity: str) -> bool:
+        """Add what the role allows there; whether that is anything."""
+        found = [*rights(role.rules, scope, self._places)]
         if not found:
             return False
-        node = self._graph.node(identity, NodeKind.ROLE, label, role.items[0] if role.items else None)
+        where = " in the cluster" if scope == EVERYWHERE else f" {within(scope)}"
+        label = role.label if role.item and role.item.kind == "Role" else f"{role.label}{where}"
+        node = self._graph.node(identity, NodeKind.ROLE, label, role.item)
         for right in found:
-            item = role.items[right.rule] if role.items else None
-            path = ("rules", self._place(role, right.rule))
-            draft = Draft(right.text, item, path, right.slugs, right.assumes, judged=role.items[:1])
+            item, place = role.origins[right.rule] if role.origins else (None, 0)
+            # Without its wildcard a rule may still allow it, but then somebody has to write so.
+            slugs = (*right.slugs, *(cited.WILD if role.rules.is_wild(right.rule) else ()))
+            judged = (role.item,) if role.item else ()
+            draft = Draft(right.text, item, ("rules", place), slugs, right.assumes, judged)
             self._graph.add(node, right.target, EdgeKind.PERMISSION, draft)
         return True
-
-    @staticmethod
-    def _place(role: _Role, rule: int) -> int:
-        """The place of a rule in the object that it comes from."""
-        return rule - role.items.index(role.items[rule]) if role.items else rule

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.graph import Draft, Graph
 from kubekeep.assess.attack.objects import Container, Item, Objects, Workload, called
 from kubekeep.assess.shapes import mapping, sequence
@@ -39,11 +40,10 @@ def token(objects: Objects, workload: Workload) -> Draft | None:
     accounts = objects.accounts.get((workload.item.namespace, workload.account), [])
     # Files may define an account several times; it declines if all of them say so.
     declined = bool(accounts) and all(item.object.get("automountServiceAccountToken") is False for item in accounts)
-    slugs = ("automatic-service-account-token", "bound-service-account-token")
     if said is True or (said is None and not declined):
         field = next((key for key in ("serviceAccountName", "serviceAccount") if workload.spec.get(key)), "")
         path = (*workload.path, field) if field else workload.path
-        return Draft("its token is in every container", workload.item, path, slugs)
+        return Draft("its token is in every container", workload.item, path, cited.TOKEN)
     for number, volume in enumerate(map(mapping, sequence(workload.spec.get("volumes")))):
         for source in map(mapping, sequence(mapping(volume.get("projected")).get("sources"))):
             projected = source.get("serviceAccountToken")
@@ -71,14 +71,14 @@ def reads(workload: Workload) -> Iterator[tuple[str, str, Draft]]:
                 name = mapping(entry.get(key)).get("name")
                 if name:
                     text = f"variables of container {container.name} hold it"
-                    slugs = _slugs(kind, "secrets-in-environment")
+                    slugs = _slugs(kind, cited.IN_VARIABLES)
                     yield kind, str(name), Draft(text, workload.item, (*container.path, field, number), slugs)
     for number, volume in enumerate(map(mapping, sequence(workload.spec.get("volumes")))):
         if _mounts(workload, volume):
             path = (*workload.path, "volumes", number)
             for kind, name in _volume(volume):
                 text = "a container mounts it"
-                yield kind, name, Draft(text, workload.item, path, _slugs(kind, "secret-mounted"))
+                yield kind, name, Draft(text, workload.item, path, _slugs(kind, cited.MOUNTED))
 
 
 _IN_VARIABLES: Final = {
@@ -95,8 +95,8 @@ def _variables(container: Container) -> Iterator[tuple[str, int, dict[str, Any]]
             yield field, number, mapping(entry.get("valueFrom")) if field == "env" else entry
 
 
-def _slugs(kind: str, slug: str) -> tuple[str, ...]:
-    return (slug,) if kind == "Secret" else ()
+def _slugs(kind: str, slugs: tuple[str, ...]) -> tuple[str, ...]:
+    return slugs if kind == "Secret" else ()
 
 
 def _volume(volume: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.graph import EVERYWHERE
 from kubekeep.assess.attack.places import Places
 from kubekeep.assess.shapes import mapping, sequence
@@ -30,8 +31,6 @@ _CHANGES: Final = ("update", "patch")
 _ADMISSION: Final = "admissionregistration.k8s.io"
 _CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client"
 _MASTERS: Final = "system:masters"
-_WILD: Final = "wildcard-roles"
-_BORROWING: Final = ("impersonation", "bind-impersonate-escalate", _WILD)
 
 
 class Right(msgspec.Struct, frozen=True, eq=False):
@@ -95,26 +94,22 @@ class Rules:
         """The place of the first rule that allows it for objects of every name; None if no rule does."""
         return next((grant.rule for grant in self.allowing(group, resource, verbs) if not grant.names), None)
 
+    def is_wild(self, place: int) -> bool:
+        """Whether the rule there names everything of some sort."""
+        rule = self._rules[place]
+        return any("*" in words for words in (rule.groups, rule.resources, rule.verbs))
+
     @property
-    def everything(self) -> int | None:
-        """The place of the rule that allows all there is; None if no rule does."""
-        return next(
-            (
-                rule.place
-                for rule in self._rules
-                if "*" in rule.groups and "*" in rule.resources and "*" in rule.verbs and not rule.names
-            ),
-            None,
+    def allow_everything(self) -> bool:
+        """Whether one rule allows all there is."""
+        return any(
+            "*" in rule.groups and "*" in rule.resources and "*" in rule.verbs and not rule.names
+            for rule in self._rules
         )
 
 
 def rights(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
-    """Everything that `rules` allow in a namespace, or in the cluster, that leads further."""
-    everything = rules.everything
-    if everything is not None and scope == EVERYWHERE:
-        slugs = (_WILD, "administrative-roles", "cluster-admin-bindings")
-        yield Right(places.admin, "it allows everything", everything, slugs)
-        return
+    """What `rules` allow in a namespace, or in the cluster, that leads further, but for `allow_everything`."""
     for found in (_secrets, _pods, _containers, _tokens, _borrowed, _granting):
         yield from found(rules, scope, places)
     if scope == EVERYWHERE:
@@ -122,18 +117,17 @@ def rights(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
 
 
 def _secrets(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
-    slugs = ("reading-secrets", "secret-access-minimized", _WILD)
     place = rules.any_named("", "secrets", ("get", "list", "watch"))
     if place is not None:
-        yield Right(places.secrets(scope), "it allows to read Secrets", place, slugs)
+        yield Right(places.secrets(scope), "it allows to read Secrets", place, cited.READING)
         written = rules.any_named("", "secrets", ("create",))
         if written is not None:
             text = "it allows to have tokens written into Secrets, and to read them"
-            yield Right(places.accounts(scope), text, written, slugs)
+            yield Right(places.accounts(scope), text, written, cited.READING)
     elif scope != EVERYWHERE:
         for grant in rules.allowing("", "secrets", ("get", "list", "watch")):
             for name in grant.names:
-                yield Right(places.secret(scope, name), "it allows to read it", grant.rule, slugs[1:])
+                yield Right(places.secret(scope, name), "it allows to read it", grant.rule, cited.READING_NAMED)
 
 
 def _pods(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
@@ -141,14 +135,14 @@ def _pods(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     ways: dict[int, tuple[str, tuple[str, ...]]] = {}
     place = rules.any_named("", "pods", ("create",))
     if place is not None:
-        ways[place] = ("it allows to create pods", ("creating-pods", _WILD))
+        ways[place] = ("it allows to create pods", cited.CREATING_PODS)
     for group, resource in _CONTROLLERS:
         found = rules.any_named(group, resource, ("create",))
         if found is None and resource != "jobs":
             # A name is enough to change a template, not to create: then there is none yet.
             found = next((grant.rule for grant in rules.allowing(group, resource, _CHANGES)), None)
         if found is not None:
-            ways.setdefault(found, (f"it allows to make pods by {resource}", (_WILD,)))
+            ways.setdefault(found, (f"it allows to make pods by {resource}", ()))
     for rule, (text, slugs) in ways.items():
         yield Right(places.accounts(scope), text, rule, slugs)
         yield Right(places.secrets(scope), text, rule, slugs)
@@ -172,17 +166,16 @@ def _containers(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     ):
         place = rules.any_named("", resource, verbs)
         if place is not None:
-            yield Right(places.pods(scope), text, place, ("exec-into-containers", _WILD))
+            yield Right(places.pods(scope), text, place, cited.EXEC)
 
 
 def _tokens(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
-    slugs = ("service-account-token-creation", _WILD)
     for grant in rules.allowing("", "serviceaccounts/token", ("create",)):
         if not grant.names:
-            yield Right(places.accounts(scope), "it allows to make tokens", grant.rule, slugs)
+            yield Right(places.accounts(scope), "it allows to make tokens", grant.rule, cited.TOKENS)
         elif scope != EVERYWHERE:
             for name in grant.names:
-                yield Right(places.account(scope, name), "it allows to make its tokens", grant.rule, slugs)
+                yield Right(places.account(scope, name), "it allows to make its tokens", grant.rule, cited.TOKENS)
 
 
 def _borrowed(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
@@ -190,18 +183,18 @@ def _borrowed(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     accounts = [*rules.allowing("", "serviceaccounts", ("impersonate",))]
     for grant in accounts:
         if not grant.names:
-            yield Right(places.accounts(scope), "it allows to act as them", grant.rule, _BORROWING)
+            yield Right(places.accounts(scope), "it allows to act as them", grant.rule, cited.BORROWING)
         elif scope != EVERYWHERE:
             for name in grant.names:
-                yield Right(places.account(scope, name), "it allows to act as it", grant.rule, _BORROWING)
+                yield Right(places.account(scope, name), "it allows to act as it", grant.rule, cited.BORROWING)
     if scope != EVERYWHERE:
         return
     users = [*rules.allowing("", "users", ("impersonate",))]
     for grant in users:
         if not grant.names:
-            yield Right(places.admin, "it allows to act as any user", grant.rule, _BORROWING)
+            yield Right(places.admin, "it allows to act as any user", grant.rule, cited.BORROWING)
         for name in grant.names:
-            yield Right(places.subject("User", name), "it allows to act as it", grant.rule, _BORROWING)
+            yield Right(places.subject("User", name), "it allows to act as it", grant.rule, cited.BORROWING)
     # A group alone cannot be borrowed: the request names a user too.
     if users or accounts:
         yield from _borrowed_groups(rules, places)
@@ -211,26 +204,25 @@ def _borrowed_groups(rules: Rules, places: Places) -> Iterator[Right]:
     for grant in rules.allowing("", "groups", ("impersonate",)):
         if not grant.names or _MASTERS in grant.names:
             text = f"it allows to act as a member of {_MASTERS}"
-            yield Right(places.admin, text, grant.rule, _BORROWING)
+            yield Right(places.admin, text, grant.rule, cited.BORROWING)
         for name in grant.names:
-            yield Right(places.subject("Group", name), "it allows to act as a member", grant.rule, _BORROWING)
+            yield Right(places.subject("Group", name), "it allows to act as a member", grant.rule, cited.BORROWING)
 
 
 def _granting(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     """Rights to grant rights: more than one has, by `escalate` or `bind`."""
-    slugs = ("bind-impersonate-escalate", _WILD)
     everywhere = scope == EVERYWHERE
     roles, bindings = ("clusterroles", "clusterrolebindings") if everywhere else ("roles", "rolebindings")
     raised = rules.any_named(RBAC, roles, ("escalate",))
     if raised is not None and rules.allows(RBAC, roles, ("create", *_CHANGES)):
         for target in _all_of(scope, places):
-            yield Right(target, "it allows to write any right into a role", raised, slugs)
+            yield Right(target, "it allows to write any right into a role", raised, cited.GRANTING)
     if not rules.allows(RBAC, bindings, ("create", *_CHANGES)):
         return
     for grant in rules.allowing(RBAC, "clusterroles", ("bind",)):
         if not grant.names or "cluster-admin" in grant.names:
             for target in _all_of(scope, places):
-                yield Right(target, "it allows to grant cluster-admin by a binding", grant.rule, slugs)
+                yield Right(target, "it allows to grant cluster-admin by a binding", grant.rule, cited.GRANTING)
 
 
 def _all_of(scope: str, places: Places) -> tuple[Node, ...]:
@@ -245,14 +237,14 @@ def _cluster(rules: Rules, places: Places) -> Iterator[Right]:
     place = rules.any_named("", "nodes/proxy", ("create", "get"))
     if place is not None:
         text = "it allows to give kubelets orders past the API server"
-        yield Right(places.pods(EVERYWHERE), text, place, ("node-proxy", _WILD))
+        yield Right(places.pods(EVERYWHERE), text, place, cited.NODE_PROXY)
     for resource, target, text in (
         ("mutatingwebhookconfigurations", places.admin, "it allows to change all that is sent to the API server"),
         ("validatingwebhookconfigurations", places.secrets(EVERYWHERE), "it allows to read all that is written"),
     ):
         place = rules.any_named(_ADMISSION, resource, ("create", *_CHANGES))
         if place is not None:
-            yield Right(target, text, place, ("webhook-configuration-changes", _WILD))
+            yield Right(target, text, place, cited.WEBHOOKS)
     group = "certificates.k8s.io"
     approved = rules.any_named(group, "certificatesigningrequests/approval", _CHANGES)
     asked = rules.any_named(group, "certificatesigningrequests", ("create",))
@@ -263,7 +255,7 @@ def _cluster(rules: Rules, places: Places) -> Iterator[Right]:
     ]
     if approved is not None and asked is not None and signers:
         text = "it allows to make oneself the certificate of another user"
-        yield Right(places.admin, text, approved, ("certificate-approval", _WILD))
+        yield Right(places.admin, text, approved, cited.CERTIFICATES)
 
 
 BUILT_IN: Final[Mapping[str, Sequence[dict[str, Any]]]] = {
