@@ -23,6 +23,8 @@ class Extra(enum.StrEnum):
     """Exact changes of files: `Evidence.edits`."""
     ATTACK_PATHS = "attack paths"
     """How workloads could be taken over: `Assessment.attacks`."""
+    PRIORITIES = "priorities"
+    """Which resources attack tracks lead through: `Attacks.prioritised` alone."""
 
 
 class Options(msgspec.Struct, frozen=True):

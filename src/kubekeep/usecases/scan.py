@@ -83,9 +83,8 @@ def scan(
     with read(request.paths, stdin=stdin, options=request.read) as source, _few_collections():
         resources = _resources(source, unread)
         focus: Callable[[Resource], bool] | None = source.is_touched if request.read.changed_since else None
-        asks_for_attacks = Extra.ATTACK_PATHS in request.extras
         found: list[Resource] = []
-        if request.snapshot or request.workload or asks_for_attacks:
+        if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
             found = list(resources)
             resources = iter(found)
             focus = _workload(request, found) or focus
@@ -96,7 +95,7 @@ def scan(
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
         totals = summarise(results, selection)
-        attacks = _attacks(request, found, results, selection) if asks_for_attacks else None
+        attacks = _attacks(request, found, results, selection)
     return Assessment(
         target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
         started=started,
@@ -115,15 +114,20 @@ def scan(
 
 def _attacks(
     request: ScanRequest, resources: Sequence[Resource], results: Sequence[ResourceResult], selection: Selection
-) -> Attacks:
-    # Only a scan that asks for attacks pays for loading what finds them.
-    from kubekeep.assess.attack.find import find  # noqa: PLC0415
+) -> Attacks | None:
+    """What the extras of `request` ask for; only a scan that asks for attacks pays for loading what finds them."""
+    if not request.extras & {Extra.ATTACK_PATHS, Extra.PRIORITIES}:
+        return None
     from kubekeep.assess.attack.priorities import prioritised  # noqa: PLC0415
     from kubekeep.library.tracks import tracks  # noqa: PLC0415
 
     controls = {control.slug: control for control in selection.controls}
-    paths = find(resources, results, controls, request.attacks)
-    return msgspec.structs.replace(paths, prioritised=prioritised(results, controls, tracks()))
+    priorities = prioritised(results, controls, tracks())
+    if Extra.ATTACK_PATHS not in request.extras:
+        return Attacks(prioritised=priorities)
+    from kubekeep.assess.attack.find import find  # noqa: PLC0415
+
+    return msgspec.structs.replace(find(resources, results, controls, request.attacks), prioritised=priorities)
 
 
 @contextlib.contextmanager

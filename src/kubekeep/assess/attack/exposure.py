@@ -39,10 +39,9 @@ _LOOPBACK: Final = ("127.", "::1")
 
 
 def workload_node(graph: Graph, workload: Workload) -> Node:
-    """The node of a workload; files may hold several of one name."""
-    item = workload.item
-    group = item.resource.group
-    return graph.node(f"workload:{group}/{item.resource.id}", NodeKind.WORKLOAD, item.label, item)
+    """The node of a workload."""
+    found = graph.nodes.get(workload.id)
+    return found or graph.node(workload.id, NodeKind.WORKLOAD, workload.item.label, workload.item)
 
 
 class Exposure:

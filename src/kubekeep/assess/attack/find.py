@@ -119,14 +119,20 @@ def _spelled(node: Node) -> tuple[str, ...]:
 
 
 def _cuts(graph: Graph, found: Sequence[Way], listed: int) -> Iterable[Cut]:
-    kinds = {step: graph.kind(*step) for way in found for step in way.steps}
-    breakable = {step for step, kind in kinds.items() if kind in _BREAKABLE}
+    steps = dict.fromkeys(step for way in found for step in way.steps)
+    breakable = {step for step in steps if _is_breakable(graph, *step)}
     left = {*range(len(found))}
     for step, _ in cuts(found, breakable, _CUTS):
         ended = {place for place in left if step in found[place].steps}
         left -= ended
         shown = tuple(sorted(place for place in ended if place < listed))
         yield Cut(graph.edge(*step), shown, len(ended) - len(shown))
+
+
+def _is_breakable(graph: Graph, source: str, target: str) -> bool:
+    """Whether the edge can be taken away: what a role allows that every cluster has cannot."""
+    kind = graph.kind(source, target)
+    return kind in _BREAKABLE and (kind is not EdgeKind.PERMISSION or source in graph.items)
 
 
 def _lacking(objects: Objects) -> Iterable[str]:

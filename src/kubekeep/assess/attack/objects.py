@@ -84,8 +84,9 @@ class Container(msgspec.Struct, frozen=True, eq=False):
 
 
 class Workload(msgspec.Struct, frozen=True, eq=False):
-    """An object with pods."""
+    """An object with pods. `id` tells it from others, of which files may hold several of one name."""
 
+    id: str
     item: Item
     spec: dict[str, Any]
     """The pod spec without its containers."""
@@ -190,7 +191,9 @@ class Objects:
             if container["type"] != "init" or container.get("restartPolicy") == "Always"
         )
         labels = {str(key): str(value) for key, value in mapping(seen["metadata"].get("labels")).items()}
-        self.workloads.append(Workload(item, seen["spec"], parse_path(seen["path"]), labels, containers))
+        self.workloads.append(
+            Workload(f"workload:{item.resource.id}", item, seen["spec"], parse_path(seen["path"]), labels, containers)
+        )
 
     def _is_owned(self, item: Item) -> bool:
         """Whether an object of the input made it, so that the pods are that one's."""
