@@ -12,7 +12,7 @@ from typing import Any, Final
 from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.admits import Approach, Policies, Ports, reaches_public
 from kubekeep.assess.attack.graph import Draft, Graph
-from kubekeep.assess.attack.objects import Item, Objects, Workload
+from kubekeep.assess.attack.objects import Item, Objects, Workload, few
 from kubekeep.assess.routes import GATEWAY_ROUTES, INGRESS, OPENSHIFT_ROUTE, VIRTUAL_SERVICE, Route, routed
 from kubekeep.assess.shapes import mapping, sequence
 from kubekeep.model.attack import EdgeKind, Node, NodeKind
@@ -75,9 +75,9 @@ class Exposure:
     def _say(self) -> None:
         notes = self._graph.notes
         if self._blocked:
-            notes.append(f"network policies keep the outside away from {_few(self._blocked)}")
+            notes.append(f"network policies keep the outside away from {few(self._blocked)}")
         if self._pointless:
-            notes.append(f"no workload of the input is behind {_few(self._pointless)}")
+            notes.append(f"no workload of the input is behind {few(self._pointless)}")
 
     def _service_node(self, service: Item) -> Node:
         return self._graph.node(f"service:{service.namespace}/{service.name}", NodeKind.ENTRY, service.label, service)
@@ -139,7 +139,7 @@ class Exposure:
                 for item in outer:
                     self._route(item, services)
         if missing:
-            self._graph.notes.append(f"a Service that is not in the input is behind {_few(missing)}")
+            self._graph.notes.append(f"a Service that is not in the input is behind {few(missing)}")
 
     def _route(self, item: Item, services: Iterable[Item]) -> None:
         approach = (
@@ -211,9 +211,3 @@ def _is_inner(service: Item) -> bool:
 
 def _is_inner_class(name: str) -> bool:
     return any(word in name.lower() for word in _INNER_CLASSES)
-
-
-def _few(labels: Iterable[str]) -> str:
-    ordered = sorted(labels)
-    more = len(ordered) - 3
-    return ", ".join(ordered[:3]) + (f" and {more} more" if more > 0 else "")

@@ -11,9 +11,10 @@ from kubekeep.assess.attack.exposure import INTERNET, Exposure, workload_node
 from kubekeep.assess.attack.grants import Granted
 from kubekeep.assess.attack.graph import Failing, Graph
 from kubekeep.assess.attack.identity import join
-from kubekeep.assess.attack.objects import Objects
+from kubekeep.assess.attack.objects import Objects, few
 from kubekeep.assess.attack.places import ANONYMOUS, AUTHENTICATED, Places
 from kubekeep.assess.attack.search import Way, cuts, ways
+from kubekeep.assess.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import EVERYTHING, AttackPath, Attacks, Cut, EdgeKind, Node, NodeKind, Question
@@ -136,13 +137,34 @@ def _is_breakable(graph: Graph, source: str, target: str) -> bool:
 
 
 def _lacking(objects: Objects) -> Iterable[str]:
-    """What an input does not hold, so that nobody can tell about it."""
-    if not (objects.of("RoleBinding") or objects.of("ClusterRoleBinding")):
-        yield "the input holds no bindings: paths through what service accounts and users may do cannot be seen"
-    if not objects.of("NetworkPolicy"):
-        yield "the input holds no NetworkPolicy: policies that it leaves out may end paths"
-    if objects.malformed:
-        labels = ", ".join(item.label for item in objects.malformed[:3])
-        yield f"left out, as no API server takes what they say of pods: {labels}"
+    """What an input does not hold or leaves open, so that nobody can tell about it."""
     if not objects.workloads:
         yield "the input holds no workload"
+    if not (objects.of("RoleBinding") or objects.of("ClusterRoleBinding")):
+        yield "the input holds no bindings: paths through what service accounts and users may do cannot be seen"
+    if not (objects.of(NETWORK_POLICY) or objects.of(CILIUM_POLICY) or objects.of(CILIUM_CLUSTERWIDE)):
+        yield "the input holds no network policies: those that it leaves out may end paths"
+    if any(map(objects.of, _OTHER_POLICIES)):
+        yield "network policies of Calico and of administrators are not looked at: they may end paths"
+    if objects.malformed:
+        yield f"left out, as no API server takes what they say of pods: {few(item.label for item in objects.malformed)}"
+    if objects.unplaced:
+        yield f"taken to go to one namespace, as they name none: {_counted(objects.unplaced)}"
+    if objects.repeated:
+        names = few(objects.repeated)
+        yield f"several times in the input, so that paths may mix what is never installed together: {names}"
+
+
+_OTHER_POLICIES: Final = (
+    "AdminNetworkPolicy",
+    "BaselineAdminNetworkPolicy",
+    "ClusterNetworkPolicy",
+    "crd.projectcalico.org/GlobalNetworkPolicy",
+    "crd.projectcalico.org/NetworkPolicy",
+    "projectcalico.org/GlobalNetworkPolicy",
+    "projectcalico.org/NetworkPolicy",
+)
+
+
+def _counted(count: int) -> str:
+    return f"{count} object{'' if count == 1 else 's'}"

@@ -139,6 +139,8 @@ def _pods(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     for group, resource in _CONTROLLERS:
         found = rules.any_named(group, resource, ("create",))
         if found is None and resource != "jobs":
+            found = rules.any_named(group, resource, _CHANGES)
+        if found is None and resource != "jobs" and scope != EVERYWHERE:
             # A name is enough to change a template, not to create: then there is none yet.
             found = next((grant.rule for grant in rules.allowing(group, resource, _CHANGES)), None)
         if found is not None:
@@ -214,7 +216,7 @@ def _granting(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     everywhere = scope == EVERYWHERE
     roles, bindings = ("clusterroles", "clusterrolebindings") if everywhere else ("roles", "rolebindings")
     raised = rules.any_named(RBAC, roles, ("escalate",))
-    if raised is not None and rules.allows(RBAC, roles, ("create", *_CHANGES)):
+    if raised is not None and rules.any_named(RBAC, roles, _CHANGES) is not None:
         for target in _all_of(scope, places):
             yield Right(target, "it allows to write any right into a role", raised, cited.GRANTING)
     if not rules.allows(RBAC, bindings, ("create", *_CHANGES)):
