@@ -200,6 +200,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     """  # noqa: D301 - click takes the character itself
     asked = arguments.asked("scan", words, frameworks)
     wanted = outputs.plan(formats, output)
+    privacy.check(wanted)
     request = ScanRequest(
         paths=asked.paths,
         frameworks=asked.frameworks,
@@ -214,7 +215,6 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         workload=asked.workload,
         extras=outputs.wants(wanted),
     )
-    privacy.check(wanted)
     try:
         with progress.counter() as note:
             assessment = scan(request, stdin=sys.stdin.buffer, note=note)

@@ -33,6 +33,7 @@ from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.blame import with_commits
+from kubekeep.usecases.repository import repository_of
 
 NEWEST_KUBERNETES: Final = 37
 """The newest minor version whose rules the library knows."""
@@ -94,6 +95,9 @@ def scan(
         results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
+        repository = None
+        if Extra.REPOSITORY in request.extras:
+            repository = repository_of(results, source, request.read.access.environment)
         totals = summarise(results, selection)
         attacks = _attacks(request, found, results, selection)
     return Assessment(
@@ -107,6 +111,7 @@ def scan(
         files=source.files,
         notes=tuple(source.notes),
         attacks=attacks,
+        repository=repository,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
