@@ -148,7 +148,7 @@ def test_the_document_is_whole(assessment: Assessment) -> None:
         assert set(path["nodes"]) <= ids
         assert set(itertools.pairwise(path["nodes"])) <= steps
     assert document["pathsLeftOut"] == 3
-    assert document["cuts"] == [{"from": "w", "to": "h", "paths": [0], "count": 3}]
+    assert document["cuts"] == [{"from": "w", "to": "h", "paths": [0], "count": 3, "detours": 0}]
     assert document["paths"][0]["assumptions"] == ["x"]
     assert document["edges"][0]["openings"][0]["location"] == {"file": "deploy/web.yaml", "line": 7, "column": 3}
     assert len(document["unread"]) == len(assessment.unread)

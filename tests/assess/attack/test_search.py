@@ -105,16 +105,39 @@ spec:
 
 
 def way(*nodes: str) -> Way:
-    return Way(nodes, len(nodes), Severity.HIGH)
+    return Way(nodes, len(nodes), Severity.HIGH, nodes[0], 0)
 
 
 def test_cuts_end_most_paths_first_and_only_what_can_be_cut() -> None:
     ways = [way("i", "a", "x", "t"), way("i", "b", "x", "t"), way("i", "c", "u")]
     steps = {step for item in ways for step in item.steps}
     breakable = {step for step in steps if step[0] != "i"}
-    assert cuts(ways, breakable, 5) == [(("x", "t"), 2), (("c", "u"), 1)]
-    assert cuts(ways, breakable, 1) == [(("x", "t"), 2)]
+    assert cuts(ways, breakable, 5) == [(("x", "t"), (0, 1)), (("c", "u"), (2,))]
+    assert cuts(ways, breakable, 1) == [(("x", "t"), (0, 1))]
     assert cuts(ways, set(), 5) == []
+
+
+def test_a_way_around_a_cut_is_said() -> None:
+    bound = role(ADMIN, cluster=True)
+    other = bound.replace("name: r}", "name: r2}").replace("name: b}", "name: b2}").replace("name: r}", "name: r2}")
+    text = pod("", PRIVILEGED) + service() + bound
+    (cut,) = found(text).cuts
+    assert (cut.edge.target.label, cut.count, cut.detours) == ("cluster-admin", 1, 0)
+    agent = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: agents}
+spec: {template: {spec: {containers: [{name: c, image: i}]}}}
+---"""
+    more = other.replace("name: default, namespace: shop", "name: default, namespace: agents")
+    cuts_of_both = found(text + agent + more).cuts
+    assert [(cut.count, cut.detours) for cut in cuts_of_both] == [(1, 1)]
+
+
+def test_what_is_asked_for_and_not_there_is_no_reason_to_tell_something_else() -> None:
+    text = pod("", PRIVILEGED) + service()
+    assert found(text, "anonymous").paths == ()
+    assert found(text, to="cluster-admin").paths == ()
 
 
 def test_the_graph_grows_with_the_input() -> None:

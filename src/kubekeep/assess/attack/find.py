@@ -13,7 +13,7 @@ from kubekeep.assess.attack.graph import Failing, Graph
 from kubekeep.assess.attack.identity import join
 from kubekeep.assess.attack.objects import Objects, few
 from kubekeep.assess.attack.places import ANONYMOUS, AUTHENTICATED, Places
-from kubekeep.assess.attack.search import Way, cuts, ways
+from kubekeep.assess.attack.search import Roads, Step, Way, cuts
 from kubekeep.assess.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.model.assessment import ResourceResult
@@ -51,16 +51,14 @@ def find(
     """
     objects = Objects(resources)
     graph = _build(objects, Failing(results, controls))
-    sources = [name for word in question.sources for name in _ends(word, graph, _SOURCES)] or [
-        name for name in (INTERNET, ANONYMOUS, AUTHENTICATED) if name in graph.nodes
-    ]
-    found = ways(graph, sources, _targets(question.targets, graph))
+    roads = Roads(graph, _targets(question.targets, graph))
+    found = roads.ways(_sources(question.sources, graph))
     listed = found[: question.most]
     edges = {step: graph.edge(*step) for way in listed for step in way.steps}
     return Attacks(
         paths=tuple(AttackPath(tuple(edges[step] for step in way.steps), way.severity) for way in listed),
         left_out=len(found) - len(listed),
-        cuts=tuple(_cuts(graph, found, len(listed))),
+        cuts=tuple(_cuts(graph, roads, found, len(listed))),
         notes=(*graph.notes, *_lacking(objects)),
     )
 
@@ -81,29 +79,31 @@ def _build(objects: Objects, failing: Failing) -> Graph:
     return graph
 
 
-def _targets(words: Iterable[str], graph: Graph) -> list[set[str]]:
-    named = [{name for word in words for name in _ends(word, graph, {})}]
-    if named[0]:
-        return named
+def _sources(words: Sequence[str], graph: Graph) -> list[str]:
+    if words:
+        return [name for word in words for name in _ends(word, graph, _SOURCES)]
+    return [name for name in _SOURCES.values() if name in graph.nodes]
+
+
+def _targets(words: Sequence[str], graph: Graph) -> list[set[str]]:
+    if words:
+        return [{name for word in words for name in _ends(word, graph, {})}]
     return [{name for name, node in graph.nodes.items() if node.kind in kinds} for kinds in _WANTED]
 
 
 def _ends(word: str, graph: Graph, known: Mapping[str, str]) -> list[str]:
-    """The nodes that `word` means: `cluster-admin`, `node`, `secrets`, `internet`, `deployment/web`, ...
+    """The nodes that `word` means, as `Question` has it; of the words for many, those in `known` if it is for sources.
 
-    An object is named by kind and name, with its namespace before it if need be; a user or group as `group/NAME`.
     Raises UnknownNameError.
     """
     text = word.strip().lower()
     if text in known:
         return [known[text]] if known[text] in graph.nodes else []
-    kinds = _TARGETS.get(text, ())
-    if kinds and not known:
-        return [name for name, node in graph.nodes.items() if node.kind in kinds]
-    names = {name: _spelled(node) for name, node in graph.nodes.items()}
-    found = [name for name, spelled in names.items() if text in spelled]
+    if not known and text in _TARGETS:
+        return [name for name, node in graph.nodes.items() if node.kind in _TARGETS[text]]
+    found = [name for name, node in graph.nodes.items() if text in _spelled(node)]
     if not found:
-        words = [*known, *(() if known else _TARGETS), *(item for spelled in names.values() for item in spelled)]
+        words = [*(known or _TARGETS), *(item for node in graph.nodes.values() for item in _spelled(node))]
         near = difflib.get_close_matches(text, dict.fromkeys(words), n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UnknownNameError(f"nothing on the ways of an attacker is called {word!r}{hint}")
@@ -119,15 +119,15 @@ def _spelled(node: Node) -> tuple[str, ...]:
     return (f"{kind}/{rest}", f"{namespace}/{kind}/{name}", f"{kind}/{name}") if namespace else (f"{kind}/{rest}",)
 
 
-def _cuts(graph: Graph, found: Sequence[Way], listed: int) -> Iterable[Cut]:
+def _cuts(graph: Graph, roads: Roads, found: Sequence[Way], listed: int) -> Iterable[Cut]:
     steps = dict.fromkeys(step for way in found for step in way.steps)
     breakable = {step for step in steps if _is_breakable(graph, *step)}
-    left = {*range(len(found))}
-    for step, _ in cuts(found, breakable, _CUTS):
-        ended = {place for place in left if step in found[place].steps}
-        left -= ended
-        shown = tuple(sorted(place for place in ended if place < listed))
-        yield Cut(graph.edge(*step), shown, len(ended) - len(shown))
+    removed: set[Step] = set()
+    for step, ended in cuts(found, breakable, _CUTS):
+        removed.add(step)
+        shown = tuple(place for place in ended if place < listed)
+        detours = roads.detours([found[place] for place in ended], removed)
+        yield Cut(graph.edge(*step), shown, len(ended) - len(shown), detours)
 
 
 def _is_breakable(graph: Graph, source: str, target: str) -> bool:

@@ -75,7 +75,8 @@ def _write_cuts(terminal: Terminal, attacks: Attacks, base: str) -> None:
     for number, cut in enumerate(attacks.cuts, start=1):
         text = f"{cut.edge.source.label} → {cut.edge.target.label}"
         ends = Span(f"ends {_many(cut.count, 'path')}", "green")
-        terminal.line(f"{number}. ", Span(text, "bold"), "  ", ends, indent=2, hang=5)
+        around = f", {cut.detours} of them with a way around it" if cut.detours else ""
+        terminal.line(f"{number}. ", Span(text, "bold"), "  ", ends, around, indent=2, hang=5)
         for opening in cut.edge.openings:
             terminal.line(*_opening(opening, base), indent=5, hang=2)
         for control in _distinct(cut.edge):
