@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
+from kubekeep.assess.attack.find import find
 from kubekeep.assess.attack.search import Way, cuts
 from kubekeep.assess.select import UnknownNameError
+from kubekeep.model.attack import Question
+from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from tests.assess.attack.chains import chain, chains, found, pod, role, service
 
@@ -31,6 +35,13 @@ def test_of_two_ways_the_surer_is_told_and_the_lesser_is_implied() -> None:
     (path,) = found(text).paths
     assert path.assumptions == ()
     assert path.severity is Severity.CRITICAL
+
+
+def test_each_name_of_a_target_is_a_question_of_its_own() -> None:
+    text = pod("", f"{PRIVILEGED}, envFrom: [{{secretRef: {{name: db}}}}]")
+    resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
+    paths = find(resources, [], {}, Question(("pod/web",), ("secret/db", "node"))).paths
+    assert [path.target.label for path in paths] == ["a node of the cluster", "Secret shop/db"]
 
 
 def test_each_workload_that_is_reached_has_its_own_path() -> None:

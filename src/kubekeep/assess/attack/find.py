@@ -87,7 +87,7 @@ def _sources(words: Sequence[str], graph: Graph) -> list[str]:
 
 def _targets(words: Sequence[str], graph: Graph) -> list[set[str]]:
     if words:
-        return [{name for word in words for name in _ends(word, graph, {})}]
+        return [{*_ends(word, graph, {})} for word in words]
     return [{name for name, node in graph.nodes.items() if node.kind in kinds} for kinds in _WANTED]
 
 
