@@ -161,6 +161,16 @@ def test_the_graph_grows_with_the_input() -> None:
     assert attacks.cuts[0].count == 10_000
 
 
+def test_a_graph_that_grows_with_the_square_is_cut_off_and_says_so() -> None:
+    selected = "".join(
+        pod("", PRIVILEGED, name=f"w{number}").replace(f"app: w{number}", "app: x") for number in range(800)
+    )
+    services = "".join(service(name=f"s{number}").replace(f"app: s{number}", "app: x") for number in range(800))
+    attacks = found(selected + services, to="node")
+    assert any("more than 500000 edges" in note for note in attacks.notes)
+    assert attacks.paths
+
+
 @pytest.mark.parametrize(
     "text",
     [

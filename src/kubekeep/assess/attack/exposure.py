@@ -105,6 +105,8 @@ class Exposure:
         selected = self._selected(service)
         leads = False
         for workload in selected:
+            if self._graph.is_full:
+                break
             if not self._policies.admit(workload, approach, _target_ports(service, workload)):
                 self._blocked.add(workload.item.label)
                 continue

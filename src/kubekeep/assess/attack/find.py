@@ -66,7 +66,6 @@ def find(
 def _build(objects: Objects, failing: Failing) -> Graph:
     graph = Graph(failing)
     places = Places(objects, graph)
-    Exposure(objects, graph).add()
     for workload in objects.workloads:
         node = workload_node(graph, workload)
         join(graph, objects, workload, node)
@@ -76,6 +75,8 @@ def _build(objects: Objects, failing: Failing) -> Graph:
                 graph.add(node, places.host, EdgeKind.ESCAPE, draft)
     Granted(objects, graph, places).add()
     places.join()
+    # Last, as only these edges can be many more than there are objects.
+    Exposure(objects, graph).add()
     return graph
 
 
