@@ -5,7 +5,6 @@ What only an internal network reaches is left out. Whether a program that is rea
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -131,7 +130,7 @@ class Exposure:
         for kind in kinds:
             for item in self._objects.of(kind):
                 carriers.setdefault(Route(item.kind, item.namespace, item.name), []).append(item)
-        missing: Counter[str] = Counter()
+        missing: set[str] = set()
         for namespace, names in routed(self._objects.by_namespace(kinds)).items():
             for name, routes in names.items():
                 services = self._objects.services.get((namespace, name), [])

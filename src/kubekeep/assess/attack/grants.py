@@ -108,7 +108,9 @@ class Granted:
         return known
 
     def _as_role(self, item: Item) -> _Role:
-        owners = self._parts(item) if item.object.get("aggregationRule") else (item,)
+        # A cluster has filled in the rules already, files have not.
+        is_empty = item.object.get("aggregationRule") and not sequence(item.object.get("rules"))
+        owners = self._parts(item) if is_empty else (item,)
         found = [
             (rule, owner, place) for owner in owners for place, rule in enumerate(sequence(owner.object.get("rules")))
         ]
