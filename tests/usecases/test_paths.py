@@ -79,6 +79,20 @@ def test_controls_of_escapes(spec: str, container: str, text: str, numbers: set[
             {"C-0002"},
         ),
         (
+            "[{apiGroups: [''], resources: [pods], verbs: [create]}]",
+            False,
+            "node",
+            "it allows to create pods",
+            {"C-0188"},
+        ),
+        (
+            "[{apiGroups: ['', apps], resources: [pods, deployments], verbs: [create]}]",
+            False,
+            "node",
+            "it allows to create pods, deployments",
+            set(),
+        ),
+        (
             "[{apiGroups: [''], resources: [serviceaccounts/token], verbs: [create]}]",
             False,
             "any service account in namespace shop",

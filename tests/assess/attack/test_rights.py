@@ -133,7 +133,7 @@ def namespace(level: str) -> str:
 def test_created_pods_reach_nodes_only_where_pod_security_lets_them(level: str, *, reached: bool) -> None:
     text = pod() + role(rule("pods", "create"))
     (path,) = found(text, START, to="node").paths
-    assert path.assumptions == ("Pod Security lets privileged pods into namespace shop",)
+    assert path.assumptions == ("Pod Security lets privileged pods run in namespace shop",)
     assert [path.assumptions for path in found(text + namespace(level), START, to="node").paths] == [()] * reached
 
 
