@@ -113,7 +113,8 @@ def _write_priorities(terminal: Terminal, found: tuple[PrioritisedResource, ...]
 
 def _write_summary(terminal: Terminal, attacks: Attacks) -> None:
     if not attacks.paths:
-        terminal.line(Span("No attack path was found.", "bold green"))
+        # Green only where nothing is missing that a path could lead through.
+        terminal.line(Span("No attack path was found.", "bold" if attacks.notes else "bold green"))
         return
     levels = [path.severity for path in attacks.paths]
     counts = ", ".join(
