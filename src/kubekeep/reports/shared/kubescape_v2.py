@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
+from kubekeep.model.attack import PrioritisedResource
 from kubekeep.model.commit import Commit, Repository
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location, Region
@@ -78,6 +79,33 @@ def head(assessment: Assessment) -> dict[str, Any]:
         "clusterName": "",
         "reportGUID": "",
         "summaryDetails": _summary(assessment),
+    }
+
+
+def prioritised(assessment: Assessment) -> dict[str, dict[str, Any]]:
+    """The value of `prioritizedResource` of each resource that has one, by the resource's id."""
+    found = assessment.attacks.prioritised if assessment.attacks else ()
+    return {item.resource.id: _prioritised(item) for item in found}
+
+
+def _prioritised(item: PrioritisedResource) -> dict[str, Any]:
+    return {
+        "resourceID": item.resource.id,
+        "priorityVector": [
+            {
+                "attackTrackName": vector.track,
+                "type": "control",
+                "vector": [
+                    {"controlID": step.control.id, "category": step.category, "tags": list(step.tags)}
+                    for step in vector.steps
+                ],
+                "score": vector.score,
+                "severity": int(vector.severity),
+            }
+            for vector in item.vectors
+        ],
+        "score": item.score,
+        "severity": int(item.severity),
     }
 
 
