@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+import yaml
 from lxml import etree
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, ResourceResult
@@ -167,6 +168,12 @@ def test_the_audit_in_json(accepted: Assessment) -> None:
     assert third["invalidControls"] == ["C-9"]
     assert fourth["expired"] is True
     assert audit["generated"] == "2026-11-24T10:00:01Z"
+
+
+def test_yaml_has_the_audit_too(accepted: Assessment) -> None:
+    report = yaml.safe_load(rendered("yaml", accepted, audit=True))
+    assert report["exceptionAudit"] == json.loads(rendered("json", accepted, audit=True))["exceptionAudit"]
+    assert "exceptionAudit" not in yaml.safe_load(rendered("yaml", accepted))
 
 
 def test_sarif_has_them_as_suppressed_results(assessment: Assessment, accepted: Assessment) -> None:

@@ -11,6 +11,7 @@ import click
 _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
     "list": "List the frameworks, the controls or the ready-made exceptions.",
+    "paths": "Show how an attacker could get on, and what would stop him.",
     "fix": "Mend findings in the files, after showing the changes.",
     "exceptions": "Write and check exceptions.",
     "decrypt": "Open an encrypted report.",

@@ -19,6 +19,9 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.text import utc_text, visible, xml_safe
 from kubekeep.reports.format import Format, Options
 
+_LONGEST: Final = 2_000
+"""Characters of a line: many readers give up on a text of ten million."""
+
 _Findings = dict[str, list[tuple[Resource, Verdict]]]
 
 
@@ -114,7 +117,7 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
     if accepted:
         stream.write("      <system-out>")
         stream.writelines(
-            f"{_text(visible(line))}\n" for resource, verdict in accepted for line in _accepted(resource, verdict)
+            f"{_text(_shown(line))}\n" for resource, verdict in accepted for line in _accepted(resource, verdict)
         )
         stream.write("</system-out>\n")
     stream.write("    </testcase>\n")
@@ -128,7 +131,7 @@ def _write_failure(stream: TextIO, summary: ControlSummary, found: Sequence[tupl
     if control.link:
         stream.write(_text(f"More details: {control.link}\n"))
     stream.write("\n")
-    stream.writelines(f"{_text(visible(line))}\n" for resource, verdict in found for line in _lines(resource, verdict))
+    stream.writelines(f"{_text(_shown(line))}\n" for resource, verdict in found for line in _lines(resource, verdict))
     stream.write("</failure>\n")
 
 
@@ -182,6 +185,11 @@ def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: s
         failure = _attributes({"type": "Input", "message": visible(item.message)})
         stream.write(f"    <testcase{case}>\n      <failure{failure}/>\n    </testcase>\n")
     stream.write("  </testsuite>\n")
+
+
+def _shown(line: str) -> str:
+    shown = visible(line[: _LONGEST + 1])
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
 
 def _attributes(values: Mapping[str, object]) -> str:
