@@ -10,13 +10,13 @@ from typing import BinaryIO, Final
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports.format import Extra, Format, Options
-from kubekeep.reports.pdf.document import document
+from kubekeep.reports.pdf.document import document, moment
 from kubekeep.reports.pdf.typesetting import typeset
 
 
 def render(assessment: Assessment, stream: BinaryIO, options: Options) -> None:
     """Write the document. Beyond some thousand findings each control shows its first ones, or all if `verbose`."""
-    stream.write(typeset(document(assessment, whole=options.verbose), assessment.finished))
+    stream.write(typeset(document(assessment, whole=options.verbose), moment(assessment)))
 
 
 FORMAT: Final = Format(

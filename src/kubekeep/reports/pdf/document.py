@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment
@@ -13,11 +14,14 @@ from kubekeep.reports.pdf.details import Bounds, framework, group, head, name, s
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
 from kubekeep.reports.shared.content import Content, content, grade, number, percent
 
-_WORST: Final = 8
+_WORST: Final = 7
 """Failed controls that the summary names."""
 _TARGETS: Final = 12
 """Targets that the cover names."""
+_RUNNING: Final = 60
+"""Characters of the first target in the head of each page."""
 _UNREAD: Final = 500
+"""Places not read that are printed."""
 _PATHS: Final = 20
 """Attack paths that are printed."""
 
@@ -46,30 +50,40 @@ def document(assessment: Assessment, *, whole: bool) -> dict[str, Any]:
         ],
         "unread_more": max(0, len(assessment.unread) - _UNREAD),
         "notes": [line(note, LONGEST_PROSE) for note in assessment.notes],
+        "params": [[line(key), line(", ".join(values))] for key, values in sorted(assessment.params.items())],
         "controls": [
-            {**head(item), "compliance": percent(item.compliance), "not_evaluated": item.counts.not_evaluated}
+            {
+                **head(item),
+                "compliance": "" if item.compliance is None else percent(item.compliance),
+                "not_evaluated": item.counts.not_evaluated if status(item) in {"failed", "passed"} else 0,
+            }
             for item in assessment.controls
         ],
     }
 
 
+def moment(assessment: Assessment) -> dt.datetime:
+    """What the document is dated: the end of the scan, in whole seconds of UTC."""
+    return dt.datetime.fromisoformat(utc_text(assessment.finished))
+
+
 def _cover(told: Content) -> dict[str, Any]:
     assessment = told.assessment
     targets = [line(assessment.target.base if path == "." else path) for path in assessment.target.paths]
-    finished = assessment.finished
+    finished = moment(assessment)
     facts = [
-        ("Assessed on", utc_text(finished).replace("T", " ").replace("Z", " UTC")),
+        ("Assessed on", f"{finished:%Y-%m-%d %H:%M:%S} UTC"),
         ("In", line(assessment.target.base)),
         ("Input", f"{number(assessment.files, 'file')}, {number(assessment.counts.total, 'resource')}"),
         ("Against", line(", ".join(part.summary.framework.title for part in told.frameworks), LONGEST_PROSE)),
         ("Kubernetes", line(assessment.kubernetes_version)),
         ("Kubekeep", line(assessment.version)),
-        *((f"Parameter {line(key)}", line(", ".join(values))) for key, values in sorted(assessment.params.items())),
     ]
     return {
         "day": {"year": finished.year, "month": finished.month, "day": finished.day},
         "date": finished.date().isoformat(),
         "version": line(assessment.version),
+        "running": line(assessment.target.paths[0] if assessment.target.paths else "", _RUNNING),
         "targets": targets[:_TARGETS],
         "targets_more": max(0, len(targets) - _TARGETS),
         "facts": [[label, value] for label, value in facts if value],
