@@ -17,7 +17,7 @@ from kubekeep import reports
 from kubekeep.assess.gate import Gates, incomplete, judge
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import arguments, outputs, progress
-from kubekeep.cli.configured import Configured, is_from_file
+from kubekeep.cli.configured import Configured, is_from_file, is_from_found_file
 from kubekeep.cli.source_options import source_options
 from kubekeep.library.extra import ExtraRules, gather
 from kubekeep.library.load import LibraryError
@@ -209,7 +209,8 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         read=read,
         workload=asked.workload,
     )
-    wanted = outputs.plan(formats, output)
+    found = is_from_found_file(click.get_current_context(), "formats")
+    wanted = outputs.plan(formats, output, unnamed_files=not found)
     try:
         with progress.counter() as note:
             assessment = scan(request, stdin=sys.stdin.buffer, note=note)
