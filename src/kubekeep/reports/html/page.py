@@ -40,6 +40,7 @@ def pieces(assessment: Assessment) -> Iterator[str]:
         policy=_policy(style, script),
         style=style,
         script=script,
+        waivers=_waivers(content),
         data=map(Markup, data.pieces(content)),
         position={item.control.slug: number for number, item in enumerate(assessment.controls)},
     )
@@ -90,7 +91,6 @@ def _environment() -> jinja2.Environment:
         "chapters": _chapters,
         "links": _links,
         "moment": utc_text,
-        "waivers": _waivers,
         "share": _share,
     }
     return environment

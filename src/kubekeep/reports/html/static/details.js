@@ -1,6 +1,6 @@
 // Elements of the page: built one by one, with text as text; nothing from the data is ever read as markup.
 
-const SVG_OPEN = "▸";
+const ARROW = "▸";
 const LONGEST = 300;
 
 /**
@@ -38,7 +38,7 @@ function detailsOf(finding) {
   box.append(...chaptersOf(finding.control));
   const places = element("div", { class: "chapter" }, element("h4", {}, "Where, and what to change"));
   const list = element("ol", { class: "evidence" });
-  list.append(...finding.evidence.map((item) => element("li", {}, ...evidenceOf(item))));
+  list.append(...finding.evidence.map((item, index) => element("li", {}, ...evidenceOf(item, finding.evidence[index - 1]))));
   places.append(list);
   box.append(places, factsOf(finding));
   return box;
@@ -53,15 +53,16 @@ function chaptersOf(control) {
     .map((chapter) => chapter.cloneNode(true));
 }
 
-/** @param {Evidence} item */
-function evidenceOf(item) {
+/** @param {Evidence} item @param {Evidence} [before] what stands above it: a place that both share is shown once */
+function evidenceOf(item, before) {
   const parts = [element("p", {}, element("code", { class: "change" }, item.change))];
   const place = placeOf(item);
+  const again = before !== undefined && placeOf(before) === place && before.excerpt === item.excerpt;
   const says = (...children) => parts.push(element("p", { class: "says" }, ...children));
-  if (place) says("at ", element("span", { class: "place" }, place));
+  if (place) says(again ? "at the same place" : "at ", again ? "" : element("span", { class: "place" }, place));
   if (item.setting) says("the value comes from ", element("span", { class: "place" }, item.setting));
   if (item.message) says(item.message);
-  if (item.excerpt) parts.push(excerptOf(item));
+  if (item.excerpt && !again) parts.push(excerptOf(item));
   if (item.commit) says(`last changed in ${item.commit}`);
   if (item.waiver) says(...waiverOf(item.waiver));
   return parts;

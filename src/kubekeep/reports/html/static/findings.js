@@ -32,6 +32,8 @@ const waivers = data.waivers.map((row) => {
   return { name, source, reason, expires, place };
 });
 const frameworks = data.frameworks.map(([name, ...members]) => ({ name, members: new Set(members) }));
+/** @type {{first: number, lines: string[]}[]} */
+const excerpts = data.excerpts.map(([first, ...lines]) => ({ first, lines: lines.map((number) => data.texts[number]) }));
 const findings = readFindings();
 /** @type {Map<string, Finding>} */
 const byKey = new Map(findings.map((finding) => [finding.key, finding]));
@@ -59,7 +61,6 @@ function readFindings() {
 
 /** @returns {Evidence} */
 function readEvidence([change, file = 0, line = 0, last = 0, message = 0, setting = 0, commit = 0, waiver = 0, excerpt = 0]) {
-  const found = excerpt ? data.excerpts[excerpt - 1] : null;
   return {
     change: data.texts[change],
     file: data.texts[file],
@@ -69,7 +70,7 @@ function readEvidence([change, file = 0, line = 0, last = 0, message = 0, settin
     setting: data.texts[setting],
     commit: data.texts[commit],
     waiver: waiver ? waivers[waiver - 1] : null,
-    excerpt: found && { first: found[0], lines: found.slice(1).map((number) => data.texts[number]) },
+    excerpt: excerpt ? excerpts[excerpt - 1] : null,
   };
 }
 
@@ -121,6 +122,7 @@ function chosen(view) {
 }
 
 const COLLATOR = new Intl.Collator("en", { numeric: true });
+/** By what findings are sorted. */
 const ORDERS = {
   severity: (one, other) => other.control.level - one.control.level,
   control: (one, other) => COLLATOR.compare(one.control.id, other.control.id),
@@ -132,14 +134,15 @@ const ORDERS = {
 
 /** @param {Finding[]} found @param {string} sort a column, with a dash before it the other way round */
 function sorted(found, sort) {
+  if (!sort) return found;
   const compare = ORDERS[sort.replace("-", "")];
-  if (!compare) return found;
   const sign = sort.startsWith("-") ? -1 : 1;
   return found.sort((one, other) => sign * compare(one, other) || one.order - other.order);
 }
 
+/** What findings are grouped by: what tells the groups apart, and what they are called. */
 const GROUPS = {
-  "": (item) => [item.control.id, `${item.control.id} ${item.control.title}`],
+  control: (item) => [item.control.id, `${item.control.id} ${item.control.title}`],
   resource: (item) => [item.resource, nameOf(item.resource)],
   file: (item) => [item.file, item.file || "in no file"],
 };

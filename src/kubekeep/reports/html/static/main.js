@@ -2,7 +2,7 @@
 
 const DEFAULTS = {
   q: "", severity: "", framework: "", namespace: "", kind: "", file: "", control: "",
-  show: "", group: "", sort: "", page: "1", finding: "",
+  show: "", group: "control", sort: "", page: "1", finding: "",
 };
 /** The fields of a view that have an input of their own. */
 const INPUTS = ["q", "framework", "namespace", "kind", "file", "show", "group"];
@@ -65,6 +65,8 @@ function follow() {
   }
   const asked = new URLSearchParams(hash);
   for (const [name, value] of Object.entries(DEFAULTS)) view[name] = asked.get(name) ?? value;
+  if (!Object.hasOwn(GROUPS, view.group)) view.group = view.group === "none" ? "none" : DEFAULTS.group;
+  if (!Object.hasOwn(ORDERS, view.sort.replace("-", ""))) view.sort = DEFAULTS.sort;
   const finding = byKey.get(view.finding);
   if (finding) lead(finding);
   fill();

@@ -32,7 +32,7 @@ function rowsOf(found, view) {
 /** @param {Object[]} rows @param {number} page from 1 @param {View} view @param {() => void} again draws anew */
 function drawTable(rows, page, view, again) {
   const table = document.getElementById("list");
-  table.className = `list by-${view.group || "control"}`;
+  table.className = `list by-${view.group}`;
   table.hidden = rows.length === 0;
   const shown = rows.slice((page - 1) * PAGE, page * PAGE);
   table.tBodies[0].replaceChildren(
@@ -44,7 +44,7 @@ function groupRow({ group, open, key }, again) {
   const button = element(
     "button",
     { type: "button", "aria-expanded": String(open), class: "opener", "data-group": key },
-    element("span", { class: "arrow", "aria-hidden": "true" }, SVG_OPEN),
+    element("span", { class: "arrow", "aria-hidden": "true" }, ARROW),
     badge(group.level),
     element("span", { class: "label" }, cut(group.label)),
     element("span", { class: "many" }, counted(group.items.length, "finding")),
@@ -64,7 +64,7 @@ function findingRows(finding) {
   const button = element(
     "button",
     { type: "button", class: "opener", "aria-expanded": String(open), "aria-label": `Details: ${control.id}, ${cut(nameOf(resource))}` },
-    element("span", { class: "arrow", "aria-hidden": "true" }, SVG_OPEN),
+    element("span", { class: "arrow", "aria-hidden": "true" }, ARROW),
   );
   const more = evidence.length > 1 ? [element("span", { class: "many" }, `and ${evidence.length - 1} more`)] : [];
   const marks = waived ? [element("span", { class: "status passed" }, "waived")] : [];
@@ -131,7 +131,7 @@ function drawPrint(found, filtered) {
   if (shown.length < found.length) {
     said.push(`The first ${PRINTED.toLocaleString("en")} of ${counted(found.length, "finding")} are printed; the file itself holds them all.`);
   }
-  box.replaceChildren(...said.map((text) => element("p", {}, text)), ...grouped(shown, "").flatMap(printedGroup));
+  box.replaceChildren(...said.map((text) => element("p", {}, text)), ...grouped(shown, "control").flatMap(printedGroup));
 }
 
 function printedGroup({ label, level, items }) {
