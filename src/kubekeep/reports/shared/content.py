@@ -121,6 +121,13 @@ class Content(msgspec.Struct, frozen=True):
     idle: tuple[ControlSummary, ...]
 
     @property
+    def title(self) -> str:
+        """What was scanned, in a line; the folder of the scan by its name."""
+        target = self.assessment.target
+        folder = target.base.rstrip("/").rpartition("/")[2] or target.base
+        return ", ".join(folder if path in (".", "./") else path for path in target.paths) or folder
+
+    @property
     def total(self) -> int:
         """How many findings stand."""
         return sum(len(item.findings) for item in self.findings)
@@ -283,6 +290,11 @@ def grade(compliance: float | None) -> str:
 def percent(value: float | None) -> str:
     """Rounded down, so that only what is whole shows as 100 %."""
     return "not known" if value is None else f"{math.floor(value)} %"
+
+
+def risk(value: float) -> str:
+    """A risk score with one decimal, rounded up, so that only what has none shows as 0.0."""
+    return f"{math.ceil(round(value * 10, 6)) / 10:.1f}"
 
 
 def number(many: int, noun: str) -> str:
