@@ -196,6 +196,8 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
     asked = arguments.asked("scan", words, frameworks)
+    found = is_from_found_file(click.get_current_context(), "formats")
+    wanted = outputs.plan(formats, output, unnamed_files=not found)
     request = ScanRequest(
         paths=asked.paths,
         frameworks=asked.frameworks,
@@ -208,9 +210,8 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         rules=rules,
         read=read,
         workload=asked.workload,
+        extras=outputs.wants(wanted),
     )
-    found = is_from_found_file(click.get_current_context(), "formats")
-    wanted = outputs.plan(formats, output, unnamed_files=not found)
     try:
         with progress.counter() as note:
             assessment = scan(request, stdin=sys.stdin.buffer, note=note)

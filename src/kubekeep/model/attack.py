@@ -133,13 +133,15 @@ class AttackPath(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """An edge that is worth removing, with the places in `Attacks.paths` of the paths that end with it.
+    """An edge that is worth removing, with the places in `Attacks.paths` of the paths that are no more without it.
 
-    Of a list of cuts each counts only the paths that those before it leave.
+    `count` is how many of all paths those are, the ones that are not listed too. Of a list of cuts each counts only
+    the paths that those before it leave. There may be detours: look again when it is gone.
     """
 
     edge: Edge
     paths: tuple[int, ...]
+    count: int
 
 
 class TrackStep(msgspec.Struct, frozen=True):
@@ -170,6 +172,22 @@ class PrioritisedResource(msgspec.Struct, frozen=True):
     score: float
     severity: Severity
     left_out: int = 0
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Where paths start and where they end, by the names that people give them; without names, all that matters.
+
+    Known are `internet`, `anonymous` and `authenticated` (anyone without or with any credentials), `cluster-admin`,
+    `node`, `secrets`, and objects as `deployment/web` or `shop/deployment/web`. At most `most` paths are listed.
+    """
+
+    sources: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    most: int = 100
+
+
+EVERYTHING = Question()
+"""All that matters."""
 
 
 class Attacks(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from kubekeep.model.text import utc_text
 from kubekeep.model.waiver import WaiverStatus, WaiverUse
 from kubekeep.reports.pdf.details import Bounds, framework, group, head, name, status, waiver
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
-from kubekeep.reports.shared.content import Content, content, grade, number, percent
+from kubekeep.reports.shared.content import Content, content, grade, number, percent, risk
 
 _WORST: Final = 7
 """Failed controls that the summary names."""
@@ -69,8 +69,11 @@ def moment(assessment: Assessment) -> dt.datetime:
 
 def _cover(told: Content) -> dict[str, Any]:
     assessment = told.assessment
-    targets = [line(assessment.target.base if path == "." else path) for path in assessment.target.paths]
+    # One target alone may be a folder that only its name tells, such as `.`.
+    paths = assessment.target.paths
+    targets = [line(path) for path in (paths if len(paths) > 1 else (told.title,))]
     finished = moment(assessment)
+    evaluated = "fair" if assessment.coverage < 100 else "good"
     facts = [
         ("Assessed on", f"{finished:%Y-%m-%d %H:%M:%S} UTC"),
         ("In", line(assessment.target.base)),
@@ -83,22 +86,24 @@ def _cover(told: Content) -> dict[str, Any]:
         "day": {"year": finished.year, "month": finished.month, "day": finished.day},
         "date": finished.date().isoformat(),
         "version": line(assessment.version),
-        "running": line(assessment.target.paths[0] if assessment.target.paths else "", _RUNNING),
+        "running": line(told.title, _RUNNING),
         "targets": targets[:_TARGETS],
         "targets_more": max(0, len(targets) - _TARGETS),
         "facts": [[label, value] for label, value in facts if value],
         "figures": [
-            _figure("Compliance", percent(assessment.compliance), "mean of the controls evaluated", assessment.compliance),
-            _figure("Coverage", percent(assessment.coverage), "of relevant controls evaluated", assessment.coverage),
-            _figure("Risk score", f"{assessment.score:.1f}", "0 is best, 100 is worst", 100 - assessment.score),
-            _figure("Findings", f"{told.total:,}", f"in {number(assessment.counts.failed, 'resource')}", None),
+            _figure(
+                "Compliance", percent(assessment.compliance), "on average over controls", grade(assessment.compliance)
+            ),
+            _figure("Coverage", percent(assessment.coverage), "of controls that apply were evaluated", evaluated),
+            _figure("Risk score", risk(assessment.score), "0 is best, 100 is worst", "unknown"),
+            _figure("Findings", f"{told.total:,}", f"in {number(assessment.counts.failed, 'resource')}", "unknown"),
         ],
         "cautions": list(told.cautions),
     }
 
 
-def _figure(label: str, value: str, note: str, share: float | None) -> dict[str, str]:
-    return {"label": label, "value": value, "note": note, "grade": grade(share)}
+def _figure(label: str, value: str, note: str, mark: str) -> dict[str, str]:
+    return {"label": label, "value": value, "note": note, "grade": mark}
 
 
 def _summary(told: Content) -> dict[str, Any]:
