@@ -28,8 +28,8 @@ ROOM: Final = 3000
 """Resources that are printed in all, shared out fairly among the controls: beyond it nobody reads on."""
 _PLACES: Final = 12
 """Places of a resource that are printed."""
-_EXCERPTS: Final = 3
-"""Resources of a control whose text is printed: those after them look alike."""
+_EXCERPTS: Final = 2
+"""Resources of a control whose text is printed, and places of each: those after them look alike."""
 _CITED: Final = 3
 """Resources that a row in the table of a framework names."""
 _LONGEST_URL: Final = 2000
@@ -47,9 +47,10 @@ class Bounds:
         """The places of one resource that are printed."""
         return evidence if self.whole else evidence[:_PLACES]
 
-    def shows_excerpt(self, number: int) -> bool:
-        """Whether the text around the places of a control's resource is printed."""
-        return self.whole or number < _EXCERPTS
+    def excerpts(self, evidence: Iterable[Evidence], number: int) -> list[Excerpt]:
+        """The texts that are printed with a control's resource of that number, none of them twice."""
+        found = list(dict.fromkeys(item.excerpt for item in evidence if item.excerpt is not None))
+        return found if self.whole else found[:_EXCERPTS] if number < _EXCERPTS else []
 
 
 def _share(sizes: Iterable[int], room: int) -> int:
@@ -106,13 +107,12 @@ def group(item: ControlFindings, bounds: Bounds) -> dict[str, Any]:
 
 def _finding(finding: Finding, bounds: Bounds, number: int) -> dict[str, Any]:
     shown = bounds.places(finding.evidence)
+    excerpts = bounds.excerpts(shown, number)
     return {
         "place": line(str(finding.place)) if finding.place else "",
         "name": name(finding.resource),
         "made_by": line(made_by(finding.resource)),
-        "evidence": [
-            _evidence(item, finding.resource, finding.place, excerpt=bounds.shows_excerpt(number)) for item in shown
-        ],
+        "evidence": [_evidence(item, finding, excerpts) for item in shown],
         "more": len(finding.evidence) - len(shown),
         "waivers": [waiver(item) for item in finding.waivers],
     }
@@ -135,15 +135,16 @@ def name(resource: Resource) -> str:
     return line(f"{resource.kind} {owner}{resource.name}")
 
 
-def _evidence(evidence: Evidence, resource: Resource, place: Location | None, *, excerpt: bool) -> dict[str, Any]:
+def _evidence(evidence: Evidence, finding: Finding, excerpts: list[Excerpt]) -> dict[str, Any]:
+    """One place. Takes its text out of `excerpts`, so that it is printed where it is met first."""
     commit = evidence.commit
     told = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}" if commit else ""
     return {
-        "place": line(_elsewhere(evidence.location, place)),
-        "change": line(change(evidence, resource)),
+        "place": line(_elsewhere(evidence.location, finding.place)),
+        "change": line(change(evidence, finding.resource)),
         "note": line(evidence.note),
         "commit": line(told),
-        "excerpt": _excerpt(evidence.excerpt, evidence.location) if excerpt and evidence.excerpt else None,
+        "excerpt": _excerpt(evidence, excerpts),
     }
 
 
@@ -156,8 +157,12 @@ def _elsewhere(location: Location | None, head: Location | None) -> str:
     return str(location)
 
 
-def _excerpt(excerpt: Excerpt, location: Location | None) -> list[dict[str, Any]]:
-    region = location.region if location else None
+def _excerpt(evidence: Evidence, excerpts: list[Excerpt]) -> list[dict[str, Any]]:
+    excerpt = evidence.excerpt
+    if excerpt is None or excerpt not in excerpts:
+        return []
+    excerpts.remove(excerpt)
+    region = evidence.location.region if evidence.location else None
     marked = range(region.start.line, region.end.line + 1) if region else range(0)
     return [
         {"number": number, "text": code_line(text), "marked": number in marked}

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackPath, Attacks
-from kubekeep.model.finding import Status
 from kubekeep.model.text import utc_text
 from kubekeep.model.waiver import WaiverStatus, WaiverUse
 from kubekeep.reports.pdf.details import Bounds, framework, group, head, name, status, waiver
@@ -38,6 +37,7 @@ def document(assessment: Assessment, *, whole: bool) -> dict[str, Any]:
         "attacks": _attacks(assessment.attacks) if assessment.attacks else None,
         "findings": [group(item, bounds) for item in told.findings],
         "per_control": bounds.resources,
+        "excerpts": any(item.excerpt for entry in told.findings for one in entry.findings for item in one.evidence),
         "waived": [group(item, bounds) for item in told.waived],
         "waivers": [_use(item) for item in assessment.waivers if item.status is not WaiverStatus.MATCHED],
         "gaps": [
@@ -153,7 +153,7 @@ def _attacks(attacks: Attacks) -> dict[str, Any]:
             {
                 "step": line(f"{cut.edge.source.label} → {cut.edge.target.label}"),
                 "why": [line(opening.text) for opening in cut.edge.openings],
-                "paths": len(cut.paths),
+                "paths": cut.count,
             }
             for cut in attacks.cuts
         ],

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any, Final
 
 from kubekeep.model.text import json_text
 from kubekeep.reports.pdf.printed import BREAK, without
 
-_STANDARDS: Final = ("a-2a", "ua-1")
-"""For archives (ISO 19005-2, level A) and for screen readers (ISO 14289-1); both refuse characters without glyph."""
 _TRIES: Final = 4
 _NO_GLYPH: Final = re.compile(r'the text `"(.+?)"` could not be displayed')
 _CODE: Final = re.compile(r"\\u\{([0-9a-f]+)\}")
@@ -44,14 +42,14 @@ def typeset(data: Mapping[str, Any], moment: dt.datetime, picture: str = "") -> 
     for _ in range(_TRIES):
         inputs = {"data": without(text, missing), "missing": str(len(missing)), "picture": picture}
         try:
-            return _compiled(template, inputs, moment, _STANDARDS, local=local)
+            return _compiled(template, inputs, moment, local=local)
         except typst.TypstError as error:
             # A character may have a glyph alone and none beside its neighbour.
             more = _named(error.diagnostic) - missing
             if not more:
                 break
             missing |= more
-    return _compiled(template, inputs, moment, (), local=local)
+    return _compiled(template, inputs, moment, local=local, strict=False)
 
 
 def _missing(chars: Iterable[str], *, local: bool) -> set[str]:
@@ -59,28 +57,32 @@ def _missing(chars: Iterable[str], *, local: bool) -> set[str]:
     import typst  # noqa: PLC0415
 
     try:
-        _compiled(_PROBE, {"data": "".join(chars)}, dt.datetime.fromtimestamp(0, dt.UTC), _STANDARDS, local=local)
+        _compiled(_PROBE, {"data": "".join(chars)}, dt.datetime.fromtimestamp(0, dt.UTC), local=local)
     except typst.TypstError as error:
         return _named(error.diagnostic)
     return set()
 
 
 def _named(diagnostic: str) -> set[str]:
-    """The characters that an error of typst is about, which prints some of them as `\\u{200d}`."""
+    """The characters that an error of typst is about, which names some of them by their code."""
     texts = (_CODE.sub(lambda code: chr(int(code[1], 16)), text) for text in _NO_GLYPH.findall(diagnostic))
     return {char for text in texts for char in text if char > "\x7f"}
 
 
 def _compiled(
-    template: bytes, inputs: Mapping[str, str], moment: dt.datetime, standards: Sequence[str], *, local: bool
+    template: bytes, inputs: Mapping[str, str], moment: dt.datetime, *, local: bool, strict: bool = True
 ) -> bytes:
+    """A document for archives (PDF/A-2a, ISO 19005-2) and for screen readers (PDF/UA-1, ISO 14289-1) if `strict`.
+
+    Raises TypstError, for characters without a glyph too, which both of these standards refuse.
+    """
     import typst  # noqa: PLC0415
 
     return typst.compile(
         template,
         format="pdf",
         sys_inputs=dict(inputs),
-        pdf_standards=list(standards),
+        pdf_standards=["a-2a", "ua-1"] if strict else [],
         ignore_system_fonts=not local,
         timestamp=moment,
     )
