@@ -135,13 +135,18 @@ class AttackPath(msgspec.Struct, frozen=True):
 class Cut(msgspec.Struct, frozen=True):
     """An edge that is worth removing, with the places in `Attacks.paths` of the paths that are no more without it.
 
-    `count` is how many of all paths those are, the ones that are not listed too. Of a list of cuts each counts only
-    the paths that those before it leave. There may be detours: look again when it is gone.
+    `further` is how many paths it ends that are not listed. Of a list of cuts each counts only the paths that those
+    before it leave. There may be detours: look again when it is gone.
     """
 
     edge: Edge
     paths: tuple[int, ...]
-    count: int
+    further: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many paths it ends."""
+        return len(self.paths) + self.further
 
 
 class TrackStep(msgspec.Struct, frozen=True):

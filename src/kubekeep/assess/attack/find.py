@@ -133,7 +133,8 @@ def _cuts(graph: Graph, found: Sequence[Way], listed: int) -> Iterable[Cut]:
     for step, _ in cuts(found, breakable, _CUTS):
         ended = {place for place in left if step in found[place].steps}
         left -= ended
-        yield Cut(graph.edge(*step), tuple(sorted(place for place in ended if place < listed)), len(ended))
+        shown = tuple(sorted(place for place in ended if place < listed))
+        yield Cut(graph.edge(*step), shown, len(ended) - len(shown))
 
 
 def _lacking(objects: Objects) -> Iterable[str]:

@@ -104,36 +104,28 @@ class Places:
             self._step(self.host, node, text, assumes, EdgeKind.COLOCATION)
 
     def _join_pods(self) -> None:
-        whole = self._has(f"pods:{EVERYWHERE}")
         for workload in self._objects.workloads:
             namespace = workload.item.namespace
-            if whole or self._has(f"pods:{namespace}"):
-                text = "it is one of them"
-                self._step(self.pods(namespace), workload_node(self._graph, workload), text)
-        if whole:
-            for namespace in {workload.item.namespace: None for workload in self._objects.workloads}:
-                self._step(self.pods(EVERYWHERE), self.pods(namespace), "they are some of them")
+            for scope in (EVERYWHERE, namespace):
+                if self._has(f"pods:{scope}"):
+                    self._step(self.pods(scope), workload_node(self._graph, workload), "it is one of them")
 
     def _join_secrets(self) -> None:
-        whole = self._has(f"secrets:{EVERYWHERE}")
         for item, name in token_secrets(self._objects):
             secret = self.secret(item.namespace, item.name)
             text = "it holds a token that does not expire"
             kind = EdgeKind.IDENTITY
             self._graph.add(secret, self.account(item.namespace, name), kind, Draft(text, item, ("type",)))
-            if whole or self._has(f"secrets:{item.namespace}"):
-                self._step(self.secrets(item.namespace), secret, "it is one of them")
-            if whole:
-                self._step(self.secrets(EVERYWHERE), self.secrets(item.namespace), "they are some of them")
+            for scope in (EVERYWHERE, item.namespace):
+                if self._has(f"secrets:{scope}"):
+                    self._step(self.secrets(scope), secret, "it is one of them")
 
     def _join_accounts(self) -> None:
-        whole = self._has(f"accounts:{EVERYWHERE}")
         for _, namespace, name in self._all_accounts():
-            if whole or self._has(f"accounts:{namespace}"):
-                self._step(self.accounts(namespace), self.account(namespace, name), "it is one of them")
-            if whole:
-                self._step(self.accounts(EVERYWHERE), self.accounts(namespace), "they are some of them")
-        if whole:
+            for scope in (EVERYWHERE, namespace):
+                if self._has(f"accounts:{scope}"):
+                    self._step(self.accounts(scope), self.account(namespace, name), "it is one of them")
+        if self._has(f"accounts:{EVERYWHERE}"):
             self._step(self.accounts(EVERYWHERE), self.accounts(_SYSTEM), "they are some of them")
         if self._has(f"accounts:{_SYSTEM}"):
             text = "some controllers of the cluster, which may grant any role, run as one"

@@ -46,12 +46,17 @@ class Way(msgspec.Struct, frozen=True):
         """Its edges."""
         return tuple(zip(self.nodes, self.nodes[1:], strict=False))
 
+    def implies(self, other: Way) -> bool:
+        """Whether it makes `other`, from the same start, one to what its end has anyway."""
+        sure = self.cost // _ASSUMPTION <= other.cost // _ASSUMPTION
+        return sure and self.severity is Severity.CRITICAL and other.severity < self.severity
+
 
 def ways(graph: Graph, sources: Iterable[str], targets: Iterable[AbstractSet[str]]) -> list[Way]:
     """The best way from each start to each group of `targets`, the worst first.
 
     From the internet, each workload that it reaches is a start of its own. A way that is the beginning of another
-    is left out.
+    is left out, and so is one to less where one that is as sure makes its start cluster-admin.
     """
     forward: dict[str, list[tuple[str, int]]] = {}
     backward: dict[str, list[tuple[str, int]]] = {}
@@ -60,11 +65,15 @@ def ways(graph: Graph, sources: Iterable[str], targets: Iterable[AbstractSet[str
         forward.setdefault(source, []).append((target, cost))
         backward.setdefault(target, []).append((source, cost))
     starts = [start for source in sources for start in _starts(graph, source, forward)]
-    found: list[Way] = []
+    found: dict[str, list[Way]] = {}
     for group in targets:
         after = _search(group, backward)
-        found += [way for start, cost in starts if (way := _way(graph, start, cost, after)) is not None]
-    return sorted(_longest(found), key=lambda way: (-way.severity, way.cost, way.nodes))
+        for start, cost in starts:
+            way = _way(graph, start, cost, after)
+            if way is not None and not any(known.implies(way) for known in found.get(start[-1], ())):
+                found.setdefault(start[-1], []).append(way)
+    whole = _longest([way for ways in found.values() for way in ways])
+    return sorted(whole, key=lambda way: (-way.severity, way.cost, way.nodes))
 
 
 def _starts(graph: Graph, source: str, forward: Arrows) -> Iterator[tuple[tuple[str, ...], int]]:
