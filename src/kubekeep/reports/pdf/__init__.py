@@ -12,11 +12,13 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.reports.format import Extra, Format, Options
 from kubekeep.reports.pdf.document import document, moment
 from kubekeep.reports.pdf.typesetting import typeset
+from kubekeep.reports.shared.attack_svg import attack_svg
 
 
 def render(assessment: Assessment, stream: BinaryIO, options: Options) -> None:
     """Write the document. Beyond some thousand findings each control shows its first ones, or all if `verbose`."""
-    stream.write(typeset(document(assessment, whole=options.verbose), moment(assessment)))
+    picture = attack_svg(assessment.attacks) if assessment.attacks and assessment.attacks.paths else ""
+    stream.write(typeset(document(assessment, whole=options.verbose), moment(assessment), picture))
 
 
 FORMAT: Final = Format(

@@ -23,6 +23,8 @@ _UNREAD: Final = 500
 """Places not read that are printed."""
 _PATHS: Final = 20
 """Attack paths that are printed."""
+_FEW, _NARROW = 2, 3
+"""Paths, and steps of one, up to which their picture is drawn on an upright page."""
 
 
 def document(assessment: Assessment, *, whole: bool) -> dict[str, Any]:
@@ -149,6 +151,7 @@ def _attacks(attacks: Attacks) -> dict[str, Any]:
     return {
         "paths": [_path(item) for item in attacks.paths[:_PATHS]],
         "more": len(attacks.paths[_PATHS:]) + attacks.left_out,
+        "wide": len(attacks.paths) > _FEW and any(len(path.edges) > _NARROW for path in attacks.paths),
         "cuts": [
             {
                 "step": line(f"{cut.edge.source.label} → {cut.edge.target.label}"),

@@ -12,10 +12,11 @@ from importlib import resources
 from typing import Any, Final
 
 from kubekeep.model.text import json_text
-from kubekeep.reports.pdf.printed import BREAK, without
+from kubekeep.reports.pdf.printed import BREAK, escape, without
 
 _TRIES: Final = 4
 _NO_GLYPH: Final = re.compile(r'the text `"(.+?)"` could not be displayed')
+_FAMILIES: Final = re.compile(r'(<svg\b[^>]*\bfont-family=")[^"]*')
 _CODE: Final = re.compile(r"\\u\{([0-9a-f]+)\}")
 _PROBE: Final = b"""
 #set document(title: "probe", date: datetime(year: 2000, month: 1, day: 1))
@@ -34,13 +35,15 @@ def typeset(data: Mapping[str, Any], moment: dt.datetime, picture: str = "") -> 
     import typst  # noqa: PLC0415 - 80 MB that only this report needs
 
     text = json_text(data)
-    unusual = sorted(char for char in set(text) - {BREAK} if char > "\x7f")
+    picture = _FAMILIES.sub(r"\1Libertinus Serif", picture, count=1)
+    unusual = sorted(char for char in {*text, *picture} - {BREAK} if char > "\x7f")
     missing, local = _missing(unusual, local=False), False
     if missing:
         missing, local = _missing(sorted(missing), local=True), True
     template = resources.files(__package__).joinpath("report.typ").read_bytes()
     for _ in range(_TRIES):
-        inputs = {"data": without(text, missing), "missing": str(len(missing)), "picture": picture}
+        drawn = picture.translate({ord(char): escape(char) for char in missing})
+        inputs = {"data": without(text, missing), "missing": str(len(missing)), "picture": drawn}
         try:
             return _compiled(template, inputs, moment, local=local)
         except typst.TypstError as error:
