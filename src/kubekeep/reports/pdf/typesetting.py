@@ -37,30 +37,32 @@ def typeset(data: Mapping[str, Any], moment: dt.datetime, picture: str = "") -> 
     text = json_text(data)
     picture = _FAMILIES.sub(r"\1Libertinus Serif", picture, count=1)
     unusual = sorted(char for char in {*text, *picture} - {BREAK} if char > "\x7f")
-    missing, local = _missing(unusual, local=False), False
+    fonts = typst.Fonts(include_system_fonts=False)
+    missing = _missing(unusual, fonts)
     if missing:
-        missing, local = _missing(sorted(missing), local=True), True
+        fonts = typst.Fonts()
+        missing = _missing(sorted(missing), fonts)
     template = resources.files(__package__).joinpath("report.typ").read_bytes()
     for _ in range(_TRIES):
         drawn = picture.translate({ord(char): escape(char) for char in missing})
         inputs = {"data": without(text, missing), "missing": str(len(missing)), "picture": drawn}
         try:
-            return _compiled(template, inputs, moment, local=local)
+            return _compiled(template, inputs, moment, fonts)
         except typst.TypstError as error:
             # A character may have a glyph alone and none beside its neighbour.
             more = _named(error.diagnostic) - missing
             if not more:
                 break
             missing |= more
-    return _compiled(template, inputs, moment, local=local, strict=False)
+    return _compiled(template, inputs, moment, fonts, strict=False)
 
 
-def _missing(chars: Iterable[str], *, local: bool) -> set[str]:
-    """Those of `chars` that no font has, neither of typst nor, if `local`, of this machine."""
+def _missing(chars: Iterable[str], fonts: Any) -> set[str]:
+    """Those of `chars` that none of `fonts` has."""
     import typst  # noqa: PLC0415
 
     try:
-        _compiled(_PROBE, {"data": "".join(chars)}, dt.datetime.fromtimestamp(0, dt.UTC), local=local)
+        _compiled(_PROBE, {"data": "".join(chars)}, dt.datetime.fromtimestamp(0, dt.UTC), fonts)
     except typst.TypstError as error:
         return _named(error.diagnostic)
     return set()
@@ -73,19 +75,19 @@ def _named(diagnostic: str) -> set[str]:
 
 
 def _compiled(
-    template: bytes, inputs: Mapping[str, str], moment: dt.datetime, *, local: bool, strict: bool = True
+    template: bytes, inputs: Mapping[str, str], moment: dt.datetime, fonts: Any, *, strict: bool = True
 ) -> bytes:
     """A document for archives (PDF/A-2a, ISO 19005-2) and for screen readers (PDF/UA-1, ISO 14289-1) if `strict`.
 
-    Raises TypstError, for characters without a glyph too, which both of these standards refuse.
+    `fonts` are `typst.Fonts`. Raises TypstError, for characters without a glyph too, which both standards refuse.
     """
     import typst  # noqa: PLC0415
 
     return typst.compile(
         template,
         format="pdf",
+        font_paths=fonts,
         sys_inputs=dict(inputs),
         pdf_standards=["a-2a", "ua-1"] if strict else [],
-        ignore_system_fonts=not local,
         timestamp=moment,
     )
