@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.reports.rendering import rendered, squeezed, written
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import Options, collect, formats, load, names
-from tests.reports.rendering import rendered, squeezed, written
 
 GOLDEN = Path(__file__).parent / "golden"
 PLANTED = "kept-secret-4711"

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
+from tests.reports.rendering import rendered
 
 from kubekeep.model.assessment import Assessment, ResourceResult, Unread
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.reports import load, names
-from tests.reports.rendering import rendered
 
 
 def readable_by_people(text: str) -> None:

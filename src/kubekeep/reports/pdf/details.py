@@ -41,7 +41,7 @@ class Bounds:
     def __init__(self, groups: Iterable[ControlFindings], *, whole: bool) -> None:
         sizes = [len(group.findings) for group in groups]
         self.whole = whole
-        self.resources = max(sizes, default=0) if whole else _share(sizes, ROOM)
+        self.resources = max(sizes, default=0) if whole else share(sizes, ROOM)
 
     def places(self, evidence: Sequence[Evidence]) -> Sequence[Evidence]:
         """The places of one resource that are printed."""
@@ -53,7 +53,7 @@ class Bounds:
         return found if self.whole else found[:_EXCERPTS] if number < _EXCERPTS else []
 
 
-def _share(sizes: Iterable[int], room: int) -> int:
+def share(sizes: Iterable[int], room: int) -> int:
     """The most that each may take so that all together take no more than `room`; at least one."""
     ordered = sorted(sizes)
     for number, size in enumerate(ordered):
