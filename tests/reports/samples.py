@@ -73,7 +73,12 @@ def _with_excerpt(evidence: Evidence) -> Evidence:
     if evidence.location is None or evidence.location.region is None:
         return evidence
     line = evidence.location.region.start.line
-    lines = ("      containers:", "      - name: app", "        securityContext:", f"          privileged: true # {HOSTILE}")
+    lines = (
+        "      containers:",
+        "      - name: app",
+        "        securityContext:",
+        f"          privileged: true # {HOSTILE}",
+    )
     return msgspec.structs.replace(evidence, excerpt=Excerpt(line - 3, (*lines, "", "        image: shop/web:1.4")))
 
 
@@ -143,7 +148,14 @@ def passed(assessment: Assessment) -> Assessment:
 def empty(assessment: Assessment) -> Assessment:
     """Nothing was found to scan."""
     return msgspec.structs.replace(
-        passed(assessment), results=(), controls=(), frameworks=(), counts=Counts(), compliance=None, coverage=0.0, files=0
+        passed(assessment),
+        results=(),
+        controls=(),
+        frameworks=(),
+        counts=Counts(),
+        compliance=None,
+        coverage=0.0,
+        files=0,
     )
 
 

@@ -34,15 +34,19 @@ def pieces(assessment: Assessment) -> Iterator[str]:
     """The page in pieces, ready to be written one after the other."""
     content = shared.content(assessment)
     style, script = Markup(_style()), Markup(_script())  # noqa: S704 - our own files
-    yield from _environment().get_template("report.html").generate(
-        a=assessment,
-        content=content,
-        policy=_policy(style, script),
-        style=style,
-        script=script,
-        waivers=_waivers(content),
-        data=map(Markup, data.pieces(content)),
-        position={item.control.slug: number for number, item in enumerate(assessment.controls)},
+    yield from (
+        _environment()
+        .get_template("report.html")
+        .generate(
+            a=assessment,
+            content=content,
+            policy=_policy(style, script),
+            style=style,
+            script=script,
+            waivers=_waivers(content),
+            data=map(Markup, data.pieces(content)),
+            position={item.control.slug: number for number, item in enumerate(assessment.controls)},
+        )
     )
     yield "\n"
 
