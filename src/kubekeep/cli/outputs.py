@@ -16,7 +16,7 @@ import msgspec
 from kubekeep import reports
 from kubekeep.cli.settings import settings
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports import Format, Options
+from kubekeep.reports import Extra, Format, Options
 from kubekeep.sinks import file
 
 
@@ -87,6 +87,11 @@ def _is_terminal(path: Path) -> bool:
         return os.isatty(descriptor)
     finally:
         os.close(descriptor)
+
+
+def wants(outputs: list[Output]) -> frozenset[Extra]:
+    """What the scan is to find beside its verdicts, for all of the reports."""
+    return frozenset[Extra]().union(*(item.format.wants for item in outputs))
 
 
 def write(assessment: Assessment, outputs: list[Output], *, verbose: bool) -> None:

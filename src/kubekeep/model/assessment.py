@@ -10,6 +10,7 @@ import datetime as dt
 import msgspec
 
 from kubekeep.model.attack import Attacks
+from kubekeep.model.cloak import Encryption
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
@@ -110,6 +111,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     waivers: tuple[WaiverUse, ...] = ()
     attacks: Attacks | None = None
+    encryption: Encryption | None = None
+    """How the names are encrypted, if they are."""
     params: dict[str, tuple[str, ...]]
     status: Status
     counts: Counts

@@ -133,13 +133,20 @@ class AttackPath(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """An edge that is worth removing, with the places in `Attacks.paths` of the paths that end with it.
+    """An edge that is worth removing, with the places in `Attacks.paths` of the paths that are no more without it.
 
-    Of a list of cuts each counts only the paths that those before it leave.
+    `further` is how many paths it ends that are not listed. Of a list of cuts each counts only the paths that those
+    before it leave. There may be detours: look again when it is gone.
     """
 
     edge: Edge
     paths: tuple[int, ...]
+    further: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many paths it ends."""
+        return len(self.paths) + self.further
 
 
 class TrackStep(msgspec.Struct, frozen=True):
@@ -170,6 +177,22 @@ class PrioritisedResource(msgspec.Struct, frozen=True):
     score: float
     severity: Severity
     left_out: int = 0
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Where paths start and where they end, by the names that people give them; without names, all that matters.
+
+    Known are `internet`, `anonymous` and `authenticated` (anyone without or with any credentials), `cluster-admin`,
+    `node`, `secrets`, and objects as `deployment/web` or `shop/deployment/web`. At most `most` paths are listed.
+    """
+
+    sources: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    most: int = 100
+
+
+EVERYTHING = Question()
+"""All that matters."""
 
 
 class Attacks(msgspec.Struct, frozen=True):

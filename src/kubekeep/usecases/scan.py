@@ -24,10 +24,12 @@ from kubekeep.library.admission import AdmissionError, Policies, policies_of
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.foreign import ForeignControl
 from kubekeep.library.params import params_of
-from kubekeep.model.assessment import Assessment, Target, Unread
+from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
+from kubekeep.model.attack import EVERYTHING, Attacks, Question
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
+from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.blame import with_commits
@@ -59,6 +61,10 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     read: ReadOptions = ReadOptions()
     workload: str = ""
     """The one workload to judge, with what it needs; everything else is read only for what relates to it."""
+    extras: frozenset[Extra] = frozenset()
+    """What reports want to know beside the verdicts."""
+    attacks: Question = EVERYTHING
+    """Which attack paths, if the extras ask for them."""
 
 
 def scan(
@@ -77,7 +83,9 @@ def scan(
     with read(request.paths, stdin=stdin, options=request.read) as source, _few_collections():
         resources = _resources(source, unread)
         focus: Callable[[Resource], bool] | None = source.is_touched if request.read.changed_since else None
-        if request.snapshot or request.workload:
+        asks_for_attacks = Extra.ATTACK_PATHS in request.extras
+        found: list[Resource] = []
+        if request.snapshot or request.workload or asks_for_attacks:
             found = list(resources)
             resources = iter(found)
             focus = _workload(request, found) or focus
@@ -88,6 +96,7 @@ def scan(
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
         totals = summarise(results, selection)
+        attacks = _attacks(request, found, results, selection) if asks_for_attacks else None
     return Assessment(
         target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
         started=started,
@@ -98,9 +107,23 @@ def scan(
         unread=tuple(unread),
         files=source.files,
         notes=tuple(source.notes),
+        attacks=attacks,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+def _attacks(
+    request: ScanRequest, resources: Sequence[Resource], results: Sequence[ResourceResult], selection: Selection
+) -> Attacks:
+    # Only a scan that asks for attacks pays for loading what finds them.
+    from kubekeep.assess.attack.find import find  # noqa: PLC0415
+    from kubekeep.assess.attack.priorities import prioritised  # noqa: PLC0415
+    from kubekeep.library.tracks import tracks  # noqa: PLC0415
+
+    controls = {control.slug: control for control in selection.controls}
+    paths = find(resources, results, controls, request.attacks)
+    return msgspec.structs.replace(paths, prioritised=prioritised(results, controls, tracks()))
 
 
 @contextlib.contextmanager
