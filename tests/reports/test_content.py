@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from tests.reports.samples import SAMPLES, full
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Evidence
@@ -11,7 +12,6 @@ from kubekeep.model.framework import Framework, Section
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.reports.shared.content import change, content, grade, made_by, number, percent, risk
-from tests.reports.samples import SAMPLES, full
 
 
 def test_figures_add_up(assessment: Assessment) -> None:
