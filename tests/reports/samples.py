@@ -100,7 +100,7 @@ def attacks(assessment: Assessment) -> Attacks:
         prioritised=(PrioritisedResource(assessment.results[2].resource, (vector,), 1250.4, Severity.HIGH),),
         paths=(AttackPath((exposed, escape), Severity.CRITICAL),),
         left_out=3,
-        cuts=(Cut(escape, (0,)),),
+        cuts=(Cut(escape, (0,), 1),),
         notes=(f"RBAC is not in the input {HOSTILE}",),
     )
 
