@@ -218,6 +218,12 @@ class Marks:
                 end = head_end
         return start, end
 
+    def scalars(self) -> list[tuple[int, int]]:
+        """Where scalars, aliases and empty collections start and end, by index and in that order."""
+        numbers = self._numbers
+        spans = {(numbers[at], numbers[at + 1]) for at in range(0, len(numbers), NUMBERS) if numbers[at + 2] == 1}
+        return sorted(spans)
+
     def within(self, document: Any, path: Path) -> Marks | None:
         """The marks of the value at `path` alone, in the same file; None where the document has none."""
         node, value = 0, document

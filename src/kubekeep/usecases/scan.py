@@ -28,9 +28,11 @@ from kubekeep.model.assessment import Assessment, Target, Unread
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
+from kubekeep.model.waiver import WaiverUse
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
+from kubekeep.usecases import places
 from kubekeep.usecases.blame import with_commits
 
 NEWEST_KUBERNETES: Final = 37
@@ -62,6 +64,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The one workload to judge, with what it needs; everything else is read only for what relates to it."""
     extras: frozenset[Extra] = frozenset()
     """What reports want to know beside the verdicts."""
+    honor_comments: bool = True
+    """Whether comments in the files waive findings."""
 
 
 def scan(
@@ -88,6 +92,9 @@ def scan(
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, params_of(found))
         results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus)
+        waivers: tuple[WaiverUse, ...] = ()
+        if request.honor_comments:
+            results, waivers = places.waived(results, source, selection, started)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
         totals = summarise(results, selection)
@@ -101,6 +108,7 @@ def scan(
         unread=tuple(unread),
         files=source.files,
         notes=tuple(source.notes),
+        waivers=waivers,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
