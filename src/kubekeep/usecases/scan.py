@@ -97,6 +97,8 @@ def scan(
             results, waivers = places.waived(results, source, selection, started)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
+        if Extra.EXCERPTS in request.extras:
+            results = places.with_excerpts(results, source)
         totals = summarise(results, selection)
     return Assessment(
         target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
