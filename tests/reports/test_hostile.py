@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lxml import etree
+from lxml import etree, html
 from tests.reports.rendering import rendered
 
 from kubekeep.model.assessment import Assessment, ResourceResult, Unread
@@ -23,10 +24,19 @@ def readable_by_people(text: str) -> None:
     assert all(char == "\n" or char.isprintable() or char.isspace() or ord(char) > 0xFF for char in text)
 
 
+def readable_by_browsers(text: str) -> None:
+    page: Any = html.document_fromstring(text)
+    data = json.loads(str(page.get_element_by_id("data").text))
+    assert len(data["findings"]) == 1
+    assert not page.xpath("//img | //iframe | //body//style | //@*[starts-with(name(), 'on')]")
+    assert len(page.xpath("//script")) == 2
+
+
 READERS: dict[str, Callable[[str], object]] = {
     "json": json.loads,
     "sarif": json.loads,
     "junit": lambda text: etree.fromstring(text.encode()),
+    "html": readable_by_browsers,
     "pretty": readable_by_people,
 }
 

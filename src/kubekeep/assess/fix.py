@@ -119,7 +119,7 @@ def _findings(assessment: Assessment, asked: Asked) -> Iterator[Finding]:
     for result in assessment.results:
         for slug, verdict in result.verdicts.items():
             if verdict.status is Status.FAILED and asked(controls[slug], result.resource):
-                for evidence in verdict.evidence:
+                for evidence in verdict.standing.evidence:
                     yield Finding(controls[slug], result.resource, evidence)
 
 

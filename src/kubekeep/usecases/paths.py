@@ -8,6 +8,7 @@ from typing import BinaryIO
 import msgspec
 
 from kubekeep.assess.attack.cited import CITED
+from kubekeep.library.tracks import tracks
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import EVERYTHING, Question
 from kubekeep.reports.format import Extra
@@ -35,7 +36,7 @@ def attack_paths(
     # Named one by one, controls that only a cluster can answer are evaluated on files too.
     wanted = ScanRequest(
         paths=request.paths,
-        controls=CITED,
+        controls=(*CITED, *tracks().members),
         kubernetes_version=request.kubernetes_version,
         snapshot=request.snapshot,
         read=request.read,

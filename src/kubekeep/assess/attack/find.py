@@ -64,14 +64,6 @@ def find(
     )
 
 
-def takes_over(attacks: Attacks) -> bool:
-    """Whether someone from outside gets to cluster-admin without any assumption."""
-    return any(
-        path.target.kind is NodeKind.CLUSTER_ADMIN and path.source.id in (INTERNET, ANONYMOUS) and not path.assumptions
-        for path in attacks.paths
-    )
-
-
 def _build(objects: Objects, failing: Failing) -> Graph:
     graph = Graph(failing)
     places = Places(objects, graph)

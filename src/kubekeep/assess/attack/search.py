@@ -73,7 +73,12 @@ def ways(graph: Graph, sources: Iterable[str], targets: Iterable[AbstractSet[str
             if way is not None and not any(known.implies(way) for known in found.get(start[-1], ())):
                 found.setdefault(start[-1], []).append(way)
     whole = _longest([way for ways in found.values() for way in ways])
-    return sorted(whole, key=lambda way: (-way.severity, way.cost, way.nodes))
+    return sorted(whole, key=_rank)
+
+
+def _rank(way: Way) -> tuple[object, ...]:
+    """The worst first, then the surest, then those from outside, then the shortest."""
+    return -way.severity, way.cost // _ASSUMPTION, way.nodes[0] != INTERNET, way.cost, way.nodes
 
 
 def _starts(graph: Graph, source: str, forward: Arrows) -> Iterator[tuple[tuple[str, ...], int]]:

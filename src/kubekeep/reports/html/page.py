@@ -23,6 +23,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text, visible
 from kubekeep.reports.html import data
 from kubekeep.reports.shared import content as shared
+from kubekeep.reports.shared.attack_svg import attack_svg
 
 _STATIC: Final = importlib.resources.files(__package__) / "static"
 _SCRIPTS: Final = ("findings.js", "details.js", "table.js", "main.js")
@@ -44,11 +45,19 @@ def pieces(assessment: Assessment) -> Iterator[str]:
             style=style,
             script=script,
             waivers=_waivers(content),
+        picture=_picture(assessment),
             data=map(Markup, data.pieces(content)),
             position={item.control.slug: number for number, item in enumerate(assessment.controls)},
         )
     )
     yield "\n"
+
+
+def _picture(assessment: Assessment) -> str:
+    """The attack paths as SVG; empty without any."""
+    if assessment.attacks is None or not assessment.attacks.paths:
+        return ""
+    return Markup(attack_svg(assessment.attacks))  # noqa: S704 - it escapes what it shows itself
 
 
 def _policy(style: str, script: str) -> str:

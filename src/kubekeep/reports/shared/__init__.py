@@ -1,1 +1,1 @@
-"""Parts that several formats draw on. Is no format, and never writes one."""
+"""Parts that several formats draw on; none is a format."""

@@ -17,9 +17,9 @@ from kubekeep.reports.shared.layers import Layout, layout
 
 DRAWN: Final = 12
 """The most paths in a picture."""
-_BOX_WIDTH, _BOX_HEIGHT = 184, 48
+_BOX_WIDTH, _BOX_HEIGHT = 188, 48
 _GAP, _ROW, _EDGE = 76, 68, 16
-_LETTERS: Final = 28
+_LETTERS: Final = 23
 """Letters on a line of a box."""
 _FONT: Final = "system-ui, 'Noto Sans', 'DejaVu Sans', 'Noto Sans CJK SC', Helvetica, Arial, sans-serif"
 _LINE: Final = "#7d8590"

@@ -36,7 +36,7 @@ function counted(count, noun) {
 function detailsOf(finding) {
   const box = element("div", { class: "detail" });
   box.append(...chaptersOf(finding.control));
-  const places = element("div", { class: "chapter" }, element("h4", {}, "Where, and what to change"));
+  const places = element("div", { class: "chapter" }, element("h3", {}, "Where, and what to change"));
   const list = element("ol", { class: "evidence" });
   list.append(...finding.evidence.map((item, index) => element("li", {}, ...evidenceOf(item, finding.evidence[index - 1]))));
   places.append(list);
@@ -49,7 +49,7 @@ function chaptersOf(control) {
   const row = document.getElementById(`c${control.number}`);
   const wanted = new Set(["Why it matters", "How to fix it"]);
   return [...row.querySelectorAll(".chapter")]
-    .filter((chapter) => wanted.has(chapter.querySelector("h4").textContent))
+    .filter((chapter) => wanted.has(chapter.querySelector("h3").textContent))
     .map((chapter) => chapter.cloneNode(true));
 }
 

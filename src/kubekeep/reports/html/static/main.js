@@ -125,14 +125,18 @@ function offerChoices() {
   at("show").parentElement.hidden = !findings.some((item) => item.waived);
 }
 
+/** Take over what the inputs say. */
+function read() {
+  const levels = [...at("severities").querySelectorAll("input:checked")].map((box) => box.value);
+  change({ ...Object.fromEntries(INPUTS.map((name) => [name, at(name).value])), severity: levels.join(",") });
+}
+
 function listen() {
   let timer = 0;
-  at("tools").addEventListener("input", () => {
+  at("tools").addEventListener("input", (event) => {
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      const levels = [...at("severities").querySelectorAll("input:checked")].map((box) => box.value);
-      change({ ...Object.fromEntries(INPUTS.map((name) => [name, at(name).value])), severity: levels.join(",") });
-    }, WAIT);
+    if (event.target.type === "search") timer = setTimeout(read, WAIT);
+    else read();
   });
   at("tools").addEventListener("submit", (event) => event.preventDefault());
   at("clear").addEventListener("click", () => {
@@ -147,8 +151,20 @@ function listen() {
     draw();
   });
   for (const header of document.querySelectorAll("th[data-sort]")) header.append(sorter(header.dataset.sort));
-  addEventListener("beforeprint", () => drawPrint(chosen(view), isFiltered()));
-  addEventListener("afterprint", () => at("print").replaceChildren());
+}
+
+/** Put on paper what is folded on the screen, and fold it again afterwards. */
+function listenToPrinter() {
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    unfolded = [...document.querySelectorAll("details:is(.path, .gap):not([open])")];
+    for (const details of unfolded) details.open = true;
+    if (at("print")) drawPrint(chosen(view), isFiltered());
+  });
+  addEventListener("afterprint", () => {
+    for (const details of unfolded) details.open = false;
+    at("print")?.replaceChildren();
+  });
 }
 
 /** @param {string} column @returns {HTMLElement} a button that sorts by it, then the other way round, then not */
@@ -192,6 +208,7 @@ function linkControls() {
 }
 
 function start() {
+  listenToPrinter();
   if (at("controls-list")) {
     at("controls-tools").hidden = false;
     at("controls-tools").addEventListener("input", filterControls);

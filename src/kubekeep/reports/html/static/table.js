@@ -68,13 +68,14 @@ function findingRows(finding) {
   );
   const more = evidence.length > 1 ? [element("span", { class: "many" }, `and ${evidence.length - 1} more`)] : [];
   const marks = waived ? [element("span", { class: "status passed" }, "waived")] : [];
+  const origin = resource.madeBy ? [element("div", { class: "says" }, cut(resource.madeBy))] : [];
   const row = element(
     "tr",
     { id: `finding-${key}`, class: "finding" },
     element("td", { class: "c-open" }, button),
     element("td", { class: "c-severity" }, badge(control.level)),
     element("td", { class: "c-control" }, element("span", { class: "id" }, control.id), ` ${cut(control.title)} `),
-    element("td", { class: "c-resource" }, `${cut(resource.kind)} ${cut(resource.name)} `, ...marks),
+    element("td", { class: "c-resource" }, `${cut(resource.kind)} ${cut(resource.name)} `, ...marks, ...origin),
     element("td", { class: "c-namespace" }, cut(resource.namespace)),
     element("td", { class: "c-place place" }, cut(placeOf(finding))),
     element("td", { class: "c-fix" }, element("code", {}, cut(evidence[0]?.change ?? "")), " ", ...more),
