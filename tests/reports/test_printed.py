@@ -25,6 +25,7 @@ def test_no_part_between_marks_is_long(text: str) -> None:
 def test_paths_break_at_their_joints() -> None:
     assert line("deploy/microservices/web.yaml:12").split(BREAK) == ["deploy/", "microservices/", "web.", "yaml:", "12"]
     assert line("spec.containers[0].privileged").split(BREAK) == ["spec.", "containers[", "0].", "privileged"]
+    assert line("DenyServiceExternalIPs").split(BREAK) == ["Deny", "Service", "External", "IPs"]
     assert line("a short-one") == "a short-one"
 
 

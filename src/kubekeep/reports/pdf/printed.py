@@ -20,7 +20,7 @@ LONGEST_PROSE: Final = 5000
 """Characters of a paragraph that are printed."""
 _LONG: Final = 16
 """Words up to this many characters fit in every column and need no marks."""
-_JOINT: Final = re.compile(r"(?<=[/._:=,@\[\]-])(?=[^/._:=,@\[\]-])")
+_JOINT: Final = re.compile(r"(?<=[/._:=,@\[\]-])(?=[^/._:=,@\[\]-])|(?<=[a-z])(?=[A-Z])")
 _BLANKS: Final = re.compile(r"(\s+)")
 _SHAPELESS: Final = frozenset({"Cn", "Co", "Cs"})
 """Categories of characters (Unicode UAX #44) that mean nothing to others: unassigned, private, surrogates."""
