@@ -19,9 +19,10 @@ import typst
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reports.rendering import printed, rendered, squeezed, written
-from tests.reports.samples import SAMPLES, full, many, passed
+from tests.reports.samples import SAMPLES, WAIVER, full, many, passed
 
 from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
 from kubekeep.reports import Options
 from kubekeep.reports.pdf.details import ROOM, share
@@ -212,6 +213,26 @@ def test_many_findings_stay_a_document(assessment: Assessment) -> None:
 def test_whoever_asks_gets_them_all(assessment: Assessment) -> None:
     said = document(many(assessment, 2 * ROOM), whole=True)["findings"]
     assert [(item["more"], len(item["findings"])) for item in said] == [(0, 3000), (0, 3000)]
+
+
+def test_accepted_findings_do_not_depend_on_those_that_stand(assessment: Assessment) -> None:
+    waived = [
+        ResourceResult(
+            item.resource,
+            {
+                "privileged": msgspec.structs.replace(
+                    verdict,
+                    status=Status.PASSED,
+                    evidence=tuple(msgspec.structs.replace(one, waiver=WAIVER) for one in verdict.evidence),
+                )
+            },
+        )
+        for item in assessment.results
+        if (verdict := item.verdicts.get("privileged"))
+    ]
+    said = document(msgspec.structs.replace(assessment, results=tuple(waived)), whole=False)
+    assert said["findings"] == []
+    assert [(item["more"], len(item["findings"])) for item in said["waived"]] == [(0, len(waived))]
 
 
 def test_a_resource_with_many_places_shows_the_first(assessment: Assessment) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
-from kubekeep.model.assessment import Assessment
+from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.attack import AttackPath, Attacks
 from kubekeep.model.text import utc_text
 from kubekeep.model.waiver import WaiverStatus, WaiverUse
-from kubekeep.reports.pdf.details import Bounds, framework, group, head, name, status, waiver
+from kubekeep.reports.pdf.details import Bounds, framework, group, head, name, waiver
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
 from kubekeep.reports.shared.content import Content, content, grade, number, percent, risk
 
@@ -20,7 +20,7 @@ _TARGETS: Final = 12
 _RUNNING: Final = 60
 """Characters of the first target in the head of each page."""
 _UNREAD: Final = 500
-"""Places not read that are printed."""
+"""Places not read, and notes, that are printed."""
 _PATHS: Final = 20
 """Attack paths that are printed."""
 _FEW, _NARROW = 2, 3
@@ -30,37 +30,55 @@ _FEW, _NARROW = 2, 3
 def document(assessment: Assessment, *, whole: bool) -> dict[str, Any]:
     """Everything that is printed; `whole` leaves no finding out however many there are."""
     told = content(assessment)
-    bounds = Bounds(told.findings, whole=whole)
-    found = {item.summary.control.slug: item for item in told.findings}
     return {
         **_cover(told),
         **_summary(told),
-        "frameworks": [framework(part, found) for part in told.frameworks],
+        **_findings(told, whole=whole),
+        **_left_out(told),
         "attacks": _attacks(assessment.attacks) if assessment.attacks else None,
+        "params": [
+            [line(key), line(", ".join(values), LONGEST_PROSE)] for key, values in sorted(assessment.params.items())
+        ],
+        "controls": [_outcome(item) for item in assessment.controls],
+    }
+
+
+def _findings(told: Content, *, whole: bool) -> dict[str, Any]:
+    bounds, waived = Bounds(told.findings, whole=whole), Bounds(told.waived, whole=whole)
+    found = {item.summary.control.slug: item for item in told.findings}
+    evidence = (item for entry in told.findings for one in entry.findings for item in one.evidence)
+    return {
+        "frameworks": [framework(part, found) for part in told.frameworks],
         "findings": [group(item, bounds) for item in told.findings],
         "per_control": bounds.resources,
-        "excerpts": any(item.excerpt for entry in told.findings for one in entry.findings for item in one.evidence),
-        "waived": [group(item, bounds) for item in told.waived],
-        "waivers": [_use(item) for item in assessment.waivers if item.status is not WaiverStatus.MATCHED],
-        "gaps": [
-            {"reason": paragraphs(gap.text), "controls": [head(item) for item in gap.controls]} for gap in told.gaps
-        ],
-        "idle": [head(item) for item in told.idle],
+        "excerpts": any(item.excerpt for item in evidence),
+        "waived": [group(item, waived) for item in told.waived],
+        "waivers": [_use(item) for item in told.assessment.waivers if item.status is not WaiverStatus.MATCHED],
+    }
+
+
+def _left_out(told: Content) -> dict[str, Any]:
+    unread, notes = told.assessment.unread, told.assessment.notes
+    gaps = [{"reason": paragraphs(gap.text), "controls": list(map(head, gap.controls))} for gap in told.gaps]
+    return {
+        "gaps": gaps,
+        "idle": list(map(head, told.idle)),
         "unread": [
             {"place": line(str(item.location)), "message": line(item.message, LONGEST_PROSE)}
-            for item in assessment.unread[:_UNREAD]
+            for item in unread[:_UNREAD]
         ],
-        "unread_more": max(0, len(assessment.unread) - _UNREAD),
-        "notes": [line(note, LONGEST_PROSE) for note in assessment.notes],
-        "params": [[line(key), line(", ".join(values))] for key, values in sorted(assessment.params.items())],
-        "controls": [
-            {
-                **head(item),
-                "compliance": "" if item.compliance is None else percent(item.compliance),
-                "not_evaluated": item.counts.not_evaluated if status(item) in {"failed", "passed"} else 0,
-            }
-            for item in assessment.controls
-        ],
+        "unread_more": max(0, len(unread) - _UNREAD),
+        "notes": [line(note, LONGEST_PROSE) for note in notes[:_UNREAD]],
+        "notes_more": max(0, len(notes) - _UNREAD),
+    }
+
+
+def _outcome(summary: ControlSummary) -> dict[str, Any]:
+    said = head(summary)
+    return {
+        **said,
+        "compliance": "" if summary.compliance is None else percent(summary.compliance),
+        "not_evaluated": summary.counts.not_evaluated if said["status"] in {"failed", "passed"} else 0,
     }
 
 
