@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree, html
@@ -32,12 +33,27 @@ def readable_by_browsers(text: str) -> None:
     assert len(page.xpath("//script")) == 2
 
 
+def json_lines(text: str) -> None:
+    for line in text.splitlines():
+        json.loads(line)
+
+
+def yaml_documents(text: str) -> None:
+    assert list(yaml.safe_load_all(text))
+
+
 READERS: dict[str, Callable[[str], object]] = {
     "json": json.loads,
     "sarif": json.loads,
     "junit": lambda text: etree.fromstring(text.encode()),
     "html": readable_by_browsers,
     "pretty": readable_by_people,
+    "gitlab-sast": json.loads,
+    "gitlab-codequality": json.loads,
+    "oscal": json.loads,
+    "ocsf": json_lines,
+    "policyreport": yaml_documents,
+    "openreports": yaml_documents,
 }
 
 

@@ -55,7 +55,14 @@ def hidden(assessment: Assessment, cloak: Cloak) -> Assessment:
     return _Hiding(cloak).assessment(assessment)
 
 
+def _escaped(step: str) -> str:
+    """As `format_path` writes it between quotes."""
+    return step.replace("\\", "\\\\").replace('"', '\\"')
+
+
 class _Hiding:
+    """What one cloak makes of an assessment."""
+
     def __init__(self, cloak: Cloak) -> None:
         self._cloak = cloak
         self._resources: dict[int, Resource] = {}
@@ -64,6 +71,7 @@ class _Hiding:
         known = {control.control.slug: control.control for control in whole.controls}
         return msgspec.structs.replace(
             whole,
+            repository=None,
             target=Target(tuple(map(self._path, whole.target.paths)), ""),
             results=tuple(map(self._result, whole.results)),
             controls=tuple(map(self._summary, whole.controls)),
@@ -131,17 +139,24 @@ class _Hiding:
         )
 
     def _steps(self, path: str) -> str:
-        """A path in an object: fields stay, keys that people chose do not."""
-        shown: list[str | int] = []
+        """A path in an object: fields stay, keys that people chose do not, and are in quotes whatever they hide."""
+        shown = ""
         before: str | int = ""
         for step in parse_path(path):
-            shown.append(step if isinstance(step, int) else self._key(step, before))
+            if isinstance(step, int) or self._is_field(step, before):
+                shown += format_path((step,)) if not shown or isinstance(step, int) else f".{step}"
+            else:
+                shown += f'["{self._cloak.word(_escaped(step))}"]'
             before = step
-        return format_path(tuple(shown))
+        return shown
+
+    @staticmethod
+    def _is_field(key: str, owner: str | int) -> bool:
+        return bool(_FIELD.fullmatch(key)) and owner not in _THEIRS
 
     def _key(self, key: Any, owner: str | int) -> str:
         text = str(key)
-        return text if _FIELD.fullmatch(text) and owner not in _THEIRS else self._cloak.word(text)
+        return text if self._is_field(text, owner) else self._cloak.word(text)
 
     def _fix(self, text: str) -> str:
         """The value to set; a text in it may be made of what stands in the object."""

@@ -201,6 +201,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     asked = arguments.asked("scan", words, frameworks)
     found = is_from_found_file(click.get_current_context(), "formats")
     wanted = outputs.plan(formats, output, unnamed_files=not found)
+    privacy.check(wanted)
     request = ScanRequest(
         paths=asked.paths,
         frameworks=asked.frameworks,
@@ -215,7 +216,6 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         workload=asked.workload,
         extras=outputs.wants(wanted),
     )
-    privacy.check(wanted)
     try:
         with progress.counter() as note:
             assessment = scan(request, stdin=sys.stdin.buffer, note=note)

@@ -11,6 +11,7 @@ import msgspec
 
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cloak import Encryption
+from kubekeep.model.commit import Repository
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
@@ -111,6 +112,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     waivers: tuple[WaiverUse, ...] = ()
     attacks: Attacks | None = None
+    repository: Repository | None = None
+    """The repository that the input is in, if a report wants to know."""
     encryption: Encryption | None = None
     """How the names are encrypted, if they are."""
     params: dict[str, tuple[str, ...]]

@@ -135,13 +135,14 @@ class AttackPath(msgspec.Struct, frozen=True):
 class Cut(msgspec.Struct, frozen=True):
     """An edge that is worth removing, with the places in `Attacks.paths` of the paths that are no more without it.
 
-    `further` is how many paths it ends that are not listed. Of a list of cuts each counts only the paths that those
-    before it leave. There may be detours: look again when it is gone.
+    `further` is how many paths it ends that are not listed. After `detours` of all these paths there is still another
+    way to the same, longer or less sure. Of a list of cuts each counts what those before it leave.
     """
 
     edge: Edge
     paths: tuple[int, ...]
     further: int = 0
+    detours: int = 0
 
     @property
     def count(self) -> int:

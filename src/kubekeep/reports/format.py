@@ -21,8 +21,12 @@ class Extra(enum.StrEnum):
     """The text around each place: `Evidence.excerpt`."""
     EDITS = "edits"
     """Exact changes of files: `Evidence.edits`."""
+    REPOSITORY = "repository"
+    """Where the input is under version control: `Assessment.repository`."""
     ATTACK_PATHS = "attack paths"
     """How workloads could be taken over: `Assessment.attacks`."""
+    PRIORITIES = "priorities"
+    """Which resources attack tracks lead through: `Attacks.prioritised` alone."""
 
 
 class Options(msgspec.Struct, frozen=True):

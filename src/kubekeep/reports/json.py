@@ -65,5 +65,5 @@ FORMAT: Final = Format(
     media_type="application/json",
     description="everything, in the layout of Kubescape's JSON v2",
     render=render,
-    wants=frozenset({Extra.ATTACK_PATHS}),
+    wants=frozenset({Extra.PRIORITIES, Extra.REPOSITORY}),
 )

@@ -35,6 +35,7 @@ from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases import places
 from kubekeep.usecases.blame import with_commits
+from kubekeep.usecases.repository import repository_of
 
 NEWEST_KUBERNETES: Final = 37
 """The newest minor version whose rules the library knows."""
@@ -87,9 +88,8 @@ def scan(
     with read(request.paths, stdin=stdin, options=request.read) as source, _few_collections():
         resources = _resources(source, unread)
         focus: Callable[[Resource], bool] | None = source.is_touched if request.read.changed_since else None
-        asks_for_attacks = Extra.ATTACK_PATHS in request.extras
         found: list[Resource] = []
-        if request.snapshot or request.workload or asks_for_attacks:
+        if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
             found = list(resources)
             resources = iter(found)
             focus = _workload(request, found) or focus
@@ -104,8 +104,11 @@ def scan(
             results = with_commits(results, source, request.read.access.environment, unread)
         if Extra.EXCERPTS in request.extras:
             results = places.with_excerpts(results, source)
+        repository = None
+        if Extra.REPOSITORY in request.extras:
+            repository = repository_of(results, source, request.read.access.environment)
         totals = summarise(results, selection)
-        attacks = _attacks(request, found, results, selection) if asks_for_attacks else None
+        attacks = _attacks(request, found, results, selection)
     return Assessment(
         target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
         started=started,
@@ -118,6 +121,7 @@ def scan(
         notes=tuple(source.notes),
         attacks=attacks,
         waivers=waivers,
+        repository=repository,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
@@ -125,15 +129,20 @@ def scan(
 
 def _attacks(
     request: ScanRequest, resources: Sequence[Resource], results: Sequence[ResourceResult], selection: Selection
-) -> Attacks:
-    # Only a scan that asks for attacks pays for loading what finds them.
-    from kubekeep.assess.attack.find import find  # noqa: PLC0415
+) -> Attacks | None:
+    """What the extras of `request` ask for; only a scan that asks for attacks pays for loading what finds them."""
+    if not request.extras & {Extra.ATTACK_PATHS, Extra.PRIORITIES}:
+        return None
     from kubekeep.assess.attack.priorities import prioritised  # noqa: PLC0415
     from kubekeep.library.tracks import tracks  # noqa: PLC0415
 
     controls = {control.slug: control for control in selection.controls}
-    paths = find(resources, results, controls, request.attacks)
-    return msgspec.structs.replace(paths, prioritised=prioritised(results, controls, tracks()))
+    priorities = prioritised(results, controls, tracks())
+    if Extra.ATTACK_PATHS not in request.extras:
+        return Attacks(prioritised=priorities)
+    from kubekeep.assess.attack.find import find  # noqa: PLC0415
+
+    return msgspec.structs.replace(find(resources, results, controls, request.attacks), prioritised=priorities)
 
 
 @contextlib.contextmanager

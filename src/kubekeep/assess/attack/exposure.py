@@ -5,14 +5,13 @@ What only an internal network reaches is left out. Whether a program that is rea
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.admits import Approach, Policies, Ports, reaches_public
 from kubekeep.assess.attack.graph import Draft, Graph
-from kubekeep.assess.attack.objects import Item, Objects, Workload
+from kubekeep.assess.attack.objects import Item, Objects, Workload, few
 from kubekeep.assess.routes import GATEWAY_ROUTES, INGRESS, OPENSHIFT_ROUTE, VIRTUAL_SERVICE, Route, routed
 from kubekeep.assess.shapes import mapping, sequence
 from kubekeep.model.attack import EdgeKind, Node, NodeKind
@@ -39,10 +38,9 @@ _LOOPBACK: Final = ("127.", "::1")
 
 
 def workload_node(graph: Graph, workload: Workload) -> Node:
-    """The node of a workload; files may hold several of one name."""
-    item = workload.item
-    group = item.resource.group
-    return graph.node(f"workload:{group}/{item.resource.id}", NodeKind.WORKLOAD, item.label, item)
+    """The node of a workload."""
+    found = graph.nodes.get(workload.id)
+    return found or graph.node(workload.id, NodeKind.WORKLOAD, workload.item.label, workload.item)
 
 
 class Exposure:
@@ -76,9 +74,9 @@ class Exposure:
     def _say(self) -> None:
         notes = self._graph.notes
         if self._blocked:
-            notes.append(f"network policies keep the outside away from {_few(self._blocked)}")
+            notes.append(f"network policies keep the outside away from {few(self._blocked)}")
         if self._pointless:
-            notes.append(f"no workload of the input is behind {_few(self._pointless)}")
+            notes.append(f"no workload of the input is behind {few(self._pointless)}")
 
     def _service_node(self, service: Item) -> Node:
         return self._graph.node(f"service:{service.namespace}/{service.name}", NodeKind.ENTRY, service.label, service)
@@ -106,6 +104,8 @@ class Exposure:
         selected = self._selected(service)
         leads = False
         for workload in selected:
+            if self._graph.is_full:
+                break
             if not self._policies.admit(workload, approach, _target_ports(service, workload)):
                 self._blocked.add(workload.item.label)
                 continue
@@ -130,7 +130,7 @@ class Exposure:
         for kind in kinds:
             for item in self._objects.of(kind):
                 carriers.setdefault(Route(item.kind, item.namespace, item.name), []).append(item)
-        missing: Counter[str] = Counter()
+        missing: set[str] = set()
         for namespace, names in routed(self._objects.by_namespace(kinds)).items():
             for name, routes in names.items():
                 services = self._objects.services.get((namespace, name), [])
@@ -140,7 +140,7 @@ class Exposure:
                 for item in outer:
                     self._route(item, services)
         if missing:
-            self._graph.notes.append(f"a Service that is not in the input is behind {_few(missing)}")
+            self._graph.notes.append(f"a Service that is not in the input is behind {few(missing)}")
 
     def _route(self, item: Item, services: Iterable[Item]) -> None:
         approach = (
@@ -212,9 +212,3 @@ def _is_inner(service: Item) -> bool:
 
 def _is_inner_class(name: str) -> bool:
     return any(word in name.lower() for word in _INNER_CLASSES)
-
-
-def _few(labels: Iterable[str]) -> str:
-    ordered = sorted(labels)
-    more = len(ordered) - 3
-    return ", ".join(ordered[:3]) + (f" and {more} more" if more > 0 else "")

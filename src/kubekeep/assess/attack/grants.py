@@ -12,7 +12,7 @@ import msgspec
 
 from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.graph import EVERYWHERE, Draft, Graph
-from kubekeep.assess.attack.objects import Item, Objects, called, within
+from kubekeep.assess.attack.objects import Item, Objects, called, few, within
 from kubekeep.assess.attack.places import Places
 from kubekeep.assess.attack.rights import BUILT_IN, RBAC, Rules, rights
 from kubekeep.assess.joins import account_of
@@ -59,11 +59,8 @@ class Granted:
             if binding.resource.group == RBAC:
                 self._binding(binding)
         if self._unknown:
-            names = ", ".join(sorted(self._unknown)[:3])
-            more = len(self._unknown) - 3
-            self._graph.notes.append(
-                f"not in the input, so that what they allow is not known: {names}{f' and {more} more' if more > 0 else ''}"
-            )
+            names = few(self._unknown)
+            self._graph.notes.append(f"not in the input, so that what they allow is not known: {names}")
 
     def _binding(self, binding: Item) -> None:
         reference = mapping(binding.object.get("roleRef"))
@@ -111,7 +108,9 @@ class Granted:
         return known
 
     def _as_role(self, item: Item) -> _Role:
-        owners = self._parts(item) if item.object.get("aggregationRule") else (item,)
+        # A cluster has filled in the rules already, files have not.
+        is_empty = item.object.get("aggregationRule") and not sequence(item.object.get("rules"))
+        owners = self._parts(item) if is_empty else (item,)
         found = [
             (rule, owner, place) for owner in owners for place, rule in enumerate(sequence(owner.object.get("rules")))
         ]

@@ -81,7 +81,8 @@ class Graph:
         self.notes: list[str] = []
         self._failing = failing
         self._edges: dict[tuple[str, str], tuple[EdgeKind, list[Draft]]] = {}
-        self._is_full = False
+        self.is_full = False
+        """Whether edges were left out."""
 
     def node(self, identity: str, kind: NodeKind, label: str, item: Item | None = None) -> Node:
         """The node of that identity, made if there is none."""
@@ -98,9 +99,9 @@ class Graph:
             return
         key = (source.id, target.id)
         if key not in self._edges and len(self._edges) >= MOST_EDGES:
-            if not self._is_full:
+            if not self.is_full:
                 self.notes.append(f"the graph has more than {MOST_EDGES} edges: what lies beyond was not looked at")
-            self._is_full = True
+            self.is_full = True
             return
         self._edges.setdefault(key, (kind, []))[1].append(draft)
 

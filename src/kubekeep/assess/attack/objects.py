@@ -7,6 +7,7 @@ together, as for controls.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from kubekeep.model.workload import MalformedWorkloadError, pod_path, view
 _MIRROR: Final = "kubernetes.io/config.mirror"
 """The annotation of the mirror of a static pod."""
 _ENFORCED: Final = "pod-security.kubernetes.io/enforce"
+_NAMED: Final = 3
 _UNPRIVILEGED: Final = frozenset({"baseline", "restricted"})
 """Pod Security levels under which no container gets at its node (Kubernetes docs, Pod Security Standards)."""
 
@@ -84,8 +86,9 @@ class Container(msgspec.Struct, frozen=True, eq=False):
 
 
 class Workload(msgspec.Struct, frozen=True, eq=False):
-    """An object with pods."""
+    """An object with pods. `id` tells it from others, of which files may hold several of one name."""
 
+    id: str
     item: Item
     spec: dict[str, Any]
     """The pod spec without its containers."""
@@ -144,6 +147,19 @@ class Objects:
         return found
 
     @functools.cached_property
+    def unplaced(self) -> int:
+        """How many objects that lead somewhere name no namespace, though they will have one."""
+        kinds = ("Service", "ServiceAccount", "Role", "RoleBinding", "NetworkPolicy")
+        items = (*(workload.item for workload in self.workloads), *(item for kind in kinds for item in self.of(kind)))
+        return sum(not item.resource.namespace for item in items)
+
+    @functools.cached_property
+    def repeated(self) -> list[str]:
+        """What workloads are called that the input holds several times, as bases with their overlays are."""
+        seen = Counter((item.kind, item.namespace, item.name) for item in (work.item for work in self.workloads))
+        return [called(*key) for key, count in seen.items() if count > 1]
+
+    @functools.cached_property
     def services(self) -> Mapping[tuple[str, str], list[Item]]:
         """Services by namespace and name."""
         return _named(self.of("Service"))
@@ -190,7 +206,9 @@ class Objects:
             if container["type"] != "init" or container.get("restartPolicy") == "Always"
         )
         labels = {str(key): str(value) for key, value in mapping(seen["metadata"].get("labels")).items()}
-        self.workloads.append(Workload(item, seen["spec"], parse_path(seen["path"]), labels, containers))
+        self.workloads.append(
+            Workload(f"workload:{item.resource.id}", item, seen["spec"], parse_path(seen["path"]), labels, containers)
+        )
 
     def _is_owned(self, item: Item) -> bool:
         """Whether an object of the input made it, so that the pods are that one's."""
@@ -203,6 +221,13 @@ class Objects:
     @functools.cached_property
     def _known(self) -> frozenset[tuple[str, str, str]]:
         return frozenset((item.kind, item.namespace, item.name) for items in self._kinds.values() for item in items)
+
+
+def few(labels: Iterable[str]) -> str:
+    """The first of some labels in alphabetical order, and how many more there are."""
+    ordered = sorted(labels)
+    more = len(ordered) - _NAMED
+    return ", ".join(ordered[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def called(kind: str, namespace: str, name: str) -> str:

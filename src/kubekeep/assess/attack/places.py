@@ -11,7 +11,8 @@ from typing import Final
 from kubekeep.assess.attack.exposure import workload_node
 from kubekeep.assess.attack.graph import EVERYWHERE, Draft, Graph
 from kubekeep.assess.attack.identity import account_node, data_node, token_secrets
-from kubekeep.assess.attack.objects import Objects, within
+from kubekeep.assess.attack.objects import Objects, Workload, within
+from kubekeep.assess.shapes import mapping
 from kubekeep.model.attack import EdgeKind, Node, NodeKind
 
 ADMIN: Final = "cluster-admin"
@@ -97,7 +98,7 @@ class Places:
         if not self._has(HOST):
             return
         for workload in self._objects.workloads:
-            everywhere = workload.item.kind == "DaemonSet"
+            everywhere = workload.item.kind == "DaemonSet" and not _is_choosy(workload)
             text = "it runs on every node" if everywhere else "its pods run on nodes"
             assumes = "" if everywhere else SAME_NODE
             node = workload_node(self._graph, workload)
@@ -156,6 +157,12 @@ class Places:
         for name in groups:
             if self._has(f"Group:{name}"):
                 self._step(node, self.subject("Group", name), "it is a member")
+
+
+def _is_choosy(workload: Workload) -> bool:
+    """Whether its pods run on some nodes only."""
+    chosen = workload.spec.get("nodeSelector") or mapping(workload.spec.get("affinity")).get("nodeAffinity")
+    return bool(chosen)
 
 
 def _in(scope: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.graph import EVERYWHERE
+from kubekeep.assess.attack.objects import within
 from kubekeep.assess.attack.places import Places
 from kubekeep.assess.shapes import mapping, sequence
 from kubekeep.model.attack import Node
@@ -26,7 +27,9 @@ _CONTROLLERS: Final = (
     ("batch", "jobs"),
     ("", "replicationcontrollers"),
 )
-"""What makes pods from a template that it holds. The template of a Job cannot be changed."""
+"""What makes pods from a template that it holds."""
+_FIXED: Final = frozenset({"jobs", "pods"})
+"""What cannot be changed into a pod of one's choice once it is there."""
 _CHANGES: Final = ("update", "patch")
 _ADMISSION: Final = "admissionregistration.k8s.io"
 _CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client"
@@ -99,6 +102,10 @@ class Rules:
         rule = self._rules[place]
         return any("*" in words for words in (rule.groups, rule.resources, rule.verbs))
 
+    def names_all(self, place: int) -> bool:
+        """Whether the rule there is for resources of every kind."""
+        return "*" in self._rules[place].resources
+
     @property
     def allow_everything(self) -> bool:
         """Whether one rule allows all there is."""
@@ -132,28 +139,36 @@ def _secrets(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
 
 def _pods(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     """Whoever makes pods chooses their service account, the Secrets that they mount, and the node."""
-    ways: dict[int, tuple[str, tuple[str, ...]]] = {}
-    place = rules.any_named("", "pods", ("create",))
-    if place is not None:
-        ways[place] = ("it allows to create pods", cited.CREATING_PODS)
-    for group, resource in _CONTROLLERS:
-        found = rules.any_named(group, resource, ("create",))
-        if found is None and resource != "jobs":
-            # A name is enough to change a template, not to create: then there is none yet.
-            found = next((grant.rule for grant in rules.allowing(group, resource, _CHANGES)), None)
-        if found is not None:
-            ways.setdefault(found, (f"it allows to make pods by {resource}", ()))
-    for rule, (text, slugs) in ways.items():
+    ways: dict[int, list[str]] = {}
+    for group, resource in (("", "pods"), *_CONTROLLERS):
+        place = _making(rules, group, resource, scope)
+        if place is not None:
+            ways.setdefault(place, []).append(resource)
+    for rule, resources in ways.items():
+        # That control asks for pods alone; a wildcard among the resources is all of them in one word.
+        slugs = cited.CREATING_PODS if resources == ["pods"] or rules.names_all(rule) else ()
+        text = f"it allows to create {'pods' if slugs else ', '.join(resources)}"
         yield Right(places.accounts(scope), text, rule, slugs)
         yield Right(places.secrets(scope), text, rule, slugs)
         yield from _privileged_pods(Right(places.hosts, text, rule, slugs), scope, places)
 
 
+def _making(rules: Rules, group: str, resource: str, scope: str) -> int | None:
+    """The place of a rule by which pods can be made through a resource; None if no rule does."""
+    place = rules.any_named(group, resource, ("create",))
+    if place is not None or resource in _FIXED:
+        return place
+    place = rules.any_named(group, resource, _CHANGES)
+    if place is None and scope != EVERYWHERE:
+        # A name is enough to change a template, not to create: then there is none yet.
+        place = next((grant.rule for grant in rules.allowing(group, resource, _CHANGES)), None)
+    return place
+
+
 def _privileged_pods(right: Right, scope: str, places: Places) -> Iterator[Right]:
     kept_out = False if scope == EVERYWHERE else places.keeps_privileged_pods_out(scope)
     if kept_out is None:
-        assumes = f"Pod Security lets privileged pods into namespace {scope}"
-        yield msgspec.structs.replace(right, assumes=assumes)
+        yield msgspec.structs.replace(right, assumes=f"Pod Security lets privileged pods run {within(scope)}")
     elif not kept_out:
         yield right
 
@@ -214,7 +229,7 @@ def _granting(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     everywhere = scope == EVERYWHERE
     roles, bindings = ("clusterroles", "clusterrolebindings") if everywhere else ("roles", "rolebindings")
     raised = rules.any_named(RBAC, roles, ("escalate",))
-    if raised is not None and rules.allows(RBAC, roles, ("create", *_CHANGES)):
+    if raised is not None and rules.any_named(RBAC, roles, _CHANGES) is not None:
         for target in _all_of(scope, places):
             yield Right(target, "it allows to write any right into a role", raised, cited.GRANTING)
     if not rules.allows(RBAC, bindings, ("create", *_CHANGES)):

@@ -75,7 +75,8 @@ def _write_cuts(terminal: Terminal, attacks: Attacks, base: str) -> None:
     for number, cut in enumerate(attacks.cuts, start=1):
         text = f"{cut.edge.source.label} → {cut.edge.target.label}"
         ends = Span(f"ends {_many(cut.count, 'path')}", "green")
-        terminal.line(f"{number}. ", Span(text, "bold"), "  ", ends, indent=2, hang=5)
+        around = f", {cut.detours} of them with a way around it" if cut.detours else ""
+        terminal.line(f"{number}. ", Span(text, "bold"), "  ", ends, around, indent=2, hang=5)
         for opening in cut.edge.openings:
             terminal.line(*_opening(opening, base), indent=5, hang=2)
         for control in _distinct(cut.edge):
@@ -112,7 +113,8 @@ def _write_priorities(terminal: Terminal, found: tuple[PrioritisedResource, ...]
 
 def _write_summary(terminal: Terminal, attacks: Attacks) -> None:
     if not attacks.paths:
-        terminal.line(Span("No attack path was found.", "bold green"))
+        # Green only where nothing is missing that a path could lead through.
+        terminal.line(Span("No attack path was found.", "bold" if attacks.notes else "bold green"))
         return
     levels = [path.severity for path in attacks.paths]
     counts = ", ".join(

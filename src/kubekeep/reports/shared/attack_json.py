@@ -31,7 +31,13 @@ def attack_document(assessment: Assessment, attacks: Attacks) -> dict[str, Any]:
         "nodes": [_node(node) for node in attacks.nodes],
         "edges": [_edge(edge) for edge in attacks.edges],
         "cuts": [
-            {"from": cut.edge.source.id, "to": cut.edge.target.id, "paths": list(cut.paths), "count": cut.count}
+            {
+                "from": cut.edge.source.id,
+                "to": cut.edge.target.id,
+                "paths": list(cut.paths),
+                "count": cut.count,
+                "detours": cut.detours,
+            }
             for cut in attacks.cuts
         ],
         "notes": list(attacks.notes),

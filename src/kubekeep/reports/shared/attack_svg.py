@@ -18,7 +18,7 @@ from kubekeep.reports.shared.layers import Layout, layout
 DRAWN: Final = 12
 """The most paths in a picture."""
 _BOX_WIDTH, _BOX_HEIGHT = 188, 48
-_GAP, _ROW, _EDGE = 76, 68, 16
+_GAP, _ROW, _EDGE = 104, 68, 16
 _LETTERS: Final = 23
 """Letters on a line of a box."""
 _FONT: Final = "system-ui, 'Noto Sans', 'DejaVu Sans', 'Noto Sans CJK SC', Helvetica, Arial, sans-serif"
@@ -112,23 +112,27 @@ def _line(edge: Edge, places: Layout) -> str:
         path.append(f"H{x}")
     tip = _left(end[0])
     path.append(_curve(x, y, tip - 8, _middle(end[1])))
-    controls = list(dict.fromkeys(control.id for opening in edge.openings for control in opening.controls))
+    middle = ((x + tip) / 2 if end[0] > start[0] else tip + _BOX_WIDTH / 2, (y + _middle(end[1])) / 2 - 5)
     why = "\n".join(_why(edge))
     dash = ' stroke-dasharray="5 4"' if edge.assumes else ""
-    named = ""
-    if controls:
-        more = f" +{len(controls) - 1}" if len(controls) > 1 else ""
-        # Where curves that start or end together have parted.
-        at = x + (tip - x) * 0.55 if end[0] > start[0] else tip + _BOX_WIDTH / 2
-        height = y + (_middle(end[1]) - y) * 0.68 - 6
-        named = (
-            f'<text x="{at:g}" y="{height:g}" font-size="10" text-anchor="middle" fill="currentColor">'
-            f"{_text(_short(controls[0], 14) + more)}</text>"
-        )
+    named = _named(edge, *middle, falls=_middle(end[1]) - y)
     y = _middle(end[1])
     return (
         f'<g><title>{_text(why)}</title><path d="{" ".join(path)}" fill="none" stroke="{_LINE}" stroke-width="1.6"'
         f'{dash}/><path d="M{tip - 9} {y - 4.5:g}L{tip} {y:g}L{tip - 9} {y + 4.5:g}Z" fill="{_LINE}"/>{named}</g>'
+    )
+
+
+def _named(edge: Edge, x: float, y: float, falls: float) -> str:
+    """The number of the first control on the middle of an edge, on the side that its curve leaves free."""
+    controls = list(dict.fromkeys(control.id for opening in edge.openings for control in opening.controls))
+    if not controls:
+        return ""
+    more = f" +{len(controls) - 1}" if len(controls) > 1 else ""
+    anchor, aside = ("start", 3) if falls > 0 else ("end", -3) if falls < 0 else ("middle", 0)
+    return (
+        f'<text x="{x + aside:g}" y="{y:g}" font-size="10" text-anchor="{anchor}" fill="currentColor">'
+        f"{_text(_short(controls[0], 14) + more)}</text>"
     )
 
 

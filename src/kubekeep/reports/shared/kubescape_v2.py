@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
 from kubekeep.model.attack import PrioritisedResource
-from kubekeep.model.commit import Commit
+from kubekeep.model.commit import Commit, Repository
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location, Region
 from kubekeep.model.redaction import redacted
@@ -37,8 +37,35 @@ _SUB_STATUS: Final = {
     Cause.DECLINED: "requires review",
 }
 """Kubescape's words for why something was skipped; causes it has none for are `notEvaluated`."""
+_CATEGORIES: Final = {
+    **dict.fromkeys(
+        (
+            "aks",
+            "api-server",
+            "controller-manager",
+            "eks",
+            "etcd",
+            "gke",
+            "host-files",
+            "kube-proxy",
+            "kubelet",
+            "nodes",
+        ),
+        ("Control plane", ""),
+    ),
+    "scheduler": ("Control plane", ""),
+    "rbac": ("Access control", ""),
+    "network": ("Network", ""),
+    "secrets": ("Secrets", ""),
+    "images": ("Workload", "Supply chain"),
+    "resources": ("Workload", "Resource management"),
+    "storage": ("Workload", "Storage"),
+}
+"""Areas of the library that have a category of their own in Kubescape, with its sub-category."""
+_HOSTS: Final = ("github", "gitlab", "bitbucket", "azure")
+"""Words in the names of the hosts that Kubescape calls so."""
 _NO_FIX: Final = {"path": "", "value": ""}
-_FILE, _DIRECTORY = 1, 4
+_FILE, _LOCAL_REPOSITORY, _DIRECTORY = 1, 3, 4
 """Kubescape's numbers of `scanningTarget`."""
 
 
@@ -148,9 +175,17 @@ def _control(summary: ControlSummary) -> dict[str, Any]:
     if summary.compliance is not None:
         entry["complianceScore"] = summary.compliance
     entry["scoreFactor"] = summary.control.severity
+    if summary.control.area:
+        entry["category"] = _category(summary.control.area)
     if summary.control.link:
         entry["documentation"] = summary.control.link
     return entry
+
+
+def _category(area: str) -> dict[str, Any]:
+    """The category in Kubescape's words; it numbers them, which nothing of ours does."""
+    name, sub = _CATEGORIES.get(area, ("Workload", ""))
+    return {"name": name, "id": ""} | ({"subCategory": {"name": sub, "id": ""}} if sub else {})
 
 
 def _status(status: Status, reason: Reason | None) -> dict[str, str]:
@@ -295,10 +330,12 @@ def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
     one_file = len(target.paths) == 1 and target.paths[0].lower().endswith((".yaml", ".yml", ".json"))
     if one_file:
         context: dict[str, Any] = {"fileContextMetadata": {"filePath": target.paths[0], "hostName": ""}}
+    elif assessment.repository is not None:
+        context = {"gitRepoContextMetadata": _repository(assessment.repository)}
     else:
         context = {"directoryContextMetadata": {"basePath": target.base, "hostName": ""}}
     frameworks = [framework.framework.name for framework in assessment.frameworks]
-    return {
+    return _encryption(assessment) | {
         "targetMetadata": context,
         "clusterMetadata": {},
         "scanMetadata": {
@@ -308,9 +345,40 @@ def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
             "format": form,
             "formats": [form],
             "targetNames": frameworks or [summary.control.id for summary in assessment.controls],
-            "scanningTarget": _FILE if one_file else _DIRECTORY,
+            "scanningTarget": _FILE if one_file else _DIRECTORY if assessment.repository is None else _LOCAL_REPOSITORY,
         },
     }
+
+
+def _repository(found: Repository) -> dict[str, Any]:
+    address = found.remote.removesuffix("/").removesuffix(".git")
+    host, _, path = address.rpartition("://")[2].rpartition("@")[2].replace(":", "/", 1).partition("/")
+    owner, _, name = path.rpartition("/")
+    entry: dict[str, Any] = {
+        "provider": next((word for word in _HOSTS if word in host), ""),
+        "repo": name,
+        "owner": owner,
+        "branch": found.branch,
+        "defaultBranch": "",
+        "remoteURL": found.remote,
+        "localRootPath": found.root,
+    }
+    if found.head is not None:
+        entry["lastCommit"] = _commit(found.head)
+    return entry
+
+
+def _encryption(assessment: Assessment) -> dict[str, Any]:
+    found = assessment.encryption
+    if found is None:
+        return {}
+    said = {
+        "version": found.version,
+        "dekAlgorithm": found.algorithm,
+        "kekAlgorithm": found.key_algorithm,
+        "encryptedDEK": found.key,
+    }
+    return {"encryptionMetadata": said}
 
 
 def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, Any]:
@@ -342,6 +410,7 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "kubernetesVersion": assessment.kubernetes_version,
         "files": assessment.files,
         "coverage": assessment.coverage,
+        "frameworks": {item.framework.name: {"coverage": item.coverage} for item in assessment.frameworks},
         "notes": list(assessment.notes),
         "unread": [
             {

@@ -7,7 +7,7 @@ order of columns.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -33,16 +33,8 @@ def layout(edges: Sequence[Edge]) -> Layout:
     """The layout of the graph with these edges."""
     columns = _columns(edges)
     chains = {edge: _chain(edge, columns) for edge in dict.fromkeys(edges)}
-    width = max(columns.values(), default=-1) + 1
-    layers: list[list[str]] = [[] for _ in range(width)]
-    for name, column in columns.items():
-        layers[column].append(name)
-    links: list[Edge] = []
-    for chain in chains.values():
-        for name, column in chain[1:-1]:
-            layers[column].append(name)
-        names = [name for name, _ in chain]
-        links += itertools.pairwise(names)
+    layers = _layers(columns, chains.values())
+    links = [link for chain in chains.values() for link in itertools.pairwise(name for name, _ in chain)]
     _untangle(layers, links)
     rows = max(map(len, layers), default=0)
     at = {
@@ -51,7 +43,16 @@ def layout(edges: Sequence[Edge]) -> Layout:
         for place, name in enumerate(layer)
     }
     bends = {edge: tuple(at[name] for name, _ in chain[1:-1]) for edge, chain in chains.items()}
-    return Layout({name: at[name] for name in columns}, bends, width, rows)
+    return Layout({name: at[name] for name in columns}, bends, len(layers), rows)
+
+
+def _layers(columns: Mapping[str, int], chains: Iterable[Sequence[tuple[str, int]]]) -> list[list[str]]:
+    """What stands in each column: nodes, and the places where edges pass."""
+    layers: list[list[str]] = [[] for _ in range(max(columns.values(), default=-1) + 1)]
+    passing = (entry for chain in chains for entry in chain[1:-1])
+    for name, column in (*columns.items(), *passing):
+        layers[column].append(name)
+    return layers
 
 
 def _columns(edges: Sequence[Edge]) -> dict[str, int]:
