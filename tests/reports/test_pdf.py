@@ -142,6 +142,20 @@ def test_waivers_excerpts_and_attack_paths_are_told(assessment: Assessment) -> N
     assert squeezed("1 attack path of 4") in text, "the picture, whose texts are texts"
 
 
+def test_a_wide_picture_has_a_page_of_its_own(assessment: Assessment) -> None:
+    attacks = full(assessment).attacks
+    assert attacks is not None
+    first = attacks.paths[0]
+    long = msgspec.structs.replace(first, edges=first.edges * 3)
+    raw = written(
+        "pdf", msgspec.structs.replace(assessment, attacks=msgspec.structs.replace(attacks, paths=(long,) * 3))
+    )
+    wide = [page for page in pypdf.PdfReader(io.BytesIO(raw)).pages if page.mediabox.width > page.mediabox.height]
+    assert len(wide) == 1
+    assert "internet" in wide[0].extract_text()
+    assert b"<pdfaid:part>2" in raw
+
+
 def test_what_is_left_out_is_told_and_praised_nowhere(assessment: Assessment) -> None:
     text = squeezed(rendered("pdf", assessment))
     assert squeezed("Input was not read in 2 places: nothing is known of what stands there.") in text
