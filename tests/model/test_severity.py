@@ -27,3 +27,13 @@ def test_names() -> None:
 
 def test_every_severity_has_a_colour() -> None:
     assert all(severity.colour for severity in Severity)
+
+
+def test_white_text_can_be_read_on_every_ink() -> None:
+    """Contrast of 4.5 to 1 at least (WCAG 2.2, 1.4.3)."""
+    for severity in Severity:
+        channels = (int(severity.ink[at : at + 2], 16) / 255 for at in (1, 3, 5))
+        red, green, blue = (
+            value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels
+        )
+        assert 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) >= 4.5, severity

@@ -2,51 +2,47 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from tests.reports.rendering import rendered, squeezed, written
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import Options, collect, formats, load, names
 
 GOLDEN = Path(__file__).parent / "golden"
 PLANTED = "kept-secret-4711"
+TEXTS = tuple(name for name in names() if not load(name).binary)
+"""The others change their bytes with each release of a library; tests of their own hold what they say."""
 
 
-def rendered(name: str, assessment: Assessment, options: Options | None = None) -> str:
-    stream = io.StringIO()
-    load(name).render(assessment, stream, options or Options())
-    return stream.getvalue()
-
-
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", TEXTS)
 def test_golden(name: str, assessment: Assessment, pytestconfig: pytest.Config) -> None:
-    text = rendered(name, assessment)
+    text = written(name, assessment)
     path = GOLDEN / f"{name}{load(name).extension}"
     if pytestconfig.getoption("--update-golden", default=False):
-        path.write_bytes(text.encode())
-    assert text.encode() == path.read_bytes(), "if it is meant to be so, run pytest with --update-golden"
+        path.write_bytes(text)
+    assert text == path.read_bytes(), "if it is meant to be so, run pytest with --update-golden"
 
 
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("options", [Options(), Options(colour=True, links=True, verbose=True, width=60)])
 def test_secrets_and_raw_controls_never_come_out(name: str, options: Options, assessment: Assessment) -> None:
     text = rendered(name, assessment, options)
-    text.encode()  # no lone surrogates
     assert PLANTED not in text
     assert "\x00" not in text
     assert "\x1b[31mred" not in text
-    assert text.endswith("\n")
+    assert load(name).binary or text.endswith("\n")
 
 
 @pytest.mark.parametrize("name", names())
 def test_what_was_not_read_is_told(name: str, assessment: Assessment) -> None:
-    assert "mapping values are not allowed here" in rendered(name, assessment)
-    assert "charts/broken.yaml" in rendered(name, assessment)
+    text = squeezed(rendered(name, assessment))
+    assert squeezed("mapping values are not allowed here") in text
+    assert "charts/broken.yaml" in text
 
 
 @pytest.mark.parametrize("name", names())
@@ -59,11 +55,11 @@ def test_an_empty_scan_renders(name: str, assessment: Assessment) -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_output_grows_with_the_findings_and_no_faster(name: str, assessment: Assessment) -> None:
-    """Counts characters written, for what is written more than once a finding shows here without a clock."""
+    """Counts bytes written, for what is written more than once a finding shows here without a clock."""
     sizes = []
     for times in (1, 100, 200):
         many = msgspec.structs.replace(assessment, results=assessment.results * times)
-        sizes.append(len(rendered(name, many, Options(verbose=True))))
+        sizes.append(len(written(name, many, Options(verbose=True))))
     assert sizes[2] - sizes[1] <= 1.02 * (sizes[1] - sizes[0]) * 100 / 99
 
 
@@ -77,7 +73,7 @@ def test_the_mapping_is_by_name_and_read_only() -> None:
 
 def test_aliases_and_unknown_names() -> None:
     assert load("pretty-printer") is load("pretty")
-    with pytest.raises(LookupError, match=r"use one of .*\bjson, junit"):
+    with pytest.raises(LookupError, match=", ".join(names())):
         load("docx")
 
 

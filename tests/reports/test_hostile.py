@@ -13,13 +13,14 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lxml import etree
+from lxml import etree, html
 from markdown_it import MarkdownIt
 from prometheus_client.parser import text_string_to_metric_families
 from tests.reports.hostile import TAME, TEXTS, brought, tainted
+from tests.reports.rendering import rendered
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports import Options, load, names
+from kubekeep.reports import load, names
 
 
 def readable_by_people(text: str) -> None:
@@ -29,6 +30,15 @@ def readable_by_people(text: str) -> None:
 def table(text: str) -> list[int]:
     """The number of cells of each row."""
     return [len(row) for row in csv.reader(io.StringIO(text), strict=True)]
+
+
+def tags(text: str) -> list[str]:
+    """The elements of a page but for paragraphs and code, into which the chapters of a control are set."""
+    page: Any = html.document_fromstring(text)
+    json.loads(str(page.get_element_by_id("data").text))
+    assert not page.xpath("//img | //iframe | //body//style | //@*[starts-with(name(), 'on')]")
+    assert len(page.xpath("//script")) == 2
+    return [str(element.tag) for element in page.iter() if element.tag not in {"p", "code"}]
 
 
 def metrics(text: str) -> list[tuple[str, int]]:
@@ -72,6 +82,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "github": workflow,
     "json": json.loads,
     "junit": lambda text: etree.fromstring(text.encode()),
+    "html": tags,
     "markdown": markup,
     "pretty": readable_by_people,
     "prometheus": metrics,
@@ -87,22 +98,17 @@ READERS: dict[str, Callable[[str], object]] = {
 STRUCTURES: dict[str, Callable[[str], object]] = {
     "csv": table,
     "github": workflow,
+    "html": tags,
     "markdown": markup,
     "prometheus": metrics,
 }
 """What tells the structure of a report, for those that are no documents of entries."""
 
 
-def rendered(name: str, assessment: Assessment) -> str:
-    stream = io.StringIO()
-    load(name).render(assessment, stream, Options())
-    stream.getvalue().encode()
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize("name", names())
 def test_any_text_anywhere(name: str, assessment: Assessment) -> None:
-    @settings(deadline=None, max_examples=60, database=None)
+    # Setting pages takes a second where another format takes none.
+    @settings(deadline=None, max_examples=15 if load(name).binary else 60, database=None)
     @example(text='"\\</failure>]]>&#0;\x1b\r\n\t\ud83d', path="a[0]")
     @given(text=st.text(st.characters()), path=st.text(st.characters(), max_size=20))
     def stays_readable(text: str, path: str) -> None:

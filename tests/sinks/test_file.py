@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sinks.file import atomic
+from kubekeep.sinks.file import atomic, atomic_bytes
 
 
 @pytest.fixture
@@ -103,3 +103,12 @@ def test_the_owner_stays(tmp_path: Path) -> None:
         stream.write("after")
     found = target.stat()
     assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (1234, 1235, 0o640)
+
+
+def test_bytes_stay_as_they_are(tmp_path: Path) -> None:
+    target = tmp_path / "report.pdf"
+    with atomic_bytes(target) as stream:
+        stream.write(b"%PDF\r\n\xff\x00")
+        assert not target.exists()
+    assert target.read_bytes() == b"%PDF\r\n\xff\x00"
+    assert names(tmp_path) == ["report.pdf"]

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import outputs
 from kubekeep.cli.config_keys import Key, schema
-from kubekeep.cli.configured import Loaded, is_from_file, loaded
+from kubekeep.cli.configured import Loaded, is_from_file, is_from_found_file, loaded
 from kubekeep.cli.scan import command as scan
 from kubekeep.library.extra import gather
 from kubekeep.library.params import ParamsError, read_params
@@ -72,7 +72,8 @@ def _hold(ctx: click.Context) -> None:
     try:
         rules = gather(said["custom_rules"], (*said["use_from"], *said["artifacts"]))
         params = read_params(said["controls_config"], rules.known) if said["controls_config"] else {}
-        outputs.plan(said["formats"], said["output"])
+        found = is_from_found_file(ctx, "formats")
+        outputs.plan(said["formats"], said["output"], unnamed_files=not found)
         hold(
             ScanRequest(
                 paths=(),

@@ -53,6 +53,12 @@ def is_from_file(ctx: click.Context, parameter: str) -> bool:
     return ctx.get_parameter_source(parameter) is ParameterSource.DEFAULT_MAP
 
 
+def is_from_found_file(ctx: click.Context, parameter: str) -> bool:
+    """Whether it came from a configuration file that nobody named, and that may write no files."""
+    found = loaded(ctx)
+    return found is not None and not found.file.named and is_from_file(ctx, parameter)
+
+
 class Configured(click.Command):
     """A command with `--config` and `--no-config`; `target` tells the first path in the words of a command line."""
 

@@ -8,7 +8,7 @@ import click
 
 from kubekeep.assess.select import UnknownNameError, controls_named, frameworks_named
 from kubekeep.library.load import builtin
-from kubekeep.library.requirements import Requirement, answers, requirements, section_of
+from kubekeep.library.requirements import Requirement, answers, requirements
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 
@@ -68,7 +68,7 @@ def _framework(framework: Framework) -> list[str]:
     titles = {section.id: section.title for section in framework.sections}
     current = ""
     for item in found:
-        section = section_of(framework, item.id)
+        section = framework.section_of(item.id)
         if section not in {current, item.id}:
             lines += _heading(f"{section} {titles[section]}")
             current = section

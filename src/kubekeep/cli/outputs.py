@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -31,29 +33,60 @@ class Output(msgspec.Struct, frozen=True):
     path: Path | None
 
 
-def plan(names: tuple[str, ...], output: Path | None) -> list[Output]:
+def plan(names: tuple[str, ...], output: Path | None, *, unnamed_files: bool = True) -> list[Output]:
     """Where the formats called `names` go, pretty when there is none.
 
-    `output` names the file; a format's extension is added where it is missing. Raises click.UsageError for
-    unknown formats and for several reports on one stream or in one file.
+    `output` names the file; a format's extension is added where it is missing. Without it a format that is of no use
+    on a terminal goes to `report` with its extension, if `unnamed_files` may be written. Raises click.UsageError for
+    unknown formats, for those whose library is not installed, for bytes on a terminal and for several reports on one
+    stream or in one file.
     """
-    try:
-        formats = list({entry.name: entry for entry in map(reports.load, names or ("pretty",))}.values())
-    except LookupError as error:
-        raise click.BadParameter(str(error).strip("'\""), param_hint="--format") from error
-    if output is None:
-        if len(formats) > 1:
-            raise click.UsageError("several formats need --output: each goes to a file with its extension")
-        return [Output(formats[0], None)]
-    outputs = [Output(entry, _named(output, entry)) for entry in formats]
+    formats = _loaded(names or ("pretty",))
+    outputs = [Output(entry, _path(output, entry)) for entry in formats]
+    if sum(item.path is None for item in outputs) > 1:
+        raise click.UsageError("several formats need --output: each goes to a file with its extension")
     if len({item.path for item in outputs}) < len(outputs):
         raise click.UsageError("two formats have the same extension: write them one at a time")
+    if output is None and not unnamed_files and any(item.path for item in outputs):
+        raise click.BadParameter("it goes to a file: name one with --output", param_hint="--format")
+    for item in outputs:
+        if item.format.binary and (item.path is None or _is_terminal(item.path)):
+            raise click.UsageError(f"{item.format.name} is no text for a terminal: name a file with --output")
     return outputs
 
 
-def _named(output: Path, entry: Format) -> Path:
+def _loaded(names: tuple[str, ...]) -> list[Format]:
+    """The formats called `names`, each once."""
+    try:
+        formats = list({entry.name: entry for entry in map(reports.load, names)}.values())
+    except LookupError as error:
+        raise click.BadParameter(str(error).strip("'\""), param_hint="--format") from error
+    for entry in formats:
+        if entry.library and importlib.util.find_spec(entry.library) is None:
+            raise click.UsageError(f"{entry.library} is not installed: pip install 'kubekeep[{entry.name}]'")
+    return formats
+
+
+def _path(output: Path | None, entry: Format) -> Path | None:
+    """The file that a report in the format `entry` goes to; None for standard output."""
+    if output is None:
+        return Path(f"report{entry.extension}") if entry.to_file_by_default else None
     device = output.exists() and not output.is_file()
     return output if device or output.suffix == entry.extension else output.with_name(output.name + entry.extension)
+
+
+def _is_terminal(path: Path) -> bool:
+    """Whether what is written to `path` shows on a terminal."""
+    if not path.is_char_device():
+        return False
+    try:
+        descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0))
+    except OSError:  # whoever writes there will say so
+        return False
+    try:
+        return os.isatty(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def wants(outputs: list[Output]) -> frozenset[Extra]:
@@ -68,8 +101,9 @@ def write(assessment: Assessment, outputs: list[Output], *, verbose: bool, audit
             item.format.render(assessment, _utf8(sys.stdout), _options(sys.stdout, verbose=verbose, audit=audit))
             sys.stdout.flush()
             continue
+        target = file.atomic_bytes if item.format.binary else file.atomic
         try:
-            with file.atomic(item.path) as stream:
+            with target(item.path) as stream:
                 item.format.render(assessment, stream, Options(verbose=verbose, audit=audit))
         except OSError as error:
             raise UnwritableError(f"{item.path}: {error.strerror}") from error

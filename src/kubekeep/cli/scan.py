@@ -17,7 +17,7 @@ from kubekeep import reports
 from kubekeep.assess.gate import Gates, incomplete, judge
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import arguments, outputs, progress
-from kubekeep.cli.configured import Configured, is_from_file
+from kubekeep.cli.configured import Configured, is_from_file, is_from_found_file
 from kubekeep.cli.privacy_options import Privacy, privacy_options
 from kubekeep.cli.source_options import source_options
 from kubekeep.cli.waiver_options import Accepting, waiver_options
@@ -202,7 +202,8 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
     asked = arguments.asked("scan", words, frameworks)
-    wanted = outputs.plan(formats, output)
+    found = is_from_found_file(click.get_current_context(), "formats")
+    wanted = outputs.plan(formats, output, unnamed_files=not found)
     privacy.check(wanted)
     request = ScanRequest(
         paths=asked.paths,

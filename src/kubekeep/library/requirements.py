@@ -9,7 +9,7 @@ import msgspec
 
 from kubekeep.library.load import Library
 from kubekeep.model.control import Answer, Control
-from kubekeep.model.framework import Framework
+from kubekeep.model.framework import Framework, within
 
 
 class Requirement(msgspec.Struct, frozen=True):
@@ -38,10 +38,10 @@ def requirements(library: Library, framework: Framework) -> tuple[Requirement, .
     titles = {section.id: section.title for section in framework.sections}
     if not cited and not titles:
         return tuple(Requirement(control.id, control.title, (control,)) for control in members)
-    uncovered = [section for section in titles if not any(_within(number, section) for number in cited)]
+    uncovered = [section for section in titles if not any(within(number, section) for number in cited)]
     return tuple(
         Requirement(number, titles.get(number, ""), tuple(cited.get(number, ())))
-        for number in sorted((*cited, *uncovered), key=lambda number: _order(number, titles))
+        for number in sorted((*cited, *uncovered), key=framework.order)
     )
 
 
@@ -50,18 +50,3 @@ def answers(found: tuple[Requirement, ...]) -> Mapping[str, int]:
     counts = Counter(item.answer for item in found)
     known = {answer.value: counts[answer] for answer in Answer if counts[answer]}
     return known | ({"not covered": counts[None]} if counts[None] else {})
-
-
-def section_of(framework: Framework, number: str) -> str:
-    """The section that holds requirement `number`: itself, or the one whose number it continues; empty for none."""
-    return max((item.id for item in framework.sections if _within(number, item.id)), key=len, default="")
-
-
-def _within(number: str, section: str) -> bool:
-    return number == section or number.startswith(f"{section}.")
-
-
-def _order(number: str, titles: Mapping[str, str]) -> tuple[int, list[tuple[int, str]]]:
-    places = list(titles)
-    section = next((place for place, title in enumerate(places) if _within(number, title)), len(places))
-    return section, [(int(part) if part.isdigit() else 0, part) for part in number.split(".")]

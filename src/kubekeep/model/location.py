@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import accumulate, count
 from operator import add
 from typing import Any, Final, Protocol
@@ -217,6 +218,29 @@ class Marks:
             if start <= head < end:
                 end = head_end
         return start, end
+
+    def scalars(self) -> list[tuple[int, int]]:
+        """Where scalars, aliases and empty collections start and end, by index and in that order."""
+        numbers = self._numbers
+        spans = {(numbers[at], numbers[at + 1]) for at in range(0, len(numbers), NUMBERS) if numbers[at + 2] == 1}
+        return sorted(spans)
+
+    def entries(self, value: Any, node: int = 0) -> Iterator[tuple[str | int, Any, int]]:
+        """What the value of a node holds: step, value and node; nothing for a scalar. The root is node 0."""
+        if isinstance(value, dict):
+            at = node + 1
+            for key, child in value.items():
+                yield key, child, at + 1
+                at += 1 + self._size(at + 1)
+        elif isinstance(value, list):
+            at = node + 1
+            for index, child in enumerate(value):
+                yield index, child, at
+                at += self._size(at)
+
+    def span(self, node: int) -> tuple[int, int]:
+        """The indexes where a node that `entries` gave starts and ends."""
+        return self._span(node)
 
     def within(self, document: Any, path: Path) -> Marks | None:
         """The marks of the value at `path` alone, in the same file; None where the document has none."""

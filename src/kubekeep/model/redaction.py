@@ -19,21 +19,29 @@ from kubekeep.model.workload import pod_path
 MASK: Final = "XXXXXX"
 """What stands in the place of a secret, as in Kubescape's reports."""
 
-_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _PAYLOADS: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
 _WORDS: Final = frozenset({"command", "args"})
-_NAMED: Final = r"(?i:[\w.-]*(?:password|passwd|secret|token|api[_-]?key|credentials))"
-_FLAG: Final = re.compile(rf"--?{_NAMED}")
-_SHAPES: Final = re.compile(
+_NAMED: Final = r"(?i:[\w.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|credentials))"
+FLAG: Final = re.compile(rf"--?{_NAMED}")
+"""A flag of a command line whose value is a secret."""
+SHAPES: Final = re.compile(
     r"(?:(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password of a URL
     r"|(?<=://)[^/\s:@]{16,}(?=@)"  # a token in the place of the user
     r"|(?:AKIA|ASIA)[0-9A-Z]{16}"  # AWS access key
     r"|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
+    r"|AIza[\w-]{35}|(?:sk|rk)_live_\w{10,}|SG\.[\w-]{16,}\.[\w-]{16,}|npm_\w{30,}"
+    r"|(?<=hooks\.slack\.com/services/)[\w/-]+|(?<=/api/webhooks/)\d+/[\w-]+"  # webhooks of Slack and Discord
+    r"|(?i:(?<=accountkey=)|(?<=sharedaccesskey=)|(?<=[?&;]sig=))[\w+/%=-]{8,}"  # Azure
     r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{8,}"
     r"|(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # JSON Web Token
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))"
 )
-_ASSIGNED: Final = re.compile(rf"(?<![\w.-])(--?{_NAMED}[= ]|{_NAMED}=)(?!-)(?:'[^']*'|\"[^\"]*\"|[^\s'\";|&]+)")
+"""What well-known tokens look like, wherever they stand."""
+ASSIGNED: Final = re.compile(
+    rf"(?<![\w.-])(--?{_NAMED}[= ]|{_NAMED}=|(?:-u|--user)[= ][\w.@-]+:)(?!-)(?:'[^']*'|\"[^\"]*\"|[^\s'\";|&]+)"
+)
+"""A secret that a command line gives to a flag or a variable, which the first group keeps."""
 
 
 def redacted(resource: Resource) -> dict[str, Any]:
@@ -75,8 +83,8 @@ def _member(item: Any, kind: str) -> Any:
 def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     result = {key: value for key, value in metadata.items() if key != "managedFields"}
     annotations = result.get("annotations")
-    if isinstance(annotations, dict) and _LAST_APPLIED in annotations:
-        result["annotations"] = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}
+    if isinstance(annotations, dict) and LAST_APPLIED in annotations:
+        result["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
     return result
 
 
@@ -147,7 +155,7 @@ def _valued(entries: Any) -> Any:
 def _words(value: Any) -> Any:
     """A command line without what is certainly a secret; the word after `--password` too."""
     if isinstance(value, str):
-        return _ASSIGNED.sub(rf"\1{MASK}", _SHAPES.sub(MASK, value))
+        return ASSIGNED.sub(rf"\1{MASK}", SHAPES.sub(MASK, value))
     if not isinstance(value, list):
         return value
     words: list[Any] = []
@@ -155,7 +163,7 @@ def _words(value: Any) -> Any:
         before = value[index - 1] if index else None
         if not isinstance(item, str):
             words.append(item)
-        elif isinstance(before, str) and _FLAG.fullmatch(before) and not item.startswith("-"):
+        elif isinstance(before, str) and FLAG.fullmatch(before) and not item.startswith("-"):
             words.append(MASK)
         else:
             words.append(_words(item))

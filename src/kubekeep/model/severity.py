@@ -24,6 +24,11 @@ class Severity(enum.IntEnum):
         """The terminal colour that stands for this severity."""
         return _COLOURS[self]
 
+    @property
+    def ink(self) -> str:
+        """The colour on screens and paper, `#rrggbb`: white text on it is readable (WCAG 2.2 AA, 4.5 to 1)."""
+        return _INKS[self]
+
     @classmethod
     def of(cls, score: float) -> Severity:
         """The band of a severity score from 0 to 10."""
@@ -46,6 +51,13 @@ _COLOURS = {
     Severity.MEDIUM: "yellow",
     Severity.LOW: "cyan",
     Severity.UNKNOWN: "white",
+}
+_INKS = {
+    Severity.CRITICAL: "#d01747",
+    Severity.HIGH: "#b85000",
+    Severity.MEDIUM: "#8f6b00",
+    Severity.LOW: "#2b6cb0",
+    Severity.UNKNOWN: "#6b7280",
 }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any
 
 import msgspec
 
@@ -44,10 +44,11 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Format(msgspec.Struct, frozen=True, kw_only=True):
-    """One format. `render(assessment, stream, options)` writes a whole report to a text stream.
+    """One format. `render(assessment, stream, options)` writes a whole report to a stream.
 
-    The stream belongs to the caller: a format neither closes it nor seeks in it. What is written is valid
-    Unicode, so any UTF-8 stream takes it. Errors of the stream (OSError) pass through.
+    It is a text stream (TextIO), or one of bytes (BinaryIO) for a format that is `binary`. The stream belongs to the
+    caller: a format neither closes it nor seeks in it. Text that is written is valid Unicode, so any UTF-8 stream
+    takes it. Errors of the stream (OSError) pass through.
     """
 
     name: str
@@ -56,8 +57,12 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     """With its dot: `.json`."""
     media_type: str
     description: str
-    render: Callable[[Assessment, TextIO, Options], None]
+    render: Callable[[Assessment, Any, Options], None]
     aliases: tuple[str, ...] = ()
     wants: frozenset[Extra] = frozenset()
     to_file_by_default: bool = False
     """Without a file name given it goes to `report<extension>`, as it is of no use on a terminal."""
+    binary: bool = False
+    """It is no text: `render` gets a stream of bytes, and no terminal is ever given them."""
+    library: str = ""
+    """The module that it needs beside those of every installation; the extra called like the format brings it."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TextIO
+from typing import BinaryIO, Final, TextIO
 
 _NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 """With O_EXCL: nobody can have put a file or a link there for us to write into. Windows has only some of these."""
@@ -16,7 +17,16 @@ _NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | 
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[TextIO]:
-    """A UTF-8 text stream that becomes the file `path` when the block ends well, and leaves no trace otherwise.
+    """A UTF-8 text stream that becomes the file `path` when the block ends well, as `atomic_bytes` does."""
+    with atomic_bytes(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="\n")
+        yield text
+        text.detach()
+
+
+@contextlib.contextmanager
+def atomic_bytes(path: Path) -> Iterator[BinaryIO]:
+    """A stream of bytes that becomes the file `path` when the block ends well, and leaves no trace otherwise.
 
     It is written beside the file under another name, synced to the disk and renamed (POSIX rename is atomic).
     Links are followed to the file they name; an existing file keeps its mode, and its owner where the system lets it,
@@ -26,14 +36,14 @@ def atomic(path: Path) -> Iterator[TextIO]:
     before = _found(path)
     mode = before.st_mode if before else stat.S_IFREG
     if path.is_relative_to("/dev") or path.is_relative_to("/proc") or not stat.S_ISREG(mode):
-        with path.open("w", encoding="utf-8", newline="\n") as stream:
+        with path.open("wb") as stream:
             yield stream
         return
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".kubekeep-{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, 0o666)
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as stream:  # noqa: PTH123 - a descriptor has no path
+        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
             yield stream
             stream.flush()
             os.fsync(descriptor)

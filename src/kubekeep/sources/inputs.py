@@ -4,10 +4,11 @@ Joins the readers of this package and decides who reads what; each object is giv
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
-# ruff: noqa: PTH100, PTH109, PTH118
+# ruff: noqa: PTH100, PTH109, PTH117, PTH118
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,13 +22,13 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.sources.applications import Elsewhere, is_application
-from kubekeep.sources.manifests import read_file, read_stream
+from kubekeep.sources.manifests import is_pipe, opened, read_file, read_stream
 from kubekeep.sources.named import STANDARD_INPUT, Named
 from kubekeep.sources.options import ChartValues, HelmOptions, ReadOptions
 from kubekeep.sources.signals import ends_on_signals
 from kubekeep.sources.touched import Touched
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
-from kubekeep.sources.walk import CHART, Kind, Root, Walk
+from kubekeep.sources.walk import CHART, Kind, Root, Walk, reason
 
 
 def read(
@@ -63,6 +64,8 @@ class Inputs:
         self._touched = Touched(options.changed_since, options.access.environment)
         self._homes: dict[str, str] = {}
         self._places: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
+        self._piped: dict[str, bytes] = {}
 
     def __enter__(self) -> Self:
         self._stack.enter_context(ends_on_signals())
@@ -93,8 +96,25 @@ class Inputs:
 
     def path_of(self, file: str, resource: Resource) -> str:
         """The path of a file that a place of `resource` names."""
-        base = resource.source.base if resource.source is not None else ""
+        if file in self._shown:
+            return self._shown[file]
+        for folder, shown in self._places.items():
+            if shown and file.startswith(shown + os.sep):
+                return os.path.join(folder, file[len(shown) + 1 :])
+        sources = (item.source for item in (resource, *resource.related))
+        base = next((source.base for source in sources if source is not None), "")
         return os.path.join(self._homes.get(base, os.getcwd()), file)
+
+    def content(self, path: str) -> bytes | None:
+        """What a file says, by its path from `path_of`; None where that is not at hand any more."""
+        if path in self._piped:
+            return self._piped[path]
+        try:
+            with opened(path) as stream:
+                data = stream.read(self._limits.bytes + 1)
+        except (OSError, ValueError):
+            return None
+        return data if len(data) <= self._limits.bytes else None
 
     def _read(self, roots: Sequence[Root]) -> Iterator[Resource | Unread]:
         by_kind = {kind: [root for root in roots if root.kind is kind] for kind in Kind}
@@ -116,7 +136,23 @@ class Inputs:
                 seen.paths.add(os.path.realpath(root.path))
                 self.files += 1
                 self._touched.look(root.shown, (root.path,))
-                yield from read_file(root, self._limits)
+                if os.path.isabs(root.path) and root.path != root.shown:
+                    self._shown[root.shown] = root.path
+                yield from self._pipe(root) if is_pipe(root.path) else read_file(root, self._limits)
+
+    def _pipe(self, root: Root) -> Iterator[Resource | Unread]:
+        """The objects of what can be read only once, and is kept for that."""
+        try:
+            with opened(root.path) as stream:
+                yield from self._kept(stream, root)
+        except OSError as error:
+            yield Unread(Location(root.shown), reason(error))
+
+    def _kept(self, stream: BinaryIO, root: Root) -> Iterator[Resource | Unread]:
+        data = stream.read(self._limits.bytes + 1)
+        self._shown[root.shown] = root.path
+        self._piped[root.path] = data
+        return read_stream(io.BytesIO(data), root, self._limits)
 
     def _modules(self, roots: Sequence[Root]) -> Iterator[Resource | Unread]:
         if not roots:
@@ -200,7 +236,7 @@ class Inputs:
             return
         self.files += 1
         found = msgspec.structs.replace(STANDARD_INPUT, base=os.getcwd())
-        yield from read_stream(self._stdin, found, self._limits)
+        yield from self._kept(self._stdin, found)
 
 
 class _Seen:

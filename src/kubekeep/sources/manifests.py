@@ -53,12 +53,17 @@ def read_stream(stream: BinaryIO, found: Root, limits: Limits) -> Iterator[Resou
     yield from _contents(data, found, limits)
 
 
+def is_pipe(path: str) -> bool:
+    """Whether a path is a descriptor that the shell hands over, which can be read once."""
+    return path == "/dev/stdin" or path.startswith("/dev/fd/")
+
+
 def opened(path: str) -> BinaryIO:
     """The regular file at `path`, open; raises OSError for anything else, without waiting for a pipe's writer.
 
     A descriptor that the shell hands over, as in `kubekeep scan <(kustomize build)`, is opened whatever it is.
     """
-    if path == "/dev/stdin" or path.startswith("/dev/fd/"):
+    if is_pipe(path):
         return open(path, "rb")  # noqa: PTH123 - the caller's with statement closes it
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError("not a regular file")

@@ -29,9 +29,11 @@ from kubekeep.model.attack import EVERYTHING, Attacks, Question
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
+from kubekeep.model.waiver import WaiverUse
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
+from kubekeep.usecases import places
 from kubekeep.usecases.blame import with_commits
 from kubekeep.usecases.repository import repository_of
 from kubekeep.usecases.waivers import Exceptions, Waivers
@@ -68,6 +70,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What reports want to know beside the verdicts."""
     attacks: Question = EVERYTHING
     """Which attack paths, if the extras ask for them."""
+    honor_comments: bool = True
+    """Whether comments in the files waive findings."""
 
 
 def scan(
@@ -97,8 +101,13 @@ def scan(
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, params_of(found))
         results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus)
+        waivers: tuple[WaiverUse, ...] = ()
+        if request.honor_comments:
+            results, waivers = places.waived(results, source, selection, started)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
+        if Extra.EXCERPTS in request.extras:
+            results = places.with_excerpts(results, source)
         repository = None
         if Extra.REPOSITORY in request.extras:
             repository = repository_of(results, source, request.read.access.environment)
@@ -117,6 +126,7 @@ def scan(
         notes=tuple(source.notes),
         waivers=uses,
         attacks=attacks,
+        waivers=waivers,
         repository=repository,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},

@@ -1,0 +1,125 @@
+"""Which keys of a document hold secrets, and where those stand in a text that has marks.
+
+One home for the names; see `model.redaction` for the places in Kubernetes objects and the shapes of tokens. Rather
+takes too much for a secret than too little: it serves texts that are shown to people, not what rules see.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from kubekeep.model.location import Marks
+from kubekeep.model.redaction import FLAG, LAST_APPLIED
+
+
+class Holds(enum.Enum):
+    """What stands below a key."""
+
+    ALL = "secrets"
+    ENV = "variables: names may be seen, values not"
+    REFERENCE = "the name of a secret, which may be seen"
+    WORDS = "a command line"
+    NOTHING = "nothing secret"
+
+
+_PAYLOAD: Final = frozenset(
+    {"data", "stringData", "binaryData", "literals", LAST_APPLIED, "string_data", "binary_data", "data_wo"}
+)
+_ENV: Final = re.compile(r"(?i).*env(?:s|_?vars?|ironment|ironment_?vari?ables?)?|(?:http)?headers?|http_header")
+_SECRET: Final = re.compile(
+    r"(?i).*(?:pass(?:word|wd|phrase|code)?s?|passwd.*|password.*|pwd|secrets?|secret[_-]?(?:key|value|access).*|tokens?"
+    r"|tokens?[_-]?(?:value|key)|api[_-]?keys?|access[_-]?keys?|private[_-]?keys?|(?:signing|encryption|client)[_-]?keys?"
+    r"|credentials?|creds?|docker(?:config|cfg).*|connection[_-]?strings?|conn[_-]?str|dsn|webhook(?:[_-]?urls?)?|salt"
+    r"|cookie|jwt|bearer|auth|authorization|htpasswd|kubeconfig|license[_-]?key|accountkey)"
+)
+_REFERENCES: Final = frozenset(
+    {
+        *("secretKeyRef", "secretRef", "configMapKeyRef", "imagePullSecrets", "secrets", "secret", "secretName"),
+        *("serviceAccountToken", "secret_key_ref", "secret_ref", "config_map_key_ref", "image_pull_secrets"),
+        *("secret_name", "service_account_token", "envFrom", "env_from", "valueFrom", "value_from", "fieldRef"),
+    }
+)
+"""Keys that sound like secrets and lead to the names of such."""
+_SEEN_IN_REFERENCES: Final = frozenset(
+    {
+        *("name", "key", "items", "path", "mode", "optional", "defaultMode", "namespace", "audience", "apiVersion"),
+        *("expirationSeconds", "kind", "fieldPath", "secret_name", "default_mode", "expiration_seconds", "prefix"),
+        *("resource", "divisor", "containerName"),
+    }
+)
+_SENSITIVE_POINTER: Final = re.compile(
+    r"(?i)(?:^|/)(?:stringData|data|binaryData|.*env|.*(?:password|secret|token|key))(?:/|$)"
+)
+
+
+def holds(key: str, above: Holds = Holds.NOTHING) -> Holds:
+    """What stands below a key that itself stands below something that holds `above`."""
+    if above is Holds.ALL:
+        return Holds.ALL
+    if key in _REFERENCES:
+        return Holds.REFERENCE
+    if above is Holds.ENV:
+        return Holds.NOTHING if key == "name" else Holds.ALL
+    if above is Holds.REFERENCE:
+        return Holds.REFERENCE if key in _SEEN_IN_REFERENCES else Holds.ALL
+    return _named(key)
+
+
+def _named(key: str) -> Holds:
+    """What a key says of itself."""
+    if key in {"command", "args"}:
+        return Holds.WORDS
+    if key not in _PAYLOAD and _ENV.fullmatch(key[-200:]):
+        return Holds.ENV
+    return Holds.ALL if key in _PAYLOAD or _SECRET.fullmatch(key[-200:]) else Holds.NOTHING
+
+
+def holds_value(key: str, above: Holds = Holds.NOTHING) -> bool:
+    """Whether a scalar is a secret.
+
+    A label called `env` and a command of one word are none, nor are the names that references hold.
+    """
+    kind = holds(key, above)
+    if kind is Holds.REFERENCE:
+        return not (key in _SEEN_IN_REFERENCES or key.lower().endswith("name"))
+    return kind is Holds.ALL
+
+
+def points_at_secret(pointer: object) -> bool:
+    """Whether the path of a JSON patch leads to what `holds` takes for a secret."""
+    return isinstance(pointer, str) and _SENSITIVE_POINTER.search(pointer[-200:]) is not None
+
+
+def secret_spans(document: Any, marks: Marks) -> Iterator[tuple[int, int]]:
+    """Where the secrets of a document start and end in its text, by index."""
+    todo: list[tuple[Any, int, Holds]] = [(document, 0, Holds.NOTHING)]
+    while todo:
+        value, node, kind = todo.pop()
+        for step, child, at in marks.entries(value, node):
+            below = _below(value, step, child, kind)
+            if isinstance(child, dict | list):
+                todo.append((child, at, below))
+            elif below is Holds.ALL and child is not None and not isinstance(child, bool):
+                yield marks.span(at)
+
+
+def _below(value: Any, step: str | int, child: Any, kind: Holds) -> Holds:
+    """What a child of a value holds."""
+    is_scalar = not isinstance(child, dict | list)
+    if isinstance(value, dict):
+        if step == "value" and points_at_secret(value.get("path")):
+            return Holds.ENV if isinstance(child, dict) and "name" in child else Holds.ALL
+        above = Holds.ALL if kind is Holds.WORDS else kind
+        if is_scalar:
+            return Holds.ALL if holds_value(str(step), above) else Holds.NOTHING
+        return holds(str(step), above)
+    if not is_scalar:
+        return kind
+    if kind is Holds.WORDS:
+        before = value[step - 1] if isinstance(step, int) and step else None
+        told = isinstance(before, str) and FLAG.fullmatch(before) and not str(child).startswith("-")
+        return Holds.ALL if told else Holds.NOTHING
+    return Holds.NOTHING if kind is Holds.NOTHING else Holds.ALL

@@ -1,0 +1,181 @@
+"""The findings as JSON for the script of the page: every text, resource and excerpt once, rows of numbers beside.
+
+Never builds markup. What stands in a `<script>` element ends at `</script` and changes its meaning at `<!--`
+(HTML, "restrictions for contents of script elements"), so no `<` is left in the text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any, Final
+
+from kubekeep.model.commit import Commit
+from kubekeep.model.finding import Evidence, Excerpt
+from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
+from kubekeep.model.text import json_text, utc_text, visible
+from kubekeep.model.waiver import Waiver
+from kubekeep.reports.shared.content import Content, ControlFindings, Finding, change, made_by
+
+_ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+_TAB: Final = 4
+
+
+class _Once:
+    """Values by number, each kept once under its key."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._numbers: dict[Hashable, int] = {}
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._numbers
+
+    def number(self, key: Hashable) -> int:
+        """The number of what was added under `key`."""
+        return self._numbers[key]
+
+    def add(self, key: Hashable, value: Any) -> int:
+        """Keep `value` under `key`, which is new; its number."""
+        self._numbers[key] = len(self.values)
+        self.values.append(value)
+        return len(self.values) - 1
+
+
+class _Tables:
+    """The tables that rows of findings point into."""
+
+    def __init__(self) -> None:
+        self._texts = _Once()
+        self._resources = _Once()
+        self._excerpts = _Once()
+        self._waivers = _Once()
+
+    def text(self, value: str) -> int:
+        """The number of a text, harmless to show; 0 is the empty one."""
+        if not self._texts.values:
+            self._texts.add("", "")
+        return self._texts.number(value) if value in self._texts else self._texts.add(value, visible(value))
+
+    def resource(self, resource: Resource) -> int:
+        """Kind, namespace, name, API version and what it is made from, and the beginning of its findings' keys."""
+        # By identity: hashing an object is hashing all it holds, and the assessment keeps every one alive.
+        key = id(resource)
+        if key in self._resources:
+            return self._resources.number(key)
+        texts = (resource.kind, resource.namespace, resource.name, resource.api_version, made_by(resource))
+        return self._resources.add(key, [*map(self.text, texts), resource.id])
+
+    def identity(self, number: int) -> str:
+        """The id of a resource by its number."""
+        return str(self._resources.values[number][-1])
+
+    def excerpt(self, excerpt: Excerpt | None) -> int:
+        """The number of its first line and its lines; -1 for none."""
+        if excerpt is None:
+            return -1
+        if excerpt in self._excerpts:
+            return self._excerpts.number(excerpt)
+        lines = [self.text(line.expandtabs(_TAB)) for line in excerpt.lines]
+        return self._excerpts.add(excerpt, [excerpt.first, *lines])
+
+    def waiver(self, waiver: Waiver | None) -> int:
+        """Name, source, reason, the day it ends and its place; -1 for none."""
+        if waiver is None:
+            return -1
+        if waiver in self._waivers:
+            return self._waivers.number(waiver)
+        expires = f"{waiver.expires:%Y-%m-%d}" if waiver.expires else ""
+        place = str(waiver.location) if waiver.location else ""
+        texts = (waiver.name, waiver.source.value, waiver.reason, expires, place)
+        return self._waivers.add(waiver, [*map(self.text, texts)])
+
+    def dump(self) -> Iterator[tuple[str, list[Any]]]:
+        """Each table by name; ids of resources have served their turn."""
+        yield "resources", [row[:-1] for row in self._resources.values]
+        yield "excerpts", self._excerpts.values
+        yield "waivers", self._waivers.values
+        yield "texts", self._texts.values or [""]
+
+
+def pieces(content: Content) -> Iterator[str]:
+    """The JSON text in pieces.
+
+    An object of lists: `controls` (id, title, number of the severity), `frameworks` (name, numbers of its controls),
+    `findings` and the tables of `_Tables`, `texts` last.
+    """
+    tables = _Tables()
+    summaries = content.assessment.controls
+    numbers = {item.control.slug: number for number, item in enumerate(summaries)}
+    controls = [[visible(item.control.id), visible(item.control.title), int(item.control.level)] for item in summaries]
+    frameworks = [
+        [visible(item.framework.name), *(numbers[slug] for slug in item.controls)]
+        for item in content.assessment.frameworks
+    ]
+    yield '{"controls":' + _safe(controls) + ',"frameworks":' + _safe(frameworks) + ',"findings":['
+    comma = ""
+    for row in _rows((*content.findings, *content.waived), numbers, tables):
+        yield comma + _safe(row)
+        comma = ","
+    yield "]"
+    for name, values in tables.dump():
+        yield f',"{name}":{_safe(values)}'
+    yield "}"
+
+
+def _safe(value: Any) -> str:
+    return json_text(value).translate(_ESCAPES)
+
+
+def _rows(groups: Iterable[ControlFindings], numbers: dict[str, int], tables: _Tables) -> Iterator[list[Any]]:
+    for group in groups:
+        slug = group.summary.control.slug
+        for finding in group.findings:
+            yield _row(finding, slug, numbers[slug], tables)
+
+
+def _row(finding: Finding, slug: str, control: int, tables: _Tables) -> list[Any]:
+    """Control, resource, key, file, line (0 for none), then its evidence."""
+    resource = tables.resource(finding.resource)
+    identity = f"{slug}\0{tables.identity(resource)}".encode("utf-8", "surrogatepass")
+    key = hashlib.blake2b(identity, digest_size=6).hexdigest()
+    return [
+        control,
+        resource,
+        key,
+        *_place(finding.place, tables),
+        *(_evidence(item, finding.resource, tables) for item in finding.evidence),
+    ]
+
+
+def _evidence(evidence: Evidence, resource: Resource, tables: _Tables) -> list[int]:
+    """Change, file, first and last line, message, setting, commit, waiver, excerpt; without the empty end."""
+    location = evidence.location
+    region = location.region if location else None
+    setting = str(location.setting) if location and location.setting else ""
+    row = [
+        tables.text(change(evidence, resource)),
+        *_place(location, tables),
+        region.end.line if region else 0,
+        tables.text(evidence.message),
+        tables.text(setting),
+        tables.text(_commit(evidence.commit)),
+        tables.waiver(evidence.waiver) + 1,
+        tables.excerpt(evidence.excerpt) + 1,
+    ]
+    while row and not row[-1]:
+        row.pop()
+    return row
+
+
+def _place(location: Location | None, tables: _Tables) -> tuple[int, int]:
+    if location is None:
+        return 0, 0
+    return tables.text(location.file), location.region.start.line if location.region else 0
+
+
+def _commit(commit: Commit | None) -> str:
+    if commit is None:
+        return ""
+    return f"{commit.hash[:10]}, {utc_text(commit.date)[:10]}, {commit.author}: {commit.subject}"

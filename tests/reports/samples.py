@@ -1,0 +1,167 @@
+"""More of the assessment of `conftest`: with excerpts, waivers and attack paths, many times over, and all passed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from kubekeep.model.assessment import Assessment, Counts, ResourceResult
+from kubekeep.model.attack import (
+    AttackPath,
+    Attacks,
+    Cut,
+    Edge,
+    EdgeKind,
+    Node,
+    NodeKind,
+    Opening,
+    PrioritisedResource,
+    PriorityVector,
+    TrackStep,
+)
+from kubekeep.model.finding import PASSED, Evidence, Excerpt, Status, Verdict
+from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.severity import Severity
+from kubekeep.model.waiver import Waiver, WaiverSource, WaiverStatus, WaiverUse
+
+HOSTILE: Final = "</script><img src=x onerror=alert(1)>&amp;<!--{{7*7}}"
+WAIVER: Final = Waiver(
+    name="legacy-web",
+    source=WaiverSource.FILE,
+    reason=f"moves in spring {HOSTILE}",
+    expires=dt.datetime(2027, 3, 1, tzinfo=dt.UTC),
+    location=Location("exceptions.json"),
+)
+UNUSED: Final = Waiver(name="gone", source=WaiverSource.COMMENT, location=Location("deploy/old.yaml"))
+
+
+def full(assessment: Assessment) -> Assessment:
+    """With excerpts, one waived finding of web-6 and one waived place of web-0, and attack paths."""
+    results = tuple(_excerpted(_waived(result)) for result in assessment.results)
+    uses = (
+        WaiverUse(waiver=WAIVER, status=WaiverStatus.MATCHED),
+        WaiverUse(waiver=UNUSED, status=WaiverStatus.UNUSED, text="it covers no finding"),
+    )
+    return msgspec.structs.replace(assessment, results=results, waivers=uses, attacks=attacks(assessment))
+
+
+def _waived(result: ResourceResult) -> ResourceResult:
+    name, verdict = result.resource.name, result.verdicts.get("privileged")
+    if verdict is None or name not in ("web-0", "web-6"):
+        return result
+    evidence = tuple(
+        msgspec.structs.replace(item, waiver=WAIVER) if name == "web-6" or index == 0 else item
+        for index, item in enumerate(verdict.evidence)
+    )
+    status = Status.PASSED if name == "web-6" else Status.FAILED
+    return ResourceResult(result.resource, {**result.verdicts, "privileged": Verdict(status, evidence)})
+
+
+def _excerpted(result: ResourceResult) -> ResourceResult:
+    return ResourceResult(result.resource, {slug: _shown(item) for slug, item in result.verdicts.items()})
+
+
+def _shown(verdict: Verdict) -> Verdict:
+    return msgspec.structs.replace(verdict, evidence=tuple(map(_with_excerpt, verdict.evidence)))
+
+
+def _with_excerpt(evidence: Evidence) -> Evidence:
+    if evidence.location is None or evidence.location.region is None:
+        return evidence
+    line = evidence.location.region.start.line
+    lines = (
+        "      containers:",
+        "      - name: app",
+        "        securityContext:",
+        f"          privileged: true # {HOSTILE}",
+    )
+    return msgspec.structs.replace(evidence, excerpt=Excerpt(line - 3, (*lines, "", "        image: shop/web:1.4")))
+
+
+def attacks(assessment: Assessment) -> Attacks:
+    """A way from the internet over a workload to a node."""
+    by_slug = {item.control.slug: item.control for item in assessment.controls}
+    place = Location("deploy/web-0.yaml", Region(Position(21, 13), Position(21, 29)))
+    internet = Node("internet", NodeKind.INTERNET, "internet")
+    web = Node("web", NodeKind.WORKLOAD, f"Deployment default/web-0 {HOSTILE}", place)
+    host = Node("node", NodeKind.HOST, "a node")
+    exposed = Edge(internet, web, EdgeKind.EXPOSURE, (Opening("a load balancer leads to it", "Service web"),))
+    opening = Opening(
+        f"container app is privileged {HOSTILE}", "Deployment web-0", place, (by_slug["privileged"],), "the pod runs"
+    )
+    escape = Edge(web, host, EdgeKind.ESCAPE, (opening,))
+    step = TrackStep(by_slug["privileged"], "Privilege escalation", ("security",))
+    vector = PriorityVector("workload-external-track", (step,), 1250.4, Severity.HIGH)
+    return Attacks(
+        prioritised=(PrioritisedResource(assessment.results[2].resource, (vector,), 1250.4, Severity.HIGH),),
+        paths=(AttackPath((exposed, escape), Severity.CRITICAL),),
+        left_out=3,
+        cuts=(Cut(escape, (0,), 1),),
+        notes=(f"RBAC is not in the input {HOSTILE}",),
+    )
+
+
+def many(assessment: Assessment, count: int) -> Assessment:
+    """`count` findings of two controls on as many resources in a hundred namespaces."""
+
+    def result(number: int) -> ResourceResult:
+        file = f"teams/team-{number % 100}/app-{number}.yaml"
+        metadata = {"name": f"app-{number}", "namespace": f"team-{number % 100}"}
+        source = Source(path=file, base="/srv/shop", file_type=FileType.YAML, document=0)
+        kind = "Deployment" if number % 3 else "StatefulSet"
+        resource = Resource({"apiVersion": "apps/v1", "kind": kind, "metadata": metadata}, source)
+        region = Region(Position(20 + number % 40, 9), Position(20 + number % 40, 29))
+        path = f"spec.template.spec.containers[{number % 4}].securityContext.privileged"
+        evidence = Evidence(path, exists=True, location=Location(file, region), fix="false")
+        slug = "privileged" if number % 2 else "limits"
+        return ResourceResult(resource, {slug: _shown(Verdict(Status.FAILED, (evidence,)))})
+
+    counts = Counts(failed=count)
+    return msgspec.structs.replace(assessment, results=tuple(map(result, range(count))), counts=counts)
+
+
+def passed(assessment: Assessment) -> Assessment:
+    """Everything was evaluated and is well."""
+    first = msgspec.structs.replace(assessment.controls[5], reason=None)
+    part = msgspec.structs.replace(
+        assessment.frameworks[0], controls=(first.control.slug,), compliance=100.0, coverage=100.0, status=Status.PASSED
+    )
+    return msgspec.structs.replace(
+        assessment,
+        results=(ResourceResult(assessment.results[2].resource, {first.control.slug: PASSED}),),
+        controls=(first,),
+        frameworks=(part,),
+        unread=(),
+        notes=(),
+        status=Status.PASSED,
+        counts=Counts(passed=1),
+        score=0.0,
+        compliance=100.0,
+        coverage=100.0,
+    )
+
+
+def empty(assessment: Assessment) -> Assessment:
+    """Nothing was found to scan."""
+    return msgspec.structs.replace(
+        passed(assessment),
+        results=(),
+        controls=(),
+        frameworks=(),
+        counts=Counts(),
+        compliance=None,
+        coverage=0.0,
+        files=0,
+    )
+
+
+SAMPLES: Final[dict[str, Callable[[Assessment], Assessment]]] = {
+    "as it is": lambda item: item,
+    "full": full,
+    "passed": passed,
+    "empty": empty,
+}

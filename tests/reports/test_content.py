@@ -1,0 +1,114 @@
+"""What reports for people have in common: true figures, the worst first, and nothing left out in silence."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from tests.reports.samples import SAMPLES, full
+
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.finding import Evidence
+from kubekeep.model.framework import Framework, Section
+from kubekeep.model.resource import Resource
+from kubekeep.model.severity import Severity
+from kubekeep.reports.shared.content import change, content, grade, made_by, number, percent, risk
+
+
+def test_figures_add_up(assessment: Assessment) -> None:
+    found = content(assessment)
+    assert (found.counts.failed, found.counts.passed, found.counts.gaps, found.counts.idle) == (5, 1, 3, 1)
+    assert found.counts.total == len(assessment.controls)
+    assert [(item.level, item.controls, item.findings) for item in found.severities] == [
+        (Severity.CRITICAL, 1, 1),
+        (Severity.HIGH, 2, 10),
+        (Severity.MEDIUM, 1, 1),
+        (Severity.LOW, 1, 1),
+    ]
+    assert found.total == 13 == sum(item.findings for item in found.severities)
+
+
+def test_waived_evidence_is_apart(assessment: Assessment) -> None:
+    found = content(full(assessment))
+    assert found.total == 12
+    (group,) = found.waived
+    assert [item.resource.name for item in group.findings] == ["web-0", "web-6"]
+    assert [waiver.name for item in group.findings for waiver in item.waivers] == ["legacy-web", "legacy-web"]
+    assert not any(item.waivers for part in found.findings for item in part.findings)
+
+
+def test_the_worst_comes_first_and_places_from_top_to_bottom(assessment: Assessment) -> None:
+    found = content(assessment)
+    assert [item.summary.control.id for item in found.findings] == ["host-pid", "C-0057", "C-0012", "C-0188", "C-0076"]
+    web = next(item for item in found.findings[1].findings if item.resource.name == "web-0")
+    lines = [item.location.region.start.line for item in web.evidence if item.location and item.location.region]
+    assert lines == sorted(lines)
+    assert str(web.place) == "deploy/web-0.yaml:21"
+
+
+def test_what_was_left_out_is_said_in_sentences(assessment: Assessment) -> None:
+    first, second = content(assessment).cautions
+    assert first == "Input was not read in 2 places: nothing is known of what stands there."
+    assert second.startswith("3 of 9 controls that apply could not be evaluated")
+    assert content(SAMPLES["passed"](assessment)).cautions == ()
+    assert content(SAMPLES["empty"](assessment)).cautions[0].startswith("Nothing was assessed")
+    reasons = content(assessment).gaps
+    assert [len(gap.controls) for gap in reasons] == [2, 1]
+
+
+def test_sections_hold_requirements_in_their_order_and_those_nobody_answers(assessment: Assessment) -> None:
+    sections = (Section("1", "Pods"), Section("2", "Nodes"), Section("2.1", "Files of nodes"), Section("3", "People"))
+    framework = Framework(slug="house", name="House", title="House", description="", sections=sections)
+    cited = {"privileged": ("1.10", "1.9"), "host-pid": ("2.1.1",), "limits": ("1.9",)}
+    controls = tuple(
+        msgspec.structs.replace(
+            item, control=msgspec.structs.replace(item.control, satisfies={"house": cited.get(item.control.slug, ())})
+        )
+        for item in assessment.controls
+    )
+    summary = msgspec.structs.replace(assessment.frameworks[0], framework=framework)
+    (part,) = content(msgspec.structs.replace(assessment, controls=controls, frameworks=(summary,))).frameworks
+    shown = [(item.id, [(entry.id, len(entry.controls)) for entry in item.requirements]) for item in part.sections]
+    assert shown == [
+        ("1", [("1.9", 2), ("1.10", 1)]),
+        ("2.1", [("2.1.1", 1)]),
+        ("3", [("3", 0)]),
+        ("", [("", 1), ("", 1)]),
+    ]
+    assert part.counts.total == 5
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("", "review the whole resource"),
+        ("relatedObjects[1].rules[0]", "review rules[0] of Role r"),
+        ("relatedObjects[0]", "review RoleBinding deployer"),
+        ("relatedObjects[2].rules[0]", "review relatedObjects[2].rules[0]"),
+        ("relatedObjects[x]", "review relatedObjects[x]"),
+    ],
+)
+def test_paths_into_related_objects_name_them(path: str, said: str, assessment: Assessment) -> None:
+    joined = assessment.results[-1].resource
+    assert change(Evidence(path, exists=True), joined) == said
+
+
+def test_changes_are_commands() -> None:
+    resource = Resource({"kind": "Pod"})
+    assert change(Evidence("spec.hostPID", exists=True, fix="false"), resource) == "set spec.hostPID to false"
+    assert change(Evidence("spec.a", exists=False, fix='"b"'), resource) == 'add spec.a: "b"'
+    assert change(Evidence("spec.a", exists=True, delete=True), resource) == "delete spec.a"
+
+
+def test_what_an_object_is_made_from(assessment: Assessment) -> None:
+    assert [made_by(item.resource) for item in assessment.results[:3]] == [
+        "chart shop/cache with values-prod.yaml",
+        "kustomization overlays/prod",
+        "",
+    ]
+
+
+def test_figures_are_never_rounded_to_the_better() -> None:
+    assert (percent(99.99), percent(100.0), percent(None)) == ("99 %", "100 %", "not known")
+    assert (risk(0.0), risk(0.01), risk(41.5), risk(100.0)) == ("0.0", "0.1", "41.5", "100.0")
+    assert [grade(value) for value in (None, 49.9, 50.0, 79.9, 80.0)] == ["unknown", "poor", "fair", "fair", "good"]
+    assert (number(1, "place"), number(20_000, "place")) == ("1 place", "20,000 places")

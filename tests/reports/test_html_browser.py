@@ -1,0 +1,310 @@
+"""The page in a real browser, from a file: it is used with mouse and keyboard, shared by address, and printed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from pypdf import PdfReader
+from tests.reports.samples import SAMPLES, full, many
+
+from kubekeep.model.assessment import Assessment
+from kubekeep.reports import Options, load
+
+CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if CHROMIUM is None and not os.environ.get("CI"):
+    pytest.skip("Chromium is not installed", allow_module_level=True)
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """Opens the report of an assessment; whatever the browser complains of or asks for fails the test."""
+    contexts: list[BrowserContext] = []
+    said: list[str] = []
+
+    def open_page(assessment: Assessment, address: str = "", **options: object) -> Page:
+        file = tmp_path / "report.html"
+        with file.open("w", encoding="utf-8") as stream:
+            load("html").render(assessment, stream, Options())
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on(
+            "request", lambda request: said.append(request.url) if request.url.split("#")[0] != file.as_uri() else None
+        )
+        page.goto(file.as_uri() + address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert said == []
+
+
+def rows(page: Page) -> list[str]:
+    """What the resource column says, row by row."""
+    return [text.strip() for text in page.locator(".finding .c-resource").all_inner_texts()]
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES))
+def test_every_sample_opens_without_a_complaint(sample: str, opened: Open, assessment: Assessment) -> None:
+    page = opened(SAMPLES[sample](assessment))
+    expect(page.locator("h1")).to_have_text("shop")
+    assert page.evaluate("document.querySelectorAll('img, iframe').length") == 0
+
+
+def test_search_takes_all_words_anywhere(opened: Open, assessment: Assessment) -> None:
+    page = opened(assessment)
+    expect(page.locator("#count")).to_have_text("13 findings")
+    page.locator("#q").fill("C-0057 WEB-3")
+    expect(page.locator("#count")).to_have_text("1 of 13 findings")
+    assert rows(page) == ["Deployment web-3"]
+    assert page.evaluate("location.hash") == "#q=C-0057+WEB-3"
+    page.locator("#q").fill("cache.debug")
+    expect(page.locator("#count")).to_have_text("1 of 13 findings")
+    page.get_by_role("button", name="Clear filters").click()
+    expect(page.locator("#count")).to_have_text("13 findings")
+    assert page.evaluate("location.hash") == ""
+    expect(page.locator("#q")).to_be_focused()
+
+
+def test_filters_narrow_together(opened: Open, assessment: Assessment) -> None:
+    page = opened(full(assessment))
+    page.get_by_label("High").check()
+    expect(page.locator("#count")).to_have_text("9 of 12 findings")
+    page.locator("#framework").select_option("MITRE")
+    expect(page.locator("#count")).to_have_text("1 of 12 findings")
+    page.locator("#framework").select_option("")
+    page.locator("#namespace").select_option("default")
+    page.locator("#file").fill("DEPLOY/")
+    expect(page.locator("#count")).to_have_text("6 of 12 findings")
+    page.locator("#kind").select_option("Secret")
+    expect(page.locator("#count")).to_have_text("0 of 12 findings")
+    expect(page.locator("#list")).to_be_hidden()
+
+
+def test_what_is_waived_is_shown_when_asked_for(opened: Open, assessment: Assessment) -> None:
+    page = opened(full(assessment))
+    assert not any("waived" in row for row in rows(page))
+    page.locator("#show").select_option("waived")
+    expect(page.locator("#count")).to_have_text("2 waived findings")
+    assert [row.replace("\n", " ") for row in rows(page)] == ["Deployment web-0 waived", "Deployment web-6 waived"]
+    page.locator(".finding .opener").first.click()
+    expect(page.locator(".details")).to_contain_text(
+        "waived until 2027-03-01 by legacy-web (exceptions file, exceptions.json)"
+    )
+
+
+def test_columns_sort_both_ways_and_then_not_at_all(opened: Open, assessment: Assessment) -> None:
+    page = opened(assessment, "#group=none")
+    first = rows(page)
+    button = page.get_by_role("columnheader", name="Resource").get_by_role("button")
+    button.click()
+    assert rows(page) != first
+    assert rows(page) == sorted(rows(page), key=str.lower)
+    assert page.get_by_role("columnheader", name="Resource").get_attribute("aria-sort") == "ascending"
+    button.click()
+    assert page.get_by_role("columnheader", name="Resource").get_attribute("aria-sort") == "descending"
+    button.click()
+    assert rows(page) == first
+
+
+@pytest.mark.parametrize(("by", "groups"), [("control", 5), ("resource", 12), ("file", 13)])
+def test_groups(by: str, groups: int, opened: Open, assessment: Assessment) -> None:
+    page = opened(assessment)
+    page.locator("#group").select_option(by)
+    expect(page.locator("tr.group")).to_have_count(groups)
+    expect(page.locator("tr.finding")).to_have_count(13)
+    page.locator(".group .opener").first.press("Enter")
+    expect(page.locator(".group .opener").first).to_be_focused()
+    expect(page.locator(".group .opener").first).to_have_attribute("aria-expanded", "false")
+    assert page.locator("tr.finding").count() < 13
+
+
+def test_details_say_why_how_and_where(opened: Open, assessment: Assessment) -> None:
+    page = opened(full(assessment), "#q=cache")
+    opener = page.locator(".finding .opener")
+    opener.press("Enter")
+    expect(opener).to_have_attribute("aria-expanded", "true")
+    details = page.locator(".details")
+    for text in (
+        "An attacker in the container would own the node.",
+        "Set what is named to what is safe.",
+        "set spec.template.spec.containers[1].securityContext.privileged to false",
+        "the value comes from chart/values.yaml:14 cache.securityContext.privileged",
+        "made from chart shop/cache with values-prod.yaml",
+    ):
+        expect(details).to_contain_text(text)
+    hit = details.locator(".line.hit")
+    expect(hit).to_have_attribute("data-line", "31")
+    expect(hit).to_contain_text("</script><img src=x onerror=alert(1)>&amp;<!--")
+    opener.press("Space")
+    expect(details).to_have_count(0)
+
+
+def test_the_keyboard_alone_leads_to_a_finding(opened: Open, assessment: Assessment) -> None:
+    page = opened(assessment)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert {"q", "framework", "group", "opener"} <= reached
+    page.locator(".finding .opener").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".details")).to_have_count(1)
+
+
+def test_an_address_leads_to_a_finding_on_its_page(opened: Open, assessment: Assessment) -> None:
+    page = opened(many(assessment, 700))
+    key = page.evaluate("findings.find((item) => item.resource.name === 'app-623').key")
+    link = opened(many(assessment, 700), f"#finding={key}")
+    expect(link.locator(".details")).to_be_in_viewport()
+    expect(link.locator(".finding", has_text="app-623")).to_be_in_viewport()
+    assert int(link.evaluate("view.page")) > 1
+    link.get_by_role("link", name="Link to this finding").click()
+    assert link.evaluate("location.hash") == f"#finding={key}"
+    waived = opened(full(assessment))
+    key = waived.evaluate("findings.find((item) => item.waived && item.resource.name === 'web-6').key")
+    waived.evaluate(f"location.hash = 'finding={key}'")
+    expect(waived.locator("#count")).to_have_text("2 waived findings")
+    expect(waived.locator(".details")).to_contain_text("legacy-web")
+
+
+def test_an_address_holds_the_view(opened: Open, assessment: Assessment) -> None:
+    page = opened(assessment, "#q=web&severity=High&framework=NSA&namespace=default&group=file&sort=-place")
+    expect(page.locator("#q")).to_have_value("web")
+    expect(page.get_by_label("High")).to_be_checked()
+    expect(page.locator("#framework")).to_have_value("NSA")
+    expect(page.locator("#group")).to_have_value("file")
+    assert rows(page)[0] == "Deployment web-6"
+
+
+@pytest.mark.parametrize(
+    "address", ["#group=constructor&sort=__proto__&page=-7", "#finding=zz", "#nowhere", "#a=%E0%A4%A"]
+)
+def test_odd_addresses_do_no_harm(address: str, opened: Open, assessment: Assessment) -> None:
+    page = opened(assessment, address)
+    expect(page.locator("#count")).to_have_text("13 findings")
+    expect(page.locator("tr.group")).to_have_count(5)
+
+
+def test_controls_lead_to_their_findings_and_back(opened: Open, assessment: Assessment) -> None:
+    page = opened(assessment)
+    page.locator("#controls-status").select_option("gap")
+    expect(page.locator("#controls-count")).to_have_text("3 controls")
+    page.locator("#controls-status").select_option("")
+    page.get_by_role("link", name="9 of 9 resources failed").first.click()
+    expect(page.locator("#count")).to_have_text("9 of 13 findings")
+    expect(page.locator("#only")).to_have_text("Only control C-0057 Privileged container.")
+    page.locator(".finding .opener").first.click()
+    page.get_by_role("link", name="More about C-0057").click()
+    expect(page.locator("#c1 details")).to_have_attribute("open", "")
+    expect(page.locator("#c1")).to_be_in_viewport()
+
+
+def test_a_long_list_comes_in_pages(opened: Open, assessment: Assessment) -> None:
+    page = opened(many(assessment, 5000), "#group=none")
+    expect(page.locator("tr.finding")).to_have_count(100)
+    expect(page.locator("#pages")).to_contain_text("Page 1 of 50")
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator("#pages")).to_contain_text("Page 2 of 50")
+    assert "page=2" in page.evaluate("location.hash")
+    page.get_by_role("button", name="Last").click()
+    expect(page.get_by_role("button", name="Next")).to_be_disabled()
+    page.locator("#q").fill("app-4999")
+    expect(page.locator("#count")).to_have_text("1 of 5,000 findings")
+    expect(page.locator("#pages")).to_be_hidden()
+
+
+def printed(paper: Path) -> str:
+    """The text of the first pages in a line, without ligatures."""
+    pages = PdfReader(paper).pages[:10]
+    return " ".join(unicodedata.normalize("NFKC", " ".join(sheet.extract_text() for sheet in pages)).split())
+
+
+def test_on_paper_stands_every_finding_and_nothing_to_click(
+    opened: Open, assessment: Assessment, tmp_path: Path
+) -> None:
+    page = opened(full(assessment))
+    paper = tmp_path / "paper.pdf"
+    page.pdf(path=paper, format="A4")
+    text = printed(paper)
+    for part in ("62 %", "Deployment default/web-5", "mapping values are not allowed", "moves in spring"):
+        assert part in text
+    assert "a load balancer leads to it" in text, "what is folded on the screen is not on paper"
+    assert "Clear filters" not in text
+    assert page.locator("#print").inner_html() == ""
+    many_pages = opened(many(assessment, 2500), "#severity=High,Medium")
+    many_pages.pdf(path=paper, format="A4")
+    first = printed(paper)
+    assert "Only what the filters of the page let through: 2,500 findings of 2,500." in first
+    assert "The first 2,000 of 2,500 findings are printed" in first
+
+
+def test_it_is_dark_where_the_reader_wants_it(opened: Open, assessment: Assessment) -> None:
+    colours = [
+        opened(assessment, color_scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
+        for scheme in ("light", "dark")
+    ]
+    assert [int(colour.removeprefix("rgb(").split(",")[0]) > 128 for colour in colours] == [True, False]
+
+
+def test_without_script_the_rest_can_be_read(opened: Open, assessment: Assessment) -> None:
+    page = opened(assessment, java_script_enabled=False)
+    expect(page.locator("noscript .caution")).to_be_visible()
+    expect(page.locator("#tools")).to_be_hidden()
+    expect(page.locator("#list")).to_be_hidden()
+    expect(page.locator("#controls-list")).to_contain_text("9 of 9 resources failed")
+
+
+def test_it_fits_a_telephone(opened: Open, assessment: Assessment) -> None:
+    page = opened(full(assessment), viewport={"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_policy_stops_what_would_get_in(browser: Browser, assessment: Assessment, tmp_path: Path) -> None:
+    """The last line of defence holds by itself: markup that somebody gets in neither runs nor loads nor is styled."""
+    file = tmp_path / "report.html"
+    with file.open("w", encoding="utf-8") as stream:
+        load("html").render(assessment, stream, Options())
+    page = browser.new_page()
+    page.goto(file.as_uri())
+    stopped = page.evaluate(INTRUSION)
+    assert sorted(stopped) == ["img-src", "script-src-attr", "script-src-elem", "style-src-attr"]
+    assert page.evaluate("window.ran") is None
+    page.close()
+
+
+INTRUSION: Final = """new Promise((done) => {
+    const stopped = [];
+    addEventListener("securitypolicyviolation", (event) => {
+        stopped.push(event.effectiveDirective);
+        if (stopped.length === 4) done(stopped);
+    });
+    const script = document.createElement("script");
+    script.textContent = "window.ran = 1";
+    document.body.append(script);
+    const image = "<img src='http://127.0.0.1/x' style='color: red' onerror='window.ran = 2'>";
+    document.body.insertAdjacentHTML("beforeend", image);
+})"""
+"""Puts a script, an image, a style and a handler into the page; the directives that stopped them."""

@@ -1,0 +1,275 @@
+"""The document as its readers get it: text, bookmarks, metadata and pages, whatever stands in names."""
+
+from __future__ import annotations
+
+import importlib.resources
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pypdf
+import pytest
+import typst
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.reports.rendering import printed, rendered, squeezed, written
+from tests.reports.samples import SAMPLES, WAIVER, full, many, passed
+
+from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.finding import Status
+from kubekeep.model.location import Location
+from kubekeep.reports import Options
+from kubekeep.reports.pdf.details import ROOM, share
+from kubekeep.reports.pdf.document import document
+
+GOLDEN = Path(__file__).parent / "golden" / "pdf.json"
+RARE = "\U00030010"
+"""A character of Unicode 13 that hardly any font has."""
+
+
+def outline(pdf: bytes) -> list[Any]:
+    """The bookmarks as titles, with those below a chapter as a list after it."""
+
+    def titles(items: list[Any]) -> list[Any]:
+        return [titles(item) if isinstance(item, list) else str(item.title) for item in items]
+
+    return titles(list(pypdf.PdfReader(io.BytesIO(pdf)).outline))
+
+
+def renamed(assessment: Assessment, name: str) -> Assessment:
+    """`assessment` with one failed resource, called `name`."""
+    first = assessment.results[2]
+    metadata = {"name": name, "namespace": "default"}
+    resource = msgspec.structs.replace(first.resource, object={**first.resource.object, "metadata": metadata})
+    return msgspec.structs.replace(assessment, results=(ResourceResult(resource, first.verdicts),))
+
+
+def test_what_it_says(assessment: Assessment, pytestconfig: pytest.Config) -> None:
+    said = json.dumps(document(full(assessment), whole=False), indent=1, ensure_ascii=False) + "\n"
+    if pytestconfig.getoption("--update-golden", default=False):
+        GOLDEN.write_text(said, encoding="utf-8")
+    assert said == GOLDEN.read_text(encoding="utf-8"), "if it is meant to be so, run pytest with --update-golden"
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_it_is_for_archives_and_screen_readers(sample: str, assessment: Assessment) -> None:
+    reader = pypdf.PdfReader(io.BytesIO(written("pdf", SAMPLES[sample](assessment))))
+    metadata = reader.root_object["/Metadata"]
+    assert isinstance(metadata, pypdf.generic.StreamObject)
+    claims = metadata.get_data().decode()
+    assert "<pdfaid:part>2</pdfaid:part><pdfaid:conformance>A</pdfaid:conformance>" in claims
+    assert "<pdfuaid:part>1</pdfuaid:part>" in claims
+    assert str(reader.root_object["/Lang"]) == "en"
+
+
+def test_metadata_and_date_are_those_of_the_assessment(assessment: Assessment) -> None:
+    found = pypdf.PdfReader(io.BytesIO(written("pdf", assessment))).metadata
+    assert found is not None
+    assert found.title == "Kubernetes security assessment: shop"
+    assert found.author == "Kubekeep 0.1.0"
+    assert found.creation_date is not None
+    assert found.creation_date.date().isoformat() == "2026-11-24"
+
+
+def test_the_same_assessment_gives_the_same_bytes_anywhere_at_any_time(assessment: Assessment, tmp_path: Path) -> None:
+    here = written("pdf", passed(assessment))
+    script = (
+        "import sys\n"
+        "from kubekeep.reports.pdf.typesetting import typeset\n"
+        "import datetime as dt, json\n"
+        "data = json.loads(sys.stdin.buffer.read())\n"
+        "sys.stdout.buffer.write(typeset(data, dt.datetime.fromisoformat('2026-11-24T10:00:01Z')))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps(document(passed(assessment), whole=False)).encode(),
+        capture_output=True,
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "TZ": "Asia/Tokyo", "LC_ALL": "C", "HOME": str(tmp_path), "PYTHONHASHSEED": "7"},
+    )
+    assert run.stdout == here
+
+
+def test_every_finding_is_on_the_pages(assessment: Assessment) -> None:
+    text = squeezed(rendered("pdf", assessment))
+    for slug, found in assessment.failures().items():
+        control = next(item.control for item in assessment.controls if item.control.slug == slug)
+        assert squeezed(control.title) in text
+        for resource, verdict in found:
+            if "\x1b" not in resource.name:
+                assert squeezed(f"{resource.kind} {resource.namespace}/{resource.name}") in text
+            for evidence in verdict.evidence:
+                if evidence.location and evidence.location.region and "deploy" in evidence.location.file:
+                    assert evidence.location.file in text
+                    assert f"{evidence.location.region.start.line}" in text
+    for summary in assessment.controls:
+        assert squeezed(summary.control.title) in text
+        assert not summary.is_gap or summary.reason is None or squeezed(summary.reason.text) in text
+
+
+def test_bookmarks_lead_through_it(assessment: Assessment) -> None:
+    found = outline(written("pdf", full(assessment)))
+    chapters = [item for item in found if isinstance(item, str)]
+    assert chapters == [
+        "Summary",
+        "Frameworks",
+        "Attack paths",
+        "Findings",
+        "Accepted findings",
+        "Appendix: what was not looked at",
+        "Appendix: parameters",
+        "Appendix: all controls",
+    ]
+    assert found[found.index("Frameworks") + 1] == ["NSA", "MITRE", "cis-v1.10.0"]
+    assert found[found.index("Findings") + 1][:2] == ["Host process namespace", "Privileged container"]
+
+
+def test_waivers_excerpts_and_attack_paths_are_told(assessment: Assessment) -> None:
+    raw = written("pdf", full(assessment))
+    text = squeezed(printed(raw))
+    assert squeezed("Accepted until 2027-03-01: moves in spring </script>") in text
+    assert squeezed("it covers no finding") in text
+    assert squeezed("21 privileged: true # </script>") in text
+    assert squeezed("container app is privileged </script>") in text
+    assert squeezed("Assumes: the pod runs") in text
+    assert squeezed("1 attack path of 4") in text, "the picture, whose texts are texts"
+
+
+def test_a_wide_picture_has_a_page_of_its_own(assessment: Assessment) -> None:
+    attacks = full(assessment).attacks
+    assert attacks is not None
+    first = attacks.paths[0]
+    long = msgspec.structs.replace(first, edges=first.edges * 3)
+    raw = written(
+        "pdf", msgspec.structs.replace(assessment, attacks=msgspec.structs.replace(attacks, paths=(long,) * 3))
+    )
+    wide = [page for page in pypdf.PdfReader(io.BytesIO(raw)).pages if page.mediabox.width > page.mediabox.height]
+    assert len(wide) == 1
+    assert "internet" in wide[0].extract_text()
+    assert b"<pdfaid:part>2" in raw
+
+
+def test_what_is_left_out_is_told_and_praised_nowhere(assessment: Assessment) -> None:
+    text = squeezed(rendered("pdf", assessment))
+    assert squeezed("Input was not read in 2 places: nothing is known of what stands there.") in text
+    assert squeezed("3 of 9 controls that apply could not be evaluated") in text
+    empty = squeezed(rendered("pdf", SAMPLES["empty"](assessment)))
+    assert squeezed("Nothing was assessed") in empty
+    assert squeezed("All input was read") not in empty
+    assert squeezed("All input was read, and every control that applies to it was evaluated.") in squeezed(
+        rendered("pdf", passed(assessment))
+    )
+
+
+MARKUP = r"""#panic("x") *bold* _it_ [b] $x^2$ \u{41} @ref <label> `raw` // c /* d */ = H ~ -- "q" #import "@preview/a:1" {"""
+
+
+def test_markup_in_names_is_text(assessment: Assessment) -> None:
+    assert squeezed(MARKUP) in squeezed(rendered("pdf", renamed(assessment, MARKUP)))
+
+
+def test_copies_of_long_paths_are_exact(assessment: Assessment) -> None:
+    name = "spec.template.spec.containers[0]/" + "x" * 120 + "-" + "y.z_" * 20
+    assert name in squeezed(rendered("pdf", renamed(assessment, name)))
+
+
+def test_long_names_break_within_the_page(assessment: Assessment) -> None:
+    """On paper nothing can be scrolled to."""
+    lines = rendered("pdf", renamed(assessment, "w" * 350)).splitlines()
+    assert 10 < max(len(line) for line in lines if "wwww" in line) < 100
+
+
+def test_a_name_of_a_megabyte_is_cut_with_a_mark(assessment: Assessment) -> None:
+    raw = written("pdf", renamed(assessment, "n" * 1_000_000))
+    assert len(raw) < 1_000_000
+    assert "nn…" in squeezed(printed(raw))
+
+
+def test_other_scripts_are_readable(assessment: Assessment) -> None:
+    text = squeezed(rendered("pdf", renamed(assessment, "приложение-εφαρμογή-数据库")))
+    assert "приложение-εφαρμογή" in text
+    has_font = any("CJK" in family for family in typst.Fonts().families())
+    assert has_font or not os.environ.get("CI"), "install fonts-noto-cjk"
+    assert ("数据库" if has_font else r"\u6570\u636e\u5e93") in text
+
+
+def test_what_no_font_has_stands_as_its_code_and_that_is_told(assessment: Assessment) -> None:
+    raw = written("pdf", renamed(assessment, f"a{RARE}b"))
+    text = squeezed(printed(raw))
+    assert r"a\U00030010b" in text
+    assert squeezed("No font on the machine that made this report has one of its characters: codes such as") in text
+    assert b"<pdfaid:part>2" in raw
+    assert squeezed("No font on the machine") not in squeezed(rendered("pdf", passed(assessment)))
+
+
+def test_private_and_joining_characters_harm_nothing(assessment: Assessment) -> None:
+    raw = written("pdf", renamed(assessment, "a\ue000b \u200d\u0301 \U000e0041 \u0600 क्ष"))
+    assert b"<pdfaid:part>2" in raw
+    assert r"a\ue000b" in squeezed(printed(raw))
+
+
+def test_many_findings_stay_a_document(assessment: Assessment) -> None:
+    reader = pypdf.PdfReader(io.BytesIO(written("pdf", many(assessment, 2 * ROOM))))
+    assert len(reader.pages) < 150
+    text = squeezed("".join(page.extract_text() for page in reader.pages[:8]))
+    assert squeezed("6,000 findings in all") in text
+    assert squeezed("Of each control the first 1,500 resources are printed; the figures count all.") in text
+    assert [item["more"] for item in document(many(assessment, 2 * ROOM), whole=False)["findings"]] == [1500, 1500]
+
+
+def test_whoever_asks_gets_them_all(assessment: Assessment) -> None:
+    said = document(many(assessment, 2 * ROOM), whole=True)["findings"]
+    assert [(item["more"], len(item["findings"])) for item in said] == [(0, 3000), (0, 3000)]
+
+
+def test_accepted_findings_do_not_depend_on_those_that_stand(assessment: Assessment) -> None:
+    waived = [
+        ResourceResult(
+            item.resource,
+            {
+                "privileged": msgspec.structs.replace(
+                    verdict,
+                    status=Status.PASSED,
+                    evidence=tuple(msgspec.structs.replace(one, waiver=WAIVER) for one in verdict.evidence),
+                )
+            },
+        )
+        for item in assessment.results
+        if (verdict := item.verdicts.get("privileged"))
+    ]
+    said = document(msgspec.structs.replace(assessment, results=tuple(waived)), whole=False)
+    assert said["findings"] == []
+    assert [(item["more"], len(item["findings"])) for item in said["waived"]] == [(0, len(waived))]
+
+
+def test_a_resource_with_many_places_shows_the_first(assessment: Assessment) -> None:
+    first = assessment.results[2]
+    verdict = first.verdicts["privileged"]
+    many_places = tuple(
+        msgspec.structs.replace(verdict.evidence[0], location=Location(f"f{number}.yaml")) for number in range(500)
+    )
+    result = ResourceResult(first.resource, {"privileged": msgspec.structs.replace(verdict, evidence=many_places)})
+    crowded = msgspec.structs.replace(assessment, results=(result,))
+    assert squeezed("and 488 more places") in squeezed(rendered("pdf", crowded))
+    assert "f499.yaml" in squeezed(rendered("pdf", crowded, Options(verbose=True)))
+
+
+@given(sizes=st.lists(st.integers(0, 5000), max_size=50), room=st.integers(1, 3000))
+@settings(database=None)
+def test_room_is_shared_fairly_and_used(sizes: list[int], room: int) -> None:
+    most = share(sizes, room)
+    taken = sum(min(size, most) for size in sizes)
+    assert most == 1 or taken <= room
+    assert most >= max(sizes, default=0) or sum(min(size, most + 1) for size in sizes) > room
+
+
+def test_the_template_asks_for_nothing_from_elsewhere() -> None:
+    template = importlib.resources.files("kubekeep.reports.pdf").joinpath("report.typ").read_text("utf-8")
+    assert not re.search(r'#import|#include|\bplugin\(|\bread\(|image\("|@preview|https?:', template)
