@@ -57,11 +57,12 @@ function chaptersOf(control) {
 function evidenceOf(item, before) {
   const parts = [element("p", {}, element("code", { class: "change" }, item.change))];
   const place = placeOf(item);
-  const again = before !== undefined && placeOf(before) === place && before.excerpt === item.excerpt;
+  const again = place !== "" && before !== undefined && placeOf(before) === place && before.excerpt === item.excerpt;
   const says = (...children) => parts.push(element("p", { class: "says" }, ...children));
-  if (place) says(again ? "at the same place" : "at ", again ? "" : element("span", { class: "place" }, place));
+  if (place && !again) says("at ", element("span", { class: "place" }, place));
   if (item.setting) says("the value comes from ", element("span", { class: "place" }, item.setting));
-  if (item.message) says(item.message);
+  if (again) says(item.message ? `at the same place: ${item.message}` : "at the same place");
+  else if (item.message) says(item.message);
   if (item.excerpt && !again) parts.push(excerptOf(item));
   if (item.commit) says(`last changed in ${item.commit}`);
   if (item.waiver) says(...waiverOf(item.waiver));
