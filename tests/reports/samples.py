@@ -22,6 +22,7 @@ from kubekeep.model.attack import (
     PriorityVector,
     TrackStep,
 )
+from kubekeep.model.commit import Repository
 from kubekeep.model.finding import PASSED, Evidence, Excerpt, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import FileType, Resource, Source
@@ -36,6 +37,7 @@ WAIVER: Final = Waiver(
     expires=dt.datetime(2027, 3, 1, tzinfo=dt.UTC),
     location=Location("exceptions.json"),
 )
+REPOSITORY: Final = Repository("/srv/shop", f"https://git.example.com/shop {HOSTILE}", "main")
 UNUSED: Final = Waiver(name="gone", source=WaiverSource.COMMENT, location=Location("deploy/old.yaml"))
 
 
@@ -46,7 +48,9 @@ def full(assessment: Assessment) -> Assessment:
         WaiverUse(waiver=WAIVER, status=WaiverStatus.MATCHED),
         WaiverUse(waiver=UNUSED, status=WaiverStatus.UNUSED, text="it covers no finding"),
     )
-    return msgspec.structs.replace(assessment, results=results, waivers=uses, attacks=attacks(assessment))
+    return msgspec.structs.replace(
+        assessment, results=results, waivers=uses, attacks=attacks(assessment), repository=REPOSITORY
+    )
 
 
 def _waived(result: ResourceResult) -> ResourceResult:
@@ -100,7 +104,7 @@ def attacks(assessment: Assessment) -> Attacks:
         prioritised=(PrioritisedResource(assessment.results[2].resource, (vector,), 1250.4, Severity.HIGH),),
         paths=(AttackPath((exposed, escape), Severity.CRITICAL),),
         left_out=3,
-        cuts=(Cut(escape, (0,), 1),),
+        cuts=(Cut(escape, (0,), further=2, detours=1),),
         notes=(f"RBAC is not in the input {HOSTILE}",),
     )
 

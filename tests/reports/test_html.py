@@ -157,6 +157,8 @@ def test_waivers_and_attack_paths_have_their_places(assessment: Assessment) -> N
     assert "2027-03-01 exceptions file exceptions.json matched 2" in said(page, "waivers")
     assert "gone none is given for good comment deploy/old.yaml unused it covers no finding 0" in said(page, "waivers")
     attacks = said(page, "attacks")
+    assert "3 paths, 1 of them with a way around it: Deployment default/web-0" in attacks
+    assert "https://git.example.com/shop" in text_of(page.find(".//header"))
     assert "1 path, and 3 more that are not shown Critical internet → Deployment default/web-0" in attacks
     assert "Provided that the pod runs." in attacks
     assert "High Deployment default/web-0 workload-external-track 1,250" in attacks

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pypdf import PdfReader
 from tests.reports.samples import SAMPLES, full, many
 
-from kubekeep.model.assessment import Assessment
+from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.reports import Options, load
 
 CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -158,6 +159,16 @@ def test_details_say_why_how_and_where(opened: Open, assessment: Assessment) -> 
     expect(hit).to_contain_text("</script><img src=x onerror=alert(1)>&amp;<!--")
     opener.press("Space")
     expect(details).to_have_count(0)
+
+
+def test_a_text_that_is_none_does_not_fill_the_page(opened: Open, assessment: Assessment) -> None:
+    found = assessment.results[2]
+    name = "x" * 1_000_000
+    resource = msgspec.structs.replace(found.resource, object={"kind": "Pod", "metadata": {"name": name}})
+    page = opened(msgspec.structs.replace(assessment, results=(ResourceResult(resource, found.verdicts),)))
+    page.locator(".finding .opener").click()
+    expect(page.locator(".details")).to_contain_text("Link to this finding")
+    assert len(page.locator("#list").inner_text()) < 5_000
 
 
 def test_the_keyboard_alone_leads_to_a_finding(opened: Open, assessment: Assessment) -> None:

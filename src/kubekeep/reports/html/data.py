@@ -6,12 +6,12 @@ Never builds markup. What stands in a `<script>` element ends at `</script` and 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Final
 
 from kubekeep.model.commit import Commit
 from kubekeep.model.finding import Evidence, Excerpt
+from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
@@ -20,6 +20,8 @@ from kubekeep.reports.shared.content import Content, ControlFindings, Finding, c
 
 _ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 _TAB: Final = 4
+_KEY: Final = 12
+"""Digits of a fingerprint that are enough within one report."""
 
 
 class _Once:
@@ -59,20 +61,21 @@ class _Tables:
         return self._texts.number(value) if value in self._texts else self._texts.add(value, visible(value))
 
     def resource(self, resource: Resource) -> int:
-        """Kind, namespace, name, API version and what it is made from, and the beginning of its findings' keys."""
+        """Kind, namespace, name, API version and what it is made from, and its identity for the keys of findings."""
         # By identity: hashing an object is hashing all it holds, and the assessment keeps every one alive.
         key = id(resource)
         if key in self._resources:
             return self._resources.number(key)
         texts = (resource.kind, resource.namespace, resource.name, resource.api_version, made_by(resource))
-        return self._resources.add(key, [*map(self.text, texts), resource.id])
+        return self._resources.add(key, [*map(self.text, texts), Identity.of(resource)])
 
-    def identity(self, number: int) -> str:
-        """The id of a resource by its number."""
-        return str(self._resources.values[number][-1])
+    def identity(self, number: int) -> Identity:
+        """Which object of a cluster a resource is, by its number."""
+        found: Identity = self._resources.values[number][-1]
+        return found
 
     def excerpt(self, excerpt: Excerpt | None) -> int:
-        """The number of its first line and its lines; -1 for none."""
+        """The number of an excerpt, its first line's number and its lines; -1 for none."""
         if excerpt is None:
             return -1
         if excerpt in self._excerpts:
@@ -92,7 +95,7 @@ class _Tables:
         return self._waivers.add(waiver, [*map(self.text, texts)])
 
     def dump(self) -> Iterator[tuple[str, list[Any]]]:
-        """Each table by name; ids of resources have served their turn."""
+        """Each table by name; identities have served their turn."""
         yield "resources", [row[:-1] for row in self._resources.values]
         yield "excerpts", self._excerpts.values
         yield "waivers", self._waivers.values
@@ -130,20 +133,21 @@ def _safe(value: Any) -> str:
 
 def _rows(groups: Iterable[ControlFindings], numbers: dict[str, int], tables: _Tables) -> Iterator[list[Any]]:
     for group in groups:
-        slug = group.summary.control.slug
+        control = group.summary.control
         for finding in group.findings:
-            yield _row(finding, slug, numbers[slug], tables)
+            yield _row(finding, control.id, numbers[control.slug], tables)
 
 
-def _row(finding: Finding, slug: str, control: int, tables: _Tables) -> list[Any]:
-    """Control, resource, key, file, line (0 for none), then its evidence."""
+def _row(finding: Finding, control: str, number: int, tables: _Tables) -> list[Any]:
+    """Control, resource, key, file, line (0 for none), then its evidence.
+
+    The key is what links to the finding name, and stays from scan to scan; the script tells doubles apart.
+    """
     resource = tables.resource(finding.resource)
-    identity = f"{slug}\0{tables.identity(resource)}".encode("utf-8", "surrogatepass")
-    key = hashlib.blake2b(identity, digest_size=6).hexdigest()
     return [
-        control,
+        number,
         resource,
-        key,
+        fingerprint(control, tables.identity(resource))[:_KEY],
         *_place(finding.place, tables),
         *(_evidence(item, finding.resource, tables) for item in finding.evidence),
     ]

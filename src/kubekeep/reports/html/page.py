@@ -45,7 +45,7 @@ def pieces(assessment: Assessment) -> Iterator[str]:
             style=style,
             script=script,
             waivers=_waivers(content),
-        picture=_picture(assessment),
+            picture=_picture(assessment),
             data=map(Markup, data.pieces(content)),
             position={item.control.slug: number for number, item in enumerate(assessment.controls)},
         )

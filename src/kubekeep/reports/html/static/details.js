@@ -1,7 +1,9 @@
 // Elements of the page: built one by one, with text as text; nothing from the data is ever read as markup.
 
 const ARROW = "▸";
+/** Characters of a text in a cell, and in the details of a finding; what is longer is somebody's trick and no text. */
 const LONGEST = 300;
+const WHOLE = 2000;
 
 /**
  * @param {string} tag @param {Object<string, string|boolean>} attributes @param {...(Node|string)} children
@@ -17,9 +19,9 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** @param {string} text @returns {string} what of a text fits into a cell */
-function cut(text) {
-  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+/** @param {string} text @param {number} most @returns {string} what of a text is shown */
+function cut(text, most = LONGEST) {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
 /** @param {number} level */
@@ -55,15 +57,17 @@ function chaptersOf(control) {
 
 /** @param {Evidence} item @param {Evidence} [before] what stands above it: a place that both share is shown once */
 function evidenceOf(item, before) {
-  const parts = [element("p", {}, element("code", { class: "change" }, item.change))];
+  const parts = [element("p", {}, element("code", { class: "change" }, cut(item.change, WHOLE)))];
   const place = placeOf(item);
-  const again = before !== undefined && placeOf(before) === place && before.excerpt === item.excerpt;
+  const again = place !== "" && before !== undefined && placeOf(before) === place && before.excerpt === item.excerpt;
   const says = (...children) => parts.push(element("p", { class: "says" }, ...children));
-  if (place) says(again ? "at the same place" : "at ", again ? "" : element("span", { class: "place" }, place));
-  if (item.setting) says("the value comes from ", element("span", { class: "place" }, item.setting));
-  if (item.message) says(item.message);
+  if (place && !again) says("at ", element("span", { class: "place" }, cut(place, WHOLE)));
+  if (item.setting) says("the value comes from ", element("span", { class: "place" }, cut(item.setting, WHOLE)));
+  const message = cut(item.message, WHOLE);
+  if (again) says(message ? `at the same place: ${message}` : "at the same place");
+  else if (message) says(message);
   if (item.excerpt && !again) parts.push(excerptOf(item));
-  if (item.commit) says(`last changed in ${item.commit}`);
+  if (item.commit) says(`last changed in ${cut(item.commit, WHOLE)}`);
   if (item.waiver) says(...waiverOf(item.waiver));
   return parts;
 }
@@ -73,7 +77,7 @@ function waiverOf({ name, source, reason, expires, place }) {
   const until = expires ? `until ${expires}` : "for good";
   return [
     element("span", { class: "status passed" }, `waived ${until}`),
-    ` by ${name} (${source}${place ? `, ${place}` : ""}): ${reason || "no reason is given"}`,
+    cut(` by ${name} (${source}${place ? `, ${place}` : ""}): ${reason || "no reason is given"}`, WHOLE),
   ];
 }
 
@@ -91,8 +95,8 @@ function excerptOf({ excerpt, line, lastLine }) {
 
 /** @param {Finding} finding */
 function factsOf({ control, resource, key }) {
-  const facts = element("p", { class: "says" }, `${resource.api} ${nameOf(resource)}`);
-  if (resource.madeBy) facts.append(`, made from ${resource.madeBy}`);
+  const facts = element("p", { class: "says" }, `${cut(resource.api)} ${cut(nameOf(resource), WHOLE)}`);
+  if (resource.madeBy) facts.append(`, made from ${cut(resource.madeBy, WHOLE)}`);
   facts.append(
     " · ",
     element("a", { href: `#c${control.number}` }, `More about ${control.id}`),
