@@ -2,9 +2,9 @@
 
 The one home of that knowledge. Never changes the object it is given: what is redacted is copied first. It
 knows where Kubernetes keeps secrets, not what a secret looks like, with one exception: the words of `command`
-and `args` stay, because controls judge them (flags of the control plane) and reports quote their paths, so
-there only passwords in URLs, values of flags and variables called password, token or the like, and the
-shapes of well-known tokens are struck out.
+and `args`, annotations and addresses stay, because controls judge them (flags of the control plane) and reports
+quote their paths, so there only passwords in URLs, values of flags and variables called password, token or the
+like, and the shapes of well-known tokens are struck out.
 """
 
 from __future__ import annotations
@@ -83,9 +83,14 @@ def _member(item: Any, kind: str) -> Any:
 def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     result = {key: value for key, value in metadata.items() if key != "managedFields"}
     annotations = result.get("annotations")
-    if isinstance(annotations, dict) and LAST_APPLIED in annotations:
-        result["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
+    if isinstance(annotations, dict):
+        result["annotations"] = {key: _free_text(value) for key, value in annotations.items() if key != LAST_APPLIED}
     return result
+
+
+def _free_text(value: Any) -> Any:
+    """A text that people fill as they like, without tokens that are known by their shape."""
+    return SHAPES.sub(MASK, value) if isinstance(value, str) else value
 
 
 def _masked(payload: Any) -> Any:
@@ -135,6 +140,8 @@ def _field(key: Any, value: Any) -> Any:
         return _valued(value)
     if key == "stringData":
         return _masked(value)
+    if isinstance(value, str) and "://" in value:
+        return _free_text(value)
     return _words(value) if key in _WORDS else value
 
 

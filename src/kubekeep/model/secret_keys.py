@@ -7,6 +7,7 @@ takes too much for a secret than too little: it serves texts that are shown to p
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -68,6 +69,7 @@ def holds(key: str, above: Holds = Holds.NOTHING) -> Holds:
     return _named(key)
 
 
+@functools.lru_cache(maxsize=4096)
 def _named(key: str) -> Holds:
     """What a key says of itself."""
     if key in {"command", "args"}:
