@@ -99,6 +99,11 @@ def scan(
             results = with_commits(results, source, request.read.access.environment, unread)
         if Extra.EXCERPTS in request.extras:
             results = places.with_excerpts(results, source)
+        if Extra.EDITS in request.extras:
+            # What plans edits is loaded for reports that show some.
+            from kubekeep.usecases.suggestions import with_edits  # noqa: PLC0415
+
+            results = with_edits(results, source, selection.controls)
         totals = summarise(results, selection)
     return Assessment(
         target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
