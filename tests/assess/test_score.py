@@ -41,6 +41,8 @@ def test_a_subject_weighs_as_its_heaviest_relation() -> None:
 def test_risk() -> None:
     assert score.risk(2, 8) == 25
     assert score.risk(0, 0) == 0
+    assert score.risk(4.3, 5.3) == pytest.approx(81.13, abs=0.005)
+    assert score.risk(8 * 4.3 + 3 * 1, 8 * 5.3 + 3 * 5.3) == pytest.approx(64.15, abs=0.005)
 
 
 def test_compliance_keeps_what_was_not_evaluated_in_the_denominator() -> None:

@@ -181,6 +181,8 @@ blame: false                                      # default
 # branch: not set
 exclude-path: [vendor/, "*.tmp"]                  # command line
 no-ignore-file: false                             # default
+hide: false                                       # default
+encrypt: false                                    # default
 severity-threshold: high                          # kubekeep.yaml:5
 compliance-threshold: 80.0                        # command line
 # fail-coverage-below: not set

@@ -25,7 +25,7 @@ HARMLESS = {
     *("framework", "kubernetes-version", "snapshot", "cloud-provider", "format", "verbose"),
     *("severity-threshold", "compliance-threshold", "fail-coverage-below"),
     *("set", "set-string", "set-json", "release-name", "release-namespace", "kube-version", "api-versions"),
-    *("exclude-path", "no-ignore-file", "branch", "changed-since", "blame"),
+    *("exclude-path", "no-ignore-file", "branch", "changed-since", "blame", "hide", "encrypt"),
 }
 """Keys by which a scanned tree can neither read nor write elsewhere, nor run anything. Think before adding one."""
 

@@ -95,7 +95,9 @@ def test_controls_are_by_id_and_those_of_frameworks_have_no_severity(document: d
         assert control["controlID"] == number
         optional = [] if control["status"] != "skipped" else ["complianceScore"]
         documented = [key for key in ("documentation",) if key in control]
-        assert list(control) == [key for key in [*CONTROL_KEYS, *documented, "severity"] if key not in optional]
+        assert list(control) == [
+            key for key in [*CONTROL_KEYS, "category", *documented, "severity"] if key not in optional
+        ]
         assert list(control["ResourceCounters"]) == COUNTER_KEYS
     for framework in summary["frameworks"]:
         keys = ["controls", "name", "status", "version", "ResourceCounters", "score", "complianceScore"]

@@ -12,10 +12,12 @@ _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
     "list": "List the frameworks or the controls.",
     "fix": "Mend findings in the files, after showing the changes.",
+    "decrypt": "Open an encrypted report.",
     "explain": "Explain a control: what it asks, why, and how to fix it.",
     "config": "Check and explain the configuration file.",
     "control": "Write and test controls of your own.",
     "library": "Share libraries of controls through OCI registries.",
+    "kubescape": "Take Kubescape's command line.",
     "version": "Print the version.",
     "completion": "Print a shell completion script.",
 }

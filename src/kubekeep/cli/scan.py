@@ -18,6 +18,7 @@ from kubekeep.assess.gate import Gates, incomplete, judge
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import arguments, outputs, progress
 from kubekeep.cli.configured import Configured, is_from_file
+from kubekeep.cli.privacy_options import Privacy, privacy_options
 from kubekeep.cli.source_options import source_options
 from kubekeep.library.extra import ExtraRules, gather
 from kubekeep.library.load import LibraryError
@@ -162,6 +163,7 @@ def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
 )
 @_rules_options
 @source_options
+@privacy_options
 @_gate_options
 @_output_options
 def command(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -179,6 +181,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     *,
     rules: ExtraRules,
     read: ReadOptions,
+    privacy: Privacy,
     snapshot: bool,
     verbose: bool,
 ) -> None:
@@ -197,6 +200,7 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     """  # noqa: D301 - click takes the character itself
     asked = arguments.asked("scan", words, frameworks)
     wanted = outputs.plan(formats, output)
+    privacy.check(wanted)
     request = ScanRequest(
         paths=asked.paths,
         frameworks=asked.frameworks,
@@ -223,7 +227,10 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
         raise click.UsageError(str(error)) from error
     for text in assessment.notes:
         click.echo(visible(text), err=True)
-    outputs.write(assessment, wanted, verbose=verbose)
+    outputs.write(privacy.seen(assessment), wanted, verbose=verbose)
+    listener = click.get_current_context().obj
+    if listener is not None:
+        listener(assessment)
     if read.changed_since and not assessment.results and not assessment.unread:
         click.echo(f"nothing that a control applies to has changed since {visible(read.changed_since)}", err=True)
         sys.exit(0)

@@ -55,6 +55,27 @@ def registry_settings() -> RegistrySettings:
     )
 
 
+class MasterKeys(msgspec.Struct, frozen=True):
+    """The master key of reports as this process was told it: a sentence, or hexadecimal digits."""
+
+    words: str | None
+    """KUBEKEEP_MASTER_KEY, or KUBESCAPE_MASTER_KEY."""
+    hexadecimal: str | None
+    """KUBEKEEP_MASTER_KEY_HEX, or KUBESCAPE_MASTER_KEY_HEX."""
+
+    def __repr__(self) -> str:
+        return "MasterKeys(...)"
+
+
+def master_keys() -> MasterKeys:
+    """The master keys that are set; empty ones are not."""
+    of = os.environ.get
+    return MasterKeys(
+        words=of("KUBEKEEP_MASTER_KEY") or of("KUBESCAPE_MASTER_KEY") or None,
+        hexadecimal=of("KUBEKEEP_MASTER_KEY_HEX") or of("KUBESCAPE_MASTER_KEY_HEX") or None,
+    )
+
+
 def access() -> Access:
     """What this process has told about reaching repositories: everything for git, and tokens apart."""
     environment = dict(os.environ)

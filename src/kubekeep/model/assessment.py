@@ -9,6 +9,8 @@ import datetime as dt
 
 import msgspec
 
+from kubekeep.model.cloak import Encryption
+from kubekeep.model.commit import Repository
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
@@ -108,6 +110,10 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     notes: tuple[str, ...] = ()
     waivers: tuple[WaiverUse, ...] = ()
+    repository: Repository | None = None
+    """The repository that the input is in, if a report wants to know."""
+    encryption: Encryption | None = None
+    """How the names are encrypted, if they are."""
     params: dict[str, tuple[str, ...]]
     status: Status
     counts: Counts

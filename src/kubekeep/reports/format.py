@@ -21,6 +21,8 @@ class Extra(enum.StrEnum):
     """The text around each place: `Evidence.excerpt`."""
     EDITS = "edits"
     """Exact changes of files: `Evidence.edits`."""
+    REPOSITORY = "repository"
+    """Where the input is under version control: `Assessment.repository`."""
     ATTACK_PATHS = "attack paths"
     """How workloads could be taken over: `Assessment.attacks`."""
 

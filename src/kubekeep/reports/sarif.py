@@ -10,9 +10,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote, quote_from_bytes
 
 from kubekeep.model.assessment import Assessment, Unread
+from kubekeep.model.commit import Repository
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Verdict
 from kubekeep.model.location import Location, Region
@@ -32,11 +33,24 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
         "invocations": [_invocation(assessment)],
         "originalUriBaseIds": {_ROOT: {"uri": f"file://{_quoted(assessment.target.base.rstrip('/'))}/"}},
         "columnKind": "unicodeCodePoints",
+        **_provenance(assessment.repository),
     }
     head = json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
     stream.write(head.removesuffix("}]}") + ',"results":[')
     stream.writelines(("," if index else "") + json_text(result) for index, result in enumerate(_results(assessment)))
     stream.write("]}]}\n")
+
+
+def _provenance(repository: Repository | None) -> dict[str, Any]:
+    """Where the files are under version control (§3.14.14), if that has an address."""
+    if repository is None or "://" not in repository.remote:
+        return {}
+    entry = {"repositoryUri": quote(repository.remote, safe=":/@%?=&#+,;~")}
+    if repository.head is not None:
+        entry["revisionId"] = repository.head.hash
+    if repository.branch:
+        entry["branch"] = repository.branch
+    return {"versionControlProvenance": [entry]}
 
 
 def _driver(assessment: Assessment) -> dict[str, Any]:
@@ -261,5 +275,5 @@ FORMAT: Final = Format(
     media_type="application/sarif+json",
     description="SARIF 2.1.0, for code scanning and editors",
     render=render,
-    wants=frozenset({Extra.EDITS}),
+    wants=frozenset({Extra.EDITS, Extra.REPOSITORY}),
 )

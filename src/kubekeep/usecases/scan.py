@@ -24,7 +24,7 @@ from kubekeep.library.admission import AdmissionError, Policies, policies_of
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.foreign import ForeignControl
 from kubekeep.library.params import params_of
-from kubekeep.model.assessment import Assessment, Target, Unread
+from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
@@ -34,6 +34,7 @@ from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases import places
 from kubekeep.usecases.blame import with_commits
+from kubekeep.usecases.repository import repository_of
 
 NEWEST_KUBERNETES: Final = 37
 """The newest minor version whose rules the library knows."""
@@ -97,13 +98,10 @@ def scan(
             results, waivers = places.waived(results, source, selection, started)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
-        if Extra.EXCERPTS in request.extras:
-            results = places.with_excerpts(results, source)
-        if Extra.EDITS in request.extras:
-            # What plans edits is loaded for reports that show some.
-            from kubekeep.usecases.suggestions import with_edits  # noqa: PLC0415
-
-            results = with_edits(results, source, selection.controls)
+        results = _with_extras(results, source, request.extras, selection)
+        repository = None
+        if Extra.REPOSITORY in request.extras:
+            repository = repository_of(results, source, request.read.access.environment)
         totals = summarise(results, selection)
     return Assessment(
         target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
@@ -116,9 +114,24 @@ def scan(
         files=source.files,
         notes=tuple(source.notes),
         waivers=waivers,
+        repository=repository,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+def _with_extras(
+    results: list[ResourceResult], source: Inputs, extras: frozenset[Extra], selection: Selection
+) -> list[ResourceResult]:
+    """`results` with what reports want of the files, while these are at hand."""
+    if Extra.EXCERPTS in extras:
+        results = places.with_excerpts(results, source)
+    if Extra.EDITS in extras:
+        # What plans edits is loaded for reports that show some.
+        from kubekeep.usecases.suggestions import with_edits  # noqa: PLC0415
+
+        results = with_edits(results, source, selection.controls)
+    return results
 
 
 @contextlib.contextmanager

@@ -1,0 +1,47 @@
+"""`kubekeep decrypt`: a report that was written with `--encrypt`, as it would be without. Asks nobody for a key."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from kubekeep.cli.outputs import UnwritableError
+from kubekeep.cli.settings import master_keys
+from kubekeep.sinks import file
+from kubekeep.usecases.privacy import PrivacyError, decrypted, master_key
+
+
+class RefusedError(click.ClickException):
+    """The report cannot be opened with this key."""
+
+    exit_code = 3
+
+
+@click.command(short_help="Open an encrypted report.")
+@click.argument("report", type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True))
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+def command(report: Path, output: Path | None) -> None:
+    """Print REPORT, written by `kubekeep scan --encrypt`, with its names readable; - reads standard input.
+
+    The key is the one it was written with: KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX.
+    """
+    said = master_keys()
+    try:
+        key = master_key(said.words, said.hexadecimal)
+        if key is None:
+            raise click.UsageError("set the key of the report: KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX")
+        text = decrypted(sys.stdin.buffer.read() if str(report) == "-" else report.read_bytes(), key)
+    except PrivacyError as error:
+        raise RefusedError(f"{report}: {error}") from error
+    except OSError as error:
+        raise RefusedError(f"{report}: {error.strerror}") from error
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with file.atomic(output) as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UnwritableError(f"{output}: {error.strerror}") from error

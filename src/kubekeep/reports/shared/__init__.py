@@ -1,0 +1,1 @@
+"""Parts that several formats draw on; none is a format."""

@@ -1,0 +1,396 @@
+"""The document of Kubescape's JSON v2, part by part, for the formats that write it: JSON and YAML.
+
+Where the two differ on purpose: a control with nothing to look at is `skipped` with the sub-status
+`irrelevant`, never `passed`. Additions of our own stand where readers do not trip over them: `location` and
+`message` in the entries of `paths`, and the top-level object `kubekeep`. Objects are embedded without their
+secrets. The parts are plain values in the order of the document, and those that grow with the input are made one
+at a time. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
+from kubekeep.model.commit import Commit, Repository
+from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.location import Location, Region
+from kubekeep.model.redaction import redacted
+from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.severity import Severity
+from kubekeep.model.text import utc_text
+
+_STATUS: Final = {Status.PASSED: "passed", Status.FAILED: "failed", Status.NOT_EVALUATED: "skipped"}
+_SUB_STATUS: Final = {
+    Cause.IRRELEVANT: "irrelevant",
+    Cause.CONFIGURATION: "configuration",
+    Cause.NEEDS_CLUSTER: "integration",
+    Cause.NEEDS_HOST_DATA: "integration",
+    Cause.NEEDS_CLOUD_DATA: "integration",
+    Cause.NEEDS_IMAGE_DATA: "integration",
+    Cause.NEEDS_NETWORK: "integration",
+    Cause.MANUAL: "manual review",
+    Cause.DECLINED: "requires review",
+}
+"""Kubescape's words for why something was skipped; causes it has none for are `notEvaluated`."""
+_CATEGORIES: Final = {
+    **dict.fromkeys(
+        (
+            "aks",
+            "api-server",
+            "controller-manager",
+            "eks",
+            "etcd",
+            "gke",
+            "host-files",
+            "kube-proxy",
+            "kubelet",
+            "nodes",
+        ),
+        ("Control plane", ""),
+    ),
+    "scheduler": ("Control plane", ""),
+    "rbac": ("Access control", ""),
+    "network": ("Network", ""),
+    "secrets": ("Secrets", ""),
+    "images": ("Workload", "Supply chain"),
+    "resources": ("Workload", "Resource management"),
+    "storage": ("Workload", "Storage"),
+}
+"""Areas of the library that have a category of their own in Kubescape, with its sub-category."""
+_HOSTS: Final = ("github", "gitlab", "bitbucket", "azure")
+"""Words in the names of the hosts that Kubescape calls so."""
+_NO_FIX: Final = {"path": "", "value": ""}
+_FILE, _LOCAL_REPOSITORY, _DIRECTORY = 1, 3, 4
+"""Kubescape's numbers of `scanningTarget`."""
+
+
+def head(assessment: Assessment) -> dict[str, Any]:
+    """What stands before `resources`."""
+    return {
+        "generationTime": utc_text(assessment.finished),
+        "clusterAPIServerInfo": None,
+        "clusterCloudProvider": "",
+        "customerGUID": "",
+        "clusterName": "",
+        "reportGUID": "",
+        "summaryDetails": _summary(assessment),
+    }
+
+
+def order(assessment: Assessment) -> list[tuple[str, int]]:
+    """The order of `resources` and `results`: the id of each resource and its index in `assessment.results`."""
+    return sorted((result.resource.id, index) for index, result in enumerate(assessment.results))
+
+
+def tail(assessment: Assessment, form: str) -> dict[str, Any]:
+    """What stands after `results`; `form` is the name of the format that is written."""
+    entries: dict[str, Any] = {"metadata": _metadata(assessment, form)}
+    gaps = [summary for summary in assessment.controls if summary.is_gap]
+    if gaps or assessment.unread:
+        entries["scanCoverage"] = _coverage(assessment, gaps)
+    entries["kubekeep"] = _own(assessment)
+    return entries
+
+
+def _summary(assessment: Assessment) -> dict[str, Any]:
+    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    by_control: Counter[Severity] = Counter()
+    by_finding: Counter[Severity] = Counter()
+    for summary in assessment.controls:
+        if summary.status is Status.FAILED:
+            by_control[summary.control.level] += 1
+            by_finding[summary.control.level] += summary.counts.failed
+    return {
+        "controls": {
+            summary.control.id: {**_control(summary), "severity": summary.control.level.label}
+            for summary in assessment.controls
+        },
+        "status": _STATUS[assessment.status],
+        "frameworks": [_framework(framework, by_slug) for framework in assessment.frameworks],
+        "resourcesSeverityCounters": _severities(by_finding),
+        "controlsSeverityCounters": _severities(by_control),
+        "ResourceCounters": _counters(assessment.counts),
+        "vulnerabilities": {"mapsSeverityToSummary": {}, "CVEs": [], "packageScores": {}, "images": []},
+        "score": assessment.score,
+        "complianceScore": assessment.compliance or 0.0,
+    }
+
+
+def _framework(summary: FrameworkSummary, by_slug: dict[str, ControlSummary]) -> dict[str, Any]:
+    members = (by_slug[slug] for slug in summary.controls)
+    return {
+        "controls": {member.control.id: _control(member) for member in members},
+        "name": summary.framework.name,
+        "status": _STATUS[summary.status],
+        "version": summary.framework.version,
+        "ResourceCounters": _counters(summary.counts),
+        "score": summary.score,
+        "complianceScore": summary.compliance or 0.0,
+    }
+
+
+def _control(summary: ControlSummary) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "statusInfo": _status(summary.status, summary.reason),
+        "controlID": summary.control.id,
+        "name": summary.control.title,
+        "status": _STATUS[summary.status],
+        "resourceIDs": {},
+        "ResourceCounters": _counters(summary.counts),
+        "subStatusCounters": {"ignoredResources": 0},
+        "score": summary.score,
+    }
+    if summary.compliance is not None:
+        entry["complianceScore"] = summary.compliance
+    entry["scoreFactor"] = summary.control.severity
+    if summary.control.area:
+        entry["category"] = _category(summary.control.area)
+    if summary.control.link:
+        entry["documentation"] = summary.control.link
+    return entry
+
+
+def _category(area: str) -> dict[str, Any]:
+    """The category in Kubescape's words; it numbers them, which nothing of ours does."""
+    name, sub = _CATEGORIES.get(area, ("Workload", ""))
+    return {"name": name, "id": ""} | ({"subCategory": {"name": sub, "id": ""}} if sub else {})
+
+
+def _status(status: Status, reason: Reason | None) -> dict[str, str]:
+    entry = {"status": _STATUS[status]}
+    if status is Status.NOT_EVALUATED:
+        entry["subStatus"] = _sub_status(reason)
+        if reason is not None and reason.text:
+            entry["info"] = reason.text
+    return entry
+
+
+def _sub_status(reason: Reason | None) -> str:
+    return "notEvaluated" if reason is None else _SUB_STATUS.get(reason.cause, "notEvaluated")
+
+
+def _counters(counts: Counts) -> dict[str, int]:
+    return {
+        "passedResources": counts.passed,
+        "failedResources": counts.failed,
+        "skippedResources": counts.not_evaluated,
+        "excludedResources": 0,
+    }
+
+
+def _severities(counts: Counter[Severity]) -> dict[str, int]:
+    levels = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
+    return {f"{level.name.lower()}Severity": counts[level] for level in levels}
+
+
+def resource_entry(name: str, resource: Resource) -> dict[str, Any]:
+    """The entry of `resources`; `name` is the id of `resource`."""
+    entry: dict[str, Any] = {"resourceID": name, "object": redacted(resource)}
+    if resource.source is not None:
+        entry["source"] = _source(resource, resource.source)
+    return entry
+
+
+def _source(resource: Resource, source: Source) -> dict[str, Any]:
+    entry: dict[str, Any] = {"path": source.base, "relativePath": source.path, "fileType": source.file_type}
+    origin = source.origin
+    if origin is not None and source.file_type is FileType.HELM:
+        place = resource.locate(("apiVersion",))
+        entry |= {"helmPath": origin.folder, "helmChartName": origin.chart, "helmTemplateFile": source.path}
+        if origin.values:
+            entry["helmValuesPaths"] = list(origin.values)
+        if place is not None and place.region is not None:
+            entry["helmTemplateLine"] = place.region.start.line
+        if origin.subchart:
+            entry["helmSubchart"] = origin.subchart
+    elif origin is not None and source.file_type is FileType.KUSTOMIZE:
+        entry["kustomizeDirectoryName"] = origin.folder
+    return entry
+
+
+def associated(summary: ControlSummary, verdict: Verdict, of: Assessment) -> dict[str, Any]:
+    """The entry of `controls` for a verdict, still without its evidence."""
+    control = summary.control
+    rule: dict[str, Any] = {}
+    if control.params:
+        rule["controlConfigurations"] = {
+            name: list(of.params.get(name, parameter.default)) for name, parameter in control.params.items()
+        }
+    rule["name"] = control.slug
+    rule["status"] = _STATUS[verdict.status]
+    rule["subStatus"] = _sub_status(verdict.reason) if verdict.status is Status.NOT_EVALUATED else ""
+    return {
+        "controlID": control.id,
+        "name": control.title,
+        "status": _status(verdict.status, verdict.reason),
+        "rules": [rule],
+        "severity": control.level.label,
+    }
+
+
+def evidence(verdict: Verdict, resource: Resource) -> dict[str, Any]:
+    """What stands at the end of the only rule of `associated` for a verdict with evidence."""
+    entry: dict[str, Any] = {"paths": [path for item in verdict.evidence for path in _paths(item)]}
+    if resource.related:
+        entry["relatedResourcesIDs"] = [item.id for item in resource.related]
+    return entry
+
+
+def _paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    """The entries of `paths`: each has exactly one of the path keys; `fixPath` is there even when empty."""
+    place: dict[str, Any] = {} if evidence.location is None else {"location": _location(evidence.location)}
+    if evidence.message:
+        place["message"] = evidence.message
+    if evidence.commit is not None:
+        place["lastCommit"] = _commit(evidence.commit)
+    unmended = evidence.fix is None and not evidence.delete
+    if not evidence.path:
+        yield {"fixPath": _NO_FIX, **place}
+        return
+    if evidence.exists or unmended:
+        yield {"failedPath": evidence.path, "fixPath": _NO_FIX, **place}
+    if unmended:
+        yield {"reviewPath": evidence.path, "fixPath": _NO_FIX, **place}
+    if evidence.delete:
+        yield {"deletePath": evidence.path, "fixPath": _NO_FIX, **place}
+    if evidence.fix is not None:
+        yield {"fixPath": {"path": evidence.path, "value": _bare(evidence.fix)}, **place}
+
+
+def _bare(text: str) -> str:
+    """JSON text as Kubescape writes values: strings without their quotes."""
+    return str(json.loads(text)) if text.startswith('"') else text
+
+
+def _location(location: Location) -> dict[str, Any]:
+    entry: dict[str, Any] = {"file": location.file, **_lines(location.region)}
+    if location.setting is not None:
+        setting = location.setting
+        entry["setting"] = {"key": setting.key, "file": setting.file, **_lines(setting.region)}
+    return entry
+
+
+def _commit(commit: Commit) -> dict[str, str]:
+    """In the words that Kubescape has for the last commit of a file."""
+    return {
+        "hash": commit.hash,
+        "date": utc_text(commit.date),
+        "committerName": commit.author,
+        "committerEmail": commit.email,
+        "message": commit.subject,
+    }
+
+
+def _lines(region: Region | None) -> dict[str, int]:
+    if region is None:
+        return {}
+    start, end = region.start, region.end
+    return {
+        "startLine": start.line,
+        "startColumn": start.column,
+        "endLine": end.line,
+        "endColumn": end.column,
+    }
+
+
+def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
+    target = assessment.target
+    one_file = len(target.paths) == 1 and target.paths[0].lower().endswith((".yaml", ".yml", ".json"))
+    if one_file:
+        context: dict[str, Any] = {"fileContextMetadata": {"filePath": target.paths[0], "hostName": ""}}
+    elif assessment.repository is not None:
+        context = {"gitRepoContextMetadata": _repository(assessment.repository)}
+    else:
+        context = {"directoryContextMetadata": {"basePath": target.base, "hostName": ""}}
+    frameworks = [framework.framework.name for framework in assessment.frameworks]
+    return _encryption(assessment) | {
+        "targetMetadata": context,
+        "clusterMetadata": {},
+        "scanMetadata": {
+            "targetType": "Framework" if frameworks else "Control",
+            "kubescapeVersion": assessment.version,
+            "formatVersion": "v2",
+            "format": form,
+            "formats": [form],
+            "targetNames": frameworks or [summary.control.id for summary in assessment.controls],
+            "scanningTarget": _FILE if one_file else _DIRECTORY if assessment.repository is None else _LOCAL_REPOSITORY,
+        },
+    }
+
+
+def _repository(found: Repository) -> dict[str, Any]:
+    address = found.remote.removesuffix("/").removesuffix(".git")
+    host, _, path = address.rpartition("://")[2].rpartition("@")[2].replace(":", "/", 1).partition("/")
+    owner, _, name = path.rpartition("/")
+    entry: dict[str, Any] = {
+        "provider": next((word for word in _HOSTS if word in host), ""),
+        "repo": name,
+        "owner": owner,
+        "branch": found.branch,
+        "defaultBranch": "",
+        "remoteURL": found.remote,
+        "localRootPath": found.root,
+    }
+    if found.head is not None:
+        entry["lastCommit"] = _commit(found.head)
+    return entry
+
+
+def _encryption(assessment: Assessment) -> dict[str, Any]:
+    found = assessment.encryption
+    if found is None:
+        return {}
+    said = {
+        "version": found.version,
+        "dekAlgorithm": found.algorithm,
+        "kekAlgorithm": found.key_algorithm,
+        "encryptedDEK": found.key,
+    }
+    return {"encryptionMetadata": said}
+
+
+def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, Any]:
+    evaluated = sum(summary.status is not Status.NOT_EVALUATED for summary in assessment.controls)
+    return {
+        "failedGVRPulls": [],
+        "notEvaluatedControls": [
+            {
+                "controlID": summary.control.id,
+                "missingGVRs": [],
+                "reason": summary.reason.text if summary.reason else "",
+            }
+            for summary in gaps
+        ],
+        "partialGVRPulls": [],
+        "policyDegradations": [],
+        "coverageScore": assessment.coverage,
+        "evaluatedControls": evaluated,
+        "totalControls": len(assessment.controls),
+        "degraded": True,
+        "silentFailedGVRCount": 0,
+        "vacuousFrameworks": [],
+    }
+
+
+def _own(assessment: Assessment) -> dict[str, Any]:
+    return {
+        "version": assessment.version,
+        "kubernetesVersion": assessment.kubernetes_version,
+        "files": assessment.files,
+        "coverage": assessment.coverage,
+        "frameworks": {item.framework.name: {"coverage": item.coverage} for item in assessment.frameworks},
+        "notes": list(assessment.notes),
+        "unread": [
+            {
+                "file": item.location.file,
+                "line": item.location.region.start.line if item.location.region else None,
+                "column": item.location.region.start.column if item.location.region else None,
+                "message": item.message,
+            }
+            for item in assessment.unread
+        ],
+    }

@@ -1,0 +1,96 @@
+"""`scan --hide`, `scan --encrypt` and `kubekeep decrypt` as people use them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+KEY = {"KUBEKEEP_MASTER_KEY": "correct horse battery staple"}
+NAMES = ("catalog", "online-shop")
+
+
+def kubekeep(*words: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if "MASTER_KEY" not in name}
+    result = subprocess.run(
+        [sys.executable, "-m", "kubekeep", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
+        env=clean | variables,
+        stdin=subprocess.DEVNULL,
+    )
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def test_pseudonyms() -> None:
+    plain = kubekeep("scan", str(SHOP), "-f", "json").stdout
+    found = kubekeep("scan", str(SHOP), "-f", "json", "--hide")
+    assert "pseudonyms are of this report only" in found.stderr
+    for name in NAMES:
+        assert name in plain
+        assert name not in found.stdout
+    lasting = [kubekeep("scan", str(SHOP), "-f", "sarif", "--hide", **KEY) for _ in range(2)]
+    ends = [json.loads(item.stdout)["runs"][0]["results"] for item in lasting]
+    assert ends[0] == ends[1]
+    assert "pseudonyms" not in lasting[0].stderr
+
+
+def test_encrypted_and_back(tmp_path: Path) -> None:
+    sealed, opened = tmp_path / "sealed.json", tmp_path / "opened.json"
+    kubekeep("scan", str(SHOP), "-f", "json", "-o", str(sealed), "--encrypt", **KEY)
+    assert not any(name in sealed.read_text() for name in NAMES)
+    kubekeep("decrypt", str(sealed), "-o", str(opened), **KEY)
+    assert kubekeep("decrypt", str(sealed), **KEY).stdout == opened.read_text()
+    assert all(name in opened.read_text() for name in NAMES)
+    again = kubekeep("decrypt", str(opened), code=3, **KEY)
+    assert "the report is not encrypted" in again.stderr
+    wrong = kubekeep("decrypt", str(sealed), code=3, KUBEKEEP_MASTER_KEY="another sentence, also long")
+    assert "does not open the report" in wrong.stderr
+    assert KEY["KUBEKEEP_MASTER_KEY"] not in wrong.stderr
+
+
+@pytest.mark.parametrize("name", ["KUBEKEEP_MASTER_KEY_HEX", "KUBESCAPE_MASTER_KEY_HEX", "KUBESCAPE_MASTER_KEY"])
+def test_every_name_of_the_key(name: str, tmp_path: Path) -> None:
+    sealed, key = tmp_path / "sealed.json", {name: "0f" * 32}
+    kubekeep("scan", str(SHOP), "-f", "json", "-o", str(sealed), "--encrypt", **key)
+    assert "catalog" in kubekeep("decrypt", str(sealed), **key).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "message"),
+    [
+        (["--encrypt", "-f", "json"], {}, "--encrypt needs a key"),
+        (["--encrypt", "-f", "json"], {"KUBEKEEP_MASTER_KEY": "short"}, "16 characters"),
+        (["--hide"], {"KUBEKEEP_MASTER_KEY_HEX": "xyz"}, "64 digits"),
+        (["--encrypt"], KEY, "--encrypt needs --format json"),
+        (["--encrypt", "-f", "json,sarif", "-o", "report"], KEY, "--encrypt needs --format json"),
+        (["--encrypt", "--hide", "-f", "json"], KEY, "exclude each other"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_the_scan(words: list[str], variables: dict[str, str], message: str) -> None:
+    found = kubekeep("scan", str(SHOP), *words, code=2, **variables)
+    assert message in found.stderr
+    assert not found.stdout
+
+
+def test_decrypt_without_a_key_or_a_report(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    report.write_text("{}")
+    assert "set the key of the report" in kubekeep("decrypt", str(report), code=2).stderr
+    assert "does not exist" in kubekeep("decrypt", str(tmp_path / "none"), code=2, **KEY).stderr
+    report.write_bytes(b"\xff\x00")
+    assert "not a report in JSON" in kubekeep("decrypt", str(report), code=3, **KEY).stderr
+
+
+def test_gates_judge_what_was_found_and_not_what_is_shown() -> None:
+    found = kubekeep("scan", str(SHOP), "--hide", "--severity-threshold", "high", code=1, **KEY)
+    assert "gate FAILED: severity" in found.stderr

@@ -1,0 +1,110 @@
+"""The JSON report against the shape that readers of Kubescape's JSON v2 rely on, field by field.
+
+The shape is a schema of ours, written from what is known of the format: names, types, what may be absent, and nothing
+else but the additions it marks. Draft 2020-12 looks at keywords beside `$ref`, which it makes use of.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import jsonschema
+import msgspec
+import pytest
+
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.commit import Commit, Repository
+from kubekeep.reports import Options, load
+from kubekeep.usecases.scan import ScanRequest, scan
+
+SHAPE: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "assets" / "kubescape-v2.schema.json").read_text())
+MOMENT: Final = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
+EXAMPLES: Final = Path(__file__).parents[2] / "examples"
+ABSENT: Final = {
+    "$/exceptionAudit": "only who asks for the audit gets it",
+    "$/resourceLabels": "objects are embedded with their labels",
+    "controlSummary/vapEnforcement": "read from a cluster",
+    "metadata/encryptionMetadata": "only in reports that are encrypted",
+    "path/fixCommand": "no control has a command for a fix",
+    "path/resourceID": "paths lead through `relatedObjects` into the related resource",
+    "result/prioritizedResource": "only who asks for attack paths gets it",
+}
+"""What the shape has and these reports have not, and why."""
+OURS_ELSEWHERE: Final = {"exception", "fingerprint"}
+"""Additions of ours that only some reports have."""
+
+
+def documents(assessment: Assessment) -> list[dict[str, Any]]:
+    """The canonical report, and reports of real scans."""
+    requests = (
+        ScanRequest(paths=(str(EXAMPLES),)),
+        ScanRequest(paths=(str(EXAMPLES / "online-shop" / "operations" / "debug-pod.yaml"),), controls=("C-0057",)),
+    )
+    repository = Repository(
+        "/srv/shop", "https://github.com/acme/shop", "main", Commit("4f2a", "Ann", "a@b", MOMENT, "Begin")
+    )
+    tracked = msgspec.structs.replace(assessment, repository=repository)
+    found = []
+    for item in (assessment, tracked, *map(scan, requests)):
+        stream = io.StringIO()
+        load("json").render(item, stream, Options())
+        found.append(json.loads(stream.getvalue()))
+    return found
+
+
+def test_every_field_has_its_name_and_type(assessment: Assessment) -> None:
+    jsonschema.Draft202012Validator.check_schema(SHAPE)
+    validator = jsonschema.Draft202012Validator(SHAPE)
+    for document in documents(assessment):
+        assert [f"{error.json_path}: {error.message}"[:300] for error in validator.iter_errors(document)] == []
+
+
+def test_no_field_of_the_shape_is_missing_without_a_reason(assessment: Assessment) -> None:
+    seen: set[str] = set()
+    for document in documents(assessment):
+        _see(document, SHAPE, "$", seen)
+    wanted = {
+        f"{name}/{key}"
+        for name, shape in {"$": SHAPE, **SHAPE["$defs"]}.items()
+        for key in shape.get("properties", ())
+        if name != "audit"
+    }
+    assert wanted - seen - ABSENT.keys() == {f"path/{key}" for key in OURS_ELSEWHERE}
+    assert not seen & ABSENT.keys()
+
+
+def _see(value: Any, shape: Any, name: str, seen: set[str]) -> None:
+    """Note each field of `shape` that `value` has."""
+    if isinstance(shape, dict) and "$ref" in shape:
+        name = shape["$ref"].rpartition("/")[2]
+        shape = SHAPE["$defs"][name]
+    if isinstance(value, dict) and isinstance(shape, dict):
+        for key, item in value.items():
+            below = shape.get("properties", {}).get(key, shape.get("additionalProperties"))
+            if key in shape.get("properties", {}):
+                seen.add(f"{name}/{key}")
+            _see(item, below, f"{name}/{key}", seen)
+    elif isinstance(value, list) and isinstance(shape, dict):
+        for item in value:
+            _see(item, shape.get("items"), name, seen)
+
+
+def test_the_shape_can_fail(assessment: Assessment) -> None:
+    document = documents(assessment)[0]
+    validator = jsonschema.Draft202012Validator(SHAPE)
+    changes: tuple[Callable[[dict[str, Any]], object], ...] = (
+        lambda item: item.update(resultsNew=[]),
+        lambda item: item["summaryDetails"].pop("ResourceCounters"),
+        lambda item: item["summaryDetails"]["frameworks"][0]["controls"]["C-0057"].update(severity="High"),
+        lambda item: item["results"][0].update(resourceID=7),
+    )
+    for change in changes:
+        changed = json.loads(json.dumps(document))
+        change(changed)
+        with pytest.raises(jsonschema.ValidationError):
+            validator.validate(changed)

@@ -1,0 +1,114 @@
+"""Reports tell the repository that the input is in, where git knows one."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.model.commit import Repository
+from kubekeep.reports import Extra, Options, load
+from kubekeep.usecases.scan import ScanRequest, scan
+
+POD = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: a}]}}\n"
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
+    done = subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "remote", "add", "origin", "https://ann:kept-secret@github.com/acme/team/shop.git")
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "pod.yaml").write_text(POD)
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "-q", "-m", "Begin")
+    return tmp_path
+
+
+def found(path: Path, *, extras: frozenset[Extra] = frozenset({Extra.REPOSITORY})) -> Repository | None:
+    return scan(ScanRequest(paths=(str(path),), controls=("C-0057",), extras=extras)).repository
+
+
+def report(name: str, path: Path) -> dict[str, Any]:
+    stream = io.StringIO()
+    request = ScanRequest(paths=(str(path),), controls=("C-0057",), extras=load(name).wants)
+    load(name).render(scan(request), stream, Options())
+    document: dict[str, Any] = json.loads(stream.getvalue())
+    return document
+
+
+def test_only_who_asks_is_told(checkout: Path) -> None:
+    assert found(checkout, extras=frozenset()) is None
+    told = found(checkout / "deploy")
+    assert told is not None
+    assert (told.root, told.branch) == (str(checkout.resolve()), "main")
+    assert told.head is not None
+    assert told.head.hash == git(checkout, "rev-parse", "HEAD")
+
+
+def test_no_repository_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text(POD)
+    assert found(tmp_path) is None
+    (tmp_path / ".git").write_text("gitdir: /nowhere\n")
+    assert found(tmp_path) is None
+
+
+def test_json(checkout: Path) -> None:
+    metadata = report("json", checkout)["metadata"]
+    context = metadata["targetMetadata"]["gitRepoContextMetadata"]
+    commit = context.pop("lastCommit")
+    assert context == {
+        "provider": "github",
+        "repo": "shop",
+        "owner": "acme/team",
+        "branch": "main",
+        "defaultBranch": "",
+        "remoteURL": "https://github.com/acme/team/shop.git",
+        "localRootPath": str(checkout.resolve()),
+    }
+    assert (commit["committerName"], commit["message"]) == ("Ann", "Begin")
+    assert metadata["scanMetadata"]["scanningTarget"] == 3
+    assert list(report("json", checkout / "deploy" / "pod.yaml")["metadata"]["targetMetadata"]) == [
+        "fileContextMetadata"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("remote", "provider", "owner", "repo"),
+    [
+        ("git@gitlab.com:acme/shop.git", "gitlab", "acme", "shop"),
+        ("ssh://git@bitbucket.org/acme/shop", "bitbucket", "acme", "shop"),
+        ("https://dev.azure.com/acme/store/_git/shop", "azure", "acme/store/_git", "shop"),
+        ("https://git.example.com/shop/", "", "", "shop"),
+        ("/srv/git/shop", "", "srv/git", "shop"),
+        ("", "", "", ""),
+    ],
+)
+def test_addresses(remote: str, provider: str, owner: str, repo: str, checkout: Path) -> None:
+    assessment = scan(ScanRequest(paths=(str(checkout),), controls=("C-0057",)))
+    stream = io.StringIO()
+    load("json").render(msgspec.structs.replace(assessment, repository=Repository("/r", remote)), stream, Options())
+    context = json.loads(stream.getvalue())["metadata"]["targetMetadata"]["gitRepoContextMetadata"]
+    assert (context["provider"], context["owner"], context["repo"]) == (provider, owner, repo)
+    assert "lastCommit" not in context
+
+
+def test_sarif(checkout: Path) -> None:
+    (entry,) = report("sarif", checkout)["runs"][0]["versionControlProvenance"]
+    assert entry == {
+        "repositoryUri": "https://github.com/acme/team/shop.git",
+        "revisionId": git(checkout, "rev-parse", "HEAD"),
+        "branch": "main",
+    }
+    git(checkout, "remote", "set-url", "origin", "git@github.com:acme/shop.git")
+    assert "versionControlProvenance" not in report("sarif", checkout)["runs"][0], "that is no URI"
