@@ -159,3 +159,22 @@ def test_terraform(here: Path) -> None:
     found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
     assert statuses(found) == {Status.PASSED}
     assert [use.status for use in found.waivers] == [WaiverStatus.MATCHED]
+
+
+def test_a_file_that_no_control_applies_to_is_accounted_for(here: Path) -> None:
+    (here / "notes.yaml").write_text("# kubekeep:ignore C-0057\nnotes: [a, b]\n")
+    (here / "pod.yaml").write_text(POD)
+    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    assert {use.waiver.name: use.status for use in found.waivers} == {
+        "notes.yaml:1": WaiverStatus.UNUSED,
+        "pod.yaml:10": WaiverStatus.MATCHED,
+    }
+
+
+def test_the_example_of_the_guide(here: Path) -> None:
+    page = (EXAMPLES.parent / "docs/guides/ignore-comments.md").read_text()
+    text = next(block for block in page.split("```") if "kind: DaemonSet" in block).removeprefix("yaml\n")
+    (here / "agent.yaml").write_text(text)
+    found = scan(ScanRequest(paths=("agent.yaml",), controls=("C-0016", "C-0017", "C-0048")))
+    assert statuses(found) == {Status.PASSED}
+    assert {use.status for use in found.waivers} == {WaiverStatus.MATCHED}
