@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -23,11 +24,26 @@ def readable_by_people(text: str) -> None:
     assert all(char == "\n" or char.isprintable() or char.isspace() or ord(char) > 0xFF for char in text)
 
 
+def json_lines(text: str) -> None:
+    for line in text.splitlines():
+        json.loads(line)
+
+
+def yaml_documents(text: str) -> None:
+    assert list(yaml.safe_load_all(text))
+
+
 READERS: dict[str, Callable[[str], object]] = {
     "json": json.loads,
     "sarif": json.loads,
     "junit": lambda text: etree.fromstring(text.encode()),
     "pretty": readable_by_people,
+    "gitlab-sast": json.loads,
+    "gitlab-codequality": json.loads,
+    "oscal": json.loads,
+    "ocsf": json_lines,
+    "policyreport": yaml_documents,
+    "openreports": yaml_documents,
 }
 
 

@@ -1,0 +1,335 @@
+"""OSCAL assessment results (NIST, 1.1.3): what was reviewed, what was seen, and whether each control is satisfied.
+
+One observation for each failed control and resource, one finding and one risk for each control; what is waived is a
+risk of its own whose deviation is approved. Controls that were not evaluated are excluded from those reviewed and
+observed as not evaluated, and make no finding: OSCAL knows satisfied and not satisfied only. All UUIDs but that of
+the document come from fingerprints and stay from scan to scan. The parts are encoded one by one.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TextIO
+from urllib.parse import quote
+
+import msgspec
+
+from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.commit import Repository
+from kubekeep.model.control import Control
+from kubekeep.model.finding import Evidence, Status
+from kubekeep.model.resource import Resource
+from kubekeep.model.text import json_text, utc_text, visible
+from kubekeep.reports.format import Extra, Format, Options
+from kubekeep.reports.shared.commonmark import code
+from kubekeep.reports.shared.findings import (
+    MOST,
+    Distinct,
+    Finding,
+    change,
+    named,
+    reason_text,
+    standing,
+    undecided,
+    waived,
+    waiver_text,
+)
+
+_VERSION: Final = "1.1.3"
+_NAMES: Final = "https://kubekeep.io/ns/oscal"
+"""The namespace of our properties, and of our UUIDs."""
+_SPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, _NAMES)
+_NO_TOKEN: Final = re.compile(r"[^A-Za-z0-9._-]")
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """The observations of a control: of what stands, and of what is waived with the words of the waivers."""
+
+    open: list[str]
+    accepted: list[str]
+    waivers: dict[str, None]
+
+
+def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
+    """Write the document as one line of JSON with a line feed at its end."""
+    plan = _uuid("plan", assessment.target.base, *assessment.target.paths)
+    name = visible(" ".join(assessment.target.paths)) or "."
+    head = {
+        "uuid": _uuid("results", utc_text(assessment.started, "microseconds"), plan),
+        "metadata": {
+            "title": _line(f"Kubekeep assessment of {name}"),
+            "last-modified": utc_text(assessment.finished),
+            "version": utc_text(assessment.finished),
+            "oscal-version": _VERSION,
+        },
+        "import-ap": {"href": f"#{plan}", "remarks": "No assessment plan was given: the resource stands for the scan."},
+        "back-matter": {"resources": [_plan(assessment, plan, name)]},
+    }
+    stream.write('{"assessment-results":' + json_text(head)[:-1] + ',"results":[')
+    stream.write(json_text(_result(assessment))[:-1])
+    kept = {summary.control.slug: _Kept([], [], {}) for summary in assessment.controls}
+    resources: dict[str, dict[str, Any]] = {}
+    _write(stream, "observations", _observations(assessment, kept, resources))
+    if resources:
+        stream.write(',"local-definitions":{"inventory-items":[')
+        stream.writelines(("," if at else "") + json_text(item) for at, item in enumerate(resources.values()))
+        stream.write("]}")
+    _write(stream, "risks", _risks(assessment, kept))
+    _write(stream, "findings", _findings(assessment, kept))
+    stream.write("}]}}\n")
+
+
+def _write(stream: TextIO, key: str, items: Iterable[dict[str, Any]]) -> None:
+    """A list of the result, which OSCAL wants to be absent rather than empty."""
+    many = 0
+    for many, item in enumerate(items, start=1):
+        stream.write((f',"{key}":[' if many == 1 else ",") + json_text(item))
+    if many:
+        stream.write("]")
+
+
+def _plan(assessment: Assessment, plan: str, name: str) -> dict[str, Any]:
+    asked = ", ".join(summary.framework.name for summary in assessment.frameworks) or "single controls"
+    text = f"A scan of {code(name)} with Kubekeep {assessment.version}: {visible(asked)}."
+    return {"uuid": plan, "title": "Scan with Kubekeep", "description": text}
+
+
+def _result(assessment: Assessment) -> dict[str, Any]:
+    unread = len(assessment.unread)
+    holes = f" {unread} place{'' if unread == 1 else 's'} of the input could not be read." if unread else ""
+    return {
+        "uuid": _uuid("result", utc_text(assessment.started, "microseconds"), assessment.target.base),
+        "title": "Scan with Kubekeep",
+        "description": f"{len(assessment.results)} resources from {assessment.files} files were assessed.{holes}",
+        "start": utc_text(assessment.started, "milliseconds"),
+        "end": utc_text(assessment.finished, "milliseconds"),
+        "props": [_prop("coverage", f"{assessment.coverage:g}"), *_source(assessment.repository)],
+        "reviewed-controls": {"control-selections": list(_selections(assessment))},
+    }
+
+
+def _source(repository: Repository | None) -> Iterator[dict[str, str]]:
+    """Which state of which repository was assessed, so that an auditor can look at it again."""
+    if repository is not None:
+        commit = repository.head.hash if repository.head else ""
+        said = {"repository": repository.remote, "branch": repository.branch, "commit": commit}
+        yield from (_prop(name, value) for name, value in said.items() if visible(value).strip())
+
+
+def _selections(assessment: Assessment) -> Iterator[dict[str, Any]]:
+    """One for each framework, else one for all: its controls without those that were not evaluated."""
+    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    groups = [(visible(each.framework.title), each.controls) for each in assessment.frameworks]
+    for title, slugs in groups or [("Controls that were asked for", tuple(by_slug))]:
+        members = [by_slug[slug] for slug in slugs]
+        entry: dict[str, Any] = {"description": title}
+        if members:
+            entry["include-controls"] = [{"control-id": _token(each.control.id)} for each in members]
+        else:
+            entry["include-all"] = {}
+        skipped = [each for each in members if each.status is Status.NOT_EVALUATED]
+        if skipped:
+            entry["exclude-controls"] = [{"control-id": _token(each.control.id)} for each in skipped]
+            entry["remarks"] = "Those excluded were not evaluated, or had nothing to look at."
+        yield entry
+
+
+def _observations(
+    assessment: Assessment, kept: Mapping[str, _Kept], resources: dict[str, dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """What was seen; fills `kept`, and `resources` with the inventory item of each resource that is named."""
+    distinct = Distinct()
+    moment = utc_text(assessment.finished)
+    for finding in standing(assessment, distinct):
+        entry = _observation(finding, moment, resources)
+        kept[finding.control.slug].open.append(entry["uuid"])
+        yield entry
+    for finding in waived(assessment, distinct):
+        entry = _observation(finding, moment, resources)
+        mine = kept[finding.control.slug]
+        mine.accepted.append(entry["uuid"])
+        mine.waivers.update(dict.fromkeys(map(waiver_text, finding.waivers)))
+        yield entry
+    seen = Distinct()
+    for summary, resource, reason in undecided(assessment):
+        unique = _uuid("undecided", seen(json_text([summary.control.id, resource.id])))
+        yield _hole(unique, summary.control.title, reason_text(reason), moment) | {
+            "subjects": [_subject(resource, resources)]
+        }
+    for summary in assessment.controls:
+        if summary.is_gap:
+            title = f"{summary.control.id}: {summary.control.title}"
+            yield _hole(_uuid("gap", summary.control.id), title, reason_text(summary.reason), moment)
+    for item in assessment.unread:
+        unique = _uuid("unread", seen(json_text([str(item.location), item.message])))
+        evidence = {"href": _href(item.location.file), "description": code(str(item.location))}
+        yield {
+            "uuid": unique,
+            "title": "Input that was not read",
+            "description": code(item.message),
+            "methods": ["UNKNOWN"],
+            "collected": moment,
+            "relevant-evidence": [evidence],
+        }
+
+
+def _observation(finding: Finding, moment: str, resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    control, resource = finding.control, finding.resource
+    entry: dict[str, Any] = {
+        "uuid": _uuid("observation", finding.uid),
+        "title": _line(control.title),
+        "description": f"{control.asks.strip()}\n\nNot so for {code(named(resource))}.",
+        "props": [_prop("control", control.id), _prop("fingerprint", finding.uid)],
+        "methods": ["TEST"],
+        "types": ["finding"],
+        "subjects": [_subject(each, resources) for each in (resource, *resource.related)],
+        "collected": moment,
+    }
+    if finding.evidence:
+        entry["relevant-evidence"] = [_evidence(item, resource) for item in finding.evidence[:MOST]]
+    return entry
+
+
+def _evidence(evidence: Evidence, resource: Resource) -> dict[str, Any]:
+    location = evidence.location or resource.locate(())
+    entry: dict[str, Any] = {"description": code(change(evidence))}
+    if location is not None:
+        entry = {"href": _href(location.file), **entry}
+        if location.region is not None:
+            start, end = location.region.start.line, location.region.end.line
+            entry["props"] = [_prop("start-line", str(start)), _prop("end-line", str(end))]
+    return entry
+
+
+def _hole(unique: str, title: str, reason: str, moment: str) -> dict[str, Any]:
+    return {
+        "uuid": unique,
+        "title": _line(f"Not evaluated: {title}"),
+        "description": visible(reason),
+        "methods": ["UNKNOWN"],
+        "collected": moment,
+    }
+
+
+def _subject(resource: Resource, resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The reference to a resource, which enters the inventory of the result with it."""
+    item = resources.get(resource.id)
+    if item is None:
+        props = {
+            "api-version": resource.api_version,
+            "kind": resource.kind,
+            "namespace": resource.namespace,
+            "name": resource.name,
+            "file": resource.source.path if resource.source else "",
+        }
+        item = {
+            "uuid": _uuid("resource", resource.id),
+            "description": code(named(resource)),
+            "props": [_prop(name, value) for name, value in props.items() if visible(value).strip()],
+        }
+        if not item["props"]:
+            del item["props"]
+        resources[resource.id] = item
+    return {"subject-uuid": item["uuid"], "type": "inventory-item", "title": _line(code(named(resource)))}
+
+
+def _risks(assessment: Assessment, kept: Mapping[str, _Kept]) -> Iterator[dict[str, Any]]:
+    for summary in assessment.controls:
+        mine = kept[summary.control.slug]
+        if mine.open:
+            yield _risk(summary.control, "open", mine.open)
+        if mine.accepted:
+            entry = _risk(summary.control, "deviation-approved", mine.accepted)
+            words = "\n".join(f"- {code(text)}" for text in mine.waivers)
+            yield entry | {"description": f"{entry['description']}\n\nAccepted:\n\n{words}"}
+
+
+def _risk(control: Control, status: str, observations: list[str]) -> dict[str, Any]:
+    recommendation = {
+        "uuid": _uuid("remediation", status, control.id),
+        "lifecycle": "recommendation",
+        "title": "How to fix it",
+        "description": control.fix.strip(),
+    }
+    return {
+        "uuid": _uuid("risk", status, control.id),
+        "title": _line(control.title),
+        "description": control.asks.strip(),
+        "statement": control.why.strip(),
+        "props": [_prop("severity", control.level.label), _prop("severity-score", f"{control.severity:g}")],
+        "status": status,
+        "remediations": [recommendation],
+        "related-observations": [{"observation-uuid": each} for each in observations],
+    }
+
+
+def _findings(assessment: Assessment, kept: Mapping[str, _Kept]) -> Iterator[dict[str, Any]]:
+    """Whether each control that was evaluated is satisfied."""
+    for summary in assessment.controls:
+        if summary.status is not Status.NOT_EVALUATED:
+            yield _finding(summary, kept[summary.control.slug])
+
+
+def _finding(summary: ControlSummary, mine: _Kept) -> dict[str, Any]:
+    """A control that passed by waivers alone is satisfied for another reason than that it passed."""
+    control, counts = summary.control, summary.counts
+    if summary.status is Status.FAILED:
+        status = {"state": "not-satisfied", "reason": "fail"}
+    elif mine.accepted:
+        status = {"state": "satisfied", "reason": "other", "remarks": "What failed is accepted by waivers."}
+    else:
+        status = {"state": "satisfied", "reason": "pass"}
+    skipped = f", {counts.not_evaluated} not evaluated" if counts.not_evaluated else ""
+    accepted = f" ({counts.waived} by waivers)" if counts.waived else ""
+    entry: dict[str, Any] = {
+        "uuid": _uuid("finding", control.id),
+        "title": _line(control.title),
+        "description": f"Resources: {counts.failed} failed, {counts.passed} passed{accepted}{skipped}.",
+        "target": {
+            "type": "objective-id",
+            "target-id": _token(control.id),
+            "title": _line(control.title),
+            "status": status,
+        },
+    }
+    if observations := [*mine.open, *mine.accepted]:
+        entry["related-observations"] = [{"observation-uuid": each} for each in observations]
+    risks = [name for name, found in (("open", mine.open), ("deviation-approved", mine.accepted)) if found]
+    if risks:
+        entry["related-risks"] = [{"risk-uuid": _uuid("risk", name, control.id)} for name in risks]
+    return entry
+
+
+def _prop(name: str, value: str) -> dict[str, str]:
+    """A property of ours; its value is one line without spaces around it (StringDatatype)."""
+    return {"name": name, "ns": _NAMES, "value": visible(value).strip()}
+
+
+def _uuid(*parts: str) -> str:
+    return str(uuid.uuid5(_SPACE, json_text(parts)))
+
+
+def _token(text: str) -> str:
+    """`text` as an OSCAL token, which begins with a letter or `_` and holds letters, digits, `.`, `-` and `_`."""
+    token = _NO_TOKEN.sub("_", text)
+    return token if token[:1].isalpha() or token[:1] == "_" else f"_{token}"
+
+
+def _line(text: str) -> str:
+    return visible(text) or "(untitled)"
+
+
+def _href(path: str) -> str:
+    return quote(path.encode("utf-8", "replace"))
+
+
+FORMAT: Final = Format(
+    name="oscal",
+    extension=".json",
+    media_type="application/oscal+json",
+    description="OSCAL assessment results (NIST), for compliance tools",
+    render=render,
+    wants=frozenset({Extra.REPOSITORY}),
+)

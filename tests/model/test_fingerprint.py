@@ -1,0 +1,135 @@
+"""A finding keeps its fingerprint while lines, files and lists move; another place has another one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.model.fingerprint import Identity, evidence_fingerprint, fingerprint, steady_path
+from kubekeep.model.redaction import redacted
+from kubekeep.model.resource import FileType, Resource, Source
+
+SECRET = "h7Zq-planted"  # noqa: S105 - a value to look for, no secret
+
+
+def pod(*containers: dict[str, Any], version: str = "v1", file: str = "a.yaml") -> Resource:
+    source = Source(file, "/srv", FileType.YAML, 0)
+    metadata = {"name": "web", "namespace": "shop"}
+    return Resource(
+        {"apiVersion": version, "kind": "Pod", "metadata": metadata, "spec": {"containers": list(containers)}}, source
+    )
+
+
+def container(name: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "command": ["serve", SECRET, "--port=80", f"--token={SECRET}", "-pSECRET", "--verbose"],
+        "env": [{"name": "TOKEN", "value": SECRET}, {"name": "FROM", "valueFrom": {"secretKeyRef": {"name": "s"}}}],
+        "envFrom": [{"secretRef": {"name": SECRET}}],
+        "ports": [{"containerPort": 80}, {"containerPort": 81, "protocol": "UDP"}],
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - a path in a container
+        "securityContext": {"capabilities": {"add": ["SYS_ADMIN", "NET_RAW"]}},
+        **fields,
+    }
+
+
+def subject(rules: list[dict[str, Any]], subjects: list[dict[str, Any]], *, version: str = "v1") -> Resource:
+    api = f"rbac.authorization.k8s.io/{version}"
+    role = Resource({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": "r"}, "rules": rules})
+    bound = {"apiVersion": api, "kind": "ClusterRoleBinding", "metadata": {"name": "b"}, "subjects": subjects}
+    return Resource(
+        {"kind": "ServiceAccount", "name": "s", "namespace": "n", "relatedObjects": []},
+        related=(Resource(bound), role),
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "steady"),
+    [
+        ("", ""),
+        ("spec.hostPID", "spec.hostPID"),
+        ("spec.containers[1].image", "spec.containers[name=app].image"),
+        ("spec.containers[2].image", "spec.containers[+].image"),
+        ("spec.containers[1].env[0].value", "spec.containers[name=app].env[name=TOKEN].value"),
+        ("spec.containers[1].envFrom[0].secretRef", "spec.containers[name=app].envFrom[0].secretRef"),
+        ("spec.containers[1].ports[0].hostPort", "spec.containers[name=app].ports[containerPort=80].hostPort"),
+        ("spec.containers[1].ports[1]", "spec.containers[name=app].ports[containerPort=81,protocol=UDP]"),
+        ("spec.containers[1].volumeMounts[0]", "spec.containers[name=app].volumeMounts[name=tmp]"),
+        (
+            "spec.containers[1].securityContext.capabilities.add[1]",
+            "spec.containers[name=app].securityContext.capabilities.add[=NET_RAW]",
+        ),
+        (
+            "spec.containers[1].securityContext.capabilities.drop[0]",
+            "spec.containers[name=app].securityContext.capabilities.drop[+]",
+        ),
+        ("spec.containers[1].command[1]", "spec.containers[name=app].command[1]"),
+        ("spec.containers[1].command[2]", "spec.containers[name=app].command[--port]"),
+        ("spec.containers[1].command[3]", "spec.containers[name=app].command[--token]"),
+        ("spec.containers[1].command[4]", "spec.containers[name=app].command[4]"),
+        ("no path ]]", "no path ]]"),
+    ],
+)
+def test_what_a_place_is_known_by(path: str, steady: str) -> None:
+    resource = pod(container("side"), container("app"))
+    assert steady_path(resource, path) == steady
+    assert steady_path(Resource(redacted(resource)), path) == steady, "a report tells the same"
+
+
+def test_values_of_other_kinds_may_be_secrets() -> None:
+    thing = {"apiVersion": "example.com/v1", "kind": "Thing", "spec": {"words": [SECRET], "items": [{"key": SECRET}]}}
+    assert steady_path(Resource(thing), "spec.words[0]") == "spec.words[0]"
+    assert steady_path(Resource(thing), "spec.items[0].key") == "spec.items[0].key"
+
+
+def test_rules_and_subjects_of_roles_may_move() -> None:
+    pods = {"apiGroups": [""], "resources": ["pods", "secrets"], "verbs": ["get", "list"]}
+    nodes = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}
+    mine, other = {"kind": "User", "name": "a"}, {"kind": "Group", "name": "a"}
+    before = subject([pods, nodes], [mine, other])
+    after = subject([nodes, {**pods, "resources": ["secrets", "pods"], "verbs": ["list", "get"]}], [other, mine])
+    for old, new in (
+        ("relatedObjects[1].rules[0].verbs[1]", "relatedObjects[1].rules[1].verbs[0]"),
+        ("relatedObjects[0].subjects[0]", "relatedObjects[0].subjects[1]"),
+    ):
+        assert evidence_fingerprint("C-0007", before, old) == evidence_fingerprint("C-0007", after, new)
+        assert evidence_fingerprint("C-0007", before, old) != evidence_fingerprint("C-0007", before, new)
+
+
+def test_files_versions_and_other_containers_change_nothing() -> None:
+    path = "spec.containers[{}].image"
+    told = evidence_fingerprint("C-0001", pod(container("app")), path.format(0))
+    moved = pod(container("side"), container("app", image="x"), version="v2", file="b.yaml")
+    assert evidence_fingerprint("C-0001", moved, path.format(1)) == told
+    assert evidence_fingerprint("C-0001", moved, path.format(0)) != told
+    assert evidence_fingerprint("C-0002", moved, path.format(1)) != told
+
+
+def test_a_joined_subject_is_known_by_what_it_joins() -> None:
+    here, newer = subject([], []), subject([], [], version="v1beta1")
+    assert Identity.of(here) == Identity.of(newer)
+    alone = Resource({"kind": "ServiceAccount", "name": "s", "namespace": "n"})
+    assert Identity.of(alone) != Identity.of(here)
+
+
+def test_parts_do_not_run_into_each_other() -> None:
+    texts = {
+        fingerprint("a", Identity("", "b", "c", "d")),
+        fingerprint("ab", Identity("", "", "c", "d")),
+        fingerprint("a", Identity("", "b", "", "cd")),
+        fingerprint("a", Identity("", "b", "c", "d"), ""),
+        fingerprint("", Identity("", "b", "c", "d")),
+    }
+    assert len(texts) == 5
+
+
+def test_any_text_has_a_fingerprint() -> None:
+    strange = Resource({"apiVersion": [], "kind": {}, "metadata": {"name": "\ud800\x00", "namespace": 7}})
+    assert len(evidence_fingerprint("\ud800", strange, "spec[\ud800")) == 64
+
+
+def test_the_fingerprint_is_the_one_that_files_hold() -> None:
+    """A change here makes every baseline out there useless: give them a new VERSION and a way over."""
+    told = evidence_fingerprint("C-0057", pod(container("app")), "spec.containers[0].securityContext.privileged")
+    assert told == "06805c902657b986ae6680ad190511baa83cdd088b9b21776234f7043c5c1e5a"

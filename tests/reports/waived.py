@@ -1,0 +1,59 @@
+"""The assessment of the formats with waivers: one finding accepted in part, one as a whole, one control by that alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.waiver import Waiver, WaiverSource
+
+GATEWAY = Waiver(
+    name="gateway",
+    source=WaiverSource.FILE,
+    reason="runs the packet filter",
+    expires=dt.datetime(2027, 1, 31, tzinfo=dt.UTC),
+)
+LEGACY = Waiver(name="legacy", source=WaiverSource.ANNOTATION)
+
+
+def with_waivers(assessment: Assessment) -> Assessment:
+    """`web-0` keeps all but its first place, `web-1` has none left, and the control `labels` passes by its waiver."""
+    results = tuple(map(_result, assessment.results))
+    return msgspec.structs.replace(assessment, results=results, controls=tuple(map(_summary, assessment.controls)))
+
+
+def _result(result: ResourceResult) -> ResourceResult:
+    verdicts = dict(result.verdicts)
+    match result.resource.name:
+        case "web-0":
+            first, *rest = verdicts["privileged"].evidence
+            verdicts["privileged"] = Verdict(Status.FAILED, (_accepted(first, GATEWAY), *rest))
+        case "web-1":
+            verdicts["privileged"] = _all(verdicts["privileged"], GATEWAY)
+        case "db":
+            verdicts["labels"] = _all(verdicts["labels"], LEGACY)
+        case _:
+            pass
+    return ResourceResult(result.resource, verdicts)
+
+
+def _all(verdict: Verdict, waiver: Waiver) -> Verdict:
+    return Verdict(Status.PASSED, tuple(_accepted(item, waiver) for item in verdict.evidence))
+
+
+def _accepted(evidence: Evidence, waiver: Waiver) -> Evidence:
+    return msgspec.structs.replace(evidence, waiver=waiver)
+
+
+def _summary(summary: ControlSummary) -> ControlSummary:
+    counts = summary.counts
+    match summary.control.slug:
+        case "privileged" | "labels":
+            changed = msgspec.structs.replace(counts, failed=counts.failed - 1, passed=counts.passed + 1, waived=1)
+            status = Status.FAILED if changed.failed else Status.PASSED
+            return msgspec.structs.replace(summary, counts=changed, status=status)
+        case _:
+            return summary
