@@ -295,6 +295,26 @@ resource "kubernetes_pod" "p" {
 }
 """,
 }
+BROKEN = {
+    "patch/kustomization.yaml": """\
+resources: [pod.yaml]
+patches:
+- patch: |-
+    kind: Secret
+    stringData: {a: planted-a-Zq7
+""",
+    "patch/pod.yaml": "{apiVersion: v1, kind: Pod, metadata: {name: a}}",
+    "remote/kustomization.yaml": "resources: ['https://user:planted-b-Zq7@example.com/x?token=planted-c-Zq7']\n",
+    "says/Chart.yaml": "{apiVersion: v2, name: a, version: 1.0.0}",
+    "says/values.yaml": "auth: {password: planted-d-Zq7}\n",
+    "says/templates/a.yaml": "{{ fail (print .Values.auth.password) }}\n",
+    "dates/Chart.yaml": "{apiVersion: v2, name: a, version: 1.0.0}",
+    "dates/values.yaml": "token: planted-e-Zq7\n",
+    "dates/templates/a.yaml": 'a: {{ mustToDate "2006" .Values.token }}\n',
+    "text.json": '{"kind": "Secret", "stringData": {"a": "planted-f-Zq7" "b"}}',
+    "quote.yaml": 'kind: Secret\nstringData:\n  a: "planted-g-Zq7\\q"\n',
+    "main.tf": 'resource "kubernetes_secret" "a" {\n data = { a = "planted-h-Zq7" "planted-i-Zq7" }\n}\n',
+}
 EXTRAS = frozenset(Extra)
 
 
@@ -319,7 +339,7 @@ def assessments(here: Path) -> list[Assessment]:
 
 def needles() -> Iterator[str]:
     """Every planted value, as it is and in base64 at each of its three alignments."""
-    for text in FILES.values():
+    for text in (*FILES.values(), *BROKEN.values()):
         for match in PLANTED.finditer(text):
             yield match[0]
             yield urllib.parse.quote(match[0], safe="")
@@ -384,3 +404,14 @@ def test_nothing_secret_on_the_terminal(here: Path) -> None:
     for words in (["scan", "-v", "."], ["fix", "--dry-run", "manifests/broken.yaml", "manifests/secrets.yaml"]):
         result = CliRunner().invoke(kubekeep, words)
         assert leaks(result.output) == []
+
+
+def test_no_error_repeats_what_it_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in BROKEN.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    unread = scan(ScanRequest(paths=(".",))).unread
+    assert {item.location.file.partition("/")[0] for item in unread} == {name.partition("/")[0] for name in BROKEN}
+    assert leaks(repr(unread)) == []

@@ -44,6 +44,11 @@ ASSIGNED: Final = re.compile(
 """A secret that a command line gives to a flag or a variable, which the first group keeps."""
 
 
+def without_tokens(text: str) -> str:
+    """A text, such as a message of a program, without tokens of known shapes and values named password or the like."""
+    return ASSIGNED.sub(rf"\1{MASK}", SHAPES.sub(MASK, text))
+
+
 def redacted(resource: Resource) -> dict[str, Any]:
     """The object of `resource` as reports may embed it.
 
@@ -162,7 +167,7 @@ def _valued(entries: Any) -> Any:
 def _words(value: Any) -> Any:
     """A command line without what is certainly a secret; the word after `--password` too."""
     if isinstance(value, str):
-        return ASSIGNED.sub(rf"\1{MASK}", SHAPES.sub(MASK, value))
+        return without_tokens(value)
     if not isinstance(value, list):
         return value
     words: list[Any] = []

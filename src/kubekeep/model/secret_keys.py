@@ -108,6 +108,20 @@ def secret_spans(document: Any, marks: Marks) -> Iterator[tuple[int, int]]:
                 yield marks.span(at)
 
 
+def secret_values(document: Any) -> Iterator[str]:
+    """The texts of a document that are secrets, where it has no marks."""
+    todo: list[tuple[Any, Holds]] = [(document, Holds.NOTHING)]
+    while todo:
+        value, kind = todo.pop()
+        steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for step, child in steps:
+            below = _below(value, step, child, kind)
+            if isinstance(child, dict | list):
+                todo.append((child, below))
+            elif below is Holds.ALL and isinstance(child, str):
+                yield child
+
+
 def _below(value: Any, step: str | int, child: Any, kind: Holds) -> Holds:
     """What a child of a value holds."""
     is_scalar = not isinstance(child, dict | list)

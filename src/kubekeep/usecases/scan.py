@@ -27,6 +27,7 @@ from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
+from kubekeep.model.redaction import without_tokens
 from kubekeep.model.resource import Resource
 from kubekeep.model.waiver import WaiverUse
 from kubekeep.reports.format import Extra
@@ -246,6 +247,7 @@ def _foreign(
 def _resources(source: Inputs, unread: list[Unread]) -> Iterator[Resource]:
     for item in source:
         if isinstance(item, Unread):
-            unread.append(item)
+            # Messages of other programs repeat what they cannot read.
+            unread.append(msgspec.structs.replace(item, message=without_tokens(item.message)))
         else:
             yield item
