@@ -66,22 +66,15 @@ class _Suggestions:
     def verdict(self, verdict: Verdict, control: Control, resource: Resource) -> Verdict:
         """A verdict with the edits that mend it, if there are."""
         standing = [item for item in verdict.evidence if item.waiver is None]
-        if verdict.status is not Status.FAILED or not standing:
+        if verdict.status is not Status.FAILED:
             return verdict
         wishes = [alone(Finding(control, resource, item)) for item in standing]
-        if not all(wishes):
-            return verdict
         try:
-            edits = self._edits([wish for found in wishes for wish in found], resource)
+            edits = self._edits([wish for found in wishes for wish in found], resource) if all(wishes) else {}
         except RefusedError:
             return verdict
-        at = 0
-        told: dict[int, Evidence] = {}
-        for item, found in zip(standing, wishes, strict=True):
-            own = [pair for number in range(at, at + len(found)) for pair in edits.get(number, ())]
-            at += len(found)
-            told[id(item)] = msgspec.structs.replace(item, edits=tuple(own))
-        return msgspec.structs.replace(verdict, evidence=tuple(told.get(id(item), item) for item in verdict.evidence))
+        owners = [item for item, found in zip(standing, wishes, strict=True) for _ in found]
+        return _with(verdict, [(owners[number], found) for number, found in edits.items()])
 
     def _edits(self, wishes: Sequence[Wish], resource: Resource) -> dict[int, list[Edit]]:
         """The edits that make wishes come true together, each by the first wish that it is for. Raises RefusedError."""
@@ -123,6 +116,17 @@ class _Suggestions:
         if len(text) * max(self._verdicts[file], 1) > _MOST:
             raise RefusedError("it is too large")
         return Reading(text, is_json=is_json(file, text))
+
+
+def _with(verdict: Verdict, edits: Iterable[tuple[Evidence, Sequence[Edit]]]) -> Verdict:
+    """A verdict with edits in its evidence."""
+    own: dict[int, tuple[Edit, ...]] = {}
+    for item, found in edits:
+        own[id(item)] = (*own.get(id(item), ()), *found)
+    if not own:
+        return verdict
+    told = (msgspec.structs.replace(item, edits=own.get(id(item), ())) for item in verdict.evidence)
+    return msgspec.structs.replace(verdict, evidence=tuple(told))
 
 
 def _certain(wish: Wish, target: Target) -> Target:
