@@ -15,7 +15,7 @@ from kubekeep.assess.hide import hidden
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
-from kubekeep.reports import Options, load, names
+from kubekeep.reports import Extra, Options, load, names
 from kubekeep.usecases.privacy import (
     MasterKey,
     PrivacyError,
@@ -102,6 +102,36 @@ def test_no_name_comes_out(name: str, scanned: Assessment) -> None:
     assert OURS.search(rendered(name, scanned)), "without hiding there are names to find"
     for whole in (with_pseudonyms(scanned, None), encrypted(scanned, KEY)):
         assert OURS.findall(rendered(name, whole)) == []
+
+
+EXPOSED = """
+apiVersion: v1
+kind: Service
+metadata: {name: q9zdoor, namespace: q9zshop}
+spec: {type: LoadBalancer, selector: {app: q9zweb}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: q9zopen, namespace: q9zshop, labels: {app: q9zweb}}
+spec: {containers: [{name: q9zmain, image: q9zimage, securityContext: {privileged: true}}]}
+"""
+
+
+def test_attack_paths_are_left_out_and_priorities_stay(tmp_path: Path) -> None:
+    (tmp_path / "q9zfile.yaml").write_text(EXPOSED)
+    extras = frozenset({Extra.ATTACK_PATHS})
+    plain = scan(ScanRequest(paths=(str(tmp_path),), snapshot=True, extras=extras))
+    assert plain.attacks is not None
+    assert plain.attacks.paths
+    assert plain.attacks.prioritised
+    for whole in (with_pseudonyms(plain, None), encrypted(plain, KEY)):
+        assert whole.attacks is not None
+        assert not whole.attacks.paths
+        ids = {result.resource.id for result in whole.results}
+        assert {item.resource.id for item in whole.attacks.prioritised} <= ids
+        assert [item.score for item in whole.attacks.prioritised] == [item.score for item in plain.attacks.prioritised]
+        for name in names():
+            assert OURS.findall(rendered(name, whole)) == []
 
 
 def test_verdicts_counts_and_scores_stay(scanned: Assessment) -> None:

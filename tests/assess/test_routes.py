@@ -81,3 +81,11 @@ def test_virtual_services_of_the_mesh_are_left_out(gateways: Any, match: Any, *,
 def test_malformed_objects_route_nothing(spec: Any) -> None:
     for kind in ("Ingress", HTTP_ROUTE, VIRTUAL_SERVICE):
         assert services(kind, spec) == set()
+
+
+def test_openshift_routes() -> None:
+    spec = {
+        "to": {"kind": "Service", "name": "a"},
+        "alternateBackends": [{"kind": "Service", "name": "b"}, {"kind": "Other", "name": "c"}, {}],
+    }
+    assert services("route.openshift.io/Route", spec) == {"shop/a", "shop/b"}

@@ -1,22 +1,24 @@
-"""Whatever stands in names, paths and messages, every format stays readable by its readers."""
+"""Whatever stands in names, paths and messages, every format stays readable by its readers and keeps its structure."""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import re
 from collections.abc import Callable
+from typing import Any
 
-import msgspec
 import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
+from markdown_it import MarkdownIt
+from prometheus_client.parser import text_string_to_metric_families
+from tests.reports.hostile import TAME, TEXTS, brought, tainted
 
-from kubekeep.model.assessment import Assessment, ResourceResult, Unread
-from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.model.location import Location
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.assessment import Assessment
 from kubekeep.reports import Options, load, names
 
 
@@ -24,20 +26,57 @@ def readable_by_people(text: str) -> None:
     assert all(char == "\n" or char.isprintable() or char.isspace() or ord(char) > 0xFF for char in text)
 
 
-def json_lines(text: str) -> None:
-    for line in text.splitlines():
-        json.loads(line)
+def table(text: str) -> list[int]:
+    """The number of cells of each row."""
+    return [len(row) for row in csv.reader(io.StringIO(text), strict=True)]
 
 
-def yaml_documents(text: str) -> None:
-    assert list(yaml.safe_load_all(text))
+def metrics(text: str) -> list[tuple[str, int]]:
+    """The families with the number of their series."""
+    return [(family.name, len(family.samples)) for family in text_string_to_metric_families(text)]
+
+
+def workflow(text: str) -> list[str]:
+    """What the runner does with each line: a command with the names of its properties, or nothing."""
+    assert "##[" not in text
+    found = [re.match(r"::([\w-]+)(?: ([^:]*))?::", line.strip()) for line in re.split(r"\r\n|\r|\n", text)]
+    return [re.sub(r"=[^,]*", "", match.group()) if match else "" for match in found]
+
+
+def markup(text: str) -> list[str]:
+    """The kinds of all parts of a document, but for code and words, which may take each other's place."""
+    found: list[str] = []
+    for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text):
+        for part in (token, *(token.children or ())):
+            if part.type == "html_inline":
+                assert part.content in {"<code>", "</code>", "<!---->"}
+            elif part.type == "html_block":
+                found += re.findall(r"</?(?!code)\w+", part.content)
+            elif part.type not in {"text", "code_inline", "inline", "text_special"}:
+                found.append(part.type)
+    return found
+
+
+def json_lines(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.removesuffix("\n").split("\n")]
+
+
+def yaml_documents(text: str) -> list[Any]:
+    found = list(yaml.load_all(text, yaml.CSafeLoader))
+    assert found
+    return found
 
 
 READERS: dict[str, Callable[[str], object]] = {
+    "csv": table,
+    "github": workflow,
     "json": json.loads,
-    "sarif": json.loads,
     "junit": lambda text: etree.fromstring(text.encode()),
+    "markdown": markup,
     "pretty": readable_by_people,
+    "prometheus": metrics,
+    "sarif": json.loads,
+    "yaml": yaml_documents,
     "gitlab-sast": json.loads,
     "gitlab-codequality": json.loads,
     "oscal": json.loads,
@@ -45,6 +84,20 @@ READERS: dict[str, Callable[[str], object]] = {
     "policyreport": yaml_documents,
     "openreports": yaml_documents,
 }
+STRUCTURES: dict[str, Callable[[str], object]] = {
+    "csv": table,
+    "github": workflow,
+    "markdown": markup,
+    "prometheus": metrics,
+}
+"""What tells the structure of a report, for those that are no documents of entries."""
+
+
+def rendered(name: str, assessment: Assessment) -> str:
+    stream = io.StringIO()
+    load(name).render(assessment, stream, Options())
+    stream.getvalue().encode()
+    return stream.getvalue()
 
 
 @pytest.mark.parametrize("name", names())
@@ -53,25 +106,30 @@ def test_any_text_anywhere(name: str, assessment: Assessment) -> None:
     @example(text='"\\</failure>]]>&#0;\x1b\r\n\t\ud83d', path="a[0]")
     @given(text=st.text(st.characters()), path=st.text(st.characters(), max_size=20))
     def stays_readable(text: str, path: str) -> None:
-        stream = io.StringIO()
-        load(name).render(tainted(assessment, text, path), stream, Options())
-        stream.getvalue().encode()
-        READERS.get(name, str)(stream.getvalue())
+        READERS.get(name, str)(rendered(name, tainted(assessment, text, path)))
 
     stays_readable()
 
 
-def tainted(assessment: Assessment, text: str, path: str) -> Assessment:
-    """`assessment` with `text` wherever manifests and rules put text, and one failed resource."""
-    metadata = {"name": text, "namespace": text, "annotations": {text: text}}
-    source = Source(path=text, base=f"/{text}", file_type=FileType.YAML, document=0)
-    resource = Resource({"apiVersion": f"{text}/v1", "kind": text, "metadata": metadata}, source)
-    evidence = (
-        Evidence(path, exists=True, location=Location(text), fix=json.dumps(text), message=text),
-        Evidence(text, exists=False, message=text),
-    )
-    return msgspec.structs.replace(
-        assessment,
-        results=(ResourceResult(resource, {"privileged": Verdict(Status.FAILED, evidence)}),),
-        unread=(Unread(Location(text), text),),
-    )
+@pytest.mark.parametrize("aim", TEXTS)
+@pytest.mark.parametrize("name", names())
+def test_no_text_changes_the_structure(name: str, aim: str, assessment: Assessment) -> None:
+    found, tame = (structure(name, rendered(name, brought(assessment, text))) for text in (TEXTS[aim], TAME))
+    assert found == tame or not TEXTS[aim].strip(), "only without a text may there be no entry for it"
+
+
+def structure(name: str, text: str) -> object:
+    return STRUCTURES[name](text) if name in STRUCTURES else shape(READERS.get(name, str)(text))
+
+
+def shape(value: Any) -> object:
+    """What is left of a document without its texts: keys that are text of the input go too, entries stay."""
+    match value:
+        case dict():
+            return [shape(item) for item in value.values()]
+        case list() | tuple():
+            return [shape(item) for item in value]
+        case etree._Element():  # noqa: SLF001 - lxml has no other name for it
+            return [(str(element.tag), *map(str, element.attrib)) for element in value.iter()]
+        case _:
+            return "text" if isinstance(value, str) else value

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Target, Unread
+from kubekeep.model.attack import Attacks
 from kubekeep.model.cloak import Cloak
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
@@ -77,8 +78,16 @@ class _Hiding:
             unread=tuple(Unread(self._location(item.location), self._sentence(item.message)) for item in whole.unread),
             notes=tuple(map(self._sentence, whole.notes)),
             waivers=tuple(map(self._use, whole.waivers)),
+            attacks=None if whole.attacks is None else self._attacks(whole.attacks),
             params={name: self._values(name, values, known) for name, values in whole.params.items()},
         )
+
+    def _attacks(self, attacks: Attacks) -> Attacks:
+        """Priorities alone: paths are made of names and sentences that hold some."""
+        found = tuple(
+            msgspec.structs.replace(item, resource=self._resource(item.resource)) for item in attacks.prioritised
+        )
+        return Attacks(prioritised=found, notes=("attack paths are left out where names are hidden",))
 
     def _sentence(self, text: str) -> str:
         return self._cloak.text(text) or _HIDDEN

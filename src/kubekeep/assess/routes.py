@@ -1,7 +1,7 @@
 """Which Services traffic from outside the cluster is sent to, and by which Ingress or route.
 
-Brings Ingress, Gateway API routes and Istio's VirtualServices into one form that rules look up by Service;
-never judges.
+Brings Ingress, Gateway API routes, OpenShift's Routes and Istio's VirtualServices into one form that rules look up
+by Service; never judges.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from kubekeep.model.resource import Resource
 INGRESS: Final = "Ingress"
 GATEWAY_ROUTES: Final = ("GRPCRoute", "HTTPRoute", "TCPRoute", "TLSRoute", "UDPRoute")
 VIRTUAL_SERVICE: Final = "networking.istio.io/VirtualService"
+OPENSHIFT_ROUTE: Final = "route.openshift.io/Route"
 
 _MESH: Final = "mesh"
 """The gateway that stands for all pods of the mesh; the only one where none is named (Istio docs, VirtualService)."""
@@ -41,7 +42,12 @@ def routed(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dic
     Gateway API whose parents are all something else than Gateways. One without any parent is taken for unfinished.
     """
     found: dict[str, dict[str, dict[Route, None]]] = {}
-    readers = {INGRESS: _ingress, **dict.fromkeys(GATEWAY_ROUTES, _gateway_route), VIRTUAL_SERVICE: _virtual_service}
+    readers = {
+        INGRESS: _ingress,
+        **dict.fromkeys(GATEWAY_ROUTES, _gateway_route),
+        VIRTUAL_SERVICE: _virtual_service,
+        OPENSHIFT_ROUTE: _openshift_route,
+    }
     for kind, read in readers.items():
         for namespace, items in objects.get(kind, {}).items():
             for item in items:
@@ -79,6 +85,12 @@ def _virtual_service(spec: Mapping[str, Any], namespace: str) -> Iterator[Target
         if any(_from_outside(match.get("gateways") or gateways) for match in matches):
             for route in _mappings(rule.get("route")):
                 yield from _host(str(mapping(route.get("destination")).get("host") or ""), namespace)
+
+
+def _openshift_route(spec: Mapping[str, Any], namespace: str) -> Iterator[Target]:
+    for backend in (mapping(spec.get("to")), *_mappings(spec.get("alternateBackends"))):
+        if backend.get("name") and (backend.get("kind") or "Service") == "Service":
+            yield namespace, str(backend["name"])
 
 
 def _from_outside(gateways: Any) -> bool:

@@ -11,6 +11,7 @@ import click
 _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
     "list": "List the frameworks or the controls.",
+    "paths": "Show how an attacker could get on, and what would stop him.",
     "fix": "Mend findings in the files, after showing the changes.",
     "decrypt": "Open an encrypted report.",
     "explain": "Explain a control: what it asks, why, and how to fix it.",

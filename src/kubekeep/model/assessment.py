@@ -9,6 +9,7 @@ import datetime as dt
 
 import msgspec
 
+from kubekeep.model.attack import Attacks
 from kubekeep.model.cloak import Encryption
 from kubekeep.model.commit import Repository
 from kubekeep.model.control import Control
@@ -95,7 +96,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a report needs. `controls` is in the order of severity and name; `results` in the order read.
 
     `notes` are what a person should know of the input though nothing is wrong with it. `waivers` are all that
-    were given, those that cover nothing too.
+    were given, those that cover nothing too. `attacks` is there only for who asks.
     """
 
     target: Target
@@ -110,6 +111,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     notes: tuple[str, ...] = ()
     waivers: tuple[WaiverUse, ...] = ()
+    attacks: Attacks | None = None
     repository: Repository | None = None
     """The repository that the input is in, if a report wants to know."""
     encryption: Encryption | None = None

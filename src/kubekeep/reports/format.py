@@ -25,6 +25,8 @@ class Extra(enum.StrEnum):
     """Where the input is under version control: `Assessment.repository`."""
     ATTACK_PATHS = "attack paths"
     """How workloads could be taken over: `Assessment.attacks`."""
+    PRIORITIES = "priorities"
+    """Which resources attack tracks lead through: `Attacks.prioritised` alone."""
 
 
 class Options(msgspec.Struct, frozen=True):

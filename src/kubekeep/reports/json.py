@@ -39,6 +39,7 @@ def _results(assessment: Assessment, order: list[tuple[str, int]]) -> Iterator[s
     """The JSON text of each entry of `results`; verdicts of one control differ in their evidence only."""
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     known: dict[tuple[str, Status, Reason | None], str] = {}
+    prioritised = kubescape_v2.prioritised(assessment)
     for name, index in order:
         result = assessment.results[index]
         controls: list[str] = []
@@ -48,7 +49,8 @@ def _results(assessment: Assessment, order: list[tuple[str, int]]) -> Iterator[s
             if text is None:
                 text = known[key] = json_text(kubescape_v2.associated(by_slug[slug], verdict, assessment))
             controls.append(_with_evidence(text, verdict, result.resource) if verdict.evidence else text)
-        yield f'{{"resourceID":{json_text(name)},"controls":[{",".join(controls)}]}}'
+        priority = f',"prioritizedResource":{json_text(prioritised[name])}' if name in prioritised else ""
+        yield f'{{"resourceID":{json_text(name)},"controls":[{",".join(controls)}]{priority}}}'
 
 
 def _with_evidence(text: str, verdict: Verdict, resource: Resource) -> str:
@@ -63,5 +65,5 @@ FORMAT: Final = Format(
     media_type="application/json",
     description="everything, in the layout of Kubescape's JSON v2",
     render=render,
-    wants=frozenset({Extra.REPOSITORY}),
+    wants=frozenset({Extra.PRIORITIES, Extra.REPOSITORY}),
 )

@@ -18,6 +18,9 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.text import utc_text, visible, xml_safe
 from kubekeep.reports.format import Format, Options
 
+_LONGEST: Final = 2_000
+"""Characters of a line: many readers give up on a text of ten million."""
+
 _Failures = dict[str, list[tuple[Resource, Verdict]]]
 
 
@@ -113,7 +116,7 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
             stream.write(_text(f"More details: {control.link}\n"))
         stream.write("\n")
         stream.writelines(
-            f"{_text(visible(line))}\n" for resource, verdict in found for line in _lines(resource, verdict)
+            f"{_text(_shown(line))}\n" for resource, verdict in found for line in _lines(resource, verdict)
         )
         stream.write("</failure>\n")
     stream.write("    </testcase>\n")
@@ -158,6 +161,11 @@ def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: s
         failure = _attributes({"type": "Input", "message": visible(item.message)})
         stream.write(f"    <testcase{case}>\n      <failure{failure}/>\n    </testcase>\n")
     stream.write("  </testsuite>\n")
+
+
+def _shown(line: str) -> str:
+    shown = visible(line[: _LONGEST + 1])
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
 
 def _attributes(values: Mapping[str, object]) -> str:

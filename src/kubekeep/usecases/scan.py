@@ -25,6 +25,7 @@ from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.foreign import ForeignControl
 from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
+from kubekeep.model.attack import EVERYTHING, Attacks, Question
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.redaction import without_tokens
@@ -68,6 +69,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What reports want to know beside the verdicts."""
     honor_comments: bool = True
     """Whether comments in the files waive findings."""
+    attacks: Question = EVERYTHING
+    """Which attack paths, if the extras ask for them."""
 
 
 def scan(
@@ -86,7 +89,8 @@ def scan(
     with read(request.paths, stdin=stdin, options=request.read) as source, _few_collections():
         resources = _resources(source, unread)
         focus: Callable[[Resource], bool] | None = source.is_touched if request.read.changed_since else None
-        if request.snapshot or request.workload:
+        found: list[Resource] = []
+        if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
             found = list(resources)
             resources = iter(found)
             focus = _workload(request, found) or focus
@@ -104,6 +108,7 @@ def scan(
         if Extra.REPOSITORY in request.extras:
             repository = repository_of(results, source, request.read.access.environment)
         totals = summarise(results, selection)
+        attacks = _attacks(request, found, results, selection)
     return Assessment(
         target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
         started=started,
@@ -115,6 +120,7 @@ def scan(
         files=source.files,
         notes=tuple(source.notes),
         waivers=waivers,
+        attacks=attacks,
         repository=repository,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
@@ -133,6 +139,24 @@ def _with_extras(
 
         results = with_edits(results, source, selection.controls)
     return results
+
+
+def _attacks(
+    request: ScanRequest, resources: Sequence[Resource], results: Sequence[ResourceResult], selection: Selection
+) -> Attacks | None:
+    """What the extras of `request` ask for; only a scan that asks for attacks pays for loading what finds them."""
+    if not request.extras & {Extra.ATTACK_PATHS, Extra.PRIORITIES}:
+        return None
+    from kubekeep.assess.attack.priorities import prioritised  # noqa: PLC0415
+    from kubekeep.library.tracks import tracks  # noqa: PLC0415
+
+    controls = {control.slug: control for control in selection.controls}
+    priorities = prioritised(results, controls, tracks())
+    if Extra.ATTACK_PATHS not in request.extras:
+        return Attacks(prioritised=priorities)
+    from kubekeep.assess.attack.find import find  # noqa: PLC0415
+
+    return msgspec.structs.replace(find(resources, results, controls, request.attacks), prioritised=priorities)
 
 
 @contextlib.contextmanager

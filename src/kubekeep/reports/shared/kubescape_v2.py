@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
+from kubekeep.model.attack import PrioritisedResource
 from kubekeep.model.commit import Commit, Repository
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location, Region
@@ -78,6 +79,33 @@ def head(assessment: Assessment) -> dict[str, Any]:
         "clusterName": "",
         "reportGUID": "",
         "summaryDetails": _summary(assessment),
+    }
+
+
+def prioritised(assessment: Assessment) -> dict[str, dict[str, Any]]:
+    """The value of `prioritizedResource` of each resource that has one, by the resource's id."""
+    found = assessment.attacks.prioritised if assessment.attacks else ()
+    return {item.resource.id: _prioritised(item) for item in found}
+
+
+def _prioritised(item: PrioritisedResource) -> dict[str, Any]:
+    return {
+        "resourceID": item.resource.id,
+        "priorityVector": [
+            {
+                "attackTrackName": vector.track,
+                "type": "control",
+                "vector": [
+                    {"controlID": step.control.id, "category": step.category, "tags": list(step.tags)}
+                    for step in vector.steps
+                ],
+                "score": vector.score,
+                "severity": int(vector.severity),
+            }
+            for vector in item.vectors
+        ],
+        "score": item.score,
+        "severity": int(item.severity),
     }
 
 
@@ -169,6 +197,11 @@ def _status(status: Status, reason: Reason | None) -> dict[str, str]:
     return entry
 
 
+def status_words(status: Status, reason: Reason | None) -> tuple[str, str]:
+    """Kubescape's words for a status and its sub-status; that is empty unless something was not evaluated."""
+    return _STATUS[status], _sub_status(reason) if status is Status.NOT_EVALUATED else ""
+
+
 def _sub_status(reason: Reason | None) -> str:
     return "notEvaluated" if reason is None else _SUB_STATUS.get(reason.cause, "notEvaluated")
 
@@ -234,13 +267,13 @@ def associated(summary: ControlSummary, verdict: Verdict, of: Assessment) -> dic
 
 def evidence(verdict: Verdict, resource: Resource) -> dict[str, Any]:
     """What stands at the end of the only rule of `associated` for a verdict with evidence."""
-    entry: dict[str, Any] = {"paths": [path for item in verdict.evidence for path in _paths(item)]}
+    entry: dict[str, Any] = {"paths": [path for item in verdict.evidence for path in paths(item)]}
     if resource.related:
         entry["relatedResourcesIDs"] = [item.id for item in resource.related]
     return entry
 
 
-def _paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
+def paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """The entries of `paths`: each has exactly one of the path keys; `fixPath` is there even when empty."""
     place: dict[str, Any] = {} if evidence.location is None else {"location": _location(evidence.location)}
     if evidence.message:

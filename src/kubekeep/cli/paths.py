@@ -1,0 +1,178 @@
+"""`kubekeep paths`: how an attacker could get on from where he stands, and what would stop him.
+
+Parses and shows; what a path is, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final, TextIO
+
+import click
+
+from kubekeep.cli import arguments, outputs, progress
+from kubekeep.cli.source_options import source_options
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.attack import Attacks, Question
+from kubekeep.model.text import json_text, visible
+from kubekeep.reports.format import Format, Options
+from kubekeep.sources.options import ReadOptions
+from kubekeep.usecases.scan import NEWEST_KUBERNETES
+
+_PATH_FOUND: Final = 1
+_INCOMPLETE: Final = 3
+_LISTED: Final = 20
+
+
+@click.command(short_help="Show how an attacker could get on.")
+@click.argument("words", nargs=-1, metavar="PATH...", required=True)
+@click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    callback=arguments.names,
+    metavar="NAMES",
+    show_default="internet,anonymous,authenticated",
+    help="Where the attacker is, comma separated: those, or as deployment/web, serviceaccount/ci or group/support.",
+)
+@click.option(
+    "--to",
+    "targets",
+    multiple=True,
+    callback=arguments.names,
+    metavar="NAMES",
+    show_default="cluster-admin,node,secrets",
+    help="What he wants, comma separated: those, or as secret/db or shop/deployment/web.",
+)
+@click.option("--max-paths", default=_LISTED, show_default=True, type=click.IntRange(1, 10_000), help="Paths to list.")
+@click.option(
+    "--fail-on-path",
+    is_flag=True,
+    help="Exit 1 when someone outside gets to be cluster-admin; with --from or --to, at any path. Paths that rest on "
+    "an assumption do not count.",
+)
+@click.option(
+    "-f",
+    "--format",
+    "layout",
+    type=click.Choice(["pretty", "json", "dot", "svg"]),
+    default="pretty",
+    show_default=True,
+    help="What is written: text, all of it for programs, or a picture.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@click.option("--snapshot", is_flag=True, help="The files are a whole cluster (`kubectl get -o yaml`).")
+@click.option(
+    "--kubernetes-version",
+    default=f"1.{NEWEST_KUBERNETES}",
+    show_default=True,
+    help="The version that the manifests are for.",
+)
+@source_options
+def command(  # noqa: PLR0913 - one argument an option
+    words: tuple[str, ...],
+    sources: tuple[str, ...],
+    targets: tuple[str, ...],
+    max_paths: int,
+    layout: str,
+    output: Path | None,
+    kubernetes_version: str,
+    *,
+    read: ReadOptions,
+    snapshot: bool,
+    fail_on_path: bool,
+) -> None:
+    """Show the ways through what is at each PATH that an attacker could take, the worst first.
+
+    A way starts outside the cluster and leads through exposed workloads, containers that are no boundary, tokens and
+    roles. What the input does not hold cannot be seen, and is said.
+
+    \b
+    kubekeep paths deploy/
+    kubekeep paths cluster.yaml --snapshot --to cluster-admin
+    kubekeep paths deploy/ --from deployment/web --to secret/db
+    kubekeep paths deploy/ -f svg -o paths.svg
+
+    \b
+    Exit codes:
+      0  done, whatever was found
+      1  with --fail-on-path: there is such a path
+      2  the command line is wrong
+      3  something could not be read
+    """  # noqa: D301 - click takes the character itself
+    from kubekeep.usecases.paths import PathsRequest, attack_paths  # noqa: PLC0415 - not for `--help`
+
+    request = PathsRequest(
+        paths=words,
+        question=Question(sources, targets, max_paths),
+        kubernetes_version=kubernetes_version,
+        snapshot=snapshot,
+        read=read,
+    )
+    try:
+        with progress.counter() as note:
+            assessment = attack_paths(request, stdin=sys.stdin.buffer, note=note)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    for text in assessment.notes:
+        click.echo(visible(text), err=True)
+    outputs.write(assessment, [outputs.Output(_FORMATS[layout], output)], verbose=False)
+    sys.exit(_exit_code(assessment, request.question, fail_on_path=fail_on_path))
+
+
+def _pretty(assessment: Assessment, stream: TextIO, options: Options) -> None:
+    from kubekeep.reports.pretty.attacks import write_attacks  # noqa: PLC0415 - only what is asked for is loaded
+
+    write_attacks(assessment, _attacks(assessment), stream, options)
+
+
+def _json(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
+    from kubekeep.reports.shared.attack_json import attack_document  # noqa: PLC0415
+
+    stream.write(json_text(attack_document(assessment, _attacks(assessment))) + "\n")
+
+
+def _dot(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001
+    from kubekeep.reports.shared.attack_dot import attack_dot  # noqa: PLC0415
+
+    stream.write(attack_dot(_attacks(assessment)))
+
+
+def _svg(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001
+    from kubekeep.reports.shared.attack_svg import attack_svg  # noqa: PLC0415
+
+    stream.write(attack_svg(_attacks(assessment)))
+
+
+def _attacks(assessment: Assessment) -> Attacks:
+    return assessment.attacks or Attacks()
+
+
+_FORMATS: Final = {
+    name: Format(name=name, extension=extension, media_type=media_type, description="attack paths", render=render)
+    for name, extension, media_type, render in (
+        ("pretty", ".txt", "text/plain", _pretty),
+        ("json", ".json", "application/json", _json),
+        ("dot", ".dot", "text/vnd.graphviz", _dot),
+        ("svg", ".svg", "image/svg+xml", _svg),
+    )
+}
+"""Ways to write paths. They are no formats of scans: those hold verdicts."""
+
+
+def _exit_code(assessment: Assessment, question: Question, *, fail_on_path: bool) -> int:
+    if fail_on_path:
+        from kubekeep.assess.attack.gate import is_open  # noqa: PLC0415
+
+        failed = is_open(_attacks(assessment), question)
+        said = "FAILED: there is an attack path" if failed else "passed: no attack path"
+        click.echo(f"gate {said} that rests on no assumption", err=True)
+        if failed:
+            return _PATH_FOUND
+    for item in assessment.unread:
+        click.echo(visible(f"{item.location}: {item.message}"), err=True)
+    if assessment.unread:
+        click.echo(f"incomplete: {len(assessment.unread)} unread", err=True)
+        return _INCOMPLETE
+    return 0

@@ -1,0 +1,179 @@
+"""Annotations for GitHub Actions: workflow commands on standard output that mark the lines of a pull request.
+
+GitHub shows ten annotations of each level for a step and drops the rest without a word. So the worst come first, no
+more than ten are written, and what is left stands in a folded part of the log, with a last line that counts it. Paths
+are those of the repository, wherever in it the scan runs. Never starts a line with text from the input.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final, TextIO
+
+import msgspec
+
+from kubekeep.model.assessment import Assessment, ControlSummary, Unread
+from kubekeep.model.finding import Cause, Verdict
+from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
+from kubekeep.model.severity import sarif_level
+from kubekeep.model.text import visible
+from kubekeep.reports.format import Extra, Format, Options
+from kubekeep.reports.shared import wording
+
+_SHOWN: Final = 10
+"""Annotations of each level that GitHub shows for a step."""
+_ERROR, _WARNING, _NOTICE = "error", "warning", "notice"
+_LEVELS: Final = {"error": _ERROR, "warning": _WARNING, "note": _NOTICE}
+"""GitHub's levels by those of SARIF."""
+_PLACES: Final = 5
+"""How many places of a resource an annotation names."""
+_LONGEST: Final = 1000
+"""Characters of one line of an annotation."""
+
+
+class _Annotation(msgspec.Struct, frozen=True):
+    """One annotation, or one line of the log; `lines` are the message."""
+
+    level: str
+    title: str
+    lines: tuple[str, ...]
+    location: Location | None = None
+
+
+def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
+    """Write the annotations, then what is not shown as one, then the sums."""
+    shown = folded = 0
+    for annotation, fits in _fitting(assessment):
+        if fits:
+            stream.write(_command(annotation, assessment))
+        shown += fits
+        folded += not fits
+    if folded:
+        stream.write("::group::Not shown as annotations\n")
+        stream.writelines(_line(annotation, assessment) for annotation, fits in _fitting(assessment) if not fits)
+        stream.write("::endgroup::\n")
+    stream.writelines(f"{line}\n" for line in _closing(assessment, shown, folded))
+
+
+def _fitting(assessment: Assessment) -> Iterator[tuple[_Annotation, bool]]:
+    """All annotations, and whether GitHub has room for each."""
+    seen: Counter[str] = Counter()
+    for annotation in _annotations(assessment):
+        seen[annotation.level] += 1
+        yield annotation, seen[annotation.level] <= _SHOWN
+
+
+def _annotations(assessment: Assessment) -> Iterator[_Annotation]:
+    """What was not read, then what was not evaluated, then the findings, worst first."""
+    yield from map(_unread, assessment.unread)
+    if gaps := [summary for summary in assessment.controls if summary.is_gap]:
+        yield _gaps(gaps)
+    failures = assessment.failures()
+    for summary in wording.worst_first(assessment):
+        for resource, verdict in failures.get(summary.control.slug, ()):
+            yield _finding(summary, resource, verdict)
+
+
+def _unread(unread: Unread) -> _Annotation:
+    return _Annotation(_ERROR, "Input not read: the scan is incomplete", (unread.message,), unread.location)
+
+
+def _gaps(gaps: list[ControlSummary]) -> _Annotation:
+    by_cause: dict[Cause | None, list[str]] = {}
+    for summary in gaps:
+        by_cause.setdefault(summary.reason.cause if summary.reason else None, []).append(summary.control.id)
+    lines = (f"{cause or 'no reason is known'}: {', '.join(ids)}" for cause, ids in by_cause.items())
+    return _Annotation(_NOTICE, f"{wording.number(len(gaps), 'control')} not evaluated", tuple(lines))
+
+
+def _finding(summary: ControlSummary, resource: Resource, verdict: Verdict) -> _Annotation:
+    control = summary.control
+    changes = [wording.change(item) for item in verdict.evidence]
+    if len(changes) > _PLACES:
+        changes[_PLACES:] = [f"and {wording.number(len(changes) - _PLACES, 'more place')}"]
+    link = (f"See {control.link}",) if control.link else ()
+    return _Annotation(
+        _LEVELS[sarif_level(control.severity)],
+        f"{control.level.label}: {control.title} ({control.id})",
+        (wording.named(resource), *changes, *link),
+        wording.place(resource, verdict),
+    )
+
+
+def _closing(assessment: Assessment, shown: int, folded: int) -> Iterator[str]:
+    waived = sum(map(len, assessment.waived().values()))
+    failed = wording.number(assessment.counts.failed, "failed resource")
+    yield f"Kubekeep: {failed}, {wording.number(shown, 'annotation')} for GitHub."
+    if folded:
+        yield (
+            f"{wording.number(folded, 'result')} not shown as annotations, of which GitHub takes {_SHOWN} a level: "
+            "they stand in the folded part of this log."
+        )
+    if waived:
+        yield f"{wording.number(waived, 'finding')} waived."
+
+
+def _command(annotation: _Annotation, of: Assessment) -> str:
+    """A workflow command: one line, whatever stands in it."""
+    properties = {"title": annotation.title}
+    location = annotation.location
+    if location is not None:
+        properties = {"file": _in_repository(location.file, of), **_columns(location), **properties}
+    given = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    message = "%0A".join(_data(_shown(line)) for line in annotation.lines)
+    return f"::{annotation.level} {given}::{message}\n"
+
+
+def _columns(location: Location) -> dict[str, str]:
+    """The lines, and the columns where all is on one line, as GitHub wants it."""
+    if location.region is None:
+        return {}
+    start, end = location.region.start, location.region.end
+    lines = {"line": str(start.line), "endLine": str(end.line)}
+    if start.line == end.line:
+        lines |= {"col": str(start.column), "endColumn": str(end.column)}
+    return lines
+
+
+def _in_repository(file: str, of: Assessment) -> str:
+    """The path of `file` from the root of the repository; as it is shown where it is in none."""
+    if of.repository is None:
+        return file
+    root = f"{of.repository.root.rstrip('/')}/"
+    path = posixpath.normpath(posixpath.join(of.target.base, file))
+    return path.removeprefix(root) if path.startswith(root) else file
+
+
+def _line(annotation: _Annotation, of: Assessment) -> str:
+    """A line of the log."""
+    location = annotation.location
+    place = f" {Location(_in_repository(location.file, of), location.region)}" if location else ""
+    return _shown(f"{annotation.level}:{place} {annotation.title}: {annotation.lines[0]}") + "\n"
+
+
+def _shown(text: str) -> str:
+    # the runner takes commands in their old form (##[error]) from the middle of a line too
+    shown = visible(text[: _LONGEST + 1]).replace("##[", "##\\x5b")
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(_shown(text)).replace(":", "%3A").replace(",", "%2C")
+
+
+FORMAT: Final = Format(
+    name="github",
+    extension=".txt",
+    media_type="text/plain",
+    description="annotations for GitHub Actions, the worst first, to standard output",
+    render=render,
+    aliases=("github-actions",),
+    wants=frozenset({Extra.REPOSITORY}),
+)

@@ -1,0 +1,192 @@
+"""Attack paths as a picture: SVG that stands alone, without script, style sheet or reference to anything.
+
+Presentation attributes only, so that it may stand in a page whose policy forbids styles. Lines and texts outside of
+boxes have the colour of the text around them; boxes bring their own. Everything shown is made harmless and escaped.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from kubekeep.model.attack import Attacks, Edge, Node, NodeKind
+from kubekeep.model.text import visible, xml_safe
+from kubekeep.reports.shared.layers import Layout, layout
+
+DRAWN: Final = 12
+"""The most paths in a picture."""
+_BOX_WIDTH, _BOX_HEIGHT = 188, 48
+_GAP, _ROW, _EDGE = 104, 68, 16
+_LETTERS: Final = 23
+"""Letters on a line of a box."""
+_FONT: Final = "system-ui, 'Noto Sans', 'DejaVu Sans', 'Noto Sans CJK SC', Helvetica, Arial, sans-serif"
+_LINE: Final = "#7d8590"
+"""A grey that stands out from white and from black."""
+_FILLS: Final = {
+    NodeKind.INTERNET: "#374151",
+    NodeKind.SUBJECT: "#374151",
+    NodeKind.ENTRY: "#1d4ed8",
+    NodeKind.WORKLOAD: "#0f766e",
+    NodeKind.PODS: "#0f766e",
+    NodeKind.ACCOUNT: "#6d28d9",
+    NodeKind.ACCOUNTS: "#6d28d9",
+    NodeKind.ROLE: "#6d28d9",
+    NodeKind.HOST: "#9a3412",
+    NodeKind.SECRET: "#9a3412",
+    NodeKind.SECRETS: "#9a3412",
+    NodeKind.DATA: "#9a3412",
+    NodeKind.CLUSTER_ADMIN: "#b91c1c",
+}
+
+
+def attack_svg(attacks: Attacks, most: int = DRAWN) -> str:
+    """The picture of the first `most` paths; what is left out is said in it. Without paths, a picture that says so."""
+    paths = attacks.paths[:most]
+    edges = {(edge.source.id, edge.target.id): edge for path in paths for edge in path.edges}
+    nodes = {node.id: node for edge in edges.values() for node in (edge.source, edge.target)}
+    places = layout(list(edges))
+    width = max(places.columns * (_BOX_WIDTH + _GAP) - _GAP, 360) + 2 * _EDGE
+    height = max(places.rows, 1) * _ROW + 2 * _EDGE + 22
+    left_out = len(attacks.paths) - len(paths) + attacks.left_out
+    title = f"{_count(len(paths), 'attack path')}{f' of {len(paths) + left_out}' if left_out else ''}"
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" font-family="{_FONT}" font-size="12">'
+    )
+    parts = [
+        opening,
+        f"<title>{_text(title if paths else 'No attack path was found')}</title>",
+        f"<desc>{_text(_described(attacks, paths_shown=len(paths)))}</desc>",
+        *(_line(edge, places) for edge in edges.values()),
+        *(_box(node, *places.places[name]) for name, node in nodes.items()),
+        _legend(edges.values(), title if paths else "No attack path was found", height),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _described(attacks: Attacks, paths_shown: int) -> str:
+    """The paths in words, for those who cannot see the picture."""
+    said = (
+        " → ".join((path.source.label, *(edge.target.label for edge in path.edges)))
+        for path in attacks.paths[:paths_shown]
+    )
+    return "; ".join(said)
+
+
+def _left(column: int) -> int:
+    return _EDGE + column * (_BOX_WIDTH + _GAP)
+
+
+def _middle(row: float) -> float:
+    return _EDGE + row * _ROW + _ROW / 2
+
+
+def _box(node: Node, column: int, row: float) -> str:
+    x, y = _left(column), _middle(row) - _BOX_HEIGHT / 2
+    place = f"\n{visible(str(node.location))}" if node.location else ""
+    lines = [_short(line) for line in _lines(visible(node.label))]
+    texts = "".join(
+        f'<text x="{x + 10}" y="{y + (29 if len(lines) == 1 else 21) + 16 * number:g}" fill="#ffffff">'
+        f"{_text(line)}</text>"
+        for number, line in enumerate(lines)
+    )
+    return (
+        f"<g><title>{_text(visible(node.label) + place)}</title>"
+        f'<rect x="{x}" y="{y:g}" width="{_BOX_WIDTH}" height="{_BOX_HEIGHT}" rx="6" fill="{_FILLS[node.kind]}"/>'
+        f"{texts}</g>"
+    )
+
+
+def _line(edge: Edge, places: Layout) -> str:
+    """An edge as a curve with its arrow, the number of its first control, and why it is there as a title."""
+    ends = (edge.source.id, edge.target.id)
+    start, *between, end = (places.places[ends[0]], *places.bends[ends], places.places[ends[1]])
+    x, y = _left(start[0]) + _BOX_WIDTH, _middle(start[1])
+    path = [f"M{x} {y:g}"]
+    for column, row in between:
+        path.append(_curve(x, y, _left(column), _middle(row)))
+        x, y = _left(column) + _BOX_WIDTH, _middle(row)
+        path.append(f"H{x}")
+    tip = _left(end[0])
+    path.append(_curve(x, y, tip - 8, _middle(end[1])))
+    middle = ((x + tip) / 2 if end[0] > start[0] else tip + _BOX_WIDTH / 2, (y + _middle(end[1])) / 2 - 5)
+    why = "\n".join(_why(edge))
+    dash = ' stroke-dasharray="5 4"' if edge.assumes else ""
+    named = _named(edge, *middle, falls=_middle(end[1]) - y)
+    y = _middle(end[1])
+    return (
+        f'<g><title>{_text(why)}</title><path d="{" ".join(path)}" fill="none" stroke="{_LINE}" stroke-width="1.6"'
+        f'{dash}/><path d="M{tip - 9} {y - 4.5:g}L{tip} {y:g}L{tip - 9} {y + 4.5:g}Z" fill="{_LINE}"/>{named}</g>'
+    )
+
+
+def _named(edge: Edge, x: float, y: float, falls: float) -> str:
+    """The number of the first control on the middle of an edge, on the side that its curve leaves free."""
+    controls = list(dict.fromkeys(control.id for opening in edge.openings for control in opening.controls))
+    if not controls:
+        return ""
+    more = f" +{len(controls) - 1}" if len(controls) > 1 else ""
+    anchor, aside = ("start", 3) if falls > 0 else ("end", -3) if falls < 0 else ("middle", 0)
+    return (
+        f'<text x="{x + aside:g}" y="{y:g}" font-size="10" text-anchor="{anchor}" fill="currentColor">'
+        f"{_text(_short(controls[0], 14) + more)}</text>"
+    )
+
+
+def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
+    reach = max(abs(to_x - x) / 2, 30)
+    return f"C{x + reach:g} {y:g} {to_x - reach:g} {to_y:g} {to_x:g} {to_y:g}"
+
+
+def _why(edge: Edge) -> Iterator[str]:
+    for opening in edge.openings:
+        numbers = ", ".join(control.id for control in opening.controls)
+        assumes = f", provided that {opening.assumes}" if opening.assumes else ""
+        place = f" ({opening.location})" if opening.location else ""
+        yield visible(f"{opening.text}{assumes}{place}{f' [{numbers}]' if numbers else ''}")
+
+
+def _legend(edges: Iterable[Edge], title: str, height: float) -> str:
+    dashed = " · dashed: only if what the input does not tell is so" if any(edge.assumes for edge in edges) else ""
+    return f'<text x="{_EDGE}" y="{height - 10:g}" fill="currentColor">{_text(title + dashed)}</text>'
+
+
+def _lines(label: str) -> list[str]:
+    """A label on one line, or its kind and its name on two."""
+    if _cells(label) <= _LETTERS:
+        return [label]
+    kind, _, name = label.partition(" ")
+    if _cells(kind) > _LETTERS or not name:
+        return [label]
+    words = label.split(" ")
+    first = [words[0]]
+    for word in words[1:]:
+        if _cells(" ".join((*first, word))) > _LETTERS:
+            break
+        first.append(word)
+    return [" ".join(first), " ".join(words[len(first) :])]
+
+
+def _short(text: str, most: int = _LETTERS) -> str:
+    """`text` with its middle left out if it is too long."""
+    if _cells(text) <= most:
+        return text
+    head, tail = text[: most // 2], text[-(most // 2 - 1) :]
+    while _cells(head) + _cells(tail) + 1 > most and head:
+        head, tail = head[:-1], tail[1:]
+    return f"{head}…{tail}"
+
+
+def _cells(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _text(text: str) -> str:
+    return html.escape(xml_safe(text))

@@ -1,0 +1,56 @@
+"""How findings are put into words, on one line and as plain text; whoever shows them makes them harmless."""
+
+from __future__ import annotations
+
+import math
+
+from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
+from kubekeep.model.waiver import Waiver
+
+
+def named(resource: Resource) -> str:
+    """`Deployment shop/web`, without the namespace where the object does not say."""
+    owner = f"{resource.namespace}/" if resource.namespace else ""
+    return f"{resource.kind} {owner}{resource.name}"
+
+
+def change(evidence: Evidence) -> str:
+    """What to do about it: `set spec.hostPID to false (message)`."""
+    path = evidence.path or "the whole resource"
+    if evidence.fix is not None:
+        text = f"set {path} to {evidence.fix}"
+    else:
+        text = f"delete {path}" if evidence.delete else f"review {path}"
+    return f"{text} ({evidence.note})" if evidence.note else text
+
+
+def place(resource: Resource, verdict: Verdict) -> Location | None:
+    """The place to name first: that of the first evidence that has one, else of the resource, if it has any."""
+    places = (evidence.location for evidence in verdict.evidence if evidence.location is not None)
+    return next(places, None) or resource.locate(())
+
+
+def accepted(waiver: Waiver) -> str:
+    """Why it was accepted and until when: `waived by legacy-app: moves in June (until 2027-01-01)`."""
+    reason = f": {waiver.reason}" if waiver.reason else ""
+    until = f" (until {waiver.expires.date().isoformat()})" if waiver.expires else ""
+    return f"waived by {waiver.name}{reason}{until}"
+
+
+def worst_first(assessment: Assessment) -> list[ControlSummary]:
+    """The failed controls by severity score, then by how many resources fail."""
+    failed = [summary for summary in assessment.controls if summary.status is Status.FAILED]
+    return sorted(failed, key=lambda summary: (-summary.control.severity, -summary.counts.failed))
+
+
+def number(count: int, noun: str) -> str:
+    """`1 control`, `2 controls`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(value: float | None) -> str:
+    """`62 %`, rounded down, so that only what is whole shows as 100 %."""
+    return "not known" if value is None else f"{math.floor(value)} %"

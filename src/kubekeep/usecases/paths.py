@@ -1,0 +1,46 @@
+"""Find the attack paths through what is at some paths. Never prints and never decides a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+import msgspec
+
+from kubekeep.assess.attack.cited import CITED
+from kubekeep.library.tracks import tracks
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.attack import EVERYTHING, Question
+from kubekeep.reports.format import Extra
+from kubekeep.sources.options import ReadOptions
+from kubekeep.usecases.scan import ScanRequest, scan
+
+
+class PathsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to look and what for; a `snapshot` is all objects of a cluster."""
+
+    paths: tuple[str, ...]
+    question: Question = EVERYTHING
+    kubernetes_version: str
+    snapshot: bool = False
+    read: ReadOptions = ReadOptions()
+
+
+def attack_paths(
+    request: PathsRequest, *, stdin: BinaryIO | None = None, note: Callable[[int], None] = lambda _: None
+) -> Assessment:
+    """An assessment of only the controls that would break paths, with the paths in `attacks`.
+
+    Raises what `scan` raises, and UnknownNameError for a source or target that nothing is called.
+    """
+    # Named one by one, controls that only a cluster can answer are evaluated on files too.
+    wanted = ScanRequest(
+        paths=request.paths,
+        controls=(*CITED, *tracks().members),
+        kubernetes_version=request.kubernetes_version,
+        snapshot=request.snapshot,
+        read=request.read,
+        extras=frozenset({Extra.ATTACK_PATHS}),
+        attacks=request.question,
+    )
+    return scan(wanted, stdin=stdin, note=note)

@@ -1,0 +1,144 @@
+"""`kubekeep paths` as people and pipelines call it: chains, formats, names, the gate and what is said to be missing."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.test_scan import kubekeep
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TAKEN = EXAMPLES / "attack-paths"
+
+
+def document(*arguments: str | Path) -> dict[str, Any]:
+    result = kubekeep("paths", *arguments, "-f", "json")
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def labels(found: dict[str, Any]) -> list[list[str]]:
+    names = {node["id"]: node["label"] for node in found["nodes"]}
+    return [[names[node] for node in path["nodes"]] for path in found["paths"]]
+
+
+def test_the_example_can_be_taken_over() -> None:
+    found = document(TAKEN)
+    assert labels(found) == [
+        [
+            "internet",
+            "Service status/status",
+            "Deployment status/status",
+            "a node of the cluster",
+            "DaemonSet agents/agent",
+            "ServiceAccount agents/agent",
+            "cluster-admin",
+        ],
+        [
+            "internet",
+            "Ingress builds/server",
+            "Service builds/server",
+            "Deployment builds/server",
+            "ServiceAccount builds/runner",
+            "ClusterRole runner in the cluster",
+            "any service account of the cluster",
+            "ServiceAccount agents/agent",
+            "cluster-admin",
+        ],
+        ["anyone who has signed in", "Role builds/read-everything", "every Secret in namespace builds"],
+    ]
+    controls = {number for path in found["paths"] for number in path["controls"]}
+    assert {"C-0074", "C-0256", "C-0261", "C-0188", "C-0185", "C-0265", "C-0015"} <= controls
+    assert found["cuts"][0]["count"] == 2
+    assert "network policies keep the outside away from Deployment ledger/ledger" in found["notes"]
+
+
+def test_places_are_those_that_open_the_way() -> None:
+    found = document(TAKEN)
+    lines = {
+        opening["text"]: (Path(opening["location"]["file"]).name, opening["location"]["line"])
+        for edge in found["edges"]
+        for opening in edge["openings"]
+        if "location" in opening
+    }
+    text = (TAKEN / "builds.yaml").read_text(encoding="utf-8").splitlines()
+    file, line = lines["it allows to create pods"]
+    assert (file, text[line - 1].strip()) == ("builds.yaml", '- apiGroups: [""]')
+    file, line = lines["container page reaches the container runtime by /run/containerd/containerd.sock"]
+    text = (TAKEN / "status.yaml").read_text(encoding="utf-8").splitlines()
+    assert (file, text[line - 1].strip()) == ("status.yaml", "path: /run/containerd/containerd.sock")
+
+
+def test_people_see_chains_and_what_to_mend() -> None:
+    result = kubekeep("paths", ".", cwd=TAKEN)
+    assert result.returncode == 0
+    for text in ("✖ CRITICAL  internet → cluster-admin", "status.yaml:34", "What ends most paths", "ends 2 paths"):
+        assert text in result.stdout
+    assert "Workloads to mend first" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_from_and_to() -> None:
+    found = document(TAKEN, "--from", "daemonset/agent", "--to", "cluster-admin")
+    assert labels(found) == [["DaemonSet agents/agent", "ServiceAccount agents/agent", "cluster-admin"]]
+    found = document(TAKEN, "--from", "internet", "--to", "secret/signing-key")
+    assert {path[-1] for path in labels(found)} == {"Secret builds/signing-key"}
+    assert len(document(TAKEN, "--max-paths", "1")["paths"]) == 1
+
+
+def test_an_unknown_name_is_an_error_that_helps() -> None:
+    result = kubekeep("paths", TAKEN, "--from", "deployment/statsu")
+    assert result.returncode == 2
+    assert "did you mean deployment/status?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((TAKEN,), 1),
+        ((TAKEN / "ledger.yaml",), 0),
+        ((TAKEN / "status.yaml",), 0),
+        ((TAKEN / "status.yaml", "--to", "node"), 1),
+        ((EXAMPLES / "online-shop",), 0),
+    ],
+)
+def test_the_gate(arguments: tuple[str | Path, ...], code: int) -> None:
+    result = kubekeep("paths", *arguments, "--fail-on-path")
+    assert result.returncode == code, result.stderr
+    assert ("gate FAILED" if code else "gate passed") in result.stderr
+
+
+def test_what_cannot_be_seen_is_said(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("a: [", encoding="utf-8")
+    result = kubekeep("paths", tmp_path, TAKEN / "status.yaml")
+    assert result.returncode == 3
+    assert "broken.yaml" in result.stderr
+    assert "the input holds no bindings" in result.stdout
+
+
+def test_pictures_go_to_files(tmp_path: Path) -> None:
+    result = kubekeep("paths", TAKEN, "-f", "svg", "-o", tmp_path / "paths.svg")
+    assert result.returncode == 0
+    assert ET.fromstring((tmp_path / "paths.svg").read_text(encoding="utf-8")).tag.endswith("svg")  # noqa: S314
+    assert kubekeep("paths", TAKEN, "-f", "dot").stdout.startswith("digraph attack_paths {")
+
+
+def test_a_chart_is_followed_to_its_templates() -> None:
+    found = document(EXAMPLES / "storefront-chart")
+    assert found["paths"] == []
+    assert any("taken to go to one namespace" in note for note in found["notes"])
+
+
+def test_a_scan_ranks_resources_in_json() -> None:
+    report = json.loads(kubekeep("scan", TAKEN / "status.yaml", "--snapshot", "-f", "json").stdout)
+    (entry,) = [item["prioritizedResource"] for item in report["results"] if "prioritizedResource" in item]
+    assert entry["resourceID"].endswith("Deployment/status")
+    assert {vector["attackTrackName"] for vector in entry["priorityVector"]} == {
+        "service-destruction",
+        "workload-external-track",
+    }
+    assert entry["score"] == pytest.approx(sum(vector["score"] for vector in entry["priorityVector"]))

@@ -1,0 +1,40 @@
+"""The attack tracks: that each step a control names is there, and that they join controls as Kubescape's do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kubekeep.library.load import builtin
+from kubekeep.library.tracks import tracks
+from tests.library.kubescape import FACTS
+
+CONTROLS = FACTS / "control-facts.json"
+
+
+def test_controls_and_steps_exist() -> None:
+    numbers = {number for control in builtin().controls.values() for number in control.ids}
+    steps = {track.name: {step.name for way in track.root.ways() for step in way} for track in tracks().tracks}
+    for number, member in tracks().members.items():
+        assert number in numbers
+        for track, names in member.tracks.items():
+            assert set(names) <= steps[track]
+
+
+def test_a_control_is_found_by_any_of_its_numbers() -> None:
+    found = [control.id for control in builtin().controls.values() if tracks().member(control)]
+    assert len(found) == len(tracks().members)
+
+
+@pytest.mark.skipif(not CONTROLS.is_file(), reason=f"no facts at {FACTS}")
+def test_controls_join_as_kubescapes_do() -> None:
+    facts = {fact["id"]: fact for fact in json.loads(CONTROLS.read_text(encoding="utf-8"))["controls"]}
+    joined = {number: fact for number, fact in facts.items() if fact.get("attackTracks")}
+    assert set(joined) == set(tracks().members)
+    for number, fact in joined.items():
+        member = tracks().members[number]
+        assert list(member.tags) == fact["tags"]
+        assert {name: list(steps) for name, steps in member.tracks.items()} == {
+            item["attackTrack"]: item["categories"] for item in fact["attackTracks"]
+        }

@@ -1,0 +1,237 @@
+"""Attack paths as picture, graph and document: complete, readable by their readers, and harmless whatever the names."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+from playwright.sync_api import FloatRect, sync_playwright
+from tests.reports.conftest import CONTROLS, HOSTILE
+
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.attack import (
+    AttackPath,
+    Attacks,
+    Cut,
+    Edge,
+    EdgeKind,
+    Node,
+    NodeKind,
+    Opening,
+    PrioritisedResource,
+    PriorityVector,
+    TrackStep,
+)
+from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.severity import Severity
+from kubekeep.model.text import json_text
+from kubekeep.reports import Options, load
+from kubekeep.reports.pretty.attacks import write_attacks
+from kubekeep.reports.shared.attack_dot import attack_dot
+from kubekeep.reports.shared.attack_json import attack_document
+from kubekeep.reports.shared.attack_svg import DRAWN, attack_svg
+from kubekeep.reports.shared.layers import layout
+
+SVG = "{http://www.w3.org/2000/svg}"
+CHROMIUM = Path("/usr/bin/chromium")
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def edge(source: Node, target: Node, text: str = "it is open", assumes: str = "") -> Edge:
+    at = Location("deploy/web.yaml", Region(Position(7, 3), Position(7, 9)))
+    opening = Opening(text, source.label, at, (CONTROLS["privileged"], CONTROLS["limits"]), assumes)
+    return Edge(source, target, EdgeKind.ESCAPE, (opening,))
+
+
+def attacks(text: str = "web", assumes: str = "") -> Attacks:
+    internet = Node("internet", NodeKind.INTERNET, "internet")
+    workload = Node("w", NodeKind.WORKLOAD, f"Deployment {text}", Location(text))
+    host = Node("h", NodeKind.HOST, "a node of the cluster")
+    admin = Node("a", NodeKind.CLUSTER_ADMIN, "cluster-admin")
+    first, second, third = edge(internet, workload, text), edge(workload, host, text, assumes), edge(host, admin)
+    paths = (
+        AttackPath((first, second, third), Severity.CRITICAL),
+        AttackPath((edge(workload, admin),), Severity.HIGH),
+    )
+    return Attacks(paths=paths, left_out=3, cuts=(Cut(second, (0,), 2),), notes=(text,))
+
+
+def written(assessment: Assessment, found: Attacks, **options: bool) -> str:
+    stream = io.StringIO()
+    write_attacks(assessment, found, stream, Options(**options))
+    return stream.getvalue()
+
+
+def test_the_picture_shows_every_node_and_edge() -> None:
+    root = etree.fromstring(attack_svg(attacks(assumes="the moon is full")).encode())
+    titles = [element.text or "" for element in root.iter(f"{SVG}title")]
+    assert titles[0] == "2 attack paths of 5"
+    assert [title.partition("\n")[0] for title in titles[-4:]] == [
+        "internet",
+        "Deployment web",
+        "a node of the cluster",
+        "cluster-admin",
+    ]
+    arrows = [element for element in root.iter(f"{SVG}path") if element.get("fill") == "none"]
+    assert len(arrows) == 4
+    assert sum(element.get("stroke-dasharray") is not None for element in arrows) == 1
+    assert any("provided that the moon is full (deploy/web.yaml:7) [C-0057, C-0271]" in title for title in titles)
+
+
+def test_the_picture_needs_nothing_from_outside() -> None:
+    text = attack_svg(attacks(HOSTILE))
+    root = etree.fromstring(text.encode())
+    tags = {str(element.tag).removeprefix(SVG) for element in root.iter()}
+    assert tags == {"svg", "title", "desc", "g", "rect", "text", "path"}
+    attributes = {name for element in root.iter() for name in element.attrib}
+    assert not {name for name in attributes if name in {"style", "href", "class"} or str(name).startswith("on")}
+    assert "http" not in re.sub(r'xmlns="[^"]*"', "", re.sub(r">[^<]*<", "><", text))
+
+
+def test_the_picture_of_no_paths_says_so() -> None:
+    root = etree.fromstring(attack_svg(Attacks()).encode())
+    assert "No attack path was found" in str(root.xpath("string()"))
+
+
+def test_the_picture_is_bounded() -> None:
+    many = msgspec.structs.replace(
+        attacks(),
+        paths=tuple(
+            AttackPath(
+                (edge(Node(f"s{number}", NodeKind.SUBJECT, f"User {number}"), Node("a", NodeKind.HOST, "node")),),
+                Severity.HIGH,
+            )
+            for number in range(100)
+        ),
+    )
+    text = attack_svg(many)
+    assert text.count("<rect") == DRAWN + 1
+    assert f"{DRAWN} attack paths of 103" in text
+
+
+@settings(deadline=None, max_examples=60, database=None)
+@example(text='"\\</title>]]>&#0;\x1b\r\n\t\ud83d', more="a")
+@given(text=st.text(st.characters()), more=st.text(st.characters(), max_size=80))
+def test_any_text_anywhere(text: str, more: str) -> None:
+    found = attacks(text, more)
+    root = etree.fromstring(attack_svg(found).encode())
+    assert sum(1 for _ in root.iter(f"{SVG}rect")) == 4
+    assert _dot_strings(attack_dot(found)) > 0
+
+
+def _dot_strings(text: str) -> int:
+    """How many lines of DOT there are; raises where one is not one of those that we write."""
+    quoted = r'"(?:[^"\\\n]|\\.)*"'
+    lines = text.splitlines()
+    assert (lines[0], lines[-1]) == ("digraph attack_paths {", "}")
+    node, arrow = rf"  n\d+ \[label={quoted}\];", rf"  n\d+ -> n\d+ \[label={quoted}(?:, style=dashed)?\];"
+    said = rf"  rankdir=LR;|  (?:node|edge) \[(?:[a-z]+=(?:{quoted}|\w+)(?:, )?)+\];"
+    for line in lines[1:-1]:
+        assert re.fullmatch(f"{node}|{arrow}|{said}", line), line
+    return len(lines)
+
+
+def test_the_document_is_whole(assessment: Assessment) -> None:
+    document = json.loads(json_text(attack_document(assessment, attacks(HOSTILE, "x"))))
+    ids = {node["id"] for node in document["nodes"]}
+    steps = {(item["from"], item["to"]) for item in document["edges"]}
+    for path in document["paths"]:
+        assert set(path["nodes"]) <= ids
+        assert set(itertools.pairwise(path["nodes"])) <= steps
+    assert document["pathsLeftOut"] == 3
+    assert document["cuts"] == [{"from": "w", "to": "h", "paths": [0], "count": 3, "detours": 0}]
+    assert document["paths"][0]["assumptions"] == ["x"]
+    assert document["edges"][0]["openings"][0]["location"] == {"file": "deploy/web.yaml", "line": 7, "column": 3}
+    assert len(document["unread"]) == len(assessment.unread)
+
+
+def test_people_read_chains(assessment: Assessment, request: pytest.FixtureRequest) -> None:
+    text = written(assessment, attacks(HOSTILE, "the moon is full"))
+    assert "\x1b" not in text
+    file = GOLDEN / "attacks.txt"
+    if request.config.getoption("--update-golden"):
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+def test_people_read_that_nothing_was_found(assessment: Assessment) -> None:
+    assert "No attack path was found." in written(assessment, Attacks(notes=("the input holds no bindings",)))
+
+
+def test_json_ranks_resources_as_kubescape_does(assessment: Assessment) -> None:
+    resource = assessment.results[2].resource
+    step = TrackStep(CONTROLS["privileged"], "Initial Access", ("security",))
+    vector = PriorityVector("service-destruction", (step,), 8.8, Severity.HIGH)
+    ranked = Attacks(prioritised=(PrioritisedResource(resource, (vector,), 8.8, Severity.HIGH),))
+    stream = io.StringIO()
+    load("json").render(msgspec.structs.replace(assessment, attacks=ranked), stream, Options())
+    found = [item for item in json.loads(stream.getvalue())["results"] if "prioritizedResource" in item]
+    assert [item["prioritizedResource"] for item in found] == [
+        {
+            "resourceID": resource.id,
+            "priorityVector": [
+                {
+                    "attackTrackName": "service-destruction",
+                    "type": "control",
+                    "vector": [{"controlID": "C-0057", "category": "Initial Access", "tags": ["security"]}],
+                    "score": 8.8,
+                    "severity": 3,
+                }
+            ],
+            "score": 8.8,
+            "severity": 3,
+        }
+    ]
+
+
+def test_layers_lead_to_the_right_whatever_the_cycles() -> None:
+    edges = [("a", "b"), ("b", "c"), ("c", "a"), ("a", "d"), ("d", "d"), ("a", "c")]
+    found = layout(edges)
+    assert {name: place[0] for name, place in found.places.items()} == {"a": 0, "b": 1, "c": 2, "d": 1}
+    assert found.bends["a", "c"][0][0] == 1
+    assert len({*found.places.values()}) == 4
+    assert layout([]).columns == 0
+
+
+def test_layers_are_untangled() -> None:
+    found = layout([("i", "a"), ("i", "b"), ("a", "y"), ("b", "x"), ("i", "x")])
+    rows = {name: row for name, (_, row) in found.places.items()}
+    assert (rows["a"] < rows["b"]) == (rows["y"] < rows["x"])
+
+
+@pytest.mark.skipif(not CHROMIUM.exists() and not os.environ.get("CI"), reason="no Chromium")
+def test_the_picture_in_a_page_that_forbids_everything() -> None:
+    problems: list[str] = []
+    policy = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'\">"
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("request", lambda request: problems.append(request.url))
+        page.set_content(f"<!doctype html>{policy}<body>{attack_svg(attacks(HOSTILE))}</body>")
+        boxes = page.locator("svg rect").all()
+        sizes = [box.bounding_box() for box in boxes]
+        letters = [text.bounding_box() for text in page.locator("svg g:has(rect) text").all()]
+        browser.close()
+    assert not problems
+    assert len(sizes) == 4
+    assert all(size and size["width"] == 188 for size in sizes)
+    assert all(text and any(_holds(size, text) for size in sizes if size) for text in letters)
+
+
+def _holds(box: FloatRect, text: FloatRect) -> bool:
+    return (
+        box["x"] <= text["x"]
+        and text["x"] + text["width"] <= box["x"] + box["width"]
+        and box["y"] <= text["y"]
+        and text["y"] + text["height"] <= box["y"] + box["height"]
+    )

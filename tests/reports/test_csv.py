@@ -1,0 +1,144 @@
+"""The CSV report: Kubescape's columns, a row for each verdict, nothing that a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+
+import msgspec
+import pytest
+
+from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.waiver import Waiver, WaiverSource
+from kubekeep.reports import Options, load
+
+KUBESCAPE = (
+    "Control Name,Control ID,Severity,Status,Resource Name,Resource Kind,Resource Namespace,API Version,"
+    "Failed Paths,Fix Paths,Remediation,Control URL,Source Path"
+)
+WAIVER = Waiver(
+    name="legacy", source=WaiverSource.FILE, reason="moves in June", expires=dt.datetime(2027, 6, 30, tzinfo=dt.UTC)
+)
+
+
+def text(assessment: Assessment) -> str:
+    stream = io.StringIO()
+    load("csv").render(assessment, stream, Options())
+    return stream.getvalue()
+
+
+def rows(assessment: Assessment) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text(assessment)), strict=True))
+
+
+def only(assessment: Assessment, *evidence: Evidence, status: Status = Status.FAILED) -> list[dict[str, str]]:
+    """The rows of one resource with one verdict."""
+    result = ResourceResult(assessment.results[2].resource, {"privileged": Verdict(status, evidence)})
+    found = rows(msgspec.structs.replace(assessment, results=(result,)))
+    return [row for row in found if row["Resource Name"]]
+
+
+def test_the_columns_of_kubescape_come_first(assessment: Assessment) -> None:
+    head, *others = text(assessment).split("\r\n")
+    assert head == f"{KUBESCAPE},File,Line,Column,Frameworks,Sub Status,Message"
+    assert others[-1] == ""
+    assert "\n" not in "".join(others)
+
+
+def test_a_row_for_each_verdict(assessment: Assessment) -> None:
+    found = rows(assessment)
+    statuses = [verdict.status for result in assessment.results for verdict in result.verdicts.values()]
+    with_resource = [row["Status"] for row in found if row["Resource Name"]]
+    assert with_resource.count("failed") == statuses.count(Status.FAILED)
+    assert with_resource.count("passed") == statuses.count(Status.PASSED)
+    assert with_resource.count("skipped") == statuses.count(Status.NOT_EVALUATED)
+
+
+def test_a_finding(assessment: Assessment) -> None:
+    (row,) = [row for row in rows(assessment) if row["Resource Name"] == "web-1" and row["Status"] == "failed"]
+    path = "spec.template.spec.containers[0].securityContext.privileged"
+    assert row == {
+        "Control Name": "Privileged container",
+        "Control ID": "C-0057",
+        "Severity": "High",
+        "Status": "failed",
+        "Resource Name": "web-1",
+        "Resource Kind": "Deployment",
+        "Resource Namespace": "default",
+        "API Version": "apps/v1",
+        "Failed Paths": path,
+        "Fix Paths": f"{path}=false",
+        "Remediation": "Set what is named to what is safe. The place is shown above. A second paragraph.",
+        "Control URL": "https://example.com/privileged",
+        "Source Path": "deploy/web-1.yaml",
+        "File": "deploy/web-1.yaml",
+        "Line": "21",
+        "Column": "13",
+        "Frameworks": "NSA",
+        "Sub Status": "",
+        "Message": "",
+    }
+
+
+def test_a_place_in_another_file_than_the_resource(assessment: Assessment) -> None:
+    found = {row["Resource Name"]: row for row in rows(assessment) if row["Status"] == "failed"}
+    assert (found["web"]["Source Path"], found["web"]["File"], found["web"]["Line"]) == (
+        "overlays/prod",
+        "base/web.yaml",
+        "9",
+    )
+    assert (found["robot"]["Source Path"], found["robot"]["File"], found["robot"]["Line"]) == ("", "rbac.yaml", "12")
+
+
+def test_what_was_not_evaluated_or_read_has_a_row(assessment: Assessment) -> None:
+    without = [row for row in rows(assessment) if not row["Resource Name"]]
+    gaps = {row["Control ID"]: (row["Status"], row["Sub Status"]) for row in without if row["Control ID"]}
+    assert gaps == {
+        "C-0001": ("skipped", "configuration"),
+        "C-0069": ("skipped", "integration"),
+        "C-0070": ("skipped", "integration"),
+    }
+    unread = [row for row in without if row["Status"] == "unread"]
+    assert next((row["Source Path"], row["Line"], row["Message"]) for row in unread) == (
+        "charts/broken.yaml",
+        "12",
+        "mapping values are not allowed here",
+    )
+    assert len(unread) == 2
+
+
+def test_what_is_waived_has_passed(assessment: Assessment) -> None:
+    (row,) = only(assessment, Evidence("spec.a", exists=True, waiver=WAIVER), status=Status.PASSED)
+    assert (row["Status"], row["Sub Status"], row["Failed Paths"]) == ("passed", "w/exceptions", "spec.a")
+    assert row["Message"] == "waived by legacy: moves in June (until 2027-06-30)"
+
+
+def test_what_is_waived_in_part_fails_for_the_rest(assessment: Assessment) -> None:
+    (row,) = only(
+        assessment,
+        Evidence("spec.a", exists=True, waiver=WAIVER),
+        Evidence("spec.b", exists=True, message="too wide"),
+    )
+    assert (row["Status"], row["Sub Status"], row["Failed Paths"]) == ("failed", "", "spec.b")
+    assert row["Message"] == "too wide; waived by legacy: moves in June (until 2027-06-30)"
+
+
+def test_a_failure_without_a_place_tells_how_to_mend_it(assessment: Assessment) -> None:
+    (row,) = only(assessment)
+    assert (row["Status"], row["Failed Paths"]) == ("failed", "")
+    assert row["Remediation"].startswith("Set what is named")
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_cell_is_a_formula(start: str, assessment: Assessment) -> None:
+    resource = assessment.results[2].resource
+    metadata = {"name": f"{start}cmd|' /C calc'!A0", "namespace": f"{start}1"}
+    hostile = msgspec.structs.replace(resource, object={"kind": f"{start}A1", "metadata": metadata})
+    evidence = Evidence(f"{start}path", exists=True, message=f"{start}message", fix='"x"')
+    result = ResourceResult(hostile, {"privileged": Verdict(Status.FAILED, (evidence,))})
+    table = list(csv.reader(io.StringIO(text(msgspec.structs.replace(assessment, results=(result,))))))
+    cells = [cell for row in table for cell in row]
+    assert not [cell for cell in cells if cell[:1] in {"=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"}]  # noqa: RUF001
+    assert any("cmd|' /C calc'!A0" in cell for cell in cells)

@@ -1,0 +1,207 @@
+"""The annotations for GitHub, as its runner reads them: the worst first, ten of a level, the rest counted."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import re
+
+import msgspec
+import pytest
+
+from kubekeep.model.assessment import Assessment, ResourceResult, Target
+from kubekeep.model.commit import Repository
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.resource import Resource
+from kubekeep.model.waiver import Waiver, WaiverSource
+from kubekeep.reports import Options, load
+
+COMMAND = re.compile(r"::(\w[\w-]*)(?: ([^:]*))?::(.*)")
+"""A workflow command; colons in properties are escaped, so the first pair ends them."""
+
+
+class Annotation(msgspec.Struct):
+    """One as the runner has it."""
+
+    level: str
+    properties: dict[str, str]
+    message: str
+
+
+def text(assessment: Assessment) -> str:
+    stream = io.StringIO()
+    load("github").render(assessment, stream, Options())
+    return stream.getvalue()
+
+
+def unescaped(text: str) -> str:
+    for escape, char in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
+        text = text.replace(escape, char)
+    return text
+
+
+def commands(text: str) -> list[Annotation]:
+    """Every line that the runner acts on, in its order."""
+    found = []
+    for line in text.splitlines():
+        if match := COMMAND.fullmatch(line.strip()):
+            level, given, message = match.groups(default="")
+            pairs = (pair.partition("=") for pair in given.split(",") if pair)
+            properties = {name: unescaped(value) for name, _, value in pairs}
+            found.append(Annotation(level, properties, unescaped(message)))
+        else:
+            assert not line.strip().startswith("::")
+            assert "##[" not in line
+    return found
+
+
+def marks(assessment: Assessment) -> list[Annotation]:
+    return [item for item in commands(text(assessment)) if item.level in {"error", "warning", "notice"}]
+
+
+def failing(assessment: Assessment, name: str, *evidence: Evidence) -> Assessment:
+    """`assessment` with one finding of one resource and nothing else to tell."""
+    resource = Resource({"kind": "Pod", "metadata": {"name": name}})
+    result = ResourceResult(resource, {"privileged": Verdict(Status.FAILED, evidence)})
+    return msgspec.structs.replace(assessment, results=(result,), unread=())
+
+
+def test_a_finding_marks_its_line(assessment: Assessment) -> None:
+    found = {item.properties.get("file"): item for item in marks(assessment)}
+    assert found["deploy/web-1.yaml"] == Annotation(
+        "warning",
+        {
+            "file": "deploy/web-1.yaml",
+            "line": "21",
+            "endLine": "21",
+            "col": "13",
+            "endColumn": "29",
+            "title": "High: Privileged container (C-0057)",
+        },
+        "Deployment default/web-1\n"
+        "set spec.template.spec.containers[0].securityContext.privileged to false\n"
+        "See https://example.com/privileged",
+    )
+
+
+def test_levels_are_those_of_sarif(assessment: Assessment) -> None:
+    levels = {item.properties["title"].partition(":")[0]: item.level for item in marks(assessment)}
+    assert {"Critical": "error", "High": "warning", "Low": "notice"}.items() <= levels.items()
+
+
+def test_many_lines_have_no_columns(assessment: Assessment) -> None:
+    region = Region(Position(3, 5), Position(5, 2))
+    (_, found) = marks(failing(assessment, "a", Evidence("spec", exists=True, location=Location("a", region))))
+    assert found.properties["line"] == "3"
+    assert found.properties["endLine"] == "5"
+    assert "col" not in found.properties
+
+
+def test_what_was_not_read_is_an_error(assessment: Assessment) -> None:
+    first, second, *_ = marks(assessment)
+    assert (first.level, first.properties["file"], first.properties["line"]) == ("error", "charts/broken.yaml", "12")
+    assert first.message == "mapping values are not allowed here"
+    assert second.level == "error"
+    assert "line" not in second.properties
+
+
+def test_what_was_not_evaluated_is_one_notice(assessment: Assessment) -> None:
+    (gaps,) = [item for item in marks(assessment) if "not evaluated" in item.properties["title"]]
+    assert gaps.level == "notice"
+    assert gaps.message == "configuration: C-0001\nneeds-host-data: C-0069, C-0070"
+
+
+def test_ten_of_a_level_and_the_rest_counted(assessment: Assessment) -> None:
+    many = msgspec.structs.replace(assessment, results=assessment.results * 40)
+    written = text(many)
+    levels = [item.level for item in commands(written)]
+    assert {level: levels.count(level) for level in ("error", "warning", "notice")} == {
+        "error": 10,
+        "warning": 10,
+        "notice": 10,
+    }
+    findings = 40 * 13
+    results = findings + 3
+    assert f"\n{results - 30} results not shown as annotations" in written
+    folded = written.partition("::group::")[2].partition("::endgroup::")[0]
+    assert len(folded.splitlines()) - 1 == results - 30
+    levels = [line.partition(":")[0] for line in folded.splitlines()[1:]]
+    assert levels == sorted(levels, key=["error", "warning", "notice"].index)
+
+
+def test_what_fits_is_not_folded(assessment: Assessment) -> None:
+    written = text(failing(assessment, "a", Evidence("spec", exists=True)))
+    assert "::group::" not in written
+    assert "not shown" not in written
+
+
+def test_what_is_waived_is_counted_and_no_annotation(assessment: Assessment) -> None:
+    waiver = Waiver(name="legacy", source=WaiverSource.FILE, expires=dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
+    resource = Resource({"kind": "Pod", "metadata": {"name": "kept"}})
+    evidence = Evidence("spec.a", exists=True, waiver=waiver)
+    result = ResourceResult(resource, {"privileged": Verdict(Status.PASSED, (evidence,))})
+    written = text(msgspec.structs.replace(assessment, results=(result,)))
+    assert "kept" not in written
+    assert written.endswith("\n1 finding waived.\n")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "%0A::error file=x::owned",
+        "%250A::error::owned",
+        "\n::error::owned",
+        "\r\n::add-mask::a",
+        "::stop-commands::x",
+        "a,file=x,title=y::z",
+        "##[error]owned",
+        "\u2028::error::owned",
+        "\x85::error::owned",
+    ],
+)
+def test_text_of_the_input_gives_no_command(hostile: str, assessment: Assessment) -> None:
+    location = Location(hostile, Region(Position(1, 1), Position(1, 2)))
+    evidence = Evidence(hostile, exists=True, location=location, fix='"x"', message=hostile)
+    tame = msgspec.structs.replace(evidence, path="a", location=Location("a", location.region), message="a")
+    one, other = (
+        [(item.level, tuple(item.properties)) for item in commands(text(many(assessment, *case)))]
+        for case in ((hostile, evidence), ("a", tame))
+    )
+    assert one == other
+
+
+def many(assessment: Assessment, name: str, evidence: Evidence) -> Assessment:
+    """More findings than are annotations, so that the folded part of the log is there too."""
+    one = failing(assessment, name, evidence)
+    return msgspec.structs.replace(one, results=one.results * 15)
+
+
+def test_a_path_with_escapes_reads_back_as_it_is(assessment: Assessment) -> None:
+    region = Region(Position(1, 1), Position(1, 2))
+    name = "100%0A, and: more.yaml"
+    (_, found) = marks(failing(assessment, "a", Evidence("b", exists=True, location=Location(name, region))))
+    assert found.properties["file"] == name
+
+
+@pytest.mark.parametrize(
+    ("base", "file", "shown"),
+    [
+        ("/srv/repo", "deploy/a.yaml", "deploy/a.yaml"),
+        ("/srv/repo/charts/web", "templates/a.yaml", "charts/web/templates/a.yaml"),
+        ("/srv/repo/charts", "/srv/repo/deploy/a.yaml", "deploy/a.yaml"),
+        ("/srv", "/srv/repository/a.yaml", "/srv/repository/a.yaml"),
+        ("/srv", "repo/a.yaml", "a.yaml"),
+        ("/tmp", "/etc/a.yaml", "/etc/a.yaml"),  # noqa: S108 - a name, nothing is written
+        ("/srv/repo", "<stdin>", "<stdin>"),
+    ],
+)
+def test_paths_are_those_of_the_repository(base: str, file: str, shown: str, assessment: Assessment) -> None:
+    location = Location(file, Region(Position(1, 1), Position(1, 2)))
+    one = failing(assessment, "a", Evidence("b", exists=True, location=location))
+    cloned = msgspec.structs.replace(
+        one, target=Target((".",), base), repository=Repository("/srv/repo"), results=one.results * 11
+    )
+    found = [item.properties["file"] for item in marks(cloned) if "file" in item.properties]
+    assert found == [shown] * 10
+    assert f"\nwarning: {shown}:1 " in text(cloned)

@@ -1,0 +1,289 @@
+"""The report in Markdown: fits a comment, says what is missing, and holds no markup, link or mention of others."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import re
+import subprocess
+from html.parser import HTMLParser
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from tests.oracles.program import program
+
+from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.resource import Resource
+from kubekeep.model.waiver import Waiver, WaiverSource
+from kubekeep.reports import Options, load
+from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
+
+GITHUB_COMMENT = 65_536
+"""Characters that GitHub takes in a comment."""
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</code></summary></details><img src=x onerror=alert(1)>",
+    "<!-- -->",
+    "&lt;b&gt; &#60;",
+    "[x](javascript:alert(1))",
+    "![x](http://e.example/x.png)",
+    "[x]: http://e.example",
+    "<http://e.example>",
+    "http://e.example https://e.example www.e.example ftp://e.example",
+    "bob@e.example",
+    "mailto:bob@e.example xmpp:bob@e.example",
+    "@org/team @bob",
+    "#1 !1 GH-1 org/repo#1 &1 $1 ~bug %1.0 ABC-123",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    ":smile:",
+    "a | b |",
+    "\\| \\\\| \\",
+    "`",
+    "` `` ``` `",
+    "```",
+    "``` \n# x",
+    "\\`",
+    "**a** _a_ ~~a~~ $$a$$",
+    "# a",
+    "- a",
+    "+ a",
+    "1. a",
+    "1) a",
+    "> a",
+    "- [ ] a",
+    "| --- | --- |",
+    "---",
+    "===",
+    "    a",
+    "a  \nb",
+    "a\\\nb",
+    "\n\n<div>\n\n# x\n",
+    "[^1]",
+    "{{ a }} {% a %} ${a}",
+    "",
+    " ",
+    "`" * 400,
+    "<" * 1_000_000,
+)
+
+
+class Reader(HTMLParser):
+    """What a browser would get: tags in order, targets of links, and the text that is no code."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.texts: list[str] = []
+        self._code = 0
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._code += tag == "code"
+        self.links += [value or "" for name, value in attrs if name in {"href", "src"}]
+        assert {name for name, _ in attrs} <= {"href", "align", "style"}
+
+    def handle_endtag(self, tag: str) -> None:
+        self.tags.append(f"/{tag}")
+        self._code -= tag == "code"
+
+    def handle_data(self, data: str) -> None:
+        if not self._code:
+            self.texts.append(data)
+
+
+def text(assessment: Assessment, options: Options | None = None) -> str:
+    stream = io.StringIO()
+    load("markdown").render(assessment, stream, options or Options())
+    return stream.getvalue()
+
+
+def read(markdown: str) -> Reader:
+    """By CommonMark with tables."""
+    return Reader(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown))
+
+
+def read_by_go(*texts: str) -> list[Reader]:
+    """By GitHub's Markdown with all its extensions."""
+    asked = json.dumps([{"format": "markdown", "text": text} for text in texts]).encode()
+    run = subprocess.run([program("reports")], input=asked, capture_output=True, check=True, timeout=120)
+    return [Reader(answer["html"]) for answer in json.loads(run.stdout)]
+
+
+def named(assessment: Assessment, hostile: str) -> Assessment:
+    """`assessment` with `hostile` wherever text of others stands."""
+    resource = Resource({"kind": hostile, "metadata": {"name": hostile, "namespace": hostile}})
+    evidence = (
+        Evidence(hostile, exists=True, fix=json.dumps(hostile), message=hostile),
+        Evidence(hostile, exists=True, delete=True),
+    )
+    first, *others = assessment.frameworks
+    framework = msgspec.structs.replace(first, framework=msgspec.structs.replace(first.framework, name=hostile))
+    controls = tuple(
+        msgspec.structs.replace(
+            summary,
+            control=msgspec.structs.replace(
+                summary.control, title=hostile, ids=(hostile,), fix=f"{hostile} is {hostile}", references=()
+            ),
+            reason=summary.reason and msgspec.structs.replace(summary.reason, text=hostile),
+        )
+        for summary in assessment.controls
+    )
+    return msgspec.structs.replace(
+        assessment,
+        results=(ResourceResult(resource, {"privileged": Verdict(Status.FAILED, evidence)}),),
+        controls=controls,
+        frameworks=(framework, *others),
+        notes=(hostile,),
+        unread=tuple(msgspec.structs.replace(item, message=hostile) for item in assessment.unread),
+    )
+
+
+def assert_harmless(reader: Reader, tags: list[str]) -> None:
+    """Nothing but what every report has, and no text outside of code that a forge would act on."""
+    code_apart = [[tag for tag in each if tag not in {"code", "/code"}] for each in (reader.tags, tags)]
+    assert code_apart[0] == code_apart[1]
+    assert not reader.links
+    plain = "\n".join(reader.texts)
+    assert not re.search(r"(?<!\w)@\w|[#!&$~]\w|%\w|GH-\d|[0-9a-f]{7}|\w://|www\.|:\w+:|[\[\]<>`|*\\]|\b_|_\b", plain)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda text: ascii(text[:24]))
+def test_text_of_others_is_no_markup(hostile: str, assessment: Assessment) -> None:
+    tame = read(text(named(assessment, "a_b")))
+    assert_harmless(read(text(named(assessment, hostile))), tame.tags)
+
+
+def test_nor_is_it_for_github(assessment: Assessment) -> None:
+    tame, *found = read_by_go(*(text(named(assessment, hostile)) for hostile in ("a_b", *HOSTILE)))
+    for reader in found:
+        assert_harmless(reader, tame.tags)
+
+
+def test_any_text_is_no_markup(assessment: Assessment) -> None:
+    tame = read(text(named(assessment, "a_b")))
+
+    @settings(deadline=None, max_examples=60, database=None)
+    @given(st.text(st.characters() | st.sampled_from("`|<>&@#[]()!*_\\~$%:-. \n\t"), max_size=40))
+    def stays_harmless(hostile: str) -> None:
+        reader = read(text(named(assessment, f"_{hostile}")))
+        assert_harmless(reader, tame.tags)
+
+    stays_harmless()
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        "Privileged container",
+        "Images, signed (by whom?)"[:15],
+        "数据库 is used",
+        'a: b; c\'s "d" - e/f',
+        "7 days",
+        "drop NET_RAW",
+    ],
+)
+def test_plain_words_stay_as_they_are(plain: str) -> None:
+    assert words(plain) == plain
+    assert cell(plain) == plain
+
+
+def test_code_is_what_it_was() -> None:
+    for plain in ("a`b", "``", "`a", " a ", "a|b", "\\"):
+        (line,) = MarkdownIt("commonmark").parseInline(code(plain))
+        assert [(span.type, span.content) for span in line.children or ()] == [("code_inline", plain)]
+        assert "".join(Piece(html_code(plain)).texts) == plain
+
+
+class Piece(HTMLParser):
+    """The text of a piece of HTML."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_advice_keeps_its_code() -> None:
+    assert prose("Set `a.b` to `true`,\nor  remove it (see `c`).") == "Set `a.b` to `true`, or remove it (see `c`)."
+    assert prose("odd ` backticks") == "odd backticks"
+    assert prose("`<b>` and <b>") == "`<b>``  and <b> `"
+
+
+def test_only_plain_addresses_are_links() -> None:
+    assert linked("a", "https://e.example/a-b?c=d#e") == "[a](https://e.example/a-b?c=d#e)"
+    for url in ("http://e.example", "javascript:alert(1)", "https://e.example/)(", "https://e.example/ x", "//e", ""):
+        assert linked("a", url) == "a"
+
+
+def test_what_it_says(assessment: Assessment) -> None:
+    written = text(assessment)
+    assert written.startswith("## Kubekeep: 5 controls failed\n")
+    assert "❌ **12 resources failed**: controls by severity: 1 critical, 2 high, 1 medium, 1 low" in written
+    assert "❌ **Input was not read in 2 places**: the scan is incomplete" in written
+    assert "⚠️ **3 controls were not evaluated**" in written
+    assert "| NSA | 66 % | 75 % | 2 | 1 | 2 |" in written
+    assert "`C-0069`, `C-0070`: It reads files of the nodes: scan with a host agent." in written
+    assert (
+        "`deploy/web-1.yaml:21`: set `spec.template.spec.containers[0].securityContext.privileged` to `false`"
+        in written
+    )
+    assert "left out" not in written.replace("left out as told", "")
+
+
+def test_nothing_failed(assessment: Assessment) -> None:
+    passed = tuple(summary for summary in assessment.controls if summary.status is Status.PASSED)
+    clean = msgspec.structs.replace(
+        assessment, controls=passed, results=assessment.results[2:3], frameworks=(), unread=(), notes=()
+    )
+    written = text(clean)
+    assert written.startswith("## Kubekeep: nothing failed\n\n- ✅ **Nothing failed**\n")
+    assert "<details>" not in written
+    assert text(msgspec.structs.replace(clean, unread=assessment.unread)).startswith(
+        "## Kubekeep: the scan is incomplete\n"
+    )
+
+
+def test_what_is_waived(assessment: Assessment) -> None:
+    waiver = Waiver(
+        name="legacy", source=WaiverSource.FILE, reason="moves in June", expires=dt.datetime(2027, 6, 30, tzinfo=dt.UTC)
+    )
+    verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, waiver=waiver),))
+    result = ResourceResult(assessment.results[2].resource, {"privileged": verdict})
+    written = text(msgspec.structs.replace(assessment, results=(result,)))
+    assert "1 finding waived" in written
+    assert "- `C-0057` `Deployment default/web-0`: waived by legacy: moves in June (until 2027-06-30)\n" in written
+    assert "spec.a" not in written
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("times", [30, 300])
+def test_it_fits_a_comment_and_counts_what_does_not(times: int, assessment: Assessment, *, verbose: bool) -> None:
+    many = msgspec.structs.replace(assessment, results=assessment.results * times, unread=assessment.unread * times)
+    written = text(many, Options(verbose=verbose))
+    assert len(written) <= GITHUB_COMMENT - 5_000
+    match = re.search(r"\*\*([\d,]+) findings are left out\*\*", written)
+    assert match is not None
+    findings = sum(len(found) for found in many.failures().values())
+    shown = len(re.findall(r"^- `(?!charts|\\x1b)(?=\w+ \S+/\S+|Pod)", written, re.MULTILINE))
+    assert int(match[1].replace(",", "")) == findings - shown
+    assert read(written).tags.count("details") == read(written).tags.count("/details")
+
+
+def test_hostile_text_everywhere_fits_too(assessment: Assessment) -> None:
+    hostile = named(assessment, "@" * 1000)
+    many = msgspec.structs.replace(
+        hostile, results=hostile.results * 500, frameworks=hostile.frameworks * 200, notes=hostile.notes * 500
+    )
+    assert len(text(many, Options(verbose=True))) <= GITHUB_COMMENT - 5_000

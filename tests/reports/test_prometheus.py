@@ -1,0 +1,152 @@
+"""The metrics: Kubescape's names and labels, one series for each set of labels, read by the readers people have."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from collections import Counter
+
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+from tests.oracles.program import program
+
+from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.waiver import Waiver, WaiverSource
+from kubekeep.reports import Options, load
+
+NAMES = {
+    "kubescape_score": (),
+    "kubescape_cluster_complianceScore": (),
+    "kubescape_cluster_count_resources_failed": (),
+    "kubescape_cluster_count_resources_skipped": (),
+    "kubescape_cluster_count_resources_passed": (),
+    "kubescape_cluster_count_control_failed": (),
+    "kubescape_cluster_count_control_skipped": (),
+    "kubescape_cluster_count_control_passed": (),
+    "kubescape_cluster_coverage_score": (),
+    "kubescape_framework_complianceScore": ("name",),
+    "kubescape_framework_count_resources_failed": ("name",),
+    "kubescape_framework_count_resources_skipped": ("name",),
+    "kubescape_framework_count_resources_passed": ("name",),
+    "kubescape_framework_count_controls_failed": ("name",),
+    "kubescape_framework_count_controls_skipped": ("name",),
+    "kubescape_framework_count_controls_passed": ("name",),
+    "kubescape_control_complianceScore": ("name", "severity", "link"),
+    "kubescape_control_count_resources_failed": ("name", "severity", "link"),
+    "kubescape_control_count_resources_skipped": ("name", "severity", "link"),
+    "kubescape_control_count_resources_passed": ("name", "severity", "link"),
+    "kubescape_resource_count_controls_failed": ("apiVersion", "kind", "namespace", "name"),
+    "kubescape_resource_count_controls_skipped": ("apiVersion", "kind", "namespace", "name"),
+}
+"""What dashboards for Kubescape ask for: the families and their labels."""
+
+Labels = frozenset[tuple[str, str]]
+
+
+def text(assessment: Assessment) -> str:
+    stream = io.StringIO()
+    load("prometheus").render(assessment, stream, Options())
+    return stream.getvalue()
+
+
+def families(assessment: Assessment) -> dict[str, dict[Labels, float]]:
+    """The value of every series; fails where one comes twice or a family is torn apart."""
+    found: dict[str, dict[Labels, float]] = {}
+    for family in text_string_to_metric_families(text(assessment)):
+        assert family.name not in found
+        assert family.type == "gauge"
+        assert family.documentation
+        series = Counter(frozenset(sample.labels.items()) for sample in family.samples)
+        assert set(series.values()) == {1}
+        found[family.name] = {frozenset(sample.labels.items()): sample.value for sample in family.samples}
+    return found
+
+
+def of(series: dict[Labels, float], **labels: str) -> float:
+    (value,) = [value for key, value in series.items() if labels.items() <= dict(key).items()]
+    return value
+
+
+def test_the_names_and_labels_of_kubescape(assessment: Assessment) -> None:
+    found = families(assessment)
+    labels = {name: {tuple(sorted(dict(key))) for key in series} for name, series in found.items()}
+    assert {name: {tuple(sorted(given))} for name, given in NAMES.items()} == {
+        name: given for name, given in labels.items() if name.startswith("kubescape_")
+    }
+
+
+def test_the_figures(assessment: Assessment) -> None:
+    found = families(assessment)
+    assert of(found["kubescape_score"]) == 62.5
+    assert of(found["kubescape_cluster_coverage_score"]) == 70
+    assert of(found["kubescape_cluster_count_control_failed"]) == 5
+    assert of(found["kubescape_cluster_count_control_skipped"]) == 4
+    assert of(found["kubescape_framework_complianceScore"], name="NSA") == 66.66
+    assert of(found["kubescape_framework_count_controls_skipped"], name="cis-v1.10.0") == 2
+    assert of(found["kubescape_control_count_resources_failed"], name="Privileged container") == 9
+    assert of(found["kubescape_resource_count_controls_failed"], namespace="default", name="web-0") == 1
+    assert of(found["kubekeep_unread"]) == 2
+    assert of(found["kubekeep_scan_duration_seconds"]) == 0.75
+    assert of(found["kubekeep_control_not_evaluated"], id="C-0069", cause="needs-host-data") == 1
+
+
+def test_what_has_no_compliance_has_no_series_of_it(assessment: Assessment) -> None:
+    found = families(assessment)
+    assert not [key for key in found["kubescape_framework_complianceScore"] if ("name", "cis-v1.10.0") in key]
+    assert not [
+        key for key in found["kubescape_control_complianceScore"] if ("name", "Anonymous access to the kubelet") in key
+    ]
+    assert "kubescape_score" not in families(msgspec.structs.replace(assessment, compliance=None))
+
+
+def test_resources_that_cannot_be_told_apart_are_one_series(assessment: Assessment) -> None:
+    twice = msgspec.structs.replace(assessment, results=assessment.results * 2)
+    failed = families(twice)["kubescape_resource_count_controls_failed"]
+    assert of(failed, namespace="default", name="web-0") == 2
+
+
+def test_names_that_look_alike_once_they_are_shown_are_one_series(assessment: Assessment) -> None:
+    result = assessment.results[2]
+    names = ("\x1b", "\\x1b")
+    results = tuple(
+        ResourceResult(
+            msgspec.structs.replace(result.resource, object={"kind": "Pod", "metadata": {"name": name}}),
+            result.verdicts,
+        )
+        for name in names
+    )
+    failed = families(msgspec.structs.replace(assessment, results=results))["kubescape_resource_count_controls_failed"]
+    assert [dict(key)["name"] for key in failed] == ["\\x1b"]
+
+
+def test_controls_with_one_title_are_one_series(assessment: Assessment) -> None:
+    controls = tuple(
+        msgspec.structs.replace(
+            summary,
+            control=msgspec.structs.replace(summary.control, title="Alike", severity=5.0, references=()),
+        )
+        for summary in assessment.controls
+    )
+    found = families(msgspec.structs.replace(assessment, controls=controls))
+    assert of(found["kubescape_control_count_resources_failed"]) == 13
+    assert of(found["kubescape_control_complianceScore"]) == 0
+
+
+def test_go_reads_the_same(assessment: Assessment) -> None:
+    question = [{"format": "prometheus", "text": text(assessment)}]
+    run = subprocess.run(
+        [program("reports")], input=json.dumps(question).encode(), capture_output=True, check=True, timeout=60
+    )
+    (answer,) = json.loads(run.stdout)
+    assert answer == {"families": {name: len(series) for name, series in families(assessment).items()}}
+
+
+def test_what_is_waived_is_counted_apart(assessment: Assessment) -> None:
+    waiver = Waiver(name="legacy", source=WaiverSource.FILE)
+    verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, waiver=waiver),))
+    result = ResourceResult(assessment.results[2].resource, {"privileged": verdict})
+    found = families(msgspec.structs.replace(assessment, results=(result,)))
+    assert of(found["kubescape_resource_count_controls_failed"]) == 0
+    assert of(found["kubekeep_waived_findings"]) == 1

@@ -1,0 +1,215 @@
+"""Attack paths with the controls that would break them: each opening names those that really fail there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from kubekeep.assess.attack.cited import CITED
+from kubekeep.library.load import builtin
+from kubekeep.model.attack import Attacks, Question
+from kubekeep.usecases.paths import PathsRequest, attack_paths
+from tests.assess.attack.chains import chain, pod, role, service
+from tests.library.kubescape import SHARED
+
+GOAT = SHARED / "corpora" / "kubernetes-goat"
+
+
+def answered(folder: Path, text: str, sources: Iterable[str] = (), targets: Iterable[str] = ()) -> Attacks:
+    (folder / "all.yaml").write_text(text, encoding="utf-8")
+    question = Question(tuple(sources), tuple(targets))
+    request = PathsRequest(paths=(str(folder),), question=question, kubernetes_version="1.34")
+    attacks = attack_paths(request).attacks
+    assert attacks is not None
+    return attacks
+
+
+def openings(attacks: Attacks) -> dict[str, set[str]]:
+    """What opens the edges of all paths, with the numbers of the controls that fail there."""
+    return {
+        opening.text: {control.id for control in opening.controls}
+        for edge in attacks.edges
+        for opening in edge.openings
+    }
+
+
+def test_every_cited_control_exists() -> None:
+    assert set(CITED) <= set(builtin().controls)
+
+
+@pytest.mark.parametrize(
+    ("spec", "container", "text", "numbers"),
+    [
+        ("", "securityContext: {privileged: true}", "container c is privileged", {"C-0057"}),
+        (
+            "",
+            "securityContext: {capabilities: {add: [SYS_ADMIN]}}",
+            "container c has CAP_SYS_ADMIN and may mount the node's file systems",
+            {"C-0046"},
+        ),
+        (
+            "volumes: [{name: v, hostPath: {path: /etc}}]",
+            "volumeMounts: [{name: v, mountPath: /m}]",
+            "container c writes to /etc of its node",
+            {"C-0048", "C-0045"},
+        ),
+        (
+            "volumes: [{name: v, hostPath: {path: /var/lib/kubelet}}]",
+            "volumeMounts: [{name: v, mountPath: /m, readOnly: true}]",
+            "container c reads credentials below /var/lib/kubelet of its node",
+            {"C-0048"},
+        ),
+    ],
+)
+def test_controls_of_escapes(spec: str, container: str, text: str, numbers: set[str], tmp_path: Path) -> None:
+    found = openings(answered(tmp_path, pod(spec, container), ["pod/web"], ["node"]))
+    assert found[text] == numbers
+
+
+@pytest.mark.parametrize(
+    ("rules", "cluster", "target", "text", "numbers"),
+    [
+        (
+            "[{apiGroups: [''], resources: [pods/exec], verbs: [create]}]",
+            False,
+            "any pod in namespace shop",
+            "it allows to run commands in containers",
+            {"C-0002"},
+        ),
+        (
+            "[{apiGroups: [''], resources: [pods], verbs: [create]}]",
+            False,
+            "node",
+            "it allows to create pods",
+            {"C-0188"},
+        ),
+        (
+            "[{apiGroups: ['', apps], resources: [pods, deployments], verbs: [create]}]",
+            False,
+            "node",
+            "it allows to create pods, deployments",
+            set(),
+        ),
+        (
+            "[{apiGroups: [''], resources: [serviceaccounts/token], verbs: [create]}]",
+            False,
+            "any service account in namespace shop",
+            "it allows to make tokens",
+            {"C-0282"},
+        ),
+        (
+            "[{apiGroups: [''], resources: [users], verbs: [impersonate]}]",
+            True,
+            "cluster-admin",
+            "it allows to act as any user",
+            {"C-0065", "C-0191"},
+        ),
+        (
+            "[{apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles], verbs: [escalate, patch]}]",
+            True,
+            "cluster-admin",
+            "it allows to write any right into a role",
+            {"C-0191"},
+        ),
+        (
+            "[{apiGroups: [''], resources: [nodes/proxy], verbs: [create]}]",
+            True,
+            "any pod of the cluster",
+            "it allows to give kubelets orders past the API server",
+            {"C-0279"},
+        ),
+        (
+            "[{apiGroups: [admissionregistration.k8s.io], resources: [mutatingwebhookconfigurations], verbs: [patch]}]",
+            True,
+            "cluster-admin",
+            "it allows to change all that is sent to the API server",
+            {"C-0281"},
+        ),
+        (
+            (
+                "[{apiGroups: [certificates.k8s.io], resources: [certificatesigningrequests, "
+                "certificatesigningrequests/approval, signers], verbs: [create, update, approve]}]"
+            ),
+            True,
+            "cluster-admin",
+            "it allows to make oneself the certificate of another user",
+            {"C-0280"},
+        ),
+        (
+            "[{apiGroups: [''], resources: ['*'], verbs: [list]}]",
+            False,
+            "secrets",
+            "it allows to read Secrets",
+            {"C-0015", "C-0186"},
+        ),
+    ],
+)
+def test_controls_of_rights(
+    rules: str, target: str, text: str, numbers: set[str], tmp_path: Path, *, cluster: bool
+) -> None:
+    found = openings(answered(tmp_path, pod() + role(rules, cluster=cluster), ["pod/web"], [target]))
+    assert found[text] == numbers
+
+
+def test_controls_of_ports_and_bindings(tmp_path: Path) -> None:
+    port = "ports: [{containerPort: 80, hostPort: 80}]"
+    anyone = role(
+        "[{apiGroups: [''], resources: [secrets], verbs: [get]}]", subject="kind: User, name: 'system:anonymous'"
+    )
+    found = openings(answered(tmp_path, pod("", f"securityContext: {{privileged: true}}, {port}") + anyone))
+    assert found["container c listens on port 80 of its node"] == {"C-0044"}
+    assert "C-0262" in found["RoleBinding shop/b grants it"]
+
+
+def test_a_control_that_does_not_fail_is_not_named(tmp_path: Path) -> None:
+    """That a workload is reached from outside is a verdict on the workload, never on the Service."""
+    text = pod("automountServiceAccountToken: false", "securityContext: {privileged: true}") + service()
+    found = openings(answered(tmp_path, text))
+    assert found["a load balancer sends traffic from outside"] == set()
+    assert found["its selector takes these pods"] == {"C-0256"}
+
+
+@pytest.mark.skipif(not GOAT.is_dir(), reason=f"no corpus at {GOAT}")
+def test_a_cluster_that_is_vulnerable_on_purpose() -> None:
+    attacks = attack_paths(PathsRequest(paths=(str(GOAT),), kubernetes_version="1.34")).attacks
+    assert attacks is not None
+    assert [chain(path) for path in attacks.paths] == [
+        (
+            "internet > Service default/internal-proxy-info-app-service > Deployment default/internal-proxy-deployment > "
+            "ServiceAccount default/default > cluster-admin"
+        )
+    ]
+    assert attacks.paths[0].assumptions == ("the nodes can be reached from outside",)
+
+
+def test_places_of_charts_are_those_of_their_templates(tmp_path: Path) -> None:
+    (tmp_path / "chart" / "templates").mkdir(parents=True)
+    (tmp_path / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n", encoding="utf-8")
+    template = """apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ .Release.Name }}-web
+spec:
+  containers:
+    - name: c
+      image: i
+      securityContext:
+        privileged: {{ .Values.privileged }}
+"""
+    (tmp_path / "chart" / "templates" / "pod.yaml").write_text(template, encoding="utf-8")
+    (tmp_path / "chart" / "values.yaml").write_text("privileged: true\n", encoding="utf-8")
+    request = PathsRequest(
+        paths=(str(tmp_path),), question=Question(("pod/release-name-web",), ("node",)), kubernetes_version="1.34"
+    )
+    attacks = attack_paths(request).attacks
+    assert attacks is not None
+    ((step,),) = [path.edges for path in attacks.paths]
+    assert step.source.label == "Pod release-name-web"
+    location = step.openings[0].location
+    assert location is not None
+    assert location.region is not None
+    assert (Path(location.file).name, location.region.start.line) == ("pod.yaml", 10)
+    assert location.setting is not None
+    assert location.setting.key == "privileged"
