@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Evidence, Excerpt
 from kubekeep.reports import Extra
+from kubekeep.sources.options import Access, ReadOptions
 from kubekeep.usecases.scan import ScanRequest, scan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -37,7 +40,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def scanned(*paths: str, stdin: bytes = b"") -> Assessment:
-    request = ScanRequest(paths=paths, controls=("C-0057",), extras=frozenset({Extra.EXCERPTS}))
+    read = ReadOptions(access=Access(environment=dict(os.environ)))
+    request = ScanRequest(paths=paths, controls=("C-0057",), extras=frozenset({Extra.EXCERPTS}), read=read)
     return scan(request, stdin=io.BytesIO(stdin))
 
 
@@ -92,3 +96,17 @@ def test_equal_places_share_one_excerpt(here: Path) -> None:
             by_place.setdefault(repr(item.location), set()).add(id(item.excerpt))
     assert len(by_place) > 1
     assert {len(found) for found in by_place.values()} == {1}
+
+
+def test_files_of_one_name_in_two_repositories(here: Path) -> None:
+    for name in ("one", "two"):
+        (here / name).mkdir()
+        (here / name / "pod.yaml").write_text(POD.replace("securityContext:", f"securityContext: # {name}"))
+        for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *words], cwd=here / name, check=True)
+    found = evidence(scanned(*(f"file://{here}/{name}/.git" for name in ("one", "two"))))
+    assert [item.location.file for item in found if item.location] == ["pod.yaml", "pod.yaml"]
+    assert [item.excerpt and item.excerpt.lines[1] for item in found] == [
+        "    securityContext: # one",
+        "    securityContext: # two",
+    ]

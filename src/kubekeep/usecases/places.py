@@ -41,7 +41,7 @@ def waived(
     results: Sequence[ResourceResult], source: Inputs, selection: Selection, now: dt.datetime
 ) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
     """`results` with what comments in their files waive, and what became of these comments."""
-    found = {path: Commented(file, _comments(file, path, source)) for file, path in source.manifests.items()}
+    found = {path: Commented(file, _comments(file, path, source)) for (_, file), path in source.manifests.items()}
     seen: set[tuple[str, str]] = set()
     for file, resource in _files(results):
         key = file, resource.source.base if resource.source is not None else ""
