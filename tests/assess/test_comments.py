@@ -138,7 +138,7 @@ def test_text_in_a_scalar_of_several_lines_is_no_comment() -> None:
         (
             "C-0057 until=2027-01-31 reason=needs, a=b # more",
             ("C-0057",),
-            "2027-01-31T00:00:00+00:00",
+            "2027-01-31T23:59:59+00:00",
             "needs, a=b # more",
         ),
         ("reason='it is' C-0057 until=2027-01-31T12:00:00Z", ("C-0057",), "2027-01-31T12:00:00+00:00", "it is"),

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from kubekeep.model.assessment import Assessment, ResourceResult
-from kubekeep.model.finding import Evidence, Verdict
+from kubekeep.model.finding import Edit, Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
 from kubekeep.reports import Options, load
@@ -159,3 +159,36 @@ def test_holes_of_the_scan_are_notified(run: dict[str, Any], assessment: Assessm
         }
     ]
     assert whole["results"] == []
+
+
+def test_the_edits_of_all_evidence_are_one_fix(assessment: Assessment) -> None:
+    def at(line: int, column: int, end: int) -> Region:
+        return Region(Position(line, column), Position(line, end))
+
+    first = Edit("a b.yaml", at(3, 9, 13), "false")
+    second = Edit("a b.yaml", at(5, 1, 1), "  x: 1\n")
+    evidence = (
+        Evidence("a", exists=True, location=Location("a b.yaml"), fix="false", edits=(first,)),
+        Evidence("b", exists=False, fix="1", edits=(second, Edit("c.yaml", at(1, 1, 2), ""))),
+    )
+    result = assessment.results[0]
+    slug = next(iter(result.verdicts))
+    changed = ResourceResult(result.resource, {slug: Verdict(Status.FAILED, evidence)})
+    (found,) = run_of(msgspec.structs.replace(assessment, results=(changed,)))["results"]
+    (fix,) = found["fixes"]
+    assert fix["description"]["text"] == "set a to false; set b to 1"
+    one, other = fix["artifactChanges"]
+    assert one == {
+        "artifactLocation": {"uri": "a%20b.yaml", "uriBaseId": "SRCROOT"},
+        "replacements": [
+            {
+                "deletedRegion": {"startLine": 3, "startColumn": 9, "endLine": 3, "endColumn": 13},
+                "insertedContent": {"text": "false"},
+            },
+            {
+                "deletedRegion": {"startLine": 5, "startColumn": 1, "endLine": 5, "endColumn": 1},
+                "insertedContent": {"text": "  x: 1\n"},
+            },
+        ],
+    }
+    assert other["replacements"][0]["insertedContent"] == {"text": ""}

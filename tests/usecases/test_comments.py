@@ -14,6 +14,7 @@ from kubekeep.model.finding import Status
 from kubekeep.model.waiver import WaiverSource, WaiverStatus
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.waivers import Waivers
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 POD = """\
@@ -71,7 +72,7 @@ def test_what_is_waived_is_not_fixed(here: Path) -> None:
 
 def test_comments_can_be_left_unheard(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
-    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",), honor_comments=False))
+    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",), waivers=Waivers(inline=False)))
     assert found.failures().keys() == {"privileged-container"}
     assert found.waivers == ()
 
@@ -159,3 +160,22 @@ def test_terraform(here: Path) -> None:
     found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
     assert statuses(found) == {Status.PASSED}
     assert [use.status for use in found.waivers] == [WaiverStatus.MATCHED]
+
+
+def test_a_file_that_no_control_applies_to_is_accounted_for(here: Path) -> None:
+    (here / "notes.yaml").write_text("# kubekeep:ignore C-0057\nnotes: [a, b]\n")
+    (here / "pod.yaml").write_text(POD)
+    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    assert {use.waiver.name: use.status for use in found.waivers} == {
+        "notes.yaml:1": WaiverStatus.UNUSED,
+        "pod.yaml:10": WaiverStatus.MATCHED,
+    }
+
+
+def test_the_example_of_the_guide(here: Path) -> None:
+    page = (EXAMPLES.parent / "docs/guides/ignore-comments.md").read_text()
+    text = next(block for block in page.split("```") if "kind: DaemonSet" in block).removeprefix("yaml\n")
+    (here / "agent.yaml").write_text(text)
+    found = scan(ScanRequest(paths=("agent.yaml",), controls=("C-0016", "C-0017", "C-0048")))
+    assert statuses(found) == {Status.PASSED}
+    assert {use.status for use in found.waivers} == {WaiverStatus.MATCHED}

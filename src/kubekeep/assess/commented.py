@@ -39,7 +39,8 @@ def waive(
     """`results` with what comments waive, and what became of every comment, by file and line.
 
     `files` are by their paths, and `control_of` knows what a comment calls a control. Evidence is covered at its
-    own place, or at that of the value which a template took over. A waiver that it has already stays.
+    own place, or at that of the value which a template took over. A waiver that it has already stays, and the comment
+    counts as used.
     """
     marks = {
         path: [_Mark(file.file, item, control_of, now) for item in file.comments]
@@ -130,7 +131,7 @@ class _Reader:
 
     def verdict(self, verdict: Verdict, slug: str, resource: Resource) -> Verdict:
         """A verdict with what is waived of it."""
-        if verdict.status is not Status.FAILED or not self._marks:
+        if not self._marks or not (verdict.status is Status.FAILED or verdict.is_waived):
             return verdict
         evidence = tuple(self._evidence(item, slug, resource) for item in verdict.evidence)
         if all(new is old for new, old in zip(evidence, verdict.evidence, strict=True)):

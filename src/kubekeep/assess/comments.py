@@ -331,6 +331,9 @@ def _parsed(text: str) -> tuple[tuple[str, ...], dt.datetime | None, str, str]:
 
 
 def _moment(text: str) -> dt.datetime:
-    """When a day begins, or a moment of RFC 3339; UTC if it does not say. Raises ValueError."""
-    found = dt.datetime.fromisoformat(text)
+    """The end of a day, or a moment of RFC 3339; UTC if it does not say. Raises ValueError."""
+    try:
+        return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(23, 59, 59), dt.UTC)
+    except ValueError:
+        found = dt.datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)

@@ -147,6 +147,15 @@ def _wish(finding: Finding, named: frozenset[str], values: Mapping[Path, Any]) -
     return target, path, fix
 
 
+def alone(finding: Finding) -> tuple[Wish, ...]:
+    """What would mend one finding, whatever others ask for; nothing where no change is known that fits everyone."""
+    wish = _wish(finding, frozenset(), {})
+    if isinstance(wish, Left):
+        return ()
+    target, path, value = wish
+    return tuple(Wish(target, leaf, item, (finding,)) for leaf, item in _leaves(target.object, path, value))
+
+
 def _left(finding: Finding, why: Why, reason: str) -> Left:
     return Left(finding.control, finding.resource, finding.evidence, why, reason)
 

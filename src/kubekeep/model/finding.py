@@ -67,7 +67,8 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     `path` is the text of a path into the resource, empty for the resource as a whole. `exists` tells whether
     the resource has it. `fix` is the value to set there, as JSON text; `delete` says that removing it is the fix.
     `waiver` is the decision to accept it. Only for who asks: `commit` is the last change of the line at `location`,
-    `excerpt` the text there, and `edits` are the changes to files that make the fix.
+    `excerpt` the text there, and `edits` are changes to files: those of all evidence of a verdict together mend it,
+    and two pieces of evidence that need the same change have it once.
     """
 
     path: str

@@ -17,6 +17,8 @@ from kubekeep.model.redaction import ASSIGNED, FLAG, MASK, SHAPES
 from kubekeep.model.secret_keys import Holds, holds, holds_value, points_at_secret
 
 _LINE_END: Final = re.compile(r"\r\n?|\n")
+_DEEPEST: Final = 50
+"""Blocks in blocks; what is deeper belongs to the last of them."""
 _LONGEST: Final = 1000
 """Characters of a line that are looked at; a longer one is masked behind them."""
 _ENTRY: Final = re.compile(
@@ -30,8 +32,9 @@ _ITEM: Final = re.compile(r"(\s*-\s+)(\S.*)")
 _INLINE: Final = re.compile(
     r"""(?P<key>[\w./-]{1,80})(?P<end>["']?\s*[:=]\s*)(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}\]"'#]+)"""
 )
-_FLOW_FLAG: Final = re.compile(rf"({FLAG.pattern})(\s*[\"']?\s*,\s*[\"']?)([^\"',\]\s-][^\"',\]\s]*)")
-_BLOB: Final = re.compile(r"(?<![\w+/=:@.-])[A-Za-z0-9+/_-]{32,}={0,2}(?![\w.-])")
+_FLOW_FLAG: Final = re.compile(rf"(?<![\w.-])({FLAG.pattern})(\s*[\"']?\s*,\s*[\"']?)([^\"',\]\s-][^\"',\]\s]*)")
+_SHORTEST_BLOB: Final = 32
+_BLOB: Final = re.compile(rf"(?<![\w+/=:@.-])[A-Za-z0-9+/_-]{{{_SHORTEST_BLOB},}}={{0,2}}(?![\w.-])")
 _FLOW: Final = re.compile(r"""(?<![\w./-])([\w./-]{1,80})["']?\s*[:=]\s*[\[{](?!\s*$)""")
 _CONSTANT: Final = re.compile(r"(?:true|false|null|~)\s*,?\s*(?:#.*)?")
 
@@ -163,6 +166,8 @@ class _Reader:
         return row if _BARE.fullmatch(row) else _hidden(row)
 
     def _open(self, indent: int, rest: str, kind: Holds) -> None:
+        if len(self._blocks) == _DEEPEST:
+            return
         heredoc = _HEREDOC.search(rest)
         is_text = heredoc is not None or re.match(r"(?:[&!]\S+\s+)*[|>]", rest) is not None
         end = heredoc[1] if heredoc else ""
@@ -171,7 +176,8 @@ class _Reader:
 
 def _net(text: str) -> int:
     """How many brackets are opened and not closed; those of template actions are not counted."""
-    text = re.sub(r"\{\{[^{}]*\}\}", "", text)
+    if "{{" in text:
+        text = re.sub(r"\{\{[^{}]*\}\}", "", text)
     return sum(text.count(sign) for sign in "{[(") - sum(text.count(sign) for sign in "}])")
 
 
@@ -188,13 +194,20 @@ def _masked_value(rest: str) -> str:
 
 def _told(text: str) -> str:
     """A text without what is a secret by its shape, or by a name in the same line."""
-    text = _BLOB.sub(_blob, text)
-    text = _FLOW_FLAG.sub(rf"\1\2{MASK}", text)
-    text = ASSIGNED.sub(rf"\1{MASK}", text)
-    text = _INLINE.sub(_inline, text)
-    flows = (match for match in _FLOW.finditer(text) if holds(match[1]) in {Holds.ALL, Holds.ENV})
-    cut = next((match.end() for match in flows), None)
-    return text if cut is None else text[:cut] + MASK
+    # Most lines are short and hold none of the signs: a pattern costs more than looking for these.
+    if len(text) >= _SHORTEST_BLOB:
+        text = _BLOB.sub(_blob, text)
+    if "-" in text and "," in text:
+        text = _FLOW_FLAG.sub(rf"\1\2{MASK}", text)
+    if "=" in text or "-" in text:
+        text = ASSIGNED.sub(rf"\1{MASK}", text)
+    if ":" in text or "=" in text:
+        text = _INLINE.sub(_inline, text)
+        if "{" in text or "[" in text:
+            flows = (match for match in _FLOW.finditer(text) if holds(match[1]) in {Holds.ALL, Holds.ENV})
+            cut = next((match.end() for match in flows), None)
+            text = text if cut is None else text[:cut] + MASK
+    return text
 
 
 def _blob(match: re.Match[str]) -> str:

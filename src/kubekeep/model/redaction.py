@@ -2,9 +2,9 @@
 
 The one home of that knowledge. Never changes the object it is given: what is redacted is copied first. It
 knows where Kubernetes keeps secrets, not what a secret looks like, with one exception: the words of `command`
-and `args` stay, because controls judge them (flags of the control plane) and reports quote their paths, so
-there only passwords in URLs, values of flags and variables called password, token or the like, and the
-shapes of well-known tokens are struck out.
+and `args`, annotations and addresses stay, because controls judge them (flags of the control plane) and reports
+quote their paths, so there only passwords in URLs, values of flags and variables called password, token or the
+like, and the shapes of well-known tokens are struck out.
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ ASSIGNED: Final = re.compile(
     rf"(?<![\w.-])(--?{_NAMED}[= ]|{_NAMED}=|(?:-u|--user)[= ][\w.@-]+:)(?!-)(?:'[^']*'|\"[^\"]*\"|[^\s'\";|&]+)"
 )
 """A secret that a command line gives to a flag or a variable, which the first group keeps."""
+
+
+def without_tokens(text: str) -> str:
+    """A text, such as a message of a program, without tokens of known shapes and values named password or the like."""
+    return ASSIGNED.sub(rf"\1{MASK}", SHAPES.sub(MASK, text))
 
 
 def redacted(resource: Resource) -> dict[str, Any]:
@@ -83,9 +88,14 @@ def _member(item: Any, kind: str) -> Any:
 def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     result = {key: value for key, value in metadata.items() if key != "managedFields"}
     annotations = result.get("annotations")
-    if isinstance(annotations, dict) and LAST_APPLIED in annotations:
-        result["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
+    if isinstance(annotations, dict):
+        result["annotations"] = {key: _free_text(value) for key, value in annotations.items() if key != LAST_APPLIED}
     return result
+
+
+def _free_text(value: Any) -> Any:
+    """A text that people fill as they like, without tokens that are known by their shape."""
+    return SHAPES.sub(MASK, value) if isinstance(value, str) else value
 
 
 def _masked(payload: Any) -> Any:
@@ -135,6 +145,8 @@ def _field(key: Any, value: Any) -> Any:
         return _valued(value)
     if key == "stringData":
         return _masked(value)
+    if isinstance(value, str) and "://" in value:
+        return _free_text(value)
     return _words(value) if key in _WORDS else value
 
 
@@ -155,7 +167,7 @@ def _valued(entries: Any) -> Any:
 def _words(value: Any) -> Any:
     """A command line without what is certainly a secret; the word after `--password` too."""
     if isinstance(value, str):
-        return ASSIGNED.sub(rf"\1{MASK}", SHAPES.sub(MASK, value))
+        return without_tokens(value)
     if not isinstance(value, list):
         return value
     words: list[Any] = []

@@ -7,6 +7,7 @@ takes too much for a secret than too little: it serves texts that are shown to p
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -68,6 +69,7 @@ def holds(key: str, above: Holds = Holds.NOTHING) -> Holds:
     return _named(key)
 
 
+@functools.lru_cache(maxsize=4096)
 def _named(key: str) -> Holds:
     """What a key says of itself."""
     if key in {"command", "args"}:
@@ -106,20 +108,39 @@ def secret_spans(document: Any, marks: Marks) -> Iterator[tuple[int, int]]:
                 yield marks.span(at)
 
 
+def secret_values(document: Any) -> Iterator[str]:
+    """The texts of a document that are secrets, where it has no marks."""
+    todo: list[tuple[Any, Holds]] = [(document, Holds.NOTHING)]
+    while todo:
+        value, kind = todo.pop()
+        steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for step, child in steps:
+            below = _below(value, step, child, kind)
+            if isinstance(child, dict | list):
+                todo.append((child, below))
+            elif below is Holds.ALL and isinstance(child, str):
+                yield child
+
+
 def _below(value: Any, step: str | int, child: Any, kind: Holds) -> Holds:
     """What a child of a value holds."""
-    is_scalar = not isinstance(child, dict | list)
     if isinstance(value, dict):
-        if step == "value" and points_at_secret(value.get("path")):
-            return Holds.ENV if isinstance(child, dict) and "name" in child else Holds.ALL
-        above = Holds.ALL if kind is Holds.WORDS else kind
-        if is_scalar:
-            return Holds.ALL if holds_value(str(step), above) else Holds.NOTHING
-        return holds(str(step), above)
-    if not is_scalar:
+        return _in_mapping(value, str(step), child, Holds.ALL if kind is Holds.WORDS else kind)
+    if isinstance(child, dict | list) or kind is Holds.NOTHING:
         return kind
-    if kind is Holds.WORDS:
-        before = value[step - 1] if isinstance(step, int) and step else None
-        told = isinstance(before, str) and FLAG.fullmatch(before) and not str(child).startswith("-")
-        return Holds.ALL if told else Holds.NOTHING
-    return Holds.NOTHING if kind is Holds.NOTHING else Holds.ALL
+    return _word(value, step, child) if kind is Holds.WORDS else Holds.ALL
+
+
+def _in_mapping(mapping: dict[Any, Any], key: str, child: Any, above: Holds) -> Holds:
+    if key == "value" and points_at_secret(mapping.get("path")):
+        return Holds.ENV if isinstance(child, dict) and "name" in child else Holds.ALL
+    if isinstance(child, dict | list):
+        return holds(key, above)
+    return Holds.ALL if holds_value(key, above) else Holds.NOTHING
+
+
+def _word(words: list[Any], step: str | int, word: Any) -> Holds:
+    """What a word of a command line is: a secret, if the flag before it says so."""
+    before = words[step - 1] if isinstance(step, int) and step else None
+    told = isinstance(before, str) and FLAG.fullmatch(before) and not str(word).startswith("-")
+    return Holds.ALL if told else Holds.NOTHING

@@ -1,9 +1,8 @@
 """SARIF 2.1.0 (OASIS), for code scanning and editors: one result for each failed control and resource.
 
-Every result points at the exact region a person wrote; more evidence follows as related locations. What somebody
-accepts is a result with its suppressions, beside that of what stands. Carries
-no `fixes`: the text to replace is not at hand here, and a fix that is not exact is worse than none. Results
-are encoded one by one into the stream.
+Every result points at the exact region a person wrote; more evidence follows as related locations. It carries a
+fix only where exact edits are known that mend it. What somebody accepts is a result with its suppressions, beside
+that of what stands. Results are encoded one by one into the stream.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from kubekeep.model.assessment import Assessment, Unread
 from kubekeep.model.commit import Repository
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Verdict
-from kubekeep.model.location import Location
+from kubekeep.model.location import Location, Region
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import json_text, utc_text, visible
@@ -167,6 +166,8 @@ def _result(
     }
     if related := list(_related(places)):
         entry["relatedLocations"] = [{"id": number, **place} for number, place in enumerate(related, start=1)]
+    if fix := _fix(verdict):
+        entry["fixes"] = [fix]
     return entry
 
 
@@ -182,6 +183,26 @@ def _suppression(waiver: Waiver) -> dict[str, Any]:
     if waiver.location is not None:
         entry["location"] = {"physicalLocation": _physical(waiver.location)}
     return entry
+
+
+def _fix(verdict: Verdict) -> dict[str, Any] | None:
+    """One fix (§3.55) with the edits of all evidence, which belong together; None without any."""
+    edits = [edit for evidence in verdict.evidence for edit in evidence.edits]
+    if not edits:
+        return None
+    changes = [
+        {
+            "artifactLocation": _artifact(file),
+            "replacements": [
+                {"deletedRegion": _region(edit.region), "insertedContent": {"text": edit.text}}
+                for edit in edits
+                if edit.file == file
+            ],
+        }
+        for file in dict.fromkeys(edit.file for edit in edits)
+    ]
+    text = "; ".join(_change(evidence) for evidence in verdict.evidence)
+    return {"description": {"text": visible(text)}, "artifactChanges": changes}
 
 
 def _related(places: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[str, Any]]:
@@ -209,14 +230,13 @@ def _located(resource: Resource, location: Location | None) -> dict[str, Any]:
 def _physical(location: Location) -> dict[str, Any]:
     entry: dict[str, Any] = {"artifactLocation": _artifact(location.file)}
     if location.region is not None:
-        start, end = location.region.start, location.region.end
-        entry["region"] = {
-            "startLine": start.line,
-            "startColumn": start.column,
-            "endLine": end.line,
-            "endColumn": end.column,
-        }
+        entry["region"] = _region(location.region)
     return entry
+
+
+def _region(region: Region) -> dict[str, int]:
+    start, end = region.start, region.end
+    return {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column}
 
 
 def _artifact(path: str) -> dict[str, str]:
@@ -275,5 +295,5 @@ FORMAT: Final = Format(
     media_type="application/sarif+json",
     description="SARIF 2.1.0, for code scanning and editors",
     render=render,
-    wants=frozenset({Extra.REPOSITORY}),
+    wants=frozenset({Extra.EDITS, Extra.REPOSITORY}),
 )

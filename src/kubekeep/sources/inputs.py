@@ -4,7 +4,7 @@ Joins the readers of this package and decides who reads what; each object is giv
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
-# ruff: noqa: PTH100, PTH109, PTH117, PTH118
+# ruff: noqa: PTH100, PTH109, PTH118
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ class Inputs:
         self._touched = Touched(options.changed_since, options.access.environment)
         self._homes: dict[str, str] = {}
         self._places: dict[str, str] = {}
-        self._shown: dict[str, str] = {}
+        self.manifests: dict[tuple[str, str], str] = {}
+        """The files that were read as they are: their paths by the folder of the scan and what people see."""
         self._piped: dict[str, bytes] = {}
 
     def __enter__(self) -> Self:
@@ -96,13 +97,13 @@ class Inputs:
 
     def path_of(self, file: str, resource: Resource) -> str:
         """The path of a file that a place of `resource` names."""
-        if file in self._shown:
-            return self._shown[file]
+        sources = (item.source for item in (resource, *resource.related))
+        base = next((source.base for source in sources if source is not None), "")
+        if (base, file) in self.manifests:
+            return self.manifests[base, file]
         for folder, shown in self._places.items():
             if shown and file.startswith(shown + os.sep):
                 return os.path.join(folder, file[len(shown) + 1 :])
-        sources = (item.source for item in (resource, *resource.related))
-        base = next((source.base for source in sources if source is not None), "")
         return os.path.join(self._homes.get(base, os.getcwd()), file)
 
     def content(self, path: str) -> bytes | None:
@@ -136,8 +137,7 @@ class Inputs:
                 seen.paths.add(os.path.realpath(root.path))
                 self.files += 1
                 self._touched.look(root.shown, (root.path,))
-                if os.path.isabs(root.path) and root.path != root.shown:
-                    self._shown[root.shown] = root.path
+                self.manifests[root.base, root.shown] = os.path.abspath(root.path)
                 yield from self._pipe(root) if is_pipe(root.path) else read_file(root, self._limits)
 
     def _pipe(self, root: Root) -> Iterator[Resource | Unread]:
@@ -150,8 +150,7 @@ class Inputs:
 
     def _kept(self, stream: BinaryIO, root: Root) -> Iterator[Resource | Unread]:
         data = stream.read(self._limits.bytes + 1)
-        self._shown[root.shown] = root.path
-        self._piped[root.path] = data
+        self._piped[self.manifests.setdefault((root.base, root.shown), root.path)] = data
         return read_stream(io.BytesIO(data), root, self._limits)
 
     def _modules(self, roots: Sequence[Root]) -> Iterator[Resource | Unread]:

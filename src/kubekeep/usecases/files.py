@@ -64,11 +64,11 @@ class Files:
         """What a file says. Raises RefusedError."""
         if name not in self._readings:
             text = self.text(name).text
-            self._readings[name] = Reading(text, is_json=_is_json(name, text))
+            self._readings[name] = Reading(text, is_json=is_json(name, text))
         return self._readings[name]
 
 
-def _is_json(name: str, text: str) -> bool:
+def is_json(name: str, text: str) -> bool:
     """Whether a scan takes it for JSON: by its name, or because it begins so and is."""
     if name.lower().endswith(".json"):
         return True

@@ -41,15 +41,17 @@ def waived(
     results: Sequence[ResourceResult], source: Inputs, selection: Selection, now: dt.datetime
 ) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
     """`results` with what comments in their files waive, and what became of these comments."""
-    found: dict[str, Commented] = {}
+    found = {path: Commented(file, _comments(file, path, source)) for (_, file), path in source.manifests.items()}
     seen: set[tuple[str, str]] = set()
     for file, resource in _files(results):
         key = file, resource.source.base if resource.source is not None else ""
-        path = "" if key in seen else source.path_of(file, resource)
-        seen.add(key)
-        if not path or path in found:
+        if key in seen:
             continue
-        found[path] = Commented(file, _comments(file, source.content(path), resource))
+        seen.add(key)
+        path = source.path_of(file, resource)
+        if path not in found:
+            is_chart = resource.source is not None and resource.source.file_type is FileType.HELM
+            found[path] = Commented(file, _comments(file, path, source, is_chart=is_chart))
     if not any(file.comments for file in found.values()):
         return list(results), ()
 
@@ -180,8 +182,9 @@ def _text(data: bytes | None) -> str | None:
         return None
 
 
-def _comments(file: str, data: bytes | None, resource: Resource) -> tuple[Comment, ...]:
-    if data is None or file.endswith(".json") or not any(marker in data for marker in _MARKERS):
+def _comments(file: str, path: str, source: Inputs, *, is_chart: bool = False) -> tuple[Comment, ...]:
+    data = None if file.endswith(".json") else source.content(path)
+    if data is None or not any(marker in data for marker in _MARKERS):
         return ()
     text = _text(data)
     if text is None:
@@ -189,8 +192,8 @@ def _comments(file: str, data: bytes | None, resource: Resource) -> tuple[Commen
     if file.endswith(".tf"):
         return comments(text, Syntax.TERRAFORM)
     found = list(yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS))
-    is_template = resource.source is not None and resource.source.file_type is FileType.HELM and "{{" in text
-    if is_template and not all(item is None or isinstance(item, Document) for item in found):
+    is_whole = all(item is None or isinstance(item, Document) for item in found)
+    if is_chart and "{{" in text and not is_whole:
         return comments(text, Syntax.TEMPLATE)
     scalars = [span for item in found if isinstance(item, Document) for span in item.marks.scalars()]
     return comments(text, Syntax.YAML, sorted(scalars))

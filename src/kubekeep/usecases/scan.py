@@ -28,8 +28,8 @@ from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.attack import EVERYTHING, Attacks, Question
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
+from kubekeep.model.redaction import without_tokens
 from kubekeep.model.resource import Resource
-from kubekeep.model.waiver import WaiverUse
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
@@ -70,8 +70,6 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What reports want to know beside the verdicts."""
     attacks: Question = EVERYTHING
     """Which attack paths, if the extras ask for them."""
-    honor_comments: bool = True
-    """Whether comments in the files waive findings."""
 
 
 def scan(
@@ -101,17 +99,16 @@ def scan(
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, params_of(found))
         results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus)
-        waivers: tuple[WaiverUse, ...] = ()
-        if request.honor_comments:
-            results, waivers = places.waived(results, source, selection, started)
+        results, uses = exceptions.applied(results, selection, started)
+        if request.waivers.honours_inline(snapshot=request.snapshot):
+            results, comments = places.waived(results, source, selection, started)
+            uses = (*uses, *comments)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
-        if Extra.EXCERPTS in request.extras:
-            results = places.with_excerpts(results, source)
+        results = _with_extras(results, source, request.extras, selection)
         repository = None
         if Extra.REPOSITORY in request.extras:
             repository = repository_of(results, source, request.read.access.environment)
-        results, uses = exceptions.applied(results, selection, started)
         totals = summarise(results, selection)
         attacks = _attacks(request, found, results, selection)
     return Assessment(
@@ -126,11 +123,24 @@ def scan(
         notes=tuple(source.notes),
         waivers=uses,
         attacks=attacks,
-        waivers=waivers,
         repository=repository,
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+def _with_extras(
+    results: list[ResourceResult], source: Inputs, extras: frozenset[Extra], selection: Selection
+) -> list[ResourceResult]:
+    """`results` with what reports want of the files, while these are at hand."""
+    if Extra.EXCERPTS in extras:
+        results = places.with_excerpts(results, source)
+    if Extra.EDITS in extras:
+        # What plans edits is loaded for reports that show some.
+        from kubekeep.usecases.suggestions import with_edits  # noqa: PLC0415
+
+        results = with_edits(results, source, selection.controls)
+    return results
 
 
 def _attacks(
@@ -269,6 +279,7 @@ def _foreign(
 def _resources(source: Inputs, unread: list[Unread]) -> Iterator[Resource]:
     for item in source:
         if isinstance(item, Unread):
-            unread.append(item)
+            # Messages of other programs repeat what they cannot read.
+            unread.append(msgspec.structs.replace(item, message=without_tokens(item.message)))
         else:
             yield item

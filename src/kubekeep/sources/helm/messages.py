@@ -9,6 +9,8 @@ from typing import Final
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Path, Position, Region, has_path, line_starts
+from kubekeep.model.redaction import MASK
+from kubekeep.model.secret_keys import secret_values
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.chart import METADATA, VALUES, Chart, Instance
 from kubekeep.sources.helm.parsed import MappingError, mapping
@@ -21,6 +23,8 @@ from kubekeep.sources.tree import Limits, Problem
 _LONGEST: Final = 600
 _LOOKED_AT: Final = 8 * 1024
 """Characters of the beginning and of the end of a message: templates can make it as long as they like."""
+_SHORTEST_SECRET: Final = 4
+"""Characters of a value that is struck out; a shorter one would be found in any text."""
 _LINE: Final = re.compile(r":(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?")
 _EXECUTING: Final = re.compile(r"\A.*\bexecuting \"[^\"]*\" at (?=<)", re.DOTALL)
 _AT: Final = re.compile(r"\A(?:execution|parse) error at \([^)]*\): ")
@@ -132,6 +136,10 @@ class Explainer:
             text = shorten.sub("", text, count=1)
         for name, shown in self._given.shown.items():
             text = text.replace(name, shown)
+        for layer in self._texts.values:
+            # Functions of templates repeat the value that they cannot use.
+            for secret in secret_values(layer.value):
+                text = text.replace(secret, MASK) if len(secret) >= _SHORTEST_SECRET else text
         if _MISSING in text and _FETCHES not in text:
             text = f"{text}; `{_FETCHES}` fetches them"
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())

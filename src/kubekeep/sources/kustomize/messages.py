@@ -33,6 +33,12 @@ _STEPS: Final = re.compile(r"^(?:accumulating (?:resources|components): |accumul
                            r"|recursed (?:accumulation of|merging from) path '[^']*': )", re.DOTALL)  # fmt: skip
 
 
+_PATCH: Final = re.compile(
+    r"trouble configuring builtin \w+ with config: `.*?`: | (?:SM or JSON )?patch from \[.*\Z", re.DOTALL
+)
+"""kustomize repeats a patch that it cannot read, and there may be secrets in it."""
+
+
 def failure(outcome: Outcome, build: Build) -> tuple[Location, str]:
     """Where and why a build failed."""
     if outcome.exceeded:
@@ -63,7 +69,7 @@ def _short(text: str, build: Build) -> str:
     """The end of kustomize's chain of causes, with paths as people know them."""
     while (step := _STEPS.match(text)) is not None:
         text = text[step.end() :]
-    text = _NO_FOLDER.sub(r"\1", text)
+    text = _PATCH.sub(lambda match: " patch" if match[0].startswith(" ") else "", _NO_FOLDER.sub(r"\1", text))
     for file, shown in _paths(build):
         text = text.replace(file, shown)
     text = _PRIVATE.sub("<private folder>", " ".join(text.split()))
