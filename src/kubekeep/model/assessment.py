@@ -9,6 +9,8 @@ import datetime as dt
 
 import msgspec
 
+from kubekeep.model.choice import Choice
+from kubekeep.model.comparison import Comparison
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
@@ -93,7 +95,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a report needs. `controls` is in the order of severity and name; `results` in the order read.
 
     `notes` are what a person should know of the input though nothing is wrong with it. `waivers` are all that
-    were given, those that cover nothing too.
+    were given, those that cover nothing too. `choice` says which resources were judged, `baseline` what is new since
+    an earlier scan.
     """
 
     target: Target
@@ -108,6 +111,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     notes: tuple[str, ...] = ()
     waivers: tuple[WaiverUse, ...] = ()
+    choice: Choice = Choice()
+    baseline: Comparison | None = None
     params: dict[str, tuple[str, ...]]
     status: Status
     counts: Counts

@@ -7,6 +7,7 @@ import enum
 import msgspec
 
 from kubekeep.model.commit import Commit
+from kubekeep.model.comparison import Change
 from kubekeep.model.location import Location, Region
 from kubekeep.model.waiver import Waiver
 
@@ -66,7 +67,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
     `path` is the text of a path into the resource, empty for the resource as a whole. `exists` tells whether
     the resource has it. `fix` is the value to set there, as JSON text; `delete` says that removing it is the fix.
-    `waiver` is the decision to accept it. Only for who asks: `commit` is the last change of the line at `location`,
+    `waiver` is the decision to accept it. `change` is what became of it since the baseline, if there is one. Only for who asks: `commit` is the last change of the line at `location`,
     `excerpt` the text there, and `edits` are the changes to files that make the fix.
     """
 
@@ -80,6 +81,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     waiver: Waiver | None = None
     excerpt: Excerpt | None = None
     edits: tuple[Edit, ...] = ()
+    change: Change | None = None
 
     @property
     def note(self) -> str:
@@ -107,6 +109,11 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     def standing(self) -> Verdict:
         """The verdict with the evidence that nobody waived."""
         return self._having(tuple(item for item in self.evidence if item.waiver is None))
+
+    @property
+    def has_new(self) -> bool:
+        """Whether some of its evidence is not in the baseline."""
+        return any(item.change is Change.NEW for item in self.evidence)
 
     @property
     def waived(self) -> Verdict:
