@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kubekeep.assess.gate import Gates, incomplete, judge
+from kubekeep.assess.gate import EVERY, Gates, incomplete, judge
 from kubekeep.model.assessment import Assessment, Unread
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
@@ -33,9 +33,9 @@ def test_no_gate_no_outcome(half: Assessment) -> None:
         (Gates(severity=Severity.HIGH), False),
         (Gates(severity=Severity.LOW), False),
         (Gates(severity=Severity.CRITICAL), True),
-        (Gates(compliance=50), True),
-        (Gates(compliance=50.01), False),
-        (Gates(coverage=100), True),
+        (Gates(compliance={EVERY: 50}), True),
+        (Gates(compliance={EVERY: 50.01}), False),
+        (Gates(coverage={EVERY: 100}), True),
     ],
 )
 def test_one_gate(half: Assessment, gates: Gates, *, passed: bool) -> None:
@@ -45,7 +45,7 @@ def test_one_gate(half: Assessment, gates: Gates, *, passed: bool) -> None:
 
 def test_nothing_evaluated_has_no_compliance() -> None:
     empty = scan(ScanRequest(paths=(str(SHOP / "platform" / "quota.yaml"),), controls=("C-0057",)))
-    (outcome,) = judge(empty, Gates(compliance=1))
+    (outcome,) = judge(empty, Gates(compliance={EVERY: 1}))
     assert (outcome.passed, outcome.text) == (False, "compliance: 0.00 % (overall), limit 1 %")
 
 

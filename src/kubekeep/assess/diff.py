@@ -100,11 +100,11 @@ def _unevaluated(summary: ControlSummary) -> str:
 def _settings(assessment: Assessment) -> dict[str, str]:
     return {
         TOOL: f"kubekeep {assessment.version}",
-        "frameworks": ", ".join(sorted(item.framework.slug for item in assessment.frameworks)),
+        "frameworks": ", ".join(sorted(item.framework.name for item in assessment.frameworks)),
         "Kubernetes version": assessment.kubernetes_version,
         "targets": ", ".join(assessment.target.paths),
         CHOICE: str(assessment.choice),
-        "parameters": said_params(assessment.params),
+        "parameters": said_params(assessment.set_params),
     }
 
 

@@ -120,6 +120,14 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     compliance: float | None
     coverage: float
 
+    @property
+    def set_params(self) -> dict[str, tuple[str, ...]]:
+        """The parameters of controls that differ from their defaults."""
+        defaults = {
+            name: parameter.default for summary in self.controls for name, parameter in summary.control.params.items()
+        }
+        return {name: values for name, values in self.params.items() if values != defaults.get(name, ())}
+
     def failures(self) -> dict[str, list[tuple[Resource, Verdict]]]:
         """What failed, by slug of the control, each in the order read; controls without a failure are absent.
 

@@ -335,6 +335,9 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "kubernetesVersion": assessment.kubernetes_version,
         "files": assessment.files,
         "coverage": assessment.coverage,
+        "targets": list(assessment.target.paths),
+        "choice": str(assessment.choice),
+        "parameters": {name: list(values) for name, values in assessment.set_params.items()},
         "notes": list(assessment.notes),
         "unread": [
             {
