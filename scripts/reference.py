@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 
 from kubekeep import reports
+from kubekeep.cli.kubescape import elsewhere, table
+from kubekeep.cli.kubescape.flags import Fate, Flag
 from kubekeep.cli.main import kubekeep
 from kubekeep.cli.scan import command as scan
 from kubekeep.library.load import builtin
@@ -24,7 +26,7 @@ REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 def main() -> None:
     """Write every page."""
     pages = {"controls": controls(), "frameworks": frameworks(), "formats": formats(), "cli": command_line()}
-    pages["configuration"] = configuration()
+    pages |= {"configuration": configuration(), "kubescape": kubescape()}
     pages |= {f"controls/{item.slug}": control(item) for item in builtin().controls.values()}
     pages |= {f"frameworks/{item.slug}": framework(item) for item in builtin().frameworks.values()}
     for folder in ("controls", "frameworks"):
@@ -127,6 +129,32 @@ def configuration() -> str:
     ]
     charts = "| `charts` | a mapping | Values for single charts, see the [guide](../guides/configuration.md). |"
     return "\n".join(["# Configuration file", "", "| key | value | |", "| --- | --- | --- |", *rows, charts, ""])
+
+
+def kubescape() -> str:
+    """What becomes of Kubescape's flags and commands."""
+    parts = ["# Kubescape's command line", "", "What `kubekeep kubescape` makes of it."]
+    for name, flags in table().items():
+        rows = [f"| {_names(flag)} | {_fate(flag)} |" for flag in flags]
+        parts += ["", f"## {name}", "", "| flag | here |", "| --- | --- |", *rows]
+    rows = [f"| `{name}` | {why} |" for name, why in elsewhere().items()]
+    return "\n".join([*parts, "", "## Commands that are not here", "", "| command | |", "| --- | --- |", *rows, ""])
+
+
+def _names(flag: Flag) -> str:
+    return f"`-{flag.short}`, `{flag}`" if flag.short else f"`{flag}`"
+
+
+def _fate(flag: Flag) -> str:
+    same = (
+        ""
+        if flag.becomes in {"", flag.name}
+        else f"`{flag.becomes}`"
+        if flag.becomes.isupper()
+        else f"`--{flag.becomes}`"
+    )
+    text = "the same" if flag.fate is Fate.SAME and not same else same or flag.fate.value
+    return f"{text}: {flag.why}" if flag.why else text
 
 
 def _commands(group: click.Group, parent: click.Context) -> list[click.Context]:

@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "config": "Check and explain the configuration file.",
     "control": "Write and test controls of your own.",
     "library": "Share libraries of controls through OCI registries.",
+    "kubescape": "Take Kubescape's command line.",
     "version": "Print the version.",
     "completion": "Print a shell completion script.",
 }

@@ -223,6 +223,9 @@ def command(  # noqa: PLR0913, PLR0917 - one argument an option
     for text in assessment.notes:
         click.echo(visible(text), err=True)
     outputs.write(assessment, wanted, verbose=verbose)
+    listener = click.get_current_context().obj
+    if listener is not None:
+        listener(assessment)
     if read.changed_since and not assessment.results and not assessment.unread:
         click.echo(f"nothing that a control applies to has changed since {visible(read.changed_since)}", err=True)
         sys.exit(0)

@@ -1,0 +1,223 @@
+"""Kubescape's flags by command, each with what becomes of it here. Only the table; it parses and runs nothing.
+
+The names, short forms and kinds are those of Kubescape 4.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+import msgspec
+
+
+class Takes(enum.Enum):
+    """What a flag takes, as pflag reads it: a switch may be given as `--flag`, `--flag=true` or `--flag=false`."""
+
+    SWITCH = "switch"
+    VALUE = "value"
+    LIST = "list"
+    """Values, comma separated, and the flag may be given several times."""
+
+
+class Fate(enum.Enum):
+    """What becomes of a flag."""
+
+    SAME = "same"
+    """An option of ours says it, perhaps by another name."""
+    IDLE = "no effect"
+    """It is accepted and changes nothing, because there is nothing to change."""
+    TOLD = "accepted, has no effect"
+    """It is accepted and a line says that it has no effect."""
+    REFUSED = "refused"
+    """What it asks for is not here: to go on without would be another scan than was asked for."""
+
+
+class Flag(msgspec.Struct, frozen=True):
+    """One flag. `becomes` is the name of our option (for a switch, `no` the one for false); `why` is for people."""
+
+    name: str
+    short: str = ""
+    takes: Takes = Takes.VALUE
+    fate: Fate = Fate.SAME
+    becomes: str = ""
+    no: str = ""
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"--{self.name}"
+
+
+def _same(name: str, short: str = "", *, becomes: str = "", why: str = "") -> Flag:
+    return Flag(name, short, becomes=becomes or name, why=why)
+
+
+def _list(name: str, short: str = "", *, becomes: str = "", why: str = "") -> Flag:
+    return Flag(name, short, Takes.LIST, becomes=becomes or name, why=why)
+
+
+def _switch(name: str, short: str = "", *, becomes: str = "", no: str = "", why: str = "") -> Flag:
+    return Flag(name, short, Takes.SWITCH, becomes=becomes or name, no=no, why=why)
+
+
+def _idle(name: str, why: str, short: str = "", *, takes: Takes = Takes.SWITCH, fate: Fate = Fate.IDLE) -> Flag:
+    return Flag(name, short, takes, fate, why=why)
+
+
+def _told(name: str, why: str, short: str = "", *, takes: Takes = Takes.VALUE) -> Flag:
+    return Flag(name, short, takes, Fate.TOLD, why=why)
+
+
+def _refused(name: str, why: str, short: str = "", *, takes: Takes = Takes.VALUE) -> Flag:
+    return Flag(name, short, takes, Fate.REFUSED, why=why)
+
+
+_NO_ACCOUNT: Final = "there is no service and no account: nothing is sent anywhere"
+_NO_CLUSTER: Final = "running clusters are not scanned yet; scan a dump of one with `kubekeep scan --snapshot`"
+_NO_IMAGES: Final = "images are not scanned"
+_NO_VALUE: Final = "values that only you know are never made up"
+_LIBRARY: Final = "the library comes with the package, nothing is downloaded"
+_NO_DATABASE: Final = "there is no vulnerability database"
+
+ROOT: Final = (
+    _refused("server", _NO_ACCOUNT),
+    _idle("logger", "what there is to say goes to standard error", "l", takes=Takes.VALUE),
+    _idle("logger-name", "what there is to say goes to standard error", takes=Takes.VALUE),
+    _idle("cache-dir", "nothing is cached", takes=Takes.VALUE),
+    _refused("kube-context", _NO_CLUSTER),
+    _idle("environment", "Kubescape has no use for it either", takes=Takes.VALUE),
+    _idle("env", "Kubescape has no use for it either", takes=Takes.VALUE),
+)
+"""The flags of every command."""
+
+_POLICIES: Final = (
+    _same("controls-config"),
+    _same("exceptions"),
+    _switch("audit-exceptions"),
+    _switch("honor-inline-exceptions", no="no-honor-inline-exceptions"),
+    _same("use-artifacts-from"),
+    _same("custom-rules"),
+    _list("use-from"),
+    _idle("use-default", _LIBRARY),
+    _refused("controls-version", "the version of the library is that of the package: install another one"),
+    _list("exclude-controls"),
+    _list("skip-controls", becomes="exclude-controls", why="it leaves out controls, not the rules that they share"),
+    _same("include-controls", why="the scan is one of these controls; a name that nobody knows is an error"),
+)
+
+_INPUTS: Final = (
+    _list("exclude-namespaces", "e"),
+    _list("include-namespaces"),
+    _list("include-kinds"),
+    _list("exclude-kinds"),
+    Flag("exclude-path", "", Takes.VALUE, becomes="exclude-path"),
+    _switch("no-ignore-file"),
+    _same("label-selector"),
+    _list("values"),
+    _same("set"),
+    _same("set-string"),
+    _same("set-file"),
+    _same("release-name"),
+    _same("release-namespace"),
+    _refused("kubeconfig", _NO_CLUSTER),
+    _refused("host-scan", "host data is scanned where it is among the files", takes=Takes.SWITCH),
+    _refused("dry-run", _NO_CLUSTER, takes=Takes.SWITCH),
+    _idle("enable-streaming", "resources go through one by one anyway"),
+    _told("incremental", "there is no cache of verdicts", takes=Takes.SWITCH),
+    _told("scan-timeout", "the time of a scan is not limited"),
+    _told("control-timeout", "the time of a control is not limited"),
+)
+
+_GATES: Final = (
+    _same("severity-threshold"),
+    _same("compliance-threshold"),
+    _same("fail-coverage-below"),
+    _idle("fail-on-degraded-config", "nothing falls back: what cannot be read ends the scan"),
+    _switch("only-fixable"),
+    _told("fail-threshold", "it has none in Kubescape either", "t"),
+    _same("baseline"),
+    _switch("baseline-fail-on-new", becomes="fail-on-new"),
+    _same("baseline-severity-threshold"),
+    _same("baseline-granularity"),
+)
+
+_OUTPUT: Final = (
+    _list("format", "f"),
+    _same("output", "o"),
+    _switch("verbose", "v"),
+    _same("min-severity"),
+    _same("max-severity"),
+    _same("view"),
+    _switch("hide"),
+    _switch("encrypt"),
+    _idle("show-evidence", "evidence is always shown", "E"),
+    _refused("show-secrets", "no report shows a secret", takes=Takes.SWITCH),
+    Flag("format-version", why="v2 only"),
+    _refused("omit-raw-resources", "reports hold the objects, without their secrets", takes=Takes.SWITCH),
+    _refused("labels-to-copy", "reports hold the objects with their labels", takes=Takes.LIST),
+    _told("print-attack-tree", "`kubekeep paths` shows how an attacker gets on", takes=Takes.SWITCH),
+    _told("enable-rego-prints", "rules do not print", takes=Takes.SWITCH),
+    _told("cluster-name", "reports name no cluster"),
+)
+
+_SERVICE: Final = (
+    _refused("account", _NO_ACCOUNT),
+    _refused("access-key", _NO_ACCOUNT),
+    _refused("submit", _NO_ACCOUNT, takes=Takes.SWITCH),
+    _idle("keep-local", _NO_ACCOUNT),
+)
+
+_IMAGES: Final = (
+    _refused("scan-images", _NO_IMAGES, takes=Takes.SWITCH),
+    _told("image-scan-concurrency", _NO_IMAGES),
+    _told("image-platform", _NO_IMAGES),
+    _told("use-default-matchers", _NO_IMAGES, takes=Takes.SWITCH),
+    _refused("registry-mapping", _NO_IMAGES, takes=Takes.LIST),
+    _refused("registry-username", _NO_IMAGES),
+    _refused("registry-password", _NO_IMAGES),
+    _refused("registry-token", _NO_IMAGES),
+    _refused("registry-authority", _NO_IMAGES),
+    _told("grype-db-url", _NO_DATABASE),
+    _idle("skip-db-update", _NO_DATABASE),
+)
+
+SCAN: Final = (*_POLICIES, *_INPUTS, *_GATES, *_OUTPUT, *_SERVICE, *_IMAGES)
+"""The flags of `scan`, `scan framework` and `scan control`."""
+
+WORKLOAD: Final = (
+    *SCAN,
+    Flag("namespace", "n", becomes="workload", why="it goes before the kind and the name"),
+    Flag("file-path", becomes="PATH"),
+    Flag("chart-path", becomes="PATH", why="the chart is scanned for that workload"),
+    Flag("api-version", becomes="workload", why="it goes behind the kind"),
+)
+"""The flags of `scan workload`."""
+
+FIX: Final = (
+    _switch("no-confirm", becomes="yes"),
+    _switch("dry-run"),
+    _idle("skip-user-values", _NO_VALUE),
+    _refused("base-path", "reports name the folder that was scanned"),
+    _refused("container-profile", "there are no profiles of containers"),
+)
+"""The flags of `fix`."""
+
+DIFF: Final = (
+    _switch("fail-on-new"),
+    _same("severity-threshold"),
+    _same("format", "f"),
+    _same("output", "o"),
+    _same("granularity"),
+)
+"""The flags of `diff`."""
+
+LIST: Final = (
+    Flag("format", "f"),
+    _refused("account", _NO_ACCOUNT),
+    _refused("access-key", _NO_ACCOUNT),
+    _idle("id", "Kubescape has no use for it either"),
+)
+"""The flags of `list`."""
+
+VERSION: Final = (Flag("format", "f"),)
+"""The flags of `version`."""

@@ -1,0 +1,229 @@
+"""Command lines as people have them in scripts for Kubescape, run through the drop-in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from kubekeep._native import VERSION
+from kubekeep.cli import kubescape
+
+# from kubekeep.cli.diff import command as diff
+from kubekeep.cli.fix import command as fix
+from kubekeep.cli.kubescape import flags
+from kubekeep.cli.kubescape.flags import Fate, Flag, Takes
+from kubekeep.cli.kubescape.parse import FlagError, parse
+from kubekeep.cli.kubescape.translate import scan as translated
+from kubekeep.cli.scan import command as scan
+
+ROOT = Path(__file__).parents[2]
+SHOP = ROOT / "examples" / "online-shop"
+SHIM = ROOT / "integrations" / "kubescape"
+SCORE = "Overall compliance-score (100- Excellent, 0- All failed): "
+
+
+def run(*words: str, cwd: Path = SHOP, code: int = 0) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [sys.executable, "-m", "kubekeep", "kubescape", *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+    )
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
+
+
+SWITCH = Flag("verbose", "v", Takes.SWITCH, becomes="verbose")
+FORMAT = Flag("format", "f", Takes.LIST, becomes="format")
+QUIET = Flag("quiet", "q", Takes.SWITCH, becomes="quiet")
+
+
+@pytest.mark.parametrize(
+    ("words", "alone", "given"),
+    [
+        (["a", "-v", "b"], ["a", "b"], [("verbose", "true")]),
+        (["--verbose=false", "-"], ["-"], [("verbose", "false")]),
+        (["-v=0"], [], [("verbose", "false")]),
+        (["-vf", "json", "a"], ["a"], [("verbose", "true"), ("format", "json")]),
+        (["-fjson", "--format=sarif"], [], [("format", "json"), ("format", "sarif")]),
+        (["-f=json", "-vq"], [], [("format", "json"), ("verbose", "true"), ("quiet", "true")]),
+        (["--format", "--verbose"], [], [("format", "--verbose")]),
+        (["--", "-v", "--x"], ["-v", "--x"], []),
+    ],
+)
+def test_words_are_read_as_pflag_reads_them(words: list[str], alone: list[str], given: list[tuple[str, str]]) -> None:
+    found, said = parse(words, (SWITCH, FORMAT, QUIET))
+    assert found == alone
+    assert [(flag.name, value) for flag, value in said] == given
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--nonsense"], "unknown flag: --nonsense"),
+        (["-x"], "unknown shorthand flag: 'x' in -x"),
+        (["--format"], "flag needs an argument: --format"),
+        (["-vf"], "flag needs an argument: --format"),
+        (["--verbose=maybe"], "invalid argument 'maybe' for --verbose"),
+    ],
+)
+def test_words_that_are_wrong(words: list[str], message: str) -> None:
+    with pytest.raises(FlagError, match=message):
+        parse(words, (SWITCH, FORMAT))
+
+
+def test_every_flag_that_is_the_same_is_an_option_of_ours() -> None:
+    special = {"PATH", "workload", "include-controls", ""}
+    for ours, theirs in ((scan, flags.WORKLOAD), (fix, flags.FIX), (fix, flags.FIX)):
+        options = {
+            name: item
+            for item in ours.params
+            if isinstance(item, click.Option)
+            for name in (*item.opts, *item.secondary_opts)
+        }
+        for flag in theirs:
+            if flag.fate is not Fate.SAME or flag.becomes in special:
+                continue
+            option = options[f"--{flag.becomes}"]
+            assert option.is_flag is (flag.takes is Takes.SWITCH), flag
+            assert not flag.no or f"--{flag.no}" in options
+            assert flag.takes is not Takes.LIST or option.multiple, flag
+
+
+def test_every_flag_that_does_nothing_says_why_and_none_is_there_twice() -> None:
+    for found in (flags.WORKLOAD, flags.FIX, flags.DIFF, flags.LIST):
+        names = [flag.name for flag in (*flags.ROOT, *found)]
+        shorts = [flag.short for flag in (*flags.ROOT, *found) if flag.short]
+        assert len(names) == len({*names})
+        assert len(shorts) == len({*shorts})
+        assert all(flag.why for flag in found if flag.fate is not Fate.SAME)
+
+
+@pytest.mark.parametrize(
+    ("line", "ours"),
+    [
+        ("scan .", "framework workloadscan,allcontrols -- ."),
+        ("scan . --view resource", "--view resource framework allcontrols,nsa,mitre -- ."),
+        ("scan framework nsa,mitre a b", "framework nsa,mitre -- a b"),
+        ("scan framework ALL .", "framework X,Y -- ."),
+        ("scan control C-0057,C-0016 -", "control C-0057,C-0016 -- -"),
+        ("scan . --include-controls C-0057", "control C-0057 -- ."),
+        (
+            "scan . -e kube-system,kube-public",
+            "--exclude-namespaces kube-system,kube-public framework workloadscan,allcontrols -- .",
+        ),
+        ("scan workload Deployment/web . -n shop", "workload shop/Deployment/web -- ."),
+        ("scan workload web/Deployment/web .", "workload web/Deployment/web -- ."),
+        ("scan workload Deployment/web --file-path a.yaml", "workload Deployment/web -- a.yaml"),
+        ("scan workload Deployment/web . --api-version apps/v1", "workload Deployment.v1.apps/web -- ."),
+        ("scan . --skip-controls C-0057", "--exclude-controls C-0057 framework workloadscan,allcontrols -- ."),
+        ("scan . --compliance-threshold 0 --severity-threshold=", "framework workloadscan,allcontrols -- ."),
+        ("scan . --values a.yaml,b.yaml", "--values a.yaml --values b.yaml framework workloadscan,allcontrols -- ."),
+        ("scan . -f pretty-printer,json", "--format pretty,json framework workloadscan,allcontrols -- ."),
+        (
+            "scan . --honor-inline-exceptions=false",
+            "--no-honor-inline-exceptions framework workloadscan,allcontrols -- .",
+        ),
+        ("scan . --submit=false --format-version v2", "framework workloadscan,allcontrols -- ."),
+    ],
+)
+def test_a_scan_becomes_one_of_ours(line: str, ours: str) -> None:
+    _, *words = line.split()
+    found = translated(*parse(words, (*flags.ROOT, *flags.WORKLOAD)), ["X", "Y"])
+    assert found.words == ("--no-config", *ours.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("scan . --submit", "--submit is not here: there is no service"),
+        ("scan . --account abc", "--account is not here"),
+        ("scan . --scan-images", "--scan-images is not here: images are not scanned"),
+        ("scan . --format-version v1", "--format-version v1 is not here"),
+        ("scan", "name a file or a folder"),
+        ("scan framework", "name at least one framework"),
+        ("scan image nginx", "images are not scanned"),
+        ("scan . --nonsense", "unknown flag: --nonsense"),
+        ("scan framework nonsense .", "no framework is called 'nonsense'"),
+        ("scan control C-9999 .", "no control is called 'C-9999'"),
+        ("scan . --include-controls C-9999", "no control is called 'C-9999'"),
+        ("scan nowhere.yaml", "nowhere.yaml"),
+        ("nonsense", "unknown command 'nonsense'"),
+        ("operator scan configurations", "kubescape operator is not here"),
+        ("list", "frameworks, controls or exceptions"),
+    ],
+)
+def test_what_is_not_here_is_said_and_never_passes(line: str, message: str) -> None:
+    found = run(*line.split(), code=1)
+    assert message in found.stdout + found.stderr
+
+
+def test_a_scan_with_a_report_tells_the_score(tmp_path: Path) -> None:
+    target = tmp_path / "report"
+    found = run("scan", "framework", "nsa", ".", "--format", "json", "--output", str(target), "--keep-local")
+    score = json.loads((tmp_path / "report.json").read_text())["summaryDetails"]["complianceScore"]
+    assert f"{SCORE}{min(round(score), 99)}\n" in found.stderr
+    assert SCORE not in run("scan", "framework", "nsa", ".").stderr
+
+
+@pytest.mark.parametrize(("score", "whole"), [(0.0, 0), (59.6, 60), (99.7, 99), (100.0, 100)])
+def test_only_what_is_perfect_is_100(score: float, whole: int) -> None:
+    assert kubescape.whole(score) == whole
+
+
+def test_a_gate_ends_with_1() -> None:
+    found = run("scan", "framework", "nsa", ".", "--severity-threshold", "high", code=1)
+    assert "gate FAILED" in found.stderr
+
+
+def test_flags_without_effect_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: []}}")
+    found = run("scan", "a.yaml", "--scan-timeout", "5m", "--logger", "debug", cwd=tmp_path)
+    assert "--scan-timeout has no effect: the time of a scan is not limited" in found.stderr
+    assert "logger" not in found.stderr
+
+
+def test_lists() -> None:
+    controls = json.loads(run("list", "controls", "--format", "json").stdout)
+    assert all(list(item) == ["id", "name", "frameworks"] for item in controls)
+    assert len(controls) == 281
+    assert {"NSA", "MITRE", "AllControls"} <= {*json.loads(run("list", "frameworks", "-f", "json").stdout)}
+    rows = list(csv.reader(io.StringIO(run("list", "controls", "-f", "csv").stdout)))
+    assert rows[0] == ["id", "name", "frameworks"]
+    assert "NSA" in next(row[2] for row in rows if row[0] == "C-0057").split(";")
+
+
+def test_version_and_help() -> None:
+    assert list(json.loads(run("version", "-f", "json").stdout)) == ["version", "commit", "date"]
+    assert run("version").stdout.startswith("Your current version is: v")
+    for words in ([], ["--help"], ["scan", "--help"]):
+        assert "Takes Kubescape's command line" in run(*words).stdout
+
+
+def test_the_program_of_that_name(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(SHIM, source)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", str(tmp_path / "site"), str(source)], check=True, capture_output=True)
+    found = subprocess.run(
+        [str(tmp_path / "site" / "bin" / "kubescape"), "version"], capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout) == (0, run("version").stdout)
+
+
+def test_the_program_has_the_version_of_the_package() -> None:
+    shim = tomllib.loads((SHIM / "pyproject.toml").read_text())["project"]["version"]
+    assert shim == VERSION

@@ -1,0 +1,127 @@
+"""Scores of two public projects as Kubescape's formulas give them from Kubescape's own verdicts.
+
+The formulas stand here once more, written from their description, and run on Kubescape's rows beside the checkout;
+without those the tests are skipped. Compared are the controls that say the same of the same resources, and each
+framework over those of its controls that were evaluated: one that was not has no part in our mean, where Kubescape
+counts it as 0. How many agree must not shrink.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import defaultdict
+from typing import Any, Final, TypeAlias
+
+import pytest
+
+from kubekeep.assess.select import select
+from kubekeep.assess.summary import Totals, summarise
+from kubekeep.library.load import builtin
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.control import Control
+from tests.library.kubescape import FACTS
+from tests.library.test_corpora import CORPORA, VERDICTS, Key, ours, theirs
+
+AGREEING: Final = {"kubernetes-goat": 65, "microservices-demo": 38}
+"""How many controls agree on every resource, at least."""
+Rows: TypeAlias = dict[Key, str]
+pytestmark = pytest.mark.skipif(not VERDICTS.is_dir(), reason=f"no facts at {VERDICTS}")
+
+
+@functools.cache
+def rows(corpus: str) -> dict[str, Rows]:
+    """Kubescape's verdicts by number of the control and resource."""
+    found: dict[str, Rows] = defaultdict(dict)
+    for key, controls in theirs(corpus):
+        for number, (status, *_) in controls.items():
+            found[number][key] = status
+    return found
+
+
+@functools.cache
+def numbered() -> dict[str, Control]:
+    return {number: control for control in builtin().controls.values() for number in control.ids}
+
+
+def known(corpus: str) -> dict[Key, ResourceResult]:
+    """Our results for the objects that Kubescape found too."""
+    names = {key for key, _ in theirs(corpus)}
+    return {key: result for key, result in ours(corpus).items() if key in names}
+
+
+@functools.cache
+def agreeing(corpus: str) -> dict[str, Rows]:
+    """The controls that say the same of the same resources, with Kubescape's verdicts."""
+    words = {"passed": "passed", "failed": "failed", "notEvaluated": "skipped"}
+    found = {}
+    for number, verdicts in rows(corpus).items():
+        slug = numbered()[number].slug
+        mine = {key: words[item.verdicts[slug].status] for key, item in known(corpus).items() if slug in item.verdicts}
+        if mine == verdicts:
+            found[number] = verdicts
+    return found
+
+
+@functools.cache
+def totals(corpus: str, numbers: tuple[str, ...]) -> Totals:
+    """Our sums over the controls with these numbers."""
+    chosen = [numbered()[number] for number in numbers]
+    slugs = {control.slug for control in chosen}
+    results = [
+        ResourceResult(item.resource, {slug: verdict for slug, verdict in item.verdicts.items() if slug in slugs})
+        for item in known(corpus).values()
+    ]
+    return summarise(results, select(named=chosen))
+
+
+def facts() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((FACTS / "control-facts.json").read_text(encoding="utf-8"))
+    return found
+
+
+def compliance(statuses: Rows) -> float:
+    counted = list(statuses.values())
+    return 100 if set(counted) == {"passed"} else 100 * counted.count("passed") / len(counted)
+
+
+def weight(key: Key, corpus: str) -> float:
+    """1, or 1.1 x replicas; none of the subjects that are joined has replicas."""
+    spec = known(corpus)[key].resource.object.get("spec") or {}
+    replicas = spec.get("replicas", 1)
+    return float(replicas * 1.1 if replicas > 1 else 1)
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_controls(corpus: str) -> None:
+    same = agreeing(corpus)
+    assert len(same) >= AGREEING[corpus]
+    sums = {number: item for item in totals(corpus, tuple(same)).controls for number in item.control.ids}
+    for number, statuses in same.items():
+        assert sums[number].compliance == pytest.approx(compliance(statuses), abs=0.005), number
+        failed = sum(weight(key, corpus) for key, status in statuses.items() if status == "failed")
+        whole = sum(weight(key, corpus) for key in statuses)
+        assert sums[number].score == pytest.approx(100 * failed / whole, abs=0.005), number
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_frameworks(corpus: str) -> None:
+    same = agreeing(corpus)
+    severities = {item["id"]: item["baseScore"] for item in facts()["controls"]}
+    evaluated = {number for number, statuses in same.items() if set(statuses.values()) != {"skipped"}}
+    compared = 0
+    for name, listed in facts()["frameworks"].items():
+        members = tuple(item["id"] for item in listed if item["id"] in evaluated)
+        if not members:
+            continue
+        compared += 1
+        mine = totals(corpus, members)
+        assert mine.compliance == pytest.approx(sum(compliance(same[n]) for n in members) / len(members), abs=0.005)
+        pairs = [
+            (severities[number] * weight(key, corpus), status)
+            for number in members
+            for key, status in same[number].items()
+        ]
+        risk = 100 * sum(size for size, status in pairs if status == "failed") / sum(size for size, _ in pairs)
+        assert mine.score == pytest.approx(risk, abs=0.005), name
+    assert compared >= 10
