@@ -11,6 +11,8 @@ import click
 _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
     "list": "List the frameworks or the controls.",
+    "baseline": "Write down what is known, to tell what is new.",
+    "diff": "Tell what is new between two reports.",
     "fix": "Mend findings in the files, after showing the changes.",
     "explain": "Explain a control: what it asks, why, and how to fix it.",
     "config": "Check and explain the configuration file.",

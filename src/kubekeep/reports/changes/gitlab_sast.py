@@ -30,7 +30,10 @@ def render(comparison: Comparison, stream: TextIO, options: Options) -> None:  #
     }
     stream.write(json_text({"version": _VERSION, "scan": scan}).removesuffix("}") + ',"vulnerabilities":[')
     seen: Counter[str] = Counter()
-    stream.writelines(("," if number else "") + json_text(_vulnerability(item, seen)) for number, item in enumerate(regressions(comparison)))
+    stream.writelines(
+        ("," if number else "") + json_text(_vulnerability(item, seen))
+        for number, item in enumerate(regressions(comparison))
+    )
     stream.write("]}\n")
 
 
