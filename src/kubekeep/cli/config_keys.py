@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from kubekeep.cli.limits import LimitsType
+from kubekeep.cli.limits import COUNTS, LimitsType
 from kubekeep.model.location import Path
 from kubekeep.usecases.chart_values import CHARTS, SET, SET_FILE, VALUES, key_and_file, listed
 from kubekeep.usecases.configuration import Configuration, kind
@@ -33,6 +33,7 @@ class Kind(enum.Enum):
     PATH = ("string", "a path")
     KEY_AND_FILE = ("string", "text KEY=FILE")
     LIMITS = (("number", "string"), "a number, or text NAME=NUMBER,")
+    COUNTS = (("integer", "string"), "a whole number, or text NAME=NUMBER,")
 
     @property
     def words(self) -> str:
@@ -49,6 +50,8 @@ class Kind(enum.Enum):
         match self:
             case Kind.BOOLEAN:
                 return isinstance(value, bool)
+            case Kind.COUNTS:
+                return isinstance(value, int | str) and not isinstance(value, bool)
             case Kind.INTEGER:
                 return isinstance(value, int) and not isinstance(value, bool)
             case Kind.NUMBER:
@@ -73,7 +76,7 @@ class Key(msgspec.Struct, frozen=True):
         item: dict[str, Any] = {"type": self.kind.types}
         if isinstance(option.type, click.Choice):
             item["enum"] = list(option.type.choices)
-        if isinstance(option.type, click.IntRange | click.FloatRange):
+        if isinstance(option.type, click.IntRange | click.FloatRange | LimitsType):
             limits = {"minimum": option.type.min, "maximum": option.type.max}
             item |= {name: limit for name, limit in limits.items() if limit is not None}
         said = {"anyOf": [item, {"type": "array", "items": item}]} if option.multiple else item
@@ -100,7 +103,7 @@ def _kind(name: str, option: click.Option) -> Kind:
         (click.Path | click.File, Kind.PATH),
         (click.types.IntParamType, Kind.INTEGER),
         (click.types.FloatParamType, Kind.NUMBER),
-        (LimitsType, Kind.LIMITS),
+        (LimitsType, Kind.COUNTS if option.type is COUNTS else Kind.LIMITS),
     )
     return next((kind for kinds, kind in types if isinstance(option.type, kinds)), Kind.TEXT)
 

@@ -33,9 +33,12 @@ class LimitsType(click.ParamType[Limits]):
 
     name = "limits"
 
-    def __init__(self, alone: str, *, most: float, whole: bool, names: tuple[str, ...] = ()) -> None:
+    min = 0
+    """The least number there may be."""
+
+    def __init__(self, alone: str, *, most: float | None, whole: bool, names: tuple[str, ...] = ()) -> None:
+        self.max = most
         self._alone = alone
-        self._most = most
         self._whole = whole
         self._names = names
 
@@ -59,18 +62,16 @@ class LimitsType(click.ParamType[Limits]):
             number = float(int(text)) if self._whole else float(text)
         except (ValueError, OverflowError):
             number = math.nan
-        if not 0 <= number <= self._most:
+        if not self.min <= number <= (math.inf if self.max is None else self.max):
             kind = "a whole number" if self._whole else "a number"
-            until = "" if math.isinf(self._most) else f" to {self._most:g}"
+            until = "" if self.max is None else f" to {self.max:g}"
             self.fail(f"{text!r} is not {kind} from 0{until}", param, ctx)
         return number
 
 
 PERCENTAGES = LimitsType(EVERY, most=100, whole=False)
 """Percent by framework or `overall`; a number alone is for all of them."""
-COUNTS = LimitsType(
-    TOTAL, most=math.inf, whole=True, names=(*(level.name.lower() for level in reversed(Severity)), TOTAL)
-)
+COUNTS = LimitsType(TOTAL, most=None, whole=True, names=(*(level.name.lower() for level in reversed(Severity)), TOTAL))
 """Failures by severity or in `total`, which is what a number alone is for."""
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
 from kubekeep.model.commit import Commit
+from kubekeep.model.comparison import Comparison
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location, Region
 from kubekeep.model.redaction import redacted
@@ -231,6 +232,8 @@ def _paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     place: dict[str, Any] = {} if evidence.location is None else {"location": _location(evidence.location)}
     if evidence.message:
         place["message"] = evidence.message
+    if evidence.change is not None:
+        place["change"] = evidence.change
     if evidence.commit is not None:
         place["lastCommit"] = _commit(evidence.commit)
     unmended = evidence.fix is None and not evidence.delete
@@ -329,6 +332,13 @@ def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, A
     }
 
 
+def _baseline(comparison: Comparison) -> dict[str, Any]:
+    """How many findings are new and known; what became of each stands with its place."""
+    lists = (comparison.new, comparison.unchanged, comparison.resolved, comparison.incomparable)
+    counts = dict(zip(("new", "unchanged", "resolved", "incomparable"), map(len, lists), strict=True))
+    return {"file": comparison.base, "granularity": comparison.granularity, **counts, "warnings": comparison.warnings}
+
+
 def _own(assessment: Assessment) -> dict[str, Any]:
     return {
         "version": assessment.version,
@@ -338,6 +348,7 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "targets": list(assessment.target.paths),
         "choice": str(assessment.choice),
         "parameters": {name: list(values) for name, values in assessment.set_params.items()},
+        **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),
         "notes": list(assessment.notes),
         "unread": [
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Final, TextIO
@@ -28,11 +29,20 @@ def render(comparison: Comparison, stream: TextIO, options: Options) -> None:
     for title, style, items in parts:
         if items:
             terminal.line(Span(title, style), Span(f"  {len(items)}", "dim"))
-            _write_part(terminal, items, verbose=options.verbose)
+            if items is comparison.incomparable and not options.verbose:
+                _write_reasons(terminal, items)
+            else:
+                _write_part(terminal, items, verbose=options.verbose)
             terminal.line()
     for warning in comparison.warnings:
         terminal.line(Span("the scans differ:", "yellow"), " ", warning)
     terminal.line(Span(sums(comparison), "bold"), Span(f"  from {comparison.base} to {comparison.head}", "dim"))
+
+
+def _write_reasons(terminal: Terminal, items: Sequence[Difference]) -> None:
+    for reason, count in Counter(item.reason for item in items).most_common(_SHOWN):
+        terminal.line(Span(f"{count:4}  ", "dim"), reason, indent=2, hang=6)
+    terminal.line(Span("(--verbose names them)", "dim"), indent=2)
 
 
 def _write_part(terminal: Terminal, items: Sequence[Difference], *, verbose: bool) -> None:
