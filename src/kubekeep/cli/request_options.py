@@ -76,6 +76,8 @@ def assessed(request: ScanRequest) -> Assessment:
             return scan(request, stdin=sys.stdin.buffer, note=note)
     except UnknownNameError as error:
         ctx = click.get_current_context()
+        if any(repr(name) in str(error) for name in request.excluded):
+            raise click.BadParameter(str(error), param_hint="--exclude-controls") from error
         if is_from_file(ctx, "frameworks") and request.frameworks == ctx.params["frameworks"]:
             raise click.BadParameter(str(error), param_hint="--framework") from error
         raise click.UsageError(str(error)) from error
