@@ -195,13 +195,14 @@ def content(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
                 raise ReportError(f"{visible(str(path))}: no regular file")
-            data = stream.read(MAXIMUM_BYTES + 1)
+            if found.st_size > MAXIMUM_BYTES:
+                raise ReportError(f"{visible(str(path))}: larger than {MAXIMUM_BYTES} bytes")
+            data = stream.read(MAXIMUM_BYTES)
     except OSError as error:
         raise ReportError(f"{visible(str(path))}: {reason(error)}") from error
-    if len(data) > MAXIMUM_BYTES:
-        raise ReportError(f"{visible(str(path))}: larger than {MAXIMUM_BYTES} bytes")
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
