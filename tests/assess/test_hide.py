@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from kubekeep.assess.gate import Gates, judge
+from kubekeep.assess.gate import EVERY, Gates, judge
 from kubekeep.assess.hide import hidden
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
-from kubekeep.reports import Extra, Options, load, names
+from kubekeep.reports import Extra, Options, names
 from kubekeep.usecases.privacy import (
     MasterKey,
     PrivacyError,
@@ -26,6 +25,7 @@ from kubekeep.usecases.privacy import (
 )
 from kubekeep.usecases.scan import ScanRequest, scan
 from kubekeep.usecases.waivers import Waivers
+from tests.reports import rendering
 
 KEY = MasterKey(words="a sentence that is long enough")
 OURS = re.compile(r"q9z\w*", re.IGNORECASE)
@@ -91,11 +91,7 @@ def scanned(tmp_path: Path) -> Assessment:
 
 
 def rendered(name: str, assessment: Assessment) -> str:
-    entry = load(name)
-    stream: Any = io.StringIO()
-    entry.render(assessment, stream, Options(verbose=True, audit=True))
-    text: str = stream.getvalue()
-    return text
+    return rendering.rendered(name, assessment, Options(verbose=True, audit=True))
 
 
 @pytest.mark.parametrize("name", names())
@@ -146,7 +142,7 @@ def test_verdicts_counts_and_scores_stay(scanned: Assessment) -> None:
         }
         for slug, verdict in before.verdicts.items():
             assert len(after.verdicts[slug].evidence) == len(verdict.evidence)
-    gates = Gates(compliance=50, coverage=50)
+    gates = Gates(compliance={EVERY: 50}, coverage={EVERY: 50})
     assert judge(whole, gates) == judge(scanned, gates)
 
 

@@ -23,7 +23,10 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "configuration.md"
 KEYS = scan.keys
 HARMLESS = {
     *("framework", "kubernetes-version", "snapshot", "cloud-provider", "format", "verbose"),
-    *("severity-threshold", "compliance-threshold", "fail-coverage-below"),
+    *("severity-threshold", "compliance-threshold", "fail-coverage-below", "max-failures", "only-fixable"),
+    *("fail-on-new", "baseline-severity-threshold", "baseline-granularity", "min-severity", "max-severity"),
+    *("exclude-controls", "include-namespaces", "exclude-namespaces", "include-kinds", "exclude-kinds"),
+    "label-selector",
     *("set", "set-string", "set-json", "release-name", "release-namespace", "kube-version", "api-versions"),
     *("exclude-path", "no-ignore-file", "branch", "changed-since", "blame", "hide", "encrypt"),
     *("exception-set", "honor-inline-exceptions", "audit-exceptions"),
@@ -59,13 +62,22 @@ def example(name: str) -> Any:
         return key.option.type.choices[-1]
     if isinstance(key.option.type, click.Path):
         return "there.yaml" if key.option.type.file_okay else "folder"
-    return {Kind.BOOLEAN: True, Kind.INTEGER: 1, Kind.NUMBER: 50.5, Kind.KEY_AND_FILE: "a=there.yaml"}.get(
-        key.kind, "1.30"
-    )
+    if name == "label-selector":
+        return "app=web,env in (a, b),!old"
+    values = {
+        Kind.BOOLEAN: True,
+        Kind.INTEGER: 1,
+        Kind.NUMBER: 50.5,
+        Kind.KEY_AND_FILE: "a=there.yaml",
+        Kind.LIMITS: "nsa=80,overall=70.5",
+        Kind.COUNTS: "high=0,total=5",
+    }
+    return values.get(key.kind, "1.30")
 
 
 def test_every_option_has_a_key() -> None:
-    flags = {flag for item in scan.params if isinstance(item, click.Option) for flag in item.opts if flag[:2] == "--"}
+    options = [item for item in scan.params if isinstance(item, click.Option)]
+    flags = {next(flag for flag in item.opts if flag[:2] == "--") for item in options}
     assert {f"--{name}" for name in KEYS} == flags - {"--config", "--no-config"}
 
 
@@ -93,7 +105,7 @@ def test_a_list_gives_what_several_options_give(name: str) -> None:
 def test_a_value_of_another_type_is_refused_with_its_place(name: str) -> None:
     key = KEYS[name]
     number = key.kind in {Kind.BOOLEAN, Kind.INTEGER, Kind.NUMBER}
-    wrong: tuple[Any, ...] = ({"a": 1}, None, "x" if number else 1.30)
+    wrong: tuple[Any, ...] = ({"a": 1}, None, "x" if number else True if key.kind is Kind.LIMITS else 1.30)
     for value in (*wrong, *([] if key.option.multiple else [[]])):
         with pytest.raises(FileError, match=rf"^kubekeep\.yaml:2:1: {name}: {key.kind.words} expected, found "):
             configured(f"# a comment\n{name}: {yaml.safe_dump(value, default_flow_style=True)}")

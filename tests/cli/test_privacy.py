@@ -6,16 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 KEY = {"KUBEKEEP_MASTER_KEY": "correct horse battery staple"}
+NOTHING: Mapping[str, str] = {}
 NAMES = ("catalog", "online-shop")
 
 
-def kubekeep(*words: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+def kubekeep(*words: str, code: int = 0, variables: Mapping[str, str] = NOTHING) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if "MASTER_KEY" not in name}
     result = subprocess.run(
         [sys.executable, "-m", "kubekeep", *words],
@@ -23,7 +25,7 @@ def kubekeep(*words: str, code: int = 0, **variables: str) -> subprocess.Complet
         text=True,
         check=False,
         encoding="utf-8",
-        env=clean | variables,
+        env=clean | dict(variables),
         stdin=subprocess.DEVNULL,
     )
     assert result.returncode == code, result.stderr
@@ -38,7 +40,7 @@ def test_pseudonyms() -> None:
     for name in NAMES:
         assert name in plain
         assert name not in found.stdout
-    lasting = [kubekeep("scan", str(SHOP), "-f", "sarif", "--hide", **KEY) for _ in range(2)]
+    lasting = [kubekeep("scan", str(SHOP), "-f", "sarif", "--hide", variables=KEY) for _ in range(2)]
     ends = [json.loads(item.stdout)["runs"][0]["results"] for item in lasting]
     assert ends[0] == ends[1]
     assert "pseudonyms" not in lasting[0].stderr
@@ -46,14 +48,14 @@ def test_pseudonyms() -> None:
 
 def test_encrypted_and_back(tmp_path: Path) -> None:
     sealed, opened = tmp_path / "sealed.json", tmp_path / "opened.json"
-    kubekeep("scan", str(SHOP), "-f", "json", "-o", str(sealed), "--encrypt", **KEY)
+    kubekeep("scan", str(SHOP), "-f", "json", "-o", str(sealed), "--encrypt", variables=KEY)
     assert not any(name in sealed.read_text() for name in NAMES)
-    kubekeep("decrypt", str(sealed), "-o", str(opened), **KEY)
-    assert kubekeep("decrypt", str(sealed), **KEY).stdout == opened.read_text()
+    kubekeep("decrypt", str(sealed), "-o", str(opened), variables=KEY)
+    assert kubekeep("decrypt", str(sealed), variables=KEY).stdout == opened.read_text()
     assert all(name in opened.read_text() for name in NAMES)
-    again = kubekeep("decrypt", str(opened), code=3, **KEY)
+    again = kubekeep("decrypt", str(opened), code=3, variables=KEY)
     assert "the report is not encrypted" in again.stderr
-    wrong = kubekeep("decrypt", str(sealed), code=3, KUBEKEEP_MASTER_KEY="another sentence, also long")
+    wrong = kubekeep("decrypt", str(sealed), code=3, variables={"KUBEKEEP_MASTER_KEY": "another sentence, also long"})
     assert "does not open the report" in wrong.stderr
     assert KEY["KUBEKEEP_MASTER_KEY"] not in wrong.stderr
 
@@ -61,8 +63,8 @@ def test_encrypted_and_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["KUBEKEEP_MASTER_KEY_HEX", "KUBESCAPE_MASTER_KEY_HEX", "KUBESCAPE_MASTER_KEY"])
 def test_every_name_of_the_key(name: str, tmp_path: Path) -> None:
     sealed, key = tmp_path / "sealed.json", {name: "0f" * 32}
-    kubekeep("scan", str(SHOP), "-f", "json", "-o", str(sealed), "--encrypt", **key)
-    assert "catalog" in kubekeep("decrypt", str(sealed), **key).stdout
+    kubekeep("scan", str(SHOP), "-f", "json", "-o", str(sealed), "--encrypt", variables=key)
+    assert "catalog" in kubekeep("decrypt", str(sealed), variables=key).stdout
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_every_name_of_the_key(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_before_the_scan(words: list[str], variables: dict[str, str], message: str) -> None:
-    found = kubekeep("scan", str(SHOP), *words, code=2, **variables)
+    found = kubekeep("scan", str(SHOP), *words, code=2, variables=variables)
     assert message in found.stderr
     assert not found.stdout
 
@@ -86,11 +88,11 @@ def test_decrypt_without_a_key_or_a_report(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     report.write_text("{}")
     assert "set the key of the report" in kubekeep("decrypt", str(report), code=2).stderr
-    assert "does not exist" in kubekeep("decrypt", str(tmp_path / "none"), code=2, **KEY).stderr
+    assert "does not exist" in kubekeep("decrypt", str(tmp_path / "none"), code=2, variables=KEY).stderr
     report.write_bytes(b"\xff\x00")
-    assert "not a report in JSON" in kubekeep("decrypt", str(report), code=3, **KEY).stderr
+    assert "not a report in JSON" in kubekeep("decrypt", str(report), code=3, variables=KEY).stderr
 
 
 def test_gates_judge_what_was_found_and_not_what_is_shown() -> None:
-    found = kubekeep("scan", str(SHOP), "--hide", "--severity-threshold", "high", code=1, **KEY)
+    found = kubekeep("scan", str(SHOP), "--hide", "--severity-threshold", "high", code=1, variables=KEY)
     assert "gate FAILED: severity" in found.stderr

@@ -11,7 +11,7 @@ import pytest
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Status
 from kubekeep.reports import Options, load
-from kubekeep.reports.pretty.terminal import Span, Terminal, cells
+from kubekeep.reports.shared.terminal import Span, Terminal, cells
 
 OURS = re.compile(r"\x1b\[[0-9;]+m|\x1b\]8;;(?:(?:file:///|https://)[!-~]*)?\x1b\\")
 """All the escape codes that we ever write: colours, and links to files and to the documentation."""

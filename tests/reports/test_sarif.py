@@ -133,12 +133,12 @@ def moved(result: ResourceResult) -> ResourceResult:
 
 
 def test_fingerprints_are_unique_and_stand_when_lines_move(run: dict[str, Any], assessment: Assessment) -> None:
-    prints = [result["partialFingerprints"]["kubekeepFinding/v1"] for result in run["results"]]
+    prints = [result["partialFingerprints"]["kubekeepFinding/v2"] for result in run["results"]]
     assert len(set(prints)) == len(prints)
     later = run_of(msgspec.structs.replace(assessment, results=tuple(map(moved, assessment.results))))
-    assert [result["partialFingerprints"]["kubekeepFinding/v1"] for result in later["results"]] == prints
+    assert [result["partialFingerprints"]["kubekeepFinding/v2"] for result in later["results"]] == prints
     twice = run_of(msgspec.structs.replace(assessment, results=assessment.results * 2))
-    assert len({result["partialFingerprints"]["kubekeepFinding/v1"] for result in twice["results"]}) == 26
+    assert len({result["partialFingerprints"]["kubekeepFinding/v2"] for result in twice["results"]}) == 26
 
 
 def test_holes_of_the_scan_are_notified(run: dict[str, Any], assessment: Assessment) -> None:

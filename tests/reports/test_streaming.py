@@ -65,7 +65,7 @@ def peak(name: str, assessment: Assessment) -> tuple[int, int]:
     entry, stream = load(name), Nowhere()
     tracemalloc.start()
     try:
-        entry.render(assessment, stream, Options(verbose=True))  # type: ignore[arg-type]
+        entry.render(assessment, stream, Options(verbose=True))
         return tracemalloc.get_traced_memory()[1], stream.written
     finally:
         tracemalloc.stop()

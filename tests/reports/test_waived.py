@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ import msgspec
 import pytest
 import yaml
 from lxml import etree
+from tests.reports import rendering
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, ResourceResult
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.waiver import WaivedFinding, Waiver, WaiverSource, WaiverStatus, WaiverUse
-from kubekeep.reports import Options, load, names
+from kubekeep.reports import Options, names
 
 ASSETS = Path(__file__).parent / "assets"
 HOSTILE = "\x1b[31mred\x1b]8;;http://evil\x07 ]]> <script>alert(1)</script> \u202eesrever \ud800\x00"
@@ -88,9 +88,7 @@ def accepted(assessment: Assessment) -> Assessment:
 
 
 def rendered(name: str, assessment: Assessment, **options: Any) -> str:
-    stream = io.StringIO()
-    load(name).render(assessment, stream, Options(**options))
-    return stream.getvalue()
+    return rendering.rendered(name, assessment, Options(**options))
 
 
 @pytest.mark.parametrize("name", sorted({"json", "junit", "pretty", "sarif"} & set(names())))
@@ -189,8 +187,8 @@ def test_sarif_has_them_as_suppressed_results(assessment: Assessment, accepted: 
     assert place["artifactLocation"]["uri"] == "exceptions.json"
     assert "until 2027-01-31T23:59:59Z" in suppressed[0]["suppressions"][0]["justification"]
     before = json.loads(rendered("sarif", assessment))["runs"][0]["results"]
-    known = {result["partialFingerprints"]["kubekeepFinding/v1"] for result in before}
-    now = [result["partialFingerprints"]["kubekeepFinding/v1"] for result in results]
+    known = {result["partialFingerprints"]["kubekeepFinding/v2"] for result in before}
+    now = [result["partialFingerprints"]["kubekeepFinding/v2"] for result in results]
     assert known <= set(now), "a finding that is accepted is still the same"
     assert len(now) == len(set(now))
 

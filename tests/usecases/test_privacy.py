@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
 import urllib.parse
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from kubekeep.cli.main import kubekeep
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import Extra, Options
 from kubekeep.usecases.scan import ScanRequest, scan
+from tests.reports.rendering import rendered
 
 PLANTED = re.compile(r"planted-(\w+?)-Zq7")
 """What stands for a secret in the files below; each is searched for in every encoding."""
@@ -382,10 +382,9 @@ def test_enough_is_planted_and_complained_of(assessments: list[Assessment]) -> N
 @pytest.mark.parametrize("options", [Options(), Options(colour=True, links=True, verbose=True, width=300)])
 def test_no_format_tells_a_secret(name: str, options: Options, assessments: list[Assessment]) -> None:
     for assessment in assessments:
-        stream = io.StringIO()
-        reports.load(name).render(assessment, stream, options)
-        assert stream.getvalue()
-        assert leaks(stream.getvalue()) == []
+        text = rendered(name, assessment, options)
+        assert text
+        assert leaks(text) == []
 
 
 def test_no_excerpt_or_message_holds_a_secret(assessments: list[Assessment]) -> None:

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Cause, Status
+from kubekeep.model.comparison import Comparison, Difference
+from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.severity import Severity
+
+OVERALL: Final = "overall"
+"""What a limit on the figure over all controls is called."""
+TOTAL: Final = "total"
+"""What a limit on failures of every severity is called."""
+EVERY: Final = ""
+"""A limit that holds for every framework and overall."""
+
+
+class UnknownLimitError(ValueError):
+    """A limit for something that is not in the scan: it would pass whatever happens."""
 
 
 class Gates(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits; None where none is set. Compliance and coverage are percentages."""
+    """The limits; none where nothing is set. Compliance and coverage are percentages by framework, OVERALL or EVERY."""
 
     severity: Severity | None = None
     """Fail when a control of this severity or above fails."""
-    compliance: float | None = None
-    """Fail below this compliance, of every framework and overall."""
-    coverage: float | None = None
-    """Fail below this coverage, of every framework and overall."""
+    compliance: Mapping[str, float] = {}
+    """Fail below this compliance."""
+    coverage: Mapping[str, float] = {}
+    """Fail below this coverage."""
+    failures: Mapping[str, int] = {}
+    """Fail above so many failures (a control on a resource) of a severity, by its name in small letters, or TOTAL."""
+    new: bool = False
+    """Fail on what is not in the baseline."""
+    new_severity: Severity | None = None
+    """Only new findings of this severity or above."""
+    only_fixable: bool = False
+    """Count only failures with a fix, in the limits on severity and on failures."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -30,15 +53,20 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def judge(assessment: Assessment, gates: Gates) -> list[Outcome]:
-    """The outcome of each gate that is set."""
+    """The outcome of each gate that is set. Raises UnknownLimitError for a framework that is not in the scan."""
     outcomes = []
+    failed = _failed(assessment, fixable=gates.only_fixable)
     if gates.severity is not None:
-        outcomes.append(_severity(assessment, gates.severity))
-    if gates.compliance is not None:
-        outcomes.append(_least("compliance", _compliances(assessment), gates.compliance))
-    if gates.coverage is not None:
-        figures = {item.framework.name: item.coverage for item in assessment.frameworks}
-        outcomes.append(_least("coverage", figures | {"overall": assessment.coverage}, gates.coverage))
+        outcomes.append(_severity(assessment, failed, gates))
+    outcomes += (_most(name, failed, assessment, gates) for name in gates.failures)
+    if gates.compliance:
+        figures = {item.framework.name: item.compliance for item in assessment.frameworks}
+        outcomes += _least("compliance", assessment, figures | {OVERALL: assessment.compliance}, gates.compliance)
+    if gates.coverage:
+        covered = {item.framework.name: item.coverage for item in assessment.frameworks}
+        outcomes += _least("coverage", assessment, covered | {OVERALL: assessment.coverage}, gates.coverage)
+    if gates.new and assessment.baseline is not None:
+        outcomes.append(new_findings(_asked(assessment.baseline), gates.new_severity))
     return outcomes
 
 
@@ -52,17 +80,76 @@ def incomplete(assessment: Assessment) -> bool:
     )
 
 
-def _severity(assessment: Assessment, limit: Severity) -> Outcome:
-    failed = [item for item in assessment.controls if item.status is Status.FAILED and item.control.level >= limit]
-    return Outcome(not failed, f"severity: {len(failed)} failed controls of {limit.label} or above, limit 0")
+def new_findings(comparison: Comparison, level: Severity | None = None) -> Outcome:
+    """The gate on what is new; a finding that cannot be compared counts, as does one of unknown severity."""
+    new, unclear = (_severe(items, level) for items in (comparison.new, comparison.incomparable))
+    above = f" of {level.label} or above" if level else ""
+    holes = f", {unclear} that cannot be compared" if unclear else ""
+    text = f"new findings: {new}{above}{holes}, limit 0 (baseline {comparison.base})"
+    return Outcome(not (new or unclear), text)
 
 
-def _compliances(assessment: Assessment) -> dict[str, float | None]:
-    figures = {item.framework.name: item.compliance for item in assessment.frameworks}
-    return figures | {"overall": assessment.compliance}
+def _severe(items: Iterable[Difference], level: Severity | None) -> int:
+    return sum(level is None or item.finding.level >= level or not item.finding.level for item in items)
 
 
-def _least(what: str, figures: Mapping[str, float | None], limit: float) -> Outcome:
+def _asked(comparison: Comparison) -> Comparison:
+    """Without what the scan was not asked for: other controls and resources are no business of its gates."""
+    asked = tuple(item for item in comparison.incomparable if item.head != "absent")
+    return msgspec.structs.replace(comparison, incomparable=asked)
+
+
+def _failed(assessment: Assessment, *, fixable: bool) -> Counter[str]:
+    """How many resources fail, by slug of the control."""
+    failed: Counter[str] = Counter()
+    for result in assessment.results:
+        for slug, verdict in result.verdicts.items():
+            if verdict.status is Status.FAILED and (not fixable or _is_fixable(verdict)):
+                failed[slug] += 1
+    return failed
+
+
+def _is_fixable(verdict: Verdict) -> bool:
+    return any(item.fix is not None or item.delete for item in verdict.standing.evidence)
+
+
+def _severity(assessment: Assessment, failed: Counter[str], gates: Gates) -> Outcome:
+    limit = gates.severity or Severity.UNKNOWN
+    count = sum(failed[item.control.slug] > 0 and item.control.level >= limit for item in assessment.controls)
+    with_fix = " with a fix" if gates.only_fixable else ""
+    return Outcome(not count, f"severity: {count} failed controls of {limit.label} or above{with_fix}, limit 0")
+
+
+def _most(name: str, failed: Counter[str], assessment: Assessment, gates: Gates) -> Outcome:
+    limit = gates.failures[name]
+    count = sum(
+        failed[item.control.slug]
+        for item in assessment.controls
+        if name == TOTAL or item.control.level is Severity.named(name)
+    )
+    with_fix = " with a fix" if gates.only_fixable else ""
+    return Outcome(count <= limit, f"failures: {count} {name}{with_fix}, limit {limit}")
+
+
+def _least(
+    what: str, assessment: Assessment, figures: Mapping[str, float | None], limits: Mapping[str, float]
+) -> Iterator[Outcome]:
     """A figure that does not exist counts as 0: nothing evaluated is nothing proven."""
-    name, value = min(((name, value or 0.0) for name, value in figures.items()), key=lambda pair: pair[1])
-    return Outcome(value >= limit, f"{what}: {value:.2f} % ({name}), limit {limit:g} %")
+    for asked, limit in limits.items():
+        meant = figures if asked == EVERY else {_named(asked, assessment): figures[_named(asked, assessment)]}
+        name, value = min(((name, value or 0.0) for name, value in meant.items()), key=lambda pair: pair[1])
+        yield Outcome(value >= limit, f"{what}: {value:.2f} % ({name}), limit {limit:g} %")
+
+
+def _named(asked: str, assessment: Assessment) -> str:
+    """The framework of the scan that is called `asked`, or OVERALL. Raises UnknownLimitError."""
+    known = {OVERALL: OVERALL}
+    for item in assessment.frameworks:
+        framework = item.framework
+        known |= {name.casefold(): framework.name for name in (framework.slug, framework.name, *framework.aliases)}
+    if asked.casefold() not in known:
+        near = difflib.get_close_matches(asked.casefold(), known, n=1)
+        names = ", ".join((*(item.framework.slug for item in assessment.frameworks), OVERALL))
+        hint = f"did you mean {near[0]}?" if near else f"in it are {names}"
+        raise UnknownLimitError(f"a limit for {asked}, which is not in this scan: {hint}")
+    return known[asked.casefold()]

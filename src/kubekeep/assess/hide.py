@@ -14,9 +14,12 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Target, Unread
 from kubekeep.model.attack import Attacks
+from kubekeep.model.choice import Choice
 from kubekeep.model.cloak import Cloak
+from kubekeep.model.comparison import Comparison, Difference, Place
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import Location, format_path, parse_path
 from kubekeep.model.redaction import redacted
 from kubekeep.model.resource import Origin, Resource, Source
@@ -79,6 +82,8 @@ class _Hiding:
             notes=tuple(map(self._sentence, whole.notes)),
             waivers=tuple(map(self._use, whole.waivers)),
             attacks=None if whole.attacks is None else self._attacks(whole.attacks),
+            choice=self._choice(whole.choice),
+            baseline=None if whole.baseline is None else self._baseline(whole.baseline),
             params={name: self._values(name, values, known) for name, values in whole.params.items()},
         )
 
@@ -88,6 +93,60 @@ class _Hiding:
             msgspec.structs.replace(item, resource=self._resource(item.resource)) for item in attacks.prioritised
         )
         return Attacks(prioritised=found, notes=("attack paths are left out where names are hidden",))
+
+    def _choice(self, choice: Choice) -> Choice:
+        word = self._cloak.word
+        return msgspec.structs.replace(
+            choice,
+            include_namespaces=tuple(map(word, choice.include_namespaces)),
+            exclude_namespaces=tuple(map(word, choice.exclude_namespaces)),
+            labels=choice.labels and word(choice.labels),
+            changed_since=choice.changed_since and word(choice.changed_since),
+            workload=choice.workload and word(choice.workload),
+        )
+
+    def _baseline(self, comparison: Comparison) -> Comparison:
+        def each(found: tuple[Difference, ...]) -> tuple[Difference, ...]:
+            return tuple(map(self._difference, found))
+
+        return msgspec.structs.replace(
+            comparison,
+            base=self._path(comparison.base),
+            new=each(comparison.new),
+            resolved=each(comparison.resolved),
+            unchanged=each(comparison.unchanged),
+            incomparable=each(comparison.incomparable),
+            warnings=tuple(map(self._sentence, comparison.warnings)),
+        )
+
+    def _difference(self, difference: Difference) -> Difference:
+        finding = difference.finding
+        location = finding.place.location
+        place = Place(
+            path=finding.place.path and self._steps(finding.place.path),
+            entry=finding.place.entry,
+            resource=finding.place.resource and self._cloak.word(finding.place.resource),
+            location=None if location is None else self._location(location),
+        )
+        seen = msgspec.structs.replace(
+            finding,
+            identity=self._identity(finding.identity),
+            path=finding.path and self._cloak.word(finding.path),
+            file=finding.file and self._path(finding.file),
+            place=place,
+        )
+        return msgspec.structs.replace(difference, finding=seen, reason=self._cloak.text(difference.reason))
+
+    def _identity(self, identity: Identity) -> Identity:
+        word = self._cloak.word
+        builtin = "." not in identity.group or identity.group.endswith(".k8s.io")
+        return Identity(
+            group=identity.group if builtin else word(identity.group),
+            kind=identity.kind if builtin else word(identity.kind),
+            namespace=identity.namespace and word(identity.namespace),
+            name=identity.name and word(identity.name),
+            related=tuple(map(self._identity, identity.related)),
+        )
 
     def _sentence(self, text: str) -> str:
         return self._cloak.text(text) or _HIDDEN
@@ -135,6 +194,7 @@ class _Hiding:
             fix=None if evidence.fix is None else self._fix(evidence.fix),
             delete=evidence.delete,
             message=self._cloak.text(evidence.message),
+            change=evidence.change,
             waiver=None if evidence.waiver is None else self._waiver(evidence.waiver),
         )
 

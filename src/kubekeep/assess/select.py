@@ -97,17 +97,19 @@ def select(
     provider: Provider | None = None,
     library: Library | None = None,
     judges: Sequence[Judge] = (),
+    excluded: AbstractSet[str] = frozenset(),
 ) -> Selection:
     """The controls of `frameworks` and those `named` one by one.
 
     A control that only a cluster can answer is set aside unless it was named or the input is a `whole_cluster`;
     one without a value for a required parameter is set aside too. `params` replace defaults by name. Without a
-    `provider`, frameworks that are all written for one tell it. The controls of `judges` are always selected.
+    `provider`, frameworks that are all written for one tell it. The controls of `judges` are always selected, those of the library that are
+    `excluded` (slugs) never.
     """
     library = library or builtin()
     chosen = {control.slug for framework in frameworks for control in library.members(framework)}
     asked = {control.slug for control in named}
-    controls = tuple(control for slug, control in library.controls.items() if slug in chosen | asked)
+    controls = tuple(control for slug, control in library.controls.items() if slug in (chosen | asked) - excluded)
     values = _values(controls, params or {})
     provider = provider or _common({framework.provider for framework in frameworks})
     judged = tuple(control for judge in judges for control in judge.controls)

@@ -84,12 +84,15 @@ def _hold(ctx: click.Context) -> None:
                 policies=said["policies"],
                 rules=rules,
                 waivers=Waivers(files=said["exceptions"], sets=said["exception_sets"]),
+                excluded=said["exclude_controls"],
             )
         )
     except click.BadParameter as error:
         raise scan.placed(ctx, error) from error
     except UnknownNameError as error:
-        raise scan.placed(ctx, click.BadParameter(str(error), ctx, param_hint="--framework")) from error
+        excluded = any(repr(name) in str(error) for name in said["exclude_controls"])
+        hint = "--exclude-controls" if excluded else "--framework"
+        raise scan.placed(ctx, click.BadParameter(str(error), ctx, param_hint=hint)) from error
     except ParamsError as error:
         raise scan.placed(ctx, click.BadParameter(str(error), ctx, param_hint="--controls-config")) from error
     except ValueError as error:

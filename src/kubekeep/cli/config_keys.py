@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from kubekeep.cli.limits import COUNTS, LimitsType
 from kubekeep.model.location import Path
 from kubekeep.usecases.chart_values import CHARTS, SET, SET_FILE, VALUES, key_and_file, listed
 from kubekeep.usecases.configuration import Configuration, kind
@@ -23,7 +24,7 @@ _CHARTS_HELP: Final = "Values for single charts, by the path of the folder or ar
 
 
 class Kind(enum.Enum):
-    """What a value is: its name in JSON Schema, and in words."""
+    """What a value is: its name in JSON Schema, or its names, and in words."""
 
     BOOLEAN = ("boolean", "true or false")
     INTEGER = ("integer", "a whole number")
@@ -31,21 +32,32 @@ class Kind(enum.Enum):
     TEXT = ("string", "text")
     PATH = ("string", "a path")
     KEY_AND_FILE = ("string", "text KEY=FILE")
+    LIMITS = (("number", "string"), "a number, or text NAME=NUMBER,")
+    COUNTS = (("integer", "string"), "a whole number, or text NAME=NUMBER,")
 
     @property
     def words(self) -> str:
         """What people call it."""
-        return self.value[1]
+        return str(self.value[1])
+
+    @property
+    def types(self) -> str | list[str]:
+        """What JSON Schema calls it."""
+        return self.value[0] if isinstance(self.value[0], str) else list(self.value[0])
 
     def takes(self, value: Any) -> bool:
         """Whether `value`, as YAML has it, is of this kind. Text is never made of numbers: `1.30` would be 1.3."""
         match self:
             case Kind.BOOLEAN:
                 return isinstance(value, bool)
+            case Kind.COUNTS:
+                return isinstance(value, int | str) and not isinstance(value, bool)
             case Kind.INTEGER:
                 return isinstance(value, int) and not isinstance(value, bool)
             case Kind.NUMBER:
                 return isinstance(value, int | float) and not isinstance(value, bool)
+            case Kind.LIMITS:
+                return isinstance(value, int | float | str) and not isinstance(value, bool)
             case _:
                 return isinstance(value, str)
 
@@ -61,10 +73,10 @@ class Key(msgspec.Struct, frozen=True):
     def schema(self) -> dict[str, Any]:
         """Its JSON Schema."""
         option = self.option
-        item: dict[str, Any] = {"type": self.kind.value[0]}
+        item: dict[str, Any] = {"type": self.kind.types}
         if isinstance(option.type, click.Choice):
             item["enum"] = list(option.type.choices)
-        if isinstance(option.type, click.IntRange | click.FloatRange):
+        if isinstance(option.type, click.IntRange | click.FloatRange | LimitsType):
             limits = {"minimum": option.type.min, "maximum": option.type.max}
             item |= {name: limit for name, limit in limits.items() if limit is not None}
         said = {"anyOf": [item, {"type": "array", "items": item}]} if option.multiple else item
@@ -91,6 +103,7 @@ def _kind(name: str, option: click.Option) -> Kind:
         (click.Path | click.File, Kind.PATH),
         (click.types.IntParamType, Kind.INTEGER),
         (click.types.FloatParamType, Kind.NUMBER),
+        (LimitsType, Kind.COUNTS if option.type is COUNTS else Kind.LIMITS),
     )
     return next((kind for kinds, kind in types if isinstance(option.type, kinds)), Kind.TEXT)
 

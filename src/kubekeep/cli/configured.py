@@ -60,11 +60,21 @@ def is_from_found_file(ctx: click.Context, parameter: str) -> bool:
 
 
 class Configured(click.Command):
-    """A command with `--config` and `--no-config`; `target` tells the first path in the words of a command line."""
+    """A command with `--config` and `--no-config`; `target` tells the first path in the words of a command line.
 
-    def __init__(self, *arguments: Any, target: Callable[[tuple[str, ...]], str], **options: Any) -> None:
+    With `like`, the file is one for that command, and says here what this command has too.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,
+        target: Callable[[tuple[str, ...]], str],
+        like: click.Command | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(*arguments, **options)
         self._target = target
+        self._like = like or self
         self.params += [
             click.Option(
                 ["--config"],
@@ -78,7 +88,7 @@ class Configured(click.Command):
     @property
     def keys(self) -> dict[str, Key]:
         """The keys that a configuration file may have for this command."""
-        return keys(self)
+        return keys(self._like)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the configuration file, then parse as click does, with what it says as defaults."""
@@ -113,7 +123,9 @@ class Configured(click.Command):
             if path is None:
                 return
             file = read(path, named=named is not None)
-            ctx.default_map = defaults(self.keys, file)
+            mine = {item.name for item in self.params}
+            said_here = defaults(self.keys, file)
+            ctx.default_map = {name: value for name, value in said_here.items() if name in mine}
             ctx.meta[_META] = Loaded(file, chart_values(file))
         except ConfigurationError as error:
             raise FileError(str(error)) from error
@@ -128,7 +140,8 @@ class Configured(click.Command):
         """`error`, with its place if the value that it is about stands in the file."""
         found = loaded(ctx)
         for name, key in self.keys.items():
-            is_meant = error.param is key.option or error.param_hint in key.option.opts
+            same = error.param is not None and error.param.name == key.option.name
+            is_meant = same or error.param_hint in key.option.opts
             if found and is_meant and is_from_file(ctx, key.option.name or name):
                 items = listed(found.file.values[name], (name,))
                 at = next((place for item, place in items if f"'{item}'" in error.message), (name,))

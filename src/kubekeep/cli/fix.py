@@ -28,7 +28,8 @@ from kubekeep.model.text import visible
 from kubekeep.sinks import file
 from kubekeep.sources.tree import Problem
 from kubekeep.usecases.fix import FileChange, FixRequest, Plan, plan, write
-from kubekeep.usecases.reported import Reported, ReportError, reported
+from kubekeep.usecases.json_report import ReportError
+from kubekeep.usecases.reported import Reported, reported
 from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest
 
 _NOT_FIXED: Final = 1

@@ -12,6 +12,8 @@ _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
     "list": "List the frameworks, the controls or the ready-made exceptions.",
     "paths": "Show how an attacker could get on, and what would stop him.",
+    "baseline": "Write down what is known, to tell what is new.",
+    "diff": "Tell what is new between two reports.",
     "fix": "Mend findings in the files, after showing the changes.",
     "exceptions": "Write and check exceptions.",
     "decrypt": "Open an encrypted report.",

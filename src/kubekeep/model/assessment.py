@@ -10,8 +10,10 @@ import datetime as dt
 import msgspec
 
 from kubekeep.model.attack import Attacks
+from kubekeep.model.choice import Choice
 from kubekeep.model.cloak import Encryption
 from kubekeep.model.commit import Repository
+from kubekeep.model.comparison import Comparison
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
@@ -96,7 +98,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a report needs. `controls` is in the order of severity and name; `results` in the order read.
 
     `notes` are what a person should know of the input though nothing is wrong with it. `waivers` are all that
-    were given, those that cover nothing too. `attacks` is there only for who asks.
+    were given, those that cover nothing too. `attacks` is there only for who asks. `choice` says which resources were
+    judged, `baseline` what is new since an earlier scan.
     """
 
     target: Target
@@ -116,12 +119,22 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """The repository that the input is in, if a report wants to know."""
     encryption: Encryption | None = None
     """How the names are encrypted, if they are."""
+    choice: Choice = Choice()
+    baseline: Comparison | None = None
     params: dict[str, tuple[str, ...]]
     status: Status
     counts: Counts
     score: float
     compliance: float | None
     coverage: float
+
+    @property
+    def set_params(self) -> dict[str, tuple[str, ...]]:
+        """The parameters of controls that differ from their defaults."""
+        defaults = {
+            name: parameter.default for summary in self.controls for name, parameter in summary.control.params.items()
+        }
+        return {name: values for name, values in self.params.items() if values != defaults.get(name, ())}
 
     def failures(self) -> dict[str, list[tuple[Resource, Verdict]]]:
         """What failed, by slug of the control, each in the order read; controls without a failure are absent.

@@ -7,6 +7,7 @@ import enum
 import msgspec
 
 from kubekeep.model.commit import Commit
+from kubekeep.model.comparison import Change
 from kubekeep.model.location import Location, Region
 from kubekeep.model.waiver import Waiver
 
@@ -66,9 +67,10 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
     `path` is the text of a path into the resource, empty for the resource as a whole. `exists` tells whether
     the resource has it. `fix` is the value to set there, as JSON text; `delete` says that removing it is the fix.
-    `waiver` is the decision to accept it. Only for who asks: `commit` is the last change of the line at `location`,
-    `excerpt` the text there, and `edits` are changes to files: those of all evidence of a verdict together mend it,
-    and two pieces of evidence that need the same change have it once.
+    `waiver` is the decision to accept it, `change` what became of it since the baseline, if there is one. Only for who
+    asks: `commit` is the last change of the line at `location`, `excerpt` the text there, and `edits` are changes to
+    files: those of all evidence of a verdict together mend it, and two pieces of evidence that need the same change
+    have it once.
     """
 
     path: str
@@ -81,6 +83,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     waiver: Waiver | None = None
     excerpt: Excerpt | None = None
     edits: tuple[Edit, ...] = ()
+    change: Change | None = None
 
     @property
     def note(self) -> str:
@@ -108,6 +111,11 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     def standing(self) -> Verdict:
         """The verdict with the evidence that nobody waived."""
         return self._having(tuple(item for item in self.evidence if item.waiver is None))
+
+    @property
+    def has_new(self) -> bool:
+        """Whether some of its evidence is not in the baseline."""
+        return any(item.change is Change.NEW for item in self.evidence)
 
     @property
     def waived(self) -> Verdict:

@@ -6,12 +6,10 @@ never stands in memory as a whole; what the verdicts of a control share is encod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final, TextIO
+from collections.abc import Iterable
+from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Reason, Status, Verdict
-from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import Extra, Format, Options
 from kubekeep.reports.shared import kubescape_v2
@@ -25,7 +23,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
         resources = (kubescape_v2.resource_entry(name, assessment.results[index].resource) for name, index in order)
         _write_list(stream, "resources", map(json_text, resources))
     stream.write(',"attributes":null')
-    _write_list(stream, "results", _results(assessment, order))
+    _write_list(stream, "results", map(_result, kubescape_v2.results(assessment, order, json_text)))
     stream.write("," + json_text(kubescape_v2.tail(assessment, "json", audit=options.audit))[1:] + "\n")
 
 
@@ -35,28 +33,17 @@ def _write_list(stream: TextIO, key: str, items: Iterable[str]) -> None:
     stream.write("]")
 
 
-def _results(assessment: Assessment, order: list[tuple[str, int]]) -> Iterator[str]:
-    """The JSON text of each entry of `results`; verdicts of one control differ in their evidence only."""
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
-    known: dict[tuple[str, Status, Reason | None, bool], str] = {}
-    prioritised = kubescape_v2.prioritised(assessment)
-    for name, index in order:
-        result = assessment.results[index]
-        controls: list[str] = []
-        for slug, verdict in result.verdicts.items():
-            key = (slug, verdict.status, verdict.reason, verdict.is_waived)
-            text = known.get(key)
-            if text is None:
-                text = known[key] = json_text(kubescape_v2.associated(by_slug[slug], verdict, assessment))
-            controls.append(_with_evidence(text, verdict, result.resource) if verdict.evidence else text)
-        priority = f',"prioritizedResource":{json_text(prioritised[name])}' if name in prioritised else ""
-        yield f'{{"resourceID":{json_text(name)},"controls":[{",".join(controls)}]{priority}}}'
+def _result(result: kubescape_v2.Result) -> str:
+    """The JSON text of an entry of `results`."""
+    controls = ",".join(_with_evidence(text, more) if more else text for text, more in result.controls)
+    priority = f',"prioritizedResource":{json_text(result.priority)}' if result.priority else ""
+    return f'{{"resourceID":{json_text(result.id)},"controls":[{controls}]{priority}}}'
 
 
-def _with_evidence(text: str, verdict: Verdict, resource: Resource) -> str:
-    """The text of `associated` with the evidence at the end of its only rule."""
+def _with_evidence(text: str, more: dict[str, Any]) -> str:
+    """The text of a control with its evidence at the end of its only rule."""
     head, mark, tail = text.rpartition('}],"severity":')
-    return f"{head},{json_text(kubescape_v2.evidence(verdict, resource))[1:-1]}{mark}{tail}"
+    return f"{head},{json_text(more)[1:-1]}{mark}{tail}"
 
 
 FORMAT: Final = Format(

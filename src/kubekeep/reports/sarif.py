@@ -7,7 +7,6 @@ that of what stands. Results are encoded one by one into the stream.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
@@ -15,8 +14,10 @@ from urllib.parse import quote, quote_from_bytes
 
 from kubekeep.model.assessment import Assessment, Unread
 from kubekeep.model.commit import Repository
+from kubekeep.model.comparison import Change
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Verdict
+from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.location import Location, Region
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
@@ -137,7 +138,7 @@ def _unread(item: Unread) -> dict[str, Any]:
 
 def _results(assessment: Assessment) -> Iterator[dict[str, Any]]:
     failures, waived = assessment.failures(), assessment.waived()
-    seen: Counter[tuple[str, ...]] = Counter()
+    seen: Counter[str] = Counter()
     for index, summary in enumerate(assessment.controls):
         for resource, verdict in failures.get(summary.control.slug, ()):
             yield _result(summary.control, index, resource, verdict, seen)
@@ -145,11 +146,10 @@ def _results(assessment: Assessment) -> Iterator[dict[str, Any]]:
             waivers = dict.fromkeys(item.waiver for item in verdict.evidence if item.waiver is not None)
             result = _result(summary.control, index, resource, verdict, seen)
             yield {**result, "suppressions": [_suppression(waiver) for waiver in waivers]}
+    yield from _absent(assessment)
 
 
-def _result(
-    control: Control, index: int, resource: Resource, verdict: Verdict, seen: Counter[tuple[str, ...]]
-) -> dict[str, Any]:
+def _result(control: Control, index: int, resource: Resource, verdict: Verdict, seen: Counter[str]) -> dict[str, Any]:
     whole = resource.locate(())
     places = [
         (evidence, location) for evidence in verdict.evidence if (location := evidence.location or whole) is not None
@@ -162,8 +162,10 @@ def _result(
         "level": sarif_level(control.severity),
         "message": {"text": _message(control, resource, verdict)},
         "locations": [_located(resource, primary)],
-        "partialFingerprints": {"kubekeepFinding/v1": _fingerprint(control, resource, primary, seen)},
+        "partialFingerprints": {"kubekeepFinding/v2": _fingerprint(control, resource, seen)},
     }
+    if state := _state(verdict):
+        entry["baselineState"] = state
     if related := list(_related(places)):
         entry["relatedLocations"] = [{"id": number, **place} for number, place in enumerate(related, start=1)]
     if fix := _fix(verdict):
@@ -217,14 +219,17 @@ def _related(places: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[str, 
 
 
 def _located(resource: Resource, location: Location | None) -> dict[str, Any]:
-    owner = f"{resource.namespace}/" if resource.namespace else ""
-    logical = {
-        "name": resource.name,
-        "fullyQualifiedName": f"{owner}{resource.kind}/{resource.name}",
-        "kind": "resource",
-    }
+    logical = _logical(resource.name, _full_name(Identity.of(resource)))
     entry: dict[str, Any] = {} if location is None else {"physicalLocation": _physical(location)}
     return entry | {"logicalLocations": [logical]}
+
+
+def _full_name(of: Identity) -> str:
+    return f"{f'{of.namespace}/' if of.namespace else ''}{of.kind}/{of.name}"
+
+
+def _logical(name: str, whole: str) -> dict[str, str]:
+    return {"name": name, "fullyQualifiedName": whole, "kind": "resource"}
 
 
 def _physical(location: Location) -> dict[str, Any]:
@@ -274,19 +279,47 @@ def _change(evidence: Evidence) -> str:
     return f"{change} ({evidence.note})" if evidence.note else change
 
 
-def _fingerprint(
-    control: Control, resource: Resource, location: Location | None, seen: Counter[tuple[str, ...]]
-) -> str:
-    """Alike from scan to scan while control, file and resource are: lines and other documents may move.
+def _fingerprint(control: Control, resource: Resource, seen: Counter[str]) -> str:
+    """Alike from scan to scan while control and resource are: lines, files and other documents may change.
 
-    A second resource of the same identity in the same file, which is rare, is told apart by its order.
+    Resources of one identity, such as a base and its overlay, are told apart by their order.
     """
-    related = [item.identity for item in resource.related]
-    made_by = resource.source.origin.folder if resource.source and resource.source.origin else ""
-    key = (control.id, location.file if location else "", resource.identity, *related, *filter(None, (made_by,)))
-    seen[key] += 1
-    text = "\0".join([*key, str(seen[key])])
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    told = fingerprint(control.id, Identity.of(resource))
+    seen[told] += 1
+    return f"{told}:{seen[told]}"
+
+
+def _state(verdict: Verdict) -> str:
+    """The `baselineState` (§3.27.24); empty without a baseline, or where nobody can tell."""
+    changes = {evidence.change for evidence in verdict.evidence}
+    if changes == {Change.NEW}:
+        return "new"
+    if Change.NEW in changes:
+        return "updated"
+    return "unchanged" if changes == {Change.UNCHANGED} else ""
+
+
+def _absent(assessment: Assessment) -> Iterator[dict[str, Any]]:
+    """The results of the baseline that are no more."""
+    index = {summary.control.id: (place, summary.control) for place, summary in enumerate(assessment.controls)}
+    resolved = assessment.baseline.resolved if assessment.baseline else ()
+    findings = {
+        (item.finding.control, item.finding.identity, item.finding.file, item.finding.copy)
+        for item in resolved
+        if item.head != "failed" and item.finding.control in index
+    }
+    for number, identity, file, _ in sorted(findings):
+        place, control = index[number]
+        entry: dict[str, Any] = {} if not file else {"physicalLocation": _physical(Location(file))}
+        yield {
+            "ruleId": number,
+            "ruleIndex": place,
+            "kind": "pass",
+            "level": "none",
+            "baselineState": "absent",
+            "message": {"text": visible(f"{control.title}: {identity}")},
+            "locations": [entry | {"logicalLocations": [_logical(identity.name, _full_name(identity))]}],
+        }
 
 
 FORMAT: Final = Format(

@@ -6,12 +6,10 @@ by piece; what the verdicts of a control share is made once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final, TextIO
+from collections.abc import Iterable
+from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Reason, Status, Verdict
-from kubekeep.model.resource import Resource
 from kubekeep.reports.format import Extra, Format, Options
 from kubekeep.reports.shared import kubescape_v2
 from kubekeep.reports.shared.yaml_text import STEP, entries, item
@@ -30,7 +28,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
         resources = (kubescape_v2.resource_entry(name, assessment.results[index].resource) for name, index in order)
         _write_list(stream, "resources", (item(entry, STEP) for entry in resources))
     stream.write("attributes: null\n")
-    _write_list(stream, "results", _results(assessment, order))
+    _write_list(stream, "results", map(_result, kubescape_v2.results(assessment, order, _control)))
     stream.write(entries(kubescape_v2.tail(assessment, "yaml", audit=options.audit)))
 
 
@@ -43,27 +41,24 @@ def _write_list(stream: TextIO, key: str, items: Iterable[str]) -> None:
         stream.write(f"{key}: []\n")
 
 
-def _results(assessment: Assessment, order: list[tuple[str, int]]) -> Iterator[str]:
-    """The lines of each item of `results`; verdicts of one control differ in their evidence only."""
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
-    known: dict[tuple[str, Status, Reason | None, bool], str] = {}
-    for name, index in order:
-        result = assessment.results[index]
-        controls: list[str] = []
-        for slug, verdict in result.verdicts.items():
-            key = (slug, verdict.status, verdict.reason, verdict.is_waived)
-            text = known.get(key)
-            if text is None:
-                text = known[key] = item(kubescape_v2.associated(by_slug[slug], verdict, assessment), _CONTROL)
-            controls.append(_with_evidence(text, verdict, result.resource) if verdict.evidence else text)
-        head = item({"resourceID": name}, STEP)
-        yield f"{head}{STEP * 2}controls:\n{''.join(controls)}" if controls else f"{head}{STEP * 2}controls: []\n"
+def _control(entry: dict[str, Any]) -> str:
+    return item(entry, _CONTROL)
 
 
-def _with_evidence(text: str, verdict: Verdict, resource: Resource) -> str:
-    """The lines of `associated` with the evidence at the end of its only rule."""
+def _result(result: kubescape_v2.Result) -> str:
+    """The lines of an item of `results`."""
+    head = item({"resourceID": result.id}, STEP)
+    controls = "".join(_with_evidence(text, more) if more else text for text, more in result.controls)
+    priority = entries({"prioritizedResource": result.priority}, STEP * 2) if result.priority else ""
+    return (
+        f"{head}{STEP * 2}controls:\n{controls}{priority}" if controls else f"{head}{STEP * 2}controls: []\n{priority}"
+    )
+
+
+def _with_evidence(text: str, more: dict[str, Any]) -> str:
+    """The lines of a control with its evidence at the end of its only rule."""
     head, mark, tail = text.rpartition(f"\n{_CONTROL}{STEP}severity: ")
-    return f"{head}\n{entries(kubescape_v2.evidence(verdict, resource), _RULE)}{mark[1:]}{tail}"
+    return f"{head}\n{entries(more, _RULE)}{mark[1:]}{tail}"
 
 
 FORMAT: Final = Format(
@@ -72,5 +67,5 @@ FORMAT: Final = Format(
     media_type="application/yaml",
     description="everything, as the JSON report has it, in YAML",
     render=render,
-    wants=frozenset({Extra.REPOSITORY}),
+    wants=frozenset({Extra.PRIORITIES, Extra.REPOSITORY}),
 )

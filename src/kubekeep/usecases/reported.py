@@ -17,40 +17,8 @@ import msgspec
 
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
-
-
-class ReportError(ValueError):
-    """A report that cannot be used, and why."""
-
-
-class _Source(msgspec.Struct):
-    path: str = ""
-    relative_path: str = msgspec.field(name="relativePath", default="")
-
-
-class _Object(msgspec.Struct):
-    id: str = msgspec.field(name="resourceID")
-    source: _Source | None = None
-
-
-class _Status(msgspec.Struct):
-    status: str = ""
-
-
-class _Verdict(msgspec.Struct):
-    number: str = msgspec.field(name="controlID")
-    status: _Status = msgspec.field(default_factory=_Status)
-
-
-class _Result(msgspec.Struct):
-    id: str = msgspec.field(name="resourceID")
-    controls: list[_Verdict] | None = None
-
-
-class _Report(msgspec.Struct):
-    generated: dt.datetime = msgspec.field(name="generationTime")
-    resources: list[_Object] | None = None
-    results: list[_Result] | None = None
+from kubekeep.model.text import visible
+from kubekeep.usecases.json_report import Item, Report, ReportError, read_report
 
 
 class Reported(msgspec.Struct, frozen=True):
@@ -72,15 +40,13 @@ class Reported(msgspec.Struct, frozen=True):
 
 def reported(path: Path) -> Reported:
     """What the report at `path` says. Raises ReportError."""
-    try:
-        report = msgspec.json.decode(path.read_bytes(), type=_Report)
-    except OSError as error:
-        raise ReportError(f"{path}: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path}: not a report in JSON v2: {error}") from error
+    report = read_report(path)
+    made = report.generated
+    if made is None:
+        raise ReportError(f"{visible(str(path))}: not a report in JSON v2: it does not say when it was made")
     findings = _findings(report)
     failing = sorted({file for file, *_ in findings})
-    made = report.generated if report.generated.tzinfo else report.generated.replace(tzinfo=dt.UTC)
+    made = made if made.tzinfo else made.replace(tzinfo=dt.UTC)
     stale = [file for file in failing if _changed(file) > made.timestamp() + 1]
     return Reported(
         files=tuple(_shown(file) for file in failing if file not in stale),
@@ -90,7 +56,7 @@ def reported(path: Path) -> Reported:
     )
 
 
-def _findings(report: _Report) -> set[tuple[str, str, str]]:
+def _findings(report: Report) -> set[tuple[str, str, str]]:
     """File, identity of the object and number of the control of each failure."""
     files = {item.id: file for item in report.resources or () if (file := _file(item))}
     return {
@@ -102,7 +68,7 @@ def _findings(report: _Report) -> set[tuple[str, str, str]]:
     }
 
 
-def _file(item: _Object) -> str:
+def _file(item: Item) -> str:
     """The file of an object: below the folder that was scanned, or as it was named then."""
     if item.source is None or not item.source.relative_path:
         return ""

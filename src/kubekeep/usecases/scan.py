@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from kubekeep import _native
+from kubekeep.assess.choice import Chooser
 from kubekeep.assess.foreign import ForeignJudge
 from kubekeep.assess.judge import Judge
 from kubekeep.assess.run import run
@@ -26,6 +27,7 @@ from kubekeep.library.foreign import ForeignControl
 from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.attack import EVERYTHING, Attacks, Question
+from kubekeep.model.choice import Choice
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.redaction import without_tokens
@@ -70,6 +72,10 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What reports want to know beside the verdicts."""
     attacks: Question = EVERYTHING
     """Which attack paths, if the extras ask for them."""
+    choice: Choice = Choice()
+    """The resources to judge."""
+    excluded: tuple[str, ...] = ()
+    """Controls to leave out, of the scan and of its scores."""
 
 
 def scan(
@@ -87,14 +93,15 @@ def scan(
     exceptions = _exceptions(request)
     started = dt.datetime.now(dt.UTC)
     unread: list[Unread] = []
+    chooser = Chooser(request.choice)
     with read(request.paths, stdin=stdin, options=request.read) as source, _few_collections():
         resources = exceptions.noting(_resources(source, unread))
-        focus: Callable[[Resource], bool] | None = source.is_touched if request.read.changed_since else None
+        focus = _focus(request, source, chooser)
         found: list[Resource] = []
         if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
             found = list(resources)
             resources = iter(found)
-            focus = _workload(request, found) or focus
+            focus = _both(_workload(request, found), focus)
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, params_of(found))
@@ -120,10 +127,13 @@ def scan(
         results=tuple(results),
         unread=tuple(unread),
         files=source.files,
-        notes=tuple(source.notes),
+        notes=(*source.notes, *chooser.unmatched()),
         waivers=uses,
         attacks=attacks,
         repository=repository,
+        choice=msgspec.structs.replace(
+            request.choice, changed_since=request.read.changed_since, workload=request.workload
+        ),
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
@@ -174,6 +184,7 @@ def _few_collections() -> Iterator[None]:
 def hold(request: ScanRequest) -> None:
     """Raise what `scan` would for the names, versions, rules and exceptions of `request`, without reading its paths."""
     kubernetes_minor(request.kubernetes_version)
+    Chooser(request.choice)
     _selection(request)
     _exceptions(request)
 
@@ -181,6 +192,20 @@ def hold(request: ScanRequest) -> None:
 def _exceptions(request: ScanRequest) -> Exceptions:
     rules = request.rules or gather()
     return Exceptions(request.waivers, rules.exceptions, snapshot=request.snapshot)
+
+
+def _focus(request: ScanRequest, source: Inputs, chooser: Chooser) -> Callable[[Resource], bool] | None:
+    """What takes the resources that are to be judged; None for all."""
+    touched = source.is_touched if request.read.changed_since else None
+    return _both(touched, chooser if str(request.choice) else None)
+
+
+def _both(
+    one: Callable[[Resource], bool] | None, other: Callable[[Resource], bool] | None
+) -> Callable[[Resource], bool] | None:
+    if one is None or other is None:
+        return one or other
+    return lambda item: one(item) and other(item)
 
 
 def _workload(request: ScanRequest, resources: Sequence[Resource]) -> Callable[[Resource], bool] | None:
@@ -207,24 +232,32 @@ def kubernetes_minor(version: str) -> int:
 def _selection(request: ScanRequest, found: Mapping[str, tuple[str, ...]] | None = None) -> Selection:
     """What `request` asks for; its own parameters win over those `found` in the input, and these over bundles'."""
     rules = request.rules or gather()
-    named = controls_named(request.controls, rules.library, (item.control for item in rules.controls))
+    brought = tuple(item.control for item in rules.controls)
+    excluded = frozenset(item.slug for item in controls_named(request.excluded, rules.library, brought))
+    named = tuple(
+        item for item in controls_named(request.controls, rules.library, brought) if item.slug not in excluded
+    )
     more = (CUSTOM_RULES,) if rules.custom else ()
     given = frameworks_named(request.frameworks, rules.library, (*rules.frameworks, *more))
-    unnamed = not (named or given)
+    unnamed = not (request.controls or given)
     frameworks = given or (_unnamed(rules) if unnamed else ())
     frameworks = tuple({framework.slug: framework for framework in (*frameworks, *more)}.values())
     params = {**rules.inputs, **(found or {}), **request.params}
-    foreign = _foreign(rules, frameworks, named, loose=unnamed)
+    foreign = [item for item in _foreign(rules, frameworks, named, loose=unnamed) if item.control.slug not in excluded]
     judges = [ForeignJudge(foreign, params={**rules.defaults, **params}, provider=request.cloud_provider)]
-    return select(
+    selection = select(
         frameworks,
         named,
+        excluded=excluded,
         params=params,
         whole_cluster=request.snapshot,
         provider=request.cloud_provider,
         library=rules.library,
         judges=[*(judges if foreign else ()), *_judges(request, rules)],
     )
+    if excluded and not selection.controls:
+        raise ValueError("every control is excluded: nothing is left to scan for")
+    return selection
 
 
 def _judges(request: ScanRequest, rules: ExtraRules) -> list[Judge]:

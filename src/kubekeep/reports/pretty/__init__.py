@@ -11,7 +11,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.reports.format import Format, Options
 from kubekeep.reports.pretty.closing import write_closing
 from kubekeep.reports.pretty.findings import write_findings
-from kubekeep.reports.pretty.terminal import Terminal
+from kubekeep.reports.shared.terminal import Terminal
 
 
 def render(assessment: Assessment, stream: TextIO, options: Options) -> None:

@@ -10,7 +10,7 @@ from kubekeep.model.attack import AttackPath, Attacks, Edge, NodeKind, Opening, 
 from kubekeep.model.control import Control
 from kubekeep.model.severity import Severity
 from kubekeep.reports.format import Options
-from kubekeep.reports.pretty.terminal import Span, Terminal, file_url
+from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 
 _PRIORITIES: Final = 3
 """Resources by priority that are named, as Kubescape does."""

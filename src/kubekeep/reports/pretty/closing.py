@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.comparison import Comparison
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.severity import Severity
 from kubekeep.reports.format import Options
 from kubekeep.reports.pretty.findings import worst_first
-from kubekeep.reports.pretty.terminal import Span, Terminal, file_url
 from kubekeep.reports.pretty.waived import write_audit, write_waived
+from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 
 _GOOD, _FAIR = 80, 50
 """Percent from which a compliance score is green, and yellow."""
@@ -39,6 +40,8 @@ def write_closing(terminal: Terminal, assessment: Assessment, options: Options) 
         write_audit(terminal, assessment)
     _write_gaps(terminal, assessment, options)
     _write_unread(terminal, assessment)
+    if assessment.baseline is not None:
+        _write_baseline(terminal, assessment.baseline)
     _write_summary(terminal, assessment)
     _write_next(terminal, assessment)
 
@@ -99,6 +102,18 @@ def _write_unread(terminal: Terminal, assessment: Assessment) -> None:
     for item in assessment.unread:
         url = file_url(assessment.target.base, item.location.file)
         terminal.line(Span(str(item.location), "underline", whole=True, url=url), "  ", item.message, indent=2)
+    terminal.line()
+
+
+def _write_baseline(terminal: Terminal, found: Comparison) -> None:
+    """What is new since the baseline, and what of it cannot be told, by reason."""
+    new = Span(f"{len(found.new)} new", "bold red" if found.new else "green")
+    more = f", {len(found.unchanged)} known, {len(found.resolved)} resolved since {found.base}"
+    terminal.line(Span("Baseline", "bold"), "  ", new, more)
+    for reason, count in Counter(item.reason for item in found.incomparable).most_common(_FEW):
+        terminal.line(Span(f"{_number(count, 'finding')} cannot be compared: {reason}", "yellow"), indent=2)
+    for warning in found.warnings:
+        terminal.line(Span(f"the scans differ: {warning}", "yellow"), indent=2)
     terminal.line()
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.comparison import Change
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, parse_path, value_at
 from kubekeep.model.redaction import MASK, redacted
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import Options
-from kubekeep.reports.pretty.terminal import Span, Terminal, file_url
+from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 
 _SHOWN: Final = 5
 """How many resources of a control, and places of a resource, are shown unless all are asked for."""
@@ -28,8 +29,8 @@ def write_findings(terminal: Terminal, assessment: Assessment, options: Options)
     """Write every failed control with its resources."""
     failures = assessment.failures()
     for summary in worst_first(assessment):
-        found = failures.get(summary.control.slug, [])
-        _write_head(terminal, summary)
+        found = sorted(failures.get(summary.control.slug, []), key=lambda pair: not pair[1].has_new)
+        _write_head(terminal, summary, sum(verdict.has_new for _, verdict in found))
         shown = found if options.verbose else found[:_SHOWN]
         for resource, verdict in shown:
             _write_resource(terminal, assessment.target.base, resource, verdict, options)
@@ -40,9 +41,13 @@ def write_findings(terminal: Terminal, assessment: Assessment, options: Options)
 
 
 def worst_first(assessment: Assessment) -> list[ControlSummary]:
-    """The failed controls by severity score, then by how many resources fail."""
+    """The failed controls: those with new findings first, by severity score, then by how many resources fail."""
     failed = [summary for summary in assessment.controls if summary.status is Status.FAILED]
-    return sorted(failed, key=lambda summary: (-summary.control.severity, -summary.counts.failed))
+    new = {item.finding.control for item in (assessment.baseline.new if assessment.baseline else ())}
+    return sorted(
+        failed,
+        key=lambda summary: (summary.control.id not in new, -summary.control.severity, -summary.counts.failed),
+    )
 
 
 def _advice(text: str, *, code_style: bool) -> Iterator[Span | str]:
@@ -58,7 +63,7 @@ def _advice(text: str, *, code_style: bool) -> Iterator[Span | str]:
         yield Span(part, "cyan" if number % 2 else "")
 
 
-def _write_head(terminal: Terminal, summary: ControlSummary) -> None:
+def _write_head(terminal: Terminal, summary: ControlSummary, new: int) -> None:
     control, counts = summary.control, summary.counts
     evaluated = counts.passed + counts.failed
     many = "resource" if evaluated == 1 else "resources"
@@ -70,11 +75,12 @@ def _write_head(terminal: Terminal, summary: ControlSummary) -> None:
         "  ",
         Span(control.id, "cyan", whole=True, url=control.link),
         Span(f"  {counts.failed} of {evaluated} {many} {verb}", "dim"),
+        *([Span(f"  {new} with new findings", "bold red")] if new else []),
     )
 
 
 def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: Verdict, options: Options) -> None:
-    evidence = sorted(verdict.evidence, key=_order)
+    evidence = sorted(verdict.evidence, key=lambda item: (item.change is not Change.NEW, *_order(item)))
     head = evidence[0].location if evidence else None
     head = head or resource.locate(())
     owner = f"{resource.namespace}/" if resource.namespace else ""
@@ -85,6 +91,8 @@ def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: 
     safe = redacted(resource) if any(item.exists for item in shown) else {}
     for item in shown:
         where = _elsewhere(item.location, head, base)
+        if item.change is Change.NEW:
+            where.insert(0, Span("NEW ", "bold red"))
         terminal.line(*where, *_change(item, resource, safe), indent=4)
         _write_setting(terminal, base, item.location)
         if item.commit is not None:

@@ -10,7 +10,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.text import utc_text
 from kubekeep.model.waiver import Waiver, WaiverStatus, WaiverUse
 from kubekeep.reports.format import Options
-from kubekeep.reports.pretty.terminal import Span, Terminal, file_url
+from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 
 _STYLES: Final = {WaiverStatus.MATCHED: "green", WaiverStatus.UNUSED: "dim"}
 """The others need somebody."""

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
+
+import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
 from kubekeep.model.attack import PrioritisedResource
 from kubekeep.model.commit import Commit, Repository
+from kubekeep.model.comparison import Comparison
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.redaction import redacted
 from kubekeep.model.resource import FileType, Resource, Source
@@ -115,6 +118,33 @@ def _prioritised(item: PrioritisedResource) -> dict[str, Any]:
 def order(assessment: Assessment) -> list[tuple[str, int]]:
     """The order of `resources` and `results`: the id of each resource and its index in `assessment.results`."""
     return sorted((result.resource.id, index) for index, result in enumerate(assessment.results))
+
+
+class Result(msgspec.Struct, frozen=True):
+    """An entry of `results`: each control as text, with its evidence if there is any, which goes into the text."""
+
+    id: str
+    controls: list[tuple[str, dict[str, Any] | None]]
+    priority: dict[str, Any] | None
+
+
+def results(
+    assessment: Assessment, order: list[tuple[str, int]], encode: Callable[[dict[str, Any]], str]
+) -> Iterator[Result]:
+    """The entries of `results`; verdicts of one control differ in their evidence only, so the rest is encoded once."""
+    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    known: dict[tuple[str, Status, Reason | None, bool], str] = {}
+    priorities = prioritised(assessment)
+    for name, index in order:
+        result = assessment.results[index]
+        controls: list[tuple[str, dict[str, Any] | None]] = []
+        for slug, verdict in result.verdicts.items():
+            key = (slug, verdict.status, verdict.reason, verdict.is_waived)
+            text = known.get(key)
+            if text is None:
+                text = known[key] = encode(associated(by_slug[slug], verdict, assessment))
+            controls.append((text, evidence(verdict, result.resource) if verdict.evidence else None))
+        yield Result(name, controls, priorities.get(name))
 
 
 def tail(assessment: Assessment, form: str, *, audit: bool = False) -> dict[str, Any]:
@@ -289,6 +319,8 @@ def paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     place: dict[str, Any] = {} if evidence.location is None else {"location": location_entry(evidence.location)}
     if evidence.message:
         place["message"] = evidence.message
+    if evidence.change is not None:
+        place["change"] = evidence.change
     if evidence.commit is not None:
         place["lastCommit"] = _commit(evidence.commit)
     if evidence.waiver is not None:
@@ -402,12 +434,23 @@ def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, A
     }
 
 
+def _baseline(comparison: Comparison) -> dict[str, Any]:
+    """How many findings are new and known; what became of each stands with its place."""
+    lists = (comparison.new, comparison.unchanged, comparison.resolved, comparison.incomparable)
+    counts = dict(zip(("new", "unchanged", "resolved", "incomparable"), map(len, lists), strict=True))
+    return {"file": comparison.base, "granularity": comparison.granularity, **counts, "warnings": comparison.warnings}
+
+
 def _own(assessment: Assessment) -> dict[str, Any]:
     return {
         "version": assessment.version,
         "kubernetesVersion": assessment.kubernetes_version,
         "files": assessment.files,
         "coverage": assessment.coverage,
+        "targets": list(assessment.target.paths),
+        "choice": str(assessment.choice),
+        "parameters": {name: list(values) for name, values in assessment.set_params.items()},
+        **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),
         "frameworks": {item.framework.name: {"coverage": item.coverage} for item in assessment.frameworks},
         "notes": list(assessment.notes),
         "unread": [

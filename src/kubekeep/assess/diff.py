@@ -1,0 +1,322 @@
+"""Compare what two scans found: new, resolved, unchanged or incomparable.
+
+A finding is never resolved where nothing was looked at, and never new where the first scan did not look. Pure;
+never reads a report and never decides a gate.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
+from kubekeep.model.comparison import (
+    CHOICE,
+    TOOL,
+    Change,
+    Comparison,
+    Difference,
+    Finding,
+    Place,
+    Scanned,
+)
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.fingerprint import Granularity, Identity, steady_path
+
+_Key: TypeAlias = tuple[Identity, str, str]
+_FAILED, _PASSED, _SKIPPED, _ABSENT = "failed", "passed", "skipped", "absent"
+_PASSING = ("changed since", "workload")
+
+
+def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
+    """What `assessment` found and looked at; without what is waived."""
+    controls = {summary.control.slug: summary for summary in assessment.controls}
+    findings: list[Finding] = []
+    gaps: dict[Identity, set[str]] = {}
+    resources: dict[Identity, set[str]] = {}
+    for result, identity, copy in numbered(assessment.results):
+        file = result.resource.source.path if result.resource.source else ""
+        resources.setdefault(identity, set()).add(file)
+        for slug, verdict in result.verdicts.items():
+            summary = controls[slug]
+            if verdict.status is Status.NOT_EVALUATED:
+                gaps.setdefault(identity, set()).add(summary.control.id)
+            elif verdict.status is Status.FAILED:
+                head = Finding(
+                    control=summary.control.id,
+                    identity=identity,
+                    file=file,
+                    copy=copy,
+                    title=summary.control.title,
+                    level=summary.control.level,
+                )
+                findings += _findings(head, result, verdict.standing)
+    return Scanned(
+        name=name,
+        findings=tuple(findings),
+        controls={summary.control.id: _unevaluated(summary) for summary in assessment.controls},
+        gaps=gaps,
+        resources=resources,
+        unread=frozenset(item.location.file for item in assessment.unread),
+        settings=_settings(assessment),
+    )
+
+
+def numbered(results: Iterable[ResourceResult]) -> Iterator[tuple[ResourceResult, Identity, int]]:
+    """Each result with the identity of its resource and the number of that identity within its file, from 0."""
+    seen: Counter[tuple[Identity, str]] = Counter()
+    for result in results:
+        identity = Identity.of(result.resource)
+        key = identity, result.resource.source.path if result.resource.source else ""
+        yield result, identity, seen[key]
+        seen[key] += 1
+
+
+def _findings(head: Finding, result: ResourceResult, verdict: Verdict) -> Iterator[Finding]:
+    """One for each place; a failure without any is one of the whole resource."""
+    name = result.resource.id
+    for evidence in verdict.evidence or (Evidence("", exists=False),):
+        location = evidence.location or result.resource.locate(())
+        place = Place(evidence.path, _entry(evidence), name, location)
+        yield msgspec.structs.replace(head, path=steady_path(result.resource, evidence.path), place=place)
+
+
+def _entry(evidence: Evidence) -> str:
+    if evidence.fix is not None:
+        return "fixPath"
+    return "deletePath" if evidence.delete else "reviewPath"
+
+
+def _unevaluated(summary: ControlSummary) -> str:
+    """Why a control was evaluated on nothing; empty where it was, or where the verdicts on resources tell."""
+    if not summary.is_gap or summary.counts.not_evaluated:
+        return ""
+    return (summary.reason.text if summary.reason else "") or "no reason is known"
+
+
+def _settings(assessment: Assessment) -> dict[str, str]:
+    return {
+        TOOL: f"kubekeep {assessment.version}",
+        "frameworks": ", ".join(sorted(item.framework.name for item in assessment.frameworks)),
+        "Kubernetes version": assessment.kubernetes_version,
+        "targets": ", ".join(assessment.target.paths),
+        CHOICE: str(assessment.choice),
+        "parameters": said_params(assessment.set_params),
+    }
+
+
+def said_params(params: Mapping[str, Sequence[str]]) -> str:
+    """Parameters of controls as settings hold them."""
+    return "; ".join(f"{name}={','.join(values)}" for name, values in sorted(params.items()) if values)
+
+
+def compare(base: Scanned, head: Scanned, granularity: Granularity = Granularity.EVIDENCE) -> Comparison:
+    """What became of each finding from `base` to `head`.
+
+    Findings are the same by identity of the resource, control and place. Where several resources have one identity,
+    those in the same file belong together, then those whose files have gone and come, in the order of the files.
+    """
+    found = _by_control(base, head, granularity)
+    if granularity is Granularity.RESOURCE:
+        found = _by_resource(found)
+    found = sorted(found, key=_order)
+    parts = {change: tuple(item for item in found if item.change is change) for change in Change}
+    return Comparison(
+        base=base.name,
+        head=head.name,
+        granularity=granularity,
+        new=parts[Change.NEW],
+        resolved=parts[Change.RESOLVED],
+        unchanged=parts[Change.UNCHANGED],
+        incomparable=parts[Change.INCOMPARABLE],
+        warnings=tuple(_warnings(base, head)),
+    )
+
+
+def _order(item: Difference) -> tuple[int, str, str, Identity, str, int]:
+    finding = item.finding
+    return -finding.level, finding.control, finding.file, finding.identity, finding.path, finding.copy
+
+
+def _warnings(base: Scanned, head: Scanned) -> Iterator[str]:
+    for what, said in base.settings.items():
+        other = head.settings.get(what)
+        if other is not None and other != said:
+            yield f"{what}: {said or 'none'} in {base.name}, {other or 'none'} in {head.name}"
+
+
+def _by_control(base: Scanned, head: Scanned, granularity: Granularity) -> list[Difference]:
+    """The differences by place, or by control and resource."""
+    before, after = _grouped(base.findings, granularity), _grouped(head.findings, granularity)
+    sides = _Side(base, head), _Side(head, base)
+    found: list[Difference] = []
+    for key in {**before, **after}:
+        pairs, new, gone = _paired(before.get(key, []), after.get(key, []), sides)
+        found += (Difference(Change.UNCHANGED, item, _FAILED, _FAILED) for item in pairs)
+        found += (_difference(Change.NEW, item, sides[0], _FAILED) for item in new)
+        found += (_difference(Change.RESOLVED, item, sides[1], _FAILED) for item in gone)
+    return found
+
+
+def _grouped(findings: Iterable[Finding], granularity: Granularity) -> dict[_Key, list[Finding]]:
+    groups: dict[_Key, list[Finding]] = defaultdict(list)
+    seen = set()
+    for item in findings:
+        path = item.path if granularity is Granularity.EVIDENCE else ""
+        key = item.identity, item.control, path
+        if granularity is not Granularity.EVIDENCE:
+            if (key, item.file, item.copy) in seen:
+                continue
+            seen.add((key, item.file, item.copy))
+            item = msgspec.structs.replace(item, path="")  # noqa: PLW2901 - the same finding, told coarser
+        groups[key].append(item)
+    return groups
+
+
+class _Side:
+    """What one scan looked at, ready to be asked."""
+
+    def __init__(self, of: Scanned, other: Scanned) -> None:
+        self.of = of
+        choice = of.settings.get(CHOICE, "")
+        # What has changed, or what a workload needs, is not the same from scan to scan.
+        alike = choice == other.settings.get(CHOICE) and not any(word in choice for word in _PASSING)
+        self._choice = "" if alike else choice
+        self._files = of.files
+        self._failed = {(item.identity, item.control) for item in of.findings}
+
+    def has(self, finding: Finding) -> bool:
+        """Whether the very resource of `finding`, in its file, was judged."""
+        return finding.file in (self.of.resources or {}).get(finding.identity, ())
+
+    def status(self, finding: Finding) -> tuple[str, str]:
+        """What this scan says of a finding that it does not have, and why it did not look if it did not."""
+        skipped = self._skipped(finding)
+        if skipped:
+            return skipped
+        resources = self.of.resources
+        lost = finding.file in self.of.unread and not self.has(finding)
+        if (finding.identity, finding.control) in self._failed and not lost:
+            return _FAILED, ""
+        if resources is None:
+            return _ABSENT, ""
+        return (_PASSED, "") if finding.identity in resources and not lost else (_ABSENT, self._unseen(finding))
+
+    def _skipped(self, finding: Finding) -> tuple[str, str] | None:
+        """That the control was not asked for or not evaluated, if so."""
+        name, number = self.of.name, finding.control
+        told = self.of.controls.get(number)
+        if told is None:
+            return _ABSENT, f"{number} is not among the controls of {name}"
+        if told:
+            return _SKIPPED, f"{name} could not evaluate {number}: {told}"
+        if number in self.of.gaps.get(finding.identity, ()):
+            return _SKIPPED, f"{name} could not evaluate {number} on this resource"
+        return None
+
+    def _unseen(self, finding: Finding) -> str:
+        """Why this scan may not have seen the resource; empty if it is not there."""
+        name, unread = self.of.name, self.of.unread
+        if finding.file in unread:
+            return f"{name} could not read {finding.file}"
+        if unread and finding.file not in self._files:
+            return f"{name} could not read everything"
+        return f"{name} looked only at {self._choice}" if self._choice else ""
+
+
+def _paired(
+    old: Sequence[Finding], new: Sequence[Finding], sides: tuple[_Side, _Side]
+) -> tuple[list[Finding], list[Finding], list[Finding]]:
+    """Findings of one identity as (in both, told as the second has them; only in the second; only in the first)."""
+    left: dict[str, list[Finding]] = defaultdict(list)
+    for item in old:
+        left[item.file].append(item)
+    both: list[Finding] = []
+    rest: list[Finding] = []
+    for item in new:
+        if left[item.file]:
+            left[item.file].pop(0)
+            both.append(item)
+        else:
+            rest.append(item)
+    gone = [item for items in left.values() for item in items]
+    # A file that is still there, or was there before, is no new name of another one.
+    moved = [item for item in gone if not sides[1].has(item)]
+    come = [item for item in rest if not sides[0].has(item)]
+    moved.sort(key=lambda item: (item.file, item.copy))
+    come.sort(key=lambda item: (item.file, item.copy))
+    many = min(len(moved), len(come))
+    both += come[:many]
+    taken = {id(item) for item in (*moved[:many], *come[:many])}
+    return both, [item for item in rest if id(item) not in taken], [item for item in gone if id(item) not in taken]
+
+
+def _difference(change: Change, finding: Finding, other: _Side, status: str) -> Difference:
+    """The difference that `finding` is when the `other` side does not have it."""
+    said, reason = other.status(finding)
+    base, head = (said, status) if change is Change.NEW else (status, said)
+    return Difference(Change.INCOMPARABLE if reason else change, finding, base, head, reason)
+
+
+def _by_resource(found: Iterable[Difference]) -> list[Difference]:
+    """The differences of controls, rolled up: one for all resources of one identity, at the worst severity."""
+    groups: dict[Identity, list[Difference]] = defaultdict(list)
+    for item in found:
+        groups[item.finding.identity].append(item)
+    return [_rolled(items) for items in groups.values()]
+
+
+def _rolled(items: Sequence[Difference]) -> Difference:
+    before, after = (any(getattr(item, side) == _FAILED for item in items) for side in ("base", "head"))
+    worst = max(items, key=lambda item: item.finding.level)
+    finding = msgspec.structs.replace(
+        worst.finding, control="", title="", place=Place(resource=worst.finding.place.resource)
+    )
+    holes = [item for item in items if item.change is Change.INCOMPARABLE]
+    base, head = _FAILED if before else worst.base, _FAILED if after else worst.head
+    if before and after:
+        return Difference(Change.UNCHANGED, finding, base, head)
+    if holes:
+        return Difference(Change.INCOMPARABLE, finding, base, head, holes[0].reason)
+    return Difference(Change.NEW if after else Change.RESOLVED, finding, base, head)
+
+
+def marked(assessment: Assessment, comparison: Comparison) -> Assessment:
+    """`assessment`, the head of `comparison`, with what became of each of its findings."""
+    coarse = comparison.granularity is not Granularity.EVIDENCE
+    changes: dict[tuple[Identity, str, int, str, str], list[Change]] = defaultdict(list)
+    for item in (*comparison.new, *comparison.unchanged, *comparison.incomparable):
+        if item.head == _FAILED:
+            finding = item.finding
+            changes[finding.identity, finding.file, finding.copy, finding.control, finding.path].append(item.change)
+    ids = {summary.control.slug: summary.control.id for summary in assessment.controls}
+
+    def change(result: ResourceResult, identity: Identity, copy: int, slug: str, path: str) -> Change | None:
+        file = result.resource.source.path if result.resource.source else ""
+        if coarse:
+            return next(iter(changes.get((identity, file, copy, ids[slug], ""), ())), None)
+        left = changes.get((identity, file, copy, ids[slug], steady_path(result.resource, path)))
+        return left.pop(0) if left else None
+
+    results = []
+    for result, identity, copy in numbered(assessment.results):
+        verdicts = {
+            slug: _changed(verdict, functools.partial(change, result, identity, copy, slug))
+            for slug, verdict in result.verdicts.items()
+        }
+        results.append(msgspec.structs.replace(result, verdicts=verdicts))
+    return msgspec.structs.replace(assessment, results=tuple(results), baseline=comparison)
+
+
+def _changed(verdict: Verdict, change: Callable[[str], Change | None]) -> Verdict:
+    """`verdict` with what became of its places; what is waived is no finding."""
+    if verdict.status is not Status.FAILED:
+        return verdict
+    evidence = tuple(
+        item if item.waiver else msgspec.structs.replace(item, change=change(item.path)) for item in verdict.evidence
+    )
+    return msgspec.structs.replace(verdict, evidence=evidence)

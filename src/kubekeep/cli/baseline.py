@@ -1,0 +1,89 @@
+"""`kubekeep baseline`: write down what is known, so that scans can tell what is new. Parses and writes one file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from kubekeep.assess.diff import scanned
+from kubekeep.assess.gate import incomplete
+from kubekeep.cli import arguments
+from kubekeep.cli.configured import Configured
+from kubekeep.cli.outputs import UnwritableError
+from kubekeep.cli.request_options import assessed, request_options
+from kubekeep.cli.scan import command as scan
+from kubekeep.cli.waiver_options import Accepting
+from kubekeep.model.comparison import Scanned
+from kubekeep.model.text import visible
+from kubekeep.sinks import file
+from kubekeep.usecases.baseline import baseline_text
+from kubekeep.usecases.findings import findings_of
+from kubekeep.usecases.json_report import ReportError
+from kubekeep.usecases.scan import ScanRequest
+
+_INCOMPLETE: Final = 3
+_NAME: Final = "kubekeep-baseline.json"
+
+
+_output = click.option(
+    "-o",
+    "--output",
+    "to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=_NAME,
+    show_default=True,
+    help="Write the baseline to this file.",
+)
+
+
+@click.group(short_help="Write down what is known, to tell what is new.")
+def command() -> None:
+    """Write down what is known and accepted for now, for `kubekeep scan --baseline`."""
+
+
+@command.command(short_help="Write a baseline.", cls=Configured, target=arguments.first_path, like=scan)
+@request_options("baseline create")
+@_output
+def create(request: ScanRequest, accepting: Accepting, to: Path) -> None:
+    """Scan each PATH as `kubekeep scan` does, and write down what fails.
+
+    \b
+    kubekeep baseline create deploy/
+    kubekeep scan deploy/ --baseline kubekeep-baseline.json --fail-on-new
+    """  # noqa: D301 - click takes the character itself
+    assessment = assessed(request)
+    for text in assessment.notes:
+        click.echo(visible(text), err=True)
+    for item in assessment.unread:
+        click.echo(f"not read: {visible(str(item.location))}: {visible(item.message)}", err=True)
+    accepting.tell(assessment)
+    if not assessment.results:
+        click.echo("nothing was assessed: no baseline is written", err=True)
+        sys.exit(_INCOMPLETE)
+    _write(scanned(assessment), to)
+    sys.exit(_INCOMPLETE if incomplete(assessment) else 0)
+
+
+@command.command("from-report", short_help="Write a baseline of a report.")
+@click.argument("report", type=click.Path(path_type=Path, dir_okay=False))
+@_output
+def from_report(report: Path, to: Path) -> None:
+    """Write down what fails in REPORT, JSON of `kubekeep scan -f json` or of Kubescape."""
+    try:
+        found = findings_of(report)
+    except ReportError as error:
+        raise click.UsageError(str(error)) from error
+    _write(found, to)
+
+
+def _write(found: Scanned, output: Path) -> None:
+    try:
+        with file.atomic(output) as stream:
+            stream.writelines(baseline_text(found))
+    except OSError as error:
+        raise UnwritableError(f"{output}: {error.strerror}") from error
+    count = len(found.findings)
+    click.echo(f"baseline: {visible(str(output))}, {count} finding{'' if count == 1 else 's'}", err=True)

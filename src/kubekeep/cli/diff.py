@@ -1,0 +1,103 @@
+"""`kubekeep diff`: what is new, resolved, unchanged or not to be told between two reports. Parses, shows and gates."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from kubekeep.assess.gate import new_findings
+from kubekeep.cli import arguments
+from kubekeep.cli.outputs import UnwritableError
+from kubekeep.cli.settings import settings
+from kubekeep.model.comparison import Comparison
+from kubekeep.model.fingerprint import Granularity
+from kubekeep.model.severity import Severity
+from kubekeep.reports import Options, changes
+from kubekeep.sinks import file
+from kubekeep.usecases.compare import diff
+from kubekeep.usecases.json_report import ReportError
+
+_GATE_FAILED: Final = 1
+_WHOLE: Final = frozenset({"pretty", "json", "yaml"})
+"""Formats that show everything; the others show what pipelines are to act on, from --severity-threshold up."""
+
+
+@click.command(short_help="Tell what is new between two reports.")
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("head", type=click.Path(path_type=Path))
+@click.option("--fail-on-new", is_flag=True, help="Exit 1 on new findings, and on those that cannot be compared.")
+@click.option(
+    "--severity-threshold",
+    "severity",
+    type=arguments.SEVERITIES,
+    callback=arguments.severity,
+    help="With --fail-on-new and in formats for pipelines: only findings of this severity or above.",
+)
+@click.option(
+    "--granularity",
+    type=click.Choice([level.value for level in Granularity]),
+    help="What counts as one finding: each place (the default), each control on a resource, or each resource.",
+)
+@click.option(
+    "-f", "--format", "name", default="pretty", show_default=True, help=f"One of {', '.join(changes.names())}."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every finding, unchanged ones too.")
+def command(
+    base: Path,
+    head: Path,
+    severity: Severity | None,
+    granularity: str | None,
+    name: str,
+    output: Path | None,
+    *,
+    fail_on_new: bool,
+    verbose: bool,
+) -> None:
+    """Compare the reports BASE and HEAD: JSON of `kubekeep scan -f json` or of Kubescape. BASE may be a baseline.
+
+    A finding is resolved only where HEAD looked, and new only where BASE did; for all others it says why.
+
+    \b
+    kubekeep diff main.json branch.json
+    kubekeep diff main.json branch.json --fail-on-new --severity-threshold high
+    kubekeep diff main.json branch.json -f markdown -o comment.md
+    """  # noqa: D301 - click takes the character itself
+    try:
+        form = changes.load(name)
+    except LookupError as error:
+        raise click.BadParameter(str(error).strip("'\""), param_hint="--format") from error
+    try:
+        found = diff(base, head, Granularity(granularity) if granularity else None)
+    except ReportError as error:
+        raise click.UsageError(str(error)) from error
+    _write(found if form.name in _WHOLE else changes.severe(found, severity), form, output, verbose=verbose)
+    if fail_on_new:
+        outcome = new_findings(found, severity)
+        click.echo(f"gate {'passed' if outcome.passed else 'FAILED'}: {outcome.text}", err=True)
+        sys.exit(0 if outcome.passed else _GATE_FAILED)
+
+
+def _write(found: Comparison, form: changes.ChangeFormat, output: Path | None, *, verbose: bool) -> None:
+    if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
+        terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size((100, 24)).columns
+        options = Options(colour=terminal and settings().colour, width=width, verbose=verbose)
+        form.render(found, sys.stdout, options)
+        sys.stdout.flush()
+        return
+    device = output.exists() and not output.is_file()
+    path = output if device or output.suffix == form.extension else output.with_name(output.name + form.extension)
+    try:
+        with file.atomic(path) as stream:
+            form.render(found, stream, Options(verbose=verbose))
+    except OSError as error:
+        raise UnwritableError(f"{path}: {error.strerror}") from error
+    click.echo(f"{form.name}: {path}", err=True)

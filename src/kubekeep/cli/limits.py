@@ -1,0 +1,80 @@
+"""Limits as the command line and the configuration file take them: one number, or several by name. Parses only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import msgspec
+
+from kubekeep.assess.gate import EVERY, TOTAL
+from kubekeep.model.severity import Severity
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Limits by name, and the text that says them."""
+
+    text: str
+    pairs: tuple[tuple[str, float], ...]
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """The limits, in the order they were given."""
+        return dict(self.pairs)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class LimitsType(click.ParamType[Limits]):
+    """Text such as `80` or `nsa=80,overall=70`, each name once. `alone` is what a number without a name is for."""
+
+    name = "limits"
+
+    min = 0
+    """The least number there may be."""
+
+    def __init__(self, alone: str, *, most: float | None, whole: bool, names: tuple[str, ...] = ()) -> None:
+        self.max = most
+        self._alone = alone
+        self._whole = whole
+        self._names = names
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Limits:
+        """The limits that `value` says; click's error for what says none."""
+        if isinstance(value, Limits):
+            return value
+        said: dict[str, float] = {}
+        for part in str(value).split(","):
+            name, equals, number = part.rpartition("=")
+            name = name.strip() if equals else self._alone
+            if (equals and not name) or name in said:
+                self.fail(f"{part!r} is not NAME=NUMBER, each name once", param, ctx)
+            if self._names and name.lower() not in self._names:
+                self.fail(f"{name!r} is not one of {', '.join(self._names)}", param, ctx)
+            said[name.lower() if self._names else name] = self._number(number.strip(), param, ctx)
+        return Limits(str(value), tuple(said.items()))
+
+    def _number(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(int(text)) if self._whole else float(text)
+        except (ValueError, OverflowError):
+            number = math.nan
+        if not self.min <= number <= (math.inf if self.max is None else self.max):
+            kind = "a whole number" if self._whole else "a number"
+            until = "" if self.max is None else f" to {self.max:g}"
+            self.fail(f"{text!r} is not {kind} from 0{until}", param, ctx)
+        return number
+
+
+PERCENTAGES = LimitsType(EVERY, most=100, whole=False)
+"""Percent by framework or `overall`; a number alone is for all of them."""
+COUNTS = LimitsType(TOTAL, most=None, whole=True, names=(*(level.name.lower() for level in reversed(Severity)), TOTAL))
+"""Failures by severity or in `total`, which is what a number alone is for."""
+
+
+def numbers(limits: Limits | None) -> Mapping[str, float]:
+    """The limits by name; none without any."""
+    return limits.by_name if limits else {}

@@ -1,0 +1,189 @@
+"""What a scan is asked for: the options that say what is read, judged and against what. Parses, and runs the scan.
+
+`kubekeep scan` has them, and every command that makes something of a scan.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias, get_args
+
+import click
+
+from kubekeep.assess.select import UnknownNameError
+from kubekeep.cli import arguments, progress
+from kubekeep.cli.choice_options import choice_options
+from kubekeep.cli.configured import is_from_file
+from kubekeep.cli.source_options import source_options
+from kubekeep.cli.waiver_options import waiver_options
+from kubekeep.library.extra import ExtraRules, gather
+from kubekeep.library.load import LibraryError
+from kubekeep.library.params import ParamsError, read_params
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.control import Provider
+from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, kubernetes_minor, scan
+
+Names: TypeAlias = tuple[str, ...]
+Paths: TypeAlias = tuple[Path, ...]
+
+
+def request_options(task: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The words and options as click takes them, handed on as two arguments: `request`, and `accepting` for exceptions.
+
+    `task` is the command's name.
+    """
+
+    def decorated(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def gathered(**given: Any) -> None:
+            request = _request(task, given)
+            function(request=request, **given)
+
+        found: Callable[..., None] = choice_options(_rules_options(source_options(waiver_options(gathered))))
+        for option in reversed(_against()):
+            found = option(found)
+        words = "[framework NAMES | control IDS | workload KIND/NAME] PATH..."
+        return click.argument("words", nargs=-1, metavar=words)(found)
+
+    return decorated
+
+
+def _request(task: str, given: dict[str, Any]) -> ScanRequest:
+    """Takes its arguments out of `given`."""
+    take = given.pop
+    asked = arguments.asked(task, take("words"), take("frameworks"))
+    rules = take("rules")
+    return ScanRequest(
+        paths=asked.paths,
+        frameworks=asked.frameworks,
+        controls=asked.controls,
+        kubernetes_version=take("kubernetes_version"),
+        params=_params(take("controls_config"), rules),
+        snapshot=take("snapshot"),
+        cloud_provider=take("cloud_provider"),
+        policies=take("policies"),
+        rules=rules,
+        read=take("read"),
+        workload=asked.workload,
+        choice=take("choice"),
+        excluded=take("excluded"),
+        waivers=given["accepting"].waivers,
+    )
+
+
+def assessed(request: ScanRequest) -> Assessment:
+    """The assessment that `request` asks for; click's errors for what it cannot ask for."""
+    try:
+        with progress.counter() as note:
+            return scan(request, stdin=sys.stdin.buffer, note=note)
+    except UnknownNameError as error:
+        ctx = click.get_current_context()
+        if any(repr(name) in str(error) for name in request.excluded):
+            raise click.BadParameter(str(error), param_hint="--exclude-controls") from error
+        if is_from_file(ctx, "frameworks") and request.frameworks == ctx.params["frameworks"]:
+            raise click.BadParameter(str(error), param_hint="--framework") from error
+        raise click.UsageError(str(error)) from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001
+    try:
+        kubernetes_minor(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
+def _against() -> tuple[Callable[..., Any], ...]:
+    return (
+        click.option(
+            "--framework",
+            "frameworks",
+            multiple=True,
+            callback=arguments.names,
+            show_default="allcontrols",
+            help="Frameworks to assess against, comma separated; `kubekeep list frameworks` shows them.",
+        ),
+        click.option(
+            "--controls-config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="File with values for parameters of controls: {name: [values]}, or a ControlInput object.",
+        ),
+        click.option(
+            "--kubernetes-version",
+            default=f"1.{NEWEST_KUBERNETES}",
+            show_default=True,
+            callback=_version,
+            help="The version that the manifests are for.",
+        ),
+        click.option(
+            "--snapshot",
+            is_flag=True,
+            help="The files are a whole cluster (`kubectl get -o yaml`): evaluate what only a cluster can answer.",
+        ),
+        click.option(
+            "--cloud-provider",
+            type=click.Choice(get_args(Provider), case_sensitive=False),
+            help="The managed platform of the cluster, where Nodes or cloud documents in the input do not tell it.",
+        ),
+        click.option(
+            "--policies",
+            multiple=True,
+            type=click.Path(),
+            help="Evaluate the ValidatingAdmissionPolicies in this file or folder too; may be given several times.",
+        ),
+    )
+
+
+def _rules_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Options that bring rules along, handed on as one argument, `rules`."""
+
+    @functools.wraps(function)
+    def gathered(*, custom_rules: Paths, use_from: Paths, artifacts: Paths, **others: Any) -> None:
+        function(rules=_rules(custom_rules, (*use_from, *artifacts)), **others)
+
+    path = click.Path(path_type=Path)
+    for option in (
+        click.option(
+            "--use-artifacts-from",
+            "artifacts",
+            multiple=True,
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Folder with frameworks and `controls-inputs.json` in Kubescape's form; it stands in for the library.",
+        ),
+        click.option(
+            "--use-from",
+            multiple=True,
+            type=path,
+            help="Framework or control in Kubescape's JSON, or a folder of them; it stands in for the library.",
+        ),
+        click.option(
+            "--custom-rules",
+            multiple=True,
+            type=path,
+            help="Rules to add: a Rego file, or a folder of Rego files or of controls in our own form.",
+        ),
+    ):
+        gathered = option(gathered)
+    return gathered
+
+
+def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
+    try:
+        rules = gather(custom, bundles)
+    except LibraryError as error:
+        raise click.UsageError(str(error)) from error
+    for note in rules.notes:
+        click.echo(note, err=True)
+    return rules
+
+
+def _params(file: Path | None, rules: ExtraRules) -> dict[str, Names]:
+    try:
+        return {} if file is None else read_params(file, rules.known)
+    except ParamsError as error:
+        raise click.BadParameter(str(error), param_hint="--controls-config") from error

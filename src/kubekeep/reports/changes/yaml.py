@@ -1,0 +1,21 @@
+"""The JSON of a comparison as YAML."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TextIO
+
+from kubekeep.model.comparison import Comparison
+from kubekeep.reports.changes.json import render as render_json
+from kubekeep.reports.format import Options
+
+
+def render(comparison: Comparison, stream: TextIO, options: Options) -> None:
+    """Write the comparison as one document; it stands in memory as a whole."""
+    import yaml  # noqa: PLC0415 - only who wants YAML pays for it
+
+    text = io.StringIO()
+    render_json(comparison, text, options)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    yaml.dump(json.loads(text.getvalue()), stream, Dumper=dumper, sort_keys=False, allow_unicode=False)

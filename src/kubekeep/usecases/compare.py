@@ -1,0 +1,47 @@
+"""Compare what two files know, or a scan with one of them. Never prints and never decides a gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from kubekeep.assess.diff import compare, marked, scanned
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.comparison import Comparison, Scanned
+from kubekeep.model.fingerprint import Granularity
+from kubekeep.usecases.baseline import read_known
+from kubekeep.usecases.findings import findings_of
+
+COARSE = "the scans are by different tools: compared by control and resource, not by place"
+
+
+class Since(msgspec.Struct, frozen=True):
+    """The file that says what is known, and what counts as one finding; see `compared` for none."""
+
+    path: Path
+    granularity: Granularity | None = None
+
+
+def diff(base: Path, head: Path, granularity: Granularity | None = None) -> Comparison:
+    """What became of the findings of `base`, a report in JSON v2 or a baseline, in the report `head`.
+
+    Raises ReportError.
+    """
+    return compared(read_known(base), findings_of(head), granularity)
+
+
+def compared(base: Scanned, head: Scanned, granularity: Granularity | None) -> Comparison:
+    """The comparison at `granularity`.
+
+    Without one by place, if both are ours: tools do not name places alike, and every finding would be another.
+    """
+    if granularity is not None or (base.is_ours and head.is_ours):
+        return compare(base, head, granularity or Granularity.EVIDENCE)
+    found = compare(base, head, Granularity.CONTROL)
+    return msgspec.structs.replace(found, warnings=(*found.warnings, COARSE))
+
+
+def against(assessment: Assessment, base: Scanned, granularity: Granularity | None = None) -> Assessment:
+    """`assessment` with what is new and known since `base`."""
+    return marked(assessment, compared(base, scanned(assessment), granularity))

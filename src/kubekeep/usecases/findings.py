@@ -1,0 +1,205 @@
+"""What a report in JSON v2 found and looked at, ready to be compared with another scan. Never reads what it scanned."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.assess.diff import said_params
+from kubekeep.library.load import builtin
+from kubekeep.model.choice import Choice
+from kubekeep.model.comparison import CHOICE, TOOL, Finding, Place, Scanned
+from kubekeep.model.fingerprint import Identity, steady_path
+from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.resource import Resource
+from kubekeep.model.severity import Severity
+from kubekeep.model.text import visible
+from kubekeep.usecases.json_report import (
+    Entry,
+    Item,
+    Lines,
+    Outcome,
+    Report,
+    Result,
+    decoded,
+    read_report,
+)
+
+_FAILED, _SKIPPED, _IRRELEVANT = "failed", "skipped", "irrelevant"
+_RELATED: Final = "relatedObjects"
+
+
+def findings_of(path: Path) -> Scanned:
+    """What the report at `path` found. Raises ReportError."""
+    report = read_report(path)
+    known = {item.id: item for item in report.resources or ()}
+    findings: list[Finding] = []
+    gaps: dict[Identity, set[str]] = {}
+    resources: dict[Identity, set[str]] = {}
+    seen: Counter[tuple[Identity, str]] = Counter()
+    controls = _controls(report)
+    for result in report.results or ():
+        item = known.get(result.id) or Item(result.id)
+        resource = _resource(path, item)
+        identity = Identity.of(resource) if resource else _identity(result.id)
+        file = item.source.relative_path if item.source else ""
+        resources.setdefault(identity, set()).add(file)
+        copy = seen[identity, file]
+        seen[identity, file] += 1
+        head = Finding("", identity, file=file, copy=copy)
+        for outcome in result.controls or ():
+            number = canonical(outcome.number)
+            controls.setdefault(number, "")
+            if outcome.status.status == _FAILED:
+                findings += _findings(report, head, resource, result, outcome)
+            elif outcome.status.status == _SKIPPED and outcome.status.sub_status != _IRRELEVANT:
+                gaps.setdefault(identity, set()).add(number)
+    return Scanned(
+        name=visible(str(path)),
+        findings=tuple(findings),
+        controls=controls,
+        gaps=gaps,
+        resources=resources,
+        unread=frozenset(_unread(report)),
+        settings=_settings(report),
+    )
+
+
+@functools.cache
+def _numbers() -> Mapping[str, str]:
+    """The id of each control of the library by every number and slug it has."""
+    return {name: control.id for control in builtin().controls.values() for name in (control.slug, *control.ids)}
+
+
+def canonical(number: str) -> str:
+    """The id that reports print for the control called `number`: one control may have several numbers."""
+    return _numbers().get(number, number)
+
+
+def _controls(report: Report) -> dict[str, str]:
+    """The controls of the report, with why one was not evaluated on anything."""
+    said = {}
+    for number, summary in (report.summary.controls or {}).items():
+        status = summary.status
+        skipped = status.status == _SKIPPED and status.sub_status != _IRRELEVANT and not summary.counters.skipped
+        reason = status.info or status.sub_status or "no reason is told"
+        said[canonical(number)] = visible(reason) if skipped else ""
+    for item in (report.coverage.controls if report.coverage else None) or ():
+        if item.number and not said.get(canonical(item.number)) and item.number not in (report.summary.controls or {}):
+            said[canonical(item.number)] = visible(item.reason) or "no reason is told"
+    return said
+
+
+def _unread(report: Report) -> Iterator[str]:
+    """Files that were not read, and what stands for kinds that could not be fetched from a cluster."""
+    if report.own:
+        yield from (item.file for item in report.own.unread or ())
+    if report.coverage and report.coverage.pulls:
+        yield f"{len(report.coverage.pulls)} kinds of objects"
+
+
+def _settings(report: Report) -> dict[str, str]:
+    scan, own = report.metadata.scan, report.own
+    settings = {TOOL: f"kubekeep {own.version}" if own else f"kubescape {scan.version}".strip()}
+    if scan.target_type:
+        settings["frameworks"] = ", ".join(sorted(scan.targets or ())) if scan.target_type == "Framework" else ""
+    choice = Choice(include_namespaces=tuple(scan.included or ()), exclude_namespaces=tuple(scan.excluded or ()))
+    settings[CHOICE] = str(choice)
+    if own:
+        settings["Kubernetes version"] = own.kubernetes
+        if own.targets is not None:
+            settings["targets"] = ", ".join(own.targets)
+        if own.choice is not None:
+            settings[CHOICE] = own.choice
+        if own.parameters is not None:
+            settings["parameters"] = said_params(own.parameters)
+    return {name: visible(text) for name, text in settings.items()}
+
+
+def _resource(path: Path, item: Item) -> Resource | None:
+    """The object of an entry; a joined one has no metadata, and what it joins beside it. None without an object."""
+    text = bytes(item.object)
+    if text == b"null":
+        return None
+    found = decoded(path, text, dict[str, Any], "a report in JSON v2")
+    joined = found.get(_RELATED)
+    if not isinstance(joined, list) or "metadata" in found:
+        return Resource(found)
+    related = tuple(Resource(each) for each in joined if isinstance(each, dict))
+    return Resource(found, related=related)
+
+
+def _identity(name: str) -> Identity:
+    """The identity in a resource's id, `path=.../api=group/version/namespace/kind/name`, as far as it tells."""
+    parts = (name.partition("/api=")[2] or name).split("/", 4)
+    if len(parts) < 5 or "path=" in parts[4]:
+        return Identity("", "", "", name)
+    group, _, namespace, kind, own = parts
+    return Identity(group, kind, namespace, own)
+
+
+def _findings(
+    report: Report, head: Finding, resource: Resource | None, result: Result, outcome: Outcome
+) -> Iterator[Finding]:
+    """One for each place; a failure without any is one of the whole resource."""
+    summary = (report.summary.controls or {}).get(outcome.number)
+    title = outcome.name or (summary.name if summary else "")
+    level = _level(outcome.severity or (summary.severity if summary else ""))
+    number = canonical(outcome.number)
+    for place in _places(result.id, outcome) or [Place(resource=result.id)]:
+        path = steady_path(resource, place.path) if resource else place.path
+        yield msgspec.structs.replace(head, control=number, path=path, title=title, level=level, place=place)
+
+
+def _level(text: str) -> Severity:
+    try:
+        return Severity.named(text)
+    except ValueError:
+        return Severity.UNKNOWN
+
+
+def _places(resource: str, outcome: Outcome) -> list[Place]:
+    """The places of a failure. One place may have two entries: that it failed there, and what to do there."""
+    found: list[Place] = []
+    for rule in outcome.rules or ():
+        if rule.status not in (_FAILED, ""):
+            continue
+        entries = [(*_path(entry), entry.location) for entry in rule.paths or ()]
+        failed: Counter[str] = Counter(path for path, key, _ in entries if key == "failedPath")
+        for path, key, lines in entries:
+            if key != "failedPath":
+                failed[path] -= 1
+                found.append(Place(path, key, resource, _location(lines)))
+        for path, key, lines in entries:
+            if key == "failedPath" and failed[path] > 0:
+                failed[path] -= 1
+                found.append(Place(path, key, resource, _location(lines)))
+    return found
+
+
+def _path(entry: Entry) -> tuple[str, str]:
+    """The path of an entry and the key that holds it."""
+    fix = entry.fix.path if entry.fix else ""
+    said = (
+        (entry.delete, "deletePath"),
+        (fix, "fixPath"),
+        (entry.review, "reviewPath"),
+        (entry.command, "fixCommand"),
+        (entry.failed, "failedPath"),
+    )
+    return next(((path, key) for path, key in said if path), ("", ""))
+
+
+def _location(lines: Lines | None) -> Location | None:
+    if lines is None or not lines.file:
+        return None
+    line, column = lines.start_line, lines.start_column
+    if line is None or column is None:
+        return Location(lines.file)
+    end = Position(lines.end_line or line, lines.end_column or column)
+    return Location(lines.file, Region(Position(line, column), end))

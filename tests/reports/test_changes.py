@@ -1,0 +1,176 @@
+"""A comparison in every format: each is read back by its own reader, whatever the names hold."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+
+from kubekeep.model.comparison import Change, Comparison, Difference, Finding, Place
+from kubekeep.model.fingerprint import Granularity, Identity
+from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.severity import Severity
+from kubekeep.reports import Options, changes
+
+ASSETS = Path(__file__).parent / "assets"
+HOSTILE = "\x1b[31m|`</td>]]>&\n# @all [x](http://evil) \u202e\ud800\x00 <script> 数据 #1 ![i](u) {{x}} __b__"
+
+
+def difference(change: Change, number: int, text: str = "x", level: Severity = Severity.HIGH) -> Difference:
+    region = Region(Position(3, 5), Position(3, 9))
+    path = f"spec.{text}"
+    place = Place(path, "fixPath", f"path=1/api=v1//Pod/{text}", Location(f"{text}.yaml", region))
+    finding = Finding(f"C-{number}", Identity("", "Pod", text, text), path, f"{text}.yaml", 0, text, level, place)
+    reason = f"nobody looked {text}" if change is Change.INCOMPARABLE else ""
+    return Difference(change, finding, "passed", "failed", reason)
+
+
+def comparison(text: str = "x", many: int = 1) -> Comparison:
+    return Comparison(
+        base="main.json",
+        head="branch.json",
+        granularity=Granularity.EVIDENCE,
+        new=tuple(difference(Change.NEW, number, text) for number in range(many)),
+        resolved=(difference(Change.RESOLVED, 7, text),),
+        unchanged=(difference(Change.UNCHANGED, 8, text),),
+        incomparable=(difference(Change.INCOMPARABLE, 9, text, Severity.UNKNOWN),),
+        warnings=(f"tool: {text}",),
+    )
+
+
+EMPTY = Comparison(base="a", head="b", granularity=Granularity.CONTROL)
+
+
+def rendered(name: str, found: Comparison, *, verbose: bool = False) -> str:
+    stream = io.StringIO()
+    changes.load(name).render(found, stream, Options(verbose=verbose))
+    text = stream.getvalue()
+    assert text.endswith("\n")
+    text.encode()
+    return text
+
+
+def read_sarif(text: str) -> list[str]:
+    log = json.loads(text)
+    schema = json.loads((ASSETS / "sarif-2.1.0.json").read_text(encoding="utf-8"))
+    jsonschema.Draft7Validator(schema).validate(log)
+    return [result["ruleId"] for result in log["runs"][0]["results"]]
+
+
+def read_junit(text: str) -> list[str]:
+    cases = ET.fromstring(text).iter("testcase")  # noqa: S314 - our own document
+    return [case.attrib["classname"].removeprefix("Kubekeep/") for case in cases if case.find("failure") is not None]
+
+
+def read_gitlab(text: str) -> list[str]:
+    found = json.loads(text)["vulnerabilities"]
+    assert len({item["id"] for item in found}) == len(found)
+    return [item["identifiers"][0]["value"] for item in found]
+
+
+def read_markdown(text: str) -> list[str]:
+    """The second column of the tables; nothing in a cell may be anything but text."""
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
+    kinds = {token.type for token in tokens} | {child.type for token in tokens for child in token.children or ()}
+    assert not kinds & {"html_block", "html_inline", "link_open", "image", "code_inline", "em_open", "strong_open"}
+    rows: list[list[str]] = []
+    for index, token in enumerate(tokens):
+        if token.type == "tr_open":
+            rows.append([])
+        elif token.type == "td_open":
+            children = tokens[index + 1].children or []
+            rows[-1].append("".join(child.content for child in children))
+    assert {len(row) for row in rows} <= {0, 4}
+    return [row[1].split()[0] for row in rows if row]
+
+
+def read_json(text: str) -> list[str]:
+    found = json.loads(text)
+    return [item["controlID"] for key in ("new", "incomparable") for item in found.get(key, ())]
+
+
+def read_yaml(text: str) -> list[str]:
+    return read_json(json.dumps(yaml.safe_load(text)))
+
+
+READERS: dict[str, Any] = {
+    "sarif": read_sarif,
+    "junit": read_junit,
+    "gitlab-sast": read_gitlab,
+    "markdown": read_markdown,
+    "json": read_json,
+    "yaml": read_yaml,
+}
+
+
+def test_every_format_has_a_reader() -> None:
+    assert {*READERS, "pretty"} == set(changes.names())
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("text", ["x", HOSTILE, "a" * 100_000])
+def test_what_pipelines_act_on_comes_through(name: str, text: str) -> None:
+    if name == "markdown" and len(text) > 1000:
+        assert len(rendered(name, comparison(text, 3))) < 65_536
+        return
+    assert READERS[name](rendered(name, comparison(text, 3))) == ["C-0", "C-1", "C-2", "C-9"]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_nothing_is_nothing(name: str) -> None:
+    assert READERS[name](rendered(name, EMPTY)) == []
+
+
+def test_json_is_as_kubescape_has_it() -> None:
+    found = json.loads(rendered("json", comparison()))
+    assert list(found) == ["new", "resolved", "unchanged", "incomparable", "warnings"]
+    assert found["new"] == [
+        {
+            "resourceID": "path=1/api=v1//Pod/x",
+            "controlID": "C-0",
+            "controlName": "x",
+            "severity": "High",
+            "baseStatus": "passed",
+            "headStatus": "failed",
+            "evidenceType": "fixPath",
+            "path": "spec.x",
+        }
+    ]
+    assert found["incomparable"][0]["reason"] == "nobody looked x"
+    assert list(json.loads(rendered("json", EMPTY))) == ["new", "resolved", "unchanged"]
+
+
+def test_a_comment_has_a_limit_and_says_what_is_left_out() -> None:
+    text = rendered("markdown", comparison(many=5000))
+    assert len(text) < 65_536
+    shown = len(read_markdown(text))
+    assert f"\n{5000 - shown} more are left out" in text
+
+
+def test_people_see_every_kind_and_no_escape_codes() -> None:
+    text = rendered("pretty", comparison(HOSTILE))
+    assert "\x1b" not in text
+    for words in ("NEW  1", "CANNOT BE COMPARED  1", "RESOLVED  1", "nobody looked", "the scans differ: tool"):
+        assert words in text
+    assert "1 new, 1 resolved, 1 unchanged, 1 that cannot be compared" in " ".join(text.split())
+    assert "UNCHANGED" not in text
+    assert "UNCHANGED" in rendered("pretty", comparison(), verbose=True)
+
+
+def test_only_the_severe_are_for_pipelines() -> None:
+    found = changes.severe(comparison(), Severity.CRITICAL)
+    assert (len(found.new), len(found.incomparable)) == (0, 1)
+    assert changes.severe(comparison(), Severity.HIGH) == comparison()
+
+
+def test_a_name_that_is_no_format_is_an_error() -> None:
+    with pytest.raises(LookupError, match="unknown format 'words'"):
+        changes.load("words")
+    assert changes.load("pretty-printer").name == "pretty"
