@@ -56,6 +56,16 @@ def test_output_names_the_file(tmp_path: Path) -> None:
     assert "Containers do not run privileged" in "".join(page.extract_text() for page in reader.pages)
 
 
+def test_formats_with_one_extension_go_to_files_with_their_names(tmp_path: Path) -> None:
+    assert kubekeep(*SCAN, "-f", "json,gitlab-sast,oscal", "-o", "out", cwd=tmp_path)[0] == 0
+    found = sorted(item.name for item in tmp_path.iterdir())
+    assert found == ["out.gitlab-sast.json", "out.json", "out.oscal.json"]
+    assert b"summaryDetails" in (tmp_path / "out.json").read_bytes()
+    code, _, stderr = kubekeep(*SCAN, "-f", "json,sarif", "-o", "/dev/null", cwd=tmp_path)
+    assert code == 2
+    assert "two formats would go to the same file" in stderr
+
+
 def test_bytes_go_to_a_pipe(tmp_path: Path) -> None:
     code, stdout, _ = kubekeep(*SCAN, "-f", "pdf", "-o", "/dev/stdout", cwd=tmp_path)
     assert code == 0

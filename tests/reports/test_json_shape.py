@@ -41,7 +41,8 @@ OURS_ELSEWHERE: Final = {"change", "exception"}
 def documents(assessment: Assessment) -> list[dict[str, Any]]:
     """The canonical report, and reports of real scans."""
     requests = (
-        ScanRequest(paths=(str(EXAMPLES),), extras=load("json").wants),
+        ScanRequest(paths=(str(EXAMPLES),)),
+        ScanRequest(paths=(str(EXAMPLES / "attack-paths"),), snapshot=True, extras=load("json").wants),
         ScanRequest(paths=(str(EXAMPLES / "online-shop" / "operations" / "debug-pod.yaml"),), controls=("C-0057",)),
     )
     repository = Repository(

@@ -146,3 +146,17 @@ def test_wide_characters_take_two_columns() -> None:
 def test_who_changed_a_line_last(assessment: Assessment) -> None:
     text = " ".join(shown(assessment).split())
     assert "last changed in 4f2a4f2a4f 2026-03-01 Ann \\x1b[31mred" in text
+
+
+def test_by_resource(assessment: Assessment) -> None:
+    text = shown(assessment, Options(by_resource=True))
+    assert text.count("control fails") + text.count("controls fail") == 10, "the others only on request"
+    assert "… and 2 more resources (use --verbose)" in text
+    assert text.startswith("✖ Pod "), "the worst first"
+    web = text[text.index("✖ Deployment default/web-0") :].splitlines()
+    assert web[0].endswith("1 control fails")
+    assert web[1].split()[:2] == ["HIGH", "C-0057"]
+    assert "lines 21, 24, 44 and 5 more places" in " ".join(" ".join(web[1:3]).split())
+    everything = shown(assessment, Options(by_resource=True, verbose=True))
+    assert everything.count("✖") == 12
+    assert "\x1b[31mred" not in everything

@@ -36,23 +36,35 @@ class Output(msgspec.Struct, frozen=True):
 def plan(names: tuple[str, ...], output: Path | None, *, unnamed_files: bool = True) -> list[Output]:
     """Where the formats called `names` go, pretty when there is none.
 
-    `output` names the file; a format's extension is added where it is missing. Without it a format that is of no use
+    `output` names the file; a format's extension is added where it is missing, and its name too if an earlier format
+    has the same extension (`report.json`, `report.gitlab-sast.json`). Without it a format that is of no use
     on a terminal goes to `report` with its extension, if `unnamed_files` may be written. Raises click.UsageError for
     unknown formats, for those whose library is not installed, for bytes on a terminal and for several reports on one
     stream or in one file.
     """
     formats = _loaded(names or ("pretty",))
-    outputs = [Output(entry, _path(output, entry)) for entry in formats]
+    outputs = _apart([Output(entry, _path(output, entry)) for entry in formats])
     if sum(item.path is None for item in outputs) > 1:
         raise click.UsageError("several formats need --output: each goes to a file with its extension")
     if len({item.path for item in outputs}) < len(outputs):
-        raise click.UsageError("two formats have the same extension: write them one at a time")
+        raise click.UsageError("two formats would go to the same file: write them one at a time")
     if output is None and not unnamed_files and any(item.path for item in outputs):
         raise click.BadParameter("it goes to a file: name one with --output", param_hint="--format")
     for item in outputs:
         if item.format.binary and (item.path is None or _is_terminal(item.path)):
             raise click.UsageError(f"{item.format.name} is no text for a terminal: name a file with --output")
     return outputs
+
+
+def _apart(outputs: list[Output]) -> list[Output]:
+    """`outputs`, each in a file of its own; devices stay what they are."""
+    found: list[Output] = []
+    for item in outputs:
+        path = item.path
+        if path in {other.path for other in found} and path is not None and path.suffix == item.format.extension:
+            path = path.with_name(f"{path.stem}.{item.format.name}{path.suffix}")
+        found.append(Output(item.format, path))
+    return found
 
 
 def _loaded(names: tuple[str, ...]) -> list[Format]:
@@ -94,17 +106,20 @@ def wants(outputs: list[Output]) -> frozenset[Extra]:
     return frozenset[Extra]().union(*(item.format.wants for item in outputs))
 
 
-def write(assessment: Assessment, outputs: list[Output], *, verbose: bool, audit: bool = False) -> None:
-    """Write every report; a file appears whole or not at all. Raises UnwritableError when it cannot."""
+def write(assessment: Assessment, outputs: list[Output], options: Options) -> None:
+    """Write every report; a file appears whole or not at all. Raises UnwritableError when it cannot.
+
+    What `options` say of a terminal is found out here.
+    """
     for item in outputs:
         if item.path is None:
-            item.format.render(assessment, _utf8(sys.stdout), _options(sys.stdout, verbose=verbose, audit=audit))
+            item.format.render(assessment, _utf8(sys.stdout), _for_terminal(sys.stdout, options))
             sys.stdout.flush()
             continue
         target = file.atomic_bytes if item.format.binary else file.atomic
         try:
             with target(item.path) as stream:
-                item.format.render(assessment, stream, Options(verbose=verbose, audit=audit))
+                item.format.render(assessment, stream, options)
         except OSError as error:
             raise UnwritableError(f"{item.path}: {error.strerror}") from error
         click.echo(f"{item.format.name}: {item.path}", err=True)
@@ -117,12 +132,11 @@ def _utf8(stream: TextIO) -> TextIO:
     return stream
 
 
-def _options(stream: TextIO, *, verbose: bool, audit: bool) -> Options:
+def _for_terminal(stream: TextIO, options: Options) -> Options:
     terminal, wishes = stream.isatty(), settings()
-    return Options(
+    return msgspec.structs.replace(
+        options,
         colour=terminal and wishes.colour,
         width=shutil.get_terminal_size((100, 24)).columns,
-        verbose=verbose,
-        audit=audit,
         links=terminal and wishes.links,
     )

@@ -117,7 +117,7 @@ def command(  # noqa: PLR0913 - one argument an option
         raise click.UsageError(str(error)) from error
     for text in assessment.notes:
         click.echo(visible(text), err=True)
-    outputs.write(assessment, [outputs.Output(_FORMATS[layout], output)], verbose=False)
+    outputs.write(assessment, [outputs.Output(_FORMATS[layout], output)], Options())
     sys.exit(_exit_code(assessment, request.question, fail_on_path=fail_on_path))
 
 

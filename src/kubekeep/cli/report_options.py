@@ -15,6 +15,7 @@ from kubekeep.cli import arguments, outputs
 from kubekeep.cli.arguments import Names
 from kubekeep.cli.configured import is_from_found_file
 from kubekeep.model.severity import Severity
+from kubekeep.reports import Options
 
 
 class Showing(msgspec.Struct, frozen=True):
@@ -23,6 +24,7 @@ class Showing(msgspec.Struct, frozen=True):
     formats: Names
     output: Path | None
     verbose: bool
+    by_resource: bool
     lowest: Severity | None
     highest: Severity | None
 
@@ -30,6 +32,10 @@ class Showing(msgspec.Struct, frozen=True):
         """The reports with where each goes; click's errors for what cannot be."""
         found = is_from_found_file(click.get_current_context(), "formats")
         return outputs.plan(self.formats, self.output, unnamed_files=not found)
+
+    def options(self, *, audit: bool) -> Options:
+        """How reports are to be; `audit` tells of every exception."""
+        return Options(verbose=self.verbose, by_resource=self.by_resource, audit=audit)
 
 
 def report_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -41,13 +47,14 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
         formats: Names,
         output: Path | None,
         verbose: bool,
+        view: str,
         min_severity: Severity | None,
         max_severity: Severity | None,
         **others: Any,
     ) -> None:
         if min_severity and max_severity and min_severity > max_severity:
             raise click.UsageError("--min-severity is above --max-severity: nothing would be shown")
-        function(showing=Showing(formats, output, verbose, min_severity, max_severity), **others)
+        function(showing=Showing(formats, output, verbose, view == "resource", min_severity, max_severity), **others)
 
     for option in (
         click.option(
@@ -61,6 +68,13 @@ def report_options(function: Callable[..., None]) -> Callable[..., None]:
             type=arguments.SEVERITIES,
             callback=arguments.severity,
             help="Show only controls of this severity or above. Gates look at all.",
+        ),
+        click.option(
+            "--view",
+            type=click.Choice(["control", "resource"]),
+            default="control",
+            show_default=True,
+            help="On the terminal, show by control or by resource.",
         ),
         click.option("-v", "--verbose", is_flag=True, help="Show every failed resource and every passed control."),
         click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the report to this file."),

@@ -66,7 +66,7 @@ def command(
     for text in part.notes:
         click.echo(visible(text), err=True)
     accepting.tell(assessment)
-    outputs.write(privacy.seen(part), wanted, verbose=showing.verbose, audit=accepting.audit)
+    outputs.write(privacy.seen(part), wanted, showing.options(audit=accepting.audit))
     listener = click.get_current_context().obj
     if listener is not None:
         listener(assessment)

@@ -37,6 +37,8 @@ class Options(msgspec.Struct, frozen=True):
     """Columns of the terminal; nothing but single words and paths is longer."""
     verbose: bool = False
     """Show every failed resource and every passed control."""
+    by_resource: bool = False
+    """Show each failed resource with its controls, and not each failed control with its resources."""
     audit: bool = False
     """Tell of every exception what became of it; those for machines do so too."""
     links: bool = False

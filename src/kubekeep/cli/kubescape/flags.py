@@ -147,7 +147,7 @@ _OUTPUT: Final = (
     _switch("verbose", "v"),
     _same("min-severity"),
     _same("max-severity"),
-    _same("view"),
+    Flag("view", becomes="view", why="`security` is our own view by control"),
     _switch("hide"),
     _switch("encrypt"),
     _idle("show-evidence", "evidence is always shown", "E"),

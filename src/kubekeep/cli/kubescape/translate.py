@@ -119,6 +119,8 @@ def _values(flag: Flag, value: str) -> list[str]:
     match flag.name:
         case "include-controls" | "namespace" | "file-path" | "chart-path" | "api-version" | "format-version":
             return []
+        case "view" if value == "security":
+            return []
         case "format":
             return [",".join(_FORMATS.get(name.strip(), name.strip()) for name in value.split(","))]
         case "compliance-threshold" | "fail-coverage-below" if not value.strip("0."):

@@ -11,13 +11,17 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.reports.format import Format, Options
 from kubekeep.reports.pretty.closing import write_closing
 from kubekeep.reports.pretty.findings import write_findings
+from kubekeep.reports.pretty.resources import write_resources
 from kubekeep.reports.shared.terminal import Terminal
 
 
 def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
     """Write the report at `options.width` columns; without `colour` and `links` it holds no escape codes."""
     terminal = Terminal(stream, options)
-    write_findings(terminal, assessment, options)
+    if options.by_resource:
+        write_resources(terminal, assessment, options)
+    else:
+        write_findings(terminal, assessment, options)
     write_closing(terminal, assessment, options)
 
 

@@ -34,7 +34,7 @@ def write_findings(terminal: Terminal, assessment: Assessment, options: Options)
         shown = found if options.verbose else found[:_SHOWN]
         for resource, verdict in shown:
             _write_resource(terminal, assessment.target.base, resource, verdict, options)
-        _write_more(terminal, len(found) - len(shown), "resource", indent=2)
+        write_more(terminal, len(found) - len(shown), "resource", indent=2)
         advice = _advice(summary.control.fix, code_style=options.colour)
         terminal.line(Span("Fix: ", "bold green"), *advice, indent=2, hang=5)
         terminal.line()
@@ -75,7 +75,7 @@ def _write_head(terminal: Terminal, summary: ControlSummary, new: int) -> None:
         "  ",
         Span(control.id, "cyan", whole=True, url=control.link),
         Span(f"  {counts.failed} of {evaluated} {many} {verb}", "dim"),
-        *([Span(f"  {new} with new findings", "bold red")] if new else []),
+        *([Span(f"  {new} new", "bold red", whole=True)] if new else []),
     )
 
 
@@ -84,9 +84,9 @@ def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: 
     head = evidence[0].location if evidence else None
     head = head or resource.locate(())
     owner = f"{resource.namespace}/" if resource.namespace else ""
-    place: list[Span | str] = [_place(str(head), head, base), "  "] if head else []
-    made_by = _made_by(resource)
-    terminal.line(*place, Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True), *made_by, indent=2)
+    place: list[Span | str] = [place_span(str(head), head, base), "  "] if head else []
+    kustomization = made_by(resource)
+    terminal.line(*place, Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True), *kustomization, indent=2)
     shown = evidence if options.verbose else evidence[:_SHOWN]
     safe = redacted(resource) if any(item.exists for item in shown) else {}
     for item in shown:
@@ -99,7 +99,7 @@ def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: 
             commit = item.commit
             told = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}"
             terminal.line(Span(f"last changed in {told}", "dim"), indent=6)
-    _write_more(terminal, len(evidence) - len(shown), "place", indent=4)
+    write_more(terminal, len(evidence) - len(shown), "place", indent=4)
 
 
 def _order(evidence: Evidence) -> tuple[bool, str, int, int]:
@@ -111,7 +111,8 @@ def _order(evidence: Evidence) -> tuple[bool, str, int, int]:
     return False, location.file, start.line if start else 0, start.column if start else 0
 
 
-def _place(text: str, location: Location, base: str) -> Span:
+def place_span(text: str, location: Location, base: str) -> Span:
+    """`text`, which leads to the file of `location` where the terminal can follow."""
     return Span(text, "underline", whole=True, url=file_url(base, location.file))
 
 
@@ -120,11 +121,11 @@ def _elsewhere(location: Location | None, head: Location | None, base: str) -> l
     if location is None or str(location) == str(head):
         return []
     if head is not None and location.file == head.file and location.region is not None:
-        return [_place(f"line {location.region.start.line}", location, base), ": "]
-    return [_place(str(location), location, base), ": "]
+        return [place_span(f"line {location.region.start.line}", location, base), ": "]
+    return [place_span(str(location), location, base), ": "]
 
 
-def _made_by(resource: Resource) -> list[Span | str]:
+def made_by(resource: Resource) -> list[Span | str]:
     """Which kustomization an object is built by: several may build it from the same file."""
     source = resource.source
     if source is None or source.origin is None or source.file_type is not FileType.KUSTOMIZE:
@@ -182,7 +183,8 @@ def _present(evidence: Evidence, document: dict[str, Any]) -> str:
     return f"now {text}" if 0 < len(text) <= _LONGEST else ""
 
 
-def _write_more(terminal: Terminal, count: int, noun: str, *, indent: int) -> None:
+def write_more(terminal: Terminal, count: int, noun: str, *, indent: int) -> None:
+    """Say that there are `count` more of `noun`, if there are."""
     if count > 0:
         terminal.line(
             Span(f"… and {count} more {noun}{'s' if count > 1 else ''} (use --verbose)", "dim"), indent=indent
