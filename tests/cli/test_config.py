@@ -100,7 +100,7 @@ def test_values_of_charts_reach_the_scan() -> None:
     [
         ("framework:\n- nsa\n- nsaa\n", "3:3: framework: no framework is called 'nsaa'; did you mean nsa?"),
         ("format: [json, jsn]\n", "1:16: format: unknown format 'jsn'"),
-        ("compliance-threshold: 101\n", "1:1: compliance-threshold: 101.0 is not in the range 0<=x<=100."),
+        ("compliance-threshold: 101\n", "1:1: compliance-threshold: '101' is not a number from 0 to 100"),
         ("\nkubernetes-version: '1.4'\n", "2:1: kubernetes-version: unknown Kubernetes version '1.4'"),
         ("cloud-provider: eksx\n", "1:1: cloud-provider: 'eksx' is not one of 'eks', 'aks', 'gke'."),
         ("values: [gone.yaml]\n", "1:10: values: File 'gone.yaml' does not exist."),
@@ -163,6 +163,12 @@ kubernetes-version: "1.31"                        # kubekeep.yaml:4
 snapshot: true                                    # command line
 # cloud-provider: not set
 # policies: not set
+# exclude-controls: not set
+# include-namespaces: not set
+# exclude-namespaces: not set
+# include-kinds: not set
+# exclude-kinds: not set
+# label-selector: not set
 # custom-rules: not set
 # use-from: not set
 # use-artifacts-from: not set
@@ -188,11 +194,20 @@ audit-exceptions: false                           # default
 hide: false                                       # default
 encrypt: false                                    # default
 severity-threshold: high                          # kubekeep.yaml:5
-compliance-threshold: 80.0                        # command line
+compliance-threshold: "80"                        # command line
 # fail-coverage-below: not set
+# max-failures: not set
+only-fixable: false                               # default
+# baseline: not set
+fail-on-new: false                                # default
+# baseline-severity-threshold: not set
+# baseline-granularity: not set
 format: [pretty]                                  # default
 # output: not set
 verbose: false                                    # default
+view: control                                     # default
+# min-severity: not set
+# max-severity: not set
 charts: {"deploy/web":{"set":{"a":"\\u001b"}}}     # kubekeep.yaml:6
 """
 

@@ -16,6 +16,7 @@ import pytest
 
 from kubekeep._native import VERSION
 from kubekeep.cli import kubescape
+from kubekeep.cli.diff import command as diff
 from kubekeep.cli.fix import command as fix
 from kubekeep.cli.kubescape import flags
 from kubekeep.cli.kubescape.flags import Fate, Flag, Takes
@@ -85,7 +86,7 @@ def test_words_that_are_wrong(words: list[str], message: str) -> None:
 
 def test_every_flag_that_is_the_same_is_an_option_of_ours() -> None:
     special = {"PATH", "workload", "include-controls", ""}
-    for ours, theirs in ((scan, flags.WORKLOAD), (fix, flags.FIX), (fix, flags.FIX)):
+    for ours, theirs in ((scan, flags.WORKLOAD), (fix, flags.FIX), (diff, flags.DIFF)):
         options = {
             name: item
             for item in ours.params
