@@ -41,7 +41,7 @@ def render(name: str, folder: str) -> None:
 
 def written(entry: reports.Format, assessment: Assessment) -> float:
     """Seconds of the processor to write one report."""
-    with Path(os.devnull).open("w", encoding="utf-8") as stream:
+    with Path(os.devnull).open("wb") if entry.binary else Path(os.devnull).open("w", encoding="utf-8") as stream:
         started = time.process_time()
         entry.render(assessment, stream, reports.Options())
         return time.process_time() - started

@@ -47,9 +47,12 @@ def test_cases_are_sorted_by_control_and_named_as_scripts_expect(root: etree._El
     names = [case.get("classname") for case in suite.findall("testcase")]
     assert names == sorted(names, key=str)
     assert "NSA/C-0057" in names
-    (score,) = suite.findall("properties/property")
-    assert (score.get("name"), score.get("value")) == ("complianceScore", "66.66")
-    assert root.findall("testsuite")[2].find("properties") is None, "nothing was evaluated, so there is no score"
+    assert figures(suite) == {"complianceScore": "66.66", "coverage": "75.00"}
+    assert figures(root.findall("testsuite")[2]) == {"coverage": "0.00"}, "nothing was evaluated, so there is no score"
+
+
+def figures(suite: etree._Element) -> dict[str | None, str | None]:
+    return {item.get("name"): item.get("value") for item in suite.findall("properties/property")}
 
 
 def test_a_failure_says_what_to_do_and_where(root: etree._Element) -> None:

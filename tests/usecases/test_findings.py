@@ -133,6 +133,12 @@ def test_places_that_only_failed_are_places_too(tmp_path: Path) -> None:
     assert len(told(found)) == 2
 
 
+def test_an_accepted_place_is_no_finding(tmp_path: Path) -> None:
+    accepted = {"failedPath": "spec.replicas", "exception": {"name": "x"}}
+    (found,) = read(kubescape(accepted, {"failedPath": PRIVILEGED}), tmp_path).findings
+    assert found.place.path == PRIVILEGED
+
+
 def test_a_failure_without_a_place_is_one_of_the_resource(tmp_path: Path) -> None:
     assert [item.path for item in read(kubescape(), tmp_path).findings] == [""]
 

@@ -15,7 +15,8 @@ from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import Format, Options
-from kubekeep.reports.shared.findings import Distinct, Finding, change, digest, listed, named, standing
+from kubekeep.reports.shared.findings import Distinct, Finding, digest, listed, named, standing
+from kubekeep.reports.shared.wording import change
 
 _SEVERITY: Final = {
     Severity.CRITICAL: "blocker",

@@ -22,7 +22,6 @@ from kubekeep.reports.shared.findings import (
     MOST,
     Distinct,
     Finding,
-    change,
     frameworks,
     gaps,
     is_broken,
@@ -35,6 +34,7 @@ from kubekeep.reports.shared.findings import (
     waived,
     waiver_text,
 )
+from kubekeep.reports.shared.wording import change
 
 _VERSION: Final = "15.2.4"
 _SCHEMA: Final = (

@@ -14,10 +14,11 @@ from xml.sax.saxutils import escape, quoteattr
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import utc_text, visible, xml_safe
 from kubekeep.reports.format import Format, Options
+from kubekeep.reports.shared.wording import change
 
 _LONGEST: Final = 2_000
 """Characters of a line: many readers give up on a text of ten million."""
@@ -26,12 +27,13 @@ _Findings = dict[str, list[tuple[Resource, Verdict]]]
 
 
 class _Suite(msgspec.Struct, frozen=True):
-    """One suite: its name, its controls sorted by id, and its compliance if anything was evaluated."""
+    """One suite: its name, its controls sorted by id, its compliance if anything was evaluated, and its coverage."""
 
     name: str
     classname: str
     controls: tuple[ControlSummary, ...]
     compliance: float | None
+    coverage: float
 
     def count(self, status: Status) -> int:
         """How many of its controls have `status`."""
@@ -62,13 +64,14 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
 def _suites(assessment: Assessment) -> list[_Suite]:
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     if not assessment.frameworks:
-        return [_Suite("kubekeep", "Kubekeep", _by_id(assessment.controls), assessment.compliance)]
+        return [_Suite("kubekeep", "Kubekeep", _by_id(assessment.controls), assessment.compliance, assessment.coverage)]
     return [
         _Suite(
             framework.framework.name,
             framework.framework.name,
             _by_id(by_slug[slug] for slug in framework.controls),
             framework.compliance,
+            framework.coverage,
         )
         for framework in assessment.frameworks
     ]
@@ -92,9 +95,12 @@ def _write_suite(
         "timestamp": moment,
     }
     stream.write(f"  <testsuite{_attributes(attributes)}>\n")
-    if suite.compliance is not None:
-        score = _attributes({"name": "complianceScore", "value": f"{suite.compliance:.2f}"})
-        stream.write(f"    <properties>\n      <property{score}/>\n    </properties>\n")
+    figures = {"complianceScore": suite.compliance, "coverage": suite.coverage}
+    stream.write("    <properties>\n")
+    for name, value in figures.items():
+        if value is not None:
+            stream.write(f"      <property{_attributes({'name': name, 'value': f'{value:.2f}'})}/>\n")
+    stream.write("    </properties>\n")
     for summary in suite.controls:
         _write_case(stream, summary, suite.classname, failures, waived)
     stream.write("  </testsuite>\n")
@@ -155,16 +161,7 @@ def _lines(resource: Resource, verdict: Verdict) -> Iterable[str]:
     )
     for evidence in verdict.evidence:
         location = evidence.location or resource.locate(())
-        yield f"  {f'{location}: ' if location else ''}{_change(evidence)}"
-
-
-def _change(evidence: Evidence) -> str:
-    path = evidence.path or "the whole resource"
-    if evidence.fix is not None:
-        change = f"set {path} to {evidence.fix}"
-    else:
-        change = f"delete {path}" if evidence.delete else f"review {path}"
-    return f"{change} ({evidence.note})" if evidence.note else change
+        yield f"  {f'{location}: ' if location else ''}{change(evidence)}"
 
 
 def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: str) -> None:

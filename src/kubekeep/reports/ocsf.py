@@ -27,7 +27,6 @@ from kubekeep.reports.shared.findings import (
     MOST,
     Distinct,
     Finding,
-    change,
     digest,
     frameworks,
     named,
@@ -39,6 +38,7 @@ from kubekeep.reports.shared.findings import (
     waived,
     waiver_text,
 )
+from kubekeep.reports.shared.wording import change
 
 _VERSION: Final = "1.5.0"
 _CATEGORY, _CLASS, _CREATE, _RULE = 2, 2003, 1, 1

@@ -28,7 +28,6 @@ from kubekeep.reports.shared.findings import (
     MOST,
     Distinct,
     Finding,
-    change,
     named,
     reason_text,
     standing,
@@ -36,6 +35,7 @@ from kubekeep.reports.shared.findings import (
     waived,
     waiver_text,
 )
+from kubekeep.reports.shared.wording import change
 
 _VERSION: Final = "1.1.3"
 _NAMES: Final = "https://kubekeep.io/ns/oscal"

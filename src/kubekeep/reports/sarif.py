@@ -24,6 +24,7 @@ from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.model.waiver import Waiver, WaiverSource
 from kubekeep.reports.format import Extra, Format, Options
+from kubekeep.reports.shared.wording import change
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT: Final = "SRCROOT"
@@ -203,7 +204,7 @@ def _fix(verdict: Verdict) -> dict[str, Any] | None:
         }
         for file in dict.fromkeys(edit.file for edit in edits)
     ]
-    text = "; ".join(_change(evidence) for evidence in verdict.evidence)
+    text = "; ".join(change(evidence) for evidence in verdict.evidence)
     return {"description": {"text": visible(text)}, "artifactChanges": changes}
 
 
@@ -211,7 +212,7 @@ def _related(places: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[str, 
     """The values that templates took over, and all places after the first."""
     for number, (evidence, location) in enumerate(places):
         if number:
-            yield {"physicalLocation": _physical(location), "message": {"text": visible(_change(evidence))}}
+            yield {"physicalLocation": _physical(location), "message": {"text": visible(change(evidence))}}
         if location.setting is not None and location.setting.region is not None:
             setting = location.setting
             place = _physical(Location(setting.file, setting.region))
@@ -264,19 +265,8 @@ def _message(control: Control, resource: Resource, verdict: Verdict) -> str:
     owner = f"{resource.namespace}/" if resource.namespace else ""
     lines = [f"{control.title}: {resource.kind} {owner}{resource.name}"]
     if verdict.evidence:
-        lines += ["", "Affected fields:", *(f"- {_change(evidence)}" for evidence in verdict.evidence)]
+        lines += ["", "Affected fields:", *(f"- {change(evidence)}" for evidence in verdict.evidence)]
     return "\n".join(map(visible, lines))
-
-
-def _change(evidence: Evidence) -> str:
-    path = evidence.path or "the whole resource"
-    if evidence.fix is not None:
-        change = f"set {path} to {evidence.fix}"
-    elif evidence.delete:
-        change = f"delete {path}"
-    else:
-        change = f"review {path}"
-    return f"{change} ({evidence.note})" if evidence.note else change
 
 
 def _fingerprint(control: Control, resource: Resource, seen: Counter[str]) -> str:

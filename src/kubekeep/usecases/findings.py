@@ -169,7 +169,7 @@ def _places(resource: str, outcome: Outcome) -> list[Place]:
     for rule in outcome.rules or ():
         if rule.status not in (_FAILED, ""):
             continue
-        entries = [(*_path(entry), entry.location) for entry in rule.paths or ()]
+        entries = [(*_path(entry), entry.location) for entry in rule.paths or () if not entry.exception]
         failed: Counter[str] = Counter(path for path, key, _ in entries if key == "failedPath")
         for path, key, lines in entries:
             if key != "failedPath":

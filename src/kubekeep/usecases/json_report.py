@@ -75,6 +75,8 @@ class Entry(msgspec.Struct):
     fix: Fix | None = msgspec.field(name="fixPath", default=None)
     command: str = msgspec.field(name="fixCommand", default="")
     location: Lines | None = None
+    exception: Any = None
+    """What the place is accepted by; ours alone tells it place by place."""
 
 
 class Rule(msgspec.Struct):

@@ -22,6 +22,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, visible
 from kubekeep.model.waiver import Waiver
+from kubekeep.reports.shared.wording import change
 
 MOST: Final = 50
 """How many places a text names; the rest of a longer list is told by its number."""
@@ -176,16 +177,6 @@ def listed(names: Iterable[str], most: int = MOST) -> str:
 def named(resource: Resource) -> str:
     """`Deployment shop/web`, as people say it."""
     return visible(str(Identity.of(resource)))
-
-
-def change(evidence: Evidence) -> str:
-    """What mends it, as a command, with what else there is to say."""
-    path = evidence.path or "the whole resource"
-    if evidence.fix is not None:
-        text = f"set {path} to {evidence.fix}"
-    else:
-        text = f"delete {path}" if evidence.delete else f"review {path}"
-    return f"{text} ({evidence.note})" if evidence.note else text
 
 
 def digest(*parts: str) -> str:

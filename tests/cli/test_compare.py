@@ -1,0 +1,174 @@
+"""`kubekeep diff`, `kubekeep baseline` and the gate on what is new, as people and pipelines run them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+
+
+def kubekeep(*words: str | Path, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [sys.executable, "-m", "kubekeep", *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+    )
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a baseline and a report of the shop, and a report after a change for better and worse."""
+    folder = tmp_path_factory.mktemp("reports")
+    shutil.copytree(SHOP, folder / "shop")
+    (folder / "kubekeep.yaml").write_text("format: sarif\nseverity-threshold: low\n")
+    kubekeep("baseline", "create", "shop", cwd=folder)
+    kubekeep("scan", "shop", "--no-config", "-f", "json", "-o", "main.json", cwd=folder)
+    cart = folder / "shop" / "checkout" / "cart.yaml"
+    text = cart.read_text().replace("[NET_ADMIN]", "[NET_ADMIN, SYS_ADMIN]")
+    assert "SYS_ADMIN" in text
+    cart.unlink()
+    cart.with_name("basket.yaml").write_text(f"# moved\n{text}")
+    (folder / "shop" / "operations" / "debug-pod.yaml").unlink()
+    kubekeep("scan", "shop", "--no-config", "-f", "json", "-o", "branch.json", cwd=folder)
+    return folder
+
+
+def test_what_a_branch_changes(reports: Path) -> None:
+    found = json.loads(kubekeep("diff", "main.json", "branch.json", "-f", "json", cwd=reports).stdout)
+    path = "spec.template.spec.containers[0].securityContext.capabilities.add[1]"
+    assert {item["path"] for item in found["new"]} == {path}
+    assert {item["resourceID"].rpartition("/")[2] for item in found["resolved"]} == {"debug"}
+    assert "incomparable" not in found
+    assert len(found["unchanged"]) > 100
+
+
+def test_the_gate_of_a_comparison(reports: Path) -> None:
+    words = ("diff", "main.json", "branch.json", "--fail-on-new")
+    assert "gate FAILED: new findings: 3, limit 0" in kubekeep(*words, cwd=reports, code=1).stderr
+    result = kubekeep(*words, "--severity-threshold", "critical", cwd=reports)
+    assert "gate passed: new findings: 0 of Critical or above" in result.stderr
+    kubekeep("diff", "branch.json", "main.json", cwd=reports)
+    kubekeep("diff", "main.json", "main.json", "--fail-on-new", cwd=reports)
+
+
+def test_a_comparison_goes_to_a_file(reports: Path) -> None:
+    kubekeep("diff", "kubekeep-baseline.json", "branch.json", "-f", "markdown", "-o", "comment", cwd=reports)
+    assert (reports / "comment.md").read_text().startswith("## Findings: 3 new, ")
+    kubekeep("diff", "main.json", "branch.json", "-o", "missing/x", cwd=reports, code=3)
+
+
+def test_a_scan_tells_what_is_new_since_a_baseline(reports: Path) -> None:
+    words = ("scan", "shop", "--no-config", "--fail-on-new", "--baseline")
+    for base in ("kubekeep-baseline.json", "main.json"):
+        result = kubekeep(*words, base, "-f", "sarif", cwd=reports, code=1)
+        assert f"gate FAILED: new findings: 3, limit 0 (baseline {base})" in result.stderr
+        states = [item.get("baselineState") for item in json.loads(result.stdout)["runs"][0]["results"]]
+        assert {*states} == {"updated", "new", "unchanged", "absent"} - ({"new"} if "new" not in states else set())
+    result = kubekeep(*words, "branch.json", cwd=reports)
+    assert "Baseline  0 new, " in result.stdout
+    result = kubekeep(*words, "kubekeep-baseline.json", "--baseline-severity-threshold", "critical", cwd=reports)
+    assert "gate passed: new findings: 0 of Critical or above" in result.stderr
+
+
+def test_json_counts_what_is_new(reports: Path) -> None:
+    words = ("scan", "shop", "--no-config", "-f", "json", "--baseline", "kubekeep-baseline.json")
+    report = json.loads(kubekeep(*words, cwd=reports).stdout)
+    told = report["kubekeep"]["baseline"]
+    assert (told["new"], told["incomparable"], told["granularity"]) == (3, 0, "evidence")
+    changes = [
+        entry.get("change")
+        for result in report["results"]
+        for control in result["controls"]
+        for rule in control["rules"]
+        for entry in rule.get("paths", ())
+    ]
+    assert {*changes} == {"new", "unchanged"}
+
+
+def test_a_scan_of_fewer_controls_does_not_fail_for_the_others(reports: Path) -> None:
+    words = ("scan", "control", "C-0057", "shop/catalog", "--no-config", "--fail-on-new")
+    result = kubekeep(*words, "--baseline", "kubekeep-baseline.json", cwd=reports)
+    assert "cannot be compared: C-0" in result.stdout
+    assert "gate passed" in result.stderr
+
+
+def test_a_baseline_of_a_report(reports: Path) -> None:
+    kubekeep("baseline", "from-report", "main.json", "-o", "again.json", cwd=reports)
+    assert (reports / "again.json").read_text() == (reports / "kubekeep-baseline.json").read_text()
+    kubekeep("baseline", "from-report", "kubekeep-baseline.json", "-o", "x.json", cwd=reports, code=2)
+    assert not (reports / "x.json").exists()
+
+
+def test_nothing_becomes_no_baseline(tmp_path: Path) -> None:
+    kubekeep("baseline", "create", ".", cwd=tmp_path, code=3)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ("scan shop --exclude-controls C-9999", 2, "no control is called 'C-9999'"),
+        ("scan control C-0057 shop --exclude-controls c-0057", 2, "every control is excluded"),
+        ("scan control C-9999 shop", 2, "no control is called 'C-9999'"),
+        ("scan framework nsx shop", 2, "no framework is called 'nsx'"),
+        ("scan shop --compliance-threshold nsa=80", 2, "a limit for nsa, which is not in this scan"),
+        ("scan shop --fail-coverage-below overal=80", 2, "did you mean overall?"),
+        ("scan shop --max-failures hihg=0", 2, "'hihg' is not one of critical, high"),
+        ("scan shop --max-failures high=0,high=1", 2, "each name once"),
+        ("scan shop --max-failures high=-1", 2, "'-1' is not a whole number from 0"),
+        ("scan shop --compliance-threshold nan", 2, "'nan' is not a number from 0 to 100"),
+        ("scan shop --severity-threshold hihg", 2, "'hihg' is not one of"),
+        ("scan shop --min-severity high --max-severity low", 2, "nothing would be shown"),
+        ("scan shop --label-selector app=web,", 2, "not a label selector"),
+        ("scan shop --baseline missing.json", 2, "missing.json: no such file"),
+        ("scan shop --baseline kubekeep.yaml", 2, "kubekeep.yaml: not a baseline or a report"),
+        ("scan shop --fail-on-new", 2, "--fail-on-new needs --baseline"),
+        ("scan shop --baseline main.json --baseline-severity-threshold high", 2, "needs --fail-on-new"),
+        ("scan shop --only-fixable", 2, "alone it stops nothing"),
+        ("scan shop --include-kinds Deploment", 3, "no resource that was read is in kind Deploment"),
+        ("scan shop --include-namespaces shpo", 3, "no resource that was read is in namespace shpo"),
+        ("scan shop --label-selector app=nobody", 3, "nothing was assessed"),
+        ("scan empty", 3, "nothing was assessed"),
+        ("scan unreadable", 3, "nothing was assessed: 1 unread"),
+        ("scan control C-0069 shop", 3, "nothing was assessed"),
+        ("diff main.json missing.json", 2, "missing.json: no such file"),
+        ("diff main.json kubekeep-baseline.json", 2, "kubekeep-baseline.json: not a report"),
+        ("diff main.json branch.json -f words", 2, "unknown format 'words'"),
+    ],
+)
+def test_nothing_passes_by_mistake(words: str, code: int, says: str, reports: Path) -> None:
+    (reports / "empty").mkdir(exist_ok=True)
+    (reports / "unreadable").mkdir(exist_ok=True)
+    (reports / "unreadable" / "x.yaml").write_text("a: b: c\n")
+    more = ("--no-config",) if words.startswith("scan") else ()
+    assert says in " ".join(kubekeep(*words.split(), *more, cwd=reports, code=code).stderr.split())
+
+
+def test_what_is_left_out_of_a_report_still_counts_for_gates(reports: Path) -> None:
+    words = ("scan", "shop", "--no-config", "--max-severity", "low", "-f", "json", "--severity-threshold", "high")
+    result = kubekeep(*words, cwd=reports, code=1)
+    report = json.loads(result.stdout)
+    assert {item["severity"] for item in report["summaryDetails"]["controls"].values()} == {"Low"}
+    note = "shown are only controls of severity Low or below; figures and gates are of the whole scan"
+    assert note in report["kubekeep"]["notes"]
+    assert note in result.stderr
+
+
+def test_only_what_is_chosen_is_judged(reports: Path) -> None:
+    words = ("scan", "shop", "--no-config", "-f", "json", "--include-kinds", "Deployment", "-e", "kube-*")
+    report = json.loads(kubekeep(*words, cwd=reports).stdout)
+    assert {item["object"]["kind"] for item in report["resources"]} == {"Deployment"}
+    assert report["kubekeep"]["choice"] == "no namespaces kube-*; kinds Deployment"
