@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import os
 import re
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from playwright.sync_api import FloatRect, sync_playwright
+from playwright.sync_api import FloatRect
+from tests.reports.browsers import chromium, needs_chromium
 from tests.reports.conftest import CONTROLS, HOSTILE
 
 from kubekeep.model.assessment import Assessment
@@ -42,7 +42,6 @@ from kubekeep.reports.shared.attack_svg import DRAWN, attack_svg
 from kubekeep.reports.shared.layers import layout
 
 SVG = "{http://www.w3.org/2000/svg}"
-CHROMIUM = Path("/usr/bin/chromium")
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -208,12 +207,11 @@ def test_layers_are_untangled() -> None:
     assert (rows["a"] < rows["b"]) == (rows["y"] < rows["x"])
 
 
-@pytest.mark.skipif(not CHROMIUM.exists() and not os.environ.get("CI"), reason="no Chromium")
+@needs_chromium
 def test_the_picture_in_a_page_that_forbids_everything() -> None:
     problems: list[str] = []
     policy = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'\">"
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page()
         page.on("console", lambda message: problems.append(message.text))
         page.on("request", lambda request: problems.append(request.url))
@@ -221,7 +219,6 @@ def test_the_picture_in_a_page_that_forbids_everything() -> None:
         boxes = page.locator("svg rect").all()
         sizes = [box.bounding_box() for box in boxes]
         letters = [text.bounding_box() for text in page.locator("svg g:has(rect) text").all()]
-        browser.close()
     assert not problems
     assert len(sizes) == 4
     assert all(size and size["width"] == 188 for size in sizes)

@@ -21,6 +21,8 @@ _GOOD, _FAIR = 80, 50
 _BAR: Final = 10
 _FEW: Final = 20
 """Up to so many controls that were not evaluated are named."""
+_REASONS: Final = 3
+"""How many reasons are told why findings cannot be compared."""
 _WAITING: Final[dict[Cause | None, str]] = {
     Cause.NEEDS_HOST_DATA: "need data of the nodes: add documents such as KubeletInfo and ControlPlaneInfo",
     Cause.NEEDS_CLOUD_DATA: "need data of the cloud: add documents such as ClusterDescribe",
@@ -110,8 +112,14 @@ def _write_baseline(terminal: Terminal, found: Comparison) -> None:
     new = Span(f"{len(found.new)} new", "bold red" if found.new else "green")
     more = f", {len(found.unchanged)} known, {len(found.resolved)} resolved since {found.base}"
     terminal.line(Span("Baseline", "bold"), "  ", new, more)
-    for reason, count in Counter(item.reason for item in found.incomparable).most_common(_FEW):
+    reasons = Counter(item.reason for item in found.incomparable)
+    shown = reasons.most_common(_REASONS)
+    for reason, count in shown:
         terminal.line(Span(f"{_number(count, 'finding')} cannot be compared: {reason}", "yellow"), indent=2)
+    if len(reasons) > len(shown):
+        rest = _number(reasons.total() - sum(count for _, count in shown), "finding")
+        more = f"{rest} more cannot be compared, for {len(reasons) - len(shown)} other reasons"
+        terminal.line(Span(more, "yellow"), indent=2)
     for warning in found.warnings:
         terminal.line(Span(f"the scans differ: {warning}", "yellow"), indent=2)
     terminal.line()
