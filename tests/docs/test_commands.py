@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guides").glob("*.md"))]
-GATES = ("--severity-threshold", "--compliance-threshold", "--fail-coverage-below", "--fail-on-path")
+GATES = ("--severity-threshold", "--compliance-threshold", "--fail-coverage-below", "--fail-on-path", "--max-failures")
 
 
 def commands() -> list[tuple[str, str]]:

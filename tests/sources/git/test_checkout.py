@@ -317,8 +317,9 @@ def test_signal_removes_the_folder(number: signal.Signals, repo: Repo, environme
     script = textwrap.dedent(f"""
         import os, signal, time
         from kubekeep.sources.git.checkout import checkout
-        # Whoever runs the tests in the background has it ignored.
+        # Whoever runs the tests in the background, or under nohup, has them ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         with checkout({f"file://{repo.root}"!r}, environment=os.environ, tokens={{}}) as found:
             print(found.root, flush=True)
             time.sleep(60)
