@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from kubekeep.assess.gate import Gates
 from kubekeep.cli import arguments
 from kubekeep.cli.limits import COUNTS, PERCENTAGES, numbers
 from kubekeep.model.comparison import Scanned
 from kubekeep.model.fingerprint import Granularity
-from kubekeep.usecases.baseline import read_known
-from kubekeep.usecases.compare import Since
-from kubekeep.usecases.json_report import ReportError
+
+
+class Since(msgspec.Struct, frozen=True):
+    """The file that says what is known, and what counts as one finding; None for what fits the two scans."""
+
+    path: Path
+    granularity: Granularity | None = None
 
 
 def gate_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -34,6 +39,9 @@ def gate_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def known(path: Path) -> Scanned:
     """What the baseline at `path` knows; click's error for one that cannot be used, which is never an empty one."""
+    from kubekeep.usecases.baseline import read_known  # noqa: PLC0415 - only a scan with a baseline pays for it
+    from kubekeep.usecases.json_report import ReportError  # noqa: PLC0415
+
     try:
         return read_known(path)
     except ReportError as error:

@@ -15,14 +15,13 @@ from kubekeep.assess.gate import Gates, Outcome, UnknownLimitError, incomplete, 
 from kubekeep.assess.shown import shown
 from kubekeep.cli import arguments, outputs
 from kubekeep.cli.configured import Configured
-from kubekeep.cli.gate_options import gate_options, known
+from kubekeep.cli.gate_options import Since, gate_options, known
 from kubekeep.cli.privacy_options import Privacy, privacy_options
 from kubekeep.cli.report_options import Showing, report_options
 from kubekeep.cli.request_options import assessed, request_options
 from kubekeep.cli.waiver_options import Accepting
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
-from kubekeep.usecases.compare import Since, against
 from kubekeep.usecases.scan import ScanRequest
 
 _GATE_FAILED: Final = 1
@@ -60,6 +59,8 @@ def command(
     base = known(since.path) if since else None
     assessment = assessed(msgspec.structs.replace(request, extras=outputs.wants(wanted)))
     if since and base:
+        from kubekeep.usecases.compare import against  # noqa: PLC0415 - only a scan with a baseline pays for it
+
         assessment = against(assessment, base, since.granularity)
     outcomes = _judged(assessment, gates)
     part = shown(assessment, showing.lowest, showing.highest)

@@ -16,13 +16,6 @@ from kubekeep.usecases.findings import findings_of
 COARSE = "the scans are by different tools: compared by control and resource, not by place"
 
 
-class Since(msgspec.Struct, frozen=True):
-    """The file that says what is known, and what counts as one finding; see `compared` for none."""
-
-    path: Path
-    granularity: Granularity | None = None
-
-
 def diff(base: Path, head: Path, granularity: Granularity | None = None) -> Comparison:
     """What became of the findings of `base`, a report in JSON v2 or a baseline, in the report `head`.
 

@@ -21,9 +21,7 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Excerpt
 from kubekeep.model.location import line_starts
-from kubekeep.model.masking import masked_lines
 from kubekeep.model.resource import FileType, Resource
-from kubekeep.model.secret_keys import secret_spans
 from kubekeep.model.waiver import WaiverUse
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.inputs import Inputs
@@ -164,6 +162,9 @@ def _cut(lines: Sequence[str], window: _Window) -> Excerpt | None:
 
 def _masked(text: str) -> list[str]:
     """The lines of a file without secrets."""
+    from kubekeep.model.masking import masked_lines  # noqa: PLC0415 - only who asks for excerpts pays for them
+    from kubekeep.model.secret_keys import secret_spans  # noqa: PLC0415
+
     spans: list[tuple[int, int]] = []
     for reader in (yaml_text, json_text) if text.lstrip()[:1] in {"{", "["} else (yaml_text,):
         for item in reader.documents(text, line_starts(text), DEFAULT_LIMITS):
