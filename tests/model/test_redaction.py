@@ -118,3 +118,16 @@ def test_names_stay_where_values_go() -> None:
 def test_words_of_a_command(word: str, shown: str) -> None:
     pod_object = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"command": ["sh", word]}]}}
     assert redacted(Resource(pod_object))["spec"]["containers"][0]["command"] == ["sh", shown]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "shown"),
+    [
+        ("acme.io/note", "team=a db-password=kept-secret-4711, ask ann", "team=a db-password=XXXXXX ask ann"),
+        ("acme.io/api-token", "kept-secret-4711", "XXXXXX"),
+        ("acme.io/owner", "ann", "ann"),
+    ],
+)
+def test_annotations_that_hold_a_secret(key: str, text: str, shown: str) -> None:
+    pod = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "annotations": {key: text}}})
+    assert redacted(pod)["metadata"]["annotations"] == {key: shown}

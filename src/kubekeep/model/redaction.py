@@ -23,6 +23,7 @@ LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _PAYLOADS: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
 _WORDS: Final = frozenset({"command", "args"})
 _NAMED: Final = r"(?i:[\w.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|credentials))"
+_SECRET: Final = re.compile(_NAMED)
 FLAG: Final = re.compile(rf"--?{_NAMED}")
 """A flag of a command line whose value is a secret."""
 SHAPES: Final = re.compile(
@@ -89,13 +90,16 @@ def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     result = {key: value for key, value in metadata.items() if key != "managedFields"}
     annotations = result.get("annotations")
     if isinstance(annotations, dict):
-        result["annotations"] = {key: _free_text(value) for key, value in annotations.items() if key != LAST_APPLIED}
+        kept = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
+        result["annotations"] = {key: _annotation(key, value) for key, value in kept.items()}
     return result
 
 
-def _free_text(value: Any) -> Any:
-    """A text that people fill as they like, without tokens that are known by their shape."""
-    return SHAPES.sub(MASK, value) if isinstance(value, str) else value
+def _annotation(key: Any, value: Any) -> Any:
+    """A text that people fill as they like, without what looks like a secret; nothing of one whose key is called so."""
+    if not isinstance(value, str):
+        return value
+    return MASK if _SECRET.fullmatch(str(key).rpartition("/")[2]) else without_tokens(value)
 
 
 def _masked(payload: Any) -> Any:
@@ -146,7 +150,7 @@ def _field(key: Any, value: Any) -> Any:
     if key == "stringData":
         return _masked(value)
     if isinstance(value, str) and "://" in value:
-        return _free_text(value)
+        return without_tokens(value)
     return _words(value) if key in _WORDS else value
 
 
