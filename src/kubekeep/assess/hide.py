@@ -22,7 +22,7 @@ from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import Location, format_path, parse_path
 from kubekeep.model.redaction import redacted
-from kubekeep.model.resource import Origin, Resource, Source
+from kubekeep.model.resource import Origin, Resource, Source, is_builtin
 from kubekeep.model.waiver import WaivedFinding, Waiver, WaiverUse
 
 _FIELD: Final = re.compile(r"[a-z][A-Za-z0-9]*")
@@ -139,7 +139,7 @@ class _Hiding:
 
     def _identity(self, identity: Identity) -> Identity:
         word = self._cloak.word
-        builtin = "." not in identity.group or identity.group.endswith(".k8s.io")
+        builtin = is_builtin(identity.group)
         return Identity(
             group=identity.group if builtin else word(identity.group),
             kind=identity.kind if builtin else word(identity.kind),

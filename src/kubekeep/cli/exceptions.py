@@ -146,8 +146,7 @@ def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
     for use in assessment.waivers:
         click.echo(f"{_place(use)}: {use.status}: {visible(use.waiver.name)}{_text(use)}")
         for item in use.findings:
-            owner = f"{item.namespace}/" if item.namespace else ""
-            click.echo(f"    {item.control}  {item.kind} {visible(owner + item.name)}")
+            click.echo(f"    {item.control}  {visible(item.label)}")
     for unread in assessment.unread:
         click.echo(visible(f"{unread.location}: {unread.message}"), err=True)
     if assessment.unread:

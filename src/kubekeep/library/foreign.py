@@ -15,6 +15,7 @@ import msgspec
 from kubekeep.library.load import ROOT
 from kubekeep.model.control import SUBJECT, Control
 from kubekeep.model.finding import Cause, Reason
+from kubekeep.model.resource import is_builtin
 
 DEFAULT_SEVERITY: Final = 5.0
 """Of a control that does not say how bad its failure is."""
@@ -75,7 +76,7 @@ class ForeignControl(msgspec.Struct, frozen=True, kw_only=True):
 def targets(rules: Sequence[ForeignRule]) -> tuple[str, ...]:
     """What `rules` look at, as a control names its targets."""
     found = [
-        f"{group}/{kind}" if "." in group and not group.endswith(".k8s.io") else kind
+        kind if is_builtin(group) else f"{group}/{kind}"
         for rule in rules
         for match in rule.matches
         for group in match.groups

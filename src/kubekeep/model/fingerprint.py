@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.location import Path, parse_path
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import Resource, called
 from kubekeep.model.text import json_text
 
 VERSION: Final = "v2"
@@ -69,8 +69,7 @@ class Identity(msgspec.Struct, frozen=True, order=True):
         return cls(resource.group, resource.kind, resource.namespace, resource.name, related)
 
     def __str__(self) -> str:
-        owner = f"{self.namespace}/" if self.namespace else ""
-        return f"{self.kind} {owner}{self.name}"
+        return called(self.kind, self.namespace, self.name)
 
 
 def evidence_fingerprint(control: str, resource: Resource, path: str) -> str:

@@ -10,6 +10,16 @@ import msgspec
 from kubekeep.model.location import Location, Marks, Path, Trace
 
 
+def is_builtin(group: str) -> bool:
+    """Whether an API group is Kubernetes' own (core, apps, batch, ..., *.k8s.io)."""
+    return "." not in group or group.endswith(".k8s.io")
+
+
+def called(kind: str, namespace: str, name: str) -> str:
+    """`Deployment shop/web`, as people say it; `Node a` without a namespace."""
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
 class FileType(enum.StrEnum):
     """What kind of source an object was read from, in the words reports use."""
 
@@ -102,7 +112,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     @property
     def builtin(self) -> bool:
         """Whether its API group is Kubernetes' own (core, apps, batch, ..., *.k8s.io)."""
-        return "." not in self.group or self.group.endswith(".k8s.io")
+        return is_builtin(self.group)
 
     @property
     def kind_names(self) -> frozenset[str]:
@@ -121,6 +131,11 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     def namespace(self) -> str:
         """`metadata.namespace`; empty when the object does not say."""
         return str(self._metadata().get("namespace") or self.object.get("namespace") or "")
+
+    @property
+    def label(self) -> str:
+        """`Deployment shop/web`, as people say it; without a namespace that the object does not say."""
+        return called(self.kind, self.namespace, self.name)
 
     def _metadata(self) -> dict[str, Any]:
         metadata = self.object.get("metadata")

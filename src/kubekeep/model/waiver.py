@@ -8,6 +8,7 @@ import enum
 import msgspec
 
 from kubekeep.model.location import Location
+from kubekeep.model.resource import called
 
 
 class WaiverSource(enum.StrEnum):
@@ -57,6 +58,11 @@ class WaivedFinding(msgspec.Struct, frozen=True, gc=False):
     namespace: str
     name: str
     control: str
+
+    @property
+    def label(self) -> str:
+        """The resource as people say it: `Deployment shop/web`."""
+        return called(self.kind, self.namespace, self.name)
 
 
 class WaiverUse(msgspec.Struct, frozen=True, kw_only=True):

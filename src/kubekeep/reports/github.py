@@ -98,7 +98,7 @@ def _finding(summary: ControlSummary, resource: Resource, verdict: Verdict) -> _
     return _Annotation(
         _LEVELS[sarif_level(control.severity)],
         f"{control.level.label}: {control.title} ({control.id})",
-        (wording.named(resource), *changes, *link),
+        (resource.label, *changes, *link),
         wording.place(resource, verdict),
     )
 

@@ -262,8 +262,7 @@ def _quoted(path: str) -> str:
 
 
 def _message(control: Control, resource: Resource, verdict: Verdict) -> str:
-    owner = f"{resource.namespace}/" if resource.namespace else ""
-    lines = [f"{control.title}: {resource.kind} {owner}{resource.name}"]
+    lines = [f"{control.title}: {resource.label}"]
     if verdict.evidence:
         lines += ["", "Affected fields:", *(f"- {change(evidence)}" for evidence in verdict.evidence)]
     return "\n".join(map(visible, lines))

@@ -12,7 +12,7 @@ import msgspec
 
 from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.graph import EVERYWHERE, Draft, Graph
-from kubekeep.assess.attack.objects import Item, Objects, called, few, within
+from kubekeep.assess.attack.objects import Item, Objects, absent_label, few, within
 from kubekeep.assess.attack.places import Places
 from kubekeep.assess.attack.rights import BUILT_IN, RBAC, Rules, rights
 from kubekeep.assess.joins import account_of
@@ -98,7 +98,7 @@ class Granted:
         if known is not None:
             return [_Role(f"{kind} {name}", Rules(known))]
         if kind != "ClusterRole" or name not in _HARMLESS:
-            self._unknown.add(called(kind, namespace, name) if namespace else f"{kind} {name}")
+            self._unknown.add(absent_label(kind, namespace, name))
         return []
 
     def _read(self, item: Item) -> _Role:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.graph import Draft, Graph
-from kubekeep.assess.attack.objects import Container, Item, Objects, Workload, called
+from kubekeep.assess.attack.objects import Container, Item, Objects, Workload, absent_label
 from kubekeep.assess.shapes import mapping, sequence
 from kubekeep.model.attack import EdgeKind, Node, NodeKind
 
@@ -20,7 +20,7 @@ def account_node(graph: Graph, objects: Objects, namespace: str, name: str) -> N
     """The node of a service account, in the input or not."""
     found = objects.accounts.get((namespace, name))
     item = found[0] if found else None
-    label = item.label if item else called("ServiceAccount", namespace, name)
+    label = item.label if item else absent_label("ServiceAccount", namespace, name)
     return graph.node(f"account:{namespace}/{name}", NodeKind.ACCOUNT, label, item)
 
 
@@ -28,7 +28,7 @@ def data_node(graph: Graph, objects: Objects, kind: str, namespace: str, name: s
     """The node of a Secret, a ConfigMap or a PersistentVolumeClaim, in the input or not."""
     found = objects.secrets.get((namespace, name)) if kind == "Secret" else None
     item = found[0] if found else None
-    label = item.label if item else called(kind, namespace, name)
+    label = item.label if item else absent_label(kind, namespace, name)
     return graph.node(f"{kind}:{namespace}/{name}", _SECRET if kind == "Secret" else _DATA, label, item)
 
 

@@ -19,7 +19,7 @@ from kubekeep.assess.kinds import BUILTIN
 from kubekeep.assess.matching import labels_of
 from kubekeep.assess.shapes import mapping, sequence
 from kubekeep.model.location import Path, parse_path
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import Resource, called
 from kubekeep.model.workload import MalformedWorkloadError, pod_path, view
 
 _MIRROR: Final = "kubernetes.io/config.mirror"
@@ -48,8 +48,7 @@ class Item(msgspec.Struct, frozen=True, eq=False):
     @property
     def label(self) -> str:
         """`Deployment shop/web`; without a namespace that nobody wrote."""
-        owner = f"{self.resource.namespace}/" if self.resource.namespace else ""
-        return f"{self.kind} {owner}{self.name}"
+        return called(self.kind, self.resource.namespace, self.name)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -157,7 +156,7 @@ class Objects:
     def repeated(self) -> list[str]:
         """What workloads are called that the input holds several times, as bases with their overlays are."""
         seen = Counter((item.kind, item.namespace, item.name) for item in (work.item for work in self.workloads))
-        return [called(*key) for key, count in seen.items() if count > 1]
+        return [absent_label(*key) for key, count in seen.items() if count > 1]
 
     @functools.cached_property
     def services(self) -> Mapping[tuple[str, str], list[Item]]:
@@ -230,9 +229,9 @@ def few(labels: Iterable[str]) -> str:
     return ", ".join(ordered[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def called(kind: str, namespace: str, name: str) -> str:
+def absent_label(kind: str, namespace: str, name: str) -> str:
     """What people call an object that is not in the input; without a namespace that nobody has chosen yet."""
-    return f"{kind} {name}" if namespace == RELEASE_NAMESPACE else f"{kind} {namespace}/{name}"
+    return called(kind, "" if namespace == RELEASE_NAMESPACE else namespace, name)
 
 
 def within(namespace: str) -> str:

@@ -70,7 +70,7 @@ def _advice(summary: ControlSummary) -> str:
 
 def _resource(resource: Resource, verdict: Verdict, options: Options) -> str:
     """The lines of a resource: one if it has one place."""
-    name = code(wording.named(resource))
+    name = code(resource.label)
     changes = [_change(resource, evidence) for evidence in verdict.evidence]
     if len(changes) == 1:
         return f"- {name}, {changes[0]}\n"
@@ -105,4 +105,4 @@ def _waived(assessment: Assessment, waived: dict[str, _Found]) -> Iterator[str]:
         for resource, verdict in waived.get(summary.control.slug, ()):
             waivers = dict.fromkeys(item.waiver for item in verdict.evidence if item.waiver is not None)
             why = ", ".join(words(wording.accepted(waiver)) for waiver in waivers)
-            yield f"- {code(summary.control.id)} {code(wording.named(resource))}: {why}\n"
+            yield f"- {code(summary.control.id)} {code(resource.label)}: {why}\n"

@@ -131,8 +131,7 @@ def waiver(item: Waiver) -> dict[str, Any]:
 
 def name(resource: Resource) -> str:
     """What people call it: `Deployment shop/web`."""
-    owner = f"{resource.namespace}/" if resource.namespace else ""
-    return line(f"{resource.kind} {owner}{resource.name}")
+    return line(resource.label)
 
 
 def _evidence(evidence: Evidence, finding: Finding, excerpts: list[Excerpt]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from kubekeep.model.attack import AttackPath, Attacks, Edge, NodeKind, Opening, 
 from kubekeep.model.control import Control
 from kubekeep.model.severity import Severity
 from kubekeep.reports.format import Options
-from kubekeep.reports.shared.terminal import Span, Terminal, file_url
+from kubekeep.reports.pretty.findings import place_span
+from kubekeep.reports.shared.terminal import Span, Terminal
 
 _PRIORITIES: Final = 3
 """Resources by priority that are named, as Kubescape does."""
@@ -59,8 +60,7 @@ def _write_path(terminal: Terminal, path: AttackPath, base: str) -> None:
 
 def _opening(opening: Opening, base: str) -> Iterator[Span | str]:
     if opening.location is not None:
-        url = file_url(base, opening.location.file)
-        yield Span(str(opening.location), "underline", whole=True, url=url)
+        yield place_span(str(opening.location), opening.location, base)
         yield "  "
     yield opening.text
     for control in opening.controls:
@@ -97,13 +97,12 @@ def _write_priorities(terminal: Terminal, found: tuple[PrioritisedResource, ...]
     terminal.line(Span("Workloads to mend first", "bold"))
     for item in found[:_PRIORITIES]:
         resource = item.resource
-        owner = f"{resource.namespace}/" if resource.namespace else ""
         place = resource.locate(())
         where: list[Span | str] = []
         if place is not None:
-            where = [Span(str(place), "underline", whole=True, url=file_url(base, place.file)), "  "]
+            where = [place_span(str(place), place, base), "  "]
         names = ", ".join(dict.fromkeys(vector.track for vector in item.vectors))
-        label = Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True)
+        label = Span(resource.label, "bold", whole=True)
         level = Span(item.severity.label, item.severity.colour)
         terminal.line(*where, label, "  ", level, f" on {names}", indent=2)
         controls = {step.control.slug: step.control for vector in item.vectors for step in vector.steps}

@@ -83,10 +83,9 @@ def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: 
     evidence = sorted(verdict.evidence, key=lambda item: (item.change is not Change.NEW, *_order(item)))
     head = evidence[0].location if evidence else None
     head = head or resource.locate(())
-    owner = f"{resource.namespace}/" if resource.namespace else ""
     place: list[Span | str] = [place_span(str(head), head, base), "  "] if head else []
     kustomization = made_by(resource)
-    terminal.line(*place, Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True), *kustomization, indent=2)
+    terminal.line(*place, Span(resource.label, "bold", whole=True), *kustomization, indent=2)
     shown = evidence if options.verbose else evidence[:_SHOWN]
     safe = redacted(resource) if any(item.exists for item in shown) else {}
     for item in shown:

@@ -55,10 +55,9 @@ def _write_resource(
     options: Options,
 ) -> None:
     head = resource.locate(())
-    owner = f"{resource.namespace}/" if resource.namespace else ""
     place: list[Span | str] = ["  ", place_span(str(head), head, base)] if head else []
     count = f"  {len(found)} control{'' if len(found) == 1 else 's'} {'fails' if len(found) == 1 else 'fail'}"
-    name = Span(f"✖ {resource.kind} {owner}{resource.name}", "bold", whole=True)
+    name = Span(f"✖ {resource.label}", "bold", whole=True)
     terminal.line(name, *place, *made_by(resource), Span(count, "dim"))
     shown = found if options.verbose else found[:_SHOWN]
     for summary, verdict in shown:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.location import Location
 from kubekeep.model.text import utc_text
 from kubekeep.model.waiver import Waiver, WaiverStatus, WaiverUse
 from kubekeep.reports.format import Options
-from kubekeep.reports.shared.terminal import Span, Terminal, file_url
+from kubekeep.reports.pretty.findings import place_span
+from kubekeep.reports.shared.terminal import Span, Terminal
 
 _STYLES: Final = {WaiverStatus.MATCHED: "green", WaiverStatus.UNUSED: "dim"}
 """The others need somebody."""
@@ -29,10 +29,9 @@ def write_waived(terminal: Terminal, assessment: Assessment, options: Options) -
     for control in controls:
         terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
         for resource, verdict in waived[control.slug]:
-            owner = f"{resource.namespace}/" if resource.namespace else ""
             place = verdict.evidence[0].location or resource.locate(())
-            head: list[Span | str] = [_place(place, assessment.target.base), "  "] if place else []
-            terminal.line(*head, Span(f"{resource.kind} {owner}{resource.name}", "bold", whole=True), indent=4)
+            head: list[Span | str] = [place_span(str(place), place, assessment.target.base), "  "] if place else []
+            terminal.line(*head, Span(resource.label, "bold", whole=True), indent=4)
             for waiver in dict.fromkeys(item.waiver for item in verdict.evidence if item.waiver is not None):
                 terminal.line(*_told(waiver, assessment.target.base), indent=6)
     terminal.line()
@@ -45,11 +44,7 @@ def _told(waiver: Waiver, base: str) -> Iterator[Span | str]:
         yield Span(f"  until {_date(waiver)}", "dim")
     if waiver.location is not None:
         yield "  "
-        yield _place(waiver.location, base)
-
-
-def _place(location: Location, base: str) -> Span:
-    return Span(str(location), "underline", whole=True, url=file_url(base, location.file))
+        yield place_span(str(waiver.location), waiver.location, base)
 
 
 def _date(waiver: Waiver) -> str:
@@ -77,8 +72,6 @@ def _write_use(terminal: Terminal, use: WaiverUse, base: str) -> None:
     terminal.line(status, use.waiver.name, Span(f"  {said}" if said else "", "dim"), indent=2, hang=16)
     terminal.line(*_told(use.waiver, base), indent=18)
     for item in use.findings[:_SHOWN]:
-        owner = f"{item.namespace}/" if item.namespace else ""
-        name = Span(f"{item.kind} {owner}{item.name}", whole=True)
-        terminal.line(Span(item.control, "cyan", whole=True), "  ", name, indent=18)
+        terminal.line(Span(item.control, "cyan", whole=True), "  ", Span(item.label, whole=True), indent=18)
     if count > _SHOWN:
         terminal.line(Span(f"… and {count - _SHOWN} more", "dim"), indent=18)

@@ -176,7 +176,7 @@ def listed(names: Iterable[str], most: int = MOST) -> str:
 
 def named(resource: Resource) -> str:
     """`Deployment shop/web`, as people say it."""
-    return visible(str(Identity.of(resource)))
+    return visible(resource.label)
 
 
 def digest(*parts: str) -> str:

@@ -11,12 +11,6 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.waiver import Waiver
 
 
-def named(resource: Resource) -> str:
-    """`Deployment shop/web`, without the namespace where the object does not say."""
-    owner = f"{resource.namespace}/" if resource.namespace else ""
-    return f"{resource.kind} {owner}{resource.name}"
-
-
 def change(evidence: Evidence) -> str:
     """What to do about it: `set spec.hostPID to false (message)`."""
     path = evidence.path or "the whole resource"
