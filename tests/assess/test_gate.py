@@ -63,6 +63,16 @@ def test_what_a_gate_says_when_it_fails(half: Assessment, gates: Gates, texts: l
     assert [outcome.text for outcome in judge(half, gates) if not outcome.passed] == texts
 
 
+def test_unknown_severity_may_be_any(half: Assessment) -> None:
+    control = msgspec.structs.replace(half.controls[0].control, severity=0.5)
+    unknown = msgspec.structs.replace(half, controls=(msgspec.structs.replace(half.controls[0], control=control),))
+    gates = Gates(severity=Severity.CRITICAL, failures={"critical": 0})
+    assert [outcome.text for outcome in judge(unknown, gates) if not outcome.passed] == [
+        "severity: 1 failed controls of Critical or above (1 of unknown severity), limit 0",
+        "failures: 1 critical, limit 0",
+    ]
+
+
 def test_only_what_has_a_fix_counts(half: Assessment) -> None:
     def without(verdict: Verdict) -> Verdict:
         evidence = tuple(msgspec.structs.replace(item, fix=None, delete=False) for item in verdict.evidence)

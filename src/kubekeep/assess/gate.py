@@ -30,13 +30,16 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True):
     """The limits; none where nothing is set. Compliance and coverage are percentages by framework, OVERALL or EVERY."""
 
     severity: Severity | None = None
-    """Fail when a control of this severity or above fails."""
+    """Fail when a control of this severity or above fails; one of unknown severity may be as severe as any."""
     compliance: Mapping[str, float] = {}
     """Fail below this compliance."""
     coverage: Mapping[str, float] = {}
     """Fail below this coverage."""
     failures: Mapping[str, int] = {}
-    """Fail above so many failures (a control on a resource) of a severity, by its name in small letters, or TOTAL."""
+    """Fail above so many failures (a control on a resource) of a severity, by its name in small letters, or TOTAL.
+
+    Those of unknown severity count for each.
+    """
     new: bool = False
     """Fail on what is not in the baseline."""
     new_severity: Severity | None = None
@@ -90,7 +93,12 @@ def new_findings(comparison: Comparison, level: Severity | None = None) -> Outco
 
 
 def _severe(items: Iterable[Difference], level: Severity | None) -> int:
-    return sum(level is None or item.finding.level >= level or not item.finding.level for item in items)
+    return sum(level is None or _reaches(item.finding.level, level) for item in items)
+
+
+def _reaches(level: Severity, limit: Severity) -> bool:
+    """Whether something is as severe as a limit; of unknown severity it may be."""
+    return level >= limit or level is Severity.UNKNOWN
 
 
 def _asked(comparison: Comparison) -> Comparison:
@@ -115,9 +123,12 @@ def _is_fixable(verdict: Verdict) -> bool:
 
 def _severity(assessment: Assessment, failed: Counter[str], gates: Gates) -> Outcome:
     limit = gates.severity or Severity.UNKNOWN
-    count = sum(failed[item.control.slug] > 0 and item.control.level >= limit for item in assessment.controls)
+    levels = [item.control.level for item in assessment.controls if failed[item.control.slug]]
+    count = sum(_reaches(level, limit) for level in levels)
+    unknown = levels.count(Severity.UNKNOWN)
+    above = f" or above ({unknown} of unknown severity)" if unknown else " or above"
     with_fix = " with a fix" if gates.only_fixable else ""
-    return Outcome(not count, f"severity: {count} failed controls of {limit.label} or above{with_fix}, limit 0")
+    return Outcome(not count, f"severity: {count} failed controls of {limit.label}{above}{with_fix}, limit 0")
 
 
 def _most(name: str, failed: Counter[str], assessment: Assessment, gates: Gates) -> Outcome:
@@ -125,7 +136,7 @@ def _most(name: str, failed: Counter[str], assessment: Assessment, gates: Gates)
     count = sum(
         failed[item.control.slug]
         for item in assessment.controls
-        if name == TOTAL or item.control.level is Severity.named(name)
+        if name == TOTAL or item.control.level in (Severity.named(name), Severity.UNKNOWN)
     )
     with_fix = " with a fix" if gates.only_fixable else ""
     return Outcome(count <= limit, f"failures: {count} {name}{with_fix}, limit {limit}")

@@ -9,11 +9,21 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from types import FrameType
-from typing import Final, NoReturn, TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
 _LOOK: Final = 0.5
 """Seconds after which a waiting thread looks whether a signal has come."""
+
+
+class _State:
+    """Of the main thread, the only one that sees signals."""
+
+    held: bool = False
+    came: int | None = None
+
+
+_state: Final = _State()
 
 
 @contextlib.contextmanager
@@ -34,6 +44,25 @@ def ends_on_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+@contextlib.contextmanager
+def held_signals() -> Iterator[None]:
+    """Let what `ends_on_signals` catches wait for the end of a few steps that belong together.
+
+    A child that has just been started is known to nobody until somebody is bound to end it. For steps that never wait.
+    """
+    if threading.current_thread() is not threading.main_thread() or _state.held:
+        yield
+        return
+    _state.held = True
+    try:
+        yield
+    finally:
+        _state.held = False
+        came, _state.came = _state.came, None
+        if came is not None:
+            sys.exit(128 + came)
+
+
 def awaited(future: Future[T]) -> T:
     """The result of `future`.
 
@@ -44,6 +73,9 @@ def awaited(future: Future[T]) -> T:
     return future.result()
 
 
-def _end(number: int, frame: FrameType | None) -> NoReturn:
+def _end(number: int, frame: FrameType | None) -> None:
     del frame
-    sys.exit(128 + number)
+    if _state.held:
+        _state.came = number
+    else:
+        sys.exit(128 + number)

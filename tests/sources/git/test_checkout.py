@@ -361,6 +361,33 @@ def test_signal_while_fetching_ends_git_too(repo: Repo, environment: dict[str, s
     assert has_ended(child)
 
 
+def test_signal_while_git_is_being_started_ends_it_too(environment: dict[str, str], tmp_path: Path) -> None:
+    noted = tmp_path / "noted"
+    environment["GIT_SSH_COMMAND"] = f"echo $$ > {noted}; exec sleep 60 #"
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    script = textwrap.dedent(f"""
+        import os, pathlib, signal, subprocess, time
+        from kubekeep.sources.git.checkout import checkout
+        start = subprocess.Popen._execute_child
+        def and_signal(self, arguments, *rest):
+            start(self, arguments, *rest)
+            noted = pathlib.Path({str(noted)!r})
+            while "ls-remote" in arguments and not (noted.exists() and noted.read_text().strip()):
+                time.sleep(0.02)
+            if "ls-remote" in arguments:
+                os.kill(os.getpid(), signal.SIGTERM)
+        subprocess.Popen._execute_child = and_signal
+        with checkout("git@host.example:o/r", environment=os.environ, tokens={{}}): pass
+    """)
+    result = subprocess.run([sys.executable, "-c", script], env=environment, check=False, timeout=40)
+    assert result.returncode == 128 + signal.SIGTERM
+    for _ in range(500):
+        if has_ended(int(noted.read_text())):
+            break
+        time.sleep(0.02)
+    assert has_ended(int(noted.read_text()))
+
+
 def has_ended(process: int) -> bool:
     """Whether there is no such process any more; a zombie only waits for whoever adopted it."""
     try:

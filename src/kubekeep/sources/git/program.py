@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Final
 
 from kubekeep.model.text import visible
+from kubekeep.sources.signals import held_signals
 
 OLDEST: Final = (2, 32)
 """The first git that reads both GIT_CONFIG_COUNT and GIT_CONFIG_GLOBAL: without them a setting would be lost unseen."""
@@ -95,8 +96,30 @@ class Git:
         `watch` is called now and then, seldom enough that its own time does not count.
         """
         command = [self._program, "--no-pager", *arguments]
+        with contextlib.ExitStack() as ends:
+            with held_signals():
+                process = self._start(command, folder)
+                ends.enter_context(process)
+                ends.callback(_kill, process)
+            assert process.stdout is not None  # noqa: S101 - for types: they are pipes
+            assert process.stderr is not None  # noqa: S101
+            _bound_memory(process.pid, self._memory)
+            readers = _Reader(process.stdout, output), _Reader(process.stderr, _ERRORS)
+            stopped = _wait(process, time.monotonic() + seconds, watch, readers[0])
+            _kill(process)
+            for reader in readers:
+                # What git left running on purpose, as a shared connection of ssh, may hold the pipe.
+                reader.join(_LAST_WORDS)
+        name = next(item for item in arguments if not item.startswith("-"))
+        if stopped or readers[0].full:
+            raise GitLimitError(f"git {name} was stopped: {stopped or f'more than {output} bytes of output'}")
+        if process.returncode not in accepted:
+            raise GitError(self._message(bytes(readers[1].data), name, process.returncode))
+        return bytes(readers[0].data)
+
+    def _start(self, command: Sequence[str], folder: str) -> subprocess.Popen[bytes]:
         try:
-            process = subprocess.Popen(  # noqa: S603 - a list, and the program is git
+            return subprocess.Popen(  # noqa: S603 - a list, and the program is git
                 command,
                 cwd=folder,
                 env=self._environment,
@@ -109,25 +132,6 @@ class Git:
         except (OSError, ValueError) as error:
             text = error.strerror if isinstance(error, OSError) else str(error)
             raise GitError(f"git cannot be started: {text}") from None
-        with process:
-            assert process.stdout is not None  # noqa: S101 - for types: they are pipes
-            assert process.stderr is not None  # noqa: S101
-            _bound_memory(process.pid, self._memory)
-            readers = _Reader(process.stdout, output), _Reader(process.stderr, _ERRORS)
-            try:
-                stopped = _wait(process, time.monotonic() + seconds, watch, readers[0])
-            finally:
-                if process.returncode is None:
-                    _kill(process)
-                for reader in readers:
-                    # What git left running on purpose, as a shared connection of ssh, may hold the pipe.
-                    reader.join(_LAST_WORDS)
-        name = next(item for item in arguments if not item.startswith("-"))
-        if stopped or readers[0].full:
-            raise GitLimitError(f"git {name} was stopped: {stopped or f'more than {output} bytes of output'}")
-        if process.returncode not in accepted:
-            raise GitError(self._message(bytes(readers[1].data), name, process.returncode))
-        return bytes(readers[0].data)
 
     def redacted(self, text: str) -> str:
         """`text` on one line without secrets and user parts of addresses."""
@@ -220,7 +224,9 @@ def _wait(process: subprocess.Popen[bytes], deadline: float, watch: Watcher | No
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End git, which is still running, and all that it started."""
+    """End git, if it is still running, and all that it started."""
+    if process.returncode is not None:
+        return
     if sys.platform == "win32":
         process.kill()
         return

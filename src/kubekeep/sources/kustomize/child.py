@@ -18,6 +18,8 @@ from typing import IO, Final
 
 import msgspec
 
+from kubekeep.sources.signals import held_signals
+
 _TICK: Final = 0.05
 _CHUNK: Final = 1 << 16
 _MIB: Final = 1 << 20
@@ -48,20 +50,20 @@ def run(argv: Sequence[str], *, environment: Mapping[str, str], folder: str, cos
     Standard error beyond 256 KiB is dropped. The process and what it started are a session of their own, which is
     killed whole. Memory is watched where the system tells it (Linux).
     """
-    process = subprocess.Popen(  # noqa: S603 - an argument list, from a program found on PATH
-        list(argv),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(environment),
-        cwd=folder,
-        start_new_session=os.name == "posix",
-    )
-    with process:
-        try:
-            return _watched(process, cost)
-        finally:
-            _kill(process)
+    with contextlib.ExitStack() as ends:
+        with held_signals():
+            process = subprocess.Popen(  # noqa: S603 - an argument list, from a program found on PATH
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(environment),
+                cwd=folder,
+                start_new_session=os.name == "posix",
+            )
+            ends.enter_context(process)
+            ends.callback(_kill, process)
+        return _watched(process, cost)
 
 
 class _Drain(threading.Thread):

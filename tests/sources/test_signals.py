@@ -1,0 +1,75 @@
+"""Ending on signals: at once, but never between steps that belong together."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+
+def ended(script: str) -> subprocess.CompletedProcess[str]:
+    """What a process of its own says and how it ends."""
+    begin = "import os, signal, threading\nfrom kubekeep.sources.signals import ends_on_signals, held_signals\n"
+    return subprocess.run(
+        [sys.executable, "-c", begin + textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_a_signal_ends_in_order() -> None:
+    result = ended("""
+        with ends_on_signals():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                print("not reached")
+            finally:
+                print("in order")
+    """)
+    assert (result.returncode, result.stdout) == (128 + signal.SIGTERM, "in order\n")
+
+
+def test_a_held_signal_waits_for_the_end_of_the_steps() -> None:
+    result = ended("""
+        with ends_on_signals():
+            with held_signals():
+                os.kill(os.getpid(), signal.SIGTERM)
+                with held_signals():
+                    print("both steps")
+                print("done")
+            print("not reached")
+    """)
+    assert (result.returncode, result.stdout) == (128 + signal.SIGTERM, "both steps\ndone\n")
+
+
+def test_an_error_in_the_steps_does_not_swallow_the_signal() -> None:
+    result = ended("""
+        with ends_on_signals():
+            try:
+                with held_signals():
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    raise OSError
+            except OSError:
+                pass
+            os.kill(os.getpid(), signal.SIGHUP)
+    """)
+    assert result.returncode == 128 + signal.SIGTERM
+
+
+def test_another_thread_holds_nothing() -> None:
+    result = ended("""
+        entered, go = threading.Event(), threading.Event()
+        def other():
+            with held_signals():
+                entered.set()
+                go.wait(30)
+        thread = threading.Thread(target=other)
+        thread.start()
+        entered.wait(30)
+        with ends_on_signals():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                print("not reached")
+            finally:
+                go.set()
+    """)
+    assert (result.returncode, result.stdout) == (128 + signal.SIGTERM, "")
