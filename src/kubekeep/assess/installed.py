@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.assess.kinds import BUILTIN
+from kubekeep.model.kinds import BUILTIN
 from kubekeep.model.location import Path, value_at
 from kubekeep.model.resource import Resource
 

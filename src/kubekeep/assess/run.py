@@ -18,9 +18,11 @@ from kubekeep.assess.index import Index
 from kubekeep.assess.installed import Pair, Written
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.select import Selection
+from kubekeep.assess.unseen import Unseen, unseen
 from kubekeep.assess.verdicts import as_far_as_known, malformed, verdict
 from kubekeep.engine.port import Outcome, PolicySet, Query
 from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.cluster import Gap
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
@@ -41,12 +43,14 @@ def run(
     kubernetes_minor: int,
     note: Callable[[int], None] = lambda _: None,
     focus: Callable[[Resource], bool] | None = None,
+    gaps: Sequence[Gap] = (),
 ) -> list[ResourceResult]:
     """The verdicts of every resource that some control of `selection` applies to, in the order given.
 
     Joined RBAC subjects follow the resources. `note` is told how many resources have been seen. With `focus`, only
     resources that it takes, and subjects whose binding or role it takes, are judged; the others are known to the
-    rules all the same. Raises ValueError when a rule of the library does not compile.
+    rules all the same. `gaps` are what a cluster did not show, complete when `resources` has ended: what compares with
+    that is not evaluated. Raises ValueError when a rule of the library does not compile.
     """
     own = selection.own
     active = [control for control in own if control.slug not in selection.set_aside]
@@ -67,30 +71,33 @@ def run(
         entries = intake.entries
         desk.finish()
         provider = selection.provider or index.provider
+        hidden = unseen(gaps, selection, provider)
         cluster = {**index.data(), "provider": provider}
         desk = _Desk(policies.with_context({**context, "cluster": cluster}), pool)
         for entry in entries:
             entry.relate(desk)
         desk.finish()
     elsewhere = _elsewhere(active, selection, provider)
-    unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in told.items()}
+    unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in {**hidden.related, **told}.items()}
     results = [entry.result(unset, book.conditional, elsewhere) for entry in entries]
-    return _judged(results, intake.others, selection) if selection.judges else results
+    return _judged(results, intake.others, selection, hidden) if selection.judges else results
 
 
 def _judged(
-    results: Sequence[ResourceResult], others: Sequence[Resource], selection: Selection
+    results: Sequence[ResourceResult], others: Sequence[Resource], selection: Selection, hidden: Unseen
 ) -> list[ResourceResult]:
     """The results with what judges say of controls not set aside; without those of which nobody says anything.
 
-    Of `others` judges know too; what they say of those is left out.
+    Of `others` judges know too; what they say of those is left out. Where something is `hidden`, nothing passes.
     """
     said = [dict(result.verdicts) for result in results]
     resources = [result.resource for result in results]
     for judge in selection.judges:
         for place, slug, outcome in judge.judge([*resources, *others]):
             if slug not in selection.set_aside and place < len(said):
-                said[place][slug] = as_far_as_known(outcome, resources[place])
+                known = as_far_as_known(outcome, resources[place])
+                doubt = hidden.related.get(slug) if known.status is Status.PASSED else None
+                said[place][slug] = known if doubt is None else Verdict(Status.NOT_EVALUATED, reason=doubt)
     return [ResourceResult(*pair) for pair in zip(resources, said, strict=True) if pair[1]]
 
 
