@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import ssl
 import urllib.parse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +50,15 @@ class Client:
         body: Any = None,
         *,
         sent: str = "application/json",
-        headers: Mapping[str, str] | None = None,
+        accept: str = "application/json",
     ) -> bytes:
         """The same, as it came."""
         connection = http.client.HTTPSConnection(self._host, timeout=_SECONDS, context=self._context)
-        every = {"Accept": "application/json", "Content-Type": sent, **(headers or {})}
+        headers = {"Accept": accept, "Content-Type": sent}
         if self._token is not None:
-            every["Authorization"] = f"Bearer {self._token}"
+            headers["Authorization"] = f"Bearer {self._token}"
         try:
-            connection.request(method, path, None if body is None else msgspec.json.encode(body), every)
+            connection.request(method, path, None if body is None else msgspec.json.encode(body), headers)
             answer = connection.getresponse()
             content = answer.read()
         finally:

@@ -189,7 +189,7 @@ class Cluster:
         return bool(answer["status"]["allowed"])
 
 
-def eventually(look: Callable[[], T], *errors: type[Exception]) -> T:
+def eventually(look: Callable[[], T | None], *errors: type[Exception]) -> T:
     """What `look` gives as soon as that is something, and it raises none of `errors`: what is applied is not yet in force.
 
     Raises what it raised last, or TimeoutError.
