@@ -144,7 +144,16 @@ def scan(
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, params_of(found))
         gaps = cluster.gaps if cluster is not None else []
-        results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps)
+        results = run(
+            resources,
+            selection,
+            RegoPolicySet,
+            kubernetes_minor=minor,
+            note=note,
+            focus=focus,
+            gaps=gaps,
+            pack=cluster is not None and not found,
+        )
         unread += (Unread(Location(gap.permission), gap.text) for gap in dict.fromkeys(gaps))
         results, uses = exceptions.applied(results, selection, started)
         if request.waivers.honours_inline(snapshot=request.is_whole):
