@@ -262,6 +262,11 @@ def _few_collections() -> Iterator[None]:
         gc.enable()
 
 
+def selected(request: ScanRequest) -> Selection:
+    """The controls that `request` asks for. Raises what `scan` does for names and rules."""
+    return _selection(request)
+
+
 def hold(request: ScanRequest) -> None:
     """Raise what `scan` would for the names, versions, rules and exceptions of `request`, without reading its paths."""
     kubernetes_minor(request.kubernetes_version or "latest")
