@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import KUBERNETES
 from tests.cluster.layout import Layout
-from tests.oracles.program import NoGoError, caches
+from tests.oracles.program import NoGoError, caches, locked
 
 _ROOT = Path(__file__).parent.parent.parent
 _SAMPLES = _ROOT / "examples" / "online-shop"
@@ -44,12 +46,12 @@ The kubeconfig has a context for each of these users:
 def main(arguments: list[str]) -> int:
     """Do what the arguments say; gives the exit code."""
     given = _parser().parse_args(arguments)
-    folder: Path = given.dir
+    folder: Path = given.dir.absolute()
     try:
         if given.command == "up":
             return _up(folder, given.port)
         return _down(folder) if given.command == "down" else _status(folder)
-    except (RuntimeError, OSError, NoGoError, Refused) as error:
+    except (RuntimeError, OSError, subprocess.SubprocessError, NoGoError, Refused) as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1
 
@@ -74,14 +76,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(folder: Path, port: int | None) -> int:
     print("starting; the first time this builds kube-apiserver and etcd, which takes minutes", file=sys.stderr)
-    supervisor.start(folder, port)
-    cluster = Cluster.at(folder)
     objects = list(_samples())
-    try:
-        cluster.apply(objects)
-    except Refused:
-        supervisor.stop(folder)
-        raise
+    supervisor.start(folder, port)
+    with contextlib.ExitStack() as undone:
+        undone.callback(supervisor.stop, folder)
+        Cluster.at(folder).apply(objects)
+        undone.pop_all()
     print(f"{len(objects)} objects of {_SAMPLES.relative_to(_ROOT)} applied", file=sys.stderr)
     return _status(folder)
 
@@ -91,8 +91,9 @@ def _down(folder: Path) -> int:
     if not layout.pid.exists():
         print(f"there is no cluster in {folder}")
         return 0
-    print("ended" if supervisor.stop(folder) else "it did not run any more; what it had left is removed")
-    layout.remove()
+    with locked(layout.door):
+        print("ended" if supervisor.stop(folder) else "it did not run any more; what it had left is removed")
+        layout.remove()
     return 0
 
 

@@ -123,6 +123,7 @@ def main() -> int:
     parser.add_argument("--while-used", action="store_true")
     given = parser.parse_args()
     layout = Layout(given.folder)
+    os.umask(0o077)
     with layout.door.open("ab") as door, layout.pid.open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # free but for those who look whether it is: who starts one is at the door
         if child := os.fork():  # the lock is the child's too, and stays

@@ -77,7 +77,35 @@ def test_the_last_user_ends_it_however_that_ends(cluster: Cluster, tmp_path: Pat
         eventually(lambda: supervisor.pid(tmp_path) is None)
     assert [listening(address) for address in where] == [False, False]
     assert not (tmp_path / "kubeconfig").exists()
-    assert not list((tmp_path / "run" / "pki").iterdir())
+    assert not (tmp_path / "run").exists()
+
+
+_TWO_TESTS = """
+import pytest
+
+@pytest.mark.parametrize("number", range(2))
+def test_writes_down_where_its_cluster_is(cluster, worker_id, number):
+    with open(f"{__file__}.{worker_id}", "w") as written:
+        written.write(cluster.address)
+"""
+
+
+def test_the_workers_of_a_run_share_one(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "test_shared.py"
+    file.write_text(_TWO_TESTS)
+    options = ["-q", "-n2", "--dist=each", "-p", "no:cacheprovider", "-p", "tests.cluster.fixtures"]
+    folders = [f"--basetemp={tmp_path / 'temporary'}", f"--rootdir={tmp_path}"]
+    subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *folders, str(file)],
+        cwd=_ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        check=True,
+        timeout=600,
+    )
+    found = [written.read_text() for written in tmp_path.glob("test_shared.py.gw*")]
+    assert (len(found), len(set(found))) == (2, 1)
+    assert cluster.address not in found
+    eventually(lambda: not listening(found[0]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
