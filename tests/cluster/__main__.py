@@ -29,6 +29,8 @@ A real Kubernetes API server ({KUBERNETES}) with etcd on this machine, to scan a
   scripts/cluster status    say whether it runs, and where its kubeconfig is
   scripts/cluster down      end it and remove all it has written
 
+`status` prints the line that makes kubectl find it; .venv/bin/kubectl is one.
+
 The first start builds both programs with Go: some minutes, kept in the cache folder.
 
 It listens on 127.0.0.1 only. There is no scheduler, no controller and no kubelet: workloads are stored, judged by

@@ -12,6 +12,7 @@ import yaml
 from tests.cluster.client import Client, Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.control_plane import KUBERNETES
+from tests.cluster.people import NAMESPACES
 
 READ_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
 
@@ -121,6 +122,17 @@ def test_pod_security_denies_what_a_label_of_the_namespace_forbids(cluster: Clus
         cluster.apply([pod(namespace, "bad", privileged=True)])
     (made,) = cluster.apply([pod(namespace, "good")])
     assert made["status"]["phase"] == "Pending"
+
+
+@pytest.mark.parametrize("name", NAMESPACES)
+def test_the_namespaces_of_every_cluster_take_pods(cluster: Cluster, name: str) -> None:
+    made = cluster.admin("POST", f"/api/v1/namespaces/{name}/pods?dryRun=All", pod(name, "app"))
+    assert made["spec"]["serviceAccountName"] == "default"
+
+
+def test_the_status_of_an_object_is_applied_with_it(cluster: Cluster, namespace: str) -> None:
+    (made,) = cluster.apply([pod(namespace, "app") | {"status": {"phase": "Running", "hostIP": "198.51.100.1"}}])
+    assert (made["status"]["phase"], made["status"]["hostIP"]) == ("Running", "198.51.100.1")
 
 
 def test_admission_policies_judge(cluster: Cluster, namespace: str) -> None:
