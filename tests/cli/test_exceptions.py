@@ -128,7 +128,7 @@ def test_what_is_in_the_file_stays_as_it_is(name: str, before: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--control", "C-00O57"), "nobody knows C-00O57; did you mean c-0057?"),
+        (("--control", "C-00O57"), "nobody knows C-00O57; did you mean C-0057?"),
         (("--kind", ".*"), "it would cover everything"),
         ((), "it would cover everything"),
         (("--control", "C-0057", "--name", "a("), "no regular expression of RE2"),

@@ -7,15 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubekeep.assess.exempt_controls import Controls
-from kubekeep.assess.exempt_resources import is_for_everything
+from kubekeep.assess.exempt_everything import is_everything, is_for_everything
 from kubekeep.assess.select import frameworks_named, select
-from kubekeep.library.exception import Patterns, expiry, is_everything, literal, matches
+from kubekeep.library.exception import Exemption, Patterns, expiry, literal, matches
+from kubekeep.library.exception_policies import exemption
 from kubekeep.library.exception_sets import set_names, set_title
+from kubekeep.model.location import Location
 from kubekeep.usecases.waivers import ExceptionsError, read_exceptions, read_set
 
 ONE = {"name": "one", "posturePolicies": [{"controlID": "C-0057"}]}
@@ -92,17 +95,110 @@ def test_many_patterns_at_once_are_each_of_them(patterns: list[str], value: str)
     assert len(found) == len(set(found))
 
 
-@pytest.mark.parametrize("pattern", ["*", ".*", ".+", "^.*$", "[^ ]*", "(?i).*", ".*.*", "(?s).*"])
-@pytest.mark.parametrize("key", ["kind", "name", "path", "resourceID"])
+WHOLE = ["*", ".*", ".+", "^.*$", "[^ ]*", "(?i).*", ".*.*", "(?s).*", "(.*)", r"[\s\S]*", r"\S+", ".{1,253}", "(a|.)*"]
+
+
+@pytest.mark.parametrize("pattern", WHOLE)
+@pytest.mark.parametrize("key", ["kind", "name", "namespace", "path", "resourceID", "containerName"])
 def test_what_is_written_to_match_everything(key: str, pattern: str) -> None:
     assert is_everything(key, pattern)
 
 
 @pytest.mark.parametrize(
-    ("key", "pattern"), [("kind", "Pod"), ("name", "web-.*"), ("name", ".*-.*"), ("path", ".*/a/.*")]
+    ("key", "pattern"),
+    [
+        ("kind", "[A-Z][a-z].*"),
+        ("kind", "[A-Za-z]+"),
+        ("kind", "[[:alpha:]]*"),
+        ("name", "[a-z0-9-]+"),
+        ("name", "[a-z]([-a-z0-9]*[a-z0-9])?"),
+        ("namespace", r"[a-z][\w-]*"),
+        ("path", "/.*"),
+        ("path", ".*/.*"),
+        ("path", "./.*"),
+        ("resourceID", ".*/.*/.*"),
+        ("cluster", "(production)?"),
+        ("cluster", "a*"),
+    ],
+)
+def test_what_takes_all_that_is_called_as_usual(key: str, pattern: str) -> None:
+    assert is_everything(key, pattern)
+
+
+@pytest.mark.parametrize(
+    ("key", "pattern"),
+    [
+        ("kind", "Pod"),
+        ("kind", ".*Set|Deployment|Pod"),
+        ("kind", "[^P].*"),
+        ("name", "web-.*"),
+        ("name", ".*-.*"),
+        ("namespace", "kube-.*"),
+        ("namespace", "[^k].*"),
+        ("path", ".*/a/.*"),
+        ("path", r".*\.ya?ml"),
+        ("path", "deploy/.*"),
+        ("cluster", "production"),
+        ("team", ".*"),
+    ],
 )
 def test_what_is_not(key: str, pattern: str) -> None:
     assert not is_everything(key, pattern)
+
+
+def entry(*resources: dict[str, str], **more: Any) -> Exemption:
+    return exemption({"resources": [{"attributes": item} for item in resources], **more}, Location("e.json"), 0)
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (entry({"kind": "[A-M].*"}, {"kind": "[N-Z].*"}), True),
+        (entry({"kind": "[A-M].*"}, {"kind": "[O-Z].*"}), False),
+        (entry({"kind": ".*", "namespace": "shop"}), False),
+        (entry({"kind": ".*", "team": ".*"}), False),
+        (entry({"namespace": "shop"}, {"name": r"[\s\S]*"}), True),
+    ],
+)
+def test_entries_together_leave_out_nothing(item: Exemption, expected: bool) -> None:  # noqa: FBT001
+    assert is_for_everything(item, (), {}) is expected
+
+
+NOBODY = {"matchExpressions": [{"key": "nobody", "operator": "DoesNotExist"}]}
+NOT_WEB = {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]}
+HAS_APP = {"matchExpressions": [{"key": "app", "operator": "Exists"}]}
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels", "expected"),
+    [
+        (NOBODY, (), True),
+        (NOBODY, ({"app": "web"},), True),
+        (NOBODY, ({"nobody": ""},), False),
+        (NOT_WEB, ({"app": "api"},), True),
+        (NOT_WEB, ({"app": "api"}, {"app": "web"}), False),
+        (HAS_APP, ({"app": "web"},), False),
+        ({"matchLabels": {"app": "web"}}, ({"app": "web"},), False),
+        ({}, (), True),
+    ],
+)
+def test_a_selector_that_leaves_out_nobody_narrows_nothing(
+    selector: dict[str, Any],
+    labels: tuple[dict[str, str], ...],
+    expected: bool,  # noqa: FBT001
+) -> None:
+    of_objects = entry({"kind": ".*"}, objectSelector=selector)
+    assert is_for_everything(of_objects, labels, {}) is expected
+    of_namespaces = msgspec.structs.replace(of_objects, objects=None, namespaces=of_objects.objects)
+    named = {f"n{number}": item for number, item in enumerate(labels)}
+    assert is_for_everything(of_namespaces, (), named) is expected
+
+
+def test_a_namespace_is_known_by_its_name() -> None:
+    shop = {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["shop"]}]}
+    item = msgspec.structs.replace(entry(), namespaces=entry(objectSelector=shop).objects)
+    assert is_for_everything(item, (), {"kitchen": {}})
+    assert not is_for_everything(item, (), {"kitchen": {}, "shop": {}})
 
 
 YAML = """\
@@ -219,10 +315,11 @@ def test_objects_are_taken_for_what_they_say_of_posture(tmp_path: Path) -> None:
     (one,) = read_exceptions(written(tmp_path, SECURITY, "e.yaml"))
     assert one.waiver.name == "SecurityException shop/a"
     assert one.designators[0].group == "apps"
-    said = dict(one.designators[0].attributes)
+    said = dict(one.designators[0].patterns)
     assert matches(said["name"], "we.b")
     assert not matches(said["name"], "weeb")
     assert said["namespace"] == "shop"
+    assert dict(one.designators[0].attributes)["name"] == "we.b", "people see what is written"
 
 
 @pytest.mark.parametrize(
@@ -252,7 +349,7 @@ def test_a_set_names_known_controls_of_few_resources(name: str) -> None:
         assert not reach.unknown
         assert not reach.everything
         assert reach.slugs
-        assert not is_for_everything(item)
+        assert not is_for_everything(item, (), {})
         assert item.waiver.reason
         assert not item.flaw
         for designator in item.designators:

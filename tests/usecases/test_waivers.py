@@ -200,7 +200,7 @@ def statuses(assessment: Assessment) -> list[tuple[WaiverStatus, str]]:
     ("value", "status", "text"),
     [
         (exception(PRIVILEGED, expirationDate="2020-01-01"), WaiverStatus.EXPIRED, ""),
-        (exception("C-00O57"), WaiverStatus.INVALID_CONTROL, "nobody knows C-00O57; did you mean c-0057?"),
+        (exception("C-00O57"), WaiverStatus.INVALID_CONTROL, "nobody knows C-00O57; did you mean C-0057?"),
         ({"name": "e"}, WaiverStatus.TOO_BROAD, "cover everything"),
         ({"name": "e", "posturePolicies": [{}]}, WaiverStatus.TOO_BROAD, "cover everything"),
         (exception(".*", resources=[{"kind": ".*"}]), WaiverStatus.TOO_BROAD, "cover everything"),

@@ -36,7 +36,7 @@ PROBLEMS = frozenset(WaiverStatus) - {WaiverStatus.MATCHED, WaiverStatus.UNUSED}
 def held(exemptions: Sequence[Exemption]) -> tuple[WaiverUse, ...]:
     """What can be said of exceptions without a scan: which are expired, too broad, or name what nobody knows."""
     everything = select(frameworks_named(("allcontrols",)))
-    _, uses = waive((), exemptions, everything, dt.datetime.now(dt.UTC), namespaces={}, inline=False)
+    _, uses = waive((), exemptions, everything, dt.datetime.now(dt.UTC), namespaces={}, folder="/", inline=False)
     return uses
 
 
