@@ -143,6 +143,26 @@ def test_an_entry_that_would_cover_nothing_is_not_written(arguments: tuple[str, 
     assert not Path("new.yaml").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--namespace", ""),
+        ("--kind", " "),
+        ("--name", ""),
+        ("--container", ""),
+        ("--expires", ""),
+        ("--framework", ""),
+        ("--control", ","),
+        ("--control", "C-0016", "--control", ""),
+        ("--reason", ""),
+    ],
+)
+def test_an_option_that_a_script_left_empty_means_nothing_wider(arguments: tuple[str, ...]) -> None:
+    result = add("new.yaml", "--control", "C-0057", *arguments)
+    assert (result.exit_code, "it is empty" in result.stderr) == (2, True), result.stderr
+    assert not Path("new.yaml").exists()
+
+
 def test_a_file_of_something_else_is_left_alone() -> None:
     Path("pod.yaml").write_text(POD.read_text())
     assert add("pod.yaml", "--control", "C-0057").exit_code == 2
@@ -159,7 +179,45 @@ def test_check_tells_what_is_to_be_mended() -> None:
     assert [line.split(": ")[1] for line in result.stdout.splitlines()] == ["too-broad", "expired"]
     Path("broken.json").write_text("[")
     broken = kubekeep("exceptions", "check", "broken.json")
-    assert (broken.exit_code, broken.stdout.startswith("broken.json:1:")) == (1, True)
+    assert (broken.exit_code, broken.stdout.startswith("broken.json:1:")) == (2, True)
+
+
+def test_check_tells_what_is_wider_than_it_looks() -> None:
+    wide = {**KNOWN[0], "resources": [{"attributes": {"namespace": "", "kind": "Pod"}}]}
+    Path("wide.json").write_text(json.dumps([wide]))
+    result = kubekeep("exceptions", "check", "wide.json")
+    assert result.exit_code == 1
+    assert result.stdout == "wide.json:1: warning: known: namespace of resources[0] is empty, so that any is meant\n"
+    found = scan("--exceptions", "wide.json", "--audit-exceptions")
+    assert found.stderr.startswith("1 exception: 1 finding accepted, 1 doubtful")
+    assert "is empty, so that any is meant" in " ".join(found.stdout.split())
+
+
+MISSPELT = """\
+apiVersion: kubescape.io/v1beta1
+kind: ClusterSecurityException
+metadata: {name: pods}
+spec:
+  posture: [{controlID: C-0057, action: ignore}]
+  matchs: {resources: [{kind: Job}]}
+"""
+
+
+def test_an_object_with_a_key_nobody_knows_is_told_and_not_applied() -> None:
+    Path("misspelt.yaml").write_text(MISSPELT)
+    checked = kubekeep("exceptions", "check", "misspelt.yaml")
+    assert (checked.exit_code, checked.stdout) == (
+        2,
+        "misspelt.yaml:6:3: unknown key 'matchs': did you mean match?\n",
+    )
+    scanned = scan("--exceptions", "misspelt.yaml")
+    assert (scanned.exit_code, "misspelt.yaml:6:3: unknown key 'matchs'" in scanned.stderr) == (2, True)
+    dump = "scan", "control", "C-0057", POD, "misspelt.yaml", "--snapshot", "--severity-threshold", "low"
+    result = kubekeep(*dump, "--audit-exceptions")
+    assert result.exit_code == 1, "what a cluster holds says no more than it says"
+    assert "0 findings accepted, 1 not understood" in result.stderr
+    assert "unknown key 'matchs'" in result.stdout
+    assert "misspelt.yaml:6" in result.stdout
 
 
 def test_try_shows_what_each_covers() -> None:

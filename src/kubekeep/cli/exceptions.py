@@ -24,11 +24,26 @@ from kubekeep.usecases.scan import ScanRequest, scan
 from kubekeep.usecases.waivers import ExceptionsError, Waivers, read_all
 
 _PROBLEM: Final = 1
+_UNREADABLE: Final = 2
 _INCOMPLETE: Final = 3
 _FILES: Final = click.argument("files", nargs=-1, metavar="FILE...")
 _SETS: Final = click.option(
     "--exception-set", "sets", multiple=True, type=click.Choice(set_names()), help="A ready-made set."
 )
+
+
+def _something(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001
+    """A callback: the value of an option; one that is given and empty, and so would mean anything, is an error."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty; leave the option out if anything is meant")
+    return value
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: Names) -> Names:
+    """A callback: names, comma separated, of an option that may be given several times; each value has one."""
+    for item in value:
+        _something(ctx, param, "".join(arguments.names(ctx, param, (item,))))
+    return arguments.names(ctx, param, value)
 
 
 @click.group(short_help="Write and check exceptions.")
@@ -38,24 +53,26 @@ def command() -> None:
 
 @command.command("add")
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--control", "controls", multiple=True, callback=arguments.names, help="Controls: id, name or pattern.")
-@click.option("--framework", "frameworks", multiple=True, callback=arguments.names, help="Only in these frameworks.")
-@click.option("--namespace", default="", metavar="PATTERN", help="Only in namespaces that match.")
-@click.option("--kind", default="", metavar="PATTERN", help="Only resources of kinds that match.")
-@click.option("--name", default="", metavar="PATTERN", help="Only resources whose names match.")
-@click.option("--container", default="", metavar="PATTERN", help="Only containers whose names match.")
-@click.option("--reason", required=True, help="Why it is accepted.")
-@click.option("--expires", default="", metavar="DATE", help="The last day, 2027-01-31, or a moment in RFC 3339.")
+@click.option("--control", "controls", multiple=True, callback=_names, help="Controls: id, name or pattern.")
+@click.option("--framework", "frameworks", multiple=True, callback=_names, help="Only in these frameworks.")
+@click.option("--namespace", metavar="PATTERN", callback=_something, help="Only in namespaces that match.")
+@click.option("--kind", metavar="PATTERN", callback=_something, help="Only resources of kinds that match.")
+@click.option("--name", metavar="PATTERN", callback=_something, help="Only resources whose names match.")
+@click.option("--container", metavar="PATTERN", callback=_something, help="Only containers whose names match.")
+@click.option("--reason", required=True, callback=_something, help="Why it is accepted.")
+@click.option(
+    "--expires", metavar="DATE", callback=_something, help="The last day, 2027-01-31, or a moment in RFC 3339."
+)
 def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     file: str,
     controls: Names,
     frameworks: Names,
-    namespace: str,
-    kind: str,
-    name: str,
-    container: str,
+    namespace: str | None,
+    kind: str | None,
+    name: str | None,
+    container: str | None,
     reason: str,
-    expires: str,
+    expires: str | None,
 ) -> None:
     """Add an exception to FILE, which is made if it is not there. Everything else in it stays as it is.
 
@@ -112,16 +129,17 @@ def show(files: Names, sets: Names, layout: str) -> None:
 def check(files: Names, sets: Names) -> None:
     """Check each FILE without a scan: what has expired, is too broad, or names what nobody knows.
 
-    Exits with 1 when there is something to mend.
+    Exits with 1 when there is something to mend, and with 2 when a file cannot be used.
     """
     try:
         uses = held(_read(files, sets, refuse=False))
     except ExceptionsError as error:
         click.echo(str(error))
-        sys.exit(_PROBLEM)
-    problems = [use for use in uses if use.status in PROBLEMS]
+        sys.exit(_UNREADABLE)
+    problems = [use for use in uses if use.status in PROBLEMS or use.doubts]
     for use in problems:
-        click.echo(f"{_place(use)}: {use.status}: {visible(use.waiver.name)}{_text(use)}")
+        status = use.status if use.status in PROBLEMS else "warning"
+        click.echo(f"{_place(use)}: {status}: {visible(use.waiver.name)}{_text(use)}")
     click.echo(f"{len(uses)} exception{'' if len(uses) == 1 else 's'}, {len(problems)} to mend", err=True)
     sys.exit(_PROBLEM if problems else 0)
 
