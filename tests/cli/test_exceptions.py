@@ -132,6 +132,10 @@ def test_what_is_in_the_file_stays_as_it_is(name: str, before: str) -> None:
         (("--kind", ".*"), "it would cover everything"),
         ((), "it would cover everything"),
         (("--control", "C-0057", "--name", "a("), "no regular expression of RE2"),
+        (("--control", "C-0057", "--name", "*-web"), "repetition operator: *; say .*-web"),
+        (("--control", "C-00*"), "nobody knows C-00*; a pattern is a regular expression: C-00.*"),
+        (("--control", "C-57"), "nobody knows C-57; did you mean C-0057?"),
+        (("--control", "16"), "nobody knows 16; did you mean C-0016?"),
         (("--control", "C-0057", "--expires", "soon"), "neither a date"),
         (("--control", "C-0057", "--expires", "2020-01-01"), "expired already"),
         (("--framework", "nope", "--kind", "Pod"), "nobody knows framework nope"),
@@ -161,6 +165,67 @@ def test_an_option_that_a_script_left_empty_means_nothing_wider(arguments: tuple
     result = add("new.yaml", "--control", "C-0057", *arguments)
     assert (result.exit_code, "it is empty" in result.stderr) == (2, True), result.stderr
     assert not Path("new.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "doubt"),
+    [
+        (("--kind", "pod"), "Kubernetes has no kind pod; did you mean Pod?"),
+        (("--kind", "Deployment|Statefulset"), "Kubernetes has no kind Statefulset; did you mean StatefulSet?"),
+        (("--namespace", "kube-*"), "kube-* is a regular expression; did you mean kube-.*?"),
+        (("--namespace", "shop, kitchen"), "shop, kitchen is one namespace; did you mean shop|kitchen?"),
+        (("--container", "*"), ""),
+        (("--name", "web.*"), ""),
+        (("--kind", "CiliumNetworkPolicy|HTTPRoute|Group"), ""),
+    ],
+)
+def test_what_is_perhaps_a_slip_is_added_and_told(option: tuple[str, str], doubt: str) -> None:
+    added = add("new.yaml", "--control", "C-0057", *option)
+    assert (added.exit_code, added.stderr.splitlines()[1:]) == (0, [f"new.yaml: warning: {doubt}"] if doubt else [])
+    checked = kubekeep("exceptions", "check", "new.yaml")
+    assert (checked.exit_code, doubt in checked.stdout) == (bool(doubt), True)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "doubt"),
+    [
+        ({"Namespace": "shop"}, "Namespace is taken for a label; did you mean namespace?"),
+        ({"containername": "app"}, "containername is taken for a label; did you mean containerName?"),
+        ({"path": "deploy/*.yaml"}, "deploy/*.yaml is a regular expression; did you mean deploy/.*.yaml?"),
+        ({"app": "web", "app.kubernetes.io/name": "web"}, ""),
+    ],
+)
+def test_check_tells_what_is_perhaps_a_slip(attributes: dict[str, str], doubt: str) -> None:
+    Path("e.json").write_text(json.dumps([{**KNOWN[0], "resources": [{"attributes": attributes}]}]))
+    checked = kubekeep("exceptions", "check", "e.json")
+    assert (checked.exit_code, doubt in checked.stdout) == (bool(doubt), True)
+
+
+SELECTING = """\
+apiVersion: kubescape.io/v1beta1
+kind: ClusterSecurityException
+metadata: {name: some}
+spec:
+  match:
+    namespaceSelector: {matchExpressions: [{key: team, operator: NotIn, values: [a, b]}]}
+    objectSelector: {matchLabels: {app: web}, matchExpressions: [{key: x, operator: DoesNotExist}]}
+    resources: [{kind: Deployment, name: we.b}, {apiGroup: batch, kind: "*"}]
+  posture: [{controlID: C-0057, frameworkName: NSA}]
+"""
+
+
+def test_list_shows_all_that_narrows_an_exception() -> None:
+    Path("some.yaml").write_text(SELECTING)
+    assert kubekeep("exceptions", "list", "some.yaml").stdout.splitlines() == [
+        "ClusterSecurityException some",
+        "    controls   NSA: C-0057",
+        "    resources  kind=Deployment name=we.b",
+        "    or         apiGroup=batch",
+        "    labels     app in (web), !x",
+        "    in         team notin (a,b)",
+    ]
+    (row,) = json.loads(kubekeep("exceptions", "list", "some.yaml", "-f", "json").stdout)
+    assert (row["objectSelector"], row["namespaceSelector"]) == (["app in (web)", "!x"], ["team notin (a,b)"])
 
 
 def test_a_file_of_something_else_is_left_alone() -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from kubekeep.assess.select import Selection
-from kubekeep.library.exception import EVERYTHING, Policy, is_plain, matches
+from kubekeep.library.exception import EVERYTHING, Policy, is_glob, is_plain, matches, without_globs
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 
 _OVERVIEWS: Final = frozenset({"clusterscan", "workloadscan"})
 """What Kubescape shows when nothing is named: like all controls together no framework in particular."""
+_NUMBER: Final = re.compile(r"c?-?0*(\d{1,4})", re.ASCII)
+"""The number of a control, written with too few or too many zeros."""
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -100,6 +103,11 @@ class Controls:
     def _hint(self, unknown: Iterable[str]) -> str:
         """The name that one of `unknown` was perhaps meant to be."""
         for name in unknown:
+            if is_glob(name):
+                return f"; a pattern is a regular expression: {without_globs(name)}"
+            number = _NUMBER.fullmatch(_key(name))
+            if number and (same := f"c-{number[1]:0>4}") in self._by_name:
+                return f"; did you mean {self._spelt[same]}?"
             near = difflib.get_close_matches(_key(name), self._by_name, n=1, cutoff=0.7)
             if near:
                 return f"; did you mean {self._spelt[near[0]]}?"

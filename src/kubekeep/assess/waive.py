@@ -16,6 +16,7 @@ from kubekeep.assess.annotations import exemptions_of
 from kubekeep.assess.exempt_controls import Controls, Reach
 from kubekeep.assess.exempt_everything import is_for_everything
 from kubekeep.assess.exempt_resources import Part, Resources
+from kubekeep.assess.exempt_slips import slips
 from kubekeep.assess.matching import labels_of
 from kubekeep.assess.select import Selection
 from kubekeep.library.exception import Exemption
@@ -85,7 +86,7 @@ class _Account:
         """`everything`: it leaves out neither a control nor a resource."""
         self.exemption = exemption
         self.reach = reach
-        self.doubts = exemption.doubts
+        self.doubts = (*exemption.doubts, *slips(exemption))
         self.findings: list[WaivedFinding] = []
         self.status, self.text = WaiverStatus.UNUSED, ""
         expires = exemption.waiver.expires

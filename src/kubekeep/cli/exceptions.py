@@ -15,6 +15,7 @@ import click
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
+from kubekeep.library.admission import Selector
 from kubekeep.library.exception import Designator, Exemption
 from kubekeep.library.exception_sets import set_names
 from kubekeep.model.text import utc_text, visible
@@ -97,9 +98,12 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     if expires:
         entry["expirationDate"] = expires
     try:
-        click.echo(f"{visible(file)}: added {visible(add(file, entry))}", err=True)
+        added = add(file, entry)
     except ExceptionsError as error:
         raise click.UsageError(str(error)) from error
+    click.echo(f"{visible(file)}: added {visible(added.waiver.name)}", err=True)
+    for doubt in added.doubts:
+        click.echo(f"{visible(file)}: warning: {visible(doubt)}", err=True)
 
 
 def _policies(controls: Names, frameworks: Names) -> list[dict[str, str]]:
@@ -197,9 +201,12 @@ def _shown(item: Exemption) -> Iterator[str]:
     yield f"{waiver.name}{until}"
     row = _row(item)
     yield f"    controls   {', '.join(row['controls']) or 'all'}"
-    for resource in row["resources"] or ["all"]:
+    for number, resource in enumerate(row["resources"] or ["all"]):
         said = resource if isinstance(resource, str) else " ".join(f"{key}={text}" for key, text in resource.items())
-        yield f"    resources  {said}"
+        yield f"    {'or' if number else 'resources':9}  {said or 'all'}"
+    for title, key in (("labels", "objectSelector"), ("in", "namespaceSelector")):
+        if row[key]:
+            yield f"    {title:9}  {', '.join(row[key])}"
     if waiver.reason:
         yield f"    reason     {waiver.reason}"
 
@@ -210,6 +217,8 @@ def _row(item: Exemption) -> dict[str, Any]:
         "name": waiver.name,
         "controls": [_called(policy.framework, policy.names) for policy in item.policies],
         "resources": [_attributes(designator) for designator in item.designators],
+        "objectSelector": _required(item.objects),
+        "namespaceSelector": _required(item.namespaces),
         "reason": waiver.reason,
         "expires": utc_text(waiver.expires) if waiver.expires else None,
         "place": str(waiver.location) if waiver.location else None,
@@ -218,6 +227,19 @@ def _row(item: Exemption) -> dict[str, Any]:
 
 def _called(framework: str, names: Names) -> str:
     return " ".join(filter(None, (f"{framework}:" if framework else "", *names))) or "all"
+
+
+def _required(selector: Selector | None) -> list[str]:
+    """What a selector asks for, as kubectl writes it: `app in (web)`, `!app`."""
+    if selector is None:
+        return []
+    forms = {
+        "Exists": "{key}",
+        "DoesNotExist": "!{key}",
+        "In": "{key} in ({values})",
+        "NotIn": "{key} notin ({values})",
+    }
+    return [forms[item.operator].format(key=item.key, values=",".join(item.values)) for item in selector.requirements]
 
 
 def _attributes(designator: Designator) -> dict[str, str]:

@@ -30,6 +30,9 @@ ATTRIBUTES: Final = frozenset({CLUSTER, CONTAINER, IDENTITY, KIND, NAME, NAMESPA
 """The attributes that are no labels."""
 
 _PLAIN: Final = re.compile(r"[\w\s:,/-]*")
+_GLOBBED: Final = re.compile(r"[\w\s:,/.*-]*")
+_GLOB: Final = re.compile(r"(?:(?<=[\w/-])|^)\*")
+"""A star behind what a name may end with: as a regular expression it repeats one character."""
 _CHUNK: Final = 64
 """Patterns that are matched at once: few enough for RE2 to keep within its memory."""
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
@@ -128,6 +131,16 @@ def check_pattern(pattern: str) -> None:
 def is_plain(text: str) -> bool:
     """Whether `text` as a pattern means itself."""
     return _PLAIN.fullmatch(text) is not None
+
+
+def is_glob(text: str) -> bool:
+    """Whether `text` looks as if `*` in it stood for any text, as in a shell; as a pattern it means little then."""
+    return text != EVERYTHING and _GLOBBED.fullmatch(text) is not None and _GLOB.search(text) is not None
+
+
+def without_globs(text: str) -> str:
+    """The pattern that says what `text`, which is a glob, seems to mean."""
+    return _GLOB.sub(".*", text)
 
 
 def literal(text: str) -> str:

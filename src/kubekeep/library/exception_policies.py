@@ -14,13 +14,14 @@ import msgspec
 
 from kubekeep.library.admission import Requirement, Selector
 from kubekeep.library.exception import (
-    ATTRIBUTES,
     Designator,
     Exemption,
     FlawError,
     Policy,
     check_pattern,
     expiry,
+    is_glob,
+    without_globs,
 )
 from kubekeep.model.location import Location, Path
 from kubekeep.model.text import json_text
@@ -39,8 +40,6 @@ _REQUIREMENT_KEYS: Final = ("key", "operator", "values")
 _OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
 _OTHER_DESIGNATORS: Final = _RESOURCE_KEYS[2:]
 _NO_ATTRIBUTES: Final = "an entry of resources without attributes matches nothing"
-_NEARLY: Final = 0.8
-"""How alike a label and an attribute are for one to be a slip of the other."""
 
 
 def is_policy(value: Any) -> bool:
@@ -76,7 +75,7 @@ def exemption(value: Any, location: Location, number: int) -> Exemption:
 
 
 def _doubts(found: Mapping[str, Any], objects: Selector | None) -> Iterator[str]:
-    """Where an exception that can be read says nothing, or nearly something."""
+    """Where an exception that can be read says nothing."""
     yield from empty_of(found, "expirationDate", "it never ends")
     yield from empty_of(found, "resources", "every resource is meant")
     yield from unselective(found, "objectSelector", objects)
@@ -95,15 +94,6 @@ def _doubts(found: Mapping[str, Any], objects: Selector | None) -> Iterator[str]
         for key, pattern in attributes.items():
             if not pattern:
                 yield f"{key} of {at} is empty, so that any is meant"
-            elif key not in ATTRIBUTES and (near := _attribute_like(str(key))):
-                yield f"{str(key)[:60]} of {at} is taken for a label: did you mean {near}?"
-
-
-def _attribute_like(key: str) -> str:
-    """The attribute that a key is a slip of; empty for none."""
-    known = {name.casefold(): name for name in ATTRIBUTES}
-    near = difflib.get_close_matches(key.casefold(), known, n=1, cutoff=_NEARLY)
-    return known[near[0]] if near else ""
 
 
 def empty_of(found: Mapping[str, Any], key: str, meaning: str) -> Iterator[str]:
@@ -249,4 +239,5 @@ def _checked(pattern: str, place: Path) -> None:
     try:
         check_pattern(pattern)
     except ValueError as error:
-        raise FlawError(str(error), place) from error
+        hint = f"; say {without_globs(pattern)[:60]}" if is_glob(pattern) else ""
+        raise FlawError(f"{error}{hint}", place) from error

@@ -40,10 +40,10 @@ def held(exemptions: Sequence[Exemption]) -> tuple[WaiverUse, ...]:
     return uses
 
 
-def add(path: str, entry: Mapping[str, Any]) -> str:
+def add(path: str, entry: Mapping[str, Any]) -> WaiverUse:
     """Append an entry to the list in the file at `path`, or make the file; everything else in it stays as it is.
 
-    Gives the name of the exception. Raises ExceptionsError where that cannot be, or the entry would cover nothing.
+    Gives the exception with its doubts. Raises ExceptionsError where that cannot be, or the entry would cover nothing.
     """
     shown = shown_path(path)
     try:
@@ -60,7 +60,7 @@ def add(path: str, entry: Mapping[str, Any]) -> str:
             stream.write(text)
     except OSError as error:
         raise ExceptionsError(f"{shown}: {visible(reason(error))}") from error
-    return found.waiver.name
+    return use
 
 
 def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
