@@ -101,6 +101,19 @@ def test_an_entry_is_added_to_a_file_that_is_made(file: str) -> None:
     assert scan("--exceptions", file).exit_code == 0
 
 
+@pytest.mark.parametrize("file", ["new.yaml", "new.json"])
+@pytest.mark.parametrize(
+    "word", ["y", "no", "1e3", "0x1f", "1_000", "~", "null", "12:30:45", "a: b", "- a", "#", "ü\nb"]
+)
+def test_words_are_written_so_that_they_stay_text(file: str, word: str) -> None:
+    for _ in range(2):
+        assert (
+            kubekeep("exceptions", "add", file, "--control", "C-0057", "--name", word, "--reason", word).exit_code == 0
+        )
+    rows = json.loads(kubekeep("exceptions", "list", file, "-f", "json").stdout)
+    assert [(row["reason"], row["resources"]) for row in rows] == [(word, [{"name": word}])] * 2
+
+
 @pytest.mark.parametrize(
     ("name", "before"),
     [
@@ -226,6 +239,11 @@ def test_list_shows_all_that_narrows_an_exception() -> None:
     ]
     (row,) = json.loads(kubekeep("exceptions", "list", "some.yaml", "-f", "json").stdout)
     assert (row["objectSelector"], row["namespaceSelector"]) == (["app in (web)", "!x"], ["team notin (a,b)"])
+
+
+def test_an_option_that_is_no_text_is_told() -> None:
+    result = add("new.yaml", "--control", "C-0057", "--name", "a\udcff")
+    assert (result.exit_code, "it is not UTF-8 text" in result.stderr) == (2, True), result.stderr
 
 
 def test_a_file_of_something_else_is_left_alone() -> None:

@@ -37,6 +37,10 @@ def _something(ctx: click.Context, param: click.Parameter, value: str | None) ->
     """A callback: the value of an option; one that is given and empty, and so would mean anything, is an error."""
     if value is not None and not value.strip():
         raise click.BadParameter("it is empty; leave the option out if anything is meant")
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError as error:
+        raise click.BadParameter("it is not UTF-8 text") from error
     return value
 
 

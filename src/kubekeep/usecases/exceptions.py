@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kubekeep.assess.select import frameworks_named, select
 from kubekeep.assess.waive import waive
 from kubekeep.edits.change import Change, RefusedError
 from kubekeep.edits.reading import Reading
+from kubekeep.edits.style import Style, block
 from kubekeep.edits.text import edit
 from kubekeep.library.exception import Exemption, FlawError
 from kubekeep.library.exception_policies import exemption
@@ -89,4 +88,4 @@ def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
 def _fresh(entry: Mapping[str, Any], *, is_json: bool) -> str:
     if is_json:
         return json.dumps([entry], indent=2, ensure_ascii=False) + "\n"
-    return str(yaml.safe_dump([dict(entry)], sort_keys=False, allow_unicode=True, width=110))
+    return "".join(f"{line}\n" for line in block([dict(entry)], 0, Style(dash=0)))
