@@ -205,7 +205,8 @@ def test_what_is_perhaps_a_slip_is_added_and_told(option: tuple[str, str], doubt
         ({"Namespace": "shop"}, "Namespace is taken for a label; did you mean namespace?"),
         ({"containername": "app"}, "containername is taken for a label; did you mean containerName?"),
         ({"path": "deploy/*.yaml"}, "deploy/*.yaml is a regular expression; did you mean deploy/.*.yaml?"),
-        ({"app": "web", "app.kubernetes.io/name": "web"}, ""),
+        ({"cluster": "minikube"}, "what is in files is of no cluster, so none is called minikube"),
+        ({"cluster": ".*", "app": "web", "app.kubernetes.io/name": "web"}, ""),
     ],
 )
 def test_check_tells_what_is_perhaps_a_slip(attributes: dict[str, str], doubt: str) -> None:
@@ -225,6 +226,17 @@ spec:
     resources: [{kind: Deployment, name: we.b}, {apiGroup: batch, kind: "*"}]
   posture: [{controlID: C-0057, frameworkName: NSA}]
 """
+
+
+def test_check_tells_a_name_of_an_object_that_looks_like_a_pattern() -> None:
+    Path("some.yaml").write_text(SELECTING.replace("we.b", "^web-.*$"))
+    checked = kubekeep("exceptions", "check", "some.yaml")
+    assert (checked.exit_code, checked.stdout) == (
+        1,
+        "some.yaml:1: warning: ClusterSecurityException some: ^web-.*$ is taken for a name, not for a pattern\n",
+    )
+    Path("some.yaml").write_text(SELECTING.replace("we.b", "system:node-1.example"))
+    assert kubekeep("exceptions", "check", "some.yaml").exit_code == 0
 
 
 def test_list_shows_all_that_narrows_an_exception() -> None:

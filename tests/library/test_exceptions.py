@@ -320,7 +320,7 @@ def test_a_date_of_yaml_is_what_it_looks_like(tmp_path: Path, written_as: str, m
         ({"objectSelector": {"matchLabels": {}}}, "objectSelector is empty"),
         ({"expirationDate": None}, "expirationDate is empty: it never ends"),
         ({"posturePolicies": []}, "posturePolicies is empty: every control is meant"),
-        ({"posturePolicies": [{}]}, "posturePolicies[0] names no control"),
+        ({"posturePolicies": [{"controlID": None}]}, "posturePolicies[0] names no control"),
         ({"posturePolicies": [{"controlID": "", "frameworkName": "NSA"}]}, "posturePolicies[0] names no control"),
         ({"posturePolicies": [{"severityScore": 4}]}, "posturePolicies[0] names no control"),
     ],
@@ -333,8 +333,9 @@ def test_what_is_empty_and_so_means_more_is_doubted(tmp_path: Path, more: dict[s
 
 def test_what_says_what_it_is_for_is_not_doubted(tmp_path: Path) -> None:
     """As Kubescape itself writes them, with keys that say nothing beside those that do."""
-    policies = [{"controlID": "C-0057", "frameworkName": "", "ruleName": ""}, {"frameworkName": "NSA"}]
-    resources = [{"designatorType": "Attributes", "attributes": {"kind": "Pod", "team": "a"}}]
+    policies = [{"controlID": "C-0057", "frameworkName": "", "ruleName": ""}, {"frameworkName": "NSA"}, {}]
+    attributes = {"kind": "Pod", "team": "a"}
+    resources = [{"designatorType": "Attributes", "wlid": "", "wildwlid": "", "sid": "", "attributes": attributes}]
     (one,) = read_exceptions(written(tmp_path, [{"posturePolicies": policies, "resources": resources}]))
     assert not one.doubts
 
@@ -429,6 +430,12 @@ def test_objects_that_would_cover_more_than_they_say_are_refused(
     assert re.match(rf"{tmp_path}/e.yaml:\d+:\d+: ", str(caught.value))
 
 
+def test_an_empty_group_beside_a_kind_is_not_doubted(tmp_path: Path) -> None:
+    text = SECURITY.replace("apiGroup: apps, kind: Deployment", "apiGroup: '', kind: Pod")
+    (one,) = read_exceptions(written(tmp_path, text, "e.yaml"))
+    assert not one.doubts
+
+
 def test_keys_of_objects_are_taken_in_any_case(tmp_path: Path) -> None:
     text = SECURITY.replace("match:", "Match:", 1).replace("expiresAt", "expiresat").replace("spec:", "Spec:", 1)
     assert read_exceptions(written(tmp_path, text, "e.yaml"))[0].designators[0].group == "apps"
@@ -448,7 +455,8 @@ def test_all_that_kubescape_says_of_vulnerabilities_is_known(tmp_path: Path) -> 
     [
         (("name: we.b", "name: ''"), "name of match.resources[0] is empty, so that any is meant"),
         (("kind: Deployment, name", "kind: '', name"), "kind of match.resources[0] is empty"),
-        (("apiGroup: apps", "apiGroup: ''"), "apiGroup of match.resources[0] is empty"),
+        (("kind: Deployment, name", "kind: , name"), "kind of match.resources[0] is empty"),
+        (("apiGroup: apps, kind: Deployment", "apiGroup: '', kind: '*'"), "apiGroup of match.resources[0] is empty"),
         (("2027-01-31T00:00:00Z", ""), "expiresAt is empty: it never ends"),
         (("{matchLabels: {a: b}}", "{}"), "objectSelector is empty, so that it selects everything"),
         (("{resources: [{apiGroup: apps, kind: Deployment, name: we.b}],", "{resources: [],"), "resources is empty"),

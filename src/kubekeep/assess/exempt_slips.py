@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from kubekeep.assess.kinds import BUILTIN
 from kubekeep.library.exception import (
     ATTRIBUTES,
+    CLUSTER,
     CONTAINER,
     KIND,
     NAME,
@@ -20,6 +22,7 @@ from kubekeep.library.exception import (
     Exemption,
     is_glob,
     is_plain,
+    matches,
     without_globs,
 )
 
@@ -27,6 +30,8 @@ _KINDS: Final = {kind.casefold(): kind for kind in (*(kind for _, kind in BUILTI
 _ATTRIBUTES: Final = {name.casefold(): name for name in ATTRIBUTES}
 _NEARLY: Final = 0.85
 """How alike two words are for one to be a slip of the other: CiliumNetworkPolicy is no NetworkPolicy."""
+_IN_PATTERNS: Final = re.compile(r"[\\^$*+?|\[\](){}]")
+"""What no name of an object has."""
 _SHOWN: Final = 60
 
 
@@ -34,20 +39,31 @@ def slips(exemption: Exemption) -> Iterator[str]:
     """What of its designators means less than it looks like, each with what was perhaps meant."""
     for designator in exemption.designators:
         for key, text in designator.attributes:
-            if found := _slip(key, text, exact=designator.exact):
-                yield found
+            exact = designator.exact
+            told = _label(key) or (_kind(text, exact=exact) if key == KIND else "")
+            if told := told or (_name(text) if exact else _pattern(key, text)):
+                yield told
 
 
-def _slip(key: str, text: str, *, exact: bool) -> str:
+def _label(key: str) -> str:
     near = _near(key, _ATTRIBUTES) if key not in ATTRIBUTES else ""
-    if near:
-        return f"{key[:_SHOWN]} is taken for a label; did you mean {near}?"
-    if key == KIND:
-        for kind in (text,) if exact else text.split("|"):
-            if is_plain(kind) and (meant := _near(kind, _KINDS)):
-                return f"Kubernetes has no kind {kind[:_SHOWN]}; did you mean {meant}?"
-    if exact:
-        return ""
+    return f"{key[:_SHOWN]} is taken for a label; did you mean {near}?" if near else ""
+
+
+def _kind(text: str, *, exact: bool) -> str:
+    for word in [text] if exact else text.split("|"):
+        if is_plain(word) and (near := _near(word, _KINDS)):
+            return f"Kubernetes has no kind {word[:_SHOWN]}; did you mean {near}?"
+    return ""
+
+
+def _name(text: str) -> str:
+    return f"{text[:_SHOWN]} is taken for a name, not for a pattern" if _IN_PATTERNS.search(text) else ""
+
+
+def _pattern(key: str, text: str) -> str:
+    if key == CLUSTER and not matches(text, ""):
+        return f"what is in files is of no cluster, so none is called {text[:_SHOWN]}"
     if is_glob(text):
         return f"{text[:_SHOWN]} is a regular expression; did you mean {without_globs(text)[:_SHOWN]}?"
     if key in {KIND, NAME, NAMESPACE, CONTAINER} and is_plain(text) and "," in text:

@@ -82,8 +82,9 @@ def _doubts(found: Mapping[str, Any], objects: Selector | None) -> Iterator[str]
     yield from empty_of(found, "posturePolicies", "every control is meant")
     for number, item in enumerate(listed(found, "posturePolicies")):
         said = keyed(item, _POLICY_KEYS)
-        named = any(said.get(key) for key in _NAMES)
-        if not named and (not said.get("frameworkName") or said.get("severityScore") or said.keys() & set(_NAMES)):
+        # `{}` is how Kubescape's own files say every control.
+        unsaid = said.keys() & set(_NAMES) or said.get("severityScore")
+        if unsaid and not any(said.get(key) for key in _NAMES):
             yield f"posturePolicies[{number}] names no control, so every one is meant"
     for number, item in enumerate(listed(found, "resources")):
         attributes = keyed(item, _RESOURCE_KEYS).get("attributes") or {}

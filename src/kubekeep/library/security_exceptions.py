@@ -92,14 +92,17 @@ def security_exemption(value: Mapping[str, Any], location: Location | None) -> E
 def _doubts(spec: Mapping[str, Any], match: Mapping[str, Any], read: Exemption) -> Iterator[str]:
     """Where an object that can be read says nothing."""
     yield from empty_of(spec, "expiresAt", "it never ends")
-    if spec.get("match", {}) is None:
-        yield from empty_of(spec, "match", "every resource is meant")
+    if "match" in spec and spec["match"] is None:
+        yield "match is empty: every resource is meant"
     yield from empty_of(match, "resources", "every resource is meant")
     yield from unselective(match, "objectSelector", read.objects)
     yield from unselective(match, "namespaceSelector", read.namespaces)
     for number, item in enumerate(listed(match, "resources")):
-        for key, text in keyed(item, _RESOURCE).items():
-            if not text:
+        said = keyed(item, _RESOURCE)
+        # An empty group beside a kind is how people call the core group, and Kubescape takes any.
+        asked = _RESOURCE if said["kind"] in {None, "", EVERYTHING} else _RESOURCE[1:]
+        for key in asked:
+            if key in said and not said[key]:
                 yield f"{key} of match.resources[{number}] is empty, so that any is meant"
 
 
