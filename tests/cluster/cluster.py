@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from tests.cluster.access import Person, address_in, write_kubeconfig
 from tests.cluster.client import Client, Refused
 from tests.cluster.layout import Layout
@@ -163,13 +165,18 @@ class Cluster:
 
     def _collections(self) -> list[str]:
         """Paths of all that can be in a namespace, of every group that answers, with its {namespace} to fill in."""
-        groups = self.admin("GET", "/apis")["groups"]
-        versions = ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups)]
+        asked = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+        answers = [msgspec.json.decode(self.admin.text("GET", path, accept=asked)) for path in ("/api", "/apis")]
+        versions = [
+            (_root("/".join(filter(None, [group["metadata"].get("name"), group["versions"][0]["version"]]))), group)
+            for answer in answers
+            for group in answer["items"]
+        ]
         return [
-            f"{_root(version)}/namespaces/{{namespace}}/{name}"
-            for version in versions
-            for name, resource in self._resources(version).items()
-            if resource["namespaced"] and "list" in resource["verbs"] and "delete" in resource["verbs"]
+            f"{root}/namespaces/{{namespace}}/{resource['resource']}"
+            for root, group in versions
+            for resource in group["versions"][0].get("resources", ())
+            if resource["scope"] == "Namespaced" and {"list", "delete"} <= set(resource["verbs"])
         ]
 
     def _empty(self, path: str) -> None:

@@ -67,8 +67,9 @@ def running(layout: Layout, port: int | None, tokens: str) -> Iterator[Plane]:
     RuntimeError with the end of a log if a program does not come up.
     """
     found = programs()
-    layout.clear()
     port, storage = port or free_port(), free_port()
+    for folder in (layout.pki, layout.kubeconfigs, layout.run / "log"):
+        folder.mkdir(parents=True)
     _write_keys(layout)
     write_private(layout.tokens, tokens.encode())
     write_private(layout.storage_address, f"https://{LOOPBACK}:{storage}".encode())
@@ -177,6 +178,7 @@ def _kube_apiserver_flags(layout: Layout, storage: int, port: int) -> list[str]:
         f"--proxy-client-cert-file={front_proxy.certificate}",
         f"--proxy-client-key-file={front_proxy.key}",
         "--profiling=false",
+        "--feature-gates=ListFromCacheSnapshot=false",  # what etcd has forgotten is forgotten at once
     ]
 
 

@@ -25,19 +25,18 @@ class Layout(msgspec.Struct, frozen=True):
         ours = {self.run, self.kubeconfig, self.pid, self.door, self.users, self.supervisor_log}
         if foreign := next((file for file in self.folder.iterdir() if file not in ours), None):
             raise FileExistsError(f"{self.folder} is no folder for a cluster: it holds {foreign.name}")
-        self.pid.touch(mode=0o600)
+        for file in (self.pid, self.door, self.users, self.supervisor_log):
+            file.touch(mode=0o600)
 
     def clear(self) -> None:
-        """Remove what a control plane has written, and make room for the next."""
+        """Remove what a control plane has written."""
         self.kubeconfig.unlink(missing_ok=True)
         shutil.rmtree(self.run, ignore_errors=True)
-        for folder in (self.pki, self.kubeconfigs, self.run / "log"):
-            folder.mkdir(mode=0o700, parents=True)
 
     def remove(self) -> None:
-        """Remove all that is a control plane's, and the folder if that leaves it empty."""
-        shutil.rmtree(self.run, ignore_errors=True)
-        for file in (self.kubeconfig, self.users, self.supervisor_log, self.pid, self.door):
+        """Remove all that `claim` has made and a control plane has written, and the folder if that leaves it empty."""
+        self.clear()
+        for file in (self.pid, self.door, self.users, self.supervisor_log):
             file.unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from tests.cluster.access import Person
-from tests.cluster.cluster import Cluster
+from tests.cluster.client import Refused
+from tests.cluster.cluster import Cluster, eventually
 
 READ = ["get", "list", "watch"]
 ROBOT = "robot"
+NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+"""Those that the API server makes, some moments after it is ready."""
 UNAVAILABLE = {
     "apiVersion": "apiregistration.k8s.io/v1",
     "kind": "APIService",
@@ -26,11 +30,14 @@ UNAVAILABLE = {
 
 
 def furnish(cluster: Cluster, token: str) -> list[Person]:
-    """Make the users, and what a cluster has beside: the roles `view`, `edit` and `admin`, an API that is down.
+    """Make the users, and what every cluster has: service accounts, the rules of `view`, `edit` and `admin`; an API is down.
 
     `token` is what the user `robot` is known by.
     """
     _aggregate(cluster)
+    for name in NAMESPACES:
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}}
+        eventually(functools.partial(cluster.apply, [account]), Refused)
     cluster.apply([UNAVAILABLE])
     cluster.user("viewer", [])
     cluster.bind("viewer", "view")

@@ -98,32 +98,40 @@ def _start(layout: Layout, port: int | None, *, while_used: bool) -> None:
     command += ["--while-used"] if while_used else []
     log = layout.supervisor_log
     with log.open("wb") as opened:
-        child = subprocess.Popen(
-            command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened, start_new_session=True
+        subprocess.run(
+            command,
+            cwd=_ROOT,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=opened,
+            stderr=opened,
+            start_new_session=True,
         )
     until = time.monotonic() + _SECONDS
     while not layout.kubeconfig.exists():
-        if child.poll() is not None or time.monotonic() > until:
-            child.terminate()
+        if pid(layout.folder) is None or time.monotonic() > until:
+            stop(layout.folder)
             raise RuntimeError(log.read_text(encoding="utf-8", errors="replace").strip() or "the cluster did not start")
         time.sleep(0.05)
 
 
 def main() -> int:
-    """Own a control plane until told to end."""
+    """Leave behind a process that owns a control plane until it is told to end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int)
     parser.add_argument("--while-used", action="store_true")
     given = parser.parse_args()
     layout = Layout(given.folder)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    os.umask(0o077)
     with layout.door.open("ab") as door, layout.pid.open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # free but for those who look whether it is: who starts one is at the door
-        held.truncate(0)
-        held.write(str(os.getpid()).encode())
-        held.flush()
+        if child := os.fork():  # the lock is the child's too, and stays
+            held.truncate(0)
+            held.write(str(child).encode())
+            return 0
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
         try:
             _own(layout, given.port, (lambda: _is_used(layout, door)) if given.while_used else (lambda: True))
         except RuntimeError as error:

@@ -12,6 +12,7 @@ import yaml
 from tests.cluster.client import Client, Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.control_plane import KUBERNETES
+from tests.cluster.people import NAMESPACES
 
 READ_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
 
@@ -88,12 +89,11 @@ def answers(client: Client, path: str) -> bool:
 
 
 def test_only_the_owner_can_read_what_it_writes(cluster: Cluster) -> None:
-    run = cluster.layout.run
-    secret = [cluster.kubeconfig, cluster.layout.tokens, *cluster.layout.pki.iterdir()]
-    assert len(secret) > 10
-    assert {stat.S_IMODE(file.stat().st_mode) for file in secret} == {0o600}
-    assert stat.S_IMODE(cluster.layout.folder.stat().st_mode) == 0o700
-    assert stat.S_IMODE((run / "pki").stat().st_mode) == 0o700
+    written = [cluster.layout.folder, *cluster.layout.folder.rglob("*")]
+    open_to_others = [path for path in written if path.is_file() and stat.S_IMODE(path.stat().st_mode) != 0o600]
+    open_to_others += [path for path in written if path.is_dir() and stat.S_IMODE(path.stat().st_mode) != 0o700]
+    assert open_to_others == []
+    assert {"kubeconfig", "tokens.csv", "cluster.key", "admin.key", "etcd"} <= {path.name for path in written}
 
 
 def test_tokens_of_service_accounts_are_theirs(cluster: Cluster, namespace: str) -> None:
@@ -122,6 +122,17 @@ def test_pod_security_denies_what_a_label_of_the_namespace_forbids(cluster: Clus
         cluster.apply([pod(namespace, "bad", privileged=True)])
     (made,) = cluster.apply([pod(namespace, "good")])
     assert made["status"]["phase"] == "Pending"
+
+
+@pytest.mark.parametrize("name", NAMESPACES)
+def test_the_namespaces_of_every_cluster_take_pods(cluster: Cluster, name: str) -> None:
+    made = cluster.admin("POST", f"/api/v1/namespaces/{name}/pods?dryRun=All", pod(name, "app"))
+    assert made["spec"]["serviceAccountName"] == "default"
+
+
+def test_the_status_of_an_object_is_applied_with_it(cluster: Cluster, namespace: str) -> None:
+    (made,) = cluster.apply([pod(namespace, "app") | {"status": {"phase": "Running", "hostIP": "198.51.100.1"}}])
+    assert (made["status"]["phase"], made["status"]["hostIP"]) == ("Running", "198.51.100.1")
 
 
 def test_admission_policies_judge(cluster: Cluster, namespace: str) -> None:
@@ -176,7 +187,7 @@ def test_custom_resources_are_served(cluster: Cluster, namespace: str) -> None:
         (found,) = cluster.admin("GET", f"/apis/{group}/v1/boats")["items"]
         assert found["spec"] == {"size": 3}
         with pytest.raises(Refused, match="must be of type integer"):
-            cluster.apply([boat | {"spec": {"size": "big"}}])
+            cluster.admin("POST", f"/apis/{group}/v1/namespaces/{namespace}/boats", boat | {"spec": {"size": "big"}})
     finally:
         cluster.delete(definition)
 

@@ -10,6 +10,8 @@ from kubekeep.assess.select import Selection
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, discover
+from kubekeep.kube.listing import Query
+from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
 from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
@@ -79,6 +81,12 @@ class LiveCluster:
             self.nodes += resource.kind == "Node" and not resource.group
             yield resource
 
+    def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
+        """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
+        collection = Collection(self._connection, self._catalogue, wanted(selection, choice, everything=False))
+        asked = [permission_of(query) for query in collection.queries()]
+        return allowed(self._connection, asked), tuple(collection.gaps)
+
     def _collected(self, wanted: Wanted) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted)
         yield from collection
@@ -116,3 +124,8 @@ def wanted(selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
         whole=frozenset(brought),
         namespaces=Namespaces(choice.include_namespaces, choice.exclude_namespaces),
     )
+
+
+def permission_of(query: Query) -> Permission:
+    """What it takes to send `query`."""
+    return Permission("list", query.served.group, query.served.plural, query.namespace)

@@ -144,7 +144,16 @@ def scan(
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, params_of(found))
         gaps = cluster.gaps if cluster is not None else []
-        results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps)
+        results = run(
+            resources,
+            selection,
+            RegoPolicySet,
+            kubernetes_minor=minor,
+            note=note,
+            focus=focus,
+            gaps=gaps,
+            pack=cluster is not None and not found,
+        )
         unread += (Unread(Location(gap.permission), gap.text) for gap in dict.fromkeys(gaps))
         results, uses = exceptions.applied(results, selection, started)
         if request.waivers.honours_inline(snapshot=request.is_whole):
@@ -251,6 +260,11 @@ def _few_collections() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def selected(request: ScanRequest) -> Selection:
+    """The controls that `request` asks for. Raises what `scan` does for names and rules."""
+    return _selection(request)
 
 
 def hold(request: ScanRequest) -> None:
