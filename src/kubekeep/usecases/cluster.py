@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from kubekeep.assess.select import Selection
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
@@ -17,7 +19,10 @@ from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
 from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.model.resource import Resource
+from kubekeep.sources.cluster import kubelets
 from kubekeep.sources.cluster.collect import Collection
+from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
+from kubekeep.sources.cluster.kubelets import Kubelets
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 
 SETTINGS: Final = frozenset({"kubescape.io/ControlInput"})
@@ -77,15 +82,36 @@ class LiveCluster:
 
         What is not shown is among `gaps` when they have ended.
         """
-        for resource in self._collected(wanted(selection, choice, everything=everything)):
-            self.nodes += resource.kind == "Node" and not resource.group
+        needed = self._wanted(selection, choice, everything=everything)
+        nodes: list[str] = []
+        for resource in self._collected(needed):
+            if resource.kind == "Node" and not resource.group:
+                nodes.append(resource.name)
             yield resource
+        self.nodes += len(nodes)
+        if self._asks_kubelets(needed):
+            found = Kubelets(self._request, nodes)
+            yield from found
+            self.gaps += found.gaps
 
     def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
         """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
-        collection = Collection(self._connection, self._catalogue, wanted(selection, choice, everything=False))
+        needed = self._wanted(selection, choice, everything=False)
+        collection = Collection(self._connection, self._catalogue, needed)
         asked = [permission_of(query) for query in collection.queries()]
+        if self._asks_kubelets(needed):
+            asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
         return allowed(self._connection, asked), tuple(collection.gaps)
+
+    def _wanted(self, selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
+        needed = wanted(selection, choice, everything=everything)
+        if self._request.host_scan is not False:
+            return needed
+        kinds = frozenset(kind for kind in needed.kinds if kind.partition("/")[0] != HOST_DATA)
+        return msgspec.structs.replace(needed, kinds=kinds)
+
+    def _asks_kubelets(self, needed: Wanted) -> bool:
+        return self._request.host_scan is True and kubelets.KIND in needed.kinds
 
     def _collected(self, wanted: Wanted) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted)

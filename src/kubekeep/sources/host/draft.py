@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.sources.host.files import Files, content
+from kubekeep.sources.host.configuration import content
+from kubekeep.sources.host.files import Files
 from kubekeep.sources.host.root import UnreadableError
 
 API_VERSION: Final = "hostdata.kubescape.cloud/v1beta0"

@@ -5,23 +5,20 @@ Of keys, tokens and kubeconfigs nobody gets more than mode and owner.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import msgspec
 
 from kubekeep.model.location import line_starts
-from kubekeep.model.redaction import MASK, without_tokens
 from kubekeep.sources import yaml_text
+from kubekeep.sources.host.configuration import without_secrets
 from kubekeep.sources.host.root import MissingError, Root, UnreadableError
 from kubekeep.sources.tree import Limits, Problem
 
 _BYTES: Final = 1 << 20
 _LIMITS: Final = Limits(bytes=_BYTES, depth=100, aliased=10_000, documents=10, nodes=100_000)
 _PERMISSIONS: Final = 0o777
-_SECRETS: Final = frozenset({"secret", "staticpodurlheader"})
-"""Fields of configuration files whose values are secret: of encryption keys, and headers that kubelets send."""
 
 
 class Accounts(msgspec.Struct, frozen=True):
@@ -82,44 +79,6 @@ class Files(msgspec.Struct, frozen=True):
                 return path
             return path
         raise MissingError
-
-
-def content(configuration: dict[str, Any]) -> str:
-    """The text of a configuration, which is JSON and so YAML too."""
-    return json.dumps(configuration, indent=2) + "\n"
-
-
-def without_secrets(value: Any) -> Any:
-    """A copy of a configuration with masks for its secrets. It is no deeper than the limits of its reader."""
-    match value:
-        case dict():
-            return {
-                str(key): _masked(item) if str(key).lower() in _SECRETS else without_secrets(item)
-                for key, item in value.items()
-            }
-        case list():
-            return [without_secrets(item) for item in value]
-        case str():
-            return without_tokens(value)
-        case _:
-            return value
-
-
-def merged(base: Any, over: Any) -> Any:
-    """`base` with the fields of `over` in their place (RFC 7396), as a kubelet reads its folder of configuration files."""
-    if not isinstance(base, dict) or not isinstance(over, dict):
-        return over
-    result = dict(base)
-    for key, value in over.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(result.get(key, {} if isinstance(value, dict) else None), value)
-    return result
-
-
-def _masked(value: Any) -> Any:
-    return dict.fromkeys(value, MASK) if isinstance(value, dict) else MASK
 
 
 def _names(root: Root, path: str) -> dict[int, str]:

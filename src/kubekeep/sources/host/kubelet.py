@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Final
 
+from kubekeep.sources.host.configuration import content, merged
 from kubekeep.sources.host.draft import Draft
-from kubekeep.sources.host.files import content, merged
 from kubekeep.sources.host.layout import UNIT_FOLDERS
 from kubekeep.sources.host.node import Node
 from kubekeep.sources.host.processes import Process
