@@ -58,13 +58,13 @@ def _configuration(connection: Connection, node: str) -> dict[str, Any]:
     """The configuration of one kubelet, without secrets. Raises KubeError."""
     try:
         found = connection.get(f"/api/v1/nodes/{quote(node, safe='')}/proxy/configz", dict[str, Any])
-    except RecursionError:
+        settings = without_secrets(found.get("kubeletconfig"))
+    except (RecursionError, ValueError):
         raise ConnectionLostError("the kubelet answers a document that is nested too deeply") from None
-    settings = found.get("kubeletconfig")
     if not isinstance(settings, dict) or not settings:
         raise ConnectionLostError("the kubelet answers no configuration")
     own = {"apiVersion": _API_VERSION, "kind": KIND, "metadata": {"name": node}}
-    return own | {key: value for key, value in without_secrets(settings).items() if key not in own}
+    return own | {key: value for key, value in settings.items() if key not in own}
 
 
 def _gaps(refused: Sequence[tuple[str, KubeError]], nodes: int) -> Iterator[Gap]:

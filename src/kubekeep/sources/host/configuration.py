@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from kubekeep.model.redaction import MASK, without_tokens
 
+_DEEPEST: Final = 200
 _SECRETS: Final = frozenset({"secret", "staticpodurlheader"})
 """Fields whose values are secret: of encryption keys, and headers that kubelets send."""
 
@@ -16,16 +17,18 @@ def content(configuration: dict[str, Any]) -> str:
     return json.dumps(configuration, indent=2) + "\n"
 
 
-def without_secrets(value: Any) -> Any:
-    """A copy of a configuration with masks for its secrets. It is no deeper than the limits of its reader."""
+def without_secrets(value: Any, depth: int = _DEEPEST) -> Any:
+    """A copy of a configuration with masks for its secrets. Raises ValueError if it is nested more than `depth` deep."""
+    if not depth:
+        raise ValueError("it is nested too deeply")
     match value:
         case dict():
             return {
-                str(key): _masked(item) if str(key).lower() in _SECRETS else without_secrets(item)
+                str(key): _masked(item) if str(key).lower() in _SECRETS else without_secrets(item, depth - 1)
                 for key, item in value.items()
             }
         case list():
-            return [without_secrets(item) for item in value]
+            return [without_secrets(item, depth - 1) for item in value]
         case str():
             return without_tokens(value)
         case _:
