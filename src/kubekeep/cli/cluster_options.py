@@ -24,6 +24,8 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     impersonation: Impersonation = Impersonation()
     insecure: bool = False
     host_scan: bool | None = None
+    host_data: tuple[str, ...] = ()
+    """Paths of documents about its nodes, of `kubekeep host collect`."""
 
     def check_unused(self, task: str) -> None:
         """Raise a usage error for options of a cluster where paths are scanned."""
@@ -32,6 +34,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             ("--as", self.impersonation.user),
             ("--insecure-skip-tls-verify", self.insecure),
             ("--host-scan", self.host_scan is not None),
+            ("--host-data", self.host_data),
         )
         if flag := next((flag for flag, value in said if value), ""):
             raise click.UsageError(f"{flag} is for a cluster: `{task}` scans one when no path is named")
@@ -92,12 +95,19 @@ def _said(given: dict[str, Any]) -> ClusterOptions:
         impersonation=Impersonation(user=user, uid=uid, groups=groups),
         insecure=given.pop("insecure_skip_tls_verify"),
         host_scan=given.pop("host_scan"),
+        host_data=given.pop("host_data"),
     )
 
 
 def _options() -> tuple[Callable[..., Any], ...]:
     text: Mapping[str, Any] = {"default": "", "show_default": False}
     return (
+        click.option(
+            "--host-data",
+            multiple=True,
+            type=click.Path(exists=True),
+            help="File or folder that `kubekeep host collect` wrote on nodes, scanned beside the cluster; repeatable.",
+        ),
         click.option(
             "--host-scan/--no-host-scan",
             default=None,

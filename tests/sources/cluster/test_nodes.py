@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kubekeep.kube.access import ClusterRequest
@@ -13,10 +15,13 @@ from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.review import Permission
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause, Status, Verdict
+from kubekeep.usecases.host import collect, text
 from kubekeep.usecases.permissions import cluster_role, preflight
 from kubekeep.usecases.scan import ScanRequest, scan
+from tests.cli.test_scan import kubekeep
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.kubelet import kubelet
+from tests.sources.host import nodes
 
 GROUP = "hostdata.kubescape.cloud"
 KINDS = {
@@ -264,3 +269,41 @@ def node_info(kernel: str) -> dict[str, str]:
         *("osImage", "systemUUID"),
     )
     return {**dict.fromkeys(fields, "x"), "kernelVersion": kernel, "operatingSystem": "linux"}
+
+
+def test_files_of_nodes_are_scanned_beside_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    name, slug = f"node-{uuid.uuid4().hex[:8]}", "kernel-fs-context-escape"
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name},
+        "status": {"nodeInfo": node_info("5.10.70")},
+    }
+    nodes.system(tmp_path)
+    with nodes.running({nodes.KUBELET: ["--anonymous-auth=true"]}) as pids:
+        nodes.show(tmp_path, pids)
+    file = tmp_path / "node.yaml"
+    file.write_text(text(collect(str(tmp_path), name), as_json=False), encoding="utf-8")
+    (applied,) = cluster.apply([node])
+    request = request_as(cluster, "admin", controls=[slug, ANONYMOUS])
+    try:
+        alone = scan(request)
+        found = scan(msgspec.structs.replace(request, paths=(str(file),)))
+    finally:
+        cluster.delete(applied)
+    assert [verdict.status for verdict in verdicts(alone, name, slug)] == [Status.FAILED]
+    assert [verdict.status for verdict in verdicts(found, name, slug)] == [Status.PASSED], "no user namespaces"
+    assert [verdict.status for verdict in verdicts(found, name, ANONYMOUS)] == [Status.FAILED]
+    assert found.target.names == ("cluster admin",)
+
+
+def test_options_of_nodes_are_for_clusters(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "node.yaml"
+    file.write_text("", encoding="utf-8")
+    for options in (["--host-scan"], ["--no-host-scan"], ["--host-data", str(file)]):
+        refused = kubekeep("scan", *options, file)
+        assert refused.returncode == 2
+        assert "is for a cluster" in refused.stderr
+    with kubelet(cluster, CONFIGZ) as node:
+        told = kubekeep("scan", "control", READ_ONLY_PORT, "--kubeconfig", cluster.kubeconfig, "--host-scan", "-v")
+    assert f"KubeletConfiguration {node['metadata']['name']}" in told.stdout
