@@ -267,6 +267,20 @@ def test_a_folder_alone_is_a_configuration(tmp_path: Path) -> None:
     assert json.loads(found["content"])["readOnlyPort"] == 0
 
 
+@pytest.mark.parametrize("folder", ["/none", "/empty"])
+def test_a_folder_without_files_is_no_configuration(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "empty").mkdir()
+    found = kubelet_with(tmp_path, f"--config-dir={folder}")
+    assert "configFile" not in found["data"]
+    assert "configFile.content" in whys(found)
+
+
+def test_a_folder_that_is_not_there_leaves_the_file(tmp_path: Path) -> None:
+    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/none")["data"]["configFile"]
+    assert json.loads(found["content"])["readOnlyPort"] == 0
+
+
 def test_of_a_configuration_half_read_nothing_is_told(tmp_path: Path) -> None:
     put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
     put(tmp_path, "/more/10-a.conf", "]")

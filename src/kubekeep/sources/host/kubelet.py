@@ -40,32 +40,40 @@ def kubelet(node: Node) -> Draft:
 def _configuration(draft: Draft, node: Node, process: Process) -> dict[str, Any]:
     """The configuration that the files of the kubelet make; empty where one of them cannot be read."""
     path, folder = process.flag("config"), process.flag("config-dir")
-    base: dict[str, Any] = {}
-    if path:
-        base = draft.configuration("configFile", node.files, path, _KINDS)
+    base = draft.configuration("configFile", node.files, path, _KINDS) if path else {}
     if not folder:
         return base
     entry = draft.data.get("configFile") or {"path": folder}
     entry.pop("content", None)
     if path and not base:
         return {}
-    result, used = base, []
+    used: list[str] = []
     try:
-        for name in node.files.root.names(folder):
-            if name.endswith(".conf"):
-                used.append(posixpath.join(folder, name))
-                result = merged(result, node.files.configuration(used[-1], _KINDS))
-    except MissingError as error:
-        if used:
-            draft.lacks("configFile.content", error, used[-1])
-            return {}
+        result = _with_drop_ins(node, base, folder, used)
     except UnreadableError as error:
         draft.lacks("configFile.content", error, used[-1] if used else folder)
         return {}
-    if result:
-        entry |= {"content": content(result)} | ({"mergedWith": used} if used else {})
-        draft.put("configFile", entry)
+    if not result:
+        draft.lacks("configFile.content", "the folder holds no configuration", folder)
+        return {}
+    entry |= {"content": content(result)} | ({"mergedWith": used} if used else {})
+    draft.put("configFile", entry)
     return result
+
+
+def _with_drop_ins(node: Node, base: dict[str, Any], folder: str, used: list[str]) -> dict[str, Any]:
+    """`base` under the files of a folder, whose paths are added to `used`. Raises UnreadableError for one of them."""
+    try:
+        names = node.files.root.names(folder)
+    except MissingError:
+        if base:
+            return base
+        raise
+    for name in names:
+        if name.endswith(".conf"):
+            used.append(posixpath.join(folder, name))
+            base = merged(base, node.files.configuration(used[-1], _KINDS))
+    return base
 
 
 def _authority(node: Node, process: Process | None, configuration: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
