@@ -294,6 +294,8 @@ def test_of_a_configuration_half_read_nothing_is_told(tmp_path: Path) -> None:
     [
         ("root:$6$hash:1:0:::::\n", "it holds no KubeletConfiguration"),
         ("kind: Secret\ndata: {a: b}\n", "it holds no KubeletConfiguration"),
+        ("kind: [KubeletConfiguration]\n", "it holds no KubeletConfiguration"),
+        ("[KubeletConfiguration]\n", "it holds no KubeletConfiguration"),
         ("", "it cannot be read as YAML"),
         (
             "a: &a [" + "x, " * 1000 + "]\n" + "".join(f"k{n}: [*a, *a, *a]\n" for n in range(50)),
@@ -307,6 +309,29 @@ def test_a_file_that_is_no_configuration_is_not_told(tmp_path: Path, text: str, 
     found = kubelet_with(tmp_path, "--config=/etc/shadow")
     assert "content" not in found["data"]["configFile"]
     assert whys(found)["configFile.content"] == why
+
+
+def test_values_of_every_type_are_told(tmp_path: Path) -> None:
+    text = "kind: KubeletConfiguration\na: 2026-11-26\nb: !!binary aGk=\nd: 0o17\n1: {2: 3}\ne: ~\n"
+    put(tmp_path, "/config", text)
+    content = kubelet_with(tmp_path, "--config=/config")["data"]["configFile"]["content"]
+    found = json.loads(content)
+    assert found["a"] == "2026-11-26"
+    assert found["1"] == {"2": 3}
+    assert found["e"] is None
+
+
+def test_kube_proxy_without_a_configuration_that_can_be_read(tmp_path: Path) -> None:
+    nodes.system(tmp_path)
+    put(tmp_path, "/config", "kind: Secret\n")
+    put(tmp_path, "/kubeconfig", nodes.KUBECONFIG, 0o640)
+    with nodes.running({"kube-proxy": ["--config=/config", "--kubeconfig=/kubeconfig"]}) as pids:
+        nodes.show(tmp_path, pids)
+    collected = collect(str(tmp_path))
+    found = of(collected, "KubeProxyInfo")
+    assert found["data"]["kubeConfigFile"]["permissions"] == 0o640
+    assert whys(found)["configuration"] == "it holds no KubeProxyConfiguration"
+    assert "KubeProxyConfiguration" not in {document["kind"] for document in collected.documents}
 
 
 def test_a_configuration_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -95,9 +95,9 @@ def _api_server(draft: Draft, node: Node, process: Process) -> None:
 
 
 def _flagged(draft: Draft, node: Node, process: Process | None, flag: str, field: str, usual: str) -> None:
-    """The file or folder of a flag; without the process what is usual."""
+    """The file or folder of a flag; without the process what is usual, which containers see at the same path."""
     path = process.flag(flag) if process else ""
-    if not path or process is None:
+    if path in {"", usual} or process is None:
         draft.file(field, node.files, usual)
         return
     try:

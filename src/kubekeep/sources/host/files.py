@@ -63,7 +63,8 @@ class Files(msgspec.Struct, frozen=True):
         if found is None or isinstance(found, Problem):
             raise UnreadableError("it cannot be read as YAML")
         value = found.value
-        if not isinstance(value, dict) or value.get("kind") not in kinds:
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if not isinstance(kind, str) or kind not in kinds:
             raise UnreadableError(f"it holds no {' or '.join(sorted(kinds))}")
         shown: dict[str, Any] = without_secrets(value)
         return shown

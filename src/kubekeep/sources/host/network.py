@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kubekeep.sources.host.draft import Draft
+from kubekeep.sources.host.files import Files
 from kubekeep.sources.host.node import Node
 from kubekeep.sources.host.processes import Process
 from kubekeep.sources.host.root import MissingError, UnreadableError
@@ -56,12 +57,11 @@ def kube_proxy(node: Node) -> Iterator[Draft | dict[str, Any]]:
     configuration: dict[str, Any] = {}
     try:
         with node.files_of(process) as files:
-            if path := process.flag("config"):
-                configuration = files.configuration(path, _KINDS)
+            configuration = _configuration(draft, files, process.flag("config"))
             if path := process.flag("kubeconfig") or _kubeconfig(configuration):
                 draft.file("kubeConfigFile", files, path)
     except UnreadableError as error:
-        draft.lacks("configuration", error, process.flag("config"))
+        draft.lacks("kubeConfigFile", f"the files of process {process.pid}: {error}")
     yield draft
     if configuration:
         yield {**configuration, "metadata": {"name": node.name}}
@@ -111,6 +111,17 @@ def open_ports(node: Node) -> Draft:
         if not any(item.field == f"{transport}Ports" for item in draft.not_read):
             draft.put(f"{transport}Ports", rows)
     return draft
+
+
+def _configuration(draft: Draft, files: Files, path: str) -> dict[str, Any]:
+    """The configuration of kube-proxy in a file; empty where there is none, or none that can be read."""
+    if not path:
+        return {}
+    try:
+        return files.configuration(path, _KINDS)
+    except UnreadableError as error:
+        draft.lacks("configuration", error, path)
+        return {}
 
 
 def _kubeconfig(configuration: dict[str, Any]) -> str:
