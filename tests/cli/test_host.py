@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.test_scan import kubekeep
+from tests.cli.test_scan import BAD, kubekeep
 from tests.sources.host import nodes
 
 
@@ -64,3 +64,7 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     result = kubekeep("host", "collect", "--root", node(tmp_path), "-o", tmp_path / "none" / "node.yaml")
     assert result.returncode == 3
     assert "No such file or directory" in result.stderr
+
+
+def test_a_scan_without_data_of_nodes_says_where_to_get_it() -> None:
+    assert "need data of the nodes: kubekeep host collect writes it" in kubekeep("scan", BAD).stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.review import Permission
+from kubekeep.library.extra import gather
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.usecases.host import collect, text
@@ -203,6 +205,36 @@ def test_what_a_node_agent_wrote_is_judged(cluster: Cluster) -> None:
     assert "nodeName" not in resource.object["data"]
     off = scan(request_as(cluster, "admin", host_scan=False, controls=controls))
     assert verdicts(off, name, ANONYMOUS) == []
+
+
+@pytest.mark.usefixtures("agent")
+def test_rules_of_kubescape_find_what_an_agent_wrote_where_they_look(cluster: Cluster, tmp_path: Path) -> None:
+    name = f"node-{uuid.uuid4().hex[:8]}"
+    cluster.apply([written("KubeletInfo", name, cmdLine="/usr/bin/kubelet --anonymous-auth=true")])
+    rego = """
+        package armo_builtins
+        deny[found] {
+            item := input[_]
+            item.apiVersion == "hostdata.kubescape.cloud/v1beta0"
+            item.kind == "KubeletInfo"
+            contains(item.data.cmdLine, "--anonymous-auth=true")
+            found := {"alertMessage": "open", "failedPaths": [], "fixPaths": [], "alertObject": {"externalObjects": item}}
+        }
+    """
+    match = [{"apiGroups": [GROUP], "apiVersions": ["v1beta0"], "resources": ["KubeletInfo"]}]
+    rule = {"name": "open", "rule": rego, "ruleLanguage": "Rego", "match": [], "dynamicMatch": match}
+    control = {"controlID": "H-1", "name": "Closed kubelets", "baseScore": 7, "rules": [rule]}
+    file = tmp_path / "house.json"
+    file.write_text(json.dumps({"name": "House", "controls": [control]}), encoding="utf-8")
+    request = msgspec.structs.replace(request_as(cluster, "admin"), rules=gather((), (file,)))
+    found = scan(request)
+    statuses = [
+        verdict.status
+        for result in found.results
+        if result.resource.name == name
+        for verdict in result.verdicts.values()
+    ]
+    assert statuses == [Status.FAILED]
 
 
 @pytest.mark.usefixtures("agent")
