@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 
 from kubekeep.sources.host.control_plane import control_plane
+from kubekeep.sources.host.draft import Draft
 from kubekeep.sources.host.files import Files, accounts
 from kubekeep.sources.host.layout import layout_of
+from kubekeep.sources.host.network import kube_proxy
 from kubekeep.sources.host.node import Node
 from kubekeep.sources.host.processes import Process, Running, running
 from kubekeep.sources.host.root import Root
 from tests.cluster.cluster import eventually
 from tests.sources.host import nodes
 
-INSIDE = "/mnt/encryption.yaml"
 SCRIPT = """\
-mount -t tmpfs none /mnt && cp "$1" /mnt/encryption.yaml && chmod 640 /mnt/encryption.yaml && echo ready &&
-exec -a kube-apiserver bash -s -- --encryption-provider-config=/mnt/encryption.yaml
+mount -t tmpfs none /mnt && cp "$1"/* /mnt && chmod 640 /mnt/* && echo ready && exec -a "$2" bash -s -- "$3"
 """
 pytestmark = pytest.mark.skipif(
     shutil.which("unshare") is None or shutil.which("bash") is None, reason="needs util-linux and bash"
@@ -31,22 +31,12 @@ pytestmark = pytest.mark.skipif(
 
 
 @contextlib.contextmanager
-def contained(file: Path) -> Iterator[None]:
-    """A process called kube-apiserver with a PID namespace and a file system of its own, as a container has them."""
-    words = [
-        "unshare",
-        "--user",
-        "--map-root-user",
-        "--pid",
-        "--fork",
-        "--mount",
-        "bash",
-        "-c",
-        SCRIPT,
-        "bash",
-        str(file),
-    ]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:
+def contained(folder: Path, program: str, flag: str) -> Iterator[None]:
+    """A process with a PID namespace and a file system of its own, as a container has them, and in it files at /mnt."""
+    words = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount", "bash", "-c", SCRIPT, "bash"]
+    with subprocess.Popen(
+        [*words, str(folder), program, flag], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as started:
         assert started.stdout is not None
         if started.stdout.readline() != "ready\n":
             pytest.skip("this system lets nobody make namespaces")
@@ -54,27 +44,38 @@ def contained(file: Path) -> Iterator[None]:
         started.communicate()
 
 
-def found(root: Root) -> Process:
-    """The process, as soon as it has taken its name."""
-    flag = f"--encryption-provider-config={INSIDE}"
-    return eventually(
-        lambda: next(
-            (item for item in running(root).processes if item.program == "kube-apiserver" and flag in item.words), None
-        )
-    )
+def node_with(root: Root, program: str, flag: str) -> Node:
+    """A node on which this one process runs, as soon as that has taken its name."""
+
+    def found() -> Process | None:
+        return next((item for item in running(root).processes if item.program == program and flag in item.words), None)
+
+    process = eventually(found)
+    assert process.contained
+    return Node("node-1", Files(root, accounts(root)), Running((process,)), layout_of(root))
 
 
 def test_a_file_is_read_where_the_process_sees_it(tmp_path: Path) -> None:
-    file = nodes.put(tmp_path, "/encryption.yaml", nodes.ENCRYPTION)
-    with contained(file), Root.at("/") as root:
-        process = found(root)
-        assert process.contained
-        node = Node("node-1", Files(root, accounts(root)), Running((process,)), layout_of(root))
-        draft = control_plane(node)
-        assert not Path(INSIDE).exists()
+    nodes.put(tmp_path, "/encryption.yaml", nodes.ENCRYPTION)
+    program, flag = "kube-apiserver", "--encryption-provider-config=/mnt/encryption.yaml"
+    with contained(tmp_path, program, flag), Root.at("/") as root:
+        draft = control_plane(node_with(root, program, flag))
+        assert not Path("/mnt/encryption.yaml").exists()
     entry = draft.data["APIServerInfo"]["encryptionProviderConfigFile"]
-    assert (entry["path"], entry["permissions"]) == (INSIDE, 0o640)
+    assert (entry["path"], entry["permissions"]) == ("/mnt/encryption.yaml", 0o640)
     assert json.loads(entry["content"])["resources"][0]["resources"] == ["secrets"]
+
+
+def test_a_kubeconfig_without_credentials_is_not_looked_at(tmp_path: Path) -> None:
+    nodes.put(tmp_path, "/config.conf", nodes.PROXY_CONFIG.replace("/var/lib/kube-proxy", "/mnt"))
+    nodes.put(tmp_path, "/kubeconfig.conf", "users: [{name: default, user: {tokenFile: /var/run/token}}]\n")
+    program, flag = "kube-proxy", "--config=/mnt/config.conf"
+    with contained(tmp_path, program, flag), Root.at("/") as root:
+        draft, configuration = kube_proxy(node_with(root, program, flag))
+    assert isinstance(draft, Draft)
+    assert "kubeConfigFile" not in draft.data
+    assert isinstance(configuration, dict)
+    assert configuration["clientConnection"] == {"kubeconfig": "/mnt/kubeconfig.conf"}
 
 
 def test_what_a_process_saw_is_not_looked_for_on_the_node(tmp_path: Path) -> None:

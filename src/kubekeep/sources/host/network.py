@@ -58,7 +58,10 @@ def kube_proxy(node: Node) -> Iterator[Draft | dict[str, Any]]:
     try:
         with node.files_of(process) as files:
             configuration = _configuration(draft, files, process.flag("config"))
-            if path := process.flag("kubeconfig") or _kubeconfig(configuration):
+            # In a container the configuration names a file of a ConfigMap, which everybody may read: it holds no
+            # credentials, but says where the token of the service account is.
+            named = "" if process.contained else _kubeconfig(configuration)
+            if path := process.flag("kubeconfig") or named:
                 draft.file("kubeConfigFile", files, path)
     except UnreadableError as error:
         draft.lacks("kubeConfigFile", f"the files of process {process.pid}: {error}")
