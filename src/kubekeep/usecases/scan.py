@@ -101,7 +101,7 @@ def scan(
         if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
             found = list(resources)
             resources = iter(found)
-            focus = _both(_workload(request, found), focus)
+            focus = _both(focus, _workload(request, found))
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, params_of(found))
@@ -131,6 +131,7 @@ def scan(
         waivers=uses,
         attacks=attacks,
         repository=repository,
+        chosen=chooser.took or not str(request.choice),
         choice=msgspec.structs.replace(
             request.choice, changed_since=request.read.changed_since, workload=request.workload
         ),
@@ -197,7 +198,8 @@ def _exceptions(request: ScanRequest) -> Exceptions:
 def _focus(request: ScanRequest, source: Inputs, chooser: Chooser) -> Callable[[Resource], bool] | None:
     """What takes the resources that are to be judged; None for all."""
     touched = source.is_touched if request.read.changed_since else None
-    return _both(touched, chooser if str(request.choice) else None)
+    # The choice is asked of all that is read: it tells of names that nothing has.
+    return _both(chooser if str(request.choice) else None, touched)
 
 
 def _both(
