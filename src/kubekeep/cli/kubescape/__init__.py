@@ -25,7 +25,7 @@ from kubekeep.model.assessment import Assessment
 _ELSEWHERE: Final = {
     "download": "the library comes with the package, nothing is downloaded",
     "update": "install a newer package; nothing asks for one",
-    "config": "there is no account to configure; `kubekeep config` is about .kubekeep.yaml",
+    "config": "there is no account to configure; `kubekeep config` is about kubekeep.yaml",
     "patch": "images are not patched",
     "vap": "`kubekeep scan --policies` evaluates admission policies; none are deployed",
     "operator": "there is no operator yet",
@@ -35,6 +35,10 @@ _ELSEWHERE: Final = {
     "delete": "there is no service: nothing is kept anywhere",
 }
 """Commands of Kubescape that are not here, and why or what to use."""
+
+
+_LAYOUTS: Final = {"pretty-print": "pretty", "csv": "csv", "json": "json", "yaml": "json"}
+"""The formats of lists, and which of ours each is."""
 
 
 class _Tells:
@@ -55,14 +59,15 @@ def whole(score: float) -> int:
 
 
 def _scan(alone: list[str], given: list[Given]) -> int:
-    names = [framework.name for framework in builtin().frameworks.values()]
-    return _run("scan", scan(alone, given, names), _Tells(given))
+    return _run("scan", scan(alone, given), _Tells(given))
 
 
 def _fix(alone: list[str], given: list[Given]) -> int:
     options, notes = translated(given)
     if len(alone) != 1:
         raise FlagError("fix: name one report in JSON")
+    if not options and not sys.stdin.isatty():
+        raise FlagError("fix: there is no terminal to ask on: add --no-confirm or --dry-run")
     return _run("fix", Ours((*options, "--report", alone[0]), notes))
 
 
@@ -78,17 +83,17 @@ def _list(alone: list[str], given: list[Given]) -> int:
     layout = value_of(given, "format") or "pretty-print"
     if alone not in (["frameworks"], ["controls"], ["exceptions"]):
         raise FlagError("list: frameworks, controls or exceptions")
+    # JSON is YAML too.
     if layout in {"json", "yaml"} and alone != ["exceptions"]:
-        # JSON is YAML too.
         rows = _frameworks() if alone == ["frameworks"] else _controls()
         click.echo(json.dumps(rows, ensure_ascii=False, indent=2 if layout == "yaml" else None))
         return 0
     if layout == "csv" and alone == ["controls"]:
         _write_csv(_controls())
         return 0
-    if layout not in {"pretty-print", "csv", "json"}:
+    if layout not in _LAYOUTS:
         raise FlagError(f"list: unknown format {layout}")
-    return _run("list", Ours((alone[0], "--format", "pretty" if layout == "pretty-print" else layout)))
+    return _run("list", Ours((alone[0], "--format", _LAYOUTS[layout])))
 
 
 def _frameworks() -> list[str]:
@@ -128,9 +133,15 @@ def _run(name: str, ours: Ours, told: Callable[[Assessment], None] | None = None
         click.echo(note, err=True)
     command: click.Command = importlib.import_module(f"kubekeep.cli.{name}").command
     try:
-        command.main(args=list(ours.words), prog_name=f"kubekeep {name}", obj=told)
+        # An error is told without the usage line, which would be that of another program.
+        code = command.main(args=list(ours.words), prog_name=f"kubekeep {name}", obj=told, standalone_mode=False)
+    except click.ClickException as error:
+        raise FlagError(error.format_message()) from error
+    except click.Abort:
+        return 1
     except SystemExit as end:
-        return 0 if end.code in {0, None} else 1
+        code = end.code
+    return 0 if code in {0, None} else 1
 
 
 _TASKS: Final[dict[str, tuple[tuple[Flag, ...], Callable[[list[str], list[Given]], int]]]] = {

@@ -21,13 +21,24 @@ _VIEW: Final = ("allcontrols", "nsa", "mitre")
 """What it scans for with `--view control` or `--view resource`."""
 
 
-def unnamed(given: Sequence[Given]) -> tuple[str, ...]:
-    """The words for a scan that names no framework; none where bundles hold none of those that Kubescape scans for."""
-    names: tuple[str, ...] = _VIEW if value_of(given, "view") in {"control", "resource"} else _UNNAMED
+def every_framework(given: Sequence[Given]) -> list[str]:
+    """The names that `framework all` stands for: those of bundles, or else the library's."""
+    rules = _rules(given)
+    frameworks = rules.frameworks if rules.bundled else rules.library.frameworks.values()
+    return [framework.name for framework in frameworks]
+
+
+def unnamed(task: str, given: Sequence[Given]) -> str:
+    """The frameworks of a scan that names none, comma separated.
+
+    Empty where bundles hold none of those that Kubescape scans for: then it is for all that they hold.
+    """
+    views = () if task else {"control", "resource"}
+    names: tuple[str, ...] = _VIEW if value_of(given, "view") in views else _UNNAMED
     if _bundles(given):
         held = {framework.name.casefold() for framework in _rules(given).frameworks}
         names = tuple(name for name in names if name in held)
-    return ("framework", ",".join(names)) if names else ()
+    return ",".join(names)
 
 
 def included(task: str, names: Sequence[str], only: Sequence[str], given: Sequence[Given]) -> list[str]:

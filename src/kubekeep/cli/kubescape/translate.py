@@ -6,13 +6,14 @@ What cannot be said the same way ends in an error: a scan that quietly does some
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from kubekeep.assess.gate import OVERALL
-from kubekeep.cli.kubescape.chosen import included, others, unnamed
+from kubekeep.cli.kubescape.chosen import every_framework, included, others, unnamed
 from kubekeep.cli.kubescape.flags import SUBCOMMANDS, Fate, Flag, Takes
 from kubekeep.cli.kubescape.parse import FlagError, Given, value_of
 
@@ -20,6 +21,8 @@ _WORDS: Final = frozenset({"framework", "control", "workload", "image"})
 _FORMATS: Final = {"pretty-printer": "pretty"}
 _THRESHOLDS: Final = frozenset({"compliance-threshold", "fail-coverage-below"})
 _MOST: Final = 100
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+"""What Go takes for a decimal number: Python takes more, such as blanks around it."""
 
 
 class Ours(msgspec.Struct, frozen=True):
@@ -29,17 +32,14 @@ class Ours(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def scan(alone: Sequence[str], given: Sequence[Given], frameworks: Sequence[str]) -> Ours:
-    """`kubescape scan`, for our `scan`. `frameworks` are the names that `framework all` stands for.
-
-    Raises FlagError for what is not here.
-    """
+def scan(alone: Sequence[str], given: Sequence[Given]) -> Ours:
+    """`kubescape scan`, for our `scan`. Raises FlagError for what is not here."""
     task, rest = (alone[0], list(alone[1:])) if alone and alone[0] in _WORDS else ("", list(alone))
     if task == "image":
         raise FlagError("images are not scanned")
     _check(task, given)
     options, notes = translated(given)
-    head = _head(task, rest, given, frameworks)
+    head = _head(task, rest, given)
     if not rest:
         raise FlagError("name a file or a folder: running clusters are not scanned yet")
     return Ours(("--no-config", *options, *head.words, "--", *rest), (*notes, *head.notes))
@@ -53,7 +53,7 @@ def _check(task: str, given: Sequence[Given]) -> None:
             raise FlagError(f"unknown flag: {flag}, which only `scan {owner}` has")
 
 
-def _head(task: str, rest: list[str], given: Sequence[Given], frameworks: Sequence[str]) -> Ours:
+def _head(task: str, rest: list[str], given: Sequence[Given]) -> Ours:
     """What stands before the paths; takes its own words out of `rest`."""
     only = _items(value_of(given, "include-controls"))
     match task:
@@ -62,21 +62,33 @@ def _head(task: str, rest: list[str], given: Sequence[Given], frameworks: Sequen
             if not names:
                 raise FlagError(f"scan {task}: name at least one {task}")
             if task == "framework" and "all" in map(str.lower, names):
-                names = list(frameworks)
-            if not only:
-                return Ours((task, ",".join(names)))
-            found = included(task, names, only, given)
-            notes = (f"{name} is left out: it is not in {task} {','.join(names)}" for name in only if name not in found)
-            return Ours(("control", ",".join(found)), tuple(notes))
+                names = every_framework(given)
+            return _narrowed(task, names, only, given)
         case "workload":
             if not rest:
                 raise FlagError("scan workload: name it as [namespace/]kind/name")
             name = _workload(rest.pop(0), given)
             rest.extend(filter(None, [value_of(given, "chart-path") or value_of(given, "file-path")]))
-            left_out = ("--exclude-controls", ",".join(others(only, given))) if only else ()
-            return Ours((*left_out, "workload", name))
+            left_out = _words("--exclude-controls", ",".join(others(only, given)) if only else "")
+            return Ours((*_words("--framework", unnamed(task, given)), *left_out, "workload", name))
+        case _ if only:
+            return Ours(("control", ",".join(only)))
         case _:
-            return Ours(("control", ",".join(only)) if only else unnamed(given))
+            return Ours(_words("framework", unnamed(task, given)))
+
+
+def _narrowed(task: str, names: Sequence[str], only: Sequence[str], given: Sequence[Given]) -> Ours:
+    """A scan for `names`; where controls are included, for `only` those of them."""
+    if not only:
+        return Ours((task, ",".join(names)))
+    found = included(task, names, only, given)
+    left = [name for name in only if name not in found]
+    notes = tuple(f"{name} is left out: it is not in {task} {','.join(names)}" for name in left)
+    return Ours(("control", ",".join(found)), notes)
+
+
+def _words(word: str, value: str) -> tuple[str, ...]:
+    return (word, value) if value else ()
 
 
 def _items(text: str) -> list[str]:
@@ -138,10 +150,7 @@ def _said(flag: Flag, value: str) -> str:
 
 def _limit(flag: Flag, value: str) -> str:
     """A limit on the figure of all controls. Zero is Kubescape's way to say that there is none."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
+    number = float(value) if _NUMBER.fullmatch(value) else math.inf
     if not 0 <= number <= _MOST:
         raise FlagError(f"invalid argument {value!r} for {flag}: a number from 0 to {_MOST}")
     return f"{OVERALL}={number}" if number else ""
