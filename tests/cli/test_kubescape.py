@@ -171,6 +171,8 @@ def test_every_flag_that_does_nothing_says_why_and_none_is_there_twice() -> None
         ),
         ("scan . --values a.yaml,b.yaml", "--values a.yaml --values b.yaml framework workloadscan,allcontrols -- ."),
         ("scan . -f pretty-printer,json", "--format pretty,json framework workloadscan,allcontrols -- ."),
+        ("scan framework nsa . -f markdown", "--format markdown --output report.md framework nsa -- ."),
+        ("scan framework nsa . -f markdown -o a", "--format markdown --output a framework nsa -- ."),
         (
             "scan . --honor-inline-exceptions=false",
             "--no-honor-inline-exceptions framework workloadscan,allcontrols -- .",

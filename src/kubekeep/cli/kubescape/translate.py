@@ -42,7 +42,13 @@ def scan(alone: Sequence[str], given: Sequence[Given]) -> Ours:
     head = _head(task, rest, given)
     if not rest:
         raise FlagError("name a file or a folder: running clusters are not scanned yet")
-    return Ours(("--no-config", *options, *head.words, "--", *rest), (*notes, *head.notes))
+    return Ours(("--no-config", *options, *_file(given), *head.words, "--", *rest), (*notes, *head.notes))
+
+
+def _file(given: Sequence[Given]) -> tuple[str, ...]:
+    """Where a report goes that Kubescape writes into a file unasked and we do not."""
+    unasked = value_of(given, "format").strip() == "markdown" and not value_of(given, "output")
+    return ("--output", "report.md") if unasked else ()
 
 
 def _check(task: str, given: Sequence[Given]) -> None:
