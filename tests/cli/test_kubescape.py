@@ -325,6 +325,13 @@ def test_help_is_only_what_asks_for_it(tmp_path: Path) -> None:
     assert "Summary" in run("scan", "framework", "nsa", "--", "--help", cwd=tmp_path).stdout
 
 
+@pytest.mark.parametrize("task", ["framework", "control", "workload"])
+@pytest.mark.parametrize("said", [[], [""]])
+def test_an_empty_name_is_none(task: str, said: list[str]) -> None:
+    with pytest.raises(FlagError, match=f"^scan {task}: name "):
+        translated(*parse([task, *said, *(["."] if said else [])], flags.EVERY_SCAN))
+
+
 def test_a_scan_with_a_report_tells_the_score(tmp_path: Path) -> None:
     target = tmp_path / "report"
     found = run("scan", "framework", "nsa", ".", "--format", "json", "--output", str(target), "--keep-local")
@@ -348,6 +355,12 @@ def test_flags_without_effect_are_told(tmp_path: Path) -> None:
     found = run("scan", "a.yaml", "--scan-timeout", "5m", "--logger", "debug", cwd=tmp_path)
     assert "--scan-timeout has no effect: the time of a scan is not limited" in found.stderr
     assert "logger" not in found.stderr
+
+
+def test_flags_may_stand_before_the_command(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(POD)
+    found = run("--format", "json", "-l", "debug", "--keep-local", "scan", "a.yaml", cwd=tmp_path)
+    assert json.loads(found.stdout)["summaryDetails"]["controls"]
 
 
 def test_lists() -> None:

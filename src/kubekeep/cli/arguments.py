@@ -49,7 +49,8 @@ def asked(task: str, words: Names, frameworks: Names) -> Asked:
     controls: Names = ()
     workload = ""
     if words and words[0] in WORDS:
-        if len(words) == 1:
+        if len(words) == 1 or not words[1].strip(","):
+            # An empty variable of a script names nothing; it must not become a scan for everything.
             raise click.UsageError(f"`{task} {words[0]}` needs {WORDS[words[0]]} and a path")
         found = tuple(filter(None, words[1].split(",")))
         if words[0] != "workload" and is_from_file(click.get_current_context(), "frameworks"):

@@ -71,7 +71,7 @@ def _head(task: str, rest: list[str], given: Sequence[Given]) -> Ours:
                 names = every_framework(given)
             return _narrowed(task, names, only, given)
         case "workload":
-            if not rest:
+            if not rest or not rest[0]:
                 raise FlagError("scan workload: name it as [namespace/]kind/name")
             name = _workload(rest.pop(0), given)
             rest.extend(filter(None, [value_of(given, "chart-path") or value_of(given, "file-path")]))
