@@ -12,10 +12,10 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from kubekeep.assess.index import DEFAULT_NAMESPACE
-from kubekeep.assess.kinds import BUILTIN, Kinds, plural_of
 from kubekeep.assess.matching import labels_of, selects
 from kubekeep.library.admission import Requirement, Selector
 from kubekeep.model.choice import Choice
+from kubekeep.model.kinds import BUILTIN, Kinds, plural_of
 from kubekeep.model.resource import Resource
 
 _KEY: Final = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"
