@@ -107,6 +107,12 @@ def test_names_that_nothing_has_are_told() -> None:
         "no resource that was read is in namespace shpo",
         "no resource that was read is in namespace blog",
     ]
+    assert [text.rpartition(" is in ")[2].split(",")[0] for text in chooser.unmatched(all_read=False)] == [
+        "kind Secret",
+        "kind Podd",
+        "kind widgets",
+        "namespace shpo",
+    ]
 
 
 def test_a_name_that_something_has_is_never_told_as_one_that_nothing_has() -> None:

@@ -83,17 +83,18 @@ class Chooser:
         self.took = self.took or taken
         return taken
 
-    def unmatched(self) -> Iterator[str]:
+    def unmatched(self, *, all_read: bool = True) -> Iterator[str]:
         """A sentence for each name that no resource had.
 
         Kinds to be left out are told only if Kubernetes has none either: that there are no Secrets is no mistake.
+        Without `all_read`, as from a cluster that is not asked for what is left out, nothing is told of that.
         """
         choice = self._choice
-        kinds = (*choice.include_kinds, *(name for name in choice.exclude_kinds if not _known(name)))
-        for what, names in (
-            (_KIND, kinds),
-            (_NAMESPACE, (*choice.include_namespaces, *choice.exclude_namespaces)),
-        ):
+        kinds, namespaces = choice.include_kinds, choice.include_namespaces
+        if all_read:
+            kinds = (*kinds, *(name for name in choice.exclude_kinds if not _known(name)))
+            namespaces = (*namespaces, *choice.exclude_namespaces)
+        for what, names in ((_KIND, kinds), (_NAMESPACE, namespaces)):
             for name in dict.fromkeys(names):
                 if (what, name) not in self._seen:
                     yield f"no resource that was read is in {what} {name}{_hint(name) if what == _KIND else ''}"

@@ -177,7 +177,7 @@ def scan(
         results=tuple(results),
         unread=tuple(unread),
         files=source.files,
-        notes=(*notes, *source.notes, *chooser.unmatched()),
+        notes=(*notes, *source.notes, *chooser.unmatched(all_read=cluster is None)),
         waivers=uses,
         attacks=attacks,
         repository=repository,
