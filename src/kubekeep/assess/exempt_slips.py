@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.assess.kinds import BUILTIN
 from kubekeep.library.exception import (
     ATTRIBUTES,
     CLUSTER,
@@ -25,6 +24,7 @@ from kubekeep.library.exception import (
     matches,
     without_globs,
 )
+from kubekeep.model.kinds import BUILTIN
 
 _KINDS: Final = {kind.casefold(): kind for kind in (*(kind for _, kind in BUILTIN), "User", "Group")}
 _ATTRIBUTES: Final = {name.casefold(): name for name in ATTRIBUTES}
