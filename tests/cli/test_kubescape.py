@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.cluster.cluster import Cluster
 
 from kubekeep._native import VERSION
 from kubekeep.cli import kubescape
@@ -126,6 +127,11 @@ def test_every_flag_that_does_nothing_says_why_and_none_is_there_twice() -> None
     [
         ("scan .", "framework workloadscan,allcontrols -- ."),
         ("scan . --view resource", "--view resource framework allcontrols,nsa,mitre -- ."),
+        ("scan", "framework clusterscan,mitre,nsa --"),
+        ("scan --view control", "--view control framework allcontrols,nsa,mitre --"),
+        ("scan framework nsa --kubeconfig k", "--kubeconfig k framework nsa --"),
+        ("scan --kube-context prod control C-0057 --dry-run", "--kube-context prod --dry-run control C-0057 --"),
+        ("scan workload shop/pod/a", "--framework workloadscan,allcontrols workload shop/pod/a --"),
         ("scan framework nsa,mitre a b", "framework nsa,mitre -- a b"),
         ("scan control C-0057,C-0016 -", "control C-0057,C-0016 -- -"),
         ("scan . --include-controls C-0057", "control C-0057 -- ."),
@@ -196,7 +202,9 @@ def test_a_scan_becomes_one_of_ours(line: str, ours: str) -> None:
         ("scan . --only-fixable=maybe", "invalid argument 'maybe' for --only-fixable"),
         ("scan . --output workload -n shop", "unknown flag: --namespace, which only `scan workload` has"),
         ("scan image nginx -u someone -p secret --platform linux/amd64", "images are not scanned"),
-        ("scan", "name a file or a folder"),
+        ("scan --kubeconfig nowhere", "'nowhere' does not exist"),
+        ("scan . --kube-context prod", "--kube-context is for a cluster"),
+        ("scan . --dry-run", "--dry-run is for a cluster"),
         ("scan framework", "name at least one framework"),
         ("scan image nginx", "images are not scanned"),
         ("scan . --nonsense", "unknown flag: --nonsense"),
@@ -355,6 +363,20 @@ def test_flags_without_effect_are_told(tmp_path: Path) -> None:
     found = run("scan", "a.yaml", "--scan-timeout", "5m", "--logger", "debug", cwd=tmp_path)
     assert "--scan-timeout has no effect: the time of a scan is not limited" in found.stderr
     assert "logger" not in found.stderr
+
+
+def test_without_a_path_the_cluster_is_scanned(cluster: Cluster, namespace: str) -> None:
+    container = {"name": "c", "image": "example.com/c", "securityContext": {"privileged": True}}
+    metadata = {"name": "a", "namespace": namespace}
+    cluster.apply([{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}])
+    words = ("--kubeconfig", str(cluster.kubeconfig), "--include-namespaces", namespace, "-f", "json")
+    found = json.loads(run("--kube-context", "admin", "scan", *words).stdout)["summaryDetails"]
+    assert [item["name"] for item in found["frameworks"]] == ["ClusterScan", "MITRE", "NSA"]
+    assert found["controls"]["C-0057"]["ResourceCounters"]["failedResources"] == 1
+    assert "gate FAILED" in run("scan", "control", "C-0057", *words, "--severity-threshold", "high", code=1).stderr
+    assert "not allowed" not in run("scan", *words[:2], "--dry-run").stderr
+    listed = run("--kube-context", "nobody", "list", "frameworks", "-f", "json").stdout
+    assert "NSA" in json.loads(listed), "only a scan reaches a cluster"
 
 
 def test_flags_may_stand_before_the_command(tmp_path: Path) -> None:

@@ -201,6 +201,8 @@ def _task(name: str, rest: Sequence[str]) -> int:
         raise FlagError(f"unknown command {name!r} for kubescape")
     known, task = _TASKS[name]
     alone, given = parse(rest, (*flags.ROOT, flags.HELP, *known))
+    if name != "scan":
+        given = [(flag, value) for flag, value in given if flag != flags.CONTEXT]
     if value_of(given, flags.HELP.name) == "true":
         click.echo(_help())
         return 0

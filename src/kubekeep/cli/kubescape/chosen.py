@@ -15,10 +15,12 @@ from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.load import LibraryError
 from kubekeep.model.control import Control
 
-_UNNAMED: Final = ("workloadscan", "allcontrols")
-"""What Kubescape scans files for when nothing is named."""
+_FILES: Final = ("workloadscan", "allcontrols")
+"""What Kubescape scans files for when nothing is named, and a workload wherever it is."""
+_CLUSTER: Final = ("clusterscan", "mitre", "nsa")
+"""What it scans a cluster for when nothing is named."""
 _VIEW: Final = ("allcontrols", "nsa", "mitre")
-"""What it scans for with `--view control` or `--view resource`."""
+"""What it scans either for with `--view control` or `--view resource`."""
 
 
 def every_framework(given: Sequence[Given]) -> list[str]:
@@ -28,13 +30,17 @@ def every_framework(given: Sequence[Given]) -> list[str]:
     return [framework.name for framework in frameworks]
 
 
-def unnamed(task: str, given: Sequence[Given]) -> str:
-    """The frameworks of a scan that names none, comma separated.
+def unnamed(task: str, given: Sequence[Given], *, live: bool) -> str:
+    """The frameworks of a scan that names none, comma separated; `live` is one of a cluster.
 
     Empty where bundles hold none of those that Kubescape scans for: then it is for all that they hold.
     """
-    views = () if task else {"control", "resource"}
-    names: tuple[str, ...] = _VIEW if value_of(given, "view") in views else _UNNAMED
+    if task == "workload":
+        names: tuple[str, ...] = _FILES
+    elif value_of(given, "view") in {"control", "resource"}:
+        names = _VIEW
+    else:
+        names = _CLUSTER if live else _FILES
     if _bundles(given):
         held = {framework.name.casefold() for framework in _rules(given).frameworks}
         names = tuple(name for name in names if name in held)

@@ -81,7 +81,6 @@ def _refused(name: str, why: str, short: str = "", *, takes: Takes = Takes.VALUE
 
 
 _NO_ACCOUNT: Final = "there is no service and no account: nothing is sent anywhere"
-_NO_CLUSTER: Final = "running clusters are not scanned yet; scan a dump of one with `kubekeep scan --snapshot`"
 _NO_IMAGES: Final = "images are not scanned"
 _NO_VALUE: Final = "values that only you know are never made up"
 _LIBRARY: Final = "the library comes with the package, nothing is downloaded"
@@ -90,12 +89,15 @@ _NO_DATABASE: Final = "there is no vulnerability database"
 HELP: Final = _idle("help", "it prints the help", "h")
 """The flag that asks for help, of every command; it is none of a table, because it becomes nothing."""
 
+CONTEXT: Final = _same("kube-context", why="for scans; the other commands reach no cluster, and take it all the same")
+"""The flag that says which cluster is meant, of every command."""
+
 ROOT: Final = (
     _refused("server", _NO_ACCOUNT),
     _idle("logger", "what there is to say goes to standard error", "l", takes=Takes.VALUE),
     _idle("logger-name", "what there is to say goes to standard error", takes=Takes.VALUE),
     _idle("cache-dir", "nothing is cached", takes=Takes.VALUE),
-    _refused("kube-context", _NO_CLUSTER),
+    CONTEXT,
     _idle("environment", "Kubescape has no use for it either", takes=Takes.VALUE),
     _idle("env", "Kubescape has no use for it either", takes=Takes.VALUE),
 )
@@ -130,9 +132,9 @@ _INPUTS: Final = (
     _array("set-file"),
     _same("release-name"),
     _same("release-namespace"),
-    _refused("kubeconfig", _NO_CLUSTER),
+    _same("kubeconfig"),
     _refused("host-scan", "host data is scanned where it is among the files", takes=Takes.SWITCH),
-    _refused("dry-run", _NO_CLUSTER, takes=Takes.SWITCH),
+    _switch("dry-run"),
     _idle("enable-streaming", "resources go through one by one anyway"),
     _told("incremental", "there is no cache of verdicts", takes=Takes.SWITCH),
     _told("scan-timeout", "the time of a scan is not limited"),

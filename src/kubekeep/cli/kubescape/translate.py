@@ -40,8 +40,6 @@ def scan(alone: Sequence[str], given: Sequence[Given]) -> Ours:
     _check(task, given)
     options, notes = translated(given)
     head = _head(task, rest, given)
-    if not rest:
-        raise FlagError("name a file or a folder: running clusters are not scanned yet")
     return Ours(("--no-config", *options, *_file(given), *head.words, "--", *rest), (*notes, *head.notes))
 
 
@@ -76,11 +74,11 @@ def _head(task: str, rest: list[str], given: Sequence[Given]) -> Ours:
             name = _workload(rest.pop(0), given)
             rest.extend(filter(None, [value_of(given, "chart-path") or value_of(given, "file-path")]))
             left_out = _words("--exclude-controls", ",".join(others(only, given)) if only else "")
-            return Ours((*_words("--framework", unnamed(task, given)), *left_out, "workload", name))
+            return Ours((*_words("--framework", unnamed(task, given, live=not rest)), *left_out, "workload", name))
         case _ if only:
             return Ours(("control", ",".join(only)))
         case _:
-            return Ours(_words("framework", unnamed(task, given)))
+            return Ours(_words("framework", unnamed(task, given, live=not rest)))
 
 
 def _narrowed(task: str, names: Sequence[str], only: Sequence[str], given: Sequence[Given]) -> Ours:
