@@ -37,8 +37,9 @@ def side(*findings: Finding, **fields: Any) -> Scanned:
 
 
 def told(found: Comparison) -> dict[str, int]:
-    parts = (found.new, found.resolved, found.unchanged, found.incomparable)
-    return {name: len(items) for name, items in zip(("new", "gone", "same", "hole"), parts, strict=True) if items}
+    parts = (found.new, found.resolved, found.unchanged, found.incomparable, found.accepted)
+    names = ("new", "gone", "same", "hole", "accepted")
+    return {name: len(items) for name, items in zip(names, parts, strict=True) if items}
 
 
 def test_a_new_place_in_a_control_that_already_failed_is_new() -> None:
@@ -113,6 +114,99 @@ def test_one_of_two_alike_that_goes_is_one_resolved() -> None:
     assert told(compare(side(*two), side(two[1]))) == {"same": 1, "gone": 1}
     assert told(compare(side(two[1]), side(*two))) == {"same": 1, "new": 1}
     assert told(compare(side(finding(), finding()), side(finding()))) == {"same": 1, "gone": 1}
+
+
+def test_a_good_twin_that_turns_bad_is_new_when_the_bad_one_is_deleted() -> None:
+    base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
+    head = side(finding(file="b.yaml"), resources={WEB: {"b.yaml"}})
+    for known in (base, msgspec.structs.replace(base, only_failing=True)):
+        found = compare(known, head)
+        assert told(found) == {"new": 1, "gone": 1}
+        assert (found.new[0].finding.file, found.new[0].base) == ("b.yaml", "passed")
+
+
+def test_what_a_scan_says_of_a_copy_is_not_what_it_says_of_another() -> None:
+    base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
+    head = side(finding(file="b.yaml"), resources={WEB: {"b.yaml"}})
+    assert [(item.base, item.head) for item in compare(base, head).resolved] == [("failed", "absent")]
+    unread = msgspec.structs.replace(head, unread=frozenset({"else.yaml"}))
+    (hole,) = compare(base, unread).incomparable
+    assert (hole.finding.file, hole.head, hole.reason) == ("a.yaml", "absent", "x could not read everything")
+    renamed = side(finding(place=1, file="c.yaml"), resources={WEB: {"c.yaml"}})
+    assert [(item.base, item.head) for item in compare(base, renamed).resolved] == [("failed", "failed")]
+    assert [(item.base, item.head) for item in compare(base, renamed).new] == [("failed", "failed")]
+
+
+@pytest.mark.parametrize("resources", [None, {WEB: {"web.yaml"}}])
+def test_a_new_place_in_a_resource_of_a_baseline_failed_already(resources: Any) -> None:
+    base = side(finding(), resources=resources, only_failing=True)
+    (new,) = compare(base, side(finding(), finding(place=1))).new
+    assert (new.base, new.finding.path) == ("failed", PLACES[1])
+
+
+def test_a_renamed_file_beside_a_good_twin_changes_nothing() -> None:
+    base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
+    head = side(finding(file="c.yaml"), resources={WEB: {"b.yaml", "c.yaml"}})
+    assert told(compare(base, head)) == {"same": 1}
+
+
+def test_without_knowing_the_twins_nobody_can_tell_a_renamed_file_from_one() -> None:
+    base = side(finding(file="a.yaml"), finding(API), resources=None)
+    head = side(finding(file="b.yaml"), finding(API), resources={WEB: {"b.yaml"}, API: {"web.yaml"}})
+    found = compare(base, head)
+    assert told(found) == {"same": 1, "hole": 1}
+    (hole,) = found.incomparable
+    assert (hole.base, hole.head) == ("failed", "failed")
+    assert hole.reason == "x does not say whether b.yaml had this resource too: make it anew"
+
+
+def test_copies_in_one_file_are_counted_and_not_told_apart() -> None:
+    """Whichever of them it is: documents change their order. What a file has more of than before is new."""
+    first, second = finding(), msgspec.structs.replace(finding(), copy=1)
+    assert told(compare(side(first), side(second))) == {"same": 1}
+    assert told(compare(side(first), side(first, second))) == {"same": 1, "new": 1}
+    assert told(compare(side(first, second), side(first))) == {"same": 1, "gone": 1}
+    assert told(compare(side(), side(first))) == {"new": 1}
+    other_place = msgspec.structs.replace(finding(place=1), copy=0)
+    assert told(compare(side(first, second), side(first, other_place))) == {"same": 1, "gone": 1, "new": 1}
+
+
+@pytest.mark.parametrize("granularity", Granularity)
+def test_what_an_exception_covers_now_is_accepted_and_not_resolved(granularity: Granularity) -> None:
+    covered = msgspec.structs.replace(finding(file="moved.yaml"), waiver="legacy")
+    head = side(accepted=(covered,), resources={WEB: {"moved.yaml"}, API: {"web.yaml"}})
+    found = compare(side(finding(), finding(API)), head, granularity)
+    assert told(found) == {"accepted": 1, "gone": 1}
+    (item,) = found.accepted
+    assert (item.base, item.finding.file, item.reason) == ("failed", "moved.yaml", "accepted by legacy")
+    assert item.head == "passed"
+    assert told(compare(side(accepted=(finding(),)), side(accepted=(finding(),)), granularity)) == {}
+
+
+def test_what_stands_beside_what_is_accepted_is_told_by_itself() -> None:
+    base, covered = side(finding(), finding(place=1)), msgspec.structs.replace(finding(), waiver="x")
+    assert told(compare(base, side(finding(place=1), accepted=(covered,)))) == {"same": 1, "accepted": 1}
+    assert told(compare(base, side(finding(place=1), accepted=(covered,)), Granularity.CONTROL)) == {"same": 1}
+    assert told(compare(base, side(accepted=(covered,)))) == {"gone": 1, "accepted": 1}
+
+
+def test_what_is_no_longer_accepted_is_new() -> None:
+    (new,) = compare(side(accepted=(finding(),)), side(finding())).new
+    assert new.base == "passed"
+
+
+def test_a_baseline_does_not_know_what_it_did_not_look_at() -> None:
+    fields = {"resources": {API: {"web.yaml"}}, "only_failing": True}
+    assert told(compare(side(**fields), side(finding()))) == {"new": 1}
+    for more, reason in (
+        ({"unread": frozenset({"web.yaml"})}, "x could not read web.yaml"),
+        ({"gaps": {WEB: {"C-1"}}}, "x could not evaluate C-1 on this resource"),
+        ({"settings": {CHOICE: "kinds Pod"}}, "x looked only at kinds Pod"),
+    ):
+        (item,) = compare(side(**fields, **more), side(finding())).incomparable
+        assert (item.head, item.reason) == ("failed", reason)
+    elsewhere = side(**fields, unread=frozenset({"else.yaml"}))
+    assert told(compare(elsewhere, side(finding()))) == {"new": 1}
 
 
 def test_resources_roll_up() -> None:

@@ -14,6 +14,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Scanned
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.severity import Severity
+from kubekeep.model.text import json_text
 from kubekeep.reports import Options, load
 from kubekeep.usecases.baseline import baseline_text, read_known
 from kubekeep.usecases.compare import COARSE, compared
@@ -74,8 +75,13 @@ def test_a_baseline_knows_what_was_found_and_no_secret(assessment: Assessment, t
     assert (len(found.new), len(found.resolved), len(found.incomparable), found.warnings) == (0, 0, 0, ())
     assert SECRET not in text
     assert "XXXXXX" not in text
-    lines = [line for line in text.splitlines() if line.startswith("    ")]
-    assert (len(lines), lines) == (len(live.findings), sorted(lines, key=lambda line: line.rstrip(",")))
+    written = json.loads(text)
+    lists = [written[key] for key in ("findings", "alsoIn", "notEvaluatedOn")]
+    lines = [line.strip().rstrip(",") for line in text.splitlines() if line.startswith("    ")]
+    assert lines == [line for each in lists for line in sorted(map(json_text, each))]
+    assert len(lists[0]) == len(live.findings)
+    assert (known.gaps, known.unread) == (live.gaps, live.unread)
+    assert known.resources == {item.identity: (live.resources or {})[item.identity] for item in live.findings}
     assert "".join(baseline_text(scanned(assessment))) == text
 
 

@@ -1,7 +1,7 @@
-"""Compare what two scans found: new, resolved, unchanged or incomparable.
+"""Compare what two scans found: new, resolved, unchanged, accepted or incomparable.
 
-A finding is never resolved where nothing was looked at, and never new where the first scan did not look. Pure;
-never reads a report and never decides a gate.
+A finding is never resolved where nothing was looked at or where an exception covers it, and never new where the first
+scan did not look. Pure; never reads a report and never decides a gate.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TypeAlias
 
 import msgspec
@@ -30,12 +31,26 @@ from kubekeep.model.fingerprint import Granularity, Identity, steady_path
 _Key: TypeAlias = tuple[Identity, str, str]
 _FAILED, _PASSED, _SKIPPED, _ABSENT = "failed", "passed", "skipped", "absent"
 _PASSING = ("changed since", "workload")
+_ELSEWHERE = "{base} does not say whether {file} had this resource too: make it anew"
+
+
+class _Match(msgspec.Struct, frozen=True):
+    """Findings of one identity in two scans: in both, told as the second has them, and in one of them alone.
+
+    `moved` are in both, but in files that only one of the scans has.
+    """
+
+    both: list[Finding]
+    moved: list[Finding]
+    new: list[Finding]
+    gone: list[Finding]
 
 
 def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
-    """What `assessment` found and looked at; without what is waived."""
+    """What `assessment` found and looked at."""
     controls = {summary.control.slug: summary for summary in assessment.controls}
     findings: list[Finding] = []
+    accepted: list[Finding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
     for result, identity, copy in numbered(assessment.results):
@@ -45,7 +60,7 @@ def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
             summary = controls[slug]
             if verdict.status is Status.NOT_EVALUATED:
                 gaps.setdefault(identity, set()).add(summary.control.id)
-            elif verdict.status is Status.FAILED:
+            elif verdict.status is Status.FAILED or verdict.is_waived:
                 head = Finding(
                     control=summary.control.id,
                     identity=identity,
@@ -54,15 +69,20 @@ def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
                     title=summary.control.title,
                     level=summary.control.level,
                 )
-                findings += _findings(head, result, verdict.standing)
+                if verdict.status is Status.FAILED:
+                    findings += _findings(head, result, verdict.standing)
+                if (waived := verdict.waived).evidence:
+                    accepted += _findings(head, result, waived)
     return Scanned(
         name=name,
         findings=tuple(findings),
+        accepted=tuple(accepted),
         controls={summary.control.id: _unevaluated(summary) for summary in assessment.controls},
         gaps=gaps,
         resources=resources,
         unread=frozenset(item.location.file for item in assessment.unread),
         settings=_settings(assessment),
+        pseudonyms=assessment.pseudonyms,
     )
 
 
@@ -82,7 +102,9 @@ def _findings(head: Finding, result: ResourceResult, verdict: Verdict) -> Iterat
     for evidence in verdict.evidence or (Evidence("", exists=False),):
         location = evidence.location or result.resource.locate(())
         place = Place(evidence.path, _entry(evidence), name, location)
-        yield msgspec.structs.replace(head, path=steady_path(result.resource, evidence.path), place=place)
+        path = steady_path(result.resource, evidence.path)
+        waiver = evidence.waiver.name if evidence.waiver else ""
+        yield msgspec.structs.replace(head, path=path, place=place, waiver=waiver)
 
 
 def _entry(evidence: Evidence) -> str:
@@ -118,7 +140,8 @@ def compare(base: Scanned, head: Scanned, granularity: Granularity = Granularity
     """What became of each finding from `base` to `head`.
 
     Findings are the same by identity of the resource, control and place. Where several resources have one identity,
-    those in the same file belong together, then those whose files have gone and come, in the order of the files.
+    those in the same file belong together, however many of them that file has, then those whose files have gone and
+    come, in the order of the files.
     """
     found = _by_control(base, head, granularity)
     if granularity is Granularity.RESOURCE:
@@ -133,6 +156,7 @@ def compare(base: Scanned, head: Scanned, granularity: Granularity = Granularity
         resolved=parts[Change.RESOLVED],
         unchanged=parts[Change.UNCHANGED],
         incomparable=parts[Change.INCOMPARABLE],
+        accepted=parts[Change.ACCEPTED],
         warnings=tuple(_warnings(base, head)),
     )
 
@@ -152,14 +176,31 @@ def _warnings(base: Scanned, head: Scanned) -> Iterator[str]:
 def _by_control(base: Scanned, head: Scanned, granularity: Granularity) -> list[Difference]:
     """The differences by place, or by control and resource."""
     before, after = _grouped(base.findings, granularity), _grouped(head.findings, granularity)
+    waived = _grouped(head.accepted, granularity)
     sides = _Side(base, head), _Side(head, base)
     found: list[Difference] = []
     for key in {**before, **after}:
-        pairs, new, gone = _paired(before.get(key, []), after.get(key, []), sides)
-        found += (Difference(Change.UNCHANGED, item, _FAILED, _FAILED) for item in pairs)
-        found += (_difference(Change.NEW, item, sides[0], _FAILED) for item in new)
-        found += (_difference(Change.RESOLVED, item, sides[1], _FAILED) for item in gone)
+        match = _paired(before.get(key, []), after.get(key, []), sides)
+        excused = _paired(match.gone, waived.get(key, []), sides)
+        found += (Difference(Change.UNCHANGED, item, _FAILED, _FAILED) for item in match.both)
+        found += (_moved(item, base) for item in match.moved)
+        found += (_accepted(item) for item in (*excused.both, *excused.moved))
+        found += (_difference(Change.NEW, item, sides[0], _FAILED) for item in match.new)
+        found += (_difference(Change.RESOLVED, item, sides[1], _FAILED) for item in excused.gone)
     return found
+
+
+def _moved(finding: Finding, base: Scanned) -> Difference:
+    """A finding in another file than before: known, unless it may have been a good twin of the known one."""
+    if base.resources is not None:
+        return Difference(Change.UNCHANGED, finding, _FAILED, _FAILED)
+    reason = _ELSEWHERE.format(base=base.name, file=finding.file)
+    return Difference(Change.INCOMPARABLE, finding, _FAILED, _FAILED, reason)
+
+
+def _accepted(finding: Finding) -> Difference:
+    reason = f"accepted by {finding.waiver}" if finding.waiver else "accepted"
+    return Difference(Change.ACCEPTED, finding, _FAILED, _PASSED, reason)
 
 
 def _grouped(findings: Iterable[Finding], granularity: Granularity) -> dict[_Key, list[Finding]]:
@@ -177,6 +218,16 @@ def _grouped(findings: Iterable[Finding], granularity: Granularity) -> dict[_Key
     return groups
 
 
+def _judged(scan: Scanned) -> Mapping[Identity, AbstractSet[str]]:
+    """The files of each resource, as far as is known."""
+    if scan.resources is not None:
+        return scan.resources
+    found: dict[Identity, set[str]] = defaultdict(set)
+    for item in scan.findings:
+        found[item.identity].add(item.file)
+    return found
+
+
 class _Side:
     """What one scan looked at, ready to be asked."""
 
@@ -187,24 +238,32 @@ class _Side:
         alike = choice == other.settings.get(CHOICE) and not any(word in choice for word in _PASSING)
         self._choice = "" if alike else choice
         self._files = of.files
-        self._failed = {(item.identity, item.control) for item in of.findings}
+        self._silent = of.only_failing or of.resources is None
+        self._judged, self._others = _judged(of), _judged(other)
+        self._failed: dict[tuple[Identity, str], set[str]] = defaultdict(set)
+        for item in of.findings:
+            self._failed[item.identity, item.control].add(item.file)
 
     def has(self, finding: Finding) -> bool:
         """Whether the very resource of `finding`, in its file, was judged."""
-        return finding.file in (self.of.resources or {}).get(finding.identity, ())
+        return finding.file in self._judged.get(finding.identity, ())
 
     def status(self, finding: Finding) -> tuple[str, str]:
         """What this scan says of a finding that it does not have, and why it did not look if it did not."""
         skipped = self._skipped(finding)
         if skipped:
             return skipped
-        resources = self.of.resources
-        lost = finding.file in self.of.unread and not self.has(finding)
-        if (finding.identity, finding.control) in self._failed and not lost:
-            return _FAILED, ""
-        if resources is None:
-            return _ABSENT, ""
-        return (_PASSED, "") if finding.identity in resources and not lost else (_ABSENT, self._unseen(finding))
+        files = self._failed.get((finding.identity, finding.control), set())
+        if self.has(finding):
+            return (_FAILED if finding.file in files else _PASSED), ""
+        if finding.file not in self.of.unread:
+            # It may stand in a file that the other scan does not know.
+            known = self._others.get(finding.identity, frozenset())
+            if files - known:
+                return _FAILED, ""
+            if self._judged.get(finding.identity, frozenset()) - known:
+                return _PASSED, ""
+        return _ABSENT, self._unseen(finding)
 
     def _skipped(self, finding: Finding) -> tuple[str, str] | None:
         """That the control was not asked for or not evaluated, if so."""
@@ -223,15 +282,13 @@ class _Side:
         name, unread = self.of.name, self.of.unread
         if finding.file in unread:
             return f"{name} could not read {finding.file}"
-        if unread and finding.file not in self._files:
+        if unread and finding.file not in self._files and not self._silent:
             return f"{name} could not read everything"
         return f"{name} looked only at {self._choice}" if self._choice else ""
 
 
-def _paired(
-    old: Sequence[Finding], new: Sequence[Finding], sides: tuple[_Side, _Side]
-) -> tuple[list[Finding], list[Finding], list[Finding]]:
-    """Findings of one identity as (in both, told as the second has them; only in the second; only in the first)."""
+def _paired(old: Sequence[Finding], new: Sequence[Finding], sides: tuple[_Side, _Side]) -> _Match:
+    """Which of `new` is which of `old`, all of one identity, control and place."""
     left: dict[str, list[Finding]] = defaultdict(list)
     for item in old:
         left[item.file].append(item)
@@ -250,9 +307,13 @@ def _paired(
     moved.sort(key=lambda item: (item.file, item.copy))
     come.sort(key=lambda item: (item.file, item.copy))
     many = min(len(moved), len(come))
-    both += come[:many]
     taken = {id(item) for item in (*moved[:many], *come[:many])}
-    return both, [item for item in rest if id(item) not in taken], [item for item in gone if id(item) not in taken]
+    return _Match(
+        both=both,
+        moved=come[:many],
+        new=[item for item in rest if id(item) not in taken],
+        gone=[item for item in gone if id(item) not in taken],
+    )
 
 
 def _difference(change: Change, finding: Finding, other: _Side, status: str) -> Difference:
@@ -282,6 +343,9 @@ def _rolled(items: Sequence[Difference]) -> Difference:
         return Difference(Change.UNCHANGED, finding, base, head)
     if holes:
         return Difference(Change.INCOMPARABLE, finding, base, head, holes[0].reason)
+    excused = [item for item in items if item.change is Change.ACCEPTED]
+    if excused and not after:
+        return Difference(Change.ACCEPTED, finding, base, head, excused[0].reason)
     return Difference(Change.NEW if after else Change.RESOLVED, finding, base, head)
 
 

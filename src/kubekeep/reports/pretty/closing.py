@@ -110,7 +110,8 @@ def _write_unread(terminal: Terminal, assessment: Assessment) -> None:
 def _write_baseline(terminal: Terminal, found: Comparison) -> None:
     """What is new since the baseline, and what of it cannot be told, by reason."""
     new = Span(f"{len(found.new)} new", "bold red" if found.new else "green")
-    more = f", {len(found.unchanged)} known, {len(found.resolved)} resolved since {found.base}"
+    accepted = f", {len(found.accepted)} accepted" if found.accepted else ""
+    more = f", {len(found.unchanged)} known, {len(found.resolved)} resolved{accepted} since {found.base}"
     terminal.line(Span("Baseline", "bold"), "  ", new, more)
     reasons = Counter(item.reason for item in found.incomparable)
     shown = reasons.most_common(_REASONS)
