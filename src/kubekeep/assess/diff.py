@@ -31,7 +31,7 @@ from kubekeep.model.fingerprint import Granularity, Identity, steady_path
 _Key: TypeAlias = tuple[Identity, str, str]
 _FAILED, _PASSED, _SKIPPED, _ABSENT = "failed", "passed", "skipped", "absent"
 _PASSING = ("changed since", "workload")
-_ELSEWHERE = "{base} does not say whether {file} had this resource too: make it anew"
+_ELSEWHERE = "{base} does not say in which other files the resource stood: make it anew by `kubekeep baseline create`"
 
 
 class _Match(msgspec.Struct, frozen=True):
@@ -194,8 +194,7 @@ def _moved(finding: Finding, base: Scanned) -> Difference:
     """A finding in another file than before: known, unless it may have been a good twin of the known one."""
     if base.resources is not None:
         return Difference(Change.UNCHANGED, finding, _FAILED, _FAILED)
-    reason = _ELSEWHERE.format(base=base.name, file=finding.file)
-    return Difference(Change.INCOMPARABLE, finding, _FAILED, _FAILED, reason)
+    return Difference(Change.INCOMPARABLE, finding, _FAILED, _FAILED, _ELSEWHERE.format(base=base.name))
 
 
 def _accepted(finding: Finding) -> Difference:
