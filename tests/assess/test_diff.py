@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from kubekeep.assess.diff import compare, marked, scanned
-from kubekeep.model.comparison import CHOICE, Change, Comparison, Finding, Scanned
+from kubekeep.model.comparison import CHOICE, TARGETS, Change, Comparison, Finding, Scanned
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.severity import Severity
 from kubekeep.usecases.scan import ScanRequest, scan
@@ -86,6 +86,35 @@ def test_where_nobody_looked_nothing_is_resolved_or_new(head: dict[str, Any], st
 def test_an_unread_file_elsewhere_hides_nothing_of_a_file_that_was_read() -> None:
     head = side(resources={API: {"web.yaml"}}, unread=frozenset({"else.yaml"}))
     assert told(compare(side(finding()), head)) == {"gone": 1}
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "looked"),
+    [
+        (".", "deploy", False),
+        ("./", "deploy, other/x.yaml", False),
+        ("kust, deploy", "deploy", False),
+        ("kust/base, deploy", "deploy, chart", False),
+        (".", "./kust/", True),
+        (".", "kust/base/web.yaml", True),
+        ("deploy", "deploy", True),
+        ("deploy", ".", True),
+        (".", "kust, deploy", True),
+        ("main", "branch", True),
+        (".", "/checkout", True),
+        ("kus", "kust", True),
+    ],
+)
+def test_what_is_no_target_was_not_looked_at(whole: str, part: str, looked: bool) -> None:  # noqa: FBT001
+    file = "kust/base/web.yaml"
+    scans = (
+        side(finding(file=file), settings={TARGETS: whole}),
+        side(resources={API: {"deploy/api.yaml"}}, settings={TARGETS: part}),
+    )
+    found = compare(*scans)
+    assert told(found) == ({"gone": 1} if looked else {"hole": 1})
+    assert {item.reason for item in found.incomparable} <= {f"x looked only at {part}"}
+    assert told(compare(*scans[::-1])) == ({"new": 1} if looked else {"hole": 1})
 
 
 def test_the_same_choice_of_resources_is_no_reason() -> None:

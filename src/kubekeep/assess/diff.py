@@ -7,6 +7,7 @@ scan did not look. Pure; never reads a report and never decides a gate.
 from __future__ import annotations
 
 import functools
+import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -17,6 +18,7 @@ import msgspec
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
 from kubekeep.model.comparison import (
     CHOICE,
+    TARGETS,
     TOOL,
     Change,
     Comparison,
@@ -125,7 +127,7 @@ def _settings(assessment: Assessment) -> dict[str, str]:
         TOOL: f"kubekeep {assessment.version}",
         "frameworks": ", ".join(sorted(item.framework.name for item in assessment.frameworks)),
         "Kubernetes version": assessment.kubernetes_version,
-        "targets": ", ".join(assessment.target.paths),
+        TARGETS: ", ".join(assessment.target.paths),
         CHOICE: str(assessment.choice),
         "parameters": said_params(assessment.set_params),
     }
@@ -227,6 +229,25 @@ def _judged(scan: Scanned) -> Mapping[Identity, AbstractSet[str]]:
     return found
 
 
+def _part(of: Scanned, other: Scanned) -> tuple[str, ...]:
+    """The targets of a scan if they may be another part of what the other looked at; empty if they are the same.
+
+    Empty, too, where no target is within one of the other scan, as with two checkouts: there nothing can be inferred.
+    """
+    own, others = (tuple(scan.settings.get(TARGETS, "").split(", ")) for scan in (of, other))
+    if own == others or not (own[0] and others[0]):
+        return ()
+    return own if any(_is_below(one, two) or _is_below(two, one) for one in own for two in others) else ()
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Whether `path` is `folder` or in it, by their names alone."""
+    path, folder = posixpath.normpath(path), posixpath.normpath(folder)
+    if folder == ".":
+        return not path.startswith(("/", ".."))
+    return f"{path}/".startswith(f"{folder}/")
+
+
 class _Side:
     """What one scan looked at, ready to be asked."""
 
@@ -236,6 +257,7 @@ class _Side:
         # What has changed, or what a workload needs, is not the same from scan to scan.
         alike = choice == other.settings.get(CHOICE) and not any(word in choice for word in _PASSING)
         self._choice = "" if alike else choice
+        self._targets = _part(of, other)
         self._files = of.files
         self._silent = of.only_failing or of.resources is None
         self._judged, self._others = _judged(of), _judged(other)
@@ -283,6 +305,8 @@ class _Side:
             return f"{name} could not read {finding.file}"
         if unread and finding.file not in self._files and not self._silent:
             return f"{name} could not read everything"
+        if self._targets and not any(_is_below(finding.file, target) for target in self._targets):
+            return f"{name} looked only at {', '.join(self._targets)}"
         return f"{name} looked only at {self._choice}" if self._choice else ""
 
 

@@ -98,6 +98,9 @@ TOOL = "tool"
 CHOICE = "choice of resources"
 """The setting that says which resources were judged, if not all."""
 
+TARGETS = "targets"
+"""The setting that says what was scanned, as it was given, with commas between."""
+
 
 class Difference(msgspec.Struct, frozen=True, gc=False):
     """One finding with what became of it.

@@ -13,7 +13,7 @@ import msgspec
 from kubekeep.assess.diff import said_params
 from kubekeep.library.load import builtin
 from kubekeep.model.choice import Choice
-from kubekeep.model.comparison import CHOICE, TOOL, Finding, Place, Scanned
+from kubekeep.model.comparison import CHOICE, TARGETS, TOOL, Finding, Place, Scanned
 from kubekeep.model.fingerprint import Identity, steady_path
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
@@ -118,7 +118,7 @@ def _settings(report: Report) -> dict[str, str]:
     if own:
         settings["Kubernetes version"] = own.kubernetes
         if own.targets is not None:
-            settings["targets"] = ", ".join(own.targets)
+            settings[TARGETS] = ", ".join(own.targets)
         if own.choice is not None:
             settings[CHOICE] = own.choice
         if own.parameters is not None:
