@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,40 @@ def test_where_nobody_looked_nothing_is_resolved_or_new(head: dict[str, Any], st
     assert (item.base, item.head, item.reason) == ("failed", status, reason)
     (item,) = compare(side(**head), side(finding())).incomparable
     assert (item.base, item.head, item.reason) == (status, "failed", reason)
+
+
+@pytest.mark.parametrize("unread", ["kust/prod", "kust/prod/kustomization.yaml", "kust"])
+def test_what_could_not_be_read_has_not_moved_elsewhere(unread: str) -> None:
+    broken = side(resources={API: {"web.yaml"}}, unread=frozenset({unread}))
+    known, twin = side(finding(file="kust/prod")), finding(file="else.yaml")
+    found = compare(known, msgspec.structs.replace(broken, findings=(twin,), resources={WEB: {"else.yaml"}}))
+    assert told(found) == {"new": 1, "hole": 1}
+    assert found.incomparable[0].reason == "x could not read kust/prod"
+    known = msgspec.structs.replace(broken, findings=(twin,), resources={WEB: {"else.yaml"}}, only_failing=True)
+    assert told(compare(known, side(finding(file="kust/prod")))) == {"hole": 1, "gone": 1}
+
+
+def test_what_was_no_target_before_has_not_moved_there() -> None:
+    known = side(finding(file="deploy/a.yaml"), settings={TARGETS: "deploy"}, only_failing=True)
+    head = side(finding(file="else/b.yaml"), resources={WEB: {"else/b.yaml"}}, settings={TARGETS: "."})
+    assert told(compare(known, head)) == {"gone": 1, "hole": 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("main", "branch"), (".", "/checkout/of/it"), ("/checkout", "."), ("../main/", "./branch")]
+)
+def test_files_of_two_checkouts_are_the_same(old: str, new: str) -> None:
+    def of(folder: str, *names: str) -> set[str]:
+        return {posixpath.normpath(f"{folder}/{name}") for name in names}
+
+    (bad,), (good,) = of(old, "a.yaml"), of(new, "b.yaml")
+    base = side(finding(file=bad), resources={WEB: of(old, "a.yaml", "b.yaml")}, settings={TARGETS: old})
+    head = side(finding(file=good), resources={WEB: of(new, "b.yaml")}, settings={TARGETS: new})
+    assert told(compare(base, head)) == {"new": 1, "gone": 1}
+    same = side(finding(file=f"{new}/a.yaml".removeprefix("./")), settings={TARGETS: new})
+    assert told(compare(base, same)) == {"same": 1}
+    unread = side(resources={}, unread=frozenset(of(new, "a.yaml")), settings={TARGETS: new})
+    assert {item.reason for item in compare(base, unread).incomparable} == {f"x could not read {min(unread.unread)}"}
 
 
 def test_an_unread_file_elsewhere_hides_nothing_of_a_file_that_was_read() -> None:

@@ -7,14 +7,13 @@ scan did not look. Pure; never reads a report and never decides a gate.
 from __future__ import annotations
 
 import functools
-import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from typing import TypeAlias
 
 import msgspec
 
+from kubekeep.assess.looked import FAILED, PASSED, Looked, placed_alike
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
 from kubekeep.model.comparison import (
     CHOICE,
@@ -31,8 +30,6 @@ from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.fingerprint import Granularity, Identity, steady_path
 
 _Key: TypeAlias = tuple[Identity, str, str]
-_FAILED, _PASSED, _SKIPPED, _ABSENT = "failed", "passed", "skipped", "absent"
-_PASSING = ("changed since", "workload")
 _ELSEWHERE = "{base} does not say in which other files the resource stood: make it anew by `kubekeep baseline create`"
 
 
@@ -145,7 +142,7 @@ def compare(base: Scanned, head: Scanned, granularity: Granularity = Granularity
     those in the same file belong together, however many of them that file has, then those whose files have gone and
     come, in the order of the files.
     """
-    found = _by_control(base, head, granularity)
+    found = _by_control(placed_alike(base, head), head, granularity)
     if granularity is Granularity.RESOURCE:
         found = _by_resource(found)
     found = sorted(found, key=_order)
@@ -179,29 +176,29 @@ def _by_control(base: Scanned, head: Scanned, granularity: Granularity) -> list[
     """The differences by place, or by control and resource."""
     before, after = _grouped(base.findings, granularity), _grouped(head.findings, granularity)
     waived = _grouped(head.accepted, granularity)
-    sides = _Side(base, head), _Side(head, base)
+    sides = Looked(base, head), Looked(head, base)
     found: list[Difference] = []
     for key in {**before, **after}:
         match = _paired(before.get(key, []), after.get(key, []), sides)
         excused = _paired(match.gone, waived.get(key, []), sides)
-        found += (Difference(Change.UNCHANGED, item, _FAILED, _FAILED) for item in match.both)
+        found += (Difference(Change.UNCHANGED, item, FAILED, FAILED) for item in match.both)
         found += (_moved(item, base) for item in match.moved)
         found += (_accepted(item) for item in (*excused.both, *excused.moved))
-        found += (_difference(Change.NEW, item, sides[0], _FAILED) for item in match.new)
-        found += (_difference(Change.RESOLVED, item, sides[1], _FAILED) for item in excused.gone)
+        found += (_difference(Change.NEW, item, sides[0], FAILED) for item in match.new)
+        found += (_difference(Change.RESOLVED, item, sides[1], FAILED) for item in excused.gone)
     return found
 
 
 def _moved(finding: Finding, base: Scanned) -> Difference:
     """A finding in another file than before: known, unless it may have been a good twin of the known one."""
     if base.resources is not None:
-        return Difference(Change.UNCHANGED, finding, _FAILED, _FAILED)
-    return Difference(Change.INCOMPARABLE, finding, _FAILED, _FAILED, _ELSEWHERE.format(base=base.name))
+        return Difference(Change.UNCHANGED, finding, FAILED, FAILED)
+    return Difference(Change.INCOMPARABLE, finding, FAILED, FAILED, _ELSEWHERE.format(base=base.name))
 
 
 def _accepted(finding: Finding) -> Difference:
     reason = f"accepted by {finding.waiver}" if finding.waiver else "accepted"
-    return Difference(Change.ACCEPTED, finding, _FAILED, _PASSED, reason)
+    return Difference(Change.ACCEPTED, finding, FAILED, PASSED, reason)
 
 
 def _grouped(findings: Iterable[Finding], granularity: Granularity) -> dict[_Key, list[Finding]]:
@@ -219,98 +216,7 @@ def _grouped(findings: Iterable[Finding], granularity: Granularity) -> dict[_Key
     return groups
 
 
-def _judged(scan: Scanned) -> Mapping[Identity, AbstractSet[str]]:
-    """The files of each resource, as far as is known."""
-    if scan.resources is not None:
-        return scan.resources
-    found: dict[Identity, set[str]] = defaultdict(set)
-    for item in scan.findings:
-        found[item.identity].add(item.file)
-    return found
-
-
-def _part(of: Scanned, other: Scanned) -> tuple[str, ...]:
-    """The targets of a scan if they may be another part of what the other looked at; empty if they are the same.
-
-    Empty, too, where no target is within one of the other scan, as with two checkouts: there nothing can be inferred.
-    """
-    own, others = (tuple(scan.settings.get(TARGETS, "").split(", ")) for scan in (of, other))
-    if own == others or not (own[0] and others[0]):
-        return ()
-    return own if any(_is_below(one, two) or _is_below(two, one) for one in own for two in others) else ()
-
-
-def _is_below(path: str, folder: str) -> bool:
-    """Whether `path` is `folder` or in it, by their names alone."""
-    path, folder = posixpath.normpath(path), posixpath.normpath(folder)
-    if folder == ".":
-        return not path.startswith(("/", ".."))
-    return f"{path}/".startswith(f"{folder}/")
-
-
-class _Side:
-    """What one scan looked at, ready to be asked."""
-
-    def __init__(self, of: Scanned, other: Scanned) -> None:
-        self.of = of
-        choice = of.settings.get(CHOICE, "")
-        # What has changed, or what a workload needs, is not the same from scan to scan.
-        alike = choice == other.settings.get(CHOICE) and not any(word in choice for word in _PASSING)
-        self._choice = "" if alike else choice
-        self._targets = _part(of, other)
-        self._files = of.files
-        self._silent = of.only_failing or of.resources is None
-        self._judged, self._others = _judged(of), _judged(other)
-        self._failed: dict[tuple[Identity, str], set[str]] = defaultdict(set)
-        for item in of.findings:
-            self._failed[item.identity, item.control].add(item.file)
-
-    def has(self, finding: Finding) -> bool:
-        """Whether the very resource of `finding`, in its file, was judged."""
-        return finding.file in self._judged.get(finding.identity, ())
-
-    def status(self, finding: Finding) -> tuple[str, str]:
-        """What this scan says of a finding that it does not have, and why it did not look if it did not."""
-        skipped = self._skipped(finding)
-        if skipped:
-            return skipped
-        files = self._failed.get((finding.identity, finding.control), set())
-        if self.has(finding):
-            return (_FAILED if finding.file in files else _PASSED), ""
-        if finding.file not in self.of.unread:
-            # It may stand in a file that the other scan does not know.
-            known = self._others.get(finding.identity, frozenset())
-            if files - known:
-                return _FAILED, ""
-            if self._judged.get(finding.identity, frozenset()) - known:
-                return _PASSED, ""
-        return _ABSENT, self._unseen(finding)
-
-    def _skipped(self, finding: Finding) -> tuple[str, str] | None:
-        """That the control was not asked for or not evaluated, if so."""
-        name, number = self.of.name, finding.control
-        told = self.of.controls.get(number)
-        if told is None:
-            return _ABSENT, f"{number} is not among the controls of {name}"
-        if told:
-            return _SKIPPED, f"{name} could not evaluate {number}: {told}"
-        if number in self.of.gaps.get(finding.identity, ()):
-            return _SKIPPED, f"{name} could not evaluate {number} on this resource"
-        return None
-
-    def _unseen(self, finding: Finding) -> str:
-        """Why this scan may not have seen the resource; empty if it is not there."""
-        name, unread = self.of.name, self.of.unread
-        if finding.file in unread:
-            return f"{name} could not read {finding.file}"
-        if unread and finding.file not in self._files and not self._silent:
-            return f"{name} could not read everything"
-        if self._targets and not any(_is_below(finding.file, target) for target in self._targets):
-            return f"{name} looked only at {', '.join(self._targets)}"
-        return f"{name} looked only at {self._choice}" if self._choice else ""
-
-
-def _paired(old: Sequence[Finding], new: Sequence[Finding], sides: tuple[_Side, _Side]) -> _Match:
+def _paired(old: Sequence[Finding], new: Sequence[Finding], sides: tuple[Looked, Looked]) -> _Match:
     """Which of `new` is which of `old`, all of one identity, control and place."""
     left: dict[str, list[Finding]] = defaultdict(list)
     for item in old:
@@ -325,8 +231,8 @@ def _paired(old: Sequence[Finding], new: Sequence[Finding], sides: tuple[_Side, 
             rest.append(item)
     gone = [item for items in left.values() for item in items]
     # A file that is still there, or was there before, is no new name of another one.
-    moved = [item for item in gone if not sides[1].has(item)]
-    come = [item for item in rest if not sides[0].has(item)]
+    moved = [item for item in gone if sides[1].lacks(item)]
+    come = [item for item in rest if sides[0].lacks(item)]
     moved.sort(key=lambda item: (item.file, item.copy))
     come.sort(key=lambda item: (item.file, item.copy))
     many = min(len(moved), len(come))
@@ -339,7 +245,7 @@ def _paired(old: Sequence[Finding], new: Sequence[Finding], sides: tuple[_Side, 
     )
 
 
-def _difference(change: Change, finding: Finding, other: _Side, status: str) -> Difference:
+def _difference(change: Change, finding: Finding, other: Looked, status: str) -> Difference:
     """The difference that `finding` is when the `other` side does not have it."""
     said, reason = other.status(finding)
     base, head = (said, status) if change is Change.NEW else (status, said)
@@ -355,13 +261,13 @@ def _by_resource(found: Iterable[Difference]) -> list[Difference]:
 
 
 def _rolled(items: Sequence[Difference]) -> Difference:
-    before, after = (any(getattr(item, side) == _FAILED for item in items) for side in ("base", "head"))
+    before, after = (any(getattr(item, side) == FAILED for item in items) for side in ("base", "head"))
     worst = max(items, key=lambda item: item.finding.level)
     finding = msgspec.structs.replace(
         worst.finding, control="", title="", place=Place(resource=worst.finding.place.resource)
     )
     holes = [item for item in items if item.change is Change.INCOMPARABLE]
-    base, head = _FAILED if before else worst.base, _FAILED if after else worst.head
+    base, head = FAILED if before else worst.base, FAILED if after else worst.head
     if before and after:
         return Difference(Change.UNCHANGED, finding, base, head)
     if holes:
@@ -377,7 +283,7 @@ def marked(assessment: Assessment, comparison: Comparison) -> Assessment:
     coarse = comparison.granularity is not Granularity.EVIDENCE
     changes: dict[tuple[Identity, str, int, str, str], list[Change]] = defaultdict(list)
     for item in (*comparison.new, *comparison.unchanged, *comparison.incomparable):
-        if item.head == _FAILED:
+        if item.head == FAILED:
             finding = item.finding
             changes[finding.identity, finding.file, finding.copy, finding.control, finding.path].append(item.change)
     ids = {summary.control.slug: summary.control.id for summary in assessment.controls}
