@@ -95,6 +95,18 @@ def test_what_could_not_be_read_has_not_moved_elsewhere(unread: str) -> None:
     assert told(compare(known, side(finding(file="kust/prod")))) == {"hole": 1, "gone": 1}
 
 
+def test_a_kustomization_of_the_whole_folder_and_what_is_joined_may_be_unread() -> None:
+    broken = side(resources={API: {"web.yaml", ""}}, unread=frozenset({"kustomization.yaml"}))
+    for file, reason in (
+        (".", "x could not read ."),
+        ("", "x could not read everything"),
+        ("else.yaml", "x could not read everything"),
+    ):
+        (hole,) = compare(side(finding(file=file)), broken).incomparable
+        assert hole.reason == reason
+    assert told(compare(side(finding()), broken)) == {"gone": 1}
+
+
 def test_what_was_no_target_before_has_not_moved_there() -> None:
     known = side(finding(file="deploy/a.yaml"), settings={TARGETS: "deploy"}, only_failing=True)
     head = side(finding(file="else/b.yaml"), resources={WEB: {"else/b.yaml"}}, settings={TARGETS: "."})

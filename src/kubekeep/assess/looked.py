@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -31,7 +31,8 @@ class Looked:
         alike = choice == other.settings.get(CHOICE) and not any(word in choice for word in _PASSING)
         self._choice = "" if alike else choice
         self._targets = _part(of, other)
-        self._saw: dict[str, str] = {}
+        self._unread = {posixpath.normpath(file) for file in of.unread}
+        self._holding = {folder for file in self._unread for folder in _way(file)}
         self._files = of.files
         self._silent = of.only_failing or of.resources is None
         self._judged, self._others = _judged(of), _judged(other)
@@ -48,16 +49,18 @@ class Looked:
         return not (self.has(finding) or self._missed(finding.file))
 
     def _missed(self, file: str) -> str:
-        """Why a file, or the folder of a kustomization, was not looked at as a whole; empty if it was."""
-        found = self._saw.get(file)
-        if found is None:
-            found = ""
-            if any(_is_below(item, file) or _is_below(file, item) for item in self.of.unread):
-                found = f"{self.of.name} could not read {file}"
-            elif self._targets and not any(_is_below(file, target) for target in self._targets):
-                found = f"{self.of.name} looked only at {', '.join(self._targets)}"
-            self._saw[file] = found
-        return found
+        """Why a file, or the folder of a kustomization, was not looked at as a whole; empty if it was.
+
+        What is joined of several objects has no file: any that was not read may hold one of them.
+        """
+        if self._unread and not file:
+            return f"{self.of.name} could not read everything"
+        path = posixpath.normpath(file)
+        if path in self._holding or not self._unread.isdisjoint(_way(path)):
+            return f"{self.of.name} could not read {file}"
+        if self._targets and not any(_is_below(path, target) for target in self._targets):
+            return f"{self.of.name} looked only at {', '.join(self._targets)}"
+        return ""
 
     def status(self, finding: Finding) -> tuple[str, str]:
         """What this scan says of a finding that it does not have, and why it did not look if it did not."""
@@ -148,6 +151,16 @@ def _part(of: Scanned, other: Scanned) -> tuple[str, ...]:
 def _targets(scan: Scanned) -> tuple[str, ...]:
     """One at least, which is empty where none is known."""
     return tuple(posixpath.normpath(target) if target else "" for target in scan.settings.get(TARGETS, "").split(", "))
+
+
+def _way(path: str) -> Iterator[str]:
+    """A path without needless steps, and the folders that it is in."""
+    is_relative = not path.startswith(("/", ".."))
+    while path not in {"", ".", "/"}:
+        yield path
+        path = posixpath.dirname(path)
+    if is_relative:
+        yield "."
 
 
 def _is_below(path: str, folder: str) -> bool:
