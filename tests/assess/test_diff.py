@@ -84,6 +84,13 @@ def test_where_nobody_looked_nothing_is_resolved_or_new(head: dict[str, Any], st
     assert (item.base, item.head, item.reason) == (status, "failed", reason)
 
 
+def test_many_targets_are_counted() -> None:
+    many = ", ".join(f"deploy/{number}.yaml" for number in range(4))
+    head = side(resources={}, settings={TARGETS: many})
+    (hole,) = compare(side(finding(), settings={TARGETS: "."}), head).incomparable
+    assert hole.reason == "x looked only at 4 targets"
+
+
 @pytest.mark.parametrize("unread", ["kust/prod", "kust/prod/kustomization.yaml", "kust"])
 def test_what_could_not_be_read_has_not_moved_elsewhere(unread: str) -> None:
     broken = side(resources={API: {"web.yaml"}}, unread=frozenset({unread}))

@@ -19,6 +19,8 @@ from kubekeep.model.fingerprint import Identity
 FAILED, PASSED, SKIPPED, ABSENT = "failed", "passed", "skipped", "absent"
 """What a scan says of a control on a resource, in Kubescape's words."""
 _PASSING: Final = ("changed since", "workload")
+_SHOWN: Final = 3
+"""Targets that a reason names."""
 
 
 class Looked:
@@ -30,7 +32,7 @@ class Looked:
         # What has changed, or what a workload needs, is not the same from scan to scan.
         alike = choice == other.settings.get(CHOICE) and not any(word in choice for word in _PASSING)
         self._choice = "" if alike else choice
-        self._targets = _part(of, other)
+        self._targets = dict.fromkeys(_part(of, other)).keys()
         self._unread = {posixpath.normpath(file) for file in of.unread}
         self._holding = {folder for file in self._unread for folder in _way(file)}
         self._files = of.files
@@ -58,8 +60,9 @@ class Looked:
         path = posixpath.normpath(file)
         if path in self._holding or not self._unread.isdisjoint(_way(path)):
             return f"{self.of.name} could not read {file}"
-        if self._targets and not any(_is_below(path, target) for target in self._targets):
-            return f"{self.of.name} looked only at {', '.join(self._targets)}"
+        if self._targets and self._targets.isdisjoint(_way(path)):
+            shown = f"{len(self._targets)} targets" if len(self._targets) > _SHOWN else ", ".join(self._targets)
+            return f"{self.of.name} looked only at {shown}"
         return ""
 
     def status(self, finding: Finding) -> tuple[str, str]:
