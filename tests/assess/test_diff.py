@@ -199,11 +199,12 @@ def test_one_of_two_alike_that_goes_is_one_resolved() -> None:
     assert told(compare(side(finding(), finding()), side(finding()))) == {"same": 1, "gone": 1}
 
 
-def test_a_good_twin_that_turns_bad_is_new_when_the_bad_one_is_deleted() -> None:
+@pytest.mark.parametrize("granularity", [Granularity.EVIDENCE, Granularity.CONTROL])
+def test_a_good_twin_that_turns_bad_is_new_when_the_bad_one_is_deleted(granularity: Granularity) -> None:
     base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
     head = side(finding(file="b.yaml"), resources={WEB: {"b.yaml"}})
     for known in (base, msgspec.structs.replace(base, only_failing=True)):
-        found = compare(known, head)
+        found = compare(known, head, granularity)
         assert told(found) == {"new": 1, "gone": 1}
         assert (found.new[0].finding.file, found.new[0].base) == ("b.yaml", "passed")
 
