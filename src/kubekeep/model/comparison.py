@@ -97,7 +97,6 @@ TOOL = "tool"
 """The setting that names the program and its version."""
 CHOICE = "choice of resources"
 """The setting that says which resources were judged, if not all."""
-
 TARGETS = "targets"
 """The setting that says what was scanned, as it was given, with commas between."""
 
