@@ -53,7 +53,7 @@ class Looked:
     def _missed(self, file: str) -> str:
         """Why a file, or the folder of a kustomization, was not looked at as a whole; empty if it was.
 
-        What is joined of several objects has no file: any that was not read may hold one of them.
+        What is in a cluster or joined of several objects has no file: whatever was not read may have held it.
         """
         if self._unread and not file:
             return f"{self.of.name} could not read everything"
