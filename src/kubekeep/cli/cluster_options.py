@@ -33,7 +33,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             ("--kube-context", self.context),
             ("--as", self.impersonation.user),
             ("--insecure-skip-tls-verify", self.insecure),
-            ("--host-scan", self.host_scan is not None),
+            ("--host-scan", self.host_scan),
             ("--host-data", self.host_data),
         )
         if flag := next((flag for flag, value in said if value), ""):

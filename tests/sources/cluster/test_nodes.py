@@ -332,7 +332,7 @@ def test_files_of_nodes_are_scanned_beside_the_cluster(cluster: Cluster, tmp_pat
 def test_options_of_nodes_are_for_clusters(cluster: Cluster, tmp_path: Path) -> None:
     file = tmp_path / "node.yaml"
     file.write_text("", encoding="utf-8")
-    for options in (["--host-scan"], ["--no-host-scan"], ["--host-data", str(file)]):
+    for options in (["--host-scan"], ["--host-data", str(file)]):
         refused = kubekeep("scan", *options, file)
         assert refused.returncode == 2
         assert "is for a cluster" in refused.stderr
