@@ -107,7 +107,7 @@ def test_the_system_is_told(kubeadm: Collected) -> None:
     assert data(kubeadm, "KernelVersion")["content"].startswith("Linux version")
     assert data(kubeadm, "LinuxKernelVariables") == {
         "kernelVariables": [
-            {"key": "user.max_user_namespaces", "value": "0", "source": "/proc/sys/user/max_user_namespaces"}
+            {"key": "max_user_namespaces", "value": "0", "source": "/proc/sys/user/max_user_namespaces"}
         ]
     }
     assert data(kubeadm, "LinuxSecurityHardeningStatus") == {

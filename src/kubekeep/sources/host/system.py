@@ -5,6 +5,7 @@ Changes no setting.
 
 from __future__ import annotations
 
+import posixpath
 from typing import Final
 
 from kubekeep.sources.host.draft import Draft
@@ -75,7 +76,8 @@ def variables(node: Node) -> Draft:
         except UnreadableError as error:
             draft.lacks(name.replace("/", "."), error, path)
             continue
-        found.append({"key": name.replace("/", "."), "value": value.strip(), "source": path})
+        # As the node agent of Kubescape calls them.
+        found.append({"key": posixpath.basename(path), "value": value.strip(), "source": path})
     if found:
         draft.put("kernelVariables", found)
     elif not draft.not_read:
