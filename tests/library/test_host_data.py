@@ -65,3 +65,46 @@ def test_a_file_that_might_not_be_read_makes_no_verdict(control: Control) -> Non
     assert verdict.status is Status.NOT_EVALUATED
     assert verdict.reason is not None
     assert verdict.reason.text == "the configuration file of the kubelet was not read: permission denied"
+
+
+LISTS = {
+    "pki-key-mode": ("ControlPlaneInfo", "PKIFiles", "/etc/kubernetes/pki/sa.key"),
+    "pki-certificate-mode": ("ControlPlaneInfo", "PKIFiles", "/etc/kubernetes/pki/ca.crt"),
+    "pki-owner": ("ControlPlaneInfo", "PKIFiles", "/etc/kubernetes/pki/ca.crt"),
+    "cni-configuration-mode": ("CNIInfo", "CNIConfigFiles", "/etc/cni/net.d/a.conf"),
+    "cni-configuration-owner": ("CNIInfo", "CNIConfigFiles", "/etc/cni/net.d/a.conf"),
+    "kubelet-service-file-mode": ("KubeletInfo", "serviceFiles", "/etc/systemd/system/kubelet.service"),
+    "kubelet-service-file-owner": ("KubeletInfo", "serviceFiles", "/etc/systemd/system/kubelet.service"),
+}
+
+
+@pytest.mark.parametrize("slug", LISTS)
+@pytest.mark.parametrize(
+    ("strict", "whole", "expected"),
+    [
+        (True, True, Status.PASSED),
+        (True, False, Status.NOT_EVALUATED),
+        (False, False, Status.FAILED),
+    ],
+)
+def test_a_list_that_is_not_whole_passes_nothing(slug: str, *, strict: bool, whole: bool, expected: Status) -> None:
+    kind, field, path = LISTS[slug]
+    owner = {"uid": 0, "gid": 0, "username": "root", "groupname": "root"}
+    entry = {
+        "path": path,
+        "permissions": 0o600 if strict else 0o666,
+        "ownership": owner if strict else owner | {"username": "me"},
+    }
+    document = {
+        "apiVersion": f"{GROUP}/v1beta0",
+        "kind": kind,
+        "metadata": {"name": "node-1"},
+        "data": {field: [entry]},
+        "notRead": [] if whole else [{"field": field, "path": "/closed", "why": "permission denied"}],
+    }
+    case = Case(builtin().controls[slug], Path("skip.yaml"), Options())
+    (verdict,) = verdicts(case, judge(case, [document], builtin()))
+    assert verdict.status is expected
+    if expected is Status.NOT_EVALUATED:
+        assert verdict.reason is not None
+        assert verdict.reason.text == "/closed was not read: permission denied"

@@ -139,6 +139,21 @@ def test_open_ports_are_those_on_which_somebody_listens(tmp_path: Path) -> None:
         assert other.getsockname() not in ports
 
 
+def test_a_link_that_leads_nowhere_is_no_file(tmp_path: Path) -> None:
+    nodes.kubeadm(tmp_path)
+    (tmp_path / "etc/kubernetes/pki/old.key").symlink_to("/none")
+    plane = of(collect(str(tmp_path)), "ControlPlaneInfo")
+    assert "/etc/kubernetes/pki/old.key" not in {entry["path"] for entry in plane["data"]["PKIFiles"]}
+    assert "PKIFiles" not in whys(plane)
+
+
+def test_a_folder_of_keys_that_is_too_deep_is_said(tmp_path: Path) -> None:
+    nodes.kubeadm(tmp_path)
+    put(tmp_path, "/etc/kubernetes/pki/1/2/3/4/5/ca.key", nodes.KEY)
+    plane = of(collect(str(tmp_path)), "ControlPlaneInfo")
+    assert {"field": "PKIFiles", "path": "/etc/kubernetes/pki/1/2/3/4/5", "why": "it is too deep"} in plane["notRead"]
+
+
 def test_a_worker_has_no_control_plane(tmp_path: Path) -> None:
     nodes.system(tmp_path)
     put(tmp_path, "/etc/kubernetes/pki/ca.crt", "", 0o644)

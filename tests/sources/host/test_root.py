@@ -109,7 +109,9 @@ def test_files_of_folders_are_listed_without_going_through_links(folder: Path, r
     (folder / "etc/pki/etcd/ca.key").touch()
     (folder / "etc/pki/ca.crt").touch()
     (folder / "etc/pki/loop").symlink_to("..")
-    assert list(root.files("/etc/pki", 3)) == ["/etc/pki/ca.crt", "/etc/pki/etcd/ca.key", "/etc/pki/loop"]
+    found = ["/etc/pki/ca.crt", "/etc/pki/etcd/ca.key", "/etc/pki/loop"]
+    assert root.files("/etc/pki", 3) == (found, {})
+    assert root.files("/etc/pki", 0) == (["/etc/pki/ca.crt", "/etc/pki/loop"], {"/etc/pki/etcd": "it is too deep"})
 
 
 def test_the_files_of_a_process_are_those_of_its_root(folder: Path) -> None:

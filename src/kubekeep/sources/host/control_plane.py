@@ -118,7 +118,7 @@ def _etcd(draft: Draft, node: Node) -> None:
 def _keys(draft: Draft, node: Node) -> None:
     """Every file of the PKI, of which nothing but mode and owner is looked at."""
     try:
-        paths = list(node.files.root.files(node.layout.pki, _DEPTH))
+        paths, refused = node.files.root.files(node.layout.pki, _DEPTH)
     except MissingError:
         return
     except UnreadableError as error:
@@ -127,4 +127,6 @@ def _keys(draft: Draft, node: Node) -> None:
     if len(paths) > _MOST_KEYS:
         draft.lacks("PKIFiles", f"there are more than {_MOST_KEYS} files", node.layout.pki)
         return
-    draft.put("PKIFiles", [entry for path in paths if (entry := draft.entry("PKIFiles", node.files, path))])
+    for path, why in refused.items():
+        draft.lacks("PKIFiles", why, path)
+    draft.listed("PKIFiles", node.files, paths)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -48,17 +48,25 @@ class Draft:
 
     def file(self, field: str, files: Files, path: str) -> dict[str, Any]:
         """Say what is known of a file. The entry is there, without a mode, where the file may not be looked at."""
-        entry = self.entry(field, files, path)
+        entry = self._entry(field, files, path)
         if entry:
             self.put(field, entry)
         return entry
 
-    def entry(self, field: str, files: Files, path: str) -> dict[str, Any]:
-        """What is known of a file that belongs to `field`; empty where there is none, which is told."""
+    def listed(self, field: str, files: Files, paths: Iterable[str]) -> list[dict[str, Any]]:
+        """Say what is known of the files of a list, without those that are gone: links that lead nowhere."""
+        entries = [entry for path in paths if (entry := self._entry(field, files, path, gone=True))]
+        if entries:
+            self.put(field, entries)
+        return entries
+
+    def _entry(self, field: str, files: Files, path: str, *, gone: bool = False) -> dict[str, Any]:
+        """What is known of a file; empty where there is none, which is told unless files may be `gone`."""
         try:
             return files.described(path)
         except UnreadableError as error:
-            self.lacks(field, error, path)
+            if not (error.is_absent and gone):
+                self.lacks(field, error, path)
             return {} if error.is_absent else {"path": path, "err": str(error)}
 
     def configuration(self, field: str, files: Files, path: str, kinds: Collection[str]) -> dict[str, Any]:

@@ -98,22 +98,16 @@ def _file(draft: Draft, node: Node, field: str, named: str, usual: tuple[str, ..
 
 def _services(draft: Draft, node: Node) -> None:
     """The unit of systemd that starts the kubelet, and its drop-ins: of each name the one that takes effect."""
-    entries = []
+    found: list[str] = []
     for unit in node.layout.units:
         try:
             paths = [node.files.first(posixpath.join(folder, f"{unit}.service") for folder in UNIT_FOLDERS)]
         except MissingError:
             paths = []
-        entries += [entry for path in [*paths, *_drop_ins(draft, node, unit)] if (entry := _entry(draft, node, path))]
-    if entries:
-        draft.put("serviceFiles", entries)
-    else:
+        found += [*paths, *_drop_ins(draft, node, unit)]
+    if not draft.listed("serviceFiles", node.files, found):
         units = " or ".join(f"{unit}.service" for unit in node.layout.units)
         draft.lacks("serviceFiles", f"systemd has no {units}")
-
-
-def _entry(draft: Draft, node: Node, path: str) -> dict[str, Any]:
-    return draft.entry("serviceFiles", node.files, path)
 
 
 def _drop_ins(draft: Draft, node: Node, unit: str) -> list[str]:

@@ -83,8 +83,7 @@ def cni(node: Node) -> Draft:
     except UnreadableError as error:
         draft.lacks("CNIConfigFiles", error, ", ".join(node.layout.networks))
         return draft
-    entries = [entry for path in paths if (entry := draft.entry("CNIConfigFiles", node.files, path))]
-    draft.put("CNIConfigFiles", entries)
+    draft.listed("CNIConfigFiles", node.files, paths)
     try:
         names = _plugins(node, paths)
     except UnreadableError as error:

@@ -123,26 +123,30 @@ class Root:
         with self._found(folder, name) as (parent, last, _), _told():
             return os.readlink(last, dir_fd=parent)
 
-    def files(self, path: str, depth: int) -> Iterator[str]:
-        """The paths of the regular files in a folder and, `depth` folders deep, below; links to folders are left alone.
+    def files(self, path: str, depth: int) -> tuple[list[str], dict[str, str]]:
+        """The paths of what is in a folder and, `depth` folders deep, below; links to folders are not gone through.
 
-        Raises UnreadableError if the folder itself cannot be read; a folder in it that cannot is given as if it were a
-        file, so that nobody takes it for empty.
+        Beside them the folders whose files are not known, each with why, so that nobody takes them for empty. Raises
+        UnreadableError if the folder itself cannot be read.
         """
+        found: list[str] = []
+        refused: dict[str, str] = {}
         for name in self.names(path):
             inner = posixpath.join(path, name)
             try:
-                status = self._own(inner)
-            except UnreadableError:
-                yield inner
+                if not stat.S_ISDIR(self._own(inner).st_mode):
+                    found.append(inner)
+                    continue
+                if not depth:
+                    refused[inner] = "it is too deep"
+                    continue
+                files, more = self.files(inner, depth - 1)
+            except UnreadableError as error:
+                refused[inner] = str(error)
                 continue
-            if not stat.S_ISDIR(status.st_mode):
-                yield inner
-            elif depth:
-                try:
-                    yield from list(self.files(inner, depth - 1))
-                except UnreadableError:
-                    yield inner
+            found += files
+            refused |= more
+        return found, refused
 
     def _own(self, path: str) -> os.stat_result:
         """The status of a path, of the link itself if it is one."""
