@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,7 +25,8 @@ from kubekeep.usecases.permissions import cluster_role, preflight
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.cli.test_scan import kubekeep
 from tests.cluster.cluster import Cluster, eventually
-from tests.cluster.kubelet import kubelet
+from tests.cluster.fixtures import started
+from tests.cluster.kubelet import kubelet, own_address
 from tests.sources.host import nodes
 
 GROUP = "hostdata.kubescape.cloud"
@@ -56,6 +60,12 @@ def verdicts(assessment: Assessment, name: str, slug: str) -> list[Verdict]:
         for result in assessment.results
         if result.resource.name == name and slug in result.verdicts
     ]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A control plane of these tests alone: each scan sees all nodes, and kinds that others do not expect."""
+    yield from started(tmp_path_factory.mktemp("nodes") / "cluster")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +142,10 @@ def test_nobody_asks_a_kubelet_who_was_not_told_to(cluster: Cluster) -> None:
 
 
 def test_a_kubelet_that_does_not_tell_is_a_gap(cluster: Cluster) -> None:
-    with kubelet(cluster, {"configz": {"kubeletconfig": {"readOnlyPort": 0}}}), kubelet(cluster, {}) as silent:
+    with (
+        kubelet(cluster, {"configz": {"kubeletconfig": {"readOnlyPort": 0}}}),
+        kubelet(cluster, {"configz": {}}) as silent,
+    ):
         found = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT]))
     (summary,) = found.controls
     assert summary.status is Status.NOT_EVALUATED, "one node passes, and nobody knows of the other"
@@ -141,6 +154,45 @@ def test_a_kubelet_that_does_not_tell_is_a_gap(cluster: Cluster) -> None:
     assert summary.reason.text == "the cluster did not show everything: get nodes/proxy"
     name = silent["metadata"]["name"]
     assert [item.message for item in found.unread if f"node {name}: " in item.message]
+
+
+@contextlib.contextmanager
+def read_only_port(text: bytes) -> Iterator[None]:
+    """What a kubelet with an open read-only port answers at `/healthz`, on the address of the stand-ins."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    try:
+        server = http.server.ThreadingHTTPServer((own_address(), 10255), Handler)
+    except OSError:
+        pytest.skip("somebody listens on the read-only port of this machine")
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_an_open_port_tells_where_a_kubelet_does_not(cluster: Cluster) -> None:
+    # One after the other: there is one such port, and another worker must not have it meanwhile.
+    for said, expected in ((b"ok", [Status.FAILED]), (b"nothing of a kubelet", [])):
+        with read_only_port(said), kubelet(cluster, {}) as node:
+            found = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT, ANONYMOUS]))
+        name = node["metadata"]["name"]
+        assert [verdict.status for verdict in verdicts(found, name, READ_ONLY_PORT)] == expected
+        assert Status.PASSED not in {verdict.status for verdict in verdicts(found, name, ANONYMOUS)}
+        assert [item for item in found.unread if item.message.startswith(f"node {name}: ")], "nobody knows the rest"
 
 
 @pytest.mark.parametrize("answer", [{}, {"kubeletconfig": None}, {"kubeletconfig": []}, {"kubeletconfig": {}}, []])

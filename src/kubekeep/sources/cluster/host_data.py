@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 GROUP: Final = "hostdata.kubescape.cloud"
-_VERSION: Final = f"{GROUP}/v1beta0"
+VERSION: Final = f"{GROUP}/v1beta0"
 
 
 def as_document(item: dict[str, Any]) -> dict[str, Any]:
@@ -21,4 +21,4 @@ def as_document(item: dict[str, Any]) -> dict[str, Any]:
     inner = spec.get(str(item.get("kind")))
     data = inner if isinstance(inner, dict) else {key: value for key, value in spec.items() if key != "nodeName"}
     kept = {key: value for key, value in item.items() if key not in {"apiVersion", "spec", "status"}}
-    return {"apiVersion": _VERSION, **kept, "data": data}
+    return {"apiVersion": VERSION, **kept, "data": data}

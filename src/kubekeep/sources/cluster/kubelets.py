@@ -1,6 +1,7 @@
 """The configuration that each kubelet runs with, asked of it through the API server (`/configz`).
 
-Asks nothing else of a kubelet: who may reach it in this way may do much more, so that only who is told to asks at all.
+Where a kubelet keeps that to itself, its read-only port is tried. Asks nothing else of a kubelet: who may reach it in
+this way may do much more, so that only who is told to asks at all.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from kubekeep.kube.connection import Connection
 from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError
 from kubekeep.model.cluster import Gap
 from kubekeep.model.resource import Resource
+from kubekeep.sources.cluster.host_data import VERSION
 from kubekeep.sources.host.configuration import without_secrets
 
 KIND: Final = "KubeletConfiguration"
@@ -27,6 +29,17 @@ _PATIENCE: Final = Patience(tries=2, first_wait=1.0, longest_wait=2.0, silence=2
 """One node that does not answer must not hold up the others for long."""
 _PARALLEL: Final = 8
 _FORBIDDEN: Final = 403
+_UNREACHABLE: Final = 500
+"""From here on it is the API server who says that the node does not answer."""
+_READ_ONLY: Final = 10255
+"""The read-only port, where it is open at all (Kubernetes docs, ports and protocols)."""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What one node tells, and why it does not tell its configuration."""
+
+    document: dict[str, Any] | None
+    error: KubeError | None = None
 
 
 class Kubelets:
@@ -38,20 +51,45 @@ class Kubelets:
         self._nodes = nodes
 
     def __iter__(self) -> Iterator[Resource]:
-        """A KubeletConfiguration for each node that answers, with the name of the node."""
+        """A KubeletConfiguration for each node that answers, with the name of the node; else what its open port tells."""
         refused: list[tuple[str, KubeError]] = []
         with Connection(self._request) as connection, ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
-            asked = [pool.submit(_configuration, connection, name) for name in self._nodes]
+            asked = [pool.submit(_asked, connection, name) for name in self._nodes]
             try:
                 for name, future in zip(self._nodes, asked, strict=True):
-                    try:
-                        yield Resource(future.result())
-                    except KubeError as error:
-                        refused.append((name, error))
+                    answer = future.result()
+                    if answer.document is not None:
+                        yield Resource(answer.document)
+                    if answer.error is not None:
+                        refused.append((name, answer.error))
             finally:
                 for future in asked:
                     future.cancel()
         self.gaps += _gaps(refused, len(self._nodes))
+
+
+def _asked(connection: Connection, node: str) -> _Answer:
+    try:
+        return _Answer(_configuration(connection, node))
+    except ApiError as error:
+        # A port that nobody listens on, of a node that answers, is refused at once.
+        is_open = error.status < _UNREACHABLE and _is_open(connection, node)
+        return _Answer(_opened(node) if is_open else None, error)
+    except KubeError as error:
+        return _Answer(None, error)
+
+
+def _is_open(connection: Connection, node: str) -> bool:
+    """Whether the kubelet answers on its read-only port, which asks nobody who he is."""
+    try:
+        return connection.text(f"/api/v1/nodes/http:{quote(node, safe='')}:{_READ_ONLY}/proxy/healthz").strip() == "ok"
+    except KubeError:
+        return False
+
+
+def _opened(node: str) -> dict[str, Any]:
+    port = {"port": _READ_ONLY, "answers": True}
+    return {"apiVersion": VERSION, "kind": "KubeletInfo", "metadata": {"name": node}, "data": {"readOnlyPort": port}}
 
 
 def _configuration(connection: Connection, node: str) -> dict[str, Any]:
