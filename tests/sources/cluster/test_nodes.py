@@ -161,6 +161,8 @@ def read_only_port(text: bytes) -> Iterator[None]:
     """What a kubelet with an open read-only port answers at `/healthz`, on the address of the stand-ins."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        timeout = 5
+
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(text)))
@@ -170,8 +172,12 @@ def read_only_port(text: bytes) -> Iterator[None]:
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
+    class Server(http.server.ThreadingHTTPServer):
+        # Connections are closed when it ends.
+        daemon_threads = False
+
     try:
-        server = http.server.ThreadingHTTPServer((own_address(), 10255), Handler)
+        server = Server((own_address(), 10255), Handler)
     except OSError:
         pytest.skip("somebody listens on the read-only port of this machine")
     with server:
