@@ -141,10 +141,10 @@ class Content(msgspec.Struct, frozen=True):
             where = number(len(assessment.unread), "place")
             sentences.append(f"Input was not read in {where}: nothing is known of what stands there.")
         if counts.gaps:
-            share = f"of {number(counts.total - counts.idle, 'control')} that apply"
-            sentences.append(
-                f"{counts.gaps} {share} could not be evaluated; they count neither as passed nor as failed."
-            )
+            apply = counts.total - counts.idle
+            share = f"of {number(apply, 'control')} that {'applies' if apply == 1 else 'apply'}"
+            they = "it counts" if counts.gaps == 1 else "they count"
+            sentences.append(f"{counts.gaps} {share} could not be evaluated; {they} neither as passed nor as failed.")
         if not assessment.results:
             sentences.append("Nothing was assessed: the input holds no resource that a control applies to.")
         return tuple(sentences)
