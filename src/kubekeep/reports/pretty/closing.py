@@ -132,7 +132,7 @@ def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
     for framework in assessment.frameworks:
         members = [by_slug[slug] for slug in framework.controls]
         rows.append(_row(framework.framework.name, framework.compliance, framework.coverage, members))
-    if len(assessment.frameworks) != 1:
+    if not any(len(framework.controls) == len(assessment.controls) for framework in assessment.frameworks):
         rows.append(_row("All controls", assessment.compliance, assessment.coverage, list(assessment.controls)))
     terminal.line(Span("Summary", "bold"))
     terminal.table(rows, indent=2)

@@ -229,14 +229,14 @@ def _framework(summary: FrameworkSummary, by_slug: Mapping[str, ControlSummary])
 
 
 def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> Iterator[SectionPart]:
-    """The sections in the framework's order, each with its requirements in theirs."""
+    """The sections in the framework's order, each with its requirements in theirs; what is in none by its outcome."""
     framework = summary.framework
     titles = {section.id: section.title for section in framework.sections}
     cited: dict[str, list[ControlSummary]] = {}
     for member in members:
         for text in member.control.satisfies.get(framework.slug, ()):
             cited.setdefault(text, []).append(member)
-    loose = [member for member in members if not member.control.satisfies.get(framework.slug)]
+    loose = sorted((item for item in members if not item.control.satisfies.get(framework.slug)), key=_outcome)
     uncovered = [section for section in titles if not any(within(text, section) for text in cited)]
     parts: dict[str, list[RequirementPart]] = {}
     for text in sorted((*cited, *uncovered), key=framework.order):
@@ -246,6 +246,13 @@ def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> I
         yield SectionPart(section, titles.get(section, ""), tuple(requirements))
     if loose:
         yield SectionPart("", "", tuple(RequirementPart("", "", (member,)) for member in loose))
+
+
+def _outcome(summary: ControlSummary) -> tuple[int, float]:
+    """What failed first, what had nothing to look at last, and each the worst first."""
+    if summary.status is Status.NOT_EVALUATED:
+        return 3 if is_idle(summary) else 2, -summary.control.severity
+    return int(summary.status is Status.PASSED), -summary.control.severity
 
 
 def change(evidence: Evidence, resource: Resource) -> str:

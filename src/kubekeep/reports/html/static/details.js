@@ -24,6 +24,12 @@ function cut(text, most = LONGEST) {
   return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
+/** @param {string} text @returns {(Node|string)[]} a path, cut, that may go on in a new line after each of its parts */
+function parted(text) {
+  const parts = cut(text).match(/[^./]*[./]+|[^./]+$/g) ?? [];
+  return parts.flatMap((part, at) => (at ? [element("wbr"), part] : [part]));
+}
+
 /** @param {number} level */
 function badge(level) {
   return element("span", { class: `badge ${LEVELS[level].toLowerCase()}` }, LEVELS[level]);
