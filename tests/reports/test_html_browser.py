@@ -287,6 +287,19 @@ def test_it_fits_a_telephone(opened: Open, assessment: Assessment) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_what_is_opened_fits_a_telephone(opened: Open, assessment: Assessment) -> None:
+    page = opened(full(assessment), "#group=none", viewport={"width": 390, "height": 844})
+    page.locator(".finding").nth(2).click()
+    for part in ("#controls", "#frameworks", "#left-out"):
+        page.locator(f"{part} details > summary").first.click()
+    expect(page.locator(".details .excerpt").first).to_be_visible()
+    wide = page.evaluate(
+        "[...document.querySelectorAll('section > table, .detail, .chapters, #list')].filter((node) =>"
+        " node.getBoundingClientRect().right > node.closest('section').getBoundingClientRect().right).length"
+    )
+    assert (wide, page.evaluate("document.documentElement.scrollWidth") <= 390) == (0, True)
+
+
 def test_groups_look_alike_on_a_telephone(opened: Open, assessment: Assessment) -> None:
     """The name of a control stands beside its severity, however long the word for that is."""
     page = opened(many(assessment, 60), "#group=control", viewport={"width": 390, "height": 844})
