@@ -225,6 +225,28 @@ ENTRIES: Final = {
         "gke-l7-rilb",
         "gke-l7-global-external-managed",
     ),
+    "gateway whose load balancer is inner": Twins(
+        WEB
+        + INNER
+        + objects(
+            (GATEWAY % ANY).replace(
+                "gatewayClassName: c",
+                "gatewayClassName: c, infrastructure: {annotations: "
+                "{service.beta.kubernetes.io/azure-load-balancer-internal: '@'}}",
+            ),
+            HTTP_ROUTE % ("shop", EDGE, "port: 80"),
+        ),
+        "true",
+        "false",
+    ),
+    "gateway with an address of the cluster": Twins(
+        WEB
+        + INNER
+        + marked(objects(GATEWAY % ANY), "annotations: {networking.istio.io/service-type: @}")
+        + objects(HTTP_ROUTE % ("shop", EDGE, "port: 80")),
+        "ClusterIP",
+        "LoadBalancer",
+    ),
     "route without traffic": Twins(
         WEB + INNER + objects(GATEWAY % ANY, HTTP_ROUTE % ("shop", EDGE, "port: 80, weight: @")), "0", "1"
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from kubekeep.assess.attack.inner import is_inner_class
+from kubekeep.assess.attack.inner import is_inner_gateway
 from kubekeep.assess.attack.objects import Item, Objects
 from kubekeep.assess.shapes import mapping, sequence
 
@@ -56,7 +56,7 @@ class Gateways:
         if found is None:
             yield ""
         for gateway in found or ():
-            if is_inner_class(str(gateway.spec.get("gatewayClassName"))):
+            if is_inner_gateway(gateway):
                 continue
             listeners = [mapping(item) for item in sequence(gateway.spec.get("listeners"))]
             if not listeners:

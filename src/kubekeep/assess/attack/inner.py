@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from kubekeep.assess.attack.objects import Item
-from kubekeep.assess.shapes import sequence
+from kubekeep.assess.shapes import mapping, sequence
 
 _BALANCERS: Final[Mapping[str, frozenset[str]]] = {
     "cloud.google.com/load-balancer-type": frozenset({"internal"}),
@@ -23,6 +23,8 @@ _AWS: Final = "service.beta.kubernetes.io/aws-load-balancer-"
 _AWS_CLASS: Final = "service.k8s.aws/nlb"
 _RANGES: Final = "service.beta.kubernetes.io/load-balancer-source-ranges"
 """What came before the field `loadBalancerSourceRanges`, and counts where that is empty."""
+_ISTIO_SERVICE: Final = "networking.istio.io/service-type"
+"""By which type of Service Istio gives a Gateway its address."""
 _CLASS: Final = "kubernetes.io/ingress.class"
 _ALB_SCHEME: Final = "alb.ingress.kubernetes.io/scheme"
 _CLASSES: Final = ("internal", "private", "rilb")
@@ -37,13 +39,25 @@ def is_inner_class(name: str) -> bool:
 def is_inner_balancer(service: Item) -> bool:
     """Whether a Service of type LoadBalancer gets an address of the inner network only."""
     said = service.annotations
-    if any(str(said.get(key)).lower() in values for key, values in _BALANCERS.items() if key in said):
+    if _says_inner(said):
         return True
     balancer = str(service.spec.get("loadBalancerClass") or "")
     if balancer == _AWS_CLASS or said.get(f"{_AWS}type") == "external":
         # The controller of AWS makes inner load balancers unless it is told otherwise.
         return said.get(f"{_AWS}scheme") != "internet-facing" and str(said.get(f"{_AWS}internal")).lower() != "false"
     return is_inner_class(balancer)
+
+
+def is_inner_gateway(gateway: Item) -> bool:
+    """Whether the class of a Gateway is for the inner network, or its load balancer is told to be."""
+    said = mapping(mapping(gateway.spec.get("infrastructure")).get("annotations"))
+    if is_inner_class(str(gateway.spec.get("gatewayClassName"))) or _says_inner(said):
+        return True
+    return gateway.annotations.get(_ISTIO_SERVICE, said.get(_ISTIO_SERVICE)) == "ClusterIP"
+
+
+def _says_inner(annotations: Mapping[str, Any]) -> bool:
+    return any(str(annotations.get(key)).lower() in values for key, values in _BALANCERS.items() if key in annotations)
 
 
 def is_inner_ingress(ingress: Item) -> bool:
