@@ -309,6 +309,14 @@ def test_pdf(reports: Reports) -> None:
     ):
         assert said in text
     assert re.search(rf"(?<!\d){reports.failing.total()}(?!\d)", text)
+    whole = squeezed(" ".join(page.extract_text() for page in pages))
+    for label, kind in (
+        ("failed", "failed"),
+        ("passed", "passed"),
+        ("notevaluated", "gap"),
+        ("nothingtolookat", "idle"),
+    ):
+        assert f"{label}{all_of[kind]}{100 * all_of[kind] // all_of.total()}%" in whole
 
 
 def test_junit(reports: Reports) -> None:
