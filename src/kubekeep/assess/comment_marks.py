@@ -75,7 +75,8 @@ def _mark(text: str, call: re.Match[str], end: int) -> Mark | None:
     sign, word = call[1].strip(), call[2].casefold()
     numbered = _NUMBER.search(rest) is not None
     if word == _WORD and sign == ":" and (not rest[:1].strip() or rest[0] in ",:"):
-        return Mark(start, opening, call.end() + (rest[:1] == ":"), end, numbered)
+        colon = re.match(r"\s*:", rest)
+        return Mark(start, opening, call.end() + (colon.end() if colon else 0), end, numbered)
     is_meant = (sign or word == _WORD or numbered) if _is_alike(word) else sign and _NUMBERED.match(rest)
     if is_meant or (call[1] == ":" and _NAMED.match(rest)):
         return Mark(start, opening, call.end(), end, numbered, _SPELT)

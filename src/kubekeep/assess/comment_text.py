@@ -26,7 +26,11 @@ _ASSIGNED: Final = re.compile(
     rf"""(?<![\w-])(?:{_ENDS})\s*[=:]|\w\s*[=:]\s*["']?(?:19|20)\d\d-\d""",
     re.IGNORECASE,
 )
-_PROSE: Final = re.compile(rf"(?<![\w-])(?:{_ENDS})(?!\w)\W+(?:[^\W\d]+\W+){{0,3}}(?:19|20)\d\d(?!\d)", re.IGNORECASE)
+_PROSE: Final = re.compile(
+    rf"(?<![\w-])(?:(?:{_ENDS})(?!\w)\W+(?:\w+\W+){{0,3}}?(?<![^\W\d]-)(?:19|20)\d\d(?!\d)"
+    r"|(?:by|before|through|thru|due|end(?:s|ing)?)\W+(?:19|20)\d\d-\d)",
+    re.IGNORECASE,
+)
 """An end that people read and nothing else does: `until the end of 2027`."""
 _DAY: Final = re.compile(r"\W*(?:\d{4}\W\d\d?|\d\d?[./]\d\d?[./]\d\d|\d{8}\b)")
 _ALIKE: Final = 0.75
