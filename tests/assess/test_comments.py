@@ -271,6 +271,43 @@ def test_tabs_and_spaces_cannot_be_compared() -> None:
     assert covered(text.replace("\t", "    "), Syntax.TERRAFORM) == {"C-0001": (2, 3)}
 
 
+@pytest.mark.parametrize(
+    ("text", "syntax"),
+    [
+        ("#   privileged: true # kubekeep:ignore C-0001\na: b\n", Syntax.YAML),
+        ("#   privileged: true # kubekeep:ignore C-0001\na: b\n", Syntax.TEMPLATE),
+        ("#   privileged = true # kubekeep:ignore C-0001\na = 1\n", Syntax.TERRAFORM),
+        ("//   privileged = true // kubekeep:ignore C-0001\na = 1\n", Syntax.TERRAFORM),
+        ("{{/*\n  # kubekeep:ignore C-0001\n*/}}\na: b\n", Syntax.TEMPLATE),
+        ("{{/*\n  privileged: true # kubekeep:ignore C-0001\n*/}}\na: b\n", Syntax.TEMPLATE),
+        ("/*\n  # kubekeep:ignore C-0001\n*/\n  a = 1\n", Syntax.TERRAFORM),
+        ("/*\n  privileged = true // kubekeep:ignore C-0001\n*/\n  a = 1\n", Syntax.TERRAFORM),
+    ],
+)
+def test_what_was_turned_into_a_comment_covers_nothing_else(text: str, syntax: Syntax) -> None:
+    assert [problem for _, problem in problems(text, syntax)] == [FIRST]
+
+
+def test_the_sign_of_a_long_comment_in_text_opens_none() -> None:
+    text = 'path = "/*" # /*\n// /*\nx = <<EOT\n  /*\nEOT\na = 1 # kubekeep:ignore C-0001\ny = "*/"\n'
+    assert covered(text, Syntax.TERRAFORM) == {"C-0001": (6, 6)}
+
+
+@pytest.mark.parametrize(
+    ("text", "syntax"),
+    [
+        ("a: 1\nb: 2 {{/* kubekeep:ignore C-0001 */}}\nc: 3\n", Syntax.TEMPLATE),
+        ("a: 1\n{{- /* kubekeep:ignore C-0001 */ -}} b: 2\nc: 3\n", Syntax.TEMPLATE),
+        ("a: 1\n{{/*\n*/}} b: 2 # kubekeep:ignore C-0001\nc: 3\n", Syntax.TEMPLATE),
+        ("a = 1\nb = 2 /* kubekeep:ignore C-0001 */\nc = 3\n", Syntax.TERRAFORM),
+        ("a = 1\n/* kubekeep:ignore C-0001 */ b = 2\nc = 3\n", Syntax.TERRAFORM),
+    ],
+)
+def test_a_comment_with_both_signs_beside_what_it_is_for(text: str, syntax: Syntax) -> None:
+    line = next(number for number, row in enumerate(text.split("\n"), 1) if "b" in row and "2" in row)
+    assert covered(text, syntax) == {"C-0001": (line, line)}
+
+
 FLOW = """\
 kind: Pod
 spec: {containers: [

@@ -50,6 +50,14 @@ class Syntax(enum.Enum):
     TERRAFORM = "Terraform"
 
 
+_BEGINS: Final = {
+    Syntax.TEMPLATE: re.compile(r"(\{\{-?\s{0,9}/\*)"),
+    Syntax.TERRAFORM: re.compile(r'"(?:\\.|[^"\\\r\n])*"?|(?:#|//)[^\r\n]*|(/\*)'),
+}
+"""How a comment that may have several lines begins, as a group, and what may hold that sign and is none."""
+_REMARK_END: Final = re.compile(r"\s{0,9}-?\}\}")
+
+
 class Comment(msgspec.Struct, frozen=True):
     """One comment: the controls that it names, and the lines from `first` to `last` that it covers, from 1.
 
@@ -114,16 +122,22 @@ class _Lines:
         before = self._text[self._starts[number] : mark.start]
         if self._syntax is Syntax.YAML:
             return self._problem_of_yaml(mark, before[-1:])
-        quotes = '"' if self._syntax is Syntax.TERRAFORM else "\"'"
-        if number in self._literal or _in_quotes(before, quotes):
+        if self._is_remark(mark.start):
+            return self._problem_of_remark(mark, before)
+        if number in self._literal or _in_quotes(before, '"' if self._syntax is Syntax.TERRAFORM else "\"'"):
             return None
-        if not mark.opening and before.strip() in {"", "*"} and self._is_remark(number):
-            return _UNCLOSED
-        if mark.opening == "/*" and "*/" not in self._text[mark.said : mark.end]:
-            return _UNCLOSED
         if self._syntax is Syntax.TERRAFORM:
-            return mark.problem if mark.opening else _amid(mark, before, ("#", "//", "/*"))
-        return _problem_of_template(mark, before)
+            return mark.problem if mark.opening in {"#", "//"} else _amid(mark, before, ("#", "//"))
+        if mark.opening == "#":
+            return _GLUED if before and before[-1] not in " \t" else mark.problem
+        return _amid(mark, before, ("#",))
+
+    def _problem_of_remark(self, mark: Mark, before: str) -> str | None:
+        """The problem of one between the signs of a comment that may have several lines."""
+        is_first = mark.opening == "/*"
+        if is_first or (not mark.opening and before.strip() in {"", "*"}):
+            return mark.problem if is_first and "*/" in self._text[mark.said : mark.end] else _UNCLOSED
+        return _AMID if mark.numbered else None
 
     def _problem_of_yaml(self, mark: Mark, before: str) -> str | None:
         if self._in_scalar(mark.start):
@@ -140,13 +154,17 @@ class _Lines:
         text = (_CLOSED.sub("", text) if mark.opening == "/*" else text).rstrip()
         start, end = (at - self._starts[number] + 1 for at in (mark.start, mark.said + len(text)))
         place = Region(Position(number + 1, start), Position(number + 1, end))
-        problem = problem or self._problem_around(number)
+        problem = problem or self._problem_around(number, start - 1)
         found = Said(problem=problem) if problem else said(text)
         return Comment(place, first + 1, last + 1, found.names, found.until, found.reason, found.problem)
 
-    def _problem_around(self, number: int) -> str:
-        """What the lines around a comment have against it."""
+    def _problem_around(self, number: int, column: int) -> str:
+        """What the lines around a comment, and what stands before its column, have against it."""
         signs = ("//", "#") if self._syntax is Syntax.TERRAFORM else ("#",)
+        row = self._rows[number]
+        if row.lstrip().startswith(signs) and row[:column].strip():
+            # The line of a manifest that somebody has turned into a comment, with the comment that it had.
+            return _AMID
         for row in islice(self._rows, number + 1, None):
             text = row.strip()
             if not text.startswith(signs) or PRODUCT in text.lower():
@@ -180,9 +198,10 @@ class _Lines:
         start, _ = self._scalars[bisect_right(self._scalars, (at, len(self._text))) - 1]
         return _SIGNED.match(self._text, start, start + _LONGEST) is None
 
-    def _is_remark(self, number: int) -> bool:
-        """Whether a line that begins with the marker is in a comment of several lines: in Terraform, nothing else is."""
-        return self._syntax is Syntax.TERRAFORM or number in self._remarks
+    def _is_remark(self, at: int) -> bool:
+        """Whether an index lies in a comment that may have several lines."""
+        found = bisect_right(self._remarks, (at, len(self._text))) - 1
+        return found >= 0 and at < self._remarks[found][1]
 
     @cached_property
     def _literal(self) -> frozenset[int]:
@@ -190,18 +209,33 @@ class _Lines:
         return frozenset(_heredocs(self._rows) if self._syntax is Syntax.TERRAFORM else _block_scalars(self._rows))
 
     @cached_property
-    def _remarks(self) -> frozenset[int]:
-        """The lines of comments of templates."""
+    def _remarks(self) -> list[tuple[int, int]]:
+        """The stretches of the comments of templates and of those of Terraform that may have several lines."""
+        found: list[tuple[int, int]] = []
+        pattern = _BEGINS.get(self._syntax)
+        at = 0
+        while pattern is not None and (match := pattern.search(self._text, at)) is not None:
+            at = match.end()
+            if match[1] is None or (self._syntax is Syntax.TERRAFORM and self._number(match.start()) in self._literal):
+                continue
+            end = self._text.find("*/", at)
+            if end < 0:
+                break
+            at = end + 2
+            if self._syntax is Syntax.TEMPLATE and (close := _REMARK_END.match(self._text, at)) is not None:
+                at = close.end()
+            found.append((match.start(), at))
+        return found
+
+    @cached_property
+    def _silent(self) -> frozenset[int]:
+        """The lines of such comments on which nothing else stands."""
         found: set[int] = set()
-        at = self._text.find("{{") if self._syntax is Syntax.TEMPLATE else -1
-        while at >= 0:
-            end = at + 2
-            if re.match(r"\{\{-?\s{0,9}/\*", self._text[at : at + 20]):
-                end = self._text.find("*/", at)
-                if end < 0:
-                    break
-                found.update(range(self._number(at), self._number(end) + 1))
-            at = self._text.find("{{", end)
+        for start, end in self._remarks:
+            first, last = self._number(start), self._number(end - 1)
+            before = self._text[self._starts[first] : start]
+            after = self._rows[last][end - self._starts[last] :]
+            found.update(range(first + bool(before.strip()), last + (not after.strip())))
         return frozenset(found)
 
     @cached_property
@@ -234,10 +268,10 @@ class _Lines:
     def _says(self, row: str, number: int) -> bool:
         """Whether a line says something: it is not blank, no comment, and no action of a template that prints nothing."""
         text = row.strip()
-        if not text or text.startswith("#") or number in self._remarks:
+        if not text or text.startswith("#") or number in self._silent:
             return False
         if self._syntax is Syntax.TERRAFORM:
-            return not text.startswith(("//", "/*"))
+            return not text.startswith("//")
         if len(text) > _LONGEST or not text.startswith("{{"):
             return not row.startswith("%")
         return not _ACTION.fullmatch(text) or _PRINTS.search(text) is not None
@@ -277,14 +311,6 @@ class _Lines:
                     end = rows[end].next
             self._ends[start.line] = rows[end - 1].line
         return self._ends[start.line]
-
-
-def _problem_of_template(mark: Mark, before: str) -> str | None:
-    if mark.opening == "/*":
-        return mark.problem if re.search(r"\{\{-?\s*\Z", before[-20:]) else None
-    if mark.opening == "#":
-        return _GLUED if before and before[-1] not in " \t" else mark.problem
-    return _amid(mark, before, ("#", "/*"))
 
 
 def _amid(mark: Mark, before: str, signs: Sequence[str]) -> str | None:
