@@ -13,7 +13,6 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import Final
 
 import msgspec
@@ -165,8 +164,8 @@ class _Lines:
         if row.lstrip().startswith(signs) and row[:column].strip():
             # The line of a manifest that somebody has turned into a comment, with the comment that it had.
             return _AMID
-        for row in islice(self._rows, number + 1, None):
-            text = row.strip()
+        for following in range(number + 1, len(self._rows)):
+            text = self._rows[following].strip()
             if not text.startswith(signs) or PRODUCT in text.lower():
                 break
             if continues(text):
