@@ -416,6 +416,30 @@ def test_terraform(here: Path) -> None:
     assert [use.status for use in found.waivers] == [WaiverStatus.MATCHED]
 
 
+def test_values_of_terraform(here: Path) -> None:
+    (here / "main.tf").write_text(
+        'variable "privileged" {}\n'
+        'resource "kubernetes_pod" "a" {\n'
+        '  metadata { name = "a" }\n'
+        "  spec {\n"
+        "    container {\n"
+        '      name = "a"\n'
+        '      image = "registry.example/a:1"\n'
+        "      security_context {\n"
+        "        privileged = var.privileged\n"
+        "      }\n"
+        "    }\n"
+        "  }\n"
+        "}\n"
+    )
+    (here / "terraform.tfvars").write_text(
+        'note = "x # kubekeep:ignore C-0057"\nprivileged = true // kubekeep:ignore C-0057\n'
+    )
+    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    assert statuses(found) == {Status.PASSED}
+    assert {use.waiver.name: use.status for use in found.waivers} == {"terraform.tfvars:2": WaiverStatus.MATCHED}
+
+
 def test_a_file_that_no_control_applies_to_is_accounted_for(here: Path) -> None:
     (here / "notes.yaml").write_text("# kubekeep:ignore C-0057\nnotes: [a, b]\n")
     (here / "pod.yaml").write_text(POD)

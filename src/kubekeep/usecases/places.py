@@ -190,7 +190,7 @@ def _commented(file: str, path: str, source: Inputs, *, is_chart: bool = False) 
     text = _text(data) if data is not None and any(marker in data.lower() for marker in _MARKERS) else None
     if text is None or not is_marked(text):
         return Commented(file)
-    if file.endswith(".tf"):
+    if file.endswith((".tf", ".tfvars")):
         return Commented(file, comments(text, Syntax.TERRAFORM))
     found = list(yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS))
     is_whole = all(item is None or isinstance(item, Document) for item in found)
