@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -355,6 +356,24 @@ def test_an_alias_in_the_values_of_a_chart(here: Path, place: str, expected: set
     found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
     assert len(found.results) == 2
     assert {item.resource.name for item in found.results if statuses_of(item) == {Status.PASSED}} == expected
+
+
+@pytest.mark.parametrize("name", ["pod.json", "pod.yaml", "-"])
+def test_json_has_no_comments(here: Path, name: str) -> None:
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": []}}
+    note = {"# kubekeep:ignore C-0057": "# kubekeep:ignore C-0057"}
+    container = {"name": "a", "image": "a:1", "securityContext": {"privileged": True}, **note}
+    text = json.dumps({**manifest, "spec": {"containers": [container]}}, indent=2)
+    (here / name).write_text(text)
+    found = scan(ScanRequest(paths=(name,), controls=("C-0057",)), stdin=io.BytesIO(text.encode()))
+    assert (statuses(found), found.waivers) == ({Status.FAILED}, ())
+
+
+def test_text_in_a_block_is_no_comment(here: Path) -> None:
+    script = "    args:\n    - |\n      # kubekeep:ignore C-0057\n      run # kubekeep:ignore C-0057\n"
+    (here / "pod.yaml").write_text(POD.partition(" # kubekeep")[0] + "\n" + script)
+    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
+    assert (statuses(found), found.waivers) == ({Status.FAILED}, ())
 
 
 def test_standard_input_and_archives(here: Path) -> None:

@@ -41,12 +41,19 @@ _SKIP: Final = re.compile(r"\W*skip", re.IGNORECASE)
 _END: Final = re.compile(r"expir|until|deadline|end\W?date|valid\W?to", re.IGNORECASE)
 _DATE: Final = re.compile(r"\d{4}-\d\d?-\d\d?")
 _OPTION: Final = re.compile(r"=|\b(?:until|till?|expir\w*)\b", re.IGNORECASE)
+_HINTS: Final = ("skip", "keep", "scape")
+"""One of these is in every key that is ours or looks like it."""
 _ALIKE: Final = 0.8
 
 
 def exemptions_of(resource: Resource) -> Iterator[Exemption]:
     """The exceptions that `resource` carries, each for itself alone; what only looks like one has a flaw."""
-    return _Beside(resource).exemptions()
+    counting = _counting(resource)
+    metadata = {place: found for place in _places(counting) if (found := _mapping(resource, place))}
+    keys = " ".join(str(key) for found in metadata.values() for field in _FIELDS for key in _texts(found, field))
+    # Nearly all objects say nothing of exceptions, and every one is asked.
+    said = keys.casefold()
+    return _Beside(resource, counting, metadata).exemptions() if any(hint in said for hint in _HINTS) else iter(())
 
 
 class _Strange(msgspec.Struct, frozen=True):
@@ -61,12 +68,13 @@ class _Strange(msgspec.Struct, frozen=True):
 class _Beside:
     """What the metadata of one resource says of exceptions."""
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(
+        self, resource: Resource, counting: tuple[Path, ...], metadata: Mapping[Path, Mapping[str, Any]]
+    ) -> None:
+        """`metadata` is all that people may write exceptions into, `counting` where in it they count."""
         self._resource = resource
-        self._counting = _counting(resource)
-        self._metadata = {
-            place: metadata for place in _places(self._counting) if (metadata := _mapping(resource, place))
-        }
+        self._counting = counting
+        self._metadata = metadata
         self._strange = list(self._found_strange())
         self._flaw = next((item.text for item in self._strange if item.may_end), "")
         self._expires: dt.datetime | None = None
@@ -147,8 +155,7 @@ class _Beside:
         return [self._texts(place, "annotations") for place in self._metadata]
 
     def _texts(self, place: Path, field: str) -> Mapping[str, Any]:
-        found = self._metadata[place].get(field)
-        return found if isinstance(found, dict) else {}
+        return _texts(self._metadata[place], field)
 
 
 def _counting(resource: Resource) -> tuple[Path, ...]:
@@ -166,6 +173,11 @@ def _places(counting: tuple[Path, ...]) -> tuple[Path, ...]:
 
 def _mapping(resource: Resource, place: Path) -> dict[str, Any]:
     found = value_at_or(resource.object, place, None)
+    return found if isinstance(found, dict) else {}
+
+
+def _texts(metadata: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    found = metadata.get(field)
     return found if isinstance(found, dict) else {}
 
 
