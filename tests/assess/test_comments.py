@@ -226,7 +226,9 @@ TORN = "what ends it has to stand on its own line"
         ("// see kubekeep:ignore C-0001\na = 1\n", Syntax.TERRAFORM, FIRST),
         ("# kubekeep:ignore C-0001\n# until=2020-01-01\na: b\n", Syntax.YAML, TORN),
         ("a: b # kubekeep:ignore C-0001\n# a remark\n  ## Expires: 2020-01-01\n", Syntax.TEMPLATE, TORN),
+        ("{{/* kubekeep:ignore C-0001 */}}\n{{- /* until=2020-01-01 */}}\na: b\n", Syntax.TEMPLATE, TORN),
         ("// kubekeep:ignore C-0001\n// until=2020-01-01\na = 1\n", Syntax.TERRAFORM, TORN),
+        ("a = 1 # kubekeep:ignore C-0001\n/* until=2020-01-01 */\n", Syntax.TERRAFORM, TORN),
     ],
 )
 def test_what_only_people_take_for_a_comment_is_told(text: str, syntax: Syntax, problem: str) -> None:

@@ -62,7 +62,7 @@ def said(text: str) -> Said:
 
 def continues(text: str) -> bool:
     """Whether the text of another comment looks like the end of a waiver: `until=2027-01-31`."""
-    return _ASSIGNED.match(text.strip("#/*-, \t")) is not None
+    return _ASSIGNED.match(text.strip("{#/*-, \t")) is not None
 
 
 class _UnclearError(ValueError):

@@ -54,6 +54,12 @@ _BEGINS: Final = {
     Syntax.TERRAFORM: re.compile(r'"(?:\\.|[^"\\\r\n])*"?|(?:#|//)[^\r\n]*|(/\*)'),
 }
 """How a comment that may have several lines begins, as a group, and what may hold that sign and is none."""
+_SIGNS: Final = {
+    Syntax.YAML: ("#",),
+    Syntax.TEMPLATE: ("#", "{{/*", "{{- /*"),
+    Syntax.TERRAFORM: ("#", "//", "/*"),
+}
+"""What the line of a comment begins with."""
 _REMARK_END: Final = re.compile(r"\s{0,9}-?\}\}")
 
 
@@ -159,9 +165,10 @@ class _Lines:
 
     def _problem_around(self, number: int, column: int) -> str:
         """What the lines around a comment, and what stands before its column, have against it."""
-        signs = ("//", "#") if self._syntax is Syntax.TERRAFORM else ("#",)
+        signs = _SIGNS[self._syntax]
         row = self._rows[number]
-        if row.lstrip().startswith(signs) and row[:column].strip():
+        whole = tuple(sign for sign in signs if "*" not in sign)
+        if row.lstrip().startswith(whole) and row[:column].strip():
             # The line of a manifest that somebody has turned into a comment, with the comment that it had.
             return _AMID
         for following in range(number + 1, len(self._rows)):

@@ -186,9 +186,8 @@ def _text(data: bytes | None) -> str | None:
 
 def _commented(file: str, path: str, source: Inputs, *, is_chart: bool = False) -> Commented:
     """A file with its comments."""
-    data = None if file.endswith(".json") else source.content(path)
-    text = _text(data) if data is not None and any(marker in data.lower() for marker in _MARKERS) else None
-    if text is None or not is_marked(text):
+    text = None if file.endswith(".json") else _marked(source.content(path))
+    if text is None:
         return Commented(file)
     if file.endswith((".tf", ".tfvars")):
         return Commented(file, comments(text, Syntax.TERRAFORM))
@@ -201,3 +200,11 @@ def _commented(file: str, path: str, source: Inputs, *, is_chart: bool = False) 
     return Commented(
         file, comments(text, Syntax.YAML, sorted(scalars)), tuple((item.value, item.marks) for item in documents)
     )
+
+
+def _marked(data: bytes | None) -> str | None:
+    """The text of a file that may have comments which waive; None for all others, most of them without reading it."""
+    if data is None or not any(marker in data.lower() for marker in _MARKERS):
+        return None
+    text = _text(data)
+    return text if text is not None and is_marked(text) else None
