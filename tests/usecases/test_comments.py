@@ -339,10 +339,33 @@ def test_an_alias_in_the_base_of_an_overlay(here: Path, place: str, expected: se
     assert waived(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == expected
 
 
+CHART = "apiVersion: v2\nname: a\nversion: 1.0.0\n"
+
+
+@pytest.mark.parametrize(("place", "expected"), [("# 1", {0}), ("# 2", {1}), ("# 3", {2}), ("# 7", {4})])
+def test_an_alias_in_the_template_of_a_chart(here: Path, place: str, expected: set[int]) -> None:
+    (here / "templates").mkdir()
+    (here / "Chart.yaml").write_text(CHART)
+    template = SHARED.replace(place, "# kubekeep:ignore C-0057").replace("name: a", "name: {{ .Release.Name }}", 1)
+    (here / "templates" / "pod.yaml").write_text(template)
+    assert waived(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == expected
+
+
+def test_what_a_template_includes_is_covered_where_it_is_written(here: Path) -> None:
+    (here / "templates").mkdir()
+    (here / "Chart.yaml").write_text(CHART)
+    (here / "templates" / "pod.yaml").write_text(
+        '{{- define "own" }}\nprivileged: true # kubekeep:ignore C-0057\n{{- end }}\n'
+        + POD.partition("      privileged")[0]
+        + '      {{- include "own" . | nindent 6 }}\n'
+    )
+    assert statuses(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == {Status.PASSED}
+
+
 @pytest.mark.parametrize(("place", "expected"), [("# 1", {"one"}), ("# 2", {"two"}), ("# 0", {"one", "two"})])
 def test_an_alias_in_the_values_of_a_chart(here: Path, place: str, expected: set[str]) -> None:
     (here / "templates").mkdir()
-    (here / "Chart.yaml").write_text("apiVersion: v2\nname: a\nversion: 1.0.0\n")
+    (here / "Chart.yaml").write_text(CHART)
     (here / "values.yaml").write_text(
         "all: # 0\n  one: &shared\n    privileged: true # 1\n  two: *shared # 2\n".replace(
             place, "# kubekeep:ignore C-0057"

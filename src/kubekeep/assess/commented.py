@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -18,15 +18,11 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Marks, Path, parse_path
-from kubekeep.model.resource import FileType, Resource
+from kubekeep.model.resource import Resource
 from kubekeep.model.waiver import WaivedFinding, Waiver, WaiverSource, WaiverStatus, WaiverUse
 
 PathOf = Callable[[str, Resource], str]
 """The path of a file that a place of a resource names."""
-
-
-_PRINTED: Final = frozenset({FileType.HELM, FileType.TERRAFORM})
-"""Where text that is used many times is nothing special: the place of a value says nothing about those around it."""
 
 
 class Commented(msgspec.Struct, frozen=True):
@@ -35,6 +31,8 @@ class Commented(msgspec.Struct, frozen=True):
     file: str
     comments: tuple[Comment, ...] = ()
     documents: tuple[tuple[Any, Marks], ...] = ()
+    has_aliases: bool = False
+    """Whether something in it may be borrowed from elsewhere in it."""
 
 
 def waive(
@@ -55,7 +53,7 @@ def waive(
         for path, file in files.items()
         if file.comments
     }
-    reader = _Reader(marks, {path: files[path].documents for path in marks}, path_of)
+    reader = _Reader(marks, files, path_of)
     changed = [
         msgspec.structs.replace(
             result,
@@ -140,11 +138,11 @@ class _Reader:
     def __init__(
         self,
         marks: Mapping[str, Sequence[_Mark]],
-        documents: Mapping[str, Sequence[tuple[Any, Marks]]],
+        read: Mapping[str, Commented],
         path_of: PathOf,
     ) -> None:
         self._marks = marks
-        self._documents = documents
+        self._read = read
         self._path_of = path_of
         self._files: dict[tuple[str, str], str] = {}
 
@@ -178,9 +176,10 @@ class _Reader:
             marks = [mark for mark in self._marks.get(path, ()) if slug in mark.controls and mark.is_active]
             if not marks:
                 continue
-            if place is location:
+            lines: tuple[int, ...] = ()
+            if self._read[path].has_aliases and place is location:
                 lines = _borrowed_at(resource, _steps(evidence.path))
-            else:
+            elif self._read[path].has_aliases:
                 lines = self._setting_borrowed_at(path, location)
             for mark in marks:
                 if any(map(mark.comment.covers, lines or (place.region.start.line,))):
@@ -188,7 +187,7 @@ class _Reader:
 
     def _setting_borrowed_at(self, path: str, location: Location) -> tuple[int, ...]:
         """The lines of a values file on which what is set there is taken from elsewhere in it."""
-        documents = self._documents.get(path, ())
+        documents = self._read[path].documents
         if location.setting is None or not documents:
             return ()
         value, marks = documents[0]
@@ -221,8 +220,6 @@ def _borrowed_at(resource: Resource, path: Path) -> tuple[int, ...]:
     if source.trace is None and source.marks is not None:
         document = resource.object if resource.document is None else resource.document
         return source.marks.borrowed_at(document, source.root + path)
-    if source.file_type in _PRINTED:
-        return ()
     # A trace knows places alone. What is borrowed was written before what borrows it.
     above = resource.locate(())
     for length in range(1, len(path) + 1):

@@ -29,6 +29,7 @@ _PRINTS: Final = re.compile(r"\{\{-?+\s*+(?!if\b|else\b|end\b|with\b|range\b|def
 _BLOCK_SCALAR: Final = re.compile(r"(?:.*[:\s-]\s)?(?:[&!]\S*\s+){0,2}[|>][-+0-9]*\s*(?:\s#.*)?")
 _SIGNED: Final = re.compile(r"""(?:[&!]\S*\s+){0,2}["'|>]""")
 _DASHES: Final = re.compile(r"\A[ \t]*(?:-[ \t]+)*")
+_ALIAS: Final = re.compile(r"(?:\A|[\s\[{,:-])\*[^\s,\[\]{}*]|<<[\"']?\s*:")
 _HEREDOC: Final = re.compile(r"<<-?\s*([A-Za-z_][\w-]*)\s*$")
 _AMID: Final = f"{MARKER} has to be the first of its comment"
 _GLUED: Final = "it is part of the value before it: a space has to stand before the #"
@@ -93,6 +94,11 @@ def comments(text: str, syntax: Syntax, scalars: Sequence[tuple[int, int]] = ())
     lines = _Lines(text, syntax, scalars)
     found = ((mark, lines.problem(mark)) for mark in marks(text))
     return tuple(lines.comment(mark, problem) for mark, problem in found if problem is not None)
+
+
+def has_aliases(text: str) -> bool:
+    """Whether a text of YAML, or a template of one, seems to have aliases or merge keys; too often rather than never."""
+    return _ALIAS.search(text) is not None
 
 
 class _Row(msgspec.Struct):

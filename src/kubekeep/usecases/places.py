@@ -16,7 +16,7 @@ import msgspec
 from kubekeep.assess import commented
 from kubekeep.assess.comment_marks import PRODUCT, is_marked
 from kubekeep.assess.commented import Commented
-from kubekeep.assess.comments import Syntax, comments
+from kubekeep.assess.comments import Syntax, comments, has_aliases
 from kubekeep.assess.select import Selection, UnknownNameError, controls_named
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
@@ -194,11 +194,14 @@ def _commented(file: str, path: str, source: Inputs, *, is_chart: bool = False) 
     found = list(yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS))
     is_whole = all(item is None or isinstance(item, Document) for item in found)
     if is_chart and "{{" in text and not is_whole:
-        return Commented(file, comments(text, Syntax.TEMPLATE))
+        return Commented(file, comments(text, Syntax.TEMPLATE), has_aliases=has_aliases(text))
     documents = [item for item in found if isinstance(item, Document)]
     scalars = [span for item in documents for span in item.marks.scalars()]
     return Commented(
-        file, comments(text, Syntax.YAML, sorted(scalars)), tuple((item.value, item.marks) for item in documents)
+        file,
+        comments(text, Syntax.YAML, sorted(scalars)),
+        tuple((item.value, item.marks) for item in documents),
+        has_aliases=has_aliases(text),
     )
 
 
