@@ -325,6 +325,26 @@ def test_flow_collections_go_by_their_lines() -> None:
     assert covered(FLOW, Syntax.YAML) == {"C-0001": (3, 4), "C-0002": (5, 5), "C-0003": (7, 7)}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: [\n  {b: 1, # kubekeep:ignore C-0001\n    c: {d: 2}},\n    {e: 3}\n]\n", (2, 3)),
+        ("a: [\n  {b: 1}, # kubekeep:ignore C-0001\n    {e: 3}\n]\n", (2, 2)),
+        ("a: [\n  # kubekeep:ignore C-0001\n  {b: 1},\n    {e: 3}\n]\n", (3, 3)),
+        ("a: [\n  {b: 1, # kubekeep:ignore C-0001\n    c: 2}, {e: 3,\n    f: 4}\n]\n", (2, 2)),
+        (
+            "a: [\n  {b: '}', # kubekeep:ignore C-0001\n    # }\n    c: '{]', d: [], e: 'x # }'\n    },\n    {e: 3}\n]\n",
+            (2, 5),
+        ),
+        ("a: # kubekeep:ignore C-0001\n  b: {c: 1,\n    d: 2}\n  e: [3]\nf: 4\n", (1, 4)),
+        ("a: {b: [ # kubekeep:ignore C-0001\n   1], c: 2,\n   d: 3}\n", (1, 2)),
+    ],
+)
+def test_brackets_end_what_indentation_does_not(text: str, expected: tuple[int, int]) -> None:
+    (found,) = read(text)
+    assert (found.first, found.last, found.problem) == (*expected, "")
+
+
 def test_very_many_on_one_line_are_not_looked_at() -> None:
     text = "a: '" + "# kubekeep:ignore C-0001 " * 100_000 + "'\nb: c # kubekeep:ignore C-0002\n"
     for syntax in (Syntax.YAML, Syntax.TEMPLATE):

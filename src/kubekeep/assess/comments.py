@@ -30,6 +30,7 @@ _BLOCK_SCALAR: Final = re.compile(r"(?:.*[:\s-]\s)?(?:[&!]\S*\s+){0,2}[|>][-+0-9
 _SIGNED: Final = re.compile(r"""(?:[&!]\S*\s+){0,2}["'|>]""")
 _DASHES: Final = re.compile(r"\A[ \t]*(?:-[ \t]+)*")
 _ALIAS: Final = re.compile(r"(?:\A|[\s\[{,:-])\*[^\s,\[\]{}*]|<<[\"']?\s*:")
+_BRACKET: Final = re.compile(r"[\[\]{}#]")
 _HEREDOC: Final = re.compile(r"<<-?\s*([A-Za-z_][\w-]*)\s*$")
 _AMID: Final = f"{MARKER} has to be the first of its comment"
 _GLUED: Final = "it is part of the value before it: a space has to stand before the #"
@@ -321,13 +322,62 @@ class _Lines:
             if len(text) <= _LONGEST and _OPENS.fullmatch(text):
                 while rows[end].indent == start.indent and rows[end].is_item:
                     end = rows[end].next
-            self._ends[start.line] = rows[end - 1].line
+            self._ends[start.line] = self._flow_end(start.line, rows[end - 1].line)
         return self._ends[start.line]
+
+    def _flow_end(self, line: int, last: int) -> int:
+        """The last line of what a line opens, no later than `last`: brackets tell where indentation need not be true."""
+        lows, ends, reopened = self._brackets
+        depth = ends[line]
+        if last == line or depth <= 0:
+            return last
+        if depth <= (ends[line - 1] if line else 0):
+            return line
+        end = next((number for number in range(line + 1, last + 1) if lows[number] < depth), last)
+        return end - 1 if end in reopened and lows[end] < depth else end
+
+    @cached_property
+    def _brackets(self) -> tuple[list[int], list[int], frozenset[int]]:
+        """By line how many brackets of flow collections are open, at the least and at its end; and which reopen some."""
+        lows, ends = [0] * len(self._rows), [0] * len(self._rows)
+        reopened: set[int] = set()
+        depth = number = 0
+        for bracket in _flow(self._text, self._scalars) if self._syntax is Syntax.YAML else ():
+            line = self._number(bracket.start())
+            for between in range(number + 1, line + 1):
+                lows[between] = ends[between] = depth
+            number = line
+            if bracket[0] in "]}":
+                depth -= 1
+                lows[line] = min(lows[line], depth)
+            else:
+                reopened |= {line} if lows[line] < ends[line - 1] else set()
+                depth += 1
+            ends[line] = depth
+        for between in range(number + 1, len(ends)):
+            lows[between] = ends[between] = depth
+        return lows, ends, frozenset(reopened)
 
 
 def _amid(mark: Mark, before: str, signs: Sequence[str]) -> str | None:
     """The problem of what stands somewhere in a comment; None if it names no control, and only speaks of comments."""
     return _AMID if mark.numbered and any(sign in before for sign in signs) else None
+
+
+def _flow(text: str, scalars: Sequence[tuple[int, int]]) -> Iterator[re.Match[str]]:
+    """The brackets of flow collections that are not empty: those in no scalar and in no comment."""
+    found, at = 0, 0
+    while (match := _BRACKET.search(text, at)) is not None:
+        at = match.end()
+        while found < len(scalars) and scalars[found][1] <= match.start():
+            found += 1
+        if found < len(scalars) and scalars[found][0] <= match.start():
+            at = max(at, scalars[found][1])
+        elif match[0] != "#":
+            yield match
+        elif match.start() == 0 or text[match.start() - 1] in " \t\r\n":
+            end = LINE_END.search(text, at)
+            at = end.start() if end else len(text)
 
 
 def _lead(row: str) -> str:
