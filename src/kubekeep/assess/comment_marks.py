@@ -62,25 +62,33 @@ def marks(text: str) -> Iterator[Mark]:
 
 def _mark(text: str, call: re.Match[str], end: int) -> Mark | None:
     """What a call is if it is meant as one; what else is said of the product is left."""
-    back = call.start()
+    sign, word = call[1].strip(), call[2].casefold()
+    rest = text[call.end() : min(end, call.end() + _NEAR)]
+    is_alike = _is_alike(word)
+    if not is_alike and not (sign and (_NUMBERED.match(rest) or (call[1] == ":" and _NAMED.match(rest)))):
+        return None
+    numbered = _NUMBER.search(rest) is not None
+    if is_alike and not (sign or word == _WORD or numbered):
+        return None
+    start, opening = _opening(text, call.start())
+    if word == _WORD and sign == ":" and (not rest[:1].strip() or rest[0] in ",:"):
+        colon = re.match(r"\s*:", rest)
+        return Mark(start, opening, call.end() + (colon.end() if colon else 0), end, numbered)
+    return Mark(start, opening, call.end(), end, numbered, _SPELT)
+
+
+def _opening(text: str, at: int) -> tuple[int, str]:
+    """Where a comment begins whose first word is at an index, and with what sign; empty if something else is before it."""
+    back = at
     while back and text[back - 1] not in "\r\n" and (text[back - 1].isspace() or text[back - 1] in _INVISIBLE):
         back -= 1
     start = back
     while start and text[start - 1] == "#":
         start -= 1
-    opening = "#" if start < back else text[max(back - 2, 0) : back]
-    opening = opening if opening in {"#", "//", "/*"} else ""
-    start = start if opening == "#" else back - len(opening)
-    rest = text[call.end() : min(end, call.end() + _NEAR)]
-    sign, word = call[1].strip(), call[2].casefold()
-    numbered = _NUMBER.search(rest) is not None
-    if word == _WORD and sign == ":" and (not rest[:1].strip() or rest[0] in ",:"):
-        colon = re.match(r"\s*:", rest)
-        return Mark(start, opening, call.end() + (colon.end() if colon else 0), end, numbered)
-    is_meant = (sign or word == _WORD or numbered) if _is_alike(word) else sign and _NUMBERED.match(rest)
-    if is_meant or (call[1] == ":" and _NAMED.match(rest)):
-        return Mark(start, opening, call.end(), end, numbered, _SPELT)
-    return None
+    if start < back:
+        return start, "#"
+    sign = text[max(back - 2, 0) : back]
+    return (back - len(sign), sign) if sign in {"//", "/*"} else (back, "")
 
 
 def _is_alike(word: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import functools
 import re
 from typing import Final
 
@@ -129,7 +130,12 @@ def _name(word: str) -> str:
     """A word that may be the name of a control. Raises _UnclearError for one that looks like anything else."""
     if _DAY.match(word):
         raise _UnclearError(f"{word} is no control; a day is written {EXAMPLE}")
-    bare = word.strip("\"'()[]{}<>:;.!-").casefold()
-    if _OPTION.match(word) or difflib.get_close_matches(bare, _KEYS, 1, _ALIKE):
+    if _OPTION.match(word) or _is_key(word.strip("\"'()[]{}<>:;.!-").casefold()):
         raise _UnclearError(f"{word} is no control; write {EXAMPLE} and reason=, each in one word with its sign")
     return word
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_key(word: str) -> bool:
+    """Whether a word looks like a key without its sign."""
+    return bool(difflib.get_close_matches(word, _KEYS, 1, _ALIKE))
