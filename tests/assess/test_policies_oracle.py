@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import yaml
 
-from kubekeep.assess.kinds import Kinds
 from kubekeep.assess.policies import PolicyJudge
 from kubekeep.library.admission import AdmissionError, Policies, policies_of
 from kubekeep.model.finding import Cause, Status, Verdict
+from kubekeep.model.kinds import Kinds
 from kubekeep.model.resource import Resource
 from tests.assess.expressions import expression
 from tests.oracles.program import program

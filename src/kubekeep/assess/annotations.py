@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.library.exception import Exemption, Policy, expiry, literal
+from kubekeep.library.exception import Exemption, Policy, expiry
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
@@ -108,7 +108,7 @@ class _Beside:
             flaw = f"{key} has to name the controls"
         elif option is not None:
             flaw = f"{key} holds controls and nothing else, not {option[:60]!r}: the day goes into {EXPIRY}"
-        return self._exemption(at, tuple(Policy(control=literal(name)) for name in names), flaw)
+        return self._exemption(at, tuple(Policy(control=name, exact=True) for name in names), flaw)
 
     def _exemption(self, at: Path, policies: tuple[Policy, ...] = (), flaw: str = "") -> Exemption:
         """An exception that stands at `at`, with the reason beside it and the expiry."""

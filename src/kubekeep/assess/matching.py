@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.assess.index import DEFAULT_NAMESPACE
-from kubekeep.assess.kinds import Kinds, Served
 from kubekeep.library.admission import GROUP, Match, Requirement, ResourceRule, Selector
+from kubekeep.model.kinds import Kinds, Served
 from kubekeep.model.resource import Resource
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"

@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.assess.index import DEFAULT_NAMESPACE
-from kubekeep.assess.kinds import BUILTIN
 from kubekeep.assess.matching import (
     NAME_LABEL,
     Subject,
@@ -31,6 +30,7 @@ from kubekeep.engine.cel.values import UnavailableError, partial
 from kubekeep.library.admission import AdmissionError, BindingSpec, ParamKind, ParamRef, Policies, Policy
 from kubekeep.model.control import POLICIES, Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.kinds import BUILTIN
 from kubekeep.model.location import Path, format_path, has_path
 from kubekeep.model.redaction import redacted
 from kubekeep.model.resource import Resource

@@ -18,9 +18,11 @@ from kubekeep.assess.index import Index
 from kubekeep.assess.installed import Pair, Written
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.select import Selection
+from kubekeep.assess.unseen import Unseen, unseen
 from kubekeep.assess.verdicts import as_far_as_known, malformed, verdict
 from kubekeep.engine.port import Outcome, PolicySet, Query
 from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.cluster import Gap
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
@@ -41,12 +43,15 @@ def run(
     kubernetes_minor: int,
     note: Callable[[int], None] = lambda _: None,
     focus: Callable[[Resource], bool] | None = None,
+    gaps: Sequence[Gap] = (),
+    pack: bool = False,
 ) -> list[ResourceResult]:
     """The verdicts of every resource that some control of `selection` applies to, in the order given.
 
     Joined RBAC subjects follow the resources. `note` is told how many resources have been seen. With `focus`, only
     resources that it takes, and subjects whose binding or role it takes, are judged; the others are known to the
-    rules all the same. Raises ValueError when a rule of the library does not compile.
+    rules all the same. `gaps` are what a cluster did not show, complete when `resources` has ended: what compares with
+    that is not evaluated. With `pack`, resources are packed while they wait, and in the results. Raises ValueError when a rule of the library does not compile.
     """
     own = selection.own
     active = [control for control in own if control.slug not in selection.set_aside]
@@ -59,7 +64,7 @@ def run(
     policies = compile_rules(book.shards, book.groups, context)
     with ThreadPoolExecutor(max_workers=1) as pool:
         desk = _Desk(policies, pool)
-        intake = _Intake(index, book, desk, focus)
+        intake = _Intake(index, book, desk, focus, pack=pack)
         for seen, resource in enumerate(resources, start=1):
             intake.resource(resource, judged=bool(selection.judges))
             note(seen)
@@ -67,30 +72,37 @@ def run(
         entries = intake.entries
         desk.finish()
         provider = selection.provider or index.provider
+        hidden = unseen(gaps, selection, provider)
         cluster = {**index.data(), "provider": provider}
         desk = _Desk(policies.with_context({**context, "cluster": cluster}), pool)
         for entry in entries:
             entry.relate(desk)
         desk.finish()
     elsewhere = _elsewhere(active, selection, provider)
-    unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in told.items()}
-    results = [entry.result(unset, book.conditional, elsewhere) for entry in entries]
-    return _judged(results, intake.others, selection) if selection.judges else results
+    unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in {**hidden.related, **told}.items()}
+    entries.reverse()
+    results = []
+    while entries:
+        # What the rules said is in the result then, and goes.
+        results.append(entries.pop().result(unset, book.conditional, elsewhere))
+    return _judged(results, intake.others, selection, hidden) if selection.judges else results
 
 
 def _judged(
-    results: Sequence[ResourceResult], others: Sequence[Resource], selection: Selection
+    results: Sequence[ResourceResult], others: Sequence[Resource], selection: Selection, hidden: Unseen
 ) -> list[ResourceResult]:
     """The results with what judges say of controls not set aside; without those of which nobody says anything.
 
-    Of `others` judges know too; what they say of those is left out.
+    Of `others` judges know too; what they say of those is left out. Where something is `hidden`, nothing passes.
     """
     said = [dict(result.verdicts) for result in results]
     resources = [result.resource for result in results]
     for judge in selection.judges:
         for place, slug, outcome in judge.judge([*resources, *others]):
             if slug not in selection.set_aside and place < len(said):
-                said[place][slug] = as_far_as_known(outcome, resources[place])
+                known = as_far_as_known(outcome, resources[place])
+                doubt = hidden.related.get(slug) if known.status is Status.PASSED else None
+                said[place][slug] = known if doubt is None else Verdict(Status.NOT_EVALUATED, reason=doubt)
     return [ResourceResult(*pair) for pair in zip(resources, said, strict=True) if pair[1]]
 
 
@@ -111,7 +123,9 @@ def _index(controls: Sequence[Control], *, join_subjects: bool) -> Index:
 class _Intake:
     """Takes in what there is to judge: into the index, and to the rules that can run on it at once."""
 
-    def __init__(self, index: Index, book: Rulebook, desk: _Desk, focus: Callable[[Resource], bool] | None) -> None:
+    def __init__(
+        self, index: Index, book: Rulebook, desk: _Desk, focus: Callable[[Resource], bool] | None, *, pack: bool
+    ) -> None:
         self.entries: list[_Entry] = []
         self.others: list[Resource] = []
         """Resources out of focus, for judges to know of."""
@@ -120,6 +134,7 @@ class _Intake:
         self._desk = desk
         self._focus = focus
         self._written = Written()
+        self._pack = pack
 
     def resource(self, resource: Resource, *, judged: bool) -> None:
         """Take in one resource; with `judged`, keep it for judges even if no control of the library applies."""
@@ -147,7 +162,7 @@ class _Intake:
         sheet = self._book.sheet(pair.judged, has_pod=workload is not None or bool(problem))
         if not sheet.controls and not always:
             return
-        entry = _Entry(pair, sheet, problem)
+        entry = _Entry(pair.packed() if self._pack else pair, sheet, problem)
         self.entries.append(entry)
         if not problem:
             self._desk.send({"workload": workload}, sheet.groups[Stage.LOCAL], entry.outcome, remember=True)
@@ -173,7 +188,7 @@ class _Entry:
     def relate(self, desk: _Desk) -> None:
         groups = self.sheet.groups[Stage.RELATED]
         if groups and not self.problem:
-            judged = self.pair.judged
+            judged = self.pair.judged.unpacked()
             desk.send(_document(judged, view(judged)), groups, self.outcome)
 
     def result(
@@ -188,11 +203,12 @@ class _Entry:
         if self.problem:
             whole = malformed(self.problem)
             return ResourceResult(self.resource, {control.slug: whole for control in controls})
-        said = ((control.slug, unset.get(control.slug) or self._verdict(control, conditional)) for control in controls)
+        seen = self.resource.unpacked()
+        said = ((item.slug, unset.get(item.slug) or self._verdict(item, seen, conditional)) for item in controls)
         return ResourceResult(self.resource, {slug: outcome for slug, outcome in said if outcome is not None})
 
-    def _verdict(self, control: Control, conditional: AbstractSet[str]) -> Verdict | None:
-        return verdict(control, self.outcome, self.resource, conditional=control.slug in conditional)
+    def _verdict(self, control: Control, seen: Resource, conditional: AbstractSet[str]) -> Verdict | None:
+        return verdict(control, self.outcome, seen, conditional=control.slug in conditional)
 
 
 class _Takers:

@@ -9,6 +9,7 @@ import msgspec
 
 from kubekeep.assess import score
 from kubekeep.assess.select import Selection
+from kubekeep.assess.unseen import NOTHING, Unseen
 from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
 from kubekeep.model.control import SUBJECT, WORKLOAD, Answer, Control
 from kubekeep.model.finding import Cause, Reason, Status
@@ -38,11 +39,17 @@ class _Tally:
         self.reason: Reason | None = None
 
 
-def summarise(results: Sequence[ResourceResult], selection: Selection) -> Totals:
-    """The sums of `results` over the controls and frameworks of `selection`."""
+def summarise(results: Sequence[ResourceResult], selection: Selection, hidden: Unseen = NOTHING) -> Totals:
+    """The sums of `results` over the controls and frameworks of `selection`.
+
+    A control has not passed while something that it looks at is `hidden`.
+    """
     tallies = _count(results, selection.controls)
     controls = sorted(
-        (_control(control, tallies[control.slug], selection.set_aside) for control in selection.controls),
+        (
+            _control(control, tallies[control.slug], selection.set_aside.get(control.slug), hidden)
+            for control in selection.controls
+        ),
         key=lambda item: (-item.control.severity, item.control.id),
     )
     by_slug = {item.control.slug: item for item in controls}
@@ -81,10 +88,13 @@ def _count(results: Iterable[ResourceResult], controls: Iterable[Control]) -> di
     return tallies
 
 
-def _control(control: Control, tally: _Tally, set_aside: Mapping[str, Reason]) -> ControlSummary:
+def _control(control: Control, tally: _Tally, set_aside: Reason | None, hidden: Unseen) -> ControlSummary:
     counts = Counts(tally.passed, tally.failed, tally.not_evaluated, tally.waived)
     status = score.status(counts)
-    reason = set_aside.get(control.slug) or tally.reason
+    doubt = hidden.targeted.get(control.slug)
+    if doubt is not None and status is Status.PASSED:
+        status = Status.NOT_EVALUATED
+    reason = set_aside or doubt or tally.reason
     if reason is None and not counts.total:
         reason = _irrelevant(control)
     return ControlSummary(
@@ -92,7 +102,8 @@ def _control(control: Control, tally: _Tally, set_aside: Mapping[str, Reason]) -
         status=status,
         counts=counts,
         score=score.risk(tally.weight_failed, tally.weight),
-        compliance=score.compliance(counts),
+        # What was seen tells nothing of a control that has an answer only with the rest.
+        compliance=None if doubt is not None and status is Status.NOT_EVALUATED else score.compliance(counts),
         reason=reason if status is Status.NOT_EVALUATED else None,
     )
 

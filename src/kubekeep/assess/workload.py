@@ -13,11 +13,11 @@ import msgspec
 
 from kubekeep.assess.index import DEFAULT_NAMESPACE
 from kubekeep.assess.joins import account_of
-from kubekeep.assess.kinds import plural_of
 from kubekeep.assess.matching import labels_of, selects
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.assess.shapes import mapping, sequence
 from kubekeep.library.admission import Selector
+from kubekeep.model.kinds import plural_of
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path, value_at_or
 

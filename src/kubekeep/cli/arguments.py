@@ -44,13 +44,18 @@ def first_path(words: Names) -> str:
     return paths[0] if paths else "."
 
 
-def asked(task: str, words: Names, frameworks: Names) -> Asked:
-    """What the words of a command line name, behind `task`; `frameworks` are those of its option."""
+def asked(task: str, words: Names, frameworks: Names, *, or_cluster: bool = False) -> Asked:
+    """What the words of a command line name, behind `task`; `frameworks` are those of its option.
+
+    Without `or_cluster`, there must be a path.
+    """
     controls: Names = ()
     workload = ""
     if words and words[0] in WORDS:
-        if len(words) == 1:
-            raise click.UsageError(f"`{task} {words[0]}` needs {WORDS[words[0]]} and a path")
+        if len(words) == 1 or not words[1].strip(","):
+            # An empty variable of a script names nothing; it must not become a scan for everything.
+            path = "" if or_cluster else " and a path"
+            raise click.UsageError(f"`{task} {words[0]}` needs {WORDS[words[0]]}{path}")
         found = tuple(filter(None, words[1].split(",")))
         if words[0] != "workload" and is_from_file(click.get_current_context(), "frameworks"):
             # What the command line names stands in for what the configuration file names.
@@ -63,6 +68,6 @@ def asked(task: str, words: Names, frameworks: Names) -> Asked:
             case _:
                 workload = words[1]
         words = words[2:]
-    if not words:
+    if not words and not or_cluster:
         raise click.UsageError(f"name a file or a folder to {task}, or - for standard input")
     return Asked(words, frameworks, controls, workload)

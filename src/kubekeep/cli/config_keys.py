@@ -17,8 +17,13 @@ from kubekeep.model.location import Path
 from kubekeep.usecases.chart_values import CHARTS, SET, SET_FILE, VALUES, key_and_file, listed
 from kubekeep.usecases.configuration import Configuration, kind
 
-NAMED_ONLY: Final = frozenset({"output", "enable-helm", "custom-rules", "use-from", "use-artifacts-from"})
-"""Keys that write files or bring programs along: a file that was merely found may not have them."""
+NAMED_ONLY: Final = frozenset(
+    {
+        *("output", "enable-helm", "custom-rules", "use-from", "use-artifacts-from"),
+        *("kubeconfig", "kube-context", "as", "as-group", "as-uid", "insecure-skip-tls-verify"),
+    }
+)
+"""Keys that write files, bring programs along or hand out credentials: a file that was merely found may not have them."""
 
 _CHARTS_HELP: Final = "Values for single charts, by the path of the folder or archive."
 

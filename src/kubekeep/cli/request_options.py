@@ -9,16 +9,18 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias, TypeVar, get_args
 
 import click
 
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.choice_options import choice_options
+from kubekeep.cli.cluster_options import cluster_options
 from kubekeep.cli.configured import is_from_file
 from kubekeep.cli.source_options import source_options
 from kubekeep.cli.waiver_options import waiver_options
+from kubekeep.kube.errors import KubeError
 from kubekeep.library.extra import ExtraRules, gather
 from kubekeep.library.load import LibraryError
 from kubekeep.library.params import ParamsError, read_params
@@ -28,6 +30,7 @@ from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, kubernetes_mi
 
 Names: TypeAlias = tuple[str, ...]
 Paths: TypeAlias = tuple[Path, ...]
+T = TypeVar("T")
 
 
 def request_options(task: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -42,10 +45,12 @@ def request_options(task: str) -> Callable[[Callable[..., None]], Callable[..., 
             request = _request(task, given)
             function(request=request, **given)
 
-        found: Callable[..., None] = choice_options(_rules_options(source_options(waiver_options(gathered))))
+        found: Callable[..., None] = choice_options(
+            _rules_options(source_options(waiver_options(cluster_options(gathered))))
+        )
         for option in reversed(_against()):
             found = option(found)
-        words = "[framework NAMES | control IDS | workload KIND/NAME] PATH..."
+        words = "[framework NAMES | control IDS | workload KIND/NAME] [PATH...]"
         return click.argument("words", nargs=-1, metavar=words)(found)
 
     return decorated
@@ -54,10 +59,13 @@ def request_options(task: str) -> Callable[[Callable[..., None]], Callable[..., 
 def _request(task: str, given: dict[str, Any]) -> ScanRequest:
     """Takes its arguments out of `given`."""
     take = given.pop
-    asked = arguments.asked(task, take("words"), take("frameworks"))
-    rules = take("rules")
+    asked = arguments.asked(task, take("words"), take("frameworks"), or_cluster=True)
+    rules, said = take("rules"), take("cluster")
+    if asked.paths:
+        said.check_unused(task)
     return ScanRequest(
         paths=asked.paths,
+        cluster=None if asked.paths else said.request(task),
         frameworks=asked.frameworks,
         controls=asked.controls,
         kubernetes_version=take("kubernetes_version"),
@@ -74,11 +82,29 @@ def _request(task: str, given: dict[str, Any]) -> ScanRequest:
     )
 
 
-def assessed(request: ScanRequest) -> Assessment:
-    """The assessment that `request` asks for; click's errors for what it cannot ask for."""
+def reached(ask: Callable[[], T]) -> T:
+    """What `ask` gives; click's error where it does not reach a cluster."""
     try:
+        return ask()
+    except KubeError as error:
+        raise _UnreachableError(str(error)) from error
+
+
+class _UnreachableError(click.ClickException):
+    """A cluster that cannot be asked anything."""
+
+    exit_code = 3
+
+
+def assessed(request: ScanRequest) -> Assessment:
+    """The assessment that `request` asks for; click's errors for what it cannot ask for, and an unreachable cluster."""
+
+    def assess() -> Assessment:
         with progress.counter() as note:
             return scan(request, stdin=sys.stdin.buffer, note=note)
+
+    try:
+        return reached(assess)
     except UnknownNameError as error:
         ctx = click.get_current_context()
         if any(repr(name) in str(error) for name in request.excluded):
@@ -92,7 +118,7 @@ def assessed(request: ScanRequest) -> Assessment:
 
 def _version(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001
     try:
-        kubernetes_minor(value)
+        kubernetes_minor(value or "latest")
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return value
@@ -115,8 +141,8 @@ def _against() -> tuple[Callable[..., Any], ...]:
         ),
         click.option(
             "--kubernetes-version",
-            default=f"1.{NEWEST_KUBERNETES}",
-            show_default=True,
+            default="",
+            show_default=f"the cluster's, or 1.{NEWEST_KUBERNETES}",
             callback=_version,
             help="The version that the manifests are for.",
         ),

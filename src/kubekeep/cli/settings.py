@@ -80,3 +80,19 @@ def access() -> Access:
     """What this process has told about reaching repositories: everything for git, and tokens apart."""
     environment = dict(os.environ)
     return Access(environment, {name: environment[name] for name in TOKEN_VARIABLES if name in environment})
+
+
+class ClusterSettings(msgspec.Struct, frozen=True):
+    """What this process was told about clusters: KUBECONFIG, the folder of the user, and all for credential programs."""
+
+    kubeconfig: str | None
+    home: str | None
+    environment: dict[str, str]
+
+    def __repr__(self) -> str:
+        return "ClusterSettings(...)"
+
+
+def cluster_settings() -> ClusterSettings:
+    """The settings of this process for clusters."""
+    return ClusterSettings(os.environ.get("KUBECONFIG"), home(), dict(os.environ))

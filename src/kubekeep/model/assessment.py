@@ -12,6 +12,7 @@ import msgspec
 from kubekeep.model.attack import Attacks
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloak import Encryption
+from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.commit import Repository
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.control import Control
@@ -88,10 +89,16 @@ class FrameworkSummary(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What was scanned: paths as given and the folder that shown paths are relative to."""
+    """What was scanned: paths as given and the folder that shown paths are relative to, or a cluster."""
 
     paths: tuple[str, ...]
     base: str
+    cluster: ClusterFacts | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What people call it: the paths, or `cluster NAME`."""
+        return self.paths if self.cluster is None else (f"cluster {self.cluster.name}",)
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +126,11 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """The repository that the input is in, if a report wants to know."""
     encryption: Encryption | None = None
     """How the names are encrypted, if they are."""
+    pseudonyms: str = ""
+    """What tells the key of pseudonyms from others without giving it away; empty where names are names."""
     choice: Choice = Choice()
+    chosen: bool = True
+    """Whether `choice` takes anything that was read, whether or not that has changed."""
     baseline: Comparison | None = None
     params: dict[str, tuple[str, ...]]
     status: Status

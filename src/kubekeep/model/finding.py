@@ -26,6 +26,8 @@ class Cause(enum.StrEnum):
     IRRELEVANT = "irrelevant"
     """No resource of the kinds the control looks at is in the input: nothing was left out."""
     NEEDS_CLUSTER = "needs-cluster"
+    NEEDS_ACCESS = "needs-access"
+    """The cluster did not show everything that the control looks at or compares with."""
     NEEDS_HOST_DATA = "needs-host-data"
     NEEDS_CLOUD_DATA = "needs-cloud-data"
     NEEDS_IMAGE_DATA = "needs-image-data"

@@ -26,7 +26,9 @@ _POD_PATHS: Final[dict[tuple[str, str], Path]] = {
     ("batch", "Job"): _TEMPLATE,
     ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
 }
-_CUSTOM: Final[tuple[Path, ...]] = (
+POD_KINDS: Final = frozenset(_POD_PATHS)
+"""Group and kind of everything built-in that carries a pod."""
+CUSTOM_PATHS: Final[tuple[Path, ...]] = (
     _TEMPLATE,
     ("spec", "podTemplate"),
     ("spec", "jobTemplate", "spec", "template"),
@@ -65,7 +67,7 @@ def pod_path(resource: Resource) -> Path | None:
         return known
     if resource.related or resource.builtin:
         return None
-    for path in _CUSTOM:
+    for path in CUSTOM_PATHS:
         try:
             spec = value_at(resource.object, (*path, "spec"))
         except LookupError:

@@ -8,7 +8,8 @@ import gc
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import BinaryIO, Final
+from contextlib import AbstractContextManager
+from typing import BinaryIO, Final, Protocol
 
 import msgspec
 
@@ -19,8 +20,10 @@ from kubekeep.assess.judge import Judge
 from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
+from kubekeep.assess.unseen import unseen
 from kubekeep.assess.workload import parse_workload, with_needs
 from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.kube.access import ClusterRequest
 from kubekeep.library.admission import AdmissionError, Policies, policies_of
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.foreign import ForeignControl
@@ -28,10 +31,14 @@ from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.attack import EVERYTHING, Attacks, Question
 from kubekeep.model.choice import Choice
+from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.commit import Repository
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
+from kubekeep.model.location import Location
 from kubekeep.model.redaction import without_tokens
 from kubekeep.model.resource import Resource
+from kubekeep.model.waiver import WaiverUse
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
@@ -56,7 +63,10 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...]
     frameworks: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
-    kubernetes_version: str = f"1.{NEWEST_KUBERNETES}"
+    cluster: ClusterRequest | None = None
+    """The live cluster to scan, in place of paths."""
+    kubernetes_version: str = ""
+    """Empty for the one of the cluster, or else the newest that the library knows."""
     params: Mapping[str, tuple[str, ...]] = {}
     snapshot: bool = False
     cloud_provider: Provider | None = None
@@ -77,6 +87,30 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     excluded: tuple[str, ...] = ()
     """Controls to leave out, of the scan and of its scores."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the input is all of a cluster."""
+        return self.snapshot or self.cluster is not None
+
+
+class Live(Protocol):
+    """A live cluster while it is being scanned. `gaps` are what it did not show, complete when its objects have ended."""
+
+    gaps: list[Gap]
+
+    @property
+    def minor(self) -> int | None:
+        """Its minor version, where it tells one."""
+
+    def settings(self) -> list[Resource]:
+        """The objects that say how it wants to be judged."""
+
+    def resources(self, selection: Selection, choice: Choice, *, everything: bool) -> Iterator[Resource]:
+        """The objects that the controls of `selection` need; with `everything`, all that leads anywhere."""
+
+    def facts(self) -> ClusterFacts:
+        """What a report says of it."""
+
 
 def scan(
     request: ScanRequest, *, stdin: BinaryIO | None = None, note: Callable[[int], None] = lambda _: None
@@ -88,38 +122,45 @@ def scan(
     ControlInput of a snapshot that says nonsense, for exceptions that cannot be read and for an admission policy or
     custom rule that does not compile.
     """
-    minor = kubernetes_minor(request.kubernetes_version)
     selection = _selection(request)
     exceptions = _exceptions(request)
     started = dt.datetime.now(dt.UTC)
     unread: list[Unread] = []
     chooser = Chooser(request.choice)
-    with read(request.paths, stdin=stdin, options=request.read) as source, _few_collections():
-        resources = exceptions.noting(_resources(source, unread))
+    with (
+        read(request.paths, stdin=stdin, options=request.read) as source,
+        _connected(request) as cluster,
+        _few_collections(),
+    ):
+        notes: list[str] = []
+        minor = _minor(request, cluster, notes)
+        resources, selection = _input(request, source, cluster, selection, unread)
+        resources = exceptions.noting(resources)
         focus = _focus(request, source, chooser)
         found: list[Resource] = []
         if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
             found = list(resources)
             resources = iter(found)
-            focus = _both(_workload(request, found), focus)
+            focus = _both(focus, _workload(request, found))
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, params_of(found))
-        results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus)
-        results, uses = exceptions.applied(results, selection, started)
-        if request.waivers.honours_inline(snapshot=request.snapshot):
-            results, comments = places.waived(results, source, selection, started)
-            uses = (*uses, *comments)
+        gaps = cluster.gaps if cluster is not None else []
+        pack = cluster is not None and not found
+        results = run(
+            resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack
+        )
+        unread += (Unread(Location(gap.permission), gap.text) for gap in dict.fromkeys(gaps))
+        results, uses = _accepted(request, exceptions, results, source, selection, started)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
         results = _with_extras(results, source, request.extras, selection)
-        repository = None
-        if Extra.REPOSITORY in request.extras:
-            repository = repository_of(results, source, request.read.access.environment)
-        totals = summarise(results, selection)
+        repository = _repository(request, results, source)
+        totals = summarise(results, selection, unseen(gaps, selection, selection.provider))
         attacks = _attacks(request, found, results, selection)
     return Assessment(
-        target=Target(request.paths, os.getcwd()),  # noqa: PTH109 - text for people, not a path to walk
+        # A folder is text for people here, not a path to walk.
+        target=Target(request.paths, os.getcwd(), cluster.facts() if cluster else None),  # noqa: PTH109
         started=started,
         finished=dt.datetime.now(dt.UTC),
         version=_native.VERSION,
@@ -127,16 +168,70 @@ def scan(
         results=tuple(results),
         unread=tuple(unread),
         files=source.files,
-        notes=(*source.notes, *chooser.unmatched()),
+        notes=(*notes, *source.notes, *chooser.unmatched(all_read=cluster is None)),
         waivers=uses,
         attacks=attacks,
         repository=repository,
+        chosen=chooser.took or not str(request.choice),
         choice=msgspec.structs.replace(
             request.choice, changed_since=request.read.changed_since, workload=request.workload
         ),
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+def _minor(request: ScanRequest, cluster: Live | None, notes: list[str]) -> int:
+    """The minor version to judge by; `notes` gets a sentence where the one of the cluster is not known."""
+    if request.kubernetes_version or cluster is None:
+        return kubernetes_minor(request.kubernetes_version or "latest")
+    own = cluster.minor
+    known = min(max(NEWEST_KUBERNETES if own is None else own, OLDEST_KUBERNETES), NEWEST_KUBERNETES)
+    if known != own:
+        notes.append(f"the version of the cluster is {'not told' if own is None else f'1.{own}'}: judged as 1.{known}")
+    return known
+
+
+def _input(
+    request: ScanRequest, source: Inputs, cluster: Live | None, selection: Selection, unread: list[Unread]
+) -> tuple[Iterator[Resource], Selection]:
+    """What there is to judge, and by what: a cluster may say how it wants to be judged."""
+    if cluster is None:
+        return _resources(source, unread), selection
+    selection = _selection(request, params_of(cluster.settings()))
+    everything = bool(request.workload) or Extra.ATTACK_PATHS in request.extras
+    return cluster.resources(selection, request.choice, everything=everything), selection
+
+
+def _connected(request: ScanRequest) -> AbstractContextManager[Live | None]:
+    if request.cluster is None:
+        return contextlib.nullcontext()
+    # Only a scan of a cluster pays for loading what talks to one.
+    from kubekeep.usecases.cluster import connected  # noqa: PLC0415
+
+    return connected(request.cluster)
+
+
+def _accepted(
+    request: ScanRequest,
+    exceptions: Exceptions,
+    results: list[ResourceResult],
+    source: Inputs,
+    selection: Selection,
+    now: dt.datetime,
+) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
+    """The results with what exceptions and comments waive, and what became of each of those."""
+    results, uses = exceptions.applied(results, selection, now)
+    if not request.waivers.honours_inline(snapshot=request.is_whole):
+        return results, uses
+    results, comments = places.waived(results, source, selection, now)
+    return results, (*uses, *comments)
+
+
+def _repository(request: ScanRequest, results: Sequence[ResourceResult], source: Inputs) -> Repository | None:
+    if Extra.REPOSITORY not in request.extras:
+        return None
+    return repository_of(results, source, request.read.access.environment)
 
 
 def _with_extras(
@@ -181,9 +276,14 @@ def _few_collections() -> Iterator[None]:
         gc.enable()
 
 
+def selected(request: ScanRequest) -> Selection:
+    """The controls that `request` asks for. Raises what `scan` does for names and rules."""
+    return _selection(request)
+
+
 def hold(request: ScanRequest) -> None:
     """Raise what `scan` would for the names, versions, rules and exceptions of `request`, without reading its paths."""
-    kubernetes_minor(request.kubernetes_version)
+    kubernetes_minor(request.kubernetes_version or "latest")
     Chooser(request.choice)
     _selection(request)
     _exceptions(request)
@@ -191,13 +291,14 @@ def hold(request: ScanRequest) -> None:
 
 def _exceptions(request: ScanRequest) -> Exceptions:
     rules = request.rules or gather()
-    return Exceptions(request.waivers, rules.exceptions, snapshot=request.snapshot)
+    return Exceptions(request.waivers, rules.exceptions, snapshot=request.is_whole)
 
 
 def _focus(request: ScanRequest, source: Inputs, chooser: Chooser) -> Callable[[Resource], bool] | None:
     """What takes the resources that are to be judged; None for all."""
     touched = source.is_touched if request.read.changed_since else None
-    return _both(touched, chooser if str(request.choice) else None)
+    # The choice is asked of all that is read: it tells of names that nothing has.
+    return _both(chooser if str(request.choice) else None, touched)
 
 
 def _both(
@@ -250,7 +351,7 @@ def _selection(request: ScanRequest, found: Mapping[str, tuple[str, ...]] | None
         named,
         excluded=excluded,
         params=params,
-        whole_cluster=request.snapshot,
+        whole_cluster=request.is_whole,
         provider=request.cloud_provider,
         library=rules.library,
         judges=[*(judges if foreign else ()), *_judges(request, rules)],

@@ -15,9 +15,9 @@ import msgspec
 
 from kubekeep.assess.index import DEFAULT_NAMESPACE
 from kubekeep.assess.installed import RELEASE_NAMESPACE, Pair
-from kubekeep.assess.kinds import BUILTIN
 from kubekeep.assess.matching import labels_of
 from kubekeep.assess.shapes import mapping, sequence
+from kubekeep.model.kinds import BUILTIN
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import Resource, called
 from kubekeep.model.workload import MalformedWorkloadError, pod_path, view
@@ -193,7 +193,7 @@ class Objects:
         if pod_path(item.resource) is None or self._is_owned(item):
             return
         try:
-            seen = view(msgspec.structs.replace(item.resource, object=item.object))
+            seen = view(msgspec.structs.replace(item.resource, content=item.object))
         except MalformedWorkloadError:
             self.malformed.append(item)
             return

@@ -12,9 +12,9 @@ from kubekeep.model.comparison import Comparison
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.severity import Severity
 from kubekeep.reports.format import Options
-from kubekeep.reports.pretty.findings import worst_first
 from kubekeep.reports.pretty.waived import write_audit, write_waived
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
+from kubekeep.reports.shared.wording import number, percent, worst_first
 
 _GOOD, _FAIR = 80, 50
 """Percent from which a compliance score is green, and yellow."""
@@ -52,12 +52,12 @@ def _write_passed(terminal: Terminal, assessment: Assessment, options: Options) 
     passed = [summary for summary in assessment.controls if summary.status is Status.PASSED]
     idle = [item for item in assessment.controls if item.status is Status.NOT_EVALUATED and not item.is_gap]
     if passed:
-        terminal.line(Span(f"✔ {_number(len(passed), 'control')} passed", "green"))
+        terminal.line(Span(f"✔ {number(len(passed), 'control')} passed", "green"))
     if options.verbose:
         for summary in passed:
             terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, indent=2)
     if idle:
-        terminal.line(Span(f"· {_number(len(idle), 'control')} had nothing to look at", "dim"))
+        terminal.line(Span(f"· {number(len(idle), 'control')} had nothing to look at", "dim"))
     if options.verbose:
         for summary in idle:
             terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, indent=2)
@@ -70,7 +70,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, options: Options) ->
     gaps = [summary for summary in assessment.controls if summary.is_gap]
     if not gaps:
         return
-    title = Span(f"• {_number(len(gaps), 'control')} not evaluated", "bold yellow")
+    title = Span(f"• {number(len(gaps), 'control')} not evaluated", "bold yellow")
     if len(gaps) > _FEW and not options.verbose:
         terminal.line(title, "  (--verbose names them)")
         counts = Counter(summary.reason.cause if summary.reason else None for summary in gaps)
@@ -110,14 +110,15 @@ def _write_unread(terminal: Terminal, assessment: Assessment) -> None:
 def _write_baseline(terminal: Terminal, found: Comparison) -> None:
     """What is new since the baseline, and what of it cannot be told, by reason."""
     new = Span(f"{len(found.new)} new", "bold red" if found.new else "green")
-    more = f", {len(found.unchanged)} known, {len(found.resolved)} resolved since {found.base}"
+    accepted = f", {len(found.accepted)} accepted" if found.accepted else ""
+    more = f", {len(found.unchanged)} known, {len(found.resolved)} resolved{accepted} since {found.base}"
     terminal.line(Span("Baseline", "bold"), "  ", new, more)
     reasons = Counter(item.reason for item in found.incomparable)
     shown = reasons.most_common(_REASONS)
     for reason, count in shown:
-        terminal.line(Span(f"{_number(count, 'finding')} cannot be compared: {reason}", "yellow"), indent=2)
+        terminal.line(Span(f"{number(count, 'finding')} cannot be compared: {reason}", "yellow"), indent=2)
     if len(reasons) > len(shown):
-        rest = _number(reasons.total() - sum(count for _, count in shown), "finding")
+        rest = number(reasons.total() - sum(count for _, count in shown), "finding")
         more = f"{rest} more cannot be compared, for {len(reasons) - len(shown)} other reasons"
         terminal.line(Span(more, "yellow"), indent=2)
     for warning in found.warnings:
@@ -145,9 +146,9 @@ def _row(name: str, compliance: float | None, coverage: float, controls: list[Co
     counts = [sum(item.status is status for item in controls) for status in _STATUSES]
     return [
         Span(name, "bold"),
-        Span(_percent(compliance), style),
+        Span(percent(compliance), style),
         Span(_bar(compliance), style),
-        Span(_percent(coverage), "yellow" if coverage < 100 else ""),
+        Span(percent(coverage), "yellow" if coverage < 100 else ""),
         *(Span(str(count)) for count in counts),
     ]
 
@@ -161,11 +162,6 @@ def _style(compliance: float | None) -> str:
     return "green" if compliance >= _GOOD else "yellow" if compliance >= _FAIR else "red"
 
 
-def _percent(value: float | None) -> str:
-    """Rounded down, so that only what is whole shows as 100 %."""
-    return "not known" if value is None else f"{math.floor(value)} %"
-
-
 def _bar(value: float | None) -> str:
     filled = math.floor((value or 0) * _BAR / 100)
     return "█" * filled + "░" * (_BAR - filled)
@@ -173,8 +169,8 @@ def _bar(value: float | None) -> str:
 
 def _write_severities(terminal: Terminal, assessment: Assessment) -> None:
     failed = worst_first(assessment)
-    spans: list[Span | str] = [f"{_number(assessment.files, 'file')}, {_number(assessment.counts.total, 'resource')}"]
-    spans.append(f", {_number(len(failed), 'failed control')}")
+    spans: list[Span | str] = [f"{number(assessment.files, 'file')}, {number(assessment.counts.total, 'resource')}"]
+    spans.append(f", {number(len(failed), 'failed control')}")
     levels = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
     counts = [(level, sum(summary.control.level is level for summary in failed)) for level in levels]
     for index, (level, count) in enumerate((level, count) for level, count in counts if count):
@@ -200,7 +196,3 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line(Span("✔ Nothing failed but what is accepted.", "bold green"))
     else:
         terminal.line(Span("✔ Nothing failed and nothing was left out.", "bold green"))
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

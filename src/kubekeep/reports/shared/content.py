@@ -20,6 +20,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.waiver import Waiver
+from kubekeep.reports.shared.wording import number
 
 LEVELS: Final = tuple(sorted(Severity, reverse=True))
 """The severities, worst first."""
@@ -187,13 +188,13 @@ def _grouped(
 
 
 def _finding(resource: Resource, verdict: Verdict) -> Finding:
-    evidence = tuple(sorted(verdict.evidence, key=_order))
+    evidence = tuple(sorted(verdict.evidence, key=top_down))
     first = evidence[0].location if evidence else None
     return Finding(resource, evidence, first or resource.locate(()))
 
 
-def _order(evidence: Evidence) -> tuple[bool, str, int, int]:
-    """Top to bottom through the files; what has no place comes last."""
+def top_down(evidence: Evidence) -> tuple[bool, str, int, int]:
+    """What to sort evidence by: top to bottom through the files; what has no place comes last."""
     location = evidence.location
     if location is None:
         return True, "", 0, 0
@@ -248,25 +249,6 @@ def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> I
         yield SectionPart("", "", tuple(RequirementPart("", "", (member,)) for member in loose))
 
 
-def change(evidence: Evidence, resource: Resource) -> str:
-    """What mends it, as a command: `set spec.hostPID to false`; paths into related objects name their object."""
-    path = _named(evidence.path, resource)
-    if evidence.fix is not None:
-        return f"set {path} to {evidence.fix}" if evidence.exists else f"add {path}: {evidence.fix}"
-    return f"delete {path}" if evidence.delete else f"review {path}"
-
-
-def _named(path: str, resource: Resource) -> str:
-    """`rules[0] of Role reader` for a path into a related object, for nobody knows those by number."""
-    head, mark, rest = path.partition("]")
-    text = head.removeprefix("relatedObjects[")
-    if not mark or text == head or not text.isdecimal() or int(text) >= len(resource.related):
-        return path or "the whole resource"
-    owner = resource.related[int(text)]
-    name = f"{owner.kind} {owner.name}"
-    return f"{rest.removeprefix('.')} of {name}" if rest else name
-
-
 def made_by(resource: Resource) -> str:
     """What an object is made from that stands in no file as it is: `chart web, values prod.yaml`; else empty."""
     source = resource.source
@@ -287,16 +269,6 @@ def grade(compliance: float | None) -> str:
     return "good" if compliance >= GOOD else "fair" if compliance >= FAIR else "poor"
 
 
-def percent(value: float | None) -> str:
-    """Rounded down, so that only what is whole shows as 100 %."""
-    return "not known" if value is None else f"{math.floor(value)} %"
-
-
 def risk(value: float) -> str:
     """A risk score with one decimal, rounded up, so that only what has none shows as 0.0."""
     return f"{math.ceil(round(value * 10, 6)) / 10:.1f}"
-
-
-def number(many: int, noun: str) -> str:
-    """`1 place`, `20,000 places`."""
-    return f"{many:,} {noun}{'' if many == 1 else 's'}"

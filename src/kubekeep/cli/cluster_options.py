@@ -1,0 +1,109 @@
+"""The options of `kubekeep scan` that say which cluster is scanned, and as whom. Parses; connects to nothing."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import click
+import msgspec
+
+from kubekeep.cli.settings import cluster_settings
+from kubekeep.kube.access import ClusterRequest, Impersonation
+
+_NOWHERE: Final = "name a file or a folder to {task}, or - for standard input; for a cluster, {why}"
+
+
+class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said of a cluster on the command line."""
+
+    kubeconfig: str = ""
+    context: str = ""
+    impersonation: Impersonation = Impersonation()
+    insecure: bool = False
+
+    def check_unused(self, task: str) -> None:
+        """Raise a usage error for options of a cluster where paths are scanned."""
+        said = (
+            ("--kube-context", self.context),
+            ("--as", self.impersonation.user),
+            ("--insecure-skip-tls-verify", self.insecure),
+        )
+        if flag := next((flag for flag, value in said if value), ""):
+            raise click.UsageError(f"{flag} is for a cluster: `{task}` scans one when no path is named")
+
+    def request(self, task: str) -> ClusterRequest:
+        """The cluster that is meant. Raises a usage error where there is none, or its kubeconfig cannot be used."""
+        # Only who scans a cluster pays for loading what reads a kubeconfig.
+        from kubekeep.kube.errors import KubeconfigError  # noqa: PLC0415
+        from kubekeep.kube.in_cluster import in_cluster  # noqa: PLC0415
+        from kubekeep.kube.kubeconfig import Kubeconfig, paths_of  # noqa: PLC0415
+
+        settings = cluster_settings()
+        paths = (self.kubeconfig,) if self.kubeconfig else paths_of(settings.kubeconfig, settings.home)
+        try:
+            found = Kubeconfig(paths)
+            if found.contexts or self.kubeconfig or self.context:
+                access = found.access(self.context)
+            else:
+                inside = in_cluster(settings.environment)
+                if inside is None:
+                    why = f"there is no kubeconfig at {' or '.join(paths) or 'home'}"
+                    raise click.UsageError(_NOWHERE.format(task=task, why=why))
+                access = inside
+        except KubeconfigError as error:
+            raise click.UsageError(str(error)) from error
+        if self.impersonation.user:
+            access = msgspec.structs.replace(access, impersonation=self.impersonation)
+        if self.insecure:
+            access = msgspec.structs.replace(access, insecure=True)
+        return ClusterRequest(access=access, environment=settings.environment, terminal=sys.stdin.isatty())
+
+
+def cluster_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options as click takes them, handed on as one argument, `cluster`."""
+
+    @functools.wraps(function)
+    def gathered(**given: Any) -> None:
+        function(cluster=_said(given), **given)
+
+    for option in _options():
+        gathered = option(gathered)
+    return gathered
+
+
+def _said(given: dict[str, Any]) -> ClusterOptions:
+    """Takes its arguments out of `given`."""
+    user, uid, groups = given.pop("as_user"), given.pop("as_uid"), given.pop("as_groups")
+    if (uid or groups) and not user:
+        raise click.UsageError(f"{'--as-uid' if uid else '--as-group'} needs --as")
+    return ClusterOptions(
+        kubeconfig=given.pop("kubeconfig") or "",
+        context=given.pop("kube_context"),
+        impersonation=Impersonation(user=user, uid=uid, groups=groups),
+        insecure=given.pop("insecure_skip_tls_verify"),
+    )
+
+
+def _options() -> tuple[Callable[..., Any], ...]:
+    text: Mapping[str, Any] = {"default": "", "show_default": False}
+    return (
+        click.option(
+            "--insecure-skip-tls-verify",
+            is_flag=True,
+            help="Do not check who the API server is: whoever answers gets the credentials.",
+        ),
+        click.option("--as-uid", metavar="UID", help="UID to act as, with --as.", **text),
+        click.option(
+            "--as-group", "as_groups", multiple=True, metavar="GROUP", help="Group to act as, with --as; repeatable."
+        ),
+        click.option("--as", "as_user", metavar="USER", help="User to act as in the cluster.", **text),
+        click.option("--kube-context", metavar="NAME", help="Context of the kubeconfig; else the current one.", **text),
+        click.option(
+            "--kubeconfig",
+            type=click.Path(exists=True, dir_okay=False),
+            help="Kubeconfig of the cluster to scan when no PATH is named; else KUBECONFIG or ~/.kube/config.",
+        ),
+    )

@@ -1,0 +1,94 @@
+"""What is sent to the API server to say who one is, renewed when it grows old. Never shown, never stored."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import threading
+import time
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from kubekeep.kube.access import Certificate, Login
+from kubekeep.kube.errors import LoginError
+from kubekeep.kube.plugin import Handed, ask
+
+_FILE_SECONDS: Final = 60
+"""How long the token of a file is used before the file is read again: kubelets replace it minutes before its end."""
+_MOST_BYTES: Final = 1 << 20
+
+
+class Held(msgspec.Struct, frozen=True):
+    """The credentials of the moment: the value of the header `Authorization`, and the certificate."""
+
+    header: str = ""
+    certificate: Certificate | None = None
+
+    def __repr__(self) -> str:
+        return "Held(...)"
+
+
+class Credentials:
+    """The credentials of one login; several threads may ask for them."""
+
+    def __init__(self, login: Login, environment: Mapping[str, str], *, terminal: bool) -> None:
+        """`environment` is what programs inherit; with a `terminal` they may ask the person there."""
+        self._login = login
+        self._environment = environment
+        self._terminal = terminal
+        self._lock = threading.Lock()
+        self._handed: Handed | None = None
+        self._read_at = -float("inf")
+        self._token = ""
+
+    def current(self) -> Held:
+        """The credentials of the moment. Raises LoginError."""
+        with self._lock:
+            return self._current()
+
+    def renewed(self, refused: Held) -> Held | None:
+        """Other credentials than `refused`, which the server did not take; None if there are none. Raises LoginError."""
+        with self._lock:
+            if self._current() == refused:
+                self._handed = None
+                self._read_at = -float("inf")
+            fresh = self._current()
+            return None if fresh == refused else fresh
+
+    def _current(self) -> Held:
+        login = self._login
+        if login.plugin is not None:
+            handed = self._handed
+            if handed is None or (handed.until is not None and handed.until <= dt.datetime.now(dt.UTC)):
+                handed = self._handed = ask(login.plugin, self._environment, terminal=self._terminal)
+            return Held(_bearer(handed.token), handed.certificate or login.certificate)
+        if login.token_file:
+            return Held(_bearer(self._from_file(login.token_file)), login.certificate)
+        if login.token:
+            return Held(_bearer(login.token), login.certificate)
+        if login.username:
+            pair = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
+            return Held(f"Basic {pair}", login.certificate)
+        return Held("", login.certificate)
+
+    def _from_file(self, path: str) -> str:
+        now = time.monotonic()
+        if now - self._read_at >= _FILE_SECONDS:
+            try:
+                with open(path, "rb") as stream:  # noqa: PTH123 - the text that people typed
+                    self._token = stream.read(_MOST_BYTES).decode("ascii").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "not a token"
+                raise LoginError(f"{path}: {why}") from None
+            self._read_at = now
+        return self._token
+
+
+def _bearer(token: str) -> str:
+    if not token:
+        return ""
+    if any(character in token for character in "\r\n"):
+        raise LoginError("a token with a line break in it cannot be sent")
+    return f"Bearer {token}"

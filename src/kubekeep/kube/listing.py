@@ -1,0 +1,114 @@
+"""Objects of one kind, page by page, none twice and none lost (Kubernetes docs, retrieving large results sets in chunks).
+
+Keeps one page at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.kube.connection import JSON, Connection
+from kubekeep.kube.discovery import Served
+from kubekeep.kube.errors import ApiError, ConnectionLostError
+
+PAGE: Final = 500
+_GONE: Final = 410
+_METADATA_ONLY: Final = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_RESTARTS: Final = 5
+"""How often a list may begin anew because the server has forgotten where it was."""
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """What to list: the objects of a kind, of one namespace or all, that the selectors take.
+
+    With `metadata_only` the server leaves everything else of the objects out.
+    """
+
+    served: Served
+    namespace: str = ""
+    fields: str = ""
+    labels: str = ""
+    metadata_only: bool = False
+
+
+class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
+    continues: str = msgspec.field(default="", name="continue")
+    resource_version: str = ""
+
+
+class _Page(msgspec.Struct, frozen=True, rename="camel"):
+    kind: str
+    metadata: _Metadata
+    items: list[dict[str, Any]] | None
+
+
+class Listing:
+    """The pages of one query; iterate over it once. `resource_version` is that of the first page, for a watch."""
+
+    def __init__(self, connection: Connection, query: Query, page: int = PAGE) -> None:
+        self.resource_version = ""
+        self._connection = connection
+        self._query = query
+        self._page = page
+
+    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
+        """The objects, each with its `apiVersion` and `kind`. Raises KubeError where the list ends before its end."""
+        seen: set[str] = set()
+        continues, restarts = "", 0
+        while True:
+            try:
+                page = self._get(continues)
+            except ApiError as error:
+                if error.status != _GONE or not continues or restarts >= _RESTARTS:
+                    raise
+                restarts += 1
+                # A server that can goes on behind the last object, at what is true by now; else from the start.
+                continues = error.continues
+                continue
+            self.resource_version = self.resource_version or page.metadata.resource_version
+            items = [self._named(item) for item in page.items or ()]
+            # Objects that were made anew under the same name in between are others.
+            fresh = [item for item in items if _identity(item) not in seen]
+            seen.update(map(_identity, fresh))
+            if fresh:
+                yield fresh
+            continues = page.metadata.continues
+            if not continues:
+                return
+
+    def _get(self, continues: str) -> _Page:
+        query = self._query
+        params = {
+            "limit": str(self._page),
+            "continue": continues,
+            "fieldSelector": query.fields,
+            "labelSelector": query.labels,
+        }
+        page = self._connection.get(
+            query.served.path(query.namespace),
+            _Page,
+            {key: value for key, value in params.items() if value},
+            _METADATA_ONLY if query.metadata_only else JSON,
+        )
+        if not page.kind.endswith("List"):
+            raise ConnectionLostError(f"the API server answers a {page.kind} where a list was asked for")
+        return page
+
+    def _named(self, item: dict[str, Any]) -> dict[str, Any]:
+        """The object as a person would get it: lists leave out what all their items have in common."""
+        served = self._query.served
+        metadata = item.get("metadata")
+        if isinstance(metadata, dict):
+            # Who wrote which field is half of many objects, and no control asks.
+            metadata.pop("managedFields", None)
+        named = {"apiVersion": served.api_version, "kind": served.kind}
+        return named | {key: value for key, value in item.items() if key not in named}
+
+
+def _identity(item: dict[str, Any]) -> str:
+    metadata = item.get("metadata")
+    known = metadata if isinstance(metadata, dict) else {}
+    return str(known.get("uid") or f"{known.get('namespace')}/{known.get('name')}")

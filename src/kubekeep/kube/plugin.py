@@ -1,0 +1,104 @@
+"""Credentials that a program hands out (client.authentication.k8s.io, `v1` and `v1beta1`).
+
+Runs the program that the kubeconfig names, without a shell; keeps what it says in memory only, and never shows it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from kubekeep.kube.access import Certificate, Plugin
+from kubekeep.kube.errors import LoginError
+from kubekeep.model.text import visible
+
+_SECONDS: Final = 120
+"""How long a program may take that asks nobody."""
+
+
+class Handed(msgspec.Struct, frozen=True):
+    """What a program handed out, and until when it is good; None for as long as the program has to be asked once."""
+
+    token: str = ""
+    certificate: Certificate | None = None
+    until: dt.datetime | None = None
+
+    def __repr__(self) -> str:
+        return "Handed(...)"
+
+
+class _Status(msgspec.Struct, frozen=True, rename="camel"):
+    token: str = ""
+    client_certificate_data: str = ""
+    client_key_data: str = ""
+    expiration_timestamp: dt.datetime | None = None
+
+
+class _Credential(msgspec.Struct, frozen=True, rename="camel"):
+    api_version: str
+    kind: str
+    status: _Status | None = None
+
+
+def ask(plugin: Plugin, environment: Mapping[str, str], *, terminal: bool) -> Handed:
+    """What the program of `plugin` hands out. Raises LoginError.
+
+    `environment` is what it inherits; with a `terminal`, it may ask the person there.
+    """
+    asks = terminal and plugin.interactive != "Never"
+    if plugin.interactive == "Always" and not asks:
+        raise LoginError(f"{_shown(plugin)} has to ask a person, and there is no terminal")
+    command = shutil.which(plugin.command, path=environment.get("PATH", os.defpath))
+    if command is None:
+        hint = f"\n{visible(plugin.install_hint)}" if plugin.install_hint else ""
+        raise LoginError(f"{_shown(plugin)}, which gives the credentials, is not installed{hint}")
+    told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": {"interactive": asks}}
+    if plugin.cluster is not None:
+        told["spec"] = {"cluster": plugin.cluster, "interactive": asks}
+    try:
+        done = subprocess.run(  # noqa: S603 - the program that the kubeconfig names, as kubectl runs it
+            [command, *plugin.args],
+            env={**environment, **dict(plugin.env), "KUBERNETES_EXEC_INFO": json.dumps(told)},
+            stdin=None if asks else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=None if asks else _SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LoginError(f"{_shown(plugin)} gave no credentials within {_SECONDS} seconds") from None
+    except OSError as error:
+        raise LoginError(f"{_shown(plugin)} cannot be run: {error.strerror}") from error
+    if done.returncode:
+        raise LoginError(f"{_shown(plugin)} gave no credentials: exit code {done.returncode}")
+    return _read(plugin, done.stdout)
+
+
+def _read(plugin: Plugin, output: bytes) -> Handed:
+    try:
+        said = msgspec.json.decode(output, type=_Credential)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # The message tells where the output is wrong, never what it says.
+        raise LoginError(f"{_shown(plugin)} said no ExecCredential: {visible(str(error))}") from None
+    if said.kind != "ExecCredential" or said.api_version != plugin.api_version:
+        raise LoginError(f"{_shown(plugin)} said no ExecCredential of {plugin.api_version}")
+    status = said.status or _Status()
+    pair = (status.client_certificate_data, status.client_key_data)
+    if any(pair) != all(pair) or not (status.token or all(pair)):
+        raise LoginError(f"{_shown(plugin)} gave neither a token nor a certificate with its key")
+    until = status.expiration_timestamp
+    return Handed(
+        token=status.token,
+        certificate=Certificate(pair[0].encode(), pair[1].encode()) if all(pair) else None,
+        until=until.replace(tzinfo=dt.UTC) if until is not None and until.tzinfo is None else until,
+    )
+
+
+def _shown(plugin: Plugin) -> str:
+    return f"the program {visible(plugin.command)!r}"

@@ -1,0 +1,58 @@
+"""What one may do in a cluster (authorization.k8s.io/v1, SelfSubjectAccessReview). Asks; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import msgspec
+
+from kubekeep.kube.connection import Connection
+
+_PATH: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_PARALLEL: Final = 8
+
+
+class Permission(msgspec.Struct, frozen=True):
+    """One verb on one resource, everywhere or in one namespace."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        """`list deployments.apps in namespace shop`."""
+        resource = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {resource}" + (f" in namespace {self.namespace}" if self.namespace else "")
+
+
+class _Status(msgspec.Struct, frozen=True):
+    allowed: bool = False
+
+
+class _Review(msgspec.Struct, frozen=True):
+    status: _Status
+
+
+def allowed(connection: Connection, permissions: Iterable[Permission]) -> dict[Permission, bool]:
+    """Which of `permissions` the API server would grant, in the order given. Raises KubeError."""
+    asked = list(dict.fromkeys(permissions))
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+        return dict(zip(asked, pool.map(lambda one: _is_allowed(connection, one), asked), strict=True))
+
+
+def _is_allowed(connection: Connection, permission: Permission) -> bool:
+    attributes = {
+        "verb": permission.verb,
+        "group": permission.group,
+        "resource": permission.resource,
+        "namespace": permission.namespace,
+    }
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    return connection.post(_PATH, body, _Review).status.allowed

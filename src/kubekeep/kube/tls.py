@@ -1,0 +1,48 @@
+"""How TLS with an API server is set up: whom to trust, and which certificate to show. Connects to nothing."""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from pathlib import Path
+
+from kubekeep.kube.access import Access, Certificate
+from kubekeep.kube.errors import KubeconfigError, LoginError
+
+
+def context(access: Access, certificate: Certificate | None) -> ssl.SSLContext:
+    """The TLS settings of `access`, showing `certificate` if there is one.
+
+    Raises KubeconfigError for an authority, LoginError for a certificate that cannot be used.
+    """
+    try:
+        found = ssl.create_default_context(
+            cadata=None if access.authority is None else access.authority.decode("ascii")
+        )
+    except (ssl.SSLError, ValueError) as error:
+        raise KubeconfigError(f"{access.name}: the certificate authority is not PEM: {_told(error)}") from None
+    # Authorities that kubeadm and managed platforms made lack extensions that this would ask for.
+    found.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if access.insecure:
+        found.check_hostname = False
+        found.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        _show(found, certificate, access.name)
+    return found
+
+
+def _show(found: ssl.SSLContext, certificate: Certificate, name: str) -> None:
+    """OpenSSL takes a certificate from files only: they are gone as soon as they were read."""
+    with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
+        pair = Path(folder, "pair.pem")
+        pair.touch(mode=0o600)
+        pair.write_bytes(certificate.certificate.rstrip() + b"\n" + certificate.key)
+        try:
+            # Without a password OpenSSL would ask for one on the terminal.
+            found.load_cert_chain(pair, password="")
+        except (ssl.SSLError, ValueError) as error:
+            raise LoginError(f"{name}: the client certificate and its key cannot be used: {_told(error)}") from None
+
+
+def _told(error: Exception) -> str:
+    return (error.reason if isinstance(error, ssl.SSLError) else "") or "no certificate in it"

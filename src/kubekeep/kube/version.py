@@ -1,0 +1,29 @@
+"""The version of an API server. Asks for nothing else."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kubekeep.kube.connection import Connection
+
+
+class ServerVersion(msgspec.Struct, frozen=True, rename="camel"):
+    """What the server says of itself (`/version`), as far as anybody needs it."""
+
+    major: str = ""
+    minor: str = ""
+    git_version: str = ""
+    git_commit: str = ""
+    build_date: str = ""
+    platform: str = ""
+
+    @property
+    def minor_number(self) -> int | None:
+        """The number in `34+`, as managed platforms write it; None where it is none."""
+        digits = self.minor.rstrip("+")
+        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 4 else None
+
+
+def server_version(connection: Connection) -> ServerVersion:
+    """The version of the cluster. Raises KubeError."""
+    return connection.get("/version", ServerVersion)

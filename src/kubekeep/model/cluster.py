@@ -1,0 +1,68 @@
+"""A live cluster: what it says of itself, and what it did not show. Values only."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.resource import is_builtin
+from kubekeep.model.workload import POD_KINDS
+
+RBAC: Final = "rbac.authorization.k8s.io"
+RBAC_KINDS: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
+"""What RBAC subjects are joined from."""
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """Objects of one kind that a cluster did not show, all of them or those of a `namespace`, and why.
+
+    `resource` is the plural as the API has it; `partial` says that some have been seen. `carries_pods` holds for custom
+    kinds whose objects have a pod template.
+    """
+
+    group: str
+    kind: str
+    resource: str
+    why: str
+    verb: str = "list"
+    namespace: str = ""
+    partial: bool = False
+    carries_pods: bool = False
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What controls may call the kind: the names that `Resource.kind_names` has, and what stands for several kinds."""
+        names = {f"{self.group}/{self.kind}"}
+        if is_builtin(self.group):
+            names.add(self.kind)
+        if self.carries_pods or (self.group, self.kind) in POD_KINDS:
+            names.add(WORKLOAD)
+        if self.group == RBAC and self.kind in RBAC_KINDS:
+            names.add(SUBJECT)
+        return frozenset(names)
+
+    @property
+    def permission(self) -> str:
+        """What would have to be allowed: `list deployments.apps in namespace shop`."""
+        resource = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {resource}" + (f" in namespace {self.namespace}" if self.namespace else "")
+
+    @property
+    def text(self) -> str:
+        """Why, and whether some have been seen all the same."""
+        return f"cut off: {self.why}" if self.partial else self.why
+
+
+class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The cluster that was scanned: what people call it, its version, and what it did not show."""
+
+    name: str
+    server: str
+    version: str = ""
+    platform: str = ""
+    build_date: str = ""
+    git_commit: str = ""
+    gaps: tuple[Gap, ...] = ()
+    nodes: int = 0

@@ -1,0 +1,46 @@
+"""What a scan needs of a cluster. Values only; asks nothing."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+
+import msgspec
+
+_PATTERN = re.compile(r"[*?\[]")
+
+
+class Namespaces(msgspec.Struct, frozen=True):
+    """The namespaces whose objects are judged, each a name or a pattern: those `included` (none for all) but for others."""
+
+    included: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether only a cluster can tell which namespaces are meant."""
+        return any(_PATTERN.search(name) for name in (*self.included, *self.excluded))
+
+    def resolved(self, known: tuple[str, ...]) -> Namespaces:
+        """The same with the names of `known` namespaces in place of patterns."""
+        return Namespaces(_named(self.included, known), _named(self.excluded, known))
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Kinds as controls name them (`workload` and `rbac-subject` too), of which `whole` are read with all they say.
+
+    What is needed of other kinds that can hold much or secrets is their metadata.
+    """
+
+    kinds: frozenset[str]
+    whole: frozenset[str] = frozenset()
+    namespaces: Namespaces = Namespaces()
+
+
+def _named(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    found = (
+        name
+        for pattern in patterns
+        for name in ([item for item in known if fnmatchcase(item, pattern)] if _PATTERN.search(pattern) else [pattern])
+    )
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,131 @@
+"""The live cluster of a scan: what is wanted of it, its objects, and what it did not show. Never judges those."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+from kubekeep.assess.select import Selection
+from kubekeep.kube.access import ClusterRequest
+from kubekeep.kube.connection import Connection
+from kubekeep.kube.discovery import Catalogue, discover
+from kubekeep.kube.listing import Query
+from kubekeep.kube.review import Permission, allowed
+from kubekeep.kube.version import ServerVersion, server_version
+from kubekeep.model.choice import Choice
+from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
+from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.resource import Resource
+from kubekeep.sources.cluster.collect import Collection
+from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+
+SETTINGS: Final = frozenset({"kubescape.io/ControlInput"})
+"""What says how a cluster wants to be judged."""
+_ALWAYS: Final = frozenset(
+    {"Namespace", "Node", "kubescape.io/SecurityException", "kubescape.io/ClusterSecurityException"}
+)
+"""What tells about everything else: its labels, the platform, and what is accepted."""
+RELATED: Final = frozenset(
+    {
+        WORKLOAD,
+        SUBJECT,
+        *RBAC_KINDS,
+        "ConfigMap",
+        "GRPCRoute",
+        "Gateway",
+        "HTTPRoute",
+        "Ingress",
+        "NetworkPolicy",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+        "TCPRoute",
+        "TLSRoute",
+        "cilium.io/CiliumClusterwideNetworkPolicy",
+        "cilium.io/CiliumNetworkPolicy",
+    }
+)
+"""What leads from a workload to others, and to who may do what."""
+
+
+class LiveCluster:
+    """One cluster while it is being scanned."""
+
+    def __init__(self, request: ClusterRequest, connection: Connection) -> None:
+        """Ask for its version and what it serves. Raises KubeError if it cannot be reached."""
+        self._request = request
+        self._connection = connection
+        self._version: ServerVersion = server_version(connection)
+        self._catalogue: Catalogue = discover(connection)
+        self.gaps: list[Gap] = []
+        self.nodes = 0
+
+    @property
+    def minor(self) -> int | None:
+        """Its minor version, where it tells one."""
+        return self._version.minor_number
+
+    def settings(self) -> list[Resource]:
+        """The objects that say how the cluster wants to be judged."""
+        return list(self._collected(Wanted(kinds=SETTINGS)))
+
+    def resources(self, selection: Selection, choice: Choice, *, everything: bool) -> Iterator[Resource]:
+        """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere.
+
+        What is not shown is among `gaps` when they have ended.
+        """
+        for resource in self._collected(wanted(selection, choice, everything=everything)):
+            self.nodes += resource.kind == "Node" and not resource.group
+            yield resource
+
+    def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
+        """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
+        collection = Collection(self._connection, self._catalogue, wanted(selection, choice, everything=False))
+        asked = [permission_of(query) for query in collection.queries()]
+        return allowed(self._connection, asked), tuple(collection.gaps)
+
+    def _collected(self, wanted: Wanted) -> Iterator[Resource]:
+        collection = Collection(self._connection, self._catalogue, wanted)
+        yield from collection
+        self.gaps += collection.gaps
+
+    def facts(self) -> ClusterFacts:
+        """What a report says of it."""
+        version = self._version
+        return ClusterFacts(
+            name=self._request.access.name,
+            server=self._request.access.server,
+            version=version.git_version,
+            platform=version.platform,
+            build_date=version.build_date,
+            git_commit=version.git_commit,
+            gaps=tuple(dict.fromkeys(self.gaps)),
+            nodes=self.nodes,
+        )
+
+
+@contextlib.contextmanager
+def connected(request: ClusterRequest) -> Iterator[LiveCluster]:
+    """The cluster of `request`. Raises KubeError if it cannot be reached."""
+    with Connection(request) as connection:
+        yield LiveCluster(request, connection)
+
+
+def wanted(selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
+    """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere."""
+    active = [control for control in selection.controls if control.slug not in selection.set_aside]
+    kinds = {kind for control in active for kind in (*control.targets, *control.relates)} | _ALWAYS
+    brought = {kind for control in active if control.brought for kind in control.targets}
+    return Wanted(
+        kinds=frozenset(kinds | RELATED if everything else kinds),
+        whole=frozenset(brought),
+        namespaces=Namespaces(choice.include_namespaces, choice.exclude_namespaces),
+    )
+
+
+def permission_of(query: Query) -> Permission:
+    """What it takes to send `query`."""
+    return Permission("list", query.served.group, query.served.plural, query.namespace)
