@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
+from kubekeep.assess.index import provider_of
 from kubekeep.assess.select import Selection
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
@@ -15,7 +16,7 @@ from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
 from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
-from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
@@ -61,7 +62,8 @@ class LiveCluster:
         self._version: ServerVersion = server_version(connection)
         self._catalogue: Catalogue = discover(connection)
         self.gaps: list[Gap] = []
-        self.nodes = 0
+        self._nodes = 0
+        self._provider: Provider | None = None
 
     @property
     def minor(self) -> int | None:
@@ -78,7 +80,9 @@ class LiveCluster:
         What is not shown is among `gaps` when they have ended.
         """
         for resource in self._collected(wanted(selection, choice, everything=everything)):
-            self.nodes += resource.kind == "Node" and not resource.group
+            if resource.kind == "Node" and not resource.group:
+                self._nodes += 1
+                self._provider = self._provider or provider_of(resource)
             yield resource
 
     def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
@@ -94,16 +98,12 @@ class LiveCluster:
 
     def facts(self) -> ClusterFacts:
         """What a report says of it."""
-        version = self._version
         return ClusterFacts(
             name=self._request.access.name,
-            server=self._request.access.server,
-            version=version.git_version,
-            platform=version.platform,
-            build_date=version.build_date,
-            git_commit=version.git_commit,
+            info=self._version.said,
+            provider=self._provider or "",
+            nodes=self._nodes,
             gaps=tuple(dict.fromkeys(self.gaps)),
-            nodes=self.nodes,
         )
 
 

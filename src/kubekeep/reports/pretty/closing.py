@@ -14,7 +14,7 @@ from kubekeep.reports.format import Options
 from kubekeep.reports.pretty.waived import write_audit, write_waived
 from kubekeep.reports.shared.content import LEVELS, count
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
-from kubekeep.reports.shared.wording import number, percent, worst_first
+from kubekeep.reports.shared.wording import number, percent, scanned, worst_first
 
 _GOOD, _FAIR = 80, 50
 """Percent from which a compliance score is green, and yellow."""
@@ -166,7 +166,7 @@ def _bar(value: float | None) -> str:
 
 def _write_severities(terminal: Terminal, assessment: Assessment) -> None:
     failed = worst_first(assessment)
-    spans: list[Span | str] = [f"{number(assessment.files, 'file')}, {number(assessment.counts.total, 'resource')}"]
+    spans: list[Span | str] = [scanned(assessment)]
     spans.append(f", {number(len(failed), 'failed control')}")
     counts = [(level, sum(summary.control.level is level for summary in failed)) for level in LEVELS]
     for index, (level, many) in enumerate((level, many) for level, many in counts if many):
