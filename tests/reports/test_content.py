@@ -68,6 +68,12 @@ def test_what_was_left_out_is_said_in_sentences(assessment: Assessment) -> None:
     assert [len(gap.controls) for gap in reasons] == [2, 1]
 
 
+def test_what_stands_in_no_section_comes_by_its_outcome(assessment: Assessment) -> None:
+    (section,) = content(assessment).frameworks[0].sections
+    slugs = [summary.control.slug for part in section.requirements for summary in part.controls]
+    assert slugs == ["host-pid", "privileged", "limits", "kubelet", "cronjobs"]
+
+
 def test_sections_hold_requirements_in_their_order_and_those_nobody_answers(assessment: Assessment) -> None:
     sections = (Section("1", "Pods"), Section("2", "Nodes"), Section("2.1", "Files of nodes"), Section("3", "People"))
     framework = Framework(slug="house", name="House", title="House", description="", sections=sections)

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.assess.index import provider_of
 from kubekeep.assess.select import Selection
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
@@ -17,7 +18,7 @@ from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
 from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
-from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster import kubelets
 from kubekeep.sources.cluster.collect import Collection
@@ -66,7 +67,8 @@ class LiveCluster:
         self._version: ServerVersion = server_version(connection)
         self._catalogue: Catalogue = discover(connection)
         self.gaps: list[Gap] = []
-        self.nodes = 0
+        self._nodes = 0
+        self._provider: Provider | None = None
 
     @property
     def minor(self) -> int | None:
@@ -87,8 +89,9 @@ class LiveCluster:
         for resource in self._collected(needed):
             if resource.kind == "Node" and not resource.group:
                 nodes.append(resource.name)
+                self._provider = self._provider or provider_of(resource)
             yield resource
-        self.nodes += len(nodes)
+        self._nodes += len(nodes)
         if self._asks_kubelets(needed):
             found = Kubelets(self._request, nodes)
             yield from found
@@ -120,16 +123,12 @@ class LiveCluster:
 
     def facts(self) -> ClusterFacts:
         """What a report says of it."""
-        version = self._version
         return ClusterFacts(
             name=self._request.access.name,
-            server=self._request.access.server,
-            version=version.git_version,
-            platform=version.platform,
-            build_date=version.build_date,
-            git_commit=version.git_commit,
+            info=self._version.said,
+            provider=self._provider or "",
+            nodes=self._nodes,
             gaps=tuple(dict.fromkeys(self.gaps)),
-            nodes=self.nodes,
         )
 
 

@@ -10,11 +10,11 @@ from typing import Final
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.finding import Cause, Status
-from kubekeep.model.severity import Severity
 from kubekeep.reports.format import Options
 from kubekeep.reports.pretty.waived import write_audit, write_waived
+from kubekeep.reports.shared.content import LEVELS, count
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
-from kubekeep.reports.shared.wording import number, percent, worst_first
+from kubekeep.reports.shared.wording import number, percent, scanned, worst_first
 
 _GOOD, _FAIR = 80, 50
 """Percent from which a compliance score is green, and yellow."""
@@ -74,8 +74,8 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, options: Options) ->
     if len(gaps) > _FEW and not options.verbose:
         terminal.line(title, "  (--verbose names them)")
         counts = Counter(summary.reason.cause if summary.reason else None for summary in gaps)
-        for cause, count in counts.most_common():
-            terminal.line(f"{count:4} ", Span(_WAITING.get(cause, "could not be judged"), "dim"), indent=2)
+        for cause, many in counts.most_common():
+            terminal.line(f"{many:4} ", Span(_WAITING.get(cause, "could not be judged"), "dim"), indent=2)
     else:
         terminal.line(title)
         _write_reasons(terminal, gaps)
@@ -115,10 +115,10 @@ def _write_baseline(terminal: Terminal, found: Comparison) -> None:
     terminal.line(Span("Baseline", "bold"), "  ", new, more)
     reasons = Counter(item.reason for item in found.incomparable)
     shown = reasons.most_common(_REASONS)
-    for reason, count in shown:
-        terminal.line(Span(f"{number(count, 'finding')} cannot be compared: {reason}", "yellow"), indent=2)
+    for reason, many in shown:
+        terminal.line(Span(f"{number(many, 'finding')} cannot be compared: {reason}", "yellow"), indent=2)
     if len(reasons) > len(shown):
-        rest = number(reasons.total() - sum(count for _, count in shown), "finding")
+        rest = number(reasons.total() - sum(many for _, many in shown), "finding")
         more = f"{rest} more cannot be compared, for {len(reasons) - len(shown)} other reasons"
         terminal.line(Span(more, "yellow"), indent=2)
     for warning in found.warnings:
@@ -133,7 +133,7 @@ def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
     for framework in assessment.frameworks:
         members = [by_slug[slug] for slug in framework.controls]
         rows.append(_row(framework.framework.name, framework.compliance, framework.coverage, members))
-    if len(assessment.frameworks) != 1:
+    if not any(len(framework.controls) == len(assessment.controls) for framework in assessment.frameworks):
         rows.append(_row("All controls", assessment.compliance, assessment.coverage, list(assessment.controls)))
     terminal.line(Span("Summary", "bold"))
     terminal.table(rows, indent=2)
@@ -143,17 +143,14 @@ def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
 
 def _row(name: str, compliance: float | None, coverage: float, controls: list[ControlSummary]) -> list[Span]:
     style = _style(compliance)
-    counts = [sum(item.status is status for item in controls) for status in _STATUSES]
+    came = count(controls)
     return [
         Span(name, "bold"),
         Span(percent(compliance), style),
         Span(_bar(compliance), style),
         Span(percent(coverage), "yellow" if coverage < 100 else ""),
-        *(Span(str(count)) for count in counts),
+        *(Span(str(many)) for many in (came.failed, came.passed, came.gaps)),
     ]
-
-
-_STATUSES: Final = (Status.FAILED, Status.PASSED, Status.NOT_EVALUATED)
 
 
 def _style(compliance: float | None) -> str:
@@ -169,12 +166,11 @@ def _bar(value: float | None) -> str:
 
 def _write_severities(terminal: Terminal, assessment: Assessment) -> None:
     failed = worst_first(assessment)
-    spans: list[Span | str] = [f"{number(assessment.files, 'file')}, {number(assessment.counts.total, 'resource')}"]
+    spans: list[Span | str] = [scanned(assessment)]
     spans.append(f", {number(len(failed), 'failed control')}")
-    levels = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
-    counts = [(level, sum(summary.control.level is level for summary in failed)) for level in levels]
-    for index, (level, count) in enumerate((level, count) for level, count in counts if count):
-        spans += [" · " if index else ": ", Span(f"{count} {level.label.lower()}", level.colour, whole=True)]
+    counts = [(level, sum(summary.control.level is level for summary in failed)) for level in LEVELS]
+    for index, (level, many) in enumerate((level, many) for level, many in counts if many):
+        spans += [" · " if index else ": ", Span(f"{many} {level.label.lower()}", level.colour, whole=True)]
     terminal.line(*spans, indent=2)
     terminal.line()
 

@@ -125,6 +125,8 @@ class Content(msgspec.Struct, frozen=True):
     def title(self) -> str:
         """What was scanned, in a line; the folder of the scan by its name."""
         target = self.assessment.target
+        if target.cluster is not None:
+            return ", ".join(target.names)
         folder = target.base.rstrip("/").rpartition("/")[2] or target.base
         return ", ".join(folder if path in (".", "./") else path for path in target.paths) or folder
 
@@ -142,10 +144,10 @@ class Content(msgspec.Struct, frozen=True):
             where = number(len(assessment.unread), "place")
             sentences.append(f"Input was not read in {where}: nothing is known of what stands there.")
         if counts.gaps:
-            share = f"of {number(counts.total - counts.idle, 'control')} that apply"
-            sentences.append(
-                f"{counts.gaps} {share} could not be evaluated; they count neither as passed nor as failed."
-            )
+            apply = counts.total - counts.idle
+            share = f"of {number(apply, 'control')} that {'applies' if apply == 1 else 'apply'}"
+            they = "it counts" if counts.gaps == 1 else "they count"
+            sentences.append(f"{counts.gaps} {share} could not be evaluated; {they} neither as passed nor as failed.")
         if not assessment.results:
             sentences.append("Nothing was assessed: the input holds no resource that a control applies to.")
         return tuple(sentences)
@@ -230,14 +232,14 @@ def _framework(summary: FrameworkSummary, by_slug: Mapping[str, ControlSummary])
 
 
 def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> Iterator[SectionPart]:
-    """The sections in the framework's order, each with its requirements in theirs."""
+    """The sections in the framework's order, each with its requirements in theirs; what is in none by its outcome."""
     framework = summary.framework
     titles = {section.id: section.title for section in framework.sections}
     cited: dict[str, list[ControlSummary]] = {}
     for member in members:
         for text in member.control.satisfies.get(framework.slug, ()):
             cited.setdefault(text, []).append(member)
-    loose = [member for member in members if not member.control.satisfies.get(framework.slug)]
+    loose = sorted((item for item in members if not item.control.satisfies.get(framework.slug)), key=_outcome)
     uncovered = [section for section in titles if not any(within(text, section) for text in cited)]
     parts: dict[str, list[RequirementPart]] = {}
     for text in sorted((*cited, *uncovered), key=framework.order):
@@ -247,6 +249,13 @@ def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> I
         yield SectionPart(section, titles.get(section, ""), tuple(requirements))
     if loose:
         yield SectionPart("", "", tuple(RequirementPart("", "", (member,)) for member in loose))
+
+
+def _outcome(summary: ControlSummary) -> tuple[int, float]:
+    """What failed first, what had nothing to look at last, and each the worst first."""
+    if summary.status is Status.NOT_EVALUATED:
+        return 3 if is_idle(summary) else 2, -summary.control.severity
+    return int(summary.status is Status.PASSED), -summary.control.severity
 
 
 def made_by(resource: Resource) -> str:
