@@ -21,6 +21,7 @@ NAMED_ONLY: Final = frozenset(
     {
         *("output", "enable-helm", "custom-rules", "use-from", "use-artifacts-from"),
         *("kubeconfig", "kube-context", "as", "as-group", "as-uid", "insecure-skip-tls-verify"),
+        *("cloud", "cloud-cluster"),
     }
 )
 """Keys that write files, bring programs along or hand out credentials: a file that was merely found may not have them."""

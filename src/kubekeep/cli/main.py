@@ -11,6 +11,7 @@ import click
 _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
     "list": "List the frameworks, the controls or the ready-made exceptions.",
+    "cloud": "Write down what a cloud tells of a managed cluster.",
     "paths": "Show how an attacker could get on, and what would stop him.",
     "baseline": "Write down what is known, to tell what is new.",
     "diff": "Tell what is new between two reports.",

@@ -65,6 +65,7 @@ def _request(task: str, given: dict[str, Any]) -> ScanRequest:
     return ScanRequest(
         paths=asked.paths,
         cluster=None if asked.paths else said.request(task),
+        cloud=said.cloud,
         frameworks=asked.frameworks,
         controls=asked.controls,
         kubernetes_version=take("kubernetes_version"),

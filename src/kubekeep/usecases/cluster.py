@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from kubekeep.assess.select import Selection
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, discover
+from kubekeep.kube.errors import KubeError
 from kubekeep.kube.version import ServerVersion, server_version
 from kubekeep.model.choice import Choice
+from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
 from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.platform import OPENSHIFT, distribution_of, platform_of_node
 from kubekeep.model.resource import Resource
+from kubekeep.sources.cloud.identity import Hints
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from kubekeep.usecases.cloud import described_live
 
 SETTINGS: Final = frozenset({"kubescape.io/ControlInput"})
 """What says how a cluster wants to be judged."""
@@ -49,17 +56,39 @@ RELATED: Final = frozenset(
 """What leads from a workload to others, and to who may do what."""
 
 
+class _Release(msgspec.Struct, frozen=True):
+    version: str = ""
+    state: str = ""
+
+
+class _VersionStatus(msgspec.Struct, frozen=True):
+    desired: _Release = _Release()
+    history: tuple[_Release, ...] = ()
+
+
+class _ClusterVersion(msgspec.Struct, frozen=True):
+    """What OpenShift says of its version (config.openshift.io/v1, ClusterVersion)."""
+
+    status: _VersionStatus = _VersionStatus()
+
+
 class LiveCluster:
     """One cluster while it is being scanned."""
 
-    def __init__(self, request: ClusterRequest, connection: Connection) -> None:
-        """Ask for its version and what it serves. Raises KubeError if it cannot be reached."""
+    def __init__(self, request: ClusterRequest, connection: Connection, cloud: CloudRequest | None = None) -> None:
+        """Ask for its version and what it serves. Raises KubeError if it cannot be reached.
+
+        With `cloud`, what its cloud tells of it is among its objects.
+        """
         self._request = request
         self._connection = connection
+        self._cloud = cloud
         self._version: ServerVersion = server_version(connection)
         self._catalogue: Catalogue = discover(connection)
         self.gaps: list[Gap] = []
         self.nodes = 0
+        self._node: dict[str, Any] | None = None
+        """The Node that tells most of the platform: the first of a managed one, or else the first."""
 
     @property
     def minor(self) -> int | None:
@@ -75,9 +104,22 @@ class LiveCluster:
 
         What is not shown is among `gaps` when they have ended.
         """
-        for resource in self._collected(wanted(selection, choice, everything=everything)):
-            self.nodes += resource.kind == "Node" and not resource.group
+        asked = wanted(selection, choice, everything=everything)
+        for resource in self._collected(asked):
+            if resource.kind == "Node" and not resource.group:
+                self._note(resource.object)
             yield resource
+        if self._cloud is not None:
+            for item in described_live(self._cloud, Hints(self._request.access, self._node), asked.kinds):
+                if isinstance(item, Gap):
+                    self.gaps.append(item)
+                else:
+                    yield Resource(item)
+
+    def _note(self, node: dict[str, Any]) -> None:
+        self.nodes += 1
+        if self._node is None or (platform_of_node(self._node) is None and platform_of_node(node) is not None):
+            self._node = node
 
     def _collected(self, wanted: Wanted) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted)
@@ -87,6 +129,8 @@ class LiveCluster:
     def facts(self) -> ClusterFacts:
         """What a report says of it."""
         version = self._version
+        groups = {served.group for served in self._catalogue.kinds}
+        distribution = distribution_of(version.git_version, groups, [] if self._node is None else [self._node])
         return ClusterFacts(
             name=self._request.access.name,
             server=self._request.access.server,
@@ -96,14 +140,28 @@ class LiveCluster:
             git_commit=version.git_commit,
             gaps=tuple(dict.fromkeys(self.gaps)),
             nodes=self.nodes,
+            distribution=distribution,
+            distribution_version=(
+                openshift_version(self._connection) if distribution == "openshift" else version.git_version
+            ),
         )
 
 
+def openshift_version(connection: Connection) -> str:
+    """The version that OpenShift says it is at, such as `4.16.3`; empty where it does not tell us."""
+    try:
+        said = connection.get(f"/apis/{OPENSHIFT}/v1/clusterversions/version", _ClusterVersion)
+    except KubeError:
+        return ""
+    done = (item.version for item in said.status.history if item.state == "Completed")
+    return next(done, said.status.desired.version)
+
+
 @contextlib.contextmanager
-def connected(request: ClusterRequest) -> Iterator[LiveCluster]:
-    """The cluster of `request`. Raises KubeError if it cannot be reached."""
+def connected(request: ClusterRequest, cloud: CloudRequest | None = None) -> Iterator[LiveCluster]:
+    """The cluster of `request`, with what its `cloud` tells. Raises KubeError if it cannot be reached."""
     with Connection(request) as connection:
-        yield LiveCluster(request, connection)
+        yield LiveCluster(request, connection, cloud)
 
 
 def wanted(selection: Selection, choice: Choice, *, everything: bool) -> Wanted:

@@ -31,6 +31,7 @@ from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.attack import EVERYTHING, Attacks, Question
 from kubekeep.model.choice import Choice
+from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import ClusterFacts, Gap
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
@@ -63,6 +64,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     controls: tuple[str, ...] = ()
     cluster: ClusterRequest | None = None
     """The live cluster to scan, in place of paths."""
+    cloud: CloudRequest | None = None
+    """That the cloud of the live cluster is asked too; nobody asks it otherwise."""
     kubernetes_version: str = ""
     """Empty for the one of the cluster, or else the newest that the library knows."""
     params: Mapping[str, tuple[str, ...]] = {}
@@ -145,7 +148,7 @@ def scan(
             selection = _selection(request, params_of(found))
         gaps = cluster.gaps if cluster is not None else []
         results = run(resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps)
-        unread += (Unread(Location(gap.permission), gap.text) for gap in dict.fromkeys(gaps))
+        unread += dict.fromkeys(Unread(Location(gap.permission), gap.text) for gap in gaps)
         results, uses = exceptions.applied(results, selection, started)
         if request.waivers.honours_inline(snapshot=request.is_whole):
             results, comments = places.waived(results, source, selection, started)
@@ -208,7 +211,7 @@ def _connected(request: ScanRequest) -> AbstractContextManager[Live | None]:
     # Only a scan of a cluster pays for loading what talks to one.
     from kubekeep.usecases.cluster import connected  # noqa: PLC0415
 
-    return connected(request.cluster)
+    return connected(request.cluster, request.cloud)
 
 
 def _with_extras(

@@ -41,6 +41,11 @@ nodes contains role if {
 	some role in names
 }
 
+nodes contains item.value if {
+	some item in description.items(description.at(description.whole, "nodeRoles"))
+	is_string(item.value)
+}
+
 # Policies by ARN, of the same cluster if that can be told.
 documents := named if {
 	named := collected({input.object.metadata.name})
