@@ -1,0 +1,127 @@
+"""`scripts/cluster`: a control plane for a person, with workloads to look at. Never touches one it has not started."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster import supervisor
+from tests.cluster.client import Refused
+from tests.cluster.cluster import Cluster
+from tests.cluster.control_plane import KUBERNETES
+from tests.cluster.layout import Layout
+from tests.oracles.program import NoGoError, caches, locked
+
+_ROOT = Path(__file__).parent.parent.parent
+_SAMPLES = _ROOT / "examples" / "online-shop"
+_HELP = f"""\
+A real Kubernetes API server ({KUBERNETES}) with etcd on this machine, to scan and to try things on.
+
+  scripts/cluster up        start it, with the workloads of examples/online-shop
+  scripts/cluster status    say whether it runs, and where its kubeconfig is
+  scripts/cluster down      end it and remove all it has written
+
+`status` prints the line that makes kubectl find it; .venv/bin/kubectl is one.
+
+The first start builds both programs with Go: some minutes, kept in the cache folder.
+
+It listens on 127.0.0.1 only. There is no scheduler, no controller and no kubelet: workloads are stored, judged by
+admission and never run. The metrics API is there and down, as in many a cluster.
+
+The kubeconfig has a context for each of these users:
+  admin             may do everything; the current one
+  viewer            has the role `view`
+  robot             the same, but is known by a token instead of a certificate
+  all-but-secrets   may read everything but Secrets
+  nobody            may do nothing
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the arguments say; gives the exit code."""
+    given = _parser().parse_args(arguments)
+    folder: Path = given.dir.absolute()
+    try:
+        if given.command == "up":
+            return _up(folder, given.port)
+        return _down(folder) if given.command == "down" else _status(folder)
+    except (RuntimeError, OSError, subprocess.SubprocessError, NoGoError, Refused) as error:
+        print(f"cluster: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/cluster", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{up,down,status}")
+    for command in ("up", "down", "status"):
+        one = commands.add_parser(command)
+        one.add_argument(
+            "--dir",
+            type=Path,
+            default=caches() / "cluster",
+            help="the folder of the cluster: keys, data, logs and kubeconfig (default: %(default)s)",
+        )
+        if command == "up":
+            one.add_argument("--port", type=int, help="the port of the API server (default: any that is free)")
+    return parser
+
+
+def _up(folder: Path, port: int | None) -> int:
+    print("starting; the first time this builds kube-apiserver and etcd, which takes minutes", file=sys.stderr)
+    objects = list(_samples())
+    supervisor.start(folder, port)
+    with contextlib.ExitStack() as undone:
+        undone.callback(supervisor.stop, folder)
+        Cluster.at(folder).apply(objects)
+        undone.pop_all()
+    print(f"{len(objects)} objects of {_SAMPLES.relative_to(_ROOT)} applied", file=sys.stderr)
+    return _status(folder)
+
+
+def _down(folder: Path) -> int:
+    layout = Layout(folder)
+    if not layout.pid.exists():
+        print(f"there is no cluster in {folder}")
+        return 0
+    with locked(layout.door):
+        print("ended" if supervisor.stop(folder) else "it did not run any more; what it had left is removed")
+        layout.remove()
+    return 0
+
+
+def _status(folder: Path) -> int:
+    layout = Layout(folder)
+    found = supervisor.pid(folder)
+    if found is None or not layout.kubeconfig.exists():
+        print(f"no cluster runs in {folder}")
+        return 1
+    cluster = Cluster.at(folder)
+    print(f"Kubernetes {cluster.admin('GET', '/version')['gitVersion']} at {cluster.address}, process {found}")
+    print(f"export KUBECONFIG={shlex.quote(str(layout.kubeconfig))}")
+    return 0
+
+
+def _samples() -> Iterator[dict[str, Any]]:
+    """The objects of the samples, after the namespaces they are in."""
+    files = sorted(_SAMPLES.rglob("*.yaml"))
+    objects = [found for file in files for found in yaml.safe_load_all(file.read_text(encoding="utf-8")) if found]
+    named = {found["metadata"]["name"] for found in objects if found["kind"] == "Namespace"}
+    wanted = {found["metadata"].get("namespace", "default") for found in objects}
+    for name in sorted(wanted - named):
+        yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    first = ("Namespace", "ServiceAccount")
+    yield from sorted(objects, key=lambda found: first.index(found["kind"]) if found["kind"] in first else len(first))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,55 @@
+"""Kubeconfig files: who somebody is to the API server, with all that takes inside. Never refers to other files."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from tests.cluster.authority import Pair, write_private
+
+
+class Person(msgspec.Struct, frozen=True):
+    """A user: what the context is called, and either a client certificate or a token."""
+
+    name: str
+    identity: Pair | str
+
+
+def write_kubeconfig(file: Path, address: str, authority: Path, people: Sequence[Person]) -> None:
+    """Write a kubeconfig with a context for each of `people`; the first is the current one."""
+    cluster = {"server": address, "certificate-authority-data": _inline(authority)}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": people[0].name,
+        "clusters": [{"name": "kubekeep", "cluster": cluster}],
+        "users": [{"name": person.name, "user": _credentials(person)} for person in people],
+        "contexts": [
+            {"name": person.name, "context": {"cluster": "kubekeep", "user": person.name}} for person in people
+        ],
+    }
+    write_private(file, yaml.safe_dump(document, sort_keys=False).encode())
+
+
+def address_in(file: Path) -> str:
+    """Where the API server of a kubeconfig listens, as a URL."""
+    document: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return str(document["clusters"][0]["cluster"]["server"])
+
+
+def _credentials(person: Person) -> dict[str, str]:
+    if isinstance(person.identity, str):
+        return {"token": person.identity}
+    return {
+        "client-certificate-data": _inline(person.identity.certificate),
+        "client-key-data": _inline(person.identity.key),
+    }
+
+
+def _inline(file: Path) -> str:
+    return base64.b64encode(file.read_bytes()).decode()

@@ -1,0 +1,76 @@
+"""Requests to an API server, as the tests need them: every answer as it came. Never tries again.
+
+This is not how the product talks to a cluster: tests of that must not lean on it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.cluster.authority import Pair
+
+_SECONDS = 60
+
+
+class Refused(Exception):  # noqa: N818 - an answer, and often the one a test wants
+    """The API server said no: `code` is HTTP's, `reason` and `message` are those of its Status."""
+
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(f"{code} {reason}: {message}")
+        self.code, self.reason, self.message = code, reason, message
+
+
+class Client:
+    """Somebody who talks to the API server at `address`: who is known by a client certificate, a token, or not at all."""
+
+    def __init__(self, address: str, authority: Path, pair: Pair | None = None, token: str | None = None) -> None:
+        self._host = urllib.parse.urlsplit(address).netloc
+        self._context = ssl.create_default_context(cafile=authority)
+        self._token = token
+        if pair is not None:
+            self._context.load_cert_chain(pair.certificate, pair.key)
+
+    def __call__(self, method: str, path: str, body: Any = None, *, sent: str = "application/json") -> Any:
+        """What `path` answers, decoded from JSON; `body` is sent as JSON of the media type `sent`.
+
+        Raises Refused for any code but 2xx, OSError if there is no connection.
+        """
+        return msgspec.json.decode(self.text(method, path, body, sent=sent))
+
+    def text(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        sent: str = "application/json",
+        accept: str = "application/json",
+    ) -> bytes:
+        """The same, as it came."""
+        connection = http.client.HTTPSConnection(self._host, timeout=_SECONDS, context=self._context)
+        headers = {"Accept": accept, "Content-Type": sent}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        try:
+            connection.request(method, path, None if body is None else msgspec.json.encode(body), headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status >= http.client.BAD_REQUEST:
+            raise _refusal(answer.status, content)
+        return content
+
+
+def _refusal(code: int, content: bytes) -> Refused:
+    try:
+        status = msgspec.json.decode(content)
+        return Refused(code, status.get("reason", ""), status.get("message", ""))
+    except (msgspec.DecodeError, AttributeError):
+        return Refused(code, "", content.decode(errors="replace").strip())

@@ -1,0 +1,215 @@
+"""etcd and kube-apiserver as children of this process, from keys to readiness. Never outlive it.
+
+They listen on the loopback address only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tests.cluster.authority import write_private, write_signing_keys
+from tests.cluster.client import Client, Refused
+from tests.cluster.layout import Layout
+from tests.oracles.program import built
+
+KUBERNETES = "v1.34.4"
+LOOPBACK = "127.0.0.1"
+_SECONDS = 120
+_PORTS = range(20000, 32768)
+"""Below those that the system gives to connections, which could otherwise take one between choice and use."""
+_SOURCES = Path(__file__).parent
+
+
+class Programs(msgspec.Struct, frozen=True):
+    etcd: Path
+    kube_apiserver: Path
+
+
+def programs() -> Programs:
+    """Both programs, built if need be: minutes, the first time. Raises NoGoError where there is no Go."""
+    version = "k8s.io/component-base/version"
+    major, minor, _ = KUBERNETES.removeprefix("v").split(".")
+    stamps = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
+    ldflags = " ".join(["-s -w", *(f"-X {version}.{name}={value}" for name, value in stamps.items())])
+    return Programs(
+        built(_SOURCES / "etcd", "go.etcd.io/etcd/server/v3", ["-trimpath", "-ldflags=-s -w"]),
+        built(_SOURCES / "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", ["-trimpath", f"-ldflags={ldflags}"]),
+    )
+
+
+class Plane(msgspec.Struct):
+    """A control plane: where its API server listens, and its programs."""
+
+    address: str
+    children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def ended(self) -> str | None:
+        """The name of a program that has ended, if one has."""
+        return next((name for name, child in self.children.items() if child.poll() is not None), None)
+
+
+@contextlib.contextmanager
+def running(layout: Layout, port: int | None, tokens: str) -> Iterator[Plane]:
+    """A control plane that is ready, in the folder of `layout`.
+
+    `port` is the API server's, by default any that is free; `tokens` what is in the file of static tokens. Raises
+    RuntimeError with the end of a log if a program does not come up.
+    """
+    found = programs()
+    port, storage = port or free_port(), free_port()
+    for folder in (layout.pki, layout.kubeconfigs, layout.run / "log"):
+        folder.mkdir(parents=True)
+    _write_keys(layout)
+    write_private(layout.tokens, tokens.encode())
+    write_private(layout.storage_address, f"https://{LOOPBACK}:{storage}".encode())
+    plane = Plane(f"https://{LOOPBACK}:{port}")
+    try:
+        plane.children["etcd"] = _start(layout, "etcd", [str(found.etcd), *_etcd_flags(layout, storage)])
+        command = [str(found.kube_apiserver), *_kube_apiserver_flags(layout, storage, port)]
+        plane.children["kube-apiserver"] = _start(layout, "kube-apiserver", command)
+        _wait(layout, plane)
+        yield plane
+    finally:
+        for child in plane.children.values():
+            child.kill()
+        for child in plane.children.values():
+            child.wait()
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens at."""
+    for port in random.SystemRandom().sample(_PORTS, 100):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind((LOOPBACK, port))
+            return port
+    raise RuntimeError("no port is free")
+
+
+def end(layout: Layout, program: str, lines: int = 20) -> str:
+    """The last lines of a program's log, for a message."""
+    log = layout.log(program)
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return "\n".join([f"{program} has ended; the end of {log}:", *text.splitlines()[-lines:]])
+
+
+def _write_keys(layout: Layout) -> None:
+    for authority in (layout.clients, layout.storage, layout.kubelets, layout.front_proxy):
+        authority.create()
+    names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
+    layout.clients.issue("kube-apiserver", hosts=["localhost", *names, LOOPBACK, "10.0.0.1"])
+    layout.clients.issue("admin", groups=["system:masters"])
+    layout.storage.issue("etcd", hosts=["localhost", LOOPBACK])
+    layout.storage.issue("kube-apiserver-etcd-client")
+    layout.kubelets.issue("kube-apiserver-kubelet-client")
+    layout.front_proxy.issue("front-proxy-client")
+    write_signing_keys(layout.pki / "service-accounts.key", layout.pki / "service-accounts.pub")
+
+
+def _etcd_flags(layout: Layout, port: int) -> list[str]:
+    address, own, authority = f"https://{LOOPBACK}:{port}", layout.pair("etcd"), layout.storage.pair.certificate
+    return [
+        f"--data-dir={layout.run / 'etcd'}",
+        f"--listen-client-urls={address}",
+        f"--advertise-client-urls={address}",
+        f"--listen-peer-urls=https://{LOOPBACK}:0",  # it has no peers
+        "--client-cert-auth",
+        f"--trusted-ca-file={authority}",
+        f"--cert-file={own.certificate}",
+        f"--key-file={own.key}",
+        "--peer-client-cert-auth",
+        f"--peer-trusted-ca-file={authority}",
+        f"--peer-cert-file={own.certificate}",
+        f"--peer-key-file={own.key}",
+        "--unsafe-no-fsync",  # nothing in it is to outlive the machine
+        "--log-level=warn",
+    ]
+
+
+def _kube_apiserver_flags(layout: Layout, storage: int, port: int) -> list[str]:
+    own, etcd, kubelet, front_proxy = (
+        layout.pair(name)
+        for name in (
+            "kube-apiserver",
+            "kube-apiserver-etcd-client",
+            "kube-apiserver-kubelet-client",
+            "front-proxy-client",
+        )
+    )
+    return [
+        f"--bind-address={LOOPBACK}",
+        f"--secure-port={port}",
+        f"--advertise-address={LOOPBACK}",
+        "--endpoint-reconciler-type=none",  # an Endpoints object may not name the loopback address
+        f"--tls-cert-file={own.certificate}",
+        f"--tls-private-key-file={own.key}",
+        f"--client-ca-file={layout.clients.pair.certificate}",
+        f"--token-auth-file={layout.tokens}",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged",
+        f"--etcd-servers=https://{LOOPBACK}:{storage}",
+        f"--etcd-cafile={layout.storage.pair.certificate}",
+        f"--etcd-certfile={etcd.certificate}",
+        f"--etcd-keyfile={etcd.key}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={layout.pki / 'service-accounts.pub'}",
+        f"--service-account-signing-key-file={layout.pki / 'service-accounts.key'}",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--kubelet-certificate-authority={layout.kubelets.pair.certificate}",
+        f"--kubelet-client-certificate={kubelet.certificate}",
+        f"--kubelet-client-key={kubelet.key}",
+        f"--requestheader-client-ca-file={layout.front_proxy.pair.certificate}",
+        "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={front_proxy.certificate}",
+        f"--proxy-client-key-file={front_proxy.key}",
+        "--profiling=false",
+        "--feature-gates=ListFromCacheSnapshot=false",  # what etcd has forgotten is forgotten at once
+    ]
+
+
+def _start(layout: Layout, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    with layout.log(name).open("wb") as log:
+        return subprocess.Popen(
+            command,
+            cwd=layout.run,
+            env={},  # a proxy of the user is not for these
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            # This process has one thread, and SIGKILL leaves it no other way to take its children with it.
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+        )
+
+
+def _die_with_parent() -> None:
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def _wait(layout: Layout, plane: Plane) -> None:
+    admin = Client(plane.address, layout.clients.pair.certificate, layout.pair("admin"))
+    until = time.monotonic() + _SECONDS
+    while time.monotonic() < until:
+        if program := plane.ended():
+            raise RuntimeError(end(layout, program))
+        with contextlib.suppress(OSError, Refused):
+            admin.text("GET", "/readyz")
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"kube-apiserver is not ready after {_SECONDS} s; see {layout.log('kube-apiserver')}")

@@ -1,0 +1,70 @@
+"""Who a control plane knows from the start, each with the rights of somebody one meets. Never gives rights to others."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from tests.cluster.access import Person
+from tests.cluster.client import Refused
+from tests.cluster.cluster import Cluster, eventually
+
+READ = ["get", "list", "watch"]
+ROBOT = "robot"
+NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+"""Those that the API server makes, some moments after it is ready."""
+UNAVAILABLE = {
+    "apiVersion": "apiregistration.k8s.io/v1",
+    "kind": "APIService",
+    "metadata": {"name": "v1beta1.metrics.k8s.io"},
+    "spec": {
+        "group": "metrics.k8s.io",
+        "version": "v1beta1",
+        "groupPriorityMinimum": 100,
+        "versionPriority": 100,
+        "insecureSkipTLSVerify": True,
+        "service": {"namespace": "kube-system", "name": "metrics-server", "port": 443},
+    },
+}
+"""The metrics API of a cluster whose metrics server is gone: it is in the lists, and every request of it fails."""
+
+
+def furnish(cluster: Cluster, token: str) -> list[Person]:
+    """Make the users, and what every cluster has: service accounts, the rules of `view`, `edit` and `admin`; an API is down.
+
+    `token` is what the user `robot` is known by.
+    """
+    _aggregate(cluster)
+    for name in NAMESPACES:
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}}
+        eventually(functools.partial(cluster.apply, [account]), Refused)
+    cluster.apply([UNAVAILABLE])
+    cluster.user("viewer", [])
+    cluster.bind("viewer", "view")
+    cluster.user("nobody", [])
+    cluster.user("all-but-secrets", _everything_but_secrets(cluster))
+    cluster.bind(ROBOT, "view")
+    users = ("admin", "viewer", "all-but-secrets", "nobody")
+    return [*(Person(user, cluster.layout.pair(user)) for user in users), Person(ROBOT, token)]
+
+
+def _aggregate(cluster: Cluster) -> None:
+    """Give aggregated roles their rules, as the controller does that is not there."""
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+    roles = {role["metadata"]["name"]: role for role in cluster.admin("GET", path)["items"]}
+    for name in ("view", "edit", "admin"):  # each takes in the one before
+        (wanted,) = (chosen["matchLabels"].items() for chosen in roles[name]["aggregationRule"]["clusterRoleSelectors"])
+        summed = [role["rules"] for role in roles.values() if wanted <= role["metadata"].get("labels", {}).items()]
+        rules = [rule for found in summed for rule in found or ()]
+        roles[name] = cluster.admin("PATCH", f"{path}/{name}", {"rules": rules}, sent="application/merge-patch+json")
+
+
+def _everything_but_secrets(cluster: Cluster) -> list[dict[str, Any]]:
+    """RBAC can only allow: every resource of the core group by its name, and all of every other group."""
+    core = [resource["name"] for resource in cluster.admin("GET", "/api/v1")["resources"]]
+    groups = [group["name"] for group in cluster.admin("GET", "/apis")["groups"]]
+    return [
+        {"apiGroups": [""], "resources": [name for name in core if name != "secrets"], "verbs": READ},
+        {"apiGroups": groups, "resources": ["*"], "verbs": READ},
+        {"nonResourceURLs": ["*"], "verbs": ["get"]},
+    ]

@@ -1,0 +1,178 @@
+"""The process that owns a control plane, so that nothing is left of it when its users are gone.
+
+It holds a lock on its pid file for as long as it lives: who finds that file unlocked knows that the pid in it means
+nothing. It ends on SIGTERM, when one of its programs ends, and if so started when nobody holds a lock on `users.lock`
+any more, which the system lets go of however a user ends. Never ends a process that is not its child.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from tests.cluster.access import write_kubeconfig
+from tests.cluster.cluster import Cluster
+from tests.cluster.control_plane import end, programs, running
+from tests.cluster.layout import Layout
+from tests.cluster.people import ROBOT, furnish
+from tests.oracles.program import locked
+
+_LOOK = 0.2
+_SECONDS = 180
+_ROOT = Path(__file__).parent.parent.parent
+
+
+class AlreadyRunningError(RuntimeError):
+    """The folder has a control plane that runs."""
+
+
+def start(folder: Path, port: int | None = None, *, while_used: bool = False) -> None:
+    """Start a supervisor with a control plane in `folder`, and wait until that is ready.
+
+    `port` is where the API server is to listen. Raises AlreadyRunningError, FileExistsError if the folder holds other
+    things, NoGoError, and RuntimeError with the end of a log if it does not come up.
+    """
+    layout = Layout(folder)
+    layout.claim()
+    with locked(layout.door):
+        _start(layout, port, while_used=while_used)
+
+
+def stop(folder: Path) -> bool:
+    """End the supervisor of `folder` with all it started, and wait for that. False if none runs."""
+    found = pid(folder)
+    if found is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(found, signal.SIGTERM)
+    until = time.monotonic() + _SECONDS
+    while pid(folder) == found:
+        if time.monotonic() > until:
+            raise TimeoutError(f"process {found} does not end")
+        time.sleep(0.05)
+    return True
+
+
+def pid(folder: Path) -> int | None:
+    """The process that owns the control plane in `folder`, if there is one."""
+    try:
+        with Layout(folder).pid.open("rb") as opened:
+            return None if _lock(opened, fcntl.LOCK_SH) else int(opened.read() or 0) or None
+    except FileNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def used(folder: Path) -> Iterator[Cluster]:
+    """The control plane that runs in `folder`, started if need be; the last of all its users to leave ends it.
+
+    Raises what `start` does.
+    """
+    layout = Layout(folder)
+    layout.claim()
+    with layout.users.open("ab") as ours:
+        with locked(layout.door):
+            fcntl.flock(ours, fcntl.LOCK_SH)
+            if pid(folder) is None:
+                _start(layout, None, while_used=True)
+        yield Cluster.at(folder)
+
+
+def _start(layout: Layout, port: int | None, *, while_used: bool) -> None:
+    if pid(layout.folder) is not None:
+        raise AlreadyRunningError(f"a cluster runs in {layout.folder}")
+    programs()
+    layout.clear()
+    command = [sys.executable, "-m", "tests.cluster.supervisor", str(layout.folder.resolve())]
+    command += [] if port is None else [f"--port={port}"]
+    command += ["--while-used"] if while_used else []
+    log = layout.supervisor_log
+    with log.open("wb") as opened:
+        subprocess.run(
+            command,
+            cwd=_ROOT,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=opened,
+            stderr=opened,
+            start_new_session=True,
+        )
+    until = time.monotonic() + _SECONDS
+    while not layout.kubeconfig.exists():
+        if pid(layout.folder) is None or time.monotonic() > until:
+            stop(layout.folder)
+            raise RuntimeError(log.read_text(encoding="utf-8", errors="replace").strip() or "the cluster did not start")
+        time.sleep(0.05)
+
+
+def main() -> int:
+    """Leave behind a process that owns a control plane until it is told to end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--while-used", action="store_true")
+    given = parser.parse_args()
+    layout = Layout(given.folder)
+    os.umask(0o077)
+    with layout.door.open("ab") as door, layout.pid.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # free but for those who look whether it is: who starts one is at the door
+        if child := os.fork():  # the lock is the child's too, and stays
+            held.truncate(0)
+            held.write(str(child).encode())
+            return 0
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+        try:
+            _own(layout, given.port, (lambda: _is_used(layout, door)) if given.while_used else (lambda: True))
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            return 1
+        layout.clear()
+        return 0
+
+
+def _own(layout: Layout, port: int | None, is_used: Callable[[], bool]) -> None:
+    token = secrets.token_urlsafe(32)
+    with running(layout, port, f'{token},{ROBOT},{ROBOT},""\n') as plane:
+        cluster = Cluster(layout, plane.address)
+        write_kubeconfig(layout.kubeconfig, plane.address, layout.clients.pair.certificate, furnish(cluster, token))
+        try:
+            while is_used():
+                if program := plane.ended():
+                    raise RuntimeError(end(layout, program))
+                time.sleep(_LOOK)
+        finally:
+            layout.kubeconfig.unlink(missing_ok=True)
+
+
+def _is_used(layout: Layout, door: BinaryIO) -> bool:
+    """Whether somebody holds `users.lock`. If not, the door stays shut, so that nobody comes in while this ends."""
+    if not _lock(door, fcntl.LOCK_EX):
+        return True
+    with layout.users.open("ab") as users:
+        if _lock(users, fcntl.LOCK_EX):
+            return False
+    fcntl.flock(door, fcntl.LOCK_UN)
+    return True
+
+
+def _lock(opened: BinaryIO, kind: int) -> bool:
+    try:
+        fcntl.flock(opened, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,240 @@
+"""The control plane of the tests is a real one, with the people and the faults that tests of clusters are about."""
+
+from __future__ import annotations
+
+import ssl
+import stat
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster.client import Client, Refused
+from tests.cluster.cluster import Cluster, eventually
+from tests.cluster.control_plane import KUBERNETES
+from tests.cluster.people import NAMESPACES
+
+READ_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
+
+
+def pod(namespace: str, name: str, **security: Any) -> dict[str, Any]:
+    container = {"name": "app", "image": "registry.example.com/app:1", "securityContext": security}
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
+
+
+def config_map(namespace: str, name: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": "value"}}
+
+
+def test_it_is_the_version_it_says(cluster: Cluster) -> None:
+    version = cluster.admin("GET", "/version")
+    assert (version["gitVersion"], version["major"], version["minor"]) == (KUBERNETES, "1", "34")
+
+
+def test_it_takes_no_word_of_strangers(cluster: Cluster) -> None:
+    with pytest.raises(Refused) as refused:
+        cluster.bearer("guessed")("GET", "/api/v1/namespaces")
+    assert refused.value.code == 401
+    with pytest.raises(Refused, match=r'User "system:anonymous" cannot list resource "namespaces"'):
+        cluster.bearer(None)("GET", "/api/v1/namespaces")
+
+
+def test_its_certificate_is_vouched_for_by_its_authority_alone(cluster: Cluster) -> None:
+    other = cluster.layout.kubelets.pair.certificate
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Client(cluster.address, other).text("GET", "/readyz")
+    assert Client(cluster.address, cluster.authority).text("GET", "/readyz") == b"ok"
+
+
+def test_users_may_do_what_their_rules_allow(cluster: Cluster, namespace: str) -> None:
+    cluster.user(f"{namespace}-reader", [READ_PODS])
+    reader = cluster.client(f"{namespace}-reader")
+    assert reader("GET", f"/api/v1/namespaces/{namespace}/pods")["items"] == []
+    with pytest.raises(Refused) as refused:
+        reader("GET", f"/api/v1/namespaces/{namespace}/secrets")
+    assert (refused.value.code, refused.value.reason) == (403, "Forbidden")
+    what = f'User "{namespace}-reader" cannot list resource "secrets" in API group "" in the namespace "{namespace}"'
+    assert refused.value.message == f"secrets is forbidden: {what}"
+
+
+def test_the_users_of_the_kubeconfig_see_what_they_should(cluster: Cluster) -> None:
+    document = yaml.safe_load(cluster.kubeconfig.read_text())
+    assert document["current-context"] == "admin"
+    assert [user["name"] for user in document["users"]] == ["admin", "viewer", "all-but-secrets", "nobody", "robot"]
+    token = document["users"][-1]["user"]["token"]
+    clients = {"robot": cluster.bearer(token)}
+    clients |= {user: cluster.client(user) for user in ("admin", "viewer", "all-but-secrets", "nobody")}
+
+    def sees(path: str) -> set[str]:
+        return {user for user, client in clients.items() if answers(client, path)}
+
+    assert sees("/api/v1/pods") == {"admin", "viewer", "all-but-secrets", "robot"}
+    assert sees("/apis/apps/v1/deployments") == {"admin", "viewer", "all-but-secrets", "robot"}
+    assert sees("/api/v1/nodes") == {"admin", "all-but-secrets"}
+    assert sees("/apis/rbac.authorization.k8s.io/v1/clusterroles") == {"admin", "all-but-secrets"}
+    assert sees("/api/v1/secrets") == {"admin"}
+    assert sees("/version") == {"admin", "viewer", "all-but-secrets", "nobody", "robot"}
+
+
+def answers(client: Client, path: str) -> bool:
+    try:
+        client("GET", path)
+    except Refused as refused:
+        if refused.code != 403:
+            raise
+        return False
+    return True
+
+
+def test_only_the_owner_can_read_what_it_writes(cluster: Cluster) -> None:
+    written = [cluster.layout.folder, *cluster.layout.folder.rglob("*")]
+    open_to_others = [path for path in written if path.is_file() and stat.S_IMODE(path.stat().st_mode) != 0o600]
+    open_to_others += [path for path in written if path.is_dir() and stat.S_IMODE(path.stat().st_mode) != 0o700]
+    assert open_to_others == []
+    assert {"kubeconfig", "tokens.csv", "cluster.key", "admin.key", "etcd"} <= {path.name for path in written}
+
+
+def test_tokens_of_service_accounts_are_theirs(cluster: Cluster, namespace: str) -> None:
+    client = cluster.bearer(cluster.service_account_token(namespace, "scanner"))
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    user = client("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)["status"]["userInfo"]
+    assert user["username"] == f"system:serviceaccount:{namespace}:scanner"
+
+
+def test_an_api_that_is_down_is_in_the_list_and_does_not_answer(cluster: Cluster) -> None:
+    groups = {group["name"] for group in cluster.admin("GET", "/apis")["groups"]}
+    assert "metrics.k8s.io" in groups
+    with pytest.raises(Refused, match="service unavailable") as refused:
+        cluster.admin("GET", "/apis/metrics.k8s.io/v1beta1")
+    assert refused.value.code == 503
+    aggregated = cluster.admin.text(
+        "GET", "/apis", accept="application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    )
+    assert b'"freshness":"Stale"' in aggregated
+
+
+def test_pod_security_denies_what_a_label_of_the_namespace_forbids(cluster: Cluster, namespace: str) -> None:
+    label = {"pod-security.kubernetes.io/enforce": "baseline"}
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": label}}])
+    with pytest.raises(Refused, match=r'violates PodSecurity "baseline:latest": privileged'):
+        cluster.apply([pod(namespace, "bad", privileged=True)])
+    (made,) = cluster.apply([pod(namespace, "good")])
+    assert made["status"]["phase"] == "Pending"
+
+
+@pytest.mark.parametrize("name", NAMESPACES)
+def test_the_namespaces_of_every_cluster_take_pods(cluster: Cluster, name: str) -> None:
+    made = cluster.admin("POST", f"/api/v1/namespaces/{name}/pods?dryRun=All", pod(name, "app"))
+    assert made["spec"]["serviceAccountName"] == "default"
+
+
+def test_the_status_of_an_object_is_applied_with_it(cluster: Cluster, namespace: str) -> None:
+    (made,) = cluster.apply([pod(namespace, "app") | {"status": {"phase": "Running", "hostIP": "198.51.100.1"}}])
+    assert (made["status"]["phase"], made["status"]["hostIP"]) == ("Running", "198.51.100.1")
+
+
+def test_admission_policies_judge(cluster: Cluster, namespace: str) -> None:
+    group = "admissionregistration.k8s.io"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+    spec = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": "has(object.data.owner)", "message": "nobody owns it"}],
+    }
+    policy = {
+        "apiVersion": f"{group}/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": namespace},
+        "spec": spec,
+    }
+    here = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    chosen = {"policyName": namespace, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": here}}
+    binding = {"apiVersion": f"{group}/v1", "kind": "ValidatingAdmissionPolicyBinding"}
+    cluster.apply([policy, binding | {"metadata": {"name": namespace}, "spec": chosen}])
+    try:
+        refused = eventually(lambda: refusal(cluster, config_map(namespace, "mine")))
+        assert "nobody owns it" in refused.message
+        cluster.apply([config_map(namespace, "ours") | {"data": {"owner": "us"}}])
+    finally:
+        cluster.delete(binding | {"metadata": {"name": namespace}})
+        cluster.delete(policy)
+
+
+def refusal(cluster: Cluster, thing: dict[str, Any]) -> Refused | None:
+    try:
+        cluster.apply([thing])
+    except Refused as refused:
+        return refused
+    cluster.delete(thing)
+    return None
+
+
+def test_custom_resources_are_served(cluster: Cluster, namespace: str) -> None:
+    group = f"{namespace}.example.com"
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "boats", "singular": "boat", "kind": "Boat"}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"boats.{group}"},
+        "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
+    }
+    boat = {"apiVersion": f"{group}/v1", "kind": "Boat", "metadata": {"name": "one", "namespace": namespace}}
+    try:
+        cluster.apply([definition, boat | {"spec": {"size": 3}}])
+        (found,) = cluster.admin("GET", f"/apis/{group}/v1/boats")["items"]
+        assert found["spec"] == {"size": 3}
+        with pytest.raises(Refused, match="must be of type integer"):
+            cluster.admin("POST", f"/apis/{group}/v1/namespaces/{namespace}/boats", boat | {"spec": {"size": "big"}})
+    finally:
+        cluster.delete(definition)
+
+
+def test_long_lists_come_in_pages(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([config_map(namespace, f"map-{number}") for number in range(5)])
+    path = f"/api/v1/namespaces/{namespace}/configmaps?limit=2"
+    first = cluster.admin("GET", path)
+    second = cluster.admin("GET", f"{path}&continue={first['metadata']['continue']}")
+    names = [found["metadata"]["name"] for page in (first, second) for found in page["items"]]
+    assert names == ["map-0", "map-1", "map-2", "map-3"]
+    assert first["metadata"]["remainingItemCount"] == 3
+
+
+def test_a_list_cannot_be_continued_when_its_revision_is_forgotten(own_cluster: Cluster) -> None:
+    own_cluster.apply([config_map("default", f"map-{number}") for number in range(5)])
+    path = "/api/v1/namespaces/default/configmaps?limit=2"
+    begun = own_cluster.admin("GET", path)["metadata"]["continue"]
+    own_cluster.apply([config_map("default", "later")])
+    own_cluster.compact()
+    with pytest.raises(Refused) as refused:
+        own_cluster.admin("GET", f"{path}&continue={begun}")
+    assert (refused.value.code, refused.value.reason) == (410, "Expired")
+
+
+def test_a_namespace_goes_with_all_that_is_in_it(cluster: Cluster) -> None:
+    name = "short-lived"
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    where = {"name": "data", "namespace": name}
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+        pod(name, "app"),
+        # Has a finalizer from its first moment.
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": where, "spec": claim},
+    ]
+    applied = cluster.apply(objects)
+    assert applied[2]["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
+    cluster.remove_namespace(name)
+    with pytest.raises(Refused, match="not found"):
+        cluster.admin("GET", f"/api/v1/namespaces/{name}")
+    everywhere = cluster.admin("GET", "/api/v1/persistentvolumeclaims")["items"]
+    everywhere += (
+        cluster.admin("GET", "/api/v1/pods")["items"] + cluster.admin("GET", "/api/v1/serviceaccounts")["items"]
+    )
+    assert name not in {found["metadata"]["namespace"] for found in everywhere}
+
+
+def test_an_unknown_kind_is_an_error(cluster: Cluster) -> None:
+    with pytest.raises(LookupError, match=r"no Boat of v1"):
+        cluster.path({"apiVersion": "v1", "kind": "Boat", "metadata": {"name": "one"}})

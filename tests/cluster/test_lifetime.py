@@ -1,0 +1,168 @@
+"""A control plane lives as long as somebody uses it, or until it is told to end, and nothing is left of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import supervisor
+from tests.cluster.cluster import Cluster, eventually
+from tests.cluster.control_plane import free_port
+from tests.cluster.layout import Layout
+
+_ROOT = Path(__file__).parent.parent.parent
+_USE = """
+import sys
+from pathlib import Path
+from tests.cluster.supervisor import used
+with used(Path(sys.argv[1])):
+    print("in", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def user(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that uses the cluster of `folder` until its standard input ends."""
+    command = [sys.executable, "-c", _USE, str(folder)]
+    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in\n"
+        yield process
+
+
+def addresses(folder: Path) -> list[str]:
+    """Where the programs of a cluster listen."""
+    return [Cluster.at(folder).address, Layout(folder).storage_address.read_text()]
+
+
+def listening(address: str) -> bool:
+    url = urllib.parse.urlsplit(address)
+    try:
+        socket.create_connection((url.hostname, url.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.cluster", *map(str, arguments)],
+        cwd=_ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def test_the_last_user_ends_it_however_that_ends(cluster: Cluster, tmp_path: Path) -> None:
+    with user(tmp_path) as first:
+        owner, where = supervisor.pid(tmp_path), addresses(tmp_path)
+        with user(tmp_path) as second:
+            assert supervisor.pid(tmp_path) == owner
+            first.communicate("")
+            assert cluster.address not in where
+            assert [listening(address) for address in where] == [True, True]
+            second.kill()
+        eventually(lambda: supervisor.pid(tmp_path) is None)
+    assert [listening(address) for address in where] == [False, False]
+    assert not (tmp_path / "kubeconfig").exists()
+    assert not (tmp_path / "run").exists()
+
+
+_TWO_TESTS = """
+import pytest
+
+@pytest.mark.parametrize("number", range(2))
+def test_writes_down_where_its_cluster_is(cluster, worker_id, number):
+    with open(f"{__file__}.{worker_id}", "w") as written:
+        written.write(cluster.address)
+"""
+
+
+def test_the_workers_of_a_run_share_one(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "test_shared.py"
+    file.write_text(_TWO_TESTS)
+    options = ["-q", "-n2", "--dist=each", "-p", "no:cacheprovider", "-p", "tests.cluster.fixtures"]
+    folders = [f"--basetemp={tmp_path / 'temporary'}", f"--rootdir={tmp_path}"]
+    subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *folders, str(file)],
+        cwd=_ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        check=True,
+        timeout=600,
+    )
+    found = [written.read_text() for written in tmp_path.glob("test_shared.py.gw*")]
+    assert (len(found), len(set(found))) == (2, 1)
+    assert cluster.address not in found
+    eventually(lambda: not listening(found[0]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_programs_do_not_outlive_a_supervisor_that_is_killed(own_cluster: Cluster) -> None:
+    folder = own_cluster.layout.folder
+    where, owner = addresses(folder), supervisor.pid(folder)
+    assert owner is not None
+    os.kill(owner, signal.SIGKILL)
+    eventually(lambda: not any(listening(address) for address in where))
+    assert supervisor.pid(folder) is None
+
+
+def test_up_and_down(cluster: Cluster, tmp_path: Path) -> None:
+    assert cluster.layout.folder != tmp_path
+    folder, port = tmp_path / "mine", free_port()
+    assert command("status", "--dir", folder).returncode == 1
+    try:
+        up = command("up", "--dir", folder, "--port", port)
+        assert up.returncode == 0, up.stderr
+        assert f"https://127.0.0.1:{port}" in up.stdout
+        assert f"export KUBECONFIG={folder}/kubeconfig" in up.stdout
+        names = {
+            found["metadata"]["name"] for found in Cluster.at(folder).admin("GET", "/apis/apps/v1/deployments")["items"]
+        }
+        assert "storefront" in names
+        again = command("up", "--dir", folder)
+        assert (again.returncode, again.stderr.splitlines()[-1]) == (1, f"cluster: a cluster runs in {folder}")
+        assert command("status", "--dir", folder).stdout == up.stdout
+        where = addresses(folder)
+    finally:
+        down = command("down", "--dir", folder)
+    assert (down.returncode, down.stdout) == (0, "ended\n")
+    assert [listening(address) for address in where] == [False, False]
+    assert not folder.exists()
+    assert command("down", "--dir", folder).stdout == f"there is no cluster in {folder}\n"
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    refused = command("up", "--dir", tmp_path)
+    assert (refused.returncode, "it holds letter.txt" in refused.stderr) == (1, True)
+    assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_pid_that_nobody_holds_ends_nobody(tmp_path: Path) -> None:
+    Layout(tmp_path).claim()
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        (tmp_path / "pid").write_text(str(bystander.pid))
+        ended = command("down", "--dir", tmp_path)
+        assert (ended.returncode, bystander.poll()) == (0, None)
+        bystander.kill()
+
+
+def test_what_a_program_says_last_is_told(cluster: Cluster, tmp_path: Path) -> None:
+    port = urllib.parse.urlsplit(cluster.address).port
+    failed = command("up", "--dir", tmp_path / "mine", "--port", port)
+    assert failed.returncode == 1
+    assert "kube-apiserver has ended" in failed.stderr
+    assert "address already in use" in failed.stderr
+    assert command("down", "--dir", tmp_path / "mine").returncode == 0

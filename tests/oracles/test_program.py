@@ -1,0 +1,85 @@
+"""Programs are built once, whoever asks, and what did not compile is not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.oracles.program import NoGoError, built
+
+_BUILD = (
+    "import sys; from pathlib import Path; from tests.oracles.program import built; print(built(Path(sys.argv[1])))"
+)
+_ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "hello"
+    folder.mkdir()
+    (folder / "go.mod").write_text("module hello\n\ngo 1.21\n")
+    (folder / "main.go").write_text('package main\n\nfunc main() { println("hello") }\n')
+    return folder
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A cache of its own, and a `go` that notes that it was called."""
+    go = shutil.which("go")
+    if go is None:
+        assert "CI" not in os.environ, "CI needs go"
+        pytest.skip("go is not installed")
+    noting = tmp_path / "bin" / "go"
+    noting.parent.mkdir()
+    noting.write_text(f'#!/bin/sh\necho called >>"{tmp_path}/calls"\nexec "{go}" "$@"\n')
+    noting.chmod(0o755)
+    path = f"{noting.parent}{os.pathsep}{os.environ['PATH']}"
+    kept = subprocess.run([go, "env", "GOCACHE"], check=True, capture_output=True, text=True).stdout.strip()
+    return os.environ | {"PATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache"), "GOCACHE": kept}
+
+
+def build(source: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _BUILD, str(source)],
+        cwd=_ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def test_who_asks_meanwhile_waits_for_the_one_that_builds(
+    source: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    builders = [build(source, environment) for _ in range(3)]
+    said = [builder.communicate()[0].strip() for builder in builders]
+    assert len(set(said)) == 1
+    assert subprocess.run([said[0]], check=True, capture_output=True, text=True).stderr == "hello\n"
+    assert (tmp_path / "calls").read_text() == "called\n"
+
+
+def test_what_does_not_compile_leaves_nothing(source: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    (source / "main.go").write_text("package main\n\nfunc main() { hello }\n")
+    failed = build(source, environment)
+    failed.communicate()
+    assert failed.returncode == 1
+    assert [file.name for file in (tmp_path / "cache" / "kubekeep" / "oracles").iterdir()] == ["hello.lock"]
+
+
+def test_flags_make_another_program(source: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PATH", "XDG_CACHE_HOME", "GOCACHE"):
+        monkeypatch.setenv(name, environment[name])
+    plain, stripped = built(source), built(source, flags=["-ldflags=-s -w"])
+    assert plain.stat().st_size > stripped.stat().st_size
+
+
+def test_no_go_is_told(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(NoGoError, match="go is not installed"):
+        built(source)
