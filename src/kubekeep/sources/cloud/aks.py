@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 from kubekeep.model.cloud import CLUSTER, ENTITIES, POLICIES, CloudCluster
 from kubekeep.model.cluster import Gap
 from kubekeep.sources.cloud.documents import document, missing
-from kubekeep.sources.cloud.errors import CloudError, sdk
+from kubekeep.sources.cloud.errors import CloudError, mapping, sdk
 
 _CLUSTERS: Final = "2025-05-01"
 _AUTHORIZATION: Final = "2022-04-01"
 """Versions of Azure's API for clusters and for roles."""
 _LOGIN: Final = "log in to Azure"
-_MOST_PAGES: Final = 200
+_MOST_PAGES: Final = 100
 
 
 def describe(cluster: CloudCluster, kinds: AbstractSet[str], endpoint: str) -> Iterator[dict[str, Any] | Gap]:
@@ -127,8 +127,8 @@ class _Subscription:
             raise CloudError(_LOGIN, _first(error)) from None
         except (errors.AzureError, ValueError) as error:
             raise CloudError("let Azure be reached", _first(error)) from None
-        if response.status_code < 400 and isinstance(answer, dict):
-            return answer
+        if response.status_code == 200:
+            return mapping(answer)
         said = answer.get("error") if isinstance(answer, dict) else None
         told = said if isinstance(said, dict) else {}
         why = f"{response.status_code} {told.get('code', response.reason)}: {told.get('message', '')}"

@@ -36,3 +36,10 @@ def sdk(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise CloudError(f"pip install 'kubekeep[{extra}]'", f"{module} is not installed") from error
+
+
+def mapping(answer: Any) -> dict[str, Any]:
+    """An answer that has to be a JSON object. Raises CloudError for anything else."""
+    if not isinstance(answer, dict):
+        raise CloudError("let the cloud be reached", "the answer is no JSON object")
+    return answer

@@ -12,11 +12,11 @@ from typing import Any, Final
 from kubekeep.model.cloud import CLUSTER, ENTITIES, REPOSITORIES, CloudCluster, Endpoints
 from kubekeep.model.cluster import Gap
 from kubekeep.sources.cloud.documents import document, missing
-from kubekeep.sources.cloud.errors import CloudError, sdk
+from kubekeep.sources.cloud.errors import CloudError, mapping, sdk
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform.read-only"
 _LOGIN: Final = "log in to Google Cloud"
-_MOST_PAGES: Final = 200
+_MOST_PAGES: Final = 100
 _TIMEOUT: Final = (5, 30)
 """Seconds to connect, and between two pieces of an answer."""
 
@@ -44,7 +44,7 @@ def endpoints_of(cluster: dict[str, Any]) -> set[str]:
     """The hosts at which the API server of a described cluster answers."""
     private = cluster.get("privateClusterConfig") or {}
     control_plane = cluster.get("controlPlaneEndpointsConfig") or {}
-    named, numbered = (control_plane.get(f"{kind}EndpointConfig") or {} for kind in ("dns", "ip"))
+    named, numbered = (control_plane.get(field) or {} for field in ("dnsEndpointConfig", "ipEndpointsConfig"))
     said = (cluster.get("endpoint"), named.get("endpoint"))
     more = (item.get(field) for item in (private, numbered) for field in ("privateEndpoint", "publicEndpoint"))
     return {str(host) for host in (*said, *more) if host}
@@ -131,8 +131,8 @@ class _Project:
             raise CloudError(_LOGIN, str(error)) from None
         except (self._errors, ValueError) as error:
             raise CloudError("let Google Cloud be reached", str(error)) from None
-        if response.status_code == 200 and isinstance(answer, dict):
-            return answer
+        if response.status_code == 200:
+            return mapping(answer)
         said = answer.get("error") if isinstance(answer, dict) else None
         told = said if isinstance(said, dict) else {}
         why = f"{response.status_code} {told.get('status', response.reason)}: {told.get('message', '')}"

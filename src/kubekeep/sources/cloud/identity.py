@@ -17,16 +17,15 @@ from kubekeep.model.cloud import CloudCluster, parse_cluster
 from kubekeep.model.control import Provider
 from kubekeep.model.platform import machine, platform_of_node
 
+_REGION: Final = r"[a-z]{2}(?:-[a-z]+)+-\d"
 _EKSCTL: Final = re.compile(r"(?:.*@)?(?P<name>[^@/]+)\.(?P<region>[a-z0-9-]+)\.eksctl\.io")
 _GKE: Final = re.compile(r"gke_(?P<project>[^_]+)_(?P<location>[^_]+)_(?P<name>[^_]+)")
-_EKS_SERVER: Final = re.compile(
-    r"https?://[^/]+\.(?P<region>[a-z]{2}[a-z0-9-]*-\d+)\.eks\.amazonaws\.com(?:\.cn)?(?::\d+)?"
-)
-_AWS_MACHINE: Final = re.compile(r"aws:///(?P<region>[a-z]{2}[a-z0-9-]*-\d+)[a-z]?(?:-[a-z0-9-]+)?/.*")
+_EKS_SERVER: Final = re.compile(r"https?://[^/]+\.(?P<region>{_REGION})\.eks\.amazonaws\.com(?:\.cn)?(?::\d+)?")
+_AWS_MACHINE: Final = re.compile(rf"aws:///(?P<region>{_REGION})[a-z0-9-]*/.*")
 _AZURE_MACHINE: Final = re.compile(
     r"azure:///subscriptions/(?P<subscription>[\w-]+)/resourceGroups/(?P<group>[\w.()-]+)/.*", re.IGNORECASE
 )
-_GOOGLE_MACHINE: Final = re.compile(r"gce://(?P<project>[\w.:-]+)/[^/]+/.*")
+_GOOGLE_MACHINE: Final = re.compile(r"gce://(?P<project>[a-z][\w.:-]*)/[^/]+/.*")
 _EKSCTL_LABEL: Final = "alpha.eksctl.io/cluster-name"
 _NAME_FLAGS: Final = ("--cluster-name", "--cluster-id", "-i")
 """How `aws eks get-token` and `aws-iam-authenticator token` are told the name of a cluster."""
