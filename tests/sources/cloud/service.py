@@ -81,10 +81,11 @@ def clouds(folder: Path) -> Iterator[Cloud]:
     pair = authority.issue("loopback", hosts=["127.0.0.1"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler()) as server:
+    known: list[Cloud] = []
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(known)) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         cloud = Cloud(f"https://127.0.0.1:{server.server_port}", authority.pair.certificate)
-        server.cloud = cloud  # type: ignore[attr-defined] - where the handler finds it
+        known.append(cloud)
         cloud.say("/azure/token", {"access_token": TOKEN, "expires_on": "4102444800", "token_type": "Bearer"})
         cloud.say("/google/token", {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}, method="POST")
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -122,7 +123,9 @@ def log_in(cloud: Cloud, folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("IDENTITY_HEADER", "header-of-the-test")
 
 
-def _handler() -> type[http.server.BaseHTTPRequestHandler]:
+def _handler(known: list[Cloud]) -> type[http.server.BaseHTTPRequestHandler]:
+    """What answers as the cloud does that is `known` by then."""
+
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -137,8 +140,7 @@ def _handler() -> type[http.server.BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             authorization = self.headers.get("Authorization") or ""
             asked = Asked(self.command, parts.path, parse_qs(parts.query), authorization, body)
-            cloud: Cloud = self.server.cloud  # type: ignore[attr-defined]
-            answer = cloud.answer(asked, self.path)
+            answer = known[0].answer(asked, self.path)
             text = json.dumps(answer.body).encode()
             self.send_response(answer.status)
             self.send_header("Content-Type", "application/json")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.sources.cloud import azure
-from tests.sources.cloud.service import TOKEN, Answer, Cloud, log_in
 
 from kubekeep.model.cloud import DOCUMENTS, CloudCluster
 from kubekeep.model.cluster import Gap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.aks import describe
+from tests.sources.cloud import azure
+from tests.sources.cloud.service import TOKEN, Answer, Cloud, log_in
 
 SHOP = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, place="shops", name="shop")
 BY_NODES = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, node_group="mc_shops_shop_westeurope")
@@ -138,7 +138,7 @@ def test_nobody_is_logged_in(cloud: Cloud) -> None:
     assert cloud.questions(azure.CLUSTER) == 0
 
 
-def test_a_server_that_is_not_there(cloud: Cloud) -> None:
+def test_a_server_that_is_not_there() -> None:
     gone = "https://127.0.0.1:1"
     (gap,) = describe(SHOP, {"ClusterDescribe"}, gone)
     assert isinstance(gap, Gap)

@@ -12,13 +12,13 @@ import boto3
 import pytest
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
-from tests.sources.cloud.amazon import ACCOUNT, PULLING, REGION, make_cluster, make_role, policy
-from tests.sources.cloud.service import Answer, Cloud
 
 from kubekeep.model.cloud import DOCUMENTS, CloudCluster
 from kubekeep.model.cluster import Gap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.eks import describe
+from tests.sources.cloud.amazon import ACCOUNT, PULLING, REGION, make_cluster, make_role, policy
+from tests.sources.cloud.service import Answer, Cloud
 
 SHOP = CloudCluster(provider="eks", name="shop", place=REGION)
 ALL = frozenset(DOCUMENTS["eks"])
@@ -45,7 +45,7 @@ def use_for_eks(cloud: Cloud, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("AWS_CA_BUNDLE", str(cloud.authority))
 
 
-def passing(cloud: Cloud) -> AbstractContextManager[None]:
+def passing(cloud: Cloud) -> AbstractContextManager[object]:
     """moto, with what it holds already, for everything but what goes to the local server."""
     return mock_aws(config={"core": {"passthrough": {"urls": [cloud.address]}, "mock_credentials": False}})
 
@@ -101,7 +101,7 @@ def test_nobody_tells_the_role_of_the_nodes() -> None:
 
 
 def test_what_is_refused_is_a_gap_that_names_the_action(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto holds requests to ECR and IAM to the policies of who sends them; EKS is the local server here."""
+    """Here moto holds requests to ECR and IAM to the policies of who sends them; EKS is the local server here."""
     make_role("workers")
     iam = boto3.client("iam", region_name=REGION)
     iam.create_user(UserName="scanner")
@@ -163,7 +163,7 @@ def test_without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nodes_that_only_access_entries_tell_of(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto knows no access entries: EKS is the local server here, in the words of the EKS API reference."""
+    """Here moto knows no access entries: EKS is the local server here, in the words of the EKS API reference."""
     use_for_eks(cloud, monkeypatch)
     cluster = {"name": "shop", "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"}}
     cloud.say("/clusters/shop", {"cluster": cluster})

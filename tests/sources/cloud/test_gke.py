@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.sources.cloud import google
-from tests.sources.cloud.service import TOKEN, Answer, Cloud, log_in
 
 from kubekeep.model.cloud import DOCUMENTS, CloudCluster
 from kubekeep.model.cluster import Gap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.gke import describe, endpoints_of
+from tests.sources.cloud import google
+from tests.sources.cloud.service import TOKEN, Answer, Cloud, log_in
 
 SHOP = CloudCluster(provider="gke", account=google.PROJECT, place="europe-west1", name="shop")
 ALL = frozenset(DOCUMENTS["gke"])

@@ -20,7 +20,7 @@ from kubekeep.model.platform import machine, platform_of_node
 _REGION: Final = r"[a-z]{2}(?:-[a-z]+)+-\d"
 _EKSCTL: Final = re.compile(r"(?:.*@)?(?P<name>[^@/]+)\.(?P<region>[a-z0-9-]+)\.eksctl\.io")
 _GKE: Final = re.compile(r"gke_(?P<project>[^_]+)_(?P<location>[^_]+)_(?P<name>[^_]+)")
-_EKS_SERVER: Final = re.compile(r"https?://[^/]+\.(?P<region>{_REGION})\.eks\.amazonaws\.com(?:\.cn)?(?::\d+)?")
+_EKS_SERVER: Final = re.compile(rf"https?://[^/]+\.(?P<region>{_REGION})\.eks\.amazonaws\.com(?:\.cn)?(?::\d+)?")
 _AWS_MACHINE: Final = re.compile(rf"aws:///(?P<region>{_REGION})[a-z0-9-]*/.*")
 _AZURE_MACHINE: Final = re.compile(
     r"azure:///subscriptions/(?P<subscription>[\w-]+)/resourceGroups/(?P<group>[\w.()-]+)/.*", re.IGNORECASE
