@@ -85,6 +85,9 @@ class LiveCluster:
         self._cloud = cloud
         self._version: ServerVersion = server_version(connection)
         self._catalogue: Catalogue = discover(connection)
+        self._groups = {served.group for served in self._catalogue.kinds}
+        # Facts are asked for when the connection has ended.
+        self._openshift = openshift_version(connection) if OPENSHIFT in self._groups else ""
         self.gaps: list[Gap] = []
         self.nodes = 0
         self._node: dict[str, Any] | None = None
@@ -129,8 +132,7 @@ class LiveCluster:
     def facts(self) -> ClusterFacts:
         """What a report says of it."""
         version = self._version
-        groups = {served.group for served in self._catalogue.kinds}
-        distribution = distribution_of(version.git_version, groups, [] if self._node is None else [self._node])
+        distribution = distribution_of(version.git_version, self._groups, [] if self._node is None else [self._node])
         return ClusterFacts(
             name=self._request.access.name,
             server=self._request.access.server,
@@ -141,9 +143,7 @@ class LiveCluster:
             gaps=tuple(dict.fromkeys(self.gaps)),
             nodes=self.nodes,
             distribution=distribution,
-            distribution_version=(
-                openshift_version(self._connection) if distribution == "openshift" else version.git_version
-            ),
+            distribution_version=self._openshift if distribution == "openshift" else version.git_version,
         )
 
 
