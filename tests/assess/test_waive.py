@@ -71,7 +71,7 @@ def test_the_index_finds_what_comparing_finds() -> None:
             for _ in range(chance.randint(1, 2))
         ]
         exemptions[number] = policy(number, *designators)
-    index = Resources(exemptions, {})
+    index = Resources(exemptions, {}, "/srv")
     for found in RESOURCES:
         expected = {number for number, item in exemptions.items() if compared(item, found)}
         assert index.covering(found) == dict.fromkeys(expected)
@@ -88,15 +88,21 @@ SELECTION = select(named=controls_named(["C-0057"]))
 def test_what_is_waived_already_stays_and_counts_for_all_that_cover_it() -> None:
     results = [failing(RESOURCES[0], "spec.containers[0]")]
     kind, name = policy(0, {"kind": "Pod"}, name="kind"), policy(1, {"name": "web"}, name="name")
-    once, (first,) = waive(results, [kind], SELECTION, NOW, namespaces={}, inline=False)
-    twice, (second,) = waive(once, [name], SELECTION, NOW, namespaces={}, inline=False)
+    once, (first,) = waive(results, [kind], SELECTION, NOW, namespaces={}, folder="/srv", inline=False)
+    twice, (second,) = waive(once, [name], SELECTION, NOW, namespaces={}, folder="/srv", inline=False)
     assert twice == once
     assert (first.status, second.status) == (WaiverStatus.MATCHED, WaiverStatus.MATCHED)
 
 
 def test_a_failure_without_a_place_is_waived_for_the_whole_resource() -> None:
     results, _ = waive(
-        [failing(RESOURCES[0])], [policy(0, {"kind": "Pod"})], SELECTION, NOW, namespaces={}, inline=False
+        [failing(RESOURCES[0])],
+        [policy(0, {"kind": "Pod"})],
+        SELECTION,
+        NOW,
+        namespaces={},
+        folder="/srv",
+        inline=False,
     )
     (result,) = results
     verdict = result.verdicts["privileged-container"]
@@ -106,14 +112,16 @@ def test_a_failure_without_a_place_is_waived_for_the_whole_resource() -> None:
 
 def test_what_nothing_covers_is_the_same_object() -> None:
     result = failing(RESOURCES[0], "spec.containers[0]")
-    results, _ = waive([result], [policy(0, {"kind": "Job"})], SELECTION, NOW, namespaces={}, inline=True)
+    results, _ = waive(
+        [result], [policy(0, {"kind": "Job"})], SELECTION, NOW, namespaces={}, folder="/srv", inline=True
+    )
     assert results[0] is result
-    assert waive([result], [], SELECTION, NOW, namespaces={}, inline=False) == ([result], ())
+    assert waive([result], [], SELECTION, NOW, namespaces={}, folder="/srv", inline=False) == ([result], ())
 
 
 def test_an_exception_ends_when_its_time_is_over() -> None:
     item = policy(0, {"kind": "Pod"}, expirationDate="2026-11-25T00:00:01Z")
     for moment, status in ((NOW, WaiverStatus.MATCHED), (NOW + dt.timedelta(seconds=1), WaiverStatus.EXPIRED)):
         result = failing(RESOURCES[0], "spec.containers[0]")
-        _, (use,) = waive([result], [item], SELECTION, moment, namespaces={}, inline=False)
+        _, (use,) = waive([result], [item], SELECTION, moment, namespaces={}, folder="/srv", inline=False)
         assert use.status is status

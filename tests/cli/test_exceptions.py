@@ -101,6 +101,19 @@ def test_an_entry_is_added_to_a_file_that_is_made(file: str) -> None:
     assert scan("--exceptions", file).exit_code == 0
 
 
+@pytest.mark.parametrize("file", ["new.yaml", "new.json"])
+@pytest.mark.parametrize(
+    "word", ["y", "no", "1e3", "0x1f", "1_000", "~", "null", "12:30:45", "a: b", "- a", "#", "ü\nb"]
+)
+def test_words_are_written_so_that_they_stay_text(file: str, word: str) -> None:
+    for _ in range(2):
+        assert (
+            kubekeep("exceptions", "add", file, "--control", "C-0057", "--name", word, "--reason", word).exit_code == 0
+        )
+    rows = json.loads(kubekeep("exceptions", "list", file, "-f", "json").stdout)
+    assert [(row["reason"], row["resources"]) for row in rows] == [(word, [{"name": word}])] * 2
+
+
 @pytest.mark.parametrize(
     ("name", "before"),
     [
@@ -128,10 +141,14 @@ def test_what_is_in_the_file_stays_as_it_is(name: str, before: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--control", "C-00O57"), "nobody knows C-00O57; did you mean c-0057?"),
+        (("--control", "C-00O57"), "nobody knows C-00O57; did you mean C-0057?"),
         (("--kind", ".*"), "it would cover everything"),
         ((), "it would cover everything"),
         (("--control", "C-0057", "--name", "a("), "no regular expression of RE2"),
+        (("--control", "C-0057", "--name", "*-web"), "repetition operator: *; say .*-web"),
+        (("--control", "C-00*"), "nobody knows C-00*; a pattern is a regular expression: C-00.*"),
+        (("--control", "C-57"), "nobody knows C-57; did you mean C-0057?"),
+        (("--control", "16"), "nobody knows 16; did you mean C-0016?"),
         (("--control", "C-0057", "--expires", "soon"), "neither a date"),
         (("--control", "C-0057", "--expires", "2020-01-01"), "expired already"),
         (("--framework", "nope", "--kind", "Pod"), "nobody knows framework nope"),
@@ -141,6 +158,104 @@ def test_an_entry_that_would_cover_nothing_is_not_written(arguments: tuple[str, 
     result = add("new.yaml", *arguments)
     assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
     assert not Path("new.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--namespace", ""),
+        ("--kind", " "),
+        ("--name", ""),
+        ("--container", ""),
+        ("--expires", ""),
+        ("--framework", ""),
+        ("--control", ","),
+        ("--control", "C-0016", "--control", ""),
+        ("--reason", ""),
+    ],
+)
+def test_an_option_that_a_script_left_empty_means_nothing_wider(arguments: tuple[str, ...]) -> None:
+    result = add("new.yaml", "--control", "C-0057", *arguments)
+    assert (result.exit_code, "it is empty" in result.stderr) == (2, True), result.stderr
+    assert not Path("new.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "doubt"),
+    [
+        (("--kind", "pod"), "Kubernetes has no kind pod; did you mean Pod?"),
+        (("--kind", "Deployment|Statefulset"), "Kubernetes has no kind Statefulset; did you mean StatefulSet?"),
+        (("--namespace", "kube-*"), "kube-* is a regular expression; did you mean kube-.*?"),
+        (("--namespace", "shop, kitchen"), "shop, kitchen is one namespace; did you mean shop|kitchen?"),
+        (("--container", "*"), ""),
+        (("--name", "web.*"), ""),
+        (("--kind", "CiliumNetworkPolicy|HTTPRoute|Group"), ""),
+    ],
+)
+def test_what_is_perhaps_a_slip_is_added_and_told(option: tuple[str, str], doubt: str) -> None:
+    added = add("new.yaml", "--control", "C-0057", *option)
+    assert (added.exit_code, added.stderr.splitlines()[1:]) == (0, [f"new.yaml: warning: {doubt}"] if doubt else [])
+    checked = kubekeep("exceptions", "check", "new.yaml")
+    assert (checked.exit_code, doubt in checked.stdout) == (bool(doubt), True)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "doubt"),
+    [
+        ({"Namespace": "shop"}, "Namespace is taken for a label; did you mean namespace?"),
+        ({"containername": "app"}, "containername is taken for a label; did you mean containerName?"),
+        ({"path": "deploy/*.yaml"}, "deploy/*.yaml is a regular expression; did you mean deploy/.*.yaml?"),
+        ({"cluster": "minikube"}, "what is in files is of no cluster, so none is called minikube"),
+        ({"cluster": ".*", "app": "web", "app.kubernetes.io/name": "web"}, ""),
+    ],
+)
+def test_check_tells_what_is_perhaps_a_slip(attributes: dict[str, str], doubt: str) -> None:
+    Path("e.json").write_text(json.dumps([{**KNOWN[0], "resources": [{"attributes": attributes}]}]))
+    checked = kubekeep("exceptions", "check", "e.json")
+    assert (checked.exit_code, doubt in checked.stdout) == (bool(doubt), True)
+
+
+SELECTING = """\
+apiVersion: kubescape.io/v1beta1
+kind: ClusterSecurityException
+metadata: {name: some}
+spec:
+  match:
+    namespaceSelector: {matchExpressions: [{key: team, operator: NotIn, values: [a, b]}]}
+    objectSelector: {matchLabels: {app: web}, matchExpressions: [{key: x, operator: DoesNotExist}]}
+    resources: [{kind: Deployment, name: we.b}, {apiGroup: batch, kind: "*"}]
+  posture: [{controlID: C-0057, frameworkName: NSA}]
+"""
+
+
+def test_check_tells_a_name_of_an_object_that_looks_like_a_pattern() -> None:
+    Path("some.yaml").write_text(SELECTING.replace("we.b", "^web-.*$"))
+    checked = kubekeep("exceptions", "check", "some.yaml")
+    assert (checked.exit_code, checked.stdout) == (
+        1,
+        "some.yaml:1: warning: ClusterSecurityException some: ^web-.*$ is taken for a name, not for a pattern\n",
+    )
+    Path("some.yaml").write_text(SELECTING.replace("we.b", "system:node-1.example"))
+    assert kubekeep("exceptions", "check", "some.yaml").exit_code == 0
+
+
+def test_list_shows_all_that_narrows_an_exception() -> None:
+    Path("some.yaml").write_text(SELECTING)
+    assert kubekeep("exceptions", "list", "some.yaml").stdout.splitlines() == [
+        "ClusterSecurityException some",
+        "    controls   NSA: C-0057",
+        "    resources  kind=Deployment name=we.b",
+        "    or         apiGroup=batch",
+        "    labels     app in (web), !x",
+        "    in         team notin (a,b)",
+    ]
+    (row,) = json.loads(kubekeep("exceptions", "list", "some.yaml", "-f", "json").stdout)
+    assert (row["objectSelector"], row["namespaceSelector"]) == (["app in (web)", "!x"], ["team notin (a,b)"])
+
+
+def test_an_option_that_is_no_text_is_told() -> None:
+    result = add("new.yaml", "--control", "C-0057", "--name", "a\udcff")
+    assert (result.exit_code, "it is not UTF-8 text" in result.stderr) == (2, True), result.stderr
 
 
 def test_a_file_of_something_else_is_left_alone() -> None:
@@ -159,7 +274,45 @@ def test_check_tells_what_is_to_be_mended() -> None:
     assert [line.split(": ")[1] for line in result.stdout.splitlines()] == ["too-broad", "expired"]
     Path("broken.json").write_text("[")
     broken = kubekeep("exceptions", "check", "broken.json")
-    assert (broken.exit_code, broken.stdout.startswith("broken.json:1:")) == (1, True)
+    assert (broken.exit_code, broken.stdout.startswith("broken.json:1:")) == (2, True)
+
+
+def test_check_tells_what_is_wider_than_it_looks() -> None:
+    wide = {**KNOWN[0], "resources": [{"attributes": {"namespace": "", "kind": "Pod"}}]}
+    Path("wide.json").write_text(json.dumps([wide]))
+    result = kubekeep("exceptions", "check", "wide.json")
+    assert result.exit_code == 1
+    assert result.stdout == "wide.json:1: warning: known: namespace of resources[0] is empty, so that any is meant\n"
+    found = scan("--exceptions", "wide.json", "--audit-exceptions")
+    assert found.stderr.startswith("1 exception: 1 finding accepted, 1 doubtful")
+    assert "is empty, so that any is meant" in " ".join(found.stdout.split())
+
+
+MISSPELT = """\
+apiVersion: kubescape.io/v1beta1
+kind: ClusterSecurityException
+metadata: {name: pods}
+spec:
+  posture: [{controlID: C-0057, action: ignore}]
+  matchs: {resources: [{kind: Job}]}
+"""
+
+
+def test_an_object_with_a_key_nobody_knows_is_told_and_not_applied() -> None:
+    Path("misspelt.yaml").write_text(MISSPELT)
+    checked = kubekeep("exceptions", "check", "misspelt.yaml")
+    assert (checked.exit_code, checked.stdout) == (
+        2,
+        "misspelt.yaml:6:3: unknown key 'matchs': did you mean match?\n",
+    )
+    scanned = scan("--exceptions", "misspelt.yaml")
+    assert (scanned.exit_code, "misspelt.yaml:6:3: unknown key 'matchs'" in scanned.stderr) == (2, True)
+    dump = "scan", "control", "C-0057", POD, "misspelt.yaml", "--snapshot", "--severity-threshold", "low"
+    result = kubekeep(*dump, "--audit-exceptions")
+    assert result.exit_code == 1, "what a cluster holds says no more than it says"
+    assert "0 findings accepted, 1 not understood" in result.stderr
+    assert "unknown key 'matchs'" in result.stdout
+    assert "misspelt.yaml:6" in result.stdout
 
 
 def test_try_shows_what_each_covers() -> None:

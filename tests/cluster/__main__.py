@@ -7,21 +7,17 @@ import contextlib
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from tests.cluster import supervisor
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import KUBERNETES
 from tests.cluster.layout import Layout
+from tests.cluster.samples import SAMPLES, samples
 from tests.oracles.program import NoGoError, caches, locked
 
 _ROOT = Path(__file__).parent.parent.parent
-_SAMPLES = _ROOT / "examples" / "online-shop"
 _HELP = f"""\
 A real Kubernetes API server ({KUBERNETES}) with etcd on this machine, to scan and to try things on.
 
@@ -78,13 +74,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(folder: Path, port: int | None) -> int:
     print("starting; the first time this builds kube-apiserver and etcd, which takes minutes", file=sys.stderr)
-    objects = list(_samples())
+    objects = list(samples())
     supervisor.start(folder, port)
     with contextlib.ExitStack() as undone:
         undone.callback(supervisor.stop, folder)
         Cluster.at(folder).apply(objects)
         undone.pop_all()
-    print(f"{len(objects)} objects of {_SAMPLES.relative_to(_ROOT)} applied", file=sys.stderr)
+    print(f"{len(objects)} objects of {SAMPLES.relative_to(_ROOT)} applied", file=sys.stderr)
     return _status(folder)
 
 
@@ -109,18 +105,6 @@ def _status(folder: Path) -> int:
     print(f"Kubernetes {cluster.admin('GET', '/version')['gitVersion']} at {cluster.address}, process {found}")
     print(f"export KUBECONFIG={shlex.quote(str(layout.kubeconfig))}")
     return 0
-
-
-def _samples() -> Iterator[dict[str, Any]]:
-    """The objects of the samples, after the namespaces they are in."""
-    files = sorted(_SAMPLES.rglob("*.yaml"))
-    objects = [found for file in files for found in yaml.safe_load_all(file.read_text(encoding="utf-8")) if found]
-    named = {found["metadata"]["name"] for found in objects if found["kind"] == "Namespace"}
-    wanted = {found["metadata"].get("namespace", "default") for found in objects}
-    for name in sorted(wanted - named):
-        yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    first = ("Namespace", "ServiceAccount")
-    yield from sorted(objects, key=lambda found: first.index(found["kind"]) if found["kind"] in first else len(first))
 
 
 if __name__ == "__main__":

@@ -18,13 +18,13 @@ from tests.oracles.program import NoGoError
 def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Cluster]:
     """The control plane that all tests of this run share, from all workers. Skips the test where there is no Go."""
     base = tmp_path_factory.getbasetemp()
-    yield from _used((base if worker_id == "master" else base.parent) / "cluster")
+    yield from started((base if worker_id == "master" else base.parent) / "cluster")
 
 
 @pytest.fixture
 def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A control plane for a test that does to it what others would not survive."""
-    yield from _used(tmp_path / "cluster")
+    yield from started(tmp_path / "cluster")
 
 
 @pytest.fixture
@@ -36,7 +36,8 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.remove_namespace(name)
 
 
-def _used(folder: Path) -> Iterator[Cluster]:
+def started(folder: Path) -> Iterator[Cluster]:
+    """The control plane in `folder`, as a fixture yields it. Skips the test where there is no Go."""
     try:
         with used(folder) as found:
             yield found

@@ -90,22 +90,38 @@ def test_writes_down_where_its_cluster_is(cluster, worker_id, number):
 """
 
 
-def test_the_workers_of_a_run_share_one(cluster: Cluster, tmp_path: Path) -> None:
-    file = tmp_path / "test_shared.py"
+def run_tests(folder: Path, environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    """A run of pytest of its own, on the two tests that write down where their cluster is."""
+    file = folder / "test_shared.py"
     file.write_text(_TWO_TESTS)
-    options = ["-q", "-n2", "--dist=each", "-p", "no:cacheprovider", "-p", "tests.cluster.fixtures"]
-    folders = [f"--basetemp={tmp_path / 'temporary'}", f"--rootdir={tmp_path}"]
-    subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *folders, str(file)],
+    plugins = ["-p", "no:cacheprovider", "-p", "tests.cluster.fixtures"]
+    folders = [f"--basetemp={folder / 'temporary'}", f"--rootdir={folder}"]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *options, *plugins, *folders, str(file)],
         cwd=_ROOT,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
-        check=True,
+        env={name: value for name, value in environment.items() if not name.startswith("PYTEST_")},
+        check=False,
+        capture_output=True,
+        text=True,
         timeout=600,
     )
+
+
+def test_the_workers_of_a_run_share_one(cluster: Cluster, tmp_path: Path) -> None:
+    ran = run_tests(tmp_path, dict(os.environ), "-n2", "--dist=each")
+    assert ran.returncode == 0, ran.stdout
     found = [written.read_text() for written in tmp_path.glob("test_shared.py.gw*")]
     assert (len(found), len(set(found))) == (2, 1)
     assert cluster.address not in found
     eventually(lambda: not listening(found[0]))
+
+
+@pytest.mark.parametrize(("extra", "said"), [({}, "2 skipped"), ({"CI": "true"}, "2 errors")])
+def test_without_go_tests_are_skipped_but_never_in_ci(extra: dict[str, str], said: str, tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if name not in {"CI", "PATH"}}
+    ran = run_tests(tmp_path, kept | extra | {"XDG_CACHE_HOME": str(tmp_path / "cache")}, "-rs")
+    assert said in ran.stdout
+    assert "go is not installed" in ran.stdout
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
@@ -116,6 +132,7 @@ def test_programs_do_not_outlive_a_supervisor_that_is_killed(own_cluster: Cluste
     os.kill(owner, signal.SIGKILL)
     eventually(lambda: not any(listening(address) for address in where))
     assert supervisor.pid(folder) is None
+    own_cluster.layout.clear()  # nobody else will
 
 
 def test_up_and_down(cluster: Cluster, tmp_path: Path) -> None:

@@ -7,12 +7,18 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.cluster.access import Person, write_kubeconfig
+from tests.cluster.fixtures import started
+from tests.cluster.samples import samples
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+LIVE = ("kubekeep scan",)
+"""Commands that are about the cluster of the kubeconfig."""
 GATES = ("--severity-threshold", "--compliance-threshold", "--fail-coverage-below", "--fail-on-path", "--max-failures")
 
 
@@ -37,12 +43,26 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The kubeconfig of a cluster with the example, whose only context is `production`."""
+    for cluster in started(tmp_path_factory.mktemp("production") / "cluster"):
+        cluster.apply(samples())
+        path = cluster.layout.kubeconfigs / "production"
+        people = [Person("production", cluster.layout.pair("admin"))]
+        write_kubeconfig(path, cluster.address, cluster.authority, people)
+        yield path
+
+
 @pytest.mark.parametrize(("page", "command"), commands())
-def test_command(page: str, command: str, place: Path) -> None:
+def test_command(page: str, command: str, place: Path, request: pytest.FixtureRequest) -> None:
     if command.startswith("scripts/test"):
         # It is what runs this test; what can be held is that CI runs the very same.
         assert "\nscripts/test\n" in (ROOT / ".ci" / "run").read_text()
         return
+    environment = dict(os.environ)
+    if page == "cluster.md" or command in LIVE:
+        environment["KUBECONFIG"] = str(request.getfixturevalue("production"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(
         ["bash", "-c", command],
@@ -51,7 +71,7 @@ def test_command(page: str, command: str, place: Path) -> None:
         text=True,
         check=False,
         timeout=300,
-        env=os.environ | {"PATH": path},
+        env=environment | {"PATH": path},
         encoding="utf-8",
     )
     allowed = {0, 1} if any(gate in command for gate in GATES) else {0}

@@ -107,6 +107,7 @@ def test_a_control_is_named_by_number_slug_title_or_pattern(folder: Path, name: 
         ({"path": "deploy/all.yaml"}, {"web", "api"}),
         ({"path": r"deploy/all\.yaml:1"}, {"api"}),
         ({"path": ".*/deploy/all.yaml:0"}, {"web"}),
+        ({"path": "./deploy/all.yaml:0"}, {"web"}),
         ({"path": "all.yaml"}, set()),
         ({"cluster": "production"}, set()),
         ({"cluster": ".*", "name": "web"}, {"web"}),
@@ -123,6 +124,27 @@ def test_attributes(folder: Path, attributes: dict[str, str], expected: set[str]
     found = scanned(excepted(exception(PRIVILEGED, resources=[attributes])))
     assert covered(found) == expected
     assert standing(found) == {"web", "api"} - expected
+
+
+@pytest.mark.parametrize("named", ["deploy", "./deploy", "{}/deploy", "deploy/all.yaml", "{}/deploy/all.yaml", "."])
+@pytest.mark.parametrize("path", ["deploy/all.yaml", "./deploy/all.yaml", "{}/deploy/all.yaml", "deploy/all.yaml:0"])
+def test_a_path_means_the_same_file_however_the_scan_is_told(folder: Path, named: str, path: str) -> None:
+    write(deployment())
+    waivers = excepted(exception(PRIVILEGED, resources=[{"path": path.format(folder)}]))
+    found = scan(ScanRequest(paths=(named.format(folder),), controls=(PRIVILEGED,), waivers=waivers))
+    assert covered(found) == {"web"}
+
+
+def test_a_path_from_the_folder_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(deployment())
+    monkeypatch.chdir(folder / "deploy")
+    waivers = excepted(exception(PRIVILEGED, resources=[{"path": "all.yaml"}]))
+    for named in ("all.yaml", ".", "../deploy", str(folder)):
+        found = scan(ScanRequest(paths=(named,), controls=(PRIVILEGED,), waivers=waivers))
+        assert covered(found) == {"web"}, named
+    other = excepted(exception(PRIVILEGED, resources=[{"path": "deploy/all.yaml"}]))
+    found = scan(ScanRequest(paths=(".",), controls=(PRIVILEGED,), waivers=other))
+    assert standing(found) == {"web"}, "it starts from where the scan is started"
 
 
 def test_entries_are_alternatives_and_no_resources_mean_all(folder: Path) -> None:  # noqa: ARG001
@@ -192,6 +214,9 @@ def test_a_subject_is_meant_by_its_binding_and_its_role(
     assert standing(found) == {"robot"} - expected
 
 
+NOBODY = {"matchExpressions": [{"key": "nobody", "operator": "DoesNotExist"}]}
+
+
 def statuses(assessment: Assessment) -> list[tuple[WaiverStatus, str]]:
     return [(use.status, use.text) for use in assessment.waivers]
 
@@ -200,7 +225,7 @@ def statuses(assessment: Assessment) -> list[tuple[WaiverStatus, str]]:
     ("value", "status", "text"),
     [
         (exception(PRIVILEGED, expirationDate="2020-01-01"), WaiverStatus.EXPIRED, ""),
-        (exception("C-00O57"), WaiverStatus.INVALID_CONTROL, "nobody knows C-00O57; did you mean c-0057?"),
+        (exception("C-00O57"), WaiverStatus.INVALID_CONTROL, "nobody knows C-00O57; did you mean C-0057?"),
         ({"name": "e"}, WaiverStatus.TOO_BROAD, "cover everything"),
         ({"name": "e", "posturePolicies": [{}]}, WaiverStatus.TOO_BROAD, "cover everything"),
         (exception(".*", resources=[{"kind": ".*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
@@ -210,6 +235,11 @@ def statuses(assessment: Assessment) -> list[tuple[WaiverStatus, str]]:
         (exception("[a-z0-9-]+"), WaiverStatus.TOO_BROAD, "cover everything"),
         ({"name": "e", "posturePolicies": [{"frameworkName": "NSA"}]}, WaiverStatus.TOO_BROAD, "cover everything"),
         (exception(resources=[{"namespace": ".+", "name": "*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"kind": "[A-Z][a-z].*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"kind": "(.*)", "name": r"[\s\S]*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"name": "[a-k].*"}, {"name": "[l-z].*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"path": "/.*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(objectSelector=NOBODY), WaiverStatus.TOO_BROAD, "nothing known has what its selectors leave out"),
         (exception(PRIVILEGED, resources=[{"name": "gone"}]), WaiverStatus.UNUSED, ""),
         (exception(IMMUTABLE), WaiverStatus.UNUSED, "its controls are not in this scan"),
         ({"posturePolicies": [{"controlName": "Everything at all"}]}, WaiverStatus.INVALID_CONTROL, "nobody knows"),
@@ -248,6 +278,49 @@ def test_a_whole_namespace_is_not_too_broad(folder: Path) -> None:  # noqa: ARG0
     write(deployment("web", "shop"), deployment("api", "kitchen"))
     found = scanned(excepted({"resources": [{"attributes": {"namespace": "shop"}}]}))
     assert covered(found) == {"web"}
+
+
+def test_a_selector_that_leaves_somebody_out_is_not_too_broad(folder: Path) -> None:  # noqa: ARG001
+    write(deployment("web"), deployment("api", labels={"nobody": "yes"}))
+    found = scanned(excepted(exception(objectSelector=NOBODY)))
+    assert (covered(found), standing(found)) == ({"web"}, {"api"})
+
+
+@pytest.mark.parametrize("selector", [NOBODY, {}])
+@pytest.mark.parametrize("field", ["objectSelector", "namespaceSelector"])
+def test_an_object_for_everything_but_nobody(folder: Path, field: str, selector: dict[str, Any]) -> None:  # noqa: ARG001
+    write(deployment(), namespace("shop"), security({"posture": [{"controlID": "*"}], "match": {field: selector}}))
+    found = scanned(snapshot=True)
+    assert standing(found) == {"web"}
+    assert found.waivers[0].status is WaiverStatus.TOO_BROAD
+
+
+def test_an_exception_for_all_that_is_scanned_is_doubted(folder: Path) -> None:  # noqa: ARG001
+    everything = {"resources": [{"attributes": {"kind": "Deployment", "namespace": "shop"}}]}
+    doubt = "it is for every resource of this scan and every control"
+    few = [deployment(f"web-{number}") for number in range(5)]
+    write(*few)
+    assert statuses(scanned(excepted(everything))) == [(WaiverStatus.MATCHED, "")]
+    write(*few, deployment("api"))
+    found = scanned(excepted(everything))
+    assert statuses(found) == [(WaiverStatus.MATCHED, doubt)]
+    assert found.waivers[0].doubts == (doubt,)
+    assert len(covered(found)) == 6, "how much else is scanned does not change what is covered"
+    one_control = exception(PRIVILEGED, resources=[{"kind": "Deployment"}])
+    assert statuses(scanned(excepted(one_control))) == [(WaiverStatus.MATCHED, "")]
+    write(*few, deployment("api"), deployment("db", "kitchen"))
+    assert statuses(scanned(excepted(everything))) == [(WaiverStatus.MATCHED, "")]
+
+
+def test_names_that_nobody_knows_are_told_as_they_are_written(folder: Path) -> None:  # noqa: ARG001
+    posture = [{"controlID": "C-0057 (old)", "frameworkName": "cis-v1.99"}, {"controlID": "C-00.*"}]
+    write(deployment(annotations={"kubescape.io/skip-controls": "a.b+c"}))
+    Path("e.yaml").write_text(yaml.safe_dump(security({"posture": posture})))
+    one, two = scanned(Waivers(files=("e.yaml",))).waivers
+    assert one.unknown == ("C-0057 (old)", "framework cis-v1.99", "C-00.*")
+    assert one.controls == ("C-0057 (old)", "C-00.*")
+    assert two.unknown == ("a.b+c",)
+    assert two.text == "nobody knows a.b+c"
 
 
 def test_only_failures_are_covered(folder: Path) -> None:  # noqa: ARG001
@@ -426,6 +499,12 @@ POSTURE = [{"controlID": PRIVILEGED, "action": "ignore"}]
         (security({"posture": POSTURE, "expiresAt": "2020-01-01T00:00:00Z"}), set()),
         (security({"posture": POSTURE, "expiresAt": 5}), set()),
         (security({"posture": POSTURE}, "SecurityException"), set()),
+        (security({"posture": POSTURE, "matchs": {"resources": [{"kind": "Job"}]}}), set()),
+        (security({"posture": POSTURE, "expireAt": "2020-01-01T00:00:00Z"}), set()),
+        (security({"posture": POSTURE, "expiresat": "2020-01-01T00:00:00Z"}), set()),
+        (security({"posture": POSTURE, "Match": {"resources": [{"kind": "Job"}]}}), set()),
+        (security({"posture": [{"action": "ignore"}]}, "SecurityException", namespace="shop"), set()),
+        (security({"posture": POSTURE}, namespace="shop"), set()),
     ],
 )
 def test_exceptions_that_a_cluster_holds(folder: Path, item: dict[str, Any], expected: set[str]) -> None:  # noqa: ARG001

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from kubekeep.library.exception import Exemption, Policy, expiry, literal
+from kubekeep.library.exception import Exemption, Policy, expiry
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
@@ -52,7 +52,9 @@ def _skipped(resource: Resource, at: Path, prefix: str, annotations: Mapping[str
         flaw = f"{key} names no control"
     elif _ALL in names:
         flaw = f"{key} has to name the controls"
-    return _exemption(resource, (*at, key), annotations, tuple(Policy(control=literal(name)) for name in names), flaw)
+    return _exemption(
+        resource, (*at, key), annotations, tuple(Policy(control=name, exact=True) for name in names), flaw
+    )
 
 
 def _exemption(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from kubekeep.assess.select import Selection
-from kubekeep.library.exception import EVERYTHING, Policy, is_plain, matches
+from kubekeep.library.exception import EVERYTHING, Policy, is_glob, is_plain, matches, without_globs
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 
 _OVERVIEWS: Final = frozenset({"clusterscan", "workloadscan"})
 """What Kubescape shows when nothing is named: like all controls together no framework in particular."""
+_NUMBER: Final = re.compile(r"c?-?0*(\d{1,4})", re.ASCII)
+"""The number of a control, written with too few or too many zeros."""
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -41,11 +44,13 @@ class Controls:
         self._names = {control.slug: (control.slug, control.title, *control.ids) for control in self._controls}
         self._frameworks: tuple[Framework, ...] = (*selection.frameworks, *selection.library.frameworks.values())
         self._by_name: dict[str, set[str]] = {}
+        self._spelt: dict[str, str] = {}
         for slug, names in self._names.items():
             for name in names:
                 self._by_name.setdefault(_key(name), set()).add(slug)
+                self._spelt.setdefault(_key(name), name)
         self._members: dict[str, frozenset[str]] = {}
-        self._found: dict[str, frozenset[str]] = {}
+        self._found: dict[tuple[str, bool], frozenset[str]] = {}
         # What matches all of the numbers is written to match all controls, those without a number or not.
         self._numbered = frozenset(control.slug for control in self._controls if control.ids)
         self._ids = {control.slug: control.id for control in selection.controls}
@@ -76,7 +81,9 @@ class Controls:
             if not policy.framework or policy.framework == EVERYTHING:
                 for_all |= slugs
                 continue
-            frameworks = [item for item in self._frameworks if _is_called(policy.framework, _words(item))]
+            frameworks = [
+                item for item in self._frameworks if _is_called(policy.framework, _words(item), exact=policy.exact)
+            ]
             if not frameworks:
                 unknown.append(f"framework {policy.framework}")
             for framework in frameworks:
@@ -96,35 +103,43 @@ class Controls:
     def _hint(self, unknown: Iterable[str]) -> str:
         """The name that one of `unknown` was perhaps meant to be."""
         for name in unknown:
+            if is_glob(name):
+                return f"; a pattern is a regular expression: {without_globs(name)}"
+            number = _NUMBER.fullmatch(_key(name))
+            if number and (same := f"c-{number[1]:0>4}") in self._by_name:
+                return f"; did you mean {self._spelt[same]}?"
             near = difflib.get_close_matches(_key(name), self._by_name, n=1, cutoff=0.7)
             if near:
-                return f"; did you mean {near[0]}?"
+                return f"; did you mean {self._spelt[near[0]]}?"
         return ""
 
     def _slugs(self, policy: Policy, unknown: list[str]) -> frozenset[str]:
         """The controls that match all patterns of `policy`; without one, every control."""
         found = frozenset(self._names)
         for pattern in filter(None, (policy.control, policy.title)):
-            called = self._called(pattern)
+            called = self._called(pattern, exact=policy.exact)
             if not called:
                 unknown.append(pattern)
             found &= called
         if policy.rule:
             # The rule of a control is named after it; a name of Kubescape's own rules is none of ours.
-            ruled = frozenset(slug for slug in found if _is_called(policy.rule, (slug,)))
+            ruled = frozenset(slug for slug in found if _is_called(policy.rule, (slug,), exact=policy.exact))
             if not ruled:
                 unknown.append(f"rule {policy.rule}")
             found &= ruled
         return found
 
-    def _called(self, pattern: str) -> frozenset[str]:
+    def _called(self, pattern: str, *, exact: bool) -> frozenset[str]:
         """The slugs of the controls that `pattern` names."""
-        if pattern not in self._found:
+        key = pattern, exact
+        if key not in self._found:
             found = self.named(pattern)
             if not found and not is_plain(pattern):
-                found = frozenset(slug for slug, names in self._names.items() if _is_called(pattern, names))
-            self._found[pattern] = found
-        return self._found[pattern]
+                found = frozenset(
+                    slug for slug, names in self._names.items() if _is_called(pattern, names, exact=exact)
+                )
+            self._found[key] = found
+        return self._found[key]
 
     def _held_by(self, framework: Framework) -> frozenset[str]:
         if framework.slug not in self._members:
@@ -141,7 +156,9 @@ def _words(framework: Framework) -> tuple[str, ...]:
     return (framework.slug, framework.name, *framework.aliases)
 
 
-def _is_called(pattern: str, names: Iterable[str]) -> bool:
+def _is_called(pattern: str, names: Iterable[str], *, exact: bool) -> bool:
+    if exact and pattern != EVERYTHING:
+        return any(_key(pattern) == _key(name) for name in names)
     return any(_key(pattern) == _key(name) or matches(pattern, name, any_case=True) for name in names)
 
 

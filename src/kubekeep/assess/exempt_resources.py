@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -20,11 +21,10 @@ from kubekeep.library.exception import (
     Designator,
     Exemption,
     Patterns,
-    is_everything,
     matches,
 )
 from kubekeep.model.location import format_path
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import Resource, Source
 from kubekeep.model.workload import pod_path, value_at_or
 
 _FIELDS: Final = ("labels", "annotations")
@@ -57,14 +57,18 @@ class _Near(msgspec.Struct, frozen=True):
 
 
 class Resources:
-    """The resources that some exceptions are for; `namespaces` are the labels of the namespaces that are known.
+    """The resources that some exceptions are for.
 
+    `namespaces` are the labels of the namespaces that are known, and `folder` is the one that paths start from.
     Only the few exceptions for the kind, namespace and name of a resource are looked at, so that many exceptions for
     many resources are no product.
     """
 
-    def __init__(self, exemptions: Mapping[int, Exemption], namespaces: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self, exemptions: Mapping[int, Exemption], namespaces: Mapping[str, Mapping[str, str]], folder: str
+    ) -> None:
         self._namespaces = namespaces
+        self._folder = folder
         self._entries = [entry for number, item in exemptions.items() for entry in _entries(number, item)]
         keys = {entry.key for entry in self._entries} - {""}
         self._patterns = {key: Patterns(entry.pattern for entry in self._entries if entry.key == key) for key in keys}
@@ -92,7 +96,7 @@ class Resources:
         near = self._near(item)
         yield from near.others
         for key, entries in near.keyed.items():
-            for value in _values(key, item):
+            for value in _values(key, item, self._folder):
                 if (key, value) not in self._matching:
                     self._matching[key, value] = self._patterns[key].matching(value)
                 for pattern in self._matching[key, value]:
@@ -125,7 +129,7 @@ class Resources:
         for key, pattern in entry.others:
             if key == CONTAINER:
                 containers = pattern
-            elif not any(matches(pattern, value) for value in _values(key, item)):
+            elif not any(matches(pattern, value) for value in _values(key, item, self._folder)):
                 return ()
         return None if containers is None else tuple(_containers(item, containers))
 
@@ -140,25 +144,9 @@ class Resources:
         return selects(selector, {**(labels or {}), NAME_LABEL: name})
 
 
-def is_for_everything(exemption: Exemption) -> bool:
-    """Whether it leaves out no resource."""
-    selectors = (exemption.objects, exemption.namespaces)
-    if any(selector is not None and selector.requirements for selector in selectors):
-        return False
-    return not exemption.designators or any(map(_is_everything, exemption.designators))
-
-
-def _is_everything(designator: Designator) -> bool:
-    if designator.group:
-        return False
-    # A label has to be there, whatever it says.
-    fields = {CLUSTER, CONTAINER, IDENTITY, KIND, NAME, NAMESPACE, PATH}
-    return all(key in fields and is_everything(key, pattern) for key, pattern in designator.attributes)
-
-
 def _entries(number: int, exemption: Exemption) -> Iterator[_Entry]:
     for designator in exemption.designators or (Designator(()),):
-        said = dict(designator.attributes)
+        said = dict(designator.patterns)
         kind, namespace = said.pop(KIND, ""), said.pop(NAMESPACE, "")
         others = tuple((key, said.pop(key)) for key in (NAME, PATH, IDENTITY, CLUSTER, CONTAINER) if key in said)
         labels = tuple(said.items())
@@ -177,7 +165,7 @@ def _entries(number: int, exemption: Exemption) -> Iterator[_Entry]:
         )
 
 
-def _values(key: str, item: Resource) -> Iterator[str]:
+def _values(key: str, item: Resource, folder: str) -> Iterator[str]:
     """What the pattern of an attribute is compared with; one of them has to match."""
     match key:
         case "name":
@@ -185,9 +173,8 @@ def _values(key: str, item: Resource) -> Iterator[str]:
         case "resourceID":
             yield from (item.id, item.identity)
         case "path" if item.source is not None:
-            source = item.source
-            for path in (source.path, f"{source.base.rstrip('/')}/{source.path}"):
-                yield from (path, f"{path}:{source.document}")
+            for path in _paths(item.source, folder):
+                yield from (path, f"{path}:{item.source.document}")
         case "path" | "cluster":
             # Objects in files belong to no cluster that has a name: only a pattern for all of them matches.
             yield ""
@@ -196,6 +183,14 @@ def _values(key: str, item: Resource) -> Iterator[str]:
                 said = _texts(item, field)
                 if key in said:
                     yield str(said[key])
+
+
+def _paths(source: Source, folder: str) -> Iterator[str]:
+    """What people may call a file: as it was named, its whole path, and its path from `folder` if it is below."""
+    whole = posixpath.normpath(posixpath.join(folder, source.path))
+    below = whole.removeprefix(f"{folder.rstrip('/')}/")
+    # An exception goes on meaning the same file, however the paths of a scan are typed.
+    yield from dict.fromkeys((source.path, whole, *(() if below == whole else (below, f"./{below}"))))
 
 
 def _labelled(entry: _Entry, item: Resource) -> bool:

@@ -31,6 +31,13 @@ class Pair(msgspec.Struct, frozen=True, gc=False):
         """The pair of `resource`."""
         return Pair(resource, resource if resource.chosen_later is None else _installed(resource))
 
+    def packed(self) -> Pair:
+        """The same in less memory; what is joined from others shares theirs."""
+        if self.resource.related:
+            return self
+        resource = self.resource.packed()
+        return Pair(resource, resource if self.judged is self.resource else self.judged.packed())
+
 
 class Written:
     """Which resource was written for one that rules see."""
@@ -49,7 +56,7 @@ class Written:
         if all(map(operator.is_, related, subject.related)):
             return Pair(subject, subject)
         joined = {**subject.object, "relatedObjects": [item.object for item in related]}
-        return Pair(msgspec.structs.replace(subject, object=joined, related=related), subject)
+        return Pair(msgspec.structs.replace(subject, content=joined, related=related), subject)
 
 
 def _installed(resource: Resource) -> Resource:
@@ -61,7 +68,7 @@ def _installed(resource: Resource) -> Resource:
     changed = copy.deepcopy(resource.object) if paths else resource.object
     for path in paths:
         _set(changed, path)
-    return msgspec.structs.replace(resource, object=changed)
+    return msgspec.structs.replace(resource, content=changed)
 
 
 def _set(document: dict[str, Any], path: Path) -> None:

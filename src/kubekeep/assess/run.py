@@ -44,13 +44,14 @@ def run(
     note: Callable[[int], None] = lambda _: None,
     focus: Callable[[Resource], bool] | None = None,
     gaps: Sequence[Gap] = (),
+    pack: bool = False,
 ) -> list[ResourceResult]:
     """The verdicts of every resource that some control of `selection` applies to, in the order given.
 
     Joined RBAC subjects follow the resources. `note` is told how many resources have been seen. With `focus`, only
     resources that it takes, and subjects whose binding or role it takes, are judged; the others are known to the
     rules all the same. `gaps` are what a cluster did not show, complete when `resources` has ended: what compares with
-    that is not evaluated. Raises ValueError when a rule of the library does not compile.
+    that is not evaluated. With `pack`, resources are packed while they wait, and in the results. Raises ValueError when a rule of the library does not compile.
     """
     own = selection.own
     active = [control for control in own if control.slug not in selection.set_aside]
@@ -63,7 +64,7 @@ def run(
     policies = compile_rules(book.shards, book.groups, context)
     with ThreadPoolExecutor(max_workers=1) as pool:
         desk = _Desk(policies, pool)
-        intake = _Intake(index, book, desk, focus)
+        intake = _Intake(index, book, desk, focus, pack=pack)
         for seen, resource in enumerate(resources, start=1):
             intake.resource(resource, judged=bool(selection.judges))
             note(seen)
@@ -79,7 +80,11 @@ def run(
         desk.finish()
     elsewhere = _elsewhere(active, selection, provider)
     unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in {**hidden.related, **told}.items()}
-    results = [entry.result(unset, book.conditional, elsewhere) for entry in entries]
+    entries.reverse()
+    results = []
+    while entries:
+        # What the rules said is in the result then, and goes.
+        results.append(entries.pop().result(unset, book.conditional, elsewhere))
     return _judged(results, intake.others, selection, hidden) if selection.judges else results
 
 
@@ -118,7 +123,9 @@ def _index(controls: Sequence[Control], *, join_subjects: bool) -> Index:
 class _Intake:
     """Takes in what there is to judge: into the index, and to the rules that can run on it at once."""
 
-    def __init__(self, index: Index, book: Rulebook, desk: _Desk, focus: Callable[[Resource], bool] | None) -> None:
+    def __init__(
+        self, index: Index, book: Rulebook, desk: _Desk, focus: Callable[[Resource], bool] | None, *, pack: bool
+    ) -> None:
         self.entries: list[_Entry] = []
         self.others: list[Resource] = []
         """Resources out of focus, for judges to know of."""
@@ -127,6 +134,7 @@ class _Intake:
         self._desk = desk
         self._focus = focus
         self._written = Written()
+        self._pack = pack
 
     def resource(self, resource: Resource, *, judged: bool) -> None:
         """Take in one resource; with `judged`, keep it for judges even if no control of the library applies."""
@@ -154,7 +162,7 @@ class _Intake:
         sheet = self._book.sheet(pair.judged, has_pod=workload is not None or bool(problem))
         if not sheet.controls and not always:
             return
-        entry = _Entry(pair, sheet, problem)
+        entry = _Entry(pair.packed() if self._pack else pair, sheet, problem)
         self.entries.append(entry)
         if not problem:
             self._desk.send({"workload": workload}, sheet.groups[Stage.LOCAL], entry.outcome, remember=True)
@@ -180,7 +188,7 @@ class _Entry:
     def relate(self, desk: _Desk) -> None:
         groups = self.sheet.groups[Stage.RELATED]
         if groups and not self.problem:
-            judged = self.pair.judged
+            judged = self.pair.judged.unpacked()
             desk.send(_document(judged, view(judged)), groups, self.outcome)
 
     def result(
@@ -195,11 +203,12 @@ class _Entry:
         if self.problem:
             whole = malformed(self.problem)
             return ResourceResult(self.resource, {control.slug: whole for control in controls})
-        said = ((control.slug, unset.get(control.slug) or self._verdict(control, conditional)) for control in controls)
+        seen = self.resource.unpacked()
+        said = ((item.slug, unset.get(item.slug) or self._verdict(item, seen, conditional)) for item in controls)
         return ResourceResult(self.resource, {slug: outcome for slug, outcome in said if outcome is not None})
 
-    def _verdict(self, control: Control, conditional: AbstractSet[str]) -> Verdict | None:
-        return verdict(control, self.outcome, self.resource, conditional=control.slug in conditional)
+    def _verdict(self, control: Control, seen: Resource, conditional: AbstractSet[str]) -> Verdict | None:
+        return verdict(control, self.outcome, seen, conditional=control.slug in conditional)
 
 
 class _Takers:

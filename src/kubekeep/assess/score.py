@@ -18,11 +18,8 @@ def weight(resource: Resource) -> float:
     """How much a resource counts in the risk: 1, or 1.1 x replicas above one replica."""
     if resource.related:
         return max(map(weight, resource.related))
-    spec = resource.object.get("spec")
-    replicas = spec.get("replicas") if isinstance(spec, dict) else None
-    if isinstance(replicas, int) and not isinstance(replicas, bool) and replicas > 1:
-        return replicas * 1.1
-    return 1.0
+    replicas = resource.replicas
+    return 1.0 if replicas is None or replicas <= 1 else replicas * 1.1
 
 
 def risk(failed: float, total: float) -> float:

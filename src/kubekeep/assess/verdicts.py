@@ -98,19 +98,27 @@ def _failed(control: Control, said: Any, resource: Resource) -> Verdict:
     except ValueError as error:
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, f"{control.slug}: {error}"))
     evidence.sort(key=lambda pair: _order(pair[0]))
-    return Verdict(Status.FAILED, tuple(_evidence(path, item, resource) for path, item in evidence))
+    found = tuple(_evidence(path, item, resource) for path, item in evidence)
+    return Verdict(Status.FAILED, found) if resource.source is not None else _failure(found)
 
 
 def _evidence(path: Path, item: Violation, resource: Resource) -> Evidence:
     """Texts are kept once: many resources miss the same field for the same reason."""
-    return Evidence(
-        path=sys.intern(item.path),
-        exists=bool(path) and not item.inside and has_path(resource.object, path),
-        location=resource.locate(_parse(item.inside) if item.inside else path),
-        fix=None if item.fix is msgspec.UNSET else sys.intern(_fix_text(item.fix).decode()),
-        delete=item.delete,
-        message=sys.intern(item.message),
-    )
+    exists = bool(path) and not item.inside and has_path(resource.object, path)
+    fix = None if item.fix is msgspec.UNSET else sys.intern(_fix_text(item.fix).decode())
+    location = resource.locate(_parse(item.inside) if item.inside else path)
+    found = _unplaced(sys.intern(item.path), exists, fix, item.delete, sys.intern(item.message))
+    return found if location is None else msgspec.structs.replace(found, location=location)
+
+
+@functools.lru_cache(maxsize=4096)
+def _unplaced(path: str, exists: bool, fix: str | None, delete: bool, message: str) -> Evidence:  # noqa: FBT001 - as above
+    return Evidence(path=path, exists=exists, fix=fix, delete=delete, message=message)
+
+
+@functools.lru_cache(maxsize=4096)
+def _failure(evidence: tuple[Evidence, ...]) -> Verdict:
+    return Verdict(Status.FAILED, evidence)
 
 
 def _order(path: Path) -> tuple[tuple[int, int | str], ...]:

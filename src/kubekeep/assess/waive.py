@@ -14,7 +14,10 @@ import msgspec
 
 from kubekeep.assess.annotations import exemptions_of
 from kubekeep.assess.exempt_controls import Controls, Reach
-from kubekeep.assess.exempt_resources import Part, Resources, is_for_everything
+from kubekeep.assess.exempt_everything import is_for_everything
+from kubekeep.assess.exempt_resources import Part, Resources
+from kubekeep.assess.exempt_slips import slips
+from kubekeep.assess.matching import labels_of
 from kubekeep.assess.select import Selection
 from kubekeep.library.exception import Exemption
 from kubekeep.model.assessment import ResourceResult
@@ -25,6 +28,10 @@ from kubekeep.model.waiver import WaivedFinding, WaiverStatus, WaiverUse
 _NAMED: Final = 3
 """Controls that a text names before the others are only counted."""
 _TOO_BROAD: Final = "it would cover everything: name controls, or resources"
+_NOT_NARROWED: Final = "; nothing known has what its selectors leave out"
+_FEW: Final = 5
+"""Resources of a scan that one exception may well be for, all of them."""
+_ALL_HERE: Final = "it is for every resource of this scan and every control"
 
 
 def waive(
@@ -34,30 +41,52 @@ def waive(
     now: dt.datetime,
     *,
     namespaces: Mapping[str, Mapping[str, str]],
+    folder: str,
     inline: bool,
 ) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
     """The results with a waiver in all evidence that one of `exemptions` covers, and the uses of all exceptions.
 
     A failed verdict all of whose evidence is covered has passed. The first exception that covers evidence is named
     there; every one that does counts it. With `inline`, annotations of resources are exceptions too. `namespaces` are
-    the labels of the namespaces that are known.
+    the labels of the namespaces that are known; `folder` is the one that paths of files start from.
     """
-    register = _Register(exemptions, selection, now, namespaces)
     if not (exemptions or inline):
         return list(results), ()
+    scanned = _Scanned(results if any(item.objects or item.namespaces for item in exemptions) else (), namespaces)
+    register = _Register(exemptions, selection, now, scanned, folder)
+    register.doubt_what_is_for_all(results)
     found = [register.result(result, inline=inline) for result in results]
     return found, register.uses()
+
+
+class _Scanned:
+    """The labels that selectors can ask for."""
+
+    def __init__(self, results: Sequence[ResourceResult], namespaces: Mapping[str, Mapping[str, str]]) -> None:
+        self.namespaces = namespaces
+        self.objects = [labels_of(item.object) for result in results for item in _objects(result.resource)]
+        """Those of the objects that were judged."""
+        self.all_namespaces: dict[str, Mapping[str, str]] = {
+            item.namespace: {} for result in results for item in _objects(result.resource) if item.namespace
+        } | dict(namespaces)
+        """Those of all namespaces, as far as they are known."""
+
+
+def _objects(resource: Resource) -> tuple[Resource, ...]:
+    """The objects that an exception may mean a resource by."""
+    return (*resource.related, resource)
 
 
 class _Account:
     """One exception with the controls that it is for and the findings that it covers."""
 
-    __slots__ = ("exemption", "findings", "reach", "status", "text")
+    __slots__ = ("doubts", "exemption", "findings", "reach", "status", "text")
 
-    def __init__(self, exemption: Exemption, reach: Reach, now: dt.datetime, *, whole: bool) -> None:
-        """`whole`: it leaves out no resource."""
+    def __init__(self, exemption: Exemption, reach: Reach, now: dt.datetime, *, everything: bool) -> None:
+        """`everything`: it leaves out neither a control nor a resource."""
         self.exemption = exemption
         self.reach = reach
+        self.doubts = (*exemption.doubts, *slips(exemption))
         self.findings: list[WaivedFinding] = []
         self.status, self.text = WaiverStatus.UNUSED, ""
         expires = exemption.waiver.expires
@@ -65,8 +94,9 @@ class _Account:
             self.status, self.text = WaiverStatus.INVALID, exemption.flaw
         elif expires is not None and expires <= now:
             self.status = WaiverStatus.EXPIRED
-        elif whole and reach.everything:
-            self.status, self.text = WaiverStatus.TOO_BROAD, _TOO_BROAD
+        elif everything:
+            narrowed = exemption.objects or exemption.namespaces
+            self.status, self.text = WaiverStatus.TOO_BROAD, _TOO_BROAD + (_NOT_NARROWED if narrowed else "")
 
     @property
     def is_active(self) -> bool:
@@ -76,6 +106,7 @@ class _Account:
     def use(self) -> WaiverUse:
         """What became of it."""
         status, text, reach = self.status, self.text, self.reach
+        doubts = self.doubts if self.is_active else ()
         if self.is_active:
             if reach.unknown:
                 status, text = WaiverStatus.INVALID_CONTROL, f"nobody knows {', '.join(reach.unknown)}{reach.hint}"
@@ -88,10 +119,11 @@ class _Account:
         return WaiverUse(
             waiver=self.exemption.waiver,
             status=status,
-            text=text,
+            text="; ".join(filter(None, (text, *doubts))),
             controls=_names(self.exemption),
             unknown=reach.unknown,
             findings=tuple(self.findings),
+            doubts=doubts,
         )
 
 
@@ -115,17 +147,33 @@ class _Register:
         exemptions: Sequence[Exemption],
         selection: Selection,
         now: dt.datetime,
-        namespaces: Mapping[str, Mapping[str, str]],
+        scanned: _Scanned,
+        folder: str,
     ) -> None:
         self._now = now
         self._controls = Controls(selection)
-        self._accounts = [
-            _Account(item, self._controls.reach(item.policies), now, whole=is_for_everything(item))
-            for item in exemptions
-        ]
+        self._accounts = [self._account(item, scanned) for item in exemptions]
         active = {number: item.exemption for number, item in enumerate(self._accounts) if item.is_active}
-        self._resources = Resources(active, namespaces)
+        self._resources = Resources(active, scanned.namespaces, folder)
         self._inline: dict[tuple[str, str], list[_Account]] = {}
+
+    def _account(self, item: Exemption, scanned: _Scanned) -> _Account:
+        reach = self._controls.reach(item.policies)
+        everything = reach.everything and is_for_everything(item, scanned.objects, scanned.all_namespaces)
+        return _Account(item, reach, self._now, everything=everything)
+
+    def doubt_what_is_for_all(self, results: Sequence[ResourceResult]) -> None:
+        """Doubt each exception for every control that leaves out none of `results`, if these are more than a few."""
+        if len(results) <= _FEW:
+            return
+        found = {number for number, item in enumerate(self._accounts) if item.is_active and item.reach.everything}
+        for result in results:
+            if not found:
+                return
+            covering = self._resources.covering(result.resource)
+            found &= {number for number, part in covering.items() if part is None}
+        for number in found:
+            self._accounts[number].doubts += (_ALL_HERE,)
 
     def uses(self) -> tuple[WaiverUse, ...]:
         """What became of each exception: those given first, then those beside resources in the order met."""
@@ -165,7 +213,7 @@ class _Register:
 
     def _beside(self, resource: Resource) -> Iterator[_Account]:
         """The exceptions that a resource carries, or the objects that it is made of."""
-        for item in (*resource.related, resource):
+        for item in _objects(resource):
             carried = list(exemptions_of(item))
             if not carried:
                 continue
@@ -173,7 +221,8 @@ class _Register:
             key = (item.id, str(item.locate(())))
             if key not in self._inline:
                 self._inline[key] = [
-                    _Account(found, self._controls.reach(found.policies), self._now, whole=False) for found in carried
+                    _Account(found, self._controls.reach(found.policies), self._now, everything=False)
+                    for found in carried
                 ]
             yield from self._inline[key]
 

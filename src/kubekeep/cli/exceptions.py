@@ -15,6 +15,7 @@ import click
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
+from kubekeep.library.admission import Selector
 from kubekeep.library.exception import Designator, Exemption
 from kubekeep.library.exception_sets import set_names
 from kubekeep.model.text import utc_text, visible
@@ -24,11 +25,30 @@ from kubekeep.usecases.scan import ScanRequest, scan
 from kubekeep.usecases.waivers import ExceptionsError, Waivers, read_all
 
 _PROBLEM: Final = 1
+_UNREADABLE: Final = 2
 _INCOMPLETE: Final = 3
 _FILES: Final = click.argument("files", nargs=-1, metavar="FILE...")
 _SETS: Final = click.option(
     "--exception-set", "sets", multiple=True, type=click.Choice(set_names()), help="A ready-made set."
 )
+
+
+def _something(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001
+    """A callback: the value of an option; one that is given and empty, and so would mean anything, is an error."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty; leave the option out if anything is meant")
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError as error:
+        raise click.BadParameter("it is not UTF-8 text") from error
+    return value
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: Names) -> Names:
+    """A callback: names, comma separated, of an option that may be given several times; each value has one."""
+    for item in value:
+        _something(ctx, param, "".join(arguments.names(ctx, param, (item,))))
+    return arguments.names(ctx, param, value)
 
 
 @click.group(short_help="Write and check exceptions.")
@@ -38,24 +58,26 @@ def command() -> None:
 
 @command.command("add")
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--control", "controls", multiple=True, callback=arguments.names, help="Controls: id, name or pattern.")
-@click.option("--framework", "frameworks", multiple=True, callback=arguments.names, help="Only in these frameworks.")
-@click.option("--namespace", default="", metavar="PATTERN", help="Only in namespaces that match.")
-@click.option("--kind", default="", metavar="PATTERN", help="Only resources of kinds that match.")
-@click.option("--name", default="", metavar="PATTERN", help="Only resources whose names match.")
-@click.option("--container", default="", metavar="PATTERN", help="Only containers whose names match.")
-@click.option("--reason", required=True, help="Why it is accepted.")
-@click.option("--expires", default="", metavar="DATE", help="The last day, 2027-01-31, or a moment in RFC 3339.")
+@click.option("--control", "controls", multiple=True, callback=_names, help="Controls: id, name or pattern.")
+@click.option("--framework", "frameworks", multiple=True, callback=_names, help="Only in these frameworks.")
+@click.option("--namespace", metavar="PATTERN", callback=_something, help="Only in namespaces that match.")
+@click.option("--kind", metavar="PATTERN", callback=_something, help="Only resources of kinds that match.")
+@click.option("--name", metavar="PATTERN", callback=_something, help="Only resources whose names match.")
+@click.option("--container", metavar="PATTERN", callback=_something, help="Only containers whose names match.")
+@click.option("--reason", required=True, callback=_something, help="Why it is accepted.")
+@click.option(
+    "--expires", metavar="DATE", callback=_something, help="The last day, 2027-01-31, or a moment in RFC 3339."
+)
 def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     file: str,
     controls: Names,
     frameworks: Names,
-    namespace: str,
-    kind: str,
-    name: str,
-    container: str,
+    namespace: str | None,
+    kind: str | None,
+    name: str | None,
+    container: str | None,
     reason: str,
-    expires: str,
+    expires: str | None,
 ) -> None:
     """Add an exception to FILE, which is made if it is not there. Everything else in it stays as it is.
 
@@ -80,9 +102,12 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     if expires:
         entry["expirationDate"] = expires
     try:
-        click.echo(f"{visible(file)}: added {visible(add(file, entry))}", err=True)
+        added = add(file, entry)
     except ExceptionsError as error:
         raise click.UsageError(str(error)) from error
+    click.echo(f"{visible(file)}: added {visible(added.waiver.name)}", err=True)
+    for doubt in added.doubts:
+        click.echo(f"{visible(file)}: warning: {visible(doubt)}", err=True)
 
 
 def _policies(controls: Names, frameworks: Names) -> list[dict[str, str]]:
@@ -112,16 +137,17 @@ def show(files: Names, sets: Names, layout: str) -> None:
 def check(files: Names, sets: Names) -> None:
     """Check each FILE without a scan: what has expired, is too broad, or names what nobody knows.
 
-    Exits with 1 when there is something to mend.
+    Exits with 1 when there is something to mend, and with 2 when a file cannot be used.
     """
     try:
         uses = held(_read(files, sets, refuse=False))
     except ExceptionsError as error:
         click.echo(str(error))
-        sys.exit(_PROBLEM)
-    problems = [use for use in uses if use.status in PROBLEMS]
+        sys.exit(_UNREADABLE)
+    problems = [use for use in uses if use.status in PROBLEMS or use.doubts]
     for use in problems:
-        click.echo(f"{_place(use)}: {use.status}: {visible(use.waiver.name)}{_text(use)}")
+        status = use.status if use.status in PROBLEMS else "warning"
+        click.echo(f"{_place(use)}: {status}: {visible(use.waiver.name)}{_text(use)}")
     click.echo(f"{len(uses)} exception{'' if len(uses) == 1 else 's'}, {len(problems)} to mend", err=True)
     sys.exit(_PROBLEM if problems else 0)
 
@@ -179,9 +205,12 @@ def _shown(item: Exemption) -> Iterator[str]:
     yield f"{waiver.name}{until}"
     row = _row(item)
     yield f"    controls   {', '.join(row['controls']) or 'all'}"
-    for resource in row["resources"] or ["all"]:
+    for number, resource in enumerate(row["resources"] or ["all"]):
         said = resource if isinstance(resource, str) else " ".join(f"{key}={text}" for key, text in resource.items())
-        yield f"    resources  {said}"
+        yield f"    {'or' if number else 'resources':9}  {said or 'all'}"
+    for title, key in (("labels", "objectSelector"), ("in", "namespaceSelector")):
+        if row[key]:
+            yield f"    {title:9}  {', '.join(row[key])}"
     if waiver.reason:
         yield f"    reason     {waiver.reason}"
 
@@ -192,6 +221,8 @@ def _row(item: Exemption) -> dict[str, Any]:
         "name": waiver.name,
         "controls": [_called(policy.framework, policy.names) for policy in item.policies],
         "resources": [_attributes(designator) for designator in item.designators],
+        "objectSelector": _required(item.objects),
+        "namespaceSelector": _required(item.namespaces),
         "reason": waiver.reason,
         "expires": utc_text(waiver.expires) if waiver.expires else None,
         "place": str(waiver.location) if waiver.location else None,
@@ -200,6 +231,19 @@ def _row(item: Exemption) -> dict[str, Any]:
 
 def _called(framework: str, names: Names) -> str:
     return " ".join(filter(None, (f"{framework}:" if framework else "", *names))) or "all"
+
+
+def _required(selector: Selector | None) -> list[str]:
+    """What a selector asks for, as kubectl writes it: `app in (web)`, `!app`."""
+    if selector is None:
+        return []
+    forms = {
+        "Exists": "{key}",
+        "DoesNotExist": "!{key}",
+        "In": "{key} in ({values})",
+        "NotIn": "{key} notin ({values})",
+    }
+    return [forms[item.operator].format(key=item.key, values=",".join(item.values)) for item in selector.requirements]
 
 
 def _attributes(designator: Designator) -> dict[str, str]:

@@ -9,7 +9,7 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias, TypeVar, get_args
 
 import click
 
@@ -30,6 +30,7 @@ from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, kubernetes_mi
 
 Names: TypeAlias = tuple[str, ...]
 Paths: TypeAlias = tuple[Path, ...]
+T = TypeVar("T")
 
 
 def request_options(task: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -82,6 +83,14 @@ def _request(task: str, given: dict[str, Any]) -> ScanRequest:
     )
 
 
+def reached(ask: Callable[[], T]) -> T:
+    """What `ask` gives; click's error where it does not reach a cluster."""
+    try:
+        return ask()
+    except KubeError as error:
+        raise _UnreachableError(str(error)) from error
+
+
 class _UnreachableError(click.ClickException):
     """A cluster that cannot be asked anything."""
 
@@ -90,11 +99,13 @@ class _UnreachableError(click.ClickException):
 
 def assessed(request: ScanRequest) -> Assessment:
     """The assessment that `request` asks for; click's errors for what it cannot ask for, and an unreachable cluster."""
-    try:
+
+    def assess() -> Assessment:
         with progress.counter() as note:
             return scan(request, stdin=sys.stdin.buffer, note=note)
-    except KubeError as error:
-        raise _UnreachableError(str(error)) from error
+
+    try:
+        return reached(assess)
     except UnknownNameError as error:
         ctx = click.get_current_context()
         if any(repr(name) in str(error) for name in request.excluded):

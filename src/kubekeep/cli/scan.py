@@ -18,7 +18,7 @@ from kubekeep.cli.configured import Configured
 from kubekeep.cli.gate_options import Since, gate_options, known
 from kubekeep.cli.privacy_options import Privacy, privacy_options
 from kubekeep.cli.report_options import Showing, report_options
-from kubekeep.cli.request_options import assessed, request_options
+from kubekeep.cli.request_options import assessed, reached, request_options
 from kubekeep.cli.waiver_options import Accepting
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
@@ -29,6 +29,11 @@ _INCOMPLETE: Final = 3
 
 
 @click.command(short_help="Assess manifests.", cls=Configured, target=arguments.first_path)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Scan nothing: print the ClusterRole that a scan of the cluster needs, and what lacks.",
+)
 @request_options("scan")
 @privacy_options
 @gate_options
@@ -40,13 +45,16 @@ def command(
     since: Since | None,
     privacy: Privacy,
     showing: Showing,
+    *,
+    dry_run: bool,
 ) -> None:
-    """Assess what is at each PATH, or standard input for -.
+    """Assess what is at each PATH, or standard input for -; without one, the cluster of the kubeconfig.
 
     A PATH is a file or folder of manifests, charts, kustomizations or Terraform modules, an archive, a quoted pattern,
     or the address of a repository, a manifest or a chart.
 
     \b
+    kubekeep scan
     kubekeep scan deploy/
     kubekeep scan framework nsa,pss-restricted deploy/
     kubekeep scan control C-0057 pod.yaml
@@ -54,6 +62,8 @@ def command(
     kubekeep scan workload shop/deployment/web deploy/
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
+    if dry_run:
+        sys.exit(_preflight(request))
     wanted = showing.planned()
     privacy.check(wanted)
     base = known(since.path) if since else None
@@ -72,10 +82,30 @@ def command(
     if listener is not None:
         listener(assessment)
     changed_since = request.read.changed_since
-    if changed_since and not assessment.results and not assessment.unread:
+    if changed_since and assessment.chosen and not assessment.results and not assessment.unread:
         click.echo(f"nothing that a control applies to has changed since {visible(changed_since)}", err=True)
         sys.exit(0)
     sys.exit(_exit_code(assessment, outcomes))
+
+
+def _preflight(request: ScanRequest) -> int:
+    """Print what a scan needs to be allowed, and say what is missing."""
+    import yaml  # noqa: PLC0415 - only who asks pays for it
+
+    from kubekeep.usecases.permissions import cluster_role, preflight  # noqa: PLC0415
+
+    if request.cluster is None:
+        raise click.UsageError("--dry-run is for a cluster: name no path")
+    found = reached(lambda: preflight(request))
+    click.echo(yaml.safe_dump(cluster_role(found.permissions), sort_keys=False), nl=False)
+    for permission in found.missing:
+        click.echo(f"not allowed: {permission}", err=True)
+    for gap in found.unknown:
+        click.echo(f"not known: {gap.permission}: {gap.text}", err=True)
+    if found.missing or found.unknown:
+        return _INCOMPLETE
+    click.echo(f"all {len(found.permissions)} permissions are granted", err=True)
+    return 0
 
 
 def _judged(assessment: Assessment, gates: Gates) -> list[Outcome]:

@@ -82,11 +82,13 @@ def _told(assessment: Assessment, *, audit: bool) -> str:
     if not assessment.waivers:
         return ""
     # That most of a ready-made set, which has no place in a file, covers nothing is as it should be.
-    told = (use for use in assessment.waivers if use.waiver.location or use.status is not WaiverStatus.UNUSED)
+    told = [use for use in assessment.waivers if use.waiver.location or use.status is not WaiverStatus.UNUSED]
     counts = Counter(use.status for use in told)
     covered = sum(map(len, assessment.waived().values()))
     total = len(assessment.waivers)
     parts = [f"{total} exception{'' if total == 1 else 's'}: {covered} finding{'' if covered == 1 else 's'} accepted"]
     parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]
+    if doubtful := sum(1 for use in told if use.doubts):
+        parts.append(f"{doubtful} doubtful")
     hint = "" if audit or len(parts) == 1 else "; --audit-exceptions shows them"
     return ", ".join(parts) + hint

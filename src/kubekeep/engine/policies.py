@@ -6,6 +6,7 @@ a file and never learns what a rule is about.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,7 +16,9 @@ from kubekeep import _native
 from kubekeep.engine.port import Outcome, Query, RuleFailure
 
 _NOTHING: Final[Outcome] = {}
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_KEPT: Final = 1 << 14
+"""So many values that rules gave are kept: the same is wrong with many objects, and said once."""
+_decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class RegoPolicySet:
@@ -49,8 +52,10 @@ class RegoPolicySet:
 
 
 def _outcome(text: str) -> Outcome:
-    outcome = _decode(text)
-    for name, value in outcome.items():
-        if isinstance(value, dict) and "error" in value:
-            outcome[name] = RuleFailure(str(value["error"]))
-    return outcome
+    return {name: _value(bytes(value)) for name, value in _decode(text).items()}
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _value(text: bytes) -> Any:
+    value = msgspec.json.decode(text)
+    return RuleFailure(str(value["error"])) if isinstance(value, dict) and "error" in value else value

@@ -25,7 +25,8 @@ class Query(NamedTuple):
 Outcome = Mapping[str, Any]
 """What the rules of a group said of one document: name to value, without the undefined and the empty ones.
 
-A value is what the rule gave (a set as a list, an object without its empty fields), or a RuleFailure.
+A value is what the rule gave (a set as a list, an object without its empty fields), or a RuleFailure. Outcomes share
+equal values: nobody changes one.
 """
 
 

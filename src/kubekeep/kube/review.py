@@ -22,6 +22,11 @@ class Permission(msgspec.Struct, frozen=True):
     resource: str
     namespace: str = ""
 
+    def __str__(self) -> str:
+        """`list deployments.apps in namespace shop`."""
+        resource = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {resource}" + (f" in namespace {self.namespace}" if self.namespace else "")
+
 
 class _Status(msgspec.Struct, frozen=True):
     allowed: bool = False

@@ -26,18 +26,16 @@ KIND: Final = "kind"
 NAME: Final = "name"
 NAMESPACE: Final = "namespace"
 PATH: Final = "path"
+ATTRIBUTES: Final = frozenset({CLUSTER, CONTAINER, IDENTITY, KIND, NAME, NAMESPACE, PATH})
+"""The attributes that are no labels."""
 
 _PLAIN: Final = re.compile(r"[\w\s:,/-]*")
+_GLOBBED: Final = re.compile(r"[\w\s:,/.*-]*")
+_GLOB: Final = re.compile(r"(?:(?<=[\w/-])|^)\*")
+"""A star behind what a name may end with: as a regular expression it repeats one character."""
 _CHUNK: Final = 64
 """Patterns that are matched at once: few enough for RE2 to keep within its memory."""
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_PROBES: Final = {
-    KIND: ("Qzx", "ProbeKind", "Z9"),
-    PATH: ("q7/x.y:3", "zz9/Qz", "a"),
-    IDENTITY: ("/v1/q7x/Qzx/zz9", "path=7/api=qz.io/v1/q7x/ProbeKind/a"),
-}
-"""What nobody uses, by attribute: a pattern that matches all of it is written to match everything."""
-_NAMES: Final = ("q7x-probe", "zz9", "a")
 
 
 class FlawError(ValueError):
@@ -49,12 +47,16 @@ class FlawError(ValueError):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """One entry of `posturePolicies`: patterns, of which each that is not empty has to match."""
+    """One entry of `posturePolicies`: patterns, of which each that is not empty has to match.
+
+    With `exact` they are names that mean themselves; only `*` still means anything.
+    """
 
     framework: str = ""
     control: str = ""
     title: str = ""
     rule: str = ""
+    exact: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,17 +65,27 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class Designator(msgspec.Struct, frozen=True):
-    """One entry of `resources`: patterns by attribute, all of which have to match. `group` is an API group as it is."""
+    """One entry of `resources`: patterns by attribute, all of which have to match. `group` is an API group as it is.
+
+    With `exact` they are names that mean themselves.
+    """
 
     attributes: tuple[tuple[str, str], ...]
     group: str = ""
+    exact: bool = False
+
+    @property
+    def patterns(self) -> tuple[tuple[str, str], ...]:
+        """The attributes, each with the pattern that it has to match."""
+        return tuple((key, literal(text)) for key, text in self.attributes) if self.exact else self.attributes
 
 
 class Exemption(msgspec.Struct, frozen=True, kw_only=True):
     """An exception: the waiver that reports name, and what it is for.
 
     It is for what one of `policies` and one of `designators` matches and both selectors take; without `policies`
-    for every control, without `designators` for every resource. One with a `flaw` covers nothing.
+    for every control, without `designators` for every resource. One with a `flaw` covers nothing; `doubts` say why one
+    may cover more, or less, than was meant.
     """
 
     waiver: Waiver
@@ -84,6 +96,7 @@ class Exemption(msgspec.Struct, frozen=True, kw_only=True):
     namespaces: Selector | None = None
     """What labels the namespace of an object has to have."""
     flaw: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 def expiry(text: str) -> dt.datetime:
@@ -118,6 +131,16 @@ def check_pattern(pattern: str) -> None:
 def is_plain(text: str) -> bool:
     """Whether `text` as a pattern means itself."""
     return _PLAIN.fullmatch(text) is not None
+
+
+def is_glob(text: str) -> bool:
+    """Whether `text` looks as if `*` in it stood for any text, as in a shell; as a pattern it means little then."""
+    return text != EVERYTHING and _GLOBBED.fullmatch(text) is not None and _GLOB.search(text) is not None
+
+
+def without_globs(text: str) -> str:
+    """The pattern that says what `text`, which is a glob, seems to mean."""
+    return _GLOB.sub(".*", text)
 
 
 def literal(text: str) -> str:
@@ -178,8 +201,3 @@ def _set_of(patterns: Iterable[str]) -> Any:
         found.Add(pattern)
     found.Compile()
     return found
-
-
-def is_everything(key: str, pattern: str) -> bool:
-    """Whether the pattern of an attribute is written to match everything: it matches what nobody uses."""
-    return all(matches(pattern, probe) for probe in _PROBES.get(key, _NAMES))

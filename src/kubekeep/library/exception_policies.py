@@ -5,6 +5,7 @@ Refuses what it does not know: a misspelt key must not make an exception cover m
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -12,7 +13,16 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.library.admission import Requirement, Selector
-from kubekeep.library.exception import Designator, Exemption, FlawError, Policy, check_pattern, expiry
+from kubekeep.library.exception import (
+    Designator,
+    Exemption,
+    FlawError,
+    Policy,
+    check_pattern,
+    expiry,
+    is_glob,
+    without_globs,
+)
 from kubekeep.model.location import Location, Path
 from kubekeep.model.text import json_text
 from kubekeep.model.waiver import Waiver, WaiverSource
@@ -23,10 +33,12 @@ _KEYS: Final = (
     *("objectSelector", "posturePolicies", "reason", "expirationDate", "createdBy"),
 )
 _POLICY_KEYS: Final = ("frameworkName", "controlName", "controlID", "ruleName", "severityScore")
+_NAMES: Final = _POLICY_KEYS[1:4]
 _RESOURCE_KEYS: Final = ("designatorType", "attributes", "wlid", "wildwlid", "sid")
 _SELECTOR_KEYS: Final = ("matchLabels", "matchExpressions")
 _REQUIREMENT_KEYS: Final = ("key", "operator", "values")
 _OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
+_OTHER_DESIGNATORS: Final = _RESOURCE_KEYS[2:]
 _NO_ATTRIBUTES: Final = "an entry of resources without attributes matches nothing"
 
 
@@ -41,28 +53,76 @@ def exemption(value: Any, location: Location, number: int) -> Exemption:
     kind = text_of(found, "policyType")
     if kind.casefold() not in {"", _TYPE.casefold()}:
         raise FlawError(f"policyType is {kind[:60]!r}, not {_TYPE}", ("policyType",))
-    expires = text_of(found, "expirationDate")
-    try:
-        until = expiry(expires) if expires else None
-    except ValueError as error:
-        raise FlawError(f"expirationDate: {error}", ("expirationDate",)) from error
     waiver = Waiver(
         name=text_of(found, "name") or f"exception {number + 1}",
         source=WaiverSource.FILE,
         reason=text_of(found, "reason"),
-        expires=until,
+        expires=ending(found, "expirationDate"),
         location=location,
         text=json_text(value),
     )
     designators = tuple(_designators(found))
+    objects = selector(found.get("objectSelector"), ("objectSelector",))
     empty = bool(found.get("resources")) and not designators
     return Exemption(
         waiver=waiver,
         policies=tuple(_policies(found)),
         designators=designators,
-        objects=selector(found.get("objectSelector"), ("objectSelector",)),
+        objects=objects,
         flaw=_NO_ATTRIBUTES if empty else "",
+        doubts=tuple(_doubts(found, objects)),
     )
+
+
+def _doubts(found: Mapping[str, Any], objects: Selector | None) -> Iterator[str]:
+    """Where an exception that can be read says nothing."""
+    yield from empty_of(found, "expirationDate", "it never ends")
+    yield from empty_of(found, "resources", "every resource is meant")
+    yield from unselective(found, "objectSelector", objects)
+    yield from empty_of(found, "posturePolicies", "every control is meant")
+    for number, item in enumerate(listed(found, "posturePolicies")):
+        said = keyed(item, _POLICY_KEYS)
+        # `{}` is how Kubescape's own files say every control.
+        unsaid = said.keys() & set(_NAMES) or said.get("severityScore")
+        if unsaid and not any(said.get(key) for key in _NAMES):
+            yield f"posturePolicies[{number}] names no control, so every one is meant"
+    for number, item in enumerate(listed(found, "resources")):
+        attributes = keyed(item, _RESOURCE_KEYS).get("attributes") or {}
+        at = f"resources[{number}]"
+        if not any(attributes.values()):
+            yield f"{at} says nothing, so it matches nothing"
+            continue
+        for key, pattern in attributes.items():
+            if not pattern:
+                yield f"{key} of {at} is empty, so that any is meant"
+
+
+def empty_of(found: Mapping[str, Any], key: str, meaning: str) -> Iterator[str]:
+    """The doubt about a key that is there and says nothing, with what that means."""
+    if key in found and not found[key]:
+        yield f"{key} is empty: {meaning}"
+
+
+def unselective(found: Mapping[str, Any], key: str, read: Selector | None) -> Iterator[str]:
+    """The doubt about a selector that is there and, as `read`, selects everything."""
+    if key in found and not (read and read.requirements):
+        yield f"{key} is empty, so that it selects everything"
+
+
+def ending(found: Mapping[str, Any], key: str, at: Path = ()) -> dt.datetime | None:
+    """The moment at a key from which on an exception covers nothing; None for never. Raises FlawError."""
+    value = found.get(key)
+    if value is None:
+        return None
+    place = (*at, key)
+    if not isinstance(value, str):
+        raise FlawError(f"{key} is neither a date (2027-01-31) nor RFC 3339 (2027-01-31T12:00:00Z)", place)
+    if not value:
+        raise FlawError(f"{key} is empty: give a date, or leave it out for an exception without an end", place)
+    try:
+        return expiry(value)
+    except ValueError as error:
+        raise FlawError(f"{key}: {error}", place) from error
 
 
 def _policies(found: Mapping[str, Any]) -> Iterator[Policy]:
@@ -88,9 +148,10 @@ def _designators(found: Mapping[str, Any]) -> Iterator[Designator]:
         kind = text_of(said, "designatorType", at) or "Attributes"
         if kind.casefold() not in {"attributes", "attribute"}:
             raise FlawError(f"designatorType is {kind[:60]!r}: only Attributes says what it is for", at)
-        attributes = said.get("attributes") or {}
-        if not isinstance(attributes, dict):
-            raise FlawError("attributes is no mapping", (*at, "attributes"))
+        for other in _OTHER_DESIGNATORS:
+            if said.get(other):
+                raise FlawError(f"{other} says nothing here: only attributes say what it is for", (*at, other))
+        attributes = mapping_of(said, "attributes", at)
         pairs = []
         for key in attributes:
             place = (*at, "attributes", str(key))
@@ -107,8 +168,8 @@ def selector(value: Any, at: Path) -> Selector | None:
     if value is None:
         return None
     said = keyed(value, _SELECTOR_KEYS, at)
-    labels = said.get("matchLabels") or {}
-    if not isinstance(labels, dict) or not all(isinstance(item, str) for pair in labels.items() for item in pair):
+    labels = mapping_of(said, "matchLabels", at)
+    if not all(isinstance(item, str) for pair in labels.items() for item in pair):
         raise FlawError("matchLabels is no mapping of text", (*at, "matchLabels"))
     return Selector(dict(labels), tuple(_requirements(said, at)))
 
@@ -155,6 +216,16 @@ def listed(found: Mapping[str, Any], key: str, at: Path = ()) -> list[Any]:
     return value
 
 
+def mapping_of(found: Mapping[str, Any], key: str, at: Path = ()) -> dict[str, Any]:
+    """The mapping at a key; empty for nothing. Raises FlawError."""
+    value = found.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise FlawError(f"{key} is no mapping", (*at, key))
+    return value
+
+
 def text_of(found: Mapping[str, Any], key: str, at: Path = ()) -> str:
     """The text at a key; empty for nothing. Raises FlawError."""
     value = found.get(key)
@@ -169,4 +240,5 @@ def _checked(pattern: str, place: Path) -> None:
     try:
         check_pattern(pattern)
     except ValueError as error:
-        raise FlawError(str(error), place) from error
+        hint = f"; say {without_globs(pattern)[:60]}" if is_glob(pattern) else ""
+        raise FlawError(f"{error}{hint}", place) from error

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kubekeep.model.location import Location, Marks, Path, Trace
+from kubekeep.model.packed import Packed, pack
 
 
 def is_builtin(group: str) -> bool:
@@ -74,6 +75,7 @@ class Source(msgspec.Struct, frozen=True):
 class Resource(msgspec.Struct, frozen=True, gc=False):
     """One object: as it was sent (`object`), with where it came from.
 
+    `content` is the object, or the same packed, which costs time for each look at `object` and saves memory.
     `document` is the document it stands in when that is more than the object itself (an item of a List).
     `chosen_later` are the paths of namespaces that whoever installs the object will choose, beside its own if it
     names none; None when nothing is left to choose.
@@ -82,7 +84,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     `apply`): `object` lacks them, and no verdict may take them for absent.
     """
 
-    object: dict[str, Any]
+    content: dict[str, Any] | Packed
     source: Source | None = None
     document: Any = None
     related: tuple[Resource, ...] = ()
@@ -90,9 +92,24 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     unknown: tuple[Path, ...] = ()
 
     @property
+    def object(self) -> dict[str, Any]:
+        """The object itself."""
+        content = self.content
+        return content if isinstance(content, dict) else content.unpacked()
+
+    def packed(self) -> Resource:
+        """The same in less memory."""
+        return msgspec.structs.replace(self, content=pack(self.content)) if isinstance(self.content, dict) else self
+
+    def unpacked(self) -> Resource:
+        """The same to look at often."""
+        return self if isinstance(self.content, dict) else msgspec.structs.replace(self, content=self.object)
+
+    @property
     def api_version(self) -> str:
         """`apps/v1`, or `v1` for the core group; empty for a joined subject without one."""
-        return str(self.object.get("apiVersion") or "")
+        content = self.content
+        return str(content.get("apiVersion") or "") if isinstance(content, dict) else content.api_version
 
     @property
     def group(self) -> str:
@@ -107,7 +124,8 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     @property
     def kind(self) -> str:
         """`Deployment`, ..."""
-        return str(self.object.get("kind") or "")
+        content = self.content
+        return str(content.get("kind") or "") if isinstance(content, dict) else content.kind
 
     @property
     def builtin(self) -> bool:
@@ -125,21 +143,37 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         """`metadata.name`, or `generateName` with a star; the subject's name for a joined resource."""
         metadata = self._metadata()
         generated = metadata.get("generateName")
-        return str(metadata.get("name") or (f"{generated}*" if generated else self.object.get("name") or ""))
+        return str(metadata.get("name") or (f"{generated}*" if generated else self._subject("name")))
 
     @property
     def namespace(self) -> str:
         """`metadata.namespace`; empty when the object does not say."""
-        return str(self._metadata().get("namespace") or self.object.get("namespace") or "")
+        return str(self._metadata().get("namespace") or self._subject("namespace"))
 
     @property
     def label(self) -> str:
         """`Deployment shop/web`, as people say it; without a namespace that the object does not say."""
         return called(self.kind, self.namespace, self.name)
 
+    @property
+    def replicas(self) -> int | None:
+        """`spec.replicas`, where it is a number."""
+        content = self.content
+        if not isinstance(content, dict):
+            return content.replicas
+        spec = content.get("spec")
+        replicas = spec.get("replicas") if isinstance(spec, dict) else None
+        return replicas if isinstance(replicas, int) and not isinstance(replicas, bool) else None
+
     def _metadata(self) -> dict[str, Any]:
-        metadata = self.object.get("metadata")
+        content = self.content
+        metadata = content.get("metadata") if isinstance(content, dict) else content.metadata
         return metadata if isinstance(metadata, dict) else {}
+
+    def _subject(self, key: str) -> str:
+        """What a joined subject says of itself, which has no metadata."""
+        content = self.content
+        return str(content.get(key) or "") if isinstance(content, dict) else ""
 
     @property
     def identity(self) -> str:

@@ -66,7 +66,10 @@ class WaivedFinding(msgspec.Struct, frozen=True, gc=False):
 
 
 class WaiverUse(msgspec.Struct, frozen=True, kw_only=True):
-    """One waiver with what became of it. `controls` are the names it gives, `unknown` those nobody knows."""
+    """One waiver with what became of it. `controls` are the names it gives, `unknown` those nobody knows.
+
+    `doubts` are what `text` says of why it may cover more, or less, than was meant.
+    """
 
     waiver: Waiver
     status: WaiverStatus
@@ -74,3 +77,4 @@ class WaiverUse(msgspec.Struct, frozen=True, kw_only=True):
     controls: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     findings: tuple[WaivedFinding, ...] = ()
+    doubts: tuple[str, ...] = ()

@@ -13,6 +13,8 @@ from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, discover
 from kubekeep.kube.errors import KubeError
+from kubekeep.kube.listing import Query
+from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
@@ -124,6 +126,12 @@ class LiveCluster:
         if self._node is None or (platform_of_node(self._node) is None and platform_of_node(node) is not None):
             self._node = node
 
+    def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
+        """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
+        collection = Collection(self._connection, self._catalogue, wanted(selection, choice, everything=False))
+        asked = [permission_of(query) for query in collection.queries()]
+        return allowed(self._connection, asked), tuple(collection.gaps)
+
     def _collected(self, wanted: Wanted) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted)
         yield from collection
@@ -174,3 +182,8 @@ def wanted(selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
         whole=frozenset(brought),
         namespaces=Namespaces(choice.include_namespaces, choice.exclude_namespaces),
     )
+
+
+def permission_of(query: Query) -> Permission:
+    """What it takes to send `query`."""
+    return Permission("list", query.served.group, query.served.plural, query.namespace)

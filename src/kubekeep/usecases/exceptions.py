@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kubekeep.assess.select import frameworks_named, select
 from kubekeep.assess.waive import waive
 from kubekeep.edits.change import Change, RefusedError
 from kubekeep.edits.reading import Reading
+from kubekeep.edits.style import Style, block
 from kubekeep.edits.text import edit
 from kubekeep.library.exception import Exemption, FlawError
 from kubekeep.library.exception_policies import exemption
@@ -36,14 +35,14 @@ PROBLEMS = frozenset(WaiverStatus) - {WaiverStatus.MATCHED, WaiverStatus.UNUSED}
 def held(exemptions: Sequence[Exemption]) -> tuple[WaiverUse, ...]:
     """What can be said of exceptions without a scan: which are expired, too broad, or name what nobody knows."""
     everything = select(frameworks_named(("allcontrols",)))
-    _, uses = waive((), exemptions, everything, dt.datetime.now(dt.UTC), namespaces={}, inline=False)
+    _, uses = waive((), exemptions, everything, dt.datetime.now(dt.UTC), namespaces={}, folder="/", inline=False)
     return uses
 
 
-def add(path: str, entry: Mapping[str, Any]) -> str:
+def add(path: str, entry: Mapping[str, Any]) -> WaiverUse:
     """Append an entry to the list in the file at `path`, or make the file; everything else in it stays as it is.
 
-    Gives the name of the exception. Raises ExceptionsError where that cannot be, or the entry would cover nothing.
+    Gives the exception with its doubts. Raises ExceptionsError where that cannot be, or the entry would cover nothing.
     """
     shown = shown_path(path)
     try:
@@ -60,7 +59,7 @@ def add(path: str, entry: Mapping[str, Any]) -> str:
             stream.write(text)
     except OSError as error:
         raise ExceptionsError(f"{shown}: {visible(reason(error))}") from error
-    return found.waiver.name
+    return use
 
 
 def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
@@ -89,4 +88,4 @@ def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
 def _fresh(entry: Mapping[str, Any], *, is_json: bool) -> str:
     if is_json:
         return json.dumps([entry], indent=2, ensure_ascii=False) + "\n"
-    return str(yaml.safe_dump([dict(entry)], sort_keys=False, allow_unicode=True, width=110))
+    return "".join(f"{line}\n" for line in block([dict(entry)], 0, Style(dash=0)))

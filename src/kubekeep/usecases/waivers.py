@@ -123,6 +123,7 @@ class Exceptions:
             selection,
             now,
             namespaces=self._namespaces,
+            folder=os.getcwd(),  # noqa: PTH109 - text to compare with, not a path to walk
             inline=self._inline,
         )
 
@@ -133,7 +134,7 @@ def _security_exception(resource: Resource) -> Iterator[Exemption]:
     try:
         found = security_exemption(resource.object, place)
     except FlawError as error:
-        yield Exemption(waiver=waiver_of(resource.object, place), flaw=str(error))
+        yield Exemption(waiver=waiver_of(resource.object, resource.locate(error.path)), flaw=str(error))
     else:
         yield from () if found is None else (found,)
 

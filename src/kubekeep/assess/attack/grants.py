@@ -83,7 +83,7 @@ class Granted:
                     self._graph.add(source, target, EdgeKind.BINDING, draft)
 
     def _subject(self, subject: Mapping[str, Any], binding: Item) -> Node | None:
-        account = account_of(subject, msgspec.structs.replace(binding.resource, object=binding.object))
+        account = account_of(subject, msgspec.structs.replace(binding.resource, content=binding.object))
         if account is not None:
             return self._places.account(*account)
         kind, name = subject.get("kind"), subject.get("name")

@@ -193,7 +193,7 @@ class Objects:
         if pod_path(item.resource) is None or self._is_owned(item):
             return
         try:
-            seen = view(msgspec.structs.replace(item.resource, object=item.object))
+            seen = view(msgspec.structs.replace(item.resource, content=item.object))
         except MalformedWorkloadError:
             self.malformed.append(item)
             return

@@ -57,6 +57,10 @@ class Collection:
         self.gaps += unknown(self._wanted, self._catalogue)
         return sorted(found, key=lambda task: task.stage)
 
+    def queries(self) -> list[Query]:
+        """Everything that is asked for on the way, with what is asked before it is known what to list."""
+        return [*self._before(), *(task.query for task in self.tasks())]
+
     def __iter__(self) -> Iterator[Resource]:
         planned = self.tasks()
         for stage in sorted({task.stage for task in planned}):
@@ -113,12 +117,16 @@ class Collection:
             for owner in known.get("ownerReferences") or ()
         )
 
+    def _before(self) -> Iterator[Query]:
+        served = self._catalogue.of(*_DEFINITION)
+        if served is not None and needs_definitions(self._wanted):
+            yield Query(served=served)
+
     def _custom(self) -> list[Served]:
         """The custom kinds that carry pods."""
-        served = self._catalogue.of(*_DEFINITION)
-        if served is None or not needs_definitions(self._wanted):
+        query = next(self._before(), None)
+        if query is None:
             return []
-        query = Query(served=served)
         found: list[Served] = []
         try:
             for page in Listing(self._connection, query, _DEFINITIONS):

@@ -1,0 +1,46 @@
+"""An object in a tenth of the memory: compressed, with what reports ask most often beside it. Never changes it."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from typing import Any, Final
+
+import msgspec
+
+_LEVEL: Final = 1
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Packed(msgspec.Struct, frozen=True, gc=False):
+    """An object as compressed JSON; what stands beside it is the same as in it, empty where it is absent."""
+
+    data: bytes
+    api_version: str
+    kind: str
+    metadata: dict[str, Any]
+    """`name`, `generateName` and `namespace`."""
+    replicas: int | None
+
+    def unpacked(self) -> dict[str, Any]:
+        """The object, made anew each time."""
+        return _decode(zlib.decompress(self.data))
+
+
+def pack(content: dict[str, Any]) -> Packed:
+    """`content`, an object as JSON has it, packed."""
+    metadata, spec = content.get("metadata"), content.get("spec")
+    known = metadata if isinstance(metadata, dict) else {}
+    replicas = spec.get("replicas") if isinstance(spec, dict) else None
+    return Packed(
+        zlib.compress(_encode(content), _LEVEL),
+        sys.intern(str(content.get("apiVersion") or "")),
+        sys.intern(str(content.get("kind") or "")),
+        {key: _kept(known[key]) for key in ("name", "generateName", "namespace") if key in known},
+        replicas if isinstance(replicas, int) and not isinstance(replicas, bool) else None,
+    )
+
+
+def _kept(value: Any) -> Any:
+    return sys.intern(value) if isinstance(value, str) else value
