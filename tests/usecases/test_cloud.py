@@ -136,6 +136,7 @@ def test_a_live_cluster_of_eks(own_cluster: Cluster, scanned: Scan) -> None:
     silent = scanned(ARN, None, "C-0228", "C-0223")
     assert facts(silent).distribution == "eks"
     assert {item.reason.cause for item in silent.controls if item.reason} == {Cause.NEEDS_CLOUD_DATA}
+    assert all("scan the cluster with --cloud" in item.reason.text for item in silent.controls if item.reason)
     asked = scanned(ARN, CloudRequest(), "C-0228", "C-0223")
     assert summary(asked, "C-0223").status is Status.PASSED
     assert summary(asked, "C-0228").status is Status.FAILED
