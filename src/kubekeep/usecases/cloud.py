@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import msgspec
 
+from kubekeep.kube.connection import Connection
 from kubekeep.model.cloud import DOCUMENTS, GROUPS, CloudRequest
 from kubekeep.model.cluster import Gap
 from kubekeep.model.control import Provider
 from kubekeep.sources.cloud import aks, eks, gke
+from kubekeep.sources.cloud.aws_auth import mapped_node_roles
 from kubekeep.sources.cloud.documents import missing
 from kubekeep.sources.cloud.identity import Hints, identify, profile_of
 
 _NAME_IT: Final = "name the cluster with --cloud-cluster"
 
 
-def described(request: CloudRequest, kinds: AbstractSet[str] | None = None) -> Iterator[dict[str, Any] | Gap]:
+def described(
+    request: CloudRequest, kinds: AbstractSet[str] | None = None, mapped: Sequence[str] | None = None
+) -> Iterator[dict[str, Any] | Gap]:
     """The documents about the cluster of `request`, and a gap for each one that cannot be had.
 
-    `kinds` (`eks.amazonaws.com/ClusterDescribe`) are those that are wanted; None for all.
+    `kinds` (`eks.amazonaws.com/ClusterDescribe`) are those that are wanted; None for all. `mapped` are the ARNs of
+    roles of nodes that a cluster of EKS itself knows; None if it was not asked.
     """
     cluster = request.cluster
     if cluster is None:
@@ -31,15 +36,17 @@ def described(request: CloudRequest, kinds: AbstractSet[str] | None = None) -> I
         return
     match cluster.provider:
         case "eks":
-            yield from eks.describe(cluster, wanted, request.profile)
+            yield from eks.describe(cluster, wanted, request.profile, mapped)
         case "aks":
             yield from aks.describe(cluster, wanted, request.endpoints.azure)
         case "gke":
             yield from gke.describe(cluster, wanted, request.endpoints)
 
 
-def described_live(request: CloudRequest, hints: Hints, kinds: AbstractSet[str]) -> Iterator[dict[str, Any] | Gap]:
-    """The same about the live cluster of `hints`, where `request` names none."""
+def described_live(
+    request: CloudRequest, hints: Hints, connection: Connection, kinds: AbstractSet[str]
+) -> Iterator[dict[str, Any] | Gap]:
+    """The same about the live cluster at the end of `connection`: the one of `hints`, where `request` names none."""
     cluster = request.cluster or identify(hints)
     if cluster is None:
         known: Iterable[Provider] = DOCUMENTS if hints.provider is None else (hints.provider,)
@@ -49,7 +56,8 @@ def described_live(request: CloudRequest, hints: Hints, kinds: AbstractSet[str])
             )
         return
     profile = request.profile or profile_of(hints.access)
-    yield from described(msgspec.structs.replace(request, cluster=cluster, profile=profile), kinds)
+    mapped = mapped_node_roles(connection) if cluster.provider == "eks" else None
+    yield from described(msgspec.structs.replace(request, cluster=cluster, profile=profile), kinds, mapped)
 
 
 def _wanted(provider: Provider, kinds: AbstractSet[str] | None) -> frozenset[str]:

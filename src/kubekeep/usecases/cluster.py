@@ -69,9 +69,13 @@ class _VersionStatus(msgspec.Struct, frozen=True):
 
 
 class _ClusterVersion(msgspec.Struct, frozen=True):
-    """What OpenShift says of its version (config.openshift.io/v1, ClusterVersion)."""
+    """What OpenShift says of its version (config.openshift.io/v1, ClusterVersion); there is one."""
 
     status: _VersionStatus = _VersionStatus()
+
+
+class _ClusterVersions(msgspec.Struct, frozen=True):
+    items: tuple[_ClusterVersion, ...] = ()
 
 
 class LiveCluster:
@@ -115,7 +119,8 @@ class LiveCluster:
                 self._note(resource.object)
             yield resource
         if self._cloud is not None:
-            for item in described_live(self._cloud, Hints(self._request.access, self._node), asked.kinds):
+            hints = Hints(self._request.access, self._node)
+            for item in described_live(self._cloud, hints, self._connection, asked.kinds):
                 if isinstance(item, Gap):
                     self.gaps.append(item)
                 else:
@@ -158,11 +163,12 @@ class LiveCluster:
 def openshift_version(connection: Connection) -> str:
     """The version that OpenShift says it is at, such as `4.16.3`; empty where it does not tell us."""
     try:
-        said = connection.get(f"/apis/{OPENSHIFT}/v1/clusterversions/version", _ClusterVersion)
+        said = connection.get(f"/apis/{OPENSHIFT}/v1/clusterversions", _ClusterVersions).items
     except KubeError:
         return ""
-    done = (item.version for item in said.status.history if item.state == "Completed")
-    return next(done, said.status.desired.version)
+    releases = [release for item in said for release in (*item.status.history, item.status.desired)]
+    done = (release.version for release in releases if release.state == "Completed")
+    return next(done, releases[-1].version if releases else "")
 
 
 @contextlib.contextmanager

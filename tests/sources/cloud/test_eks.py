@@ -62,6 +62,7 @@ def test_all_documents() -> None:
     assert documents["ListEntitiesForPolicies"] == {
         "rolesPolicies": {arn: holder, "role/workers:policy/written": holder},
         "nodeRoles": ["workers"],
+        "nodeRolesComplete": False,
     }
     assert documents["PolicyVersion"]["policiesDocuments"] == {
         arn: policy(*PULLING),
@@ -181,6 +182,31 @@ def test_nodes_that_only_access_entries_tell_of(cloud: Cloud, monkeypatch: pytes
         documents, gaps = described(frozenset({"ListEntitiesForPolicies"}))
     assert not gaps
     assert documents["ListEntitiesForPolicies"]["nodeRoles"] == ["karpenter"]
+    assert documents["ListEntitiesForPolicies"]["nodeRolesComplete"] is False
+
+
+def test_access_entries_alone_tell_all_roles_of_nodes(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_for_eks(cloud, monkeypatch)
+    make_role("workers")
+    role = f"arn:aws:iam::{ACCOUNT}:role/workers"
+    compute = {"computeConfig": {"nodeRoleArn": role}}
+    cloud.say("/clusters/shop", {"cluster": {"name": "shop", "accessConfig": {"authenticationMode": "API"}, **compute}})
+    cloud.say("/clusters/shop/node-groups", {"nodegroups": []})
+    cloud.say("/clusters/shop/access-entries", {"accessEntries": []})
+    with passing(cloud):
+        documents, gaps = described(frozenset({"ListEntitiesForPolicies"}))
+    assert not gaps
+    found = documents["ListEntitiesForPolicies"]
+    assert (found["nodeRoles"], found["nodeRolesComplete"]) == (["workers"], True)
+
+
+def test_roles_that_the_cluster_knows() -> None:
+    make_cluster()
+    make_role("own")
+    mapped = [f"arn:aws:iam::{ACCOUNT}:role/own", "arn:aws:iam::210987654321:role/foreign"]
+    (document,) = describe(SHOP, {"ListEntitiesForPolicies"}, mapped=mapped)
+    assert isinstance(document, dict)
+    assert (document["data"]["nodeRoles"], document["data"]["nodeRolesComplete"]) == (["own"], True)
 
 
 def test_a_server_that_stumbles_is_asked_again_and_not_for_ever(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ The SDK finds credentials where the command line of AWS does. Nothing is tried m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, TypeVar
 
@@ -21,8 +21,13 @@ _LOGIN: Final = "log in to AWS"
 T = TypeVar("T")
 
 
-def describe(cluster: CloudCluster, kinds: AbstractSet[str], profile: str = "") -> Iterator[dict[str, Any] | Gap]:
-    """The documents of `kinds` about `cluster`, and a gap for each one that cannot be had."""
+def describe(
+    cluster: CloudCluster, kinds: AbstractSet[str], profile: str = "", mapped: Sequence[str] | None = None
+) -> Iterator[dict[str, Any] | Gap]:
+    """The documents of `kinds` about `cluster`, and a gap for each one that cannot be had.
+
+    `mapped` are the ARNs of roles of nodes that the cluster itself knows by its ConfigMap; None if nobody asked it.
+    """
     try:
         account = _Account(cluster.place, profile)
         described = account.cluster(cluster.name)
@@ -37,14 +42,16 @@ def describe(cluster: CloudCluster, kinds: AbstractSet[str], profile: str = "") 
         except CloudError as error:
             yield from missing("eks", {REPOSITORIES}, error.needs, str(error))
     if kinds & {ENTITIES, POLICIES}:
-        yield from _policies(account, described, kinds & {ENTITIES, POLICIES})
+        yield from _policies(account, described, kinds & {ENTITIES, POLICIES}, mapped)
 
 
-def _policies(account: _Account, cluster: dict[str, Any], kinds: AbstractSet[str]) -> Iterator[dict[str, Any] | Gap]:
+def _policies(
+    account: _Account, cluster: dict[str, Any], kinds: AbstractSet[str], mapped: Sequence[str] | None
+) -> Iterator[dict[str, Any] | Gap]:
     """Who has which policies, and what those say, as far as it is about the nodes of the cluster."""
     name = str(cluster["name"])
     try:
-        roles = account.node_roles(cluster)
+        roles = account.node_roles(cluster, mapped or ())
         holders: dict[str, dict[str, Any]] = {}
         documents: dict[str, Any] = {}
         for role in roles:
@@ -55,9 +62,16 @@ def _policies(account: _Account, cluster: dict[str, Any], kinds: AbstractSet[str
         yield from missing("eks", kinds, error.needs, str(error))
         return
     if ENTITIES in kinds:
-        yield document("eks", ENTITIES, name, {"rolesPolicies": holders, "nodeRoles": roles})
+        complete = mapped is not None or _mode(cluster) == "API"
+        data = {"rolesPolicies": holders, "nodeRoles": roles, "nodeRolesComplete": complete}
+        yield document("eks", ENTITIES, name, data)
     if POLICIES in kinds:
         yield document("eks", POLICIES, name, {"policiesDocuments": documents})
+
+
+def _mode(cluster: dict[str, Any]) -> str:
+    """How identities get into the cluster: `API` (access entries), `CONFIG_MAP` or both; older clusters say nothing."""
+    return str((cluster.get("accessConfig") or {}).get("authenticationMode") or "CONFIG_MAP")
 
 
 class _Account:
@@ -85,14 +99,20 @@ class _Account:
         """The descriptions of all repositories of the region. Raises CloudError."""
         return self._listed("ecr", "describe_repositories", "repositories")
 
-    def node_roles(self, cluster: dict[str, Any]) -> list[str]:
-        """The names of the roles that the nodes of a cluster have, as far as EKS knows them. Raises CloudError where it knows none."""
+    def node_roles(self, cluster: dict[str, Any], mapped: Sequence[str]) -> list[str]:
+        """The names of the roles that the nodes of a cluster have: those that EKS knows, and those `mapped`.
+
+        Raises CloudError where there are none.
+        """
         name = cluster["name"]
+        account = str(cluster.get("arn")).split(":")[4:5]
         arns = [str((cluster.get("computeConfig") or {}).get("nodeRoleArn") or "")]
+        # A role of another account is none of a node, whatever the cluster says.
+        arns += [arn for arn in mapped if arn.split(":")[4:5] == account]
         for group in self._listed("eks", "list_nodegroups", "nodegroups", clusterName=name):
             described = self._asked("eks", "describe_nodegroup", clusterName=name, nodegroupName=group)
             arns.append(described["nodegroup"]["nodeRole"])
-        if "API" in str((cluster.get("accessConfig") or {}).get("authenticationMode")):
+        if "API" in _mode(cluster):
             for arn in self._listed("eks", "list_access_entries", "accessEntries", clusterName=name):
                 if ":role/" in arn and arn not in arns:
                     entry = self._asked("eks", "describe_access_entry", clusterName=name, principalArn=arn)

@@ -111,6 +111,10 @@ declined contains "no role of the cluster's nodes is among rolesPolicies" if {
 	count(nodes) == 0
 }
 
+declined contains "roles that the ConfigMap aws-auth gives to nodes were not collected" if {
+	description.at(description.whole, "nodeRolesComplete").value == false
+}
+
 declined contains reason if {
 	some role in nodes
 	count(missing(role)) > 0
