@@ -24,6 +24,12 @@ def role(name: str, *groups: str) -> dict[str, Any]:
 NODES = yaml.safe_dump([role("nodes", "system:bootstrappers", "system:nodes")])
 
 
+BOMB = "".join(f"- &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(1, 40)).join(
+    ("- &a1 [x]\n", "- {rolearn: *a40, groups: [*a40]}\n")
+)
+"""Forty lists of nine times the one before."""
+
+
 def aws_auth(text: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
@@ -56,6 +62,7 @@ def test_what_a_cluster_tells(own_cluster: Cluster) -> None:
             [f"{ROLE}/fargate"],
         ),
         (yaml.safe_dump([role("../../user/x y", "system:nodes"), "text", {"rolearn": 7, "groups": 7}]), []),
+        (BOMB, []),
         ("", []),
         ("[]", []),
     ],

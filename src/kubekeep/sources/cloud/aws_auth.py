@@ -54,6 +54,8 @@ def node_roles(text: str) -> Iterator[str]:
         raise ValueError("no list")
     for entry in entries:
         said = entry if isinstance(entry, dict) else {}
-        groups, arn = said.get("groups"), str(said.get("rolearn"))
-        if isinstance(groups, list) and not _NODES.isdisjoint(map(str, groups)) and _ROLE.fullmatch(arn):
+        groups, arn = said.get("groups"), said.get("rolearn")
+        # Aliases can make a small text a huge value: only what is text already is looked at as text.
+        names = [name for name in groups if isinstance(name, str)] if isinstance(groups, list) else []
+        if isinstance(arn, str) and _ROLE.fullmatch(arn) and not _NODES.isdisjoint(names):
             yield arn
