@@ -54,8 +54,8 @@ class _Kept(msgspec.Struct, frozen=True):
 
 def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
     """Write the document as one line of JSON with a line feed at its end."""
-    plan = _uuid("plan", assessment.target.base, *assessment.target.paths)
-    name = visible(" ".join(assessment.target.paths)) or "."
+    plan = _uuid("plan", assessment.target.base, *assessment.target.names)
+    name = visible(" ".join(assessment.target.names)) or "."
     head = {
         "uuid": _uuid("results", utc_text(assessment.started, "microseconds"), plan),
         "metadata": {
@@ -102,7 +102,7 @@ def _result(assessment: Assessment) -> dict[str, Any]:
     return {
         "uuid": _uuid("result", utc_text(assessment.started, "microseconds"), assessment.target.base),
         "title": "Scan with Kubekeep",
-        "description": f"{len(assessment.results)} resources from {assessment.files} files were assessed.{holes}",
+        "description": f"{assessment.counts.total} resources from {assessment.files} files were assessed.{holes}",
         "start": utc_text(assessment.started, "milliseconds"),
         "end": utc_text(assessment.finished, "milliseconds"),
         "props": [_prop("coverage", f"{assessment.coverage:g}"), *_source(assessment.repository)],

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.assess.index import provider_of
 from kubekeep.assess.select import Selection
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
@@ -19,7 +20,7 @@ from kubekeep.kube.version import ServerVersion, server_version
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
-from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.platform import OPENSHIFT, distribution_of, platform_of_node
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cloud.identity import Hints
@@ -95,9 +96,10 @@ class LiveCluster:
         # Facts are asked for when the connection has ended.
         self._openshift = openshift_version(connection) if OPENSHIFT in self._groups else ""
         self.gaps: list[Gap] = []
-        self.nodes = 0
+        self._nodes = 0
         self._node: dict[str, Any] | None = None
         """The Node that tells most of the platform: the first of a managed one, or else the first."""
+        self._provider: Provider | None = None
 
     @property
     def minor(self) -> int | None:
@@ -124,12 +126,16 @@ class LiveCluster:
                 if isinstance(item, Gap):
                     self.gaps.append(item)
                 else:
-                    yield Resource(item)
+                    resource = Resource(item)
+                    self._provider = self._provider or provider_of(resource)
+                    yield resource
 
     def _note(self, node: dict[str, Any]) -> None:
-        self.nodes += 1
-        if self._node is None or (platform_of_node(self._node) is None and platform_of_node(node) is not None):
+        self._nodes += 1
+        platform = platform_of_node(node)
+        if self._node is None or (self._provider is None and platform is not None):
             self._node = node
+        self._provider = self._provider or platform
 
     def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
         """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
@@ -144,19 +150,16 @@ class LiveCluster:
 
     def facts(self) -> ClusterFacts:
         """What a report says of it."""
-        version = self._version
-        distribution = distribution_of(version.git_version, self._groups, [] if self._node is None else [self._node])
+        version = self._version.said.get("gitVersion", "")
+        distribution = distribution_of(version, self._groups, [] if self._node is None else [self._node])
         return ClusterFacts(
             name=self._request.access.name,
-            server=self._request.access.server,
-            version=version.git_version,
-            platform=version.platform,
-            build_date=version.build_date,
-            git_commit=version.git_commit,
+            info=self._version.said,
+            provider=self._provider or "",
+            nodes=self._nodes,
             gaps=tuple(dict.fromkeys(self.gaps)),
-            nodes=self.nodes,
             distribution=distribution,
-            distribution_version=self._openshift if distribution == "openshift" else version.git_version,
+            distribution_version=self._openshift if distribution == "openshift" else version,
         )
 
 

@@ -37,7 +37,7 @@ def document(provider: Provider, kind: str, name: str, data: Any) -> dict[str, A
 def missing(provider: Provider, kinds: Iterable[str], needs: str, why: str) -> list[Gap]:
     """The gaps for documents of `kinds` that could not be had; `needs` is what to do about it."""
     return [
-        Gap(group=GROUPS[provider], kind=kind, resource=kind, why=why, needs=needs)
+        Gap(group=GROUPS[provider], version="v1", kind=kind, resource=kind, why=why, needs=needs)
         for kind in DOCUMENTS[provider]
         if kind in kinds
     ]

@@ -51,6 +51,7 @@ class Task(msgspec.Struct, frozen=True):
             group=served.group,
             kind=served.kind,
             resource=served.plural,
+            version=served.version,
             why=why,
             namespace=self.query.namespace,
             partial=partial,
