@@ -20,7 +20,7 @@ from kubekeep.usecases.configuration import Configuration, kind
 NAMED_ONLY: Final = frozenset(
     {
         *("output", "enable-helm", "custom-rules", "use-from", "use-artifacts-from"),
-        *("kubeconfig", "kube-context", "as", "as-group", "as-uid", "insecure-skip-tls-verify"),
+        *("kubeconfig", "kube-context", "as", "as-group", "as-uid", "host-scan", "insecure-skip-tls-verify"),
         *("cloud", "cloud-cluster"),
     }
 )

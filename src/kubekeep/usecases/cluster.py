@@ -24,7 +24,10 @@ from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.platform import OPENSHIFT, distribution_of, platform_of_node
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cloud.identity import Hints
+from kubekeep.sources.cluster import kubelets
 from kubekeep.sources.cluster.collect import Collection
+from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
+from kubekeep.sources.cluster.kubelets import Kubelets
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 from kubekeep.usecases.cloud import described_live
 
@@ -115,33 +118,56 @@ class LiveCluster:
 
         What is not shown is among `gaps` when they have ended.
         """
-        asked = wanted(selection, choice, everything=everything)
-        for resource in self._collected(asked):
+        needed = self._wanted(selection, choice, everything=everything)
+        nodes: list[str] = []
+        for resource in self._collected(needed):
             if resource.kind == "Node" and not resource.group:
+                nodes.append(resource.name)
                 self._note(resource.object)
             yield resource
+        self._nodes += len(nodes)
+        if self._asks_kubelets(needed):
+            found = Kubelets(self._request, nodes)
+            yield from found
+            self.gaps += found.gaps
         if self._cloud is not None:
-            hints = Hints(self._request.access, self._node)
-            for item in described_live(self._cloud, hints, self._connection, asked.kinds):
-                if isinstance(item, Gap):
-                    self.gaps.append(item)
-                else:
-                    resource = Resource(item)
-                    self._provider = self._provider or provider_of(resource)
-                    yield resource
+            yield from self._described(self._cloud, needed)
 
     def _note(self, node: dict[str, Any]) -> None:
-        self._nodes += 1
         platform = platform_of_node(node)
         if self._node is None or (self._provider is None and platform is not None):
             self._node = node
         self._provider = self._provider or platform
 
+    def _described(self, cloud: CloudRequest, needed: Wanted) -> Iterator[Resource]:
+        """What its cloud tells of it."""
+        hints = Hints(self._request.access, self._node)
+        for item in described_live(cloud, hints, self._connection, needed.kinds):
+            if isinstance(item, Gap):
+                self.gaps.append(item)
+                continue
+            resource = Resource(item)
+            self._provider = self._provider or provider_of(resource)
+            yield resource
+
     def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
         """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
-        collection = Collection(self._connection, self._catalogue, wanted(selection, choice, everything=False))
+        needed = self._wanted(selection, choice, everything=False)
+        collection = Collection(self._connection, self._catalogue, needed)
         asked = [permission_of(query) for query in collection.queries()]
+        if self._asks_kubelets(needed):
+            asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
         return allowed(self._connection, asked), tuple(collection.gaps)
+
+    def _wanted(self, selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
+        needed = wanted(selection, choice, everything=everything)
+        if self._request.host_scan is not False:
+            return needed
+        kinds = frozenset(kind for kind in needed.kinds if kind.partition("/")[0] != HOST_DATA)
+        return msgspec.structs.replace(needed, kinds=kinds)
+
+    def _asks_kubelets(self, needed: Wanted) -> bool:
+        return self._request.host_scan is True and kubelets.KIND in needed.kinds
 
     def _collected(self, wanted: Wanted) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted)

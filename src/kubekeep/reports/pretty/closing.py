@@ -24,7 +24,7 @@ _FEW: Final = 20
 _REASONS: Final = 3
 """How many reasons are told why findings cannot be compared."""
 _WAITING: Final[dict[Cause | None, str]] = {
-    Cause.NEEDS_HOST_DATA: "need data of the nodes: add documents such as KubeletInfo and ControlPlaneInfo",
+    Cause.NEEDS_HOST_DATA: "need data of the nodes: kubekeep host collect writes it",
     Cause.NEEDS_CLOUD_DATA: "need data of the cloud: add documents such as ClusterDescribe",
     Cause.NEEDS_IMAGE_DATA: "need reports on the images: add their ImageVulnerabilities",
     Cause.NEEDS_CLUSTER: "need a cluster, or --snapshot if the files are all of one",

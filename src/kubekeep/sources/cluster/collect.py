@@ -21,6 +21,7 @@ from kubekeep.kube.listing import Listing, Query
 from kubekeep.model.cluster import Gap
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.custom import carries_pods
+from kubekeep.sources.cluster.host_data import as_document
 from kubekeep.sources.cluster.plan import Task, needs_definitions, tasks, unknown
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 
@@ -80,7 +81,7 @@ class Collection:
                         continue
                     for item in arrived.items:
                         if self._is_new(item, arrived.task):
-                            yield Resource(item)
+                            yield Resource(as_document(item))
             finally:
                 stopped.set()
                 _drain(arrivals, running)
