@@ -25,6 +25,7 @@ from kubekeep.usecases.cloud import described
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.cluster.access import Person, write_kubeconfig
 from tests.cluster.cluster import Cluster
+from tests.reports.rendering import rendered
 from tests.sources.cloud import amazon, azure, google
 from tests.sources.cloud.service import Answer, Cloud, clouds, log_in
 
@@ -187,6 +188,9 @@ def test_live_clusters_of_azure_and_google(own_cluster: Cluster, scanned: Scan, 
     assert reason.text.endswith("everything of the cluster: allow Microsoft.ContainerService/managedClusters/read")
     (unread,) = refused.unread
     assert unread.message == "403 AuthorizationFailed: no"
+    text = rendered("pretty", refused)
+    assert "The cloud did not show everything: this scan is incomplete" in text
+    assert "--dry-run" not in text, "no permission in the cluster would help"
 
     own_cluster.delete(node(AZURE_NODE))
     own_cluster.apply([node(GOOGLE_NODE)])
