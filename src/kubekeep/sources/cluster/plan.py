@@ -109,6 +109,8 @@ def _named(wanted: Wanted) -> set[tuple[str, str]]:
 
 
 def _queries(served: Served, namespaces: Namespaces, *, metadata_only: bool) -> Iterator[Query]:
+    if namespaces.none:
+        return
     if namespaces.included:
         for name in namespaces.included:
             if name not in namespaces.excluded:
