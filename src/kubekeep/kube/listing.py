@@ -74,12 +74,14 @@ class Listing:
             self.resource_version = self.resource_version or page.metadata.resource_version
             items = [self._named(item) for item in page.items or ()]
             # Objects that were made anew under the same name in between are others.
-            fresh = [item for item in items if _identity(item) not in seen]
+            fresh = list({name: item for item in items if (name := _identity(item)) not in seen}.values())
             seen.update(map(_identity, fresh))
             if fresh:
                 yield fresh
             repeated += len(items) - len(fresh)
-            if page.metadata.continues and (page.metadata.continues == continues or repeated > (restarts + 1) * len(seen)):
+            if page.metadata.continues and (
+                page.metadata.continues == continues or repeated > (restarts + 1) * len(seen)
+            ):
                 raise ConnectionLostError("the API server gives the same objects again and again")
             continues = page.metadata.continues
             if not continues:
