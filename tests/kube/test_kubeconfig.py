@@ -182,7 +182,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "missing user": (config(users=[]), ": context 'here': user 'ann' is not there$"),
     "missing cluster": (config(clusters=[]), ": context 'here': cluster 'one' is not there$"),
     "missing context": (config(contexts=[]), ": context 'here' is not there$"),
-    "no current context": (config(**{"current-context": ""}), ": no current context is set; there are here$"),
+    "no current context": (config() | {"current-context": ""}, ": no current context is set; there are here$"),
     "no server": (config(cluster={"server": ""}), ": cluster 'one' names no server"),
     "no address": (config(cluster={"server": "cluster.example.com"}), ": server is no https:// address"),
     "file": (config(cluster={"server": "file:///etc/passwd"}), ": server is no https:// address"),
@@ -234,7 +234,7 @@ def test_names_steer_no_terminal(tmp_path: Path) -> None:
 
 def test_nothing_secret_is_shown_of_what_was_read(tmp_path: Path) -> None:
     pair = {name: base64.b64encode(SECRET.encode()).decode() for name in ("client-certificate-data", "client-key-data")}
-    user = {"token": SECRET, "username": "ann", "password": SECRET, **pair}
+    user: dict[str, Any] = {"token": SECRET, "username": "ann", "password": SECRET, **pair}
     user["exec"] = EXEC | {"args": [SECRET], "env": [{"name": "A", "value": SECRET}]}
     found = access(tmp_path, user=user, cluster={"proxy-url": f"http://ann:{SECRET}@proxy.example.com"})
     for value in (found, found.login, found.login.certificate, found.login.plugin):
