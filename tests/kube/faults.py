@@ -195,6 +195,19 @@ def times(number: int, matches: Callable[[Asked], bool], fault: Callable[[Exchan
     return spoil
 
 
+def each(number: int, matches: Callable[[Asked], bool], fault: Callable[[Exchange], object]) -> Fault:
+    """A fault of the first `number` requests of every path that match."""
+    faults: dict[str, Fault] = {}
+    lock = threading.Lock()
+
+    def spoil(exchange: Exchange) -> bool:
+        with lock:
+            one = faults.setdefault(exchange.asked.path, times(number, matches, fault))
+        return one(exchange)
+
+    return spoil
+
+
 def always(matches: Callable[[Asked], bool], fault: Callable[[Exchange], object]) -> Fault:
     """A fault of every request that matches."""
 

@@ -14,6 +14,7 @@ from kubekeep.kube.answer import JSON
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Served
 from kubekeep.kube.errors import ApiError, ConnectionLostError
+from kubekeep.model.redaction import LAST_APPLIED
 from kubekeep.model.text import visible
 
 PAGE: Final = 500
@@ -112,6 +113,9 @@ class Listing:
         if isinstance(metadata, dict):
             # Who wrote which field is half of many objects, and no control asks.
             metadata.pop("managedFields", None)
+            if isinstance(annotations := metadata.get("annotations"), dict):
+                # The whole object once more, and the values of Secrets though only their metadata was asked for.
+                annotations.pop(LAST_APPLIED, None)
         named = {"apiVersion": served.api_version, "kind": served.kind}
         return named | {key: value for key, value in item.items() if key not in named}
 

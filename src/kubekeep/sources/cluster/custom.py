@@ -39,4 +39,4 @@ def _allows(schema: Any, path: Path) -> bool:
             return True
         else:
             schema = others
-    return True
+    return isinstance(schema, dict)
