@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cart.with_name("basket.yaml").write_text(f"# moved\n{text}")
     (folder / "shop" / "operations" / "debug-pod.yaml").unlink()
     kubekeep("scan", "shop", "--no-config", "-f", "json", "-o", "branch.json", cwd=folder)
+    kubekeep("scan", "shop", "--no-config", "-f", "json", "-o", "hidden.json", "--hide", cwd=folder)
     return folder
 
 
@@ -98,6 +100,18 @@ def test_json_counts_what_is_new(reports: Path) -> None:
     assert {*changes} == {"new", "unchanged"}
 
 
+def test_what_is_accepted_since_is_told_and_is_not_resolved(reports: Path) -> None:
+    policies = [{"controlID": "C-0057"}]
+    (reports / "exceptions.json").write_text(json.dumps([{"name": "known", "posturePolicies": policies}]))
+    words = ("scan", "shop", "--no-config", "--exceptions", "exceptions.json", "--baseline", "branch.json")
+    shown = kubekeep(*words, "--fail-on-new", cwd=reports)
+    assert re.search(r"Baseline  0 new, \d+ known, 0 resolved, 2 accepted since branch\.json", shown.stdout)
+    told = json.loads(kubekeep(*words, "-f", "json", cwd=reports).stdout)["kubekeep"]["baseline"]
+    assert (told["new"], told["resolved"], told["accepted"]) == (0, 0, 2)
+    sarif = json.loads(kubekeep(*words, "-f", "sarif", cwd=reports).stdout)["runs"][0]["results"]
+    assert "absent" not in {item.get("baselineState") for item in sarif}
+
+
 def test_a_scan_of_fewer_controls_does_not_fail_for_the_others(reports: Path) -> None:
     words = ("scan", "control", "C-0057", "shop/catalog", "--no-config", "--fail-on-new")
     result = kubekeep(*words, "--baseline", "kubekeep-baseline.json", cwd=reports)
@@ -123,11 +137,16 @@ def test_nothing_becomes_no_baseline(tmp_path: Path) -> None:
         ("scan shop --exclude-controls C-9999", 2, "no control is called 'C-9999'"),
         ("scan control C-0057 shop --exclude-controls c-0057", 2, "every control is excluded"),
         ("scan control C-9999 shop", 2, "no control is called 'C-9999'"),
+        ("scan control , shop", 2, "`scan control` needs names"),
+        ("scan framework , shop", 2, "`scan framework` needs names"),
+        ("scan workload , shop", 2, "`scan workload` needs a kind and a name"),
         ("scan framework nsx shop", 2, "no framework is called 'nsx'"),
         ("scan shop --compliance-threshold nsa=80", 2, "a limit for nsa, which is not in this scan"),
         ("scan shop --fail-coverage-below overal=80", 2, "did you mean overall?"),
         ("scan shop --max-failures hihg=0", 2, "'hihg' is not one of critical, high"),
         ("scan shop --max-failures high=0,high=1", 2, "each name once"),
+        ("scan shop --max-failures high=0,High=1", 2, "each name once"),
+        ("scan shop --compliance-threshold overall=99,Overall=1", 2, "each name once"),
         ("scan shop --max-failures high=-1", 2, "'-1' is not a whole number from 0"),
         ("scan shop --compliance-threshold nan", 2, "'nan' is not a number from 0 to 100"),
         ("scan shop --severity-threshold hihg", 2, "'hihg' is not one of"),
@@ -140,11 +159,22 @@ def test_nothing_becomes_no_baseline(tmp_path: Path) -> None:
         ("scan shop --only-fixable", 2, "alone it stops nothing"),
         ("scan shop --include-kinds Deploment", 3, "no resource that was read is in kind Deploment"),
         ("scan shop --include-namespaces shpo", 3, "no resource that was read is in namespace shpo"),
+        ("scan shop --include-kinds Deploment", 3, "nothing was assessed"),
+        ("scan shop --include-namespaces shpo", 3, "nothing was assessed"),
+        (
+            "scan shop --include-kinds Service,Deploment",
+            0,
+            "kind Deploment, nor does Kubernetes have one; did you mean",
+        ),
+        ("scan shop --exclude-kinds Deploment", 0, "kind Deploment, nor does Kubernetes have one; did you mean"),
+        ("scan shop --exclude-namespaces shpo", 0, "no resource that was read is in namespace shpo"),
         ("scan shop --label-selector app=nobody", 3, "nothing was assessed"),
         ("scan empty", 3, "nothing was assessed"),
         ("scan unreadable", 3, "nothing was assessed: 1 unread"),
         ("scan control C-0069 shop", 3, "nothing was assessed"),
         ("diff main.json missing.json", 2, "missing.json: no such file"),
+        ("scan shop --baseline hidden.json", 2, "hidden.json: names are hidden: compare it with the report of a scan"),
+        ("diff main.json hidden.json", 2, "hidden.json: names are hidden, and in main.json they are not"),
         ("diff main.json kubekeep-baseline.json", 2, "kubekeep-baseline.json: not a report"),
         ("diff main.json branch.json -f words", 2, "unknown format 'words'"),
     ],
@@ -155,6 +185,21 @@ def test_nothing_passes_by_mistake(words: str, code: int, says: str, reports: Pa
     (reports / "unreadable" / "x.yaml").write_text("a: b: c\n")
     more = ("--no-config",) if words.startswith("scan") else ()
     assert says in " ".join(kubekeep(*words.split(), *more, cwd=reports, code=code).stderr.split())
+
+
+def test_a_choice_that_nothing_is_in_is_no_choice_of_what_has_not_changed(tmp_path: Path) -> None:
+    shutil.copytree(SHOP, tmp_path / "shop")
+    for words in (
+        ("init", "-q"),
+        ("add", "."),
+        ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-q", "-m", "shop"),
+    ):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    scan = ("scan", "shop", "--no-config", "--changed-since", "HEAD", "--include-kinds")
+    found = kubekeep(*scan, "Pod", cwd=tmp_path)
+    assert "nothing that a control applies to has changed since HEAD" in found.stderr
+    assert "no resource that was read" not in found.stderr
+    assert "kind Deploment" in kubekeep(*scan, "Deploment", cwd=tmp_path, code=3).stderr
 
 
 def test_what_is_left_out_of_a_report_still_counts_for_gates(reports: Path) -> None:
