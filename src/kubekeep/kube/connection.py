@@ -75,11 +75,13 @@ class Connection:
     @contextlib.contextmanager
     def closed_on_error(self) -> Iterator[None]:
         """End it if what is done meanwhile raises, so that no thread waits for an answer that nobody wants any more."""
+        done = False
         try:
             yield
-        except BaseException:
-            self.close()
-            raise
+            done = True
+        finally:
+            if not done:
+                self.close()
 
     def get(self, path: str, wanted: type[T], params: Mapping[str, str] | None = None, accept: str = JSON) -> T:
         """What the server answers at `path`, read as `wanted`.

@@ -58,12 +58,7 @@ def ask(plugin: Plugin, environment: Mapping[str, str], *, terminal: bool) -> Ha
     asks = terminal and plugin.interactive != "Never"
     if plugin.interactive == "Always" and not asks:
         raise LoginError(f"{_shown(plugin)} has to ask a person, and there is no terminal")
-    if "\0" in "".join((plugin.command, *plugin.args, *(part for pair in plugin.env for part in pair))):
-        raise LoginError(f"{_shown(plugin)} cannot be run: a character in what it is given is zero")
-    command = shutil.which(plugin.command, path=environment.get("PATH", os.defpath))
-    if command is None:
-        hint = f"\n{visible(plugin.install_hint)}" if plugin.install_hint else ""
-        raise LoginError(f"{_shown(plugin)}, which gives the credentials, is not installed{hint}")
+    command = _found(plugin, environment)
     told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": {"interactive": asks}}
     if plugin.cluster is not None:
         told["spec"] = {"cluster": plugin.cluster, "interactive": asks}
@@ -83,6 +78,17 @@ def ask(plugin: Plugin, environment: Mapping[str, str], *, terminal: bool) -> Ha
     if done.returncode:
         raise LoginError(f"{_shown(plugin)} gave no credentials: exit code {done.returncode}")
     return _read(plugin, done.stdout)
+
+
+def _found(plugin: Plugin, environment: Mapping[str, str]) -> str:
+    """The path of the program."""
+    if "\0" in "".join((plugin.command, *plugin.args, *(part for pair in plugin.env for part in pair))):
+        raise LoginError(f"{_shown(plugin)} cannot be run: a character in what it is given is zero")
+    command = shutil.which(plugin.command, path=environment.get("PATH", os.defpath))
+    if command is None:
+        hint = f"\n{visible(plugin.install_hint)}" if plugin.install_hint else ""
+        raise LoginError(f"{_shown(plugin)}, which gives the credentials, is not installed{hint}")
+    return command
 
 
 def _read(plugin: Plugin, output: bytes) -> Handed:

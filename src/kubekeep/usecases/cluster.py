@@ -94,7 +94,7 @@ class LiveCluster:
     def _collected(self, wanted: Wanted) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted)
         yield from collection
-        self.gaps += collection.gaps
+        self.gaps += sorted(collection.gaps, key=lambda gap: gap.permission)
 
     def facts(self) -> ClusterFacts:
         """What a report says of it."""

@@ -112,9 +112,8 @@ def _queries(served: Served, namespaces: Namespaces, *, metadata_only: bool) -> 
     if namespaces.none:
         return
     if namespaces.included:
-        for name in namespaces.included:
-            if name not in namespaces.excluded:
-                yield Query(served=served, namespace=name, metadata_only=metadata_only)
+        for name in namespaces.judged:
+            yield Query(served=served, namespace=name, metadata_only=metadata_only)
     else:
         fields = ",".join(f"metadata.namespace!={name}" for name in namespaces.excluded)
         yield Query(served=served, fields=fields, metadata_only=metadata_only)
