@@ -94,7 +94,9 @@ class LiveCluster:
     def _collected(self, wanted: Wanted) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted)
         yield from collection
-        self.gaps += sorted(collection.gaps, key=lambda gap: gap.permission)
+        # What is wanted twice is missed once, and what is known later is known better.
+        missed = {gap.permission: gap for gap in (*self.gaps, *sorted(collection.gaps, key=lambda gap: gap.permission))}
+        self.gaps[:] = missed.values()
 
     def facts(self) -> ClusterFacts:
         """What a report says of it."""
