@@ -60,7 +60,9 @@ def furnished(cluster: Cluster) -> None:
     cluster.apply(objects.namespace(name) for name in sorted(names))
     rank = {"Namespace": 0, "ServiceAccount": 1}
     cluster.apply(sorted(shop, key=lambda found: rank.get(found["kind"], 2)))
-    cluster.apply(_more())
+    (web, *_) = (found for found in cluster.apply(_more()) if found["kind"] == "Deployment")
+    (replicas,) = cluster.apply([objects.made(objects.replicated("ReplicaSet", "team", "web-1", _web()), web)])
+    cluster.apply([objects.made(objects.pod("team", "web-1-a", _web()), replicas)])
 
 
 def _more() -> Iterable[dict[str, Any]]:
@@ -90,11 +92,7 @@ def _more() -> Iterable[dict[str, Any]]:
         "metadata": meta | {"name": "web"},
         "spec": {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}},
     }
-    pod = objects.template()
-    pod["spec"] |= {"serviceAccountName": "robot", "volumes": [{"name": "p", "secret": {"secretName": "password"}}]}
-    pod["spec"]["containers"][0]["volumeMounts"] = [{"name": "p", "mountPath": "/p"}]
-    pod["spec"]["containers"][0]["securityContext"] = {"privileged": True}
-    yield objects.replicated("Deployment", where, "web", pod)
+    yield objects.replicated("Deployment", where, "web", _web())
     yield objects.replicated("StatefulSet", where, "db")
     yield objects.replicated("DaemonSet", where, "log")
     yield objects.cron_job(where, "nightly")
@@ -123,6 +121,18 @@ def _more() -> Iterable[dict[str, Any]]:
             "metadata": {"name": "none"},
             "webhooks": [webhook | {"rules": [], "failurePolicy": "Ignore"}],
         }
+
+
+OWNED = frozenset({"ReplicaSet team/web-1", "Pod team/web-1-a"})
+"""What the Deployment `team/web` has made."""
+
+
+def _web() -> dict[str, Any]:
+    pod = objects.template()
+    pod["spec"] |= {"serviceAccountName": "robot", "volumes": [{"name": "p", "secret": {"secretName": "password"}}]}
+    pod["spec"]["containers"][0]["volumeMounts"] = [{"name": "p", "mountPath": "/p"}]
+    pod["spec"]["containers"][0]["securityContext"] = {"privileged": True}
+    return pod
 
 
 def rules_without(cluster: Cluster, *hidden: str) -> list[dict[str, Any]]:

@@ -40,9 +40,11 @@ class Connection:
     def __init__(self, request: ClusterRequest) -> None:
         self.access: Access = request.access
         self._patience = request.patience
-        self._credentials = Credentials(request.access.login, request.environment, terminal=request.terminal)
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._credentials = Credentials(
+            request.access.login, request.environment, terminal=request.terminal, ended=self._closed
+        )
         self._clients: dict[int, tuple[Held, httpx2.Client]] = {}
         self._generation = 0
         self._environment = request.environment

@@ -45,7 +45,7 @@ class Owners:
         """Whether something shown so far has made `item`, and says all that it says."""
         resource = Resource(item)
         owner = controller(item)
-        if owner is None:
+        if owner is None or _has_more(item):
             return False
         uid = owner.get("uid")
         known = self._known.get((resource.namespace, str(uid))) or self._known.get(("", str(uid)))
@@ -72,6 +72,12 @@ def kind_of(reference: dict[str, Any]) -> Kind:
     group, slash, _ = str(reference.get("apiVersion")).partition("/")
     # Old objects still name their owners by the group that these have left.
     return ("apps" if group == "extensions" else group if slash else "", str(reference.get("kind")))
+
+
+def _has_more(item: dict[str, Any]) -> bool:
+    """Whether somebody has put a container into a pod that runs, which no template has."""
+    spec = item.get("spec")
+    return isinstance(spec, dict) and bool(spec.get("ephemeralContainers"))
 
 
 def _metadata(item: dict[str, Any]) -> dict[str, Any]:
