@@ -20,6 +20,7 @@ from kubekeep.model.cluster import RBAC, RBAC_KINDS
 from kubekeep.model.control import SUBJECT, WORKLOAD, Answer, Control
 from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.workload import POD_KINDS
+from kubekeep.sources.cluster.host_data import GROUP
 from kubekeep.usecases.cluster import SETTINGS, wanted
 from kubekeep.usecases.permissions import cluster_role
 from kubekeep.usecases.scan import ScanRequest, selected
@@ -42,6 +43,7 @@ DOCUMENTS: Final = frozenset({"apiserverinfo.kubescape.cloud", "servicesscanresu
 """Groups of documents that somebody collects, which nobody serves either."""
 PLURALS: Final = {
     (GATEWAYS, "Gateway"): "gateways",
+    ("hostdata.kubescape.cloud", "LinuxKernelVariables"): "linuxkernelvariables",
     ("kubescape.io", "ServiceScanResult"): "servicesscanresults",
 }
 """Where the plural is not the one that clients guess."""
@@ -64,7 +66,8 @@ def _served(name: str) -> Iterator[tuple[str, str]]:
     elif name == SUBJECT:
         yield from ((RBAC, kind) for kind in RBAC_KINDS)
     elif slash:
-        if group not in DOCUMENTS and kind[:1].isupper() and Control._answer(name) is Answer.AUTOMATED:  # noqa: SLF001
+        served = group == GROUP or Control._answer(name) is Answer.AUTOMATED  # noqa: SLF001
+        if served and group not in DOCUMENTS and kind[:1].isupper():
             yield group, kind
     elif name in OF_GATEWAYS:
         yield GATEWAYS, name

@@ -94,7 +94,7 @@ def test_it_is_judged_by_its_own_version(cluster: Cluster) -> None:
     minor = KUBERNETES.split(".")[1]
     assert (found.kubernetes_version, found.notes) == (f"1.{minor}", ())
     facts = found.target.cluster
-    assert (facts.name, facts.version) == ("admin", KUBERNETES)
+    assert (facts.name, facts.info["gitVersion"]) == ("admin", KUBERNETES)
     assert told(cluster, minor=f"{minor}+", gitVersion="v1.34.4-eks-1")[0].kubernetes_version == f"1.{minor}"
 
 

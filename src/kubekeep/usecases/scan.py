@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import gc
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,7 +65,7 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     frameworks: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
     cluster: ClusterRequest | None = None
-    """The live cluster to scan, in place of paths."""
+    """The live cluster to scan; the paths are then documents about it that stand beside its objects."""
     kubernetes_version: str = ""
     """Empty for the one of the cluster, or else the newest that the library knows."""
     params: Mapping[str, tuple[str, ...]] = {}
@@ -161,7 +162,7 @@ def scan(
         attacks = _attacks(request, found, results, selection)
     return Assessment(
         # A folder is text for people here, not a path to walk.
-        target=Target(request.paths, os.getcwd(), cluster.facts() if cluster else None),  # noqa: PTH109
+        target=Target(() if cluster else request.paths, os.getcwd(), cluster.facts() if cluster else None),  # noqa: PTH109
         started=started,
         finished=dt.datetime.now(dt.UTC),
         version=_native.VERSION,
@@ -206,7 +207,8 @@ def _input(
         return _resources(source, unread), selection
     selection = _selection(request, params_of(cluster.settings()))
     everything = bool(request.workload) or Extra.ATTACK_PATHS in request.extras
-    return cluster.resources(selection, request.choice, everything=everything), selection
+    objects = cluster.resources(selection, request.choice, everything=everything)
+    return itertools.chain(objects, _resources(source, unread)), selection
 
 
 def _connected(request: ScanRequest) -> AbstractContextManager[Live | None]:

@@ -21,6 +21,7 @@ from kubekeep.kube.listing import Listing, Query
 from kubekeep.model.cluster import Gap
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.sources.cluster.custom import carries_pods
+from kubekeep.sources.cluster.host_data import as_document
 from kubekeep.sources.cluster.owners import Owners, controller, kind_of
 from kubekeep.sources.cluster.plan import Task, needs_definitions, tasks, unknown
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
@@ -70,7 +71,8 @@ class Collection:
     def __iter__(self) -> Iterator[Resource]:
         planned = self.tasks()
         for stage in sorted({task.stage for task in planned}):
-            yield from map(Resource, self._unmade([task for task in planned if task.stage == stage]))
+            for item in self._unmade([task for task in planned if task.stage == stage]):
+                yield Resource(as_document(item))
 
     def _unmade(self, planned: Sequence[Task]) -> Iterator[dict[str, Any]]:
         """The objects of one stage that nothing else has made; those whose maker may be yet to come are the last."""

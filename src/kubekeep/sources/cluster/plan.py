@@ -53,6 +53,7 @@ class Task(msgspec.Struct, frozen=True):
             group=served.group,
             kind=served.kind,
             resource=served.plural,
+            version=served.version,
             why=why,
             namespace=self.query.namespace,
             partial=partial,
