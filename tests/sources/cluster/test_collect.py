@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from kubekeep.model.cluster import Gap
 from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import Cluster, eventually
 from tests.kube import connecting
 from tests.kube.faults import Asked, Exchange, Fault, Front, always, each, front, page_of
 from tests.sources.cluster import objects
@@ -388,3 +389,27 @@ def test_who_stops_looking_ends_the_lists(cluster: Cluster, namespace: str) -> N
         next(found)
         found.close()  # type: ignore[attr-defined]
         assert given.is_closed
+
+
+def test_nobody_waits_for_who_has_gone(cluster: Cluster) -> None:
+    """Pages wait for room that nobody makes any more: who holds them gives up when the connection ends."""
+    numbers = itertools.count()
+
+    def more(exchange: Exchange) -> None:
+        number = next(numbers)
+        item = {"metadata": {"name": f"a-{number}", "uid": f"uid-{number}"}}
+        document = {"kind": "PodList", "metadata": {"continue": f"token-{number}"}, "items": [item]}
+        exchange.answer(200, document)
+
+    with front(cluster, always(page_of("pods"), more)) as proxy:
+        with connecting.connection(proxy.url) as connection:
+            collection = Collection(connection, discover(connection), Wanted(kinds=frozenset({"Pod"})))
+            found = iter(collection)
+            next(found)
+            # As many as may wait, and one in hand: from here on there is no room.
+            eventually(lambda: len([asked for asked in proxy.lists() if asked.kind == "pods"]) >= 6)
+            assert collection.gaps == []
+        eventually(lambda: bool(collection.gaps))
+    assert [(gap.kind, gap.partial) for gap in collection.gaps] == [("Pod", True)]
+    # It is still there, as it is in the frames of an error that is being told.
+    assert found is not None
