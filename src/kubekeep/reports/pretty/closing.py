@@ -99,11 +99,21 @@ def _write_reasons(terminal: Terminal, gaps: Iterable[ControlSummary]) -> None:
 def _write_unread(terminal: Terminal, assessment: Assessment) -> None:
     if not assessment.unread:
         return
-    many = "place" if len(assessment.unread) == 1 else "places"
-    terminal.line(Span(f"✖ Input not read in {len(assessment.unread)} {many}: this scan is incomplete", "bold red"))
+    cluster = assessment.target.cluster
+    hidden = {gap.permission for gap in cluster.gaps} if cluster else set()
+    many = number(len(assessment.unread), "place")
+    title = (
+        f"Input not read in {many}" if len(hidden) < len(assessment.unread) else "The cluster did not show everything"
+    )
+    terminal.line(Span(f"✖ {title}: this scan is incomplete", "bold red"))
     for item in assessment.unread:
-        url = file_url(assessment.target.base, item.location.file)
-        terminal.line(Span(str(item.location), "underline", whole=True, url=url), "  ", item.message, indent=2)
+        is_file = item.location.file not in hidden
+        url = file_url(assessment.target.base, item.location.file) if is_file else ""
+        style = "underline" if is_file else "bold"
+        terminal.line(Span(str(item.location), style, whole=True, url=url), "  ", item.message, indent=2)
+    if hidden:
+        command = Span("kubekeep scan --dry-run", "bold cyan", whole=True)
+        terminal.line(Span("What a scan needs to be allowed: ", "dim"), command, indent=2)
     terminal.line()
 
 
