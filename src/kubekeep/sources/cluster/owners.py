@@ -35,9 +35,10 @@ class Owners:
     def add(self, item: dict[str, Any]) -> None:
         """Know of an object, which may own others."""
         resource = Resource(item)
-        uid = _metadata(item).get("uid")
+        uid, own = _metadata(item).get("uid"), (resource.group, resource.kind)
+        if is_builtin(resource.group) and own not in _MADE:
+            return
         if isinstance(uid, str) and uid and pod_path(resource) is not None:
-            own = (resource.group, resource.kind)
             containers = frozenset() if is_builtin(resource.group) else _containers(resource, complete=True)
             self._known[resource.namespace, uid] = own, containers
 
