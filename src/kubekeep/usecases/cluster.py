@@ -153,6 +153,7 @@ class LiveCluster:
     def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
         """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
         needed = self._wanted(selection, choice, everything=False)
+        needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS)
         collection = Collection(self._connection, self._catalogue, needed)
         asked = [permission_of(query) for query in collection.queries()]
         if self._asks_kubelets(needed):
@@ -172,7 +173,9 @@ class LiveCluster:
     def _collected(self, wanted: Wanted) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted)
         yield from collection
-        self.gaps += collection.gaps
+        # What is wanted twice is missed once, and what is known later is known better.
+        found = sorted(collection.gaps, key=lambda gap: gap.permission)
+        self.gaps[:] = {(gap.permission, gap.why): gap for gap in (*self.gaps, *found)}.values()
 
     def facts(self) -> ClusterFacts:
         """What a report says of it."""

@@ -154,6 +154,7 @@ def scan(
         results = run(
             resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack
         )
+        results = results if cluster is None else sorted(results, key=_place)
         unread += dict.fromkeys(Unread(Location(gap.permission), gap.text) for gap in gaps)
         results, uses = _accepted(request, exceptions, results, source, selection, started)
         if request.read.blame:
@@ -183,6 +184,11 @@ def scan(
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+def _place(result: ResourceResult) -> tuple[bool, str]:
+    """What orders the results of a cluster, whose lists come as they come: subjects behind what they are joined of."""
+    return bool(result.resource.related), result.resource.id
 
 
 def _minor(request: ScanRequest, cluster: Live | None, notes: list[str]) -> int:
