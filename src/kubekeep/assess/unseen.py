@@ -7,12 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from kubekeep.assess.select import Selection
+from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.cluster import Gap
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Reason
 
 _NODES = frozenset({"Node"})
 """What tells which managed platform a cluster is."""
+
+
+_SETTINGS = frozenset({CONTROL_INPUT})
+"""What may set parameters otherwise than by default."""
 
 
 class Unseen(msgspec.Struct, frozen=True):
@@ -43,6 +48,8 @@ def unseen(gaps: Sequence[Gap], selection: Selection, provider: Provider | None)
         compares = frozenset(control.relates) | _joined(control) | (looks_at if control.slug in judged else frozenset())
         if control.providers and provider is None and control.slug not in selection.named:
             compares |= _NODES
+        if control.params.keys() - selection.given:
+            compares |= _SETTINGS
         if missing := [gap for gap, names in named if names & compares]:
             related[control.slug] = _reason(missing)
         if missing := [gap for gap, names in named if names & (looks_at | compares)]:

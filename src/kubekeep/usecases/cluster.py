@@ -16,6 +16,7 @@ from kubekeep.kube.discovery import Catalogue, discover
 from kubekeep.kube.listing import Query
 from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
+from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
 from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
@@ -26,12 +27,19 @@ from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.kubelets import Kubelets
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 
-SETTINGS: Final = frozenset({"kubescape.io/ControlInput"})
+SETTINGS: Final = frozenset({CONTROL_INPUT})
 """What says how a cluster wants to be judged."""
 _ALWAYS: Final = frozenset(
-    {"Namespace", "Node", "kubescape.io/SecurityException", "kubescape.io/ClusterSecurityException"}
+    {
+        "Namespace",
+        "Node",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "kubescape.io/ClusterSecurityException",
+        "kubescape.io/SecurityException",
+    }
 )
-"""What tells about everything else: its labels, the platform, and what is accepted."""
+"""What tells about everything else: its labels, the platform, what is enforced, and what is accepted."""
 RELATED: Final = frozenset(
     {
         WORKLOAD,

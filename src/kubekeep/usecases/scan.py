@@ -16,6 +16,7 @@ import msgspec
 
 from kubekeep import _native
 from kubekeep.assess.choice import Chooser
+from kubekeep.assess.enforcement import Enforcers
 from kubekeep.assess.foreign import ForeignJudge
 from kubekeep.assess.judge import Judge
 from kubekeep.assess.run import run
@@ -136,7 +137,8 @@ def scan(
         notes: list[str] = []
         minor = _minor(request, cluster, notes)
         resources, selection = _input(request, source, cluster, selection, unread)
-        resources = exceptions.noting(resources)
+        enforcers = Enforcers()
+        resources = exceptions.noting(enforcers.noting(resources) if request.is_whole else resources)
         focus = _focus(request, source, chooser)
         found: list[Resource] = []
         if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
@@ -157,7 +159,8 @@ def scan(
             results = with_commits(results, source, request.read.access.environment, unread)
         results = _with_extras(results, source, request.extras, selection)
         repository = _repository(request, results, source)
-        totals = summarise(results, selection, unseen(gaps, selection, selection.provider))
+        hidden = unseen(gaps, selection, selection.provider)
+        totals = summarise(results, selection, hidden, enforcers.of(selection.controls))
         attacks = _attacks(request, found, results, selection)
     return Assessment(
         # A folder is text for people here, not a path to walk.
@@ -360,7 +363,7 @@ def _selection(request: ScanRequest, found: Mapping[str, tuple[str, ...]] | None
     )
     if excluded and not selection.controls:
         raise ValueError("every control is excluded: nothing is left to scan for")
-    return selection
+    return msgspec.structs.replace(selection, given=frozenset(request.params))
 
 
 def _judges(request: ScanRequest, rules: ExtraRules) -> list[Judge]:
