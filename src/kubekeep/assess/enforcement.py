@@ -21,13 +21,14 @@ from kubekeep.library.admission import (
     spec_of,
 )
 from kubekeep.model.control import POLICIES, Control
-from kubekeep.model.enforcement import Enforcement
+from kubekeep.model.enforcement import DENY, Enforcement
 from kubekeep.model.resource import Resource
 
 T = TypeVar("T")
 CONTROL: Final = ("kubekeep.io/control", "controlId")
 """The labels and annotations that name controls, by number or slug; several are separated by commas."""
 _NAME: Final = re.compile(r"kubescape-(c-\d{4})(?:-|\Z)", re.IGNORECASE)
+_ORDER: Final = (DENY, "Warn", "Audit")
 
 
 class Enforcers:
@@ -83,7 +84,7 @@ def _is_for(control: Control, names: frozenset[str], item: Enforcement) -> bool:
 
 
 def _enforcement(name: str, spec: PolicySpec, bindings: Sequence[BindingSpec]) -> Enforcement:
-    actions = dict.fromkeys(action for binding in bindings for action in binding.validation_actions)
+    actions = {action for binding in bindings for action in binding.validation_actions}
     everywhere = {
         action
         for binding in bindings
@@ -94,9 +95,13 @@ def _enforcement(name: str, spec: PolicySpec, bindings: Sequence[BindingSpec]) -
     return Enforcement(
         policy=name,
         bound=bool(bindings),
-        actions=tuple(actions),
-        partial=bool(bindings) and (leaves_out or everywhere != actions.keys()),
+        actions=tuple(sorted(actions, key=_order)),
+        partial=bool(bindings) and (leaves_out or everywhere != actions),
     )
+
+
+def _order(action: str) -> tuple[int, str]:
+    return _ORDER.index(action) if action in _ORDER else len(_ORDER), action
 
 
 def _narrows(match: Match) -> bool:
