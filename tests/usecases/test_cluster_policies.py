@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +21,7 @@ from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.waiver import WaiverSource, WaiverStatus, WaiverUse
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.cli.test_scan import kubekeep
+from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.fixtures import started
 
@@ -67,7 +70,7 @@ def operator(cluster: Cluster) -> None:
         }
         cluster.apply([definition])
     for version in ("v1", "v1beta1"):
-        eventually(lambda version=version: cluster.admin("GET", f"/apis/{KUBESCAPE}/{version}")["resources"])
+        eventually(functools.partial(cluster.admin, "GET", f"/apis/{KUBESCAPE}/{version}"), Refused)
 
 
 @pytest.fixture
@@ -245,6 +248,81 @@ def test_policies_that_cannot_be_listed_are_a_gap(cluster: Cluster) -> None:
     assert hidden <= gaps(found)
     assert hidden <= {str(item.location) for item in found.unread}
     assert summary(found).enforcement == ()
+
+
+GADGET = "gadgets.example.com"
+
+
+@pytest.fixture
+def gadgets(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
+    """A custom kind, which a policy may be for."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": GADGET},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"kind": "Gadget", "plural": "gadgets", "singular": "gadget", "listKind": "GadgetList"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+    apply(cluster, applied, definition)
+    eventually(lambda: cluster.admin("GET", "/apis/example.com/v1")["resources"], Refused)
+
+
+@pytest.mark.usefixtures("gadgets")
+def test_what_runs_is_held_to_the_policies_in_force(
+    cluster: Cluster, namespace: str, other: str, applied: list[dict[str, Any]]
+) -> None:
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "limits", "namespace": namespace},
+        "data": {"names": "tool"},
+    }
+    gadget = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "g", "namespace": namespace}}
+    cluster.apply([settings, gadget, pod(namespace), pod(namespace, "web", privileged=False), pod(other)])
+    named = policy("named", "!(object.metadata.name in params.data.names.split(','))")
+    named["spec"]["paramKind"] = {"apiVersion": "v1", "kind": "ConfigMap"}
+    bound = binding("named", "Deny", namespaceSelector={"matchLabels": {"kubernetes.io/metadata.name": namespace}})
+    bound["spec"]["paramRef"] = {"name": "limits", "namespace": namespace, "parameterNotFoundAction": "Deny"}
+    custom = policy("custom", "has(object.spec)")
+    custom["spec"]["matchConstraints"]["resourceRules"][0] |= {"apiGroups": ["example.com"], "resources": ["gadgets"]}
+    loose = policy("loose", "false")
+    apply(cluster, applied, named, bound, custom, binding("custom", "Audit"), loose)
+    request = msgspec.structs.replace(request_as(cluster), cluster_policies=True)
+    found = scan(request)
+    assert {item.control.slug for item in found.controls} == {PRIVILEGED, "named", "custom"}, "nothing binds the third"
+    refused = verdict(found, namespace, slug="named")
+    assert refused.status is Status.FAILED
+    assert [item.message for item in refused.evidence] == ["named says no [Deny]"]
+    assert verdict(found, namespace, "web", "named").status is Status.PASSED
+    assert not [item for item in found.results if item.resource.namespace == other and "named" in item.verdicts]
+    assert verdict(found, namespace, "g", "custom").status is Status.FAILED
+    assert summary(found, "named").enforcement == (
+        Enforcement(policy="named", bound=True, actions=("Deny",), partial=True),
+    )
+    assert {item.control.slug for item in scan(request_as(cluster)).controls} == {PRIVILEGED}
+    words = ("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig, "--cluster-policies")
+    assert "named says no [Deny]" in kubekeep(*words).stdout
+
+
+def test_policies_in_force_are_those_of_a_snapshot_too(tmp_path: Path) -> None:
+    objects = [pod("shop"), policy("no-pods", "false"), binding("no-pods", "Warn"), policy("loose", "false")]
+    objects.append(policy("kubescape-c-0057-a"))
+    file = tmp_path / "dump.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}), encoding="utf-8")
+    words = ("scan", "control", "C-0057", file, "--format", "json", "--cluster-policies")
+    report = json.loads(kubekeep(*words, "--snapshot").stdout)
+    controls = report["summaryDetails"]["controls"]
+    assert {name: item["status"] for name, item in controls.items()} == {"C-0057": "failed", "no-pods": "failed"}
+    assert controls["C-0057"]["vapEnforcement"]["policyName"] == "kubescape-c-0057-a"
+    assert controls["no-pods"]["vapEnforcement"]["actions"] == ["Warn"]
+    refused = kubekeep(*words)
+    assert refused.returncode == 2
+    assert "--cluster-policies is for a cluster" in refused.stderr
 
 
 # ---- exceptions

@@ -151,6 +151,29 @@ def is_binding(resource: Resource) -> bool:
 
 def policies_of(resources: Iterable[Resource]) -> Policies:
     """The policies among `resources` with their bindings. Raises AdmissionError."""
+    found, bindings, others = _sorted(resources)
+    if not found:
+        raise AdmissionError("there is no ValidatingAdmissionPolicy in the files of --policies")
+    lost = sorted(bindings.keys() - found.keys())
+    if lost:
+        raise AdmissionError(f"a binding names the policy {lost[0]}, which is not among the files of --policies")
+    policies = tuple(_policy(resource, tuple(bindings.get(name, ()))) for name, resource in sorted(found.items()))
+    return Policies(policies, tuple(others))
+
+
+def policies_in_force(resources: Iterable[Resource]) -> Policies:
+    """Of all objects of a cluster the policies that a binding names: nothing comes of the others. Raises AdmissionError."""
+    found, bindings, others = _sorted(resources)
+    policies = tuple(
+        _policy(resource, tuple(bindings[name])) for name, resource in sorted(found.items()) if name in bindings
+    )
+    return Policies(policies, tuple(others))
+
+
+def _sorted(
+    resources: Iterable[Resource],
+) -> tuple[dict[str, Resource], dict[str, list[BindingSpec]], list[Resource]]:
+    """Policies by name, what binds them by their names, and everything else."""
     found: dict[str, Resource] = {}
     bindings: dict[str, list[BindingSpec]] = {}
     others: list[Resource] = []
@@ -164,13 +187,7 @@ def policies_of(resources: Iterable[Resource]) -> Policies:
             bindings.setdefault(spec.policy_name, []).append(spec)
         else:
             others.append(resource)
-    if not found:
-        raise AdmissionError("there is no ValidatingAdmissionPolicy in the files of --policies")
-    lost = sorted(bindings.keys() - found.keys())
-    if lost:
-        raise AdmissionError(f"a binding names the policy {lost[0]}, which is not among the files of --policies")
-    policies = tuple(_policy(resource, tuple(bindings.get(name, ()))) for name, resource in sorted(found.items()))
-    return Policies(policies, tuple(others))
+    return found, bindings, others
 
 
 def _where(resource: Resource) -> str:

@@ -29,12 +29,12 @@ from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 
 SETTINGS: Final = frozenset({CONTROL_INPUT})
 """What says how a cluster wants to be judged."""
+_POLICIES: Final = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
 _ALWAYS: Final = frozenset(
     {
         "Namespace",
         "Node",
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding",
+        *_POLICIES,
         "kubescape.io/ClusterSecurityException",
         "kubescape.io/SecurityException",
     }
@@ -83,9 +83,9 @@ class LiveCluster:
         """Its minor version, where it tells one."""
         return self._version.minor_number
 
-    def settings(self) -> list[Resource]:
-        """The objects that say how the cluster wants to be judged."""
-        return list(self._collected(Wanted(kinds=SETTINGS)))
+    def settings(self, *, policies: bool) -> list[Resource]:
+        """The objects that say how the cluster wants to be judged; with `policies`, its admission policies too."""
+        return list(self._collected(Wanted(kinds=SETTINGS | _POLICIES if policies else SETTINGS)))
 
     def resources(self, selection: Selection, choice: Choice, *, everything: bool) -> Iterator[Resource]:
         """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere.

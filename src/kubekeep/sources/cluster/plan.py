@@ -10,7 +10,7 @@ import msgspec
 from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.kube.listing import Query
 from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap
-from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
 from kubekeep.model.kinds import BUILTIN
 from kubekeep.model.resource import is_builtin
 from kubekeep.model.workload import POD_KINDS
@@ -90,8 +90,10 @@ def unknown(wanted: Wanted, catalogue: Catalogue) -> Iterator[Gap]:
 
 def _is_wanted(served: Served, wanted: Wanted, pods: set[tuple[str, str]] | frozenset[tuple[str, str]]) -> bool:
     kinds = wanted.kinds
+    patterns = (EVERYTHING, "*/*", f"*/{served.kind}", f"{served.group}/*")
     return (
         f"{served.group}/{served.kind}" in kinds
+        or not kinds.isdisjoint(patterns)
         or (is_builtin(served.group) and served.kind in kinds)
         or (WORKLOAD in kinds and (served.group, served.kind) in pods)
         or (SUBJECT in kinds and served.group == RBAC and served.kind in RBAC_KINDS)
