@@ -14,6 +14,7 @@ import pytest
 
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
+from kubekeep.library.extra import gather
 from kubekeep.library.params import ParamsError
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
@@ -307,6 +308,21 @@ def test_what_runs_is_held_to_the_policies_in_force(
     assert {item.control.slug for item in scan(request_as(cluster)).controls} == {PRIVILEGED}
     words = ("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig, "--cluster-policies")
     assert "named says no [Deny]" in kubekeep(*words).stdout
+
+
+@pytest.mark.usefixtures("gadgets")
+def test_a_rule_for_whatever_there_is_gets_custom_kinds(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    cluster.apply(
+        [{"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "g", "namespace": namespace}}]
+    )
+    file = tmp_path / "gadgets.rego"
+    file.write_text(
+        'package gadgets\n\ndeny contains {"alertMessage": "a gadget", "alertObject": {"k8sApiObjects": [item]}} if {\n'
+        '\tsome item in input\n\titem.kind == "Gadget"\n}\n',
+        encoding="utf-8",
+    )
+    found = scan(msgspec.structs.replace(request_as(cluster), rules=gather((file,))))
+    assert verdict(found, namespace, "g", "custom-gadgets").status is Status.FAILED
 
 
 def test_policies_in_force_are_those_of_a_snapshot_too(tmp_path: Path) -> None:
