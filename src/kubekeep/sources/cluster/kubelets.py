@@ -53,7 +53,11 @@ class Kubelets:
     def __iter__(self) -> Iterator[Resource]:
         """A KubeletConfiguration for each node that answers, with the name of the node; else what its open port tells."""
         refused: list[tuple[str, KubeError]] = []
-        with Connection(self._request) as connection, ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+        with (
+            Connection(self._request) as connection,
+            ThreadPoolExecutor(max_workers=_PARALLEL) as pool,
+            connection.closed_on_error(),
+        ):
             asked = [pool.submit(_asked, connection, name) for name in self._nodes]
             try:
                 for name, future in zip(self._nodes, asked, strict=True):

@@ -9,9 +9,9 @@ import msgspec
 
 from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.kube.listing import Query
-from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap
+from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap, patterns
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
-from kubekeep.model.kinds import BUILTIN
+from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.resource import is_builtin
 from kubekeep.model.workload import POD_KINDS
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
@@ -29,6 +29,8 @@ _LOCAL: Final = METADATA_ONLY | {
     "ServiceAccount",
 }
 """Kinds, beside those with pods, that matter to nothing outside their own namespace."""
+_FEW: Final = 20
+"""Namespaces up to which each is asked for by itself: one long list is less than many short ones, and addresses have limits."""
 _STAGES: Final[Mapping[str, int]] = {"Job": 1, "ReplicaSet": 1, "Pod": 2}
 
 
@@ -84,16 +86,15 @@ def unknown(wanted: Wanted, catalogue: Catalogue) -> Iterator[Gap]:
     for group, kind in sorted(_named(wanted)):
         if group in catalogue.failed and (group, kind) not in served:
             known = BUILTIN.get((group, kind))
-            plural = known.plural if known else f"{kind.lower()}s"
+            plural = known.plural if known else EVERYTHING if kind == EVERYTHING else plural_of(kind)
             yield Gap(group=group, kind=kind, resource=plural, why=catalogue.failed[group])
 
 
 def _is_wanted(served: Served, wanted: Wanted, pods: set[tuple[str, str]] | frozenset[tuple[str, str]]) -> bool:
     kinds = wanted.kinds
-    patterns = (EVERYTHING, "*/*", f"*/{served.kind}", f"{served.group}/*")
     return (
         f"{served.group}/{served.kind}" in kinds
-        or not kinds.isdisjoint(patterns)
+        or not kinds.isdisjoint(patterns(served.group, served.kind))
         or (is_builtin(served.group) and served.kind in kinds)
         or (WORKLOAD in kinds and (served.group, served.kind) in pods)
         or (SUBJECT in kinds and served.group == RBAC and served.kind in RBAC_KINDS)
@@ -112,10 +113,13 @@ def _named(wanted: Wanted) -> set[tuple[str, str]]:
 
 
 def _queries(served: Served, namespaces: Namespaces, *, metadata_only: bool) -> Iterator[Query]:
-    if namespaces.included:
-        for name in namespaces.included:
-            if name not in namespaces.excluded:
-                yield Query(served=served, namespace=name, metadata_only=metadata_only)
+    if namespaces.none:
+        return
+    if namespaces.included and len(namespaces.judged) <= _FEW:
+        for name in namespaces.judged:
+            yield Query(served=served, namespace=name, metadata_only=metadata_only)
     else:
-        fields = ",".join(f"metadata.namespace!={name}" for name in namespaces.excluded)
+        # Who judges leaves out what is listed all the same.
+        excluded = () if namespaces.included or len(namespaces.excluded) > _FEW else namespaces.excluded
+        fields = ",".join(f"metadata.namespace!={name}" for name in excluded)
         yield Query(served=served, fields=fields, metadata_only=metadata_only)

@@ -15,15 +15,23 @@ class Namespaces(msgspec.Struct, frozen=True):
 
     included: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    none: bool = False
+    """Whether no namespace is meant, as patterns match none."""
 
     @property
     def has_patterns(self) -> bool:
         """Whether only a cluster can tell which namespaces are meant."""
         return any(_PATTERN.search(name) for name in (*self.included, *self.excluded))
 
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The names of those that are meant; empty where those are all but some."""
+        return tuple(name for name in self.included if name not in self.excluded)
+
     def resolved(self, known: tuple[str, ...]) -> Namespaces:
         """The same with the names of `known` namespaces in place of patterns."""
-        return Namespaces(_named(self.included, known), _named(self.excluded, known))
+        included, excluded = _named(self.included, known), _named(self.excluded, known)
+        return Namespaces(included, excluded, none=bool(self.included) and not {*included} - {*excluded})
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
