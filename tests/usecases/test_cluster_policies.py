@@ -254,8 +254,8 @@ def test_policies_that_cannot_be_listed_are_a_gap(cluster: Cluster) -> None:
 GADGET = "gadgets.example.com"
 
 
-@pytest.fixture
-def gadgets(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
+@pytest.fixture(scope="module")
+def gadgets(cluster: Cluster) -> None:
     """A custom kind, which a policy may be for."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     definition = {
@@ -269,8 +269,8 @@ def gadgets(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
             "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
         },
     }
-    apply(cluster, applied, definition)
-    eventually(lambda: cluster.admin("GET", "/apis/example.com/v1")["resources"], Refused)
+    cluster.apply([definition])
+    eventually(functools.partial(cluster.admin, "GET", "/apis/example.com/v1"), Refused)
 
 
 @pytest.mark.usefixtures("gadgets")
@@ -308,6 +308,17 @@ def test_what_runs_is_held_to_the_policies_in_force(
     assert {item.control.slug for item in scan(request_as(cluster)).controls} == {PRIVILEGED}
     words = ("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig, "--cluster-policies")
     assert "named says no [Deny]" in kubekeep(*words).stdout
+
+
+@pytest.mark.usefixtures("gadgets")
+def test_a_policy_for_what_cannot_be_listed_is_not_evaluated(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
+    custom = policy("custom", "has(object.spec)")
+    custom["spec"]["matchConstraints"]["resourceRules"][0] |= {"apiGroups": ["example.com"], "resources": ["gadgets"]}
+    apply(cluster, applied, custom, binding("custom", "Deny"))
+    user = f"lister-{uuid.uuid4().hex[:8]}"
+    cluster.user(user, [*CORE, *WORKLOADS, *POLICIES])
+    found = summary(scan(msgspec.structs.replace(request_as(cluster, user), cluster_policies=True)), "custom")
+    assert (found.status, found.reason and found.reason.cause) == (Status.NOT_EVALUATED, Cause.NEEDS_ACCESS)
 
 
 @pytest.mark.usefixtures("gadgets")
