@@ -256,8 +256,8 @@ GADGET = "gadgets.example.com"
 
 @pytest.fixture(scope="module")
 def gadgets(cluster: Cluster) -> None:
-    """A custom kind, which a policy may be for."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    """A custom kind without pods, which a policy may be for."""
+    schema = {"type": "object", "properties": {"size": {"type": "integer"}}}
     definition = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -289,7 +289,7 @@ def test_what_runs_is_held_to_the_policies_in_force(
     named["spec"]["paramKind"] = {"apiVersion": "v1", "kind": "ConfigMap"}
     bound = binding("named", "Deny", namespaceSelector={"matchLabels": {"kubernetes.io/metadata.name": namespace}})
     bound["spec"]["paramRef"] = {"name": "limits", "namespace": namespace, "parameterNotFoundAction": "Deny"}
-    custom = policy("custom", "has(object.spec)")
+    custom = policy("custom", "has(object.size)")
     custom["spec"]["matchConstraints"]["resourceRules"][0] |= {"apiGroups": ["example.com"], "resources": ["gadgets"]}
     loose = policy("loose", "false")
     apply(cluster, applied, named, bound, custom, binding("custom", "Audit"), loose)
@@ -312,7 +312,7 @@ def test_what_runs_is_held_to_the_policies_in_force(
 
 @pytest.mark.usefixtures("gadgets")
 def test_a_policy_for_what_cannot_be_listed_is_not_evaluated(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
-    custom = policy("custom", "has(object.spec)")
+    custom = policy("custom", "has(object.size)")
     custom["spec"]["matchConstraints"]["resourceRules"][0] |= {"apiGroups": ["example.com"], "resources": ["gadgets"]}
     apply(cluster, applied, custom, binding("custom", "Deny"))
     user = f"lister-{uuid.uuid4().hex[:8]}"
