@@ -81,6 +81,18 @@ apiVersion: v1
 kind: Secret
 metadata: {name: q9zsecret, namespace: q9zshop}
 stringData: {q9zentry: q9zpayload}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: q9zpolicy, labels: {controlId: C-0057}}
+spec:
+  matchConstraints: {resourceRules: [{apiGroups: [apps], apiVersions: [v1], operations: [CREATE], resources: [deployments]}]}
+  validations: [{expression: "false"}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: q9zbound}
+spec: {policyName: q9zpolicy, validationActions: [Deny]}
 """
 
 
@@ -102,6 +114,12 @@ def test_no_name_comes_out(name: str, scanned: Assessment) -> None:
     assert OURS.search(rendered(name, scanned)), "without hiding there are names to find"
     for whole in (with_pseudonyms(scanned, None), encrypted(scanned, KEY)):
         assert OURS.findall(rendered(name, whole)) == []
+
+
+def test_policies_of_the_cluster_are_told_without_their_names(scanned: Assessment) -> None:
+    for whole in (with_pseudonyms(scanned, None), encrypted(scanned, KEY)):
+        (policy,) = [item for summary in whole.controls for item in summary.enforcement]
+        assert (policy.denies, OURS.findall(policy.policy)) == (True, [])
 
 
 EXPOSED = """

@@ -163,6 +163,7 @@ kubernetes-version: "1.31"                        # kubekeep.yaml:4
 snapshot: true                                    # command line
 # cloud-provider: not set
 # policies: not set
+cluster-policies: false                           # default
 # exclude-controls: not set
 # include-namespaces: not set
 # exclude-namespaces: not set

@@ -75,6 +75,33 @@ def test_a_library_changes_nothing_beneath_it(tmp_path: Path, name: str) -> None
         _ = library.frameworks, library.rule(library.controls["house-rule"])
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no_such_rule", "which no control has"),
+        ("house_rule", "which imports others itself"),
+        ("enforced_pod_security_level", "which imports others itself"),
+    ],
+)
+def test_a_rule_evaluates_those_of_other_controls_one_step_deep(tmp_path: Path, name: str, said: str) -> None:
+    folder = tmp_path / "workload" / "house-rule"
+    folder.mkdir(parents=True)
+    (folder / "control.yaml").write_text(HOUSE_RULE)
+    file = folder / "control.rego"
+    file.write_text("package kubekeep.controls.house_rule\n\nimport data.kubekeep.controls.pss_privileged\n")
+    library = Library(tmp_path, beneath=builtin())
+    rule = library.rule(library.controls["house-rule"])
+    assert [item.path for item in rule.rules] == ["controls/pod-security/pss-privileged/control.rego"]
+    assert rule.libraries == {"workload"}
+    assert {str(file), rule.rules[0].path, "lib/workload.rego"} == set(
+        library.modules([library.controls["house-rule"]])
+    )
+    file.write_text(f"package kubekeep.controls.house_rule\n\nimport data.kubekeep.controls.{name}\n")
+    library = Library(tmp_path, beneath=builtin())
+    with pytest.raises(LibraryError, match=rf"control\.rego: it imports the rule {name}, {said}"):
+        library.rule(library.controls["house-rule"])
+
+
 def test_keys_are_said_once(tmp_path: Path) -> None:
     (tmp_path / "house-rule").mkdir()
     (tmp_path / "house-rule" / "control.yaml").write_text(f"{HOUSE_RULE}title: Again\n")

@@ -19,6 +19,7 @@ from kubekeep.model.assessment import (
 )
 from kubekeep.model.commit import Commit
 from kubekeep.model.control import Control, Parameter
+from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location, Position, Region, Setting
@@ -94,6 +95,15 @@ WHERE = {
     "proxy": Reason(Cause.NEEDS_HOST_DATA, "It reads files of the nodes: scan with a host agent."),
     "registries": Reason(Cause.CONFIGURATION, "No registries are allowed by name: set imageRepositoryAllowList."),
     "cronjobs": Reason(Cause.IRRELEVANT, "No CronJob is in the input."),
+}
+
+
+ENFORCEMENT = {
+    "privileged": (
+        Enforcement(policy="no-privileged", bound=True, actions=("Deny", "Audit"), partial=True),
+        Enforcement(policy=f"told {HOSTILE}", bound=True, actions=("Warn",)),
+    ),
+    "limits": (Enforcement(policy="limits"),),
 }
 
 
@@ -197,10 +207,10 @@ def summaries(found: tuple[ResourceResult, ...]) -> tuple[ControlSummary, ...]:
     for slug, entry in CONTROLS.items():
         statuses = [item.verdicts[slug].status for item in found if slug in item.verdicts]
         counts = Counts(*(statuses.count(status) for status in Status))
-        reason = WHERE.get(slug)
+        reason, policies = WHERE.get(slug), ENFORCEMENT.get(slug, ())
         status = Status.NOT_EVALUATED if reason else Status.FAILED if counts.failed else Status.PASSED
         score = None if reason else 100.0 * counts.passed / (counts.total or 1)
-        sums.append(ControlSummary(entry, status, counts, 100.0 - (score or 0.0), score, reason))
+        sums.append(ControlSummary(entry, status, counts, 100.0 - (score or 0.0), score, reason, policies))
     return tuple(sums)
 
 

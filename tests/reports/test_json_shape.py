@@ -28,7 +28,6 @@ EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 ABSENT: Final = {
     "$/exceptionAudit": "only who asks for the audit gets it",
     "$/resourceLabels": "objects are embedded with their labels",
-    "controlSummary/vapEnforcement": "read from a cluster",
     "metadata/encryptionMetadata": "only in reports that are encrypted",
     "path/fixCommand": "no control has a command for a fix",
     "path/resourceID": "paths lead through `relatedObjects` into the related resource",

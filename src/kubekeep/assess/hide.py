@@ -201,7 +201,10 @@ class _Hiding:
         return tuple(map(self._cloak.word, values))
 
     def _summary(self, summary: ControlSummary) -> ControlSummary:
-        return msgspec.structs.replace(summary, reason=self._reason(summary.reason))
+        policies = tuple(
+            msgspec.structs.replace(item, policy=self._cloak.word(item.policy)) for item in summary.enforcement
+        )
+        return msgspec.structs.replace(summary, reason=self._reason(summary.reason), enforcement=policies)
 
     def _reason(self, reason: Reason | None) -> Reason | None:
         if reason is None or reason.cause not in _SAID:

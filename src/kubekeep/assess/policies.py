@@ -27,13 +27,13 @@ from kubekeep.assess.matching import (
 from kubekeep.engine.admission import AdmissionProgram, Check, Denial, Doubt, Opinion
 from kubekeep.engine.cel.program import CompileError
 from kubekeep.engine.cel.values import UnavailableError, partial
-from kubekeep.library.admission import AdmissionError, BindingSpec, ParamKind, ParamRef, Policies, Policy
-from kubekeep.model.control import POLICIES, Control
+from kubekeep.library.admission import AdmissionError, BindingSpec, ParamKind, ParamRef, Policies, Policy, ResourceRule
+from kubekeep.model.control import EVERYTHING, POLICIES, Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.kinds import BUILTIN
 from kubekeep.model.location import Path, format_path, has_path
 from kubekeep.model.redaction import redacted
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import Resource, is_builtin
 
 _UNKNOWN_OLD: Final = UnavailableError("oldObject: the object in the cluster is not known")
 _UNKNOWN_AUTHORIZER: Final = UnavailableError("authorizer: only a cluster can tell")
@@ -156,10 +156,7 @@ def _control(policy: Policy, taken: AbstractSet[str]) -> Control:
     name = policy.name
     while name in taken:
         name = f"policy-{name}"
-    plurals = {
-        item.partition("/")[0] for rule in policy.spec.match_constraints.resource_rules for item in rule.resources
-    }
-    kinds = dict.fromkeys(kind for (_, kind), served in BUILTIN.items() if served.plural in plurals)
+    kinds = dict.fromkeys(kind for rule in policy.spec.match_constraints.resource_rules for kind in _kinds(rule))
     asks = [item.message.strip() or item.expression.strip() for item in policy.spec.validations]
     return Control(
         slug=name,
@@ -169,8 +166,28 @@ def _control(policy: Policy, taken: AbstractSet[str]) -> Control:
         asks=" ".join(asks),
         why=f"The admission policy {policy.name} of the cluster asks for it.",
         fix="Change the object so that the policy's expressions hold.",
-        targets=tuple(kinds) or ("*",),
+        targets=tuple(kinds) or (EVERYTHING,),
+        relates=_param_kinds(policy.spec.param_kind),
     )
+
+
+def _kinds(rule: ResourceRule) -> Iterator[str]:
+    """What a rule is for, as targets: its custom kinds are all of their group, as only a cluster knows their plurals."""
+    plurals = {item.partition("/")[0] for item in rule.resources}
+    known = {served.plural for served in BUILTIN.values()}
+    yield from (kind for (_, kind), served in BUILTIN.items() if served.plural in plurals)
+    for group in rule.api_groups:
+        if group == EVERYTHING or is_builtin(group):
+            yield from (EVERYTHING for _ in plurals - known)
+        else:
+            yield f"{group}/{EVERYTHING}"
+
+
+def _param_kinds(kind: ParamKind | None) -> tuple[str, ...]:
+    if kind is None:
+        return ()
+    group = kind.api_version.rpartition("/")[0]
+    return (kind.kind if is_builtin(group) else f"{group}/{kind.kind}",)
 
 
 def _names(subject: Subject, namespace: Resource | None, operations: Sequence[str]) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Selection(msgspec.Struct, frozen=True):
     provider: Provider | None = None
     """The managed platform, where the request tells."""
     judges: tuple[Judge, ...] = ()
+    given: frozenset[str] = frozenset()
+    """Names of the parameters that the request itself sets, whatever a cluster says."""
 
     @property
     def judged(self) -> tuple[Control, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -12,8 +13,11 @@ from kubekeep.assess.select import Selection
 from kubekeep.assess.unseen import NOTHING, Unseen
 from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
 from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Answer, Control
+from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.framework import Framework
+
+NO_POLICIES: Final[Mapping[str, tuple[Enforcement, ...]]] = MappingProxyType({})
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -39,15 +43,24 @@ class _Tally:
         self.reason: Reason | None = None
 
 
-def summarise(results: Sequence[ResourceResult], selection: Selection, hidden: Unseen = NOTHING) -> Totals:
+def summarise(
+    results: Sequence[ResourceResult],
+    selection: Selection,
+    hidden: Unseen = NOTHING,
+    enforcement: Mapping[str, tuple[Enforcement, ...]] = NO_POLICIES,
+) -> Totals:
     """The sums of `results` over the controls and frameworks of `selection`.
 
-    A control has not passed while something that it looks at is `hidden`.
+    A control has not passed while something that it looks at is `hidden`. `enforcement` tells the admission policies of
+    controls by slug.
     """
     tallies = _count(results, selection.controls)
     controls = sorted(
         (
-            _control(control, tallies[control.slug], selection.set_aside.get(control.slug), hidden)
+            msgspec.structs.replace(
+                _control(control, tallies[control.slug], selection.set_aside.get(control.slug), hidden),
+                enforcement=enforcement.get(control.slug, ()),
+            )
             for control in selection.controls
         ),
         key=lambda item: (-item.control.severity, item.control.id),

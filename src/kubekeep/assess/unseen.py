@@ -7,12 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from kubekeep.assess.select import Selection
+from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.cluster import Gap
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Reason
 
 _NODES = frozenset({"Node"})
 """What tells which managed platform a cluster is."""
+
+
+_SETTINGS = frozenset({CONTROL_INPUT})
+"""What may set parameters otherwise than by default."""
 
 
 class Unseen(msgspec.Struct, frozen=True):
@@ -36,18 +41,27 @@ def unseen(gaps: Sequence[Gap], selection: Selection, provider: Provider | None)
     named = [(gap, gap.names) for gap in gaps]
     related: dict[str, Reason] = {}
     targeted: dict[str, Reason] = {}
-    judged = {control.slug for control in selection.judged}
     for control in selection.controls:
         looks_at = frozenset(control.targets)
-        # A rule that gets all objects of its kinds at once may compare any of them.
-        compares = frozenset(control.relates) | _joined(control) | (looks_at if control.slug in judged else frozenset())
-        if control.providers and provider is None and control.slug not in selection.named:
-            compares |= _NODES
+        compares = _compared(control, selection, provider)
         if missing := [gap for gap, names in named if names & compares]:
             related[control.slug] = _reason(missing)
         if missing := [gap for gap, names in named if names & (looks_at | compares)]:
             targeted[control.slug] = _reason(missing)
     return Unseen(related, targeted)
+
+
+def _compared(control: Control, selection: Selection, provider: Provider | None) -> frozenset[str]:
+    """The kinds without which no verdict of `control` can be trusted."""
+    compares = frozenset(control.relates) | _joined(control)
+    if control in selection.judged:
+        # A rule that gets all objects of its kinds at once may compare any of them.
+        compares |= frozenset(control.targets)
+    if control.providers and provider is None and control.slug not in selection.named:
+        compares |= _NODES
+    if control.params.keys() - selection.given:
+        compares |= _SETTINGS
+    return compares
 
 
 def _joined(control: Control) -> frozenset[str]:

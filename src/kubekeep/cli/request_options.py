@@ -61,6 +61,8 @@ def _request(task: str, given: dict[str, Any]) -> ScanRequest:
     take = given.pop
     asked = arguments.asked(task, take("words"), take("frameworks"), or_cluster=True)
     rules, said = take("rules"), take("cluster")
+    if asked.paths and given["cluster_policies"] and not given["snapshot"]:
+        raise click.UsageError("--cluster-policies is for a cluster, or for files that are all of one: --snapshot")
     if asked.paths:
         said.check_unused(task)
     return ScanRequest(
@@ -74,6 +76,7 @@ def _request(task: str, given: dict[str, Any]) -> ScanRequest:
         snapshot=take("snapshot"),
         cloud_provider=take("cloud_provider"),
         policies=take("policies"),
+        cluster_policies=take("cluster_policies"),
         rules=rules,
         read=take("read"),
         workload=asked.workload,
@@ -162,6 +165,11 @@ def _against() -> tuple[Callable[..., Any], ...]:
             multiple=True,
             type=click.Path(),
             help="Evaluate the ValidatingAdmissionPolicies in this file or folder too; may be given several times.",
+        ),
+        click.option(
+            "--cluster-policies",
+            is_flag=True,
+            help="Evaluate the ValidatingAdmissionPolicies too that the cluster, or the one of --snapshot, has in force.",
         ),
     )
 

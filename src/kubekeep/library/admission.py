@@ -16,6 +16,8 @@ from kubekeep.model.severity import read_score
 T = TypeVar("T")
 
 GROUP: Final = "admissionregistration.k8s.io"
+POLICY: Final = "ValidatingAdmissionPolicy"
+BINDING: Final = "ValidatingAdmissionPolicyBinding"
 SEVERITY: Final = "kubekeep.io/severity"
 TITLE: Final = "kubekeep.io/title"
 
@@ -137,22 +139,19 @@ class Policies(msgspec.Struct, frozen=True):
     others: tuple[Resource, ...]
 
 
+def is_policy(resource: Resource) -> bool:
+    """Whether it is a ValidatingAdmissionPolicy."""
+    return resource.group == GROUP and resource.kind == POLICY
+
+
+def is_binding(resource: Resource) -> bool:
+    """Whether it is a ValidatingAdmissionPolicyBinding."""
+    return resource.group == GROUP and resource.kind == BINDING
+
+
 def policies_of(resources: Iterable[Resource]) -> Policies:
     """The policies among `resources` with their bindings. Raises AdmissionError."""
-    found: dict[str, Resource] = {}
-    bindings: dict[str, list[BindingSpec]] = {}
-    others: list[Resource] = []
-    for resource in resources:
-        match resource.group, resource.kind:
-            case "admissionregistration.k8s.io", "ValidatingAdmissionPolicy":
-                if resource.name in found:
-                    raise AdmissionError(f"{_where(resource)}: there is another policy of this name")
-                found[resource.name] = resource
-            case "admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding":
-                spec = _spec(resource, BindingSpec)
-                bindings.setdefault(spec.policy_name, []).append(spec)
-            case _:
-                others.append(resource)
+    found, bindings, others = _sorted(resources)
     if not found:
         raise AdmissionError("there is no ValidatingAdmissionPolicy in the files of --policies")
     lost = sorted(bindings.keys() - found.keys())
@@ -162,12 +161,42 @@ def policies_of(resources: Iterable[Resource]) -> Policies:
     return Policies(policies, tuple(others))
 
 
+def policies_in_force(resources: Iterable[Resource]) -> Policies:
+    """Of all objects of a cluster the policies that a binding names: nothing comes of the others. Raises AdmissionError."""
+    found, bindings, others = _sorted(resources)
+    policies = tuple(
+        _policy(resource, tuple(bindings[name])) for name, resource in sorted(found.items()) if name in bindings
+    )
+    return Policies(policies, tuple(others))
+
+
+def _sorted(
+    resources: Iterable[Resource],
+) -> tuple[dict[str, Resource], dict[str, list[BindingSpec]], list[Resource]]:
+    """Policies by name, what binds them by their names, and everything else."""
+    found: dict[str, Resource] = {}
+    bindings: dict[str, list[BindingSpec]] = {}
+    others: list[Resource] = []
+    for resource in resources:
+        if is_policy(resource):
+            if resource.name in found:
+                raise AdmissionError(f"{_where(resource)}: there is another policy of this name")
+            found[resource.name] = resource
+        elif is_binding(resource):
+            spec = spec_of(resource, BindingSpec)
+            bindings.setdefault(spec.policy_name, []).append(spec)
+        else:
+            others.append(resource)
+    return found, bindings, others
+
+
 def _where(resource: Resource) -> str:
     source = f"{resource.source.path}: " if resource.source else ""
     return f"{source}{resource.kind} {resource.name}"
 
 
-def _spec(resource: Resource, kind: type[T]) -> T:
+def spec_of(resource: Resource, kind: type[T]) -> T:
+    """The spec of a policy or binding. Raises AdmissionError for a wrong shape."""
     try:
         return msgspec.convert(_without_nulls(resource.object.get("spec", {})), kind)
     except msgspec.ValidationError as error:
@@ -185,8 +214,8 @@ def _policy(resource: Resource, bindings: tuple[BindingSpec, ...]) -> Policy:
     where = _where(resource)
     if not resource.name:
         raise AdmissionError(f"{where}: it has no name")
-    marks = {**_texts(resource, "labels"), **_texts(resource, "annotations")}
-    spec = _spec(resource, PolicySpec)
+    marks = marks_of(resource)
+    spec = spec_of(resource, PolicySpec)
     if not spec.validations:
         raise AdmissionError(f"{where}: it has no validations")
     return Policy(
@@ -197,6 +226,11 @@ def _policy(resource: Resource, bindings: tuple[BindingSpec, ...]) -> Policy:
         bindings=bindings,
         where=where,
     )
+
+
+def marks_of(resource: Resource) -> dict[str, str]:
+    """Its labels and annotations; where both have a key, what the annotation says."""
+    return {**_texts(resource, "labels"), **_texts(resource, "annotations")}
 
 
 def _texts(resource: Resource, field: str) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ RULE_FILE: Final = "control.rego"
 _PAGES: Final = "https://kubekeep.io/docs/reference/controls/"
 
 _IMPORT: Final = re.compile(r"^import data\.kubekeep\.lib\.(\w+)", re.MULTILINE)
+_RULE_IMPORT: Final = re.compile(r"^import data\.kubekeep\.controls\.(\w+)", re.MULTILINE)
 _RULE: Final = re.compile(r"^(?:default )?(applies|declined|violation)\b", re.MULTILINE)
 
 
@@ -40,6 +41,8 @@ class Rule(msgspec.Struct, frozen=True):
     source: str
     libraries: frozenset[str]
     """Names of the shared modules it needs, theirs included."""
+    rules: tuple[Rule, ...]
+    """The rules of other controls that it evaluates."""
     outcomes: frozenset[str]
     """Which of `violation`, `applies` and `declined` it defines."""
     reads_object: bool
@@ -122,6 +125,21 @@ class Library:
         return rule
 
     def _read_rule(self, control: Control) -> Rule:
+        path, source = self._text(control)
+        rules = tuple(self._evaluated(name, path) for name in _RULE_IMPORT.findall(source))
+        libraries = self._closure(_IMPORT.findall("\n".join((source, *(rule.source for rule in rules)))))
+        texts = [source, *(rule.source for rule in rules), *(self._shared[name] for name in libraries)]
+        return Rule(
+            path=path,
+            source=source,
+            libraries=libraries,
+            rules=rules,
+            outcomes=frozenset(_RULE.findall(source)),
+            reads_object=any("input.object" in text for text in texts),
+        )
+
+    def _text(self, control: Control) -> tuple[str, str]:
+        """The path and the text of the Rego that decides `control`."""
         owner = self.controls.get(control.judged_by)
         if owner is None:
             raise LibraryError(f"{control.slug}: there is no control {control.rule} whose rule it could share")
@@ -129,24 +147,25 @@ class Library:
         # Those that come with us are told apart by their place in the library, others by their place on the disk.
         path = f"controls/{owner.area}/{owner.slug}/{RULE_FILE}" if file.is_relative_to(ROOT) else str(file)
         try:
-            source = file.read_text(encoding="utf-8")
+            return path, file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise LibraryError(f"{file}: {error}") from error
-        libraries = self._closure(_IMPORT.findall(source))
-        texts = [source, *(self._shared[name] for name in libraries)]
-        return Rule(
-            path=path,
-            source=source,
-            libraries=libraries,
-            outcomes=frozenset(_RULE.findall(source)),
-            reads_object=any("input.object" in text for text in texts),
-        )
+
+    def _evaluated(self, name: str, by: str) -> Rule:
+        """The rule in the package of that name, which the one at the path `by` evaluates."""
+        package = f"kubekeep.controls.{name}"
+        owner = next((item for item in self.controls.values() if item.package == package and not item.manual), None)
+        if owner is None:
+            raise LibraryError(f"{by}: it imports the rule {name}, which no control has")
+        if _RULE_IMPORT.search(self._text(owner)[1]):
+            raise LibraryError(f"{by}: it imports the rule {name}, which imports others itself")
+        return self.rule(owner)
 
     def modules(self, chosen: Iterable[Control]) -> dict[str, str]:
         """The Rego modules, by path, that `chosen` need: their own and the shared ones."""
         rules = [self.rule(control) for control in chosen]
         names = frozenset[str]().union(*(item.libraries for item in rules))
-        own = {item.path: item.source for item in rules}
+        own = {item.path: item.source for rule in rules for item in (rule, *rule.rules)}
         return own | {f"lib/{name}.rego": self._shared[name] for name in sorted(names)}
 
     @functools.cached_property

@@ -17,7 +17,8 @@ from kubekeep.model.resource import Resource
 
 Values: TypeAlias = dict[str, tuple[str, ...]]
 
-_CONTROL_INPUT: Final = "kubescape.io/ControlInput"
+CONTROL_INPUT: Final = "kubescape.io/ControlInput"
+"""The kind of the objects by which a cluster sets parameters."""
 _RETIRED: Final = frozenset({"listOfDangerousArtifcats", "servicesNames", "wlKnownNames"})
 """Names that Kubescape's own file carries and no control reads any more."""
 
@@ -45,8 +46,8 @@ def read_params(path: Path, controls: Iterable[Control] | None = None) -> Values
 def params_of(resources: Iterable[Resource]) -> Values:
     """The values in the `ControlInput` object named `default` among `resources`. Raises ParamsError."""
     for resource in resources:
-        if _CONTROL_INPUT in resource.kind_names and resource.name == "default":
-            where = resource.source.path if resource.source else f"{_CONTROL_INPUT} default"
+        if CONTROL_INPUT in resource.kind_names and resource.name == "default":
+            where = resource.source.path if resource.source else f"{CONTROL_INPUT} default"
             return _checked(_inner(resource.object), where, None)
     return {}
 

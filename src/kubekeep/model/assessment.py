@@ -16,6 +16,7 @@ from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.commit import Repository
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.control import Control
+from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
@@ -55,7 +56,8 @@ class ControlSummary(msgspec.Struct, frozen=True):
     """One control over all resources.
 
     `score` is the risk (0 best, 100 worst); `compliance` the share of resources that pass (100 best), None
-    when the control was not evaluated.
+    when the control was not evaluated. `enforcement` are the admission policies of the cluster that ask the same, the
+    one that does most first.
     """
 
     control: Control
@@ -64,6 +66,7 @@ class ControlSummary(msgspec.Struct, frozen=True):
     score: float
     compliance: float | None
     reason: Reason | None = None
+    enforcement: tuple[Enforcement, ...] = ()
 
     @property
     def is_gap(self) -> bool:

@@ -6,13 +6,18 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.control import SUBJECT, WORKLOAD, Control
+from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import is_builtin
 from kubekeep.model.workload import POD_KINDS
 
 RBAC: Final = "rbac.authorization.k8s.io"
 RBAC_KINDS: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 """What RBAC subjects are joined from."""
+
+
+def patterns(group: str, kind: str) -> tuple[str, ...]:
+    """What else controls may call a kind that do not name it: all kinds, those of its group, those of its name."""
+    return EVERYTHING, "*/*", f"{group}/*", f"*/{kind}"
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +43,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def names(self) -> frozenset[str]:
         """What controls may call the kind: the names that `Resource.kind_names` has, and what stands for several kinds."""
-        names = {f"{self.group}/{self.kind}"}
+        names = {f"{self.group}/{self.kind}", *patterns(self.group, self.kind)}
         if is_builtin(self.group):
             names.add(self.kind)
         if self.carries_pods or (self.group, self.kind) in POD_KINDS:

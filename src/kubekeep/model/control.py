@@ -13,6 +13,8 @@ WORKLOAD = "workload"
 """The target that stands for every kind with a pod spec."""
 SUBJECT = "rbac-subject"
 """The target that stands for an RBAC subject joined with one of its bindings and the role it grants."""
+EVERYTHING = "*"
+"""The target that stands for every kind: of rules that users bring along, where none tells which."""
 
 
 CUSTOM = "custom-rules"

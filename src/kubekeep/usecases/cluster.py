@@ -17,6 +17,7 @@ from kubekeep.kube.errors import KubeError
 from kubekeep.kube.listing import Query
 from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
+from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
@@ -31,12 +32,19 @@ from kubekeep.sources.cluster.kubelets import Kubelets
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 from kubekeep.usecases.cloud import described_live
 
-SETTINGS: Final = frozenset({"kubescape.io/ControlInput"})
+SETTINGS: Final = frozenset({CONTROL_INPUT})
 """What says how a cluster wants to be judged."""
+_POLICIES: Final = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
 _ALWAYS: Final = frozenset(
-    {"Namespace", "Node", "kubescape.io/SecurityException", "kubescape.io/ClusterSecurityException"}
+    {
+        "Namespace",
+        "Node",
+        *_POLICIES,
+        "kubescape.io/ClusterSecurityException",
+        "kubescape.io/SecurityException",
+    }
 )
-"""What tells about everything else: its labels, the platform, and what is accepted."""
+"""What tells about everything else: its labels, the platform, what is enforced, and what is accepted."""
 RELATED: Final = frozenset(
     {
         WORKLOAD,
@@ -109,9 +117,9 @@ class LiveCluster:
         """Its minor version, where it tells one."""
         return self._version.minor_number
 
-    def settings(self) -> list[Resource]:
-        """The objects that say how the cluster wants to be judged."""
-        return list(self._collected(Wanted(kinds=SETTINGS)))
+    def settings(self, *, policies: bool) -> list[Resource]:
+        """The objects that say how the cluster wants to be judged; with `policies`, its admission policies too."""
+        return list(self._collected(Wanted(kinds=SETTINGS | _POLICIES if policies else SETTINGS)))
 
     def resources(self, selection: Selection, choice: Choice, *, everything: bool) -> Iterator[Resource]:
         """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere.

@@ -16,6 +16,7 @@ import msgspec
 
 from kubekeep import _native
 from kubekeep.assess.choice import Chooser
+from kubekeep.assess.enforcement import Enforcers
 from kubekeep.assess.foreign import ForeignJudge
 from kubekeep.assess.judge import Judge
 from kubekeep.assess.run import run
@@ -25,7 +26,7 @@ from kubekeep.assess.unseen import unseen
 from kubekeep.assess.workload import parse_workload, with_needs
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.kube.access import ClusterRequest
-from kubekeep.library.admission import AdmissionError, Policies, policies_of
+from kubekeep.library.admission import AdmissionError, Policies, policies_in_force, policies_of
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.foreign import ForeignControl
 from kubekeep.library.params import params_of
@@ -76,6 +77,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     cloud_provider: Provider | None = None
     policies: tuple[str, ...] = ()
     """Files and folders with admission policies, their bindings and parameters."""
+    cluster_policies: bool = False
+    """Whether the admission policies that the cluster itself has in force are evaluated too."""
     rules: ExtraRules | None = None
     """Rules that the user brings along. Bundles among them are scanned instead of the library, unless names tell."""
     read: ReadOptions = ReadOptions()
@@ -106,8 +109,8 @@ class Live(Protocol):
     def minor(self) -> int | None:
         """Its minor version, where it tells one."""
 
-    def settings(self) -> list[Resource]:
-        """The objects that say how it wants to be judged."""
+    def settings(self, *, policies: bool) -> list[Resource]:
+        """The objects that say how it wants to be judged; with `policies`, its admission policies and bindings too."""
 
     def resources(self, selection: Selection, choice: Choice, *, everything: bool) -> Iterator[Resource]:
         """The objects that the controls of `selection` need; with `everything`, all that leads anywhere."""
@@ -139,7 +142,8 @@ def scan(
         notes: list[str] = []
         minor = _minor(request, cluster, notes)
         resources, selection = _input(request, source, cluster, selection, unread)
-        resources = exceptions.noting(resources)
+        enforcers = Enforcers()
+        resources = exceptions.noting(enforcers.noting(resources) if request.is_whole else resources)
         focus = _focus(request, source, chooser)
         found: list[Resource] = []
         if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
@@ -148,7 +152,7 @@ def scan(
             focus = _both(focus, _workload(request, found))
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
-            selection = _selection(request, params_of(found))
+            selection = _selection(request, found)
         gaps = cluster.gaps if cluster is not None else []
         pack = cluster is not None and not found
         results = run(
@@ -161,7 +165,8 @@ def scan(
             results = with_commits(results, source, request.read.access.environment, unread)
         results = _with_extras(results, source, request.extras, selection)
         repository = _repository(request, results, source)
-        totals = summarise(results, selection, unseen(gaps, selection, selection.provider))
+        hidden = unseen(gaps, selection, selection.provider)
+        totals = summarise(results, selection, hidden, enforcers.of(selection.controls))
         attacks = _attacks(request, found, results, selection)
     return Assessment(
         # A folder is text for people here, not a path to walk.
@@ -208,7 +213,7 @@ def _input(
     """What there is to judge, and by what: a cluster may say how it wants to be judged."""
     if cluster is None:
         return _resources(source, unread), selection
-    selection = _selection(request, params_of(cluster.settings()))
+    selection = _selection(request, cluster.settings(policies=request.cluster_policies))
     everything = bool(request.workload) or Extra.ATTACK_PATHS in request.extras
     objects = cluster.resources(selection, request.choice, everything=everything)
     return itertools.chain(objects, _resources(source, unread)), selection
@@ -341,8 +346,11 @@ def kubernetes_minor(version: str) -> int:
     return minor
 
 
-def _selection(request: ScanRequest, found: Mapping[str, tuple[str, ...]] | None = None) -> Selection:
-    """What `request` asks for; its own parameters win over those `found` in the input, and these over bundles'."""
+def _selection(request: ScanRequest, found: Sequence[Resource] = ()) -> Selection:
+    """What `request` asks for, and of the objects `found` in a cluster those that say how it wants to be judged.
+
+    Parameters of the request win over those of the cluster, and these over bundles'.
+    """
     rules = request.rules or gather()
     brought = tuple(item.control for item in rules.controls)
     excluded = frozenset(item.slug for item in controls_named(request.excluded, rules.library, brought))
@@ -354,7 +362,7 @@ def _selection(request: ScanRequest, found: Mapping[str, tuple[str, ...]] | None
     unnamed = not (request.controls or given)
     frameworks = given or (_unnamed(rules) if unnamed else ())
     frameworks = tuple({framework.slug: framework for framework in (*frameworks, *more)}.values())
-    params = {**rules.inputs, **(found or {}), **request.params}
+    params = {**rules.inputs, **params_of(found), **request.params}
     foreign = [item for item in _foreign(rules, frameworks, named, loose=unnamed) if item.control.slug not in excluded]
     judges = [ForeignJudge(foreign, params={**rules.defaults, **params}, provider=request.cloud_provider)]
     selection = select(
@@ -365,22 +373,29 @@ def _selection(request: ScanRequest, found: Mapping[str, tuple[str, ...]] | None
         whole_cluster=request.is_whole,
         provider=request.cloud_provider,
         library=rules.library,
-        judges=[*(judges if foreign else ()), *_judges(request, rules)],
+        judges=[*(judges if foreign else ()), *_judges(request, rules, found)],
     )
     if excluded and not selection.controls:
         raise ValueError("every control is excluded: nothing is left to scan for")
-    return selection
+    return msgspec.structs.replace(selection, given=frozenset(request.params))
 
 
-def _judges(request: ScanRequest, rules: ExtraRules) -> list[Judge]:
-    """What judges by the admission policies of `request`."""
-    if not request.policies:
+def _judges(request: ScanRequest, rules: ExtraRules, found: Sequence[Resource]) -> list[Judge]:
+    """What judges by the admission policies of `request`, and by those among `found` if it asks for them."""
+    given = [_policies(request.policies)] if request.policies else []
+    if request.cluster_policies:
+        given.append(policies_in_force(found))
+    if not given:
         return []
     # Only a scan with policies pays for loading CEL.
     from kubekeep.assess.policies import PolicyJudge  # noqa: PLC0415
 
-    taken = rules.library.controls.keys() | {item.control.slug for item in rules.controls}
-    return [PolicyJudge(_policies(request.policies), taken)]
+    taken = {*rules.library.controls, *(item.control.slug for item in rules.controls)}
+    judges: list[Judge] = []
+    for policies in given:
+        judges.append(PolicyJudge(policies, taken))
+        taken |= {control.slug for control in judges[-1].controls}
+    return judges
 
 
 def _policies(paths: tuple[str, ...]) -> Policies:

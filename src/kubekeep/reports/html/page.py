@@ -24,7 +24,7 @@ from kubekeep.model.text import utc_text, visible
 from kubekeep.reports.html import data
 from kubekeep.reports.shared import content as shared
 from kubekeep.reports.shared.attack_svg import attack_svg
-from kubekeep.reports.shared.wording import number, percent
+from kubekeep.reports.shared.wording import enforced, number, percent
 
 _STATIC: Final = importlib.resources.files(__package__) / "static"
 _SCRIPTS: Final = ("findings.js", "details.js", "table.js", "main.js")
@@ -104,6 +104,7 @@ def _environment() -> jinja2.Environment:
         "result": _result,
         "chapters": _chapters,
         "links": _links,
+        "enforced": enforced,
         "moment": utc_text,
         "share": _share,
     }

@@ -36,6 +36,9 @@ def write_findings(page: Page, assessment: Assessment, options: Options) -> int:
         if not found or not page.fold(f"<b>{level}</b> {html_code(summary.control.id)} {title}", keep=_LEAST):
             continue
         page.write(f"{_advice(summary)}\n\n", keep=_LEAST // 2)
+        if summary.enforcement:
+            told = "; ".join(map(wording.enforced, summary.enforcement))
+            page.write(f"In the cluster: {words(told)}.\n\n", keep=_LEAST // 2)
         texts = (_resource(resource, verdict, options) for resource, verdict in found)
         left -= page.items(texts, len(found), "resource", most=most)
         page.unfold()

@@ -21,7 +21,7 @@ from kubekeep.reports.shared.content import (
     is_idle,
     made_by,
 )
-from kubekeep.reports.shared.wording import command, percent
+from kubekeep.reports.shared.wording import command, enforced, percent
 
 ROOM: Final = 3000
 """Resources that are printed in all, shared out fairly among the controls: beyond it nobody reads on."""
@@ -97,11 +97,17 @@ def group(item: ControlFindings, bounds: Bounds) -> dict[str, Any]:
     shown = item.findings[: bounds.resources]
     return {
         **head(item.summary),
-        "chapters": [{"title": title, "text": paragraphs(text)} for title, text in control.chapters],
+        "chapters": [{"title": title, "text": paragraphs(text)} for title, text in _chapters(item.summary)],
         "references": [line(link) for link in control.references],
         "findings": [_finding(entry, bounds, number) for number, entry in enumerate(shown)],
         "more": len(item.findings) - len(shown),
     }
+
+
+def _chapters(summary: ControlSummary) -> Iterator[tuple[str, str]]:
+    yield from summary.control.chapters
+    if summary.enforcement:
+        yield "In the cluster", "\n\n".join(map(enforced, summary.enforcement))
 
 
 def _finding(finding: Finding, bounds: Bounds, number: int) -> dict[str, Any]:

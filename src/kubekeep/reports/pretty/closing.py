@@ -14,7 +14,7 @@ from kubekeep.reports.format import Options
 from kubekeep.reports.pretty.waived import write_audit, write_waived
 from kubekeep.reports.shared.content import LEVELS, count
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
-from kubekeep.reports.shared.wording import number, percent, scanned, worst_first
+from kubekeep.reports.shared.wording import enforced, number, percent, scanned, worst_first
 
 _GOOD, _FAIR = 80, 50
 """Percent from which a compliance score is green, and yellow."""
@@ -55,7 +55,9 @@ def _write_passed(terminal: Terminal, assessment: Assessment, options: Options) 
         terminal.line(Span(f"✔ {number(len(passed), 'control')} passed", "green"))
     if options.verbose:
         for summary in passed:
-            terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, indent=2)
+            told = "; ".join(map(enforced, summary.enforcement))
+            more = [Span(f"  {told}", "dim")] if told else []
+            terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, *more, indent=2)
     if idle:
         terminal.line(Span(f"· {number(len(idle), 'control')} had nothing to look at", "dim"))
     if options.verbose:

@@ -16,7 +16,7 @@ from kubekeep.model.text import json_text
 from kubekeep.reports.format import Options
 from kubekeep.reports.shared.content import top_down
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
-from kubekeep.reports.shared.wording import worst_first
+from kubekeep.reports.shared.wording import enforced, worst_first
 
 _SHOWN: Final = 5
 """How many resources of a control, and places of a resource, are shown unless all are asked for."""
@@ -69,6 +69,8 @@ def _write_head(terminal: Terminal, summary: ControlSummary, new: int) -> None:
         Span(f"  {counts.failed} of {evaluated} {many} {verb}", "dim"),
         *([Span(f"  {new} new", "bold red", whole=True)] if new else []),
     )
+    for item in summary.enforcement:
+        terminal.line(Span(enforced(item), "dim"), indent=2)
 
 
 def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: Verdict, options: Options) -> None:

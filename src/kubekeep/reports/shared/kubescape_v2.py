@@ -21,6 +21,7 @@ from kubekeep.model.attack import PrioritisedResource
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.commit import Commit, Repository
 from kubekeep.model.comparison import Comparison
+from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.redaction import redacted
 from kubekeep.model.resource import FileType, Resource, Source
@@ -216,7 +217,14 @@ def _control(summary: ControlSummary) -> dict[str, Any]:
         entry["category"] = _category(summary.control.area)
     if summary.control.link:
         entry["documentation"] = summary.control.link
+    if summary.enforcement:
+        # Readers know of one; all of them are in our own object.
+        entry["vapEnforcement"] = _enforcement(summary.enforcement[0])
     return entry
+
+
+def _enforcement(item: Enforcement) -> dict[str, Any]:
+    return {"policyName": item.policy, "bound": item.bound, "actions": list(item.actions), "partial": item.partial}
 
 
 def _category(area: str) -> dict[str, Any]:
@@ -473,6 +481,11 @@ def _baseline(comparison: Comparison) -> dict[str, Any]:
 
 
 def _own(assessment: Assessment) -> dict[str, Any]:
+    enforcement = {
+        item.control.id: [_enforcement(policy) for policy in item.enforcement]
+        for item in assessment.controls
+        if item.enforcement
+    }
     return {
         "version": assessment.version,
         "kubernetesVersion": assessment.kubernetes_version,
@@ -482,6 +495,7 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "choice": str(assessment.choice),
         "parameters": {name: list(values) for name, values in assessment.set_params.items()},
         **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),
+        **({"enforcement": enforcement} if enforcement else {}),
         **({"pseudonyms": assessment.pseudonyms} if assessment.pseudonyms else {}),
         "frameworks": {item.framework.name: {"coverage": item.coverage} for item in assessment.frameworks},
         "notes": list(assessment.notes),

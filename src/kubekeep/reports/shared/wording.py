@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
@@ -54,6 +55,17 @@ def accepted(waiver: Waiver) -> str:
     reason = f": {waiver.reason}" if waiver.reason else ""
     until = f" (until {waiver.expires.date().isoformat()})" if waiver.expires else ""
     return f"waived by {waiver.name}{reason}{until}"
+
+
+def enforced(item: Enforcement) -> str:
+    """What a policy of the cluster does: `enforced by policy no-root (Deny, Audit)`, or why that is not so."""
+    if not item.bound:
+        return f"policy {item.policy} is not bound, so that it enforces nothing"
+    actions = f" ({', '.join(item.actions)})" if item.actions else ""
+    extent = " in part" if item.partial else ""
+    if item.denies:
+        return f"enforced{extent} by policy {item.policy}{actions}"
+    return f"told of{extent}, not refused, by policy {item.policy}{actions}"
 
 
 def worst_first(assessment: Assessment) -> list[ControlSummary]:

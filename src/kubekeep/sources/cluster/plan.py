@@ -9,8 +9,8 @@ import msgspec
 
 from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.kube.listing import Query
-from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap
-from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap, patterns
+from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
 from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.resource import is_builtin
 from kubekeep.model.workload import POD_KINDS
@@ -86,7 +86,7 @@ def unknown(wanted: Wanted, catalogue: Catalogue) -> Iterator[Gap]:
     for group, kind in sorted(_named(wanted)):
         if group in catalogue.failed and (group, kind) not in served:
             known = BUILTIN.get((group, kind))
-            plural = known.plural if known else plural_of(kind)
+            plural = known.plural if known else EVERYTHING if kind == EVERYTHING else plural_of(kind)
             yield Gap(group=group, kind=kind, resource=plural, why=catalogue.failed[group])
 
 
@@ -94,6 +94,7 @@ def _is_wanted(served: Served, wanted: Wanted, pods: set[tuple[str, str]] | froz
     kinds = wanted.kinds
     return (
         f"{served.group}/{served.kind}" in kinds
+        or not kinds.isdisjoint(patterns(served.group, served.kind))
         or (is_builtin(served.group) and served.kind in kinds)
         or (WORKLOAD in kinds and (served.group, served.kind) in pods)
         or (SUBJECT in kinds and served.group == RBAC and served.kind in RBAC_KINDS)

@@ -1,0 +1,123 @@
+"""Which admission policies of a cluster enforce which controls, as names and labels tell. Never evaluates a policy.
+
+A policy says which control it enforces: by the label or annotation `kubekeep.io/control` or `controlId`, or else by a
+name such as `kubescape-c-0057-privileged-container-denied`, as the policies of Kubescape's CEL library are called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeVar
+
+from kubekeep.library.admission import (
+    AdmissionError,
+    BindingSpec,
+    Match,
+    PolicySpec,
+    is_binding,
+    is_policy,
+    marks_of,
+    spec_of,
+)
+from kubekeep.model.control import POLICIES, Control
+from kubekeep.model.enforcement import DENY, Enforcement
+from kubekeep.model.resource import Resource
+
+T = TypeVar("T")
+CONTROL: Final = ("kubekeep.io/control", "controlId")
+"""The labels and annotations that name controls, by number or slug; several are separated by commas."""
+_NAME: Final = re.compile(r"kubescape-(c-\d{4})(?:-|\Z)", re.IGNORECASE)
+_ORDER: Final = (DENY, "Warn", "Audit")
+
+
+class Enforcers:
+    """The admission policies and bindings of one cluster."""
+
+    def __init__(self) -> None:
+        self._policies: dict[str, Resource] = {}
+        self._bindings: dict[str, list[BindingSpec]] = {}
+
+    def noting(self, resources: Iterable[Resource]) -> Iterator[Resource]:
+        """The same resources; policies and bindings among them are noted, but for what no API server would take."""
+        for resource in resources:
+            if is_policy(resource):
+                self._policies[resource.name] = resource
+            elif is_binding(resource):
+                spec = _read(resource, BindingSpec)
+                if spec is not None:
+                    self._bindings.setdefault(spec.policy_name, []).append(spec)
+            yield resource
+
+    def of(self, controls: Iterable[Control]) -> dict[str, tuple[Enforcement, ...]]:
+        """By slug of those of `controls` that have some: their policies, the one that does most first."""
+        said = [
+            (_controls_of(policy), _enforcement(name, spec, self._bindings.get(name, ())))
+            for name, policy in sorted(self._policies.items())
+            if (spec := _read(policy, PolicySpec)) is not None
+        ]
+        found = {control.slug: [item for names, item in said if _is_for(control, names, item)] for control in controls}
+        return {slug: tuple(sorted(items, key=_rank)) for slug, items in found.items() if items}
+
+
+def _read(resource: Resource, kind: type[T]) -> T | None:
+    try:
+        return spec_of(resource, kind)
+    except AdmissionError:
+        return None
+
+
+def _controls_of(policy: Resource) -> frozenset[str]:
+    """The numbers and slugs of controls that a policy names, in lower case."""
+    marks = marks_of(policy)
+    said = ",".join(marks[key] for key in CONTROL if key in marks)
+    match = _NAME.match(policy.name)
+    names = said.split(",") if said else [match[1]] if match else []
+    return frozenset(name.strip().casefold() for name in names)
+
+
+def _is_for(control: Control, names: frozenset[str], item: Enforcement) -> bool:
+    if control.area == POLICIES:
+        # It is a policy itself, under its name or, where another control has that, one made of it.
+        return control.slug in (item.policy, f"policy-{item.policy}")
+    return not names.isdisjoint(word.casefold() for word in (control.slug, *control.ids))
+
+
+def _enforcement(name: str, spec: PolicySpec, bindings: Sequence[BindingSpec]) -> Enforcement:
+    actions = {action for binding in bindings for action in binding.validation_actions}
+    everywhere = {
+        action
+        for binding in bindings
+        if binding.match_resources is None or not _narrows(binding.match_resources)
+        for action in binding.validation_actions
+    }
+    leaves_out = bool(spec.match_conditions) or _leaves_out(spec.match_constraints)
+    return Enforcement(
+        policy=name,
+        bound=bool(bindings),
+        actions=tuple(sorted(actions, key=_order)),
+        partial=bool(bindings) and (leaves_out or everywhere != actions),
+    )
+
+
+def _order(action: str) -> tuple[int, str]:
+    return _ORDER.index(action) if action in _ORDER else len(_ORDER), action
+
+
+def _narrows(match: Match) -> bool:
+    """Whether a binding is for less than what its policy is for."""
+    return bool(match.resource_rules) or _leaves_out(match)
+
+
+def _leaves_out(match: Match) -> bool:
+    """Whether objects of the kinds that are meant are left out by labels, namespaces or names."""
+    return (
+        bool(match.exclude_resource_rules)
+        or bool(match.namespace_selector.requirements)
+        or bool(match.object_selector.requirements)
+        or any(rule.resource_names for rule in match.resource_rules)
+    )
+
+
+def _rank(item: Enforcement) -> tuple[bool, bool, bool, str]:
+    return not item.denies, not item.bound, item.partial, item.policy

@@ -1,0 +1,523 @@
+"""What a real cluster says of itself: policies that enforce controls, exceptions that it holds, parameters that it sets."""
+
+from __future__ import annotations
+
+import functools
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.kube.access import ClusterRequest
+from kubekeep.kube.kubeconfig import Kubeconfig
+from kubekeep.library.extra import gather
+from kubekeep.library.params import ParamsError
+from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.enforcement import Enforcement
+from kubekeep.model.finding import Cause, Status, Verdict
+from kubekeep.model.waiver import WaiverSource, WaiverStatus, WaiverUse
+from kubekeep.usecases.scan import ScanRequest, scan
+from tests.cli.test_scan import kubekeep
+from tests.cluster.client import Refused
+from tests.cluster.cluster import Cluster, eventually
+from tests.cluster.fixtures import started
+
+PRIVILEGED, REGISTRIES = "privileged-container", "allowed-registries"
+KUBESCAPE = "kubescape.io"
+KINDS = {
+    "ClusterSecurityException": ("clustersecurityexceptions", "v1beta1", "Cluster"),
+    "ControlInput": ("controlinputs", "v1", "Cluster"),
+    "SecurityException": ("securityexceptions", "v1beta1", "Namespaced"),
+}
+POLICIES = [{"apiGroups": ["admissionregistration.k8s.io"], "resources": ["*"], "verbs": ["list"]}]
+CORE = [
+    {
+        "apiGroups": [""],
+        "resources": ["namespaces", "nodes", "pods", "podtemplates", "replicationcontrollers"],
+        "verbs": ["list"],
+    }
+]
+WORKLOADS = [
+    {"apiGroups": ["apps", "batch"], "resources": ["*"], "verbs": ["list"]},
+    {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["list"]},
+]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A control plane of these tests alone, as policies and parameters are for all of a cluster."""
+    yield from started(tmp_path_factory.mktemp("policies") / "cluster")
+
+
+@pytest.fixture(scope="module")
+def operator(cluster: Cluster) -> None:
+    """The definitions of Kubescape's operator, which keep every field: what is wrong in one is for the scan to tell."""
+    for kind, (plural, version, scope) in KINDS.items():
+        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        definition = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"{plural}.{KUBESCAPE}"},
+            "spec": {
+                "group": KUBESCAPE,
+                "scope": scope,
+                "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
+                "versions": [{"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+            },
+        }
+        cluster.apply([definition])
+    for version in ("v1", "v1beta1"):
+        eventually(functools.partial(cluster.admin, "GET", f"/apis/{KUBESCAPE}/{version}"), Refused)
+
+
+@pytest.fixture
+def other(cluster: Cluster) -> Iterator[str]:
+    """A second namespace."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"stage": "dev"}}}])
+    yield name
+    cluster.remove_namespace(name)
+
+
+def request_as(cluster: Cluster, user: str = "admin", controls: Sequence[str] = (PRIVILEGED,)) -> ScanRequest:
+    path = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
+    return ScanRequest(
+        paths=(), cluster=ClusterRequest(access=Kubeconfig((str(path),)).access(user)), controls=tuple(controls)
+    )
+
+
+def pod(namespace: str, name: str = "tool", *, privileged: bool = True, **metadata: Any) -> dict[str, Any]:
+    container = {"name": "a", "image": "quay.io/shop/a:1", "securityContext": {"privileged": privileged}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, **metadata},
+        "spec": {"containers": [container], "automountServiceAccountToken": False},
+    }
+
+
+def summary(found: Assessment, slug: str = PRIVILEGED) -> ControlSummary:
+    (item,) = [item for item in found.controls if item.control.slug == slug]
+    return item
+
+
+def verdict(found: Assessment, namespace: str, name: str = "tool", slug: str = PRIVILEGED) -> Verdict:
+    (item,) = [
+        result.verdicts[slug]
+        for result in found.results
+        if (result.resource.namespace, result.resource.name) == (namespace, name) and slug in result.verdicts
+    ]
+    return item
+
+
+def gaps(found: Assessment) -> set[str]:
+    assert found.target.cluster is not None
+    return {gap.permission for gap in found.target.cluster.gaps}
+
+
+# ---- policies
+
+
+def policy(name: str, expression: str = "true", **metadata: Any) -> dict[str, Any]:
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name, **metadata},
+        "spec": {
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": expression, "message": f"{name} says no"}],
+        },
+    }
+
+
+def binding(of: str, *actions: str, **match: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": f"{of}-{uuid.uuid4().hex[:6]}"},
+        "spec": {
+            "policyName": of,
+            "validationActions": list(actions),
+            **({"matchResources": match} if match else {}),
+        },
+    }
+
+
+@pytest.fixture
+def applied(cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
+    """What a test adds to it is applied to the cluster by `apply`, and gone afterwards."""
+    found: list[dict[str, Any]] = []
+    yield found
+    for thing in reversed(found):
+        cluster.delete(thing)
+
+
+def apply(cluster: Cluster, applied: list[dict[str, Any]], *objects: dict[str, Any]) -> None:
+    for thing in objects:
+        cluster.apply([thing])
+        applied.append(thing)
+
+
+def test_policies_are_told_with_what_their_bindings_do(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
+    apply(
+        cluster,
+        applied,
+        policy("kubescape-c-0057-privileged-container-denied"),
+        binding("kubescape-c-0057-privileged-container-denied", "Deny"),
+        binding("kubescape-c-0057-privileged-container-denied", "Audit", namespaceSelector={"matchLabels": {"a": "b"}}),
+        policy("house-rule", labels={"controlId": "C-0057"}),
+        binding("house-rule", "Warn", "Audit"),
+        policy("ours", annotations={"kubekeep.io/control": f"C-0012, {PRIVILEGED}"}),
+        policy("kubescape-c-0046-insecure-capabilities"),
+        policy("kubescape-c-0057-of-another", labels={"controlId": "C-0999"}),
+    )
+    found = scan(request_as(cluster))
+    assert summary(found).enforcement == (
+        Enforcement(
+            policy="kubescape-c-0057-privileged-container-denied",
+            bound=True,
+            actions=("Deny", "Audit"),
+            partial=True,
+        ),
+        Enforcement(policy="house-rule", bound=True, actions=("Warn", "Audit")),
+        Enforcement(policy="ours"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("match", "partial"),
+    [
+        ({}, False),
+        ({"namespaceSelector": {}, "objectSelector": {}}, False),
+        ({"namespaceSelector": {"matchExpressions": [{"key": "stage", "operator": "Exists"}]}}, True),
+        ({"objectSelector": {"matchLabels": {"app": "web"}}}, True),
+        (
+            {
+                "excludeResourceRules": [
+                    {
+                        "apiGroups": [""],
+                        "apiVersions": ["v1"],
+                        "operations": ["CREATE"],
+                        "resources": ["pods"],
+                        "resourceNames": ["tool"],
+                    }
+                ]
+            },
+            True,
+        ),
+    ],
+)
+def test_a_binding_that_leaves_objects_out_enforces_in_part(
+    cluster: Cluster, applied: list[dict[str, Any]], match: dict[str, Any], *, partial: bool
+) -> None:
+    apply(cluster, applied, policy("kubescape-c-0057-a"), binding("kubescape-c-0057-a", "Deny", **match))
+    (item,) = summary(scan(request_as(cluster))).enforcement
+    assert item == Enforcement(policy="kubescape-c-0057-a", bound=True, actions=("Deny",), partial=partial)
+
+
+def test_a_policy_that_leaves_objects_out_itself_enforces_in_part(
+    cluster: Cluster, applied: list[dict[str, Any]]
+) -> None:
+    one, two = policy("kubescape-c-0057-a"), policy("kubescape-c-0057-b")
+    one["spec"]["matchConstraints"]["namespaceSelector"] = {"matchLabels": {"stage": "prod"}}
+    two["spec"]["matchConditions"] = [{"name": "users", "expression": "request.userInfo.username != 'admin'"}]
+    apply(cluster, applied, one, two, *(binding(f"kubescape-c-0057-{name}", "Deny") for name in "ab"))
+    assert [item.partial for item in summary(scan(request_as(cluster))).enforcement] == [True, True]
+
+
+def test_reports_say_who_enforces(cluster: Cluster, namespace: str, applied: list[dict[str, Any]]) -> None:
+    cluster.apply([pod(namespace)])
+    apply(cluster, applied, policy("kubescape-c-0057-a"), binding("kubescape-c-0057-a", "Deny"))
+    words = ("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig)
+    assert "enforced by policy kubescape-c-0057-a (Deny)" in kubekeep(*words).stdout
+    report = json.loads(kubekeep(*words, "--format", "json").stdout)
+    told = {"policyName": "kubescape-c-0057-a", "bound": True, "actions": ["Deny"], "partial": False}
+    assert report["summaryDetails"]["controls"]["C-0057"]["vapEnforcement"] == told
+    assert report["kubekeep"]["enforcement"] == {"C-0057": [told]}
+
+
+def test_policies_that_cannot_be_listed_are_a_gap(cluster: Cluster) -> None:
+    user = f"lister-{uuid.uuid4().hex[:8]}"
+    cluster.user(user, [*CORE, *WORKLOADS])
+    found = scan(request_as(cluster, user))
+    hidden = {f"list validatingadmission{kind}.admissionregistration.k8s.io" for kind in ("policies", "policybindings")}
+    assert hidden <= gaps(found)
+    assert hidden <= {str(item.location) for item in found.unread}
+    assert summary(found).enforcement == ()
+
+
+GADGET = "gadgets.example.com"
+
+
+@pytest.fixture(scope="module")
+def gadgets(cluster: Cluster) -> None:
+    """A custom kind without pods, which a policy may be for."""
+    schema = {"type": "object", "properties": {"size": {"type": "integer"}}}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": GADGET},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"kind": "Gadget", "plural": "gadgets", "singular": "gadget", "listKind": "GadgetList"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+    cluster.apply([definition])
+    eventually(functools.partial(cluster.admin, "GET", "/apis/example.com/v1"), Refused)
+
+
+@pytest.mark.usefixtures("gadgets")
+def test_what_runs_is_held_to_the_policies_in_force(
+    cluster: Cluster, namespace: str, other: str, applied: list[dict[str, Any]]
+) -> None:
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "limits", "namespace": namespace},
+        "data": {"names": "tool"},
+    }
+    gadget = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "g", "namespace": namespace}}
+    cluster.apply([settings, gadget, pod(namespace), pod(namespace, "web", privileged=False), pod(other)])
+    named = policy("named", "!(object.metadata.name in params.data.names.split(','))")
+    named["spec"]["paramKind"] = {"apiVersion": "v1", "kind": "ConfigMap"}
+    bound = binding("named", "Deny", namespaceSelector={"matchLabels": {"kubernetes.io/metadata.name": namespace}})
+    bound["spec"]["paramRef"] = {"name": "limits", "namespace": namespace, "parameterNotFoundAction": "Deny"}
+    custom = policy("custom", "has(object.size)")
+    custom["spec"]["matchConstraints"]["resourceRules"][0] |= {"apiGroups": ["example.com"], "resources": ["gadgets"]}
+    loose = policy("loose", "false")
+    apply(cluster, applied, named, bound, custom, binding("custom", "Audit"), loose)
+    request = msgspec.structs.replace(request_as(cluster), cluster_policies=True)
+    found = scan(request)
+    assert {item.control.slug for item in found.controls} == {PRIVILEGED, "named", "custom"}, "nothing binds the third"
+    refused = verdict(found, namespace, slug="named")
+    assert refused.status is Status.FAILED
+    assert [item.message for item in refused.evidence] == ["named says no [Deny]"]
+    assert verdict(found, namespace, "web", "named").status is Status.PASSED
+    assert not [item for item in found.results if item.resource.namespace == other and "named" in item.verdicts]
+    assert verdict(found, namespace, "g", "custom").status is Status.FAILED
+    assert summary(found, "named").enforcement == (
+        Enforcement(policy="named", bound=True, actions=("Deny",), partial=True),
+    )
+    assert {item.control.slug for item in scan(request_as(cluster)).controls} == {PRIVILEGED}
+    words = ("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig, "--cluster-policies")
+    assert "named says no [Deny]" in kubekeep(*words).stdout
+
+
+@pytest.mark.usefixtures("gadgets")
+def test_a_policy_for_what_cannot_be_listed_is_not_evaluated(cluster: Cluster, applied: list[dict[str, Any]]) -> None:
+    custom = policy("custom", "has(object.size)")
+    custom["spec"]["matchConstraints"]["resourceRules"][0] |= {"apiGroups": ["example.com"], "resources": ["gadgets"]}
+    apply(cluster, applied, custom, binding("custom", "Deny"))
+    user = f"lister-{uuid.uuid4().hex[:8]}"
+    cluster.user(user, [*CORE, *WORKLOADS, *POLICIES])
+    found = summary(scan(msgspec.structs.replace(request_as(cluster, user), cluster_policies=True)), "custom")
+    assert (found.status, found.reason and found.reason.cause) == (Status.NOT_EVALUATED, Cause.NEEDS_ACCESS)
+
+
+@pytest.mark.usefixtures("gadgets")
+def test_a_rule_for_whatever_there_is_gets_custom_kinds(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    cluster.apply(
+        [{"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "g", "namespace": namespace}}]
+    )
+    file = tmp_path / "gadgets.rego"
+    file.write_text(
+        'package gadgets\n\ndeny contains {"alertMessage": "a gadget", "alertObject": {"k8sApiObjects": [item]}} if {\n'
+        '\tsome item in input\n\titem.kind == "Gadget"\n}\n',
+        encoding="utf-8",
+    )
+    found = scan(msgspec.structs.replace(request_as(cluster), rules=gather((file,))))
+    assert verdict(found, namespace, "g", "custom-gadgets").status is Status.FAILED
+
+
+def test_policies_in_force_are_those_of_a_snapshot_too(tmp_path: Path) -> None:
+    objects = [pod("shop"), policy("no-pods", "false"), binding("no-pods", "Warn"), policy("loose", "false")]
+    objects.append(policy("kubescape-c-0057-a"))
+    file = tmp_path / "dump.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}), encoding="utf-8")
+    words = ("scan", "control", "C-0057", file, "--format", "json", "--cluster-policies")
+    report = json.loads(kubekeep(*words, "--snapshot").stdout)
+    controls = report["summaryDetails"]["controls"]
+    assert {name: item["status"] for name, item in controls.items()} == {"C-0057": "failed", "no-pods": "failed"}
+    assert controls["C-0057"]["vapEnforcement"]["policyName"] == "kubescape-c-0057-a"
+    assert controls["no-pods"]["vapEnforcement"]["actions"] == ["Warn"]
+    refused = kubekeep(*words)
+    assert refused.returncode == 2
+    assert "--cluster-policies is for a cluster" in refused.stderr
+
+
+# ---- exceptions
+
+
+def exception(name: str, namespace: str = "", **spec: Any) -> dict[str, Any]:
+    posture = [{"controlID": "C-0057", "action": "ignore"}]
+    kind = "SecurityException" if namespace else "ClusterSecurityException"
+    return {
+        "apiVersion": f"{KUBESCAPE}/v1beta1",
+        "kind": kind,
+        "metadata": {"name": name, **({"namespace": namespace} if namespace else {})},
+        "spec": {"reason": "a tool of the platform", "posture": posture, **spec},
+    }
+
+
+def use(found: Assessment, name: str) -> WaiverUse:
+    (item,) = [item for item in found.waivers if item.waiver.name.rpartition("/")[2] == name]
+    return item
+
+
+@pytest.mark.usefixtures("operator")
+def test_an_exception_of_the_cluster_accepts_findings_of_its_namespace_alone(
+    cluster: Cluster, namespace: str, other: str, applied: list[dict[str, Any]]
+) -> None:
+    cluster.apply([pod(namespace), pod(other)])
+    apply(cluster, applied, exception("tools", namespace, expiresAt="2999-01-01T00:00:00Z"))
+    found = scan(request_as(cluster))
+    accepted = verdict(found, namespace)
+    assert accepted.is_waived
+    (waiver,) = {item.waiver for item in accepted.evidence}
+    assert waiver is not None
+    assert waiver.reason == "a tool of the platform"
+    assert waiver.expires is not None
+    assert waiver.expires.year == 2999
+    assert use(found, "tools").status is WaiverStatus.MATCHED
+    assert verdict(found, other).status is Status.FAILED
+
+
+@pytest.mark.usefixtures("operator")
+def test_an_exception_that_has_expired_accepts_nothing(
+    cluster: Cluster, namespace: str, applied: list[dict[str, Any]]
+) -> None:
+    cluster.apply([pod(namespace)])
+    apply(cluster, applied, exception("old", namespace, expiresAt="2020-01-01T00:00:00Z"))
+    found = scan(request_as(cluster))
+    assert verdict(found, namespace).status is Status.FAILED
+    assert use(found, "old").status is WaiverStatus.EXPIRED
+
+
+@pytest.mark.usefixtures("operator")
+def test_selectors_of_exceptions_hold(
+    cluster: Cluster, namespace: str, other: str, applied: list[dict[str, Any]]
+) -> None:
+    cluster.apply([pod(namespace), pod(other), pod(namespace, "labelled", labels={"role": "probe"})])
+    of_stage = exception("of-stage", match={"namespaceSelector": {"matchLabels": {"stage": "dev"}}})
+    of_role = exception("of-role", namespace, match={"objectSelector": {"matchLabels": {"role": "probe"}}})
+    apply(cluster, applied, of_stage, of_role)
+    found = scan(request_as(cluster))
+    assert verdict(found, other).is_waived
+    assert verdict(found, namespace, "labelled").is_waived
+    assert verdict(found, namespace).status is Status.FAILED
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"match": {"namespaceSelector": {"matchLabels": {"stage": "dev"}}}}, "namespaceSelector"),
+        ({"match": {"resource": [{"kind": "Pod"}]}}, "resource"),
+        ({"posture": [{"controlID": "C-0057", "action": "accept"}]}, "action"),
+        ({"posture": "C-0057"}, "posture"),
+        ({"expiresAt": "next year"}, "expiresAt"),
+    ],
+)
+def test_an_exception_that_cannot_be_read_is_told_and_accepts_nothing(
+    cluster: Cluster, namespace: str, applied: list[dict[str, Any]], spec: dict[str, Any], said: str
+) -> None:
+    cluster.apply([pod(namespace)])
+    apply(cluster, applied, exception("odd", namespace, **spec))
+    found = scan(request_as(cluster))
+    assert verdict(found, namespace).status is Status.FAILED
+    told = use(found, "odd")
+    assert told.status is WaiverStatus.INVALID
+    assert said in told.text
+    assert told.waiver.source is WaiverSource.OBJECT
+
+
+@pytest.mark.usefixtures("operator")
+def test_exceptions_that_cannot_be_listed_are_a_gap(
+    cluster: Cluster, namespace: str, applied: list[dict[str, Any]]
+) -> None:
+    user = f"lister-{uuid.uuid4().hex[:8]}"
+    inputs = {"apiGroups": [KUBESCAPE], "resources": ["controlinputs"], "verbs": ["list"]}
+    cluster.user(user, [*CORE, *WORKLOADS, *POLICIES, inputs])
+    cluster.apply([pod(namespace)])
+    apply(cluster, applied, exception("tools", namespace))
+    found = scan(request_as(cluster, user))
+    assert gaps(found) == {
+        f"list clustersecurityexceptions.{KUBESCAPE}",
+        f"list securityexceptions.{KUBESCAPE}",
+    }
+    assert verdict(found, namespace).status is Status.FAILED
+
+
+# ---- parameters
+
+
+def control_input(**controls: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{KUBESCAPE}/v1",
+        "kind": "ControlInput",
+        "metadata": {"name": "default"},
+        "spec": {"controls": controls},
+    }
+
+
+@pytest.mark.usefixtures("operator")
+def test_the_cluster_sets_parameters_and_the_request_wins(
+    cluster: Cluster, namespace: str, applied: list[dict[str, Any]]
+) -> None:
+    cluster.apply([pod(namespace)])
+    request = request_as(cluster, controls=[REGISTRIES])
+    unset = summary(scan(request), REGISTRIES)
+    assert (unset.status, unset.reason and unset.reason.cause) == (Status.NOT_EVALUATED, Cause.CONFIGURATION)
+    apply(cluster, applied, control_input(imageRepositoryAllowList=["registry.example.com"]))
+    found = scan(request)
+    assert verdict(found, namespace, slug=REGISTRIES).status is Status.FAILED
+    assert found.set_params == {"imageRepositoryAllowList": ("registry.example.com",)}
+    told = msgspec.structs.replace(request, params={"imageRepositoryAllowList": ("quay.io",)})
+    assert verdict(scan(told), namespace, slug=REGISTRIES).status is Status.PASSED
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize(
+    ("controls", "said"),
+    [
+        ({"imageRepositoryAllowlist": []}, "no control has a parameter imageRepositoryAllowlist"),
+        ({"imageRepositoryAllowList": "quay.io"}, "Expected `array`, got `str`"),
+    ],
+)
+def test_parameters_that_say_nonsense_are_an_error(
+    cluster: Cluster, applied: list[dict[str, Any]], controls: dict[str, Any], said: str
+) -> None:
+    apply(cluster, applied, control_input(**controls))
+    with pytest.raises(ParamsError, match=f"{KUBESCAPE}/ControlInput default: .*{said}"):
+        scan(request_as(cluster))
+    result = kubekeep("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig)
+    assert result.returncode == 2
+    assert f"{KUBESCAPE}/ControlInput default" in result.stderr
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_control_whose_parameters_cannot_be_known_is_not_evaluated(cluster: Cluster, namespace: str) -> None:
+    user = f"lister-{uuid.uuid4().hex[:8]}"
+    exceptions = ["clustersecurityexceptions", "securityexceptions"]
+    rules = [{"apiGroups": [KUBESCAPE], "resources": exceptions, "verbs": ["list"]}]
+    cluster.user(user, [*CORE, *WORKLOADS, *POLICIES, *rules])
+    cluster.apply([pod(namespace)])
+    slug = "insecure-capabilities"
+    request = request_as(cluster, user, controls=[PRIVILEGED, slug])
+    found = scan(request)
+    assert gaps(found) == {f"list controlinputs.{KUBESCAPE}"}
+    assert verdict(found, namespace).status is Status.FAILED
+    unknown = verdict(found, namespace, slug=slug)
+    assert unknown.status is Status.NOT_EVALUATED
+    assert unknown.reason is not None
+    assert unknown.reason.cause is Cause.NEEDS_ACCESS
+    assert summary(found, slug).reason == unknown.reason
+    told = msgspec.structs.replace(request, params={"insecureCapabilities": ("SYS_ADMIN",)})
+    assert verdict(scan(told), namespace, slug=slug).status is Status.PASSED
