@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import gc
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 import msgspec
@@ -17,7 +19,7 @@ from kubekeep import _native
 from kubekeep.assess.choice import Chooser
 from kubekeep.assess.foreign import ForeignJudge
 from kubekeep.assess.judge import Judge
-from kubekeep.assess.run import run
+from kubekeep.assess.run import Compile, run
 from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
 from kubekeep.assess.unseen import unseen
@@ -84,6 +86,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The resources to judge."""
     excluded: tuple[str, ...] = ()
     """Controls to leave out, of the scan and of its scores."""
+    remembered: str = ""
+    """The file in which outcomes are remembered from scan to scan; empty for none."""
 
     @property
     def is_whole(self) -> bool:
@@ -124,13 +128,14 @@ def scan(
     exceptions = _exceptions(request)
     started = dt.datetime.now(dt.UTC)
     unread: list[Unread] = []
+    notes: list[str] = []
     chooser = Chooser(request.choice)
     with (
         read(request.paths, stdin=stdin, options=request.read) as source,
         _connected(request) as cluster,
+        _rules(request, notes) as compile_rules,
         _few_collections(),
     ):
-        notes: list[str] = []
         minor = _minor(request, cluster, notes)
         resources, selection = _input(request, source, cluster, selection, unread)
         resources = exceptions.noting(resources)
@@ -147,7 +152,7 @@ def scan(
         results = run(
             resources,
             selection,
-            RegoPolicySet,
+            compile_rules,
             kubernetes_minor=minor,
             note=note,
             focus=focus,
@@ -218,6 +223,25 @@ def _connected(request: ScanRequest) -> AbstractContextManager[Live | None]:
     from kubekeep.usecases.cluster import connected  # noqa: PLC0415
 
     return connected(request.cluster)
+
+
+@contextlib.contextmanager
+def _rules(request: ScanRequest, notes: list[str]) -> Iterator[Compile]:
+    """What compiles rules; with a memory, which is written in the end, `notes` say where it could not."""
+    if not request.remembered:
+        yield RegoPolicySet
+        return
+    # Only a scan with a memory pays for loading what keeps one.
+    from kubekeep.engine.outcome_file import OutcomeFile  # noqa: PLC0415
+    from kubekeep.engine.remembered import remembering  # noqa: PLC0415
+
+    engine = Path(_native.__file__).read_bytes()
+    memory = OutcomeFile(Path(request.remembered), _native.VERSION.encode() + hashlib.blake2b(engine).digest())
+    yield remembering(RegoPolicySet, memory)
+    try:
+        memory.save()
+    except OSError as error:
+        notes.append(f"what rules said could not be remembered in {request.remembered}: {error.strerror}")
 
 
 def _with_extras(
