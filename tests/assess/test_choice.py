@@ -60,6 +60,8 @@ def test_what_is_no_selector_is_refused(text: str) -> None:
         (Choice(include_kinds=("Deployments",)), True),
         (Choice(include_kinds=("Pod",)), False),
         (Choice(exclude_kinds=("deployment",)), False),
+        (Choice(exclude_kinds=("Deploy*",)), False),
+        (Choice(exclude_kinds=("Daemon*",)), True),
         (Choice(labels="app=web"), True),
         (Choice(labels="app=api"), False),
         (Choice(include_kinds=("Deployment",), labels="app=api"), False),
@@ -87,12 +89,46 @@ def test_what_names_no_namespace_is_in_default() -> None:
 
 
 def test_names_that_nothing_has_are_told() -> None:
-    chooser = Chooser(Choice(include_kinds=("Pod", "Podd"), include_namespaces=("shpo",)))
-    assert not chooser(resource("Pod", "shop"))
+    chooser = Chooser(
+        Choice(
+            include_kinds=("Secret", "Podd", "widgets"),
+            exclude_kinds=("Secrets", "Deploments", "Deploy*", "Gadget*"),
+            include_namespaces=("shpo",),
+            exclude_namespaces=("kube-*", "blog"),
+        )
+    )
+    assert not chooser(resource("Pod", "kube-system"))
     assert list(chooser.unmatched()) == [
-        "no resource that was read is in kind Podd",
+        "no resource that was read is in kind Secret",
+        "no resource that was read is in kind Podd, nor does Kubernetes have one; did you mean Pod?",
+        "no resource that was read is in kind widgets, nor does Kubernetes have one",
+        "no resource that was read is in kind Deploments, nor does Kubernetes have one; did you mean Deployment?",
+        "no resource that was read is in kind Gadget*, nor does Kubernetes have one",
         "no resource that was read is in namespace shpo",
+        "no resource that was read is in namespace blog",
     ]
+    assert [text.rpartition(" is in ")[2].split(",")[0] for text in chooser.unmatched(all_read=False)] == [
+        "kind Secret",
+        "kind Podd",
+        "kind widgets",
+        "namespace shpo",
+    ]
+
+
+def test_a_name_that_something_has_is_never_told_as_one_that_nothing_has() -> None:
+    choice = Choice(
+        include_kinds=("Pod", "shop"),
+        exclude_kinds=("Widget",),
+        include_namespaces=("blog",),
+        exclude_namespaces=("shop",),
+    )
+    chooser = Chooser(choice)
+    for item in (resource("Widget", "blog"), resource("Pod", "shop")):
+        assert not chooser(item)
+    assert list(chooser.unmatched()) == ["no resource that was read is in kind shop, nor does Kubernetes have one"]
+    assert not chooser.took
+    assert chooser(resource("Pod", "blog"))
+    assert chooser.took
 
 
 def test_a_choice_in_words() -> None:

@@ -123,11 +123,16 @@ def test_nothing_becomes_no_baseline(tmp_path: Path) -> None:
         ("scan shop --exclude-controls C-9999", 2, "no control is called 'C-9999'"),
         ("scan control C-0057 shop --exclude-controls c-0057", 2, "every control is excluded"),
         ("scan control C-9999 shop", 2, "no control is called 'C-9999'"),
+        ("scan control , shop", 2, "`scan control` needs names"),
+        ("scan framework , shop", 2, "`scan framework` needs names"),
+        ("scan workload , shop", 2, "`scan workload` needs a kind and a name"),
         ("scan framework nsx shop", 2, "no framework is called 'nsx'"),
         ("scan shop --compliance-threshold nsa=80", 2, "a limit for nsa, which is not in this scan"),
         ("scan shop --fail-coverage-below overal=80", 2, "did you mean overall?"),
         ("scan shop --max-failures hihg=0", 2, "'hihg' is not one of critical, high"),
         ("scan shop --max-failures high=0,high=1", 2, "each name once"),
+        ("scan shop --max-failures high=0,High=1", 2, "each name once"),
+        ("scan shop --compliance-threshold overall=99,Overall=1", 2, "each name once"),
         ("scan shop --max-failures high=-1", 2, "'-1' is not a whole number from 0"),
         ("scan shop --compliance-threshold nan", 2, "'nan' is not a number from 0 to 100"),
         ("scan shop --severity-threshold hihg", 2, "'hihg' is not one of"),
@@ -140,6 +145,15 @@ def test_nothing_becomes_no_baseline(tmp_path: Path) -> None:
         ("scan shop --only-fixable", 2, "alone it stops nothing"),
         ("scan shop --include-kinds Deploment", 3, "no resource that was read is in kind Deploment"),
         ("scan shop --include-namespaces shpo", 3, "no resource that was read is in namespace shpo"),
+        ("scan shop --include-kinds Deploment", 3, "nothing was assessed"),
+        ("scan shop --include-namespaces shpo", 3, "nothing was assessed"),
+        (
+            "scan shop --include-kinds Service,Deploment",
+            0,
+            "kind Deploment, nor does Kubernetes have one; did you mean",
+        ),
+        ("scan shop --exclude-kinds Deploment", 0, "kind Deploment, nor does Kubernetes have one; did you mean"),
+        ("scan shop --exclude-namespaces shpo", 0, "no resource that was read is in namespace shpo"),
         ("scan shop --label-selector app=nobody", 3, "nothing was assessed"),
         ("scan empty", 3, "nothing was assessed"),
         ("scan unreadable", 3, "nothing was assessed: 1 unread"),
@@ -155,6 +169,21 @@ def test_nothing_passes_by_mistake(words: str, code: int, says: str, reports: Pa
     (reports / "unreadable" / "x.yaml").write_text("a: b: c\n")
     more = ("--no-config",) if words.startswith("scan") else ()
     assert says in " ".join(kubekeep(*words.split(), *more, cwd=reports, code=code).stderr.split())
+
+
+def test_a_choice_that_nothing_is_in_is_no_choice_of_what_has_not_changed(tmp_path: Path) -> None:
+    shutil.copytree(SHOP, tmp_path / "shop")
+    for words in (
+        ("init", "-q"),
+        ("add", "."),
+        ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-q", "-m", "shop"),
+    ):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    scan = ("scan", "shop", "--no-config", "--changed-since", "HEAD", "--include-kinds")
+    found = kubekeep(*scan, "Pod", cwd=tmp_path)
+    assert "nothing that a control applies to has changed since HEAD" in found.stderr
+    assert "no resource that was read" not in found.stderr
+    assert "kind Deploment" in kubekeep(*scan, "Deploment", cwd=tmp_path, code=3).stderr
 
 
 def test_what_is_left_out_of_a_report_still_counts_for_gates(reports: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.cluster.cluster import Cluster
 
 from kubekeep._native import VERSION
 from kubekeep.cli import kubescape
@@ -23,11 +25,15 @@ from kubekeep.cli.kubescape.flags import Fate, Flag, Takes
 from kubekeep.cli.kubescape.parse import FlagError, parse
 from kubekeep.cli.kubescape.translate import scan as translated
 from kubekeep.cli.scan import command as scan
+from kubekeep.library.load import builtin
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "examples" / "online-shop"
 SHIM = ROOT / "integrations" / "kubescape"
 SCORE = "Overall compliance-score (100- Excellent, 0- All failed): "
+
+
+POD = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: []}}"
 
 
 def run(*words: str, cwd: Path = SHOP, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -46,7 +52,9 @@ def run(*words: str, cwd: Path = SHOP, code: int = 0) -> subprocess.CompletedPro
 
 
 SWITCH = Flag("verbose", "v", Takes.SWITCH, becomes="verbose")
-FORMAT = Flag("format", "f", Takes.LIST, becomes="format")
+FORMAT = Flag("format", "f", becomes="format")
+VALUES = Flag("values", "", Takes.LIST, becomes="values")
+SET = Flag("set", "", Takes.ARRAY, becomes="set")
 QUIET = Flag("quiet", "q", Takes.SWITCH, becomes="quiet")
 
 
@@ -57,14 +65,17 @@ QUIET = Flag("quiet", "q", Takes.SWITCH, becomes="quiet")
         (["--verbose=false", "-"], ["-"], [("verbose", "false")]),
         (["-v=0"], [], [("verbose", "false")]),
         (["-vf", "json", "a"], ["a"], [("verbose", "true"), ("format", "json")]),
-        (["-fjson", "--format=sarif"], [], [("format", "json"), ("format", "sarif")]),
+        (["-fjson", "--format=sarif"], [], [("format", "sarif")]),
+        (["--verbose", "--verbose=false"], [], [("verbose", "false")]),
+        (["--values", "a,b", "--values", "c,"], [], [("values", "a"), ("values", "b"), ("values", "c")]),
+        (["--set", "a={1,2}", "--set", "a="], [], [("set", "a={1,2}"), ("set", "a=")]),
         (["-f=json", "-vq"], [], [("format", "json"), ("verbose", "true"), ("quiet", "true")]),
         (["--format", "--verbose"], [], [("format", "--verbose")]),
         (["--", "-v", "--x"], ["-v", "--x"], []),
     ],
 )
 def test_words_are_read_as_pflag_reads_them(words: list[str], alone: list[str], given: list[tuple[str, str]]) -> None:
-    found, said = parse(words, (SWITCH, FORMAT, QUIET))
+    found, said = parse(words, (SWITCH, FORMAT, VALUES, SET, QUIET))
     assert found == alone
     assert [(flag.name, value) for flag, value in said] == given
 
@@ -86,7 +97,7 @@ def test_words_that_are_wrong(words: list[str], message: str) -> None:
 
 def test_every_flag_that_is_the_same_is_an_option_of_ours() -> None:
     special = {"PATH", "workload", "include-controls", ""}
-    for ours, theirs in ((scan, flags.WORKLOAD), (fix, flags.FIX), (diff, flags.DIFF)):
+    for ours, theirs in ((scan, flags.EVERY_SCAN), (fix, flags.FIX), (diff, flags.DIFF)):
         options = {
             name: item
             for item in ours.params
@@ -99,11 +110,11 @@ def test_every_flag_that_is_the_same_is_an_option_of_ours() -> None:
             option = options[f"--{flag.becomes}"]
             assert option.is_flag is (flag.takes is Takes.SWITCH), flag
             assert not flag.no or f"--{flag.no}" in options
-            assert flag.takes is not Takes.LIST or option.multiple, flag
+            assert flag.takes not in {Takes.LIST, Takes.ARRAY} or option.multiple, flag
 
 
 def test_every_flag_that_does_nothing_says_why_and_none_is_there_twice() -> None:
-    for found in (flags.WORKLOAD, flags.FIX, flags.DIFF, flags.LIST):
+    for found in (flags.EVERY_SCAN, flags.FIX, flags.DIFF, flags.LIST):
         names = [flag.name for flag in (*flags.ROOT, *found)]
         shorts = [flag.short for flag in (*flags.ROOT, *found) if flag.short]
         assert len(names) == len({*names})
@@ -116,22 +127,58 @@ def test_every_flag_that_does_nothing_says_why_and_none_is_there_twice() -> None
     [
         ("scan .", "framework workloadscan,allcontrols -- ."),
         ("scan . --view resource", "--view resource framework allcontrols,nsa,mitre -- ."),
+        ("scan", "framework clusterscan,mitre,nsa --"),
+        ("scan --view control", "--view control framework allcontrols,nsa,mitre --"),
+        ("scan framework nsa --kubeconfig k", "--kubeconfig k framework nsa --"),
+        ("scan --kube-context prod control C-0057 --dry-run", "--kube-context prod --dry-run control C-0057 --"),
+        ("scan workload shop/pod/a", "--framework workloadscan,allcontrols workload shop/pod/a --"),
         ("scan framework nsa,mitre a b", "framework nsa,mitre -- a b"),
-        ("scan framework ALL .", "framework X,Y -- ."),
         ("scan control C-0057,C-0016 -", "control C-0057,C-0016 -- -"),
         ("scan . --include-controls C-0057", "control C-0057 -- ."),
+        ("scan . --include-controls C-0016 --include-controls C-0057", "control C-0057 -- ."),
+        ("scan framework nsa . --include-controls C-0057,C-0005,c-0055", "control C-0057,C-0005,c-0055 -- ."),
+        ("scan framework mitre . --include-controls C-0057,C-0005", "control C-0057 -- ."),
+        ("scan control C-0057,C-0016 . --include-controls privileged-container", "control privileged-container -- ."),
         (
             "scan . -e kube-system,kube-public",
             "--exclude-namespaces kube-system,kube-public framework workloadscan,allcontrols -- .",
         ),
-        ("scan workload Deployment/web . -n shop", "workload shop/Deployment/web -- ."),
-        ("scan workload web/Deployment/web .", "workload web/Deployment/web -- ."),
-        ("scan workload Deployment/web --file-path a.yaml", "workload Deployment/web -- a.yaml"),
-        ("scan workload Deployment/web . --api-version apps/v1", "workload Deployment.v1.apps/web -- ."),
+        ("scan framework nsa . --exceptions a --exceptions b", "--exceptions b framework nsa -- ."),
+        ("scan framework nsa . --hide --hide=false --submit --submit=false", "framework nsa -- ."),
+        ("scan framework nsa . -e a -e b", "--exclude-namespaces b framework nsa -- ."),
+        ("scan framework nsa . -f json -f sarif,junit", "--format sarif,junit framework nsa -- ."),
+        (
+            "scan framework nsa . --set a=1,b=2 --set c=3 --exclude-path x/ --exclude-path y/",
+            "--set a=1,b=2 --set c=3 --exclude-path x/ --exclude-path y/ framework nsa -- .",
+        ),
+        (
+            "scan framework nsa . --exclude-controls C-0057,C-0016 --exclude-controls C-0005",
+            "--exclude-controls C-0057 --exclude-controls C-0016 --exclude-controls C-0005 framework nsa -- .",
+        ),
+        (
+            "scan workload Deployment/web . -n shop",
+            "--framework workloadscan,allcontrols workload shop/Deployment/web -- .",
+        ),
+        ("scan workload web/Deployment/web .", "--framework workloadscan,allcontrols workload web/Deployment/web -- ."),
+        (
+            "scan workload Deployment/web --file-path a.yaml",
+            "--framework workloadscan,allcontrols workload Deployment/web -- a.yaml",
+        ),
+        (
+            "scan workload Deployment/web . --api-version apps/v1",
+            "--framework workloadscan,allcontrols workload Deployment.v1.apps/web -- .",
+        ),
         ("scan . --skip-controls C-0057", "--exclude-controls C-0057 framework workloadscan,allcontrols -- ."),
         ("scan . --compliance-threshold 0 --severity-threshold=", "framework workloadscan,allcontrols -- ."),
+        ("scan framework nsa . --compliance-threshold 0.00 --fail-coverage-below 00", "framework nsa -- ."),
+        (
+            "scan framework nsa . --compliance-threshold 79.5 --fail-coverage-below 1e1",
+            "--compliance-threshold overall=79.5 --fail-coverage-below overall=10.0 framework nsa -- .",
+        ),
         ("scan . --values a.yaml,b.yaml", "--values a.yaml --values b.yaml framework workloadscan,allcontrols -- ."),
         ("scan . -f pretty-printer,json", "--format pretty,json framework workloadscan,allcontrols -- ."),
+        ("scan framework nsa . -f markdown", "--format markdown --output report.md framework nsa -- ."),
+        ("scan framework nsa . -f markdown -o a", "--format markdown --output a framework nsa -- ."),
         (
             "scan . --honor-inline-exceptions=false",
             "--no-honor-inline-exceptions framework workloadscan,allcontrols -- .",
@@ -141,7 +188,7 @@ def test_every_flag_that_does_nothing_says_why_and_none_is_there_twice() -> None
 )
 def test_a_scan_becomes_one_of_ours(line: str, ours: str) -> None:
     _, *words = line.split()
-    found = translated(*parse(words, (*flags.ROOT, *flags.WORKLOAD)), ["X", "Y"])
+    found = translated(*parse(words, (*flags.ROOT, *flags.EVERY_SCAN)))
     assert found.words == ("--no-config", *ours.split())
 
 
@@ -152,22 +199,145 @@ def test_a_scan_becomes_one_of_ours(line: str, ours: str) -> None:
         ("scan . --account abc", "--account is not here"),
         ("scan . --scan-images", "--scan-images is not here: images are not scanned"),
         ("scan . --format-version v1", "--format-version v1 is not here"),
-        ("scan", "name a file or a folder"),
+        ("scan . --only-fixable=maybe", "invalid argument 'maybe' for --only-fixable"),
+        ("scan . --output workload -n shop", "unknown flag: --namespace, which only `scan workload` has"),
+        ("scan image nginx -u someone -p secret --platform linux/amd64", "images are not scanned"),
+        ("scan --kubeconfig nowhere", "'nowhere' does not exist"),
+        ("scan . --kube-context prod", "--kube-context is for a cluster"),
+        ("scan . --dry-run", "--dry-run is for a cluster"),
         ("scan framework", "name at least one framework"),
         ("scan image nginx", "images are not scanned"),
         ("scan . --nonsense", "unknown flag: --nonsense"),
         ("scan framework nonsense .", "no framework is called 'nonsense'"),
         ("scan control C-9999 .", "no control is called 'C-9999'"),
         ("scan . --include-controls C-9999", "no control is called 'C-9999'"),
+        ("scan framework nonsense . --include-controls C-0057", "no framework is called 'nonsense'"),
+        ("scan framework nsa . --include-controls C-0057,C-9999", "no control is called 'C-9999'"),
+        (
+            "scan framework mitre . --include-controls C-0005,C-0016",
+            "none of --include-controls C-0005,C-0016 is in framework mitre",
+        ),
+        ("scan control C-9999 . --include-controls C-0057", "no control is called 'C-9999'"),
+        ("scan control C-0016 . --include-controls C-0057", "none of --include-controls C-0057 is in control C-0016"),
+        ("scan workload shop/Deployment/web . --include-controls C-9999", "no control is called 'C-9999'"),
+        ("scan framework , .", "name at least one framework"),
         ("scan nowhere.yaml", "nowhere.yaml"),
         ("nonsense", "unknown command 'nonsense'"),
+        ("--nonsense", "unknown flag: --nonsense"),
+        ("operator --help", "kubescape operator is not here"),
         ("operator scan configurations", "kubescape operator is not here"),
         ("list", "frameworks, controls or exceptions"),
+        ("list exceptions -f xml", "unknown format xml"),
+        ("fix report.json", "add --no-confirm or --dry-run"),
+        ("scan . --format xml", "unknown format 'xml'"),
     ],
 )
 def test_what_is_not_here_is_said_and_never_passes(line: str, message: str) -> None:
     found = run(*line.split(), code=1)
     assert message in found.stdout + found.stderr
+    assert "Usage:" not in found.stderr, "that would be the usage of another program"
+
+
+THRESHOLDS = ("", " 0", "0_0", "\u0660", ".", "-", "0.0.0", "0x0", "1e999", "inf", "nan", "-1", "100.1", "nsa=0", "0,0")
+
+
+@pytest.mark.parametrize("flag", ["--compliance-threshold", "--fail-coverage-below"])
+@pytest.mark.parametrize("value", THRESHOLDS)
+def test_a_threshold_that_is_no_percentage_is_refused(flag: str, value: str) -> None:
+    with pytest.raises(FlagError, match=f"invalid argument {re.escape(repr(value))} for {flag}"):
+        translated(*parse(["framework", "nsa", ".", flag, value], flags.EVERY_SCAN))
+
+
+def test_a_threshold_is_on_the_score_of_all_controls() -> None:
+    words = ("scan", "framework", "nsa,mitre", ".", "-f", "json", "-o", "/dev/null")
+    found = run(*words, "--compliance-threshold", "99", code=1)
+    assert "% (overall), limit 99 %" in found.stderr
+    assert "gate passed" in run(*words, "--compliance-threshold", "1").stderr
+
+
+def test_a_flag_on_images_loosens_no_gate() -> None:
+    found = run("scan", "framework", "nsa", ".", "--severity-threshold", "low", "--only-fixable", code=1)
+    assert "--only-fixable has no effect: images are not scanned" in found.stderr
+    assert "with a fix" not in found.stderr
+
+
+def test_what_include_controls_leaves_out_is_said() -> None:
+    found = translated(*parse(["framework", "mitre", ".", "--include-controls", "C-0057,C-0005"], flags.EVERY_SCAN))
+    assert found.notes == ("C-0005 is left out: it is not in framework mitre",)
+
+
+def test_a_workload_is_judged_by_the_included_controls_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(POD)
+    words = ("scan", "workload", "Pod/a", "a.yaml", "-f", "json", "-o", "report.json")
+    run(*words, "--include-controls", "C-0057,C-0016", cwd=tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert {*report["summaryDetails"]["controls"]} == {"C-0057", "C-0016"}
+
+
+BUNDLE = {
+    "name": "Mine",
+    "controls": [
+        {
+            "name": "No Pod",
+            "controlID": "X-0001",
+            "baseScore": 5,
+            "rules": [
+                {
+                    "name": "no-pod",
+                    "ruleLanguage": "Rego",
+                    "match": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["Pod"]}],
+                    "rule": "package armo_builtins\nimport rego.v1\n"
+                    'deny contains {"alertMessage": "a Pod", "alertObject": {"k8sApiObjects": [pod]}} '
+                    "if some pod in input",
+                }
+            ],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("names", ["all", "ALL", "nsa,all"])
+def test_all_frameworks(names: str) -> None:
+    found = translated(*parse(["framework", names, "."], flags.EVERY_SCAN)).words
+    assert found[1] == "framework"
+    assert found[2].split(",") == [framework.name for framework in builtin().frameworks.values()]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a.yaml",
+        "a.yaml --include-controls X-0001",
+        "a.yaml --view resource",
+        "framework all a.yaml",
+        "workload Pod/a a.yaml",
+    ],
+)
+def test_rules_that_are_brought_along_stand_in_for_the_library(line: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(POD)
+    (tmp_path / "mine.json").write_text(json.dumps(BUNDLE))
+    run("scan", *line.split(), "--use-from", "mine.json", "-f", "json", "-o", "report.json", cwd=tmp_path)
+    assert {*json.loads((tmp_path / "report.json").read_text())["summaryDetails"]["controls"]} == {"X-0001"}
+
+
+def test_help_is_only_what_asks_for_it(tmp_path: Path) -> None:
+    (tmp_path / "help").write_text(POD)
+    for words in (
+        ("scan", "framework", "nsa", "help"),
+        ("scan", "framework", "nsa", "-", "--exceptions", "-h"),
+        ("scan", "framework", "nsa", "--", "--help"),
+    ):
+        found = run(*words, cwd=tmp_path, code=0 if "help" in words else 1)
+        assert "Takes Kubescape's command line" not in found.stdout
+    (tmp_path / "--help").write_text(POD)
+    assert "Summary" in run("scan", "framework", "nsa", "--", "--help", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize("task", ["framework", "control", "workload"])
+@pytest.mark.parametrize("said", [[], [""]])
+def test_an_empty_name_is_none(task: str, said: list[str]) -> None:
+    with pytest.raises(FlagError, match=f"^scan {task}: name "):
+        translated(*parse([task, *said, *(["."] if said else [])], flags.EVERY_SCAN))
 
 
 def test_a_scan_with_a_report_tells_the_score(tmp_path: Path) -> None:
@@ -189,10 +359,30 @@ def test_a_gate_ends_with_1() -> None:
 
 
 def test_flags_without_effect_are_told(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: []}}")
+    (tmp_path / "a.yaml").write_text(POD)
     found = run("scan", "a.yaml", "--scan-timeout", "5m", "--logger", "debug", cwd=tmp_path)
     assert "--scan-timeout has no effect: the time of a scan is not limited" in found.stderr
     assert "logger" not in found.stderr
+
+
+def test_without_a_path_the_cluster_is_scanned(cluster: Cluster, namespace: str) -> None:
+    container = {"name": "c", "image": "example.com/c", "securityContext": {"privileged": True}}
+    metadata = {"name": "a", "namespace": namespace}
+    cluster.apply([{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}])
+    words = ("--kubeconfig", str(cluster.kubeconfig), "--include-namespaces", namespace, "-f", "json")
+    found = json.loads(run("--kube-context", "admin", "scan", *words).stdout)["summaryDetails"]
+    assert [item["name"] for item in found["frameworks"]] == ["ClusterScan", "MITRE", "NSA"]
+    assert found["controls"]["C-0057"]["ResourceCounters"]["failedResources"] == 1
+    assert "gate FAILED" in run("scan", "control", "C-0057", *words, "--severity-threshold", "high", code=1).stderr
+    assert "not allowed" not in run("scan", *words[:2], "--dry-run").stderr
+    listed = run("--kube-context", "nobody", "list", "frameworks", "-f", "json").stdout
+    assert "NSA" in json.loads(listed), "only a scan reaches a cluster"
+
+
+def test_flags_may_stand_before_the_command(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(POD)
+    found = run("--format", "json", "-l", "debug", "--keep-local", "scan", "a.yaml", cwd=tmp_path)
+    assert json.loads(found.stdout)["summaryDetails"]["controls"]
 
 
 def test_lists() -> None:
@@ -200,6 +390,8 @@ def test_lists() -> None:
     assert all(list(item) == ["id", "name", "frameworks"] for item in controls)
     assert len(controls) == 281
     assert {"NSA", "MITRE", "AllControls"} <= {*json.loads(run("list", "frameworks", "-f", "json").stdout)}
+    exceptions = run("list", "exceptions", "-f", "yaml").stdout
+    assert "eks" in {item["name"] for item in json.loads(exceptions)}, "JSON is YAML too"
     rows = list(csv.reader(io.StringIO(run("list", "controls", "-f", "csv").stdout)))
     assert rows[0] == ["id", "name", "frameworks"]
     assert "NSA" in next(row[2] for row in rows if row[0] == "C-0057").split(";")
@@ -208,7 +400,7 @@ def test_lists() -> None:
 def test_version_and_help() -> None:
     assert list(json.loads(run("version", "-f", "json").stdout)) == ["version", "commit", "date"]
     assert run("version").stdout.startswith("Your current version is: v")
-    for words in ([], ["--help"], ["scan", "--help"]):
+    for words in ([], ["--help"], ["-h"], ["scan", "--help"], ["scan", ".", "-vh"], ["help"], ["help", "scan"]):
         assert "Takes Kubescape's command line" in run(*words).stdout
 
 

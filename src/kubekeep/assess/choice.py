@@ -5,6 +5,7 @@ Names in the choice that no resource has are kept, so that a typo does not look 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -14,7 +15,7 @@ from kubekeep.assess.index import DEFAULT_NAMESPACE
 from kubekeep.assess.matching import labels_of, selects
 from kubekeep.library.admission import Requirement, Selector
 from kubekeep.model.choice import Choice
-from kubekeep.model.kinds import Kinds, plural_of
+from kubekeep.model.kinds import BUILTIN, Kinds, plural_of
 from kubekeep.model.resource import Resource
 
 _KEY: Final = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"
@@ -23,6 +24,10 @@ _SET: Final = re.compile(rf"({_KEY})\s+(in|notin)\s+\(([^()]*)\)")
 _EQUAL: Final = re.compile(rf"({_KEY})\s*(==|=|!=)\s*({_VALUE})")
 _BARE: Final = re.compile(rf"(!?)\s*({_KEY})")
 _SPLIT: Final = re.compile(r",(?![^()]*\))")
+_KIND: Final = "kind"
+_NAMESPACE: Final = "namespace"
+_BUILTIN: Final = {word: kind for (_, kind), served in BUILTIN.items() for word in (kind.lower(), served.plural)}
+"""The kinds of Kubernetes, by what people call them."""
 
 
 def parse_labels(text: str) -> Selector:
@@ -57,32 +62,48 @@ class Chooser:
         self._choice = choice
         self._selector = parse_labels(choice.labels) if choice.labels else Selector()
         self._kinds = Kinds(())
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, str]] = set()
+        self.took = False
+        """Whether there was any resource to be judged."""
 
     def __call__(self, resource: Resource) -> bool:
         """Whether `resource` is to be judged."""
         choice = self._choice
         kinds = {resource.kind.lower(), plural_of(resource.kind)}
-        namespace = self._namespace(resource)
-        return (
-            self._is_included(choice.include_kinds, kinds)
-            and not any(name.lower() in kinds for name in choice.exclude_kinds)
-            and self._is_included(choice.include_namespaces, {namespace})
-            and not any(fnmatchcase(namespace, pattern) for pattern in choice.exclude_namespaces if namespace)
-            and selects(self._selector, labels_of(resource.object))
+        namespaces = {self._namespace(resource)} - {""}
+        # All are asked, whatever the first says: a name that a resource has must not be told as one that none has.
+        answers = (
+            not choice.include_kinds or self._has(_KIND, choice.include_kinds, kinds),
+            not self._has(_KIND, choice.exclude_kinds, kinds),
+            not choice.include_namespaces or self._has(_NAMESPACE, choice.include_namespaces, namespaces),
+            not self._has(_NAMESPACE, choice.exclude_namespaces, namespaces),
+            selects(self._selector, labels_of(resource.object)),
         )
+        taken = all(answers)
+        self.took = self.took or taken
+        return taken
 
-    def unmatched(self) -> Iterator[str]:
-        """A sentence for each name that was to be included and that no resource had."""
+    def unmatched(self, *, all_read: bool = True) -> Iterator[str]:
+        """A sentence for each name that no resource had.
+
+        Kinds to be left out are told only if Kubernetes has none either: that there are no Secrets is no mistake.
+        Without `all_read`, as from a cluster that is not asked for what is left out, nothing is told of that.
+        """
         choice = self._choice
-        for what, names in (("kind", choice.include_kinds), ("namespace", choice.include_namespaces)):
-            yield from (f"no resource that was read is in {what} {name}" for name in names if name not in self._seen)
+        kinds, namespaces = choice.include_kinds, choice.include_namespaces
+        if all_read:
+            kinds = (*kinds, *(name for name in choice.exclude_kinds if not _known(name)))
+            namespaces = (*namespaces, *choice.exclude_namespaces)
+        for what, names in ((_KIND, kinds), (_NAMESPACE, namespaces)):
+            for name in dict.fromkeys(names):
+                if (what, name) not in self._seen:
+                    yield f"no resource that was read is in {what} {name}{_hint(name) if what == _KIND else ''}"
 
-    def _is_included(self, names: tuple[str, ...], said: set[str]) -> bool:
-        """Whether a name, or pattern, is among what a resource `said`; without names all are."""
-        found = {name for name in names for word in said if word and _matches(word, name)}
+    def _has(self, what: str, names: tuple[str, ...], said: set[str]) -> bool:
+        """Whether a name, or pattern, is among what a resource `said`."""
+        found = {(what, name) for name in names for word in said if _matches(word, name)}
         self._seen |= found
-        return bool(found) or not names
+        return bool(found)
 
     def _namespace(self, resource: Resource) -> str:
         if resource.kind == "Namespace" and not resource.group:
@@ -93,3 +114,16 @@ class Chooser:
 def _matches(word: str, name: str) -> bool:
     """Kinds come in small letters and namespaces have no others."""
     return fnmatchcase(word, name.lower())
+
+
+def _known(name: str) -> bool:
+    """Whether Kubernetes has a kind of this name, or one that fits this pattern."""
+    return any(_matches(word, name) for word in _BUILTIN)
+
+
+def _hint(name: str) -> str:
+    """What to say of a kind that Kubernetes does not have either; empty for one that it has."""
+    if _known(name):
+        return ""
+    near = difflib.get_close_matches(name.lower(), _BUILTIN, n=1)
+    return ", nor does Kubernetes have one" + (f"; did you mean {_BUILTIN[near[0]]}?" if near else "")

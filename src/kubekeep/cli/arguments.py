@@ -52,7 +52,8 @@ def asked(task: str, words: Names, frameworks: Names, *, or_cluster: bool = Fals
     controls: Names = ()
     workload = ""
     if words and words[0] in WORDS:
-        if len(words) == 1:
+        if len(words) == 1 or not words[1].strip(","):
+            # An empty variable of a script names nothing; it must not become a scan for everything.
             path = "" if or_cluster else " and a path"
             raise click.UsageError(f"`{task} {words[0]}` needs {WORDS[words[0]]}{path}")
         found = tuple(filter(None, words[1].split(",")))

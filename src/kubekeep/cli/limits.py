@@ -29,7 +29,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class LimitsType(click.ParamType[Limits]):
-    """Text such as `80` or `nsa=80,overall=70`, each name once. `alone` is what a number without a name is for."""
+    """Text such as `80` or `nsa=80,overall=70`, each name once, in any case. `alone` is what a number without a name is for."""
 
     name = "limits"
 
@@ -49,12 +49,12 @@ class LimitsType(click.ParamType[Limits]):
         said: dict[str, float] = {}
         for part in str(value).split(","):
             name, equals, number = part.rpartition("=")
-            name = name.strip() if equals else self._alone
+            name = name.strip().casefold() if equals else self._alone
             if (equals and not name) or name in said:
                 self.fail(f"{part!r} is not NAME=NUMBER, each name once", param, ctx)
-            if self._names and name.lower() not in self._names:
+            if self._names and name not in self._names:
                 self.fail(f"{name!r} is not one of {', '.join(self._names)}", param, ctx)
-            said[name.lower() if self._names else name] = self._number(number.strip(), param, ctx)
+            said[name] = self._number(number.strip(), param, ctx)
         return Limits(str(value), tuple(said.items()))
 
     def _number(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:

@@ -127,6 +127,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     encryption: Encryption | None = None
     """How the names are encrypted, if they are."""
     choice: Choice = Choice()
+    chosen: bool = True
+    """Whether `choice` takes anything that was read, whether or not that has changed."""
     baseline: Comparison | None = None
     params: dict[str, tuple[str, ...]]
     status: Status

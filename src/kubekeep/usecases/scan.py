@@ -34,11 +34,13 @@ from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.attack import EVERYTHING, Attacks, Question
 from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.commit import Repository
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.redaction import without_tokens
 from kubekeep.model.resource import Resource
+from kubekeep.model.waiver import WaiverUse
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
@@ -144,32 +146,21 @@ def scan(
         if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
             found = list(resources)
             resources = iter(found)
-            focus = _both(_workload(request, found), focus)
+            focus = _both(focus, _workload(request, found))
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, params_of(found))
         gaps = cluster.gaps if cluster is not None else []
+        pack = cluster is not None and not found
         results = run(
-            resources,
-            selection,
-            compile_rules,
-            kubernetes_minor=minor,
-            note=note,
-            focus=focus,
-            gaps=gaps,
-            pack=cluster is not None and not found,
+            resources, selection, compile_rules, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack
         )
         unread += (Unread(Location(gap.permission), gap.text) for gap in dict.fromkeys(gaps))
-        results, uses = exceptions.applied(results, selection, started)
-        if request.waivers.honours_inline(snapshot=request.is_whole):
-            results, comments = places.waived(results, source, selection, started)
-            uses = (*uses, *comments)
+        results, uses = _accepted(request, exceptions, results, source, selection, started)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
         results = _with_extras(results, source, request.extras, selection)
-        repository = None
-        if Extra.REPOSITORY in request.extras:
-            repository = repository_of(results, source, request.read.access.environment)
+        repository = _repository(request, results, source)
         totals = summarise(results, selection, unseen(gaps, selection, selection.provider))
         attacks = _attacks(request, found, results, selection)
     return Assessment(
@@ -182,10 +173,11 @@ def scan(
         results=tuple(results),
         unread=tuple(unread),
         files=source.files,
-        notes=(*notes, *source.notes, *chooser.unmatched()),
+        notes=(*notes, *source.notes, *chooser.unmatched(all_read=cluster is None)),
         waivers=uses,
         attacks=attacks,
         repository=repository,
+        chosen=chooser.took or not str(request.choice),
         choice=msgspec.structs.replace(
             request.choice, changed_since=request.read.changed_since, workload=request.workload
         ),
@@ -242,6 +234,28 @@ def _rules(request: ScanRequest, notes: list[str]) -> Iterator[Compile]:
         memory.save()
     except OSError as error:
         notes.append(f"what rules said could not be remembered in {request.remembered}: {error.strerror}")
+
+
+def _accepted(
+    request: ScanRequest,
+    exceptions: Exceptions,
+    results: list[ResourceResult],
+    source: Inputs,
+    selection: Selection,
+    now: dt.datetime,
+) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
+    """The results with what exceptions and comments waive, and what became of each of those."""
+    results, uses = exceptions.applied(results, selection, now)
+    if not request.waivers.honours_inline(snapshot=request.is_whole):
+        return results, uses
+    results, comments = places.waived(results, source, selection, now)
+    return results, (*uses, *comments)
+
+
+def _repository(request: ScanRequest, results: Sequence[ResourceResult], source: Inputs) -> Repository | None:
+    if Extra.REPOSITORY not in request.extras:
+        return None
+    return repository_of(results, source, request.read.access.environment)
 
 
 def _with_extras(
@@ -307,7 +321,8 @@ def _exceptions(request: ScanRequest) -> Exceptions:
 def _focus(request: ScanRequest, source: Inputs, chooser: Chooser) -> Callable[[Resource], bool] | None:
     """What takes the resources that are to be judged; None for all."""
     touched = source.is_touched if request.read.changed_since else None
-    return _both(touched, chooser if str(request.choice) else None)
+    # The choice is asked of all that is read: it tells of names that nothing has.
+    return _both(chooser if str(request.choice) else None, touched)
 
 
 def _both(

@@ -6,6 +6,7 @@ The names, short forms and kinds are those of Kubescape 4.
 from __future__ import annotations
 
 import enum
+import itertools
 from typing import Final
 
 import msgspec
@@ -16,8 +17,11 @@ class Takes(enum.Enum):
 
     SWITCH = "switch"
     VALUE = "value"
+    """One value, in which commas mean what they mean to the flag. Of several the last counts, as with a switch."""
     LIST = "list"
-    """Values, comma separated, and the flag may be given several times."""
+    """Values, comma separated; those of every time the flag is given."""
+    ARRAY = "array"
+    """A value each time the flag is given, whole."""
 
 
 class Fate(enum.Enum):
@@ -52,8 +56,12 @@ def _same(name: str, short: str = "", *, becomes: str = "", why: str = "") -> Fl
     return Flag(name, short, becomes=becomes or name, why=why)
 
 
-def _list(name: str, short: str = "", *, becomes: str = "", why: str = "") -> Flag:
-    return Flag(name, short, Takes.LIST, becomes=becomes or name, why=why)
+def _list(name: str) -> Flag:
+    return Flag(name, "", Takes.LIST, becomes=name)
+
+
+def _array(name: str) -> Flag:
+    return Flag(name, "", Takes.ARRAY, becomes=name)
 
 
 def _switch(name: str, short: str = "", *, becomes: str = "", no: str = "", why: str = "") -> Flag:
@@ -73,18 +81,23 @@ def _refused(name: str, why: str, short: str = "", *, takes: Takes = Takes.VALUE
 
 
 _NO_ACCOUNT: Final = "there is no service and no account: nothing is sent anywhere"
-_NO_CLUSTER: Final = "running clusters are not scanned yet; scan a dump of one with `kubekeep scan --snapshot`"
 _NO_IMAGES: Final = "images are not scanned"
 _NO_VALUE: Final = "values that only you know are never made up"
 _LIBRARY: Final = "the library comes with the package, nothing is downloaded"
 _NO_DATABASE: Final = "there is no vulnerability database"
+
+HELP: Final = _idle("help", "it prints the help", "h")
+"""The flag that asks for help, of every command; it is none of a table, because it becomes nothing."""
+
+CONTEXT: Final = _same("kube-context", why="for scans; the other commands reach no cluster, and take it all the same")
+"""The flag that says which cluster is meant, of every command."""
 
 ROOT: Final = (
     _refused("server", _NO_ACCOUNT),
     _idle("logger", "what there is to say goes to standard error", "l", takes=Takes.VALUE),
     _idle("logger-name", "what there is to say goes to standard error", takes=Takes.VALUE),
     _idle("cache-dir", "nothing is cached", takes=Takes.VALUE),
-    _refused("kube-context", _NO_CLUSTER),
+    CONTEXT,
     _idle("environment", "Kubescape has no use for it either", takes=Takes.VALUE),
     _idle("env", "Kubescape has no use for it either", takes=Takes.VALUE),
 )
@@ -101,27 +114,27 @@ _POLICIES: Final = (
     _idle("use-default", _LIBRARY),
     _refused("controls-version", "the version of the library is that of the package: install another one"),
     _list("exclude-controls"),
-    _list("skip-controls", becomes="exclude-controls", why="it leaves out controls, not the rules that they share"),
-    _same("include-controls", why="the scan is one of these controls; a name that nobody knows is an error"),
+    _same("skip-controls", becomes="exclude-controls", why="it leaves out controls, not the rules that they share"),
+    _same("include-controls", why="of what is scanned for, only these controls; if that leaves none, it is an error"),
 )
 
 _INPUTS: Final = (
-    _list("exclude-namespaces", "e"),
-    _list("include-namespaces"),
-    _list("include-kinds"),
-    _list("exclude-kinds"),
-    Flag("exclude-path", "", Takes.VALUE, becomes="exclude-path"),
+    _same("exclude-namespaces", "e"),
+    _same("include-namespaces"),
+    _same("include-kinds"),
+    _same("exclude-kinds"),
+    _array("exclude-path"),
     _switch("no-ignore-file"),
     _same("label-selector"),
     _list("values"),
-    _same("set"),
-    _same("set-string"),
-    _same("set-file"),
+    _array("set"),
+    _array("set-string"),
+    _array("set-file"),
     _same("release-name"),
     _same("release-namespace"),
-    _refused("kubeconfig", _NO_CLUSTER),
+    _same("kubeconfig"),
     _refused("host-scan", "host data is scanned where it is among the files", takes=Takes.SWITCH),
-    _refused("dry-run", _NO_CLUSTER, takes=Takes.SWITCH),
+    _switch("dry-run"),
     _idle("enable-streaming", "resources go through one by one anyway"),
     _told("incremental", "there is no cache of verdicts", takes=Takes.SWITCH),
     _told("scan-timeout", "the time of a scan is not limited"),
@@ -130,10 +143,10 @@ _INPUTS: Final = (
 
 _GATES: Final = (
     _same("severity-threshold"),
-    _same("compliance-threshold"),
-    _same("fail-coverage-below"),
+    _same("compliance-threshold", why="of all controls, as the line about the score has it; 0 is no limit"),
+    _same("fail-coverage-below", why="of all controls; 0 is no limit"),
     _idle("fail-on-degraded-config", "nothing falls back: what cannot be read ends the scan"),
-    _switch("only-fixable"),
+    _told("only-fixable", _NO_IMAGES, takes=Takes.SWITCH),
     _told("fail-threshold", "it has none in Kubescape either", "t"),
     _same("baseline"),
     _switch("baseline-fail-on-new", becomes="fail-on-new"),
@@ -142,7 +155,7 @@ _GATES: Final = (
 )
 
 _OUTPUT: Final = (
-    _list("format", "f"),
+    _same("format", "f"),
     _same("output", "o"),
     _switch("verbose", "v"),
     _same("min-severity"),
@@ -184,14 +197,23 @@ _IMAGES: Final = (
 SCAN: Final = (*_POLICIES, *_INPUTS, *_GATES, *_OUTPUT, *_SERVICE, *_IMAGES)
 """The flags of `scan`, `scan framework` and `scan control`."""
 
-WORKLOAD: Final = (
-    *SCAN,
-    Flag("namespace", "n", becomes="workload", why="it goes before the kind and the name"),
-    Flag("file-path", becomes="PATH"),
-    Flag("chart-path", becomes="PATH", why="the chart is scanned for that workload"),
-    Flag("api-version", becomes="workload", why="it goes behind the kind"),
-)
-"""The flags of `scan workload`."""
+SUBCOMMANDS: Final = {
+    "workload": (
+        Flag("namespace", "n", becomes="workload", why="it goes before the kind and the name"),
+        Flag("file-path", becomes="PATH"),
+        Flag("chart-path", becomes="PATH", why="the chart is scanned for that workload"),
+        Flag("api-version", becomes="workload", why="it goes behind the kind"),
+    ),
+    "image": (
+        _refused("username", _NO_IMAGES, "u"),
+        _refused("password", _NO_IMAGES, "p"),
+        _refused("platform", _NO_IMAGES),
+    ),
+}
+"""The flags that `scan workload` and `scan image` have besides those of `scan`."""
+
+EVERY_SCAN: Final = (*SCAN, *itertools.chain.from_iterable(SUBCOMMANDS.values()))
+"""The flags of all scans: which scan it is, only the words between the flags tell."""
 
 FIX: Final = (
     _switch("no-confirm", becomes="yes"),

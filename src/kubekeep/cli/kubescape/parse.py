@@ -19,7 +19,10 @@ class FlagError(ValueError):
 
 
 def parse(words: Sequence[str], flags: Sequence[Flag]) -> tuple[list[str], list[Given]]:
-    """What stands alone among `words`, and the flags with their values in the order given. Raises FlagError."""
+    """What stands alone among `words`, and the flags with their values in the order given. Raises FlagError.
+
+    A flag of one value is there once, with the last one it was given; a list, once for each of its values.
+    """
     alone: list[str] = []
     given: list[Given] = []
     rest = iter(words)
@@ -32,7 +35,21 @@ def parse(words: Sequence[str], flags: Sequence[Flag]) -> tuple[list[str], list[
             given.extend(_short(word, rest, flags))
         else:
             alone.append(word)
-    return alone, given
+    return alone, list(_counted(given))
+
+
+def value_of(given: Sequence[Given], name: str) -> str:
+    """The value of a flag; empty if it is not given."""
+    return next((value for flag, value in reversed(given) if flag.name == name), "")
+
+
+def _counted(given: Sequence[Given]) -> Iterator[Given]:
+    last = {flag.name: place for place, (flag, _) in enumerate(given)}
+    for place, (flag, value) in enumerate(given):
+        if flag.takes is Takes.LIST:
+            yield from ((flag, item) for item in value.split(",") if item)
+        elif flag.takes is Takes.ARRAY or place == last[flag.name]:
+            yield flag, value
 
 
 def _long(word: str, rest: Iterator[str], flags: Sequence[Flag]) -> Given:
