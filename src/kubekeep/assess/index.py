@@ -199,13 +199,28 @@ def provider_of(resource: Resource) -> Provider | None:
 _NODES: Final[dict[str, Provider]] = {"aws": "eks", "azure": "aks", "gce": "gke"}
 
 
-def _kept(kind: str, item: dict[str, Any]) -> dict[str, Any]:
-    """What the index keeps of an object: no values of Secrets, no whole files of ConfigMaps, no lists of CVEs."""
+def _kept(kind: str, whole: dict[str, Any]) -> dict[str, Any]:
+    """What the index keeps of an object: no values of Secrets, no whole files of ConfigMaps, no lists of CVEs.
+
+    Nor what changes by itself, so that a cluster that lives does not look like another one.
+    """
+    item = _steady(kind, whole)
     if kind == "Secret":
         return {key: value for key, value in item.items() if key not in ("data", "stringData")}
     if kind.endswith("/ImageVulnerabilities"):
         return _counted(item)
     return _settings(item) if kind == "ConfigMap" else item
+
+
+def _steady(kind: str, item: dict[str, Any]) -> dict[str, Any]:
+    """An object without its version, a Node without what it reports of its health and its images."""
+    found = mapping(item.get("metadata"))
+    if "resourceVersion" in found:
+        item = {**item, "metadata": {key: value for key, value in found.items() if key != "resourceVersion"}}
+    status = item.get("status")
+    if kind == "Node" and isinstance(status, dict):
+        item = {**item, "status": {key: value for key, value in status.items() if key not in ("conditions", "images")}}
+    return item
 
 
 def _labels(pod: dict[str, Any]) -> dict[str, Any]:
