@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from kubekeep.assess.diff import compare, marked, scanned
-from kubekeep.model.comparison import CHOICE, Change, Comparison, Finding, Scanned
+from kubekeep.model.comparison import CHOICE, TARGETS, Change, Comparison, Finding, Scanned
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.severity import Severity
 from kubekeep.usecases.scan import ScanRequest, scan
@@ -37,8 +38,9 @@ def side(*findings: Finding, **fields: Any) -> Scanned:
 
 
 def told(found: Comparison) -> dict[str, int]:
-    parts = (found.new, found.resolved, found.unchanged, found.incomparable)
-    return {name: len(items) for name, items in zip(("new", "gone", "same", "hole"), parts, strict=True) if items}
+    parts = (found.new, found.resolved, found.unchanged, found.incomparable, found.accepted)
+    names = ("new", "gone", "same", "hole", "accepted")
+    return {name: len(items) for name, items in zip(names, parts, strict=True) if items}
 
 
 def test_a_new_place_in_a_control_that_already_failed_is_new() -> None:
@@ -82,9 +84,91 @@ def test_where_nobody_looked_nothing_is_resolved_or_new(head: dict[str, Any], st
     assert (item.base, item.head, item.reason) == (status, "failed", reason)
 
 
+def test_many_targets_are_counted() -> None:
+    many = ", ".join(f"deploy/{number}.yaml" for number in range(4))
+    head = side(resources={}, settings={TARGETS: many})
+    (hole,) = compare(side(finding(), settings={TARGETS: "."}), head).incomparable
+    assert hole.reason == "x looked only at 4 targets"
+
+
+@pytest.mark.parametrize("unread", ["kust/prod", "kust/prod/kustomization.yaml", "kust"])
+def test_what_could_not_be_read_has_not_moved_elsewhere(unread: str) -> None:
+    broken = side(resources={API: {"web.yaml"}}, unread=frozenset({unread}))
+    known, twin = side(finding(file="kust/prod")), finding(file="else.yaml")
+    found = compare(known, msgspec.structs.replace(broken, findings=(twin,), resources={WEB: {"else.yaml"}}))
+    assert told(found) == {"new": 1, "hole": 1}
+    assert found.incomparable[0].reason == "x could not read kust/prod"
+    known = msgspec.structs.replace(broken, findings=(twin,), resources={WEB: {"else.yaml"}}, only_failing=True)
+    assert told(compare(known, side(finding(file="kust/prod")))) == {"hole": 1, "gone": 1}
+
+
+def test_a_kustomization_of_the_whole_folder_and_what_is_joined_may_be_unread() -> None:
+    broken = side(resources={API: {"web.yaml", ""}}, unread=frozenset({"kustomization.yaml"}))
+    for file, reason in (
+        (".", "x could not read ."),
+        ("", "x could not read everything"),
+        ("else.yaml", "x could not read everything"),
+    ):
+        (hole,) = compare(side(finding(file=file)), broken).incomparable
+        assert hole.reason == reason
+    assert told(compare(side(finding()), broken)) == {"gone": 1}
+
+
+def test_what_was_no_target_before_has_not_moved_there() -> None:
+    known = side(finding(file="deploy/a.yaml"), settings={TARGETS: "deploy"}, only_failing=True)
+    head = side(finding(file="else/b.yaml"), resources={WEB: {"else/b.yaml"}}, settings={TARGETS: "."})
+    assert told(compare(known, head)) == {"gone": 1, "hole": 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("main", "branch"), (".", "/checkout/of/it"), ("/checkout", "."), ("../main/", "./branch")]
+)
+def test_files_of_two_checkouts_are_the_same(old: str, new: str) -> None:
+    def of(folder: str, *names: str) -> set[str]:
+        return {posixpath.normpath(f"{folder}/{name}") for name in names}
+
+    (bad,), (good,) = of(old, "a.yaml"), of(new, "b.yaml")
+    base = side(finding(file=bad), resources={WEB: of(old, "a.yaml", "b.yaml")}, settings={TARGETS: old})
+    head = side(finding(file=good), resources={WEB: of(new, "b.yaml")}, settings={TARGETS: new})
+    assert told(compare(base, head)) == {"new": 1, "gone": 1}
+    same = side(finding(file=f"{new}/a.yaml".removeprefix("./")), settings={TARGETS: new})
+    assert told(compare(base, same)) == {"same": 1}
+    unread = side(resources={}, unread=frozenset(of(new, "a.yaml")), settings={TARGETS: new})
+    assert {item.reason for item in compare(base, unread).incomparable} == {f"x could not read {min(unread.unread)}"}
+
+
 def test_an_unread_file_elsewhere_hides_nothing_of_a_file_that_was_read() -> None:
     head = side(resources={API: {"web.yaml"}}, unread=frozenset({"else.yaml"}))
     assert told(compare(side(finding()), head)) == {"gone": 1}
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "looked"),
+    [
+        (".", "deploy", False),
+        ("./", "deploy, other/x.yaml", False),
+        ("kust, deploy", "deploy", False),
+        ("kust/base, deploy", "deploy, chart", False),
+        (".", "./kust/", True),
+        (".", "kust/base/web.yaml", True),
+        ("deploy", "deploy", True),
+        ("deploy", ".", True),
+        (".", "kust, deploy", True),
+        ("main", "branch", True),
+        (".", "/checkout", True),
+        ("kus", "kust", True),
+    ],
+)
+def test_what_is_no_target_was_not_looked_at(whole: str, part: str, looked: bool) -> None:  # noqa: FBT001
+    file = "kust/base/web.yaml"
+    scans = (
+        side(finding(file=file), settings={TARGETS: whole}),
+        side(resources={API: {"deploy/api.yaml"}}, settings={TARGETS: part}),
+    )
+    found = compare(*scans)
+    assert told(found) == ({"gone": 1} if looked else {"hole": 1})
+    assert {item.reason for item in found.incomparable} <= {f"x looked only at {part}"}
+    assert told(compare(*scans[::-1])) == ({"new": 1} if looked else {"hole": 1})
 
 
 def test_the_same_choice_of_resources_is_no_reason() -> None:
@@ -113,6 +197,100 @@ def test_one_of_two_alike_that_goes_is_one_resolved() -> None:
     assert told(compare(side(*two), side(two[1]))) == {"same": 1, "gone": 1}
     assert told(compare(side(two[1]), side(*two))) == {"same": 1, "new": 1}
     assert told(compare(side(finding(), finding()), side(finding()))) == {"same": 1, "gone": 1}
+
+
+@pytest.mark.parametrize("granularity", [Granularity.EVIDENCE, Granularity.CONTROL])
+def test_a_good_twin_that_turns_bad_is_new_when_the_bad_one_is_deleted(granularity: Granularity) -> None:
+    base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
+    head = side(finding(file="b.yaml"), resources={WEB: {"b.yaml"}})
+    for known in (base, msgspec.structs.replace(base, only_failing=True)):
+        found = compare(known, head, granularity)
+        assert told(found) == {"new": 1, "gone": 1}
+        assert (found.new[0].finding.file, found.new[0].base) == ("b.yaml", "passed")
+
+
+def test_what_a_scan_says_of_a_copy_is_not_what_it_says_of_another() -> None:
+    base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
+    head = side(finding(file="b.yaml"), resources={WEB: {"b.yaml"}})
+    assert [(item.base, item.head) for item in compare(base, head).resolved] == [("failed", "absent")]
+    unread = msgspec.structs.replace(head, unread=frozenset({"else.yaml"}))
+    (hole,) = compare(base, unread).incomparable
+    assert (hole.finding.file, hole.head, hole.reason) == ("a.yaml", "absent", "x could not read everything")
+    renamed = side(finding(place=1, file="c.yaml"), resources={WEB: {"c.yaml"}})
+    assert [(item.base, item.head) for item in compare(base, renamed).resolved] == [("failed", "failed")]
+    assert [(item.base, item.head) for item in compare(base, renamed).new] == [("failed", "failed")]
+
+
+@pytest.mark.parametrize("resources", [None, {WEB: {"web.yaml"}}])
+def test_a_new_place_in_a_resource_of_a_baseline_failed_already(resources: Any) -> None:
+    base = side(finding(), resources=resources, only_failing=True)
+    (new,) = compare(base, side(finding(), finding(place=1))).new
+    assert (new.base, new.finding.path) == ("failed", PLACES[1])
+
+
+def test_a_renamed_file_beside_a_good_twin_changes_nothing() -> None:
+    base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
+    head = side(finding(file="c.yaml"), resources={WEB: {"b.yaml", "c.yaml"}})
+    assert told(compare(base, head)) == {"same": 1}
+
+
+def test_without_knowing_the_twins_nobody_can_tell_a_renamed_file_from_one() -> None:
+    base = side(finding(file="a.yaml"), finding(API), resources=None)
+    head = side(finding(file="b.yaml"), finding(API), resources={WEB: {"b.yaml"}, API: {"web.yaml"}})
+    found = compare(base, head)
+    assert told(found) == {"same": 1, "hole": 1}
+    (hole,) = found.incomparable
+    assert (hole.base, hole.head) == ("failed", "failed")
+    assert hole.reason.startswith("x does not say in which other files the resource stood: make it anew")
+
+
+def test_copies_in_one_file_are_counted_and_not_told_apart() -> None:
+    """Whichever of them it is: documents change their order. What a file has more of than before is new."""
+    first, second = finding(), msgspec.structs.replace(finding(), copy=1)
+    assert told(compare(side(first), side(second))) == {"same": 1}
+    assert told(compare(side(first), side(first, second))) == {"same": 1, "new": 1}
+    assert told(compare(side(first, second), side(first))) == {"same": 1, "gone": 1}
+    assert told(compare(side(), side(first))) == {"new": 1}
+    other_place = msgspec.structs.replace(finding(place=1), copy=0)
+    assert told(compare(side(first, second), side(first, other_place))) == {"same": 1, "gone": 1, "new": 1}
+
+
+@pytest.mark.parametrize("granularity", Granularity)
+def test_what_an_exception_covers_now_is_accepted_and_not_resolved(granularity: Granularity) -> None:
+    covered = msgspec.structs.replace(finding(file="moved.yaml"), waiver="legacy")
+    head = side(accepted=(covered,), resources={WEB: {"moved.yaml"}, API: {"web.yaml"}})
+    found = compare(side(finding(), finding(API)), head, granularity)
+    assert told(found) == {"accepted": 1, "gone": 1}
+    (item,) = found.accepted
+    assert (item.base, item.finding.file, item.reason) == ("failed", "moved.yaml", "accepted by legacy")
+    assert item.head == "passed"
+    assert told(compare(side(accepted=(finding(),)), side(accepted=(finding(),)), granularity)) == {}
+
+
+def test_what_stands_beside_what_is_accepted_is_told_by_itself() -> None:
+    base, covered = side(finding(), finding(place=1)), msgspec.structs.replace(finding(), waiver="x")
+    assert told(compare(base, side(finding(place=1), accepted=(covered,)))) == {"same": 1, "accepted": 1}
+    assert told(compare(base, side(finding(place=1), accepted=(covered,)), Granularity.CONTROL)) == {"same": 1}
+    assert told(compare(base, side(accepted=(covered,)))) == {"gone": 1, "accepted": 1}
+
+
+def test_what_is_no_longer_accepted_is_new() -> None:
+    (new,) = compare(side(accepted=(finding(),)), side(finding())).new
+    assert new.base == "passed"
+
+
+def test_a_baseline_does_not_know_what_it_did_not_look_at() -> None:
+    fields = {"resources": {API: {"web.yaml"}}, "only_failing": True}
+    assert told(compare(side(**fields), side(finding()))) == {"new": 1}
+    for more, reason in (
+        ({"unread": frozenset({"web.yaml"})}, "x could not read web.yaml"),
+        ({"gaps": {WEB: {"C-1"}}}, "x could not evaluate C-1 on this resource"),
+        ({"settings": {CHOICE: "kinds Pod"}}, "x looked only at kinds Pod"),
+    ):
+        (item,) = compare(side(**fields, **more), side(finding())).incomparable
+        assert (item.head, item.reason) == ("failed", reason)
+    elsewhere = side(**fields, unread=frozenset({"else.yaml"}))
+    assert told(compare(elsewhere, side(finding()))) == {"new": 1}
 
 
 def test_resources_roll_up() -> None:

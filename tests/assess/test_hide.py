@@ -7,11 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from kubekeep.assess import diff
 from kubekeep.assess.gate import EVERY, Gates, judge
 from kubekeep.assess.hide import hidden
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.reports import Extra, Options, names
@@ -112,6 +115,26 @@ kind: Pod
 metadata: {name: q9zopen, namespace: q9zshop, labels: {app: q9zweb}}
 spec: {containers: [{name: q9zmain, image: q9zimage, securityContext: {privileged: true}}]}
 """
+
+
+def test_what_became_of_findings_names_nothing(scanned: Assessment) -> None:
+    live = diff.scanned(scanned)
+    gone = msgspec.structs.replace(
+        live.findings[0], identity=Identity("", "Pod", "q9zshop", "q9zgone"), control="C-0057"
+    )
+    away = msgspec.structs.replace(live.findings[0], control="C-9999")
+    known = (*live.findings[1::2], *live.accepted, gone, away)
+    base = msgspec.structs.replace(
+        live, name="q9zfolder/q9zbase.json", findings=known, unread=frozenset(), settings={"targets": "q9zfolder"}
+    )
+    told = diff.marked(scanned, diff.compare(base, live))
+    for whole in (with_pseudonyms(told, None), encrypted(told, KEY)):
+        found = whole.baseline
+        assert found is not None
+        assert all((found.new, found.resolved, found.unchanged, found.incomparable, found.accepted, found.warnings))
+        assert OURS.findall(repr(found)) == []
+        for name in ("json", "pretty", "sarif"):
+            assert OURS.findall(rendered(name, whole)) == []
 
 
 def test_attack_paths_are_left_out_and_priorities_stay(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cart.with_name("basket.yaml").write_text(f"# moved\n{text}")
     (folder / "shop" / "operations" / "debug-pod.yaml").unlink()
     kubekeep("scan", "shop", "--no-config", "-f", "json", "-o", "branch.json", cwd=folder)
+    kubekeep("scan", "shop", "--no-config", "-f", "json", "-o", "hidden.json", "--hide", cwd=folder)
     return folder
 
 
@@ -96,6 +98,18 @@ def test_json_counts_what_is_new(reports: Path) -> None:
         for entry in rule.get("paths", ())
     ]
     assert {*changes} == {"new", "unchanged"}
+
+
+def test_what_is_accepted_since_is_told_and_is_not_resolved(reports: Path) -> None:
+    policies = [{"controlID": "C-0057"}]
+    (reports / "exceptions.json").write_text(json.dumps([{"name": "known", "posturePolicies": policies}]))
+    words = ("scan", "shop", "--no-config", "--exceptions", "exceptions.json", "--baseline", "branch.json")
+    shown = kubekeep(*words, "--fail-on-new", cwd=reports)
+    assert re.search(r"Baseline  0 new, \d+ known, 0 resolved, 2 accepted since branch\.json", shown.stdout)
+    told = json.loads(kubekeep(*words, "-f", "json", cwd=reports).stdout)["kubekeep"]["baseline"]
+    assert (told["new"], told["resolved"], told["accepted"]) == (0, 0, 2)
+    sarif = json.loads(kubekeep(*words, "-f", "sarif", cwd=reports).stdout)["runs"][0]["results"]
+    assert "absent" not in {item.get("baselineState") for item in sarif}
 
 
 def test_a_scan_of_fewer_controls_does_not_fail_for_the_others(reports: Path) -> None:
@@ -159,6 +173,8 @@ def test_nothing_becomes_no_baseline(tmp_path: Path) -> None:
         ("scan unreadable", 3, "nothing was assessed: 1 unread"),
         ("scan control C-0069 shop", 3, "nothing was assessed"),
         ("diff main.json missing.json", 2, "missing.json: no such file"),
+        ("scan shop --baseline hidden.json", 2, "hidden.json: names are hidden: compare it with the report of a scan"),
+        ("diff main.json hidden.json", 2, "hidden.json: names are hidden, and in main.json they are not"),
         ("diff main.json kubekeep-baseline.json", 2, "kubekeep-baseline.json: not a report"),
         ("diff main.json branch.json -f words", 2, "unknown format 'words'"),
     ],

@@ -27,6 +27,12 @@ def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
     yield from started(tmp_path / "cluster")
 
 
+@pytest.fixture(scope="module")
+def module_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A control plane for the tests of one module, for who looks at all of a cluster: nothing changes but by them."""
+    yield from started(tmp_path_factory.mktemp("module") / "cluster")
+
+
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """The name of a namespace of the test's own, which goes afterwards with all that is in it."""

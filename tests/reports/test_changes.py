@@ -28,7 +28,8 @@ def difference(change: Change, number: int, text: str = "x", level: Severity = S
     path = f"spec.{text}"
     place = Place(path, "fixPath", f"path=1/api=v1//Pod/{text}", Location(f"{text}.yaml", region))
     finding = Finding(f"C-{number}", Identity("", "Pod", text, text), path, f"{text}.yaml", 0, text, level, place)
-    reason = f"nobody looked {text}" if change is Change.INCOMPARABLE else ""
+    reasons = {Change.INCOMPARABLE: f"nobody looked {text}", Change.ACCEPTED: f"accepted by {text}"}
+    reason = reasons.get(change, "")
     return Difference(change, finding, "passed", "failed", reason)
 
 
@@ -41,6 +42,7 @@ def comparison(text: str = "x", many: int = 1) -> Comparison:
         resolved=(difference(Change.RESOLVED, 7, text),),
         unchanged=(difference(Change.UNCHANGED, 8, text),),
         incomparable=(difference(Change.INCOMPARABLE, 9, text, Severity.UNKNOWN),),
+        accepted=(difference(Change.ACCEPTED, 6, text),),
         warnings=(f"tool: {text}",),
     )
 
@@ -76,7 +78,8 @@ def read_gitlab(text: str) -> list[str]:
 
 
 def read_markdown(text: str) -> list[str]:
-    """The second column of the tables; nothing in a cell may be anything but text."""
+    """The second column of the tables; nothing in a cell may be anything but text. Without what is accepted."""
+    text = text.partition("\n### Accepted by exceptions\n")[0]
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
     kinds = {token.type for token in tokens} | {child.type for token in tokens for child in token.children or ()}
     assert not kinds & {"html_block", "html_inline", "link_open", "image", "code_inline", "em_open", "strong_open"}
@@ -130,7 +133,7 @@ def test_nothing_is_nothing(name: str) -> None:
 
 def test_json_is_as_kubescape_has_it() -> None:
     found = json.loads(rendered("json", comparison()))
-    assert list(found) == ["new", "resolved", "unchanged", "incomparable", "warnings"]
+    assert list(found) == ["new", "resolved", "unchanged", "incomparable", "accepted", "warnings"]
     assert found["new"] == [
         {
             "resourceID": "path=1/api=v1//Pod/x",
@@ -144,7 +147,17 @@ def test_json_is_as_kubescape_has_it() -> None:
         }
     ]
     assert found["incomparable"][0]["reason"] == "nobody looked x"
+    assert [(item["controlID"], item["reason"]) for item in found["accepted"]] == [("C-6", "accepted by x")]
     assert list(json.loads(rendered("json", EMPTY))) == ["new", "resolved", "unchanged"]
+
+
+@pytest.mark.parametrize("text", ["x", HOSTILE])
+def test_a_comment_says_what_was_accepted(text: str) -> None:
+    whole = rendered("markdown", comparison(text))
+    _, title, table = whole.partition("### Accepted by exceptions\n")
+    assert read_markdown(f"{title.replace('### Accepted by exceptions', '')}{table}") == ["C-6"]
+    assert "accepted by" in table
+    assert "Accepted" not in rendered("markdown", EMPTY)
 
 
 def test_a_comment_has_a_limit_and_says_what_is_left_out() -> None:
@@ -157,16 +170,17 @@ def test_a_comment_has_a_limit_and_says_what_is_left_out() -> None:
 def test_people_see_every_kind_and_no_escape_codes() -> None:
     text = rendered("pretty", comparison(HOSTILE))
     assert "\x1b" not in text
-    for words in ("NEW  1", "CANNOT BE COMPARED  1", "RESOLVED  1", "nobody looked", "the scans differ: tool"):
+    titles = ("NEW  1", "CANNOT BE COMPARED  1", "ACCEPTED  1", "RESOLVED  1")
+    for words in (*titles, "nobody looked", "accepted by", "the scans differ: tool"):
         assert words in text
-    assert "1 new, 1 resolved, 1 unchanged, 1 that cannot be compared" in " ".join(text.split())
+    assert "1 new, 1 resolved, 1 unchanged, 1 that cannot be compared, 1 accepted" in " ".join(text.split())
     assert "UNCHANGED" not in text
     assert "UNCHANGED" in rendered("pretty", comparison(), verbose=True)
 
 
 def test_only_the_severe_are_for_pipelines() -> None:
     found = changes.severe(comparison(), Severity.CRITICAL)
-    assert (len(found.new), len(found.incomparable)) == (0, 1)
+    assert (len(found.new), len(found.incomparable), len(found.accepted)) == (0, 1, 0)
     assert changes.severe(comparison(), Severity.HIGH) == comparison()
 
 

@@ -6,12 +6,16 @@ import msgspec
 import pytest
 from tests.reports.samples import SAMPLES, full
 
+from kubekeep.assess.diff import scanned
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.comparison import Change, Comparison, Difference
 from kubekeep.model.finding import Evidence
+from kubekeep.model.fingerprint import Granularity
 from kubekeep.model.framework import Framework, Section
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
-from kubekeep.reports.shared.content import change, content, grade, made_by, number, percent, risk
+from kubekeep.reports.shared.content import content, grade, made_by, risk
+from kubekeep.reports.shared.wording import command, number, percent, worst_first
 
 
 def test_figures_add_up(assessment: Assessment) -> None:
@@ -45,6 +49,15 @@ def test_the_worst_comes_first_and_places_from_top_to_bottom(assessment: Assessm
     assert str(web.place) == "deploy/web-0.yaml:21"
 
 
+def test_controls_with_new_findings_come_before_the_worst(assessment: Assessment) -> None:
+    plain = [summary.control.id for summary in worst_first(assessment)]
+    last = next(item for item in scanned(assessment).findings if item.control == plain[-1])
+    new = (Difference(Change.NEW, last, "passed", "failed"),)
+    since = Comparison(base="x", head="y", granularity=Granularity.EVIDENCE, new=new)
+    marked = msgspec.structs.replace(assessment, baseline=since)
+    assert [summary.control.id for summary in worst_first(marked)] == [plain[-1], *plain[:-1]]
+
+
 def test_what_was_left_out_is_said_in_sentences(assessment: Assessment) -> None:
     first, second = content(assessment).cautions
     assert first == "Input was not read in 2 places: nothing is known of what stands there."
@@ -53,6 +66,12 @@ def test_what_was_left_out_is_said_in_sentences(assessment: Assessment) -> None:
     assert content(SAMPLES["empty"](assessment)).cautions[0].startswith("Nothing was assessed")
     reasons = content(assessment).gaps
     assert [len(gap.controls) for gap in reasons] == [2, 1]
+
+
+def test_what_stands_in_no_section_comes_by_its_outcome(assessment: Assessment) -> None:
+    (section,) = content(assessment).frameworks[0].sections
+    slugs = [summary.control.slug for part in section.requirements for summary in part.controls]
+    assert slugs == ["host-pid", "privileged", "limits", "kubelet", "cronjobs"]
 
 
 def test_sections_hold_requirements_in_their_order_and_those_nobody_answers(assessment: Assessment) -> None:
@@ -89,14 +108,14 @@ def test_sections_hold_requirements_in_their_order_and_those_nobody_answers(asse
 )
 def test_paths_into_related_objects_name_them(path: str, said: str, assessment: Assessment) -> None:
     joined = assessment.results[-1].resource
-    assert change(Evidence(path, exists=True), joined) == said
+    assert command(Evidence(path, exists=True), joined) == said
 
 
 def test_changes_are_commands() -> None:
     resource = Resource({"kind": "Pod"})
-    assert change(Evidence("spec.hostPID", exists=True, fix="false"), resource) == "set spec.hostPID to false"
-    assert change(Evidence("spec.a", exists=False, fix='"b"'), resource) == 'add spec.a: "b"'
-    assert change(Evidence("spec.a", exists=True, delete=True), resource) == "delete spec.a"
+    assert command(Evidence("spec.hostPID", exists=True, fix="false"), resource) == "set spec.hostPID to false"
+    assert command(Evidence("spec.a", exists=False, fix='"b"'), resource) == 'add spec.a: "b"'
+    assert command(Evidence("spec.a", exists=True, delete=True), resource) == "delete spec.a"
 
 
 def test_what_an_object_is_made_from(assessment: Assessment) -> None:

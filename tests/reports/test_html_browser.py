@@ -287,6 +287,54 @@ def test_it_fits_a_telephone(opened: Open, assessment: Assessment) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_what_is_opened_fits_a_telephone(opened: Open, assessment: Assessment) -> None:
+    page = opened(full(assessment), "#group=none", viewport={"width": 390, "height": 844})
+    page.locator(".finding").nth(2).click()
+    for part in ("#controls", "#frameworks", "#left-out"):
+        page.locator(f"{part} details > summary").first.click()
+    expect(page.locator(".details .excerpt").first).to_be_visible()
+    wide = page.evaluate(
+        "[...document.querySelectorAll('section > table, .detail, .chapters, #list')].filter((node) =>"
+        " node.getBoundingClientRect().right > node.closest('section').getBoundingClientRect().right).length"
+    )
+    assert (wide, page.evaluate("document.documentElement.scrollWidth") <= 390) == (0, True)
+
+
+def test_groups_look_alike_on_a_telephone(opened: Open, assessment: Assessment) -> None:
+    """The name of a control stands beside its severity, however long the word for that is."""
+    page = opened(many(assessment, 60), "#group=control", viewport={"width": 390, "height": 844})
+    heads = page.locator(".group .opener")
+    assert heads.count() == 2
+    for head in heads.all():
+        label, badge, number = (head.locator(name).bounding_box() for name in (".label", ".badge", ".many"))
+        assert label is not None
+        assert badge is not None
+        assert number is not None
+        assert abs(label["y"] - badge["y"]) < badge["height"] / 2
+        assert number["y"] >= label["y"] + label["height"] / 2
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_picture_of_attack_paths_can_be_read(width: int, opened: Open, assessment: Assessment) -> None:
+    """It is as large as it was drawn, and moves in its frame where that is too narrow."""
+    page = opened(full(assessment), viewport={"width": width, "height": 844})
+    drawn, shown = page.evaluate(
+        "(() => { const svg = document.querySelector('.picture svg');"
+        " return [svg.getAttribute('width'), svg.getBoundingClientRect().width]; })()"
+    )
+    assert float(drawn) == shown
+
+
+def test_paths_go_on_in_a_new_line_after_one_of_their_parts(opened: Open, assessment: Assessment) -> None:
+    page = opened(many(assessment, 10), "#group=none")
+    cell = page.locator(".finding .c-fix code").first
+    text = cell.text_content()
+    assert text is not None
+    assert text.startswith("set spec.template.spec.containers[")
+    assert cell.locator("wbr").count() == text.count(".")
+    assert page.evaluate("getComputedStyle(document.querySelector('.c-fix code')).wordBreak") == "normal"
+
+
 def test_the_policy_stops_what_would_get_in(browser: Browser, assessment: Assessment, tmp_path: Path) -> None:
     """The last line of defence holds by itself: markup that somebody gets in neither runs nor loads nor is styled."""
     file = tmp_path / "report.html"

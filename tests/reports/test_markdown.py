@@ -233,7 +233,7 @@ def test_what_it_says(assessment: Assessment) -> None:
     assert "❌ **12 resources failed**: controls by severity: 1 critical, 2 high, 1 medium, 1 low" in written
     assert "❌ **Input was not read in 2 places**: the scan is incomplete" in written
     assert "⚠️ **3 controls were not evaluated**" in written
-    assert "| NSA | 66 % | 75 % | 2 | 1 | 2 |" in written
+    assert "| NSA | 66 % | 75 % | 2 | 1 | 1 | 1 |" in written
     assert "`C-0069`, `C-0070`: It reads files of the nodes: scan with a host agent." in written
     assert (
         "`deploy/web-1.yaml:21`: set `spec.template.spec.containers[0].securityContext.privileged` to `false`"
@@ -253,6 +253,17 @@ def test_nothing_failed(assessment: Assessment) -> None:
     assert text(msgspec.structs.replace(clean, unread=assessment.unread)).startswith(
         "## Kubekeep: the scan is incomplete\n"
     )
+
+
+def test_what_was_not_evaluated_is_no_success(assessment: Assessment) -> None:
+    (gap,) = (summary for summary in assessment.controls if summary.control.slug == "registries")
+    blind = msgspec.structs.replace(assessment, controls=(gap,), results=(), frameworks=(), unread=(), notes=())
+    written = text(blind)
+    assert written.startswith(
+        "## Kubekeep: nothing could be evaluated\n\n"
+        "- ⚠️ **1 control was not evaluated** and counts neither as passed nor as failed\n"
+    )
+    assert text(msgspec.structs.replace(blind, controls=())).startswith("## Kubekeep: nothing was found to scan\n")
 
 
 def test_what_is_waived(assessment: Assessment) -> None:

@@ -156,6 +156,18 @@ def test_a_wide_picture_has_a_page_of_its_own(assessment: Assessment) -> None:
     assert b"<pdfaid:part>2" in raw
 
 
+def test_a_path_stands_on_one_page(assessment: Assessment) -> None:
+    told = full(assessment)
+    assert told.attacks is not None
+    attacks = msgspec.structs.replace(told.attacks, paths=told.attacks.paths * 20)
+    pages = pypdf.PdfReader(io.BytesIO(written("pdf", msgspec.structs.replace(told, attacks=attacks)))).pages
+    texts = [page.extract_text() for page in pages]
+    ends = [(text.count("internet → a node"), text.count("Assumes: the pod runs")) for text in texts]
+    assert sum(first for first, _ in ends) == 20
+    assert all(first == last for first, last in ends)
+    assert sum(first > 0 for first, _ in ends) > 1
+
+
 def test_what_is_left_out_is_told_and_praised_nowhere(assessment: Assessment) -> None:
     text = squeezed(rendered("pdf", assessment))
     assert squeezed("Input was not read in 2 places: nothing is known of what stands there.") in text

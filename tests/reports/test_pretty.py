@@ -126,6 +126,16 @@ def test_the_last_line_names_the_next_step(assessment: Assessment) -> None:
     assert "nothing was found to scan" in shown(empty)
 
 
+def test_all_controls_have_one_row(assessment: Assessment) -> None:
+    assert "All controls" in shown(assessment)
+    whole = msgspec.structs.replace(
+        assessment.frameworks[0], controls=tuple(item.control.slug for item in assessment.controls)
+    )
+    assert "All controls" not in shown(
+        msgspec.structs.replace(assessment, frameworks=(whole, assessment.frameworks[1]))
+    )
+
+
 def test_a_stream_that_cannot_write_our_signs_gets_plain_ones(assessment: Assessment) -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")

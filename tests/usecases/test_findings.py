@@ -14,6 +14,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Scanned
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.severity import Severity
+from kubekeep.model.text import json_text
 from kubekeep.reports import Options, load
 from kubekeep.usecases.baseline import baseline_text, read_known
 from kubekeep.usecases.compare import COARSE, compared
@@ -74,9 +75,33 @@ def test_a_baseline_knows_what_was_found_and_no_secret(assessment: Assessment, t
     assert (len(found.new), len(found.resolved), len(found.incomparable), found.warnings) == (0, 0, 0, ())
     assert SECRET not in text
     assert "XXXXXX" not in text
-    lines = [line for line in text.splitlines() if line.startswith("    ")]
-    assert (len(lines), lines) == (len(live.findings), sorted(lines, key=lambda line: line.rstrip(",")))
+    written = json.loads(text)
+    lists = [written[key] for key in ("findings", "alsoIn", "notEvaluatedOn")]
+    lines = [line.strip().rstrip(",") for line in text.splitlines() if line.startswith("    ")]
+    assert lines == [line for each in lists for line in sorted(map(json_text, each))]
+    assert len(lists[0]) == len(live.findings)
+    assert (known.gaps, known.unread) == (live.gaps, live.unread)
+    assert known.resources == {item.identity: (live.resources or {})[item.identity] for item in live.findings}
     assert "".join(baseline_text(scanned(assessment))) == text
+
+
+def test_a_baseline_of_the_first_form_is_read_and_knows_no_twins(tmp_path: Path) -> None:
+    known = {"control": "C-0057", "severity": "High", "resource": {"kind": "Pod", "name": "p"}, "file": "a.yaml"}
+    head = {"kubekeepBaseline": 1, "paths": "v2", "settings": {}, "controls": ["C-0057"], "notEvaluated": []}
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps({**head, "findings": [known]}))
+    found = read_known(path)
+    assert [(item.identity.name, item.file) for item in found.findings] == [("p", "a.yaml")]
+    assert (found.resources, found.gaps, found.unread) == (None, {}, frozenset())
+
+
+@pytest.mark.parametrize("more", [{"alsoIn": [{"file": 1}]}, {"notEvaluatedOn": [{}]}, {"notRead": None}, {"x": 1}])
+def test_a_damaged_baseline_is_an_error(more: dict[str, Any], assessment: Assessment, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.json"
+    whole = json.loads("".join(baseline_text(scanned(assessment))))
+    path.write_text(json.dumps(whole | more))
+    with pytest.raises(ReportError, match=r"damaged\.json: not a baseline: "):
+        read_known(path)
 
 
 def kubescape(*paths: dict[str, Any], status: str = "failed", **more: Any) -> dict[str, Any]:
@@ -139,6 +164,31 @@ def test_an_accepted_place_is_no_finding(tmp_path: Path) -> None:
     assert found.place.path == PRIVILEGED
 
 
+def test_what_is_accepted_comes_with_the_name_of_its_exception(tmp_path: Path) -> None:
+    ours = {"failedPath": "spec.replicas", "exception": {"name": "ours", "reason": "x"}}
+    found = read(kubescape(ours, {"failedPath": PRIVILEGED}), tmp_path)
+    assert [(item.place.path, item.waiver) for item in found.accepted] == [("spec.replicas", "ours")]
+    theirs = kubescape({"failedPath": PRIVILEGED}, {"fixPath": {"path": PRIVILEGED, "value": "false"}}, status="passed")
+    (outcome,) = theirs["results"][0]["controls"]
+    outcome["status"]["subStatus"] = "w/exceptions"
+    outcome["rules"][0] |= {"subStatus": "w/exceptions", "exception": [{"name": "theirs"}]}
+    found = read(theirs, tmp_path)
+    assert found.findings == ()
+    assert [(item.control, item.place.entry, item.waiver) for item in found.accepted] == [
+        ("C-0057", "fixPath", "theirs")
+    ]
+    outcome["rules"] = None
+    assert [(item.path, item.waiver) for item in read(theirs, tmp_path).accepted] == [("", "")]
+
+
+@pytest.mark.parametrize("exception", [7, "x", [], [[]], [{"name": 7}], {"name": None}])
+def test_strange_exceptions_have_no_name(exception: Any, tmp_path: Path) -> None:
+    said = kubescape({"failedPath": PRIVILEGED}, status="passed")
+    (outcome,) = said["results"][0]["controls"]
+    outcome["rules"][0] |= {"subStatus": "w/exceptions", "exception": exception}
+    assert [item.waiver for item in read(said, tmp_path).accepted] == [""]
+
+
 def test_a_failure_without_a_place_is_one_of_the_resource(tmp_path: Path) -> None:
     assert [item.path for item in read(kubescape(), tmp_path).findings] == [""]
 
@@ -188,6 +238,9 @@ def test_every_number_of_a_control_means_it() -> None:
         '{"summaryDetails":' * 100_000,
         json.dumps(kubescape(metadata={"encryptionMetadata": {"version": "1"}})),
         '{"kubekeepBaseline": 2}',
+        '{"kubekeepBaseline": 3, "paths": "v2"}',
+        '{"kubekeepBaseline": 2, "paths": "v2", "settings": {}, "controls": [], "notEvaluated": [], "findings": []}',
+        '{"kubekeepBaseline": 1, "paths": "v2", "settings": {}, "controls": [], "notRead": [], "findings": []}',
         '{"kubekeepBaseline": 1, "paths": "v1", "settings": {}, "controls": [], "notEvaluated": [], "findings": []}',
         '{"kubekeepBaseline": 1, "paths": "v2", "findings": []}',
         '{"kubekeepBaseline": 1, "paths": "v2", "settings": {}, "controls": [], "notEvaluated": [], "findings": [{}]}',

@@ -1,7 +1,7 @@
-"""Compare what two scans found: new, resolved, unchanged or incomparable.
+"""Compare what two scans found: new, resolved, unchanged, accepted or incomparable.
 
-A finding is never resolved where nothing was looked at, and never new where the first scan did not look. Pure;
-never reads a report and never decides a gate.
+A finding is never resolved where nothing was looked at or where an exception covers it, and never new where the first
+scan did not look. Pure; never reads a report and never decides a gate.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import TypeAlias
 
 import msgspec
 
+from kubekeep.assess.looked import FAILED, PASSED, Looked, placed_alike
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
 from kubekeep.model.comparison import (
     CHOICE,
+    TARGETS,
     TOOL,
     Change,
     Comparison,
@@ -28,14 +30,26 @@ from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.fingerprint import Granularity, Identity, steady_path
 
 _Key: TypeAlias = tuple[Identity, str, str]
-_FAILED, _PASSED, _SKIPPED, _ABSENT = "failed", "passed", "skipped", "absent"
-_PASSING = ("changed since", "workload")
+_ELSEWHERE = "{base} does not say in which other files the resource stood: make it anew by `kubekeep baseline create`"
+
+
+class _Match(msgspec.Struct, frozen=True):
+    """Findings of one identity in two scans: in both, told as the second has them, and in one of them alone.
+
+    `moved` are in both, but in files that only one of the scans has.
+    """
+
+    both: list[Finding]
+    moved: list[Finding]
+    new: list[Finding]
+    gone: list[Finding]
 
 
 def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
-    """What `assessment` found and looked at; without what is waived."""
+    """What `assessment` found and looked at."""
     controls = {summary.control.slug: summary for summary in assessment.controls}
     findings: list[Finding] = []
+    accepted: list[Finding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
     for result, identity, copy in numbered(assessment.results):
@@ -45,7 +59,7 @@ def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
             summary = controls[slug]
             if verdict.status is Status.NOT_EVALUATED:
                 gaps.setdefault(identity, set()).add(summary.control.id)
-            elif verdict.status is Status.FAILED:
+            elif verdict.status is Status.FAILED or verdict.is_waived:
                 head = Finding(
                     control=summary.control.id,
                     identity=identity,
@@ -54,15 +68,20 @@ def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
                     title=summary.control.title,
                     level=summary.control.level,
                 )
-                findings += _findings(head, result, verdict.standing)
+                if verdict.status is Status.FAILED:
+                    findings += _findings(head, result, verdict.standing)
+                if (waived := verdict.waived).evidence:
+                    accepted += _findings(head, result, waived)
     return Scanned(
         name=name,
         findings=tuple(findings),
+        accepted=tuple(accepted),
         controls={summary.control.id: _unevaluated(summary) for summary in assessment.controls},
         gaps=gaps,
         resources=resources,
         unread=frozenset(item.location.file for item in assessment.unread),
         settings=_settings(assessment),
+        pseudonyms=assessment.pseudonyms,
     )
 
 
@@ -82,7 +101,9 @@ def _findings(head: Finding, result: ResourceResult, verdict: Verdict) -> Iterat
     for evidence in verdict.evidence or (Evidence("", exists=False),):
         location = evidence.location or result.resource.locate(())
         place = Place(evidence.path, _entry(evidence), name, location)
-        yield msgspec.structs.replace(head, path=steady_path(result.resource, evidence.path), place=place)
+        path = steady_path(result.resource, evidence.path)
+        waiver = evidence.waiver.name if evidence.waiver else ""
+        yield msgspec.structs.replace(head, path=path, place=place, waiver=waiver)
 
 
 def _entry(evidence: Evidence) -> str:
@@ -103,7 +124,7 @@ def _settings(assessment: Assessment) -> dict[str, str]:
         TOOL: f"kubekeep {assessment.version}",
         "frameworks": ", ".join(sorted(item.framework.name for item in assessment.frameworks)),
         "Kubernetes version": assessment.kubernetes_version,
-        "targets": ", ".join(assessment.target.paths),
+        TARGETS: ", ".join(assessment.target.paths),
         CHOICE: str(assessment.choice),
         "parameters": said_params(assessment.set_params),
     }
@@ -118,9 +139,10 @@ def compare(base: Scanned, head: Scanned, granularity: Granularity = Granularity
     """What became of each finding from `base` to `head`.
 
     Findings are the same by identity of the resource, control and place. Where several resources have one identity,
-    those in the same file belong together, then those whose files have gone and come, in the order of the files.
+    those in the same file belong together, however many of them that file has, then those whose files have gone and
+    come, in the order of the files.
     """
-    found = _by_control(base, head, granularity)
+    found = _by_control(placed_alike(base, head), head, granularity)
     if granularity is Granularity.RESOURCE:
         found = _by_resource(found)
     found = sorted(found, key=_order)
@@ -133,6 +155,7 @@ def compare(base: Scanned, head: Scanned, granularity: Granularity = Granularity
         resolved=parts[Change.RESOLVED],
         unchanged=parts[Change.UNCHANGED],
         incomparable=parts[Change.INCOMPARABLE],
+        accepted=parts[Change.ACCEPTED],
         warnings=tuple(_warnings(base, head)),
     )
 
@@ -152,14 +175,30 @@ def _warnings(base: Scanned, head: Scanned) -> Iterator[str]:
 def _by_control(base: Scanned, head: Scanned, granularity: Granularity) -> list[Difference]:
     """The differences by place, or by control and resource."""
     before, after = _grouped(base.findings, granularity), _grouped(head.findings, granularity)
-    sides = _Side(base, head), _Side(head, base)
+    waived = _grouped(head.accepted, granularity)
+    sides = Looked(base, head), Looked(head, base)
     found: list[Difference] = []
     for key in {**before, **after}:
-        pairs, new, gone = _paired(before.get(key, []), after.get(key, []), sides)
-        found += (Difference(Change.UNCHANGED, item, _FAILED, _FAILED) for item in pairs)
-        found += (_difference(Change.NEW, item, sides[0], _FAILED) for item in new)
-        found += (_difference(Change.RESOLVED, item, sides[1], _FAILED) for item in gone)
+        match = _paired(before.get(key, []), after.get(key, []), sides)
+        excused = _paired(match.gone, waived.get(key, []), sides)
+        found += (Difference(Change.UNCHANGED, item, FAILED, FAILED) for item in match.both)
+        found += (_moved(item, base) for item in match.moved)
+        found += (_accepted(item) for item in (*excused.both, *excused.moved))
+        found += (_difference(Change.NEW, item, sides[0], FAILED) for item in match.new)
+        found += (_difference(Change.RESOLVED, item, sides[1], FAILED) for item in excused.gone)
     return found
+
+
+def _moved(finding: Finding, base: Scanned) -> Difference:
+    """A finding in another file than before: known, unless it may have been a good twin of the known one."""
+    if base.resources is not None:
+        return Difference(Change.UNCHANGED, finding, FAILED, FAILED)
+    return Difference(Change.INCOMPARABLE, finding, FAILED, FAILED, _ELSEWHERE.format(base=base.name))
+
+
+def _accepted(finding: Finding) -> Difference:
+    reason = f"accepted by {finding.waiver}" if finding.waiver else "accepted"
+    return Difference(Change.ACCEPTED, finding, FAILED, PASSED, reason)
 
 
 def _grouped(findings: Iterable[Finding], granularity: Granularity) -> dict[_Key, list[Finding]]:
@@ -177,61 +216,8 @@ def _grouped(findings: Iterable[Finding], granularity: Granularity) -> dict[_Key
     return groups
 
 
-class _Side:
-    """What one scan looked at, ready to be asked."""
-
-    def __init__(self, of: Scanned, other: Scanned) -> None:
-        self.of = of
-        choice = of.settings.get(CHOICE, "")
-        # What has changed, or what a workload needs, is not the same from scan to scan.
-        alike = choice == other.settings.get(CHOICE) and not any(word in choice for word in _PASSING)
-        self._choice = "" if alike else choice
-        self._files = of.files
-        self._failed = {(item.identity, item.control) for item in of.findings}
-
-    def has(self, finding: Finding) -> bool:
-        """Whether the very resource of `finding`, in its file, was judged."""
-        return finding.file in (self.of.resources or {}).get(finding.identity, ())
-
-    def status(self, finding: Finding) -> tuple[str, str]:
-        """What this scan says of a finding that it does not have, and why it did not look if it did not."""
-        skipped = self._skipped(finding)
-        if skipped:
-            return skipped
-        resources = self.of.resources
-        lost = finding.file in self.of.unread and not self.has(finding)
-        if (finding.identity, finding.control) in self._failed and not lost:
-            return _FAILED, ""
-        if resources is None:
-            return _ABSENT, ""
-        return (_PASSED, "") if finding.identity in resources and not lost else (_ABSENT, self._unseen(finding))
-
-    def _skipped(self, finding: Finding) -> tuple[str, str] | None:
-        """That the control was not asked for or not evaluated, if so."""
-        name, number = self.of.name, finding.control
-        told = self.of.controls.get(number)
-        if told is None:
-            return _ABSENT, f"{number} is not among the controls of {name}"
-        if told:
-            return _SKIPPED, f"{name} could not evaluate {number}: {told}"
-        if number in self.of.gaps.get(finding.identity, ()):
-            return _SKIPPED, f"{name} could not evaluate {number} on this resource"
-        return None
-
-    def _unseen(self, finding: Finding) -> str:
-        """Why this scan may not have seen the resource; empty if it is not there."""
-        name, unread = self.of.name, self.of.unread
-        if finding.file in unread:
-            return f"{name} could not read {finding.file}"
-        if unread and finding.file not in self._files:
-            return f"{name} could not read everything"
-        return f"{name} looked only at {self._choice}" if self._choice else ""
-
-
-def _paired(
-    old: Sequence[Finding], new: Sequence[Finding], sides: tuple[_Side, _Side]
-) -> tuple[list[Finding], list[Finding], list[Finding]]:
-    """Findings of one identity as (in both, told as the second has them; only in the second; only in the first)."""
+def _paired(old: Sequence[Finding], new: Sequence[Finding], sides: tuple[Looked, Looked]) -> _Match:
+    """Which of `new` is which of `old`, all of one identity, control and place."""
     left: dict[str, list[Finding]] = defaultdict(list)
     for item in old:
         left[item.file].append(item)
@@ -245,17 +231,21 @@ def _paired(
             rest.append(item)
     gone = [item for items in left.values() for item in items]
     # A file that is still there, or was there before, is no new name of another one.
-    moved = [item for item in gone if not sides[1].has(item)]
-    come = [item for item in rest if not sides[0].has(item)]
+    moved = [item for item in gone if sides[1].lacks(item)]
+    come = [item for item in rest if sides[0].lacks(item)]
     moved.sort(key=lambda item: (item.file, item.copy))
     come.sort(key=lambda item: (item.file, item.copy))
     many = min(len(moved), len(come))
-    both += come[:many]
     taken = {id(item) for item in (*moved[:many], *come[:many])}
-    return both, [item for item in rest if id(item) not in taken], [item for item in gone if id(item) not in taken]
+    return _Match(
+        both=both,
+        moved=come[:many],
+        new=[item for item in rest if id(item) not in taken],
+        gone=[item for item in gone if id(item) not in taken],
+    )
 
 
-def _difference(change: Change, finding: Finding, other: _Side, status: str) -> Difference:
+def _difference(change: Change, finding: Finding, other: Looked, status: str) -> Difference:
     """The difference that `finding` is when the `other` side does not have it."""
     said, reason = other.status(finding)
     base, head = (said, status) if change is Change.NEW else (status, said)
@@ -271,17 +261,20 @@ def _by_resource(found: Iterable[Difference]) -> list[Difference]:
 
 
 def _rolled(items: Sequence[Difference]) -> Difference:
-    before, after = (any(getattr(item, side) == _FAILED for item in items) for side in ("base", "head"))
+    before, after = (any(getattr(item, side) == FAILED for item in items) for side in ("base", "head"))
     worst = max(items, key=lambda item: item.finding.level)
     finding = msgspec.structs.replace(
         worst.finding, control="", title="", place=Place(resource=worst.finding.place.resource)
     )
     holes = [item for item in items if item.change is Change.INCOMPARABLE]
-    base, head = _FAILED if before else worst.base, _FAILED if after else worst.head
+    base, head = FAILED if before else worst.base, FAILED if after else worst.head
     if before and after:
         return Difference(Change.UNCHANGED, finding, base, head)
     if holes:
         return Difference(Change.INCOMPARABLE, finding, base, head, holes[0].reason)
+    excused = [item for item in items if item.change is Change.ACCEPTED]
+    if excused and not after:
+        return Difference(Change.ACCEPTED, finding, base, head, excused[0].reason)
     return Difference(Change.NEW if after else Change.RESOLVED, finding, base, head)
 
 
@@ -290,7 +283,7 @@ def marked(assessment: Assessment, comparison: Comparison) -> Assessment:
     coarse = comparison.granularity is not Granularity.EVIDENCE
     changes: dict[tuple[Identity, str, int, str, str], list[Change]] = defaultdict(list)
     for item in (*comparison.new, *comparison.unchanged, *comparison.incomparable):
-        if item.head == _FAILED:
+        if item.head == FAILED:
             finding = item.finding
             changes[finding.identity, finding.file, finding.copy, finding.control, finding.path].append(item.change)
     ids = {summary.control.slug: summary.control.id for summary in assessment.controls}

@@ -116,6 +116,7 @@ class _Hiding:
             resolved=each(comparison.resolved),
             unchanged=each(comparison.unchanged),
             incomparable=each(comparison.incomparable),
+            accepted=each(comparison.accepted),
             warnings=tuple(map(self._sentence, comparison.warnings)),
         )
 
@@ -134,6 +135,7 @@ class _Hiding:
             path=finding.path and self._cloak.word(finding.path),
             file=finding.file and self._path(finding.file),
             place=place,
+            waiver=finding.waiver and self._cloak.word(finding.waiver),
         )
         return msgspec.structs.replace(difference, finding=seen, reason=self._cloak.text(difference.reason))
 

@@ -61,7 +61,8 @@ def command(
 ) -> None:
     """Compare the reports BASE and HEAD: JSON of `kubekeep scan -f json` or of Kubescape. BASE may be a baseline.
 
-    A finding is resolved only where HEAD looked, and new only where BASE did; for all others it says why.
+    A finding is resolved only where HEAD looked, and new only where BASE did; for all others it says why. What an
+    exception covers in HEAD is accepted.
 
     \b
     kubekeep diff main.json branch.json

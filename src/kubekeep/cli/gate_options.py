@@ -43,9 +43,13 @@ def known(path: Path) -> Scanned:
     from kubekeep.usecases.json_report import ReportError  # noqa: PLC0415
 
     try:
-        return read_known(path)
+        found = read_known(path)
     except ReportError as error:
         raise click.BadParameter(str(error), param_hint="--baseline") from error
+    if found.pseudonyms:
+        text = f"{found.name}: names are hidden: compare it with the report of a scan with --hide, by `kubekeep diff`"
+        raise click.BadParameter(text, param_hint="--baseline")
+    return found
 
 
 def _baseline() -> tuple[Callable[..., Any], ...]:

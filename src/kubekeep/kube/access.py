@@ -36,7 +36,7 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
-    """Who one is to the API server; whatever is there is used, a file of a token before the token itself."""
+    """Who one is to the API server: the certificate, and the first of a file of a token, a token, a password and a program."""
 
     token: str = ""
     token_file: str = ""

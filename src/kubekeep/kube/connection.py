@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import random
+import socket
+import ssl
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
@@ -18,25 +21,17 @@ import msgspec
 
 from kubekeep.kube import tls
 from kubekeep.kube.access import Access, ClusterRequest
+from kubekeep.kube.answer import JSON, LONGEST_MESSAGE, decoded, refusal
 from kubekeep.kube.credentials import Credentials, Held
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeconfigError, KubeError, LoginError
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeconfigError, KubeError, LoginError, UnreachableError
+from kubekeep.kube.proxy import proxy_for
 from kubekeep.model.text import visible
 
 T = TypeVar("T")
 
-JSON: Final = "application/json"
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
 """What a server answers that may answer otherwise soon."""
 _UNAUTHORIZED: Final = 401
-_LONGEST_MESSAGE: Final = 600
-
-
-class _Status(msgspec.Struct, frozen=True):
-    """Kubernetes' own words for a refusal (meta/v1, Status)."""
-
-    message: str = ""
-    reason: str = ""
-    metadata: dict[str, Any] | None = None
 
 
 class Connection:
@@ -50,6 +45,8 @@ class Connection:
         self._closed = threading.Event()
         self._clients: dict[int, tuple[Held, httpx2.Client]] = {}
         self._generation = 0
+        self._environment = request.environment
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def __enter__(self) -> Self:
         return self
@@ -57,13 +54,32 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return self._closed.is_set()
+
     def close(self) -> None:
-        """End it; requests that wait raise ConnectionLostError."""
+        """End it at once; requests under way, and those that wait, raise ConnectionLostError."""
         self._closed.set()
         with self._lock:
             clients, self._clients = self._clients, {}
+            sockets = tuple(self._sockets)
+        for known in sockets:
+            # Wakes the thread that reads from it, which closing would not; TLS has nothing more to say to anybody.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(known, socket.SHUT_RDWR)
         for _, client in clients.values():
             client.close()
+
+    @contextlib.contextmanager
+    def closed_on_error(self) -> Iterator[None]:
+        """End it if what is done meanwhile raises, so that no thread waits for an answer that nobody wants any more."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def get(self, path: str, wanted: type[T], params: Mapping[str, str] | None = None, accept: str = JSON) -> T:
         """What the server answers at `path`, read as `wanted`.
@@ -93,7 +109,7 @@ class Connection:
     def _pieces(self, response: httpx2.Response) -> Iterator[bytes]:
         try:
             yield from response.iter_bytes()
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
             raise ConnectionLostError(self._told(error)) from None
 
     def _patiently(
@@ -110,7 +126,7 @@ class Connection:
             wait = min(self._patience.first_wait * 2 ** (attempt - 1), self._patience.longest_wait)
             try:
                 with self._sent(method, path, params=params or {}, accept=accept, body=body) as response:
-                    return _read(response, self._body(response), wanted, accept)
+                    return decoded(response, self._body(response), wanted, accept)
             except ApiError as error:
                 if error.status not in _BUSY or attempt == self._patience.tries:
                     raise
@@ -143,7 +159,7 @@ class Connection:
             response = self._send(client, held, method, path, params=params, accept=accept, body=body, silence=silence)
         with contextlib.closing(response):
             if not response.is_success:
-                raise self._refusal(response)
+                raise refusal(response, self._body(response))
             yield response
 
     def _send(
@@ -159,23 +175,43 @@ class Connection:
         silence: float | None,
     ) -> httpx2.Response:
         patience = self._patience
-        headers = {"Accept": accept, **({"Content-Type": JSON} if body is not None else {})}
+        headers = [("Accept", accept), *([("Content-Type", JSON)] if body is not None else []), *_acting(self.access)]
         if held.header:
-            headers["Authorization"] = held.header
-        request = client.build_request(
-            method,
-            self.access.server + path,
-            params=params or None,
-            content=body,
-            headers=[*headers.items(), *_acting(self.access)],
-            timeout=httpx2.Timeout(silence or patience.silence, connect=patience.connect),
-            extensions={"sni_hostname": self.access.server_name} if self.access.server_name else None,
-        )
+            headers.append(("Authorization", held.header))
+        extensions: dict[str, Any] = {"trace": self._seen}
+        if self.access.server_name:
+            extensions["sni_hostname"] = self.access.server_name
         try:
+            request = client.build_request(
+                method,
+                self.access.server + path,
+                params=params or None,
+                content=body,
+                headers=[(name.encode(), value.encode()) for name, value in headers],
+                timeout=httpx2.Timeout(silence or patience.silence, connect=patience.connect),
+                extensions=extensions,
+            )
             return client.send(request, stream=True, follow_redirects=False)
+        except httpx2.InvalidURL as error:
+            raise KubeconfigError(f"{self.access.name}: the address of the server cannot be used: {error}") from None
+        except httpx2.LocalProtocolError:
+            # The message would cite the header.
+            raise UnreachableError(f"{self.access.name}: who to act as has characters that cannot be sent") from None
         except (httpx2.HTTPError, RuntimeError) as error:
             # A client that another thread has closed raises RuntimeError.
-            raise ConnectionLostError(self._told(error)) from None
+            told = self._told(error)
+            raise (UnreachableError if _is_final(error) else ConnectionLostError)(told) from None
+
+    def _seen(self, event: str, info: Mapping[str, Any]) -> None:
+        """Know the sockets, to wake who waits for them."""
+        if not event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            return
+        known = info["return_value"].get_extra_info("socket")
+        with self._lock:
+            self._sockets.add(known)
+            if not self._closed.is_set():
+                return
+        raise ConnectionLostError(f"{self.access.name}: the connection was closed")
 
     def _client(self, refused: Held | None) -> tuple[Held, httpx2.Client]:
         """Credentials, and a client that shows their certificate; others than those `refused`, which raise LoginError."""
@@ -199,9 +235,12 @@ class Connection:
     def _made(self, held: Held) -> httpx2.Client:
         access = self.access
         try:
+            proxy = access.proxy or proxy_for(access.server, self._environment)
             return httpx2.Client(
                 verify=tls.context(access, held.certificate) if access.server.lower().startswith("https:") else False,
-                proxy=access.proxy or None,
+                proxy=proxy or None,
+                # What the environment says is in the request.
+                trust_env=False,
                 headers={
                     "User-Agent": "kubekeep",
                     "Accept-Encoding": "gzip" if access.compressed else "identity",
@@ -209,8 +248,11 @@ class Connection:
                 limits=httpx2.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=60),
                 http2=False,
             )
-        except (ValueError, ImportError, httpx2.InvalidURL) as error:
-            raise KubeconfigError(f"{access.name}: the proxy cannot be used: {visible(str(error))}") from None
+        except (ValueError, ImportError, httpx2.InvalidURL):
+            # The message would cite the address, which may hold a password.
+            raise KubeconfigError(
+                f"{access.name}: the proxy cannot be used: only http:// and https:// addresses can"
+            ) from None
 
     def _body(self, response: httpx2.Response) -> bytes:
         until = time.monotonic() + self._patience.answer
@@ -225,38 +267,9 @@ class Connection:
             pieces.append(piece)
         return b"".join(pieces)
 
-    def _refusal(self, response: httpx2.Response) -> ApiError:
-        code = response.status_code
-        body = self._body(response)
-        status = _Status()
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-            status = msgspec.json.decode(body, type=_Status)
-        phrase = httpx2.codes.get_reason_phrase(code)
-        message = visible(status.message[:_LONGEST_MESSAGE]) or f"the API server answers {code} {phrase}".rstrip()
-        continues = (status.metadata or {}).get("continue")
-        return ApiError(
-            code,
-            status.reason or phrase,
-            message,
-            continues=continues if isinstance(continues, str) else "",
-            retry_after=_seconds(response.headers.get("retry-after", "")),
-        )
-
     def _told(self, error: Exception) -> str:
-        why = visible(str(error)[:_LONGEST_MESSAGE]) or type(error).__name__
+        why = visible(str(error)[:LONGEST_MESSAGE]) or type(error).__name__
         return f"{self.access.name}: {visible(self.access.server)} cannot be reached: {why}"
-
-
-def _read(response: httpx2.Response, body: bytes, wanted: type[T], accept: str) -> T:
-    if wanted is str:
-        return body.decode("utf-8", "replace")  # type: ignore[return-value]
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != JSON:
-        raise ConnectionLostError(f"the API server answers {visible(kind) or 'something'} where {accept} was asked for")
-    try:
-        return msgspec.json.decode(body, type=wanted)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConnectionLostError(f"the API server answers no whole document: {visible(str(error))}") from None
 
 
 def _acting(access: Access) -> list[tuple[str, str]]:
@@ -272,5 +285,15 @@ def _acting(access: Access) -> list[tuple[str, str]]:
     ]
 
 
-def _seconds(text: str) -> float:
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0
+def _is_final(error: Exception) -> bool:
+    """Whether a connection fails for a reason that will not go: nobody of that name, or nobody who is trusted."""
+    if not isinstance(error, httpx2.ConnectError):
+        return False
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return cause.errno == socket.EAI_NONAME
+        if isinstance(cause, ssl.SSLError):
+            return not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
+        cause = cause.__cause__ or cause.__context__
+    return False

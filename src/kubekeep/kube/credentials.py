@@ -14,6 +14,7 @@ import msgspec
 from kubekeep.kube.access import Certificate, Login
 from kubekeep.kube.errors import LoginError
 from kubekeep.kube.plugin import Handed, ask
+from kubekeep.model.text import visible
 
 _FILE_SECONDS: Final = 60
 """How long the token of a file is used before the file is read again: kubelets replace it minutes before its end."""
@@ -59,7 +60,7 @@ class Credentials:
 
     def _current(self) -> Held:
         login = self._login
-        if login.plugin is not None:
+        if login.plugin is not None and not (login.token or login.token_file or login.username):
             handed = self._handed
             if handed is None or (handed.until is not None and handed.until <= dt.datetime.now(dt.UTC)):
                 handed = self._handed = ask(login.plugin, self._environment, terminal=self._terminal)
@@ -76,19 +77,28 @@ class Credentials:
     def _from_file(self, path: str) -> str:
         now = time.monotonic()
         if now - self._read_at >= _FILE_SECONDS:
-            try:
-                with open(path, "rb") as stream:  # noqa: PTH123 - the text that people typed
-                    self._token = stream.read(_MOST_BYTES).decode("ascii").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                why = error.strerror if isinstance(error, OSError) else "not a token"
-                raise LoginError(f"{path}: {why}") from None
+            # What was good a moment ago is better than nothing while the file is being replaced.
+            self._token = _read(path) or self._token or self._login.token
+            if not self._token:
+                raise LoginError(f"{visible(path)}: no token can be read there")
             self._read_at = now
         return self._token
 
 
+def _read(path: str) -> str:
+    """The token in a file; empty for none."""
+    try:
+        with open(path, "rb") as stream:  # noqa: PTH123 - the text that people typed
+            return stream.read(_MOST_BYTES).decode("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
 def _bearer(token: str) -> str:
+    token = token.strip()
     if not token:
         return ""
-    if any(character in token for character in "\r\n"):
-        raise LoginError("a token with a line break in it cannot be sent")
+    # Whoever is handed such a header cites it in the error.
+    if not (token.isascii() and token.isprintable()):
+        raise LoginError("a token has characters that cannot be sent")
     return f"Bearer {token}"

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from kubekeep.kube.connection import JSON, Connection
+from kubekeep.kube.answer import JSON
+from kubekeep.kube.connection import Connection
 from kubekeep.kube.errors import ApiError, ConnectionLostError
+from kubekeep.model.text import visible
 
 _AGGREGATED: Final = ",".join(
     [*(f"{JSON};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList" for version in ("v2", "v2beta1")), JSON]
 )
 _PARALLEL: Final = 8
+
+T = TypeVar("T")
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +120,7 @@ def discover(connection: Connection) -> Catalogue:
     for path in ("/api", "/apis"):
         document = connection.get(path, dict[str, Any], accept=_AGGREGATED)
         if document.get("kind") == "APIGroupDiscoveryList":
-            groups = msgspec.convert(document, _GroupDiscovery).items or ()
+            groups = _typed(document, _GroupDiscovery).items or ()
             kinds += _aggregated(groups, failed)
         else:
             kinds += _one_by_one(connection, document, failed)
@@ -150,8 +154,8 @@ def _one_by_one(connection: Connection, document: Mapping[str, Any], failed: dic
     if isinstance(versions, list):
         groups = [_ApiGroup("", tuple(_Named(str(version)) for version in versions))]
     else:
-        groups = list(msgspec.convert(document.get("groups") or [], tuple[_ApiGroup, ...]))
-    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+        groups = list(_typed(document.get("groups") or [], tuple[_ApiGroup, ...]))
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.closed_on_error():
         for found, problem, group in pool.map(lambda group: _members(connection, group), groups):
             if problem:
                 failed[group.name] = problem
@@ -181,6 +185,13 @@ def _members(connection: Connection, group: _ApiGroup) -> tuple[list[Served], st
             if "/" not in member.name
         )
     return found, problem, group
+
+
+def _typed(value: Any, wanted: type[T]) -> T:
+    try:
+        return msgspec.convert(value, wanted)
+    except msgspec.ValidationError as error:
+        raise ConnectionLostError(f"the API server does not say what it serves: {visible(str(error))}") from None
 
 
 def _preferred(kinds: Iterable[Served]) -> Iterator[Served]:

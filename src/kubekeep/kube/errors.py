@@ -19,6 +19,10 @@ class ConnectionLostError(KubeError):
     """The API server cannot be reached, or did not answer to the end."""
 
 
+class UnreachableError(KubeError):
+    """The API server cannot be reached, and trying again will not help."""
+
+
 class ApiError(KubeError):
     """The API server refused: `status` is the code of HTTP, `reason` Kubernetes' own word (`Forbidden`, `Expired`).
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from kubekeep.kube.access import Access, Login
 from kubekeep.kube.errors import KubeconfigError
+from kubekeep.model.text import visible
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet mounts the token of a pod's service account."""
@@ -28,7 +29,10 @@ def in_cluster(environment: Mapping[str, str], account: Path = ACCOUNT) -> Acces
         namespace = account / "namespace"
         own = namespace.read_text(encoding="utf-8").strip() if namespace.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
-        raise KubeconfigError(f"{account}: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else "namespace is not text"
+        raise KubeconfigError(f"{account}: {why}") from error
+    if not (port.isascii() and port.isdigit()):
+        raise KubeconfigError(f"KUBERNETES_SERVICE_PORT is no number: {visible(port)!r}")
     return Access(
         name=NAME,
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",

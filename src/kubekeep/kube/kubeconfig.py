@@ -6,11 +6,11 @@ Reads the files and what they name; connects to nothing and runs nothing.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -49,6 +49,9 @@ class _Variable(msgspec.Struct, frozen=True):
     name: str
     value: str = ""
 
+    def __repr__(self) -> str:
+        return f"_Variable({self.name!r}, ...)"
+
 
 class _Exec(msgspec.Struct, frozen=True, rename="camel"):
     command: str
@@ -80,6 +83,9 @@ class _User(msgspec.Struct, frozen=True, rename="kebab"):
     exec: _Exec | None = None
     auth_provider: _Provider | None = None
 
+    def __repr__(self) -> str:
+        return "_User(...)"
+
 
 class _Context(msgspec.Struct, frozen=True):
     cluster: str = ""
@@ -92,6 +98,9 @@ class _Entry(msgspec.Struct, frozen=True):
 
     file: str
     value: Any
+
+    def __repr__(self) -> str:
+        return f"_Entry({self.file!r}, ...)"
 
 
 class Kubeconfig:
@@ -128,8 +137,9 @@ class Kubeconfig:
         cluster = _typed(cluster_entry, "cluster", _Cluster)
         if not cluster.server:
             raise KubeconfigError(f"{cluster_entry.file}: cluster {visible(chosen.cluster)!r} names no server")
-        if not cluster.server.lower().startswith(("https://", "http://")):
-            raise KubeconfigError(f"{cluster_entry.file}: server {visible(cluster.server)!r} is no https:// address")
+        if problem := _flaw(cluster.server):
+            # Not cited: it may hold a password.
+            raise KubeconfigError(f"{cluster_entry.file}: cluster {visible(chosen.cluster)!r}: server {problem}")
         authority = _content(
             cluster_entry, cluster.certificate_authority_data, cluster.certificate_authority, "certificate-authority"
         )
@@ -166,6 +176,8 @@ class Kubeconfig:
                 name = item.get("name") if isinstance(item, dict) else None
                 if not isinstance(name, str):
                     raise KubeconfigError(f"{path}: {kind}[{number}] has no name")
+                if name in known and known[name].file == path:
+                    raise KubeconfigError(f"{path}: {kind} has {visible(name)!r} twice")
                 known.setdefault(name, _Entry(path, item))
 
     def _entry(self, kind: str, name: str, what: str) -> _Entry:
@@ -267,6 +279,17 @@ def _plugin(entry: _Entry, asked: _Exec, told: dict[str, object]) -> Plugin:
     )
 
 
+def _flaw(server: str) -> str:
+    """What is wrong with an address; empty for nothing."""
+    try:
+        url = urlsplit(server)
+        if url.scheme not in {"https", "http"} or not url.hostname or url.port == 0:
+            return "is no https:// address"
+    except ValueError:
+        return "is no address"
+    return "has a name and a password in it: those belong to a user" if "@" in url.netloc else ""
+
+
 def _told(cluster: _Cluster, authority: bytes | None) -> dict[str, object]:
     """What plugins are told about a cluster (client.authentication.k8s.io/v1, Cluster)."""
     said: dict[str, object] = {
@@ -294,8 +317,8 @@ def _content(entry: _Entry, data: str, path: str, what: str) -> bytes | None:
     """What stands in the kubeconfig itself in base64, or else in the file that it names; None for neither."""
     if data:
         try:
-            return base64.b64decode(data, validate=False)
-        except binascii.Error:
+            return base64.b64decode("".join(data.split()), validate=True)
+        except ValueError:
             raise KubeconfigError(f"{entry.file}: {what}-data is not base64") from None
     if not path:
         return None
@@ -303,8 +326,9 @@ def _content(entry: _Entry, data: str, path: str, what: str) -> bytes | None:
     try:
         with open(found, "rb") as stream:  # noqa: PTH123 - the text that people typed
             content = stream.read(_MOST_BYTES)
-    except OSError as error:
-        raise KubeconfigError(f"{found}: {what} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no path"
+        raise KubeconfigError(f"{visible(found)}: {what} cannot be read: {why}") from None
     return content
 
 

@@ -10,13 +10,17 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.kube.connection import JSON, Connection
+from kubekeep.kube.answer import JSON
+from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Served
 from kubekeep.kube.errors import ApiError, ConnectionLostError
+from kubekeep.model.redaction import LAST_APPLIED
+from kubekeep.model.text import visible
 
 PAGE: Final = 500
 _GONE: Final = 410
-_METADATA_ONLY: Final = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA_LIST: Final = "PartialObjectMetadataList"
+_METADATA_ONLY: Final = f"{JSON};as={_METADATA_LIST};g=meta.k8s.io;v=v1"
 _RESTARTS: Final = 5
 """How often a list may begin anew because the server has forgotten where it was."""
 
@@ -57,7 +61,7 @@ class Listing:
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
         """The objects, each with its `apiVersion` and `kind`. Raises KubeError where the list ends before its end."""
         seen: set[str] = set()
-        continues, restarts = "", 0
+        continues, restarts, repeated = "", 0, 0
         while True:
             try:
                 page = self._get(continues)
@@ -71,10 +75,15 @@ class Listing:
             self.resource_version = self.resource_version or page.metadata.resource_version
             items = [self._named(item) for item in page.items or ()]
             # Objects that were made anew under the same name in between are others.
-            fresh = [item for item in items if _identity(item) not in seen]
+            fresh = list({name: item for item in items if (name := _identity(item)) not in seen}.values())
             seen.update(map(_identity, fresh))
             if fresh:
                 yield fresh
+            repeated += len(items) - len(fresh)
+            if page.metadata.continues and (
+                page.metadata.continues == continues or repeated > (restarts + 1) * len(seen)
+            ):
+                raise ConnectionLostError("the API server gives the same objects again and again")
             continues = page.metadata.continues
             if not continues:
                 return
@@ -93,8 +102,8 @@ class Listing:
             {key: value for key, value in params.items() if value},
             _METADATA_ONLY if query.metadata_only else JSON,
         )
-        if not page.kind.endswith("List"):
-            raise ConnectionLostError(f"the API server answers a {page.kind} where a list was asked for")
+        if not page.kind.endswith("List") or (query.metadata_only and page.kind != _METADATA_LIST):
+            raise ConnectionLostError(f"the API server answers a {visible(page.kind)} where a list was asked for")
         return page
 
     def _named(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +113,9 @@ class Listing:
         if isinstance(metadata, dict):
             # Who wrote which field is half of many objects, and no control asks.
             metadata.pop("managedFields", None)
+            if isinstance(annotations := metadata.get("annotations"), dict):
+                # The whole object once more, and the values of Secrets though only their metadata was asked for.
+                annotations.pop(LAST_APPLIED, None)
         named = {"apiVersion": served.api_version, "kind": served.kind}
         return named | {key: value for key, value in item.items() if key not in named}
 

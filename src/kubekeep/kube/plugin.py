@@ -35,10 +35,13 @@ class Handed(msgspec.Struct, frozen=True):
 
 
 class _Status(msgspec.Struct, frozen=True, rename="camel"):
-    token: str = ""
-    client_certificate_data: str = ""
-    client_key_data: str = ""
+    token: str | None = None
+    client_certificate_data: str | None = None
+    client_key_data: str | None = None
     expiration_timestamp: dt.datetime | None = None
+
+    def __repr__(self) -> str:
+        return "_Status(...)"
 
 
 class _Credential(msgspec.Struct, frozen=True, rename="camel"):
@@ -55,6 +58,8 @@ def ask(plugin: Plugin, environment: Mapping[str, str], *, terminal: bool) -> Ha
     asks = terminal and plugin.interactive != "Never"
     if plugin.interactive == "Always" and not asks:
         raise LoginError(f"{_shown(plugin)} has to ask a person, and there is no terminal")
+    if "\0" in "".join((plugin.command, *plugin.args, *(part for pair in plugin.env for part in pair))):
+        raise LoginError(f"{_shown(plugin)} cannot be run: a character in what it is given is zero")
     command = shutil.which(plugin.command, path=environment.get("PATH", os.defpath))
     if command is None:
         hint = f"\n{visible(plugin.install_hint)}" if plugin.install_hint else ""
@@ -83,18 +88,19 @@ def ask(plugin: Plugin, environment: Mapping[str, str], *, terminal: bool) -> Ha
 def _read(plugin: Plugin, output: bytes) -> Handed:
     try:
         said = msgspec.json.decode(output, type=_Credential)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # The message tells where the output is wrong, never what it says.
         raise LoginError(f"{_shown(plugin)} said no ExecCredential: {visible(str(error))}") from None
     if said.kind != "ExecCredential" or said.api_version != plugin.api_version:
         raise LoginError(f"{_shown(plugin)} said no ExecCredential of {plugin.api_version}")
     status = said.status or _Status()
-    pair = (status.client_certificate_data, status.client_key_data)
-    if any(pair) != all(pair) or not (status.token or all(pair)):
+    token = status.token or ""
+    pair = (status.client_certificate_data or "", status.client_key_data or "")
+    if any(pair) != all(pair) or not (token or all(pair)):
         raise LoginError(f"{_shown(plugin)} gave neither a token nor a certificate with its key")
     until = status.expiration_timestamp
     return Handed(
-        token=status.token,
+        token=token,
         certificate=Certificate(pair[0].encode(), pair[1].encode()) if all(pair) else None,
         until=until.replace(tzinfo=dt.UTC) if until is not None and until.tzinfo is None else until,
     )

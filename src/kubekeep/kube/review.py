@@ -39,7 +39,7 @@ class _Review(msgspec.Struct, frozen=True):
 def allowed(connection: Connection, permissions: Iterable[Permission]) -> dict[Permission, bool]:
     """Which of `permissions` the API server would grant, in the order given. Raises KubeError."""
     asked = list(dict.fromkeys(permissions))
-    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.closed_on_error():
         return dict(zip(asked, pool.map(lambda one: _is_allowed(connection, one), asked), strict=True))
 
 

@@ -16,9 +16,7 @@ def context(access: Access, certificate: Certificate | None) -> ssl.SSLContext:
     Raises KubeconfigError for an authority, LoginError for a certificate that cannot be used.
     """
     try:
-        found = ssl.create_default_context(
-            cadata=None if access.authority is None else access.authority.decode("ascii")
-        )
+        found = ssl.create_default_context(cadata=_authorities(access.authority))
     except (ssl.SSLError, ValueError) as error:
         raise KubeconfigError(f"{access.name}: the certificate authority is not PEM: {_told(error)}") from None
     # Authorities that kubeadm and managed platforms made lack extensions that this would ask for.
@@ -29,6 +27,15 @@ def context(access: Access, certificate: Certificate | None) -> ssl.SSLContext:
     if certificate is not None:
         _show(found, certificate, access.name)
     return found
+
+
+def _authorities(data: bytes | None) -> str | None:
+    """`data` as OpenSSL takes it. Raises ValueError where nothing is in it, which would mean the authorities of the system."""
+    # What stands between certificates are comments, in any language.
+    text = None if data is None else data.decode("ascii", "ignore")
+    if text is not None and not text.strip():
+        raise ValueError("empty")
+    return text
 
 
 def _show(found: ssl.SSLContext, certificate: Certificate, name: str) -> None:

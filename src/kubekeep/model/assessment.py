@@ -126,6 +126,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """The repository that the input is in, if a report wants to know."""
     encryption: Encryption | None = None
     """How the names are encrypted, if they are."""
+    pseudonyms: str = ""
+    """What tells the key of pseudonyms from others without giving it away; empty where names are names."""
     choice: Choice = Choice()
     chosen: bool = True
     """Whether `choice` takes anything that was read, whether or not that has changed."""

@@ -22,6 +22,8 @@ class Change(enum.StrEnum):
     NEW = "new"
     RESOLVED = "resolved"
     UNCHANGED = "unchanged"
+    ACCEPTED = "accepted"
+    """It is still there, and an exception covers it now: nobody mended it."""
     INCOMPARABLE = "incomparable"
     """One of the two did not look: nobody can say whether it is new or gone."""
 
@@ -41,7 +43,8 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 class Finding(msgspec.Struct, frozen=True, gc=False):
     """One failure of a control (its id) on a resource, at a path as `fingerprint.steady_path` gives it.
 
-    `file` and `copy` tell resources of one identity apart: the file, and the number in it from 0.
+    `file` and `copy` tell resources of one identity apart: the file, and the number in it from 0. `waiver` is the name
+    of the exception that covers it, empty if it stands.
     """
 
     control: str
@@ -52,6 +55,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     title: str = ""
     level: Severity = Severity.UNKNOWN
     place: Place = Place()
+    waiver: str = ""
 
 
 class Scanned(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,16 +64,23 @@ class Scanned(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """What messages call it: a file, or `this scan`."""
     findings: tuple[Finding, ...]
+    """What stands."""
+    accepted: tuple[Finding, ...] = ()
+    """What would stand without exceptions; unknown, and empty, in a baseline."""
     controls: Mapping[str, str]
     """The controls of the scan by id, with why one could not be evaluated at all; empty for those that were."""
     gaps: Mapping[Identity, AbstractSet[str]] = {}
     """Controls that could not be evaluated on a resource."""
     resources: Mapping[Identity, AbstractSet[str]] | None = None
-    """The resources that were judged, with their files; None where only failures are known, as in a baseline."""
+    """The resources that were judged, with their files; None where not even those that fail have all of theirs."""
+    only_failing: bool = False
+    """Whether `resources` has those alone that fail somewhere, as a baseline does: of others it is silent."""
     unread: frozenset[str] = frozenset()
     """Files that could not be read, or only in part."""
     settings: Mapping[str, str] = {}
     """What else decides what is found, in words by its name: tool, frameworks, targets, choice, parameters."""
+    pseudonyms: str = ""
+    """Under which key names are hidden, as `Assessment.pseudonyms` has it; empty if they are not."""
 
     @property
     def is_ours(self) -> bool:
@@ -86,13 +97,15 @@ TOOL = "tool"
 """The setting that names the program and its version."""
 CHOICE = "choice of resources"
 """The setting that says which resources were judged, if not all."""
+TARGETS = "targets"
+"""The setting that says what was scanned, as it was given, with commas between."""
 
 
 class Difference(msgspec.Struct, frozen=True, gc=False):
     """One finding with what became of it.
 
     `base` and `head` are what the two scans say of the control on the resource: failed, passed, skipped or absent.
-    `reason` says why it is incomparable.
+    `reason` says why it is incomparable, or what accepts it.
     """
 
     change: Change
@@ -112,4 +125,5 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     resolved: tuple[Difference, ...] = ()
     unchanged: tuple[Difference, ...] = ()
     incomparable: tuple[Difference, ...] = ()
+    accepted: tuple[Difference, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -102,7 +102,7 @@ def _result(assessment: Assessment) -> dict[str, Any]:
     return {
         "uuid": _uuid("result", utc_text(assessment.started, "microseconds"), assessment.target.base),
         "title": "Scan with Kubekeep",
-        "description": f"{len(assessment.results)} resources from {assessment.files} files were assessed.{holes}",
+        "description": f"{assessment.counts.total} resources from {assessment.files} files were assessed.{holes}",
         "start": utc_text(assessment.started, "milliseconds"),
         "end": utc_text(assessment.finished, "milliseconds"),
         "props": [_prop("coverage", f"{assessment.coverage:g}"), *_source(assessment.repository)],

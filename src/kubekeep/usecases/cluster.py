@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from kubekeep.assess.select import Selection
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
@@ -83,7 +85,9 @@ class LiveCluster:
 
     def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
         """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
-        collection = Collection(self._connection, self._catalogue, wanted(selection, choice, everything=False))
+        needed = wanted(selection, choice, everything=False)
+        needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS)
+        collection = Collection(self._connection, self._catalogue, needed)
         asked = [permission_of(query) for query in collection.queries()]
         return allowed(self._connection, asked), tuple(collection.gaps)
 

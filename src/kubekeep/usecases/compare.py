@@ -12,7 +12,9 @@ from kubekeep.model.comparison import Comparison, Scanned
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.usecases.baseline import read_known
 from kubekeep.usecases.findings import findings_of
+from kubekeep.usecases.json_report import ReportError
 
+_ONE_KEY = "make both with --hide and one KUBEKEEP_MASTER_KEY"
 COARSE = "the scans are by different tools: compared by control and resource, not by place"
 
 
@@ -27,14 +29,24 @@ def diff(base: Path, head: Path, granularity: Granularity | None = None) -> Comp
 def compared(base: Scanned, head: Scanned, granularity: Granularity | None) -> Comparison:
     """The comparison at `granularity`.
 
-    Without one by place, if both are ours: tools do not name places alike, and every finding would be another.
+    Without one by place, if both are ours: tools do not name places alike, and every finding would be another. Raises
+    ReportError where names are hidden in other ways: every name would be another.
     """
+    if base.pseudonyms != head.pseudonyms:
+        raise ReportError(_strangers(base, head))
     if granularity is not None or (base.is_ours and head.is_ours):
         return compare(base, head, granularity or Granularity.EVIDENCE)
     found = compare(base, head, Granularity.CONTROL)
     return msgspec.structs.replace(found, warnings=(*found.warnings, COARSE))
 
 
+def _strangers(base: Scanned, head: Scanned) -> str:
+    if base.pseudonyms and head.pseudonyms:
+        return f"{base.name}: names are hidden under another key than in {head.name}: {_ONE_KEY}"
+    hidden, plain = (base, head) if base.pseudonyms else (head, base)
+    return f"{hidden.name}: names are hidden, and in {plain.name} they are not: {_ONE_KEY}"
+
+
 def against(assessment: Assessment, base: Scanned, granularity: Granularity | None = None) -> Assessment:
-    """`assessment` with what is new and known since `base`."""
+    """`assessment` with what is new and known since `base`. Raises ReportError where its names are hidden."""
     return marked(assessment, compared(base, scanned(assessment), granularity))

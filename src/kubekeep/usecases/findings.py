@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import msgspec
 from kubekeep.assess.diff import said_params
 from kubekeep.library.load import builtin
 from kubekeep.model.choice import Choice
-from kubekeep.model.comparison import CHOICE, TOOL, Finding, Place, Scanned
+from kubekeep.model.comparison import CHOICE, TARGETS, TOOL, Finding, Place, Scanned
 from kubekeep.model.fingerprint import Identity, steady_path
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
@@ -25,12 +25,12 @@ from kubekeep.usecases.json_report import (
     Lines,
     Outcome,
     Report,
-    Result,
+    Rule,
     decoded,
     read_report,
 )
 
-_FAILED, _SKIPPED, _IRRELEVANT = "failed", "skipped", "irrelevant"
+_FAILED, _PASSED, _SKIPPED, _IRRELEVANT, _WAIVED = "failed", "passed", "skipped", "irrelevant", "w/exceptions"
 _RELATED: Final = "relatedObjects"
 
 
@@ -39,6 +39,7 @@ def findings_of(path: Path) -> Scanned:
     report = read_report(path)
     known = {item.id: item for item in report.resources or ()}
     findings: list[Finding] = []
+    accepted: list[Finding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
     seen: Counter[tuple[Identity, str]] = Counter()
@@ -55,18 +56,22 @@ def findings_of(path: Path) -> Scanned:
         for outcome in result.controls or ():
             number = canonical(outcome.number)
             controls.setdefault(number, "")
+            told = _told(report, head, outcome)
+            accepted += _at(told, resource, _accepted(result.id, outcome))
             if outcome.status.status == _FAILED:
-                findings += _findings(report, head, resource, result, outcome)
+                findings += _at(told, resource, _failed(result.id, outcome))
             elif outcome.status.status == _SKIPPED and outcome.status.sub_status != _IRRELEVANT:
                 gaps.setdefault(identity, set()).add(number)
     return Scanned(
         name=visible(str(path)),
         findings=tuple(findings),
+        accepted=tuple(accepted),
         controls=controls,
         gaps=gaps,
         resources=resources,
         unread=frozenset(_unread(report)),
         settings=_settings(report),
+        pseudonyms=visible(report.own.pseudonyms) if report.own else "",
     )
 
 
@@ -113,7 +118,7 @@ def _settings(report: Report) -> dict[str, str]:
     if own:
         settings["Kubernetes version"] = own.kubernetes
         if own.targets is not None:
-            settings["targets"] = ", ".join(own.targets)
+            settings[TARGETS] = ", ".join(own.targets)
         if own.choice is not None:
             settings[CHOICE] = own.choice
         if own.parameters is not None:
@@ -143,17 +148,22 @@ def _identity(name: str) -> Identity:
     return Identity(group, kind, namespace, own)
 
 
-def _findings(
-    report: Report, head: Finding, resource: Resource | None, result: Result, outcome: Outcome
-) -> Iterator[Finding]:
-    """One for each place; a failure without any is one of the whole resource."""
+def _told(report: Report, head: Finding, outcome: Outcome) -> Finding:
+    """`head` with what a report says of the control, still without a place."""
     summary = (report.summary.controls or {}).get(outcome.number)
-    title = outcome.name or (summary.name if summary else "")
-    level = _level(outcome.severity or (summary.severity if summary else ""))
-    number = canonical(outcome.number)
-    for place in _places(result.id, outcome) or [Place(resource=result.id)]:
+    return msgspec.structs.replace(
+        head,
+        control=canonical(outcome.number),
+        title=outcome.name or (summary.name if summary else ""),
+        level=_level(outcome.severity or (summary.severity if summary else "")),
+    )
+
+
+def _at(told: Finding, resource: Resource | None, places: Iterable[tuple[Place, str]]) -> Iterator[Finding]:
+    """`told` at each of the places, with what accepts it there."""
+    for place, waiver in places:
         path = steady_path(resource, place.path) if resource else place.path
-        yield msgspec.structs.replace(head, control=number, path=path, title=title, level=level, place=place)
+        yield msgspec.structs.replace(told, path=path, place=place, waiver=waiver)
 
 
 def _level(text: str) -> Severity:
@@ -163,22 +173,51 @@ def _level(text: str) -> Severity:
         return Severity.UNKNOWN
 
 
-def _places(resource: str, outcome: Outcome) -> list[Place]:
-    """The places of a failure. One place may have two entries: that it failed there, and what to do there."""
-    found: list[Place] = []
+def _failed(resource: str, outcome: Outcome) -> Iterator[tuple[Place, str]]:
+    """The places that stand; a failure without any is one of the whole resource."""
+    rules = [rule for rule in outcome.rules or () if rule.status in (_FAILED, "")]
+    entries = [[entry for entry in rule.paths or () if not entry.exception] for rule in rules]
+    found = [place for each in entries for place in _places(resource, each)]
+    yield from ((place, "") for place in found or [Place(resource=resource)])
+
+
+def _accepted(resource: str, outcome: Outcome) -> Iterator[tuple[Place, str]]:
+    """The places that exceptions cover, with their names; what is covered without any is the whole resource."""
+    whole = outcome.status.status == _PASSED and outcome.status.sub_status == _WAIVED
+    many = False
     for rule in outcome.rules or ():
-        if rule.status not in (_FAILED, ""):
-            continue
-        entries = [(*_path(entry), entry.location) for entry in rule.paths or () if not entry.exception]
-        failed: Counter[str] = Counter(path for path, key, _ in entries if key == "failedPath")
-        for path, key, lines in entries:
-            if key != "failedPath":
-                failed[path] -= 1
-                found.append(Place(path, key, resource, _location(lines)))
-        for path, key, lines in entries:
-            if key == "failedPath" and failed[path] > 0:
-                failed[path] -= 1
-                found.append(Place(path, key, resource, _location(lines)))
+        excused = whole or rule.sub_status == _WAIVED
+        by_name: dict[str, list[Entry]] = {}
+        for entry in rule.paths or ():
+            if entry.exception or excused:
+                by_name.setdefault(_waiver(entry, rule), []).append(entry)
+        for name, entries in by_name.items():
+            many = True
+            yield from ((place, name) for place in _places(resource, entries))
+    if whole and not many:
+        yield Place(resource=resource), ""
+
+
+def _waiver(entry: Entry, rule: Rule) -> str:
+    """The name of the exception that covers an entry, or else of the first of its rule; empty if none has a name."""
+    several = rule.exceptions if isinstance(rule.exceptions, list) else [rule.exceptions]
+    said = [item.get("name") for item in (entry.exception, *several) if isinstance(item, dict)]
+    return next((visible(name) for name in said if isinstance(name, str)), "")
+
+
+def _places(resource: str, entries: Iterable[Entry]) -> list[Place]:
+    """The places of entries. One place may have two: that it failed there, and what to do there."""
+    found: list[Place] = []
+    paths = [(*_path(entry), entry.location) for entry in entries]
+    failed: Counter[str] = Counter(path for path, key, _ in paths if key == "failedPath")
+    for path, key, lines in paths:
+        if key != "failedPath":
+            failed[path] -= 1
+            found.append(Place(path, key, resource, _location(lines)))
+    for path, key, lines in paths:
+        if key == "failedPath" and failed[path] > 0:
+            failed[path] -= 1
+            found.append(Place(path, key, resource, _location(lines)))
     return found
 
 

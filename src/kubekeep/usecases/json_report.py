@@ -76,14 +76,17 @@ class Entry(msgspec.Struct):
     command: str = msgspec.field(name="fixCommand", default="")
     location: Lines | None = None
     exception: Any = None
-    """What the place is accepted by; ours alone tells it place by place."""
+    """What accepts the place; ours alone tells it place by place."""
 
 
 class Rule(msgspec.Struct):
     """What one rule of a control says of a resource."""
 
     status: str = ""
+    sub_status: str = msgspec.field(name="subStatus", default="")
     paths: list[Entry] | None = None
+    exceptions: Any = msgspec.field(name="exception", default=None)
+    """What accepts all of it; ours lists what accepts some of it, too."""
 
 
 class Outcome(msgspec.Struct):
@@ -170,6 +173,7 @@ class Own(msgspec.Struct):
     targets: list[str] | None = None
     choice: str | None = None
     parameters: dict[str, list[str]] | None = None
+    pseudonyms: str = ""
 
 
 class Report(msgspec.Struct):
@@ -188,7 +192,7 @@ def read_report(path: Path) -> Report:
     """The report at `path`. Raises ReportError."""
     report = decoded(path, content(path), Report, "a report in JSON v2")
     if report.metadata.encryption:
-        raise ReportError(f"{visible(str(path))}: the report is encrypted: decrypt it first")
+        raise ReportError(f"{visible(str(path))}: the report is encrypted: open it by `kubekeep decrypt` first")
     return report
 
 

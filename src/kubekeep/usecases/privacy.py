@@ -35,6 +35,8 @@ _WRAPPED: Final = b"kubekeep report key 1"
 """What the key of a report is for, which is authenticated with it."""
 _PSEUDONYM_SALT: Final = b"kubekeep pseudonyms 1"
 """Not secret and always the same, so that names have the same pseudonyms in all reports of one master key."""
+_PSEUDONYM_KEY: Final = b"kubekeep key of pseudonyms 1"
+"""What a key of pseudonyms is made to hide to tell it from others."""
 _TOKEN: Final = re.compile(r"kk1e(\d{1,9})z")
 
 
@@ -80,7 +82,9 @@ def with_pseudonyms(assessment: Assessment, key: MasterKey | None) -> Assessment
 
     With a key a name has the same pseudonym in every report; without one, in this report only.
     """
-    return hidden(assessment, _Pseudonyms(key.derived(_PSEUDONYM_SALT) if key else os.urandom(_KEY_BYTES)))
+    own = key.derived(_PSEUDONYM_SALT) if key else os.urandom(_KEY_BYTES)
+    told = _base32(hmac.digest(own, _PSEUDONYM_KEY, "sha256")[:10])
+    return msgspec.structs.replace(hidden(assessment, _Pseudonyms(own)), pseudonyms=told)
 
 
 class _Pseudonyms:

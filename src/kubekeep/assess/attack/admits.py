@@ -7,24 +7,26 @@ come, the one who carries traffic in (an ingress controller, a gateway) is taken
 from __future__ import annotations
 
 import enum
-import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from kubekeep.assess.attack.objects import Item, Objects, Workload
+from kubekeep.assess.attack.inner import reaches_public
+from kubekeep.assess.attack.objects import Item, Objects, Workload, selector_of
 from kubekeep.assess.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, EVERYWHERE, NETWORK_POLICY
-from kubekeep.assess.matching import selects
+from kubekeep.assess.matching import NAME_LABEL, selects
 from kubekeep.assess.shapes import mapping, sequence
 from kubekeep.library.admission import Selector
 
+_NAMESPACES: Final = ("io.kubernetes.pod.namespace", "io.cilium.k8s.namespace.labels.")
+"""How labels begin by which Cilium's selectors name namespaces; one without them means its policy's own."""
 _WORLD: Final = frozenset({"all", "world", "world-ipv4", "world-ipv6"})
 _CARRIERS: Final = frozenset({"all", "cluster", "host", "ingress", "remote-node", "world"})
 """Cilium's entities that an ingress controller may be (Cilium docs, Entities Based)."""
 
-Ports = frozenset[int | str]
-"""Numbers of ports of a pod, and names that none of its containers gives; none for ports that are not known."""
+Ports = frozenset[int]
+"""Numbers of ports of a pod; none for ports that are not known."""
 
 
 class Approach(enum.Enum):
@@ -39,11 +41,17 @@ class Approach(enum.Enum):
 
 
 class _Policy(msgspec.Struct, frozen=True, eq=False):
-    """The pods that one policy selects, and its rules for who may come in."""
+    """The pods that one policy selects, and its rules for who may come in, and who may not whatever else says.
 
+    One that does not isolate lets in all whom its `denials` leave.
+    """
+
+    scope: str
     selector: Selector
     rules: tuple[dict[str, Any], ...]
-    cilium: bool
+    denials: tuple[dict[str, Any], ...] = ()
+    isolates: bool = True
+    cilium: bool = False
 
 
 class Policies:
@@ -72,13 +80,14 @@ class Policies:
 
     def _judge(self, workload: Workload, approach: Approach, ports: Ports) -> bool:
         found = [*self._policies.get(workload.item.namespace, ()), *self._policies.get(EVERYWHERE, ())]
-        isolating = [policy for policy in found if selects(policy.selector, workload.labels)]
-        if not isolating:
-            return True
-        return any(
-            _cilium_admits(rule, approach)
+        chosen = [policy for policy in found if selects(policy.selector, workload.labels)]
+        if any(_denies(rule, approach, ports, workload) for policy in chosen for rule in policy.denials):
+            return False
+        isolating = [policy for policy in chosen if policy.isolates]
+        return not isolating or any(
+            _cilium_admits(rule, approach, policy.scope) and _has_port(_cilium_ports(rule), ports, workload)
             if policy.cilium
-            else _admits(rule, approach) and _has_port(rule, ports, workload)
+            else _admits(rule, approach, policy.scope) and _has_port(sequence(rule.get("ports")), ports, workload)
             for policy in isolating
             for rule in policy.rules
         )
@@ -87,81 +96,113 @@ class Policies:
         """Takes a policy that isolates from what comes in, as those without `policyTypes` do too."""
         types = sequence(item.spec.get("policyTypes"))
         if not types or "Ingress" in types:
-            rules = tuple(rule for rule in sequence(item.spec.get("ingress")) if isinstance(rule, dict))
-            self._add(item.namespace, mapping(item.spec.get("podSelector")), rules, cilium=False)
+            selector = selector_of(mapping(item.spec.get("podSelector")))
+            if selector is not None:
+                self._add(_Policy(item.namespace, selector, _rules(item.spec, "ingress")))
 
     def _cilium(self, item: Item, scope: str) -> None:
         for spec in (item.object.get("spec"), *sequence(item.object.get("specs"))):
-            rules = tuple(rule for rule in sequence(mapping(spec).get("ingress")) if isinstance(rule, dict))
+            rules, denials = _rules(mapping(spec), "ingress"), _rules(mapping(spec), "ingressDeny")
             said = mapping(mapping(spec).get("enableDefaultDeny")).get("ingress")
-            isolates = said if isinstance(said, bool) else bool(rules or mapping(spec).get("ingressDeny"))
-            if isolates and isinstance(selector := mapping(spec).get("endpointSelector"), dict):
-                self._add(scope, _without_sources(selector), rules, cilium=True)
+            isolates = said if isinstance(said, bool) else bool(rules or denials)
+            chosen = mapping(spec).get("endpointSelector")
+            selector = selector_of(_without_sources(chosen)) if isinstance(chosen, dict) else None
+            if selector is not None and (isolates or denials):
+                self._add(_Policy(scope, selector, rules, denials, isolates, cilium=True))
 
-    def _add(self, scope: str, selector: Mapping[str, Any], rules: tuple[dict[str, Any], ...], *, cilium: bool) -> None:
-        stated = {key: value for key, value in selector.items() if value is not None}
-        try:
-            policy = _Policy(msgspec.convert(stated, Selector), rules, cilium)
-        except msgspec.ValidationError:
-            return
-        self._policies.setdefault(scope, []).append(policy)
+    def _add(self, policy: _Policy) -> None:
+        self._policies.setdefault(policy.scope, []).append(policy)
+
+
+def _rules(spec: Mapping[str, Any], field: str) -> tuple[dict[str, Any], ...]:
+    return tuple(rule for rule in sequence(spec.get(field)) if isinstance(rule, dict))
 
 
 def _without_sources(selector: Mapping[str, Any]) -> dict[str, Any]:
     """A selector of Cilium's with plain labels: `k8s:app` and `any:app` are the label `app`."""
-
-    def plain(key: object) -> str:
-        return str(key).removeprefix("k8s:").removeprefix("any:")
-
-    labels = {plain(key): value for key, value in mapping(selector.get("matchLabels")).items()}
+    labels = {_plain(key): value for key, value in mapping(selector.get("matchLabels")).items()}
     expressions = [
-        {**item, "key": plain(item.get("key"))}
+        {**item, "key": _plain(item.get("key"))}
         for item in sequence(selector.get("matchExpressions"))
         if isinstance(item, dict)
     ]
     return {"matchLabels": labels, "matchExpressions": expressions}
 
 
-def _admits(rule: Mapping[str, Any], approach: Approach) -> bool:
+def _plain(key: object) -> str:
+    return str(key).removeprefix("k8s:").removeprefix("any:")
+
+
+def _admits(rule: Mapping[str, Any], approach: Approach, namespace: str) -> bool:
     """Whether some peer of a rule may be who comes; a rule without peers is for everyone (API reference)."""
     peers = [mapping(peer) for peer in sequence(rule.get("from"))]
-    return not peers or any(_is_peer(peer, approach) for peer in peers)
+    return not peers or any(_is_peer(peer, approach, namespace) for peer in peers)
 
 
-def _is_peer(peer: Mapping[str, Any], approach: Approach) -> bool:
+def _is_peer(peer: Mapping[str, Any], approach: Approach, namespace: str) -> bool:
     block = mapping(peer.get("ipBlock"))
     if block:
         return approach is not Approach.DIRECT or reaches_public(str(block.get("cidr")))
     if peer.get("namespaceSelector") is not None:
-        return approach is not Approach.DIRECT
+        return approach is Approach.GATEWAY or (
+            approach is Approach.INGRESS and _takes_others(mapping(peer["namespaceSelector"]), namespace)
+        )
     return approach is Approach.GATEWAY and peer.get("podSelector") is not None
 
 
-def reaches_public(cidr: str) -> bool:
-    """Whether a network holds addresses that are not private; text that is no network does not."""
-    try:
-        return not ipaddress.ip_network(cidr, strict=False).is_private
-    except ValueError:
-        return False
+def _takes_others(selector: Mapping[str, Any], namespace: str) -> bool:
+    """Whether a selector may take another namespace than this one; by labels that others may have it does."""
+    asked = selector_of(selector)
+    return asked is not None and not any(
+        item.key == NAME_LABEL and item.operator == "In" and {*item.values} <= {namespace}
+        for item in asked.requirements
+    )
 
 
-def _has_port(rule: Mapping[str, Any], ports: Ports, workload: Workload) -> bool:
-    """Whether a rule is for one of `ports`; one that names no port is for all."""
-    allowed = [mapping(port) for port in sequence(rule.get("ports"))]
+def _has_port(listed: Iterable[Any], ports: Ports, workload: Workload) -> bool:
+    """Whether a rule with these ports is for one of `ports`; one that lists no port is for all."""
+    allowed = [mapping(port) for port in listed]
     return not allowed or not ports or any(_is_port(port, ports, workload.ports) for port in allowed)
 
 
-def _is_port(allowed: Mapping[str, Any], ports: Iterable[int | str], named: Mapping[str, int]) -> bool:
+def _is_port(allowed: Mapping[str, Any], ports: Iterable[int], named: Mapping[str, int]) -> bool:
     first, last = allowed.get("port"), allowed.get("endPort")
     if first is None:
         return True
     number = named.get(first, first) if isinstance(first, str) else first
     if isinstance(number, int) and isinstance(last, int):
-        return any(isinstance(port, int) and number <= port <= last for port in ports)
-    return number in ports
+        return any(number <= port <= last for port in ports)
+    return isinstance(number, int) and number in ports
 
 
-def _cilium_admits(rule: Mapping[str, Any], approach: Approach) -> bool:
+def _cilium_ports(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The ports of a rule of Cilium's as those of Kubernetes are written; none if some entry is for all."""
+    entries = [sequence(mapping(entry).get("ports")) for entry in sequence(rule.get("toPorts"))]
+    if not all(entries):
+        return []
+    listed = [mapping(port) for entry in entries for port in entry]
+    return [{**port, "port": _numbered(port.get("port"))} for port in listed]
+
+
+def _numbered(port: object) -> object:
+    """A number in text as a number; 0, which is any port, as none."""
+    return (int(port) or None) if isinstance(port, str) and port.isdecimal() else port
+
+
+def _denies(rule: Mapping[str, Any], approach: Approach, ports: Ports, workload: Workload) -> bool:
+    """Whether a rule of Cilium's keeps out whoever comes so, from all of these ports."""
+    listed = _cilium_ports(rule)
+    if listed and not (ports and all(_has_port(listed, frozenset([port]), workload) for port in ports)):
+        return False
+    if not any(key.startswith("from") for key in rule):
+        return True
+    entities = {str(item) for item in sequence(rule.get("fromEntities"))}
+    if approach is not Approach.DIRECT:
+        return "all" in entities
+    return bool(entities & {"all", "world"}) or "0.0.0.0/0" in sequence(rule.get("fromCIDR"))
+
+
+def _cilium_admits(rule: Mapping[str, Any], approach: Approach, scope: str) -> bool:
     """Whether a rule of Cilium's is for who comes; one that says nothing of it is for everyone."""
     if not any(key.startswith("from") for key in rule):
         return True
@@ -172,4 +213,13 @@ def _cilium_admits(rule: Mapping[str, Any], approach: Approach) -> bool:
     ]
     if approach is Approach.DIRECT:
         return bool(entities & _WORLD) or any(map(reaches_public, networks))
-    return bool(entities & _CARRIERS or networks or sequence(rule.get("fromEndpoints")))
+    endpoints = [mapping(item) for item in sequence(rule.get("fromEndpoints"))]
+    if approach is Approach.INGRESS and scope != EVERYWHERE:
+        endpoints = [item for item in endpoints if _names_namespaces(item)]
+    return bool(entities & _CARRIERS or networks or endpoints)
+
+
+def _names_namespaces(selector: Mapping[str, Any]) -> bool:
+    asked = _without_sources(selector)
+    keys = [*asked["matchLabels"], *(str(item["key"]) for item in asked["matchExpressions"])]
+    return any(key.startswith(_NAMESPACES) for key in keys)

@@ -5,14 +5,16 @@ What only an internal network reaches is left out. Whether a program that is rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kubekeep.assess.attack import cited
-from kubekeep.assess.attack.admits import Approach, Policies, Ports, reaches_public
+from kubekeep.assess.attack.admits import Approach, Policies, Ports
+from kubekeep.assess.attack.gateways import Gateways
 from kubekeep.assess.attack.graph import Draft, Graph
+from kubekeep.assess.attack.inner import is_inner_balancer, is_inner_ingress, reaches_public, source_ranges
 from kubekeep.assess.attack.objects import Item, Objects, Workload, few
-from kubekeep.assess.routes import GATEWAY_ROUTES, INGRESS, OPENSHIFT_ROUTE, VIRTUAL_SERVICE, Route, routed
+from kubekeep.assess.routes import GATEWAY_ROUTES, INGRESS, ROUTES, Backend, backends
 from kubekeep.assess.shapes import mapping, sequence
 from kubekeep.model.attack import EdgeKind, Node, NodeKind
 
@@ -20,20 +22,6 @@ INTERNET: Final = "internet"
 """The identity of the node that stands for everyone outside."""
 NODES_REACHABLE: Final = "the nodes can be reached from outside"
 
-_INTERNAL: Final[Mapping[str, frozenset[str]]] = {
-    "cloud.google.com/load-balancer-type": frozenset({"internal"}),
-    "networking.gke.io/load-balancer-type": frozenset({"internal"}),
-    "service.beta.kubernetes.io/aws-load-balancer-internal": frozenset({"true", "0.0.0.0/0"}),
-    "service.beta.kubernetes.io/aws-load-balancer-scheme": frozenset({"internal"}),
-    "service.beta.kubernetes.io/azure-load-balancer-internal": frozenset({"true"}),
-    "service.beta.kubernetes.io/oci-load-balancer-internal": frozenset({"true"}),
-    "service.beta.kubernetes.io/openstack-internal-load-balancer": frozenset({"true"}),
-}
-"""Annotations, with their values, by which a cloud gives a Service an address of the inner network only."""
-_CLASS: Final = "kubernetes.io/ingress.class"
-_ALB_SCHEME: Final = "alb.ingress.kubernetes.io/scheme"
-_INNER_CLASSES: Final = ("internal", "private", "rilb")
-"""What names of classes say whose addresses are of the inner network."""
 _LOOPBACK: Final = ("127.", "::1")
 
 
@@ -50,6 +38,7 @@ class Exposure:
         self._objects = objects
         self._graph = graph
         self._policies = Policies(objects)
+        self._gateways = Gateways(objects)
         self._internet = graph.node(INTERNET, NodeKind.INTERNET, "internet")
         self._by_label: dict[tuple[str, str, str], list[Workload]] = {}
         for workload in objects.workloads:
@@ -57,6 +46,9 @@ class Exposure:
                 self._by_label.setdefault((workload.item.namespace, key, value), []).append(workload)
         self._blocked: set[str] = set()
         self._pointless: set[str] = set()
+        self._deaf: set[str] = set()
+        self._untaken: set[str] = set()
+        self._ungranted: set[str] = set()
 
     def add(self) -> None:
         """Add all of it."""
@@ -72,11 +64,15 @@ class Exposure:
         self._say()
 
     def _say(self) -> None:
-        notes = self._graph.notes
-        if self._blocked:
-            notes.append(f"network policies keep the outside away from {few(self._blocked)}")
-        if self._pointless:
-            notes.append(f"no workload of the input is behind {few(self._pointless)}")
+        for text, labels in (
+            ("network policies keep the outside away from", self._blocked),
+            ("no workload of the input is behind", self._pointless),
+            ("nothing is at the ports that traffic is sent to by", self._deaf),
+            ("no Gateway of the input that is for the outside takes in", self._untaken),
+            ("no ReferenceGrant of the input lets into another namespace", self._ungranted),
+        ):
+            if labels:
+                self._graph.notes.append(f"{text} {few(labels)}")
 
     def _service_node(self, service: Item) -> Node:
         return self._graph.node(f"service:{service.namespace}/{service.name}", NodeKind.ENTRY, service.label, service)
@@ -85,8 +81,8 @@ class Exposure:
         """What makes a Service be reached from outside by itself."""
         spec = service.spec
         path = ("spec", "type")
-        if spec.get("type") == "LoadBalancer" and not _is_inner(service):
-            ranges = [str(item) for item in sequence(spec.get("loadBalancerSourceRanges"))]
+        if spec.get("type") == "LoadBalancer" and not is_inner_balancer(service):
+            ranges = source_ranges(service)
             if ranges and not any(map(reaches_public, ranges)):
                 return
             narrow = ranges and not any(item.endswith("/0") for item in ranges)
@@ -94,19 +90,24 @@ class Exposure:
             yield Draft("a load balancer sends traffic from outside", service, path, assumes=assumes)
         elif spec.get("type") == "NodePort":
             yield Draft("every node listens for it", service, path, assumes=NODES_REACHABLE)
-        if sequence(spec.get("externalIPs")) and spec.get("type") != "ExternalName":
+        # What forwards traffic on nodes passes over Services that have no address of their own.
+        if sequence(spec.get("externalIPs")) and spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
             assumes = "traffic for its externalIPs gets to the nodes"
             yield Draft("nodes take traffic for its externalIPs", service, ("spec", "externalIPs"), assumes=assumes)
 
-    def _lead_on(self, service: Item, approach: Approach) -> bool:
-        """Add the edges from a Service to the workloads that it sends traffic to; whether there are any."""
+    def _lead_on(self, service: Item, approach: Approach, port: int | str | None = None) -> bool:
+        """Add the edges from a Service to the workloads that it sends traffic for `port` to; whether there are any."""
         entry = self._service_node(service)
         selected = self._selected(service)
         leads = False
         for workload in selected:
             if self._graph.is_full:
                 break
-            if not self._policies.admit(workload, approach, _target_ports(service, workload)):
+            ports = _target_ports(service, workload, port)
+            if ports is None:
+                self._deaf.add(service.label)
+                continue
+            if not self._policies.admit(workload, approach, ports):
                 self._blocked.add(workload.item.label)
                 continue
             text, path = "its selector takes these pods", ("spec", "selector")
@@ -125,50 +126,48 @@ class Exposure:
         return [item for item in candidates if all(item.labels.get(key) == value for key, value in pairs)]
 
     def _routes(self) -> None:
-        kinds = (INGRESS, *GATEWAY_ROUTES, VIRTUAL_SERVICE, OPENSHIFT_ROUTE)
-        carriers: dict[Route, list[Item]] = {}
-        for kind in kinds:
-            for item in self._objects.of(kind):
-                carriers.setdefault(Route(item.kind, item.namespace, item.name), []).append(item)
         missing: set[str] = set()
-        for namespace, names in routed(self._objects.by_namespace(kinds)).items():
-            for name, routes in names.items():
-                services = self._objects.services.get((namespace, name), [])
-                outer = [item for route in routes for item in carriers[route] if not self._is_inner_route(item)]
-                if not services:
-                    missing.update(item.label for item in outer)
-                for item in outer:
-                    self._route(item, services)
+        for kind in ROUTES:
+            for item in self._objects.of(kind):
+                assumes = self._outer_route(kind, item)
+                if assumes is None:
+                    continue
+                for backend in dict.fromkeys(backends(kind, item.object, item.namespace)):
+                    if not backend.weight or not self._may_send(kind, item, backend):
+                        continue
+                    services = self._objects.services.get((backend.namespace, backend.name), [])
+                    if not services:
+                        missing.add(item.label)
+                    for service in services:
+                        self._route(item, service, backend.port, assumes)
         if missing:
             self._graph.notes.append(f"a Service that is not in the input is behind {few(missing)}")
 
-    def _route(self, item: Item, services: Iterable[Item]) -> None:
-        approach = (
-            Approach.GATEWAY if item.kind in GATEWAY_ROUTES or item.kind == "VirtualService" else Approach.INGRESS
-        )
+    def _outer_route(self, kind: str, item: Item) -> str | None:
+        """What must hold for the outside to reach a route; None if it does not."""
+        if kind == INGRESS:
+            return None if is_inner_ingress(item) else ""
+        if kind not in GATEWAY_ROUTES:
+            return ""
+        assumes = self._gateways.outward(item)
+        if assumes is None:
+            self._untaken.add(item.label)
+        return assumes
+
+    def _may_send(self, kind: str, item: Item, backend: Backend) -> bool:
+        if kind not in GATEWAY_ROUTES or self._gateways.may_send(item, backend.namespace, backend.name):
+            return True
+        self._ungranted.add(item.label)
+        return False
+
+    def _route(self, item: Item, service: Item, port: int | str | None, assumes: str) -> None:
+        carried = item.kind in GATEWAY_ROUTES or item.kind == "VirtualService"
         entry = self._graph.node(f"{item.kind}:{item.namespace}/{item.name}", NodeKind.ENTRY, item.label, item)
-        for service in services:
-            if self._lead_on(service, approach):
-                self._graph.add(
-                    self._internet, entry, EdgeKind.EXPOSURE, Draft("it takes traffic from outside", item, ("spec",))
-                )
-                text = "it sends traffic there"
-                self._graph.add(entry, self._service_node(service), EdgeKind.EXPOSURE, Draft(text, item, ("spec",)))
-
-    def _is_inner_route(self, item: Item) -> bool:
-        """Whether only the inner network reaches a route, as its class or that of all its Gateways says."""
-        if item.kind == "Ingress":
-            names = str(item.spec.get("ingressClassName") or item.annotations.get(_CLASS) or "")
-            scheme = item.annotations.get(_ALB_SCHEME)
-            # The controller of AWS makes inner load balancers unless it is told otherwise.
-            return _is_inner_class(names) or scheme == "internal" or (names == "alb" and scheme != "internet-facing")
-        parents = [mapping(parent) for parent in sequence(item.spec.get("parentRefs"))]
-        classes = [self._gateway_class(parent, item.namespace) for parent in parents]
-        return bool(classes) and all(map(_is_inner_class, classes))
-
-    def _gateway_class(self, parent: Mapping[str, Any], namespace: str) -> str:
-        found = self._objects.gateways.get((str(parent.get("namespace") or namespace), str(parent.get("name"))), [])
-        return str(found[0].spec.get("gatewayClassName")) if found else ""
+        if self._lead_on(service, Approach.GATEWAY if carried else Approach.INGRESS, port):
+            draft = Draft("it takes traffic from outside", item, ("spec",), assumes=assumes)
+            self._graph.add(self._internet, entry, EdgeKind.EXPOSURE, draft)
+            draft = Draft("it sends traffic there", item, ("spec",))
+            self._graph.add(entry, self._service_node(service), EdgeKind.EXPOSURE, draft)
 
     def _ports_of_nodes(self, workload: Workload) -> None:
         """Ports that a container opens on its node: by `hostPort`, or in the node's own network."""
@@ -193,22 +192,23 @@ class Exposure:
                 self._graph.add(self._internet, workload_node(self._graph, workload), EdgeKind.EXPOSURE, draft)
 
 
-def _target_ports(service: Item, workload: Workload) -> Ports:
-    """The ports of the workload that a Service sends traffic to."""
-    found: set[int | str] = set()
-    for port in map(mapping, sequence(service.spec.get("ports"))):
-        target = port.get("targetPort") or port.get("port")
-        if isinstance(target, str):
-            target = workload.ports.get(target, target)
-        if isinstance(target, int | str):
-            found.add(target)
-    return frozenset(found)
+def _target_ports(service: Item, workload: Workload, asked: int | str | None) -> Ports | None:
+    """The ports of the workload that a Service sends traffic to; None if there are none for the port that is `asked`."""
+    listed = [mapping(port) for port in sequence(service.spec.get("ports"))]
+    chosen = [port for port in listed if asked is None or str(asked) in _called(port)]
+    targets = [port.get("targetPort") or port.get("port") for port in chosen]
+    if None in targets:
+        return frozenset()
+    numbers = frozenset(number for target in targets if (number := _number(target, workload)) is not None)
+    return numbers if numbers or not listed else None
 
 
-def _is_inner(service: Item) -> bool:
-    said = service.annotations
-    return any(str(said.get(key)).lower() in values for key, values in _INTERNAL.items() if key in said)
+def _called(port: Mapping[str, Any]) -> set[str]:
+    """How routes may call a port of a Service."""
+    return {str(port[key]) for key in ("name", "port", "targetPort") if key in port}
 
 
-def _is_inner_class(name: str) -> bool:
-    return any(word in name.lower() for word in _INNER_CLASSES)
+def _number(port: object, workload: Workload) -> int | None:
+    """The number of a port of the workload, which may be in digits; None for a name that no container gives one."""
+    text = str(port)
+    return int(text) if text.isdecimal() else workload.ports.get(text)

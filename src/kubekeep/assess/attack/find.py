@@ -50,6 +50,7 @@ def find(
     Raises UnknownNameError for a source or target that nothing is called.
     """
     objects = Objects(resources)
+    refused = _leave_out_refused(objects)
     graph = _build(objects, Failing(results, controls))
     roads = Roads(graph, _targets(question.targets, graph))
     found = roads.ways(_sources(question.sources, graph))
@@ -59,8 +60,21 @@ def find(
         paths=tuple(AttackPath(tuple(edges[step] for step in way.steps), way.severity) for way in listed),
         left_out=len(found) - len(listed),
         cuts=tuple(_cuts(graph, roads, found, len(listed))),
-        notes=(*graph.notes, *_lacking(objects)),
+        notes=(*graph.notes, *refused, *_lacking(objects)),
     )
+
+
+def _leave_out_refused(objects: Objects) -> list[str]:
+    """Leave out the workloads whose pods Pod Security refuses, so that none ever runs; notes that say which."""
+    refused = [
+        workload
+        for workload in objects.workloads
+        if objects.keeps_privileged_pods_out(workload.item.namespace)
+        and not workload.is_running
+        and any(True for _ in escapes(workload))
+    ]
+    objects.leave_out(refused)
+    return [f"Pod Security refuses the pods of {few(item.item.label for item in refused)}"] if refused else []
 
 
 def _build(objects: Objects, failing: Failing) -> Graph:
@@ -69,10 +83,8 @@ def _build(objects: Objects, failing: Failing) -> Graph:
     for workload in objects.workloads:
         node = workload_node(graph, workload)
         join(graph, objects, workload, node)
-        # A pod that Pod Security refuses never runs.
-        if not places.keeps_privileged_pods_out(workload.item.namespace):
-            for draft in escapes(workload):
-                graph.add(node, places.host, EdgeKind.ESCAPE, draft)
+        for draft in escapes(workload):
+            graph.add(node, places.host, EdgeKind.ESCAPE, draft)
     Granted(objects, graph, places).add()
     places.join()
     # Last, as only these edges can be many more than there are objects.

@@ -5,23 +5,25 @@ A role is looked at once for each place where it holds, however many hold it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from kubekeep.assess.attack import cited
 from kubekeep.assess.attack.graph import EVERYWHERE, Draft, Graph
-from kubekeep.assess.attack.objects import Item, Objects, absent_label, few, within
+from kubekeep.assess.attack.objects import Item, Objects, absent_label, few, selector_of, within
 from kubekeep.assess.attack.places import Places
 from kubekeep.assess.attack.rights import BUILT_IN, RBAC, Rules, rights
 from kubekeep.assess.joins import account_of
 from kubekeep.assess.matching import labels_of, selects
 from kubekeep.assess.shapes import mapping, sequence
-from kubekeep.library.admission import Selector
 from kubekeep.model.attack import EdgeKind, Node, NodeKind
 
 _SAME: Final = {"edit": "admin"}
+_PARTS: Final = {"admin": ("admin", "edit", "view"), "edit": ("edit", "view"), "view": ("view",)}
+"""By which endings of a label other roles are made part of these (Kubernetes docs, RBAC, user-facing roles)."""
+_AGGREGATE: Final = "rbac.authorization.k8s.io/aggregate-to-"
 _HARMLESS: Final = frozenset({"view"})
 
 
@@ -35,7 +37,7 @@ class _Role(msgspec.Struct, frozen=True, eq=False):
     label: str
     rules: Rules
     item: Item | None = None
-    origins: tuple[tuple[Item, int], ...] = ()
+    origins: tuple[tuple[Item | None, int], ...] = ()
 
 
 class Granted:
@@ -94,12 +96,21 @@ class Granted:
         found = self._roles.get((kind, namespace, name), [])
         if found:
             return [self._read(item) for item in found]
-        known = BUILT_IN.get(_SAME.get(name, name)) if kind == "ClusterRole" else None
-        if known is not None:
-            return [_Role(f"{kind} {name}", Rules(known))]
+        known = BUILT_IN.get(_SAME.get(name, name), ()) if kind == "ClusterRole" else ()
+        added = [*self._added(name)] if kind == "ClusterRole" else []
+        if known or added:
+            origins = (*((None, 0) for _ in known), *((item, place) for _, item, place in added))
+            return [_Role(f"{kind} {name}", Rules([*known, *(rule for rule, _, _ in added)]), origins=origins)]
         if kind != "ClusterRole" or name not in _HARMLESS:
             self._unknown.add(absent_label(kind, namespace, name))
         return []
+
+    def _added(self, name: str) -> Iterator[tuple[Any, Item, int]]:
+        """The rules that other roles of the input add, by their labels, to one that every cluster has."""
+        wanted = {f"{_AGGREGATE}{part}" for part in _PARTS.get(name, ())}
+        for item in self._objects.of("ClusterRole"):
+            if any(labels_of(item.object).get(label) == "true" for label in wanted):
+                yield from ((rule, item, place) for place, rule in enumerate(sequence(item.object.get("rules"))))
 
     def _read(self, item: Item) -> _Role:
         known = self._read_roles.get(id(item))
@@ -119,14 +130,10 @@ class Granted:
 
     def _parts(self, item: Item) -> Iterable[Item]:
         """The roles that a ClusterRole is put together from (Kubernetes docs, RBAC, Aggregated ClusterRoles)."""
-        selectors = []
-        for found in sequence(mapping(item.object.get("aggregationRule")).get("clusterRoleSelectors")):
-            try:
-                selectors.append(msgspec.convert(mapping(found), Selector))
-            except msgspec.ValidationError:
-                continue
+        listed = sequence(mapping(item.object.get("aggregationRule")).get("clusterRoleSelectors"))
+        selectors = [selector_of(mapping(found)) for found in listed]
         for part in self._objects.of("ClusterRole"):
-            if any(selects(selector, labels_of(part.object)) for selector in selectors):
+            if any(selector and selects(selector, labels_of(part.object)) for selector in selectors):
                 yield part
 
     def _granted(self, role: _Role, scope: str) -> Node | None:

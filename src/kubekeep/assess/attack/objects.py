@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from kubekeep.assess.index import DEFAULT_NAMESPACE
 from kubekeep.assess.installed import RELEASE_NAMESPACE, Pair
-from kubekeep.assess.matching import labels_of
+from kubekeep.assess.matching import NAME_LABEL, labels_of, selects
 from kubekeep.assess.shapes import mapping, sequence
+from kubekeep.library.admission import Selector
 from kubekeep.model.kinds import BUILTIN
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import Resource, called
@@ -25,6 +26,8 @@ from kubekeep.model.workload import MalformedWorkloadError, pod_path, view
 _MIRROR: Final = "kubernetes.io/config.mirror"
 """The annotation of the mirror of a static pod."""
 _ENFORCED: Final = "pod-security.kubernetes.io/enforce"
+_READY: Final = ("numberReady", "ready", "readyReplicas")
+"""How many pods run, as the status of workloads tells it."""
 _NAMED: Final = 3
 _UNPRIVILEGED: Final = frozenset({"baseline", "restricted"})
 """Pod Security levels under which no container gets at its node (Kubernetes docs, Pod Security Standards)."""
@@ -107,6 +110,12 @@ class Workload(msgspec.Struct, frozen=True, eq=False):
         return _MIRROR in self.item.annotations
 
     @property
+    def is_running(self) -> bool:
+        """Whether a cluster says that pods of it run."""
+        status = mapping(self.item.object.get("status"))
+        return status.get("phase") == "Running" or any(status.get(key) for key in _READY)
+
+    @property
     def ports(self) -> dict[str, int]:
         """The ports that its containers name, by name."""
         found = (mapping(port) for item in self.containers for port in sequence(item.fields.get("ports")))
@@ -137,13 +146,10 @@ class Objects:
         """The objects of a kind: its name, or `group/Kind` where the group is not one of Kubernetes' own."""
         return self._kinds.get(kind, [])
 
-    def by_namespace(self, kinds: Iterable[str]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """The objects of `kinds`, by kind and namespace."""
-        found: dict[str, dict[str, list[dict[str, Any]]]] = {}
-        for kind in kinds:
-            for item in self.of(kind):
-                found.setdefault(kind, {}).setdefault(item.namespace, []).append(item.object)
-        return found
+    def leave_out(self, workloads: Sequence[Workload]) -> None:
+        """Go on as if `workloads` were not there."""
+        left = {workload.id for workload in workloads}
+        self.workloads = [workload for workload in self.workloads if workload.id not in left]
 
     @functools.cached_property
     def unplaced(self) -> int:
@@ -189,6 +195,19 @@ class Objects:
             return None
         return all(labels_of(item.object).get(_ENFORCED) in _UNPRIVILEGED for item in found)
 
+    def is_selected(self, selector: Mapping[str, Any], namespace: str) -> bool | None:
+        """Whether a selector of namespaces takes `namespace`; None if that is up to labels that nobody knows."""
+        asked = selector_of(selector)
+        if asked is None:
+            return False
+        name = {NAME_LABEL: namespace}
+        if known := self._namespaces.get(namespace):
+            return any(selects(asked, labels_of(item.object) | name) for item in known)
+        sure = tuple(item for item in asked.requirements if item.key == NAME_LABEL)
+        if not selects(Selector(match_expressions=sure), name):
+            return False
+        return True if len(sure) == len(asked.requirements) else None
+
     def _note_workload(self, item: Item) -> None:
         if pod_path(item.resource) is None or self._is_owned(item):
             return
@@ -197,7 +216,7 @@ class Objects:
         except MalformedWorkloadError:
             self.malformed.append(item)
             return
-        if seen is None or item.kind == "PodTemplate" or item.spec.get("replicas") == 0:
+        if seen is None or item.kind == "PodTemplate" or item.spec.get("replicas") == 0 or _has_ended(item):
             return
         containers = tuple(
             Container(container, parse_path(container["path"]))
@@ -234,6 +253,15 @@ def absent_label(kind: str, namespace: str, name: str) -> str:
     return called(kind, "" if namespace == RELEASE_NAMESPACE else namespace, name)
 
 
+def selector_of(selector: Mapping[str, Any]) -> Selector | None:
+    """A label selector; None if no API server takes it."""
+    stated = {key: value for key, value in selector.items() if value is not None}
+    try:
+        return msgspec.convert(stated, Selector)
+    except msgspec.ValidationError:
+        return None
+
+
 def within(namespace: str) -> str:
     """How people say that something is in a namespace."""
     return "in the namespace of the release" if namespace == RELEASE_NAMESPACE else f"in namespace {namespace}"
@@ -245,6 +273,20 @@ def _item(resource: Resource) -> Item:
     namespaced = served.namespaced if served else True
     namespace = (judged.namespace or DEFAULT_NAMESPACE) if namespaced else ""
     return Item(resource, judged.object, namespace, resource.name)
+
+
+def _has_ended(item: Item) -> bool:
+    """Whether no pod of it runs any more, or none for now."""
+    status = mapping(item.object.get("status"))
+    if item.kind == "Pod":
+        return status.get("phase") in ("Failed", "Succeeded")
+    if item.kind not in ("CronJob", "Job"):
+        return False
+    conditions = [mapping(condition) for condition in sequence(status.get("conditions"))]
+    return item.spec.get("suspend") is True or any(
+        condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True"
+        for condition in conditions
+    )
 
 
 def _named(items: Iterable[Item]) -> dict[tuple[str, str], list[Item]]:

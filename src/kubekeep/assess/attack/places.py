@@ -5,12 +5,13 @@ Says what Kubernetes itself makes of them: who is a member of what, and what run
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Final
 
 from kubekeep.assess.attack.exposure import workload_node
 from kubekeep.assess.attack.graph import EVERYWHERE, Draft, Graph
-from kubekeep.assess.attack.identity import account_node, data_node, token_secrets
+from kubekeep.assess.attack.identity import account_node, data_node, reads, token_secrets
 from kubekeep.assess.attack.objects import Objects, Workload, within
 from kubekeep.assess.shapes import mapping
 from kubekeep.model.attack import EdgeKind, Node, NodeKind
@@ -18,6 +19,7 @@ from kubekeep.model.attack import EdgeKind, Node, NodeKind
 ADMIN: Final = "cluster-admin"
 HOST: Final = "node"
 ANONYMOUS: Final = "User:system:anonymous"
+_UNKNOWN: Final = "Group:system:unauthenticated"
 AUTHENTICATED: Final = "Group:system:authenticated"
 SAME_NODE: Final = "a pod of it runs on the same node"
 
@@ -73,6 +75,29 @@ class Places:
         label = {ANONYMOUS: "anyone, without signing in", AUTHENTICATED: "anyone who has signed in"}
         identity = f"{kind}:{name}"
         return self._graph.node(identity, NodeKind.SUBJECT, label.get(identity, f"{kind} {name}"))
+
+    def secrets_called(self, name: str) -> list[Node]:
+        """The Secrets of that name in all namespaces, as far as the input tells of them."""
+        return [self.secret(*place) for place in self._secrets.get(name, ())]
+
+    def accounts_called(self, name: str) -> list[Node]:
+        """The service accounts of that name in all namespaces, likewise."""
+        return [self.account(*place) for place in self._accounts.get(name, ())]
+
+    @functools.cached_property
+    def _secrets(self) -> dict[str, list[tuple[str, str]]]:
+        read = (
+            (workload.item.namespace, name)
+            for workload in self._objects.workloads
+            for kind, name, _ in reads(workload)
+            if kind == "Secret"
+        )
+        return _by_name((*self._objects.secrets, *read))
+
+    @functools.cached_property
+    def _accounts(self) -> dict[str, list[tuple[str, str]]]:
+        used = ((workload.item.namespace, workload.account) for workload in self._objects.workloads)
+        return _by_name((*self._objects.accounts, *used))
 
     def keeps_privileged_pods_out(self, namespace: str) -> bool | None:
         """Whether Pod Security does; None if the namespace is not in the input."""
@@ -142,6 +167,9 @@ class Places:
 
     def _join_groups(self) -> None:
         """Service accounts are members of three groups; users that sign in are of one (Kubernetes docs, RBAC)."""
+        if self._has(_UNKNOWN):
+            # Who is bound by this group alone is somebody whom nobody binds by name.
+            self.subject("User", "system:anonymous")
         for node, namespace, _ in self._all_accounts():
             self._member(node, (f"{_ACCOUNTS}:{namespace}", _ACCOUNTS, "system:authenticated"))
         for node in [*self._graph.nodes.values()]:
@@ -157,6 +185,14 @@ class Places:
         for name in groups:
             if self._has(f"Group:{name}"):
                 self._step(node, self.subject("Group", name), "it is a member")
+
+
+def _by_name(places: Iterable[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
+    """Namespaces and names, each once, by name."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for place in dict.fromkeys(places):
+        found.setdefault(place[1], []).append(place)
+    return found
 
 
 def _is_choosy(workload: Workload) -> bool:

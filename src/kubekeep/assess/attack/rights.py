@@ -31,6 +31,7 @@ _CONTROLLERS: Final = (
 _FIXED: Final = frozenset({"jobs", "pods"})
 """What cannot be changed into a pod of one's choice once it is there."""
 _CHANGES: Final = ("update", "patch")
+_WRITES: Final = ("create", *_CHANGES)
 _ADMISSION: Final = "admissionregistration.k8s.io"
 _CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client"
 _MASTERS: Final = "system:masters"
@@ -131,10 +132,12 @@ def _secrets(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
         if written is not None:
             text = "it allows to have tokens written into Secrets, and to read them"
             yield Right(places.accounts(scope), text, written, cited.READING)
-    elif scope != EVERYWHERE:
+    else:
         for grant in rules.allowing("", "secrets", ("get", "list", "watch")):
             for name in grant.names:
-                yield Right(places.secret(scope, name), "it allows to read it", grant.rule, cited.READING_NAMED)
+                found = places.secrets_called(name) if scope == EVERYWHERE else [places.secret(scope, name)]
+                for secret in found:
+                    yield Right(secret, "it allows to read it", grant.rule, cited.READING_NAMED)
 
 
 def _pods(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
@@ -188,9 +191,13 @@ def _tokens(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     for grant in rules.allowing("", "serviceaccounts/token", ("create",)):
         if not grant.names:
             yield Right(places.accounts(scope), "it allows to make tokens", grant.rule, cited.TOKENS)
-        elif scope != EVERYWHERE:
-            for name in grant.names:
-                yield Right(places.account(scope, name), "it allows to make its tokens", grant.rule, cited.TOKENS)
+        for account in _accounts_named(grant, scope, places):
+            yield Right(account, "it allows to make its tokens", grant.rule, cited.TOKENS)
+
+
+def _accounts_named(grant: _Grant, scope: str, places: Places) -> Iterator[Node]:
+    for name in grant.names:
+        yield from places.accounts_called(name) if scope == EVERYWHERE else [places.account(scope, name)]
 
 
 def _borrowed(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
@@ -199,9 +206,8 @@ def _borrowed(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     for grant in accounts:
         if not grant.names:
             yield Right(places.accounts(scope), "it allows to act as them", grant.rule, cited.BORROWING)
-        elif scope != EVERYWHERE:
-            for name in grant.names:
-                yield Right(places.account(scope, name), "it allows to act as it", grant.rule, cited.BORROWING)
+        for account in _accounts_named(grant, scope, places):
+            yield Right(account, "it allows to act as it", grant.rule, cited.BORROWING)
     if scope != EVERYWHERE:
         return
     users = [*rules.allowing("", "users", ("impersonate",))]
@@ -227,23 +233,29 @@ def _borrowed_groups(rules: Rules, places: Places) -> Iterator[Right]:
 def _granting(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     """Rights to grant rights: more than one has, by `escalate` or `bind`."""
     everywhere = scope == EVERYWHERE
-    roles, bindings = ("clusterroles", "clusterrolebindings") if everywhere else ("roles", "rolebindings")
+    roles = "clusterroles" if everywhere else "roles"
     raised = rules.any_named(RBAC, roles, ("escalate",))
     if raised is not None and rules.any_named(RBAC, roles, _CHANGES) is not None:
         for target in _all_of(scope, places):
             yield Right(target, "it allows to write any right into a role", raised, cited.GRANTING)
-    if not rules.allows(RBAC, bindings, ("create", *_CHANGES)):
-        return
+    targets: tuple[Node, ...] = ()
+    if everywhere and rules.allows(RBAC, "clusterrolebindings", _WRITES):
+        targets = (places.admin,)
+    elif rules.allows(RBAC, "rolebindings", _WRITES):
+        targets = _all_in(scope, places)
     for grant in rules.allowing(RBAC, "clusterroles", ("bind",)):
         if not grant.names or "cluster-admin" in grant.names:
-            for target in _all_of(scope, places):
+            for target in targets:
                 yield Right(target, "it allows to grant cluster-admin by a binding", grant.rule, cited.GRANTING)
 
 
 def _all_of(scope: str, places: Places) -> tuple[Node, ...]:
     """What whoever may do everything in a namespace, or everywhere, holds."""
-    if scope == EVERYWHERE:
-        return (places.admin,)
+    return (places.admin,) if scope == EVERYWHERE else _all_in(scope, places)
+
+
+def _all_in(scope: str, places: Places) -> tuple[Node, ...]:
+    """What whoever may do everything in a namespace, or in each of them, holds."""
     return places.accounts(scope), places.secrets(scope), places.pods(scope)
 
 

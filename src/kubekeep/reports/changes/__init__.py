@@ -66,4 +66,5 @@ def severe(comparison: Comparison, level: Severity | None) -> Comparison:
         resolved=kept(comparison.resolved),
         unchanged=kept(comparison.unchanged),
         incomparable=kept(comparison.incomparable),
+        accepted=kept(comparison.accepted),
     )

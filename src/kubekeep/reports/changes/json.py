@@ -1,4 +1,7 @@
-"""JSON in the layout of Kubescape's `diff --format json`, so that what reads the one reads the other."""
+"""JSON in the layout of Kubescape's `diff --format json`, so that what reads the one reads the other.
+
+Of our own is `accepted`: what an exception covers now, which nobody mended.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,11 @@ def render(comparison: Comparison, stream: TextIO, options: Options) -> None:  #
         stream.write(f'{"," if index else ""}"{key}":[')
         _write_items(stream, items)
         stream.write("]")
-    if comparison.incomparable:
-        stream.write(',"incomparable":[')
-        _write_items(stream, comparison.incomparable)
-        stream.write("]")
+    for key, items in (("incomparable", comparison.incomparable), ("accepted", comparison.accepted)):
+        if items:
+            stream.write(f',"{key}":[')
+            _write_items(stream, items)
+            stream.write("]")
     if comparison.warnings:
         stream.write(f',"warnings":{json_text(comparison.warnings)}')
     stream.write("}\n")

@@ -1,4 +1,4 @@
-"""A comparison as a comment on a merge request: the sums, then what is new or cannot be compared.
+"""A comparison as a comment on a merge request: the sums, then what is new, cannot be compared or was accepted.
 
 Fits the limit of such comments whatever the number of findings; text of manifests can neither link nor mention.
 """
@@ -25,7 +25,11 @@ def render(comparison: Comparison, stream: TextIO, options: Options) -> None:  #
     """Write the comment."""
     stream.write(f"## Findings: {sums(comparison)}\n")
     stream.writelines(f"\n> The scans differ: {_escaped(warning)}\n" for warning in comparison.warnings)
-    parts = (("New", comparison.new), ("Cannot be compared", comparison.incomparable))
+    parts = (
+        ("New", comparison.new),
+        ("Cannot be compared", comparison.incomparable),
+        ("Accepted by exceptions", comparison.accepted),
+    )
     room = _LIMIT
     for title, items in parts:
         if items:

@@ -1,4 +1,4 @@
-"""A comparison for people on a terminal: what is new first, then what cannot be compared, then what is gone."""
+"""A comparison for people on a terminal: what is new first, what cannot be compared, what was accepted, what is gone."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def render(comparison: Comparison, stream: TextIO, options: Options) -> None:
     parts = [
         ("✖ NEW", "bold red", comparison.new),
         ("? CANNOT BE COMPARED", "bold yellow", comparison.incomparable),
+        ("○ ACCEPTED", "bold cyan", comparison.accepted),
         ("✔ RESOLVED", "bold green", comparison.resolved),
     ]
     if options.verbose:

@@ -16,7 +16,8 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.model.waiver import Waiver
-from kubekeep.reports.shared.content import Content, ControlFindings, Finding, change, made_by
+from kubekeep.reports.shared.content import Content, ControlFindings, Finding, made_by
+from kubekeep.reports.shared.wording import command
 
 _ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 _TAB: Final = 4
@@ -159,7 +160,7 @@ def _evidence(evidence: Evidence, resource: Resource, tables: _Tables) -> list[i
     region = location.region if location else None
     setting = str(location.setting) if location and location.setting else ""
     row = [
-        tables.text(change(evidence, resource)),
+        tables.text(command(evidence, resource)),
         *_place(location, tables),
         region.end.line if region else 0,
         tables.text(evidence.message),

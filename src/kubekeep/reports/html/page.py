@@ -24,6 +24,7 @@ from kubekeep.model.text import utc_text, visible
 from kubekeep.reports.html import data
 from kubekeep.reports.shared import content as shared
 from kubekeep.reports.shared.attack_svg import attack_svg
+from kubekeep.reports.shared.wording import number, percent
 
 _STATIC: Final = importlib.resources.files(__package__) / "static"
 _SCRIPTS: Final = ("findings.js", "details.js", "table.js", "main.js")
@@ -96,9 +97,9 @@ def _environment() -> jinja2.Environment:
         finalize=_shown,
     )
     environment.globals |= {
-        "percent": shared.percent,
+        "percent": percent,
         "grade": shared.grade,
-        "number": shared.number,
+        "number": number,
         "risk": shared.risk,
         "result": _result,
         "chapters": _chapters,
@@ -127,10 +128,10 @@ def _result(summary: ControlSummary) -> tuple[str, str]:
     counts = summary.counts
     if summary.status is Status.FAILED:
         evaluated = counts.passed + counts.failed
-        return "failed", f"{counts.failed:,} of {shared.number(evaluated, 'resource')} failed"
+        return "failed", f"{counts.failed:,} of {number(evaluated, 'resource')} failed"
     if summary.status is Status.PASSED:
         waived = f", {counts.waived:,} by waivers" if counts.waived else ""
-        return "passed", f"passed ({shared.number(counts.passed, 'resource')}{waived})"
+        return "passed", f"passed ({number(counts.passed, 'resource')}{waived})"
     reason = summary.reason.text if summary.reason else "no reason is known"
     return ("idle", "nothing to look at") if shared.is_idle(summary) else ("gap", f"not evaluated: {reason}")
 

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary
-from kubekeep.model.finding import Status
-from kubekeep.model.severity import Severity
 from kubekeep.reports.markdown.page import Page
 from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
+from kubekeep.reports.shared.content import LEVELS, count, risk
 from kubekeep.reports.shared.wording import number, percent, worst_first
 
-_STATUSES: Final = (Status.FAILED, Status.PASSED, Status.NOT_EVALUATED)
 _FEW: Final = 20
 """Items of a list that are shown."""
 _FRAMEWORKS: Final = 50
@@ -34,32 +32,36 @@ def write_summary(page: Page, assessment: Assessment) -> None:
 
 
 def _headline(assessment: Assessment, failed: list[ControlSummary]) -> str:
+    came = count(assessment.controls)
     if failed:
         return f"{number(len(failed), 'control')} failed"
     if assessment.unread:
         return "the scan is incomplete"
-    return "nothing failed" if assessment.counts.total else "nothing was found to scan"
+    if came.passed:
+        return "nothing failed"
+    return "nothing could be evaluated" if came.gaps else "nothing was found to scan"
 
 
 def _lines(assessment: Assessment, failed: list[ControlSummary]) -> Iterator[str]:
     """A line each for what is wrong, what is missing and what was accepted."""
+    came = count(assessment.controls)
     scanned = f"{number(assessment.files, 'file')}, {number(assessment.counts.total, 'resource')}"
     compliance = f"compliance {percent(assessment.compliance)}, coverage {percent(assessment.coverage)}"
     if failed:
-        levels = sorted(Severity, reverse=True)
-        counts = [(level, sum(summary.control.level is level for summary in failed)) for level in levels]
-        found = ", ".join(f"{count} {level.label.lower()}" for level, count in counts if count)
+        counts = [(level, sum(summary.control.level is level for summary in failed)) for level in LEVELS]
+        found = ", ".join(f"{many} {level.label.lower()}" for level, many in counts if many)
         yield f"❌ **{number(assessment.counts.failed, 'resource')} failed**: controls by severity: {found}"
-    elif assessment.counts.total and not assessment.unread:
+    elif came.passed and not assessment.unread:
         yield "✅ **Nothing failed**"
     if assessment.unread:
         yield f"❌ **Input was not read in {number(len(assessment.unread), 'place')}**: the scan is incomplete"
-    if gaps := sum(summary.is_gap for summary in assessment.controls):
-        verb = "was" if gaps == 1 else "were"
-        yield f"⚠️ **{number(gaps, 'control')} {verb} not evaluated** and count neither as passed nor as failed"
+    if came.gaps:
+        verb, counts_as = ("was", "counts") if came.gaps == 1 else ("were", "count")
+        said = f"**{number(came.gaps, 'control')} {verb} not evaluated**"
+        yield f"⚠️ {said} and {counts_as} neither as passed nor as failed"
     if waived := sum(map(len, assessment.waived().values())):
         yield f"ℹ️ {number(waived, 'finding')} waived"  # noqa: RUF001 - a sign, not a letter
-    yield f"{scanned}: {compliance}, risk score {assessment.score:.0f}"
+    yield f"{scanned}: {compliance}, risk score {risk(assessment.score)}"
 
 
 def _write_unread(page: Page, assessment: Assessment) -> None:
@@ -75,15 +77,15 @@ def _write_frameworks(page: Page, assessment: Assessment) -> None:
         return
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     page.write(
-        "\n| Framework | Compliance | Coverage | Failed | Passed | Not evaluated |\n"
-        "| --- | ---: | ---: | ---: | ---: | ---: |\n"
+        "\n| Framework | Compliance | Coverage | Failed | Passed | Not evaluated | Nothing to look at |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
     )
     _write_rows(page, [_framework(item, by_slug) for item in assessment.frameworks], "framework", most=_FRAMEWORKS)
 
 
 def _framework(summary: FrameworkSummary, by_slug: dict[str, ControlSummary]) -> str:
-    statuses = [by_slug[slug].status for slug in summary.controls]
-    counts = " | ".join(str(statuses.count(status)) for status in _STATUSES)
+    came = count(by_slug[slug] for slug in summary.controls)
+    counts = f"{came.failed} | {came.passed} | {came.gaps} | {came.idle}"
     figures = f"{percent(summary.compliance)} | {percent(summary.coverage)}"
     return f"| {cell(summary.framework.name)} | {figures} | {counts} |\n"
 

@@ -17,12 +17,11 @@ from kubekeep.reports.shared.content import (
     Finding,
     FrameworkPart,
     RequirementPart,
-    change,
     grade,
     is_idle,
     made_by,
-    percent,
 )
+from kubekeep.reports.shared.wording import command, percent
 
 ROOM: Final = 3000
 """Resources that are printed in all, shared out fairly among the controls: beyond it nobody reads on."""
@@ -140,7 +139,7 @@ def _evidence(evidence: Evidence, finding: Finding, excerpts: list[Excerpt]) -> 
     told = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}" if commit else ""
     return {
         "place": line(_elsewhere(evidence.location, finding.place)),
-        "change": line(change(evidence, finding.resource)),
+        "change": line(command(evidence, finding.resource)),
         "note": line(evidence.note),
         "commit": line(told),
         "excerpt": _excerpt(evidence, excerpts),

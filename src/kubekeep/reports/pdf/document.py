@@ -11,7 +11,8 @@ from kubekeep.model.text import utc_text
 from kubekeep.model.waiver import WaiverStatus, WaiverUse
 from kubekeep.reports.pdf.details import Bounds, framework, group, head, name, waiver
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
-from kubekeep.reports.shared.content import Content, content, grade, number, percent, risk
+from kubekeep.reports.shared.content import Content, content, grade, risk
+from kubekeep.reports.shared.wording import number, percent
 
 _WORST: Final = 7
 """Failed controls that the summary names."""

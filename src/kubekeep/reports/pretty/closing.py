@@ -10,11 +10,11 @@ from typing import Final
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.finding import Cause, Status
-from kubekeep.model.severity import Severity
 from kubekeep.reports.format import Options
-from kubekeep.reports.pretty.findings import worst_first
 from kubekeep.reports.pretty.waived import write_audit, write_waived
+from kubekeep.reports.shared.content import LEVELS, count
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
+from kubekeep.reports.shared.wording import number, percent, worst_first
 
 _GOOD, _FAIR = 80, 50
 """Percent from which a compliance score is green, and yellow."""
@@ -52,12 +52,12 @@ def _write_passed(terminal: Terminal, assessment: Assessment, options: Options) 
     passed = [summary for summary in assessment.controls if summary.status is Status.PASSED]
     idle = [item for item in assessment.controls if item.status is Status.NOT_EVALUATED and not item.is_gap]
     if passed:
-        terminal.line(Span(f"✔ {_number(len(passed), 'control')} passed", "green"))
+        terminal.line(Span(f"✔ {number(len(passed), 'control')} passed", "green"))
     if options.verbose:
         for summary in passed:
             terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, indent=2)
     if idle:
-        terminal.line(Span(f"· {_number(len(idle), 'control')} had nothing to look at", "dim"))
+        terminal.line(Span(f"· {number(len(idle), 'control')} had nothing to look at", "dim"))
     if options.verbose:
         for summary in idle:
             terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, indent=2)
@@ -70,12 +70,12 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, options: Options) ->
     gaps = [summary for summary in assessment.controls if summary.is_gap]
     if not gaps:
         return
-    title = Span(f"• {_number(len(gaps), 'control')} not evaluated", "bold yellow")
+    title = Span(f"• {number(len(gaps), 'control')} not evaluated", "bold yellow")
     if len(gaps) > _FEW and not options.verbose:
         terminal.line(title, "  (--verbose names them)")
         counts = Counter(summary.reason.cause if summary.reason else None for summary in gaps)
-        for cause, count in counts.most_common():
-            terminal.line(f"{count:4} ", Span(_WAITING.get(cause, "could not be judged"), "dim"), indent=2)
+        for cause, many in counts.most_common():
+            terminal.line(f"{many:4} ", Span(_WAITING.get(cause, "could not be judged"), "dim"), indent=2)
     else:
         terminal.line(title)
         _write_reasons(terminal, gaps)
@@ -110,14 +110,15 @@ def _write_unread(terminal: Terminal, assessment: Assessment) -> None:
 def _write_baseline(terminal: Terminal, found: Comparison) -> None:
     """What is new since the baseline, and what of it cannot be told, by reason."""
     new = Span(f"{len(found.new)} new", "bold red" if found.new else "green")
-    more = f", {len(found.unchanged)} known, {len(found.resolved)} resolved since {found.base}"
+    accepted = f", {len(found.accepted)} accepted" if found.accepted else ""
+    more = f", {len(found.unchanged)} known, {len(found.resolved)} resolved{accepted} since {found.base}"
     terminal.line(Span("Baseline", "bold"), "  ", new, more)
     reasons = Counter(item.reason for item in found.incomparable)
     shown = reasons.most_common(_REASONS)
-    for reason, count in shown:
-        terminal.line(Span(f"{_number(count, 'finding')} cannot be compared: {reason}", "yellow"), indent=2)
+    for reason, many in shown:
+        terminal.line(Span(f"{number(many, 'finding')} cannot be compared: {reason}", "yellow"), indent=2)
     if len(reasons) > len(shown):
-        rest = _number(reasons.total() - sum(count for _, count in shown), "finding")
+        rest = number(reasons.total() - sum(many for _, many in shown), "finding")
         more = f"{rest} more cannot be compared, for {len(reasons) - len(shown)} other reasons"
         terminal.line(Span(more, "yellow"), indent=2)
     for warning in found.warnings:
@@ -132,7 +133,7 @@ def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
     for framework in assessment.frameworks:
         members = [by_slug[slug] for slug in framework.controls]
         rows.append(_row(framework.framework.name, framework.compliance, framework.coverage, members))
-    if len(assessment.frameworks) != 1:
+    if not any(len(framework.controls) == len(assessment.controls) for framework in assessment.frameworks):
         rows.append(_row("All controls", assessment.compliance, assessment.coverage, list(assessment.controls)))
     terminal.line(Span("Summary", "bold"))
     terminal.table(rows, indent=2)
@@ -142,28 +143,20 @@ def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
 
 def _row(name: str, compliance: float | None, coverage: float, controls: list[ControlSummary]) -> list[Span]:
     style = _style(compliance)
-    counts = [sum(item.status is status for item in controls) for status in _STATUSES]
+    came = count(controls)
     return [
         Span(name, "bold"),
-        Span(_percent(compliance), style),
+        Span(percent(compliance), style),
         Span(_bar(compliance), style),
-        Span(_percent(coverage), "yellow" if coverage < 100 else ""),
-        *(Span(str(count)) for count in counts),
+        Span(percent(coverage), "yellow" if coverage < 100 else ""),
+        *(Span(str(many)) for many in (came.failed, came.passed, came.gaps)),
     ]
-
-
-_STATUSES: Final = (Status.FAILED, Status.PASSED, Status.NOT_EVALUATED)
 
 
 def _style(compliance: float | None) -> str:
     if compliance is None:
         return "dim"
     return "green" if compliance >= _GOOD else "yellow" if compliance >= _FAIR else "red"
-
-
-def _percent(value: float | None) -> str:
-    """Rounded down, so that only what is whole shows as 100 %."""
-    return "not known" if value is None else f"{math.floor(value)} %"
 
 
 def _bar(value: float | None) -> str:
@@ -173,12 +166,11 @@ def _bar(value: float | None) -> str:
 
 def _write_severities(terminal: Terminal, assessment: Assessment) -> None:
     failed = worst_first(assessment)
-    spans: list[Span | str] = [f"{_number(assessment.files, 'file')}, {_number(assessment.counts.total, 'resource')}"]
-    spans.append(f", {_number(len(failed), 'failed control')}")
-    levels = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
-    counts = [(level, sum(summary.control.level is level for summary in failed)) for level in levels]
-    for index, (level, count) in enumerate((level, count) for level, count in counts if count):
-        spans += [" · " if index else ": ", Span(f"{count} {level.label.lower()}", level.colour, whole=True)]
+    spans: list[Span | str] = [f"{number(assessment.files, 'file')}, {number(assessment.counts.total, 'resource')}"]
+    spans.append(f", {number(len(failed), 'failed control')}")
+    counts = [(level, sum(summary.control.level is level for summary in failed)) for level in LEVELS]
+    for index, (level, many) in enumerate((level, many) for level, many in counts if many):
+        spans += [" · " if index else ": ", Span(f"{many} {level.label.lower()}", level.colour, whole=True)]
     terminal.line(*spans, indent=2)
     terminal.line()
 
@@ -200,7 +192,3 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line(Span("✔ Nothing failed but what is accepted.", "bold green"))
     else:
         terminal.line(Span("✔ Nothing failed and nothing was left out.", "bold green"))
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -8,13 +8,15 @@ from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.comparison import Change
-from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.finding import Evidence, Verdict
 from kubekeep.model.location import Location, parse_path, value_at
 from kubekeep.model.redaction import MASK, redacted
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import Options
+from kubekeep.reports.shared.content import top_down
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
+from kubekeep.reports.shared.wording import worst_first
 
 _SHOWN: Final = 5
 """How many resources of a control, and places of a resource, are shown unless all are asked for."""
@@ -38,16 +40,6 @@ def write_findings(terminal: Terminal, assessment: Assessment, options: Options)
         advice = _advice(summary.control.fix, code_style=options.colour)
         terminal.line(Span("Fix: ", "bold green"), *advice, indent=2, hang=5)
         terminal.line()
-
-
-def worst_first(assessment: Assessment) -> list[ControlSummary]:
-    """The failed controls: those with new findings first, by severity score, then by how many resources fail."""
-    failed = [summary for summary in assessment.controls if summary.status is Status.FAILED]
-    new = {item.finding.control for item in (assessment.baseline.new if assessment.baseline else ())}
-    return sorted(
-        failed,
-        key=lambda summary: (summary.control.id not in new, -summary.control.severity, -summary.counts.failed),
-    )
 
 
 def _advice(text: str, *, code_style: bool) -> Iterator[Span | str]:
@@ -80,7 +72,7 @@ def _write_head(terminal: Terminal, summary: ControlSummary, new: int) -> None:
 
 
 def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: Verdict, options: Options) -> None:
-    evidence = sorted(verdict.evidence, key=lambda item: (item.change is not Change.NEW, *_order(item)))
+    evidence = sorted(verdict.evidence, key=lambda item: (item.change is not Change.NEW, *top_down(item)))
     head = evidence[0].location if evidence else None
     head = head or resource.locate(())
     place: list[Span | str] = [place_span(str(head), head, base), "  "] if head else []
@@ -99,15 +91,6 @@ def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: 
             told = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}"
             terminal.line(Span(f"last changed in {told}", "dim"), indent=6)
     write_more(terminal, len(evidence) - len(shown), "place", indent=4)
-
-
-def _order(evidence: Evidence) -> tuple[bool, str, int, int]:
-    """Top to bottom through the files; what has no place comes last."""
-    location = evidence.location
-    if location is None:
-        return True, "", 0, 0
-    start = location.region.start if location.region else None
-    return False, location.file, start.line if start else 0, start.column if start else 0
 
 
 def place_span(text: str, location: Location, base: str) -> Span:

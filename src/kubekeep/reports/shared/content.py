@@ -20,6 +20,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.waiver import Waiver
+from kubekeep.reports.shared.wording import number
 
 LEVELS: Final = tuple(sorted(Severity, reverse=True))
 """The severities, worst first."""
@@ -141,10 +142,10 @@ class Content(msgspec.Struct, frozen=True):
             where = number(len(assessment.unread), "place")
             sentences.append(f"Input was not read in {where}: nothing is known of what stands there.")
         if counts.gaps:
-            share = f"of {number(counts.total - counts.idle, 'control')} that apply"
-            sentences.append(
-                f"{counts.gaps} {share} could not be evaluated; they count neither as passed nor as failed."
-            )
+            apply = counts.total - counts.idle
+            share = f"of {number(apply, 'control')} that {'applies' if apply == 1 else 'apply'}"
+            they = "it counts" if counts.gaps == 1 else "they count"
+            sentences.append(f"{counts.gaps} {share} could not be evaluated; {they} neither as passed nor as failed.")
         if not assessment.results:
             sentences.append("Nothing was assessed: the input holds no resource that a control applies to.")
         return tuple(sentences)
@@ -187,13 +188,13 @@ def _grouped(
 
 
 def _finding(resource: Resource, verdict: Verdict) -> Finding:
-    evidence = tuple(sorted(verdict.evidence, key=_order))
+    evidence = tuple(sorted(verdict.evidence, key=top_down))
     first = evidence[0].location if evidence else None
     return Finding(resource, evidence, first or resource.locate(()))
 
 
-def _order(evidence: Evidence) -> tuple[bool, str, int, int]:
-    """Top to bottom through the files; what has no place comes last."""
+def top_down(evidence: Evidence) -> tuple[bool, str, int, int]:
+    """What to sort evidence by: top to bottom through the files; what has no place comes last."""
     location = evidence.location
     if location is None:
         return True, "", 0, 0
@@ -229,14 +230,14 @@ def _framework(summary: FrameworkSummary, by_slug: Mapping[str, ControlSummary])
 
 
 def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> Iterator[SectionPart]:
-    """The sections in the framework's order, each with its requirements in theirs."""
+    """The sections in the framework's order, each with its requirements in theirs; what is in none by its outcome."""
     framework = summary.framework
     titles = {section.id: section.title for section in framework.sections}
     cited: dict[str, list[ControlSummary]] = {}
     for member in members:
         for text in member.control.satisfies.get(framework.slug, ()):
             cited.setdefault(text, []).append(member)
-    loose = [member for member in members if not member.control.satisfies.get(framework.slug)]
+    loose = sorted((item for item in members if not item.control.satisfies.get(framework.slug)), key=_outcome)
     uncovered = [section for section in titles if not any(within(text, section) for text in cited)]
     parts: dict[str, list[RequirementPart]] = {}
     for text in sorted((*cited, *uncovered), key=framework.order):
@@ -248,23 +249,11 @@ def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> I
         yield SectionPart("", "", tuple(RequirementPart("", "", (member,)) for member in loose))
 
 
-def change(evidence: Evidence, resource: Resource) -> str:
-    """What mends it, as a command: `set spec.hostPID to false`; paths into related objects name their object."""
-    path = _named(evidence.path, resource)
-    if evidence.fix is not None:
-        return f"set {path} to {evidence.fix}" if evidence.exists else f"add {path}: {evidence.fix}"
-    return f"delete {path}" if evidence.delete else f"review {path}"
-
-
-def _named(path: str, resource: Resource) -> str:
-    """`rules[0] of Role reader` for a path into a related object, for nobody knows those by number."""
-    head, mark, rest = path.partition("]")
-    text = head.removeprefix("relatedObjects[")
-    if not mark or text == head or not text.isdecimal() or int(text) >= len(resource.related):
-        return path or "the whole resource"
-    owner = resource.related[int(text)]
-    name = f"{owner.kind} {owner.name}"
-    return f"{rest.removeprefix('.')} of {name}" if rest else name
+def _outcome(summary: ControlSummary) -> tuple[int, float]:
+    """What failed first, what had nothing to look at last, and each the worst first."""
+    if summary.status is Status.NOT_EVALUATED:
+        return 3 if is_idle(summary) else 2, -summary.control.severity
+    return int(summary.status is Status.PASSED), -summary.control.severity
 
 
 def made_by(resource: Resource) -> str:
@@ -287,16 +276,6 @@ def grade(compliance: float | None) -> str:
     return "good" if compliance >= GOOD else "fair" if compliance >= FAIR else "poor"
 
 
-def percent(value: float | None) -> str:
-    """Rounded down, so that only what is whole shows as 100 %."""
-    return "not known" if value is None else f"{math.floor(value)} %"
-
-
 def risk(value: float) -> str:
     """A risk score with one decimal, rounded up, so that only what has none shows as 0.0."""
     return f"{math.ceil(round(value * 10, 6)) / 10:.1f}"
-
-
-def number(many: int, noun: str) -> str:
-    """`1 place`, `20,000 places`."""
-    return f"{many:,} {noun}{'' if many == 1 else 's'}"

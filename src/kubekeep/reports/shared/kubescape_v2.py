@@ -436,8 +436,14 @@ def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, A
 
 def _baseline(comparison: Comparison) -> dict[str, Any]:
     """How many findings are new and known; what became of each stands with its place."""
-    lists = (comparison.new, comparison.unchanged, comparison.resolved, comparison.incomparable)
-    counts = dict(zip(("new", "unchanged", "resolved", "incomparable"), map(len, lists), strict=True))
+    lists = (
+        comparison.new,
+        comparison.unchanged,
+        comparison.resolved,
+        comparison.incomparable,
+        comparison.accepted,
+    )
+    counts = dict(zip(("new", "unchanged", "resolved", "incomparable", "accepted"), map(len, lists), strict=True))
     return {"file": comparison.base, "granularity": comparison.granularity, **counts, "warnings": comparison.warnings}
 
 
@@ -451,6 +457,7 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "choice": str(assessment.choice),
         "parameters": {name: list(values) for name, values in assessment.set_params.items()},
         **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),
+        **({"pseudonyms": assessment.pseudonyms} if assessment.pseudonyms else {}),
         "frameworks": {item.framework.name: {"coverage": item.coverage} for item in assessment.frameworks},
         "notes": list(assessment.notes),
         "unread": [

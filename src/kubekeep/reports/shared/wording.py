@@ -21,6 +21,28 @@ def change(evidence: Evidence) -> str:
     return f"{text} ({evidence.note})" if evidence.note else text
 
 
+def command(evidence: Evidence, resource: Resource) -> str:
+    """The same without its message, beside what else is told of it: `add spec.hostPID: false` where it is not set.
+
+    Paths into related objects name their object.
+    """
+    path = _named(evidence.path, resource)
+    if evidence.fix is not None:
+        return f"set {path} to {evidence.fix}" if evidence.exists else f"add {path}: {evidence.fix}"
+    return f"delete {path}" if evidence.delete else f"review {path}"
+
+
+def _named(path: str, resource: Resource) -> str:
+    """`rules[0] of Role reader` for a path into a related object, for nobody knows those by number."""
+    head, mark, rest = path.partition("]")
+    text = head.removeprefix("relatedObjects[")
+    if not mark or text == head or not text.isdecimal() or int(text) >= len(resource.related):
+        return path or "the whole resource"
+    owner = resource.related[int(text)]
+    name = f"{owner.kind} {owner.name}"
+    return f"{rest.removeprefix('.')} of {name}" if rest else name
+
+
 def place(resource: Resource, verdict: Verdict) -> Location | None:
     """The place to name first: that of the first evidence that has one, else of the resource, if it has any."""
     places = (evidence.location for evidence in verdict.evidence if evidence.location is not None)
@@ -35,9 +57,13 @@ def accepted(waiver: Waiver) -> str:
 
 
 def worst_first(assessment: Assessment) -> list[ControlSummary]:
-    """The failed controls by severity score, then by how many resources fail."""
+    """The failed controls: those with new findings first, by severity score, then by how many resources fail."""
     failed = [summary for summary in assessment.controls if summary.status is Status.FAILED]
-    return sorted(failed, key=lambda summary: (-summary.control.severity, -summary.counts.failed))
+    new = {item.finding.control for item in (assessment.baseline.new if assessment.baseline else ())}
+    return sorted(
+        failed,
+        key=lambda summary: (summary.control.id not in new, -summary.control.severity, -summary.counts.failed),
+    )
 
 
 def number(count: int, noun: str) -> str:

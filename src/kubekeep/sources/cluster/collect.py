@@ -6,10 +6,10 @@ be listed becomes a gap; never an absence.
 
 from __future__ import annotations
 
+import contextlib
 import queue
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import msgspec
@@ -19,25 +19,27 @@ from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.kube.errors import KubeError
 from kubekeep.kube.listing import Listing, Query
 from kubekeep.model.cluster import Gap
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.sources.cluster.custom import carries_pods
+from kubekeep.sources.cluster.owners import Owners, controller, kind_of
 from kubekeep.sources.cluster.plan import Task, needs_definitions, tasks, unknown
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 
 _PARALLEL: Final = 4
 _WAITING: Final = 4
 """Pages that may wait to be looked at; whoever has another waits too."""
+_LOOK: Final = 0.25
+"""Seconds after which who waits looks whether all is over."""
 _DEFINITIONS: Final = 25
 """Definitions a page: a single one may have a megabyte."""
 _DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
 class _Arrived(msgspec.Struct, frozen=True, gc=False):
-    """A page of a task; with a problem instead, the task has ended before its end, without one and a page it is done."""
+    """A page of a task; without one, the task has ended."""
 
     task: Task
     items: list[dict[str, Any]] | None = None
-    problem: str = ""
 
 
 class Collection:
@@ -49,7 +51,7 @@ class Collection:
         self._connection = connection
         self._wanted = wanted
         self._seen: set[str] = set()
-        self._carriers: set[str] = set()
+        self._owners = Owners()
 
     def tasks(self) -> list[Task]:
         """What has to be listed. Asks for definitions and the names of namespaces, where those matter."""
@@ -64,58 +66,74 @@ class Collection:
     def __iter__(self) -> Iterator[Resource]:
         planned = self.tasks()
         for stage in sorted({task.stage for task in planned}):
-            yield from self._listed([task for task in planned if task.stage == stage])
+            yield from map(Resource, self._unmade([task for task in planned if task.stage == stage]))
 
-    def _listed(self, planned: Sequence[Task]) -> Iterator[Resource]:
+    def _unmade(self, planned: Sequence[Task]) -> Iterator[dict[str, Any]]:
+        """The objects of one stage that nothing else has made; those whose maker may be yet to come are the last."""
+        makers = {(task.query.served.group, task.query.served.kind) for task in planned if task.carries_pods}
+        waiting: list[dict[str, Any]] = []
+        for task, item in self._listed(planned):
+            if not task.carries_pods:
+                yield item
+                continue
+            self._owners.add(item)
+            owner = controller(item)
+            if owner is not None and kind_of(owner) in makers:
+                waiting.append(item)
+            elif not self._owners.has_made(item):
+                yield item
+        yield from (item for item in waiting if not self._owners.has_made(item))
+
+    def _listed(self, planned: Sequence[Task]) -> Iterator[tuple[Task, dict[str, Any]]]:
+        """The objects of tasks, each once."""
         arrivals: queue.Queue[_Arrived] = queue.Queue(maxsize=_WAITING)
-        stopped = threading.Event()
-        with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
-            running = [pool.submit(self._fetch, task, arrivals, stopped) for task in planned]
-            try:
-                left = len(planned)
-                while left:
-                    arrived = arrivals.get()
-                    if arrived.items is None:
-                        left -= 1
-                        continue
-                    for item in arrived.items:
-                        if self._is_new(item, arrived.task):
-                            yield Resource(item)
-            finally:
-                stopped.set()
-                _drain(arrivals, running)
-        for future in running:
-            future.result()
+        # First the connection ends, so that the threads do, then there are none to wait for.
+        with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, self._connection.closed_on_error():
+            running = [pool.submit(self._fetch, task, arrivals) for task in planned]
+            left = len(planned)
+            while left:
+                try:
+                    arrived = arrivals.get(timeout=_LOOK)
+                except queue.Empty:
+                    continue
+                if arrived.items is None:
+                    left -= 1
+                    continue
+                for item in arrived.items:
+                    if self._is_new(item):
+                        yield arrived.task, item
+            for future in running:
+                future.result()
 
-    def _fetch(self, task: Task, arrivals: queue.Queue[_Arrived], stopped: threading.Event) -> None:
+    def _fetch(self, task: Task, arrivals: queue.Queue[_Arrived]) -> None:
         """Hand the pages of a task on; it always ends with an arrival that has none."""
         some = False
         try:
             for page in Listing(self._connection, task.query):
-                if stopped.is_set():
-                    break
                 some = True
-                arrivals.put(_Arrived(task, page))
+                self._hand(_Arrived(task, page), arrivals)
         except KubeError as error:
             self.gaps.append(task.gap(str(error), partial=some))
         finally:
-            arrivals.put(_Arrived(task))
+            self._hand(_Arrived(task), arrivals)
 
-    def _is_new(self, item: dict[str, Any], task: Task) -> bool:
-        """Whether an object is neither one that was seen, in another version, nor owned by one with the same pods."""
+    def _hand(self, arrived: _Arrived, arrivals: queue.Queue[_Arrived]) -> None:
+        """Hand a page on as soon as there is room; if the connection ends meanwhile, nobody takes it any more."""
+        while not self._connection.is_closed:
+            with contextlib.suppress(queue.Full):
+                arrivals.put(arrived, timeout=_LOOK)
+                return
+
+    def _is_new(self, item: dict[str, Any]) -> bool:
+        """Whether an object has not been seen, in another version."""
         metadata = item.get("metadata")
-        known = metadata if isinstance(metadata, dict) else {}
-        identity = str(known.get("uid") or "")
-        if identity and identity in self._seen:
-            return False
-        self._seen.add(identity)
-        if not task.carries_pods:
+        uid = metadata.get("uid") if isinstance(metadata, dict) else None
+        if not uid:
             return True
-        self._carriers.add(identity)
-        return not any(
-            isinstance(owner, dict) and owner.get("uid") in self._carriers
-            for owner in known.get("ownerReferences") or ()
-        )
+        if str(uid) in self._seen:
+            return False
+        self._seen.add(str(uid))
+        return True
 
     def _before(self) -> Iterator[Query]:
         served = self._catalogue.of(*_DEFINITION)
@@ -132,11 +150,15 @@ class Collection:
             for page in Listing(self._connection, query, _DEFINITIONS):
                 found += filter(None, map(self._carrier, page))
         except KubeError as error:
-            self.gaps.append(Task(query, carries_pods=False).gap(str(error), partial=bool(found)))
+            # Custom kinds that nobody knows of may carry pods, if there are any.
+            unknown = any(not is_builtin(served.group) for served in self._catalogue.kinds)
+            self.gaps.append(Task(query, carries_pods=unknown).gap(str(error), partial=bool(found)))
         return found
 
     def _carrier(self, definition: dict[str, Any]) -> Served | None:
-        spec = definition.get("spec") or {}
+        spec = definition.get("spec")
+        if not isinstance(spec, dict):
+            return None
         served = self._catalogue.of(str(spec.get("group")), str((spec.get("names") or {}).get("kind")))
         return served if served is not None and carries_pods(definition, served.version) else None
 
@@ -154,14 +176,3 @@ class Collection:
             # Then everything is listed, and who judges goes by the patterns.
             return Namespaces()
         return asked.resolved(names)
-
-
-def _drain(arrivals: queue.Queue[_Arrived], running: Iterable[Future[None]]) -> None:
-    """Let who waits to hand a page on go on, and end."""
-    for future in running:
-        future.cancel()
-        while not future.done():
-            try:
-                arrivals.get(timeout=0.05)
-            except queue.Empty:
-                continue

@@ -1,4 +1,4 @@
-"""Which custom kinds carry pods, by the schemas of their definitions. Reads definitions; never objects."""
+"""Which custom kinds carry pods, by the schemas of their definitions. Never asks for either."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ _OPEN: Final = "x-kubernetes-preserve-unknown-fields"
 def carries_pods(definition: dict[str, Any], version: str) -> bool:
     """Whether objects of a CustomResourceDefinition may have a pod template where `kubekeep.model.workload` looks for one.
 
-    A schema that leaves open what stands there may allow one.
+    A schema that leaves open what stands there may allow one, and so does none at all.
     """
     schema = _schema(definition, version)
+    if not isinstance(schema, dict) or definition["spec"].get("preserveUnknownFields"):
+        return True
     return any(_allows(schema, (*path, "spec", "containers")) for path in CUSTOM_PATHS)
 
 
 def _schema(definition: dict[str, Any], version: str) -> Any:
-    versions = definition.get("spec", {}).get("versions") or ()
+    versions = definition["spec"].get("versions") or ()
     return next(
-        (item.get("schema", {}).get("openAPIV3Schema") for item in versions if item.get("name") == version), None
+        ((item.get("schema") or {}).get("openAPIV3Schema") for item in versions if item.get("name") == version), None
     )
 
 
@@ -30,8 +32,11 @@ def _allows(schema: Any, path: Path) -> bool:
     for step in path:
         if not isinstance(schema, dict):
             return False
-        properties = schema.get("properties")
-        if not isinstance(properties, dict) or step not in properties:
-            return bool(schema.get(_OPEN))
-        schema = properties[step]
-    return True
+        properties, others = schema.get("properties"), schema.get("additionalProperties")
+        if isinstance(properties, dict) and step in properties:
+            schema = properties[step]
+        elif schema.get(_OPEN) or others is True:
+            return True
+        else:
+            schema = others
+    return isinstance(schema, dict)

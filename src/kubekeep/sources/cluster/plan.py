@@ -11,7 +11,7 @@ from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.kube.listing import Query
 from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap
 from kubekeep.model.control import SUBJECT, WORKLOAD
-from kubekeep.model.kinds import BUILTIN
+from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.resource import is_builtin
 from kubekeep.model.workload import POD_KINDS
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
@@ -83,7 +83,7 @@ def unknown(wanted: Wanted, catalogue: Catalogue) -> Iterator[Gap]:
     for group, kind in sorted(_named(wanted)):
         if group in catalogue.failed and (group, kind) not in served:
             known = BUILTIN.get((group, kind))
-            plural = known.plural if known else f"{kind.lower()}s"
+            plural = known.plural if known else plural_of(kind)
             yield Gap(group=group, kind=kind, resource=plural, why=catalogue.failed[group])
 
 
@@ -109,6 +109,8 @@ def _named(wanted: Wanted) -> set[tuple[str, str]]:
 
 
 def _queries(served: Served, namespaces: Namespaces, *, metadata_only: bool) -> Iterator[Query]:
+    if namespaces.none:
+        return
     if namespaces.included:
         for name in namespaces.included:
             if name not in namespaces.excluded:

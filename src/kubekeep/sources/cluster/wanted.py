@@ -15,6 +15,8 @@ class Namespaces(msgspec.Struct, frozen=True):
 
     included: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    none: bool = False
+    """Whether no namespace is meant, as patterns match none."""
 
     @property
     def has_patterns(self) -> bool:
@@ -23,7 +25,8 @@ class Namespaces(msgspec.Struct, frozen=True):
 
     def resolved(self, known: tuple[str, ...]) -> Namespaces:
         """The same with the names of `known` namespaces in place of patterns."""
-        return Namespaces(_named(self.included, known), _named(self.excluded, known))
+        included, excluded = _named(self.included, known), _named(self.excluded, known)
+        return Namespaces(included, excluded, none=bool(self.included) and not {*included} - {*excluded})
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,15 @@ function cut(text, most = LONGEST) {
   return text.length > most ? `${text.slice(0, most)}…` : text;
 }
 
+/**
+ * @param {string} text @param {number} most
+ * @returns {(Node|string)[]} what of a path is shown, which may go on in a new line after each of its parts
+ */
+function parted(text, most = LONGEST) {
+  const parts = cut(text, most).match(/[^./]*[./]+|[^./]+$/g) ?? [];
+  return parts.flatMap((part, at) => (at ? [element("wbr"), part] : [part]));
+}
+
 /** @param {number} level */
 function badge(level) {
   return element("span", { class: `badge ${LEVELS[level].toLowerCase()}` }, LEVELS[level]);
@@ -57,7 +66,7 @@ function chaptersOf(control) {
 
 /** @param {Evidence} item @param {Evidence} [before] what stands above it: a place that both share is shown once */
 function evidenceOf(item, before) {
-  const parts = [element("p", {}, element("code", { class: "change" }, cut(item.change, WHOLE)))];
+  const parts = [element("p", {}, element("code", { class: "change" }, ...parted(item.change, WHOLE)))];
   const place = placeOf(item);
   const again = place !== "" && before !== undefined && placeOf(before) === place && before.excerpt === item.excerpt;
   const says = (...children) => parts.push(element("p", { class: "says" }, ...children));

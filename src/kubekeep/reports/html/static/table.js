@@ -77,8 +77,8 @@ function findingRows(finding) {
     element("td", { class: "c-control" }, element("span", { class: "id" }, control.id), ` ${cut(control.title)} `),
     element("td", { class: "c-resource" }, `${cut(resource.kind)} ${cut(resource.name)} `, ...marks, ...origin),
     element("td", { class: "c-namespace" }, cut(resource.namespace)),
-    element("td", { class: "c-place place" }, cut(placeOf(finding))),
-    element("td", { class: "c-fix" }, element("code", {}, cut(evidence[0]?.change ?? "")), " ", ...more),
+    element("td", { class: "c-place place" }, ...parted(placeOf(finding))),
+    element("td", { class: "c-fix" }, element("code", {}, ...parted(evidence[0]?.change ?? "")), " ", ...more),
   );
   row.addEventListener("click", (event) => {
     if (event.target.closest("a") || String(getSelection())) return;

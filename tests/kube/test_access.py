@@ -1,0 +1,290 @@
+"""Who one is to a real API server, by every way to say so, and who it is that answers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import traceback
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from kubekeep.kube.access import Access, ClusterRequest, Impersonation
+from kubekeep.kube.connection import Connection
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeconfigError, KubeError, LoginError, UnreachableError
+from kubekeep.kube.in_cluster import in_cluster
+from kubekeep.kube.kubeconfig import Kubeconfig
+from tests.cluster.cluster import Cluster
+from tests.kube import connecting
+from tests.kube.faults import front
+
+REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+PATH = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+EXEC = "client.authentication.k8s.io/v1"
+
+
+def who(access: Access, **environment: str) -> dict[str, Any]:
+    """What the API server says who `access` is."""
+    environment = {"PATH": os.environ["PATH"]} | environment
+    request = ClusterRequest(access=access, environment=environment, patience=connecting.HURRIED)
+    with Connection(request) as connection:
+        answer: dict[str, Any] = connection.post(PATH, REVIEW, dict[str, Any])
+    found: dict[str, Any] = answer["status"]["userInfo"]
+    return found
+
+
+def kubeconfig(cluster: Cluster, tmp_path: Path, user: dict[str, Any], changes: dict[str, Any] | None = None) -> Access:
+    """The access of a kubeconfig with one user."""
+    there = {"server": cluster.address, "certificate-authority": str(cluster.authority)} | (changes or {})
+    document = {
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": there}],
+        "users": [{"name": "test", "user": user}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
+    file = tmp_path / "config"
+    file.write_text(yaml.safe_dump(document))
+    return Kubeconfig([str(file)]).access()
+
+
+def pair(cluster: Cluster, user: str) -> dict[str, str]:
+    files = cluster.layout.pair(user)
+    return {"client-certificate": str(files.certificate), "client-key": str(files.key)}
+
+
+def program(file: Path, status: dict[str, Any]) -> dict[str, Any]:
+    """A program that hands out `status`, as a kubeconfig names it."""
+    document = {"apiVersion": EXEC, "kind": "ExecCredential", "status": status}
+    file.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(document)}\nEND\n")
+    file.chmod(0o755)
+    return {"exec": {"apiVersion": EXEC, "command": str(file), "interactiveMode": "Never"}}
+
+
+@pytest.mark.parametrize("user", ["admin", "viewer", "nobody", "robot"])
+def test_the_users_of_the_cluster(cluster: Cluster, user: str) -> None:
+    assert who(Kubeconfig([str(cluster.kubeconfig)]).access(user))["username"] == user
+
+
+def test_files_of_a_certificate(cluster: Cluster, tmp_path: Path) -> None:
+    found = who(kubeconfig(cluster, tmp_path, pair(cluster, "admin")))
+    assert (found["username"], found["groups"]) == ("admin", ["system:masters", "system:authenticated"])
+
+
+def test_a_file_of_a_token(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(cluster.service_account_token(namespace, "scanner") + "\n")
+    found = who(kubeconfig(cluster, tmp_path, {"tokenFile": "token"}))
+    assert found["username"] == f"system:serviceaccount:{namespace}:scanner"
+
+
+def test_a_program_that_hands_out_a_token(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    status = {"token": cluster.service_account_token(namespace, "scanner")}
+    found = who(kubeconfig(cluster, tmp_path, program(tmp_path / "login", status)))
+    assert found["username"] == f"system:serviceaccount:{namespace}:scanner"
+
+
+def test_a_program_that_hands_out_a_certificate(cluster: Cluster, tmp_path: Path) -> None:
+    files = cluster.layout.pair("viewer")
+    status = {"clientCertificateData": files.certificate.read_text(), "clientKeyData": files.key.read_text()}
+    assert who(kubeconfig(cluster, tmp_path, program(tmp_path / "login", status)))["username"] == "viewer"
+
+
+def test_a_program_whose_token_was_revoked_is_asked_again(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """The first token is of nobody; the API server says 401, and the second is taken."""
+    good = cluster.service_account_token(namespace, "scanner")
+    first, second = (
+        json.dumps({"apiVersion": EXEC, "kind": "ExecCredential", "status": {"token": token}})
+        for token in ("revoked", good)
+    )
+    file = tmp_path / "login"
+    file.write_text(f"#!/bin/sh\nif mkdir {tmp_path}/ran 2>/dev/null; then echo '{first}'; else echo '{second}'; fi\n")
+    file.chmod(0o755)
+    access = kubeconfig(cluster, tmp_path, {"exec": {"apiVersion": EXEC, "command": str(file)}})
+    assert who(access)["username"] == f"system:serviceaccount:{namespace}:scanner"
+
+
+def test_new_credentials_change_the_certificate_that_is_shown(cluster: Cluster, tmp_path: Path) -> None:
+    """Old before they were sent: each request is made with what the program hands out for it."""
+    texts = []
+    for user in ("viewer", "nobody"):
+        files = cluster.layout.pair(user)
+        status = {"clientCertificateData": files.certificate.read_text(), "clientKeyData": files.key.read_text()}
+        status["expirationTimestamp"] = "2001-01-01T00:00:00Z"
+        texts.append(json.dumps({"apiVersion": EXEC, "kind": "ExecCredential", "status": status}))
+    file = tmp_path / "login"
+    script = (
+        f"if mkdir {tmp_path}/ran 2>/dev/null\nthen cat <<'END'\n{texts[0]}\nEND\nelse cat <<'END'\n{texts[1]}\nEND\nfi"
+    )
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    access = kubeconfig(cluster, tmp_path, {"exec": {"apiVersion": EXEC, "command": str(file)}})
+    request = ClusterRequest(access=access, environment={"PATH": os.environ["PATH"]}, patience=connecting.HURRIED)
+    with Connection(request) as connection:
+        answers = [connection.post(PATH, REVIEW, dict[str, Any]) for _ in range(2)]
+    assert [answer["status"]["userInfo"]["username"] for answer in answers] == ["viewer", "nobody"]
+
+
+def test_a_password_is_sent_and_refused(cluster: Cluster, tmp_path: Path) -> None:
+    """Kubernetes itself knows none since 1.19, so that ann is nobody to it; proxies before it may."""
+    user = {"username": "ann", "password": "do-not-tell"}
+    with pytest.raises(ApiError, match='User "system:anonymous" cannot create') as refused:
+        who(kubeconfig(cluster, tmp_path, user))
+    assert "do-not-tell" not in str(refused.value)
+    with front(cluster) as proxy:
+        access = kubeconfig(cluster, tmp_path, user, {"server": proxy.url})
+        with pytest.raises(ApiError):
+            who(access)
+    sent = proxy.asked[0].headers["authorization"]
+    assert base64.b64decode(sent.removeprefix("Basic ")) == b"ann:do-not-tell"
+
+
+def test_acting_as_somebody_else(cluster: Cluster, tmp_path: Path) -> None:
+    user = pair(cluster, "admin") | {
+        "as": "zoë ☸",
+        "as-uid": "7",
+        "as-groups": ["auditors", "größe"],
+        "as-user-extra": {"example.com/Reason%": ["a", "b"]},
+    }
+    assert who(kubeconfig(cluster, tmp_path, user)) == {
+        "username": "zoë ☸",
+        "uid": "7",
+        "groups": ["auditors", "größe", "system:authenticated"],
+        "extra": {"example.com/reason%": ["a", "b"]},
+    }
+
+
+def test_acting_as_somebody_else_takes_a_right(cluster: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(ApiError, match='cannot impersonate resource "users"') as refused:
+        who(kubeconfig(cluster, tmp_path, pair(cluster, "viewer") | {"as": "admin"}))
+    assert (refused.value.status, refused.value.reason) == (403, "Forbidden")
+
+
+@pytest.mark.parametrize("name", ["a\r\nImpersonate-Group: system:masters", "a\x00b", "a\n"])
+def test_no_name_smuggles_a_header_in(cluster: Cluster, tmp_path: Path, name: str) -> None:
+    access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
+    acting = msgspec.structs.replace(access, impersonation=Impersonation(user=name))
+    with pytest.raises(UnreachableError, match="characters that cannot be sent"):
+        who(acting)
+
+
+def test_another_authority_is_refused_at_once(cluster: Cluster, tmp_path: Path) -> None:
+    other = str(cluster.layout.kubelets.pair.certificate)
+    access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"), {"certificate-authority": other})
+    with pytest.raises(UnreachableError, match="certificate verify failed"):
+        who(access)
+    system = msgspec.structs.replace(access, authority=None)
+    with pytest.raises(UnreachableError, match="certificate verify failed"):
+        who(system)
+    assert who(msgspec.structs.replace(access, insecure=True))["username"] == "admin"
+
+
+def test_another_name_is_refused_but_where_it_was_told(cluster: Cluster, tmp_path: Path) -> None:
+    user = pair(cluster, "admin")
+    with pytest.raises(UnreachableError, match=r"not valid for 'other\.example\.com'"):
+        who(kubeconfig(cluster, tmp_path, user, {"tls-server-name": "other.example.com"}))
+    told = kubeconfig(cluster, tmp_path, user, {"tls-server-name": "kubernetes.default.svc"})
+    assert who(told)["username"] == "admin"
+
+
+@pytest.mark.parametrize(
+    "authority", [b"", b" \n", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"text"]
+)
+def test_an_authority_that_is_none_is_an_error(cluster: Cluster, tmp_path: Path, authority: bytes) -> None:
+    """Least of all does it mean those of the system."""
+    access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
+    with pytest.raises(KubeconfigError, match="the certificate authority is not PEM"):
+        who(msgspec.structs.replace(access, authority=authority))
+
+
+def test_authorities_with_comments(cluster: Cluster, tmp_path: Path) -> None:
+    access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
+    other = cluster.layout.kubelets.pair.certificate.read_bytes()
+    bundle = "# Größte Autorität\n".encode() + other + b"\n# ours\n" + cluster.authority.read_bytes()
+    assert who(msgspec.structs.replace(access, authority=bundle))["username"] == "admin"
+
+
+def test_a_key_that_is_another_certificates(cluster: Cluster, tmp_path: Path) -> None:
+    user = {"client-key": str(cluster.layout.pair("viewer").key)}
+    with pytest.raises(LoginError, match="the client certificate and its key cannot be used") as refused:
+        who(kubeconfig(cluster, tmp_path, pair(cluster, "admin") | user))
+    assert "PRIVATE" not in str(refused.value)
+
+
+def test_a_certificate_of_another_authority_is_not_taken(cluster: Cluster, tmp_path: Path) -> None:
+    other = cluster.layout.kubelets.issue(f"stranger-{tmp_path.name}")
+    user = {"client-certificate": str(other.certificate), "client-key": str(other.key)}
+    with pytest.raises(KubeError):
+        who(kubeconfig(cluster, tmp_path, user))
+
+
+def test_plain_http_to_a_server_of_tls(cluster: Cluster, tmp_path: Path) -> None:
+    plain = cluster.address.replace("https://", "http://")
+    with pytest.raises(ApiError, match="400 Bad Request"):
+        who(kubeconfig(cluster, tmp_path, {}, {"server": plain}))
+
+
+def test_tls_to_a_server_of_plain_http(cluster: Cluster, tmp_path: Path) -> None:
+    with front(cluster) as proxy:
+        access = kubeconfig(cluster, tmp_path, {}, {"server": proxy.url.replace("http://", "https://")})
+        with pytest.raises(UnreachableError, match="cannot be reached"):
+            who(access)
+
+
+def test_nobody_of_that_name(cluster: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(KubeError, match=r"https://nobody\.invalid cannot be reached"):
+        who(kubeconfig(cluster, tmp_path, {}, {"server": "https://nobody.invalid"}))
+
+
+def test_nobody_listens(cluster: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(ConnectionLostError, match=r"https://127\.0\.0\.1:9 cannot be reached: .*refused"):
+        who(kubeconfig(cluster, tmp_path, {}, {"server": "https://127.0.0.1:9"}))
+
+
+def account(cluster: Cluster, namespace: str, folder: Path) -> dict[str, str]:
+    """What the kubelet mounts of a service account, and what it puts into the environment."""
+    (folder / "token").write_text(cluster.service_account_token(namespace, "scanner"))
+    (folder / "ca.crt").write_bytes(cluster.authority.read_bytes())
+    (folder / "namespace").write_text(f"{namespace}\n")
+    url = urllib.parse.urlsplit(cluster.address)
+    return {"KUBERNETES_SERVICE_HOST": str(url.hostname), "KUBERNETES_SERVICE_PORT": str(url.port)}
+
+
+def test_in_a_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    environment = account(cluster, namespace, tmp_path)
+    access = in_cluster(environment, tmp_path)
+    assert access is not None
+    assert (access.name, access.namespace) == ("in-cluster", namespace)
+    assert who(access)["username"] == f"system:serviceaccount:{namespace}:scanner"
+    (tmp_path / "token").write_text("guessed-token")
+    with pytest.raises(LoginError) as refused:
+        who(access)
+    assert "guessed" not in f"{refused.value}{access!r}"
+
+
+def test_outside_a_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    environment = account(cluster, namespace, tmp_path)
+    assert in_cluster({}, tmp_path) is None
+    assert in_cluster(environment | {"KUBERNETES_SERVICE_HOST": ""}, tmp_path) is None
+    assert in_cluster(environment, tmp_path / "gone") is None
+    found = in_cluster(environment | {"KUBERNETES_SERVICE_HOST": "fd00::1"}, tmp_path)
+    assert found is not None
+    assert found.server.startswith("https://[fd00::1]:")
+    with pytest.raises(KubeconfigError, match="KUBERNETES_SERVICE_PORT is no number: 'tcp"):
+        in_cluster(environment | {"KUBERNETES_SERVICE_PORT": "tcp://10.0.0.1:443"}, tmp_path)
+    (tmp_path / "ca.crt").unlink()
+    with pytest.raises(KubeconfigError, match=f"{tmp_path}: No such file"):
+        in_cluster(environment, tmp_path)
+
+
+def test_no_traceback_tells_a_secret(cluster: Cluster, tmp_path: Path) -> None:
+    """Not even with the values of all variables in it."""
+    access = kubeconfig(cluster, tmp_path, {"token": "do-not-tell"})
+    with pytest.raises(LoginError) as refused:
+        who(access)
+    told = traceback.TracebackException.from_exception(refused.value, capture_locals=True)
+    assert "_sent" in {frame.name for frame in told.stack}
+    assert "do-not-tell" not in "".join(told.format())

@@ -1,0 +1,392 @@
+"""Lists through a network and a server that fail: no object lost and none twice, or an error; never a shorter list."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.kube.access import Login
+from kubekeep.kube.connection import Connection
+from kubekeep.kube.discovery import discover
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError
+from kubekeep.kube.listing import Listing, Query
+from tests.cluster.cluster import Cluster
+from tests.kube import connecting
+from tests.kube.faults import Exchange, Fault, always, front, page_of, times
+
+PAGES = page_of("configmaps")
+LATER = page_of("configmaps", 2)
+SIZE = 5
+GUESSED = "guessed-secret"
+Damage = Callable[[Exchange], object]
+
+
+@pytest.fixture(scope="module")
+def where(cluster: Cluster) -> Iterator[str]:
+    """A namespace with five pages of ConfigMaps, which no test changes."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}])
+    connecting.config_maps(cluster, name, [f"number-{number:02}" for number in range(23)])
+    yield name
+    cluster.remove_namespace(name)
+
+
+@pytest.fixture(scope="module")
+def known(cluster: Cluster, where: str) -> set[str]:
+    """The uids of those, by the API server itself."""
+    return connecting.uids(cluster, where)
+
+
+def listed(server: str, namespace: str, **changes: Any) -> list[str]:
+    """The uids of the ConfigMaps of a namespace, as the product lists them."""
+    patience = msgspec.structs.replace(connecting.HURRIED, **changes)
+    query = Query(served=connecting.CONFIG_MAPS, namespace=namespace)
+    with connecting.connection(server, patience=patience) as connection:
+        return [item["metadata"]["uid"] for page in Listing(connection, query, SIZE) for item in page]
+
+
+def cut(exchange: Exchange, *, honest: bool) -> None:
+    """Half a document, with its own length or that of the whole."""
+    body = exchange.real().body
+    exchange.answer(200, body[: len(body) // 2], length=None if honest else len(body))
+
+
+def slow(exchange: Exchange) -> None:
+    """The whole answer in pieces with pauses, each shorter than the silence that is put up with."""
+    body = exchange.real().body
+    size = len(body) // 5 + 1
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(body), size):
+            time.sleep(0.1)
+            yield body[start : start + size]
+
+    exchange.stream(pieces())
+
+
+def without_items(exchange: Exchange) -> None:
+    document = exchange.real().document
+    del document["items"]
+    exchange.answer(200, document)
+
+
+DAMAGES: dict[str, Damage] = {
+    "dropped": lambda exchange: exchange.drop(),
+    "slow": slow,
+    "busy": lambda exchange: exchange.refuse(429, "TooManyRequests", "later"),
+    "busy for a second": lambda exchange: exchange.refuse(
+        429, "TooManyRequests", "later", headers={"Retry-After": "1"}
+    ),
+    "internal": lambda exchange: exchange.refuse(500, "InternalError", "etcdserver: leader changed"),
+    "unavailable": lambda exchange: exchange.answer(503, b"no endpoints", kind="text/plain"),
+    "cut": lambda exchange: cut(exchange, honest=True),
+    "cut, and the length tells": lambda exchange: cut(exchange, honest=False),
+    "login page": lambda exchange: exchange.answer(200, b"<html>Sign in</html>", kind="text/html"),
+    "no items": without_items,
+    "no list": lambda exchange: exchange.answer(200, {"kind": "Status", "metadata": {}, "status": "Success"}),
+    "nothing": lambda exchange: exchange.answer(200, b""),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("pages", [PAGES, LATER], ids=["first page", "later page"])
+def test_what_passes_loses_nothing(
+    cluster: Cluster, where: str, known: set[str], damage: Damage, pages: Callable[..., bool]
+) -> None:
+    with front(cluster, times(2, pages, damage)) as proxy:
+        found = listed(proxy.url, where)
+    assert len(found) == len(known)
+    assert set(found) == known
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [fault for name, fault in DAMAGES.items() if name != "slow"],
+    ids=[name for name in DAMAGES if name != "slow"],
+)
+def test_what_does_not_pass_is_an_error_after_a_few_tries(
+    cluster: Cluster, where: str, known: set[str], damage: Damage
+) -> None:
+    with front(cluster, always(LATER, damage)) as proxy:
+        with pytest.raises(KubeError):
+            listed(proxy.url, where, tries=3)
+        later = [asked for asked in proxy.lists() if "continue" in asked.query]
+    assert known
+    assert len(later) == 3
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), ("soon", 0.0), ("-1", 0.0), ("9" * 400, 0.0)])
+def test_a_server_says_how_long_to_wait(cluster: Cluster, where: str, said: str, seconds: float) -> None:
+    def busy(exchange: Exchange) -> None:
+        exchange.refuse(429, "TooManyRequests", "later", headers={"Retry-After": said})
+
+    with front(cluster, always(PAGES, busy)) as proxy, pytest.raises(ApiError, match="later") as refused:
+        listed(proxy.url, where, tries=1)
+    assert refused.value.retry_after == seconds
+
+
+def test_an_endless_answer_ends(cluster: Cluster, where: str) -> None:
+    def endless(exchange: Exchange) -> None:
+        start = b'{"kind":"ConfigMapList","metadata":{},"items":['
+        exchange.stream(itertools.chain([start], itertools.repeat(b"{}," * 10_000)))
+
+    with front(cluster, always(PAGES, endless)) as proxy, pytest.raises(KubeError, match="more than 1000000 bytes"):
+        listed(proxy.url, where, most_bytes=1_000_000)
+
+
+def test_an_answer_that_trickles_for_ever_ends(cluster: Cluster, where: str) -> None:
+    def trickle() -> Iterator[bytes]:
+        while True:
+            time.sleep(0.05)
+            yield b" "
+
+    with (
+        front(cluster, always(PAGES, lambda exchange: exchange.stream(trickle()))) as proxy,
+        pytest.raises(ConnectionLostError, match=r"took longer than 0\.3 s"),
+    ):
+        listed(proxy.url, where, answer=0.3, tries=1)
+
+
+def test_a_server_that_says_nothing_is_given_up(cluster: Cluster, where: str) -> None:
+    silent = threading.Event()
+    with front(cluster, always(PAGES, lambda _: silent.wait(30))) as proxy:
+        with pytest.raises(ConnectionLostError, match="timed out"):
+            listed(proxy.url, where, silence=0.2, tries=2)
+        silent.set()
+    assert len(proxy.lists()) == 2
+
+
+def expired(continues: str = "") -> Damage:
+    """The answer to a list whose snapshot is gone; with a token, the list can go on behind its last object."""
+
+    def refuse(exchange: Exchange) -> None:
+        metadata = {"continue": continues or exchange.asked.query["continue"]} if continues != "none" else {}
+        exchange.refuse(410, "Expired", "The provided continue parameter is too old", metadata=metadata)
+
+    return refuse
+
+
+@pytest.mark.parametrize("token", ["", "none"], ids=["goes on", "from the start"])
+def test_a_list_that_has_expired_goes_on(cluster: Cluster, where: str, known: set[str], token: str) -> None:
+    with front(cluster, times(3, LATER, expired(token))) as proxy:
+        found = listed(proxy.url, where)
+        starts = [asked for asked in proxy.lists() if "continue" not in asked.query]
+    assert len(found) == len(known)
+    assert set(found) == known
+    assert len(starts) == (4 if token else 1)
+
+
+def test_a_list_that_expires_again_and_again_is_an_error(cluster: Cluster, where: str, known: set[str]) -> None:
+    with front(cluster, always(LATER, expired("none"))) as proxy, pytest.raises(ApiError, match="too old") as refused:
+        listed(proxy.url, where)
+    assert refused.value.reason == "Expired"
+    assert known
+
+
+def test_what_etcd_has_forgotten_is_listed_all_the_same(own_cluster: Cluster) -> None:
+    """No front: the API server itself says that the list has expired, and gives the token to go on with."""
+    known = connecting.config_maps(own_cluster, "default", [f"number-{number:02}" for number in range(12)])
+    with front(own_cluster) as proxy, connecting.connection(proxy.url) as connection:
+        pages = iter(Listing(connection, Query(served=connecting.CONFIG_MAPS, namespace="default"), SIZE))
+        found = [item["metadata"]["uid"] for item in next(pages)]
+        own_cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "later"}}])
+        own_cluster.compact()
+        found += [item["metadata"]["uid"] for page in pages for item in page]
+    assert len(found) == len(set(found))
+    assert known <= set(found)
+
+
+def test_objects_that_come_twice_are_given_once(cluster: Cluster, where: str, known: set[str]) -> None:
+    def again(exchange: Exchange) -> None:
+        document = exchange.real().document
+        document["items"] += document["items"]
+        exchange.answer(200, document)
+
+    with front(cluster, always(PAGES, again)) as proxy:
+        found = listed(proxy.url, where)
+    assert len(found) == len(known)
+    assert set(found) == known
+
+
+def test_a_list_that_does_not_get_on_is_an_error(cluster: Cluster, where: str, known: set[str]) -> None:
+    numbers = itertools.count()
+
+    def same(exchange: Exchange) -> None:
+        """The first page, with another token each time."""
+        document = exchange.real().document
+        document["metadata"]["continue"] = f"token-{next(numbers)}"
+        exchange.answer(200, document)
+
+    def stuck(exchange: Exchange) -> bool:
+        if "limit" not in exchange.asked.query:
+            return False
+        exchange.answer(200, {"kind": "ConfigMapList", "metadata": {"continue": "same"}, "items": []})
+        return True
+
+    with front(cluster, stuck) as proxy, pytest.raises(ConnectionLostError, match="again and again"):
+        listed(proxy.url, where)
+
+    def first_again(exchange: Exchange) -> bool:
+        document = {"kind": "ConfigMapList", "metadata": {"continue": f"token-{next(numbers)}"}}
+        items = [{"metadata": {"name": name, "uid": name}} for name in "abcde"]
+        exchange.answer(200, document | {"items": items})
+        return True
+
+    with front(cluster, first_again) as proxy, pytest.raises(ConnectionLostError, match="again and again"):
+        listed(proxy.url, where)
+    assert known
+
+
+def test_a_token_that_is_replaced_in_the_middle(cluster: Cluster, where: str, known: set[str], tmp_path: Path) -> None:
+    """The API server refuses the old token from the second page on; the file has a new one by then."""
+    file = tmp_path / "token"
+    first, second = (cluster.service_account_token(where, name) for name in ("first", "second"))
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "readers", "namespace": where},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": where} for name in ("first", "second")],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+    }
+    cluster.apply([binding])
+    file.write_text(first)
+
+    def stale(exchange: Exchange) -> bool:
+        if exchange.asked.headers.get("authorization") != f"Bearer {first}" or "continue" not in exchange.asked.query:
+            return False
+        file.write_text(second + "\n")
+        exchange.refuse(401, "Unauthorized", "Unauthorized")
+        return True
+
+    with front(cluster, stale) as proxy:
+        login = Login(token_file=str(file))
+        query = Query(served=connecting.CONFIG_MAPS, namespace=where)
+        with connecting.connection(proxy.url, login) as connection:
+            found = [item["metadata"]["uid"] for page in Listing(connection, query, SIZE) for item in page]
+        refused = [asked for asked in proxy.lists() if "continue" in asked.query]
+    assert set(found) == known
+    assert len(found) == len(known)
+    assert {asked.headers["authorization"] for asked in refused} == {f"Bearer {first}", f"Bearer {second}"}
+
+
+def test_a_token_that_is_not_taken_is_an_error_at_once(cluster: Cluster, where: str) -> None:
+    login = Login(token=GUESSED)
+    with (
+        front(cluster) as proxy,
+        connecting.connection(proxy.url, login) as connection,
+        pytest.raises(LoginError, match="does not take the credentials") as refused,
+    ):
+        connection.get(f"/api/v1/namespaces/{where}/configmaps", dict[str, Any])
+    assert GUESSED not in str(refused.value)
+    assert len(proxy.asked) == 1
+
+
+def test_a_redirect_is_not_followed(cluster: Cluster, where: str) -> None:
+    with front(cluster) as other:
+
+        def away(exchange: Exchange) -> bool:
+            exchange.answer(302, b"", kind="text/html", headers={"Location": f"{other.url}{exchange.asked.path}"})
+            return True
+
+        with front(cluster, away) as proxy, pytest.raises(ApiError, match="302"):
+            listed(proxy.url, where)
+        assert other.asked == []
+
+
+def test_an_object_that_is_nested_too_deeply_is_an_error(cluster: Cluster, where: str) -> None:
+    def deep(exchange: Exchange) -> None:
+        inside = b'{"a":' * 5000 + b"1" + b"}" * 5000
+        exchange.answer(200, b'{"kind":"ConfigMapList","metadata":{},"items":[' + inside + b"]}")
+
+    with front(cluster, always(PAGES, deep)) as proxy, pytest.raises(KubeError, match="nested too deeply"):
+        listed(proxy.url, where)
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("/apis", {"kind": "APIGroupDiscoveryList", "items": [{"versions": [{"version": 1}]}]}),
+        ("/apis", {"kind": "APIGroupList", "groups": [{"versions": []}]}),
+        ("/api", {"kind": "APIGroupDiscoveryList", "items": "none"}),
+    ],
+)
+def test_nonsense_about_what_is_served_is_an_error(cluster: Cluster, path: str, document: dict[str, Any]) -> None:
+    fault = always(lambda asked: asked.path == path, lambda exchange: exchange.answer(200, document))
+    with (
+        front(cluster, fault) as proxy,
+        connecting.connection(proxy.url) as connection,
+        pytest.raises(KubeError, match="does not say what it serves"),
+    ):
+        discover(connection)
+
+
+def test_older_servers_say_the_same_group_by_group(cluster: Cluster) -> None:
+    """Without the aggregated form, as before Kubernetes 1.26."""
+
+    def older(exchange: Exchange) -> bool:
+        if exchange.asked.path not in {"/api", "/apis"}:
+            return False
+        exchange.answer(200, cluster.admin("GET", exchange.asked.path))
+        return True
+
+    with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
+        new = discover(connection)
+    with front(cluster, older) as proxy, connecting.connection(proxy.url) as connection:
+        old = discover(connection)
+        groups = [asked.path for asked in proxy.asked]
+    builtin = [served for served in new.kinds if served.group in {"", "apps", "batch", "autoscaling", "policy"}]
+    assert [served for served in old.kinds if served in builtin] == builtin
+    assert builtin
+    assert "/apis/apps/v1" in groups
+    assert new.failed.keys() == old.failed.keys() == {"metrics.k8s.io"}
+
+
+@pytest.mark.parametrize("wait", ["page", "retry"])
+def test_closing_wakes_who_waits(cluster: Cluster, where: str, wait: str) -> None:
+    """A thread that waits for an answer, or to try again, ends with the connection."""
+    silent, reached = threading.Event(), threading.Event()
+
+    def hang(exchange: Exchange) -> None:
+        reached.set()
+        if wait == "page":
+            silent.wait(30)
+        else:
+            exchange.refuse(503, "ServiceUnavailable", "later", headers={"Retry-After": "60"})
+
+    query = Query(served=connecting.CONFIG_MAPS, namespace=where)
+    patience = msgspec.structs.replace(connecting.HURRIED, silence=60, longest_wait=60)
+    with front(cluster, always(PAGES, hang)) as proxy, ThreadPoolExecutor() as pool:
+        connection = connecting.connection(proxy.url, patience=patience)
+        running = pool.submit(lambda: list(Listing(connection, query)))
+        assert reached.wait(20)
+        connection.close()
+        error = running.exception(timeout=10)
+        silent.set()
+    assert isinstance(error, ConnectionLostError)
+
+
+def test_nothing_is_sent_through_a_closed_connection(cluster: Cluster) -> None:
+    with front(cluster) as proxy:
+        connection: Connection = connecting.connection(proxy.url)
+        connection.close()
+        with pytest.raises(ConnectionLostError, match="closed"):
+            connection.get("/version", dict[str, Any])
+        assert proxy.asked == []
+
+
+def test_a_fault_is_what_it_says(cluster: Cluster, where: str, known: set[str]) -> None:
+    """The front itself: without faults it is the API server."""
+    faults: tuple[Fault, ...] = (times(1, PAGES, lambda exchange: exchange.refuse(403, "Forbidden", "not you")),)
+    with front(cluster, *faults) as proxy:
+        with pytest.raises(ApiError, match="not you"):
+            listed(proxy.url, where)
+        assert set(listed(proxy.url, where)) == known

@@ -1,0 +1,88 @@
+"""Objects for the tests of collections, as a cluster takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Object = dict[str, Any]
+
+
+def template(image: str = "registry.example.com/app:1", *names: str) -> Object:
+    """A pod template with a container for each name."""
+    containers = [{"name": name, "image": image} for name in names or ("app",)]
+    return {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": containers}}
+
+
+def namespace(name: str, **labels: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def made(thing: Object, owner: Object | None, *, controller: bool = True) -> Object:
+    """`thing` with a reference to who made it."""
+    if owner is None:
+        return thing
+    reference = {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": controller,
+    }
+    return thing | {"metadata": thing["metadata"] | {"ownerReferences": [reference]}}
+
+
+def pod(where: str, name: str, pod_template: Object | None = None) -> Object:
+    found = pod_template or template()
+    meta = {"name": name, "namespace": where, "labels": {"app": "app"}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": found["spec"]}
+
+
+def replicated(kind: str, where: str, name: str, pod_template: Object | None = None, replicas: int = 1) -> Object:
+    """A Deployment, ReplicaSet, StatefulSet or DaemonSet."""
+    spec: Object = {"selector": {"matchLabels": {"app": "app"}}, "template": pod_template or template()}
+    spec |= {} if kind == "DaemonSet" else {"replicas": replicas}
+    spec |= {"serviceName": name} if kind == "StatefulSet" else {}
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": where}, "spec": spec}
+
+
+def job(where: str, name: str) -> Object:
+    found = template()
+    spec = {"template": found | {"spec": found["spec"] | {"restartPolicy": "Never"}}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": where}, "spec": spec}
+
+
+def cron_job(where: str, name: str) -> Object:
+    spec = {"schedule": "@daily", "jobTemplate": {"spec": job(where, name)["spec"]}}
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name, "namespace": where}, "spec": spec}
+
+
+def definition(group: str, kind: str, spec: Object, *, scope: str = "Namespaced") -> Object:
+    """A CustomResourceDefinition; `spec` is the schema of the objects' `spec`."""
+    schema = {"type": "object", "properties": {"spec": spec}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.lower()}s.{group}"},
+        "spec": {
+            "group": group,
+            "scope": scope,
+            "names": {"kind": kind, "plural": f"{kind.lower()}s", "singular": kind.lower()},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+
+
+def custom(group: str, kind: str, where: str, name: str, spec: Object) -> Object:
+    return {"apiVersion": f"{group}/v1", "kind": kind, "metadata": {"name": name, "namespace": where}, "spec": spec}
+
+
+def open_schema() -> Object:
+    return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+def pods_schema(field: str = "template") -> Object:
+    """A schema in which a pod template has its place."""
+    containers = {"type": "array", "items": open_schema()}
+    inside = {"type": "object", "properties": {"containers": containers}}
+    pod = {"type": "object", "properties": {"metadata": open_schema(), "spec": inside}}
+    return {"type": "object", "properties": {field: pod}}

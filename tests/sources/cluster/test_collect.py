@@ -1,0 +1,356 @@
+"""What is listed in a real cluster, and what of it is looked at: each object once, makers instead of what they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kubekeep.kube.connection import Connection
+from kubekeep.kube.discovery import discover
+from kubekeep.model.cluster import Gap
+from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.sources.cluster.collect import Collection
+from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from tests.cluster.cluster import Cluster
+from tests.kube import connecting
+from tests.kube.faults import Asked, Exchange, Fault, Front, always, each, front, page_of
+from tests.sources.cluster import objects
+
+SECRET_VALUE = "do-not-tell-this-value"  # noqa: S105 - of nobody
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+PODS = frozenset({WORKLOAD})
+
+
+def collected(
+    proxy: Front, *kinds: str, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (), whole: str = ""
+) -> tuple[list[str], list[Gap]]:
+    """What a collection gives of the namespaces that tests make (`Kind namespace/name`, sorted), and what it lacks."""
+    wanted = Wanted(kinds=frozenset(kinds), whole=frozenset({whole} - {""}), namespaces=Namespaces(include, exclude))
+    with connecting.connection(proxy.url) as connection:
+        collection = Collection(connection, discover(connection), wanted)
+        found = [f"{item.kind} {item.namespace}/{item.name}" for item in collection]
+        return sorted(name for name in found if " test-" in name), collection.gaps
+
+
+def listed(proxy: Front) -> set[str]:
+    """The paths of lists."""
+    return {asked.path for asked in proxy.lists()}
+
+
+def test_only_what_is_wanted_is_asked_for(cluster: Cluster) -> None:
+    with front(cluster) as proxy:
+        _, gaps = collected(
+            proxy, "Service", "networking.k8s.io/NetworkPolicy", "PodSecurityPolicy", "example.com/Boat"
+        )
+        paths = [asked.path for asked in proxy.asked]
+    assert gaps == []
+    assert sorted(paths) == ["/api", "/api/v1/services", "/apis", "/apis/networking.k8s.io/v1/networkpolicies"]
+
+
+def test_names_that_stand_for_several_kinds(cluster: Cluster) -> None:
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    with front(cluster) as proxy:
+        collected(proxy, SUBJECT)
+        assert listed(proxy) == {
+            f"{rbac}/{kind}s" for kind in ("role", "rolebinding", "clusterrole", "clusterrolebinding")
+        }
+    with front(cluster) as proxy:
+        collected(proxy, WORKLOAD)
+        kinds = {asked.kind for asked in proxy.lists()}
+    assert kinds >= {
+        *("pods", "podtemplates", "replicationcontrollers", "deployments", "replicasets", "statefulsets"),
+        *("daemonsets", "jobs", "cronjobs", "customresourcedefinitions"),
+    }
+
+
+def test_of_secrets_only_the_metadata_is_asked_for(cluster: Cluster, namespace: str) -> None:
+    meta = {"name": "password", "namespace": namespace, "labels": {"app": "shop"}}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"password": SECRET_VALUE}}
+    cluster.apply([secret])
+    stored = cluster.admin("GET", f"/api/v1/namespaces/{namespace}/secrets/password")["data"]["password"]
+    with front(cluster) as proxy:
+        found, gaps = collected(proxy, "Secret")
+        (asked,) = proxy.lists()
+        received = b"".join(proxy.sent)
+    assert (f"Secret {namespace}/password" in found, gaps) == (True, [])
+    assert asked.headers["accept"] == METADATA_ONLY
+    assert stored.encode() not in received
+    assert SECRET_VALUE.encode() not in received
+    assert b'"name":"password"' in received
+
+
+def test_what_kubectl_wrote_beside_a_secret_goes_no_further(cluster: Cluster, namespace: str) -> None:
+    """`kubectl apply` keeps the whole object in an annotation, which is metadata."""
+    annotations = {"kubectl.kubernetes.io/last-applied-configuration": SECRET_VALUE, "team": "shop"}
+    meta = {"name": "applied", "namespace": namespace, "annotations": annotations}
+    cluster.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": meta}])
+    with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
+        wanted = Wanted(kinds=frozenset({"Secret"}), namespaces=Namespaces((namespace,)))
+        (found,) = Collection(connection, discover(connection), wanted)
+    assert found.object["metadata"]["annotations"] == {"team": "shop"}
+    assert SECRET_VALUE not in str(found.object)
+
+
+def test_a_server_that_gives_more_than_metadata_is_not_listened_to(cluster: Cluster, namespace: str) -> None:
+    def whole(exchange: Exchange) -> None:
+        exchange.answer(200, cluster.admin("GET", f"/api/v1/namespaces/{namespace}/secrets"))
+
+    with front(cluster, always(page_of("secrets"), whole)) as proxy:
+        found, gaps = collected(proxy, "Secret", include=(namespace,))
+    assert found == []
+    assert [(gap.permission, gap.why) for gap in gaps] == [
+        (f"list secrets in namespace {namespace}", "the API server answers a SecretList where a list was asked for")
+    ]
+
+
+def test_rules_of_users_may_need_all_of_it(cluster: Cluster, namespace: str) -> None:
+    with front(cluster) as proxy:
+        collected(proxy, "Lease", include=(namespace,), whole="Lease")
+        collected(proxy, "Lease", include=(namespace,))
+    assert [asked.headers["accept"] for asked in proxy.lists()] == ["application/json", METADATA_ONLY]
+
+
+@pytest.fixture(scope="module")
+def three(cluster: Cluster) -> Iterator[tuple[str, str, str]]:
+    """Three namespaces with a Deployment, a Role and an Ingress each; the names of the first two begin alike."""
+    names = ("test-team-red", "test-team-blue", "test-other")
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+    for name in names:
+        where = {"name": "here", "namespace": name}
+        cluster.apply(
+            [
+                objects.namespace(name),
+                objects.replicated("Deployment", name, "here"),
+                {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": where, "rules": rules},
+            ]
+        )
+    yield names
+    for name in names:
+        cluster.remove_namespace(name)
+
+
+ALL = ["Deployment test-other/here", "Deployment test-team-blue/here", "Deployment test-team-red/here"]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "expected", "paths"),
+    [
+        (("test-other",), (), ALL[:1], {"/namespaces/test-other/"}),
+        (("test-team-*",), (), ALL[1:], {"/namespaces/test-team-red/", "/namespaces/test-team-blue/"}),
+        (("test-team-*",), ("*-blue",), ALL[2:], {"/namespaces/test-team-red/"}),
+        (
+            ("test-other", "test-team-[rR]ed"),
+            (),
+            [ALL[0], ALL[2]],
+            {"/namespaces/test-other/", "/namespaces/test-team-red/"},
+        ),
+        (("test-other",), ("test-other",), [], set()),
+        (("test-nobody-*",), (), [], set()),
+        (("test-gone",), (), [], {"/namespaces/test-gone/"}),
+    ],
+    ids=str,
+)
+def test_namespaces_are_chosen_by_the_server(
+    cluster: Cluster,
+    three: tuple[str, str, str],
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    expected: list[str],
+    paths: set[str],
+) -> None:
+    with front(cluster) as proxy:
+        found, gaps = collected(proxy, "Deployment", include=include, exclude=exclude)
+        asked = {item.path for item in proxy.lists() if item.kind == "deployments"}
+    assert three
+    assert (found, gaps) == (expected, [])
+    assert asked == {f"/apis/apps/v1{path}deployments" for path in paths}
+
+
+def test_namespaces_are_left_out_by_the_server(cluster: Cluster, three: tuple[str, str, str]) -> None:
+    with front(cluster) as proxy:
+        found, gaps = collected(proxy, "Deployment", exclude=("test-team-*", "test-other"))
+        (asked,) = (item for item in proxy.lists() if item.kind == "deployments")
+    assert (found, gaps) == ([], [])
+    chosen = set(asked.query["fieldSelector"].split(","))
+    assert chosen == {f"metadata.namespace!={name}" for name in three}
+
+
+def test_what_matters_to_other_namespaces_is_listed_everywhere(cluster: Cluster, three: tuple[str, str, str]) -> None:
+    """A role of one namespace may be granted to a service account of another."""
+    with front(cluster) as proxy:
+        found, _ = collected(proxy, "Role", "Namespace", include=("test-other",))
+    assert [name for name in found if name.startswith("Role")] == [f"Role {name}/here" for name in sorted(three)]
+
+
+def test_without_the_names_of_namespaces_everything_is_listed(cluster: Cluster, three: tuple[str, str, str]) -> None:
+    forbidden = always(page_of("namespaces"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
+    with front(cluster, forbidden) as proxy:
+        found, gaps = collected(proxy, "Deployment", include=("test-team-*",))
+    assert three
+    assert found == ALL
+    assert [(gap.permission, gap.why) for gap in gaps] == [("list namespaces", "not you")]
+
+
+def apply(cluster: Cluster, thing: dict[str, Any]) -> dict[str, Any]:
+    (found,) = cluster.apply([thing])
+    return found
+
+
+def test_what_controllers_made_is_not_looked_at_again(cluster: Cluster, namespace: str) -> None:
+    deployment = apply(cluster, objects.replicated("Deployment", namespace, "web"))
+    replicas = apply(cluster, objects.made(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
+    old = apply(cluster, objects.made(objects.replicated("ReplicaSet", namespace, "web-0", replicas=0), deployment))
+    stateful = apply(cluster, objects.replicated("StatefulSet", namespace, "db"))
+    daemons = apply(cluster, objects.replicated("DaemonSet", namespace, "log"))
+    cron_job = apply(cluster, objects.cron_job(namespace, "nightly"))
+    job = apply(cluster, objects.made(objects.job(namespace, "nightly-1"), cron_job))
+    lone = apply(cluster, objects.job(namespace, "lone"))
+    owners = {"web": replicas, "old": old, "db": stateful, "log": daemons, "nightly": job, "lone": lone}
+    cluster.apply(objects.made(objects.pod(namespace, f"of-{name}"), owner) for name, owner in owners.items())
+    cluster.apply([objects.pod(namespace, "naked")])
+    with front(cluster) as proxy:
+        found, gaps = collected(proxy, WORKLOAD, include=(namespace,))
+    assert gaps == []
+    assert found == [
+        f"CronJob {namespace}/nightly",
+        f"DaemonSet {namespace}/log",
+        f"Deployment {namespace}/web",
+        f"Job {namespace}/lone",
+        f"Pod {namespace}/naked",
+        f"StatefulSet {namespace}/db",
+    ]
+
+
+def test_orphans_are_looked_at(cluster: Cluster, namespace: str) -> None:
+    """Nobody else says what they say: their owner is gone, or of a kind without pods."""
+    gone = objects.replicated("ReplicaSet", namespace, "gone")
+    gone["metadata"]["uid"] = "00000000-0000-0000-0000-000000000001"
+    settings = apply(
+        cluster, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": namespace}}
+    )
+    cluster.apply([objects.made(objects.pod(namespace, "orphan"), gone)])
+    cluster.apply([objects.made(objects.replicated("ReplicaSet", namespace, "of-settings"), settings)])
+    with front(cluster) as proxy:
+        found, _ = collected(proxy, WORKLOAD, include=(namespace,))
+    assert found == [f"Pod {namespace}/orphan", f"ReplicaSet {namespace}/of-settings"]
+
+
+def test_nobody_hides_behind_an_owner_that_would_not_have_made_it(cluster: Cluster, namespace: str) -> None:
+    """Whoever may create pods may write any reference to an owner into them."""
+    deployment = apply(cluster, objects.replicated("Deployment", namespace, "web"))
+    replicas = apply(cluster, objects.made(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
+    renamed = replicas | {"kind": "DaemonSet"}
+    other = apply(cluster, objects.namespace(f"{namespace}-other"))
+    cluster.apply(
+        [
+            objects.made(objects.pod(namespace, "of-deployment"), deployment),
+            objects.made(objects.pod(namespace, "of-another-kind"), renamed),
+            objects.made(objects.pod(namespace, "not-managed"), replicas, controller=False),
+            objects.made(objects.pod(other["metadata"]["name"], "elsewhere"), replicas),
+            objects.made(objects.replicated("StatefulSet", namespace, "of-replicas"), replicas),
+        ]
+    )
+    with front(cluster) as proxy:
+        found, _ = collected(proxy, WORKLOAD, include=(namespace, f"{namespace}-other"))
+    cluster.remove_namespace(f"{namespace}-other")
+    assert found == [
+        f"Deployment {namespace}/web",
+        f"Pod {namespace}-other/elsewhere",
+        f"Pod {namespace}/not-managed",
+        f"Pod {namespace}/of-another-kind",
+        f"Pod {namespace}/of-deployment",
+        f"StatefulSet {namespace}/of-replicas",
+    ]
+
+
+def test_what_owners_are_not_shown_is_seen_in_what_they_own(cluster: Cluster, namespace: str) -> None:
+    deployment = apply(cluster, objects.replicated("Deployment", namespace, "web"))
+    replicas = apply(cluster, objects.made(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
+    cluster.apply([objects.made(objects.pod(namespace, "web-1-a"), replicas)])
+    hidden = always(page_of("deployments"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
+    with front(cluster, hidden) as proxy:
+        found, gaps = collected(proxy, WORKLOAD, include=(namespace,))
+    assert found == [f"ReplicaSet {namespace}/web-1"]
+    assert [gap.permission for gap in gaps] == [f"list deployments.apps in namespace {namespace}"]
+
+
+def test_one_object_under_two_groups_is_one(cluster: Cluster, namespace: str) -> None:
+    """As Ingresses and Deployments were in `extensions` too, and Events are to this day."""
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "started", "namespace": namespace},
+        "involvedObject": {"kind": "Pod", "namespace": namespace, "name": "a"},
+    }
+    cluster.apply([event])
+    with front(cluster) as proxy:
+        found, gaps = collected(proxy, "Event")
+        paths = listed(proxy)
+    assert paths == {"/api/v1/events", "/apis/events.k8s.io/v1/events"}
+    assert (found.count(f"Event {namespace}/started"), gaps) == (1, [])
+
+
+def test_a_list_that_breaks_off_is_a_gap(cluster: Cluster, namespace: str) -> None:
+    """What came before it is looked at all the same."""
+    cluster.apply(objects.pod(namespace, f"number-{number:02}") for number in range(7))
+
+    def small(exchange: Exchange) -> bool:
+        if exchange.asked.kind != "pods":
+            return False
+        if "continue" in exchange.asked.query:
+            exchange.refuse(500, "InternalError", "etcd is gone")
+            return True
+        document = exchange.real().document
+        document["items"], document["metadata"]["continue"] = document["items"][:3], "more"
+        exchange.answer(200, document)
+        return True
+
+    with front(cluster, small) as proxy:
+        found, gaps = collected(proxy, "Pod", include=(namespace,))
+    assert found == [f"Pod {namespace}/number-{number:02}" for number in range(3)]
+    (gap,) = gaps
+    assert (gap.kind, gap.namespace, gap.partial) == ("Pod", namespace, True)
+    assert gap.text == "cut off: etcd is gone"
+
+
+def is_list(asked: Asked) -> bool:
+    return "limit" in asked.query
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        each(3, is_list, lambda exchange: exchange.drop()),
+        each(3, is_list, lambda exchange: exchange.refuse(429, "TooManyRequests", "later")),
+        each(3, is_list, lambda exchange: exchange.answer(200, b"{}")),
+    ],
+    ids=["dropped", "busy", "cut"],
+)
+def test_a_bad_network_is_no_gap(cluster: Cluster, namespace: str, fault: Fault) -> None:
+    cluster.apply([objects.replicated("Deployment", namespace, "web"), objects.pod(namespace, "naked")])
+    with front(cluster, fault) as proxy:
+        found, gaps = collected(proxy, WORKLOAD, "ConfigMap", "Service", include=(namespace,))
+    assert found == [f"Deployment {namespace}/web", f"Pod {namespace}/naked"]
+    assert gaps == []
+
+
+def test_an_api_that_is_down_is_a_gap_for_who_needs_it(cluster: Cluster) -> None:
+    with front(cluster) as proxy:
+        assert collected(proxy, "Service")[1] == []
+        _, gaps = collected(proxy, "Service", "metrics.k8s.io/NodeMetrics", "metrics.k8s.io/PodMetrics")
+    assert [(gap.permission, gap.why) for gap in gaps] == [
+        ("list nodemetricses.metrics.k8s.io", "its API server does not answer"),
+        ("list podmetricses.metrics.k8s.io", "its API server does not answer"),
+    ]
+
+
+def test_who_stops_looking_ends_the_lists(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([objects.pod(namespace, "a")])
+    with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
+        given: Connection = connection
+        found = iter(Collection(given, discover(given), Wanted(kinds=frozenset({"Pod", "Service"}))))
+        next(found)
+        found.close()  # type: ignore[attr-defined]
+        assert given.is_closed

@@ -1,0 +1,197 @@
+"""Custom kinds carry pods where their definitions allow it; who made what is believed where nothing is lost by it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from kubekeep.kube.discovery import discover
+from kubekeep.model.cluster import Gap
+from kubekeep.model.control import WORKLOAD
+from kubekeep.sources.cluster.collect import Collection
+from kubekeep.sources.cluster.custom import carries_pods
+from kubekeep.sources.cluster.wanted import Wanted
+from tests.cluster.cluster import Cluster
+from tests.kube import connecting
+from tests.kube.faults import Exchange, always, front, page_of
+from tests.sources.cluster import objects
+
+GROUP = "example.com"
+WANTED = Wanted(kinds=frozenset({WORKLOAD}))
+
+
+def schemaless(**spec: Any) -> dict[str, Any]:
+    """A definition of the first days, as etcd may still hold one."""
+    return {"spec": {"group": GROUP, "names": {"kind": "Boat"}, "versions": [{"name": "v1"}]} | spec}
+
+
+def template_of(inside: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"template": inside}}
+
+
+MAP = {"type": "object", "additionalProperties": {"type": "string"}}
+
+
+@pytest.mark.parametrize(
+    ("definition", "carries"),
+    [
+        (objects.definition(GROUP, "A", objects.pods_schema()), True),
+        (objects.definition(GROUP, "A", objects.pods_schema("podTemplate")), True),
+        (objects.definition(GROUP, "A", template_of(template_of(objects.pods_schema()))), False),
+        (objects.definition(GROUP, "A", objects.open_schema()), True),
+        (objects.definition(GROUP, "A", template_of(objects.open_schema())), True),
+        (objects.definition(GROUP, "A", template_of({"type": "object"})), False),
+        (objects.definition(GROUP, "A", template_of({"type": "string"})), False),
+        (objects.definition(GROUP, "A", template_of(MAP)), False),
+        (objects.definition(GROUP, "A", {"type": "object", "additionalProperties": objects.open_schema()}), True),
+        (objects.definition(GROUP, "A", {"type": "object", "additionalProperties": True}), True),
+        (objects.definition(GROUP, "A", {"type": "object", "additionalProperties": False}), False),
+        (objects.definition(GROUP, "A", objects.pods_schema("pods")), False),
+        (schemaless(), True),
+        (schemaless(versions=[{"name": "v1", "schema": None}]), True),
+        (schemaless(versions=None), True),
+        (objects.definition(GROUP, "A", {}) | schemaless(preserveUnknownFields=True), True),
+    ],
+)
+def test_what_a_definition_allows(definition: dict[str, Any], *, carries: bool) -> None:
+    assert carries_pods(definition, "v1") is carries
+
+
+@pytest.fixture(scope="module")
+def custom(module_cluster: Cluster) -> Cluster:
+    """A cluster with custom kinds that carry pods or may, and one that does not."""
+    module_cluster.apply(
+        [
+            objects.definition(GROUP, "Rollout", objects.pods_schema()),
+            objects.definition(GROUP, "Operator", objects.open_schema()),
+            objects.definition(GROUP, "Boat", {"type": "object", "properties": {"sails": {"type": "integer"}}}),
+            objects.custom(GROUP, "Boat", "default", "one", {"sails": 3}),
+        ]
+    )
+    return module_cluster
+
+
+@pytest.fixture
+def where(custom: Cluster, request: pytest.FixtureRequest) -> str:
+    """A namespace of the test's own."""
+    name = f"test-{abs(hash(request.node.nodeid)) % 10**10}"
+    custom.apply([objects.namespace(name)])
+    return name
+
+
+def apply(cluster: Cluster, thing: dict[str, Any]) -> dict[str, Any]:
+    (found,) = cluster.apply([thing])
+    return found
+
+
+def collected(server: str, namespace: str) -> tuple[set[str], list[Gap]]:
+    with connecting.connection(server) as connection:
+        collection = Collection(connection, discover(connection), WANTED)
+        found = {f"{item.kind} {item.name}" for item in collection if item.namespace == namespace}
+        return found, collection.gaps
+
+
+def test_only_kinds_that_may_carry_pods_are_asked_for(custom: Cluster) -> None:
+    with front(custom) as proxy:
+        _, gaps = collected(proxy.url, "default")
+        kinds = {asked.kind for asked in proxy.lists() if asked.path.startswith(f"/apis/{GROUP}/")}
+    assert (kinds, gaps) == ({"rollouts", "operators"}, [])
+
+
+def test_replica_sets_of_a_rollout_say_nothing_more(custom: Cluster, where: str) -> None:
+    rollout = apply(custom, objects.custom(GROUP, "Rollout", where, "web", {"template": objects.template()}))
+    replicas = apply(custom, objects.made(objects.replicated("ReplicaSet", where, "web-1"), rollout))
+    old = objects.replicated("ReplicaSet", where, "web-0", objects.template("registry.example.com/app:0"), 0)
+    custom.apply([objects.made(old, rollout), objects.made(objects.pod(where, "web-1-a"), replicas)])
+    with front(custom) as proxy:
+        assert collected(proxy.url, where) == ({"Rollout web"}, [])
+
+
+def test_an_operator_without_pods_hides_nothing(custom: Cluster, where: str) -> None:
+    """Its schema would allow a pod template; the object has none."""
+    operator = apply(custom, objects.custom(GROUP, "Operator", where, "db", {"size": 3}))
+    custom.apply([objects.made(objects.replicated("StatefulSet", where, "db"), operator)])
+    with front(custom) as proxy:
+        found, _ = collected(proxy.url, where)
+    assert found == {"Operator db", "StatefulSet db"}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        {"spec": {"containers": [{"name": "app", "resources": {}}]}},
+        {"spec": {"containers": [{"name": "app", "image": "a:1"}]}},
+        {"spec": {"containers": []}},
+        {"spec": {"containers": "none"}},
+    ],
+    ids=["only a patch", "one container of two", "nobody", "nonsense"],
+)
+def test_a_template_that_says_less_hides_nothing(custom: Cluster, where: str, template: dict[str, Any]) -> None:
+    operator = apply(custom, objects.custom(GROUP, "Operator", where, "search", {"podTemplate": template}))
+    both = objects.template("registry.example.com/app:1", "app", "sidecar")
+    custom.apply([objects.made(objects.replicated("Deployment", where, "search", both), operator)])
+    with front(custom) as proxy:
+        found, _ = collected(proxy.url, where)
+    assert found == {"Operator search", "Deployment search"}
+
+
+@pytest.mark.parametrize("late", ["rollouts", "deployments"])
+def test_the_order_of_lists_changes_nothing(custom: Cluster, where: str, late: str) -> None:
+    """Both kinds are listed at the same time: whichever comes last, the Deployment is what the Rollout made."""
+    rollout = apply(custom, objects.custom(GROUP, "Rollout", where, "web", {"template": objects.template()}))
+    custom.apply([objects.made(objects.replicated("Deployment", where, "web"), rollout)])
+    others = threading.Event()
+
+    def wait(exchange: Exchange) -> None:
+        others.wait(20)
+        exchange.forward()
+
+    def told(exchange: Exchange) -> bool:
+        if page_of("daemonsets")(exchange.asked):
+            others.set()
+        return False
+
+    with front(custom, always(page_of(late), wait), told) as proxy:
+        found, gaps = collected(proxy.url, where)
+    assert others.is_set()
+    assert (found, gaps) == ({"Rollout web"}, [])
+
+
+def forbidden(exchange: Exchange) -> None:
+    exchange.refuse(403, "Forbidden", "not you")
+
+
+def test_without_definitions_nobody_knows_who_carries_pods(custom: Cluster) -> None:
+    with front(custom, always(page_of("customresourcedefinitions"), forbidden)) as proxy:
+        _, gaps = collected(proxy.url, "default")
+        kinds = {asked.path for asked in proxy.lists() if asked.path.startswith(f"/apis/{GROUP}/")}
+    (gap,) = gaps
+    assert kinds == set()
+    assert gap.permission == "list customresourcedefinitions.apiextensions.k8s.io"
+    assert WORKLOAD in gap.names
+
+
+def test_where_there_are_no_custom_kinds_definitions_are_not_missed(cluster: Cluster) -> None:
+    def builtin(exchange: Exchange) -> None:
+        document = exchange.real().document
+        document["items"] = [group for group in document["items"] if group["metadata"]["name"].endswith(".k8s.io")]
+        exchange.answer(200, document)
+
+    faults = (
+        always(lambda asked: asked.path == "/apis", builtin),
+        always(page_of("customresourcedefinitions"), forbidden),
+    )
+    with front(cluster, *faults) as proxy:
+        _, gaps = collected(proxy.url, "default")
+    (gap,) = gaps
+    assert gap.permission == "list customresourcedefinitions.apiextensions.k8s.io"
+    assert WORKLOAD not in gap.names
+
+
+def test_a_custom_kind_that_is_not_shown_is_a_gap_of_workloads(custom: Cluster) -> None:
+    with front(custom, always(page_of("rollouts"), forbidden)) as proxy:
+        _, gaps = collected(proxy.url, "default")
+    assert [(gap.permission, gap.why) for gap in gaps] == [(f"list rollouts.{GROUP}", "not you")]
+    assert WORKLOAD in gaps[0].names

@@ -1,0 +1,214 @@
+"""Scans of changing files beside a baseline and beside each other, from the manifests to what is told of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubekeep.assess.diff import scanned
+from kubekeep.assess.gate import new_findings
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.comparison import Comparison
+from kubekeep.reports import Options, load
+from kubekeep.usecases.baseline import baseline_text, read_known
+from kubekeep.usecases.compare import against, diff
+from kubekeep.usecases.json_report import ReportError
+from kubekeep.usecases.privacy import decrypted, encrypted, master_key, with_pseudonyms
+from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.waivers import Waivers
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: web, namespace: shop}}
+spec:
+  containers:
+  - {{name: side, image: x}}
+  - {{name: app, image: x, securityContext: {{privileged: {privileged}}}}}
+"""
+BAD, GOOD = POD.format(privileged="true"), POD.format(privileged="false")
+KEY = master_key("correct horse battery staple", None)
+OTHER = master_key("another horse battery staple", None)
+EXCEPTION = """\
+- name: debug pods
+  resources: [{attributes: {kind: Pod}}]
+  posturePolicies: [{controlID: C-0057}]
+"""
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+
+
+def looked(folder: Path, controls: tuple[str, ...] = ("C-0057",), **more: Any) -> Assessment:
+    return scan(ScanRequest(paths=(str(folder),), controls=controls, **more))
+
+
+def since(folder: Path, base: Path, **more: Any) -> Comparison:
+    comparison = against(looked(folder, **more), read_known(base)).baseline
+    assert comparison is not None
+    return comparison
+
+
+def baseline(folder: Path, base: Path, **more: Any) -> Path:
+    base.write_text("".join(baseline_text(scanned(looked(folder, **more)))))
+    return base
+
+
+def report(assessment: Assessment, path: Path) -> Path:
+    with path.open("w", encoding="utf-8") as stream:
+        load("json").render(assessment, stream, Options())
+    return path
+
+
+def told(found: Comparison) -> dict[str, list[str]]:
+    """The files of the findings, by what became of them."""
+    parts = {name: getattr(found, name) for name in ("new", "resolved", "unchanged", "incomparable", "accepted")}
+    return {name: [os.path.basename(item.finding.file) for item in items] for name, items in parts.items() if items}  # noqa: PTH119
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    folder = tmp_path / "deploy"
+    folder.mkdir()
+    return folder
+
+
+def test_a_good_twin_that_turns_bad_is_new_though_the_bad_one_is_deleted(files: Path, tmp_path: Path) -> None:
+    write(files, a=BAD, b=GOOD)
+    base = baseline(files, tmp_path / "base.json")
+    earlier = report(looked(files), tmp_path / "report.json")
+    assert told(since(files, base)) == {"unchanged": ["a.yaml"]}
+    (files / "a.yaml").unlink()
+    write(files, b=BAD)
+    for known in (base, earlier):
+        found = since(files, known)
+        assert told(found) == {"new": ["b.yaml"], "resolved": ["a.yaml"]}
+        assert not new_findings(found).passed
+
+
+def test_a_renamed_file_with_moved_lines_beside_a_good_twin_stays_known(files: Path, tmp_path: Path) -> None:
+    write(files, a=f"{BAD}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\n", b=GOOD)
+    base = baseline(files, tmp_path / "base.json")
+    (files / "a.yaml").unlink()
+    write(files, c=f"# moved\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\n---\n{BAD}")
+    assert told(since(files, base)) == {"unchanged": ["c.yaml"]}
+
+
+def test_copies_in_one_file_are_known_by_how_many_fail(files: Path, tmp_path: Path) -> None:
+    """Documents change their order, so nobody can tell which of two copies is gone: documented, and never fewer."""
+    write(files, a=f"{GOOD}---\n{GOOD}")
+    base = baseline(files, tmp_path / "good.json")
+    write(files, a=BAD)
+    assert told(since(files, base)) == {"new": ["a.yaml"]}
+    write(files, a=f"{BAD}---\n{GOOD}")
+    base = baseline(files, tmp_path / "mixed.json")
+    write(files, a=f"{GOOD}---\n{BAD}")
+    assert told(since(files, base)) == {"unchanged": ["a.yaml"]}
+    write(files, a=f"{BAD}---\n{BAD}")
+    assert told(since(files, base)) == {"new": ["a.yaml"], "unchanged": ["a.yaml"]}
+    write(files, a=BAD)
+    assert told(since(files, base)) == {"unchanged": ["a.yaml"]}
+
+
+def test_what_an_exception_covers_since_is_accepted(files: Path, tmp_path: Path) -> None:
+    write(files, a=BAD)
+    exceptions = tmp_path / "exceptions.yaml"
+    exceptions.write_text(EXCEPTION)
+    waivers = Waivers(files=(str(exceptions),))
+    base = baseline(files, tmp_path / "base.json")
+    plain = report(looked(files), tmp_path / "plain.json")
+    covered = report(looked(files, waivers=waivers), tmp_path / "covered.json")
+    for found in (since(files, base, waivers=waivers), diff(plain, covered), diff(base, covered)):
+        assert told(found) == {"accepted": ["a.yaml"]}
+        assert found.accepted[0].reason == "accepted by debug pods"
+        assert new_findings(found).passed
+    assert told(diff(covered, covered)) == {}
+    assert told(diff(covered, plain)) == {"new": ["a.yaml"]}
+    without = baseline(files, tmp_path / "without.json", waivers=waivers)
+    assert told(since(files, without)) == {"new": ["a.yaml"]}
+
+
+def test_what_nobody_looked_at_is_neither_resolved_nor_known(files: Path, tmp_path: Path) -> None:
+    write(files, a=BAD)
+    base = baseline(files, tmp_path / "base.json")
+    write(files, a="a: b: c\n")
+    found = since(files, base)
+    assert told(found) == {"incomparable": ["a.yaml"]}
+    blind = baseline(files, tmp_path / "blind.json")
+    write(files, a=BAD)
+    found = since(files, blind)
+    assert told(found) == {"incomparable": ["a.yaml"]}
+    assert found.incomparable[0].reason == f"{blind} could not read {found.incomparable[0].finding.file}"
+    assert not new_findings(found).passed
+
+
+def test_a_control_that_lacked_a_parameter_is_not_known(files: Path, tmp_path: Path) -> None:
+    """C-0078 cannot be evaluated on any resource without the registries that are allowed."""
+    write(files, a=BAD)
+    control, params = ("C-0078",), {"imageRepositoryAllowList": ("registry.example",)}
+    base = baseline(files, tmp_path / "base.json", controls=control)
+    earlier = report(looked(files, control), tmp_path / "report.json")
+    for known in (base, earlier):
+        found = since(files, known, controls=control, params=params)
+        assert {*told(found)} == {"incomparable"}
+        assert {item.reason for item in found.incomparable} == {f"{known} could not evaluate C-0078 on this resource"}
+        assert not new_findings(found).passed
+    with_it = baseline(files, tmp_path / "with.json", controls=control, params=params)
+    assert {*told(since(files, with_it, controls=control))} == {"incomparable"}
+
+
+def test_pseudonyms_of_one_key_compare(files: Path, tmp_path: Path) -> None:
+    write(files, a=GOOD, b=f"apiVersion: v1\nkind: Pod\nmetadata: {{name: b}}\n{BAD[BAD.index('spec') :]}")
+    base = report(with_pseudonyms(looked(files), KEY), tmp_path / "base.json")
+    (files / "b.yaml").rename(files / "moved.yaml")
+    write(files, a=f"# moved\n{BAD}")
+    head = report(with_pseudonyms(looked(files), KEY), tmp_path / "head.json")
+    known = tmp_path / "known.json"
+    known.write_text("".join(baseline_text(scanned(with_pseudonyms(looked(files), KEY)))))
+    assert {name: len(items) for name, items in told(diff(base, head)).items()} == {"new": 1, "unchanged": 1}
+    assert {name: len(items) for name, items in told(diff(known, head)).items()} == {"unchanged": 2}
+    assert read_known(base).pseudonyms == read_known(known).pseudonyms != ""
+
+
+def test_names_that_are_hidden_in_other_ways_are_refused(files: Path, tmp_path: Path) -> None:
+    write(files, a=BAD)
+    plain = looked(files)
+    path = report(plain, tmp_path / "plain.json")
+    hidden = [report(with_pseudonyms(plain, key), tmp_path / f"{n}.json") for n, key in enumerate((KEY, OTHER))]
+    alone = [report(with_pseudonyms(plain, None), tmp_path / f"alone{n}.json") for n in range(2)]
+    for base, head in (hidden, alone, (hidden[0], alone[0])):
+        with pytest.raises(ReportError, match=f"^{base}: names are hidden under another key than in {head}: "):
+            diff(base, head)
+    for base, head in ((hidden[0], path), (path, hidden[0])):
+        with pytest.raises(ReportError, match=f"^{hidden[0]}: names are hidden, and in {path} they are not: "):
+            diff(base, head)
+    with pytest.raises(ReportError, match="and in this scan they are not"):
+        against(plain, read_known(hidden[0]))
+
+
+def test_what_tells_a_key_from_others_is_no_pseudonym(files: Path) -> None:
+    write(files, a=BAD)
+    first, second = (with_pseudonyms(looked(files), KEY) for _ in range(2))
+    assert first.pseudonyms == second.pseudonyms
+    assert first.results[0].resource.name not in first.pseudonyms
+    assert looked(files).pseudonyms == ""
+
+
+def test_an_encrypted_report_compares_once_it_is_open(files: Path, tmp_path: Path) -> None:
+    assert KEY is not None
+    write(files, a=BAD)
+    plain = report(looked(files), tmp_path / "plain.json")
+    sealed = report(encrypted(looked(files), KEY), tmp_path / "sealed.json")
+    for base, head in ((sealed, plain), (plain, sealed), (sealed, sealed)):
+        with pytest.raises(ReportError, match=f"^{sealed}: the report is encrypted: open it by `kubekeep decrypt`"):
+            diff(base, head)
+    opened = tmp_path / "opened.json"
+    opened.write_text(decrypted(sealed.read_bytes(), KEY))
+    found = diff(plain, opened)
+    assert told(found) == {"unchanged": ["a.yaml"]}
+    assert found.warnings == ()
