@@ -15,11 +15,13 @@ from kubekeep.kube.discovery import Catalogue, discover
 from kubekeep.kube.listing import Query
 from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
+from kubekeep.kube.watching import Pace
 from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
 from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.collect import Collection
+from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 
 SETTINGS: Final = frozenset({"kubescape.io/ControlInput"})
@@ -83,11 +85,25 @@ class LiveCluster:
             self.nodes += resource.kind == "Node" and not resource.group
             yield resource
 
-    def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
-        """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
+    def follow(self, selection: Selection, choice: Choice, pace: Pace) -> Following:
+        """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
+        collection = self._planned(selection, choice)
+        return Following(self._connection, collection.tasks(), collection.gaps, pace)
+
+    def has_changed(self, selection: Selection, choice: Choice, following: Following) -> bool:
+        """Whether the cluster serves other kinds by now than those that are followed. Raises KubeError."""
+        self._catalogue = discover(self._connection)
+        collection = self._planned(selection, choice)
+        return not following.is_of(collection.tasks(), collection.gaps)
+
+    def _planned(self, selection: Selection, choice: Choice) -> Collection:
         needed = wanted(selection, choice, everything=False)
         needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS)
-        collection = Collection(self._connection, self._catalogue, needed)
+        return Collection(self._connection, self._catalogue, needed)
+
+    def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
+        """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
+        collection = self._planned(selection, choice)
         asked = [permission_of(query) for query in collection.queries()]
         return allowed(self._connection, asked), tuple(collection.gaps)
 
