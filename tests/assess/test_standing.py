@@ -79,11 +79,11 @@ def test_every_verdict_is_that_of_a_run_over_everything(seed: int) -> None:
                 standing.remove(key)
         changes = standing.settle()
         expected = full(living)
-        found = told(standing.results)
+        found = told(standing.results.values())
         for mine, theirs in zip(found, expected, strict=True):
             assert mine == theirs, f"step {step}"
         # What is told of changes adds up to the same.
-        for before, after in changes:
+        for before, after in changes.values():
             if before is not None:
                 known.remove(*told([before]))
             if after is not None:
@@ -109,7 +109,7 @@ def test_what_is_the_same_is_not_asked_again() -> None:
     # The object itself, without its pods, and what it relates to: nothing else.
     assert counting.documents == 2
     assert first > 20
-    assert standing.settle() == []
+    assert standing.settle() == {}
 
 
 def test_a_gap_comes_and_goes() -> None:
@@ -121,11 +121,11 @@ def test_a_gap_comes_and_goes() -> None:
     for key, item in living.objects.items():
         standing.put(key, Resource(item))
     standing.settle()
-    assert told(standing.results) == full(living)
+    assert told(standing.results.values()) == full(living)
     standing.settle((hidden,))
-    assert told(standing.results) == full(living, (hidden,)) != full(living)
+    assert told(standing.results.values()) == full(living, (hidden,)) != full(living)
     standing.settle()
-    assert told(standing.results) == full(living)
+    assert told(standing.results.values()) == full(living)
 
 
 def test_with_a_focus_the_others_are_known_all_the_same() -> None:
@@ -144,7 +144,7 @@ def test_with_a_focus_the_others_are_known_all_the_same() -> None:
                 standing.remove(key)
         standing.settle()
         resources = map(Resource, living.listed())
-        assert told(standing.results) == told(
+        assert told(standing.results.values()) == told(
             run(resources, everything(), RegoPolicySet, kubernetes_minor=34, focus=focus)
         )
 
@@ -159,8 +159,8 @@ def test_what_has_gone_leaves_nothing_behind() -> None:
     standing.settle()
     for key in living.objects:
         standing.remove(key)
-    assert all(after is None for _, after in standing.settle())
-    assert standing.results == []
+    assert all(after is None for _, after in standing.settle().values())
+    assert standing.results == {}
     held = {name: value for name, value in vars(standing).items() if isinstance(value, dict)}
     assert [name for name in ("_held", "_joined", "_changed") if held[name]] == []
     slices = vars(vars(standing)["_slices"])

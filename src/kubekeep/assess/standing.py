@@ -120,11 +120,11 @@ class Standing:
         self._changed[key] = None
 
     @property
-    def results(self) -> list[ResourceResult]:
-        """The verdicts on everything, as of when it was settled."""
-        return [held.result for held in self._held.values() if held.result is not None]
+    def results(self) -> dict[str, ResourceResult]:
+        """The verdicts on everything, by key, as of when it was settled. RBAC subjects have keys of their own."""
+        return {key: held.result for key, held in self._held.items() if held.result is not None}
 
-    def settle(self, gaps: Sequence[Gap] = ()) -> list[Change]:
+    def settle(self, gaps: Sequence[Gap] = ()) -> dict[str, Change]:
         """Judge what has to be judged again, with `gaps` what is not shown; gives the resources whose verdicts may differ."""
         before: dict[str, ResourceResult | None] = {}
         questions: list[_Question] = []
@@ -148,7 +148,7 @@ class Standing:
         if around != self._around:
             self._around = around
             before = {key: before.get(key, held.result) for key, held in self._held.items()} | before
-        return [*self._judged(before)]
+        return dict(self._judged(before))
 
     def _take(
         self, key: str, resource: Resource, before: dict[str, ResourceResult | None], questions: list[_Question]
@@ -267,16 +267,16 @@ class Standing:
             elsewhere_of(self._active, self._selection, self._provider),
         )
 
-    def _judged(self, before: Mapping[str, ResourceResult | None]) -> Iterator[Change]:
+    def _judged(self, before: Mapping[str, ResourceResult | None]) -> Iterator[tuple[str, Change]]:
         for key, known in before.items():
             held = self._held.get(key)
             if held is None:
-                yield known, None
+                yield key, (known, None)
                 continue
             outcome = {**held.local, **held.object, **held.related}
             verdicts = verdicts_of(held.resource, held.sheet, outcome, self._around, held.problem)
             held.result = ResourceResult(held.resource, verdicts)
-            yield known, held.result
+            yield key, (known, held.result)
 
     def _ask(self, questions: Sequence[_Question]) -> None:
         for start in range(0, len(questions), _BATCH):
@@ -305,4 +305,3 @@ class _Looks:
         if not change.kinds.isdisjoint(self.own) and change.home in (None, home):
             return True
         return not change.kinds.isdisjoint(self.control_plane) and change.home in (None, _CONTROL_PLANE)
-

@@ -127,7 +127,7 @@ def scan(
     custom rule that does not compile.
     """
     selection = _selection(request)
-    exceptions = _exceptions(request)
+    exceptions = exceptions_of(request)
     started = dt.datetime.now(dt.UTC)
     unread: list[Unread] = []
     notes: list[str] = []
@@ -138,7 +138,7 @@ def scan(
         _rules(request, notes) as compile_rules,
         _few_collections(),
     ):
-        minor = _minor(request, cluster, notes)
+        minor = minor_of(request, cluster, notes)
         resources, selection = _input(request, source, cluster, selection, unread)
         resources = exceptions.noting(resources)
         focus = _focus(request, source, chooser)
@@ -186,7 +186,7 @@ def scan(
     )
 
 
-def _minor(request: ScanRequest, cluster: Live | None, notes: list[str]) -> int:
+def minor_of(request: ScanRequest, cluster: Live | None, notes: list[str]) -> int:
     """The minor version to judge by; `notes` gets a sentence where the one of the cluster is not known."""
     if request.kubernetes_version or cluster is None:
         return kubernetes_minor(request.kubernetes_version or "latest")
@@ -300,9 +300,12 @@ def _few_collections() -> Iterator[None]:
         gc.enable()
 
 
-def selected(request: ScanRequest) -> Selection:
-    """The controls that `request` asks for. Raises what `scan` does for names and rules."""
-    return _selection(request)
+def selected(request: ScanRequest, found: Mapping[str, tuple[str, ...]] | None = None) -> Selection:
+    """The controls that `request` asks for, with the parameters `found` in the input.
+
+    Raises what `scan` does for names and rules.
+    """
+    return _selection(request, found)
 
 
 def hold(request: ScanRequest) -> None:
@@ -310,10 +313,11 @@ def hold(request: ScanRequest) -> None:
     kubernetes_minor(request.kubernetes_version or "latest")
     Chooser(request.choice)
     _selection(request)
-    _exceptions(request)
+    exceptions_of(request)
 
 
-def _exceptions(request: ScanRequest) -> Exceptions:
+def exceptions_of(request: ScanRequest) -> Exceptions:
+    """The exceptions that `request` names. Raises what `scan` does for them."""
     rules = request.rules or gather()
     return Exceptions(request.waivers, rules.exceptions, snapshot=request.is_whole)
 
