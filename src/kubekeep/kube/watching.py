@@ -25,7 +25,7 @@ _REFUSALS: Final = frozenset({401, 403, 404, 405, 406, 415})
 """What a server answers that will not change its mind soon."""
 _METADATA_ONLY: Final = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _SHORT: Final = 0.5
-"""Seconds: a stream that ends sooner was none."""
+"""Seconds: a stream that ends sooner without a word was none."""
 _LONGEST_LINE: Final = 64 << 20
 """Bytes of one event; etcd takes objects of 1.5 MB."""
 
@@ -166,7 +166,7 @@ class _Watch:
             "fieldSelector": self._query.fields,
             "labelSelector": self._query.labels,
         }
-        started = time.monotonic()
+        started, version = time.monotonic(), self._version
         try:
             with self._connection.stream(
                 self._query.served.path(self._query.namespace),
@@ -175,7 +175,7 @@ class _Watch:
                 _METADATA_ONLY if self._query.metadata_only else JSON,
             ) as pieces:
                 yield from self._events(pieces)
-            if time.monotonic() - started < _SHORT:
+            if version == self._version and time.monotonic() - started < _SHORT:
                 yield from self._lost("the API server ends the watch at once")
         except ApiError as error:
             if error.status == _GONE:
