@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.assess.isolation import isolation
+from kubekeep.assess.isolation import enforcement, isolation
 from kubekeep.assess.joins import Grants, Pod, nodes, pods, selecting, values
 from kubekeep.assess.routes import routed
 from kubekeep.assess.shapes import mapping
@@ -96,7 +96,7 @@ class Index:
         - `account_users`: namespace to names of the service accounts that some workload runs as.
         - `pods`, `nodes`, `selecting` (Services), `values` (PodSecurityPolicies) and `grants`: see `kubekeep.assess.joins`.
         - `routed`: see `kubekeep.assess.routes`.
-        - `isolation`: see `kubekeep.assess.isolation`.
+        - `isolation` and `enforcement`: see `kubekeep.assess.isolation`.
         """
         grants = Grants()
         if SUBJECT in self._kinds:
@@ -119,6 +119,7 @@ class Index:
             "grants": grants.data(),
             "nodes": nodes(self._of("Node")),
             "isolation": isolation(self._objects),
+            "enforcement": enforcement(self._objects),
         }
 
     def _of(self, kind: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import msgspec
 
 from kubekeep.assess import routes
 from kubekeep.assess.index import DEFAULT_NAMESPACE, Index
-from kubekeep.assess.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY
+from kubekeep.assess.isolation import NETWORK_POLICY
 from kubekeep.model.cluster import RBAC
 from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import Resource
@@ -29,7 +29,9 @@ _ROUTED: Final = "routed"
 _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "account_users": frozenset({"ServiceAccount", WORKLOAD}),
     "grants": frozenset({SUBJECT}),
-    "isolation": frozenset({NETWORK_POLICY, CILIUM_POLICY, CILIUM_CLUSTERWIDE}),
+    "enforcement": frozenset({"ConfigMap"}),
+    # Whoever looks there relates the others too, which may matter everywhere as such.
+    "isolation": frozenset({NETWORK_POLICY}),
     "nodes": frozenset({"Node"}),
     "pods": frozenset({WORKLOAD}),
     "routed": _ROUTES,
@@ -245,4 +247,4 @@ def _change(part: str, path: Path) -> Changed:
     kinds = _SOURCES.get(path[0]) or frozenset({path[1]})
     if part in (_GRANTS, _ROUTED):
         return Changed(kinds, None if path == ("grants", "all") else path[-1])
-    return Changed(kinds, None if part == _CLUSTER else part.removeprefix("in "))
+    return Changed(kinds, None if part == _CLUSTER or path[0] == "enforcement" else part.removeprefix("in "))

@@ -23,7 +23,7 @@ from kubekeep.engine.port import Outcome
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import Gap
 from kubekeep.model.control import SUBJECT, Control, Provider
-from kubekeep.model.finding import Cause
+from kubekeep.model.finding import Cause, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, view
 
@@ -39,7 +39,7 @@ Change = tuple[ResourceResult | None, ResourceResult | None]
 class _Held:
     """A resource that is judged, with what the rules said of it, by stage."""
 
-    __slots__ = ("digest", "home", "local", "object", "problem", "related", "resource", "result", "sheet")
+    __slots__ = ("digest", "home", "local", "object", "problem", "related", "resource", "result", "sheet", "stale")
 
     def __init__(self, resource: Resource, sheet: Sheet, problem: str) -> None:
         self.resource = resource
@@ -52,6 +52,16 @@ class _Held:
         self.object: Outcome = {}
         self.related: Outcome = {}
         self.result: ResourceResult | None = None
+        self.stale: AbstractSet[str] = frozenset()
+        """The names of rules that have said something else since `result`."""
+
+    def take_related(self, names: AbstractSet[str], outcome: Outcome) -> bool:
+        """Take what the rules called `names` say; gives whether that is something else than before."""
+        changed = {name for name in names if self.related.get(name) != outcome.get(name)}
+        if changed:
+            self.related = {**{name: said for name, said in self.related.items() if name not in names}, **outcome}
+            self.stale |= changed
+        return bool(changed)
 
     def take_local(self, outcome: Outcome) -> None:
         self.local = outcome
@@ -62,6 +72,10 @@ class _Held:
     def document(self) -> dict[str, Any]:
         seen = self.resource.unpacked()
         return document(seen, view(seen))
+
+
+_Asked = tuple[str, _Held, tuple[int, ...]]
+"""A resource by its key, and the groups of rules that relate it to others."""
 
 
 class _Question(msgspec.Struct, frozen=True):
@@ -147,6 +161,8 @@ class Standing:
         around = self._surroundings(gaps)
         if around != self._around:
             self._around = around
+            for held in self._held.values():
+                held.stale = {control.judged_by for control in held.sheet.controls}
             before = {key: before.get(key, held.result) for key, held in self._held.items()} | before
         return dict(self._judged(before))
 
@@ -207,7 +223,7 @@ class Standing:
         self, before: dict[str, ResourceResult | None], changes: Sequence[Changed], *, everything: bool
     ) -> None:
         """Ask the rules that relate objects, wherever they may say something else."""
-        asked: list[tuple[_Held, tuple[int, ...]]] = []
+        asked: list[_Asked] = []
         affected = self._affected(changes)
         for key in self._held if changes or everything else [*before]:
             held = self._held.get(key)
@@ -217,20 +233,18 @@ class Standing:
             is_new = key in before and held.result is None
             groups = held.sheet.groups[Stage.RELATED] if everything or is_new else affected(held)
             if groups:
-                before.setdefault(key, held.result)
-                asked.append((held, groups))
-        asked.sort(key=lambda item: item[0].home)
+                asked.append((key, held, groups))
+        asked.sort(key=lambda item: item[1].home)
         for start in range(0, len(asked), _BATCH):
             batch = asked[start : start + _BATCH]
             wanted = self._wanted(batch)
             cluster = {**self._slices.data(wanted), "provider": self._provider}
             policies = self._policies.with_context({**self._context, "cluster": cluster})
-            outcomes = policies.evaluate([(_encode(held.document()), groups) for held, groups in batch])
-            for (held, groups), outcome in zip(batch, outcomes, strict=True):
+            outcomes = policies.evaluate([(_encode(held.document()), groups) for _, held, groups in batch])
+            for (key, held, groups), outcome in zip(batch, outcomes, strict=True):
                 names = frozenset[str]().union(*(self._names[number] for number in groups))
-                kept = {name: value for name, value in held.related.items() if name not in names}
-                held.related = {**kept, **outcome}
-                held.result = None
+                if held.take_related(names, outcome):
+                    before.setdefault(key, held.result)
 
     def _affected(self, changes: Sequence[Changed]) -> Callable[[_Held], tuple[int, ...]]:
         """The groups whose rules may say something else of a resource than before."""
@@ -248,16 +262,16 @@ class Standing:
 
         return affected
 
-    def _wanted(self, batch: Iterable[tuple[_Held, tuple[int, ...]]]) -> Wanted:
+    def _wanted(self, batch: Iterable[_Asked]) -> Wanted:
         """What the rules of a batch look at."""
         whole: set[str] = set()
         near: set[str] = set()
-        for looks in (self._looks[number] for _, groups in batch for number in groups):
+        for looks in (self._looks[number] for *_, groups in batch for number in groups):
             if looks.whole is None:
                 return Wanted(None, frozenset(), frozenset())
             whole |= looks.whole
             near |= looks.own | looks.control_plane
-        return Wanted(whole, near, {_CONTROL_PLANE, *(held.home for held, _ in batch)})
+        return Wanted(whole, near, {_CONTROL_PLANE, *(held.home for _, held, _ in batch)})
 
     def _surroundings(self, gaps: Sequence[Gap]) -> Around:
         self.hidden = unseen(gaps, self._selection, self._provider)
@@ -273,10 +287,21 @@ class Standing:
             if held is None:
                 yield key, (known, None)
                 continue
-            outcome = {**held.local, **held.object, **held.related}
-            verdicts = verdicts_of(held.resource, held.sheet, outcome, self._around, held.problem)
-            held.result = ResourceResult(held.resource, verdicts)
+            held.result = ResourceResult(held.resource, self._verdicts(held))
+            held.stale = frozenset()
             yield key, (known, held.result)
+
+    def _verdicts(self, held: _Held) -> dict[str, Verdict]:
+        """The verdicts on a resource: of what is stale, if there are others already."""
+        outcome = {**held.local, **held.object, **held.related}
+        if held.result is None:
+            return verdicts_of(held.resource, held.sheet, outcome, self._around, held.problem)
+        stale = tuple(control for control in held.sheet.controls if control.judged_by in held.stale)
+        fresh = verdicts_of(held.resource, Sheet(stale, {}), outcome, self._around, held.problem)
+        slugs = {control.slug for control in stale}
+        kept = {slug: verdict for slug, verdict in held.result.verdicts.items() if slug not in slugs}
+        found = kept | fresh
+        return {control.slug: found[control.slug] for control in held.sheet.controls if control.slug in found}
 
     def _ask(self, questions: Sequence[_Question]) -> None:
         for start in range(0, len(questions), _BATCH):
