@@ -15,6 +15,7 @@ import pytest
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.watching import Pace
+from kubekeep.library.extra import gather
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Cause, Status
@@ -24,6 +25,7 @@ from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.cluster import Cluster, Refused, eventually
 from tests.usecases.test_incremental import made
 
+RULE = Path(__file__).parents[1] / "reports" / "varied_more" / "nobody.rego"
 PACE = Pace(stream=2, silence=10, first_wait=0.05, longest_wait=0.2, refused=0.3)
 
 
@@ -290,7 +292,7 @@ def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
     ("change", "message"),
     [
         (lambda request: msgspec.structs.replace(request, cluster=None), "only a cluster"),
-        (lambda request: msgspec.structs.replace(request, policies=(str(Path(__file__).parent),)), "cannot"),
+        (lambda request: msgspec.structs.replace(request, rules=gather((RULE,))), "cannot be watched"),
     ],
 )
 def test_what_cannot_be_watched_is_refused(

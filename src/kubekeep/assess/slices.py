@@ -23,6 +23,8 @@ from kubekeep.model.resource import Resource
 _ROUTES: Final = frozenset({routes.INGRESS, *routes.GATEWAY_ROUTES, routes.VIRTUAL_SERVICE, routes.OPENSHIFT_ROUTE})
 _CLUSTER: Final = "cluster"
 """The part of what is in no namespace."""
+_INSIDE: Final = "in "
+"""What the names of the parts of namespaces begin with."""
 _GRANTS: Final = "grants"
 _ROUTED: Final = "routed"
 """The parts whose objects reach into other namespaces."""
@@ -106,6 +108,11 @@ class Slices:
         first = self._parts.get(_CLUSTER)
         told = (part.provider for part in (*([first] if first else ()), *self._parts.values()))
         return next(filter(None, told), None)
+
+    @property
+    def homes(self) -> list[str]:
+        """The namespaces that have slices."""
+        return [name.removeprefix(_INSIDE) for name in self._parts if name.startswith(_INSIDE)]
 
     def put(self, key: str, resource: Resource) -> None:
         """Take in `resource` in place of what was there under `key`."""
@@ -203,11 +210,12 @@ def home_of(resource: Resource) -> str:
 def _home_of(resource: Resource) -> str:
     """The part of `resource`."""
     inside = bool(resource.namespace) or (resource.kind == "Namespace" and not resource.group)
-    return f"in {home_of(resource)}" if inside else _CLUSTER
+    return f"{_INSIDE}{home_of(resource)}" if inside else _CLUSTER
 
 
-def _order(resource: Resource) -> tuple[str, str, str, str]:
-    return resource.group, resource.kind, resource.namespace, resource.name
+def _order(resource: Resource) -> tuple[str, str, str]:
+    """The order of an API server's lists."""
+    return resource.group, resource.kind, f"{resource.namespace}/{resource.name}"
 
 
 def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
@@ -247,4 +255,4 @@ def _change(part: str, path: Path) -> Changed:
     kinds = _SOURCES.get(path[0]) or frozenset({path[1]})
     if part in (_GRANTS, _ROUTED):
         return Changed(kinds, None if path == ("grants", "all") else path[-1])
-    return Changed(kinds, None if part == _CLUSTER or path[0] == "enforcement" else part.removeprefix("in "))
+    return Changed(kinds, None if part == _CLUSTER or path[0] == "enforcement" else part.removeprefix(_INSIDE))

@@ -69,6 +69,11 @@ class _Held:
     def take_object(self, outcome: Outcome) -> None:
         self.object = outcome
 
+    def mentions(self, namespaces: AbstractSet[str]) -> bool:
+        """Whether the text of the object names one of them."""
+        text = _encode(self.resource.object)
+        return any(name.encode() in text for name in namespaces)
+
     def document(self) -> dict[str, Any]:
         seen = self.resource.unpacked()
         return document(seen, view(seen))
@@ -237,10 +242,10 @@ class Standing:
         asked.sort(key=lambda item: item[1].home)
         for start in range(0, len(asked), _BATCH):
             batch = asked[start : start + _BATCH]
-            wanted = self._wanted(batch)
+            documents = [(_encode(held.document()), groups) for _, held, groups in batch]
+            wanted = self._wanted(batch, [text for text, _ in documents])
             cluster = {**self._slices.data(wanted), "provider": self._provider}
-            policies = self._policies.with_context({**self._context, "cluster": cluster})
-            outcomes = policies.evaluate([(_encode(held.document()), groups) for _, held, groups in batch])
+            outcomes = self._policies.with_context({**self._context, "cluster": cluster}).evaluate(documents)
             for (key, held, groups), outcome in zip(batch, outcomes, strict=True):
                 names = frozenset[str]().union(*(self._names[number] for number in groups))
                 if held.take_related(names, outcome):
@@ -248,30 +253,35 @@ class Standing:
 
     def _affected(self, changes: Sequence[Changed]) -> Callable[[_Held], tuple[int, ...]]:
         """The groups whose rules may say something else of a resource than before."""
-        known: dict[tuple[int, str], tuple[int, ...]] = {}
+        known: dict[tuple[int, str], tuple[tuple[int, ...], dict[int, AbstractSet[str]]]] = {}
 
         def affected(held: _Held) -> tuple[int, ...]:
             key = (id(held.sheet), held.home)
-            found = known.get(key)
-            if found is None:
-                groups = held.sheet.groups[Stage.RELATED]
-                found = known[key] = tuple(
-                    number for number in groups if any(self._looks[number].at(change, held.home) for change in changes)
-                )
-            return found
+            if key not in known:
+                looks = {number: self._looks[number] for number in held.sheet.groups[Stage.RELATED]}
+                sure = tuple(number for number, at in looks.items() if any(at.looks(one, held.home) for one in changes))
+                named = {number: at.if_named(changes) for number, at in looks.items() if number not in sure}
+                known[key] = sure, {number: names for number, names in named.items() if names}
+            sure, named = known[key]
+            return (*sure, *(number for number, names in named.items() if held.mentions(names))) if named else sure
 
         return affected
 
-    def _wanted(self, batch: Iterable[_Asked]) -> Wanted:
-        """What the rules of a batch look at."""
+    def _wanted(self, batch: Iterable[_Asked], texts: Iterable[bytes]) -> Wanted:
+        """What the rules of a batch look at for documents with these texts."""
         whole: set[str] = set()
         near: set[str] = set()
-        for looks in (self._looks[number] for *_, groups in batch for number in groups):
-            if looks.whole is None:
+        homes = {_CONTROL_PLANE, *(held.home for _, held, _ in batch)}
+        looks = [self._looks[number] for number in {number for *_, groups in batch for number in groups}]
+        for one in looks:
+            if one.whole is None:
                 return Wanted(None, frozenset(), frozenset())
-            whole |= looks.whole
-            near |= looks.own | looks.control_plane
-        return Wanted(whole, near, {_CONTROL_PLANE, *(held.home for _, held, _ in batch)})
+            whole |= one.whole
+            near |= one.own | one.control_plane | one.mentioned
+        if any(one.mentioned for one in looks):
+            text = b" ".join(texts)
+            homes |= {name for name in self._slices.homes if name.encode() in text}
+        return Wanted(whole, near, homes)
 
     def _surroundings(self, gaps: Sequence[Gap]) -> Around:
         self.hidden = unseen(gaps, self._selection, self._provider)
@@ -312,21 +322,26 @@ class Standing:
 
 
 class _Looks:
-    """Where the rules of a group look: at kinds everywhere (at everything if `whole` is None), or in one namespace."""
+    """Where the rules of a group look: at kinds everywhere (at everything if `whole` is None), or in some namespaces."""
 
     def __init__(self, controls: Iterable[Control]) -> None:
         found = [(kind, control.within.get(kind, "")) for control in controls for kind in control.relates]
         self.whole: AbstractSet[str] | None = {kind for kind, where in found if not where}
         self.own = {kind for kind, where in found if where == "own"}
         self.control_plane = {kind for kind, where in found if where == _CONTROL_PLANE}
+        self.mentioned = {kind for kind, where in found if where == "mentioned"}
         # What a control of others says of its rule, nobody has checked.
         if any(control.brought or not control.page for control in controls):
             self.whole = None
 
-    def at(self, change: Changed, home: str) -> bool:
-        """Whether they look at a slice for an object in the namespace `home`."""
+    def looks(self, change: Changed, home: str) -> bool:
+        """Whether they look at a slice for any object in the namespace `home`."""
         if self.whole is None or not change.kinds.isdisjoint(self.whole):
             return True
-        if not change.kinds.isdisjoint(self.own) and change.home in (None, home):
+        if not change.kinds.isdisjoint(self.own | self.mentioned) and change.home in (None, home):
             return True
         return not change.kinds.isdisjoint(self.control_plane) and change.home in (None, _CONTROL_PLANE)
+
+    def if_named(self, changes: Iterable[Changed]) -> AbstractSet[str]:
+        """The namespaces of slices that they look at for objects that name these."""
+        return {one.home for one in changes if one.home is not None and not one.kinds.isdisjoint(self.mentioned)}
