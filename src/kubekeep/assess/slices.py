@@ -15,18 +15,16 @@ import msgspec
 
 from kubekeep.assess import routes
 from kubekeep.assess.index import DEFAULT_NAMESPACE, Index
-from kubekeep.assess.isolation import NETWORK_POLICY
+from kubekeep.assess.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY
 from kubekeep.model.cluster import RBAC
 from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import Resource
+from kubekeep.model.workload import pod_path
 
 _ROUTES: Final = frozenset({routes.INGRESS, *routes.GATEWAY_ROUTES, routes.VIRTUAL_SERVICE, routes.OPENSHIFT_ROUTE})
-_CLUSTER: Final = "cluster"
-"""The part of what is in no namespace."""
-_INSIDE: Final = "in "
-"""What the names of the parts of namespaces begin with."""
-_GRANTS: Final = "grants"
-_ROUTED: Final = "routed"
+_POLICIES: Final = frozenset({NETWORK_POLICY, CILIUM_POLICY, CILIUM_CLUSTERWIDE})
+_GRANTS: Final = ("grants", "")
+_ROUTED: Final = ("routed", "")
 """The parts whose objects reach into other namespaces."""
 _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "account_users": frozenset({"ServiceAccount", WORKLOAD}),
@@ -42,6 +40,8 @@ _SOURCES: Final[Mapping[str, frozenset[str]]] = {
 """What a control relates that looks at a slice; for those that are not here, their kind."""
 _encode: Final = msgspec.json.Encoder().encode
 
+_Name = tuple[str, str]
+"""A part: what it is of, and the namespace; empty for what is in none."""
 Path = tuple[str, ...]
 """The keys that lead to a slice in `input.cluster`."""
 
@@ -74,7 +74,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class _Part:
-    """The objects of one namespace or kind, and the slices that they make."""
+    """The objects of some kinds in one namespace, and the slices that they make."""
 
     __slots__ = ("members", "provider", "slices")
 
@@ -93,10 +93,10 @@ class Slices:
         self._kinds = kinds - {SUBJECT}
         self._joins = join_subjects or SUBJECT in kinds
         self._granted = frozenset({SUBJECT}) & kinds
-        self._parts: dict[str, _Part] = {}
-        self._places: dict[str, tuple[bytes, tuple[str, ...]]] = {}
+        self._parts: dict[_Name, _Part] = {}
+        self._places: dict[str, tuple[bytes, tuple[_Name, ...]]] = {}
         """The digest of what an object adds to its parts, by key; objects that add nothing are not there."""
-        self._dirty: dict[str, None] = {}
+        self._dirty: dict[_Name, None] = {}
         self.subjects: list[Resource] = []
         """The RBAC subjects of all bindings, joined with binding and role."""
         self.joined_anew = False
@@ -105,20 +105,20 @@ class Slices:
     @property
     def provider(self) -> Provider | None:
         """The managed platform that a Node or a cloud's own document tells of."""
-        first = self._parts.get(_CLUSTER)
-        told = (part.provider for part in (*([first] if first else ()), *self._parts.values()))
-        return next(filter(None, told), None)
+        told = {bool(namespace): part.provider for (_, namespace), part in self._parts.items() if part.provider}
+        return told.get(False) or told.get(True)
 
     @property
     def homes(self) -> list[str]:
         """The namespaces that have slices."""
-        return [name.removeprefix(_INSIDE) for name in self._parts if name.startswith(_INSIDE)]
+        return [*dict.fromkeys(namespace for _, namespace in self._parts if namespace)]
 
     def put(self, key: str, resource: Resource) -> None:
         """Take in `resource` in place of what was there under `key`."""
-        digest = self._contribution(resource.unpacked())
+        seen = resource.unpacked()
+        digest = self._contribution(seen)
         before = self._places.get(key)
-        parts = self._parts_of(resource) if digest else ()
+        parts = self._parts_of(seen) if digest else ()
         if before is not None and before != (digest, parts):
             self.remove(key)
         if not digest:
@@ -171,15 +171,15 @@ class Slices:
         text = _encode([said, index.provider, resource.object if rbac else None])
         return hashlib.blake2b(text, digest_size=16).digest()
 
-    def _parts_of(self, resource: Resource) -> tuple[str, ...]:
-        names = [_home_of(resource)]
+    def _parts_of(self, resource: Resource) -> tuple[_Name, ...]:
+        names = [(_family(resource), _namespace(resource))]
         if self._joins and resource.group == RBAC:
             names.append(_GRANTS)
         if not resource.kind_names.isdisjoint(_ROUTES & self._kinds):
             names.append(_ROUTED)
         return tuple(names)
 
-    def _built(self, name: str, part: _Part) -> dict[Path, bytes]:
+    def _built(self, name: _Name, part: _Part) -> dict[Path, bytes]:
         kinds = {_GRANTS: self._granted, _ROUTED: self._kinds & _ROUTES}.get(name, self._kinds)
         index = Index(kinds, join_subjects=name == _GRANTS)
         # The API lists by name, and some rules look at the first of a kind.
@@ -207,10 +207,19 @@ def home_of(resource: Resource) -> str:
     return resource.namespace or DEFAULT_NAMESPACE
 
 
-def _home_of(resource: Resource) -> str:
-    """The part of `resource`."""
+def _namespace(resource: Resource) -> str:
+    """The namespace of the part of `resource`; empty for what is in none."""
     inside = bool(resource.namespace) or (resource.kind == "Namespace" and not resource.group)
-    return f"{_INSIDE}{home_of(resource)}" if inside else _CLUSTER
+    return home_of(resource) if inside else ""
+
+
+def _family(resource: Resource) -> str:
+    """What the part of `resource` is of: kinds that make the same slices are together."""
+    if pod_path(resource) is not None:
+        return WORKLOAD
+    if not resource.kind_names.isdisjoint(_POLICIES):
+        return "policies"
+    return f"{resource.group}/{resource.kind}"
 
 
 def _order(resource: Resource) -> tuple[str, str, str]:
@@ -250,9 +259,9 @@ def _set(data: dict[str, Any], path: Path, value: msgspec.Raw) -> None:
     at[last] = value
 
 
-def _change(part: str, path: Path) -> Changed:
+def _change(part: _Name, path: Path) -> Changed:
     """What it means that the slice at `path` of `part` is another one."""
     kinds = _SOURCES.get(path[0]) or frozenset({path[1]})
     if part in (_GRANTS, _ROUTED):
         return Changed(kinds, None if path == ("grants", "all") else path[-1])
-    return Changed(kinds, None if part == _CLUSTER or path[0] == "enforcement" else part.removeprefix(_INSIDE))
+    return Changed(kinds, None if path[0] == "enforcement" else part[1] or None)

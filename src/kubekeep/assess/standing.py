@@ -24,6 +24,7 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import Gap
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Verdict
+from kubekeep.model.packed import Packed
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, view
 
@@ -71,7 +72,8 @@ class _Held:
 
     def mentions(self, namespaces: AbstractSet[str]) -> bool:
         """Whether the text of the object names one of them."""
-        text = _encode(self.resource.object)
+        content = self.resource.content
+        text = content.text if isinstance(content, Packed) else _encode(content)
         return any(name.encode() in text for name in namespaces)
 
     def document(self) -> dict[str, Any]:
@@ -253,15 +255,16 @@ class Standing:
 
     def _affected(self, changes: Sequence[Changed]) -> Callable[[_Held], tuple[int, ...]]:
         """The groups whose rules may say something else of a resource than before."""
+        reaches = {number: looks.reach(changes) for number, looks in self._looks.items()} if changes else {}
         known: dict[tuple[int, str], tuple[tuple[int, ...], dict[int, AbstractSet[str]]]] = {}
 
         def affected(held: _Held) -> tuple[int, ...]:
             key = (id(held.sheet), held.home)
             if key not in known:
-                looks = {number: self._looks[number] for number in held.sheet.groups[Stage.RELATED]}
-                sure = tuple(number for number, at in looks.items() if any(at.looks(one, held.home) for one in changes))
-                named = {number: at.if_named(changes) for number, at in looks.items() if number not in sure}
-                known[key] = sure, {number: names for number, names in named.items() if names}
+                found = {number: reaches[number] for number in held.sheet.groups[Stage.RELATED] if number in reaches}
+                sure = tuple(number for number, reach in found.items() if reach.has(held.home))
+                named = {number: reach.named for number, reach in found.items() if reach.named and number not in sure}
+                known[key] = sure, named
             sure, named = known[key]
             return (*sure, *(number for number, names in named.items() if held.mentions(names))) if named else sure
 
@@ -334,14 +337,31 @@ class _Looks:
         if any(control.brought or not control.page for control in controls):
             self.whole = None
 
-    def looks(self, change: Changed, home: str) -> bool:
-        """Whether they look at a slice for any object in the namespace `home`."""
-        if self.whole is None or not change.kinds.isdisjoint(self.whole):
-            return True
-        if not change.kinds.isdisjoint(self.own | self.mentioned) and change.home in (None, home):
-            return True
-        return not change.kinds.isdisjoint(self.control_plane) and change.home in (None, _CONTROL_PLANE)
+    def reach(self, changes: Iterable[Changed]) -> _Reach:
+        """The objects for which they look at a slice that has changed."""
+        homes: set[str] = set()
+        named: set[str] = set()
+        for change in changes:
+            if self.whole is None or not change.kinds.isdisjoint(self.whole):
+                return _Reach(everywhere=True, homes=homes, named=named)
+            beside = not change.kinds.isdisjoint(self.own | self.mentioned)
+            central = not change.kinds.isdisjoint(self.control_plane)
+            if (change.home is None and (beside or central)) or (central and change.home == _CONTROL_PLANE):
+                return _Reach(everywhere=True, homes=homes, named=named)
+            if beside and change.home is not None:
+                homes.add(change.home)
+                if not change.kinds.isdisjoint(self.mentioned):
+                    named.add(change.home)
+        return _Reach(everywhere=False, homes=homes, named=named)
 
-    def if_named(self, changes: Iterable[Changed]) -> AbstractSet[str]:
-        """The namespaces of slices that they look at for objects that name these."""
-        return {one.home for one in changes if one.home is not None and not one.kinds.isdisjoint(self.mentioned)}
+
+class _Reach(msgspec.Struct, frozen=True):
+    """Objects by where they are: `everywhere`, in the namespaces `homes`, or those whose text names one of `named`."""
+
+    everywhere: bool
+    homes: AbstractSet[str]
+    named: AbstractSet[str]
+
+    def has(self, home: str) -> bool:
+        """Whether all objects in the namespace `home` are among them."""
+        return self.everywhere or home in self.homes
