@@ -161,6 +161,7 @@ def test_a_cluster_that_cannot_be_reached_ends_it(cluster: Cluster, tmp_path: An
     [
         (["."], "watch is for a cluster"),
         (["workload", "shop/deployment/cart"], "no single workload"),
+        (["--incremental"], "is for scans"),
         (["--metrics", "ninety"], "is no [ADDRESS:]PORT"),
         (["--metrics", "70000"], "is no [ADDRESS:]PORT"),
     ],

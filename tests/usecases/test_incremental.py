@@ -20,14 +20,18 @@ _KINDS: Final = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "Pod": "v1"}
 def made(dice: random.Random, number: int) -> dict[str, Any]:
     """One of the objects that relate to each other: workloads, their account, Service, role and binding."""
     metadata = {"name": f"item-{number}", "namespace": f"ns-{dice.randrange(2)}"}
-    labels = {"app": f"app-{dice.randrange(3)}"}
-    container = {"name": "main", "image": f"example.com/app:{dice.choice(('1', 'latest'))}"}
+    labels: dict[str, Any] = {"app": f"app-{dice.randrange(3)}"}
+    container: dict[str, Any] = {"name": "main", "image": f"example.com/app:{dice.choice(('1', 'latest'))}"}
     if dice.random() < 0.5:
         container["securityContext"] = {"privileged": dice.random() < 0.5, "runAsUser": dice.choice((0, 1000))}
-    pod = {"containers": [container], "serviceAccountName": f"account-{dice.randrange(3)}"}
+    pod: dict[str, Any] = {"containers": [container], "serviceAccountName": f"account-{dice.randrange(3)}"}
     match dice.choice(("Deployment", "StatefulSet", "Pod", "Service", "NetworkPolicy", "RoleBinding", "ClusterRole")):
         case "Service":
-            spec = {"type": dice.choice(("NodePort", "ClusterIP")), "selector": labels, "ports": [{"port": 80}]}
+            spec: dict[str, Any] = {
+                "type": dice.choice(("NodePort", "ClusterIP")),
+                "selector": labels,
+                "ports": [{"port": 80}],
+            }
             return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
         case "NetworkPolicy":
             spec = {"podSelector": {"matchLabels": labels}, "policyTypes": ["Ingress", "Egress"]}

@@ -22,7 +22,8 @@ from kubekeep.model.finding import Cause, Status
 from kubekeep.model.watch import Began, Happening, Shown, Turn, Turned
 from kubekeep.usecases.scan import ScanRequest, scan
 from kubekeep.usecases.watch import Watch, WatchRequest
-from tests.cluster.cluster import Cluster, Refused, eventually
+from tests.cluster.client import Refused
+from tests.cluster.cluster import Cluster, eventually
 from tests.usecases.test_incremental import made
 
 RULE = Path(__file__).parents[1] / "reports" / "varied_more" / "nobody.rego"

@@ -62,14 +62,17 @@ class Rulebook:
         """The controls whose rules are in each group."""
         self._sheets: dict[tuple[str, str, bool, bool], Sheet] = {}
         for control in controls:
+            stage = stage_of(control, rules[control.slug])
+            alone = control.judged_by if apart and stage is Stage.RELATED else ""
             for target in control.targets:
-                stage = stage_of(control, rules[control.slug])
-                number = self._number(target, stage, control.judged_by if apart and stage is Stage.RELATED else "")
-                self.askers.setdefault(number, []).append(control)
-                group = self.groups[number]
-                if all(query.name != control.judged_by for query in group):
-                    path = f"data.{control.package}.{_OUTCOME}"
-                    group.append(Query(control.judged_by, path, places[control.slug]))
+                self._add(control, self._number(target, stage, alone), places[control.slug])
+
+    def _add(self, control: Control, number: int, shard: int) -> None:
+        """Put the rule of `control` into a group, once if others share it."""
+        self.askers.setdefault(number, []).append(control)
+        group = self.groups[number]
+        if all(query.name != control.judged_by for query in group):
+            group.append(Query(control.judged_by, f"data.{control.package}.{_OUTCOME}", shard))
 
     def _number(self, target: str, stage: Stage, rule: str) -> int:
         number = self._numbers.setdefault((target, stage, rule), len(self.groups))

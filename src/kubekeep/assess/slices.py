@@ -228,23 +228,28 @@ def _order(resource: Resource) -> tuple[str, str, str]:
 
 
 def _leaves(data: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
-    """The slices of `data`, those of kinds by namespace; Namespaces are in no namespace and told apart by name."""
+    """The slices of `data`."""
     for family, value in data.items():
         if family in ("objects", "named"):
-            for kind, namespaces in value.items():
-                for namespace, found in namespaces.items():
-                    if kind == "Namespace" and family == "objects":
-                        yield from (((family, kind, namespace, Resource(item).name), item) for item in found)
-                    elif kind == "Namespace":
-                        yield from (((family, kind, namespace, name), items) for name, items in found.items())
-                    else:
-                        yield (family, kind, namespace), found
+            yield from _of_kinds(family, value)
         elif family == "grants":
             yield (family, "all"), value["all"]
             for of in ("accounts", "namespaces", "bound"):
                 yield from (((family, of, namespace), found) for namespace, found in value[of].items())
         else:
             yield from (((family, key), found) for key, found in value.items())
+
+
+def _of_kinds(family: str, kinds: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """The slices of objects by namespace; Namespaces are in no namespace and told apart by name."""
+    for kind, namespaces in kinds.items():
+        for namespace, found in namespaces.items():
+            if kind != "Namespace":
+                yield (family, kind, namespace), found
+            elif family == "named":
+                yield from (((family, kind, namespace, name), items) for name, items in found.items())
+            else:
+                yield from (((family, kind, namespace, Resource(item).name), item) for item in found)
 
 
 def _set(data: dict[str, Any], path: Path, value: msgspec.Raw) -> None:

@@ -230,18 +230,7 @@ class Standing:
         self, before: dict[str, ResourceResult | None], changes: Sequence[Changed], *, everything: bool
     ) -> None:
         """Ask the rules that relate objects, wherever they may say something else."""
-        asked: list[_Asked] = []
-        affected = self._affected(changes)
-        for key in self._held if changes or everything else [*before]:
-            held = self._held.get(key)
-            if held is None or held.problem:
-                continue
-            # What has just been taken in has no result yet.
-            is_new = key in before and held.result is None
-            groups = held.sheet.groups[Stage.RELATED] if everything or is_new else affected(held)
-            if groups:
-                asked.append((key, held, groups))
-        asked.sort(key=lambda item: item[1].home)
+        asked = self._asked(before, changes, everything=everything)
         for start in range(0, len(asked), _BATCH):
             batch = asked[start : start + _BATCH]
             documents = [(_encode(held.document()), groups) for _, held, groups in batch]
@@ -252,6 +241,23 @@ class Standing:
                 names = frozenset[str]().union(*(self._names[number] for number in groups))
                 if held.take_related(names, outcome):
                     before.setdefault(key, held.result)
+
+    def _asked(
+        self, before: Mapping[str, ResourceResult | None], changes: Sequence[Changed], *, everything: bool
+    ) -> list[_Asked]:
+        """Whom to ask about what, those of a namespace together."""
+        affected = self._affected(changes)
+        asked: list[_Asked] = []
+        for key in self._held if changes or everything else before:
+            held = self._held.get(key)
+            if held is None or held.problem:
+                continue
+            # What has just been taken in has no result yet.
+            is_new = key in before and held.result is None
+            groups = held.sheet.groups[Stage.RELATED] if everything or is_new else affected(held)
+            if groups:
+                asked.append((key, held, groups))
+        return sorted(asked, key=lambda item: item[1].home)
 
     def _affected(self, changes: Sequence[Changed]) -> Callable[[_Held], tuple[int, ...]]:
         """The groups whose rules may say something else of a resource than before."""

@@ -15,7 +15,8 @@ from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
-from tests.cluster.cluster import Cluster, Refused, eventually
+from tests.cluster.client import Refused
+from tests.cluster.cluster import Cluster, eventually
 from tests.kube.connecting import connection
 from tests.kube.faults import Exchange, front, times
 from tests.kube.test_watching import QUICK, as_it_is, error, is_watch, relayed
