@@ -191,6 +191,14 @@ no-ignore-file: false                             # default
 # exception-set: not set
 # honor-inline-exceptions: not set
 audit-exceptions: false                           # default
+# kubeconfig: not set
+# kube-context: not set
+# as: not set
+# as-group: not set
+# as-uid: not set
+insecure-skip-tls-verify: false                   # default
+# host-scan: not set
+# host-data: not set
 hide: false                                       # default
 encrypt: false                                    # default
 severity-threshold: high                          # kubekeep.yaml:5
@@ -208,6 +216,7 @@ verbose: false                                    # default
 view: control                                     # default
 # min-severity: not set
 # max-severity: not set
+dry-run: false                                    # default
 charts: {"deploy/web":{"set":{"a":"\\u001b"}}}     # kubekeep.yaml:6
 """
 

@@ -183,6 +183,8 @@ def test_every_flag_that_does_nothing_says_why_and_none_is_there_twice() -> None
             "scan . --honor-inline-exceptions=false",
             "--no-honor-inline-exceptions framework workloadscan,allcontrols -- .",
         ),
+        ("scan --host-scan", "framework clusterscan,mitre,nsa --"),
+        ("scan --host-scan=false", "--no-host-scan framework clusterscan,mitre,nsa --"),
         ("scan . --submit=false --format-version v2", "framework workloadscan,allcontrols -- ."),
     ],
 )

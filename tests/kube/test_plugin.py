@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from kubekeep.kube.access import Certificate, Login, Plugin
 from kubekeep.kube.credentials import Credentials
 from kubekeep.kube.errors import LoginError
 from kubekeep.kube.plugin import Handed, ask
+from tests.cluster.cluster import eventually
 
 V1, V1BETA1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
 SECRET = "do-not-tell-Zm9vYmFy"  # noqa: S105 - of nobody
@@ -35,9 +39,13 @@ def says(status: Any, version: str = V1) -> str:
     return f"cat <<'END'\n{json.dumps(document)}\nEND"
 
 
+def handed(plugin: Plugin, environment: Mapping[str, str] = ENVIRONMENT, *, terminal: bool = False) -> Handed:
+    return ask(plugin, environment, terminal=terminal, ended=threading.Event())
+
+
 def asked(folder: Path, text: str, *, terminal: bool = False, **fields: Any) -> Handed:
     fields = {"api_version": V1, "command": program(folder, text)} | fields
-    return ask(Plugin(**fields), ENVIRONMENT, terminal=terminal)
+    return handed(Plugin(**fields), terminal=terminal)
 
 
 @pytest.mark.parametrize("version", [V1, V1BETA1])
@@ -90,9 +98,9 @@ def test_a_program_is_looked_for_where_the_user_has_his(tmp_path: Path) -> None:
     program(tmp_path, says({"token": "a"}), "our-login")
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     bare = Plugin(api_version=V1, command="our-login")
-    assert ask(bare, path, terminal=False).token == "a"  # noqa: S105
+    assert handed(bare, path).token == "a"  # noqa: S105
     with pytest.raises(LoginError, match="'our-login', which gives the credentials, is not installed"):
-        ask(bare, ENVIRONMENT, terminal=False)
+        handed(bare)
 
 
 WRONG: dict[str, tuple[str, str]] = {
@@ -127,7 +135,7 @@ def test_what_hands_out_nothing_is_an_error(tmp_path: Path, text: str, message: 
 def test_a_hint_where_it_is_not_installed(tmp_path: Path) -> None:
     missing = Plugin(api_version=V1, command=str(tmp_path / "gone"), install_hint="get it at\x1b https://example.com")
     with pytest.raises(LoginError, match=r"is not installed\nget it at.* https://example\.com") as found:
-        ask(missing, ENVIRONMENT, terminal=False)
+        handed(missing)
     assert "\x1b" not in str(found.value)
 
 
@@ -142,15 +150,33 @@ def test_what_cannot_be_run(tmp_path: Path) -> None:
     file.write_bytes(b"\x7fELF nothing")
     file.chmod(0o755)
     with pytest.raises(LoginError, match="cannot be run: Exec format error"):
-        ask(Plugin(api_version=V1, command=str(file)), ENVIRONMENT, terminal=False)
+        handed(Plugin(api_version=V1, command=str(file)))
     with pytest.raises(LoginError, match="cannot be run: a character in what it is given is zero"):
-        ask(Plugin(api_version=V1, command=str(file), args=("a\0",)), ENVIRONMENT, terminal=False)
+        handed(Plugin(api_version=V1, command=str(file), args=("a\0",)))
 
 
 def test_a_program_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "_SECONDS", 1)
     with pytest.raises(LoginError, match="gave no credentials within 1 seconds"):
         asked(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_program_ends_with_the_connection(tmp_path: Path) -> None:
+    """And with it who waits for it, though what it has started goes on and holds its output."""
+    text = f"sleep 600 & echo $! > {tmp_path}/child\necho $$ > {tmp_path}/new && mv {tmp_path}/new {tmp_path}/pid; wait"
+    login = Login(plugin=Plugin(api_version=V1, command=program(tmp_path, text)))
+    ended = threading.Event()
+    credentials = Credentials(login, ENVIRONMENT, terminal=False, ended=ended)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(credentials.current)
+        eventually((tmp_path / "pid").exists)
+        ended.set()
+        error = waiting.exception(timeout=20)
+    os.kill(int((tmp_path / "child").read_text()), 9)
+    assert isinstance(error, LoginError)
+    assert "the connection was closed" in str(error)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 

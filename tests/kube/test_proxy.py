@@ -89,7 +89,7 @@ def asked(cluster: Cluster, **fields: Any) -> ClusterRequest:
 
 def version(request: ClusterRequest) -> str:
     with Connection(request) as connection:
-        return server_version(connection).git_version
+        return server_version(connection).said["gitVersion"]
 
 
 def test_the_proxy_of_the_kubeconfig_leads_anywhere(cluster: Cluster) -> None:

@@ -271,6 +271,75 @@ def test_regions_of_merged_and_overridden_entries(tangle: Any) -> None:
         _agrees(text, document, yaml_value)
 
 
+@settings(derandomize=True, deadline=None, database=None, max_examples=300)
+@given(tangle=_tangles)
+def test_what_stands_on_another_line_is_borrowed(tangle: Any) -> None:
+    text = "m: &m {a: 1, b: {c: 2, d: 3}}\np: &p {<<: *m, b: 4, d: [5]}\nt: " + _flow(tangle)
+    (document,) = yaml_text.documents(text, line_starts(text), Limits())
+    if isinstance(document, Document):
+        for path, _ in paths(document.value):
+            line = {"m": 1, "p": 2, "t": 3}[str(path[0])] if path else 1
+            stands = document.marks.region(document.value, path).start.line == line
+            assert document.marks.borrowed_at(document.value, path) == (() if stands else (line,)), (text, path)
+
+
+BORROWING = """\
+a: &a
+  x: {y: 1}
+b:
+  c: &c {d: 1}
+  <<: *c
+  e: 2
+
+  # a remark
+f:
+- <<: [*a,
+    *c]
+  g: 1
+- *a
+h:
+  *a
+i: &i
+  j: *a
+k: *i
+<<: *c
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "lines"),
+    [
+        ("", ()),
+        ("a.x.y", ()),
+        ("b.c.d", ()),
+        ("b.d", (3, 5)),
+        ("b.e", ()),
+        ("f[0].x", (10, 11)),
+        ("f[0].x.y", (10, 11)),
+        ("f[0].d", (10, 11)),
+        ("f[0].g", ()),
+        ("f[1]", ()),
+        ("f[1].x.y", (13,)),
+        ("h", ()),
+        ("h.x", (14, 15)),
+        ("i.j.x", (17,)),
+        ("k.j.x", (18,)),
+        ("d", (7, 8, 19)),
+        ("f[1].absent", ()),
+        ("f[1].x.absent", (13,)),
+    ],
+)
+def test_the_lines_that_borrow(path: str, lines: tuple[int, ...]) -> None:
+    document = yaml_document(BORROWING)
+    assert document.marks.borrowed_at(document.value, parse_path(path)) == lines
+
+
+def test_nothing_is_borrowed_in_json() -> None:
+    text = '{"a": {"b": [1, {"c": 2}], "": {}},\n "d": null}'
+    document = json_document(text)
+    assert {document.marks.borrowed_at(document.value, path) for path, _ in paths(document.value)} == {()}
+
+
 def test_marks_of_a_part_and_of_a_text_further_down() -> None:
     text = "a: 1\nb:\n  c: [x, {d: 2}]\n  e: 3\nf: 4\n"
     (document,) = yaml_text.documents(text, line_starts(text), Limits())

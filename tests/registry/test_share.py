@@ -304,10 +304,9 @@ def test_mistakes(
     assert words in " ".join(result.stderr.split())
 
 
-@pytest.mark.parametrize("package", ["httpx2", "cryptography"])
-def test_without_the_extra(package: str, rules: Path) -> None:
+def test_without_the_extra(rules: Path) -> None:
     code = (
-        f"import sys; sys.modules[{package!r}] = None; from kubekeep.cli.main import main\n"
+        "import sys; sys.modules['cryptography'] = None; from kubekeep.cli.main import main\n"
         f"main(['library', *{['push', str(rules), 'oci://registry/name:1']!r}])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -135,7 +135,7 @@ def test_a_failure_without_a_place_tells_how_to_mend_it(assessment: Assessment) 
 def test_no_cell_is_a_formula(start: str, assessment: Assessment) -> None:
     resource = assessment.results[2].resource
     metadata = {"name": f"{start}cmd|' /C calc'!A0", "namespace": f"{start}1"}
-    hostile = msgspec.structs.replace(resource, object={"kind": f"{start}A1", "metadata": metadata})
+    hostile = msgspec.structs.replace(resource, content={"kind": f"{start}A1", "metadata": metadata})
     evidence = Evidence(f"{start}path", exists=True, message=f"{start}message", fix='"x"')
     result = ResourceResult(hostile, {"privileged": Verdict(Status.FAILED, (evidence,))})
     table = list(csv.reader(io.StringIO(text(msgspec.structs.replace(assessment, results=(result,))))))

@@ -158,7 +158,7 @@ def test_details_say_why_how_and_where(opened: Open, assessment: Assessment) -> 
 def test_a_text_that_is_none_does_not_fill_the_page(opened: Open, assessment: Assessment) -> None:
     found = assessment.results[2]
     name = "x" * 1_000_000
-    resource = msgspec.structs.replace(found.resource, object={"kind": "Pod", "metadata": {"name": name}})
+    resource = msgspec.structs.replace(found.resource, content={"kind": "Pod", "metadata": {"name": name}})
     page = opened(msgspec.structs.replace(assessment, results=(ResourceResult(resource, found.verdicts),)))
     page.locator(".finding .opener").click()
     expect(page.locator(".details")).to_contain_text("Link to this finding")

@@ -46,7 +46,7 @@ def renamed(assessment: Assessment, name: str) -> Assessment:
     """`assessment` with one failed resource, called `name`."""
     first = assessment.results[2]
     metadata = {"name": name, "namespace": "default"}
-    resource = msgspec.structs.replace(first.resource, object={**first.resource.object, "metadata": metadata})
+    resource = msgspec.structs.replace(first.resource, content={**first.resource.object, "metadata": metadata})
     return msgspec.structs.replace(assessment, results=(ResourceResult(resource, first.verdicts),))
 
 

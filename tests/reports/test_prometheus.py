@@ -112,7 +112,7 @@ def test_names_that_look_alike_once_they_are_shown_are_one_series(assessment: As
     names = ("\x1b", "\\x1b")
     results = tuple(
         ResourceResult(
-            msgspec.structs.replace(result.resource, object={"kind": "Pod", "metadata": {"name": name}}),
+            msgspec.structs.replace(result.resource, content={"kind": "Pod", "metadata": {"name": name}}),
             result.verdicts,
         )
         for name in names

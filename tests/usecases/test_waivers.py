@@ -423,6 +423,22 @@ def test_annotations_beside_the_resource(folder: Path, prefix: str, *, template:
             "kubescape.io/skip-expiry: 'soon'",
         ),
         ({"kubescape.io/ignore": "true", "kubescape.io/skip-expiry": "2020-01-01"}, WaiverStatus.EXPIRED, ""),
+        (
+            {"kubescape.io/skip-controls": "C-0057", "kubescape.io/skip-expires": "2999-12-31"},
+            WaiverStatus.INVALID,
+            "kubescape.io/skip-expires is not known",
+        ),
+        (
+            {"kubescape.io/ignore": "true", "kubekeep.io/skip-until": "2999-12-31"},
+            WaiverStatus.INVALID,
+            "kubekeep.io/skip-until is not known",
+        ),
+        ({"kubescape.io/skip-control": "C-0057"}, WaiverStatus.INVALID, "kubescape.io/skip-control is not known"),
+        (
+            {"kubescape.io/skip-controls": "C-0057, until=2020-01-01"},
+            WaiverStatus.INVALID,
+            "the day goes into skip-expiry",
+        ),
     ],
 )
 def test_annotations_that_cover_nothing_are_told(
@@ -436,6 +452,18 @@ def test_annotations_that_cover_nothing_are_told(
     assert (covered(found), standing(found)) == (set(), {"web"})
     assert found.waivers[0].status is status
     assert text in found.waivers[0].text
+
+
+@pytest.mark.parametrize("template", [False, True])
+def test_an_expiry_at_the_other_place_ends_an_annotation(folder: Path, *, template: bool) -> None:  # noqa: ARG001
+    item = deployment()
+    places = [item["metadata"], item["spec"]["template"]["metadata"]]
+    places[template]["annotations"] = {"kubescape.io/skip-controls": "C-0057"}
+    places[not template]["annotations"] = {"kubescape.io/skip-expiry": "2020-01-01"}
+    write(item)
+    found = scanned()
+    assert (covered(found), standing(found)) == (set(), {"web"})
+    assert [use.status for use in found.waivers] == [WaiverStatus.EXPIRED]
 
 
 @pytest.mark.parametrize("field", ["labels", "annotations"])

@@ -1,20 +1,23 @@
 """Findings that comments in the files waive, and what became of each such comment.
 
-Values only: the comments are read elsewhere. Only what failed can be waived; what was not evaluated stays so.
+Values only: the comments are read elsewhere. Only what failed can be waived; what was not evaluated stays so. What an
+alias or a merge key borrows from elsewhere in the file is waived where it is borrowed, never where it was written.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from kubekeep.assess.comments import MARKER, Comment
+from kubekeep.assess.comment_marks import MARKER
+from kubekeep.assess.comments import Comment
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.model.location import Location
+from kubekeep.model.location import Location, Marks, Path, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.waiver import WaivedFinding, Waiver, WaiverSource, WaiverStatus, WaiverUse
 
@@ -23,10 +26,13 @@ PathOf = Callable[[str, Resource], str]
 
 
 class Commented(msgspec.Struct, frozen=True):
-    """A file, as it is shown to people, with its comments."""
+    """A file, as it is shown to people, with its comments and, if it is YAML, the values and marks of its documents."""
 
     file: str
-    comments: tuple[Comment, ...]
+    comments: tuple[Comment, ...] = ()
+    documents: tuple[tuple[Any, Marks], ...] = ()
+    has_aliases: bool = False
+    """Whether something in it may be borrowed from elsewhere in it."""
 
 
 def waive(
@@ -47,7 +53,7 @@ def waive(
         for path, file in files.items()
         if file.comments
     }
-    reader = _Reader(marks, path_of)
+    reader = _Reader(marks, files, path_of)
     changed = [
         msgspec.structs.replace(
             result,
@@ -82,6 +88,11 @@ class _Mark:
             expires=comment.until,
             location=place,
         )
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it may cover anything: a word that is no control may have been meant to end or to narrow it."""
+        return not (self.comment.problem or self.unknown or self.expired)
 
     def cover(self, slug: str, resource: Resource) -> None:
         """Note a finding that it covers."""
@@ -124,10 +135,16 @@ class _Mark:
 class _Reader:
     """Which comments cover what."""
 
-    def __init__(self, marks: Mapping[str, Sequence[_Mark]], path_of: PathOf) -> None:
+    def __init__(
+        self,
+        marks: Mapping[str, Sequence[_Mark]],
+        read: Mapping[str, Commented],
+        path_of: PathOf,
+    ) -> None:
         self._marks = marks
+        self._read = read
         self._path_of = path_of
-        self._files: dict[tuple[str, str], Sequence[_Mark]] = {}
+        self._files: dict[tuple[str, str], str] = {}
 
     def verdict(self, verdict: Verdict, slug: str, resource: Resource) -> Verdict:
         """A verdict with what is waived of it."""
@@ -140,7 +157,7 @@ class _Reader:
         return msgspec.structs.replace(verdict, evidence=evidence, status=Status.PASSED if is_waived else Status.FAILED)
 
     def _evidence(self, evidence: Evidence, slug: str, resource: Resource) -> Evidence:
-        found = [mark for mark in self._covering(evidence, resource) if slug in mark.controls and not mark.expired]
+        found = list(self._covering(evidence, slug, resource))
         for mark in found:
             mark.cover(slug, resource)
         if not found or evidence.waiver is not None:
@@ -148,19 +165,73 @@ class _Reader:
         nearest = min(found, key=lambda mark: mark.comment.last - mark.comment.first)
         return msgspec.structs.replace(evidence, waiver=nearest.waiver)
 
-    def _covering(self, evidence: Evidence, resource: Resource) -> Iterator[_Mark]:
+    def _covering(self, evidence: Evidence, slug: str, resource: Resource) -> Iterator[_Mark]:
         location = evidence.location
         if location is None:
             return
         for place in (location, location.setting):
-            if place is not None and place.region is not None:
-                for mark in self._of(place.file, resource):
-                    if mark.comment.covers(place.region.start.line):
-                        yield mark
+            if place is None or place.region is None:
+                continue
+            path = self._path(place.file, resource)
+            marks = [mark for mark in self._marks.get(path, ()) if slug in mark.controls and mark.is_active]
+            if not marks:
+                continue
+            lines: tuple[int, ...] = ()
+            if self._read[path].has_aliases and place is location:
+                lines = _borrowed_at(resource, _steps(evidence.path))
+            elif self._read[path].has_aliases:
+                lines = self._setting_borrowed_at(path, location)
+            for mark in marks:
+                if any(map(mark.comment.covers, lines or (place.region.start.line,))):
+                    yield mark
 
-    def _of(self, file: str, resource: Resource) -> Sequence[_Mark]:
-        """The comments of a file, as places of a resource name it."""
+    def _setting_borrowed_at(self, path: str, location: Location) -> tuple[int, ...]:
+        """The lines of a values file on which what is set there is taken from elsewhere in it."""
+        documents = self._read[path].documents
+        if location.setting is None or not documents:
+            return ()
+        value, marks = documents[0]
+        return marks.borrowed_at(value, _steps(location.setting.key))
+
+    def _path(self, file: str, resource: Resource) -> str:
+        """The path of a file, as places of a resource name it."""
         key = file, resource.source.base if resource.source is not None else ""
         if key not in self._files:
-            self._files[key] = self._marks.get(self._path_of(file, resource), ())
+            self._files[key] = self._path_of(file, resource)
         return self._files[key]
+
+
+def _steps(path: str) -> Path:
+    """The steps of a path; none for a text that is no path, as rules may write it."""
+    try:
+        return parse_path(path)
+    except ValueError:
+        return ()
+
+
+def _borrowed_at(resource: Resource, path: Path) -> tuple[int, ...]:
+    """The lines on which an object takes the value at `path` from elsewhere in its file; empty if it does not."""
+    match path:
+        case ("relatedObjects", int(number), *rest) if number < len(resource.related):
+            return _borrowed_at(resource.related[number], tuple(rest))
+    source = resource.source
+    if source is None:
+        return ()
+    if source.trace is None and source.marks is not None:
+        document = resource.object if resource.document is None else resource.document
+        return source.marks.borrowed_at(document, source.root + path)
+    # A trace knows places alone. What is borrowed was written before what borrows it.
+    above = resource.locate(())
+    for length in range(1, len(path) + 1):
+        here = resource.locate(path[:length])
+        if (
+            above
+            and here
+            and above.region
+            and here.region
+            and here.file == above.file
+            and here.region.start < above.region.start
+        ):
+            return (above.region.start.line,)
+        above = here
+    return ()

@@ -1,8 +1,8 @@
 """Comments that waive, in the text of a file: `# kubekeep:ignore C-0057 until=2027-01-01 reason=...`.
 
-Says what each one asks for and which lines it covers; what cannot be understood is told and covers nothing. Lines
-belong together by their indentation, as that is all that manifests, templates and Terraform have in common. Knows no
-control, opens no file, and never waives anything: see `assess.commented`.
+Finds them, also those that are spelt in another way, and which lines each covers; what cannot be understood is told and
+covers nothing. Lines belong together by their indentation, as that is all that manifests, templates and Terraform have
+in common. Knows no control, opens no file, and never waives anything: see `assess.comment_text` and `assess.commented`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,28 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.assess.comment_marks import LINE_END, MARKER, PRODUCT, Mark, is_marked, marks
+from kubekeep.assess.comment_text import Said, continues, said
 from kubekeep.model.location import Position, Region, line_starts
 
-MARKER: Final = "kubekeep:ignore"
-"""What a text without such comments does not hold."""
-
-_LINE_END: Final = re.compile(r"\r\n?|\n")
 _CLOSED: Final = re.compile(r"[ \t]*\*/.*")
-_REASON: Final = re.compile(r"(?<!\S)reason=")
-_LATE: Final = re.compile(r"(?<!\S)until=")
 _OPENS: Final = re.compile(r"""(?:"[^"]*"|'[^']*'|[^\s"'#-][^#]*?)\s*:(?:\s+[&!]\S*)*\s*(?:\s#.*)?""")
 _ACTION: Final = re.compile(r"(?:\{\{(?:[^}]|\}(?!\}))*\}\}\s*)+")
 _INDENTED: Final = re.compile(r"\bn?indent\s+(\d{1,3})\b")
 _PRINTS: Final = re.compile(r"\{\{-?+\s*+(?!if\b|else\b|end\b|with\b|range\b|define\b|block\b|/\*|\$\w+\s*:?=)")
-_BLOCK_SCALAR: Final = re.compile(r"(?:.*[:\s-]\s)?[|>][-+0-9]*\s*(?:\s#.*)?")
+_BLOCK_SCALAR: Final = re.compile(r"(?:.*[:\s-]\s)?(?:[&!]\S*\s+){0,2}[|>][-+0-9]*\s*(?:\s#.*)?")
+_SIGNED: Final = re.compile(r"""(?:[&!]\S*\s+){0,2}["'|>]""")
+_DASHES: Final = re.compile(r"\A[ \t]*(?:-[ \t]+)*")
+_ALIAS: Final = re.compile(r"(?:\A|[\s\[{,:-])\*[^\s,\[\]{}*]|<<[\"']?\s*:")
+_BRACKET: Final = re.compile(r"[\[\]{}#]")
 _HEREDOC: Final = re.compile(r"<<-?\s*([A-Za-z_][\w-]*)\s*$")
+_AMID: Final = f"{MARKER} has to be the first of its comment"
+_GLUED: Final = "it is part of the value before it: a space has to stand before the #"
+_UNCLOSED: Final = "/* and */ have to stand on the line of what they hold"
+_TORN: Final = "what ends it has to stand on its own line"
+_TRAILING: Final = (
+    "it ends a block that is deeper than what follows: it has to stand before what it is for, or beside it"
+)
 _LONGEST: Final = 1000
 """Characters of a line after which it is text and no syntax: nobody comments there, and patterns would take long."""
 
@@ -42,6 +49,20 @@ class Syntax(enum.Enum):
     YAML = "YAML"
     TEMPLATE = "a template of YAML"
     TERRAFORM = "Terraform"
+
+
+_BEGINS: Final = {
+    Syntax.TEMPLATE: re.compile(r"(\{\{-?\s{0,9}/\*)"),
+    Syntax.TERRAFORM: re.compile(r'"(?:\\.|[^"\\\r\n])*"?|(?:#|//)[^\r\n]*|(/\*)'),
+}
+"""How a comment that may have several lines begins, as a group, and what may hold that sign and is none."""
+_SIGNS: Final = {
+    Syntax.YAML: ("#",),
+    Syntax.TEMPLATE: ("#", "{{/*", "{{- /*"),
+    Syntax.TERRAFORM: ("#", "//", "/*"),
+}
+"""What the line of a comment begins with."""
+_REMARK_END: Final = re.compile(r"\s{0,9}-?\}\}")
 
 
 class Comment(msgspec.Struct, frozen=True):
@@ -69,47 +90,26 @@ def comments(text: str, syntax: Syntax, scalars: Sequence[tuple[int, int]] = ())
     For YAML, `scalars` are the stretches of its scalars in order, by index: what stands in one is no comment. In
     other texts quotes, block scalars and heredocs are told by their lines.
     """
-    if MARKER not in text:
+    if not is_marked(text):
         return ()
     lines = _Lines(text, syntax, scalars)
-    return tuple(lines.comment(mark) for mark in _marks(text) if lines.is_comment(mark))
+    found = ((mark, lines.problem(mark)) for mark in marks(text))
+    return tuple(lines.comment(mark, problem) for mark, problem in found if problem is not None)
 
 
-class _Mark(msgspec.Struct, frozen=True):
-    """What looks like a comment: where it starts, with what, and from where to where it speaks."""
-
-    start: int
-    opening: str
-    said: int
-    end: int
-
-
-def _marks(text: str) -> Iterator[_Mark]:
-    at = text.find(MARKER)
-    while at >= 0:
-        back = at
-        while back and text[back - 1] in " \t":
-            back -= 1
-        start = back
-        while start and text[start - 1] == "#":
-            start -= 1
-        opening = "#" if start < back else text[max(back - 2, 0) : back]
-        start = start if start < back else back - len(opening)
-        said = at + len(MARKER)
-        end = next((found.start() for found in [_LINE_END.search(text, said)] if found), len(text))
-        if opening in {"#", "//", "/*"} and text[said : said + 1] in {"", " ", "\t", "\r", "\n", ","}:
-            yield _Mark(start, opening, said, end)
-        at = text.find(MARKER, end)
+def has_aliases(text: str) -> bool:
+    """Whether a text of YAML, or a template of one, seems to have aliases or merge keys; too often rather than never."""
+    return _ALIAS.search(text) is not None
 
 
 class _Row(msgspec.Struct):
-    """A line that says something or, with -1 for its `indent`, ends a document.
+    """A line that says something or, without an `indent`, ends a document.
 
-    `next` is the number of the next row that is not deeper.
+    `indent` is the white space before it, and `next` the number of the next row that is not deeper.
     """
 
     line: int
-    indent: int
+    indent: str | None
     is_item: bool
     next: int
 
@@ -122,33 +122,76 @@ class _Lines:
         self._syntax = syntax
         self._scalars = scalars
         self._starts = line_starts(text)
-        self._rows = _LINE_END.split(text)
+        self._rows = LINE_END.split(text)
         self._ends: dict[int, int] = {}
 
-    def is_comment(self, mark: _Mark) -> bool:
-        """Whether what looks like a comment is one."""
-        number = self._number(mark.start)
-        before = self._rows[number][: mark.start - self._starts[number]]
-        if self._syntax is Syntax.TERRAFORM:
-            return number not in self._literal and not _in_quotes(before, '"')
-        if mark.opening == "/*":
-            return self._syntax is Syntax.TEMPLATE and re.search(r"\{\{-?\s*\Z", before[-20:]) is not None
-        if mark.opening != "#" or (before and before[-1] not in " \t"):
-            return False
-        if self._syntax is Syntax.YAML:
-            return not self._in_scalar(mark.start)
-        return number not in self._literal and not _in_quotes(before, "\"'")
+    def problem(self, mark: Mark) -> str | None:
+        """What is wrong with what looks like a comment; empty if nothing is, None if it is no comment.
 
-    def comment(self, mark: _Mark) -> Comment:
+        Text that no person could take for a comment is none. What one could, and no parser does, is a problem.
+        """
+        number = self._number(mark.start)
+        before = self._text[self._starts[number] : mark.start]
+        if self._syntax is Syntax.YAML:
+            return self._problem_of_yaml(mark, before[-1:])
+        if self._is_remark(mark.start):
+            return self._problem_of_remark(mark, before)
+        if number in self._literal or _in_quotes(before, '"' if self._syntax is Syntax.TERRAFORM else "\"'"):
+            return None
+        if self._syntax is Syntax.TERRAFORM:
+            return mark.problem if mark.opening in {"#", "//"} else _amid(mark, before, ("#", "//"))
+        if mark.opening == "#":
+            return _GLUED if before and before[-1] not in " \t" else mark.problem
+        return _amid(mark, before, ("#",))
+
+    def _problem_of_remark(self, mark: Mark, before: str) -> str | None:
+        """The problem of one between the signs of a comment that may have several lines."""
+        is_first = mark.opening == "/*"
+        if is_first or (not mark.opening and before.strip() in {"", "*"}):
+            return mark.problem if is_first and "*/" in self._text[mark.said : mark.end] else _UNCLOSED
+        return _AMID if mark.numbered else None
+
+    def _problem_of_yaml(self, mark: Mark, before: str) -> str | None:
+        if self._in_scalar(mark.start):
+            return _GLUED if mark.opening == "#" and self._is_plain(mark.start) else None
+        if mark.opening == "#" and before in {"", " ", "\t"}:
+            return mark.problem
+        return _AMID if mark.numbered else None
+
+    def comment(self, mark: Mark, problem: str) -> Comment:
         """What a comment asks for and covers."""
         number = self._number(mark.start)
         first, last = self._covered(number)
-        said = self._text[mark.said : mark.end]
-        said = (_CLOSED.sub("", said) if mark.opening == "/*" else said).rstrip()
-        start, end = (at - self._starts[number] + 1 for at in (mark.start, mark.said + len(said)))
+        text = self._text[mark.said : mark.end]
+        text = (_CLOSED.sub("", text) if mark.opening == "/*" else text).rstrip()
+        start, end = (at - self._starts[number] + 1 for at in (mark.start, mark.said + len(text)))
         place = Region(Position(number + 1, start), Position(number + 1, end))
-        names, until, reason, problem = _parsed(said)
-        return Comment(place, first + 1, last + 1, names, until, reason, problem)
+        problem = problem or self._problem_around(number, start - 1)
+        found = Said(problem=problem) if problem else said(text)
+        return Comment(place, first + 1, last + 1, found.names, found.until, found.reason, found.problem)
+
+    def _problem_around(self, number: int, column: int) -> str:
+        """What the lines around a comment, and what stands before its column, have against it."""
+        signs = _SIGNS[self._syntax]
+        row = self._rows[number]
+        whole = tuple(sign for sign in signs if "*" not in sign)
+        if row.lstrip().startswith(whole) and row[:column].strip():
+            # The line of a manifest that somebody has turned into a comment, with the comment that it had.
+            return _AMID
+        for following in range(number + 1, len(self._rows)):
+            text = self._rows[following].strip()
+            if not text.startswith(signs) or PRODUCT in text.lower():
+                break
+            if continues(text):
+                return _TORN
+        at = self._after(number)
+        before, here = self._content[at - 1] if at else None, self._content[at]
+        if here.line == number or here.indent is None or before is None or before.indent is None:
+            return ""
+        # A block ends here, and by its indentation the comment still belongs to that.
+        inside = self._rows[before.line]
+        inner = max(before.indent, " " * (len(inside) - len(_DASHES.sub("", inside))), key=len)
+        return _TRAILING if all(_is_below(lead, here.indent) for lead in (inner, _lead(self._rows[number]))) else ""
 
     def _number(self, at: int) -> int:
         return bisect_right(self._starts, at) - 1
@@ -163,24 +206,49 @@ class _Lines:
         is_head = _BLOCK_SCALAR.fullmatch(sign) is not None and self._number(start) == self._number(at)
         return start <= at < end and not is_head
 
+    def _is_plain(self, at: int) -> bool:
+        """Whether an index lies in a scalar that has no quotes and is no block."""
+        start, _ = self._scalars[bisect_right(self._scalars, (at, len(self._text))) - 1]
+        return _SIGNED.match(self._text, start, start + _LONGEST) is None
+
+    def _is_remark(self, at: int) -> bool:
+        """Whether an index lies in a comment that may have several lines."""
+        found = bisect_right(self._remarks, (at, len(self._text))) - 1
+        return found >= 0 and at < self._remarks[found][1]
+
     @cached_property
     def _literal(self) -> frozenset[int]:
         """The lines of block scalars and heredocs."""
         return frozenset(_heredocs(self._rows) if self._syntax is Syntax.TERRAFORM else _block_scalars(self._rows))
 
     @cached_property
-    def _remarks(self) -> frozenset[int]:
-        """The lines of comments of templates."""
+    def _remarks(self) -> list[tuple[int, int]]:
+        """The stretches of the comments of templates and of those of Terraform that may have several lines."""
+        found: list[tuple[int, int]] = []
+        pattern = _BEGINS.get(self._syntax)
+        at = 0
+        while pattern is not None and (match := pattern.search(self._text, at)) is not None:
+            at = match.end()
+            if match[1] is None or (self._syntax is Syntax.TERRAFORM and self._number(match.start()) in self._literal):
+                continue
+            end = self._text.find("*/", at)
+            if end < 0:
+                break
+            at = end + 2
+            if self._syntax is Syntax.TEMPLATE and (close := _REMARK_END.match(self._text, at)) is not None:
+                at = close.end()
+            found.append((match.start(), at))
+        return found
+
+    @cached_property
+    def _silent(self) -> frozenset[int]:
+        """The lines of such comments on which nothing else stands."""
         found: set[int] = set()
-        at = self._text.find("{{") if self._syntax is Syntax.TEMPLATE else -1
-        while at >= 0:
-            end = at + 2
-            if re.match(r"\{\{-?\s{0,9}/\*", self._text[at : at + 20]):
-                end = self._text.find("*/", at)
-                if end < 0:
-                    break
-                found.update(range(self._number(at), self._number(end) + 1))
-            at = self._text.find("{{", end)
+        for start, end in self._remarks:
+            first, last = self._number(start), self._number(end - 1)
+            before = self._text[self._starts[first] : start]
+            after = self._rows[last][end - self._starts[last] :]
+            found.update(range(first + bool(before.strip()), last + (not after.strip())))
         return frozenset(found)
 
     @cached_property
@@ -202,8 +270,8 @@ class _Lines:
             if not is_end and not self._says(row, number):
                 continue
             text = row.lstrip(" \t")
-            indent = -1 if is_end else _indent(row)
-            while waiting and waiting[-1].indent >= indent:
+            indent = None if is_end else _indent(row)
+            while waiting and not _is_below(indent, waiting[-1].indent):
                 waiting.pop().next = len(found)
             here = _Row(number, indent, text[:1] == "-" and text[1:2] in {"", " ", "\t"}, len(found) + 1)
             waiting.append(here)
@@ -213,10 +281,10 @@ class _Lines:
     def _says(self, row: str, number: int) -> bool:
         """Whether a line says something: it is not blank, no comment, and no action of a template that prints nothing."""
         text = row.strip()
-        if not text or text.startswith("#") or number in self._remarks:
+        if not text or text.startswith("#") or number in self._silent:
             return False
         if self._syntax is Syntax.TERRAFORM:
-            return not text.startswith(("//", "/*"))
+            return not text.startswith("//")
         if len(text) > _LONGEST or not text.startswith("{{"):
             return not row.startswith("%")
         return not _ACTION.fullmatch(text) or _PRINTS.search(text) is not None
@@ -229,21 +297,21 @@ class _Lines:
         """The first and last line that a comment on this line covers."""
         at = self._after(number)
         here = self._content[at]
-        if here.line == number and here.indent >= 0:
+        if here.line == number and here.indent is not None:
             return number, self._block_end(at)
         if here.line == number:
             at += 1
             here = self._content[at]
         first = self._boundaries[found - 1] if (found := bisect_right(self._boundaries, number)) else 0
-        if self._syntax is not Syntax.TERRAFORM and all(row.indent < 0 for row in self._content[at - 1 : at]):
+        if self._syntax is not Syntax.TERRAFORM and all(row.indent is None for row in self._content[at - 1 : at]):
             # Nothing is said before it: it is for the document, which may only begin at the next line of dashes.
-            while here.indent < 0 and here.line < len(self._rows):
+            while here.indent is None and here.line < len(self._rows):
                 at += 1
                 here = self._content[at]
             following = bisect_right(self._boundaries, here.line)
             last = self._boundaries[following] if following < len(self._boundaries) else len(self._rows)
             return first, last - 1
-        return (here.line, self._block_end(at)) if here.indent >= 0 else (number, number)
+        return (here.line, self._block_end(at)) if here.indent is not None else (number, number)
 
     def _block_end(self, at: int) -> int:
         """The last line of what a row opens: all that is indented deeper, and items below a key at its own indent."""
@@ -254,14 +322,80 @@ class _Lines:
             if len(text) <= _LONGEST and _OPENS.fullmatch(text):
                 while rows[end].indent == start.indent and rows[end].is_item:
                     end = rows[end].next
-            self._ends[start.line] = rows[end - 1].line
+            self._ends[start.line] = self._flow_end(start.line, rows[end - 1].line)
         return self._ends[start.line]
 
+    def _flow_end(self, line: int, last: int) -> int:
+        """The last line of what a line opens, no later than `last`: brackets tell where indentation need not be true."""
+        lows, ends, reopened = self._brackets
+        depth = ends[line]
+        if last == line or depth <= 0:
+            return last
+        if depth <= (ends[line - 1] if line else 0):
+            return line
+        end = next((number for number in range(line + 1, last + 1) if lows[number] < depth), last)
+        return end - 1 if end in reopened and lows[end] < depth else end
 
-def _indent(row: str) -> int:
-    """How far a line is indented; for a template's action, what it prints if it says so."""
+    @cached_property
+    def _brackets(self) -> tuple[list[int], list[int], frozenset[int]]:
+        """By line how many brackets of flow collections are open, at the least and at its end; and which reopen some."""
+        lows, ends = [0] * len(self._rows), [0] * len(self._rows)
+        reopened: set[int] = set()
+        depth = number = 0
+        for bracket in _flow(self._text, self._scalars) if self._syntax is Syntax.YAML else ():
+            line = self._number(bracket.start())
+            for between in range(number + 1, line + 1):
+                lows[between] = ends[between] = depth
+            number = line
+            if bracket[0] in "]}":
+                depth -= 1
+                lows[line] = min(lows[line], depth)
+            else:
+                reopened |= {line} if lows[line] < ends[line - 1] else set()
+                depth += 1
+            ends[line] = depth
+        for between in range(number + 1, len(ends)):
+            lows[between] = ends[between] = depth
+        return lows, ends, frozenset(reopened)
+
+
+def _amid(mark: Mark, before: str, signs: Sequence[str]) -> str | None:
+    """The problem of what stands somewhere in a comment; None if it names no control, and only speaks of comments."""
+    return _AMID if mark.numbered and any(sign in before for sign in signs) else None
+
+
+def _flow(text: str, scalars: Sequence[tuple[int, int]]) -> Iterator[re.Match[str]]:
+    """The brackets of flow collections that are not empty: those in no scalar and in no comment."""
+    found, at = 0, 0
+    while (match := _BRACKET.search(text, at)) is not None:
+        at = match.end()
+        while found < len(scalars) and scalars[found][1] <= match.start():
+            found += 1
+        if found < len(scalars) and scalars[found][0] <= match.start():
+            at = max(at, scalars[found][1])
+        elif match[0] != "#":
+            yield match
+        elif match.start() == 0 or text[match.start() - 1] in " \t\r\n":
+            end = LINE_END.search(text, at)
+            at = end.start() if end else len(text)
+
+
+def _lead(row: str) -> str:
+    """The white space that a line begins with."""
+    return row[: len(row) - len(row.lstrip(" \t"))]
+
+
+def _indent(row: str) -> str:
+    """How a line is indented; for a template's action, what it prints if it says so."""
     told = _INDENTED.search(row) if len(row) <= _LONGEST and row.lstrip().startswith("{{") else None
-    return int(told[1]) if told else len(row) - len(row.lstrip(" \t"))
+    return " " * int(told[1]) if told else _lead(row)
+
+
+def _is_below(indent: str | None, above: str | None) -> bool:
+    """Whether a line is deeper than another; tabs and spaces cannot be compared, and what cannot is not."""
+    if indent is None or above is None:
+        return indent is not None
+    return len(indent) > len(above) and indent.startswith(above)
 
 
 def _in_quotes(before: str, quotes: str) -> bool:
@@ -300,40 +434,3 @@ def _heredocs(rows: Sequence[str]) -> Iterator[int]:
             end = "" if row.strip() == end else end
         elif len(row) <= _LONGEST and (match := _HEREDOC.search(row)) is not None:
             end = match[1]
-
-
-def _parsed(text: str) -> tuple[tuple[str, ...], dt.datetime | None, str, str]:
-    """Names, day, reason and what is wrong with the text behind the marker."""
-    reason, match = "", _REASON.search(text)
-    if match is not None:
-        text, reason = text[: match.start()], text[match.end() :].strip()
-        if reason[:1] in {'"', "'"}:
-            said, closed, rest = reason[1:].partition(reason[0])
-            if not closed:
-                return (), None, "", "the quote of its reason is not closed"
-            text, reason = f"{text} {rest}", said
-        elif _LATE.search(reason):
-            return (), None, reason, "until= has to stand before reason=, or the reason in quotes"
-    until: dt.datetime | None = None
-    names: list[str] = []
-    for word in re.split(r"[\s,]+", text.strip(" \t,")):
-        key, is_option, value = word.partition("=")
-        if not is_option:
-            names += [word] if word else []
-        elif key != "until":
-            return (), None, reason, f"{key}= is not known: until= and reason= are"
-        else:
-            try:
-                until = _moment(value)
-            except ValueError:
-                return (), None, reason, f"until={value} is no day, as in until=2027-01-31"
-    return tuple(dict.fromkeys(names)), until, reason, ""
-
-
-def _moment(text: str) -> dt.datetime:
-    """The end of a day, or a moment of RFC 3339; UTC if it does not say. Raises ValueError."""
-    try:
-        return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(23, 59, 59), dt.UTC)
-    except ValueError:
-        found = dt.datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)

@@ -6,6 +6,7 @@ and lines. Everything else that people wrote goes through a cloak. Never judges,
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,6 +17,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
 from kubekeep.model.attack import Attacks
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloak import Cloak
+from kubekeep.model.cluster import ClusterFacts, Gap
 from kubekeep.model.comparison import Comparison, Difference, Place
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
@@ -75,16 +77,43 @@ class _Hiding:
         return msgspec.structs.replace(
             whole,
             repository=None,
-            target=Target(tuple(map(self._path, whole.target.paths)), ""),
+            target=self._target(whole.target),
             results=tuple(map(self._result, whole.results)),
             controls=tuple(map(self._summary, whole.controls)),
-            unread=tuple(Unread(self._location(item.location), self._sentence(item.message)) for item in whole.unread),
+            unread=tuple(map(functools.partial(self._unread, self._permissions(whole.target)), whole.unread)),
             notes=tuple(map(self._sentence, whole.notes)),
             waivers=tuple(map(self._use, whole.waivers)),
             attacks=None if whole.attacks is None else self._attacks(whole.attacks),
             choice=self._choice(whole.choice),
             baseline=None if whole.baseline is None else self._baseline(whole.baseline),
             params={name: self._values(name, values, known) for name, values in whole.params.items()},
+        )
+
+    def _target(self, target: Target) -> Target:
+        return Target(
+            tuple(map(self._path, target.paths)), "", None if target.cluster is None else self._cluster(target.cluster)
+        )
+
+    def _permissions(self, target: Target) -> dict[str, str]:
+        """What is missing in a cluster, as it may be told: verbs and kinds are no names."""
+        gaps = target.cluster.gaps if target.cluster else ()
+        return {gap.permission: self._gap(gap).permission for gap in gaps}
+
+    def _unread(self, permissions: Mapping[str, str], item: Unread) -> Unread:
+        known = permissions.get(item.location.file)
+        place = self._location(item.location) if known is None else Location(known)
+        return Unread(place, self._sentence(item.message))
+
+    def _gap(self, gap: Gap) -> Gap:
+        namespace = gap.namespace and self._cloak.word(gap.namespace)
+        return msgspec.structs.replace(gap, namespace=namespace, why=self._sentence(gap.why))
+
+    def _cluster(self, facts: ClusterFacts) -> ClusterFacts:
+        """What a server answers tells who asked it."""
+        return msgspec.structs.replace(
+            facts,
+            name=self._cloak.word(facts.name),
+            gaps=tuple(map(self._gap, facts.gaps)),
         )
 
     def _attacks(self, attacks: Attacks) -> Attacks:

@@ -145,6 +145,11 @@ class Standing:
         """The verdicts on everything, by key, as of when it was settled. RBAC subjects have keys of their own."""
         return {key: held.result for key, held in self._held.items() if held.result is not None}
 
+    @property
+    def provider(self) -> Provider | None:
+        """The managed platform, as far as it is known."""
+        return self._provider
+
     def settle(self, gaps: Sequence[Gap] = ()) -> dict[str, Change]:
         """Judge what has to be judged again, with `gaps` what is not shown; gives the resources whose verdicts may differ."""
         before: dict[str, ResourceResult | None] = {}

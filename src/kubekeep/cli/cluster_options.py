@@ -23,6 +23,9 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     context: str = ""
     impersonation: Impersonation = Impersonation()
     insecure: bool = False
+    host_scan: bool | None = None
+    host_data: tuple[str, ...] = ()
+    """Paths of documents about its nodes, of `kubekeep host collect`."""
 
     def check_unused(self, task: str) -> None:
         """Raise a usage error for options of a cluster where paths are scanned."""
@@ -30,6 +33,8 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             ("--kube-context", self.context),
             ("--as", self.impersonation.user),
             ("--insecure-skip-tls-verify", self.insecure),
+            ("--host-scan", self.host_scan),
+            ("--host-data", self.host_data),
         )
         if flag := next((flag for flag, value in said if value), ""):
             raise click.UsageError(f"{flag} is for a cluster: `{task}` scans one when no path is named")
@@ -59,7 +64,12 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             access = msgspec.structs.replace(access, impersonation=self.impersonation)
         if self.insecure:
             access = msgspec.structs.replace(access, insecure=True)
-        return ClusterRequest(access=access, environment=settings.environment, terminal=sys.stdin.isatty())
+        return ClusterRequest(
+            access=access,
+            environment=settings.environment,
+            terminal=sys.stdin.isatty(),
+            host_scan=self.host_scan,
+        )
 
 
 def cluster_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -84,12 +94,26 @@ def _said(given: dict[str, Any]) -> ClusterOptions:
         context=given.pop("kube_context"),
         impersonation=Impersonation(user=user, uid=uid, groups=groups),
         insecure=given.pop("insecure_skip_tls_verify"),
+        host_scan=given.pop("host_scan"),
+        host_data=given.pop("host_data"),
     )
 
 
 def _options() -> tuple[Callable[..., Any], ...]:
     text: Mapping[str, Any] = {"default": "", "show_default": False}
     return (
+        click.option(
+            "--host-data",
+            multiple=True,
+            type=click.Path(exists=True),
+            help="File or folder that `kubekeep host collect` wrote on nodes, scanned beside the cluster; repeatable.",
+        ),
+        click.option(
+            "--host-scan/--no-host-scan",
+            default=None,
+            show_default="what a node agent wrote into the cluster is read",
+            help="Ask each kubelet for its configuration too, which needs get nodes/proxy; or read nothing about nodes.",
+        ),
         click.option(
             "--insecure-skip-tls-verify",
             is_flag=True,

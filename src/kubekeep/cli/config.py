@@ -116,7 +116,8 @@ def _effective(ctx: click.Context, found: Loaded | None, key: Key) -> tuple[Any,
     if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
         return value, "command line"
     said = key.option.show_default
-    return ((said,) if key.option.multiple else said) if not value and isinstance(said, str) else value, "default"
+    # What stands for no names is a name; what stands for no text is a sentence.
+    return (said,) if key.option.multiple and not value and isinstance(said, str) else value, "default"
 
 
 def _origin(found: Loaded, key: str) -> str:

@@ -19,11 +19,14 @@ from kubekeep.usecases.configuration import Configuration, kind
 
 NAMED_ONLY: Final = frozenset(
     {
-        *("output", "enable-helm", "custom-rules", "use-from", "use-artifacts-from"),
-        *("kubeconfig", "kube-context", "as", "as-group", "as-uid", "insecure-skip-tls-verify"),
+        *("output", "enable-helm", "custom-rules", "use-from", "use-artifacts-from", "dry-run"),
+        *("kubeconfig", "kube-context", "as", "as-group", "as-uid", "host-scan", "insecure-skip-tls-verify"),
     }
 )
-"""Keys that write files, bring programs along or hand out credentials: a file that was merely found may not have them."""
+"""Keys that write files, bring programs along, hand out credentials or turn gates off.
+
+A file that was merely found may not have them.
+"""
 
 _CHARTS_HELP: Final = "Values for single charts, by the path of the folder or archive."
 

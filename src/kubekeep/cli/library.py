@@ -22,7 +22,7 @@ from kubekeep.registry.reference import Reference, parse
 
 _REFUSED: Final = 1
 _UNREACHABLE: Final = 3
-_EXTRA: Final = {"httpx2", "cryptography", "nacl"}
+_EXTRA: Final = {"cryptography", "nacl"}
 
 
 @click.group(short_help="Share libraries of controls through OCI registries.")

@@ -11,6 +11,7 @@ import click
 _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
     "watch": "Watch a cluster, and print which verdicts change.",
+    "host": "Collect what a node tells, for a scan.",
     "list": "List the frameworks, the controls or the ready-made exceptions.",
     "paths": "Show how an attacker could get on, and what would stop him.",
     "baseline": "Write down what is known, to tell what is new.",

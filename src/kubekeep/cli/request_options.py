@@ -65,7 +65,7 @@ def _request(task: str, given: dict[str, Any]) -> ScanRequest:
     if asked.paths:
         said.check_unused(task)
     return ScanRequest(
-        paths=asked.paths,
+        paths=asked.paths or said.host_data,
         cluster=None if asked.paths else said.request(task),
         frameworks=asked.frameworks,
         controls=asked.controls,

@@ -29,15 +29,15 @@ _INCOMPLETE: Final = 3
 
 
 @click.command(short_help="Assess manifests.", cls=Configured, target=arguments.first_path)
+@request_options("scan")
+@privacy_options
+@gate_options
+@report_options
 @click.option(
     "--dry-run",
     is_flag=True,
     help="Scan nothing: print the ClusterRole that a scan of the cluster needs, and what lacks.",
 )
-@request_options("scan")
-@privacy_options
-@gate_options
-@report_options
 def command(
     request: ScanRequest,
     accepting: Accepting,

@@ -109,6 +109,8 @@ class ClusterRequest(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str] = {}
     terminal: bool = False
     patience: Patience = Patience()
+    host_scan: bool | None = None
+    """Whether kubelets are asked too (True), or nothing about nodes is read (False); None reads what an agent wrote."""
 
     def __repr__(self) -> str:
         return f"ClusterRequest({self.access!r})"

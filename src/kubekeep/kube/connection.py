@@ -40,9 +40,11 @@ class Connection:
     def __init__(self, request: ClusterRequest) -> None:
         self.access: Access = request.access
         self._patience = request.patience
-        self._credentials = Credentials(request.access.login, request.environment, terminal=request.terminal)
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._credentials = Credentials(
+            request.access.login, request.environment, terminal=request.terminal, ended=self._closed
+        )
         self._clients: dict[int, tuple[Held, httpx2.Client]] = {}
         self._generation = 0
         self._environment = request.environment
@@ -75,11 +77,13 @@ class Connection:
     @contextlib.contextmanager
     def closed_on_error(self) -> Iterator[None]:
         """End it if what is done meanwhile raises, so that no thread waits for an answer that nobody wants any more."""
+        done = False
         try:
             yield
-        except BaseException:
-            self.close()
-            raise
+            done = True
+        finally:
+            if not done:
+                self.close()
 
     def get(self, path: str, wanted: type[T], params: Mapping[str, str] | None = None, accept: str = JSON) -> T:
         """What the server answers at `path`, read as `wanted`.

@@ -34,8 +34,11 @@ class Held(msgspec.Struct, frozen=True):
 class Credentials:
     """The credentials of one login; several threads may ask for them."""
 
-    def __init__(self, login: Login, environment: Mapping[str, str], *, terminal: bool) -> None:
-        """`environment` is what programs inherit; with a `terminal` they may ask the person there."""
+    def __init__(
+        self, login: Login, environment: Mapping[str, str], *, terminal: bool, ended: threading.Event | None = None
+    ) -> None:
+        """`environment` is what programs inherit; with a `terminal` they may ask the person there. They end with `ended`."""
+        self._ended = ended or threading.Event()
         self._login = login
         self._environment = environment
         self._terminal = terminal
@@ -63,7 +66,7 @@ class Credentials:
         if login.plugin is not None and not (login.token or login.token_file or login.username):
             handed = self._handed
             if handed is None or (handed.until is not None and handed.until <= dt.datetime.now(dt.UTC)):
-                handed = self._handed = ask(login.plugin, self._environment, terminal=self._terminal)
+                handed = self._handed = ask(login.plugin, self._environment, terminal=self._terminal, ended=self._ended)
             return Held(_bearer(handed.token), handed.certificate or login.certificate)
         if login.token_file:
             return Held(_bearer(self._from_file(login.token_file)), login.certificate)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -48,7 +49,8 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     def path(self, namespace: str = "") -> str:
         """Where its objects are: of one namespace, or all of them."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        return f"{root}/namespaces/{namespace}/{self.plural}" if namespace else f"{root}/{self.plural}"
+        # Whatever somebody takes for a namespace leads nowhere else.
+        return f"{root}/namespaces/{quote(namespace, safe='')}/{self.plural}" if namespace else f"{root}/{self.plural}"
 
 
 class Catalogue(msgspec.Struct, frozen=True):

@@ -5,11 +5,14 @@ Runs the program that the kubeconfig names, without a shell; keeps what it says 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import os
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -21,6 +24,8 @@ from kubekeep.model.text import visible
 
 _SECONDS: Final = 120
 """How long a program may take that asks nobody."""
+_LOOK: Final = 0.25
+"""Seconds after which who waits looks whether all is over."""
 
 
 class Handed(msgspec.Struct, frozen=True):
@@ -50,39 +55,60 @@ class _Credential(msgspec.Struct, frozen=True, rename="camel"):
     status: _Status | None = None
 
 
-def ask(plugin: Plugin, environment: Mapping[str, str], *, terminal: bool) -> Handed:
+def ask(plugin: Plugin, environment: Mapping[str, str], *, terminal: bool, ended: threading.Event) -> Handed:
     """What the program of `plugin` hands out. Raises LoginError.
 
-    `environment` is what it inherits; with a `terminal`, it may ask the person there.
+    `environment` is what it inherits; with a `terminal`, it may ask the person there. It ends with `ended`.
     """
     asks = terminal and plugin.interactive != "Never"
     if plugin.interactive == "Always" and not asks:
         raise LoginError(f"{_shown(plugin)} has to ask a person, and there is no terminal")
+    command = _found(plugin, environment)
+    told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": {"interactive": asks}}
+    if plugin.cluster is not None:
+        told["spec"] = {"cluster": plugin.cluster, "interactive": asks}
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the program that the kubeconfig names, as kubectl runs it
+            [command, *plugin.args],
+            env={**environment, **dict(plugin.env), "KUBERNETES_EXEC_INFO": json.dumps(told)},
+            stdin=None if asks else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+    except OSError as error:
+        raise LoginError(f"{_shown(plugin)} cannot be run: {error.strerror}") from error
+    try:
+        output = _output(plugin, process, float("inf") if asks else _SECONDS, ended)
+    finally:
+        # What it has started itself may hold the other end of the pipe.
+        if process.stdout is not None:
+            process.stdout.close()
+        process.kill()
+        process.wait()
+    if process.returncode:
+        raise LoginError(f"{_shown(plugin)} gave no credentials: exit code {process.returncode}")
+    return _read(plugin, output)
+
+
+def _output(plugin: Plugin, process: subprocess.Popen[bytes], seconds: float, ended: threading.Event) -> bytes:
+    """All that the program says until it ends by itself."""
+    until = time.monotonic() + seconds
+    while not ended.is_set():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=_LOOK)[0]
+        if time.monotonic() > until:
+            raise LoginError(f"{_shown(plugin)} gave no credentials within {seconds} seconds")
+    raise LoginError(f"{_shown(plugin)} was not waited for: the connection was closed")
+
+
+def _found(plugin: Plugin, environment: Mapping[str, str]) -> str:
+    """The path of the program."""
     if "\0" in "".join((plugin.command, *plugin.args, *(part for pair in plugin.env for part in pair))):
         raise LoginError(f"{_shown(plugin)} cannot be run: a character in what it is given is zero")
     command = shutil.which(plugin.command, path=environment.get("PATH", os.defpath))
     if command is None:
         hint = f"\n{visible(plugin.install_hint)}" if plugin.install_hint else ""
         raise LoginError(f"{_shown(plugin)}, which gives the credentials, is not installed{hint}")
-    told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": {"interactive": asks}}
-    if plugin.cluster is not None:
-        told["spec"] = {"cluster": plugin.cluster, "interactive": asks}
-    try:
-        done = subprocess.run(  # noqa: S603 - the program that the kubeconfig names, as kubectl runs it
-            [command, *plugin.args],
-            env={**environment, **dict(plugin.env), "KUBERNETES_EXEC_INFO": json.dumps(told)},
-            stdin=None if asks else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            timeout=None if asks else _SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise LoginError(f"{_shown(plugin)} gave no credentials within {_SECONDS} seconds") from None
-    except OSError as error:
-        raise LoginError(f"{_shown(plugin)} cannot be run: {error.strerror}") from error
-    if done.returncode:
-        raise LoginError(f"{_shown(plugin)} gave no credentials: exit code {done.returncode}")
-    return _read(plugin, done.stdout)
+    return command
 
 
 def _read(plugin: Plugin, output: bytes) -> Handed:

@@ -15,7 +15,7 @@ _PARALLEL: Final = 8
 
 
 class Permission(msgspec.Struct, frozen=True):
-    """One verb on one resource, everywhere or in one namespace."""
+    """One verb on one resource (`nodes`) or subresource (`nodes/proxy`), everywhere or in one namespace."""
 
     verb: str
     group: str
@@ -44,10 +44,12 @@ def allowed(connection: Connection, permissions: Iterable[Permission]) -> dict[P
 
 
 def _is_allowed(connection: Connection, permission: Permission) -> bool:
+    resource, _, subresource = permission.resource.partition("/")
     attributes = {
         "verb": permission.verb,
         "group": permission.group,
-        "resource": permission.resource,
+        "resource": resource,
+        "subresource": subresource,
         "namespace": permission.namespace,
     }
     body = {

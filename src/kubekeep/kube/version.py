@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -12,28 +12,24 @@ from kubekeep.kube.errors import ApiError
 _FORBIDDEN: Final = 403
 
 
-class ServerVersion(msgspec.Struct, frozen=True, rename="camel"):
-    """What the server says of itself (`/version`), as far as anybody needs it."""
+class ServerVersion(msgspec.Struct, frozen=True):
+    """What the server says of itself at `/version`, in its own words."""
 
-    major: str = ""
-    minor: str = ""
-    git_version: str = ""
-    git_commit: str = ""
-    build_date: str = ""
-    platform: str = ""
+    said: dict[str, str]
 
     @property
     def minor_number(self) -> int | None:
         """The number in `34+`, as managed platforms write it; None where it is none."""
-        digits = self.minor.rstrip("+")
+        digits = self.said.get("minor", "").rstrip("+")
         return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 4 else None
 
 
 def server_version(connection: Connection) -> ServerVersion:
     """The version of the cluster, which says nothing where one may not ask for it. Raises KubeError."""
     try:
-        return connection.get("/version", ServerVersion)
+        said = connection.get("/version", dict[str, Any])
     except ApiError as error:
         if error.status != _FORBIDDEN:
             raise
-        return ServerVersion()
+        return ServerVersion({})
+    return ServerVersion({str(key): value for key, value in said.items() if isinstance(value, str)})

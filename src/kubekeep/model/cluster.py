@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import is_builtin
 from kubekeep.model.workload import POD_KINDS
 
@@ -26,6 +26,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     resource: str
     why: str
+    version: str = ""
     verb: str = "list"
     namespace: str = ""
     partial: bool = False
@@ -50,19 +51,38 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.verb} {resource}" + (f" in namespace {self.namespace}" if self.namespace else "")
 
     @property
+    def gvr(self) -> str:
+        """`apps/v1/deployments`, as Kubescape names what it lists."""
+        return "/".join(filter(None, (self.group, self.version, self.resource)))
+
+    @property
+    def selector(self) -> str:
+        """The field selector that stands for what is missing."""
+        return f"metadata.namespace={self.namespace}" if self.namespace else ""
+
+    def matters_to(self, control: Control) -> bool:
+        """Whether `control` looks at the kind, or compares with it."""
+        return not self.names.isdisjoint((*control.targets, *control.relates))
+
+    @property
     def text(self) -> str:
         """Why, and whether some have been seen all the same."""
         return f"cut off: {self.why}" if self.partial else self.why
 
 
 class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The cluster that was scanned: what people call it, its version, and what it did not show."""
+    """The cluster that was scanned: what people call it, what its API server says of itself, what it did not show.
+
+    `info` is the server's answer to `/version`; `provider` the managed platform, empty for none that is known.
+    """
 
     name: str
-    server: str
-    version: str = ""
-    platform: str = ""
-    build_date: str = ""
-    git_commit: str = ""
-    gaps: tuple[Gap, ...] = ()
+    info: dict[str, str]
+    provider: str = ""
     nodes: int = 0
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """`v1.34.4`; empty if the server does not tell."""
+        return self.info.get("gitVersion", "")

@@ -207,6 +207,54 @@ class Marks:
             owner, node, value = found
         return *self._shown(node, owner, value), *self._span(node)
 
+    def borrowed_at(self, document: Any, path: Path) -> tuple[int, ...]:
+        """The lines on which the text around the value at `path` takes it from elsewhere, from 1.
+
+        Those of the first alias on the way, with its key, or of the mapping that has the merge key: its own key or
+        dash, and what of it no other entry stands on. Empty for a value that stands in its own place. As in `region`,
+        a path that the document lacks means its nearest ancestor.
+        """
+        node, owner, value = 0, -1, document
+        for step in path:
+            found = self._child(value, node, step)
+            if found is None:
+                break
+            if found[1] not in self._direct(value, node, found[1]):
+                return self._own_lines(value, node, owner)
+            owner, node, value = found
+        return ()
+
+    def _direct(self, value: Any, node: int, only: int = -1) -> dict[int, tuple[int, int]]:
+        """The children that stand in the text of their collection, and in no other child's; with their stretches.
+
+        Of a sequence, where nothing is merged, `only` one child need be looked at.
+        """
+        first, last = self._span(node)
+        if isinstance(value, list):
+            nodes = [only] if only >= 0 else self._rows(node, len(value))
+            spans = [(*self._span(at), at) for at in nodes]
+        else:
+            spans = [(self._span(at - 1)[0], self._span(at)[1], at) for _, _, at in self.entries(value, node)]
+        found: dict[int, tuple[int, int]] = {}
+        taken = first
+        for start, end, at in sorted(spans):
+            if taken <= start <= last:
+                found[at] = start, end
+                taken = max(end, taken)
+        return found
+
+    def _own_lines(self, value: Any, node: int, owner: int) -> tuple[int, ...]:
+        start, end = self._span(node)
+        lines = self._line_range(start, end)
+        for stretch in self._direct(value, node).values():
+            lines -= self._line_range(*stretch)
+        if node:
+            lines.add(self._position(start if owner < 0 else self._span(owner)[0]).line)
+        return tuple(sorted(lines))
+
+    def _line_range(self, start: int, end: int) -> set[int]:
+        return set(range(self._position(start).line, self._position(max(end - 1, start)).line + 1))
+
     def _shown(self, node: int, owner: int, value: Any) -> tuple[int, int]:
         """The stretch that stands for a node and its key, if it has one."""
         start, end = self._span(node if owner < 0 else owner)

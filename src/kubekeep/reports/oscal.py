@@ -54,8 +54,8 @@ class _Kept(msgspec.Struct, frozen=True):
 
 def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
     """Write the document as one line of JSON with a line feed at its end."""
-    plan = _uuid("plan", assessment.target.base, *assessment.target.paths)
-    name = visible(" ".join(assessment.target.paths)) or "."
+    plan = _uuid("plan", assessment.target.base, *assessment.target.names)
+    name = visible(" ".join(assessment.target.names)) or "."
     head = {
         "uuid": _uuid("results", utc_text(assessment.started, "microseconds"), plan),
         "metadata": {

@@ -2,7 +2,7 @@
 
 Reaches the network only for a URL that the user named, and never goes from there to where only this machine can go: to
 its own services, its network, or the metadata of its cloud. Never shows what a URL has of secrets, and keeps no cookies.
-Needs httpx2, of the extra `oci`; a proxy and the authorities of a company come from the environment and the system.
+A proxy and the authorities of a company come from the environment and the system.
 """
 
 from __future__ import annotations
@@ -72,10 +72,8 @@ def fetch(url: str, limits: RemoteLimits = DEFAULT_LIMITS) -> Iterator[Fetched]:
     A name with a password in the URL is sent to its host and to no other. Raises RemoteError, with a sentence that has no
     secrets in it, for everything else than one whole file within the limits.
     """
-    try:
-        import httpx2  # noqa: PLC0415 - a tenth of a second, and an extra
-    except ImportError:
-        raise RemoteError("to fetch a URL, Kubekeep needs httpx2: install kubekeep[oci]") from None
+    import httpx2  # noqa: PLC0415 - a tenth of a second that only a download takes
+
     with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
         yield _Download(httpx2, url, limits).save(Path(folder))
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.assess.index import provider_of
 from kubekeep.assess.select import Selection
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
@@ -18,10 +19,13 @@ from kubekeep.kube.version import ServerVersion, server_version
 from kubekeep.kube.watching import Pace
 from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
-from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.resource import Resource
+from kubekeep.sources.cluster import kubelets
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.following import Following
+from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
+from kubekeep.sources.cluster.kubelets import Kubelets
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 
 SETTINGS: Final = frozenset({"kubescape.io/ControlInput"})
@@ -65,7 +69,8 @@ class LiveCluster:
         self._version: ServerVersion = server_version(connection)
         self._catalogue: Catalogue = discover(connection)
         self.gaps: list[Gap] = []
-        self.nodes = 0
+        self._nodes = 0
+        self._provider: Provider | None = None
 
     @property
     def minor(self) -> int | None:
@@ -81,9 +86,18 @@ class LiveCluster:
 
         What is not shown is among `gaps` when they have ended.
         """
-        for resource in self._collected(wanted(selection, choice, everything=everything)):
-            self.nodes += resource.kind == "Node" and not resource.group
+        needed = self._wanted(selection, choice, everything=everything)
+        nodes: list[str] = []
+        for resource in self._collected(needed):
+            if resource.kind == "Node" and not resource.group:
+                nodes.append(resource.name)
+                self._provider = self._provider or provider_of(resource)
             yield resource
+        self._nodes += len(nodes)
+        if self._asks_kubelets(needed):
+            found = Kubelets(self._request, nodes)
+            yield from found
+            self.gaps += found.gaps
 
     def follow(self, selection: Selection, choice: Choice, pace: Pace) -> Following:
         """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
@@ -97,7 +111,7 @@ class LiveCluster:
         return not following.is_of(collection.tasks(), collection.gaps)
 
     def _planned(self, selection: Selection, choice: Choice) -> Collection:
-        needed = wanted(selection, choice, everything=False)
+        needed = self._wanted(selection, choice, everything=False)
         needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS)
         return Collection(self._connection, self._catalogue, needed)
 
@@ -105,25 +119,35 @@ class LiveCluster:
         """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
         collection = self._planned(selection, choice)
         asked = [permission_of(query) for query in collection.queries()]
+        if self._asks_kubelets(self._wanted(selection, choice, everything=False)):
+            asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
         return allowed(self._connection, asked), tuple(collection.gaps)
+
+    def _wanted(self, selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
+        needed = wanted(selection, choice, everything=everything)
+        if self._request.host_scan is not False:
+            return needed
+        kinds = frozenset(kind for kind in needed.kinds if kind.partition("/")[0] != HOST_DATA)
+        return msgspec.structs.replace(needed, kinds=kinds)
+
+    def _asks_kubelets(self, needed: Wanted) -> bool:
+        return self._request.host_scan is True and kubelets.KIND in needed.kinds
 
     def _collected(self, wanted: Wanted) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted)
         yield from collection
-        self.gaps += collection.gaps
+        # What is wanted twice is missed once, and what is known later is known better.
+        found = sorted(collection.gaps, key=lambda gap: gap.permission)
+        self.gaps[:] = {(gap.permission, gap.why): gap for gap in (*self.gaps, *found)}.values()
 
     def facts(self) -> ClusterFacts:
         """What a report says of it."""
-        version = self._version
         return ClusterFacts(
             name=self._request.access.name,
-            server=self._request.access.server,
-            version=version.git_version,
-            platform=version.platform,
-            build_date=version.build_date,
-            git_commit=version.git_commit,
+            info=self._version.said,
+            provider=self._provider or "",
+            nodes=self._nodes,
             gaps=tuple(dict.fromkeys(self.gaps)),
-            nodes=self.nodes,
         )
 
 

@@ -29,9 +29,12 @@ class Preflight(msgspec.Struct, frozen=True):
 
     @property
     def unknown(self) -> list[Gap]:
-        """What nobody can tell for another reason than a missing permission."""
+        """What nobody can tell for another reason than a missing permission, or what else a permission would tell of.
+
+        Who may not read definitions does not know which custom kinds carry pods.
+        """
         missing = {str(permission) for permission in self.missing}
-        return [gap for gap in self.gaps if gap.permission not in missing]
+        return [gap for gap in self.gaps if gap.permission not in missing or gap.carries_pods]
 
 
 def preflight(request: ScanRequest) -> Preflight:

@@ -14,8 +14,9 @@ from typing import Final
 import msgspec
 
 from kubekeep.assess import commented
+from kubekeep.assess.comment_marks import PRODUCT, is_marked
 from kubekeep.assess.commented import Commented
-from kubekeep.assess.comments import MARKER, Comment, Syntax, comments
+from kubekeep.assess.comments import Syntax, comments, has_aliases
 from kubekeep.assess.select import Selection, UnknownNameError, controls_named
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
@@ -32,14 +33,14 @@ _BEFORE: Final = 2
 _AFTER: Final = 3
 _LINES: Final = 8
 _WIDTH: Final = 300
-_MARKERS: Final = tuple(MARKER.encode(name) for name in ("UTF-8", "UTF-16-LE", "UTF-16-BE"))
+_MARKERS: Final = tuple(PRODUCT.encode(name) for name in ("UTF-8", "UTF-16-LE", "UTF-16-BE"))
 
 
 def waived(
     results: Sequence[ResourceResult], source: Inputs, selection: Selection, now: dt.datetime
 ) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
     """`results` with what comments in their files waive, and what became of these comments."""
-    found = {path: Commented(file, _comments(file, path, source)) for (_, file), path in source.manifests.items()}
+    found = {path: _commented(file, path, source) for (_, file), path in source.manifests.items()}
     seen: set[tuple[str, str]] = set()
     for file, resource in _files(results):
         key = file, resource.source.base if resource.source is not None else ""
@@ -49,7 +50,7 @@ def waived(
         path = source.path_of(file, resource)
         if path not in found:
             is_chart = resource.source is not None and resource.source.file_type is FileType.HELM
-            found[path] = Commented(file, _comments(file, path, source, is_chart=is_chart))
+            found[path] = _commented(file, path, source, is_chart=is_chart)
     if not any(file.comments for file in found.values()):
         return list(results), ()
 
@@ -183,18 +184,30 @@ def _text(data: bytes | None) -> str | None:
         return None
 
 
-def _comments(file: str, path: str, source: Inputs, *, is_chart: bool = False) -> tuple[Comment, ...]:
-    data = None if file.endswith(".json") else source.content(path)
-    if data is None or not any(marker in data for marker in _MARKERS):
-        return ()
-    text = _text(data)
+def _commented(file: str, path: str, source: Inputs, *, is_chart: bool = False) -> Commented:
+    """A file with its comments."""
+    text = None if file.endswith(".json") else _marked(source.content(path))
     if text is None:
-        return ()
-    if file.endswith(".tf"):
-        return comments(text, Syntax.TERRAFORM)
+        return Commented(file)
+    if file.endswith((".tf", ".tfvars")):
+        return Commented(file, comments(text, Syntax.TERRAFORM))
     found = list(yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS))
     is_whole = all(item is None or isinstance(item, Document) for item in found)
     if is_chart and "{{" in text and not is_whole:
-        return comments(text, Syntax.TEMPLATE)
-    scalars = [span for item in found if isinstance(item, Document) for span in item.marks.scalars()]
-    return comments(text, Syntax.YAML, sorted(scalars))
+        return Commented(file, comments(text, Syntax.TEMPLATE), has_aliases=has_aliases(text))
+    documents = [item for item in found if isinstance(item, Document)]
+    scalars = [span for item in documents for span in item.marks.scalars()]
+    return Commented(
+        file,
+        comments(text, Syntax.YAML, sorted(scalars)),
+        tuple((item.value, item.marks) for item in documents),
+        has_aliases=has_aliases(text),
+    )
+
+
+def _marked(data: bytes | None) -> str | None:
+    """The text of a file that may have comments which waive; None for all others, most of them without reading it."""
+    if data is None or not any(marker in data.lower() for marker in _MARKERS):
+        return None
+    text = _text(data)
+    return text if text is not None and is_marked(text) else None

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import gc
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,7 +67,7 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     frameworks: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
     cluster: ClusterRequest | None = None
-    """The live cluster to scan, in place of paths."""
+    """The live cluster to scan; the paths are then documents about it that stand beside its objects."""
     kubernetes_version: str = ""
     """Empty for the one of the cluster, or else the newest that the library knows."""
     params: Mapping[str, tuple[str, ...]] = {}
@@ -155,6 +156,7 @@ def scan(
         results = run(
             resources, selection, compile_rules, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack
         )
+        results = results if cluster is None else sorted(results, key=_place)
         unread += (Unread(Location(gap.permission), gap.text) for gap in dict.fromkeys(gaps))
         results, uses = _accepted(request, exceptions, results, source, selection, started)
         if request.read.blame:
@@ -165,7 +167,7 @@ def scan(
         attacks = _attacks(request, found, results, selection)
     return Assessment(
         # A folder is text for people here, not a path to walk.
-        target=Target(request.paths, os.getcwd(), cluster.facts() if cluster else None),  # noqa: PTH109
+        target=Target(() if cluster else request.paths, os.getcwd(), cluster.facts() if cluster else None),  # noqa: PTH109
         started=started,
         finished=dt.datetime.now(dt.UTC),
         version=_native.VERSION,
@@ -184,6 +186,11 @@ def scan(
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+def _place(result: ResourceResult) -> tuple[bool, str]:
+    """What orders the results of a cluster, whose lists come as they come: subjects behind what they are joined of."""
+    return bool(result.resource.related), result.resource.id
 
 
 def minor_of(request: ScanRequest, cluster: Live | None, notes: list[str]) -> int:
@@ -205,7 +212,8 @@ def _input(
         return _resources(source, unread), selection
     selection = _selection(request, params_of(cluster.settings()))
     everything = bool(request.workload) or Extra.ATTACK_PATHS in request.extras
-    return cluster.resources(selection, request.choice, everything=everything), selection
+    objects = cluster.resources(selection, request.choice, everything=everything)
+    return itertools.chain(objects, _resources(source, unread)), selection
 
 
 def _connected(request: ScanRequest) -> AbstractContextManager[Live | None]:

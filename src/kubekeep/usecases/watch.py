@@ -91,6 +91,8 @@ class Watch:
         """Raises what a scan does for names, versions, rules and exceptions, and ValueError for what cannot be watched."""
         if request.scan.cluster is None:
             raise ValueError("only a cluster can be watched")
+        if request.scan.cluster.host_scan is True:
+            raise ValueError("nodes cannot be watched: scan with --host-scan instead")
         self._cluster = request.scan.cluster
         self.figures = Figures()
         self.current: Current | None = None
@@ -141,7 +143,8 @@ class Watch:
             results, uses = self._accepted(session, now)
         gaps = session.following.gaps
         turns = [*self._turned(results, now)]
-        facts = msgspec.structs.replace(session.facts, gaps=gaps, nodes=session.nodes)
+        told = {"gaps": gaps, "nodes": session.nodes, "provider": session.standing.provider or ""}
+        facts = msgspec.structs.replace(session.facts, **told)
         first = self.current is None
         self.current = Current(
             now - dt.timedelta(seconds=time.monotonic() - started),

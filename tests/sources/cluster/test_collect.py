@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from kubekeep.model.cluster import Gap
 from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import Cluster, eventually
 from tests.kube import connecting
 from tests.kube.faults import Asked, Exchange, Fault, Front, always, each, front, page_of
 from tests.sources.cluster import objects
@@ -265,6 +266,40 @@ def test_nobody_hides_behind_an_owner_that_would_not_have_made_it(cluster: Clust
     ]
 
 
+def test_a_container_that_was_put_into_a_pod_is_looked_at(cluster: Cluster, namespace: str) -> None:
+    """`kubectl debug` adds containers to Pods alone: their owner says nothing of them."""
+    stateful = apply(cluster, objects.replicated("StatefulSet", namespace, "db"))
+    cluster.apply(objects.made(objects.pod(namespace, name), stateful) for name in ("db-0", "db-1"))
+    debugger = {"name": "debug", "image": "busybox", "securityContext": {"privileged": True}}
+    path = f"/api/v1/namespaces/{namespace}/pods/db-1/ephemeralcontainers"
+    body = {"spec": {"ephemeralContainers": [debugger]}}
+    cluster.admin("PATCH", path, body, sent="application/strategic-merge-patch+json")
+    with front(cluster) as proxy:
+        found, _ = collected(proxy, WORKLOAD, include=(namespace,))
+    assert found == [f"Pod {namespace}/db-1", f"StatefulSet {namespace}/db"]
+
+
+def test_of_many_namespaces_one_list_is_asked_for(cluster: Cluster, three: tuple[str, str, str]) -> None:
+    names = (*(f"test-none-{number}" for number in range(30)), *three)
+    with front(cluster) as proxy:
+        included, gaps = collected(proxy, "Deployment", include=names)
+        excluded, _ = collected(proxy, "Deployment", exclude=names)
+        asked = [item for item in proxy.lists() if item.kind == "deployments"]
+    # What is not meant is left out by who judges.
+    assert (included, excluded, gaps) == (ALL, ALL, [])
+    assert [(item.path, "fieldSelector" in item.query) for item in asked] == [("/apis/apps/v1/deployments", False)] * 2
+
+
+@pytest.mark.parametrize("name", ["../../../version", "kube-system/secrets/token", "a/../../secrets", "a#b", "a%2Fb"])
+def test_what_is_no_namespace_leads_nowhere_else(cluster: Cluster, name: str) -> None:
+    with front(cluster) as proxy:
+        collected(proxy, "Pod", include=(name,))
+        paths = [asked.path for asked in proxy.asked if asked.path not in {"/api", "/apis"}]
+    assert [path.count("/") for path in paths] == [5]
+    assert paths[0].startswith("/api/v1/namespaces/")
+    assert paths[0].endswith("/pods")
+
+
 def test_what_owners_are_not_shown_is_seen_in_what_they_own(cluster: Cluster, namespace: str) -> None:
     deployment = apply(cluster, objects.replicated("Deployment", namespace, "web"))
     replicas = apply(cluster, objects.made(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
@@ -354,3 +389,27 @@ def test_who_stops_looking_ends_the_lists(cluster: Cluster, namespace: str) -> N
         next(found)
         found.close()  # type: ignore[attr-defined]
         assert given.is_closed
+
+
+def test_nobody_waits_for_who_has_gone(cluster: Cluster) -> None:
+    """Pages wait for room that nobody makes any more: who holds them gives up when the connection ends."""
+    numbers = itertools.count()
+
+    def more(exchange: Exchange) -> None:
+        number = next(numbers)
+        item = {"metadata": {"name": f"a-{number}", "uid": f"uid-{number}"}}
+        document = {"kind": "PodList", "metadata": {"continue": f"token-{number}"}, "items": [item]}
+        exchange.answer(200, document)
+
+    with front(cluster, always(page_of("pods"), more)) as proxy:
+        with connecting.connection(proxy.url) as connection:
+            collection = Collection(connection, discover(connection), Wanted(kinds=frozenset({"Pod"})))
+            found = iter(collection)
+            next(found)
+            # As many as may wait, and one in hand: from here on there is no room.
+            eventually(lambda: len([asked for asked in proxy.lists() if asked.kind == "pods"]) >= 6)
+            assert collection.gaps == []
+        eventually(lambda: bool(collection.gaps))
+    assert [(gap.kind, gap.partial) for gap in collection.gaps] == [("Pod", True)]
+    # It is still there, as it is in the frames of an error that is being told.
+    assert found is not None

@@ -133,7 +133,7 @@ _INPUTS: Final = (
     _same("release-name"),
     _same("release-namespace"),
     _same("kubeconfig"),
-    _refused("host-scan", "host data is scanned where it is among the files", takes=Takes.SWITCH),
+    Flag("host-scan", "", Takes.SWITCH, no="no-host-scan", why="what a node agent wrote is read unless it is false"),
     _switch("dry-run"),
     _idle("enable-streaming", "resources go through one by one anyway"),
     _told("incremental", "there is no cache of verdicts", takes=Takes.SWITCH),

@@ -3,6 +3,7 @@
 package kubekeep.lib.apiserver
 
 import data.kubekeep.lib.flags
+import data.kubekeep.lib.hostfile
 
 # The API servers that an object tells of, each with the `words` of its command line, the `end` where another word
 # goes and the `next` after that, and whether it is `plain`: a list to which one can be added.
@@ -19,10 +20,11 @@ servers(object) := [server |
 	object.metadata.namespace == "kube-system"
 	contains(json.marshal(input.workload.containers), "kube-apiserver")
 } else := [server] if {
-	line := trim_space(object.data.APIServerInfo.cmdLine)
+	section := hostfile.section(object)
+	line := trim_space(object[section].APIServerInfo.cmdLine)
 	regex.match(`(^|[/\s])kube-apiserver(\s|$)`, line)
 	not judged(object.metadata.name)
-	path := "data.APIServerInfo.cmdLine"
+	path := sprintf("%s.APIServerInfo.cmdLine", [section])
 	reported := [{"text": text, "path": path, "whole": false} | some text in regex.split(`\s+`, line)]
 	server := {"words": reported, "end": path, "next": path, "plain": false, "minor": input.kubernetes.minor}
 } else := []

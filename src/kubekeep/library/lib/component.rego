@@ -3,6 +3,7 @@
 package kubekeep.lib.component
 
 import data.kubekeep.lib.flags
+import data.kubekeep.lib.hostfile
 
 # Each process of a program, such as kube-scheduler, that the object tells of: the `words` of its command line, the
 # `variables` of its environment that stand for flags, and the `list` with `count` items that takes more words.
@@ -16,10 +17,11 @@ processes(program) := [process_of(container, program) |
 } else := [{"words": spoken(line, path), "variables": [], "list": path}] if {
 	input.object.kind == "ControlPlaneInfo"
 	info := reported[program]
-	line := input.object.data[info].cmdLine
+	section := hostfile.section(input.object)
+	line := input.object[section][info].cmdLine
 	is_string(line)
 	trim_space(line) != ""
-	path := sprintf("data.%s.cmdLine", [info])
+	path := sprintf("%s.%s.cmdLine", [section, info])
 } else := []
 
 # What the node agent calls a program in its report on a node of the control plane.

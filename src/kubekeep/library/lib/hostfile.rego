@@ -44,6 +44,14 @@ with_ending(files, endings) := [file |
 	endswith(lower(file.name), ending)
 ]
 
+# What keeps a list of files from being all of them, if the document says so (`kubekeep host collect`).
+unlisted(document, field) := {sprintf("%s was not read: %s", [entry.path, entry.why]) |
+	some entry in document.notRead
+	entry.field == field
+	is_string(entry.path)
+	is_string(entry.why)
+}
+
 # What a command line that came with a document sets a flag to; undefined without.
 flag(document, name) := flags.last(flags.pieces(line(document), "cmdLine"), name).value
 

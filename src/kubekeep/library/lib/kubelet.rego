@@ -4,8 +4,13 @@ package kubekeep.lib.kubelet
 
 import data.kubekeep.lib.component
 import data.kubekeep.lib.flags
+import data.kubekeep.lib.hostfile
 
-content := "data.configFile.content"
+section := hostfile.section(input.object)
+
+info := input.object[section] if is_object(input.object[section])
+
+content := sprintf("%s.configFile.content", [section])
 
 # What a kubelet is told about a setting: the flag wins over the field of the file (Kubernetes docs, kubelet
 # configuration file). `otherwise` says what holds without both, for a kubelet with a file (`file`) and for one
@@ -19,6 +24,7 @@ setting(flag, field, otherwise) := answer if {
 	answer := filed(field, otherwise.file)
 } else := answer if {
 	line != ""
+	not refused
 	name := sprintf("--%s", [flag])
 	answer := {"name": name, "value": otherwise.flag, "said": unset(name, otherwise.flag), "at": line_path}
 }
@@ -32,9 +38,23 @@ filed(field, otherwise) := answer if {
 	answer := {"name": field, "value": otherwise, "said": unset(field, otherwise), "at": within(field)}
 } else := {"name": field, "at": {"path": content}} if {
 	reads_file
+	not refused
 }
 
-line_path := {"path": "data.cmdLine"}
+refused if {
+	reads_file
+	count(refusals) > 0
+	not is_object(parsed)
+}
+
+# Why whoever collected the document could not read the configuration, if it says so (`kubekeep host collect`).
+refusals := [entry.why |
+	some entry in input.object.notRead
+	startswith(entry.field, "configFile")
+	is_string(entry.why)
+]
+
+line_path := {"path": sprintf("%s.cmdLine", [section])}
 
 told(name, value) := sprintf("%s is %s", [name, plain(value)]) if {
 	plain(value) != ""
@@ -66,7 +86,9 @@ finding(found, mend, reason) := object.union(found.at, {"message": message}) if 
 } else := object.union(found.at, {"message": sprintf("%s: %s", [found.said, reason])})
 
 # Why nothing can be said of a setting that is undefined.
-uncollected := "neither the command line of the kubelet nor its configuration file was collected"
+uncollected := sprintf("the configuration file of the kubelet was not read: %s", [refusals[0]]) if {
+	refused
+} else := "neither the command line of the kubelet nor its configuration file was collected"
 
 within(field) := {"path": field} if {
 	input.object.kind == "KubeletConfiguration"
@@ -84,16 +106,18 @@ inner([one, two]) := config[one][two]
 
 inner([one, two, three]) := config[one][two][three]
 
-line := trim_space(input.object.data.cmdLine) if {
+line := trim_space(info.cmdLine) if {
 	input.object.kind == "KubeletInfo"
-	is_string(input.object.data.cmdLine)
+	is_string(info.cmdLine)
 } else := ""
 
-words := component.spoken(line, "data.cmdLine")
+words := component.spoken(line, line_path.path)
 
-# A kubelet reads a file only when it is told to. Where its command line was not collected, the file that was is
+# A kubelet reads a file only when it is told to; a folder of more files stands in `content` too. Where its command line was not collected, the file that was is
 # taken for the one that it reads.
 reads_file if flags.last(words, "config").value != ""
+
+reads_file if flags.last(words, "config-dir").value != ""
 
 reads_file if {
 	line == ""
@@ -109,9 +133,9 @@ config := input.object if {
 
 # The file comes as it is or in base64.
 parsed := found if {
-	found := yaml.unmarshal(base64.decode(replace(input.object.data.configFile.content, "\n", "")))
+	found := yaml.unmarshal(base64.decode(replace(info.configFile.content, "\n", "")))
 	is_object(found)
 } else := found if {
-	found := yaml.unmarshal(input.object.data.configFile.content)
+	found := yaml.unmarshal(info.configFile.content)
 	is_object(found)
 }

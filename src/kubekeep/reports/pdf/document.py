@@ -12,7 +12,7 @@ from kubekeep.model.waiver import WaiverStatus, WaiverUse
 from kubekeep.reports.pdf.details import Bounds, framework, group, head, name, waiver
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
 from kubekeep.reports.shared.content import Content, content, grade, risk
-from kubekeep.reports.shared.wording import number, percent
+from kubekeep.reports.shared.wording import number, percent, scanned
 
 _WORST: Final = 7
 """Failed controls that the summary names."""
@@ -91,14 +91,14 @@ def moment(assessment: Assessment) -> dt.datetime:
 def _cover(told: Content) -> dict[str, Any]:
     assessment = told.assessment
     # One target alone may be a folder that only its name tells, such as `.`.
-    paths = assessment.target.paths
+    paths = assessment.target.names
     targets = [line(path) for path in (paths if len(paths) > 1 else (told.title,))]
     finished = moment(assessment)
     evaluated = "fair" if assessment.coverage < 100 else "good"
     facts = [
         ("Assessed on", f"{finished:%Y-%m-%d %H:%M:%S} UTC"),
-        ("In", line(assessment.target.base)),
-        ("Input", f"{number(assessment.files, 'file')}, {number(assessment.counts.total, 'resource')}"),
+        *(() if assessment.target.cluster else (("In", line(assessment.target.base)),)),
+        ("Input", line(scanned(assessment))),
         ("Against", line(", ".join(part.summary.framework.title for part in told.frameworks), LONGEST_PROSE)),
         ("Kubernetes", line(assessment.kubernetes_version)),
         ("Kubekeep", line(assessment.version)),

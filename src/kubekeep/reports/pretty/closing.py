@@ -14,7 +14,7 @@ from kubekeep.reports.format import Options
 from kubekeep.reports.pretty.waived import write_audit, write_waived
 from kubekeep.reports.shared.content import LEVELS, count
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
-from kubekeep.reports.shared.wording import number, percent, worst_first
+from kubekeep.reports.shared.wording import number, percent, scanned, worst_first
 
 _GOOD, _FAIR = 80, 50
 """Percent from which a compliance score is green, and yellow."""
@@ -24,7 +24,7 @@ _FEW: Final = 20
 _REASONS: Final = 3
 """How many reasons are told why findings cannot be compared."""
 _WAITING: Final[dict[Cause | None, str]] = {
-    Cause.NEEDS_HOST_DATA: "need data of the nodes: add documents such as KubeletInfo and ControlPlaneInfo",
+    Cause.NEEDS_HOST_DATA: "need data of the nodes: kubekeep host collect writes it",
     Cause.NEEDS_CLOUD_DATA: "need data of the cloud: add documents such as ClusterDescribe",
     Cause.NEEDS_IMAGE_DATA: "need reports on the images: add their ImageVulnerabilities",
     Cause.NEEDS_CLUSTER: "need a cluster, or --snapshot if the files are all of one",
@@ -99,11 +99,21 @@ def _write_reasons(terminal: Terminal, gaps: Iterable[ControlSummary]) -> None:
 def _write_unread(terminal: Terminal, assessment: Assessment) -> None:
     if not assessment.unread:
         return
-    many = "place" if len(assessment.unread) == 1 else "places"
-    terminal.line(Span(f"✖ Input not read in {len(assessment.unread)} {many}: this scan is incomplete", "bold red"))
+    cluster = assessment.target.cluster
+    hidden = {gap.permission for gap in cluster.gaps} if cluster else set()
+    many = number(len(assessment.unread), "place")
+    title = (
+        f"Input not read in {many}" if len(hidden) < len(assessment.unread) else "The cluster did not show everything"
+    )
+    terminal.line(Span(f"✖ {title}: this scan is incomplete", "bold red"))
     for item in assessment.unread:
-        url = file_url(assessment.target.base, item.location.file)
-        terminal.line(Span(str(item.location), "underline", whole=True, url=url), "  ", item.message, indent=2)
+        is_file = item.location.file not in hidden
+        url = file_url(assessment.target.base, item.location.file) if is_file else ""
+        style = "underline" if is_file else "bold"
+        terminal.line(Span(str(item.location), style, whole=True, url=url), "  ", item.message, indent=2)
+    if hidden:
+        command = Span("kubekeep scan --dry-run", "bold cyan", whole=True)
+        terminal.line(Span("What a scan needs to be allowed: ", "dim"), command, indent=2)
     terminal.line()
 
 
@@ -166,7 +176,7 @@ def _bar(value: float | None) -> str:
 
 def _write_severities(terminal: Terminal, assessment: Assessment) -> None:
     failed = worst_first(assessment)
-    spans: list[Span | str] = [f"{number(assessment.files, 'file')}, {number(assessment.counts.total, 'resource')}"]
+    spans: list[Span | str] = [scanned(assessment)]
     spans.append(f", {number(len(failed), 'failed control')}")
     counts = [(level, sum(summary.control.level is level for summary in failed)) for level in LEVELS]
     for index, (level, many) in enumerate((level, many) for level, many in counts if many):

@@ -125,6 +125,8 @@ class Content(msgspec.Struct, frozen=True):
     def title(self) -> str:
         """What was scanned, in a line; the folder of the scan by its name."""
         target = self.assessment.target
+        if target.cluster is not None:
+            return ", ".join(target.names)
         folder = target.base.rstrip("/").rpartition("/")[2] or target.base
         return ", ".join(folder if path in (".", "./") else path for path in target.paths) or folder
 

@@ -18,6 +18,7 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
 from kubekeep.model.attack import PrioritisedResource
+from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.commit import Commit, Repository
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
@@ -77,12 +78,13 @@ _FILE, _LOCAL_REPOSITORY, _DIRECTORY = 1, 3, 4
 
 def head(assessment: Assessment) -> dict[str, Any]:
     """What stands before `resources`."""
+    cluster = assessment.target.cluster
     return {
         "generationTime": utc_text(assessment.finished),
-        "clusterAPIServerInfo": None,
-        "clusterCloudProvider": "",
+        "clusterAPIServerInfo": cluster.info if cluster else None,
+        "clusterCloudProvider": cluster.provider if cluster else "",
         "customerGUID": "",
-        "clusterName": "",
+        "clusterName": cluster.name if cluster else "",
         "reportGUID": "",
         "summaryDetails": _summary(assessment),
     }
@@ -358,8 +360,10 @@ def _commit(commit: Commit) -> dict[str, str]:
 def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
     target = assessment.target
     one_file = len(target.paths) == 1 and target.paths[0].lower().endswith((".yaml", ".yml", ".json"))
-    if one_file:
-        context: dict[str, Any] = {"fileContextMetadata": {"filePath": target.paths[0], "hostName": ""}}
+    if target.cluster is not None:
+        context: dict[str, Any] = {"clusterContextMetadata": _cluster(assessment, target.cluster)}
+    elif one_file:
+        context = {"fileContextMetadata": {"filePath": target.paths[0], "hostName": ""}}
     elif assessment.repository is not None:
         context = {"gitRepoContextMetadata": _repository(assessment.repository)}
     else:
@@ -367,7 +371,7 @@ def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
     frameworks = [framework.framework.name for framework in assessment.frameworks]
     return _encryption(assessment) | {
         "targetMetadata": context,
-        "clusterMetadata": {},
+        "clusterMetadata": context.get("clusterContextMetadata", {}),
         "scanMetadata": {
             "targetType": "Framework" if frameworks else "Control",
             "kubescapeVersion": assessment.version,
@@ -375,8 +379,26 @@ def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
             "format": form,
             "formats": [form],
             "targetNames": frameworks or [summary.control.id for summary in assessment.controls],
-            "scanningTarget": _FILE if one_file else _DIRECTORY if assessment.repository is None else _LOCAL_REPOSITORY,
+            # Kubescape leaves its number for clusters, 0, out.
+            **({} if target.cluster else {"scanningTarget": _scanning_target(assessment, one_file=one_file)}),
         },
+    }
+
+
+def _scanning_target(assessment: Assessment, *, one_file: bool) -> int:
+    if one_file:
+        return _FILE
+    return _DIRECTORY if assessment.repository is None else _LOCAL_REPOSITORY
+
+
+def _cluster(assessment: Assessment, facts: ClusterFacts) -> dict[str, Any]:
+    """The cluster, and how many resources were judged in each namespace; those in none are not counted."""
+    namespaces = Counter(result.resource.namespace for result in assessment.results if not result.resource.related)
+    return {
+        "namespaceToNumberOfResources": {name: count for name, count in sorted(namespaces.items()) if name},
+        "cloudProvider": facts.provider,
+        "contextName": facts.name,
+        "numberOfWorkerNodes": facts.nodes,
     }
 
 
@@ -413,17 +435,20 @@ def _encryption(assessment: Assessment) -> dict[str, Any]:
 
 def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, Any]:
     evaluated = sum(summary.status is not Status.NOT_EVALUATED for summary in assessment.controls)
+    hidden = assessment.target.cluster.gaps if assessment.target.cluster else ()
     return {
-        "failedGVRPulls": [],
+        "failedGVRPulls": [{"gvr": gap.gvr, "error": gap.why} for gap in hidden if not gap.partial],
         "notEvaluatedControls": [
             {
                 "controlID": summary.control.id,
-                "missingGVRs": [],
+                "missingGVRs": [gap.gvr for gap in hidden if gap.matters_to(summary.control)],
                 "reason": summary.reason.text if summary.reason else "",
             }
             for summary in gaps
         ],
-        "partialGVRPulls": [],
+        "partialGVRPulls": [
+            {"gvr": gap.gvr, "selector": gap.selector, "error": gap.why} for gap in hidden if gap.partial
+        ],
         "policyDegradations": [],
         "coverageScore": assessment.coverage,
         "evaluatedControls": evaluated,
@@ -453,7 +478,7 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "kubernetesVersion": assessment.kubernetes_version,
         "files": assessment.files,
         "coverage": assessment.coverage,
-        "targets": list(assessment.target.paths),
+        "targets": list(assessment.target.names),
         "choice": str(assessment.choice),
         "parameters": {name: list(values) for name, values in assessment.set_params.items()},
         **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),

@@ -92,7 +92,8 @@ def write(assessment: Assessment, stream: TextIO, dialect: Dialect) -> None:
 def _name(assessment: Assessment) -> str:
     """`kubekeep-<folder>-<paths>`: equal from scan to scan of the same, so that applying replaces what was there."""
     target = assessment.target
-    said = (target.base.rstrip("/").rpartition("/")[2], *sorted(target.paths))
+    folder = target.base.rstrip("/").rpartition("/")[2]
+    said = target.names if target.cluster else (folder, *sorted(target.paths))
     words = ["kubekeep", *(word for text in said if (word := _NO_NAME.sub("-", text.lower()).strip("-")))]
     name = "-".join(words)
     if len(name) <= _NAME and all(map(str.isascii, said)):

@@ -74,3 +74,10 @@ def number(count: int, noun: str) -> str:
 def percent(value: float | None) -> str:
     """`62 %`, rounded down, so that only what is whole shows as 100 %."""
     return "not known" if value is None else f"{math.floor(value)} %"
+
+
+def scanned(assessment: Assessment) -> str:
+    """`12 files, 35 resources`; of a cluster its version: `Kubernetes v1.34.4, 88 resources`."""
+    cluster = assessment.target.cluster
+    origin = number(assessment.files, "file") if cluster is None else f"Kubernetes {cluster.version or 'unknown'}"
+    return f"{origin}, {number(assessment.counts.total, 'resource')}"

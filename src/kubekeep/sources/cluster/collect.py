@@ -16,11 +16,12 @@ import msgspec
 
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, Served
-from kubekeep.kube.errors import KubeError
+from kubekeep.kube.errors import ApiError, KubeError
 from kubekeep.kube.listing import Listing, Query
 from kubekeep.model.cluster import Gap
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.sources.cluster.custom import carries_pods
+from kubekeep.sources.cluster.host_data import as_document
 from kubekeep.sources.cluster.owners import Owners, controller, kind_of
 from kubekeep.sources.cluster.plan import Task, needs_definitions, tasks, unknown
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
@@ -30,6 +31,7 @@ _WAITING: Final = 4
 """Pages that may wait to be looked at; whoever has another waits too."""
 _LOOK: Final = 0.25
 """Seconds after which who waits looks whether all is over."""
+_FORBIDDEN: Final = 403
 _DEFINITIONS: Final = 25
 """Definitions a page: a single one may have a megabyte."""
 _DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
@@ -52,10 +54,13 @@ class Collection:
         self._wanted = wanted
         self._seen: set[str] = set()
         self._owners = Owners()
+        self._judged: tuple[str, ...] = ()
 
     def tasks(self) -> list[Task]:
         """What has to be listed. Asks for definitions and the names of namespaces, where those matter."""
-        found = tasks(self._wanted, self._catalogue, self._custom(), self._namespaces())
+        namespaces = self._namespaces()
+        self._judged = namespaces.judged
+        found = tasks(self._wanted, self._catalogue, self._custom(), namespaces)
         self.gaps += unknown(self._wanted, self._catalogue)
         return sorted(found, key=lambda task: task.stage)
 
@@ -66,7 +71,8 @@ class Collection:
     def __iter__(self) -> Iterator[Resource]:
         planned = self.tasks()
         for stage in sorted({task.stage for task in planned}):
-            yield from map(Resource, self._unmade([task for task in planned if task.stage == stage]))
+            for item in self._unmade([task for task in planned if task.stage == stage]):
+                yield Resource(as_document(item))
 
     def _unmade(self, planned: Sequence[Task]) -> Iterator[dict[str, Any]]:
         """The objects of one stage that nothing else has made; those whose maker may be yet to come are the last."""
@@ -113,9 +119,22 @@ class Collection:
                 some = True
                 self._hand(_Arrived(task, page), arrivals)
         except KubeError as error:
-            self.gaps.append(task.gap(str(error), partial=some))
+            inside = isinstance(error, ApiError) and error.status == _FORBIDDEN and self._one_by_one(task, arrivals)
+            self.gaps.append(task.gap(str(error), partial=some or inside))
         finally:
             self._hand(_Arrived(task), arrivals)
+
+    def _one_by_one(self, task: Task, arrivals: queue.Queue[_Arrived]) -> bool:
+        """List in the namespaces that are judged what one may not list everywhere. Gives whether one may there."""
+        query, some = task.query, False
+        if query.namespace or not query.served.namespaced:
+            return False
+        for name in self._judged:
+            with contextlib.suppress(KubeError):
+                for page in Listing(self._connection, msgspec.structs.replace(query, namespace=name)):
+                    self._hand(_Arrived(task, page), arrivals)
+                some = True
+        return some
 
     def _hand(self, arrived: _Arrived, arrivals: queue.Queue[_Arrived]) -> None:
         """Hand a page on as soon as there is room; if the connection ends meanwhile, nobody takes it any more."""

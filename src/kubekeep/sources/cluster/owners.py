@@ -35,9 +35,10 @@ class Owners:
     def add(self, item: dict[str, Any]) -> None:
         """Know of an object, which may own others."""
         resource = Resource(item)
-        uid = _metadata(item).get("uid")
+        uid, own = _metadata(item).get("uid"), (resource.group, resource.kind)
+        if is_builtin(resource.group) and own not in _MADE:
+            return
         if isinstance(uid, str) and uid and pod_path(resource) is not None:
-            own = (resource.group, resource.kind)
             containers = frozenset() if is_builtin(resource.group) else _containers(resource, complete=True)
             self._known[resource.namespace, uid] = own, containers
 
@@ -49,7 +50,7 @@ class Owners:
         """Whether something shown so far has made `item`, and says all that it says."""
         resource = Resource(item)
         owner = controller(item)
-        if owner is None:
+        if owner is None or _has_more(item):
             return False
         uid = owner.get("uid")
         known = self._known.get((resource.namespace, str(uid))) or self._known.get(("", str(uid)))
@@ -76,6 +77,12 @@ def kind_of(reference: dict[str, Any]) -> Kind:
     group, slash, _ = str(reference.get("apiVersion")).partition("/")
     # Old objects still name their owners by the group that these have left.
     return ("apps" if group == "extensions" else group if slash else "", str(reference.get("kind")))
+
+
+def _has_more(item: dict[str, Any]) -> bool:
+    """Whether somebody has put a container into a pod that runs, which no template has."""
+    spec = item.get("spec")
+    return isinstance(spec, dict) and bool(spec.get("ephemeralContainers"))
 
 
 def _metadata(item: dict[str, Any]) -> dict[str, Any]:

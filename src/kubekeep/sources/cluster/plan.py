@@ -29,6 +29,8 @@ _LOCAL: Final = METADATA_ONLY | {
     "ServiceAccount",
 }
 """Kinds, beside those with pods, that matter to nothing outside their own namespace."""
+_FEW: Final = 20
+"""Namespaces up to which each is asked for by itself: one long list is less than many short ones, and addresses have limits."""
 _STAGES: Final[Mapping[str, int]] = {"Job": 1, "ReplicaSet": 1, "Pod": 2}
 
 
@@ -51,6 +53,7 @@ class Task(msgspec.Struct, frozen=True):
             group=served.group,
             kind=served.kind,
             resource=served.plural,
+            version=served.version,
             why=why,
             namespace=self.query.namespace,
             partial=partial,
@@ -111,10 +114,11 @@ def _named(wanted: Wanted) -> set[tuple[str, str]]:
 def _queries(served: Served, namespaces: Namespaces, *, metadata_only: bool) -> Iterator[Query]:
     if namespaces.none:
         return
-    if namespaces.included:
-        for name in namespaces.included:
-            if name not in namespaces.excluded:
-                yield Query(served=served, namespace=name, metadata_only=metadata_only)
+    if namespaces.included and len(namespaces.judged) <= _FEW:
+        for name in namespaces.judged:
+            yield Query(served=served, namespace=name, metadata_only=metadata_only)
     else:
-        fields = ",".join(f"metadata.namespace!={name}" for name in namespaces.excluded)
+        # Who judges leaves out what is listed all the same.
+        excluded = () if namespaces.included or len(namespaces.excluded) > _FEW else namespaces.excluded
+        fields = ",".join(f"metadata.namespace!={name}" for name in excluded)
         yield Query(served=served, fields=fields, metadata_only=metadata_only)

@@ -23,6 +23,11 @@ class Namespaces(msgspec.Struct, frozen=True):
         """Whether only a cluster can tell which namespaces are meant."""
         return any(_PATTERN.search(name) for name in (*self.included, *self.excluded))
 
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The names of those that are meant; empty where those are all but some."""
+        return tuple(name for name in self.included if name not in self.excluded)
+
     def resolved(self, known: tuple[str, ...]) -> Namespaces:
         """The same with the names of `known` namespaces in place of patterns."""
         included, excluded = _named(self.included, known), _named(self.excluded, known)

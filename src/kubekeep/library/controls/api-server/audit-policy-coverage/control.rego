@@ -2,14 +2,17 @@ package kubekeep.controls.audit_policy_coverage
 
 import data.kubekeep.lib.apiserver
 import data.kubekeep.lib.flags
+import data.kubekeep.lib.hostfile
 
-place := "data.APIServerInfo" if {
-	input.object.data.APIServerInfo
-} else := "data"
+section := hostfile.section(input.object)
 
-info := input.object.data.APIServerInfo
+place := sprintf("%s.APIServerInfo", [section]) if {
+	input.object[section].APIServerInfo
+} else := section
 
-info := input.object.data if not input.object.data.APIServerInfo
+info := input.object[section].APIServerInfo
+
+info := input.object[section] if not input.object[section].APIServerInfo
 
 content := info.auditPolicyFile.content
 

@@ -1,10 +1,15 @@
 package kubekeep.controls.encryption_providers
 
 import data.kubekeep.lib.apiserver
+import data.kubekeep.lib.hostfile
 
-inside := "data.APIServerInfo.encryptionProviderConfigFile.content"
+section := hostfile.section(input.object)
 
-content := input.object.data.APIServerInfo.encryptionProviderConfigFile.content
+inside := sprintf("%s.APIServerInfo.encryptionProviderConfigFile.content", [section])
+
+server := input.object[section].APIServerInfo
+
+content := server.encryptionProviderConfigFile.content
 
 config := apiserver.parsed(content)
 
@@ -15,7 +20,7 @@ applies if {
 	content != ""
 }
 
-applies if regex.match(`--(experimental-)?encryption-provider-config[= ]`, input.object.data.APIServerInfo.cmdLine)
+applies if regex.match(`--(experimental-)?encryption-provider-config[= ]`, server.cmdLine)
 
 declined contains "the file of --encryption-provider-config was not collected or cannot be read" if not entries
 

@@ -9,3 +9,5 @@ violation contains found if some found in hostfile.foreign(files, {"root"})
 declined contains reason if {
 	some reason in hostfile.unknown_owners(files, {"root"}, "a configuration file of CNI")
 }
+
+declined contains reason if some reason in hostfile.unlisted(input.object, "CNIConfigFiles")

@@ -9,3 +9,5 @@ violation contains found if some found in hostfile.looser(files, "600")
 declined contains reason if {
 	some reason in hostfile.unknown_modes(files, "a certificate below /etc/kubernetes/pki")
 }
+
+declined contains reason if some reason in hostfile.unlisted(input.object, "PKIFiles")

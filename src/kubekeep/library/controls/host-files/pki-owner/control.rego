@@ -13,3 +13,5 @@ violation contains found if some found in hostfile.foreign(files, {"root"})
 declined contains reason if {
 	some reason in hostfile.unknown_owners(files, {"root"}, "the PKI directory")
 }
+
+declined contains reason if some reason in hostfile.unlisted(input.object, "PKIFiles")

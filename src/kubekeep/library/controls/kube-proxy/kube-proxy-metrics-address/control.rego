@@ -2,6 +2,7 @@ package kubekeep.controls.kube_proxy_metrics_address
 
 import data.kubekeep.lib.component
 import data.kubekeep.lib.flags
+import data.kubekeep.lib.hostfile
 
 # kubeadm names the ConfigMap kube-proxy, EKS kube-proxy-config.
 config_map if {
@@ -17,10 +18,15 @@ applies if input.object.kind == "KubeProxyConfiguration"
 # With --config kube-proxy reads the address from the file alone, which the ConfigMap holds.
 applies if count(line) > 0
 
+section := hostfile.section(input.object)
+
+line_path := sprintf("%s.cmdLine", [section])
+
 line := [word |
 	input.object.kind == "KubeProxyInfo"
-	is_string(input.object.data.cmdLine)
-	words := component.spoken(input.object.data.cmdLine, "data.cmdLine")
+	text := input.object[section].cmdLine
+	is_string(text)
+	words := component.spoken(text, line_path)
 	not flags.last(words, "config")
 	some word in words
 	word.text != ""
@@ -55,7 +61,7 @@ violation contains {"path": "metricsBindAddress", "fix": "127.0.0.1:10249", "mes
 	message := complaint("metricsBindAddress", input.object.metricsBindAddress)
 }
 
-violation contains {"path": "data.cmdLine", "message": message} if {
+violation contains {"path": line_path, "message": message} if {
 	message := complaint("--metrics-bind-address", flags.last(line, "metrics-bind-address").value)
 }
 

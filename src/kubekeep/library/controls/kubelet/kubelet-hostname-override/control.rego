@@ -5,7 +5,7 @@ import data.kubekeep.lib.kubelet
 
 name := flags.last(kubelet.words, "hostname-override").value
 
-violation contains {"path": "data.cmdLine", "message": message} if {
+violation contains object.union(kubelet.line_path, {"message": message}) if {
 	name != ""
 	message := sprintf("--hostname-override calls the node %s", [name])
 }

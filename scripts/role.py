@@ -1,0 +1,105 @@
+"""Write the ClusterRole that lets scan a cluster against the whole library; `--check` fails when it is out of date.
+
+Writes deploy/rbac/clusterrole.yaml only. Asks no cluster: for what one cluster needs, see `kubekeep scan --dry-run`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from kubekeep.kube.access import Access, ClusterRequest
+from kubekeep.kube.review import Permission
+from kubekeep.library.load import builtin
+from kubekeep.model.choice import Choice
+from kubekeep.model.cluster import RBAC, RBAC_KINDS
+from kubekeep.model.control import SUBJECT, WORKLOAD, Answer, Control
+from kubekeep.model.kinds import BUILTIN, plural_of
+from kubekeep.model.workload import POD_KINDS
+from kubekeep.sources.cluster.host_data import GROUP
+from kubekeep.usecases.cluster import SETTINGS, wanted
+from kubekeep.usecases.permissions import cluster_role
+from kubekeep.usecases.scan import ScanRequest, selected
+
+FILE: Final = Path(__file__).parent.parent / "deploy" / "rbac" / "clusterrole.yaml"
+HEAD: Final = """\
+# What kubekeep asks of a cluster, for every control of the library: lists, and nothing else. Of Secrets it asks for the
+# metadata alone; RBAC knows no such difference. Custom kinds with pods of which the library knows nothing are missing:
+# `kubekeep scan --dry-run` prints the role for one cluster, with those of its custom kinds.
+#
+# Made by scripts/role.py from the library.
+"""
+GATEWAYS: Final = "gateway.networking.k8s.io"
+OF_GATEWAYS: Final = frozenset({"GRPCRoute", "Gateway", "HTTPRoute", "TCPRoute", "TLSRoute", "UDPRoute"})
+GONE: Final = frozenset({("policy", "PodSecurityPolicy")})
+"""What no version that is scanned serves any more, beside all of the group `extensions`."""
+FILES: Final = frozenset({"KubeProxyConfiguration"})
+"""Kinds of configuration files, which nobody serves."""
+DOCUMENTS: Final = frozenset({"apiserverinfo.kubescape.cloud", "servicesscanresult.kubescape.io"})
+"""Groups of documents that somebody collects, which nobody serves either."""
+PLURALS: Final = {
+    (GATEWAYS, "Gateway"): "gateways",
+    ("hostdata.kubescape.cloud", "LinuxKernelVariables"): "linuxkernelvariables",
+    ("kubescape.io", "ServiceScanResult"): "servicesscanresults",
+}
+"""Where the plural is not the one that clients guess."""
+DEFINITIONS: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
+
+
+def kinds() -> set[tuple[str, str]]:
+    """Group and kind of everything that a scan may list."""
+    nowhere = ClusterRequest(access=Access(name="", server=""))
+    selection = selected(ScanRequest(paths=(), cluster=nowhere, frameworks=tuple(builtin().frameworks)))
+    names = wanted(selection, Choice(), everything=True).kinds | SETTINGS
+    return {DEFINITIONS, *(found for name in names for found in _served(name))}
+
+
+def _served(name: str) -> Iterator[tuple[str, str]]:
+    """What a name that a control uses stands for. Raises LookupError for a name that means nothing here."""
+    group, slash, kind = name.partition("/")
+    if name == WORKLOAD:
+        yield from (found for found in POD_KINDS if found[0] != "extensions")
+    elif name == SUBJECT:
+        yield from ((RBAC, kind) for kind in RBAC_KINDS)
+    elif slash:
+        served = group == GROUP or Control._answer(name) is Answer.AUTOMATED  # noqa: SLF001
+        if served and group not in DOCUMENTS and kind[:1].isupper():
+            yield group, kind
+    elif name in OF_GATEWAYS:
+        yield GATEWAYS, name
+    elif name not in FILES and Control._answer(name) is Answer.AUTOMATED:  # noqa: SLF001
+        found = [pair for pair in BUILTIN if pair[1] == name]
+        if not found:
+            raise LookupError(f"no API group is known of {name}, which a control names")
+        yield from (pair for pair in found if pair[0] != "extensions" and pair not in GONE)
+
+
+def plural(kind: tuple[str, str]) -> str:
+    """What a kind is served as."""
+    return BUILTIN[kind].plural if kind in BUILTIN else PLURALS.get(kind) or plural_of(kind[1])
+
+
+def text() -> str:
+    """The file."""
+    permissions = [Permission("list", pair[0], plural(pair)) for pair in kinds()]
+    return HEAD + yaml.safe_dump(cluster_role(permissions), sort_keys=False)
+
+
+def main() -> int:
+    """Write the file, or compare it."""
+    if "--check" in sys.argv:
+        stale = not FILE.exists() or FILE.read_text(encoding="utf-8") != text()
+        if stale:
+            print("out of date: deploy/rbac/clusterrole.yaml; run scripts/role.py", file=sys.stderr)
+        return stale
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    FILE.write_text(text(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

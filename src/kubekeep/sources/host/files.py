@@ -1,0 +1,96 @@
+"""Files of a node as documents say them: mode and owner, and of a few the content, without what is secret in it.
+
+Of keys, tokens and kubeconfigs nobody gets more than mode and owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.model.location import line_starts
+from kubekeep.sources import yaml_text
+from kubekeep.sources.host.configuration import without_secrets
+from kubekeep.sources.host.root import MissingError, Root, UnreadableError
+from kubekeep.sources.tree import Limits, Problem
+
+_BYTES: Final = 1 << 20
+_LIMITS: Final = Limits(bytes=_BYTES, depth=100, aliased=10_000, documents=10, nodes=100_000)
+_PERMISSIONS: Final = 0o777
+
+
+class Accounts(msgspec.Struct, frozen=True):
+    """The names of users and groups by their numbers, as the node has them."""
+
+    users: dict[int, str]
+    groups: dict[int, str]
+
+
+def accounts(root: Root) -> Accounts:
+    """The users and groups that the files below `root` tell; none where those cannot be read."""
+    return Accounts(_names(root, "/etc/passwd"), _names(root, "/etc/group"))
+
+
+class Files(msgspec.Struct, frozen=True):
+    """The files below one root."""
+
+    root: Root
+    accounts: Accounts
+
+    def described(self, path: str) -> dict[str, Any]:
+        """The `path`, `permissions` and `ownership` of a file. Raises UnreadableError."""
+        if not path.startswith("/"):
+            raise UnreadableError("the path depends on the working directory of the process")
+        facts = self.root.facts(path)
+        owner: dict[str, Any] = {"uid": facts.uid, "gid": facts.gid}
+        if name := self.accounts.users.get(facts.uid):
+            owner["username"] = name
+        if name := self.accounts.groups.get(facts.gid):
+            owner["groupname"] = name
+        return {"path": path, "permissions": facts.mode & _PERMISSIONS, "ownership": owner}
+
+    def configuration(self, path: str, kinds: Collection[str]) -> dict[str, Any]:
+        """The object in a file, one of `kinds`, with masks for what is secret in it. Raises UnreadableError.
+
+        A file of any other kind is not what a command line says it is: its content is nobody's business.
+        """
+        if not path.startswith("/"):
+            raise UnreadableError("the path depends on the working directory of the process")
+        text = self.root.text(path, _BYTES)
+        found = next(iter(yaml_text.documents(text, line_starts(text), _LIMITS)), None)
+        if found is None or isinstance(found, Problem):
+            raise UnreadableError("it cannot be read as YAML")
+        value = found.value
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if not isinstance(kind, str) or kind not in kinds:
+            raise UnreadableError(f"it holds no {' or '.join(sorted(kinds))}")
+        shown: dict[str, Any] = without_secrets(value)
+        return shown
+
+    def first(self, paths: Iterable[str]) -> str:
+        """The first of `paths` that is there, if only as far as may be known. Raises MissingError if none is."""
+        for path in paths:
+            try:
+                self.root.facts(path)
+            except MissingError:
+                continue
+            except UnreadableError:
+                return path
+            return path
+        raise MissingError
+
+
+def _names(root: Root, path: str) -> dict[int, str]:
+    try:
+        lines = root.text(path, _BYTES).splitlines()
+    except UnreadableError:
+        return {}
+    names: dict[int, str] = {}
+    for line in lines:
+        fields = line.split(":")
+        if len(fields) > 3 and fields[2].isdecimal():
+            # The first name of a number is the one that the system shows.
+            names.setdefault(int(fields[2]), fields[0])
+    return names

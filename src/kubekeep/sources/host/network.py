@@ -1,0 +1,172 @@
+"""What carries the network of a node: kube-proxy, the plugins of CNI, and the ports on which somebody listens.
+
+Connects to nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import posixpath
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+
+from kubekeep.sources.host.draft import Draft
+from kubekeep.sources.host.files import Files
+from kubekeep.sources.host.node import Node
+from kubekeep.sources.host.processes import Process
+from kubekeep.sources.host.root import MissingError, UnreadableError
+
+_BYTES: Final = 1 << 20
+_TABLE: Final = 16 << 20
+_KINDS: Final = frozenset({"KubeProxyConfiguration"})
+_CHAINED: Final = frozenset(
+    {
+        *("bandwidth", "dhcp", "egress-cni", "egress-v4-cni", "egress-v6-cni", "firewall", "host-local", "loopback"),
+        *("portmap", "sbr", "static", "tuning", "vrf"),
+    }
+)
+"""Plugins that add to what another one sets up (CNI docs, plugins)."""
+_CALLING: Final = frozenset({"multus", "multus-shim", "genie", "danm"})
+"""Plugins that call the others of the folder."""
+_LISTENING: Final = {"tcp": "0A", "udp": "07"}
+"""The state of a socket that waits for anybody (linux/net/tcp_states.h)."""
+_ROW: Final = re.compile(r"\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]{2}) ")
+
+
+def kube_proxy(node: Node) -> Iterator[Draft | dict[str, Any]]:
+    """What is known of kube-proxy, and its configuration file as an object; nothing where it does not run."""
+    draft = Draft("KubeProxyInfo", node.name)
+    embeds = node.layout.embeds
+    process: Process | None = None
+    try:
+        process = node.running.of("kube-proxy")
+    except UnreadableError as error:
+        draft.lacks("cmdLine", f"{embeds} runs kube-proxy in its own process" if embeds else error)
+    if process is None:
+        try:
+            draft.file("kubeConfigFile", node.files, node.files.first(node.layout.proxy_kubeconfig))
+        except MissingError:
+            yield draft
+            return
+        yield draft
+        return
+    draft.put("cmdLine", process.line)
+    configuration: dict[str, Any] = {}
+    try:
+        with node.files_of(process) as files:
+            configuration = _configuration(draft, files, process.flag("config"))
+            # In a container the configuration names a file of a ConfigMap, which everybody may read: it holds no
+            # credentials, but says where the token of the service account is.
+            named = "" if process.contained else _kubeconfig(configuration)
+            if path := process.flag("kubeconfig") or named:
+                draft.file("kubeConfigFile", files, path)
+    except UnreadableError as error:
+        draft.lacks("kubeConfigFile", f"the files of process {process.pid}: {error}")
+    yield draft
+    if configuration:
+        yield {**configuration, "metadata": {"name": node.name}}
+
+
+def cni(node: Node) -> Draft:
+    """The files of the network plugins, and the names of those that set up the network of Pods."""
+    draft = Draft("CNIInfo", node.name)
+    try:
+        folder = node.files.first(node.layout.networks)
+        paths = [
+            posixpath.join(folder, name)
+            for name in node.files.root.names(folder)
+            if name.endswith((".conf", ".conflist", ".json"))
+        ]
+    except UnreadableError as error:
+        draft.lacks("CNIConfigFiles", error, ", ".join(node.layout.networks))
+        return draft
+    draft.listed("CNIConfigFiles", node.files, paths)
+    try:
+        names = _plugins(node, paths)
+    except UnreadableError as error:
+        draft.lacks("CNINames", error)
+        return draft
+    if names == ["flannel"] and node.layout.name == "k3s":
+        draft.lacks("CNINames", "k3s enforces network policies beside flannel, unless that is turned off")
+    elif names:
+        draft.put("CNINames", names)
+    return draft
+
+
+def open_ports(node: Node) -> Draft:
+    """The ports on which somebody listens in the network of the node."""
+    draft = Draft("OpenPortsList", node.name)
+    for transport in ("tcp", "udp"):
+        rows: list[dict[str, Any]] = []
+        for version in ("", "6"):
+            path = f"/proc/1/net/{transport}{version}"
+            try:
+                rows += _listening(node.files.root.text(path, _TABLE), transport)
+            except MissingError as error:
+                if not version:
+                    draft.lacks(f"{transport}Ports", error, path)
+            except UnreadableError as error:
+                draft.lacks(f"{transport}Ports", error, path)
+        if not any(item.field == f"{transport}Ports" for item in draft.not_read):
+            draft.put(f"{transport}Ports", rows)
+    return draft
+
+
+def _configuration(draft: Draft, files: Files, path: str) -> dict[str, Any]:
+    """The configuration of kube-proxy in a file; empty where there is none, or none that can be read."""
+    if not path:
+        return {}
+    try:
+        return files.configuration(path, _KINDS)
+    except UnreadableError as error:
+        draft.lacks("configuration", error, path)
+        return {}
+
+
+def _kubeconfig(configuration: dict[str, Any]) -> str:
+    connection = configuration.get("clientConnection")
+    path = connection.get("kubeconfig") if isinstance(connection, dict) else ""
+    return path if isinstance(path, str) else ""
+
+
+def _plugins(node: Node, paths: list[str]) -> list[str]:
+    """The plugins that a container runtime calls: those of the first file, or of all if that one calls the others."""
+    names: list[str] = []
+    for path in paths:
+        names += [name for name in _types(node.files.root.text(path, _BYTES)) if name not in _CHAINED]
+        if names and not _CALLING & set(names):
+            break
+    return list(dict.fromkeys(name for name in names if name not in _CALLING)) or list(dict.fromkeys(names))
+
+
+def _types(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise UnreadableError("a configuration file of CNI is no JSON") from None
+    plugins = found.get("plugins", [found]) if isinstance(found, dict) else []
+    return [plugin["type"] for plugin in plugins if isinstance(plugin, dict) and isinstance(plugin.get("type"), str)]
+
+
+def _listening(text: str, transport: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines()[1:]:
+        match = _ROW.match(line)
+        if match is not None and match[5] == _LISTENING[transport]:
+            yield {
+                "transport": transport,
+                "localAddress": _address(match[1]),
+                "localPort": int(match[2], 16),
+                "remoteAddress": _address(match[3]),
+                "remotePort": int(match[4], 16),
+            }
+
+
+def _address(digits: str) -> str:
+    """The address in hexadecimal words, each as the machine keeps a number."""
+    data = bytes.fromhex(digits)
+    if sys.byteorder == "little":
+        data = b"".join(data[at : at + 4][::-1] for at in range(0, len(data), 4))
+    return str(ipaddress.ip_address(data))

@@ -1,0 +1,154 @@
+"""The programs of Kubernetes that run on a node, by their command lines in /proc. Never looks into their memory."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from kubekeep.model.redaction import FLAG, MASK, SHAPES
+from kubekeep.sources.host.root import Root, UnreadableError
+
+_LINE: Final = 1 << 20
+_STATUS: Final = 1 << 16
+_KEYS: Final = re.compile(r"--?[\w.-]*(?:secret|private|encryption|account)[-_]?key")
+_CONSTANTS: Final = frozenset({"", "true", "false", "t", "f", "1", "0"})
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """A process: the words of its command line, and whether it runs in a PID namespace of its own, as containers do.
+
+    `network` names its network namespace; empty where this may not be known.
+    """
+
+    pid: int
+    words: tuple[str, ...]
+    contained: bool
+    uid: int
+    network: str
+
+    @property
+    def program(self) -> str:
+        """What it calls itself: `kubelet`."""
+        return posixpath.basename(self.words[0])
+
+    @property
+    def line(self) -> str:
+        """Its command line without what is secret in it."""
+        return " ".join(masked(self.words))
+
+    def flag(self, name: str) -> str:
+        """The value of a flag, the last one where it is given several times; empty without one."""
+        return flag(self.words, name)
+
+
+class Running(msgspec.Struct, frozen=True):
+    """All processes that are seen, and why others are not, if that is known."""
+
+    processes: tuple[Process, ...]
+    problem: str = ""
+
+    def of(self, program: str, *, contained: bool | None = None) -> Process:
+        """The one process of a program, in a container or not if that matters. Raises UnreadableError if none is certain.
+
+        Those count that are in the network of the node, as far as that may be known, and of several with different
+        command lines those of root: anyone can start a program and call it so.
+        """
+        own = next((process.network for process in self.processes if process.pid == 1), "")
+        found = [
+            process
+            for process in self.processes
+            if process.program == program
+            and contained in (None, process.contained)
+            and not (own and process.network and process.network != own)
+        ]
+        if _differ(found):
+            found = [process for process in found if process.uid == 0] or found
+        if not found:
+            raise UnreadableError(self.problem or f"no process called {program} is seen")
+        if _differ(found):
+            raise UnreadableError(f"{len(found)} processes are called {program}, with different command lines")
+        return found[0]
+
+
+def running(root: Root) -> Running:
+    """The processes that /proc below `root` shows."""
+    try:
+        names = root.names("/proc")
+    except UnreadableError as error:
+        return Running((), f"/proc: {error}")
+    found = tuple(_processes(root, sorted(int(name) for name in names if name.isdecimal() and name.isascii())))
+    return Running(found, "" if found else "/proc shows no processes: it is that of the node where its PIDs are shared")
+
+
+def flag(words: Sequence[str], name: str) -> str:
+    """The value of a flag in the words of a command line; the last one holds, a flag alone is `true`."""
+    found = ""
+    for index, word in enumerate(words):
+        given, sign, value = word.partition("=")
+        if not given.startswith("-") or given.lstrip("-").replace("_", "-") != name:
+            continue
+        following = words[index + 1] if index + 1 < len(words) else "-"
+        found = value.strip("\"'") if sign else "true" if following.startswith("-") else following
+    return found
+
+
+def masked(words: Iterable[str]) -> list[str]:
+    """The words of a command line with a mask in the place of what is secret; switches keep their value."""
+    shown: list[str] = []
+    secret = False
+    for word in words:
+        given, sign, value = word.partition("=")
+        if secret and not word.startswith("-") and word.lower() not in _CONSTANTS:
+            shown.append(MASK)
+        elif sign and _is_secret(given) and value.lower() not in _CONSTANTS:
+            shown.append(f"{given}={MASK}")
+        else:
+            shown.append(SHAPES.sub(MASK, word))
+        secret = not sign and _is_secret(given)
+    return shown
+
+
+def _differ(processes: Iterable[Process]) -> bool:
+    return len({process.words for process in processes}) > 1
+
+
+def _is_secret(given: str) -> bool:
+    return FLAG.fullmatch(given) is not None or _KEYS.fullmatch(given) is not None
+
+
+def _processes(root: Root, numbers: Iterable[int]) -> Iterator[Process]:
+    for pid in numbers:
+        try:
+            words = _words(root.text(f"/proc/{pid}/cmdline", _LINE))
+            status = dict(line.partition(":")[::2] for line in root.text(f"/proc/{pid}/status", _STATUS).splitlines())
+        except UnreadableError:
+            # It has ended, or shows itself to nobody.
+            continue
+        if not words and pid != 1:
+            continue
+        try:
+            network = root.link(f"/proc/{pid}/ns/net")
+        except UnreadableError:
+            network = ""
+        yield Process(
+            pid=pid,
+            words=words or ("",),
+            contained=len(status.get("NSpid", "").split()) > 1,
+            uid=_first_number(status.get("Uid", "")),
+            network=network,
+        )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    words = text.rstrip("\0").split("\0")
+    # Who writes a title of its own in place of its arguments (k3s) leaves one text.
+    return tuple(words[0].split() if len(words) == 1 else words) if text.strip("\0 ") else ()
+
+
+def _first_number(text: str) -> int:
+    first = next(iter(text.split()), "")
+    return int(first) if first.isdecimal() else -1

@@ -1,0 +1,70 @@
+"""`kubekeep host collect` as people call it on a node. Real processes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.test_scan import BAD, kubekeep
+from tests.sources.host import nodes
+
+
+def node(root: Path) -> Path:
+    nodes.kubeadm(root)
+    with nodes.running(nodes.PROGRAMS) as pids:
+        nodes.show(root, pids)
+    return root
+
+
+def test_the_file_is_scanned_as_any_other(tmp_path: Path) -> None:
+    root, file = node(tmp_path / "node"), tmp_path / "node-1.json"
+    result = kubekeep("host", "collect", "--root", root, "-o", file)
+    assert result.returncode == 0
+    assert result.stdout == ""
+    assert [line.partition(":")[0] for line in result.stderr.splitlines()] == ["not read"]
+    assert json.loads(file.read_text(encoding="utf-8"))["kind"] == "List"
+    scanned = kubekeep("scan", "control", "C-0112", file)
+    assert "/etc/kubernetes/pki/sa.key has mode 644" in " ".join(scanned.stdout.split())
+
+
+def test_documents_go_to_a_pipe(tmp_path: Path) -> None:
+    root = node(tmp_path)
+    collected = kubekeep("host", "collect", "--root", root, "--node-name", "worker-7")
+    assert collected.stdout.startswith('apiVersion: "v1"\nkind: "List"\n')
+    scanned = kubekeep("scan", "control", "C-0070", "-", "-f", "json", stdin=collected.stdout.encode())
+    (resource,) = json.loads(scanned.stdout)["resources"]
+    assert (resource["object"]["kind"], resource["object"]["metadata"]["name"]) == ("KubeletInfo", "worker-7")
+
+
+def test_what_is_not_read_is_said_and_what_is_hostile_steers_no_terminal(tmp_path: Path) -> None:
+    nodes.system(tmp_path)
+    with nodes.running({nodes.KUBELET: ["--kubeconfig=/a\x1b[31mb"]}) as pids:
+        nodes.show(tmp_path, pids)
+    result = kubekeep("host", "collect", "--root", tmp_path)
+    assert result.returncode == 0
+    assert r"not read: KubeletInfo kubeConfigFile: /a\x1b[31mb: there is no such file" in result.stderr
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_where_no_kubelet_is_seen_the_code_says_so(tmp_path: Path) -> None:
+    nodes.system(tmp_path)
+    result = kubekeep("host", "collect", "--root", tmp_path)
+    assert result.returncode == 3
+    assert "no kubelet is seen" in result.stderr
+    assert "KernelVersion" in result.stdout
+
+
+def test_a_node_without_a_name_is_a_question(tmp_path: Path) -> None:
+    result = kubekeep("host", "collect", "--root", tmp_path)
+    assert result.returncode == 2
+    assert "the node does not tell its name: say it with --node-name" in result.stderr
+
+
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    result = kubekeep("host", "collect", "--root", node(tmp_path), "-o", tmp_path / "none" / "node.yaml")
+    assert result.returncode == 3
+    assert "No such file or directory" in result.stderr
+
+
+def test_a_scan_without_data_of_nodes_says_where_to_get_it() -> None:
+    assert "need data of the nodes: kubekeep host collect writes it" in kubekeep("scan", BAD).stdout

@@ -1,0 +1,279 @@
+"""`kubekeep scan` of a cluster, as people call it: real processes, a real API server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.cluster.cluster import Cluster
+from tests.kube.faults import Exchange, always, front, page_of
+from tests.kube.proxies import proxy
+from tests.sources.cluster import objects
+
+SECRET = "do-not-tell-Zm9vYmFy"  # noqa: S105 - of nobody
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """That of this process without what tells of clusters, and a home of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KUBE")}
+    return kept | {"HOME": str(home)} | more
+
+
+def kubekeep(home: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [sys.executable, "-m", "kubekeep", "scan", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(home, **more),
+        timeout=120,
+    )
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def kubeconfig(file: Path, server: str, user: dict[str, Any], **cluster: Any) -> Path:
+    document = {
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": server} | cluster}],
+        "users": [{"name": "test", "user": user}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
+PRIVILEGED = ("control", "C-0057")
+
+
+def privileged(namespace: str) -> dict[str, Any]:
+    found = objects.replicated("Deployment", namespace, "web")
+    found["spec"]["template"]["spec"]["containers"][0]["securityContext"] = {"privileged": True}
+    return found
+
+
+def failed(text: str) -> set[str]:
+    """The resources with a failure in a report in JSON."""
+    report = json.loads(text)
+    names = {item["resourceID"]: item["object"]["metadata"] for item in report["resources"]}
+    return {
+        f"{names[item['resourceID']].get('namespace')}/{names[item['resourceID']]['name']}"
+        for item in report["results"]
+        if any(control["status"]["status"] == "failed" for control in item["controls"])
+    }
+
+
+def test_without_a_path_the_cluster_is_scanned(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    cluster.apply([privileged(namespace)])
+    config = str(cluster.kubeconfig)
+    for found in (
+        kubekeep(tmp_path, *PRIVILEGED, "-f", "json", KUBECONFIG=config),
+        kubekeep(tmp_path, *PRIVILEGED, "-f", "json", "--kubeconfig", config),
+        kubekeep(tmp_path, *PRIVILEGED, "-f", "json", KUBECONFIG=f"{tmp_path}/missing{os.pathsep}{config}"),
+    ):
+        assert (found.returncode, found.stderr) == (0, "")
+        assert f"{namespace}/web" in failed(found.stdout)
+
+
+def test_the_kubeconfig_at_home(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    cluster.apply([privileged(namespace)])
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").write_bytes(cluster.kubeconfig.read_bytes())
+    found = kubekeep(tmp_path, *PRIVILEGED, "-f", "json")
+    assert f"{namespace}/web" in failed(found.stdout)
+
+
+def test_who_may_not_see_everything_is_told(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    cluster.apply([privileged(namespace)])
+    found = kubekeep(
+        tmp_path, *PRIVILEGED, "--kube-context", "viewer", "--format", "pretty", KUBECONFIG=str(cluster.kubeconfig)
+    )
+    assert found.returncode == 3
+    assert "list nodes" in found.stdout
+    assert 'User "viewer" cannot' in " ".join(found.stdout.split())
+    assert "incomplete: " in found.stderr
+
+
+def test_who_may_see_nothing_is_told(cluster: Cluster, tmp_path: Path) -> None:
+    found = kubekeep(tmp_path, *PRIVILEGED, "--kube-context", "nobody", KUBECONFIG=str(cluster.kubeconfig))
+    assert found.returncode == 3
+    assert "nothing was assessed" in found.stderr
+
+
+def test_acting_as_somebody(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    cluster.apply([privileged(namespace)])
+    config = {"KUBECONFIG": str(cluster.kubeconfig)}
+    found = kubekeep(tmp_path, *PRIVILEGED, "--as", "jane", "--as-group", "auditors", **config)
+    assert found.returncode == 3
+    assert 'User "jane" cannot' in " ".join(found.stdout.split())
+    assert kubekeep(tmp_path, *PRIVILEGED, "--as", "jane", "--as-group", "system:masters", **config).returncode == 0
+    refused = kubekeep(tmp_path, *PRIVILEGED, "--as", "jane", "--kube-context", "viewer", **config)
+    assert refused.returncode == 3
+    assert 'cannot impersonate resource "users"' in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--kube-context", "gone"), 2, "context 'gone' is not there; there are admin, "),
+        (("--as-group", "a"), 2, "--as-group needs --as"),
+        (("--as-uid", "a"), 2, "--as-uid needs --as"),
+        (("--kube-context", "admin", "."), 2, "--kube-context is for a cluster"),
+        (("--as", "a", "."), 2, "--as is for a cluster"),
+        (("--insecure-skip-tls-verify", "."), 2, "--insecure-skip-tls-verify is for a cluster"),
+        (("--dry-run", "."), 2, "--dry-run is for a cluster"),
+        (("--kubeconfig", "/missing"), 2, "'/missing' does not exist"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_meant(
+    cluster: Cluster, tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    found = kubekeep(tmp_path, *PRIVILEGED, *arguments, KUBECONFIG=str(cluster.kubeconfig))
+    assert found.returncode == code
+    assert words in " ".join(found.stderr.split())
+
+
+def test_no_kubeconfig_and_no_path(tmp_path: Path) -> None:
+    found = kubekeep(tmp_path)
+    assert found.returncode == 2
+    assert f"there is no kubeconfig at {tmp_path}/.kube/config" in " ".join(found.stderr.split())
+
+
+def test_a_broken_kubeconfig_is_told_with_its_file_and_line(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text(f"users:\n- name: ann\n  user: {{token: {SECRET}\n")
+    found = kubekeep(tmp_path, KUBECONFIG=str(file))
+    assert found.returncode == 2
+    assert f"{file}:4:1: not YAML" in found.stderr
+    assert SECRET not in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ({"token": SECRET}, "does not take the credentials (401)"),
+        ({"token": f"{SECRET}\0"}, "a token has characters that cannot be sent"),
+        (
+            {
+                "exec": {
+                    "command": "kubekeep-no-login",
+                    "apiVersion": "client.authentication.k8s.io/v1",
+                    "args": [SECRET],
+                }
+            },
+            "the program 'kubekeep-no-login', which gives the credentials, is not installed",
+        ),
+        (
+            {"exec": {"command": "false", "apiVersion": "client.authentication.k8s.io/v1", "args": [SECRET]}},
+            "the program 'false' gave no credentials: exit code 1",
+        ),
+    ],
+    ids=["unknown token", "broken token", "no program", "program fails"],
+)
+def test_credentials_that_are_none(cluster: Cluster, tmp_path: Path, user: dict[str, Any], words: str) -> None:
+    file = kubeconfig(tmp_path / "config", cluster.address, user, **{"certificate-authority": str(cluster.authority)})
+    found = kubekeep(tmp_path, KUBECONFIG=str(file))
+    assert found.returncode == 3
+    assert words in " ".join(found.stderr.split())
+    assert SECRET not in found.stderr + found.stdout
+
+
+def test_who_answers_has_to_be_vouched_for(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    cluster.apply([privileged(namespace)])
+    files = cluster.layout.pair("admin")
+    user = {"client-certificate": str(files.certificate), "client-key": str(files.key)}
+    file = kubeconfig(tmp_path / "config", cluster.address, user)
+    found = kubekeep(tmp_path, *PRIVILEGED, KUBECONFIG=str(file))
+    assert found.returncode == 3
+    assert "certificate verify failed" in found.stderr
+    assert kubekeep(tmp_path, *PRIVILEGED, "--insecure-skip-tls-verify", KUBECONFIG=str(file)).returncode == 0
+
+
+def test_through_the_proxy_of_the_environment(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    cluster.apply([privileged(namespace)])
+    files = cluster.layout.pair("admin")
+    user = {"client-certificate": str(files.certificate), "client-key": str(files.key)}
+    port = urllib.parse.urlsplit(cluster.address).port
+    authority = {"certificate-authority": str(cluster.authority)}
+    file = kubeconfig(tmp_path / "config", f"https://kubernetes.default:{port}", user, **authority)
+    with proxy({"kubernetes.default": "127.0.0.1"}) as found:
+        given = {"KUBECONFIG": str(file), "HTTPS_PROXY": found.address, "NO_PROXY": "10.0.0.0/8"}
+        assert kubekeep(tmp_path, *PRIVILEGED, **given).returncode == 0
+        assert {*found.led} == {f"kubernetes.default:{port}"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("wait", ["pages", "definitions", "discovery", "permissions"])
+def test_an_interrupt_ends_it_at_once(cluster: Cluster, tmp_path: Path, number: signal.Signals, wait: str) -> None:
+    """While the API server is silent: it would be waited for a minute, and for each list again."""
+    silent, reached = threading.Event(), threading.Event()
+    matches = {
+        "pages": lambda asked: "limit" in asked.query and asked.kind != "customresourcedefinitions",
+        "definitions": page_of("customresourcedefinitions"),
+        "discovery": lambda asked: asked.path == "/apis",
+        "permissions": page_of("selfsubjectaccessreviews"),
+    }[wait]
+
+    def hang(_: Exchange) -> None:
+        reached.set()
+        silent.wait(100)
+
+    with front(cluster, always(matches, hang)) as found:
+        file = kubeconfig(tmp_path / "config", found.url, {})
+        options = ["--dry-run"] if wait == "permissions" else []
+        with subprocess.Popen(
+            [sys.executable, "-m", "kubekeep", "scan", "framework", "nsa", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(tmp_path, KUBECONFIG=str(file)),
+        ) as process:
+            assert reached.wait(60)
+            process.send_signal(number)
+            # Far less than the minute that a silent server is given; far more than it takes.
+            output, errors = process.communicate(timeout=20)
+        silent.set()
+    assert "Traceback" not in errors
+    assert output == ""
+    assert process.returncode in ({1, 130, -2} if number == signal.SIGINT else {143, -15})
+
+
+def test_the_printed_role_is_enough(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    user = f"{namespace}-scanner"
+    config = cluster.user(user, [])
+    before = kubekeep(tmp_path, "framework", "nsa", "--dry-run", KUBECONFIG=str(config))
+    assert before.returncode == 3
+    role = yaml.safe_load(before.stdout)
+    refused = "not allowed: list "
+    missing = {line.removeprefix(refused) for line in before.stderr.splitlines() if line.startswith(refused)}
+    granted = {
+        ".".join(filter(None, (resource, group)))
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    assert missing == granted
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"list"}
+    role["metadata"]["name"] = user
+    cluster.apply([role])
+    cluster.bind(user, user)
+    after = kubekeep(tmp_path, "framework", "nsa", "--dry-run", KUBECONFIG=str(config))
+    assert (after.returncode, after.stdout) == (0, before.stdout)
+    assert f"all {len(granted)} permissions are granted" in after.stderr
+    scan = kubekeep(tmp_path, "framework", "nsa", KUBECONFIG=str(config))
+    assert (scan.returncode, scan.stderr) == (0, "")
+    for thing in (
+        role,
+        {"kind": "ClusterRoleBinding", "apiVersion": role["apiVersion"], "metadata": {"name": f"{user}:{user}"}},
+    ):
+        cluster.delete(thing)

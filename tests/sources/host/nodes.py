@@ -1,0 +1,196 @@
+"""Roots of nodes: folders with the files that distributions of Kubernetes put there, and processes that really run.
+
+The command lines are those of kubeadm 1.34, K3s and RKE2 1.34, and of the images of EKS, AKS and GKE, cut down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+KUBELET = "/usr/bin/kubelet"
+USERS = "root:x:0:0:root:/root:/bin/bash\netcd:x:900:900::/nonexistent:/sbin/nologin\n"
+GROUPS = "root:x:0:\netcd:x:900:\n"
+OS_RELEASE = 'ID=debian\nVERSION_ID="13"\n'
+KUBELET_CONFIG = """\
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+authentication:
+  anonymous:
+    enabled: false
+  webhook:
+    enabled: true
+  x509:
+    clientCAFile: /etc/kubernetes/pki/ca.crt
+authorization:
+  mode: Webhook
+readOnlyPort: 0
+rotateCertificates: true
+staticPodPath: /etc/kubernetes/manifests
+staticPodURLHeader:
+  Authorization: [Bearer never-to-be-seen]
+"""
+ENCRYPTION = """\
+apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+  - resources: [secrets]
+    providers:
+      - aescbc:
+          keys:
+            - name: key1
+              secret: bmV2ZXItdG8tYmUtc2VlbiBuZXZlci10by1iZS1zZWVu
+      - identity: {}
+"""
+AUDIT = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n  - level: Metadata\n"
+PROXY_CONFIG = """\
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+clientConnection:
+  kubeconfig: /var/lib/kube-proxy/kubeconfig.conf
+metricsBindAddress: 0.0.0.0:10249
+"""
+HIDDEN = "never-to-be-seen"
+KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{HIDDEN}\n-----END RSA PRIVATE KEY-----\n"
+KUBECONFIG = f"apiVersion: v1\nkind: Config\nusers: [{{name: me, user: {{token: {HIDDEN}}}}}]\n"
+PROGRAMS: Mapping[str, Sequence[str]] = {
+    KUBELET: [
+        "--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf",
+        "--kubeconfig=/etc/kubernetes/kubelet.conf",
+        "--config=/var/lib/kubelet/config.yaml",
+        "--pod-infra-container-image=registry.k8s.io/pause:3.10.1",
+    ],
+    "kube-apiserver": [
+        "--advertise-address=10.0.0.1",
+        "--allow-privileged=true",
+        "--anonymous-auth=true",
+        "--authorization-mode=Node,RBAC",
+        "--client-ca-file=/etc/kubernetes/pki/ca.crt",
+        "--enable-admission-plugins=NodeRestriction",
+        "--encryption-provider-config=/etc/kubernetes/encryption.yaml",
+        "--audit-policy-file=/etc/kubernetes/audit.yaml",
+        "--etcd-cafile=/etc/kubernetes/pki/etcd/ca.crt",
+        "--service-account-key-file=/etc/kubernetes/pki/sa.pub",
+        "--oidc-token",
+        HIDDEN,
+    ],
+    "kube-controller-manager": [
+        "--bind-address=127.0.0.1",
+        "--kubeconfig=/etc/kubernetes/controller-manager.conf",
+        "--root-ca-file=/etc/kubernetes/pki/ca.crt",
+        "--service-account-private-key-file=/etc/kubernetes/pki/sa.key",
+        "--use-service-account-credentials=true",
+    ],
+    "kube-scheduler": ["--bind-address=127.0.0.1", "--kubeconfig=/etc/kubernetes/scheduler.conf"],
+    "etcd": ["--data-dir=/var/lib/etcd", "--cert-file=/etc/kubernetes/pki/etcd/server.crt"],
+    "/usr/local/bin/kube-proxy": ["--config=/var/lib/kube-proxy/config.conf", "--hostname-override=node-1"],
+}
+"""What runs on a node of the control plane that kubeadm has set up, with files that its administrator added."""
+
+
+def put(root: Path, path: str, text: str, mode: int = 0o600) -> Path:
+    """Write a file below a root."""
+    file = root / path.lstrip("/")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    file.chmod(mode)
+    return file
+
+
+def system(root: Path) -> None:
+    """What every Linux has."""
+    put(root, "/etc/passwd", USERS, 0o644)
+    put(root, "/etc/group", GROUPS, 0o644)
+    put(root, "/etc/hostname", "Node-1\n", 0o644)
+    put(root, "/usr/lib/os-release", OS_RELEASE, 0o644)
+    (root / "etc/os-release").symlink_to("../usr/lib/os-release")
+    put(root, "/proc/version", Path("/proc/version").read_text(encoding="utf-8"), 0o444)
+    put(root, "/proc/sys/user/max_user_namespaces", "0\n", 0o644)
+    put(root, "/proc/sys/kernel/hostname", "another\n", 0o644)
+    put(root, "/sys/fs/selinux/enforce", "1", 0o644)
+    put(root, "/sys/kernel/security/apparmor/profiles", "docker-default (enforce)\n", 0o444)
+
+
+def unit(root: Path, name: str, folder: str = "/usr/lib/systemd/system") -> None:
+    """A unit of systemd."""
+    put(root, f"{folder}/{name}.service", "[Service]\nExecStart=/usr/bin/kubelet\n", 0o644)
+
+
+def kubeadm(root: Path) -> None:
+    """A node of the control plane."""
+    system(root)
+    unit(root, "kubelet")
+    put(root, "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf", "[Service]\n", 0o644)
+    put(root, "/var/lib/kubelet/config.yaml", KUBELET_CONFIG, 0o644)
+    for name in ("kubelet", "admin", "scheduler", "controller-manager"):
+        put(root, f"/etc/kubernetes/{name}.conf", KUBECONFIG)
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"):
+        put(root, f"/etc/kubernetes/manifests/{name}.yaml", "apiVersion: v1\nkind: Pod\n")
+    for name in ("ca", "apiserver", "etcd/ca", "etcd/server"):
+        put(root, f"/etc/kubernetes/pki/{name}.crt", "-----BEGIN CERTIFICATE-----\n", 0o644)
+        put(root, f"/etc/kubernetes/pki/{name}.key", KEY)
+    put(root, "/etc/kubernetes/pki/sa.key", KEY, 0o644)
+    put(root, "/etc/kubernetes/encryption.yaml", ENCRYPTION)
+    put(root, "/etc/kubernetes/audit.yaml", AUDIT)
+    put(root, "/var/lib/kube-proxy/config.conf", PROXY_CONFIG, 0o644)
+    put(root, "/var/lib/kube-proxy/kubeconfig.conf", KUBECONFIG, 0o644)
+    (root / "var/lib/etcd").mkdir(mode=0o700)
+    flannel(root, "/etc/cni/net.d/10-flannel.conflist")
+
+
+def flannel(root: Path, path: str) -> None:
+    """The configuration of a network plugin, with one that is chained to it."""
+    put(root, path, json.dumps({"name": "cbr0", "plugins": [{"type": "flannel"}, {"type": "portmap"}]}), 0o644)
+
+
+def rancher(root: Path, name: str) -> None:
+    """A server of K3s or RKE2."""
+    system(root)
+    home = f"/var/lib/rancher/{name}"
+    for kubeconfig in ("admin", "scheduler", "controller"):
+        put(root, f"{home}/server/cred/{kubeconfig}.kubeconfig", KUBECONFIG)
+    for kubeconfig in ("kubelet", "kubeproxy"):
+        put(root, f"{home}/agent/{kubeconfig}.kubeconfig", KUBECONFIG)
+    put(root, f"{home}/agent/client-ca.crt", "-----BEGIN CERTIFICATE-----\n", 0o644)
+    put(root, f"{home}/server/tls/server-ca.crt", "-----BEGIN CERTIFICATE-----\n", 0o644)
+    put(root, f"{home}/server/tls/server-ca.key", KEY)
+    put(root, f"{home}/server/token", HIDDEN)
+    (root / home.lstrip("/") / "server/db/etcd").mkdir(parents=True, mode=0o700)
+
+
+@contextlib.contextmanager
+def running(programs: Mapping[str, Sequence[str]]) -> Iterator[list[int]]:
+    """The numbers of processes with these command lines, while they run: shells that wait for what to do."""
+    started = [
+        subprocess.Popen([name, "-s", "--", *flags], executable="/bin/sh", stdin=subprocess.PIPE)
+        for name, flags in programs.items()
+    ]
+    try:
+        for process in started:
+            # The command line of a program is set last, when whoever started it goes on already.
+            while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+                time.sleep(0.001)
+        yield [process.pid for process in started]
+    finally:
+        for process in started:
+            process.communicate()
+
+
+def show(root: Path, pids: Sequence[int]) -> None:
+    """Put what the kernel says of processes below a root, and of the first one of all."""
+    for pid in (1, *pids):
+        (root / f"proc/{pid}/ns").mkdir(parents=True)
+        for name in ("cmdline", "status"):
+            shutil.copyfile(f"/proc/{pid}/{name}", root / f"proc/{pid}/{name}")
+        # Of a process of another user not even this may be known.
+        with contextlib.suppress(PermissionError):
+            (root / f"proc/{pid}/ns/net").symlink_to(Path(f"/proc/{pid}/ns/net").readlink())
+    (root / "proc/1/net").mkdir()
+    for name in ("tcp", "tcp6", "udp", "udp6"):
+        if Path(f"/proc/self/net/{name}").exists():
+            shutil.copyfile(f"/proc/self/net/{name}", root / f"proc/1/net/{name}")

@@ -1,0 +1,448 @@
+"""What is collected from nodes of each distribution: real files with their modes, processes that run, nothing made up."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubekeep.sources.host.collect import Collected, collect
+from tests.sources.host import nodes
+from tests.sources.host.nodes import put
+
+OWN = os.getuid(), os.getgid()
+
+
+def of(collected: Collected, kind: str) -> dict[str, Any]:
+    (found,) = [document for document in collected.documents if document["kind"] == kind]
+    return found
+
+
+def data(collected: Collected, kind: str) -> Any:
+    return of(collected, kind)["data"]
+
+
+def whys(document: dict[str, Any]) -> dict[str, str]:
+    return {entry["field"]: entry["why"] for entry in document.get("notRead", ())}
+
+
+@pytest.fixture(scope="module")
+def kubeadm(tmp_path_factory: pytest.TempPathFactory) -> Collected:
+    root = tmp_path_factory.mktemp("kubeadm")
+    nodes.kubeadm(root)
+    with nodes.running(nodes.PROGRAMS) as pids:
+        nodes.show(root, pids)
+    return collect(str(root))
+
+
+def test_every_document_names_the_node(kubeadm: Collected) -> None:
+    assert kubeadm.layout == "kubeadm"
+    assert {document["metadata"]["name"] for document in kubeadm.documents} == {"node-1"}
+    assert [document["kind"] for document in kubeadm.documents] == [
+        *("KubeletInfo", "ControlPlaneInfo", "KubeProxyInfo", "KubeProxyConfiguration", "CNIInfo", "OpenPortsList"),
+        *("OsReleaseFile", "KernelVersion", "LinuxKernelVariables", "LinuxSecurityHardeningStatus"),
+    ]
+
+
+def test_nothing_is_missing_on_a_node_that_has_it_all(kubeadm: Collected) -> None:
+    assert [line.partition(":")[0] for line in kubeadm.not_read] == ["CloudProviderInfo"]
+
+
+def test_a_file_has_its_mode_and_owner(kubeadm: Collected) -> None:
+    found = data(kubeadm, "KubeletInfo")["kubeConfigFile"]
+    assert found["path"] == "/etc/kubernetes/kubelet.conf"
+    assert found["permissions"] == 0o600
+    assert (found["ownership"]["uid"], found["ownership"]["gid"]) == OWN
+    names = {key: value for key, value in found["ownership"].items() if key.endswith("name")}
+    assert names == ({"username": "root", "groupname": "root"} if OWN == (0, 0) else {})
+
+
+def test_the_kubelet_is_told_with_its_configuration(kubeadm: Collected) -> None:
+    found = data(kubeadm, "KubeletInfo")
+    assert "--config=/var/lib/kubelet/config.yaml" in found["cmdLine"]
+    assert json.loads(found["configFile"]["content"])["readOnlyPort"] == 0
+    assert found["clientCAFile"]["path"] == "/etc/kubernetes/pki/ca.crt"
+    assert [entry["path"] for entry in found["serviceFiles"]] == [
+        "/usr/lib/systemd/system/kubelet.service",
+        "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf",
+    ]
+
+
+def test_the_control_plane_is_told_with_its_files(kubeadm: Collected) -> None:
+    found = data(kubeadm, "ControlPlaneInfo")
+    server = found["APIServerInfo"]
+    assert "--authorization-mode=Node,RBAC" in server["cmdLine"]
+    assert server["specsFile"]["permissions"] == 0o600
+    assert json.loads(server["auditPolicyFile"]["content"])["rules"] == [{"level": "Metadata"}]
+    assert found["schedulerInfo"]["configFile"]["path"] == "/etc/kubernetes/scheduler.conf"
+    assert found["etcdDataDir"]["permissions"] == 0o700
+    assert {entry["path"]: entry["permissions"] for entry in found["PKIFiles"]} == {
+        "/etc/kubernetes/pki/apiserver.crt": 0o644,
+        "/etc/kubernetes/pki/apiserver.key": 0o600,
+        "/etc/kubernetes/pki/ca.crt": 0o644,
+        "/etc/kubernetes/pki/ca.key": 0o600,
+        "/etc/kubernetes/pki/etcd/ca.crt": 0o644,
+        "/etc/kubernetes/pki/etcd/ca.key": 0o600,
+        "/etc/kubernetes/pki/etcd/server.crt": 0o644,
+        "/etc/kubernetes/pki/etcd/server.key": 0o600,
+        "/etc/kubernetes/pki/sa.key": 0o644,
+    }
+
+
+def test_no_secret_is_in_the_documents(kubeadm: Collected) -> None:
+    text = json.dumps(kubeadm.documents)
+    assert nodes.HIDDEN not in text
+    keys = json.loads(data(kubeadm, "ControlPlaneInfo")["APIServerInfo"]["encryptionProviderConfigFile"]["content"])
+    assert keys["resources"][0]["providers"][0] == {"aescbc": {"keys": [{"name": "key1", "secret": "XXXXXX"}]}}
+    assert "bmV2ZXI" not in text, "the key of the encryption, in base64"
+    assert "PRIVATE KEY" not in text
+
+
+def test_the_system_is_told(kubeadm: Collected) -> None:
+    assert data(kubeadm, "OsReleaseFile") == {"content": nodes.OS_RELEASE}
+    assert data(kubeadm, "KernelVersion")["content"].startswith("Linux version")
+    assert data(kubeadm, "LinuxKernelVariables") == {
+        "kernelVariables": [
+            {"key": "max_user_namespaces", "value": "0", "source": "/proc/sys/user/max_user_namespaces"}
+        ]
+    }
+    assert data(kubeadm, "LinuxSecurityHardeningStatus") == {
+        "appArmor": "docker-default (enforce)",
+        "seLinux": "enforcing",
+    }
+
+
+def test_the_network_is_told(kubeadm: Collected) -> None:
+    assert data(kubeadm, "CNIInfo")["CNINames"] == ["flannel"], "what is chained to it sets up no network"
+    assert data(kubeadm, "KubeProxyInfo")["kubeConfigFile"]["path"] == "/var/lib/kube-proxy/kubeconfig.conf"
+    assert of(kubeadm, "KubeProxyConfiguration")["metricsBindAddress"] == "0.0.0.0:10249"
+
+
+def test_open_ports_are_those_on_which_somebody_listens(tmp_path: Path) -> None:
+    import socket  # noqa: PLC0415 - of this test alone
+
+    nodes.system(tmp_path)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.create_connection(listening.getsockname()) as other,
+    ):
+        nodes.show(tmp_path, [])
+        ports = {
+            (item["localAddress"], item["localPort"])
+            for item in data(collect(str(tmp_path)), "OpenPortsList")["tcpPorts"]
+        }
+        assert ("127.0.0.1", listening.getsockname()[1]) in ports
+        assert other.getsockname() not in ports
+
+
+def test_a_link_that_leads_nowhere_is_no_file(tmp_path: Path) -> None:
+    nodes.kubeadm(tmp_path)
+    (tmp_path / "etc/kubernetes/pki/old.key").symlink_to("/none")
+    plane = of(collect(str(tmp_path)), "ControlPlaneInfo")
+    assert "/etc/kubernetes/pki/old.key" not in {entry["path"] for entry in plane["data"]["PKIFiles"]}
+    assert "PKIFiles" not in whys(plane)
+
+
+def test_a_folder_of_keys_that_is_too_deep_is_said(tmp_path: Path) -> None:
+    nodes.kubeadm(tmp_path)
+    put(tmp_path, "/etc/kubernetes/pki/1/2/3/4/5/ca.key", nodes.KEY)
+    plane = of(collect(str(tmp_path)), "ControlPlaneInfo")
+    assert {"field": "PKIFiles", "path": "/etc/kubernetes/pki/1/2/3/4/5", "why": "it is too deep"} in plane["notRead"]
+
+
+def test_a_worker_has_no_control_plane(tmp_path: Path) -> None:
+    nodes.system(tmp_path)
+    put(tmp_path, "/etc/kubernetes/pki/ca.crt", "", 0o644)
+    nodes.unit(tmp_path, "kubelet")
+    kinds = {document["kind"] for document in collect(str(tmp_path)).documents}
+    assert "KubeletInfo" in kinds
+    assert "ControlPlaneInfo" not in kinds
+
+
+def test_without_processes_there_is_no_content_to_rely_on(tmp_path: Path) -> None:
+    nodes.kubeadm(tmp_path)
+    collected = collect(str(tmp_path))
+    kubelet = data(collected, "KubeletInfo")
+    assert "cmdLine" not in kubelet
+    assert "content" not in kubelet["configFile"]
+    assert whys(of(collected, "ControlPlaneInfo"))["APIServerInfo.cmdLine"].startswith("/proc shows no processes")
+
+
+def test_k3s_is_told_as_far_as_it_tells(tmp_path: Path) -> None:
+    nodes.rancher(tmp_path, "k3s")
+    nodes.unit(tmp_path, "k3s", "/etc/systemd/system")
+    nodes.flannel(tmp_path, "/var/lib/rancher/k3s/agent/etc/cni/net.d/10-flannel.conflist")
+    with nodes.running({"/usr/local/bin/k3s": ["server"]}) as pids:
+        nodes.show(tmp_path, pids)
+    collected = collect(str(tmp_path))
+    assert collected.layout == "k3s"
+    kubelet, plane = of(collected, "KubeletInfo"), of(collected, "ControlPlaneInfo")
+    assert kubelet["data"]["kubeConfigFile"]["path"] == "/var/lib/rancher/k3s/agent/kubelet.kubeconfig"
+    assert kubelet["data"]["clientCAFile"]["permissions"] == 0o644
+    assert [entry["path"] for entry in kubelet["data"]["serviceFiles"]] == ["/etc/systemd/system/k3s.service"]
+    assert whys(kubelet)["cmdLine"] == "k3s runs the kubelet in its own process"
+    assert plane["data"]["adminConfigFile"]["path"] == "/var/lib/rancher/k3s/server/cred/admin.kubeconfig"
+    assert plane["data"]["etcdDataDir"]["permissions"] == 0o700
+    assert [entry["path"] for entry in plane["data"]["PKIFiles"]] == [
+        "/var/lib/rancher/k3s/server/tls/server-ca.crt",
+        "/var/lib/rancher/k3s/server/tls/server-ca.key",
+    ]
+    assert whys(plane)["APIServerInfo.cmdLine"] == "k3s runs kube-apiserver in its own process"
+    assert "CNINames" not in data(collected, "CNIInfo"), "k3s enforces policies beside flannel"
+
+
+def test_rke2_runs_the_programs_of_kubernetes(tmp_path: Path) -> None:
+    nodes.rancher(tmp_path, "rke2")
+    nodes.unit(tmp_path, "rke2-server", "/usr/local/lib/systemd/system")
+    home = "/var/lib/rancher/rke2"
+    put(tmp_path, f"{home}/agent/pod-manifests/kube-apiserver.yaml", "kind: Pod\n", 0o600)
+    programs = {
+        "kubelet": [f"--kubeconfig={home}/agent/kubelet.kubeconfig", f"--client-ca-file={home}/agent/client-ca.crt"],
+        "kube-apiserver": ["--anonymous-auth=false"],
+        "etcd": [f"--config-file={home}/server/db/etcd/config"],
+    }
+    with nodes.running(programs) as pids:
+        nodes.show(tmp_path, pids)
+    collected = collect(str(tmp_path))
+    assert collected.layout == "rke2"
+    kubelet, plane = data(collected, "KubeletInfo"), data(collected, "ControlPlaneInfo")
+    assert kubelet["kubeConfigFile"]["permissions"] == 0o600
+    assert "--anonymous-auth=false" in plane["APIServerInfo"]["cmdLine"]
+    assert plane["APIServerInfo"]["specsFile"]["path"] == f"{home}/agent/pod-manifests/kube-apiserver.yaml"
+    assert plane["etcdDataDir"]["path"] == f"{home}/server/db/etcd"
+    assert plane["PKIDir"]["path"] == f"{home}/server/tls"
+
+
+@pytest.mark.parametrize(
+    ("layout", "sign", "config"),
+    [
+        ("eks", "/etc/eks/bootstrap.sh", "/etc/kubernetes/kubelet/config.json"),
+        ("aks", "/etc/kubernetes/azure.json", "/etc/default/kubeletconfig.json"),
+        ("gke", "/home/kubernetes/kube-env", "/home/kubernetes/kubelet-config.yaml"),
+    ],
+)
+def test_nodes_of_managed_clusters(tmp_path: Path, layout: str, sign: str, config: str) -> None:
+    nodes.system(tmp_path)
+    nodes.unit(tmp_path, "kubelet", "/etc/systemd/system")
+    put(tmp_path, sign, nodes.HIDDEN)
+    put(tmp_path, config, nodes.KUBELET_CONFIG, 0o644)
+    put(tmp_path, "/var/lib/kubelet/kubeconfig", nodes.KUBECONFIG, 0o644)
+    with nodes.running({KUBELET: [f"--config={config}", "--kubeconfig=/var/lib/kubelet/kubeconfig"]}) as pids:
+        nodes.show(tmp_path, pids)
+    collected = collect(str(tmp_path))
+    assert collected.layout == layout
+    kubelet = data(collected, "KubeletInfo")
+    assert (kubelet["configFile"]["path"], kubelet["configFile"]["permissions"]) == (config, 0o644)
+    assert kubelet["kubeConfigFile"]["permissions"] == 0o644
+    assert "ControlPlaneInfo" not in {document["kind"] for document in collected.documents}
+    assert nodes.HIDDEN not in json.dumps(collected.documents)
+
+
+KUBELET = nodes.KUBELET
+
+
+def kubelet_with(root: Path, *flags: str) -> dict[str, Any]:
+    nodes.system(root)
+    with nodes.running({KUBELET: flags}) as pids:
+        nodes.show(root, pids)
+    return of(collect(str(root)), "KubeletInfo")
+
+
+def test_files_of_a_folder_win_over_the_file(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "/config",
+        "kind: KubeletConfiguration\nreadOnlyPort: 10255\nauthentication: {anonymous: {enabled: false}}\n",
+    )
+    put(tmp_path, "/more/20-b.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\nmaxPods: 20\n")
+    put(
+        tmp_path,
+        "/more/10-a.conf",
+        "kind: KubeletConfiguration\nreadOnlyPort: 1\nauthentication: {webhook: {enabled: true}}\n",
+    )
+    put(tmp_path, "/more/README", "none of it")
+    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")["data"]["configFile"]
+    assert json.loads(found["content"]) == {
+        "kind": "KubeletConfiguration",
+        "readOnlyPort": 0,
+        "maxPods": 20,
+        "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}},
+    }
+    assert found["path"] == "/config"
+    assert found["mergedWith"] == ["/more/10-a.conf", "/more/20-b.conf"]
+
+
+def test_a_folder_alone_is_a_configuration(tmp_path: Path) -> None:
+    put(tmp_path, "/more/00-k3s.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    found = kubelet_with(tmp_path, "--config-dir=/more")["data"]["configFile"]
+    assert json.loads(found["content"])["readOnlyPort"] == 0
+
+
+@pytest.mark.parametrize("folder", ["/none", "/empty"])
+def test_a_folder_without_files_is_no_configuration(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "empty").mkdir()
+    found = kubelet_with(tmp_path, f"--config-dir={folder}")
+    assert "configFile" not in found["data"]
+    assert "configFile.content" in whys(found)
+
+
+def test_a_folder_that_is_not_there_leaves_the_file(tmp_path: Path) -> None:
+    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/none")["data"]["configFile"]
+    assert json.loads(found["content"])["readOnlyPort"] == 0
+
+
+def test_of_a_configuration_half_read_nothing_is_told(tmp_path: Path) -> None:
+    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    put(tmp_path, "/more/10-a.conf", "]")
+    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")
+    assert "content" not in found["data"]["configFile"]
+    assert whys(found)["configFile.content"] == "it cannot be read as YAML"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("root:$6$hash:1:0:::::\n", "it holds no KubeletConfiguration"),
+        ("kind: Secret\ndata: {a: b}\n", "it holds no KubeletConfiguration"),
+        ("kind: [KubeletConfiguration]\n", "it holds no KubeletConfiguration"),
+        ("[KubeletConfiguration]\n", "it holds no KubeletConfiguration"),
+        ("", "it cannot be read as YAML"),
+        (
+            "a: &a [" + "x, " * 1000 + "]\n" + "".join(f"k{n}: [*a, *a, *a]\n" for n in range(50)),
+            "it cannot be read as YAML",
+        ),
+        ("kind: KubeletConfiguration\n#" + "x" * (1 << 20), "it has more than 1048576 bytes"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_not_told(tmp_path: Path, text: str, why: str) -> None:
+    put(tmp_path, "/etc/shadow", text)
+    found = kubelet_with(tmp_path, "--config=/etc/shadow")
+    assert "content" not in found["data"]["configFile"]
+    assert whys(found)["configFile.content"] == why
+
+
+def test_values_of_every_type_are_told(tmp_path: Path) -> None:
+    text = "kind: KubeletConfiguration\na: 2026-11-26\nb: !!binary aGk=\nd: 0o17\n1: {2: 3}\ne: ~\n"
+    put(tmp_path, "/config", text)
+    content = kubelet_with(tmp_path, "--config=/config")["data"]["configFile"]["content"]
+    found = json.loads(content)
+    assert found["a"] == "2026-11-26"
+    assert found["1"] == {"2": 3}
+    assert found["e"] is None
+
+
+def test_kube_proxy_without_a_configuration_that_can_be_read(tmp_path: Path) -> None:
+    nodes.system(tmp_path)
+    put(tmp_path, "/config", "kind: Secret\n")
+    put(tmp_path, "/kubeconfig", nodes.KUBECONFIG, 0o640)
+    with nodes.running({"kube-proxy": ["--config=/config", "--kubeconfig=/kubeconfig"]}) as pids:
+        nodes.show(tmp_path, pids)
+    collected = collect(str(tmp_path))
+    found = of(collected, "KubeProxyInfo")
+    assert found["data"]["kubeConfigFile"]["permissions"] == 0o640
+    assert whys(found)["configuration"] == "it holds no KubeProxyConfiguration"
+    assert "KubeProxyConfiguration" not in {document["kind"] for document in collected.documents}
+
+
+def test_a_configuration_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config")
+    found = kubelet_with(tmp_path, "--config=/config")
+    assert whys(found)["configFile.content"] == "it is not a regular file"
+
+
+def test_a_path_that_depends_on_where_the_process_is_is_not_guessed(tmp_path: Path) -> None:
+    assert whys(kubelet_with(tmp_path, "--config=config.yaml"))["configFile"].startswith("the path depends on")
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    found = kubelet_with(tmp_path, "--kubeconfig=/none")
+    assert "kubeConfigFile" not in found["data"]
+    assert {"field": "kubeConfigFile", "why": "there is no such file", "path": "/none"} in found["notRead"]
+
+
+def test_the_name_is_what_the_kubelet_was_told(tmp_path: Path) -> None:
+    assert kubelet_with(tmp_path, "--hostname-override=told")["metadata"]["name"] == "told"
+    assert {item["metadata"]["name"] for item in collect(str(tmp_path), "said").documents} == {"said"}
+
+
+def test_a_node_without_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not tell its name"):
+        collect(str(tmp_path))
+
+
+def test_a_unit_of_the_administrator_takes_the_place_of_the_package_s(tmp_path: Path) -> None:
+    nodes.system(tmp_path)
+    for folder in ("/etc/systemd/system", "/usr/lib/systemd/system"):
+        nodes.unit(tmp_path, "kubelet", folder)
+        put(tmp_path, f"{folder}/kubelet.service.d/10-a.conf", "", 0o644)
+    put(tmp_path, "/usr/lib/systemd/system/kubelet.service.d/05-b.conf", "", 0o644)
+    assert [entry["path"] for entry in data(collect(str(tmp_path)), "KubeletInfo")["serviceFiles"]] == [
+        "/etc/systemd/system/kubelet.service",
+        "/usr/lib/systemd/system/kubelet.service.d/05-b.conf",
+        "/etc/systemd/system/kubelet.service.d/10-a.conf",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ({"10-calico.conflist": ["calico", "portmap"]}, ["calico"]),
+        ({"05-cilium.conflist": ["cilium-cni"], "10-flannel.conflist": ["flannel"]}, ["cilium-cni"]),
+        ({"00-multus.conf": ["multus"], "10-calico.conflist": ["calico"]}, ["calico"]),
+        ({"00-multus.conf": ["multus"]}, ["multus"]),
+        ({"10-aws.conflist": ["aws-cni", "egress-cni", "portmap"]}, ["aws-cni"]),
+        ({"99-loopback.conf": ["loopback"]}, None),
+    ],
+)
+def test_the_plugin_is_the_one_that_the_runtime_calls(
+    tmp_path: Path, files: dict[str, list[str]], names: list[str] | None
+) -> None:
+    nodes.system(tmp_path)
+    for name, types in files.items():
+        plugins = [{"type": item} for item in types]
+        put(
+            tmp_path,
+            f"/etc/cni/net.d/{name}",
+            json.dumps(plugins[0] if name.endswith(".conf") else {"plugins": plugins}),
+        )
+    assert data(collect(str(tmp_path)), "CNIInfo").get("CNINames") == names
+
+
+def as_nobody(look: Callable[[], Collected]) -> Collected:
+    """What somebody without rights gets."""
+    if os.geteuid():
+        return look()
+    os.seteuid(65534)
+    try:
+        return look()
+    finally:
+        os.seteuid(0)
+
+
+def test_without_rights_the_rest_is_told_with_what_is_missing(tmp_path: Path) -> None:
+    nodes.kubeadm(tmp_path)
+    with nodes.running(nodes.PROGRAMS) as pids:
+        nodes.show(tmp_path, pids)
+    for path in ("var/lib/kubelet", "etc/kubernetes/pki", "etc/cni/net.d"):
+        (tmp_path / path).chmod(0)
+    # Folders of pytest are closed to others.
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        if folder.owner() == tmp_path.owner() and os.geteuid() == 0:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    try:
+        collected = as_nobody(lambda: collect(str(tmp_path)))
+    finally:
+        for path in ("var/lib/kubelet", "etc/kubernetes/pki", "etc/cni/net.d"):
+            (tmp_path / path).chmod(0o700)
+    kubelet, plane = of(collected, "KubeletInfo"), of(collected, "ControlPlaneInfo")
+    assert kubelet["data"]["configFile"] == {"path": "/var/lib/kubelet/config.yaml", "err": "permission denied"}
+    assert whys(kubelet)["configFile.content"] == "permission denied"
+    assert "PKIFiles" not in plane["data"]
+    assert whys(plane)["PKIFiles"] == "permission denied"
+    assert plane["data"]["adminConfigFile"]["permissions"] == 0o600, "a mode is known without the content"
+    assert "CNIInfo CNIConfigFiles: /etc/cni/net.d: permission denied" in collected.not_read

@@ -1,0 +1,132 @@
+"""Processes that really run, found by the command lines that /proc shows, without what is secret in those."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kubekeep.sources.host.processes import Process, Running, flag, masked
+from kubekeep.sources.host.processes import running as seen
+from kubekeep.sources.host.root import Root, UnreadableError
+from tests.sources.host.nodes import KUBELET, running
+
+NODE, ELSEWHERE = "net:[1]", "net:[2]"
+
+
+def process(pid: int, *words: str, contained: bool = False, uid: int = 0, network: str = NODE) -> Process:
+    return Process(pid=pid, words=words, contained=contained, uid=uid, network=network)
+
+
+INIT = process(1, "/sbin/init")
+
+
+def test_a_process_that_runs_is_found_by_its_name() -> None:
+    with running({KUBELET: ["--config=/a b", "--kubeconfig", "/c"]}) as (pid,), Root.at("/") as root:
+        found = next(item for item in seen(root).processes if item.pid == pid)
+    assert found.program == "kubelet"
+    assert found.flag("config") == "/a b"
+    assert found.flag("kubeconfig") == "/c"
+    assert found.uid == os.getuid()
+    assert not found.contained
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux")
+def test_a_process_of_a_container_is_told_from_those_of_the_node() -> None:
+    words = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "sh",
+        "-c",
+        "echo; read x; true",
+    ]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        if not started.stdout.readline():
+            pytest.skip("this system lets nobody make a PID namespace")
+        with Root.at("/") as root:
+            found = [item for item in seen(root).processes if "echo; read x; true" in item.words]
+        started.communicate("\n")
+    assert {item.program: item.contained for item in found} == {"unshare": False, "sh": True}
+
+
+def test_nothing_is_made_up_where_proc_shows_nothing(tmp_path: Path) -> None:
+    with Root.at(str(tmp_path)) as root:
+        found = seen(root)
+    with pytest.raises(UnreadableError, match="/proc: there is no such file"):
+        found.of("kubelet")
+    (tmp_path / "proc").mkdir()
+    with Root.at(str(tmp_path)) as root, pytest.raises(UnreadableError, match="shows no processes"):
+        seen(root).of("kubelet")
+
+
+def test_of_several_the_one_of_root_counts() -> None:
+    own, rogue = process(10, KUBELET, "--config=/own"), process(11, "kubelet", "--config=/etc/shadow", uid=1000)
+    assert Running((INIT, rogue, own)).of("kubelet") is own
+
+
+def test_of_two_that_differ_none_is_certain() -> None:
+    pair = process(10, "kubelet", "--config=/a"), process(11, "kubelet", "--config=/b")
+    with pytest.raises(UnreadableError, match="2 processes are called kubelet, with different command lines"):
+        Running((INIT, *pair)).of("kubelet")
+
+
+def test_two_that_are_alike_are_as_good_as_one() -> None:
+    pair = process(10, "kube-proxy", "--v=2"), process(11, "kube-proxy", "--v=2")
+    assert Running((INIT, *pair)).of("kube-proxy").words == ("kube-proxy", "--v=2")
+
+
+def test_a_cluster_in_pods_is_not_that_of_the_node() -> None:
+    inner = process(10, "kube-apiserver", "--anonymous-auth=true", contained=True, network=ELSEWHERE)
+    own = process(11, "kube-apiserver", "--anonymous-auth=false", contained=True)
+    assert Running((INIT, inner, own)).of("kube-apiserver") is own
+    with pytest.raises(UnreadableError, match="no process called kube-apiserver"):
+        Running((INIT, inner)).of("kube-apiserver")
+
+
+def test_a_kubelet_in_a_container_is_not_that_of_the_node() -> None:
+    with pytest.raises(UnreadableError, match="no process called kubelet"):
+        Running((INIT, process(10, "kubelet", contained=True))).of("kubelet", contained=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--config=/a", "--config=/b"], "/b"),
+        (["--config", "/a", "--v=2"], "/a"),
+        (["--config", "--v=2"], "true"),
+        (["--config"], "true"),
+        (["--configs=/a"], ""),
+        (['--config="/a"'], "/a"),
+    ],
+)
+def test_flags_are_read_as_the_programs_do(words: list[str], value: str) -> None:
+    assert flag(words, "config") == value
+
+
+def test_underscores_in_flags_are_dashes() -> None:
+    assert flag(["--client_ca_file=/a"], "client-ca-file") == "/a"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["--token=abc"], ["--token=XXXXXX"]),
+        (["--token", "abc", "--v=2"], ["--token", "XXXXXX", "--v=2"]),
+        (["--etcd-s3-secret-key=abc"], ["--etcd-s3-secret-key=XXXXXX"]),
+        (["--datastore-endpoint=postgres://me:abc@db/k"], ["--datastore-endpoint=postgres://XXXXXX@db/k"]),
+        (["--use-service-account-credentials=true"], ["--use-service-account-credentials=true"]),
+        (["--use-service-account-credentials", "true"], ["--use-service-account-credentials", "true"]),
+        (["--token-auth-file=/a", "--tls-private-key-file=/b"], ["--token-auth-file=/a", "--tls-private-key-file=/b"]),
+        (["--authentication-token-webhook=true"], ["--authentication-token-webhook=true"]),
+    ],
+)
+def test_secrets_are_masked_and_what_rules_read_is_not(words: list[str], shown: list[str]) -> None:
+    assert masked(words) == shown

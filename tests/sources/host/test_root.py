@@ -1,0 +1,138 @@
+"""Files below a root that somebody hostile may have filled: nothing outside is read, nothing waits, nothing is endless."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kubekeep.sources.host.root import MissingError, Root, UnreadableError
+
+LIMIT = 1000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A root beside which there is a file that is nobody's business."""
+    (tmp_path / "outside").write_text("outside", encoding="utf-8")
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/hostname").write_text("inside", encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def root(folder: Path) -> Iterator[Root]:
+    with Root.at(str(folder)) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    "target", ["/etc/hostname", "../etc/hostname", "../../../../../etc/hostname", "/../etc/hostname"]
+)
+def test_links_end_below_the_root(folder: Path, root: Root, target: str) -> None:
+    (folder / "var").mkdir()
+    (folder / "var/link").symlink_to(target)
+    assert root.text("/var/link", LIMIT) == "inside"
+
+
+@pytest.mark.parametrize("path", ["/../outside", "/etc/../../outside", "/link", "/folder/outside"])
+def test_nothing_leads_out(folder: Path, root: Root, path: str) -> None:
+    (folder / "link").symlink_to(folder.parent / "outside")
+    (folder / "folder").symlink_to("..")
+    with pytest.raises(MissingError):
+        root.text(path, LIMIT)
+    with pytest.raises(MissingError):
+        root.facts(path)
+
+
+def test_links_to_folders_are_followed_on_the_way(folder: Path, root: Root) -> None:
+    (folder / "usr").symlink_to("/etc")
+    assert root.text("/usr/hostname", LIMIT) == "inside"
+    assert root.names("/usr") == ["hostname"]
+    assert root.facts("/usr").is_folder
+    assert root.link("/usr") == "/etc"
+
+
+def test_links_in_a_circle_end(folder: Path, root: Root) -> None:
+    (folder / "a").symlink_to("b")
+    (folder / "b").symlink_to("a")
+    with pytest.raises(UnreadableError, match="too many links"):
+        root.facts("/a")
+
+
+def test_a_pipe_is_not_waited_for(folder: Path, root: Root) -> None:
+    os.mkfifo(folder / "pipe")
+    assert not root.facts("/pipe").is_folder
+    with pytest.raises(UnreadableError, match="not a regular file"):
+        root.text("/pipe", LIMIT)
+
+
+def test_a_device_is_not_opened(root: Root) -> None:
+    with Root.at("/") as system, pytest.raises(UnreadableError, match="not a regular file"):
+        system.text("/dev/zero", LIMIT)
+    with pytest.raises(UnreadableError, match="not a regular file"):
+        root.text("/etc", LIMIT)
+
+
+def test_a_large_file_is_refused(folder: Path, root: Root) -> None:
+    with (folder / "large").open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(UnreadableError, match="more than 1000 bytes"):
+        root.text("/large", LIMIT)
+
+
+def test_what_has_no_length_is_read_all_the_same() -> None:
+    with Root.at("/") as system:
+        assert system.text("/proc/version", LIMIT).startswith("Linux version")
+
+
+def test_a_path_with_a_nul_is_nowhere(root: Root) -> None:
+    with pytest.raises(MissingError):
+        root.facts("/etc/host\0name")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_said(folder: Path, root: Root) -> None:
+    (folder / "etc").chmod(0)
+    try:
+        with pytest.raises(UnreadableError, match="permission denied"):
+            root.text("/etc/hostname", LIMIT)
+    finally:
+        (folder / "etc").chmod(0o700)
+
+
+def test_files_of_folders_are_listed_without_going_through_links(folder: Path, root: Root) -> None:
+    (folder / "etc/pki/etcd").mkdir(parents=True)
+    (folder / "etc/pki/etcd/ca.key").touch()
+    (folder / "etc/pki/ca.crt").touch()
+    (folder / "etc/pki/loop").symlink_to("..")
+    found = ["/etc/pki/ca.crt", "/etc/pki/etcd/ca.key", "/etc/pki/loop"]
+    assert root.files("/etc/pki", 3) == (found, {})
+    assert root.files("/etc/pki", 0) == (["/etc/pki/ca.crt", "/etc/pki/loop"], {"/etc/pki/etcd": "it is too deep"})
+
+
+def test_the_files_of_a_process_are_those_of_its_root(folder: Path) -> None:
+    with Root.at("/") as system, system.seen_by(os.getpid()) as own:
+        assert own.text(str(folder / "etc/hostname"), LIMIT) == "inside"
+
+
+def test_a_folder_that_looks_like_proc_is_not_taken_for_it(folder: Path, root: Root) -> None:
+    (folder / "proc/7").mkdir(parents=True)
+    (folder / "proc/7/root").symlink_to(folder.parent)
+    with pytest.raises(UnreadableError, match="not the process file system"):
+        root.seen_by(7)
+
+
+def test_no_descriptor_is_left_open(folder: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with Root.at(str(folder)) as root:
+        for path in ("/etc/hostname", "/etc/none", "/none/none", "/etc/../.."):
+            for look in (root.facts, lambda path: root.text(path, LIMIT), root.names, root.link):
+                try:
+                    look(path)
+                except UnreadableError:
+                    continue
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

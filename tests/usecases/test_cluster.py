@@ -1,0 +1,146 @@
+"""A scan of a live cluster: what it asks for, what it never sees, and by which version it judges."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from kubekeep.assess.gate import incomplete
+from kubekeep.model.attack import EVERYTHING
+from kubekeep.model.finding import Status
+from kubekeep.reports.format import Extra
+from kubekeep.usecases.scan import NEWEST_KUBERNETES
+from tests.cluster.cluster import Cluster
+from tests.cluster.control_plane import KUBERNETES
+from tests.kube.faults import Exchange, always, front
+from tests.sources.cluster import objects
+from tests.usecases import clusters
+
+VALUE = "do-not-tell-this-value"
+ALWAYS = {"namespaces", "nodes"}
+"""What every scan asks for: labels of namespaces, and the platform."""
+
+
+@pytest.mark.parametrize(
+    ("control", "kinds"),
+    [
+        ("C-0026", {"cronjobs"}),
+        ("C-0036", {"validatingwebhookconfigurations"}),
+        ("C-0263", {"ingresses"}),
+        ("C-0030", {"networkpolicies", "workloads"}),
+    ],
+)
+def test_only_what_a_control_needs_is_asked_for(cluster: Cluster, control: str, kinds: set[str]) -> None:
+    pods = {
+        *("pods", "podtemplates", "replicationcontrollers", "deployments", "replicasets", "statefulsets"),
+        *("daemonsets", "jobs", "cronjobs", "customresourcedefinitions"),
+    }
+    with front(cluster) as proxy:
+        found = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=(control,))
+        asked = {item.kind for item in proxy.lists()}
+        others = [item.path for item in proxy.asked if "limit" not in item.query]
+    expected = (kinds - {"workloads"}) | (pods if "workloads" in kinds else set())
+    assert asked == expected | ALWAYS
+    assert sorted(others) == ["/api", "/apis", "/version"]
+    assert found.unread == ()
+
+
+def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: str) -> None:
+    """Not even when everything is asked for that leads from one object to another."""
+    pod = objects.template()
+    pod["spec"]["volumes"] = [{"name": "password", "secret": {"secretName": "password"}}]
+    pod["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": "password"}}]
+    meta = {"name": "password", "namespace": namespace}
+    cluster.apply(
+        [
+            {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"password": VALUE}},
+            objects.replicated("Deployment", namespace, "web", pod),
+        ]
+    )
+    with front(cluster) as proxy:
+        request = clusters.through(cluster.kubeconfig, proxy.url)
+        clusters.scanned(request, extras=frozenset(Extra), attacks=EVERYTHING)
+        received = b"".join(proxy.sent)
+        secrets = [item for item in proxy.asked if item.kind == "secrets"]
+    assert [item.headers["accept"] for item in secrets] == [
+        "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    ]
+    assert meta["name"].encode() in received
+    for form in (VALUE.encode(), base64.b64encode(VALUE.encode())):
+        assert form not in received
+
+
+def test_nothing_but_reads_is_sent(cluster: Cluster) -> None:
+    with front(cluster) as proxy:
+        clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), frameworks=("nsa",))
+    assert {asked.method for asked in proxy.asked} == {"GET"}
+
+
+def told(cluster: Cluster, **changes: str) -> tuple[Any, Any]:
+    """A scan of a cluster that says something else of its version, and whether it is complete."""
+
+    def other(exchange: Exchange) -> None:
+        exchange.answer(200, exchange.real().document | changes)
+
+    with front(cluster, always(lambda asked: asked.path == "/version", other)) as proxy:
+        found = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=("C-0026",))
+    return found, incomplete(found)
+
+
+def test_it_is_judged_by_its_own_version(cluster: Cluster) -> None:
+    found, _ = told(cluster)
+    minor = KUBERNETES.split(".")[1]
+    assert (found.kubernetes_version, found.notes) == (f"1.{minor}", ())
+    facts = found.target.cluster
+    assert (facts.name, facts.info["gitVersion"]) == ("admin", KUBERNETES)
+    assert told(cluster, minor=f"{minor}+", gitVersion="v1.34.4-eks-1")[0].kubernetes_version == f"1.{minor}"
+
+
+@pytest.mark.parametrize(
+    ("minor", "judged", "note"),
+    [
+        ("99", NEWEST_KUBERNETES, "the version of the cluster is 1.99: judged as"),
+        ("12", 25, "the version of the cluster is 1.12: judged as 1.25"),
+        ("", NEWEST_KUBERNETES, "the version of the cluster is not told: judged as"),
+        ("٣", NEWEST_KUBERNETES, "the version of the cluster is not told: judged as"),
+        ("9" * 5000, NEWEST_KUBERNETES, "the version of the cluster is not told: judged as"),
+    ],
+    ids=["too new", "too old", "none", "other digits", "too long"],
+)
+def test_a_version_that_is_not_known(cluster: Cluster, minor: str, judged: int, note: str) -> None:
+    found, is_incomplete = told(cluster, minor=minor)
+    assert found.kubernetes_version == f"1.{judged}"
+    assert [text.startswith(note) for text in found.notes] == [True]
+    assert not is_incomplete
+
+
+def test_who_may_not_ask_for_the_version_may_scan(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([objects.cron_job(namespace, "nightly")])
+    forbidden = always(
+        lambda asked: asked.path == "/version", lambda exchange: exchange.refuse(403, "Forbidden", "not you")
+    )
+    with front(cluster, forbidden) as proxy:
+        found = clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), controls=("C-0026",))
+    assert clusters.verdicts(found)[f"CronJob {namespace}/nightly", "cron-job"].status is Status.FAILED
+    assert found.kubernetes_version == f"1.{NEWEST_KUBERNETES}"
+    assert found.notes[0].startswith("the version of the cluster is not told")
+
+
+def test_one_workload_is_judged_as_in_a_scan_of_everything(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(
+        [objects.replicated("Deployment", namespace, "web"), objects.replicated("Deployment", namespace, "db")]
+    )
+    request = clusters.access(cluster.kubeconfig)
+    one = clusters.scanned(request, workload=f"{namespace}/deployment/web")
+    whole = clusters.scanned(request, choice=clusters.only(namespace))
+    judged = clusters.verdicts(one)
+    assert f"Deployment {namespace}/db" not in {name for name, _ in judged}
+    ours = {key: verdict.status for key, verdict in judged.items() if key[0] == f"Deployment {namespace}/web"}
+    assert ours == {
+        key: verdict.status
+        for key, verdict in clusters.verdicts(whole).items()
+        if key[0] == f"Deployment {namespace}/web"
+    }
+    assert ours

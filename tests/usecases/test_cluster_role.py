@@ -1,0 +1,140 @@
+"""The role that comes with Kubekeep: of today's library, enough for all of it, and no more than a scan asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from scripts import role
+
+from kubekeep.model.kinds import BUILTIN
+from kubekeep.usecases.permissions import cluster_role, preflight
+from kubekeep.usecases.scan import ScanRequest
+from tests.cluster.cluster import Cluster
+from tests.kube.faults import Asked, Front, front
+from tests.sources.cluster import objects
+from tests.usecases import clusters
+
+NAME = "kubekeep"
+CUSTOM = sorted(kind for kind in role.kinds() if kind not in BUILTIN)
+SCOPES = {"ClusterSecurityException": "Cluster", "CiliumClusterwideNetworkPolicy": "Cluster"}
+
+
+def granted(document: dict[str, Any]) -> set[tuple[str, str]]:
+    """Group and resource of everything that a role lets list; it lets do nothing else."""
+    assert {verb for rule in document["rules"] for verb in rule["verbs"]} == {"list"}
+    pairs = [
+        (group, resource) for rule in document["rules"] for group in rule["apiGroups"] for resource in rule["resources"]
+    ]
+    assert len(pairs) == len(set(pairs))
+    return set(pairs)
+
+
+def stored() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(role.FILE.read_text(encoding="utf-8"))
+    return found
+
+
+def test_it_is_of_todays_library() -> None:
+    assert role.FILE.read_text(encoding="utf-8") == role.text(), "run scripts/role.py"
+
+
+def test_it_grants_no_star() -> None:
+    assert not {"*"} & {part for pair in granted(stored()) for part in pair}
+    assert ("", "secrets") in granted(stored())
+
+
+def definition(group: str, kind: str) -> dict[str, Any]:
+    """A definition of a custom kind that a control names."""
+    found = objects.definition(group, kind, objects.open_schema(), scope=SCOPES.get(kind, "Namespaced"))
+    names, plural = found["spec"]["names"], role.plural((group, kind))
+    found["spec"]["names"] = names | {"plural": plural}
+    found["metadata"] = {
+        "name": f"{plural}.{group}",
+        "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"},
+    }
+    return found
+
+
+@pytest.fixture(scope="module")
+def complete(module_cluster: Cluster) -> Cluster:
+    """A cluster that serves every custom kind that a control names."""
+    plurals = {role.plural(kind): kind for kind in CUSTOM}
+    clusters.furnished(module_cluster)
+    module_cluster.apply(definition(*kind) for kind in plurals.values())
+    return module_cluster
+
+
+@pytest.fixture(scope="module")
+def scanner(complete: Cluster) -> Any:
+    """The kubeconfig of a user who has that role and nothing else."""
+    kubeconfig = complete.user("scanner", [])
+    complete.apply([stored()])
+    complete.bind("scanner", NAME)
+    return kubeconfig
+
+
+def test_it_is_enough(complete: Cluster, scanner: Any) -> None:
+    found = clusters.scanned(clusters.access(scanner))
+    assert found.unread == ()
+    assert found.results
+    whole = clusters.scanned(clusters.access(complete.kubeconfig))
+    statuses = {item.control.slug: item.status for item in whole.controls}
+    assert {item.control.slug: item.status for item in found.controls} == statuses
+
+
+def test_it_is_what_a_scan_asks_for(complete: Cluster) -> None:
+    """Each of its resources is listed by a scan of all controls."""
+    with front(complete) as proxy:
+        clusters.scanned(clusters.through(complete.kubeconfig, proxy.url))
+        asked = lists(proxy)
+    assert asked == granted(stored())
+
+
+def lists(proxy: Front) -> set[tuple[str, str]]:
+    return {_resource(asked) for asked in proxy.lists()}
+
+
+def _resource(asked: Asked) -> tuple[str, str]:
+    parts = asked.path.split("/")
+    return (parts[2] if parts[1] == "apis" else "", asked.kind)
+
+
+def test_a_dry_run_says_what_a_scan_asks_for(complete: Cluster) -> None:
+    """Resource by resource, for the very cluster; custom kinds and settings too."""
+    for controls in (("C-0057",), ("C-0012", "C-0088"), ()):
+        with front(complete) as proxy:
+            request = ScanRequest(paths=(), controls=controls, cluster=clusters.through(complete.kubeconfig, proxy.url))
+            found = preflight(request)
+            before = lists(proxy)
+            proxy.asked.clear()
+            clusters.scanned(clusters.through(complete.kubeconfig, proxy.url), controls=controls)
+            asked = lists(proxy)
+        assert (found.missing, found.unknown) == ([], [])
+        assert granted(cluster_role(found.permissions)) == asked
+        assert before <= {("apiextensions.k8s.io", "customresourcedefinitions")}
+    assert ("kubescape.io", "controlinputs") in asked
+
+
+@pytest.mark.parametrize(
+    ("group", "resource"), [("", "pods"), ("rbac.authorization.k8s.io", "roles"), ("kubescape.io", "controlinputs")]
+)
+def test_each_part_of_it_is_missed(complete: Cluster, group: str, resource: str) -> None:
+    rules = [
+        rule | {"resources": [name for name in rule["resources"] if (rule["apiGroups"], name) != ([group], resource)]}
+        for rule in stored()["rules"]
+    ]
+    kubeconfig = complete.user(f"without-{resource}", [rule for rule in rules if rule["resources"]])
+    found = clusters.scanned(clusters.access(kubeconfig))
+    full = f"{resource}.{group}" if group else resource
+    assert [str(item.location) for item in found.unread] == [f"list {full}"]
+    checked = preflight(ScanRequest(paths=(), cluster=clusters.access(kubeconfig)))
+    assert [str(permission) for permission in checked.missing] == [f"list {full}"]
+
+
+def test_who_may_not_read_definitions_is_told_that_more_may_be_needed(complete: Cluster) -> None:
+    """The role that is printed lacks the custom kinds that nobody knows of."""
+    found = preflight(ScanRequest(paths=(), cluster=clusters.access(complete.kubeconfig, "nobody")))
+    assert [gap.permission for gap in found.unknown] == ["list customresourcedefinitions.apiextensions.k8s.io"]
+    assert "list customresourcedefinitions.apiextensions.k8s.io" in map(str, found.missing)

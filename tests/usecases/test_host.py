@@ -1,0 +1,127 @@
+"""What is collected on a node answers the controls that wait for it: from files and processes to verdicts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kubekeep.library.load import builtin
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.control import Answer, Control
+from kubekeep.model.finding import Status
+from kubekeep.usecases.host import Collected, collect, text
+from kubekeep.usecases.scan import ScanRequest, scan
+from tests.sources.host import nodes
+
+HOST = {
+    "hostdata.kubescape.cloud/CNIInfo",
+    "hostdata.kubescape.cloud/CloudProviderInfo",
+    "hostdata.kubescape.cloud/ControlPlaneInfo",
+    "hostdata.kubescape.cloud/KubeProxyInfo",
+    "hostdata.kubescape.cloud/KubeletInfo",
+    "hostdata.kubescape.cloud/LinuxKernelVariables",
+}
+WAITING = [control for control in builtin().controls.values() if HOST & {*control.targets, *control.relates}]
+UNANSWERED = {
+    "kernel-fs-context-escape": "it judges Node objects, which the cluster has",
+    "eks-network-policies": "it is about EKS alone",
+    "metadata-api": "whether the metadata service answers a Pod shows in a Pod, not on the node",
+}
+"""Controls that read data of nodes and get no answer from a node of the control plane alone, and why."""
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Collected:
+    root = tmp_path_factory.mktemp("node")
+    nodes.kubeadm(root)
+    with nodes.running(nodes.PROGRAMS) as pids:
+        nodes.show(root, pids)
+    return collect(str(root))
+
+
+def assessed(folder: Path, collected: Collected, *more: Path, snapshot: bool = False) -> Assessment:
+    file = folder / "node.yaml"
+    file.write_text(text(collected, as_json=False), encoding="utf-8")
+    paths = (str(file), *map(str, more))
+    # No framework has this one.
+    extra = ("kubelet-seccomp-default",)
+    return scan(ScanRequest(paths=paths, frameworks=("allcontrols",), controls=extra, snapshot=snapshot))
+
+
+@pytest.fixture(scope="module")
+def assessment(collected: Collected, tmp_path_factory: pytest.TempPathFactory) -> Assessment:
+    return assessed(tmp_path_factory.mktemp("scan"), collected)
+
+
+def status(assessment: Assessment, slug: str) -> Status:
+    return next(summary.status for summary in assessment.controls if summary.control.slug == slug)
+
+
+@pytest.mark.parametrize("control", WAITING, ids=lambda control: control.slug)
+def test_a_node_answers_the_controls_that_wait_for_it(assessment: Assessment, control: Control) -> None:
+    found = status(assessment, control.slug)
+    if control.slug in UNANSWERED:
+        assert found is Status.NOT_EVALUATED
+    else:
+        assert found in {Status.PASSED, Status.FAILED}
+
+
+def test_every_control_of_nodes_is_among_them() -> None:
+    only = {control.slug for control in builtin().controls.values() if control.answer is Answer.HOST}
+    assert only <= {control.slug for control in WAITING}
+    assert len(WAITING) > 90
+
+
+@pytest.mark.parametrize(
+    ("slug", "expected"),
+    [
+        ("pki-key-mode", Status.FAILED),  # sa.key has 644
+        ("pki-certificate-mode", Status.FAILED),
+        ("etcd-data-mode", Status.PASSED),
+        ("admin-kubeconfig-mode", Status.PASSED),
+        ("kubelet-service-file-mode", Status.FAILED),
+        ("kubelet-anonymous-auth", Status.PASSED),
+        ("kubelet-read-only-port", Status.PASSED),
+        ("kubelet-kernel-defaults", Status.FAILED),
+        ("api-server-anonymous-access", Status.FAILED),
+        ("authorization-rbac", Status.PASSED),
+        ("encryption-providers", Status.PASSED),
+        ("audit-policy-coverage", Status.PASSED),
+        ("controller-manager-account-credentials", Status.PASSED),
+        ("scheduler-profiling", Status.FAILED),
+        ("kube-proxy-metrics-address", Status.FAILED),
+        ("cni-network-policies", Status.FAILED),
+    ],
+)
+def test_verdicts_are_those_of_the_node(assessment: Assessment, slug: str, expected: Status) -> None:
+    assert status(assessment, slug) is expected
+
+
+def test_a_finding_names_the_file_of_the_node(assessment: Assessment) -> None:
+    (verdict,) = [result.verdicts["pki-key-mode"] for result in assessment.results if "pki-key-mode" in result.verdicts]
+    (evidence,) = verdict.evidence
+    assert evidence.message == "/etc/kubernetes/pki/sa.key has mode 644, which allows more than 600"
+    assert evidence.location is not None
+    assert evidence.location.file.endswith("node.yaml")
+
+
+def test_data_of_the_node_is_joined_with_its_object(collected: Collected, tmp_path: Path) -> None:
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "node-1"},
+        "status": {"nodeInfo": {"operatingSystem": "linux", "kernelVersion": "5.10.70"}},
+    }
+    file = tmp_path / "nodes.yaml"
+    file.write_text(yaml.safe_dump(node), encoding="utf-8")
+    alone = scan(ScanRequest(paths=(str(file),), snapshot=True))
+    assert status(alone, "kernel-fs-context-escape") is Status.FAILED
+    # The node allows no user namespaces, without which the bug is out of reach.
+    assert status(assessed(tmp_path, collected, file, snapshot=True), "kernel-fs-context-escape") is Status.PASSED
+
+
+def test_both_layouts_of_the_file_say_the_same(collected: Collected) -> None:
+    assert yaml.safe_load(text(collected, as_json=False)) == json.loads(text(collected, as_json=True))
