@@ -40,7 +40,9 @@ def _namespaces() -> list[dict[str, Any]]:
 
 def _written(item: dict[str, Any]) -> dict[str, Any]:
     """Who wrote which field, as every object of a cluster tells."""
-    fields = {f"f:{key}": {".": {}} for key in (*item.get("spec", {}), *item["metadata"].get("labels", {}))}
+    fields: dict[str, Any] = {
+        f"f:{key}": {".": {}} for key in (*item.get("spec", {}), *item["metadata"].get("labels", {}))
+    }
     return {"manager": "kubectl", "operation": "Update", "time": CREATED, "fieldsV1": {"f:spec": fields}}
 
 
@@ -95,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     pages: ClassVar[dict[str, list[bytes]]] = {}
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         """One page, or what is served."""
         address = urlsplit(self.path)
         if address.path == "/version":

@@ -252,3 +252,12 @@ def test_pods_are_found_by_the_keys_of_their_labels() -> None:
         for name, labels in (("a", {"app": "a"}), ("b", {"app": "b", "tier": "x"}))
     ]
     assert indexed(*pods, kinds=("workload",)).data()["pods"]["default"]["by_key"] == {"app": [0, 1], "tier": [1]}
+
+
+def test_the_platform_is_known_by_nodes_and_documents() -> None:
+    labelled = made("Node", "a") | {"metadata": {"name": "a", "labels": {"eks.amazonaws.com/nodegroup": "workers"}}}
+    described = made("ClusterDescribe", "shop", version="container.googleapis.com/v1")
+    foreign = made("Node", "a", version="example.com/v1", spec={"providerID": "aws:///eu-west-1a/i-0"})
+    assert indexed(made("Node", "a"), labelled).provider == "eks"
+    assert indexed(described).provider == "gke"
+    assert indexed(foreign).provider is None

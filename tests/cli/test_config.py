@@ -199,6 +199,8 @@ audit-exceptions: false                           # default
 insecure-skip-tls-verify: false                   # default
 # host-scan: not set
 # host-data: not set
+cloud: false                                      # default
+# cloud-cluster: not set
 hide: false                                       # default
 encrypt: false                                    # default
 severity-threshold: high                          # kubekeep.yaml:5

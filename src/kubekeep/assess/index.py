@@ -16,6 +16,7 @@ from kubekeep.assess.joins import Grants, Pod, nodes, pods, selecting, values
 from kubekeep.assess.routes import routed
 from kubekeep.assess.shapes import mapping
 from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Provider
+from kubekeep.model.platform import platform_of_node
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path, value_at_or
 
@@ -190,14 +191,9 @@ def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
 
 def provider_of(resource: Resource) -> Provider | None:
     """The managed platform that `resource` tells of."""
-    if resource.kind == "Node":
-        spec = resource.object.get("spec")
-        identity = str(spec.get("providerID")) if isinstance(spec, dict) else ""
-        return _NODES.get(identity.partition(":")[0])
+    if resource.kind == "Node" and resource.builtin:
+        return platform_of_node(resource.object)
     return PLATFORMS.get(resource.group)
-
-
-_NODES: Final[dict[str, Provider]] = {"aws": "eks", "azure": "aks", "gce": "gke"}
 
 
 def _kept(kind: str, whole: dict[str, Any]) -> dict[str, Any]:

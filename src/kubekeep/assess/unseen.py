@@ -56,6 +56,9 @@ def _joined(control: Control) -> frozenset[str]:
 
 
 def _reason(gaps: Iterable[Gap]) -> Reason:
+    gaps = list(gaps)
     missing = list(dict.fromkeys(gap.permission for gap in gaps))
     text = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    if all(gap.needs for gap in gaps):
+        return Reason(Cause.NEEDS_CLOUD_DATA, f"the cloud did not tell everything of the cluster: {text}")
     return Reason(Cause.NEEDS_ACCESS, f"the cluster did not show everything: {text}")

@@ -12,6 +12,7 @@ import msgspec
 
 from kubekeep.cli.settings import cluster_settings
 from kubekeep.kube.access import ClusterRequest, Impersonation
+from kubekeep.model.cloud import FORMS, CloudRequest, parse_cluster
 
 _NOWHERE: Final = "name a file or a folder to {task}, or - for standard input; for a cluster, {why}"
 
@@ -23,6 +24,8 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     context: str = ""
     impersonation: Impersonation = Impersonation()
     insecure: bool = False
+    cloud: CloudRequest | None = None
+    """That the cloud of the cluster is asked too."""
     host_scan: bool | None = None
     host_data: tuple[str, ...] = ()
     """Paths of documents about its nodes, of `kubekeep host collect`."""
@@ -33,6 +36,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             ("--kube-context", self.context),
             ("--as", self.impersonation.user),
             ("--insecure-skip-tls-verify", self.insecure),
+            ("--cloud", self.cloud),
             ("--host-scan", self.host_scan),
             ("--host-data", self.host_data),
         )
@@ -94,14 +98,36 @@ def _said(given: dict[str, Any]) -> ClusterOptions:
         context=given.pop("kube_context"),
         impersonation=Impersonation(user=user, uid=uid, groups=groups),
         insecure=given.pop("insecure_skip_tls_verify"),
+        cloud=_cloud(asked=given.pop("cloud"), name=given.pop("cloud_cluster")),
         host_scan=given.pop("host_scan"),
         host_data=given.pop("host_data"),
     )
 
 
+def _cloud(*, asked: bool, name: str) -> CloudRequest | None:
+    """To name a cluster of a cloud is to want it asked."""
+    if not name:
+        return CloudRequest() if asked else None
+    try:
+        return CloudRequest(cluster=parse_cluster(name))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--cloud-cluster") from error
+
+
 def _options() -> tuple[Callable[..., Any], ...]:
     text: Mapping[str, Any] = {"default": "", "show_default": False}
     return (
+        click.option(
+            "--cloud-cluster",
+            metavar="NAME",
+            help=f"The same about this cluster, where neither kubeconfig nor Nodes tell which it is: {FORMS}.",
+            **text,
+        ),
+        click.option(
+            "--cloud",
+            is_flag=True,
+            help="Ask AWS, Azure or Google what they tell of the cluster too, with the credentials that their tools use.",
+        ),
         click.option(
             "--host-data",
             multiple=True,

@@ -21,6 +21,7 @@ NAMED_ONLY: Final = frozenset(
     {
         *("output", "enable-helm", "custom-rules", "use-from", "use-artifacts-from", "dry-run"),
         *("kubeconfig", "kube-context", "as", "as-group", "as-uid", "host-scan", "insecure-skip-tls-verify"),
+        *("cloud", "cloud-cluster"),
     }
 )
 """Keys that write files, bring programs along, hand out credentials or turn gates off.

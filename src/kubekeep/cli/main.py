@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
     "watch": "Watch a cluster, and print which verdicts change.",
     "host": "Collect what a node tells, for a scan.",
+    "cloud": "Write down what a cloud tells of a managed cluster.",
     "list": "List the frameworks, the controls or the ready-made exceptions.",
     "paths": "Show how an attacker could get on, and what would stop him.",
     "baseline": "Write down what is known, to tell what is new.",

@@ -67,6 +67,7 @@ def _request(task: str, given: dict[str, Any]) -> ScanRequest:
     return ScanRequest(
         paths=asked.paths or said.host_data,
         cluster=None if asked.paths else said.request(task),
+        cloud=said.cloud,
         frameworks=asked.frameworks,
         controls=asked.controls,
         kubernetes_version=take("kubernetes_version"),

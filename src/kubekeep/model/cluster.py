@@ -19,7 +19,8 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """Objects of one kind that a cluster did not show, all of them or those of a `namespace`, and why.
 
     `resource` is the plural as the API has it; `partial` says that some have been seen. `carries_pods` holds for custom
-    kinds whose objects have a pod template.
+    kinds whose objects have a pod template. Documents about a cluster that its cloud did not give are a gap too; what
+    has to be done for them is in `needs`.
     """
 
     group: str
@@ -31,6 +32,8 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str = ""
     partial: bool = False
     carries_pods: bool = False
+    needs: str = ""
+    """What to do about it where the cluster has no say, as an order: `allow ecr:DescribeRepositories`."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -46,7 +49,9 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def permission(self) -> str:
-        """What would have to be allowed: `list deployments.apps in namespace shop`."""
+        """What would have to be allowed, `list deployments.apps in namespace shop`, or else be done."""
+        if self.needs:
+            return self.needs
         resource = f"{self.resource}.{self.group}" if self.group else self.resource
         return f"{self.verb} {resource}" + (f" in namespace {self.namespace}" if self.namespace else "")
 
@@ -74,12 +79,16 @@ class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The cluster that was scanned: what people call it, what its API server says of itself, what it did not show.
 
     `info` is the server's answer to `/version`; `provider` the managed platform, empty for none that is known.
+    `distribution` is whose Kubernetes it is (`eks`, `openshift`, `k3s`, see `kubekeep.model.platform`), empty for one
+    that is not known, and `distribution_version` what that calls itself: for OpenShift its own, else Kubernetes'.
     """
 
     name: str
     info: dict[str, str]
     provider: str = ""
     nodes: int = 0
+    distribution: str = ""
+    distribution_version: str = ""
     gaps: tuple[Gap, ...] = ()
 
     @property

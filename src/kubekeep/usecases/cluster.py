@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -13,20 +13,25 @@ from kubekeep.assess.select import Selection
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, discover
+from kubekeep.kube.errors import KubeError
 from kubekeep.kube.listing import Query
 from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
 from kubekeep.kube.watching import Pace
 from kubekeep.model.choice import Choice
+from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
 from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
+from kubekeep.model.platform import OPENSHIFT, distribution_of, platform_of_node
 from kubekeep.model.resource import Resource
+from kubekeep.sources.cloud.identity import Hints
 from kubekeep.sources.cluster import kubelets
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.kubelets import Kubelets
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from kubekeep.usecases.cloud import described_live
 
 SETTINGS: Final = frozenset({"kubescape.io/ControlInput"})
 """What says how a cluster wants to be judged."""
@@ -59,17 +64,46 @@ RELATED: Final = frozenset(
 """What leads from a workload to others, and to who may do what."""
 
 
+class _Release(msgspec.Struct, frozen=True):
+    version: str = ""
+    state: str = ""
+
+
+class _VersionStatus(msgspec.Struct, frozen=True):
+    desired: _Release = _Release()
+    history: tuple[_Release, ...] = ()
+
+
+class _ClusterVersion(msgspec.Struct, frozen=True):
+    """What OpenShift says of its version (config.openshift.io/v1, ClusterVersion); there is one."""
+
+    status: _VersionStatus = _VersionStatus()
+
+
+class _ClusterVersions(msgspec.Struct, frozen=True):
+    items: tuple[_ClusterVersion, ...] = ()
+
+
 class LiveCluster:
     """One cluster while it is being scanned."""
 
-    def __init__(self, request: ClusterRequest, connection: Connection) -> None:
-        """Ask for its version and what it serves. Raises KubeError if it cannot be reached."""
+    def __init__(self, request: ClusterRequest, connection: Connection, cloud: CloudRequest | None = None) -> None:
+        """Ask for its version and what it serves. Raises KubeError if it cannot be reached.
+
+        With `cloud`, what its cloud tells of it is among its objects.
+        """
         self._request = request
         self._connection = connection
+        self._cloud = cloud
         self._version: ServerVersion = server_version(connection)
         self._catalogue: Catalogue = discover(connection)
+        self._groups = {served.group for served in self._catalogue.kinds}
+        # Facts are asked for when the connection has ended.
+        self._openshift = openshift_version(connection) if OPENSHIFT in self._groups else ""
         self.gaps: list[Gap] = []
         self._nodes = 0
+        self._node: dict[str, Any] | None = None
+        """The Node that tells most of the platform: the first of a managed one, or else the first."""
         self._provider: Provider | None = None
 
     @property
@@ -91,13 +125,32 @@ class LiveCluster:
         for resource in self._collected(needed):
             if resource.kind == "Node" and not resource.group:
                 nodes.append(resource.name)
-                self._provider = self._provider or provider_of(resource)
+                self._note(resource.object)
             yield resource
         self._nodes += len(nodes)
         if self._asks_kubelets(needed):
             found = Kubelets(self._request, nodes)
             yield from found
             self.gaps += found.gaps
+        if self._cloud is not None:
+            yield from self._described(self._cloud, needed)
+
+    def _note(self, node: dict[str, Any]) -> None:
+        platform = platform_of_node(node)
+        if self._node is None or (self._provider is None and platform is not None):
+            self._node = node
+        self._provider = self._provider or platform
+
+    def _described(self, cloud: CloudRequest, needed: Wanted) -> Iterator[Resource]:
+        """What its cloud tells of it."""
+        hints = Hints(self._request.access, self._node)
+        for item in described_live(cloud, hints, self._connection, needed.kinds):
+            if isinstance(item, Gap):
+                self.gaps.append(item)
+                continue
+            resource = Resource(item)
+            self._provider = self._provider or provider_of(resource)
+            yield resource
 
     def follow(self, selection: Selection, choice: Choice, pace: Pace) -> Following:
         """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
@@ -142,20 +195,35 @@ class LiveCluster:
 
     def facts(self) -> ClusterFacts:
         """What a report says of it."""
+        version = self._version.said.get("gitVersion", "")
+        distribution = distribution_of(version, self._groups, [] if self._node is None else [self._node])
         return ClusterFacts(
             name=self._request.access.name,
             info=self._version.said,
             provider=self._provider or "",
             nodes=self._nodes,
             gaps=tuple(dict.fromkeys(self.gaps)),
+            distribution=distribution,
+            distribution_version=self._openshift if distribution == "openshift" else version,
         )
 
 
+def openshift_version(connection: Connection) -> str:
+    """The version that OpenShift says it is at, such as `4.16.3`; empty where it does not tell us."""
+    try:
+        said = connection.get(f"/apis/{OPENSHIFT}/v1/clusterversions", _ClusterVersions).items
+    except KubeError:
+        return ""
+    releases = [release for item in said for release in (*item.status.history, item.status.desired)]
+    done = (release.version for release in releases if release.state == "Completed")
+    return next(done, releases[-1].version if releases else "")
+
+
 @contextlib.contextmanager
-def connected(request: ClusterRequest) -> Iterator[LiveCluster]:
-    """The cluster of `request`. Raises KubeError if it cannot be reached."""
+def connected(request: ClusterRequest, cloud: CloudRequest | None = None) -> Iterator[LiveCluster]:
+    """The cluster of `request`, with what its `cloud` tells. Raises KubeError if it cannot be reached."""
     with Connection(request) as connection:
-        yield LiveCluster(request, connection)
+        yield LiveCluster(request, connection, cloud)
 
 
 def wanted(selection: Selection, choice: Choice, *, everything: bool) -> Wanted:

@@ -34,6 +34,7 @@ from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.attack import EVERYTHING, Attacks, Question
 from kubekeep.model.choice import Choice
+from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import ClusterFacts, Gap
 from kubekeep.model.commit import Repository
 from kubekeep.model.control import Control, Provider
@@ -68,6 +69,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     controls: tuple[str, ...] = ()
     cluster: ClusterRequest | None = None
     """The live cluster to scan; the paths are then documents about it that stand beside its objects."""
+    cloud: CloudRequest | None = None
+    """That the cloud of the live cluster is asked too; nobody asks it otherwise."""
     kubernetes_version: str = ""
     """Empty for the one of the cluster, or else the newest that the library knows."""
     params: Mapping[str, tuple[str, ...]] = {}
@@ -157,7 +160,7 @@ def scan(
             resources, selection, compile_rules, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack
         )
         results = results if cluster is None else sorted(results, key=_place)
-        unread += (Unread(Location(gap.permission), gap.text) for gap in dict.fromkeys(gaps))
+        unread += dict.fromkeys(Unread(Location(gap.permission), gap.text) for gap in gaps)
         results, uses = _accepted(request, exceptions, results, source, selection, started)
         if request.read.blame:
             results = with_commits(results, source, request.read.access.environment, unread)
@@ -222,7 +225,7 @@ def _connected(request: ScanRequest) -> AbstractContextManager[Live | None]:
     # Only a scan of a cluster pays for loading what talks to one.
     from kubekeep.usecases.cluster import connected  # noqa: PLC0415
 
-    return connected(request.cluster)
+    return connected(request.cluster, request.cloud)
 
 
 @contextlib.contextmanager

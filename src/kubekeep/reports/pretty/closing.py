@@ -99,22 +99,25 @@ def _write_reasons(terminal: Terminal, gaps: Iterable[ControlSummary]) -> None:
 def _write_unread(terminal: Terminal, assessment: Assessment) -> None:
     if not assessment.unread:
         return
-    cluster = assessment.target.cluster
-    hidden = {gap.permission for gap in cluster.gaps} if cluster else set()
-    many = number(len(assessment.unread), "place")
-    title = (
-        f"Input not read in {many}" if len(hidden) < len(assessment.unread) else "The cluster did not show everything"
-    )
+    gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
+    hidden = {gap.permission for gap in gaps}
+    # What a cloud did not tell, no permission in the cluster would show.
+    by_cluster = not all(gap.needs for gap in gaps)
+    title = _incomplete(len(assessment.unread), len(hidden), "cluster" if by_cluster else "cloud")
     terminal.line(Span(f"✖ {title}: this scan is incomplete", "bold red"))
     for item in assessment.unread:
         is_file = item.location.file not in hidden
         url = file_url(assessment.target.base, item.location.file) if is_file else ""
         style = "underline" if is_file else "bold"
         terminal.line(Span(str(item.location), style, whole=True, url=url), "  ", item.message, indent=2)
-    if hidden:
+    if by_cluster:
         command = Span("kubekeep scan --dry-run", "bold cyan", whole=True)
         terminal.line(Span("What a scan needs to be allowed: ", "dim"), command, indent=2)
     terminal.line()
+
+
+def _incomplete(unread: int, hidden: int, who: str) -> str:
+    return f"Input not read in {number(unread, 'place')}" if hidden < unread else f"The {who} did not show everything"
 
 
 def _write_baseline(terminal: Terminal, found: Comparison) -> None:

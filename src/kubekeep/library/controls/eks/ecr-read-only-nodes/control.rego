@@ -41,6 +41,11 @@ nodes contains role if {
 	some role in names
 }
 
+nodes contains item.value if {
+	some item in description.items(description.at(description.whole, "nodeRoles"))
+	is_string(item.value)
+}
+
 # Policies by ARN, of the same cluster if that can be told.
 documents := named if {
 	named := collected({input.object.metadata.name})
@@ -104,6 +109,10 @@ violation contains {"path": attached.path, "message": message} if {
 declined contains "no role of the cluster's nodes is among rolesPolicies" if {
 	cloud.provider == "eks"
 	count(nodes) == 0
+}
+
+declined contains "roles that the ConfigMap aws-auth gives to nodes were not collected" if {
+	description.at(description.whole, "nodeRolesComplete").value == false
 }
 
 declined contains reason if {

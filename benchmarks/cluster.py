@@ -1,0 +1,113 @@
+"""Time scans of clusters as whole processes: `python benchmarks/cluster.py [--pages N ...]`.
+
+A real API server with 1,477 objects of `corpus.py`, then a server that hands out generated pages (`paging.py`) with
+10,000 and 50,000 objects. Both are on loopback and end with this. Asserts nothing: machines differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import corpus
+from measure import KUBEKEEP, once
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+from tests.cluster.client import Refused  # noqa: E402 - of the tests, which nobody installs
+from tests.cluster.supervisor import used  # noqa: E402
+
+LIVE = 1_477
+PAGES = (10_000, 50_000)
+RUNS = 3
+
+
+def row(name: str, kubeconfig: Path, report: Path, *arguments: str) -> str:
+    """A line of the table: the median of the seconds, the most memory."""
+    command = [str(KUBEKEEP), "scan", *arguments, "--kubeconfig", str(kubeconfig), "-f", "json", "-o", str(report)]
+    runs = [once(command) for _ in range(RUNS)]
+    seconds = statistics.median(run[0] for run in runs)
+    size = report.stat().st_size / 1_000_000
+    return f"| {name} | {seconds:.2f} s | {max(run[1] for run in runs):.0f} MB | {size:.0f} MB |"
+
+
+def admissible(item: dict[str, Any]) -> dict[str, Any]:
+    """`item` as an API server takes it."""
+    spec = item.get("spec", {})
+    match item["kind"]:
+        case "DaemonSet":
+            del spec["replicas"]
+        case "StatefulSet":
+            spec["serviceName"] = item["metadata"]["name"]
+        case "Job":
+            spec["template"]["spec"]["restartPolicy"] = "Never"
+        case "CronJob":
+            spec["jobTemplate"]["spec"]["template"]["spec"]["restartPolicy"] = "Never"
+        case "Pod":
+            del spec["serviceAccountName"]
+        case _:
+            pass
+    return item
+
+
+@contextlib.contextmanager
+def live(folder: Path) -> Iterator[Path]:
+    """The kubeconfig of a real API server with the objects of a corpus."""
+    with used(folder) as cluster:
+        items = list(corpus.objects(2 * LIVE))
+        namespaces = sorted({item["metadata"]["namespace"] for item in items})
+        cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in namespaces])
+        there: set[str] = set()
+        for item in items:
+            # Some of the corpus no API server takes, and some has the name of another.
+            with contextlib.suppress(Refused):
+                cluster.apply([admissible(item)])
+                there.add(cluster.path(item))
+            if len(there) == LIVE:
+                break
+        yield cluster.kubeconfig
+
+
+@contextlib.contextmanager
+def paged(count: int, kubeconfig: Path) -> Iterator[Path]:
+    """The kubeconfig of a server with `count` objects."""
+    command = [sys.executable, str(Path(__file__).with_name("paging.py")), str(count), str(kubeconfig)]
+    with subprocess.Popen(command) as server:
+        try:
+            while not kubeconfig.exists():
+                if server.poll() is not None:
+                    raise RuntimeError("the server did not start")
+                time.sleep(0.1)
+            yield kubeconfig
+        finally:
+            server.terminate()
+
+
+def main() -> None:
+    """Measure each kind of server."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pages", type=int, action="append", default=[])
+    counts = parser.parse_args().pages or PAGES
+    print("| what | wall time | peak memory | report |\n| --- | ---: | ---: | ---: |")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        report = folder / "report.json"
+        with live(folder / "cluster") as kubeconfig:
+            name = f"{LIVE:,} objects on kube-apiserver"
+            print(row(f"NSA, {name}", kubeconfig, report, "framework", "nsa"), flush=True)
+            print(row(f"All controls, {name}", kubeconfig, report), flush=True)
+        for count in counts:
+            with paged(count, folder / f"{count}.yaml") as kubeconfig:
+                print(row(f"NSA, {count:,} objects in pages", kubeconfig, report, "framework", "nsa"), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""`kubekeep cloud describe`: what a cloud tells of a managed cluster, as documents to scan beside manifests.
+
+Parses and writes one file; what is asked is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from kubekeep.cli.outputs import UnwritableError
+from kubekeep.model.cloud import CloudCluster, CloudRequest, parse_cluster
+from kubekeep.model.cluster import Gap
+from kubekeep.sinks import file
+from kubekeep.usecases.cloud import described
+
+_INCOMPLETE = 3
+
+
+class _ClusterType(click.ParamType[CloudCluster]):
+    """The name of a cluster of a cloud."""
+
+    name = "cluster"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> CloudCluster:
+        try:
+            return value if isinstance(value, CloudCluster) else parse_cluster(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group(short_help="Write down what a cloud tells of a managed cluster.")
+def command() -> None:
+    """Write down what a cloud tells of a managed cluster."""
+
+
+@command.command(short_help="Write the documents about a cluster.")
+@click.argument("cluster", type=_ClusterType())
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+def describe(cluster: CloudCluster, output: Path | None) -> None:
+    """Print the documents about CLUSTER that controls read, for a scan of manifests beside them.
+
+    CLUSTER is eks/REGION/NAME, aks/SUBSCRIPTION/GROUP/NAME, gke/PROJECT/LOCATION/NAME, an ARN, a resource ID of Azure
+    or projects/PROJECT/locations/LOCATION/clusters/NAME. Credentials are those that the tools of the cloud use. Keys
+    and certificates are left out. The exit code is 3 where something could not be had.
+
+    \b
+    kubekeep cloud describe eks/eu-west-1/shop -o deploy/cloud.yaml
+    kubekeep scan deploy/
+    """  # noqa: D301 - click takes the character itself
+    documents: list[dict[str, Any]] = []
+    gaps: list[Gap] = []
+    for item in described(CloudRequest(cluster=cluster)):
+        if isinstance(item, Gap):
+            gaps.append(item)
+        else:
+            documents.append(item)
+    for why in dict.fromkeys((gap.text, gap.needs) for gap in gaps):
+        kinds = ", ".join(gap.kind for gap in gaps if (gap.text, gap.needs) == why)
+        click.echo(f"no {kinds} of {cluster}: {why[0]}\n  {why[1]}", err=True)
+    if documents:
+        _write(documents, output)
+    if gaps:
+        sys.exit(_INCOMPLETE)
+
+
+def _write(documents: list[dict[str, Any]], output: Path | None) -> None:
+    text = yaml.dump(
+        {"apiVersion": "v1", "kind": "List", "items": documents},
+        Dumper=yaml.CSafeDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=120,
+    )
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with file.atomic(output) as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UnwritableError(f"{output}: {error.strerror}") from error

@@ -1,0 +1,83 @@
+"""Whose Kubernetes a cluster runs, by its version, what it serves, and its Nodes. Asks nobody; an unknown one is none.
+
+Managed platforms are told by the labels that they put on Nodes, or else by the cloud that a Node's machine is in:
+whoever runs another distribution on machines of a cloud leaves marks of that one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from kubekeep.model.control import Provider
+
+OPENSHIFT: Final = "config.openshift.io"
+"""The API group in which OpenShift tells of itself."""
+_OPENSHIFT: Final = frozenset({OPENSHIFT, "security.openshift.io"})
+"""The API groups that only OpenShift has; its small form, MicroShift, has the second alone."""
+
+_MACHINES: Final[Mapping[str, Provider]] = {"aws": "eks", "azure": "aks", "gce": "gke"}
+"""What each cloud calls itself in `spec.providerID`."""
+_LABELS: Final[Mapping[str, Provider]] = {
+    "eks.amazonaws.com/": "eks",
+    "kubernetes.azure.com/": "aks",
+    "cloud.google.com/gke-": "gke",
+}
+"""What the labels begin with that a platform puts on its Nodes."""
+_ELSEWHERE: Final = ("kops.k8s.io/", "node.openshift.io/", "rke.cattle.io/")
+"""What the labels begin with that other distributions put on machines of whichever cloud."""
+_VERSIONS: Final = re.compile(r"^v?\d+\.\d+\.\d+\S*?(?:(-eks-)|(-gke\.)|(\+k3s)|(\+rke2))")
+_NAMES: Final = ("eks", "gke", "k3s", "rke2")
+_KUBEADM: Final = "kubeadm.alpha.kubernetes.io/cri-socket"
+"""The annotation that kubeadm puts on Nodes that it lets join (kubeadm's constants, AnnotationKubeadmCRISocket)."""
+
+
+def platform_of_node(node: Mapping[str, Any]) -> Provider | None:
+    """The managed platform that a Node is of; None where it tells of none."""
+    labels = _names(node, "labels")
+    for beginning, provider in _LABELS.items():
+        if any(label.startswith(beginning) for label in labels):
+            return provider
+    version = str(_mapping(_mapping(node.get("status")).get("nodeInfo")).get("kubeletVersion") or "")
+    told = _of_version(version)
+    if told in ("eks", "gke"):
+        return "eks" if told == "eks" else "gke"
+    if told or any(label.startswith(_ELSEWHERE) for label in labels):
+        return None
+    return _MACHINES.get(machine(node).partition(":")[0])
+
+
+def machine(node: Mapping[str, Any]) -> str:
+    """What the cloud calls the machine of a Node, such as `aws:///eu-west-1a/i-0abc`; empty where it tells nothing."""
+    return str(_mapping(node.get("spec")).get("providerID") or "")
+
+
+def distribution_of(version: str, groups: Iterable[str], nodes: Iterable[Mapping[str, Any]]) -> str:
+    """`eks`, `aks`, `gke`, `openshift`, `k3s`, `rke2` or `kubeadm`; empty for one that is not known.
+
+    `version` is what the API server calls its own (`v1.34.1+k3s1`), `groups` are the API groups that it serves.
+    """
+    if not _OPENSHIFT.isdisjoint(groups):
+        return "openshift"
+    if told := _of_version(version):
+        return told
+    for node in nodes:
+        if platform := platform_of_node(node):
+            return platform
+        if _KUBEADM in _names(node, "annotations"):
+            return "kubeadm"
+    return ""
+
+
+def _of_version(version: str) -> str:
+    match = _VERSIONS.match(version)
+    return _NAMES[match.lastindex - 1] if match and match.lastindex else ""
+
+
+def _names(node: Mapping[str, Any], field: str) -> list[str]:
+    return [str(name) for name in _mapping(_mapping(node.get("metadata")).get(field))]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

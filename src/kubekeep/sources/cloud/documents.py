@@ -1,0 +1,55 @@
+"""Documents about a managed cluster in the form that controls read, without keys and secrets. Asks nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.model.cloud import DOCUMENTS, GROUPS
+from kubekeep.model.cluster import Gap
+from kubekeep.model.control import Provider
+from kubekeep.model.redaction import MASK, without_tokens
+
+_SECRET: Final = frozenset(
+    {
+        *("certificateauthority", "clustercacertificate", "clientcertificate", "clientkey", "trustedca"),
+        *("password", "adminpassword", "serverappsecret", "secret", "keydata", "customcatrustcertificates"),
+    }
+)
+"""Fields whose values nobody needs: certificates, keys and passwords, in lower case and without underscores."""
+
+
+def document(provider: Provider, kind: str, name: str, data: Any) -> dict[str, Any]:
+    """The document of `kind` about the cluster `name`; `data` is an answer of the cloud, of which a copy is kept.
+
+    What is in it is JSON: moments are text. Where a key or a password stood, it says only that there was one.
+    """
+    return {
+        "apiVersion": f"{GROUPS[provider]}/v1",
+        "kind": kind,
+        "metadata": {"name": name, "provider": provider},
+        "data": without_secrets(msgspec.to_builtins(data, str_keys=True)),
+    }
+
+
+def missing(provider: Provider, kinds: Iterable[str], needs: str, why: str) -> list[Gap]:
+    """The gaps for documents of `kinds` that could not be had; `needs` is what to do about it."""
+    return [
+        Gap(group=GROUPS[provider], version="v1", kind=kind, resource=kind, why=why, needs=needs)
+        for kind in DOCUMENTS[provider]
+        if kind in kinds
+    ]
+
+
+def without_secrets(value: Any) -> Any:
+    """A copy of `value` (JSON) in which certificates, keys, passwords and tokens are masked; empty ones stay empty."""
+    if isinstance(value, dict):
+        return {
+            key: MASK if item and str(key).lower().replace("_", "") in _SECRET else without_secrets(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    return without_tokens(value) if isinstance(value, str) and "://" in value else value

@@ -1,0 +1,79 @@
+"""Whose Kubernetes a cluster runs: by version, API groups and Nodes as the distributions make them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.model.control import Provider
+from kubekeep.model.platform import distribution_of, platform_of_node
+
+
+def node(machine: str = "", kubelet: str = "", *labels: str, annotations: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "one",
+            "labels": dict.fromkeys(labels, "x"),
+            "annotations": dict.fromkeys(annotations, "x"),
+        },
+        "spec": {"providerID": machine} if machine else {},
+        "status": {"nodeInfo": {"kubeletVersion": kubelet}},
+    }
+
+
+AWS = "aws:///eu-west-1a/i-0123456789abcdef0"
+AZURE = "azure:///subscriptions/1/resourceGroups/mc_shop/providers/Microsoft.Compute/virtualMachines/vm"
+GOOGLE = "gce://shop-prod/europe-west1-b/gke-shop-default-pool-1a2b-c3d4"
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (node(AWS), "eks"),
+        (node(AZURE), "aks"),
+        (node(GOOGLE), "gke"),
+        (node("", "", "eks.amazonaws.com/nodegroup"), "eks"),
+        (node("", "", "kubernetes.azure.com/agentpool"), "aks"),
+        (node("", "", "cloud.google.com/gke-nodepool"), "gke"),
+        (node("", "v1.33.1-eks-b9364f6"), "eks"),
+        (node("", "v1.33.2-gke.1240000"), "gke"),
+        (node("eks-hybrid:///eu-west-1/shop/one", "v1.33.1-eks-b9364f6"), "eks"),
+        (node(AWS, "v1.33.1"), "eks"),
+        (node(AWS, "v1.33.1+k3s1"), None),
+        (node(AZURE, "v1.33.1+rke2r1"), None),
+        (node(AWS, "v1.31.6", "node.openshift.io/os_id"), None),
+        (node(AZURE, "v1.31.6", "node.openshift.io/os_id"), None),
+        (node(AWS, "v1.33.1", "kops.k8s.io/instancegroup"), None),
+        (node("kind://docker/kind/kind-worker", "v1.33.1"), None),
+        ({}, None),
+        ({"metadata": "x", "spec": ["y"], "status": {"nodeInfo": "z"}}, None),
+        ({"metadata": {"labels": ["eks.amazonaws.com/nodegroup"]}, "spec": {"providerID": 7}}, None),
+    ],
+)
+def test_the_platform_of_a_node(found: dict[str, Any], expected: Provider | None) -> None:
+    assert platform_of_node(found) == expected
+
+
+KUBEADM = node("", "v1.33.1", annotations=("kubeadm.alpha.kubernetes.io/cri-socket",))
+
+
+@pytest.mark.parametrize(
+    ("version", "groups", "nodes", "expected"),
+    [
+        ("v1.33.1-eks-b9364f6", (), (), "eks"),
+        ("v1.33.2-gke.1240000", (), (), "gke"),
+        ("v1.34.1+k3s1", (), (node(AWS, "v1.34.1+k3s1"),), "k3s"),
+        ("v1.34.1+rke2r1", (), (), "rke2"),
+        ("v1.34.1-rc.1+rke2r1", (), (), "rke2"),
+        ("v1.31.6", ("apps", "config.openshift.io", "route.openshift.io"), (node(AWS),), "openshift"),
+        ("v1.31.6", ("security.openshift.io",), (), "openshift"),
+        ("v1.33.1", ("route.openshift.io",), (), ""),
+        ("v1.33.1", (), (node(AZURE),), "aks"),
+        ("v1.33.1", (), (KUBEADM,), "kubeadm"),
+        ("v1.33.1", (), (), ""),
+        ("", (), ({},), ""),
+    ],
+)
+def test_distributions(version: str, groups: tuple[str, ...], nodes: tuple[dict[str, Any], ...], expected: str) -> None:
+    assert distribution_of(version, groups, nodes) == expected

@@ -1,0 +1,48 @@
+"""An EKS cluster with a node group and an image repository in moto, which answers in place of AWS within this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import boto3
+
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"
+PULLING = (
+    "ecr:GetAuthorizationToken",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:BatchGetImage",
+)
+
+
+def policy(*actions: str) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
+
+
+def make_role(name: str, attached: Sequence[str] = PULLING, written: Sequence[str] = ()) -> str:
+    """A role with a policy of its own that is attached, and one that is written into it; gives its ARN."""
+    iam = boto3.client("iam", region_name=REGION)
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}", Path="/teams/")["Role"]
+    made = iam.create_policy(PolicyName=f"{name}-policy", PolicyDocument=json.dumps(policy(*attached)))
+    iam.attach_role_policy(RoleName=name, PolicyArn=made["Policy"]["Arn"])
+    if written:
+        iam.put_role_policy(RoleName=name, PolicyName="written", PolicyDocument=json.dumps(policy(*written)))
+    return str(role["Arn"])
+
+
+def make_cluster(name: str = "shop", node_role: str = "") -> None:
+    """A cluster, with a node group of `node_role` if one is named, and a repository that scans images."""
+    eks = boto3.client("eks", region_name=REGION)
+    eks.create_cluster(
+        name=name,
+        version="1.33",
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/control-plane",
+        resourcesVpcConfig={"subnetIds": ["subnet-1"]},
+    )
+    if node_role:
+        eks.create_nodegroup(clusterName=name, nodegroupName="workers", nodeRole=node_role, subnets=["subnet-1"])
+    ecr = boto3.client("ecr", region_name=REGION)
+    ecr.create_repository(repositoryName="web", imageScanningConfiguration={"scanOnPush": True})

@@ -1,0 +1,18 @@
+"""The local server that stands in for Azure and Google."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sources.cloud.service import Cloud, clouds
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    folder = tmp_path / "clouds"
+    folder.mkdir()
+    with clouds(folder) as found:
+        yield found

@@ -1,0 +1,90 @@
+"""Which cluster a live one is: by kubeconfigs as the tools of the clouds write them, and by Nodes as the clouds do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.kube.access import Access, Login, Plugin
+from kubekeep.model.cloud import CloudCluster
+from kubekeep.sources.cloud.identity import Hints, identify, profile_of
+
+EKS = CloudCluster(provider="eks", place="eu-west-1", name="shop")
+SERVER = "https://0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com"
+
+
+def access(
+    name: str = "work", server: str = "https://10.0.0.1", *args: str, env: tuple[tuple[str, str], ...] = ()
+) -> Access:
+    plugin = Plugin(api_version="client.authentication.k8s.io/v1beta1", command="aws", args=args, env=env)
+    return Access(name=name, server=server, login=Login(plugin=plugin) if args else Login())
+
+
+def node(machine: str, **labels: str) -> dict[str, Any]:
+    return {"metadata": {"labels": labels}, "spec": {"providerID": machine}}
+
+
+AWS = node("aws:///eu-west-1a/i-0123456789abcdef0")
+LOCAL_ZONE = node("aws:///us-west-2-lax-1a/i-0123456789abcdef0", **{"alpha.eksctl.io/cluster-name": "shop"})
+AZURE = node(
+    "azure:///subscriptions/26fe00f8/resourceGroups/mc_shops_shop_westeurope/providers/Microsoft.Compute/"
+    "virtualMachineScaleSets/aks-pool1-1-vmss/virtualMachines/0"
+)
+GOOGLE = node("gce://shop-prod/europe-west1-b/gke-shop-default-pool-1a2b-c3d4")
+
+
+@pytest.mark.parametrize(
+    ("hints", "expected"),
+    [
+        (Hints(access("arn:aws:eks:eu-west-1:123456789012:cluster/shop")), EKS),
+        (Hints(access("me@shop.eu-west-1.eksctl.io")), EKS),
+        (Hints(access("work", SERVER, "eks", "get-token", "--cluster-name", "shop", "--region", "eu-west-1")), EKS),
+        (Hints(access("work", "https://x", "--region=eu-west-1", "eks", "get-token", "--cluster-name=shop")), EKS),
+        (Hints(access("work", SERVER, "token", "-i", "shop")), EKS),
+        (Hints(access("work", "https://x", "token", "-i", "shop", env=(("AWS_REGION", "eu-west-1"),))), EKS),
+        (Hints(access("work", "https://x", "token", "-i", "shop"), AWS), EKS),
+        (Hints(access("in-cluster"), node("aws:///eu-west-1b/i-0", **{"alpha.eksctl.io/cluster-name": "shop"})), EKS),
+        (Hints(access("in-cluster"), LOCAL_ZONE), CloudCluster(provider="eks", place="us-west-2", name="shop")),
+        (
+            Hints(access("gke_shop-prod_europe-west1_shop")),
+            CloudCluster(provider="gke", account="shop-prod", place="europe-west1", name="shop"),
+        ),
+        (
+            Hints(access("work", "https://203.0.113.7:443"), GOOGLE),
+            CloudCluster(provider="gke", account="shop-prod", endpoint="203.0.113.7"),
+        ),
+        (
+            Hints(access("shop"), AZURE),
+            CloudCluster(provider="aks", account="26fe00f8", node_group="mc_shops_shop_westeurope"),
+        ),
+    ],
+)
+def test_clusters(hints: Hints, expected: CloudCluster) -> None:
+    assert identify(hints) == expected
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        Hints(access("kind-kind")),
+        Hints(access("in-cluster"), AWS),
+        Hints(access("work", "https://x", "token", "-i", "shop")),
+        Hints(access("work", "https://x", "token", "-i")),
+        Hints(access("work"), node("kind://docker/kind/worker")),
+        # What a Node says is no name that a cloud would give.
+        Hints(access("work"), node("aws:///eu-west-1b/i-0", **{"alpha.eksctl.io/cluster-name": "../../iam"})),
+        Hints(access("work"), node("gce://../../x/y")),
+        Hints(access("work"), {"metadata": {"labels": None}, "spec": None}),
+        # The kubeconfig may call a cluster what it likes.
+        Hints(access("gke_shop-prod_europe-west1_shop"), AWS),
+    ],
+)
+def test_nothing_tells(hints: Hints) -> None:
+    assert identify(hints) is None
+
+
+def test_the_profile_of_the_kubeconfig() -> None:
+    assert profile_of(access()) == ""
+    assert profile_of(access("work", SERVER, "eks", "get-token", env=(("AWS_PROFILE", "prod"),))) == "prod"
+    assert profile_of(access("work", SERVER, "eks", "get-token", "--profile", "prod")) == "prod"

@@ -1,0 +1,241 @@
+"""What clouds tell is judged: every control of a platform gets a verdict, from documents and in scans of a live cluster.
+
+Clouds are moto, and the local server that answers for Azure and Google; the cluster is a real API server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from moto import mock_aws
+
+from kubekeep.kube.access import ClusterRequest
+from kubekeep.kube.kubeconfig import Kubeconfig
+from kubekeep.library.load import builtin
+from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.cloud import GROUPS, CloudCluster, CloudRequest
+from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.control import Provider
+from kubekeep.model.finding import Cause, Status
+from kubekeep.usecases.cloud import described
+from kubekeep.usecases.scan import ScanRequest, scan
+from tests.cluster.access import Person, write_kubeconfig
+from tests.cluster.cluster import Cluster
+from tests.reports.rendering import rendered
+from tests.sources.cloud import amazon, azure, google
+from tests.sources.cloud.service import Answer, Cloud, clouds, log_in
+
+EKS = CloudCluster(provider="eks", place=amazon.REGION, name="shop")
+AKS = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, place="shops", name="shop")
+GKE = CloudCluster(provider="gke", account=google.PROJECT, place="europe-west1", name="shop")
+ARN = f"arn:aws:eks:{amazon.REGION}:{amazon.ACCOUNT}:cluster/shop"
+AWS_NODE = f"aws:///{amazon.REGION}a/i-0123456789abcdef0"
+AZURE_NODE = (
+    f"azure://{azure.ROOT}/resourceGroups/mc_shops_shop_westeurope/providers/Microsoft.Compute/virtualMachines/vm"
+)
+GOOGLE_NODE = f"gce://{google.PROJECT}/europe-west1-b/gke-shop-default-pool-1a2b-c3d4"
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    folder = tmp_path / "clouds"
+    folder.mkdir()
+    with clouds(folder) as found:
+        log_in(found, tmp_path, monkeypatch)
+        azure.answer_all(found)
+        google.answer_all(found)
+        yield found
+
+
+@pytest.fixture
+def aws() -> Iterator[None]:
+    with mock_aws():
+        amazon.make_cluster(node_role=amazon.make_role("workers"))
+        yield
+
+
+def summary(assessment: Assessment, number: str) -> ControlSummary:
+    (found,) = [item for item in assessment.controls if number in item.control.ids]
+    return found
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("cluster", [EKS, AKS, GKE], ids=lambda cluster: cluster.provider)
+def test_every_control_of_a_platform_is_answered(cluster: CloudCluster, cloud: Cloud, tmp_path: Path) -> None:
+    documents = list(described(CloudRequest(cluster=cluster, endpoints=cloud.endpoints), mapped=()))
+    assert not [item for item in documents if isinstance(item, Gap)]
+    (tmp_path / "cloud.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": documents}))
+    concerned = {control.slug for control in builtin().controls.values() if about(control.targets, cluster.provider)}
+    assert len(concerned) > 8
+    assessment = scan(ScanRequest(paths=(str(tmp_path / "cloud.yaml"),), cloud_provider=cluster.provider))
+    reasons = {
+        item.control.slug: item.reason
+        for item in assessment.controls
+        if item.control.slug in concerned and item.status is Status.NOT_EVALUATED
+    }
+    assert reasons == {}
+
+
+def about(targets: tuple[str, ...], provider: Provider) -> bool:
+    return any(target.partition("/")[0] == GROUPS[provider] for target in targets)
+
+
+NO_KEYS = {"masterAuth": {"clusterCaCertificate": "authority"}}
+OPEN: dict[str, Any] = {"masterAuthorizedNetworksConfig": {}, "privateClusterConfig": {}}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "change", "control", "expected"),
+    [
+        (AKS, {"networkProfile": {"networkPlugin": "kubenet"}}, "aks-network-policy", Status.FAILED),
+        (AKS, {}, "aks-network-policy", Status.PASSED),
+        (AKS, {"apiServerAccessProfile": {}}, "aks-endpoint-restricted", Status.FAILED),
+        (AKS, {}, "aks-endpoint-restricted", Status.PASSED),
+        (AKS, {}, "acr-read-only-cluster", Status.PASSED),
+        # A key that is masked is still a key.
+        (GKE, {}, "gke-client-certificates", Status.FAILED),
+        (GKE, NO_KEYS, "gke-client-certificates", Status.PASSED),
+        (GKE, OPEN, "eks-endpoint-restricted", Status.FAILED),
+        (GKE, {}, "eks-endpoint-restricted", Status.PASSED),
+        (GKE, {}, "ecr-read-only-nodes", Status.PASSED),
+        (GKE, {}, "registry-image-scanning", Status.PASSED),
+    ],
+)
+def test_verdicts_follow_what_the_cloud_says(
+    cluster: CloudCluster, change: dict[str, Any], control: str, expected: Status, cloud: Cloud, tmp_path: Path
+) -> None:
+    azure.answer_all(cloud, **(change if cluster is AKS else {}))
+    google.answer_all(cloud, **(change if cluster is GKE else {}))
+    documents = list(described(CloudRequest(cluster=cluster, endpoints=cloud.endpoints)))
+    (tmp_path / "cloud.yaml").write_text(yaml.safe_dump_all(documents))
+    assessment = scan(ScanRequest(paths=(str(tmp_path / "cloud.yaml"),), controls=(control,)))
+    assert [item.status for item in assessment.controls] == [expected]
+
+
+def node(machine: str, **labels: str) -> dict[str, Any]:
+    metadata = {"name": "worker", "labels": labels}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"providerID": machine}}
+
+
+Scan = Callable[..., Assessment]
+
+
+@pytest.fixture
+def scanned(own_cluster: Cluster, tmp_path: Path) -> Scan:
+    """A scan of the cluster, as the context of the kubeconfig calls it."""
+
+    def run(context: str, cloud: CloudRequest | None, *controls: str) -> Assessment:
+        file = tmp_path / "kubeconfig"
+        admin = Person(context, own_cluster.layout.pair("admin"))
+        write_kubeconfig(file, own_cluster.address, own_cluster.authority, [admin])
+        access = Kubeconfig((str(file),)).access()
+        return scan(ScanRequest(paths=(), cluster=ClusterRequest(access=access), cloud=cloud, controls=controls))
+
+    return run
+
+
+def facts(assessment: Assessment) -> ClusterFacts:
+    assert assessment.target.cluster is not None
+    return assessment.target.cluster
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_live_cluster_of_eks(own_cluster: Cluster, scanned: Scan) -> None:
+    own_cluster.apply([node(AWS_NODE)])
+    silent = scanned(ARN, None, "C-0228", "C-0223")
+    assert facts(silent).distribution == "eks"
+    assert {item.reason.cause for item in silent.controls if item.reason} == {Cause.NEEDS_CLOUD_DATA}
+    assert all("scan the cluster with --cloud" in item.reason.text for item in silent.controls if item.reason)
+    asked = scanned(ARN, CloudRequest(), "C-0228", "C-0223")
+    assert summary(asked, "C-0223").status is Status.PASSED
+    assert summary(asked, "C-0228").status is Status.FAILED
+    assert [result.resource.label for result in asked.results if "eks-private-endpoint-only" in result.verdicts] == [
+        "ClusterDescribe shop"
+    ]
+    assert not asked.unread
+
+    amazon.make_role("pushing", written=["ecr:PutImage"])
+    arn = f"arn:aws:iam::{amazon.ACCOUNT}:role/pushing"
+    roles = [{"rolearn": arn, "username": "system:node:{{EC2PrivateDNSName}}", "groups": ["system:nodes"]}]
+    aws_auth = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "aws-auth", "namespace": "kube-system"},
+        "data": {"mapRoles": yaml.safe_dump(roles)},
+    }
+    own_cluster.apply([aws_auth])
+    assert summary(scanned(ARN, CloudRequest(), "C-0223"), "C-0223").status is Status.FAILED
+
+
+def test_live_clusters_of_azure_and_google(own_cluster: Cluster, scanned: Scan, cloud: Cloud) -> None:
+    request = CloudRequest(endpoints=cloud.endpoints)
+    own_cluster.apply([node(AZURE_NODE)])
+    assert summary(scanned("work", None, "C-0240"), "C-0240").status is Status.NOT_EVALUATED
+    assert cloud.asked == [], "nobody asks a cloud unless told to"
+    assert summary(scanned("work", request, "C-0240"), "C-0240").status is Status.PASSED
+    assert cloud.questions(azure.CLUSTER) == 0, "the list of clusters told it"
+
+    refusal = Answer({"error": {"code": "AuthorizationFailed", "message": "no"}}, 403)
+    cloud.say(f"{azure.ROOT}/{azure.CLUSTERS}", refusal)
+    refused = scanned("work", request, "C-0240")
+    reason = summary(refused, "C-0240").reason
+    assert reason is not None
+    assert reason.cause is Cause.NEEDS_CLOUD_DATA
+    assert reason.text.endswith("everything of the cluster: allow Microsoft.ContainerService/managedClusters/read")
+    (unread,) = refused.unread
+    assert unread.message == "403 AuthorizationFailed: no"
+    text = rendered("pretty", refused)
+    assert "The cloud did not show everything: this scan is incomplete" in text
+    assert "--dry-run" not in text, "no permission in the cluster would help"
+
+    own_cluster.delete(node(AZURE_NODE))
+    own_cluster.apply([node(GOOGLE_NODE)])
+    google.answer_all(cloud, endpoint="127.0.0.1")
+    found = scanned("work", request, "C-0228")
+    assert summary(found, "C-0228").status is not Status.NOT_EVALUATED
+    assert facts(found).distribution == "gke"
+
+    own_cluster.delete(node(GOOGLE_NODE))
+    unknown = scanned("work", request, "C-0240")
+    assert [item.message for item in unknown.unread] == ["which cluster of a cloud it is, nothing tells"]
+    named = scanned("work", CloudRequest(cluster=AKS, endpoints=cloud.endpoints), "C-0240")
+    assert summary(named, "C-0240").status is Status.PASSED
+
+
+def definition(kind: str, plural: str, group: str) -> dict[str, Any]:
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    version["subresources"] = {"status": {}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
+            "scope": "Cluster",
+            "versions": [version],
+        },
+    }
+
+
+def test_openshift_is_recognised_with_its_version(own_cluster: Cluster, scanned: Scan) -> None:
+    own_cluster.apply([definition("ClusterVersion", "clusterversions", "config.openshift.io"), node(AWS_NODE)])
+    assert facts(scanned("work", None, "C-0228")).distribution_version == "", "no ClusterVersion is there yet"
+    history = [{"state": "Partial", "version": "4.17.0"}, {"state": "Completed", "version": "4.16.3"}]
+    own_cluster.apply(
+        [
+            {
+                "apiVersion": "config.openshift.io/v1",
+                "kind": "ClusterVersion",
+                "metadata": {"name": "version"},
+                "status": {"desired": {"version": "4.17.0"}, "history": history},
+            }
+        ]
+    )
+    found = facts(scanned("work", None, "C-0228"))
+    assert (found.distribution, found.distribution_version) == ("openshift", "4.16.3")
