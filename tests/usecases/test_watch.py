@@ -293,6 +293,7 @@ def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
     ("change", "message"),
     [
         (lambda request: msgspec.structs.replace(request, cluster=None), "only a cluster"),
+        (lambda request: msgspec.structs.replace(request, paths=("node.yaml",)), "nodes and clouds"),
         (lambda request: msgspec.structs.replace(request, rules=gather((RULE,))), "cannot be watched"),
     ],
 )

@@ -18,6 +18,7 @@ from kubekeep.assess.standing import Standing
 from kubekeep.assess.summary import summarise
 from kubekeep.assess.unseen import unseen
 from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import KubeError
 from kubekeep.kube.watching import Pace
 from kubekeep.library.params import params_of
@@ -89,11 +90,7 @@ class Watch:
 
     def __init__(self, request: WatchRequest, tell: Tell) -> None:
         """Raises what a scan does for names, versions, rules and exceptions, and ValueError for what cannot be watched."""
-        if request.scan.cluster is None:
-            raise ValueError("only a cluster can be watched")
-        if request.scan.cluster.host_scan is True:
-            raise ValueError("nodes cannot be watched: scan with --host-scan instead")
-        self._cluster = request.scan.cluster
+        self._cluster = _watchable(request.scan)
         self.figures = Figures()
         self.current: Current | None = None
         """None until everything has been judged once."""
@@ -203,6 +200,15 @@ class Watch:
         figures.assessments += 1
         figures.assess_seconds += time.monotonic() - started
         figures.turns += turns
+
+
+def _watchable(request: ScanRequest) -> ClusterRequest:
+    """The cluster to watch. Raises ValueError for what only a scan can look at."""
+    if request.cluster is None:
+        raise ValueError("only a cluster can be watched")
+    if request.paths or request.cloud is not None or request.cluster.host_scan is True:
+        raise ValueError("nodes and clouds cannot be watched: scan with what was collected of them instead")
+    return request.cluster
 
 
 class _Session:
