@@ -275,8 +275,8 @@ class Churn:
                 self.lost += 1
                 del self.pending[key]
 
-    def single(self, times: int) -> list[float]:
-        """How long a verdict takes to come when nothing else happens."""
+    def single(self, times: int, patience: float = 20) -> list[float]:
+        """How long a verdict takes to come when nothing else is changed."""
         writer = Writer(self._cluster)
         found = []
         for _ in range(times):
@@ -287,7 +287,7 @@ class Churn:
                 method, where, body, sent = self._privileged()
             started = time.monotonic()
             writer(method, where, body, sent)
-            while not self._lines.seen and time.monotonic() - started < 20:
+            while not self._lines.seen and time.monotonic() - started < patience:
                 time.sleep(0.005)
             found.append(time.monotonic() - started)
             self.pending.clear()
@@ -410,6 +410,8 @@ def hold(
     churn.run(rate, seconds)
     took = time.monotonic() - begun
     churn.wait()
+    # What is behind has caught up when what comes last has come.
+    churn.single(2, patience=600)
     text = quiet(port)
     ended.set()
     sampler.join()

@@ -36,6 +36,8 @@ from kubekeep.usecases.scan import ScanRequest, exceptions_of, minor_of, selecte
 
 _IDLE: Final = 0.5
 """Seconds to wait for something to happen before looking whether all is over."""
+_LONGEST: Final = 30.0
+"""Seconds for which changes are gathered at most."""
 _EXPIRY: Final = 60.0
 """Seconds after which exceptions are looked at again, as some are for a time."""
 
@@ -253,9 +255,10 @@ class _Session:
     def _follow(self, stopped: threading.Event) -> None:
         figures, gaps = self._watch.figures, None
         resync, expiry = time.monotonic() + self._request.resync, 0.0
-        due = False
+        due, took = False, 0.0
         while not stopped.is_set():
-            changes = self.following.changes(_IDLE, self._request.pause)
+            # Who is behind looks at more together: that costs less, and what changes often is judged once.
+            changes = self.following.changes(_IDLE, self._request.pause, min(took, _LONGEST))
             for key, resource in changes.items():
                 self._take(key, resource)
             figures.is_current, figures.objects = self.following.is_current, len(self._keys)
@@ -264,7 +267,9 @@ class _Session:
                 continue
             if due:
                 gaps, due, expiry = self.following.gaps, False, time.monotonic() + _EXPIRY
+                started = time.monotonic()
                 self._watch.settle(self)
+                took = time.monotonic() - started
             if self._wants_otherwise() or (time.monotonic() > resync and self._serves_otherwise()):
                 return
             if time.monotonic() > resync:

@@ -22,12 +22,36 @@ from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.owners import Owners, controller
 from kubekeep.sources.cluster.plan import Task
 
-_WAITING: Final = 32
-"""Events that may wait to be looked at; whoever has another waits too, and the server with it."""
+_WAITING: Final = 4096
+"""Events that may wait to be looked at, packed; whoever has another waits too, and the server with it, until that gives
+the stream up."""
 _LISTS: Final = 4
 """Lists at a time, whose pages are in memory."""
 _LOOK: Final = 0.25
 """Seconds after which who waits looks whether all is over."""
+
+
+class _Items(msgspec.Struct, frozen=True, gc=False):
+    """Objects of a list, packed, by uid."""
+
+    items: list[tuple[str, Resource]]
+    first: bool
+
+
+class _Came(msgspec.Struct, frozen=True, gc=False):
+    """An object has come or changed."""
+
+    uid: str
+    resource: Resource
+
+
+class _Went(msgspec.Struct, frozen=True, gc=False):
+    """An object has gone."""
+
+    uid: str
+
+
+_Arrival = _Items | _Came | _Went | Listed | Refused | Lost | Resumed
 
 
 class Tally(msgspec.Struct):
@@ -73,7 +97,7 @@ class Following:
         self._connection = connection
         self._gaps = tuple(gaps)
         self._stopped = threading.Event()
-        self._arrivals: queue.Queue[tuple[_Followed, Event]] = queue.Queue(maxsize=_WAITING)
+        self._arrivals: queue.Queue[tuple[_Followed, _Arrival]] = queue.Queue(maxsize=_WAITING)
         self._lists = threading.BoundedSemaphore(_LISTS)
         self._followed = [_Followed(task) for task in tasks]
         self._order = {id(followed): number for number, followed in enumerate(self._followed)}
@@ -114,24 +138,22 @@ class Following:
         """Whether everything is followed at this moment, or refused."""
         return all(item.is_current for item in self._followed)
 
-    def changes(self, first: float, rest: float) -> Mapping[str, Resource | None]:
+    def changes(self, first: float, rest: float, most: float = 0.0) -> Mapping[str, Resource | None]:
         """What changed since the last call, by uid; None for what is not to be seen any more.
 
-        Waits `first` seconds for something to happen, and then `rest` seconds for more of it.
+        Waits `first` seconds for something to happen, and then until nothing has for `rest` seconds, but no longer than
+        `rest` or `most`, whichever is more.
         """
-        until = time.monotonic() + first
-        happened = False
+        wait, until = first, float("inf")
         while not self._stopped.is_set():
-            left = until - time.monotonic()
             try:
-                followed, event = self._arrivals.get(timeout=max(0.0, left))
+                followed, event = self._arrivals.get(timeout=max(0.0, min(wait, until - time.monotonic())))
             except queue.Empty:
                 break
             self._take(followed, event)
-            if not happened:
-                happened = True
-                until = time.monotonic() + rest
-            elif left <= 0:
+            if until == float("inf"):
+                wait, until = rest, time.monotonic() + max(rest, most)
+            elif time.monotonic() > until:
                 break
         return self._seen()
 
@@ -145,10 +167,10 @@ class Following:
                     turn.callback(self._lists.release)
                 elif not isinstance(event, Page):
                     turn.close()
-                if not self._hand(followed, event):
+                if not self._hand(followed, _packed(event)):
                     return
 
-    def _hand(self, followed: _Followed, event: Event) -> bool:
+    def _hand(self, followed: _Followed, event: _Arrival) -> bool:
         """Hand an event on as soon as there is room; gives False when nobody takes it any more."""
         while not self._stopped.is_set():
             with contextlib.suppress(queue.Full):
@@ -156,18 +178,20 @@ class Following:
                 return True
         return False
 
-    def _take(self, followed: _Followed, event: Event) -> None:
+    def _take(self, followed: _Followed, event: _Arrival) -> None:
         match event:
-            case Page(items, first):
+            case _Items(items, first):
                 if first or followed.listing is None:
                     followed.listing = set()
-                followed.listing |= {self._put(followed, item) for item in items}
-            case Put(item):
+                for uid, resource in items:
+                    self._put(followed, uid, resource)
+                    followed.listing.add(uid)
+            case _Came(uid, resource):
                 self._count()
-                self._put(followed, item)
-            case Gone(item):
+                self._put(followed, uid, resource)
+            case _Went(uid):
                 self._count()
-                self._remove(followed, _uid(item))
+                self._remove(followed, uid)
             case Listed():
                 self.tally.lists += 1
                 self._know(followed, followed.listing or set(), None)
@@ -198,22 +222,21 @@ class Following:
         self.tally.events += 1
         self.tally.last_event = time.time()
 
-    def _put(self, followed: _Followed, item: dict[str, Any]) -> str:
-        uid, number = _uid(item), self._order[id(followed)]
-        resource = Resource(item).packed()
+    def _put(self, followed: _Followed, uid: str, resource: Resource) -> None:
+        number = self._order[id(followed)]
         followed.uids.add(uid)
         versions = self._versions.setdefault(uid, {})
         if versions.get(number) == resource:
-            return uid
+            return
         versions[number] = resource
         self._touched[uid] = None
         if followed.task.carries_pods:
+            item = resource.object
             self._owners.remove(resource.namespace, uid)
             self._owners.add(item)
             owner = controller(item)
             self._belongs(uid, str(owner.get("uid")) if owner is not None else "")
             self._touched |= dict.fromkeys(self._children.get(uid, ()))
-        return uid
 
     def _remove(self, followed: _Followed, uid: str) -> None:
         followed.uids.discard(uid)
@@ -261,6 +284,19 @@ class Following:
             return None
         resource = versions[min(versions)]
         return None if uid in self._owner and self._owners.has_made(resource.object) else resource
+
+
+def _packed(event: Event) -> _Arrival:
+    """An event that takes little room while it waits."""
+    match event:
+        case Page(items, first):
+            return _Items([(_uid(item), Resource(item).packed()) for item in items], first)
+        case Put(item):
+            return _Came(_uid(item), Resource(item).packed())
+        case Gone(item):
+            return _Went(_uid(item))
+        case _:
+            return event
 
 
 def _uid(item: dict[str, Any]) -> str:
