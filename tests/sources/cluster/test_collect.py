@@ -138,18 +138,18 @@ ALL = ["Deployment test-other/here", "Deployment test-team-blue/here", "Deployme
 @pytest.mark.parametrize(
     ("include", "exclude", "expected", "paths"),
     [
-        (("test-other",), (), ALL[:1], {"/namespaces/test-other/"}),
-        (("test-team-*",), (), ALL[1:], {"/namespaces/test-team-red/", "/namespaces/test-team-blue/"}),
-        (("test-team-*",), ("*-blue",), ALL[2:], {"/namespaces/test-team-red/"}),
+        (("test-other",), (), ALL[:1], ["/namespaces/test-other/"]),
+        (("test-team-*",), (), ALL[1:], ["/namespaces/test-team-red/", "/namespaces/test-team-blue/"]),
+        (("test-team-*",), ("*-blue",), ALL[2:], ["/namespaces/test-team-red/"]),
         (
             ("test-other", "test-team-[rR]ed"),
             (),
             [ALL[0], ALL[2]],
-            {"/namespaces/test-other/", "/namespaces/test-team-red/"},
+            ["/namespaces/test-other/", "/namespaces/test-team-red/"],
         ),
-        (("test-other",), ("test-other",), [], set()),
-        (("test-nobody-*",), (), [], set()),
-        (("test-gone",), (), [], {"/namespaces/test-gone/"}),
+        (("test-other",), ("test-other",), [], []),
+        (("test-nobody-*",), (), [], []),
+        (("test-gone",), (), [], ["/namespaces/test-gone/"]),
     ],
     ids=str,
 )
@@ -159,7 +159,7 @@ def test_namespaces_are_chosen_by_the_server(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     expected: list[str],
-    paths: set[str],
+    paths: list[str],
 ) -> None:
     with front(cluster) as proxy:
         found, gaps = collected(proxy, "Deployment", include=include, exclude=exclude)

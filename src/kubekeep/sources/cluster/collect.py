@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -31,6 +32,8 @@ _WAITING: Final = 4
 """Pages that may wait to be looked at; whoever has another waits too."""
 _LOOK: Final = 0.25
 """Seconds after which who waits looks whether all is over."""
+_USER: Final = re.compile(r'forbidden: User "([^"]+)" cannot ')
+"""How an API server tells who may not."""
 _FORBIDDEN: Final = 403
 _DEFINITIONS: Final = 25
 """Definitions a page: a single one may have a megabyte."""
@@ -120,7 +123,7 @@ class Collection:
                 self._hand(_Arrived(task, page), arrivals)
         except KubeError as error:
             inside = isinstance(error, ApiError) and error.status == _FORBIDDEN and self._one_by_one(task, arrivals)
-            self.gaps.append(task.gap(str(error), partial=some or inside))
+            self.gaps.append(task.gap(_why(error), partial=some or inside))
         finally:
             self._hand(_Arrived(task), arrivals)
 
@@ -171,7 +174,7 @@ class Collection:
         except KubeError as error:
             # Custom kinds that nobody knows of may carry pods, if there are any.
             unknown = any(not is_builtin(served.group) for served in self._catalogue.kinds)
-            self.gaps.append(Task(query, carries_pods=unknown).gap(str(error), partial=bool(found)))
+            self.gaps.append(Task(query, carries_pods=unknown).gap(_why(error), partial=bool(found)))
         return found
 
     def _carrier(self, definition: dict[str, Any]) -> Served | None:
@@ -191,7 +194,13 @@ class Collection:
         try:
             names = tuple(str(item["metadata"]["name"]) for page in Listing(self._connection, query) for item in page)
         except KubeError as error:
-            self.gaps.append(Task(query, carries_pods=False).gap(str(error)))
+            self.gaps.append(Task(query, carries_pods=False).gap(_why(error)))
             # Then everything is listed, and who judges goes by the patterns.
             return Namespaces()
         return asked.resolved(names)
+
+
+def _why(error: KubeError) -> str:
+    """What went wrong; of a refusal only whose it is, as what was refused is said beside it."""
+    user = _USER.search(str(error)) if isinstance(error, ApiError) and error.status == _FORBIDDEN else None
+    return f"forbidden for {user[1]}" if user else str(error)

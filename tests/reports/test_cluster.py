@@ -1,0 +1,89 @@
+"""Reports on a cluster: every format says which it was, and what it did not show; hidden ones say it without names."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import msgspec
+import pytest
+from tests.reports.rendering import printed, rendered, squeezed, written
+from tests.reports.test_json_shape import SHAPE
+
+from kubekeep.model.assessment import Assessment, Target, Unread
+from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.location import Location
+from kubekeep.reports import names
+from kubekeep.usecases.privacy import with_pseudonyms
+
+GAPS = (
+    Gap(
+        group="apps", version="v1", kind="Deployment", resource="deployments", why="forbidden for ann", namespace="shop"
+    ),
+    Gap(group="", version="v1", kind="Secret", resource="secrets", why="the API server answers 503", partial=True),
+)
+FACTS = ClusterFacts(
+    name="staging-7", info={"gitVersion": "v1.34.4", "minor": "34"}, provider="eks", nodes=3, gaps=GAPS
+)
+SILENT = {
+    "csv",
+    "github",
+    "gitlab-codequality",
+    "gitlab-sast",
+    "junit",
+    "ocsf",
+    "openreports",
+    "policyreport",
+    "prometheus",
+    "sarif",
+}
+"""Formats that have a line for each finding, and none for the target."""
+
+
+@pytest.fixture
+def of_cluster(assessment: Assessment) -> Assessment:
+    """The canonical assessment as if a cluster had been scanned."""
+    return msgspec.structs.replace(
+        assessment,
+        target=Target((), "/srv/shop", FACTS),
+        unread=tuple(Unread(Location(gap.permission), gap.text) for gap in GAPS),
+    )
+
+
+def text_of(name: str, assessment: Assessment) -> str:
+    """The text of a report, of a PDF as it is printed."""
+    return squeezed(printed(written(name, assessment))) if name == "pdf" else rendered(name, assessment)
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_format_takes_it(name: str, of_cluster: Assessment) -> None:
+    text = text_of(name, of_cluster)
+    assert ("staging-7" in text or "v1.34.4" in text) or name in SILENT
+
+
+def test_json_tells_of_the_cluster_as_kubescape_does(of_cluster: Assessment) -> None:
+    document = json.loads(rendered("json", of_cluster))
+    errors = jsonschema.Draft202012Validator(SHAPE).iter_errors(document)
+    assert [f"{error.json_path}: {error.message}"[:300] for error in errors] == []
+    assert document["clusterAPIServerInfo"] == FACTS.info
+    assert (document["clusterName"], document["clusterCloudProvider"]) == ("staging-7", "eks")
+    context = document["metadata"]["targetMetadata"]["clusterContextMetadata"]
+    assert (context["contextName"], context["cloudProvider"], context["numberOfWorkerNodes"]) == ("staging-7", "eks", 3)
+    assert "scanningTarget" not in document["metadata"]["scanMetadata"]
+    coverage = document["scanCoverage"]
+    assert coverage["failedGVRPulls"] == [{"gvr": "apps/v1/deployments", "error": "forbidden for ann"}]
+    assert coverage["partialGVRPulls"] == [{"gvr": "v1/secrets", "selector": "", "error": "the API server answers 503"}]
+    missing = {item["controlID"]: item["missingGVRs"] for item in coverage["notEvaluatedControls"]}
+    assert missing["C-0001"] == ["apps/v1/deployments"]
+
+
+def test_the_terminal_says_what_would_be_enough(of_cluster: Assessment) -> None:
+    text = squeezed(rendered("pretty", of_cluster))
+    assert squeezed("list deployments.apps in namespace shop  forbidden for ann") in text
+    assert squeezed("kubekeep scan --dry-run") in text
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_name_comes_out_of_a_hidden_one(name: str, of_cluster: Assessment) -> None:
+    text = text_of(name, with_pseudonyms(of_cluster, None))
+    assert not [word for word in ("staging-7", "namespace shop", "for ann") if word in text]
