@@ -27,6 +27,7 @@ HARMLESS = {
     *("fail-on-new", "baseline-severity-threshold", "baseline-granularity", "min-severity", "max-severity"),
     *("exclude-controls", "include-namespaces", "exclude-namespaces", "include-kinds", "exclude-kinds"),
     "label-selector",
+    "incremental",
     *("set", "set-string", "set-json", "release-name", "release-namespace", "kube-version", "api-versions"),
     *("exclude-path", "no-ignore-file", "branch", "changed-since", "blame", "hide", "encrypt"),
     *("exception-set", "honor-inline-exceptions", "audit-exceptions"),

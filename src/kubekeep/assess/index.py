@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.assess.isolation import isolation
+from kubekeep.assess.isolation import enforcement, isolation
 from kubekeep.assess.joins import Grants, Pod, nodes, pods, selecting, values
 from kubekeep.assess.routes import routed
 from kubekeep.assess.shapes import mapping
@@ -97,7 +97,7 @@ class Index:
         - `account_users`: namespace to names of the service accounts that some workload runs as.
         - `pods`, `nodes`, `selecting` (Services), `values` (PodSecurityPolicies) and `grants`: see `kubekeep.assess.joins`.
         - `routed`: see `kubekeep.assess.routes`.
-        - `isolation`: see `kubekeep.assess.isolation`.
+        - `isolation` and `enforcement`: see `kubekeep.assess.isolation`.
         """
         grants = Grants()
         if SUBJECT in self._kinds:
@@ -120,6 +120,7 @@ class Index:
             "grants": grants.data(),
             "nodes": nodes(self._of("Node")),
             "isolation": isolation(self._objects),
+            "enforcement": enforcement(self._objects),
         }
 
     def _of(self, kind: str) -> list[dict[str, Any]]:
@@ -195,13 +196,28 @@ def provider_of(resource: Resource) -> Provider | None:
     return PLATFORMS.get(resource.group)
 
 
-def _kept(kind: str, item: dict[str, Any]) -> dict[str, Any]:
-    """What the index keeps of an object: no values of Secrets, no whole files of ConfigMaps, no lists of CVEs."""
+def _kept(kind: str, whole: dict[str, Any]) -> dict[str, Any]:
+    """What the index keeps of an object: no values of Secrets, no whole files of ConfigMaps, no lists of CVEs.
+
+    Nor what changes by itself, so that a cluster that lives does not look like another one.
+    """
+    item = _steady(kind, whole)
     if kind == "Secret":
         return {key: value for key, value in item.items() if key not in ("data", "stringData")}
     if kind.endswith("/ImageVulnerabilities"):
         return _counted(item)
     return _settings(item) if kind == "ConfigMap" else item
+
+
+def _steady(kind: str, item: dict[str, Any]) -> dict[str, Any]:
+    """An object without its version, a Node without what it reports of its health and its images."""
+    found = mapping(item.get("metadata"))
+    if "resourceVersion" in found:
+        item = {**item, "metadata": {key: value for key, value in found.items() if key != "resourceVersion"}}
+    status = item.get("status")
+    if kind == "Node" and isinstance(status, dict):
+        item = {**item, "status": {key: value for key, value in status.items() if key not in ("conditions", "images")}}
+    return item
 
 
 def _labels(pod: dict[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,16 @@ def isolation(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> 
     return {namespace: _arranged(selections) for namespace, selections in found.items() if selections}
 
 
+def enforcement(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dict[str, bool]:
+    """`always` where Cilium drops all traffic that no policy allows (Cilium docs, Policy Enforcement Modes)."""
+    for items in objects.get("ConfigMap", {}).values():
+        for item in items:
+            name, data = mapping(item.get("metadata")).get("name"), mapping(item.get("data"))
+            if name == "cilium-config" and data.get("enable-policy") == "always":
+                return {"always": True}
+    return {}
+
+
 def _kubernetes(policy: Mapping[str, Any]) -> Iterator[Selection]:
     """A policy without `policyTypes` is for ingress, and for egress if it has egress rules (API reference)."""
     spec = mapping(policy.get("spec"))

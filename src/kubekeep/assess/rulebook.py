@@ -44,8 +44,10 @@ class Sheet(msgspec.Struct, frozen=True):
 class Rulebook:
     """The rules of `controls`, a group for each target and stage; `silent` controls have a sheet but no rules."""
 
-    def __init__(self, library: Library, controls: Sequence[Control], silent: Sequence[Control] = ()) -> None:
-        """Sort the rules of `controls` into groups."""
+    def __init__(
+        self, library: Library, controls: Sequence[Control], silent: Sequence[Control] = (), *, apart: bool = False
+    ) -> None:
+        """Sort the rules of `controls` into groups; with `apart`, each rule that relates is a group of its own."""
         rules = {control.slug: library.rule(control) for control in controls}
         shards = [controls[at : at + _SHARD] for at in range(0, len(controls), _SHARD)]
         self.shards = [_modules(library, shard) for shard in shards]
@@ -55,20 +57,28 @@ class Rulebook:
         """Slugs of the controls whose rule says itself what it applies to."""
         self.groups: list[list[Query]] = []
         self._controls = (*controls, *silent)
-        self._numbers: dict[tuple[str, Stage], int] = {}
+        self._numbers: dict[tuple[str, Stage, str], int] = {}
+        self.askers: dict[int, list[Control]] = {}
+        """The controls whose rules are in each group."""
         self._sheets: dict[tuple[str, str, bool, bool], Sheet] = {}
         for control in controls:
+            stage = stage_of(control, rules[control.slug])
+            alone = control.judged_by if apart and stage is Stage.RELATED else ""
             for target in control.targets:
-                group = self._group(target, stage_of(control, rules[control.slug]))
-                if all(query.name != control.judged_by for query in group):
-                    path = f"data.{control.package}.{_OUTCOME}"
-                    group.append(Query(control.judged_by, path, places[control.slug]))
+                self._add(control, self._number(target, stage, alone), places[control.slug])
 
-    def _group(self, target: str, stage: Stage) -> list[Query]:
-        number = self._numbers.setdefault((target, stage), len(self.groups))
+    def _add(self, control: Control, number: int, shard: int) -> None:
+        """Put the rule of `control` into a group, once if others share it."""
+        self.askers.setdefault(number, []).append(control)
+        group = self.groups[number]
+        if all(query.name != control.judged_by for query in group):
+            group.append(Query(control.judged_by, f"data.{control.package}.{_OUTCOME}", shard))
+
+    def _number(self, target: str, stage: Stage, rule: str) -> int:
+        number = self._numbers.setdefault((target, stage, rule), len(self.groups))
         if number == len(self.groups):
             self.groups.append([])
-        return self.groups[number]
+        return number
 
     def sheet(self, resource: Resource, *, has_pod: bool) -> Sheet:
         """What applies to `resource`, which carries a pod or not."""
@@ -81,7 +91,7 @@ class Rulebook:
                 {
                     stage: tuple(
                         number
-                        for (target, when), number in self._numbers.items()
+                        for (target, when, _), number in self._numbers.items()
                         if when is stage and target in targets
                     )
                     for stage in Stage

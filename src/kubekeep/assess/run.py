@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from kubekeep.assess.installed import Pair, Written
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.select import Selection
 from kubekeep.assess.unseen import Unseen, unseen
-from kubekeep.assess.verdicts import as_far_as_known, malformed, verdict
+from kubekeep.assess.verdicts import Around, as_far_as_known, unset_by, verdicts_of
 from kubekeep.engine.port import Outcome, PolicySet, Query
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import Gap
@@ -78,13 +77,13 @@ def run(
         for entry in entries:
             entry.relate(desk)
         desk.finish()
-    elsewhere = _elsewhere(active, selection, provider)
-    unset = {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in {**hidden.related, **told}.items()}
+    elsewhere = elsewhere_of(active, selection, provider)
+    around = Around(unset_by({**hidden.related, **told}), book.conditional, elsewhere)
     entries.reverse()
     results = []
     while entries:
         # What the rules said is in the result then, and goes.
-        results.append(entries.pop().result(unset, book.conditional, elsewhere))
+        results.append(entries.pop().result(around))
     return _judged(results, intake.others, selection, hidden) if selection.judges else results
 
 
@@ -106,7 +105,7 @@ def _judged(
     return [ResourceResult(*pair) for pair in zip(resources, said, strict=True) if pair[1]]
 
 
-def _elsewhere(controls: Iterable[Control], selection: Selection, provider: Provider | None) -> frozenset[str]:
+def elsewhere_of(controls: Iterable[Control], selection: Selection, provider: Provider | None) -> frozenset[str]:
     """Slugs of the controls about other platforms than `provider`, but for those asked for by name."""
     return frozenset(
         control.slug
@@ -166,10 +165,11 @@ class _Intake:
         self.entries.append(entry)
         if not problem:
             self._desk.send({"workload": workload}, sheet.groups[Stage.LOCAL], entry.outcome, remember=True)
-            self._desk.send(_document(pair.judged, workload), sheet.groups[Stage.OBJECT], entry.outcome)
+            self._desk.send(document(pair.judged, workload), sheet.groups[Stage.OBJECT], entry.outcome)
 
 
-def _document(resource: Resource, workload: dict[str, Any] | None) -> dict[str, Any]:
+def document(resource: Resource, workload: dict[str, Any] | None) -> dict[str, Any]:
+    """What rules get of a resource and its workload view."""
     return {"object": resource.object} if workload is None else {"object": resource.object, "workload": workload}
 
 
@@ -189,26 +189,11 @@ class _Entry:
         groups = self.sheet.groups[Stage.RELATED]
         if groups and not self.problem:
             judged = self.pair.judged.unpacked()
-            desk.send(_document(judged, view(judged)), groups, self.outcome)
+            desk.send(document(judged, view(judged)), groups, self.outcome)
 
-    def result(
-        self, unset: Mapping[str, Verdict], conditional: AbstractSet[str], elsewhere: AbstractSet[str]
-    ) -> ResourceResult:
-        """The verdicts.
-
-        `unset` are those of controls that lack a parameter, whatever the resource; `conditional` the slugs of the
-        controls whose rule says what it applies to, `elsewhere` of those that are about other platforms.
-        """
-        controls = [control for control in self.sheet.controls if control.slug not in elsewhere]
-        if self.problem:
-            whole = malformed(self.problem)
-            return ResourceResult(self.resource, {control.slug: whole for control in controls})
-        seen = self.resource.unpacked()
-        said = ((item.slug, unset.get(item.slug) or self._verdict(item, seen, conditional)) for item in controls)
-        return ResourceResult(self.resource, {slug: outcome for slug, outcome in said if outcome is not None})
-
-    def _verdict(self, control: Control, seen: Resource, conditional: AbstractSet[str]) -> Verdict | None:
-        return verdict(control, self.outcome, seen, conditional=control.slug in conditional)
+    def result(self, around: Around) -> ResourceResult:
+        """The verdicts."""
+        return ResourceResult(self.resource, verdicts_of(self.resource, self.sheet, self.outcome, around, self.problem))
 
 
 class _Takers:

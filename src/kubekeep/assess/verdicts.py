@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import msgspec
 
-from kubekeep.assess.rulebook import APPLIES, DECLINED, VIOLATION
+from kubekeep.assess.rulebook import APPLIES, DECLINED, VIOLATION, Sheet
 from kubekeep.engine.port import Outcome, RuleFailure
 from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
@@ -31,6 +33,42 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fix: Any = msgspec.UNSET
     delete: bool = False
     message: str = ""
+
+
+class Around(msgspec.Struct, frozen=True):
+    """What the verdicts on all resources depend on.
+
+    `unset` are those of controls that cannot be answered, whatever the resource; `conditional` the slugs of the
+    controls whose rule says what it applies to, `elsewhere` of those that are about other platforms.
+    """
+
+    unset: Mapping[str, Verdict]
+    conditional: AbstractSet[str]
+    elsewhere: AbstractSet[str]
+
+
+def unset_by(reasons: Mapping[str, Reason]) -> dict[str, Verdict]:
+    """The verdicts on controls that cannot be answered for these reasons, by slug."""
+    return {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in reasons.items()}
+
+
+def verdicts_of(
+    resource: Resource, sheet: Sheet, outcome: Outcome, around: Around, problem: str = ""
+) -> dict[str, Verdict]:
+    """The verdicts on a resource by slug; `problem` says why no rule could look at it."""
+    controls = [control for control in sheet.controls if control.slug not in around.elsewhere]
+    if problem:
+        whole = malformed(problem)
+        return {control.slug: whole for control in controls}
+    seen = resource.unpacked()
+    said = (
+        (
+            item.slug,
+            around.unset.get(item.slug) or verdict(item, outcome, seen, conditional=item.slug in around.conditional),
+        )
+        for item in controls
+    )
+    return {slug: found for slug, found in said if found is not None}
 
 
 def verdict(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:

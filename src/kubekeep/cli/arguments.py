@@ -71,3 +71,14 @@ def asked(task: str, words: Names, frameworks: Names, *, or_cluster: bool = Fals
     if not words and not or_cluster:
         raise click.UsageError(f"name a file or a folder to {task}, or - for standard input")
     return Asked(words, frameworks, controls, workload)
+
+
+def loopback(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, int] | None:  # noqa: ARG001
+    """Where to listen: `9090`, `:9090`, `0.0.0.0:9090` or `[::]:9090`; without an address, on this machine only."""
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        raise click.BadParameter(f"{value!r} is no [ADDRESS:]PORT")
+    return host or "127.0.0.1", int(port)

@@ -10,6 +10,7 @@ import click
 
 _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
+    "watch": "Watch a cluster, and print which verdicts change.",
     "host": "Collect what a node tells, for a scan.",
     "cloud": "Write down what a cloud tells of a managed cluster.",
     "list": "List the frameworks, the controls or the ready-made exceptions.",

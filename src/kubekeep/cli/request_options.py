@@ -18,6 +18,7 @@ from kubekeep.cli import arguments, progress
 from kubekeep.cli.choice_options import choice_options
 from kubekeep.cli.cluster_options import cluster_options
 from kubekeep.cli.configured import is_from_file
+from kubekeep.cli.settings import cache_folder
 from kubekeep.cli.source_options import source_options
 from kubekeep.cli.waiver_options import waiver_options
 from kubekeep.kube.errors import KubeError
@@ -83,7 +84,18 @@ def _request(task: str, given: dict[str, Any]) -> ScanRequest:
         choice=take("choice"),
         excluded=take("excluded"),
         waivers=given["accepting"].waivers,
+        remembered=_remembered(incremental=take("incremental")),
     )
+
+
+def _remembered(*, incremental: bool) -> str:
+    """The file of remembered outcomes."""
+    if not incremental:
+        return ""
+    folder = cache_folder()
+    if folder is None:
+        raise click.UsageError("--incremental needs a cache folder: set XDG_CACHE_HOME")
+    return str(folder / "outcomes")
 
 
 def reached(ask: Callable[[], T]) -> T:
@@ -159,6 +171,11 @@ def _against() -> tuple[Callable[..., Any], ...]:
             "--cloud-provider",
             type=click.Choice(get_args(Provider), case_sensitive=False),
             help="The managed platform of the cluster, where Nodes or cloud documents in the input do not tell it.",
+        ),
+        click.option(
+            "--incremental",
+            is_flag=True,
+            help="Remember what rules say in the cache folder, and do not ask again about what is the same.",
         ),
         click.option(
             "--policies",

@@ -35,6 +35,14 @@ def home() -> str | None:
         return None
 
 
+def cache_folder() -> Path | None:
+    """Where what can be found out again is kept: below XDG_CACHE_HOME, or `.cache` at home; None without either."""
+    named, folder = os.environ.get("XDG_CACHE_HOME", ""), home()
+    if os.path.isabs(named):  # noqa: PTH117 - the specification has others ignored
+        return Path(named) / "kubekeep"
+    return Path(folder) / ".cache" / "kubekeep" if folder else None
+
+
 class RegistrySettings(msgspec.Struct, frozen=True):
     """What the tools beside us have told about registries and keys."""
 

@@ -42,7 +42,7 @@ class RegoPolicySet:
 
     def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
         """The outcome of each (document as JSON, group numbers), in order."""
-        return [_NOTHING if text is None else _outcome(text) for text in self._native.evaluate(documents)]
+        return [_NOTHING if text is None else outcome_of(text) for text in self._native.evaluate(documents)]
 
     def with_context(self, context: Mapping[str, Any]) -> RegoPolicySet:
         """The same rules in another context; the modules are not parsed again."""
@@ -51,7 +51,8 @@ class RegoPolicySet:
         return other
 
 
-def _outcome(text: str) -> Outcome:
+def outcome_of(text: str | bytes) -> Outcome:
+    """What `text`, the JSON of an outcome, says; equal values are one."""
     return {name: _value(bytes(value)) for name, value in _decode(text).items()}
 
 

@@ -102,12 +102,14 @@ class Connection:
         return self._patiently("GET", path, str, accept="*/*")
 
     @contextlib.contextmanager
-    def stream(self, path: str, params: Mapping[str, str], silence: float) -> Iterator[Iterator[bytes]]:
+    def stream(
+        self, path: str, params: Mapping[str, str], silence: float, accept: str = JSON
+    ) -> Iterator[Iterator[bytes]]:
         """The pieces of an endless answer, as they come; `silence` is how many seconds may pass between two.
 
         Raises as `get` does, and ConnectionLostError when the stream breaks off.
         """
-        with self._sent("GET", path, params=params, accept=JSON, body=None, silence=silence) as response:
+        with self._sent("GET", path, params=params, accept=accept, body=None, silence=silence) as response:
             yield self._pieces(response)
 
     def _pieces(self, response: httpx2.Response) -> Iterator[bytes]:

@@ -73,7 +73,7 @@ class Listing:
                 continues = error.continues
                 continue
             self.resource_version = self.resource_version or page.metadata.resource_version
-            items = [self._named(item) for item in page.items or ()]
+            items = [named(self._query.served, item) for item in page.items or ()]
             # Objects that were made anew under the same name in between are others.
             fresh = list({name: item for item in items if (name := _identity(item)) not in seen}.values())
             seen.update(map(_identity, fresh))
@@ -106,18 +106,18 @@ class Listing:
             raise ConnectionLostError(f"the API server answers a {visible(page.kind)} where a list was asked for")
         return page
 
-    def _named(self, item: dict[str, Any]) -> dict[str, Any]:
-        """The object as a person would get it: lists leave out what all their items have in common."""
-        served = self._query.served
-        metadata = item.get("metadata")
-        if isinstance(metadata, dict):
-            # Who wrote which field is half of many objects, and no control asks.
-            metadata.pop("managedFields", None)
-            if isinstance(annotations := metadata.get("annotations"), dict):
-                # The whole object once more, and the values of Secrets though only their metadata was asked for.
-                annotations.pop(LAST_APPLIED, None)
-        named = {"apiVersion": served.api_version, "kind": served.kind}
-        return named | {key: value for key, value in item.items() if key not in named}
+
+def named(served: Served, item: dict[str, Any]) -> dict[str, Any]:
+    """An object as a person would get it: lists leave out what all their items have in common."""
+    metadata = item.get("metadata")
+    if isinstance(metadata, dict):
+        # Who wrote which field is half of many objects, and no control asks.
+        metadata.pop("managedFields", None)
+        if isinstance(annotations := metadata.get("annotations"), dict):
+            # The whole object once more, and the values of Secrets though only their metadata was asked for.
+            annotations.pop(LAST_APPLIED, None)
+    called = {"apiVersion": served.api_version, "kind": served.kind}
+    return called | {key: value for key, value in item.items() if key not in called}
 
 
 def _identity(item: dict[str, Any]) -> str:

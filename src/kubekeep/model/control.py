@@ -97,6 +97,10 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     relates: tuple[str, ...] = ()
     """What the rule compares with, in `input.cluster`, once the whole input is read: kinds, `workload` for
     everything with pods, `rbac-subject` for what service accounts are granted."""
+    within: dict[str, Literal["own", "kube-system", "mentioned"]] = {}
+    """Of what it relates, the kinds that the rule looks up in some namespaces only: the one of the object that it judges
+    (its own name, for a Namespace), kube-system, or its own and those that its text names. What changes elsewhere
+    changes no verdict then."""
     params: dict[str, Parameter] = {}
     ids: tuple[str, ...] = ()
     satisfies: dict[str, tuple[str, ...]] = {}

@@ -23,9 +23,14 @@ class Packed(msgspec.Struct, frozen=True, gc=False):
     """`name`, `generateName` and `namespace`."""
     replicas: int | None
 
+    @property
+    def text(self) -> bytes:
+        """The object as JSON."""
+        return zlib.decompress(self.data)
+
     def unpacked(self) -> dict[str, Any]:
         """The object, made anew each time."""
-        return _decode(zlib.decompress(self.data))
+        return _decode(self.text)
 
 
 def pack(content: dict[str, Any]) -> Packed:

@@ -17,6 +17,7 @@ from kubekeep.kube.errors import KubeError
 from kubekeep.kube.listing import Query
 from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
+from kubekeep.kube.watching import Pace
 from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
@@ -27,6 +28,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.sources.cloud.identity import Hints
 from kubekeep.sources.cluster import kubelets
 from kubekeep.sources.cluster.collect import Collection
+from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.kubelets import Kubelets
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
@@ -158,13 +160,27 @@ class LiveCluster:
             self._provider = self._provider or provider_of(resource)
             yield resource
 
-    def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
-        """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
+    def follow(self, selection: Selection, choice: Choice, pace: Pace) -> Following:
+        """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
+        collection = self._planned(selection, choice)
+        return Following(self._connection, collection.tasks(), collection.gaps, pace)
+
+    def has_changed(self, selection: Selection, choice: Choice, following: Following) -> bool:
+        """Whether the cluster serves other kinds by now than those that are followed. Raises KubeError."""
+        self._catalogue = discover(self._connection)
+        collection = self._planned(selection, choice)
+        return not following.is_of(collection.tasks(), collection.gaps)
+
+    def _planned(self, selection: Selection, choice: Choice) -> Collection:
         needed = self._wanted(selection, choice, everything=False)
         needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS)
-        collection = Collection(self._connection, self._catalogue, needed)
+        return Collection(self._connection, self._catalogue, needed)
+
+    def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
+        """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
+        collection = self._planned(selection, choice)
         asked = [permission_of(query) for query in collection.queries()]
-        if self._asks_kubelets(needed):
+        if self._asks_kubelets(self._wanted(selection, choice, everything=False)):
             asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
         return allowed(self._connection, asked), tuple(collection.gaps)
 

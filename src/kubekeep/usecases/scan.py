@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import gc
+import hashlib
 import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 import msgspec
@@ -19,7 +21,7 @@ from kubekeep.assess.choice import Chooser
 from kubekeep.assess.enforcement import Enforcers
 from kubekeep.assess.foreign import ForeignJudge
 from kubekeep.assess.judge import Judge
-from kubekeep.assess.run import run
+from kubekeep.assess.run import Compile, run
 from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
 from kubekeep.assess.unseen import unseen
@@ -93,6 +95,8 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The resources to judge."""
     excluded: tuple[str, ...] = ()
     """Controls to leave out, of the scan and of its scores."""
+    remembered: str = ""
+    """The file in which outcomes are remembered from scan to scan; empty for none."""
 
     @property
     def is_whole(self) -> bool:
@@ -130,17 +134,18 @@ def scan(
     custom rule that does not compile.
     """
     selection = _selection(request)
-    exceptions = _exceptions(request)
+    exceptions = exceptions_of(request)
     started = dt.datetime.now(dt.UTC)
     unread: list[Unread] = []
+    notes: list[str] = []
     chooser = Chooser(request.choice)
     with (
         read(request.paths, stdin=stdin, options=request.read) as source,
         _connected(request) as cluster,
+        _rules(request, notes) as compile_rules,
         _few_collections(),
     ):
-        notes: list[str] = []
-        minor = _minor(request, cluster, notes)
+        minor = minor_of(request, cluster, notes)
         resources, selection = _input(request, source, cluster, selection, unread)
         enforcers = Enforcers()
         resources = exceptions.noting(enforcers.noting(resources) if request.is_whole else resources)
@@ -153,10 +158,9 @@ def scan(
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, found)
-        gaps = cluster.gaps if cluster is not None else []
-        pack = cluster is not None and not found
+        gaps, pack = (cluster.gaps, not found) if cluster is not None else ([], False)
         results = run(
-            resources, selection, RegoPolicySet, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack
+            resources, selection, compile_rules, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack
         )
         results = results if cluster is None else sorted(results, key=_place)
         unread += dict.fromkeys(Unread(Location(gap.permission), gap.text) for gap in gaps)
@@ -196,7 +200,7 @@ def _place(result: ResourceResult) -> tuple[bool, str]:
     return bool(result.resource.related), result.resource.id
 
 
-def _minor(request: ScanRequest, cluster: Live | None, notes: list[str]) -> int:
+def minor_of(request: ScanRequest, cluster: Live | None, notes: list[str]) -> int:
     """The minor version to judge by; `notes` gets a sentence where the one of the cluster is not known."""
     if request.kubernetes_version or cluster is None:
         return kubernetes_minor(request.kubernetes_version or "latest")
@@ -226,6 +230,25 @@ def _connected(request: ScanRequest) -> AbstractContextManager[Live | None]:
     from kubekeep.usecases.cluster import connected  # noqa: PLC0415
 
     return connected(request.cluster, request.cloud)
+
+
+@contextlib.contextmanager
+def _rules(request: ScanRequest, notes: list[str]) -> Iterator[Compile]:
+    """What compiles rules; with a memory, which is written in the end, `notes` say where it could not."""
+    if not request.remembered:
+        yield RegoPolicySet
+        return
+    # Only a scan with a memory pays for loading what keeps one.
+    from kubekeep.engine.outcome_file import OutcomeFile  # noqa: PLC0415
+    from kubekeep.engine.remembered import remembering  # noqa: PLC0415
+
+    engine = Path(_native.__file__).read_bytes()
+    memory = OutcomeFile(Path(request.remembered), _native.VERSION.encode() + hashlib.blake2b(engine).digest())
+    yield remembering(RegoPolicySet, memory)
+    try:
+        memory.save()
+    except OSError as error:
+        notes.append(f"what rules said could not be remembered in {request.remembered}: {error.strerror}")
 
 
 def _accepted(
@@ -292,9 +315,12 @@ def _few_collections() -> Iterator[None]:
         gc.enable()
 
 
-def selected(request: ScanRequest) -> Selection:
-    """The controls that `request` asks for. Raises what `scan` does for names and rules."""
-    return _selection(request)
+def selected(request: ScanRequest, found: Sequence[Resource] = ()) -> Selection:
+    """The controls that `request` asks for, as the objects `found` in a cluster want them judged.
+
+    Raises what `scan` does for names and rules.
+    """
+    return _selection(request, found)
 
 
 def hold(request: ScanRequest) -> None:
@@ -302,10 +328,11 @@ def hold(request: ScanRequest) -> None:
     kubernetes_minor(request.kubernetes_version or "latest")
     Chooser(request.choice)
     _selection(request)
-    _exceptions(request)
+    exceptions_of(request)
 
 
-def _exceptions(request: ScanRequest) -> Exceptions:
+def exceptions_of(request: ScanRequest) -> Exceptions:
+    """The exceptions that `request` names. Raises what `scan` does for them."""
     rules = request.rules or gather()
     return Exceptions(request.waivers, rules.exceptions, snapshot=request.is_whole)
 

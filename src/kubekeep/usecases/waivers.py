@@ -104,6 +104,16 @@ class Exceptions:
         self._found: list[Exemption] = []
         self._namespaces: dict[str, dict[str, str]] = {}
 
+    @property
+    def are_any(self) -> bool:
+        """Whether anything may be accepted."""
+        return bool(self._given or self._found or self._inline)
+
+    def forget(self) -> None:
+        """Forget the objects that were noted."""
+        self._found.clear()
+        self._namespaces.clear()
+
     def noting(self, resources: Iterable[Resource]) -> Iterator[Resource]:
         """The same resources; namespaces among them are noted, and the exceptions that a cluster holds."""
         for resource in resources:

@@ -42,6 +42,10 @@ class Owners:
             containers = frozenset() if is_builtin(resource.group) else _containers(resource, complete=True)
             self._known[resource.namespace, uid] = own, containers
 
+    def remove(self, namespace: str, uid: str) -> None:
+        """Know of an object no longer."""
+        self._known.pop((namespace, uid), None)
+
     def has_made(self, item: dict[str, Any]) -> bool:
         """Whether something shown so far has made `item`, and says all that it says."""
         resource = Resource(item)

@@ -10,4 +10,4 @@ violation contains {"path": "", "message": message} if {
 }
 
 # Cilium then drops all traffic that no policy allows (Cilium docs, Policy Enforcement Modes).
-always if input.cluster.named.ConfigMap[_]["cilium-config"][_].data["enable-policy"] == "always"
+always if input.cluster.enforcement.always

@@ -1,0 +1,114 @@
+"""`kubekeep watch`: keep the assessment of a cluster current, and print which verdicts change.
+
+Parses and shows; what a verdict is, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import click
+
+from kubekeep.cli.arguments import loopback
+from kubekeep.cli.request_options import reached, request_options
+from kubekeep.cli.waiver_options import Accepting
+from kubekeep.model.watch import Happening
+from kubekeep.usecases.scan import ScanRequest
+
+_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+@click.command(short_help="Watch a cluster.")
+@click.option(
+    "-f",
+    "--format",
+    "layout",
+    type=click.Choice(("pretty", "json")),
+    default="pretty",
+    show_default=True,
+    help="How changes are printed: for people, or an object of JSON a line.",
+)
+@click.option(
+    "--metrics",
+    "address",
+    metavar="[ADDRESS:]PORT",
+    callback=loopback,
+    help="Serve /metrics, /healthz and /readyz there; without an address, for this machine only.",
+)
+@request_options("watch")
+def command(
+    request: ScanRequest,
+    accepting: Accepting,  # noqa: ARG001 - click hands it on
+    layout: str,
+    address: tuple[str, int] | None,
+) -> None:
+    """Watch the cluster of the kubeconfig: print which verdicts change, as soon as they do.
+
+    Ends on an interrupt. What the cluster does not show, or not any more, is said, and is never taken for absent.
+
+    \b
+    kubekeep watch
+    kubekeep watch framework nsa,pss-restricted --exclude-namespaces kube-system
+    kubekeep watch --format json --metrics 9090
+    """  # noqa: D301 - click takes the character itself
+    from kubekeep.reports.shared.watched import document, line  # noqa: PLC0415 - not for `--help`
+    from kubekeep.usecases.watch import Watch, WatchRequest  # noqa: PLC0415
+
+    if request.cluster is None:
+        raise click.UsageError("watch is for a cluster: name no path")
+    if request.workload:
+        raise click.UsageError(
+            "watch takes no single workload: choose with --include-namespaces, --include-kinds or -l"
+        )
+    if request.remembered:
+        raise click.UsageError("--incremental is for scans: a watch remembers what it sees")
+    written = document if layout == "json" else line
+
+    def tell(happening: Happening) -> None:
+        click.echo(written(happening))
+        sys.stdout.flush()
+
+    try:
+        watch = Watch(WatchRequest(scan=request), tell)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    with _ended() as stopped, _served(address, watch, request):
+        reached(lambda: watch.run(stopped))
+
+
+@contextlib.contextmanager
+def _ended() -> Iterator[threading.Event]:
+    """What is set when somebody wants an end."""
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in _ENDINGS}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _served(address: tuple[str, int] | None, *watched: Any) -> Iterator[None]:
+    """What others may ask while it runs."""
+    if address is None:
+        yield
+        return
+    # Only who serves pays for it.
+    from kubekeep.cli.watch_pages import pages  # noqa: PLC0415
+    from kubekeep.sinks.serving import Serving  # noqa: PLC0415
+
+    host, port = address
+    try:
+        serving = Serving(host, port, pages(*watched))
+    except OSError as error:
+        raise click.UsageError(f"--metrics: cannot listen at {host}:{port}: {error.strerror}") from error
+    with serving:
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"metrics: http://{shown}:{serving.port}/metrics", err=True)
+        yield

@@ -1,0 +1,76 @@
+"""What happens while a cluster is being watched: verdicts that change, what is not shown any more, and figures. Values only."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+
+import msgspec
+
+from kubekeep.model.cluster import Gap
+from kubekeep.model.control import Control
+from kubekeep.model.finding import Verdict
+from kubekeep.model.resource import Resource
+
+
+class Turn(enum.StrEnum):
+    """What became of the verdict of a control on a resource."""
+
+    FAILED = "failed"
+    """It fails, and did not before."""
+    MENDED = "mended"
+    """It failed before, and passes."""
+    ACCEPTED = "accepted"
+    """It failed before, and an exception covers it now."""
+    GONE = "gone"
+    """It failed before, and there is no such resource any more, or the control does not apply to it."""
+    UNKNOWN = "not evaluated"
+    """It had an answer before."""
+
+
+class Turned(msgspec.Struct, frozen=True):
+    """A verdict that has changed."""
+
+    at: dt.datetime
+    turn: Turn
+    control: Control
+    resource: Resource
+    verdict: Verdict | None
+    """What it is by now."""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """Something that is not shown any more, or is shown again."""
+
+    at: dt.datetime
+    gap: Gap
+    again: bool
+
+
+class Began(msgspec.Struct, frozen=True):
+    """Everything has been seen and judged once."""
+
+    at: dt.datetime
+    cluster: str
+    objects: int
+    failed: int
+    """Findings: controls that a resource fails, counted by resource."""
+    gaps: int
+
+
+Happening = Turned | Shown | Began
+
+
+class Figures(msgspec.Struct, kw_only=True):
+    """What a watch has done so far; times in seconds, moments since the epoch."""
+
+    objects: int = 0
+    events: int = 0
+    last_event: float = 0.0
+    lists: int = 0
+    lost: int = 0
+    gaps: int = 0
+    is_current: bool = False
+    assessments: int = 0
+    assess_seconds: float = 0.0
+    turns: int = 0

@@ -1,0 +1,305 @@
+"""The objects of a cluster that a watch wants, kept up to date: what came, changed or went since it was last asked.
+
+Shows what a collection at the same moment would yield: each object once, and none that says nothing more than what made
+it. What cannot be listed or watched is a gap, and then nothing of it is shown. Never judges.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep.kube.connection import Connection
+from kubekeep.kube.watching import Event, Gone, Listed, Lost, Pace, Page, Put, Refused, Resumed, watching
+from kubekeep.model.cluster import Gap
+from kubekeep.model.resource import Resource
+from kubekeep.sources.cluster.owners import Owners, controller
+from kubekeep.sources.cluster.plan import Task
+
+_WAITING: Final = 4096
+"""Events that may wait to be looked at, packed; whoever has another waits too, and the server with it, until that gives
+the stream up."""
+_LISTS: Final = 4
+"""Lists at a time, whose pages are in memory."""
+_LOOK: Final = 0.25
+"""Seconds after which who waits looks whether all is over."""
+
+
+class _Items(msgspec.Struct, frozen=True, gc=False):
+    """Objects of a list, packed, by uid."""
+
+    items: list[tuple[str, Resource]]
+    first: bool
+
+
+class _Came(msgspec.Struct, frozen=True, gc=False):
+    """An object has come or changed."""
+
+    uid: str
+    resource: Resource
+
+
+class _Went(msgspec.Struct, frozen=True, gc=False):
+    """An object has gone."""
+
+    uid: str
+
+
+_Arrival = _Items | _Came | _Went | Listed | Refused | Lost | Resumed
+
+
+class Tally(msgspec.Struct):
+    """What has happened so far."""
+
+    events: int = 0
+    lists: int = 0
+    lost: int = 0
+    """How often a stream broke off or a server did not answer."""
+    last_event: float = 0.0
+    """When the last object came, changed or went, in seconds since the epoch."""
+
+
+class _Followed:
+    """One query on its way."""
+
+    __slots__ = ("gap", "is_current", "is_known", "listing", "task", "uids")
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.uids: set[str] = set()
+        self.listing: set[str] | None = None
+        """The objects of the list that is under way."""
+        self.is_known = False
+        """Whether a list has ended, or was refused."""
+        self.is_current = False
+        """Whether it is followed at this moment, or refused."""
+        self.gap: Gap | None = None
+
+
+class Following:
+    """The objects of `tasks` as they come and go; a thread waits for each."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        tasks: Sequence[Task],
+        gaps: Iterable[Gap] = (),
+        pace: Pace = Pace(),  # noqa: B008
+    ) -> None:
+        """Begin; `gaps` are what is missing anyhow."""
+        self.tally = Tally()
+        self._connection = connection
+        self._gaps = tuple(gaps)
+        self._stopped = threading.Event()
+        self._arrivals: queue.Queue[tuple[_Followed, _Arrival]] = queue.Queue(maxsize=_WAITING)
+        self._lists = threading.BoundedSemaphore(_LISTS)
+        self._followed = [_Followed(task) for task in tasks]
+        self._order = {id(followed): number for number, followed in enumerate(self._followed)}
+        self._versions: dict[str, dict[int, Resource]] = {}
+        """An object by uid, as each query shows it that does."""
+        self._owners = Owners()
+        self._owner: dict[str, str] = {}
+        self._children: dict[str, set[str]] = {}
+        self._touched: dict[str, None] = {}
+        self._shown: set[str] = set()
+        self._threads = [
+            threading.Thread(target=self._follow, args=(followed, pace), daemon=True) for followed in self._followed
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let all threads end; they do when the connection is closed."""
+        self._stopped.set()
+
+    def is_of(self, tasks: Iterable[Task], gaps: Iterable[Gap]) -> bool:
+        """Whether it follows `tasks` with `gaps` from the beginning, in whatever order."""
+        own = {item.task for item in self._followed}
+        return own == set(tasks) and set(self._gaps) == set(gaps)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What is not shown at this moment."""
+        return tuple(dict.fromkeys((*self._gaps, *(item.gap for item in self._followed if item.gap is not None))))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether everything has been listed once, or was refused."""
+        return all(item.is_known for item in self._followed)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether everything is followed at this moment, or refused."""
+        return all(item.is_current for item in self._followed)
+
+    def changes(self, first: float, rest: float, most: float = 0.0) -> Mapping[str, Resource | None]:
+        """What changed since the last call, by uid; None for what is not to be seen any more.
+
+        Waits `first` seconds for something to happen, and then until nothing has for `rest` seconds, but no longer than
+        `rest` or `most`, whichever is more.
+        """
+        wait, until = first, float("inf")
+        while not self._stopped.is_set():
+            try:
+                followed, event = self._arrivals.get(timeout=max(0.0, min(wait, until - time.monotonic())))
+            except queue.Empty:
+                break
+            self._take(followed, event)
+            if until == float("inf"):
+                wait, until = rest, time.monotonic() + max(rest, most)
+            elif time.monotonic() > until:
+                break
+        return self._seen()
+
+    def _follow(self, followed: _Followed, pace: Pace) -> None:
+        """Hand on what happens; while a list comes in, few others may."""
+        with contextlib.ExitStack() as turn:
+            for event in watching(self._connection, followed.task.query, self._stopped, pace):
+                if isinstance(event, Page) and event.first:
+                    turn.close()
+                    self._lists.acquire()
+                    turn.callback(self._lists.release)
+                elif not isinstance(event, Page):
+                    turn.close()
+                if not self._hand(followed, _packed(event)):
+                    return
+
+    def _hand(self, followed: _Followed, event: _Arrival) -> bool:
+        """Hand an event on as soon as there is room; gives False when nobody takes it any more."""
+        while not self._stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                self._arrivals.put((followed, event), timeout=_LOOK)
+                return True
+        return False
+
+    def _take(self, followed: _Followed, event: _Arrival) -> None:
+        match event:
+            case _Items(items, first):
+                if first or followed.listing is None:
+                    followed.listing = set()
+                for uid, resource in items:
+                    self._put(followed, uid, resource)
+                    followed.listing.add(uid)
+            case _Came(uid, resource):
+                self._count()
+                self._put(followed, uid, resource)
+            case _Went(uid):
+                self._count()
+                self._remove(followed, uid)
+            case Listed():
+                self.tally.lists += 1
+                self._know(followed, followed.listing or set(), None)
+            case Refused(why, verb):
+                self._know(followed, set(), msgspec.structs.replace(followed.task.gap(why), verb=verb))
+            case Lost(why):
+                self._lose(followed, why)
+            case Resumed():
+                followed.is_current = followed.is_known and followed.listing is None
+
+    def _know(self, followed: _Followed, there: set[str], gap: Gap | None) -> None:
+        """Everything that is there is known by now, but for the gap."""
+        for uid in followed.uids - there:
+            self._remove(followed, uid)
+        followed.listing = None
+        followed.is_known = followed.is_current = True
+        followed.gap = gap
+
+    def _lose(self, followed: _Followed, why: str) -> None:
+        """What was known may have changed; what never was is missing."""
+        self.tally.lost += 1
+        followed.is_current = False
+        if not followed.is_known:
+            followed.gap = followed.task.gap(why, partial=bool(followed.uids))
+            followed.is_known = True
+
+    def _count(self) -> None:
+        self.tally.events += 1
+        self.tally.last_event = time.time()
+
+    def _put(self, followed: _Followed, uid: str, resource: Resource) -> None:
+        number = self._order[id(followed)]
+        followed.uids.add(uid)
+        versions = self._versions.setdefault(uid, {})
+        if versions.get(number) == resource:
+            return
+        versions[number] = resource
+        self._touched[uid] = None
+        if followed.task.carries_pods:
+            item = resource.object
+            self._owners.remove(resource.namespace, uid)
+            self._owners.add(item)
+            owner = controller(item)
+            self._belongs(uid, str(owner.get("uid")) if owner is not None else "")
+            self._touched |= dict.fromkeys(self._children.get(uid, ()))
+
+    def _remove(self, followed: _Followed, uid: str) -> None:
+        followed.uids.discard(uid)
+        versions = self._versions.get(uid)
+        if versions is None:
+            return
+        self._touched[uid] = None
+        known = versions.pop(self._order[id(followed)], None)
+        if versions:
+            return
+        del self._versions[uid]
+        self._belongs(uid, "")
+        if known is not None:
+            self._owners.remove(known.namespace, uid)
+        self._touched |= dict.fromkeys(self._children.get(uid, ()))
+
+    def _belongs(self, uid: str, owner: str) -> None:
+        """Remember who owns an object; nobody if `owner` is empty."""
+        before = self._owner.pop(uid, "")
+        if before and before != owner:
+            children = self._children[before]
+            children.discard(uid)
+            if not children:
+                del self._children[before]
+        if owner:
+            self._owner[uid] = owner
+            self._children.setdefault(owner, set()).add(uid)
+
+    def _seen(self) -> dict[str, Resource | None]:
+        found: dict[str, Resource | None] = {}
+        for uid in self._touched:
+            resource = self._visible(uid)
+            if resource is not None:
+                self._shown.add(uid)
+                found[uid] = resource
+            elif uid in self._shown:
+                self._shown.discard(uid)
+                found[uid] = None
+        self._touched.clear()
+        return found
+
+    def _visible(self, uid: str) -> Resource | None:
+        versions = self._versions.get(uid)
+        if versions is None:
+            return None
+        resource = versions[min(versions)]
+        return None if uid in self._owner and self._owners.has_made(resource.object) else resource
+
+
+def _packed(event: Event) -> _Arrival:
+    """An event that takes little room while it waits."""
+    match event:
+        case Page(items, first):
+            return _Items([(_uid(item), Resource(item).packed()) for item in items], first)
+        case Put(item):
+            return _Came(_uid(item), Resource(item).packed())
+        case Gone(item):
+            return _Went(_uid(item))
+        case _:
+            return event
+
+
+def _uid(item: dict[str, Any]) -> str:
+    metadata = item.get("metadata")
+    known = metadata if isinstance(metadata, dict) else {}
+    return str(known.get("uid") or f"{item.get('kind')} {known.get('namespace')}/{known.get('name')}")

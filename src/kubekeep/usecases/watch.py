@@ -1,0 +1,344 @@
+"""Keep the assessment of a cluster current, and tell which verdicts change. Never prints and never changes the cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from kubekeep import _native
+from kubekeep.assess.choice import Chooser
+from kubekeep.assess.enforcement import Enforcers
+from kubekeep.assess.select import Selection
+from kubekeep.assess.standing import Standing
+from kubekeep.assess.summary import summarise
+from kubekeep.assess.unseen import unseen
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.kube.access import ClusterRequest
+from kubekeep.kube.errors import KubeError
+from kubekeep.kube.watching import Pace
+from kubekeep.library.admission import is_binding, is_policy
+from kubekeep.library.security_exceptions import is_security_exception
+from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
+from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.enforcement import Enforcement
+from kubekeep.model.finding import Status, Verdict
+from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
+from kubekeep.model.waiver import WaiverUse
+from kubekeep.model.watch import Began, Figures, Happening, Shown, Turn, Turned
+from kubekeep.sources.cluster.following import Following
+from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connected
+from kubekeep.usecases.scan import ScanRequest, exceptions_of, minor_of, selected
+
+_IDLE: Final = 0.5
+"""Seconds to wait for something to happen before looking whether all is over."""
+_LONGEST: Final = 30.0
+"""Seconds for which changes are gathered at most."""
+_EXPIRY: Final = 60.0
+"""Seconds after which exceptions are looked at again, as some are for a time."""
+
+_AT_ONCE: Final = "rules that get all objects at once, and admission policies, cannot be watched: scan instead"
+
+Tell = Callable[[Happening], None]
+
+
+class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to watch, and against what; times in seconds.
+
+    After a change, others are waited for for `pause`. What the cluster serves is looked at every `resync`.
+    """
+
+    scan: ScanRequest
+    pace: Pace = Pace()
+    pause: float = 0.2
+    resync: float = 600.0
+
+
+class Current(msgspec.Struct, frozen=True):
+    """The assessment as of one moment, in parts."""
+
+    started: dt.datetime
+    finished: dt.datetime
+    selection: Selection
+    minor: int
+    facts: ClusterFacts
+    results: tuple[ResourceResult, ...]
+    uses: tuple[WaiverUse, ...]
+    enforced: Mapping[str, tuple[Enforcement, ...]]
+
+    def assessment(self, request: ScanRequest) -> Assessment:
+        """All that a report needs."""
+        gaps = self.facts.gaps
+        hidden = unseen(gaps, self.selection, self.selection.provider)
+        totals = summarise(self.results, self.selection, hidden, self.enforced)
+        return Assessment(
+            target=Target((), "", self.facts),
+            started=self.started,
+            finished=self.finished,
+            version=_native.VERSION,
+            kubernetes_version=f"1.{self.minor}",
+            results=self.results,
+            unread=tuple(Unread(Location(gap.permission), gap.text) for gap in gaps),
+            files=0,
+            waivers=self.uses,
+            choice=request.choice,
+            params=self.selection.params,
+            **{field: getattr(totals, field) for field in totals.__struct_fields__},
+        )
+
+
+class Watch:
+    """One watch. `current` and `figures` may be looked at from other threads."""
+
+    def __init__(self, request: WatchRequest, tell: Tell) -> None:
+        """Raises what a scan does for names, versions, rules and exceptions, and ValueError for what cannot be watched."""
+        self._cluster = _watchable(request.scan)
+        self.figures = Figures()
+        self.current: Current | None = None
+        """None until everything has been judged once."""
+        self._request = request
+        self._tell = tell
+        self._exceptions = exceptions_of(request.scan)
+        self._known: dict[str, ResourceResult] = {}
+        self._gaps: tuple[Gap, ...] = ()
+        self._selection = selected(request.scan)
+        if self._selection.judges:
+            raise ValueError(_AT_ONCE)
+
+    def run(self, stopped: threading.Event) -> None:
+        """Watch until `stopped` is set. Raises KubeError if the cluster cannot be reached at the beginning."""
+        wait = self._request.pace.first_wait
+        while not stopped.is_set():
+            try:
+                with connected(self._cluster) as cluster:
+                    wait = self._request.pace.first_wait
+                    _Session(self, cluster, self._request).run(stopped)
+            except KubeError:
+                if self.current is None:
+                    raise
+                self.figures.is_current = False
+                stopped.wait(wait)
+                wait = min(2 * wait, self._request.pace.longest_wait)
+
+    def judged_by(self, cluster: LiveCluster) -> Selection:
+        """What the cluster wants to be judged by; the same as before where what it says makes no sense any more."""
+        try:
+            self._selection = selected(self._request.scan, cluster.settings(policies=False))
+        except ValueError:
+            if self.current is None:
+                raise
+        return self._selection
+
+    def settle(self, session: _Session) -> None:
+        """Judge what has changed, and tell."""
+        started = time.monotonic()
+        session.standing.settle(session.following.gaps)
+        now = dt.datetime.now(dt.UTC)
+        results: dict[str, ResourceResult] = session.standing.results
+        uses: tuple[WaiverUse, ...] = ()
+        if self._exceptions.are_any or session.notes_changed:
+            results, uses = self._accepted(session, now)
+        gaps = session.following.gaps
+        turns = [*self._turned(results, now)]
+        told = {"gaps": gaps, "nodes": session.nodes, "provider": session.standing.provider or ""}
+        facts = msgspec.structs.replace(session.facts, **told)
+        first = self.current is None
+        self.current = Current(
+            now - dt.timedelta(seconds=time.monotonic() - started),
+            now,
+            session.selection,
+            session.minor,
+            facts,
+            tuple(results.values()),
+            uses,
+            session.enforced(),
+        )
+        self._count(session.following, started, len(turns) if not first else 0)
+        if first:
+            failed = sum(item.status is Status.FAILED for one in results.values() for item in one.verdicts.values())
+            self._tell(Began(now, facts.name, session.objects, failed, len(gaps)))
+        for gap in (*gaps, *self._gaps):
+            if (gap in gaps) != (gap in self._gaps):
+                self._tell(Shown(now, gap, again=gap not in gaps))
+        self._gaps = gaps
+        for turn in () if first else turns:
+            self._tell(turn)
+
+    def _accepted(self, session: _Session, now: dt.datetime) -> tuple[dict[str, ResourceResult], tuple[WaiverUse, ...]]:
+        """All results with what exceptions cover."""
+        self._exceptions.forget()
+        for _ in self._exceptions.noting(session.notes.values()):
+            pass
+        session.notes_changed = False
+        found = session.standing.results
+        results, uses = self._exceptions.applied([*found.values()], session.selection, now)
+        return dict(zip(found, results, strict=True)), uses
+
+    def _turned(self, results: Mapping[str, ResourceResult], now: dt.datetime) -> Iterator[Turned]:
+        """The verdicts that are others than before, the worst first; takes note of them."""
+        controls = {control.slug: control for control in self._selection.controls}
+        before, self._known = self._known, dict(results)
+        found: list[Turned] = []
+        for key in before.keys() | results.keys():
+            known, result = before.get(key), results.get(key)
+            either = result or known
+            if known is result or either is None:
+                continue
+            old = known.verdicts if known else {}
+            new = result.verdicts if result else {}
+            for slug in old.keys() | new.keys():
+                turn = _turn(old.get(slug), new.get(slug))
+                if turn is not None and slug in controls:
+                    found.append(Turned(now, turn, controls[slug], either.resource, new.get(slug)))
+        found.sort(key=lambda item: (-item.control.severity, item.resource.id, item.control.id))
+        yield from found
+
+    def _count(self, following: Following, started: float, turns: int) -> None:
+        figures, tally = self.figures, following.tally
+        figures.events, figures.lists, figures.lost = tally.events, tally.lists, tally.lost
+        figures.last_event = tally.last_event
+        figures.gaps = len(following.gaps)
+        figures.assessments += 1
+        figures.assess_seconds += time.monotonic() - started
+        figures.turns += turns
+
+
+def _watchable(request: ScanRequest) -> ClusterRequest:
+    """The cluster to watch. Raises ValueError for what only a scan can look at."""
+    if request.cluster is None:
+        raise ValueError("only a cluster can be watched")
+    if request.cluster_policies:
+        raise ValueError(_AT_ONCE)
+    if request.paths or request.cloud is not None or request.cluster.host_scan is True:
+        raise ValueError("nodes and clouds cannot be watched: scan with what was collected of them instead")
+    return request.cluster
+
+
+class _Session:
+    """What is followed at a stretch, until the cluster serves other kinds or wants to be judged otherwise."""
+
+    def __init__(self, watch: Watch, cluster: LiveCluster, request: WatchRequest) -> None:
+        self._watch = watch
+        self._cluster = cluster
+        self._request = request
+        scan = request.scan
+        self.selection = watch.judged_by(cluster)
+        self.minor = minor_of(scan, cluster, [])
+        self.facts = cluster.facts()
+        focus = Chooser(scan.choice) if str(scan.choice) else None
+        self.standing = Standing(self.selection, RegoPolicySet, kubernetes_minor=self.minor, focus=focus)
+        self.notes: dict[str, Resource] = {}
+        """What exceptions have to know of, by key."""
+        self.notes_changed = False
+        self._policies: dict[str, Resource] = {}
+        self._settings: dict[str, Resource] = {}
+        self._settings_changed = False
+        self._nodes: set[str] = set()
+        self._keys: set[str] = set()
+        self.following = cluster.follow(self.selection, scan.choice, request.pace)
+
+    @property
+    def nodes(self) -> int:
+        """How many Nodes there are."""
+        return len(self._nodes)
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are."""
+        return len(self._keys)
+
+    def enforced(self) -> Mapping[str, tuple[Enforcement, ...]]:
+        """Which admission policies enforce which controls."""
+        enforcers = Enforcers()
+        for _ in enforcers.noting(self._policies.values()):
+            pass
+        return enforcers.of(self.selection.controls)
+
+    def run(self, stopped: threading.Event) -> None:
+        """Follow until `stopped` is set or all has to begin anew."""
+        try:
+            self._follow(stopped)
+        finally:
+            self.following.stop()
+
+    def _follow(self, stopped: threading.Event) -> None:
+        figures, gaps = self._watch.figures, None
+        resync, expiry = time.monotonic() + self._request.resync, 0.0
+        due, took = False, 0.0
+        while not stopped.is_set():
+            # Who is behind looks at more together: that costs less, and what changes often is judged once.
+            changes = self.following.changes(_IDLE, self._request.pause, min(took, _LONGEST))
+            for key, resource in changes.items():
+                self._take(key, resource)
+            figures.is_current, figures.objects = self.following.is_current, len(self._keys)
+            due = due or bool(changes) or self.following.gaps != gaps or time.monotonic() > expiry
+            if not self.following.is_known:
+                continue
+            if due:
+                gaps, due, expiry = self.following.gaps, False, time.monotonic() + _EXPIRY
+                started = time.monotonic()
+                self._watch.settle(self)
+                took = time.monotonic() - started
+            if self._wants_otherwise() or (time.monotonic() > resync and self._serves_otherwise()):
+                return
+            if time.monotonic() > resync:
+                resync = time.monotonic() + self._request.resync
+
+    def _take(self, key: str, resource: Resource | None) -> None:
+        """An object is there, or it is not any more."""
+        self.notes_changed |= self.notes.pop(key, None) is not None
+        self._settings_changed |= self._settings.pop(key, None) is not None
+        self._policies.pop(key, None)
+        self._nodes.discard(key)
+        self._keys.discard(key)
+        if resource is None:
+            self.standing.remove(key)
+            return
+        self._keys.add(key)
+        self.standing.put(key, resource)
+        if resource.kind == "Node" and not resource.group:
+            self._nodes.add(key)
+        elif (resource.kind == "Namespace" and not resource.group) or is_security_exception(resource.object):
+            self.notes[key] = resource
+            self.notes_changed = True
+        elif is_policy(resource) or is_binding(resource):
+            self._policies[key] = resource
+        elif not resource.kind_names.isdisjoint(SETTINGS):
+            self._settings[key] = resource
+            self._settings_changed = True
+
+    def _wants_otherwise(self) -> bool:
+        """Whether the cluster says by now that it is to be judged otherwise."""
+        if not self._settings_changed:
+            return False
+        self._settings_changed = False
+        with contextlib.suppress(ValueError):
+            return selected(self._request.scan, tuple(self._settings.values())).params != self.selection.params
+        return False
+
+    def _serves_otherwise(self) -> bool:
+        """Whether the cluster serves other kinds by now; a cluster that cannot be asked does not."""
+        with contextlib.suppress(KubeError):
+            return self._cluster.has_changed(self.selection, self._request.scan.choice, self.following)
+        return False
+
+
+def _turn(before: Verdict | None, after: Verdict | None) -> Turn | None:
+    """What became of a verdict; None for nothing that anybody has to know."""
+    was = None if before is None else before.status
+    status = None if after is None else after.status
+    if status is Status.FAILED:
+        return Turn.FAILED if was is not Status.FAILED else None
+    if status is Status.NOT_EVALUATED:
+        return Turn.UNKNOWN if was in (Status.PASSED, Status.FAILED) else None
+    if was is not Status.FAILED:
+        return None
+    if after is None:
+        return Turn.GONE
+    return Turn.ACCEPTED if after.is_waived else Turn.MENDED

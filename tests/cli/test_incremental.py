@@ -1,0 +1,53 @@
+"""`--incremental`: where the memory is, that it is used, and that nobody has to have one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kubekeep.cli.scan import command
+from kubekeep.cli.settings import cache_folder
+from kubekeep.engine.outcome_file import OutcomeFile
+from kubekeep.engine.port import Outcome
+
+SHOP = str(Path(__file__).parents[2] / "examples" / "online-shop")
+
+
+def test_the_memory_is_in_the_cache_folder_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put: list[bytes] = []
+    remember = OutcomeFile.put
+
+    def counted(self: OutcomeFile, key: bytes, outcome: Outcome) -> None:
+        put.append(key)
+        remember(self, key, outcome)
+
+    monkeypatch.setattr(OutcomeFile, "put", counted)
+    environment = {"XDG_CACHE_HOME": str(tmp_path)}
+    arguments = ["framework", "nsa", SHOP, "--format", "csv"]
+    plain = CliRunner().invoke(command, arguments, env=environment)
+    assert list(tmp_path.iterdir()) == []
+    for _ in range(2):
+        incremental = CliRunner().invoke(command, [*arguments, "--incremental"], env=environment)
+        assert incremental.output == plain.output
+        assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*") if file.is_file()] == [
+            "kubekeep/outcomes"
+        ]
+    assert len(put) == len(set(put)) > 0
+
+
+def test_without_a_cache_folder_it_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubekeep.cli.request_options.cache_folder", lambda: None)
+    result = CliRunner().invoke(command, [SHOP, "--incremental"])
+    assert result.exit_code == 2
+    assert "needs a cache folder" in result.output
+
+
+def test_the_cache_folder_is_where_the_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
+    assert cache_folder() == Path("/elsewhere/kubekeep")
+    for ignored in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", ignored)
+        assert cache_folder() == tmp_path / ".cache" / "kubekeep"

@@ -1,0 +1,192 @@
+"""Remembered outcomes: those of a full evaluation, always, whatever is done to the file."""
+
+from __future__ import annotations
+
+import os
+import random
+import stat
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kubekeep.engine.outcome_file import OutcomeFile
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.port import Outcome, Query, RuleFailure
+from kubekeep.engine.remembered import remembering
+
+RULE = """package rules
+violation contains {"path": input.object.name, "limit": input.params.limit} if input.object.size > input.params.limit
+"""
+OTHER = """package others
+violation contains "named" if startswith(input.object.name, "a")
+"""
+GROUPS = ([Query("size", "data.rules.violation", 0)], [Query("name", "data.others.violation", 1)])
+PROGRAM = b"this one"
+
+
+class Counting:
+    """Compiles with the real engine and counts the documents it is given."""
+
+    def __init__(self) -> None:
+        self.documents = 0
+
+    def __call__(self, *arguments: Any) -> Counting:
+        self._policies = RegoPolicySet(*arguments)
+        return self
+
+    def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
+        self.documents += len(documents)
+        return self._policies.evaluate(documents)
+
+    def with_context(self, context: Mapping[str, Any]) -> Counting:
+        self._policies = self._policies.with_context(context)
+        return self
+
+
+def document(name: str, size: int) -> tuple[bytes, tuple[int, ...]]:
+    return f'{{"object":{{"name":"{name}","size":{size}}}}}'.encode(), (0, 1)
+
+
+def evaluated(
+    path: Path,
+    documents: Sequence[tuple[bytes, tuple[int, ...]]],
+    *,
+    rule: str = RULE,
+    limit: int = 3,
+    program: bytes = PROGRAM,
+) -> tuple[list[Outcome], int]:
+    """What the rules say with the memory at `path`, and how many documents were evaluated for it."""
+    counting = Counting()
+    memory = OutcomeFile(path, program)
+    shards = [{"rule.rego": rule}, {"other.rego": OTHER}]
+    policies = remembering(counting, memory)(shards, GROUPS, {"params": {"limit": limit}})
+    found = policies.evaluate(documents)
+    memory.save()
+    return found, counting.documents
+
+
+def fresh(documents: Sequence[tuple[bytes, tuple[int, ...]]], *, rule: str = RULE, limit: int = 3) -> list[Outcome]:
+    shards = [{"rule.rego": rule}, {"other.rego": OTHER}]
+    return RegoPolicySet(shards, GROUPS, {"params": {"limit": limit}}).evaluate(documents)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_what_is_remembered_is_what_would_be_said(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("cache") / "outcomes"
+    for _ in range(data.draw(st.integers(1, 5))):
+        names = data.draw(st.lists(st.sampled_from(["a", "b", "ab"]), max_size=5))
+        documents = [document(name, data.draw(st.integers(0, 6))) for name in names]
+        rule = data.draw(st.sampled_from([RULE, RULE.replace(">", "<")]))
+        limit = data.draw(st.sampled_from([2, 3]))
+        damage = data.draw(st.sampled_from(["none", "none", "deleted", "torn", "flipped", "empty"]))
+        if path.exists():
+            text = path.read_bytes()
+            at = data.draw(st.integers(0, max(0, len(text) - 1)))
+            flipped = text[:at] + bytes([text[at] ^ 1]) + text[at + 1 :]
+            left = {"none": text, "deleted": b"", "torn": text[:at], "flipped": flipped, "empty": b""}[damage]
+            path.write_bytes(left)
+            if damage == "deleted":
+                path.unlink()
+        found, _ = evaluated(path, documents, rule=rule, limit=limit)
+        assert found == fresh(documents, rule=rule, limit=limit)
+
+
+def test_the_same_is_not_evaluated_again_and_anything_else_is(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "outcomes"
+    documents = [document("a", 5), document("b", 1)]
+    assert evaluated(path, documents)[1] == 2
+    assert evaluated(path, documents) == (fresh(documents), 0)
+    assert evaluated(path, [*documents, document("c", 9)])[1] == 1
+    assert evaluated(path, documents, limit=4) == (fresh(documents, limit=4), 2)
+    assert evaluated(path, documents, rule=RULE.replace(">", "<"))[1] == 2
+    assert evaluated(path, documents, program=b"another")[1] == 2
+    # Another context is another key, beside the first.
+    assert evaluated(path, documents, program=b"another", limit=4)[1] == 2
+    assert evaluated(path, documents, program=b"another")[1] == 0
+
+
+def test_related_data_are_part_of_what_is_asked(tmp_path: Path) -> None:
+    rule = "package rules\nviolation contains name if some name in input.cluster.names"
+    documents = [document("a", 1)]
+    for names, count in ((["x"], 1), (["x"], 0), (["y"], 1)):
+        counting, memory = Counting(), OutcomeFile(tmp_path / "outcomes", PROGRAM)
+        shards = [{"rule.rego": rule}, {"other.rego": OTHER}]
+        policies = remembering(counting, memory)(shards, GROUPS, {})
+        (outcome,) = policies.with_context({"cluster": {"names": names}}).evaluate(documents)
+        memory.save()
+        assert outcome["size"] == names
+        assert counting.documents == count
+
+
+@pytest.mark.parametrize("call", ["time.now_ns() > 0", 'rand.intn("x", 5) >= 0'])
+def test_rules_that_may_change_their_mind_are_asked_again(tmp_path: Path, call: str) -> None:
+    rule = f'package rules\nviolation contains "now" if {call}\n'
+    documents = [document("a", 1)]
+    for _ in range(2):
+        assert evaluated(tmp_path / "outcomes", documents, rule=rule) == (fresh(documents, rule=rule), 1)
+
+
+def test_failures_are_not_remembered(tmp_path: Path) -> None:
+    rule = 'package rules\nviolation := "one" if input.object.size > 0\nviolation := "two" if input.object.size > 1\n'
+    for _ in range(2):
+        (outcome,), count = evaluated(tmp_path / "outcomes", [document("a", 5)], rule=rule)
+        assert isinstance(outcome["size"], RuleFailure)
+        assert count == 1
+
+
+def test_only_the_user_may_read_it_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "kubekeep" / "outcomes"
+    evaluated(path, [document("a", 5)])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [item.name for item in path.parent.iterdir()] == ["outcomes"]
+    assert b"size" not in path.read_bytes()
+
+
+def test_links_pipes_and_folders_in_its_place_are_no_file(tmp_path: Path) -> None:
+    documents = [document("a", 5)]
+    evaluated(tmp_path / "real", documents)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert evaluated(tmp_path / "link", documents)[1] == 1
+    os.mkfifo(tmp_path / "pipe")
+    assert evaluated(tmp_path / "pipe", documents)[1] == 1
+    (tmp_path / "folder").mkdir()
+    memory = OutcomeFile(tmp_path / "folder", PROGRAM)
+    memory.put(b"key", {})
+    with pytest.raises(OSError, match="folder"):
+        memory.save()
+    assert not [item for item in tmp_path.iterdir() if item.name.startswith(".")]
+
+
+def test_the_oldest_goes_first_when_there_is_no_room(tmp_path: Path) -> None:
+    path = tmp_path / "outcomes"
+    for number in range(10):
+        memory = OutcomeFile(path, PROGRAM, limit=200)
+        memory.put(b"%d" % number, {"rule": "x" * 40})
+        assert memory.get(b"0") is not None or number > 2
+        memory.save()
+    last = OutcomeFile(path, PROGRAM, limit=200)
+    # What is used stays, what is not goes.
+    assert [number for number in range(10) if last.get(b"%d" % number)][-1] == 9
+    assert 1 < sum(last.get(b"%d" % number) is not None for number in range(10)) < 5
+
+
+def test_several_writers_leave_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "outcomes"
+    dice = random.Random(1)
+    parts = [[document("a", dice.randrange(50)) for _ in range(50)] for _ in range(8)]
+    threads = [threading.Thread(target=evaluated, args=(path, part)) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counts = [evaluated(tmp_path / "outcomes", part) for part in parts]
+    assert [found for found, _ in counts] == [fresh(part) for part in parts]
+    assert sum(count for _, count in counts) < sum(map(len, parts))

@@ -1,0 +1,270 @@
+"""Watches against a real API server and a front that spoils them: in the end it is known what is there, whatever happens."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import threading
+import urllib.parse
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import pytest
+
+from kubekeep.kube.listing import Query
+from kubekeep.kube.watching import Event, Gone, Listed, Lost, Pace, Page, Put, Refused, Resumed, watching
+from tests.cluster.cluster import Cluster, eventually
+from tests.kube.connecting import CONFIG_MAPS, config_maps, connection
+from tests.kube.faults import Asked, Exchange, Front, front, times
+
+QUICK = Pace(stream=30, silence=20, first_wait=0.02, longest_wait=0.1, refused=0.1)
+Spoil = Callable[[Iterator[bytes]], Iterator[bytes]]
+
+
+class Seen:
+    """What a watch shows of the ConfigMaps of a namespace: names and what they say, and what happened."""
+
+    def __init__(self, server: str, namespace: str, pace: Pace = QUICK, *, metadata_only: bool = False) -> None:
+        self.said: dict[str, Any] = {}
+        self.events: list[Event] = []
+        self.items: list[dict[str, Any]] = []
+        self._connection = connection(server)
+        self._stopped = threading.Event()
+        query = Query(served=CONFIG_MAPS, namespace=namespace, metadata_only=metadata_only)
+        self._thread = threading.Thread(target=self._read, args=(query, pace))
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._connection.close()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    def of(self, kind: type) -> list[Event]:
+        """The events of a kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def _read(self, query: Query, pace: Pace) -> None:
+        listing: set[str] = set()
+        for event in watching(self._connection, query, self._stopped, pace):
+            self.events.append(event)
+            match event:
+                case Page(items, first):
+                    listing = set() if first else listing
+                    listing |= {self._put(item) for item in items}
+                case Listed():
+                    self.said = {name: value for name, value in self.said.items() if name in listing}
+                case Put(item):
+                    self._put(item)
+                case Gone(item):
+                    self.said.pop(item["metadata"]["name"], None)
+                case Refused():
+                    self.said = {}
+
+    def _put(self, item: dict[str, Any]) -> str:
+        self.items.append(item)
+        name = str(item["metadata"]["name"])
+        self.said[name] = (item.get("data") or {}).get("key")
+        return name
+
+
+def there(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    items = cluster.admin("GET", f"/api/v1/namespaces/{namespace}/configmaps")["items"]
+    return {item["metadata"]["name"]: (item.get("data") or {}).get("key") for item in items}
+
+
+def said(cluster: Cluster, namespace: str, name: str, value: str) -> None:
+    """Let a ConfigMap say something."""
+    metadata = {"name": name, "namespace": namespace}
+    cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": value}}])
+
+
+def lives(cluster: Cluster, namespace: str, seen: Seen, about: str) -> None:
+    """Let objects come, change and go until all of it has been seen."""
+    for number in range(3):
+        said(cluster, namespace, f"{about}-{number}", "first")
+        said(cluster, namespace, f"{about}-{number}", "second")
+    cluster.delete(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{about}-0", "namespace": namespace}}
+    )
+    eventually(lambda: seen.said == there(cluster, namespace))
+
+
+def is_watch(asked: Asked) -> bool:
+    return "watch" in asked.query
+
+
+def relayed(cluster: Cluster, spoil: Spoil) -> Callable[[Exchange], None]:
+    """Hands on what the API server streams, line by line, as `spoil` leaves it."""
+
+    def relay(exchange: Exchange) -> None:
+        context = ssl.create_default_context(cafile=cluster.authority)
+        pair = cluster.layout.pair("admin")
+        context.load_cert_chain(pair.certificate, pair.key)
+        asked = exchange.asked
+        real = http.client.HTTPSConnection(urllib.parse.urlsplit(cluster.address).netloc, timeout=30, context=context)
+        real.request(
+            "GET",
+            f"{asked.path}?{urllib.parse.urlencode(dict(asked.query))}",
+            headers={"Accept": asked.headers["accept"]},
+        )
+        exchange.stream(spoil(iter(real.getresponse().readline, b"")))
+        real.close()
+
+    return relay
+
+
+def as_it_is(lines: Iterator[bytes]) -> Iterator[bytes]:
+    yield from lines
+
+
+def cut_inside_a_line(lines: Iterator[bytes]) -> Iterator[bytes]:
+    first = next(lines, b"")
+    yield first[: len(first) // 2]
+
+
+def ends_behind_a_line(lines: Iterator[bytes]) -> Iterator[bytes]:
+    yield next(lines, b"")
+
+
+def in_small_pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
+    for line in lines:
+        yield from (line[at : at + 7] for at in range(0, len(line), 7))
+
+
+def with_nonsense(lines: Iterator[bytes]) -> Iterator[bytes]:
+    yield next(lines, b"")
+    yield b'{"type":"MODIFIED","object":[]}\n'
+    yield from lines
+
+
+def without_a_version(lines: Iterator[bytes]) -> Iterator[bytes]:
+    yield b'{"type":"MODIFIED","object":{"metadata":{"name":"nobody"}}}\n'
+    yield from lines
+
+
+def error(code: int) -> Spoil:
+    def spoil(lines: Iterator[bytes]) -> Iterator[bytes]:
+        yield next(lines, b"")
+        yield b'{"type":"ERROR","object":{"kind":"Status","code":%d,"message":"no more"}}\n' % code
+
+    return spoil
+
+
+def at_once(_: Iterator[bytes]) -> Iterator[bytes]:
+    yield b""
+
+
+@pytest.fixture
+def before(cluster: Cluster, namespace: str) -> Iterator[Front]:
+    """A front that hands streams on."""
+    with front(cluster) as found:
+        found.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+        config_maps(cluster, namespace, ["old-1", "old-2"])
+        yield found
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        as_it_is,
+        cut_inside_a_line,
+        ends_behind_a_line,
+        in_small_pieces,
+        with_nonsense,
+        without_a_version,
+        error(500),
+        at_once,
+    ],
+)
+def test_streams_that_fail_are_taken_up_again(cluster: Cluster, namespace: str, before: Front, spoil: Spoil) -> None:
+    before.faults.insert(0, times(2, is_watch, relayed(cluster, spoil)))
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+        lives(cluster, namespace, seen, "two")
+    assert len(seen.of(Listed)) == 1
+    assert "nobody" not in seen.said
+    assert bool(seen.of(Lost)) == (spoil not in (as_it_is, in_small_pieces, ends_behind_a_line))
+    assert len(seen.of(Resumed)) >= bool(seen.of(Lost))
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_servers_that_stumble_are_asked_again(cluster: Cluster, namespace: str, before: Front, status: int) -> None:
+    before.faults.insert(0, times(2, is_watch, lambda exchange: exchange.refuse(status, "Busy", "later")))
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+    assert len(seen.of(Lost)) == 2
+    assert len(seen.of(Listed)) == 1
+
+
+def test_connections_that_break_are_made_anew(cluster: Cluster, namespace: str, before: Front) -> None:
+    before.faults.insert(0, times(3, is_watch, Exchange.drop))
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+    assert len(seen.of(Lost)) == 3
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_version_that_is_forgotten_means_a_new_list(
+    cluster: Cluster, namespace: str, before: Front, *, inside: bool
+) -> None:
+    gone = relayed(cluster, error(410)) if inside else (lambda exchange: exchange.refuse(410, "Expired", "too old"))
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+    before.faults.insert(0, times(1, is_watch, gone))
+    with Seen(before.url, namespace) as seen:
+        eventually(lambda: seen.said == there(cluster, namespace))
+        # What goes while nobody looks is not there in the new list.
+        lives(cluster, namespace, seen, "two")
+        eventually(lambda: len(seen.of(Listed)) == 2)
+        lives(cluster, namespace, seen, "three")
+    assert not seen.of(Lost)
+
+
+def test_a_bookmark_is_where_the_next_stream_begins(cluster: Cluster, namespace: str, before: Front) -> None:
+    def bookmarked(_: Iterator[bytes]) -> Iterator[bytes]:
+        yield b'{"type":"BOOKMARK","object":{"kind":"ConfigMap","metadata":{"resourceVersion":"%s"}}}\n' % newest
+
+    newest = cluster.admin("GET", "/api/v1/namespaces")["metadata"]["resourceVersion"].encode()
+    before.faults.insert(0, times(1, is_watch, relayed(cluster, bookmarked)))
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+    streams = [asked for asked in before.asked if is_watch(asked)]
+    assert streams[1].query["resourceVersion"] == newest.decode()
+    assert streams[0].query["allowWatchBookmarks"] == "true"
+
+
+def test_a_refusal_is_told_and_asked_about_again(cluster: Cluster, namespace: str, before: Front) -> None:
+    before.faults.insert(0, times(1, is_watch, lambda exchange: exchange.refuse(403, "Forbidden", "not you")))
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+    assert seen.of(Refused) == [Refused("not you", "watch")]
+    assert len(seen.of(Listed)) == 2
+
+
+def test_of_some_kinds_nothing_but_metadata_comes(cluster: Cluster, namespace: str, before: Front) -> None:
+    with Seen(before.url, namespace, metadata_only=True) as seen:
+        said(cluster, namespace, "one", "a secret")
+        eventually(lambda: "one" in seen.said)
+        said(cluster, namespace, "one", "another")
+        cluster.delete({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": namespace}})
+        eventually(lambda: "one" not in seen.said)
+    assert {tuple(sorted(item)) for item in seen.items} == {("apiVersion", "kind", "metadata")}
+    assert {(item["apiVersion"], item["kind"]) for item in seen.items} == {("v1", "ConfigMap")}
+    assert all("managedFields" not in item["metadata"] for item in seen.items)
+
+
+def test_silence_is_no_news(cluster: Cluster, namespace: str, before: Front) -> None:
+    waiting = threading.Event()
+
+    def hang(exchange: Exchange) -> None:
+        exchange.stream(b"" for _ in range(1) if waiting.wait(20))
+
+    before.faults.insert(0, times(1, is_watch, hang))
+    with Seen(before.url, namespace, Pace(silence=0.5, first_wait=0.02, longest_wait=0.1, refused=0.1)) as seen:
+        lives(cluster, namespace, seen, "one")
+        waiting.set()
+    assert seen.of(Lost)

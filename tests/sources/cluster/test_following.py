@@ -1,0 +1,221 @@
+"""What is followed is what a collection would yield at the same moment, whatever has come and gone in between."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kubekeep.kube.connection import Connection
+from kubekeep.kube.discovery import Catalogue, discover
+from kubekeep.kube.watching import Lost, Resumed
+from kubekeep.model.resource import Resource
+from kubekeep.sources.cluster.collect import Collection
+from kubekeep.sources.cluster.following import Following
+from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from tests.cluster.client import Refused
+from tests.cluster.cluster import Cluster, eventually
+from tests.kube.connecting import connection
+from tests.kube.faults import Exchange, front, times
+from tests.kube.test_watching import QUICK, as_it_is, error, is_watch, relayed
+from tests.sources.cluster.objects import job, made, pod, replicated
+from tests.sources.cluster.objects import namespace as space
+
+KINDS = frozenset({"workload", "Service", "ConfigMap", "Secret", "Namespace"})
+
+
+def wanted(where: str) -> Wanted:
+    return Wanted(kinds=KINDS, namespaces=Namespaces(included=(where,)))
+
+
+class World:
+    """What is followed, and what a collection says."""
+
+    def __init__(self, known: Connection, catalogue: Catalogue, where: str) -> None:
+        self._known, self._catalogue, self._where = known, catalogue, where
+        collection = Collection(known, catalogue, wanted(where))
+        self.following = Following(known, collection.tasks(), collection.gaps, QUICK)
+        self.objects: dict[str, Resource] = {}
+
+    def look(self) -> bool:
+        """Whether what is followed is what is there."""
+        for uid, resource in self.following.changes(0.3, 0.1).items():
+            if resource is None:
+                del self.objects[uid]
+            else:
+                self.objects[uid] = resource
+        return self.following.is_known and told(self.objects.values()) == self.collected()
+
+    def collected(self) -> list[Any]:
+        return told(Collection(self._known, self._catalogue, wanted(self._where)))
+
+
+def told(resources: Any) -> list[Any]:
+    """Everything but what is in other namespaces changes while tests run beside this one."""
+    found = [item.object for item in resources if item.kind != "Namespace"]
+    return sorted(found, key=lambda item: str(item["metadata"]["uid"]))
+
+
+@pytest.fixture
+def world(cluster: Cluster, namespace: str) -> Iterator[World]:
+    with front(cluster) as before:
+        before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+        with connection(before.url) as known:
+            found = World(known, discover(known), namespace)
+            yield found
+            found.following.stop()
+
+
+def change(cluster: Cluster, dice: random.Random, where: str, living: list[dict[str, Any]]) -> None:
+    """Let something come, change or go."""
+    if living and dice.random() < 0.35:
+        thing = living.pop(dice.randrange(len(living)))
+        cluster.delete(thing)
+        return
+    if living and dice.random() < 0.3:
+        thing = dice.choice(living)
+        labels = {"turn": str(dice.randrange(100))}
+        patch = {"metadata": {"labels": labels}}
+        cluster.admin("PATCH", cluster.path(thing), patch, sent="application/merge-patch+json")
+        return
+    name = f"thing-{dice.randrange(10_000)}"
+    owner = dice.choice(living) if living else None
+    thing = dice.choice(
+        (
+            lambda: replicated("Deployment", where, name),
+            lambda: made(replicated("ReplicaSet", where, name), owner),
+            lambda: made(pod(where, name), owner),
+            lambda: made(job(where, name), owner),
+            lambda: {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": where}},
+            lambda: {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": where}},
+        )
+    )()
+    try:
+        living += cluster.apply([thing])
+    except Refused as refused:
+        assert refused.code == 422, refused  # noqa: PT017 - an owner that nobody may have
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_shows_what_a_collection_yields(cluster: Cluster, namespace: str, world: World, seed: int) -> None:
+    dice = random.Random(seed)
+    living: list[dict[str, Any]] = []
+    for _ in range(6):
+        for _ in range(dice.randrange(1, 8)):
+            change(cluster, dice, namespace, living)
+        eventually(world.look)
+    assert world.following.tally.events > 6
+    assert world.following.is_current
+
+
+def test_what_has_lost_its_owner_is_seen(cluster: Cluster, namespace: str, world: World) -> None:
+    (owner,) = cluster.apply([replicated("ReplicaSet", namespace, "one")])
+    child = made(pod(namespace, "child"), owner)
+    cluster.apply([child])
+    eventually(world.look)
+    assert [
+        item.kind for item in world.objects.values() if item.namespace == namespace and item.kind != "ConfigMap"
+    ] == ["ReplicaSet"]
+    path = cluster.path(owner)
+    cluster.admin("DELETE", path, {"propagationPolicy": "Orphan", "gracePeriodSeconds": 0})
+    cluster.admin("PATCH", path, {"metadata": {"finalizers": None}}, sent="application/merge-patch+json")
+    eventually(lambda: world.look() and "child" in {item.name for item in world.objects.values()})
+
+
+def test_a_permission_that_is_taken_away_is_a_gap_until_it_is_back(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": namespace}}])
+    may = [True]
+
+    def refuse(exchange: Exchange) -> bool:
+        if may[0] or exchange.asked.kind != "configmaps":
+            return False
+        exchange.refuse(403, "Forbidden", "not any more")
+        return True
+
+    with front(cluster, refuse) as before:
+        # Short streams, so that it is noticed.
+        before.faults.append(
+            lambda exchange: (
+                is_watch(exchange.asked)
+                and not relayed(cluster, lambda lines: (next(lines, b"") for _ in (1,)))(exchange)
+            )
+        )
+        with connection(before.url) as known:
+            world = World(known, discover(known), namespace)
+            eventually(world.look)
+            may[0] = False
+            cluster.apply(
+                [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "two", "namespace": namespace}}]
+            )
+            # A collection is refused too.
+            eventually(lambda: world.look() and "ConfigMap" not in {item.kind for item in world.objects.values()})
+            assert {(gap.kind, gap.why) for gap in world.following.gaps} == {("ConfigMap", "not any more")}
+            may[0] = True
+            eventually(lambda: world.look() and not world.following.gaps)
+            assert {"one", "two"} <= {item.name for item in world.objects.values()}
+            world.following.stop()
+
+
+def test_a_new_list_drops_what_went_unseen_and_says_nothing_of_what_stayed(cluster: Cluster, namespace: str) -> None:
+    with front(cluster) as before:
+        before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+        maps = [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}
+            for name in "abc"
+        ]
+        cluster.apply(maps)
+        before.faults.insert(
+            0, times(1, lambda asked: is_watch(asked) and asked.kind == "configmaps", relayed(cluster, error(410)))
+        )
+        with connection(before.url) as known:
+            world = World(known, discover(known), namespace)
+            eventually(world.look)
+            lists = world.following.tally.lists
+            cluster.delete(maps[0])
+            eventually(lambda: world.look() and world.following.tally.lists > lists)
+            assert world.following.changes(0.5, 0.1) == {}
+            world.following.stop()
+
+
+def test_memory_of_what_has_gone_is_let_go(cluster: Cluster, namespace: str, world: World) -> None:
+    eventually(world.look)
+    sizes = _sizes(world.following)
+    for _ in range(3):
+        (owner,) = cluster.apply([replicated("ReplicaSet", namespace, "one")])
+        child = made(pod(namespace, "child"), owner)
+        cluster.apply([child])
+        eventually(world.look)
+        cluster.delete(child)
+        cluster.delete(owner)
+        eventually(world.look)
+    eventually(lambda: world.look() and _sizes(world.following) == sizes)
+
+
+def _sizes(following: Following) -> dict[str, int]:
+    held = vars(following)
+    names = ("_versions", "_owner", "_children", "_touched", "_shown")
+    return {name: len(held[name]) for name in names} | {"owners": len(vars(held["_owners"])["_known"])}
+
+
+def test_being_lost_is_not_being_current(cluster: Cluster, namespace: str, world: World) -> None:
+    eventually(world.look)
+    followed = vars(world.following)["_followed"][0]
+    assert world.following.is_current
+    vars(world.following)["_arrivals"].put((followed, Lost("gone")))
+    eventually(lambda: world.look() and not world.following.is_current)
+    assert not world.following.gaps
+    vars(world.following)["_arrivals"].put((followed, Resumed()))
+    eventually(lambda: world.look() and world.following.is_current)
+    assert cluster.address
+    assert namespace
+
+
+def test_namespaces_are_followed_too(cluster: Cluster, world: World) -> None:
+    cluster.apply([space("test-followed", team="one")])
+    try:
+        eventually(lambda: world.look() and "test-followed" in {item.name for item in world.objects.values()})
+    finally:
+        cluster.remove_namespace("test-followed")
+    eventually(lambda: world.look() and "test-followed" not in {item.name for item in world.objects.values()})

@@ -1,0 +1,98 @@
+"""A scan with a memory says what a scan without one says: after any edit, under other options, whatever became of the file."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+import yaml
+
+from kubekeep.model.assessment import Assessment
+from kubekeep.usecases.scan import ScanRequest, scan
+
+_KINDS: Final = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "Pod": "v1"}
+
+
+def made(dice: random.Random, number: int) -> dict[str, Any]:
+    """One of the objects that relate to each other: workloads, their account, Service, role and binding."""
+    metadata = {"name": f"item-{number}", "namespace": f"ns-{dice.randrange(2)}"}
+    labels: dict[str, Any] = {"app": f"app-{dice.randrange(3)}"}
+    container: dict[str, Any] = {"name": "main", "image": f"example.com/app:{dice.choice(('1', 'latest'))}"}
+    if dice.random() < 0.5:
+        container["securityContext"] = {"privileged": dice.random() < 0.5, "runAsUser": dice.choice((0, 1000))}
+    pod: dict[str, Any] = {"containers": [container], "serviceAccountName": f"account-{dice.randrange(3)}"}
+    match dice.choice(("Deployment", "StatefulSet", "Pod", "Service", "NetworkPolicy", "RoleBinding", "ClusterRole")):
+        case "Service":
+            spec: dict[str, Any] = {
+                "type": dice.choice(("NodePort", "ClusterIP")),
+                "selector": labels,
+                "ports": [{"port": 80}],
+            }
+            return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+        case "NetworkPolicy":
+            spec = {"podSelector": {"matchLabels": labels}, "policyTypes": ["Ingress", "Egress"]}
+            return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+        case "RoleBinding":
+            subject = {"kind": "ServiceAccount", "name": f"account-{dice.randrange(3)}", "namespace": "ns-0"}
+            reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "item-1"}
+            binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata}
+            return binding | {"subjects": [subject], "roleRef": reference}
+        case "ClusterRole":
+            rule = {"apiGroups": ["*"], "resources": ["secrets"], "verbs": [dice.choice(("get", "*"))]}
+            role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "item-1"}}
+            return role | {"rules": [rule]}
+        case "Pod":
+            return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata | {"labels": labels}, "spec": pod}
+        case kind:
+            template = {"metadata": {"labels": labels}, "spec": pod}
+            spec = {"selector": {"matchLabels": labels}, "template": template}
+            return {"apiVersion": _KINDS[kind], "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def said(assessment: Assessment) -> dict[str, Any]:
+    """Everything that an assessment says of its input."""
+    return {
+        "verdicts": [(item.resource.id, dict(item.verdicts)) for item in assessment.results],
+        "controls": assessment.controls,
+        "counts": assessment.counts,
+        "notes": assessment.notes,
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_edits_parameters_and_versions(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    folder, cache = tmp_path / "objects", tmp_path / "cache" / "outcomes"
+    folder.mkdir()
+    numbers = itertools.count()
+    for _ in range(25):
+        number = next(numbers)
+        (folder / f"{number}.yaml").write_text(yaml.safe_dump(made(dice, number)))
+    for _ in range(5):
+        for _ in range(dice.randrange(4)):
+            file = dice.choice(sorted(folder.iterdir()))
+            file.unlink()
+            number = dice.choice((next(numbers), int(file.stem)))
+            (folder / f"{number}.yaml").write_text(yaml.safe_dump(made(dice, number)))
+        request = ScanRequest(
+            paths=(str(folder),),
+            snapshot=dice.random() < 0.7,
+            kubernetes_version=dice.choice(("1.37", "1.29")),
+            params={"cpu_request_max": (dice.choice(("1", "2")),)},
+        )
+        incremental = scan(msgspec.structs.replace(request, remembered=str(cache)))
+        assert said(incremental) == said(scan(request))
+        if dice.random() < 0.2:
+            cache.unlink()
+
+
+def test_a_file_that_cannot_be_written_is_a_note(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text(yaml.safe_dump(made(random.Random(1), 1)))
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    found = scan(ScanRequest(paths=(str(tmp_path / "pod.yaml"),), remembered=str(tmp_path / "cache" / "outcomes")))
+    assert found.results
+    assert [note for note in found.notes if "could not be remembered" in note]

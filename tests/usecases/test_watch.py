@@ -1,0 +1,311 @@
+"""A watch of a real cluster says what a scan of it says, whatever has changed, and tells of each change."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.kube.access import ClusterRequest
+from kubekeep.kube.kubeconfig import Kubeconfig
+from kubekeep.kube.watching import Pace
+from kubekeep.library.extra import gather
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.choice import Choice
+from kubekeep.model.finding import Cause, Status
+from kubekeep.model.watch import Began, Happening, Shown, Turn, Turned
+from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.watch import Watch, WatchRequest
+from tests.cluster.client import Refused
+from tests.cluster.cluster import Cluster, eventually
+from tests.usecases.test_incremental import made
+
+RULE = Path(__file__).parents[1] / "reports" / "varied_more" / "nobody.rego"
+PACE = Pace(stream=2, silence=10, first_wait=0.05, longest_wait=0.2, refused=0.3)
+
+
+class Live:
+    """A watch that runs beside the test, and what it has told."""
+
+    def __init__(self, kubeconfig: Path, namespaces: tuple[str, ...], **more: Any) -> None:
+        cluster = ClusterRequest(access=Kubeconfig((str(kubeconfig),)).access(""))
+        self.request = ScanRequest(paths=(), cluster=cluster, choice=Choice(include_namespaces=namespaces), **more)
+        self.told: list[Happening] = []
+        self.watch = Watch(WatchRequest(scan=self.request, pace=PACE, pause=0.1, resync=1), self.told.append)
+        self._stopped = threading.Event()
+        self._errors: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.watch.run(self._stopped)
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            self._errors.append(error)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            eventually(lambda: self.watch.current is not None or self._errors)
+            yield
+        finally:
+            self._stopped.set()
+            self._thread.join(10)
+        assert not self._errors, self._errors
+        assert not self._thread.is_alive()
+
+    def turns(self, turn: Turn) -> set[tuple[str, str]]:
+        """(control, resource) of the verdicts that have turned so."""
+        return {
+            (item.control.slug, item.resource.label)
+            for item in self.told
+            if isinstance(item, Turned) and item.turn is turn
+        }
+
+    def verdicts(self) -> list[Any]:
+        current = self.watch.current
+        return [] if current is None else told(current.results)
+
+    def agrees(self) -> bool:
+        """Whether it says what a scan says."""
+        return self.verdicts() == told(scan(self.request).results)
+
+
+def told(results: Any) -> list[Any]:
+    """The verdicts on everything, but for what belongs to other tests."""
+    found: list[ResourceResult] = [item for item in results if item.resource.kind != "Namespace"]
+    return sorted((item.resource.id, repr(sorted(item.verdicts.items()))) for item in found)
+
+
+def accepted(thing: dict[str, Any], namespaces: tuple[str, str]) -> dict[str, Any]:
+    """A made-up object as a cluster takes it."""
+    names = dict(zip(("ns-0", "ns-1"), namespaces, strict=True))
+    metadata = thing["metadata"]
+    if "namespace" in metadata:
+        metadata["namespace"] = names[metadata["namespace"]]
+    if thing["kind"] == "ClusterRole":
+        # It is everybody's.
+        metadata |= {"name": "item-1", "namespace": namespaces[0]}
+        thing["kind"] = "Role"
+    if thing["kind"] == "RoleBinding":
+        thing["roleRef"]["kind"] = "Role"
+        thing["subjects"][0]["namespace"] = namespaces[0]
+    if thing["kind"] == "StatefulSet":
+        thing["spec"]["serviceName"] = "none"
+    if thing["kind"] == "Pod":
+        thing["spec"].pop("serviceAccountName")
+    return thing
+
+
+@pytest.fixture
+def namespaces(cluster: Cluster, namespace: str) -> Iterator[tuple[str, str]]:
+    other = f"{namespace}-too"
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}}])
+    yield namespace, other
+    cluster.remove_namespace(other)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_it_says_what_a_scan_says(cluster: Cluster, namespaces: tuple[str, str], seed: int) -> None:
+    dice = random.Random(seed)
+    live = Live(cluster.kubeconfig, namespaces)
+    objects: list[dict[str, Any]] = []
+    with live.running():
+        for _ in range(4):
+            for _ in range(8):
+                if objects and dice.random() < 0.3:
+                    cluster.delete(objects.pop(dice.randrange(len(objects))))
+                with contextlib.suppress(Refused):
+                    # What stands there and cannot be changed so stays as it is.
+                    thing = accepted(made(dice, dice.randrange(12)), namespaces)
+                    cluster.apply([thing])
+                    objects = [item for item in objects if cluster.path(item) != cluster.path(thing)] + [thing]
+            eventually(live.agrees)
+    assert live.turns(Turn.FAILED)
+
+
+def deployment(namespace: str, *, privileged: bool) -> dict[str, Any]:
+    container = {"name": "main", "image": "example.com/app:1", "securityContext": {"privileged": privileged}}
+    labels = {"app": "cart"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "cart", "namespace": namespace},
+        "spec": spec,
+    }
+
+
+def policy(namespace: str) -> dict[str, Any]:
+    metadata = {"name": "all", "namespace": namespace}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata,
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+    }
+
+
+def test_each_change_is_told_with_what_it_means_for_others(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([deployment(namespace, privileged=False), policy(namespace)])
+    cart = f"Deployment {namespace}/cart"
+    live = Live(cluster.kubeconfig, (namespace,))
+    with live.running():
+        assert [type(item) for item in live.told] == [Began]
+        cluster.apply([deployment(namespace, privileged=True)])
+        eventually(lambda: ("privileged-container", cart) in live.turns(Turn.FAILED))
+        cluster.delete(policy(namespace))
+        eventually(lambda: ("missing-network-policy", cart) in live.turns(Turn.FAILED))
+        cluster.apply([deployment(namespace, privileged=False)])
+        eventually(lambda: ("privileged-container", cart) in live.turns(Turn.MENDED))
+        cluster.delete(deployment(namespace, privileged=False))
+        eventually(lambda: ("missing-network-policy", cart) in live.turns(Turn.GONE))
+    assert ("privileged-container", cart) not in live.turns(Turn.GONE)
+
+
+def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([deployment(namespace, privileged=True), policy(namespace)])
+    cart = f"Deployment {namespace}/cart"
+    everything = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["list", "watch"]}]
+    kubeconfig = cluster.user(f"watcher-{namespace}", everything)
+    role = next(
+        item
+        for item in cluster.admin("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles")["items"]
+        if item["metadata"]["name"].endswith(f"watcher-{namespace}")
+    )
+    path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{role['metadata']['name']}"
+    live = Live(kubeconfig, (namespace,))
+
+    def verdict(slug: str) -> Any:
+        current = live.watch.current
+        assert current is not None
+        return next(item.verdicts[slug] for item in current.results if item.resource.label == cart)
+
+    with live.running():
+        assert verdict("missing-network-policy").status is Status.PASSED
+        less = [{"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["list", "watch"]}]
+        cluster.admin("PATCH", path, {"rules": less}, sent="application/merge-patch+json")
+        eventually(lambda: verdict("missing-network-policy").status is Status.NOT_EVALUATED)
+        assert verdict("missing-network-policy").reason.cause is Cause.NEEDS_ACCESS
+        assert verdict("privileged-container").status is Status.FAILED
+        eventually(live.agrees)
+        cluster.admin("PATCH", path, {"rules": everything}, sent="application/merge-patch+json")
+        eventually(lambda: verdict("missing-network-policy").status is Status.PASSED)
+        eventually(live.agrees)
+    shown = [(item.gap.permission, item.again) for item in live.told if isinstance(item, Shown)]
+    lost = f"list networkpolicies.networking.k8s.io in namespace {namespace}"
+    assert [again for permission, again in shown if permission in (lost, lost.replace("list", "watch"))] in (
+        [False, True],
+        # The stream is refused before the list is.
+        [False, True, False, True],
+        [False, False, True, True],
+    )
+
+
+def test_exceptions_and_settings_of_the_cluster_count_at_once(own_cluster: Cluster) -> None:
+    group = "kubescape.io"
+    kinds = (("SecurityException", "securityexceptions"), ("ControlInput", "controlinputs"))
+    for kind, plural in kinds:
+        schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+        version = {"name": "v1beta1", "served": True, "storage": True, "schema": schema}
+        names = {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"}
+        spec = {"group": group, "names": names, "scope": "Namespaced", "versions": [version]}
+        own_cluster.apply(
+            [
+                {
+                    "apiVersion": "apiextensions.k8s.io/v1",
+                    "kind": "CustomResourceDefinition",
+                    "metadata": {"name": f"{plural}.{group}"},
+                    "spec": spec,
+                }
+            ]
+        )
+    shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+    own_cluster.apply([shop, deployment("shop", privileged=True)])
+    cart = "Deployment shop/cart"
+    live = Live(own_cluster.kubeconfig, ("shop",))
+    with live.running():
+        exception = {
+            "apiVersion": f"{group}/v1beta1",
+            "kind": "SecurityException",
+            "metadata": {"name": "cart", "namespace": "shop"},
+            "spec": {
+                "reason": "it drives the scanner",
+                "posture": [{"controlID": "C-0057", "action": "ignore"}],
+                "match": {"resources": [{"apiGroup": "apps", "kind": "Deployment", "name": "cart"}]},
+            },
+        }
+        own_cluster.apply([exception])
+        eventually(lambda: ("privileged-container", cart) in live.turns(Turn.ACCEPTED))
+        own_cluster.delete(exception)
+        eventually(lambda: ("privileged-container", cart) in live.turns(Turn.FAILED))
+        settings = {
+            "apiVersion": f"{group}/v1beta1",
+            "kind": "ControlInput",
+            "metadata": {"name": "default", "namespace": "shop"},
+            "spec": {"controls": {"sensitiveInterfaces": ["cart"]}},
+        }
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "cart", "namespace": "shop"},
+            "spec": {"type": "NodePort", "selector": {"app": "cart"}, "ports": [{"port": 80}]},
+        }
+        own_cluster.apply([service, settings])
+        eventually(lambda: ("sensitive-interfaces", cart) in live.turns(Turn.FAILED))
+        eventually(live.agrees)
+
+
+def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
+    own_cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}])
+    live = Live(own_cluster.kubeconfig, ("shop",))
+    pod = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    template = {"type": "object", "properties": {"template": pod}}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": template}}}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "rollouts.example.com"},
+        "spec": {
+            "group": "example.com",
+            "names": {"kind": "Rollout", "plural": "rollouts", "singular": "rollout", "listKind": "RolloutList"},
+            "scope": "Namespaced",
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+    with live.running():
+        rollout = deployment("shop", privileged=True) | {"apiVersion": "example.com/v1", "kind": "Rollout"}
+        rollout["spec"] = {"template": rollout["spec"]["template"]}
+        own_cluster.apply([definition, rollout])
+        eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(Turn.FAILED))
+        # Everything began anew, and nothing but the new one is told.
+        assert {item.resource.kind for item in live.told if isinstance(item, Turned)} == {"Rollout"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda request: msgspec.structs.replace(request, cluster=None), "only a cluster"),
+        (lambda request: msgspec.structs.replace(request, paths=("node.yaml",)), "nodes and clouds"),
+        (lambda request: msgspec.structs.replace(request, rules=gather((RULE,))), "cannot be watched"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(
+    tmp_path: Path, change: Callable[[ScanRequest], ScanRequest], message: str
+) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(
+        '{"apiVersion":"v1","kind":"Config","current-context":"a","clusters":[{"name":"a","cluster":{"server":"http://127.0.0.1:1"}}],'
+        '"contexts":[{"name":"a","context":{"cluster":"a"}}]}'
+    )
+    cluster = ClusterRequest(access=Kubeconfig((str(kubeconfig),)).access(""))
+    request = change(ScanRequest(paths=(), cluster=cluster))
+    with pytest.raises(ValueError, match=message):
+        Watch(WatchRequest(scan=request), lambda _: None)
