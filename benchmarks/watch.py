@@ -256,11 +256,16 @@ class Churn:
         while (due := number / rate) < seconds:
             time.sleep(max(0.0, began + due - time.monotonic()))
             with self._lock:
+                known = self.pending.keys() | set()
                 method, where, body, sent = self._dice.choice(self._makers)()
+                awaited = self.pending.keys() - known
                 self.sent += 1
                 self._settle(60)
             if writer(method, where, body, sent) >= http.HTTPStatus.BAD_REQUEST:
-                self.refused += 1
+                with self._lock:
+                    self.refused += 1
+                    for key in awaited:
+                        self.pending.pop(key, None)
             number += WRITERS
 
     def _settle(self, patience: float) -> None:

@@ -90,7 +90,7 @@ def test_what_is_remembered_is_what_would_be_said(
         if path.exists():
             text = path.read_bytes()
             at = data.draw(st.integers(0, max(0, len(text) - 1)))
-            flipped = text[:at] + bytes([text[at] ^ 1]) + text[at + 1 :]
+            flipped = text[:at] + bytes(byte ^ 1 for byte in text[at : at + 1]) + text[at + 1 :]
             left = {"none": text, "deleted": b"", "torn": text[:at], "flipped": flipped, "empty": b""}[damage]
             path.write_bytes(left)
             if damage == "deleted":
