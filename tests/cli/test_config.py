@@ -162,7 +162,9 @@ framework: [nsa, pss-restricted]                  # kubekeep.yaml:2
 kubernetes-version: "1.31"                        # kubekeep.yaml:4
 snapshot: true                                    # command line
 # cloud-provider: not set
+incremental: false                                # default
 # policies: not set
+cluster-policies: false                           # default
 cluster-policies: false                           # default
 # exclude-controls: not set
 # include-namespaces: not set

@@ -217,6 +217,8 @@ class Connection:
             self._sockets.add(known)
             if not self._closed.is_set():
                 return
+        # Nobody else knows of it yet, to close it.
+        known.close()
         raise ConnectionLostError(f"{self.access.name}: the connection was closed")
 
     def _client(self, refused: Held | None) -> tuple[Held, httpx2.Client]:
