@@ -165,7 +165,6 @@ snapshot: true                                    # command line
 incremental: false                                # default
 # policies: not set
 cluster-policies: false                           # default
-cluster-policies: false                           # default
 # exclude-controls: not set
 # include-namespaces: not set
 # exclude-namespaces: not set
