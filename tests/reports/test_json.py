@@ -94,7 +94,7 @@ def test_controls_are_by_id_and_those_of_frameworks_have_no_severity(document: d
     for number, control in summary["controls"].items():
         assert control["controlID"] == number
         optional = [] if control["status"] != "skipped" else ["complianceScore"]
-        documented = [key for key in ("documentation",) if key in control]
+        documented = [key for key in ("documentation", "vapEnforcement") if key in control]
         assert list(control) == [
             key for key in [*CONTROL_KEYS, "category", *documented, "severity"] if key not in optional
         ]

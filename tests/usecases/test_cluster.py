@@ -19,8 +19,8 @@ from tests.sources.cluster import objects
 from tests.usecases import clusters
 
 VALUE = "do-not-tell-this-value"
-ALWAYS = {"namespaces", "nodes"}
-"""What every scan asks for: labels of namespaces, and the platform."""
+ALWAYS = {"namespaces", "nodes", "validatingadmissionpolicies", "validatingadmissionpolicybindings"}
+"""What every scan asks for: labels of namespaces, the platform, and what is enforced."""
 
 
 @pytest.mark.parametrize(
