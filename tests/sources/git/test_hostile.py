@@ -367,7 +367,7 @@ def test_configuration_of_a_local_repository_runs_nothing(repo: Repo, tmp_path: 
         for hook in ("post-index-change", "post-checkout", "reference-transaction", "fsmonitor-watchman"):
             (folder / hook).write_text(f"#!/bin/sh\n{program}\n")
             (folder / hook).chmod(0o755)
-    repo.write({"pod.yaml": "a: 1\nb: 1\nc: 1\n", "new.yaml": "a: 1\n", "b.yaml": "a: 2\n", "c.yaml": "a: 2\n"})
+    repo.write({"pod.yaml": "a: 1\nb: 1\nc: 1\n", "new.yaml": "a: 1\n", "b.yaml": "a: 22\n", "c.yaml": "a: 22\n"})
     os.utime(repo.root / ".gitattributes", (1, 1))
     blame = Blame(str(repo.root), repo.environment)
     for line, subject in ((1, "first"), (2, "second"), (3, None)):
