@@ -19,6 +19,7 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import read
+from tests.engine.counting import Counting
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 
@@ -43,25 +44,6 @@ def test_the_order_of_resources_changes_no_verdict() -> None:
     for seed in range(3):
         shuffled = random.Random(seed).sample(resources, len(resources))
         assert verdicts(run(shuffled, selection, RegoPolicySet, kubernetes_minor=34)) == expected
-
-
-class Counting:
-    """Compiles with the real engine and counts the documents it is given."""
-
-    def __init__(self) -> None:
-        self.documents = 0
-
-    def __call__(self, *arguments: Any) -> Counting:
-        self._policies = RegoPolicySet(*arguments)
-        return self
-
-    def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
-        self.documents += len(documents)
-        return self._policies.evaluate(documents)
-
-    def with_context(self, context: Mapping[str, Any]) -> Counting:
-        self._policies = self._policies.with_context(context)
-        return self
 
 
 def test_equal_workloads_are_evaluated_once() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -11,43 +11,13 @@ from kubekeep.assess.run import run
 from kubekeep.assess.select import Selection, frameworks_named, select
 from kubekeep.assess.standing import Standing
 from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.engine.port import Outcome
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import Gap
 from kubekeep.model.resource import Resource
 from tests.assess.living import Living
+from tests.engine.counting import Counting
 
 Verdicts = list[tuple[str, str, dict[str, Any]]]
-
-
-class Counting:
-    """Compiles with the real engine and counts the documents it is given."""
-
-    def __init__(self) -> None:
-        self.documents = 0
-        self._policies: RegoPolicySet
-
-    def __call__(self, *arguments: Any) -> Counting:
-        self._policies = RegoPolicySet(*arguments)
-        return self
-
-    def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
-        self.documents += len(documents)
-        return self._policies.evaluate(documents)
-
-    def with_context(self, context: Mapping[str, Any]) -> Counting:
-        return _Shared(self, self._policies.with_context(context))
-
-
-class _Shared(Counting):
-    """The same in another context, counted together."""
-
-    def __init__(self, first: Counting, policies: RegoPolicySet) -> None:
-        self._first, self._policies = first, policies
-
-    def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
-        self._first.documents += len(documents)
-        return self._policies.evaluate(documents)
 
 
 def everything() -> Selection:

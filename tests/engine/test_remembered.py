@@ -6,9 +6,8 @@ import os
 import random
 import stat
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +17,7 @@ from kubekeep.engine.outcome_file import OutcomeFile
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.engine.port import Outcome, Query, RuleFailure
 from kubekeep.engine.remembered import remembering
+from tests.engine.counting import Counting
 
 RULE = """package rules
 violation contains {"path": input.object.name, "limit": input.params.limit} if input.object.size > input.params.limit
@@ -27,25 +27,6 @@ violation contains "named" if startswith(input.object.name, "a")
 """
 GROUPS = ([Query("size", "data.rules.violation", 0)], [Query("name", "data.others.violation", 1)])
 PROGRAM = b"this one"
-
-
-class Counting:
-    """Compiles with the real engine and counts the documents it is given."""
-
-    def __init__(self) -> None:
-        self.documents = 0
-
-    def __call__(self, *arguments: Any) -> Counting:
-        self._policies = RegoPolicySet(*arguments)
-        return self
-
-    def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
-        self.documents += len(documents)
-        return self._policies.evaluate(documents)
-
-    def with_context(self, context: Mapping[str, Any]) -> Counting:
-        self._policies = self._policies.with_context(context)
-        return self
 
 
 def document(name: str, size: int) -> tuple[bytes, tuple[int, ...]]:

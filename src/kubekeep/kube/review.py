@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.kube.connection import Connection
+from kubekeep.model.cluster import permission
 
 _PATH: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _PARALLEL: Final = 8
@@ -24,8 +25,7 @@ class Permission(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """`list deployments.apps in namespace shop`."""
-        resource = f"{self.resource}.{self.group}" if self.group else self.resource
-        return f"{self.verb} {resource}" + (f" in namespace {self.namespace}" if self.namespace else "")
+        return permission(self.verb, self.group, self.resource, self.namespace)
 
 
 class _Status(msgspec.Struct, frozen=True):

@@ -20,6 +20,27 @@ def patterns(group: str, kind: str) -> tuple[str, ...]:
     return EVERYTHING, "*/*", f"{group}/*", f"*/{kind}"
 
 
+def names_of(group: str, kind: str, *, carries_pods: bool = False) -> frozenset[str]:
+    """What controls may call a kind: the names that `Resource.kind_names` has, and what stands for several kinds.
+
+    `carries_pods` holds for custom kinds whose objects have a pod template.
+    """
+    names = {f"{group}/{kind}", *patterns(group, kind)}
+    if is_builtin(group):
+        names.add(kind)
+    if carries_pods or (group, kind) in POD_KINDS:
+        names.add(WORKLOAD)
+    if group == RBAC and kind in RBAC_KINDS:
+        names.add(SUBJECT)
+    return frozenset(names)
+
+
+def permission(verb: str, group: str, resource: str, namespace: str = "") -> str:
+    """A permission as people say it: `list deployments.apps in namespace shop`."""
+    whole = f"{resource}.{group}" if group else resource
+    return f"{verb} {whole}" + (f" in namespace {namespace}" if namespace else "")
+
+
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """Objects of one kind that a cluster did not show, all of them or those of a `namespace`, and why.
 
@@ -42,23 +63,13 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def names(self) -> frozenset[str]:
-        """What controls may call the kind: the names that `Resource.kind_names` has, and what stands for several kinds."""
-        names = {f"{self.group}/{self.kind}", *patterns(self.group, self.kind)}
-        if is_builtin(self.group):
-            names.add(self.kind)
-        if self.carries_pods or (self.group, self.kind) in POD_KINDS:
-            names.add(WORKLOAD)
-        if self.group == RBAC and self.kind in RBAC_KINDS:
-            names.add(SUBJECT)
-        return frozenset(names)
+        """What controls may call the kind."""
+        return names_of(self.group, self.kind, carries_pods=self.carries_pods)
 
     @property
     def permission(self) -> str:
         """What would have to be allowed, `list deployments.apps in namespace shop`, or else be done."""
-        if self.needs:
-            return self.needs
-        resource = f"{self.resource}.{self.group}" if self.group else self.resource
-        return f"{self.verb} {resource}" + (f" in namespace {self.namespace}" if self.namespace else "")
+        return self.needs or permission(self.verb, self.group, self.resource, self.namespace)
 
     @property
     def gvr(self) -> str:

@@ -10,7 +10,7 @@ import http.server
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,9 +21,17 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kubekeep.model.cloud import Endpoints
+from kubekeep.model.cluster import Gap
 from tests.cluster.authority import Authority
 
 TOKEN = "token-of-the-test"  # noqa: S105 - looked for where it must not be
+
+
+def told(found: Iterable[dict[str, Any] | Gap]) -> tuple[dict[str, Any], list[Gap]]:
+    """The data of each document by its kind, and the gaps."""
+    items = list(found)
+    gaps = [item for item in items if isinstance(item, Gap)]
+    return {item["kind"]: item["data"] for item in items if not isinstance(item, Gap)}, gaps
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from kubekeep.model.cluster import Gap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.aks import describe
 from tests.sources.cloud import azure
-from tests.sources.cloud.service import TOKEN, Answer, Cloud, log_in
+from tests.sources.cloud.service import TOKEN, Answer, Cloud, log_in, told
 
 SHOP = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, place="shops", name="shop")
 BY_NODES = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, node_group="mc_shops_shop_westeurope")
@@ -30,9 +30,7 @@ def described(
     cloud: Cloud, cluster: CloudCluster = SHOP, kinds: frozenset[str] = ALL
 ) -> tuple[dict[str, Any], list[Gap]]:
     """The data of each document by its kind, and the gaps."""
-    found = list(describe(cluster, kinds, cloud.address))
-    gaps = [item for item in found if isinstance(item, Gap)]
-    return {item["kind"]: item["data"] for item in found if not isinstance(item, Gap)}, gaps
+    return told(describe(cluster, kinds, cloud.address))
 
 
 def test_all_documents(cloud: Cloud) -> None:

@@ -18,7 +18,7 @@ from kubekeep.model.cluster import Gap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.eks import describe
 from tests.sources.cloud.amazon import ACCOUNT, PULLING, REGION, make_cluster, make_role, policy
-from tests.sources.cloud.service import Answer, Cloud
+from tests.sources.cloud.service import Answer, Cloud, told
 
 SHOP = CloudCluster(provider="eks", name="shop", place=REGION)
 ALL = frozenset(DOCUMENTS["eks"])
@@ -34,9 +34,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def described(kinds: frozenset[str] = ALL, cluster: CloudCluster = SHOP) -> tuple[dict[str, Any], list[Gap]]:
     """The data of each document by its kind, and the gaps."""
-    found = list(describe(cluster, kinds))
-    gaps = [item for item in found if isinstance(item, Gap)]
-    return {item["kind"]: item["data"] for item in found if not isinstance(item, Gap)}, gaps
+    return told(describe(cluster, kinds))
 
 
 def use_for_eks(cloud: Cloud, patch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from kubekeep.model.cluster import Gap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.gke import describe, endpoints_of
 from tests.sources.cloud import google
-from tests.sources.cloud.service import TOKEN, Answer, Cloud, log_in
+from tests.sources.cloud.service import TOKEN, Answer, Cloud, log_in, told
 
 SHOP = CloudCluster(provider="gke", account=google.PROJECT, place="europe-west1", name="shop")
 ALL = frozenset(DOCUMENTS["gke"])
@@ -29,9 +29,7 @@ def described(
     cloud: Cloud, cluster: CloudCluster = SHOP, kinds: frozenset[str] = ALL
 ) -> tuple[dict[str, Any], list[Gap]]:
     """The data of each document by its kind, and the gaps."""
-    found = list(describe(cluster, kinds, cloud.endpoints))
-    gaps = [item for item in found if isinstance(item, Gap)]
-    return {item["kind"]: item["data"] for item in found if not isinstance(item, Gap)}, gaps
+    return told(describe(cluster, kinds, cloud.endpoints))
 
 
 def test_all_documents(cloud: Cloud) -> None:

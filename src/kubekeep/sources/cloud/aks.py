@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from kubekeep.model.cloud import CLUSTER, ENTITIES, POLICIES, CloudCluster
 from kubekeep.model.cluster import Gap
 from kubekeep.sources.cloud.documents import document, missing
-from kubekeep.sources.cloud.errors import CloudError, mapping, sdk
+from kubekeep.sources.cloud.errors import CloudError, mapping, refusal, sdk
 
 _CLUSTERS: Final = "2025-05-01"
 _AUTHORIZATION: Final = "2022-04-01"
@@ -132,12 +132,7 @@ class _Subscription:
         said = answer.get("error") if isinstance(answer, dict) else None
         told = said if isinstance(said, dict) else {}
         why = f"{response.status_code} {told.get('code', response.reason)}: {told.get('message', '')}"
-        match response.status_code:
-            case 401:
-                raise CloudError(_LOGIN, why)
-            case 404:
-                raise CloudError("name the cluster with --cloud-cluster", why)
-        raise CloudError(f"allow {right}", why)
+        raise refusal(response.status_code, why, login=_LOGIN, right=right)
 
 
 def _first(error: Exception) -> str:

@@ -23,6 +23,16 @@ class CloudError(Exception):
         self.needs = needs
 
 
+def refusal(status: int, why: str, *, login: str, right: str) -> CloudError:
+    """The error that a status of HTTP other than 200 is: `login` says how to log in, `right` what has to be allowed."""
+    match status:
+        case 401:
+            return CloudError(login, why)
+        case 404:
+            return CloudError("name the cluster with --cloud-cluster", why)
+    return CloudError(f"allow {right}", why)
+
+
 def sdk(module: str, extra: str) -> Any:
     """A module of the SDK that comes with `extra`. Raises CloudError where it is not installed.
 

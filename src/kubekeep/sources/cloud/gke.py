@@ -12,7 +12,7 @@ from typing import Any, Final
 from kubekeep.model.cloud import CLUSTER, ENTITIES, REPOSITORIES, CloudCluster, Endpoints
 from kubekeep.model.cluster import Gap
 from kubekeep.sources.cloud.documents import document, missing
-from kubekeep.sources.cloud.errors import CloudError, mapping, sdk
+from kubekeep.sources.cloud.errors import CloudError, mapping, refusal, sdk
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform.read-only"
 _LOGIN: Final = "log in to Google Cloud"
@@ -136,9 +136,4 @@ class _Project:
         said = answer.get("error") if isinstance(answer, dict) else None
         told = said if isinstance(said, dict) else {}
         why = f"{response.status_code} {told.get('status', response.reason)}: {told.get('message', '')}"
-        match response.status_code:
-            case 401:
-                raise CloudError(_LOGIN, why)
-            case 404:
-                raise CloudError("name the cluster with --cloud-cluster", why)
-        raise CloudError(f"allow {right}", why)
+        raise refusal(response.status_code, why, login=_LOGIN, right=right)

@@ -9,7 +9,7 @@ import msgspec
 
 from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.kube.listing import Query
-from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap, patterns
+from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap, names_of
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
 from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.resource import is_builtin
@@ -70,9 +70,9 @@ def tasks(wanted: Wanted, catalogue: Catalogue, custom: Iterable[Served], namesp
     """The queries for what is wanted of what is served; `custom` are kinds that carry pods by their definitions."""
     pods = {(item.group, item.kind) for item in custom} | POD_KINDS
     for served in catalogue.kinds:
-        if not _is_wanted(served, wanted, pods):
-            continue
         carries = (served.group, served.kind) in pods
+        if wanted.kinds.isdisjoint(names_of(served.group, served.kind, carries_pods=carries)):
+            continue
         whole = served.kind in wanted.whole or f"{served.group}/{served.kind}" in wanted.whole
         slim = is_builtin(served.group) and served.kind in METADATA_ONLY and not whole
         local = served.namespaced and (carries or (is_builtin(served.group) and served.kind in _LOCAL))
@@ -88,17 +88,6 @@ def unknown(wanted: Wanted, catalogue: Catalogue) -> Iterator[Gap]:
             known = BUILTIN.get((group, kind))
             plural = known.plural if known else EVERYTHING if kind == EVERYTHING else plural_of(kind)
             yield Gap(group=group, kind=kind, resource=plural, why=catalogue.failed[group])
-
-
-def _is_wanted(served: Served, wanted: Wanted, pods: set[tuple[str, str]] | frozenset[tuple[str, str]]) -> bool:
-    kinds = wanted.kinds
-    return (
-        f"{served.group}/{served.kind}" in kinds
-        or not kinds.isdisjoint(patterns(served.group, served.kind))
-        or (is_builtin(served.group) and served.kind in kinds)
-        or (WORKLOAD in kinds and (served.group, served.kind) in pods)
-        or (SUBJECT in kinds and served.group == RBAC and served.kind in RBAC_KINDS)
-    )
 
 
 def _named(wanted: Wanted) -> set[tuple[str, str]]:
