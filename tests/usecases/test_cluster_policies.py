@@ -323,9 +323,9 @@ def test_a_policy_for_what_cannot_be_listed_is_not_evaluated(cluster: Cluster, a
 
 @pytest.mark.usefixtures("gadgets")
 def test_a_rule_for_whatever_there_is_gets_custom_kinds(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
-    cluster.apply(
-        [{"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "g", "namespace": namespace}}]
-    )
+    gadget = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "g", "namespace": namespace}}
+    # Policies that are gone are in force for some moments more.
+    eventually(functools.partial(cluster.apply, [gadget]), Refused)
     file = tmp_path / "gadgets.rego"
     file.write_text(
         'package gadgets\n\ndeny contains {"alertMessage": "a gadget", "alertObject": {"k8sApiObjects": [item]}} if {\n'
