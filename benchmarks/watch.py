@@ -107,6 +107,16 @@ def pod_of(thing: Thing) -> Thing | None:
     return None if template is None else template["spec"]
 
 
+def is_privileged(container: Thing) -> bool:
+    """Whether it is privileged by name."""
+    return bool((container.get("securityContext") or {}).get("privileged"))
+
+
+def is_as_good(container: Thing) -> bool:
+    """Whether it may do as much: its verdict does not change then."""
+    return "SYS_ADMIN" in (container.get("securityContext") or {}).get("capabilities", {}).get("add", ())
+
+
 def filled(cluster: Cluster, count: int) -> list[Thing]:
     """`count` objects in the cluster, beside its own; those that it does not take are left out."""
     admin = Writer(cluster)
@@ -189,13 +199,12 @@ class Churn:
         """A workload whose first container becomes privileged, or is not any more: a verdict changes."""
         thing = next(self._turn)
         containers = thing["spec"]["template"]["spec"]["containers"]
-        others = any((item.get("securityContext") or {}).get("privileged") for item in containers[1:])
+        others = any(map(is_as_good, containers)) or any(map(is_privileged, containers[1:]))
         context = containers[0].setdefault("securityContext", {})
         was = bool(context.get("privileged"))
         context["privileged"] = not was
         inits = thing["spec"]["template"]["spec"].get("initContainers", ())
-        others = others or any((item.get("securityContext") or {}).get("privileged") for item in inits)
-        if not others:
+        if not others and not any(map(is_privileged, inits)) and not any(map(is_as_good, inits)):
             self.pending[thing["kind"], thing["metadata"]["name"], "mended" if was else "failed"] = time.monotonic()
         change = {
             "name": containers[0]["name"],

@@ -38,7 +38,12 @@ _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "selecting": frozenset({"Service"}),
 }
 """What a control relates that looks at a slice; for those that are not here, their kind."""
+_LOOKED_UP: Final = frozenset({"grants", "named", "selecting"})
+"""Slices in which rules look up what their objects name."""
+_LEFT_OUT: Final = "default"
+"""A name that objects need not write down."""
 _encode: Final = msgspec.json.Encoder().encode
+_pieces: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _Name = tuple[str, str]
 """A part: what it is of, and the namespace; empty for what is in none."""
@@ -49,11 +54,13 @@ Path = tuple[str, ...]
 class Changed(msgspec.Struct, frozen=True):
     """A slice that is another one than before: what looks at it relates one of `kinds`.
 
-    `home` is the namespace whose objects look there; None for those of all.
+    `home` is the namespace whose objects look there; None for those of all. Who looks up only what it names itself finds
+    something else under `names`, of objects or values of labels; None if that cannot be said.
     """
 
     kinds: frozenset[str]
     home: str | None
+    names: frozenset[str] | None = None
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -144,8 +151,9 @@ class Slices:
             part = self._parts[name]
             before, part.slices = part.slices, self._built(name, part)
             for path in before.keys() | part.slices.keys():
-                if before.get(path) != part.slices.get(path):
-                    changes[_change(name, path)] = None
+                old, new = before.get(path), part.slices.get(path)
+                if old != new:
+                    changes[_change(name, path, _names(path, old, new))] = None
             if not part.members:
                 del self._parts[name]
         self._dirty.clear()
@@ -264,9 +272,26 @@ def _set(data: dict[str, Any], path: Path, value: msgspec.Raw) -> None:
     at[last] = value
 
 
-def _change(part: _Name, path: Path) -> Changed:
+def _change(part: _Name, path: Path, names: frozenset[str] | None = None) -> Changed:
     """What it means that the slice at `path` of `part` is another one."""
     kinds = _SOURCES.get(path[0]) or frozenset({path[1]})
     if part in (_GRANTS, _ROUTED):
-        return Changed(kinds, None if path == ("grants", "all") else path[-1])
-    return Changed(kinds, None if path[0] == "enforcement" else part[1] or None)
+        return Changed(kinds, None if path == ("grants", "all") else path[-1], names)
+    return Changed(kinds, None if path[0] == "enforcement" else part[1] or None, names)
+
+
+def _names(path: Path, before: bytes | None, after: bytes | None) -> frozenset[str] | None:
+    """What differs in a slice by what rules look it up: names, and values of labels (`key=value`); see `Changed`."""
+    family, *keys = path
+    if family not in _LOOKED_UP:
+        return frozenset()
+    if family == "grants" and keys[0] not in ("accounts", "bound"):
+        return None
+    if len(keys) == len(("kind", "namespace", "name")):
+        found = {keys[-1]}
+    else:
+        old, new = (_pieces(text) if text else {} for text in (before, after))
+        found = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+    if family == "selecting":
+        return frozenset(name.partition("=")[2] for name in found)
+    return None if _LEFT_OUT in found else frozenset(found)

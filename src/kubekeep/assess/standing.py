@@ -70,11 +70,11 @@ class _Held:
     def take_object(self, outcome: Outcome) -> None:
         self.object = outcome
 
-    def mentions(self, namespaces: AbstractSet[str]) -> bool:
+    def mentions(self, names: AbstractSet[str]) -> bool:
         """Whether the text of the object names one of them."""
         content = self.resource.content
         text = content.text if isinstance(content, Packed) else _encode(content)
-        return any(name.encode() in text for name in namespaces)
+        return any(name.encode() in text for name in names)
 
     def document(self) -> dict[str, Any]:
         seen = self.resource.unpacked()
@@ -125,6 +125,8 @@ class Standing:
         self._context = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
         self._policies = compile_rules(self._book.shards, self._book.groups, self._context)
         self._held: dict[str, _Held] = {}
+        self._homes: dict[str, dict[str, _Held]] = {}
+        """The same, by namespace."""
         self._joined: dict[str, bytes] = {}
         """The digests of the joined subjects, by key."""
         self._changed: dict[str, Resource | None] = {}
@@ -190,10 +192,11 @@ class Standing:
         sheet = self._book.sheet(seen, has_pod=workload is not None or bool(problem))
         known = self._held.get(key)
         before.setdefault(key, known.result if known else None)
+        self._forget(key)
         if not sheet.controls:
-            self._held.pop(key, None)
             return
         held = self._held[key] = _Held(resource, sheet, problem)
+        self._homes.setdefault(held.home, {})[key] = held
         if problem:
             return
         if groups := sheet.groups[Stage.LOCAL]:
@@ -207,9 +210,18 @@ class Standing:
             questions.append(_Question(_encode(document(seen, workload)), groups, held.take_object))
 
     def _drop(self, key: str, before: dict[str, ResourceResult | None]) -> None:
-        known = self._held.pop(key, None)
+        known = self._forget(key)
         if known is not None:
             before.setdefault(key, known.result)
+
+    def _forget(self, key: str) -> _Held | None:
+        known = self._held.pop(key, None)
+        if known is not None:
+            inside = self._homes[known.home]
+            del inside[key]
+            if not inside:
+                del self._homes[known.home]
+        return known
 
     def _join(self, before: dict[str, ResourceResult | None], questions: list[_Question]) -> None:
         """Hold the RBAC subjects as they are joined by now."""
@@ -251,11 +263,11 @@ class Standing:
         self, before: Mapping[str, ResourceResult | None], changes: Sequence[Changed], *, everything: bool
     ) -> list[_Asked]:
         """Whom to ask about what, those of a namespace together."""
-        affected = self._affected(changes)
+        reaches = {number: looks.reach(changes) for number, looks in self._looks.items()} if changes else {}
+        affected = _affected(reaches)
         asked: list[_Asked] = []
-        for key in self._held if changes or everything else before:
-            held = self._held.get(key)
-            if held is None or held.problem:
+        for key, held in self._reached(before, reaches.values(), everything=everything):
+            if held.problem:
                 continue
             # What has just been taken in has no result yet.
             is_new = key in before and held.result is None
@@ -264,37 +276,32 @@ class Standing:
                 asked.append((key, held, groups))
         return sorted(asked, key=lambda item: item[1].home)
 
-    def _affected(self, changes: Sequence[Changed]) -> Callable[[_Held], tuple[int, ...]]:
-        """The groups whose rules may say something else of a resource than before."""
-        reaches = {number: looks.reach(changes) for number, looks in self._looks.items()} if changes else {}
-        known: dict[tuple[int, str], tuple[tuple[int, ...], dict[int, AbstractSet[str]]]] = {}
-
-        def affected(held: _Held) -> tuple[int, ...]:
-            key = (id(held.sheet), held.home)
-            if key not in known:
-                found = {number: reaches[number] for number in held.sheet.groups[Stage.RELATED] if number in reaches}
-                sure = tuple(number for number, reach in found.items() if reach.has(held.home))
-                named = {number: reach.named for number, reach in found.items() if reach.named and number not in sure}
-                known[key] = sure, named
-            sure, named = known[key]
-            return (*sure, *(number for number, names in named.items() if held.mentions(names))) if named else sure
-
-        return affected
+    def _reached(
+        self, before: Iterable[str], reaches: Iterable[_Reach], *, everything: bool
+    ) -> Iterable[tuple[str, _Held]]:
+        """What is where rules may say something else, and what has just been taken in."""
+        places = [reach.places() for reach in reaches]
+        if everything or None in places:
+            return self._held.items()
+        homes = sorted({home for place in places for home in place or ()} & self._homes.keys())
+        near = (self._homes[home].items() for home in homes)
+        taken = ((key, self._held[key]) for key in before if key in self._held)
+        return {key: held for items in (*near, taken) for key, held in items}.items()
 
     def _wanted(self, batch: Iterable[_Asked], texts: Iterable[bytes]) -> Wanted:
         """What the rules of a batch look at for documents with these texts."""
         whole: set[str] = set()
         near: set[str] = set()
         homes = {_CONTROL_PLANE, *(held.home for _, held, _ in batch)}
-        looks = [self._looks[number] for number in {number for *_, groups in batch for number in groups}]
-        for one in looks:
+        looks = {number: self._looks[number] for number in {number for *_, groups in batch for number in groups}}
+        for one in looks.values():
             if one.whole is None:
                 return Wanted(None, frozenset(), frozenset())
             whole |= one.whole
-            near |= one.own | one.control_plane | one.mentioned
-        if any(one.mentioned for one in looks):
-            text = b" ".join(texts)
-            homes |= {name for name in self._slices.homes if name.encode() in text}
+            near |= one.own | one.control_plane | one.mentioned | one.named
+        wide = {number for number, one in looks.items() if one.mentioned}
+        text = b" ".join(text for (*_, groups), text in zip(batch, texts, strict=True) if not wide.isdisjoint(groups))
+        homes |= {name for name in self._slices.homes if name.encode() in text}
         return Wanted(whole, near, homes)
 
     def _surroundings(self, gaps: Sequence[Gap]) -> Around:
@@ -335,6 +342,26 @@ class Standing:
                 item.take(outcome)
 
 
+def _affected(reaches: Mapping[int, _Reach]) -> Callable[[_Held], tuple[int, ...]]:
+    """The groups, by how far each is reached, whose rules may say something else of a resource than before."""
+    known: dict[tuple[int, str], tuple[tuple[int, ...], dict[frozenset[str], list[int]]]] = {}
+
+    def affected(held: _Held) -> tuple[int, ...]:
+        key = (id(held.sheet), held.home)
+        if key not in known:
+            found = {number: reaches[number] for number in held.sheet.groups[Stage.RELATED] if number in reaches}
+            sure = tuple(number for number, reach in found.items() if reach.has(held.home))
+            unsure: dict[frozenset[str], list[int]] = {}
+            for number, reach in found.items():
+                if number not in sure and (names := reach.names(held.home)):
+                    unsure.setdefault(names, []).append(number)
+            known[key] = sure, unsure
+        sure, unsure = known[key]
+        return (*sure, *(number for names, numbers in unsure.items() if held.mentions(names) for number in numbers))
+
+    return affected
+
+
 class _Looks:
     """Where the rules of a group look: at kinds everywhere (at everything if `whole` is None), or in some namespaces."""
 
@@ -344,35 +371,57 @@ class _Looks:
         self.own = {kind for kind, where in found if where == "own"}
         self.control_plane = {kind for kind, where in found if where == _CONTROL_PLANE}
         self.mentioned = {kind for kind, where in found if where == "mentioned"}
+        self.named = {kind for kind, where in found if where == "named"}
         # What a control of others says of its rule, nobody has checked.
         if any(control.brought or not control.page for control in controls):
             self.whole = None
 
     def reach(self, changes: Iterable[Changed]) -> _Reach:
         """The objects for which they look at a slice that has changed."""
-        homes: set[str] = set()
-        named: set[str] = set()
+        found = _Reach()
         for change in changes:
             if self.whole is None or not change.kinds.isdisjoint(self.whole):
-                return _Reach(everywhere=True, homes=homes, named=named)
+                found.everywhere = True
+                break
             beside = not change.kinds.isdisjoint(self.own | self.mentioned)
             central = not change.kinds.isdisjoint(self.control_plane)
+            if not change.kinds.isdisjoint(self.named):
+                beside |= change.names is None
+                found.looking_up.setdefault(change.home, set()).update(change.names or ())
             if (change.home is None and (beside or central)) or (central and change.home == _CONTROL_PLANE):
-                return _Reach(everywhere=True, homes=homes, named=named)
+                found.everywhere = True
+                break
             if beside and change.home is not None:
-                homes.add(change.home)
+                found.homes.add(change.home)
                 if not change.kinds.isdisjoint(self.mentioned):
-                    named.add(change.home)
-        return _Reach(everywhere=False, homes=homes, named=named)
+                    found.naming.add(change.home)
+        return found
 
 
-class _Reach(msgspec.Struct, frozen=True):
-    """Objects by where they are: `everywhere`, in the namespaces `homes`, or those whose text names one of `named`."""
+class _Reach:
+    """Objects by where they are and what their text names."""
 
-    everywhere: bool
-    homes: AbstractSet[str]
-    named: AbstractSet[str]
+    __slots__ = ("everywhere", "homes", "looking_up", "naming")
+
+    def __init__(self) -> None:
+        self.everywhere = False
+        self.homes: set[str] = set()
+        """Namespaces of which all objects are among them."""
+        self.naming: set[str] = set()
+        """So are those, wherever they are, that name one of these."""
+        self.looking_up: dict[str | None, set[str]] = {}
+        """Of a namespace (None: of all), those that name one of these."""
 
     def has(self, home: str) -> bool:
         """Whether all objects in the namespace `home` are among them."""
         return self.everywhere or home in self.homes
+
+    def names(self, home: str) -> frozenset[str]:
+        """What the others in the namespace `home` name that are among them."""
+        return frozenset(self.naming.union(*(self.looking_up.get(place, ()) for place in (home, None))))
+
+    def places(self) -> AbstractSet[str] | None:
+        """The namespaces where they are; None for all."""
+        if self.everywhere or self.naming or self.looking_up.get(None):
+            return None
+        return self.homes | {place for place, names in self.looking_up.items() if place and names}

@@ -97,10 +97,11 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     relates: tuple[str, ...] = ()
     """What the rule compares with, in `input.cluster`, once the whole input is read: kinds, `workload` for
     everything with pods, `rbac-subject` for what service accounts are granted."""
-    within: dict[str, Literal["own", "kube-system", "mentioned"]] = {}
+    within: dict[str, Literal["own", "named", "kube-system", "mentioned"]] = {}
     """Of what it relates, the kinds that the rule looks up in some namespaces only: the one of the object that it judges
-    (its own name, for a Namespace), kube-system, or its own and those that its text names. What changes elsewhere
-    changes no verdict then."""
+    (its own name, for a Namespace), kube-system, or its own and those that its text names. `named` is its own, and there
+    no more than what `named` and `selecting` have under names and labels in its text. What changes elsewhere changes no
+    verdict then."""
     params: dict[str, Parameter] = {}
     ids: tuple[str, ...] = ()
     satisfies: dict[str, tuple[str, ...]] = {}

@@ -273,7 +273,7 @@ class _Session:
         due, took = False, 0.0
         while not stopped.is_set():
             # Who is behind looks at more together: that costs less, and what changes often is judged once.
-            changes = self.following.changes(_IDLE, self._request.pause, min(took, _LONGEST))
+            changes = self.following.changes(_IDLE, self._request.pause, min(took / 4, _LONGEST))
             for key, resource in changes.items():
                 self._take(key, resource)
             figures.is_current, figures.objects = self.following.is_current, len(self._keys)
