@@ -1,6 +1,6 @@
-"""Write the ClusterRole that lets scan a cluster against the whole library; `--check` fails when it is out of date.
+"""Write the ClusterRoles that let scan and watch a cluster by the whole library; `--check` fails when one is out of date.
 
-Writes deploy/rbac/clusterrole.yaml only. Asks no cluster: for what one cluster needs, see `kubekeep scan --dry-run`.
+Writes below deploy/rbac only. Asks no cluster: for what one cluster needs, see `kubekeep scan --dry-run`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.workload import POD_KINDS
 from kubekeep.sources.cluster.host_data import GROUP
 from kubekeep.usecases.cluster import SETTINGS, wanted
-from kubekeep.usecases.permissions import cluster_role
+from kubekeep.usecases.permissions import roles
 from kubekeep.usecases.scan import ScanRequest, selected
 
-FILE: Final = Path(__file__).parent.parent / "deploy" / "rbac" / "clusterrole.yaml"
+FOLDER: Final = Path(__file__).parent.parent / "deploy" / "rbac"
+VERBS: Final = {"scan": ("list",), "watch": ("list", "watch")}
+"""What each command does with what it looks at."""
 HEAD: Final = """\
-# What kubekeep asks of a cluster, for every control of the library: lists, and nothing else. Of Secrets it asks for the
-# metadata alone; RBAC knows no such difference. Custom kinds with pods of which the library knows nothing are missing:
-# `kubekeep scan --dry-run` prints the role for one cluster, with those of its custom kinds.
+# What `kubekeep {command}` does in a cluster for all controls of the library: {deeds}, and nothing else. Of Secrets
+# it asks for the metadata alone; RBAC knows no such difference. Custom kinds with pods of which the library knows nothing
+# are missing: `kubekeep {command} --dry-run` prints the role for one cluster, with those of its custom kinds.
 #
 # Made by scripts/role.py from the library.
 """
@@ -83,21 +85,32 @@ def plural(kind: tuple[str, str]) -> str:
     return BUILTIN[kind].plural if kind in BUILTIN else PLURALS.get(kind) or plural_of(kind[1])
 
 
-def text() -> str:
-    """The file."""
-    permissions = [Permission("list", pair[0], plural(pair)) for pair in kinds()]
-    return HEAD + yaml.safe_dump(cluster_role(permissions), sort_keys=False)
+def file(command: str) -> Path:
+    """Where the role for a command is."""
+    return FOLDER / f"{command}.yaml"
+
+
+def text(command: str) -> str:
+    """The role for a command."""
+    verbs = VERBS[command]
+    permissions = [Permission(verb, pair[0], plural(pair)) for pair in kinds() - {DEFINITIONS} for verb in verbs]
+    permissions.append(Permission("list", DEFINITIONS[0], plural(DEFINITIONS)))
+    head = HEAD.format(command=command, deeds=" and ".join(verbs))
+    return head + yaml.safe_dump_all(roles(permissions, f"kubekeep-{command}"), sort_keys=False)
 
 
 def main() -> int:
-    """Write the file, or compare it."""
+    """Write the files, or compare them."""
     if "--check" in sys.argv:
-        stale = not FILE.exists() or FILE.read_text(encoding="utf-8") != text()
-        if stale:
-            print("out of date: deploy/rbac/clusterrole.yaml; run scripts/role.py", file=sys.stderr)
-        return stale
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_text(text(), encoding="utf-8")
+        stale = [
+            name for name in VERBS if not file(name).exists() or file(name).read_text(encoding="utf-8") != text(name)
+        ]
+        for name in stale:
+            print(f"out of date: deploy/rbac/{name}.yaml; run scripts/role.py", file=sys.stderr)
+        return bool(stale)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in VERBS:
+        file(name).write_text(text(name), encoding="utf-8")
     return 0
 
 

@@ -67,21 +67,20 @@ class Cluster:
         write_kubeconfig(kubeconfig, self.address, self.authority, [Person(name, pair)])
         return kubeconfig
 
-    def bind(self, user: str, role: str) -> None:
-        """Give a user the rights of a ClusterRole, and wait until they are in force."""
-        self.apply(
-            [
-                {
-                    "apiVersion": f"{_RBAC}/v1",
-                    "kind": "ClusterRoleBinding",
-                    "metadata": {"name": f"{user}:{role}"},
-                    "subjects": [{"kind": "User", "apiGroup": _RBAC, "name": user}],
-                    "roleRef": {"kind": "ClusterRole", "apiGroup": _RBAC, "name": role},
-                }
-            ]
-        )
-        for rule in self.admin("GET", f"/apis/{_RBAC}/v1/clusterroles/{role}")["rules"]:
-            eventually(functools.partial(self._may, user, _question(rule)))
+    def bind(self, user: str, role: str, namespace: str = "") -> None:
+        """Give a user the rights of a ClusterRole, or of a Role in a namespace, and wait until they are in force."""
+        kind, where = ("Role", f"/namespaces/{namespace}") if namespace else ("ClusterRole", "")
+        inside = {"namespace": namespace} if namespace else {}
+        binding = {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": f"{kind}Binding",
+            "metadata": {"name": f"{user}:{role}", **inside},
+            "subjects": [{"kind": "User", "apiGroup": _RBAC, "name": user}],
+            "roleRef": {"kind": kind, "apiGroup": _RBAC, "name": role},
+        }
+        self.apply([binding])
+        for rule in self.admin("GET", f"/apis/{_RBAC}/v1{where}/{kind.lower()}s/{role}")["rules"]:
+            eventually(functools.partial(self._may, user, _question(rule, namespace)))
 
     def service_account_token(self, namespace: str, name: str, seconds: int = 3600) -> str:
         """A token of a service account, which is made if it is not there."""
@@ -218,7 +217,7 @@ def _root(version: str) -> str:
     return f"/apis/{version}" if "/" in version else f"/api/{version}"
 
 
-def _question(rule: dict[str, Any]) -> dict[str, Any]:
+def _question(rule: dict[str, Any], namespace: str) -> dict[str, Any]:
     """One thing that a rule allows, as an access review asks for it."""
     verb = rule["verbs"][0]
     if paths := rule.get("nonResourceURLs"):
@@ -226,4 +225,4 @@ def _question(rule: dict[str, Any]) -> dict[str, Any]:
     resource, _, subresource = rule["resources"][0].partition("/")
     named = {"name": rule["resourceNames"][0]} if rule.get("resourceNames") else {}
     asked = {"group": rule["apiGroups"][0], "resource": resource, "subresource": subresource, "verb": verb}
-    return {"resourceAttributes": asked | named}
+    return {"resourceAttributes": asked | named | ({"namespace": namespace} if namespace else {})}

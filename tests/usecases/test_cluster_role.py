@@ -1,22 +1,27 @@
-"""The role that comes with Kubekeep: of today's library, enough for all of it, and no more than a scan asks for."""
+"""The roles that come with Kubekeep: of today's library, enough for all of it, and no more than a scan or a watch asks for."""
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from scripts import role
 
+from kubekeep.model.choice import Choice
 from kubekeep.model.kinds import BUILTIN
-from kubekeep.usecases.permissions import cluster_role, preflight
+from kubekeep.model.watch import Began, Happening
+from kubekeep.usecases.permissions import Preflight, preflight, roles
 from kubekeep.usecases.scan import ScanRequest
+from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.cluster import Cluster
 from tests.kube.faults import Asked, Front, front
 from tests.sources.cluster import objects
 from tests.usecases import clusters
 
-NAME = "kubekeep"
+NAME = "kubekeep-scan"
 CUSTOM = sorted(kind for kind in role.kinds() if kind not in BUILTIN)
 SCOPES = {"ClusterSecurityException": "Cluster", "CiliumClusterwideNetworkPolicy": "Cluster"}
 
@@ -31,13 +36,14 @@ def granted(document: dict[str, Any]) -> set[tuple[str, str]]:
     return set(pairs)
 
 
-def stored() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(role.FILE.read_text(encoding="utf-8"))
+def stored(command: str = "scan") -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(role.file(command).read_text(encoding="utf-8"))
     return found
 
 
-def test_it_is_of_todays_library() -> None:
-    assert role.FILE.read_text(encoding="utf-8") == role.text(), "run scripts/role.py"
+@pytest.mark.parametrize("command", ["scan", "watch"])
+def test_it_is_of_todays_library(command: str) -> None:
+    assert role.file(command).read_text(encoding="utf-8") == role.text(command), "run scripts/role.py"
 
 
 def test_it_grants_no_star() -> None:
@@ -92,6 +98,11 @@ def test_it_is_what_a_scan_asks_for(complete: Cluster) -> None:
     assert asked == granted(stored())
 
 
+def one_role(found: Preflight) -> dict[str, Any]:
+    (whole,) = roles(found.permissions)
+    return whole
+
+
 def lists(proxy: Front) -> set[tuple[str, str]]:
     return {_resource(asked) for asked in proxy.lists()}
 
@@ -112,7 +123,7 @@ def test_a_dry_run_says_what_a_scan_asks_for(complete: Cluster) -> None:
             clusters.scanned(clusters.through(complete.kubeconfig, proxy.url), controls=controls)
             asked = lists(proxy)
         assert (found.missing, found.unknown) == ([], [])
-        assert granted(cluster_role(found.permissions)) == asked
+        assert granted(one_role(found)) == asked
         assert before <= {("apiextensions.k8s.io", "customresourcedefinitions")}
     assert ("kubescape.io", "controlinputs") in asked
 
@@ -138,3 +149,83 @@ def test_who_may_not_read_definitions_is_told_that_more_may_be_needed(complete: 
     found = preflight(ScanRequest(paths=(), cluster=clusters.access(complete.kubeconfig, "nobody")))
     assert [gap.permission for gap in found.unknown] == ["list customresourcedefinitions.apiextensions.k8s.io"]
     assert "list customresourcedefinitions.apiextensions.k8s.io" in map(str, found.missing)
+
+
+def test_with_namespaces_what_is_in_them_is_granted_there(complete: Cluster) -> None:
+    """A user with those roles sees what an administrator does in the namespace, and nothing more is granted."""
+    choice = Choice(include_namespaces=("default",))
+    request = ScanRequest(paths=(), cluster=clusters.access(complete.kubeconfig), choice=choice)
+    whole, inside = roles(preflight(request).permissions, "narrow")
+    assert (whole["kind"], inside["kind"], inside["metadata"]["namespace"]) == ("ClusterRole", "Role", "default")
+    assert ("", "secrets") in granted(inside)
+    assert not {("", "secrets"), ("", "pods"), ("apps", "deployments")} & granted(whole)
+    kubeconfig = complete.user("narrow-user", [])
+    complete.apply([whole, inside])
+    complete.bind("narrow-user", "narrow")
+    complete.bind("narrow-user", "narrow", namespace="default")
+    found = clusters.scanned(clusters.access(kubeconfig), choice=choice)
+    assert found.unread == ()
+    admin = clusters.scanned(clusters.access(complete.kubeconfig), choice=choice)
+    assert {item.resource.id: item.verdicts for item in found.results} == {
+        item.resource.id: item.verdicts for item in admin.results
+    }
+
+
+def test_who_watches_is_told_of_watching() -> None:
+    verbs = {(rule["apiGroups"][0], name): rule["verbs"] for rule in stored("watch")["rules"] for name in rule["resources"]}
+    assert verbs.pop(("apiextensions.k8s.io", "customresourcedefinitions")) == ["list"]
+    assert {tuple(found) for found in verbs.values()} == {("list", "watch")}
+    assert {*verbs, ("apiextensions.k8s.io", "customresourcedefinitions")} == granted(stored())
+
+
+def test_a_dry_run_of_a_watch_says_what_a_watch_asks_for(complete: Cluster) -> None:
+    with front(complete) as proxy:
+        request = ScanRequest(paths=(), controls=("C-0057",), cluster=clusters.through(complete.kubeconfig, proxy.url))
+        found = preflight(request, watching=True)
+        assert found.missing == []
+        proxy.asked.clear()
+        stopped = threading.Event()
+
+        def tell(happening: Happening) -> None:
+            if isinstance(happening, Began):
+                stopped.set()
+
+        Watch(WatchRequest(scan=request), tell).run(stopped)
+        listed = lists(proxy)
+    watched = {(item.group, item.resource) for item in found.permissions if item.verb == "watch"}
+    assert {(item.group, item.resource) for item in found.permissions if item.verb == "list"} == listed
+    assert watched == listed - {("apiextensions.k8s.io", "customresourcedefinitions")}
+
+
+def test_with_its_policies_what_they_look_at_is_needed_too(complete: Cluster) -> None:
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "on-budgets"},
+        "spec": {
+            "matchConstraints": {
+                "resourceRules": [
+                    {
+                        "apiGroups": ["policy"],
+                        "apiVersions": ["v1"],
+                        "operations": ["CREATE"],
+                        "resources": ["poddisruptionbudgets"],
+                    }
+                ]
+            },
+            "validations": [{"expression": "true"}],
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "on-budgets"},
+        "spec": {"policyName": "on-budgets", "validationActions": ["Audit"]},
+    }
+    complete.apply([policy, binding])
+    request = ScanRequest(paths=(), controls=("C-0057",), cluster=clusters.access(complete.kubeconfig))
+    needed = [
+        {str(permission) for permission in preflight(one).permissions}
+        for one in (request, msgspec.structs.replace(request, cluster_policies=True))
+    ]
+    assert "list poddisruptionbudgets.policy" in needed[1] - needed[0]

@@ -16,9 +16,10 @@ from kubekeep.assess.shown import shown
 from kubekeep.cli import arguments, outputs
 from kubekeep.cli.configured import Configured
 from kubekeep.cli.gate_options import Since, gate_options, known
+from kubekeep.cli.preflight import told
 from kubekeep.cli.privacy_options import Privacy, privacy_options
 from kubekeep.cli.report_options import Showing, report_options
-from kubekeep.cli.request_options import assessed, reached, request_options
+from kubekeep.cli.request_options import assessed, request_options
 from kubekeep.cli.waiver_options import Accepting
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
@@ -36,7 +37,7 @@ _INCOMPLETE: Final = 3
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Scan nothing: print the ClusterRole that a scan of the cluster needs, and what lacks.",
+    help="Scan nothing: print the roles that a scan of the cluster needs, and what lacks.",
 )
 def command(
     request: ScanRequest,
@@ -62,12 +63,13 @@ def command(
     kubekeep scan workload shop/deployment/web deploy/
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
-    if dry_run:
-        sys.exit(_preflight(request))
     wanted = showing.planned()
+    request = msgspec.structs.replace(request, extras=outputs.wants(wanted))
+    if dry_run:
+        sys.exit(told(request))
     privacy.check(wanted)
     base = known(since.path) if since else None
-    assessment = assessed(msgspec.structs.replace(request, extras=outputs.wants(wanted)))
+    assessment = assessed(request)
     if since and base:
         from kubekeep.usecases.compare import against  # noqa: PLC0415 - only a scan with a baseline pays for it
 
@@ -86,26 +88,6 @@ def command(
         click.echo(f"nothing that a control applies to has changed since {visible(changed_since)}", err=True)
         sys.exit(0)
     sys.exit(_exit_code(assessment, outcomes))
-
-
-def _preflight(request: ScanRequest) -> int:
-    """Print what a scan needs to be allowed, and say what is missing."""
-    import yaml  # noqa: PLC0415 - only who asks pays for it
-
-    from kubekeep.usecases.permissions import cluster_role, preflight  # noqa: PLC0415
-
-    if request.cluster is None:
-        raise click.UsageError("--dry-run is for a cluster: name no path")
-    found = reached(lambda: preflight(request))
-    click.echo(yaml.safe_dump(cluster_role(found.permissions), sort_keys=False), nl=False)
-    for permission in found.missing:
-        click.echo(f"not allowed: {permission}", err=True)
-    for gap in found.unknown:
-        click.echo(f"not known: {gap.permission}: {gap.text}", err=True)
-    if found.missing or found.unknown:
-        return _INCOMPLETE
-    click.echo(f"all {len(found.permissions)} permissions are granted", err=True)
-    return 0
 
 
 def _judged(assessment: Assessment, gates: Gates) -> list[Outcome]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 
 from kubekeep.cli.arguments import loopback
+from kubekeep.cli.preflight import told
 from kubekeep.cli.request_options import reached, request_options
 from kubekeep.cli.waiver_options import Accepting
 from kubekeep.model.watch import Happening
@@ -40,12 +41,17 @@ _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
     callback=loopback,
     help="Serve /metrics, /healthz and /readyz there; without an address, for this machine only.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Watch nothing: print the roles that watching the cluster needs, and what lacks."
+)
 @request_options("watch")
 def command(
     request: ScanRequest,
     accepting: Accepting,  # noqa: ARG001 - click hands it on
     layout: str,
     address: tuple[str, int] | None,
+    *,
+    dry_run: bool,
 ) -> None:
     """Watch the cluster of the kubeconfig: print which verdicts change, as soon as they do.
 
@@ -67,6 +73,8 @@ def command(
         )
     if request.remembered:
         raise click.UsageError("--incremental is for scans: a watch remembers what it sees")
+    if dry_run:
+        sys.exit(told(request, watching=True))
     written = document if layout == "json" else line
 
     def tell(happening: Happening) -> None:

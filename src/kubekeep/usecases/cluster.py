@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -162,25 +162,31 @@ class LiveCluster:
 
     def follow(self, selection: Selection, choice: Choice, pace: Pace) -> Following:
         """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
-        collection = self._planned(selection, choice)
+        collection = self._planned(selection, choice, everything=False)
         return Following(self._connection, collection.tasks(), collection.gaps, pace)
 
     def has_changed(self, selection: Selection, choice: Choice, following: Following) -> bool:
         """Whether the cluster serves other kinds by now than those that are followed. Raises KubeError."""
         self._catalogue = discover(self._connection)
-        collection = self._planned(selection, choice)
+        collection = self._planned(selection, choice, everything=False)
         return not following.is_of(collection.tasks(), collection.gaps)
 
-    def _planned(self, selection: Selection, choice: Choice) -> Collection:
-        needed = self._wanted(selection, choice, everything=False)
+    def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
+        needed = self._wanted(selection, choice, everything=everything)
         needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS)
         return Collection(self._connection, self._catalogue, needed)
 
-    def permissions(self, selection: Selection, choice: Choice) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
-        """What listing all that needs, each with whether it is granted; and what keeps that from being known."""
-        collection = self._planned(selection, choice)
-        asked = [permission_of(query) for query in collection.queries()]
-        if self._asks_kubelets(self._wanted(selection, choice, everything=False)):
+    def permissions(
+        self, selection: Selection, choice: Choice, verbs: Sequence[str], *, everything: bool
+    ) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
+        """What it takes to see what `resources` or `follow` show, each with whether it is granted, and what hides that.
+
+        `verbs` are what becomes of each kind: `list`, and `watch` for who follows.
+        """
+        collection = self._planned(selection, choice, everything=everything)
+        asked = [permission_of(query) for query in collection.before()]
+        asked += [permission_of(task.query, verb) for task in collection.tasks() for verb in verbs]
+        if self._asks_kubelets(self._wanted(selection, choice, everything=everything)):
             asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
         return allowed(self._connection, asked), tuple(collection.gaps)
 
@@ -246,6 +252,6 @@ def wanted(selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
     )
 
 
-def permission_of(query: Query) -> Permission:
-    """What it takes to send `query`."""
-    return Permission("list", query.served.group, query.served.plural, query.namespace)
+def permission_of(query: Query, verb: str = "list") -> Permission:
+    """What it takes to do `verb` with the objects of `query`."""
+    return Permission(verb, query.served.group, query.served.plural, query.namespace)

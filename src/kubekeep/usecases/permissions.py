@@ -11,7 +11,7 @@ import msgspec
 from kubekeep.kube.review import Permission
 from kubekeep.model.cluster import Gap
 from kubekeep.usecases.cluster import connected
-from kubekeep.usecases.scan import ScanRequest, selected
+from kubekeep.usecases.scan import ScanRequest, looks_everywhere, selected
 
 ROLE = "kubekeep"
 
@@ -37,32 +37,45 @@ class Preflight(msgspec.Struct, frozen=True):
         return [gap for gap in self.gaps if gap.permission not in missing or gap.carries_pods]
 
 
-def preflight(request: ScanRequest) -> Preflight:
-    """What the scan of the cluster of `request` needs and has.
+def preflight(request: ScanRequest, *, watching: bool = False) -> Preflight:
+    """What the scan of the cluster of `request` needs and has, or who is `watching` it.
 
     Raises KubeError if the cluster cannot be asked, and what `scan` raises for names and versions.
     """
     if request.cluster is None:
         raise ValueError("permissions are for a cluster: name no path")
+    verbs = ("list", "watch") if watching else ("list",)
     with connected(request.cluster) as cluster:
-        permissions, gaps = cluster.permissions(selected(request), request.choice)
+        # What its admission policies look at is looked at by whoever evaluates them.
+        found = cluster.settings(policies=True) if request.cluster_policies else ()
+        selection = selected(request, found)
+        everything = looks_everywhere(request)
+        permissions, gaps = cluster.permissions(selection, request.choice, verbs, everything=everything)
     return Preflight(permissions, gaps)
 
 
-def cluster_role(permissions: Iterable[Permission], name: str = ROLE) -> dict[str, Any]:
-    """The ClusterRole that grants `permissions` and nothing else: a rule for each group and verb."""
+def roles(permissions: Iterable[Permission], name: str = ROLE) -> list[dict[str, Any]]:
+    """The ClusterRole and the Roles that grant `permissions` and nothing else: one Role for each namespace."""
+    by_namespace: dict[str, list[Permission]] = defaultdict(list)
+    for permission in permissions:
+        by_namespace[permission.namespace].append(permission)
+    return [_role(namespace, found, name) for namespace, found in sorted(by_namespace.items())]
+
+
+def _role(namespace: str, permissions: Iterable[Permission], name: str) -> dict[str, Any]:
+    """A rule for each group and what may be done with the same kinds of it."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for permission in permissions:
-        found[permission.group, permission.verb].add(permission.resource)
-    by_resources: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
-    for (group, verb), resources in sorted(found.items()):
-        by_resources[group, tuple(sorted(resources))].append(verb)
+        found[permission.group, permission.resource].add(permission.verb)
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for (group, resource), verbs in sorted(found.items()):
+        alike[group, tuple(sorted(verbs))].append(resource)
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": name},
+        "kind": "Role" if namespace else "ClusterRole",
+        "metadata": {"name": name, "namespace": namespace} if namespace else {"name": name},
         "rules": [
-            {"apiGroups": [group], "resources": list(resources), "verbs": verbs}
-            for (group, resources), verbs in by_resources.items()
+            {"apiGroups": [group], "resources": resources, "verbs": [*verbs]}
+            for (group, verbs), resources in alike.items()
         ],
     }

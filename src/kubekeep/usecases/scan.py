@@ -218,9 +218,13 @@ def _input(
     if cluster is None:
         return _resources(source, unread), selection
     selection = _selection(request, cluster.settings(policies=request.cluster_policies))
-    everything = bool(request.workload) or Extra.ATTACK_PATHS in request.extras
-    objects = cluster.resources(selection, request.choice, everything=everything)
+    objects = cluster.resources(selection, request.choice, everything=looks_everywhere(request))
     return itertools.chain(objects, _resources(source, unread)), selection
+
+
+def looks_everywhere(request: ScanRequest) -> bool:
+    """Whether more of a cluster is wanted than its controls look at: whatever leads from one object to another."""
+    return bool(request.workload) or Extra.ATTACK_PATHS in request.extras
 
 
 def _connected(request: ScanRequest) -> AbstractContextManager[Live | None]:

@@ -21,7 +21,7 @@ from kubekeep.library.extra import gather
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.usecases.host import collect, text
-from kubekeep.usecases.permissions import cluster_role, preflight
+from kubekeep.usecases.permissions import preflight, roles
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.cli.test_scan import kubekeep
 from tests.cluster.cluster import Cluster, eventually
@@ -237,7 +237,7 @@ def test_the_permission_is_among_those_that_a_scan_needs(cluster: Cluster) -> No
     proxied = Permission("get", "", "nodes/proxy")
     told = preflight(request_as(cluster, "viewer", host_scan=True, controls=[READ_ONLY_PORT]))
     assert proxied in told.missing
-    role = cluster_role(told.permissions)
+    (role,) = roles(told.permissions)
     assert {"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": ["get"]} in role["rules"]
     assert proxied not in preflight(request_as(cluster, "viewer", controls=[READ_ONLY_PORT])).permissions
     assert preflight(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT])).missing == []

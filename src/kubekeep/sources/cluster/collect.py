@@ -67,9 +67,11 @@ class Collection:
         self.gaps += unknown(self._wanted, self._catalogue)
         return sorted(found, key=lambda task: task.stage)
 
-    def queries(self) -> list[Query]:
-        """Everything that is asked for on the way, with what is asked before it is known what to list."""
-        return [*self._before(), *(task.query for task in self.tasks())]
+    def before(self) -> Iterator[Query]:
+        """What is listed to find out what there is to list."""
+        served = self._catalogue.of(*_DEFINITION)
+        if served is not None and needs_definitions(self._wanted):
+            yield Query(served=served)
 
     def __iter__(self) -> Iterator[Resource]:
         planned = self.tasks()
@@ -157,14 +159,9 @@ class Collection:
         self._seen.add(str(uid))
         return True
 
-    def _before(self) -> Iterator[Query]:
-        served = self._catalogue.of(*_DEFINITION)
-        if served is not None and needs_definitions(self._wanted):
-            yield Query(served=served)
-
     def _custom(self) -> list[Served]:
         """The custom kinds that carry pods."""
-        query = next(self._before(), None)
+        query = next(self.before(), None)
         if query is None:
             return []
         found: list[Served] = []
