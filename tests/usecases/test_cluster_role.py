@@ -172,7 +172,9 @@ def test_with_namespaces_what_is_in_them_is_granted_there(complete: Cluster) -> 
 
 
 def test_who_watches_is_told_of_watching() -> None:
-    verbs = {(rule["apiGroups"][0], name): rule["verbs"] for rule in stored("watch")["rules"] for name in rule["resources"]}
+    verbs = {
+        (rule["apiGroups"][0], name): rule["verbs"] for rule in stored("watch")["rules"] for name in rule["resources"]
+    }
     assert verbs.pop(("apiextensions.k8s.io", "customresourcedefinitions")) == ["list"]
     assert {tuple(found) for found in verbs.values()} == {("list", "watch")}
     assert {*verbs, ("apiextensions.k8s.io", "customresourcedefinitions")} == granted(stored())
