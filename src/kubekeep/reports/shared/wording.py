@@ -89,7 +89,7 @@ def percent(value: float | None) -> str:
 
 
 def scanned(assessment: Assessment) -> str:
-    """`12 files, 35 resources`; of a cluster its version: `Kubernetes v1.34.4, 88 resources`."""
+    """`12 files, 35 resources`; of a cluster what it runs: `Kubernetes v1.34.4-eks-1 (EKS), 88 resources`."""
     cluster = assessment.target.cluster
-    origin = number(assessment.files, "file") if cluster is None else f"Kubernetes {cluster.version or 'unknown'}"
+    origin = number(assessment.files, "file") if cluster is None else cluster.kubernetes
     return f"{origin}, {number(assessment.counts.total, 'resource')}"
