@@ -7,12 +7,16 @@ from typing import Any, Final
 
 import pytest
 
+from kubekeep.assess.run import run
+from kubekeep.assess.select import select
+from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.kube.access import Access, ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.library.load import ROOT, builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Cause, Status
+from kubekeep.model.resource import Resource
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster
@@ -162,6 +166,36 @@ def test_nothing_is_said_of_namespaces_that_may_not_be_listed(cluster: Cluster, 
     assert [(verdict.status, verdict.reason and verdict.reason.cause) for verdict in found] == [
         (Status.NOT_EVALUATED, Cause.NEEDS_ACCESS)
     ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "name", "said"),
+    [
+        ({"warn": "baseline"}, "privileged", "warns at the level baseline"),
+        ({"audit": "restricted", "warn": "restricted"}, "root", "audits and warns at the level restricted"),
+        (
+            {"audit": "baseline", "warn": "restricted"},
+            "privileged",
+            "audits at the level baseline and warns at the level restricted",
+        ),
+        ({"audit": "baseline", "audit-version": "v1.33", "warn": "baseline"}, "probe", "warns at the level baseline"),
+        ({"audit": "baseline", "warn": "baseline", "warn-version": "v1.33"}, "probe", "audits at the level baseline"),
+        ({"audit": "baseline", "warn": "baseline", "enforce": "baseline"}, "privileged", ""),
+        ({"audit": "restricted", "warn": "baseline", "enforce": "baseline"}, "root", "audits at the level restricted"),
+    ],
+)
+def test_a_finding_says_which_mode_tells_of_it(labels: dict[str, str], name: str, said: str) -> None:
+    metadata = {"name": "shop", "labels": {f"{PREFIX}{key}": value for key, value in labels.items()}}
+    [item] = [item for item in PODS if item["metadata"]["name"] == name]
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata},
+        {**item, "metadata": {"name": name, "namespace": "shop"}},
+    ]
+    selection = select(named=[builtin().controls[UNENFORCED]])
+    results = run(map(Resource, objects), selection, RegoPolicySet, kubernetes_minor=34)
+    found = [evidence for result in results for verdict in result.verdicts.values() for evidence in verdict.evidence]
+    told = {evidence.message.rpartition(": namespace shop ")[2] for evidence in found if evidence.exists}
+    assert told == ({said} if said else set())
 
 
 def test_each_level_evaluates_the_rules_of_its_standard() -> None:
