@@ -175,7 +175,7 @@ def test_nothing_is_said_of_namespaces_that_may_not_be_listed(cluster: Cluster, 
         ({"audit": "restricted", "warn": "restricted"}, "root", "audits and warns at the level restricted"),
         (
             {"audit": "baseline", "warn": "restricted"},
-            "privileged",
+            "host-port",
             "audits at the level baseline and warns at the level restricted",
         ),
         ({"audit": "baseline", "audit-version": "v1.33", "warn": "baseline"}, "probe", "warns at the level baseline"),
