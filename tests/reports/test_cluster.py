@@ -126,6 +126,12 @@ def test_programs_get_the_distribution_in_fields(of_cluster: Assessment) -> None
     )
 
 
+def test_what_looks_like_a_commit_is_no_reference_in_a_comment(of_cluster: Assessment) -> None:
+    facts = msgspec.structs.replace(FACTS, info={"gitVersion": "v1.34.4-eks-113cf36"})
+    text = rendered("markdown", msgspec.structs.replace(of_cluster, target=Target((), "/srv/shop", facts)))
+    assert "\n- `Kubernetes v1.34.4-eks-113cf36 (EKS v1.34.4)`, 12 resources: compliance" in text
+
+
 def test_a_scan_of_files_has_no_cluster(assessment: Assessment) -> None:
     assert "cluster" not in json.loads(rendered("json", assessment))["kubekeep"]
     assert "distribution" not in rendered("prometheus", assessment)
