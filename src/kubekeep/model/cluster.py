@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD, Control
+from kubekeep.model.platform import CALLED
 from kubekeep.model.resource import is_builtin
 from kubekeep.model.workload import POD_KINDS
 
@@ -111,3 +112,11 @@ class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
     def version(self) -> str:
         """`v1.34.4`; empty if the server does not tell."""
         return self.info.get("gitVersion", "")
+
+    @property
+    def kubernetes(self) -> str:
+        """Version and distribution in words: `Kubernetes v1.29.8 (OpenShift 4.16.3)`, as far as they are known."""
+        # Most distributions go by the version of Kubernetes, which is said already.
+        own = self.distribution_version if self.distribution_version != self.version else ""
+        whose = " ".join(filter(None, (CALLED.get(self.distribution, self.distribution), own)))
+        return f"Kubernetes {self.version or 'unknown'}" + (f" ({whose})" if self.distribution else "")
