@@ -218,7 +218,8 @@ def _input(
     if cluster is None:
         return _resources(source, unread), selection
     selection = _selection(request, cluster.settings(policies=request.cluster_policies))
-    objects = cluster.resources(selection, request.choice, everything=looks_everywhere(request))
+    choice = msgspec.structs.replace(request.choice, workload=request.workload)
+    objects = cluster.resources(selection, choice, everything=looks_everywhere(request))
     return itertools.chain(objects, _resources(source, unread)), selection
 
 

@@ -6,8 +6,10 @@ controller of Kubernetes would have made, in the same namespace, or of what has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+import msgspec
 
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.workload import pod_path, value_at_or
@@ -24,43 +26,92 @@ _MADE: Final[Mapping[Kind, frozenset[Kind]]] = {
     ("batch", "Job"): frozenset({("", "Pod")}),
 }
 """What the controllers of Kubernetes make of the kinds that carry pods."""
+_LONGEST_CHAIN: Final = 16
+"""Makers of makers: an operator's object has a Deployment, that a ReplicaSet and that Pods. A circle has no end."""
+
+
+class _Claim(msgspec.Struct, frozen=True, gc=False):
+    """What an object says of who has made it; `containers` are its own where the maker is of a custom kind."""
+
+    namespace: str
+    own: Kind
+    maker: Kind
+    uid: str
+    containers: frozenset[str]
+
+
+class _Maker(msgspec.Struct, frozen=True, gc=False):
+    """What may have made others: its kind, its containers where that is a custom one, and what has made it in turn."""
+
+    own: Kind
+    containers: frozenset[str]
+    claim: _Claim | None
+    is_judged: bool
 
 
 class Owners:
-    """What carries pods among the objects shown so far."""
+    """What carries pods among the objects shown so far, of which those that `is_judged` takes are judged."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], tuple[Kind, frozenset[str]]] = {}
+    def __init__(self, is_judged: Callable[[Resource], bool] = lambda _: True) -> None:
+        self._known: dict[tuple[str, str], _Maker] = {}
+        self._is_judged = is_judged
 
-    def add(self, item: dict[str, Any]) -> None:
-        """Know of an object, which may own others."""
+    def add(self, item: dict[str, Any]) -> bool:
+        """Know of an object, which may own others; gives whether that says something else than what was known of it."""
         resource = Resource(item)
         uid, own = _metadata(item).get("uid"), (resource.group, resource.kind)
-        if is_builtin(resource.group) and own not in _MADE:
-            return
-        if isinstance(uid, str) and uid and pod_path(resource) is not None:
-            containers = frozenset() if is_builtin(resource.group) else _containers(resource, complete=True)
-            self._known[resource.namespace, uid] = own, containers
+        if not isinstance(uid, str) or not uid or (is_builtin(resource.group) and own not in _MADE):
+            return False
+        key = resource.namespace, uid
+        if pod_path(resource) is None:
+            return self._known.pop(key, None) is not None
+        containers = frozenset() if is_builtin(resource.group) else _containers(resource, complete=True)
+        maker = _Maker(own, containers, _claim(resource), self._is_judged(resource))
+        if self._known.get(key) == maker:
+            return False
+        self._known[key] = maker
+        return True
 
     def remove(self, namespace: str, uid: str) -> None:
         """Know of an object no longer."""
         self._known.pop((namespace, uid), None)
 
-    def has_made(self, item: dict[str, Any]) -> bool:
-        """Whether something shown so far has made `item`, and says all that it says."""
+    def have_said(self, item: dict[str, Any]) -> bool:
+        """Whether something shown so far has made `item`, and says all that it says.
+
+        Of what is judged, only something that is judged too does, however far up. Who goes round in a circle has made nothing.
+        """
         resource = Resource(item)
-        owner = controller(item)
-        if owner is None or _has_more(item):
+        maker, is_told = self._maker(_claim(resource)), False
+        if maker is None:
             return False
-        uid = owner.get("uid")
-        known = self._known.get((resource.namespace, str(uid))) or self._known.get(("", str(uid)))
-        if known is None or known[0] != kind_of(owner):
-            return False
-        kind, containers = known
-        if is_builtin(kind[0]):
-            return (resource.group, resource.kind) in _MADE.get(kind, ())
-        own = _containers(resource, complete=False)
-        return bool(own) and own <= containers
+        for _ in range(_LONGEST_CHAIN):
+            if maker is None:
+                return is_told or not self._is_judged(resource)
+            maker, is_told = self._maker(maker.claim), is_told or maker.is_judged
+        return False
+
+    def _maker(self, claim: _Claim | None) -> _Maker | None:
+        """What has made an object, if its claim can be believed."""
+        if claim is None:
+            return None
+        known = self._known.get((claim.namespace, claim.uid)) or self._known.get(("", claim.uid))
+        if known is None or known.own != claim.maker:
+            return None
+        if is_builtin(known.own[0]):
+            return known if claim.own in _MADE.get(known.own, ()) else None
+        return known if claim.containers and claim.containers <= known.containers else None
+
+
+def _claim(resource: Resource) -> _Claim | None:
+    """What `resource` says of who has made it; None if it says nothing, or has more than any maker would give it."""
+    item = resource.object
+    owner = controller(item)
+    if owner is None or _has_more(item):
+        return None
+    maker = kind_of(owner)
+    containers = frozenset() if is_builtin(maker[0]) else _containers(resource, complete=False)
+    return _Claim(resource.namespace, (resource.group, resource.kind), maker, str(owner.get("uid")), containers)
 
 
 def controller(item: dict[str, Any]) -> dict[str, Any] | None:
