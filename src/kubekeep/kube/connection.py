@@ -128,6 +128,7 @@ class Connection:
         accept: str,
         body: bytes | None = None,
     ) -> T:
+        until = time.monotonic() + self._patience.answer
         for attempt in range(1, self._patience.tries + 1):
             wait = min(self._patience.first_wait * 2 ** (attempt - 1), self._patience.longest_wait)
             try:
@@ -138,7 +139,8 @@ class Connection:
                     raise
                 wait = max(wait, min(error.retry_after, self._patience.longest_wait))
             except ConnectionLostError:
-                if attempt == self._patience.tries or self._closed.is_set():
+                # A server that says nothing says nothing to many requests: all of them would wait for all tries.
+                if attempt == self._patience.tries or self._closed.is_set() or time.monotonic() > until:
                     raise
             # Whoever was turned away together must not come back together.
             if self._closed.wait(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - no secret
