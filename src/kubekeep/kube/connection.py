@@ -39,6 +39,7 @@ class Connection:
 
     def __init__(self, request: ClusterRequest) -> None:
         self.access: Access = request.access
+        self._name = visible(request.access.name)
         self._patience = request.patience
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -144,8 +145,8 @@ class Connection:
                     raise
             # Whoever was turned away together must not come back together.
             if self._closed.wait(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - no secret
-                raise ConnectionLostError(f"{self.access.name}: the connection was closed")
-        raise ConnectionLostError(f"{self.access.name}: not a single try")
+                raise ConnectionLostError(f"{self._name}: the connection was closed")
+        raise ConnectionLostError(f"{self._name}: not a single try")
 
     @contextlib.contextmanager
     def _sent(
@@ -201,10 +202,12 @@ class Connection:
             )
             return client.send(request, stream=True, follow_redirects=False)
         except httpx2.InvalidURL as error:
-            raise KubeconfigError(f"{self.access.name}: the address of the server cannot be used: {error}") from None
+            raise KubeconfigError(
+                f"{self._name}: the address of the server cannot be used: {visible(str(error))}"
+            ) from None
         except httpx2.LocalProtocolError:
             # The message would cite the header.
-            raise UnreachableError(f"{self.access.name}: who to act as has characters that cannot be sent") from None
+            raise UnreachableError(f"{self._name}: who to act as has characters that cannot be sent") from None
         except (httpx2.HTTPError, RuntimeError) as error:
             # A client that another thread has closed raises RuntimeError.
             told = self._told(error)
@@ -221,7 +224,7 @@ class Connection:
                 return
         # Nobody else knows of it yet, to close it.
         known.close()
-        raise ConnectionLostError(f"{self.access.name}: the connection was closed")
+        raise ConnectionLostError(f"{self._name}: the connection was closed")
 
     def _client(self, refused: Held | None) -> tuple[Held, httpx2.Client]:
         """Credentials, and a client that shows their certificate; others than those `refused`, which raise LoginError."""
@@ -230,11 +233,11 @@ class Connection:
         else:
             fresh = self._credentials.renewed(refused)
             if fresh is None:
-                raise LoginError(f"{self.access.name}: the API server does not take the credentials (401)")
+                raise LoginError(f"{self._name}: the API server does not take the credentials (401)")
             held = fresh
         with self._lock:
             if self._closed.is_set():
-                raise ConnectionLostError(f"{self.access.name}: the connection was closed")
+                raise ConnectionLostError(f"{self._name}: the connection was closed")
             known = self._clients.get(self._generation)
             if known is None or known[0].certificate != held.certificate:
                 # Requests under way end with the client that they began with.
@@ -261,7 +264,7 @@ class Connection:
         except (ValueError, ImportError, httpx2.InvalidURL):
             # The message would cite the address, which may hold a password.
             raise KubeconfigError(
-                f"{access.name}: the proxy cannot be used: only http:// and https:// addresses can"
+                f"{self._name}: the proxy cannot be used: only http:// and https:// addresses can"
             ) from None
 
     def _body(self, response: httpx2.Response) -> bytes:
@@ -271,15 +274,15 @@ class Connection:
         for piece in self._pieces(response):
             size += len(piece)
             if size > self._patience.most_bytes:
-                raise KubeError(f"{self.access.name}: an answer has more than {self._patience.most_bytes} bytes")
+                raise KubeError(f"{self._name}: an answer has more than {self._patience.most_bytes} bytes")
             if time.monotonic() > until:
-                raise ConnectionLostError(f"{self.access.name}: an answer took longer than {self._patience.answer:g} s")
+                raise ConnectionLostError(f"{self._name}: an answer took longer than {self._patience.answer:g} s")
             pieces.append(piece)
         return b"".join(pieces)
 
     def _told(self, error: Exception) -> str:
         why = visible(str(error)[:LONGEST_MESSAGE]) or type(error).__name__
-        return f"{self.access.name}: {visible(self.access.server)} cannot be reached: {why}"
+        return f"{self._name}: {visible(self.access.server)} cannot be reached: {why}"
 
 
 def _acting(access: Access) -> list[tuple[str, str]]:
