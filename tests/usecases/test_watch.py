@@ -33,11 +33,11 @@ PACE = Pace(stream=2, silence=10, first_wait=0.05, longest_wait=0.2, refused=0.3
 class Live:
     """A watch that runs beside the test, and what it has told."""
 
-    def __init__(self, kubeconfig: Path, namespaces: tuple[str, ...], resync: float = 1, **more: Any) -> None:
+    def __init__(self, kubeconfig: Path, namespaces: tuple[str, ...], **more: Any) -> None:
         cluster = ClusterRequest(access=Kubeconfig((str(kubeconfig),)).access(""))
         self.request = ScanRequest(paths=(), cluster=cluster, choice=Choice(include_namespaces=namespaces), **more)
         self.told: list[Happening] = []
-        self.watch = Watch(WatchRequest(scan=self.request, pace=PACE, pause=0.1, resync=resync), self.told.append)
+        self.watch = Watch(WatchRequest(scan=self.request, pace=PACE, pause=0.1, resync=1), self.told.append)
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self._run)
@@ -207,18 +207,6 @@ def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: C
         [False, True, False, True],
         [False, False, True, True],
     )
-
-
-def test_namespaces_that_come_later_and_fit_a_pattern_are_watched_at_once(cluster: Cluster, namespace: str) -> None:
-    cluster.apply([deployment(namespace, privileged=False)])
-    live = Live(cluster.kubeconfig, (f"{namespace}*",), resync=3600)
-    later = f"{namespace}-later"
-    with live.running():
-        cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": later}}])
-        cluster.apply([deployment(later, privileged=True)])
-        eventually(lambda: ("privileged-container", f"Deployment {later}/cart") in live.turns(Turn.FAILED))
-        eventually(live.agrees)
-    cluster.remove_namespace(later)
 
 
 def test_exceptions_and_settings_of_the_cluster_count_at_once(own_cluster: Cluster) -> None:

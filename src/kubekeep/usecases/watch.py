@@ -35,7 +35,6 @@ from kubekeep.model.text import visible
 from kubekeep.model.waiver import WaiverUse
 from kubekeep.model.watch import Began, Figures, Happening, Shown, Turn, Turned
 from kubekeep.sources.cluster.following import Following
-from kubekeep.sources.cluster.wanted import is_pattern
 from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connected
 from kubekeep.usecases.scan import ScanRequest, exceptions_of, minor_of, selected
 
@@ -245,8 +244,6 @@ class _Session:
         self._policies: dict[str, Resource] = {}
         self._settings: dict[str, Resource] = {}
         self._settings_changed = False
-        self._has_patterns = any(map(is_pattern, scan.choice.include_namespaces))
-        self._namespaces_changed = False
         self._nodes: set[str] = set()
         self._keys: set[str] = set()
         self.following = cluster.follow(self.selection, scan.choice, request.pace)
@@ -309,7 +306,6 @@ class _Session:
 
     def _take(self, key: str, resource: Resource | None) -> None:
         """An object is there, or it is not any more."""
-        is_new = key not in self._keys
         self.notes_changed |= self.notes.pop(key, None) is not None
         self._settings_changed |= self._settings.pop(key, None) is not None
         self._policies.pop(key, None)
@@ -322,11 +318,7 @@ class _Session:
         self.standing.put(key, resource)
         if resource.kind == "Node" and not resource.group:
             self._nodes.add(key)
-        elif (is_namespace := resource.kind == "Namespace" and not resource.group) or is_security_exception(
-            resource.object
-        ):
-            # Those of the first list are known to who has planned it.
-            self._namespaces_changed |= self._has_patterns and is_namespace and is_new and self.following.is_known
+        elif (resource.kind == "Namespace" and not resource.group) or is_security_exception(resource.object):
             self.notes[key] = resource
             self.notes_changed = True
         elif is_policy(resource) or is_binding(resource):
@@ -336,11 +328,7 @@ class _Session:
             self._settings_changed = True
 
     def _wants_otherwise(self) -> bool:
-        """Whether the cluster says by now that it is to be judged otherwise, or has namespaces that are meant too."""
-        if self._namespaces_changed:
-            self._namespaces_changed = False
-            if self._serves_otherwise():
-                return True
+        """Whether the cluster says by now that it is to be judged otherwise."""
         if not self._settings_changed:
             return False
         self._settings_changed = False

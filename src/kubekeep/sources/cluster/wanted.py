@@ -21,7 +21,7 @@ class Namespaces(msgspec.Struct, frozen=True):
     @property
     def has_patterns(self) -> bool:
         """Whether only a cluster can tell which namespaces are meant."""
-        return any(map(is_pattern, (*self.included, *self.excluded)))
+        return any(_PATTERN.search(name) for name in (*self.included, *self.excluded))
 
     @property
     def judged(self) -> tuple[str, ...]:
@@ -45,15 +45,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     namespaces: Namespaces = Namespaces()
 
 
-def is_pattern(name: str) -> bool:
-    """Whether a name of namespaces stands for all that it fits."""
-    return _PATTERN.search(name) is not None
-
-
 def _named(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     found = (
         name
         for pattern in patterns
-        for name in ([item for item in known if fnmatchcase(item, pattern)] if is_pattern(pattern) else [pattern])
+        for name in ([item for item in known if fnmatchcase(item, pattern)] if _PATTERN.search(pattern) else [pattern])
     )
     return tuple(dict.fromkeys(found))
