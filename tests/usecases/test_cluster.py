@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kubekeep.assess.gate import incomplete
+from kubekeep.assess.select import UnknownNameError
 from kubekeep.model.attack import EVERYTHING
 from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Status
@@ -15,7 +16,7 @@ from kubekeep.reports.format import Extra
 from kubekeep.usecases.scan import NEWEST_KUBERNETES
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import KUBERNETES
-from tests.kube.faults import Exchange, always, front
+from tests.kube.faults import Exchange, always, front, page_of
 from tests.sources.cluster import objects
 from tests.usecases import clusters
 
@@ -175,3 +176,13 @@ def test_what_is_chosen_is_judged_though_its_owner_is_not(
     ours = [result for result in found.results if result.resource.namespace == namespace]
     assert [result.resource.kind for result in ours] == sorted(judged)
     assert {verdict.status for result in ours for verdict in result.verdicts.values()} == {Status.FAILED}
+
+
+def test_a_workload_of_a_kind_that_is_not_shown_may_be_there(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([objects.replicated("Deployment", namespace, "web")])
+    hidden = always(page_of("deployments"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
+    with (
+        front(cluster, hidden) as proxy,
+        pytest.raises(UnknownNameError, match=r"did not show everything: list deployments\.apps$"),
+    ):
+        clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), workload=f"{namespace}/deployment/web")

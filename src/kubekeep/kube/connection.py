@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx2
 import msgspec
@@ -40,6 +40,7 @@ class Connection:
     def __init__(self, request: ClusterRequest) -> None:
         self.access: Access = request.access
         self._name = visible(request.access.name)
+        self._through = ""
         self._patience = request.patience
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -134,7 +135,7 @@ class Connection:
             wait = min(self._patience.first_wait * 2 ** (attempt - 1), self._patience.longest_wait)
             try:
                 with self._sent(method, path, params=params or {}, accept=accept, body=body) as response:
-                    return decoded(response, self._body(response), wanted, accept)
+                    return decoded(response, self._body(response), wanted)
             except ApiError as error:
                 if error.status not in _BUSY or attempt == self._patience.tries:
                     raise
@@ -249,6 +250,8 @@ class Connection:
         access = self.access
         try:
             proxy = access.proxy or proxy_for(access.server, self._environment)
+            # Without the name and password that may be in it.
+            self._through = f" through the proxy {visible(urlsplit(proxy).netloc.rpartition('@')[2])}" if proxy else ""
             return httpx2.Client(
                 verify=tls.context(access, held.certificate) if access.server.lower().startswith("https:") else False,
                 proxy=proxy or None,
@@ -282,7 +285,7 @@ class Connection:
 
     def _told(self, error: Exception) -> str:
         why = visible(str(error)[:LONGEST_MESSAGE]) or type(error).__name__
-        return f"{self._name}: {visible(self.access.server)} cannot be reached: {why}"
+        return f"{self._name}: {visible(self.access.server)} cannot be reached{self._through}: {why}"
 
 
 def _acting(access: Access) -> list[tuple[str, str]]:

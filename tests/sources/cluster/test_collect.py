@@ -194,6 +194,17 @@ def test_without_the_names_of_namespaces_everything_is_listed(cluster: Cluster, 
     assert [(gap.permission, gap.why) for gap in gaps] == [("list namespaces", "not you")]
 
 
+def test_a_namespace_without_a_name_is_no_namespace(cluster: Cluster, three: tuple[str, str, str]) -> None:
+    def nameless(exchange: Exchange) -> None:
+        document = exchange.real().document
+        document["items"] += [{}, {"metadata": {"name": None}}]
+        exchange.answer(200, document)
+
+    with front(cluster, always(page_of("namespaces"), nameless)) as proxy:
+        found, gaps = collected(proxy, "Deployment", include=(f"{three[0]}*",))
+    assert (found, gaps) == ([f"Deployment {three[0]}/here"], [])
+
+
 def apply(cluster: Cluster, thing: dict[str, Any]) -> dict[str, Any]:
     (found,) = cluster.apply([thing])
     return found

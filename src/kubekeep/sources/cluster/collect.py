@@ -196,7 +196,7 @@ class Collection:
             return asked
         query = Query(served=served, metadata_only=True)
         try:
-            names = tuple(str(item["metadata"]["name"]) for page in Listing(self._connection, query) for item in page)
+            names = tuple(Resource(item).name for page in Listing(self._connection, query) for item in page)
         except KubeError as error:
             self.gaps.append(Task(query, carries_pods=False).gap(_why(error)))
             # Then everything is listed, and who judges goes by the patterns.
