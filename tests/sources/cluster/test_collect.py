@@ -102,7 +102,10 @@ def test_a_server_that_gives_more_than_metadata_is_not_listened_to(cluster: Clus
         found, gaps = collected(proxy, "Secret", include=(namespace,))
     assert found == []
     assert [(gap.permission, gap.why) for gap in gaps] == [
-        (f"list secrets in namespace {namespace}", "the API server answers a SecretList where a list was asked for")
+        (
+            f"list secrets in namespace {namespace}",
+            "the API server answers a SecretList where a PartialObjectMetadataList was asked for",
+        )
     ]
 
 

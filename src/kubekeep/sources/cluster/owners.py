@@ -106,7 +106,8 @@ class Owners:
         for _ in range(_LONGEST_CHAIN):
             if maker is None:
                 return is_told or not self._is_judged(resource)
-            maker, is_told = self._maker(maker.claim), is_told or maker.is_judged
+            is_told = is_told or maker.is_judged
+            maker = self._maker(maker.claim)
         return False
 
     def _maker(self, claim: _Claim | None) -> _Maker | None:
