@@ -103,7 +103,8 @@ class Listing:
             _METADATA_ONLY if query.metadata_only else JSON,
         )
         if not page.kind.endswith("List") or (query.metadata_only and page.kind != _METADATA_LIST):
-            raise ConnectionLostError(f"the API server answers a {visible(page.kind)} where a list was asked for")
+            wanted = _METADATA_LIST if query.metadata_only else "list"
+            raise ConnectionLostError(f"the API server answers a {visible(page.kind)} where a {wanted} was asked for")
         return page
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from kubekeep.assess.choice import Chooser
 from kubekeep.assess.index import provider_of
 from kubekeep.assess.select import Selection
+from kubekeep.assess.workload import parse_workload
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, discover
@@ -130,7 +132,7 @@ class LiveCluster:
         """
         needed = self._wanted(selection, choice, everything=everything)
         nodes: list[str] = []
-        for resource in self._collected(needed):
+        for resource in self._collected(needed, judged(choice)):
             if resource.kind == "Node" and not resource.group:
                 nodes.append(resource.name)
                 self._note(resource.object)
@@ -163,7 +165,7 @@ class LiveCluster:
     def follow(self, selection: Selection, choice: Choice, pace: Pace) -> Following:
         """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
         collection = self._planned(selection, choice, everything=False)
-        return Following(self._connection, collection.tasks(), collection.gaps, pace)
+        return Following(self._connection, collection.tasks(), collection.gaps, pace, judged(choice))
 
     def has_changed(self, selection: Selection, choice: Choice, following: Following) -> bool:
         """Whether the cluster serves other kinds by now than those that are followed. Raises KubeError."""
@@ -200,8 +202,8 @@ class LiveCluster:
     def _asks_kubelets(self, needed: Wanted) -> bool:
         return self._request.host_scan is True and kubelets.KIND in needed.kinds
 
-    def _collected(self, wanted: Wanted) -> Iterator[Resource]:
-        collection = Collection(self._connection, self._catalogue, wanted)
+    def _collected(self, wanted: Wanted, is_judged: Callable[[Resource], bool] = lambda _: True) -> Iterator[Resource]:
+        collection = Collection(self._connection, self._catalogue, wanted, is_judged)
         yield from collection
         # What is wanted twice is missed once, and what is known later is known better.
         found = sorted(collection.gaps, key=lambda gap: gap.permission)
@@ -250,6 +252,13 @@ def wanted(selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
         whole=frozenset(brought),
         namespaces=Namespaces(choice.include_namespaces, choice.exclude_namespaces),
     )
+
+
+def judged(choice: Choice) -> Callable[[Resource], bool]:
+    """What takes the resources that `choice` wants judged. Raises UnknownNameError for a workload that is no name."""
+    if choice.workload:
+        return parse_workload(choice.workload).means
+    return Chooser(choice) if str(choice) else lambda _: True
 
 
 def permission_of(query: Query, verb: str = "list") -> Permission:

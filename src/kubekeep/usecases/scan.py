@@ -22,7 +22,7 @@ from kubekeep.assess.enforcement import Enforcers
 from kubekeep.assess.foreign import ForeignJudge
 from kubekeep.assess.judge import Judge
 from kubekeep.assess.run import Compile, run
-from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
+from kubekeep.assess.select import Selection, UnknownNameError, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
 from kubekeep.assess.unseen import unseen
 from kubekeep.assess.workload import parse_workload, with_needs
@@ -38,7 +38,7 @@ from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import ClusterFacts, Gap
 from kubekeep.model.commit import Repository
-from kubekeep.model.control import Control, Provider
+from kubekeep.model.control import WORKLOAD, Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.redaction import without_tokens
@@ -154,7 +154,7 @@ def scan(
         if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
             found = list(resources)
             resources = iter(found)
-            focus = _both(focus, _workload(request, found))
+            focus = _both(focus, _workload(request, found, cluster.gaps if cluster is not None else ()))
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, found)
@@ -218,7 +218,8 @@ def _input(
     if cluster is None:
         return _resources(source, unread), selection
     selection = _selection(request, cluster.settings(policies=request.cluster_policies))
-    objects = cluster.resources(selection, request.choice, everything=looks_everywhere(request))
+    choice = msgspec.structs.replace(request.choice, workload=request.workload)
+    objects = cluster.resources(selection, choice, everything=looks_everywhere(request))
     return itertools.chain(objects, _resources(source, unread)), selection
 
 
@@ -356,11 +357,19 @@ def _both(
     return lambda item: one(item) and other(item)
 
 
-def _workload(request: ScanRequest, resources: Sequence[Resource]) -> Callable[[Resource], bool] | None:
+def _workload(
+    request: ScanRequest, resources: Sequence[Resource], gaps: Sequence[Gap]
+) -> Callable[[Resource], bool] | None:
     """What takes the one workload that is to be judged, with what it needs; None where none is named."""
     if not request.workload:
         return None
-    kept = {id(item) for item in with_needs(parse_workload(request.workload), resources)}
+    try:
+        kept = {id(item) for item in with_needs(parse_workload(request.workload), resources)}
+    except UnknownNameError as error:
+        hidden = ", ".join(dict.fromkeys(gap.permission for gap in gaps if WORKLOAD in gap.names))
+        if hidden:
+            raise UnknownNameError(f"{error}; the cluster did not show everything: {hidden}") from None
+        raise
     return lambda item: id(item) in kept
 
 

@@ -23,6 +23,7 @@ from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import KubeError
 from kubekeep.kube.watching import Pace
 from kubekeep.library.admission import is_binding, is_policy
+from kubekeep.library.params import ParamsError, params_of
 from kubekeep.library.security_exceptions import is_security_exception
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.cluster import ClusterFacts, Gap
@@ -30,6 +31,7 @@ from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
+from kubekeep.model.text import visible
 from kubekeep.model.waiver import WaiverUse
 from kubekeep.model.watch import Began, Figures, Happening, Shown, Turn, Turned
 from kubekeep.sources.cluster.following import Following
@@ -42,6 +44,9 @@ _LONGEST: Final = 30.0
 """Seconds for which changes are gathered at most."""
 _EXPIRY: Final = 60.0
 """Seconds after which exceptions are looked at again, as some are for a time."""
+
+_PARAMS: Final = Gap(group="kubescape.io", kind="ControlInput", resource="controlinputs", why="")
+"""What sets parameters, where nobody can tell which."""
 
 _AT_ONCE: Final = "rules that get all objects at once, and admission policies, cannot be watched: scan instead"
 
@@ -138,13 +143,13 @@ class Watch:
     def settle(self, session: _Session) -> None:
         """Judge what has changed, and tell."""
         started = time.monotonic()
-        session.standing.settle(session.following.gaps)
+        gaps = session.gaps
+        session.standing.settle(gaps)
         now = dt.datetime.now(dt.UTC)
         results: dict[str, ResourceResult] = session.standing.results
         uses: tuple[WaiverUse, ...] = ()
         if self._exceptions.are_any or session.notes_changed:
             results, uses = self._accepted(session, now)
-        gaps = session.following.gaps
         turns = [*self._turned(results, now)]
         told = {"gaps": gaps, "nodes": session.nodes, "provider": session.standing.provider or ""}
         facts = msgspec.structs.replace(session.facts, **told)
@@ -167,6 +172,7 @@ class Watch:
             if (gap in gaps) != (gap in self._gaps):
                 self._tell(Shown(now, gap, again=gap not in gaps))
         self._gaps = gaps
+        self.figures.gaps = len(gaps)
         for turn in () if first else turns:
             self._tell(turn)
 
@@ -203,7 +209,6 @@ class Watch:
         figures, tally = self.figures, following.tally
         figures.events, figures.lists, figures.lost = tally.events, tally.lists, tally.lost
         figures.last_event = tally.last_event
-        figures.gaps = len(following.gaps)
         figures.assessments += 1
         figures.assess_seconds += time.monotonic() - started
         figures.turns += turns
@@ -252,6 +257,15 @@ class _Session:
     def objects(self) -> int:
         """How many objects there are."""
         return len(self._keys)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What is not shown at this moment; parameters that make no sense are as good as not shown."""
+        try:
+            params_of(self._settings.values())
+        except ParamsError as error:
+            return (*self.following.gaps, msgspec.structs.replace(_PARAMS, why=visible(str(error))))
+        return self.following.gaps
 
     def enforced(self) -> Mapping[str, tuple[Enforcement, ...]]:
         """Which admission policies enforce which controls."""

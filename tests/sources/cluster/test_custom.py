@@ -109,6 +109,22 @@ def test_replica_sets_of_a_rollout_say_nothing_more(custom: Cluster, where: str)
         assert collected(proxy.url, where) == ({"Rollout web"}, [])
 
 
+def test_who_owns_himself_hides_nobody(custom: Cluster, where: str) -> None:
+    """Whoever may create custom objects could make all of them vanish otherwise."""
+    spec = {"template": objects.template()}
+    one, two, self_made = (
+        apply(custom, objects.custom(GROUP, "Rollout", where, name, spec)) for name in ("one", "two", "self-made")
+    )
+    for thing, owner in ((one, two), (two, one), (self_made, self_made)):
+        references = objects.made(thing, owner)["metadata"]["ownerReferences"]
+        patch = {"metadata": {"ownerReferences": references}}
+        custom.admin("PATCH", custom.path(thing), patch, sent="application/merge-patch+json")
+    custom.apply([objects.made(objects.replicated("Deployment", where, "web"), self_made)])
+    with front(custom) as proxy:
+        found, _ = collected(proxy.url, where)
+    assert found == {"Rollout one", "Rollout two", "Rollout self-made", "Deployment web"}
+
+
 def test_an_operator_without_pods_hides_nothing(custom: Cluster, where: str) -> None:
     """Its schema would allow a pod template; the object has none."""
     operator = apply(custom, objects.custom(GROUP, "Operator", where, "db", {"size": 3}))

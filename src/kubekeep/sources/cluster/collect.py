@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -50,13 +50,20 @@ class _Arrived(msgspec.Struct, frozen=True, gc=False):
 class Collection:
     """The objects of a cluster that a scan wants; iterate over it once. `gaps` are complete when that has ended."""
 
-    def __init__(self, connection: Connection, catalogue: Catalogue, wanted: Wanted) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        wanted: Wanted,
+        is_judged: Callable[[Resource], bool] = lambda _: True,
+    ) -> None:
+        """Nothing is asked yet. What `is_judged` takes is never left out for an owner that it does not take."""
         self.gaps: list[Gap] = []
         self._catalogue = catalogue
         self._connection = connection
         self._wanted = wanted
         self._seen: set[str] = set()
-        self._owners = Owners()
+        self._owners = Owners(is_judged)
         self._judged: tuple[str, ...] = ()
 
     def tasks(self) -> list[Task]:
@@ -91,9 +98,9 @@ class Collection:
             owner = controller(item)
             if owner is not None and kind_of(owner) in makers:
                 waiting.append(item)
-            elif not self._owners.has_made(item):
+            elif not self._owners.have_said(item):
                 yield item
-        yield from (item for item in waiting if not self._owners.has_made(item))
+        yield from (item for item in waiting if not self._owners.have_said(item))
 
     def _listed(self, planned: Sequence[Task]) -> Iterator[tuple[Task, dict[str, Any]]]:
         """The objects of tasks, each once."""
@@ -189,7 +196,7 @@ class Collection:
             return asked
         query = Query(served=served, metadata_only=True)
         try:
-            names = tuple(str(item["metadata"]["name"]) for page in Listing(self._connection, query) for item in page)
+            names = tuple(Resource(item).name for page in Listing(self._connection, query) for item in page)
         except KubeError as error:
             self.gaps.append(Task(query, carries_pods=False).gap(_why(error)))
             # Then everything is listed, and who judges goes by the patterns.

@@ -10,7 +10,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -91,8 +91,9 @@ class Following:
         tasks: Sequence[Task],
         gaps: Iterable[Gap] = (),
         pace: Pace = Pace(),  # noqa: B008
+        is_judged: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
-        """Begin; `gaps` are what is missing anyhow."""
+        """Begin; `gaps` are what is missing anyhow. `is_judged` as for a collection."""
         self.tally = Tally()
         self._connection = connection
         self._gaps = tuple(gaps)
@@ -103,7 +104,7 @@ class Following:
         self._order = {id(followed): number for number, followed in enumerate(self._followed)}
         self._versions: dict[str, dict[int, Resource]] = {}
         """An object by uid, as each query shows it that does."""
-        self._owners = Owners()
+        self._owners = Owners(is_judged)
         self._owner: dict[str, str] = {}
         self._children: dict[str, set[str]] = {}
         self._touched: dict[str, None] = {}
@@ -232,11 +233,10 @@ class Following:
         self._touched[uid] = None
         if followed.task.carries_pods:
             item = resource.object
-            self._owners.remove(resource.namespace, uid)
-            self._owners.add(item)
             owner = controller(item)
             self._belongs(uid, str(owner.get("uid")) if owner is not None else "")
-            self._touched |= dict.fromkeys(self._children.get(uid, ()))
+            if self._owners.add(item):
+                self._touch_made(uid)
 
     def _remove(self, followed: _Followed, uid: str) -> None:
         followed.uids.discard(uid)
@@ -251,7 +251,16 @@ class Following:
         self._belongs(uid, "")
         if known is not None:
             self._owners.remove(known.namespace, uid)
-        self._touched |= dict.fromkeys(self._children.get(uid, ()))
+        self._touch_made(uid)
+
+    def _touch_made(self, uid: str) -> None:
+        """Look again at what an object has made, and what that has."""
+        todo, seen = [uid], {uid}
+        while todo:
+            made = self._children.get(todo.pop(), set()) - seen
+            self._touched |= dict.fromkeys(made)
+            seen |= made
+            todo += made
 
     def _belongs(self, uid: str, owner: str) -> None:
         """Remember who owns an object; nobody if `owner` is empty."""
@@ -283,7 +292,7 @@ class Following:
         if versions is None:
             return None
         resource = versions[min(versions)]
-        return None if uid in self._owner and self._owners.has_made(resource.object) else resource
+        return None if uid in self._owner and self._owners.have_said(resource.object) else resource
 
 
 def _packed(event: Event) -> _Arrival:
