@@ -2,7 +2,10 @@ package kubekeep.controls.api_server_etcd_certificate
 
 import data.kubekeep.lib.apiserver
 
-servers := apiserver.servers(input.object)
+servers := [server |
+	some server in apiserver.servers(input.object)
+	not apiserver.by_socket(server)
+]
 
 applies if count(servers) > 0
 
