@@ -97,7 +97,7 @@ def test_lines_come_one_by_one_up_to_the_limit(folder: Path, root: Root) -> None
 
 def test_a_folder_is_handed_over_only_from_below_the_root(folder: Path, root: Root) -> None:
     with root.folder("/etc") as descriptor:
-        assert os.listdir(descriptor) == ["hostname"]
+        assert [item.name for item in Path(f"/proc/self/fd/{descriptor}").iterdir()] == ["hostname"]
     (folder / "out").symlink_to(folder.parent)
     with pytest.raises(MissingError), root.folder("/out"):
         pass
