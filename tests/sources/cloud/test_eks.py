@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
 
-from kubekeep.model.cloud import DOCUMENTS, CloudCluster
+from kubekeep.model.cloud import DOCUMENTS, CloudCluster, parse_cluster
 from kubekeep.model.cluster import Gap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.eks import describe
@@ -66,6 +66,21 @@ def test_all_documents() -> None:
         arn: policy(*PULLING),
         "role/workers:policy/written": policy("ecr:PutImage"),
     }
+
+
+@pytest.mark.parametrize(("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
+def test_other_partitions_of_aws(region: str, partition: str) -> None:
+    role = make_role("workers", region=region)
+    make_cluster(node_role=role, region=region)
+    cluster = parse_cluster(f"arn:{partition}:eks:{region}:{ACCOUNT}:cluster/shop")
+    documents, gaps = told(describe(cluster, ALL, mapped=[role]))
+    assert not gaps
+    assert documents["ClusterDescribe"]["cluster"]["arn"] == f"arn:{partition}:eks:{region}:{ACCOUNT}:cluster/shop"
+    assert documents["DescribeRepositories"]["repositories"][0]["repositoryName"] == "web"
+    assert documents["ListEntitiesForPolicies"]["nodeRoles"] == ["workers"]
+    assert list(documents["PolicyVersion"]["policiesDocuments"]) == [
+        f"arn:{partition}:iam::{ACCOUNT}:policy/workers-policy"
+    ]
 
 
 def test_documents_are_json_without_keys() -> None:
