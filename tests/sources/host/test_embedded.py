@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kubekeep.sources.host import embedded
 from kubekeep.sources.host import journal as reader
 from kubekeep.sources.host.embedded import with_embedded
 from kubekeep.sources.host.processes import Process, Running, running
@@ -193,6 +194,15 @@ def test_values_are_kept_as_they_were(node: Path) -> None:
     flags = ['--a="two words"', "--b=c\\d", "--switch=true"]
     logging(node, nodes.k3s_log({"kubelet": flags}))
     assert told(node).of("kubelet").words == ("kubelet", *flags)
+
+
+def test_of_a_log_that_is_too_long_the_beginning_counts(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = nodes.k3s_log(PROGRAMS)
+    monkeypatch.setattr(embedded, "_LOG", sum(len(line) + 1 for line in lines[:3]))
+    logging(node, lines)
+    found = told(node)
+    assert words({"kube-apiserver": "", "kube-scheduler": ""}, found)["kube-scheduler"] == PROGRAMS["kube-scheduler"]
+    assert why(node, "kubelet").startswith(f"its log was not read: {LOG}: it has more than ")
 
 
 def test_what_a_server_does_not_run_is_said(node: Path) -> None:

@@ -1,7 +1,7 @@
 """The programs that K3s runs inside its own process, by the command lines that it logs when it starts them.
 
-The log is what the running process itself said: flags, configuration files, variables and defaults are in it already,
-and none of them tells what was changed since. Never reads the memory of a process, and no token.
+The log is the word of the process that runs: flags, configuration files, variables and defaults came together in it,
+and those files may have been changed since. Never reads the memory of a process, and no token.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Final
 
@@ -40,12 +40,12 @@ def with_embedded(root: Root, seen: Running, program: str) -> Running:
     """`seen` with what `program` (`k3s`) runs inside its process; with nothing more where no program does that."""
     if not program:
         return seen
-    found: Mapping[str, Process] = {}
+    found: dict[str, Process] = {}
     why = "its log does not say how it was started"
     try:
         host = _host(seen, program)
         with closing(_logged(root, seen, host)) as lines:
-            found = _processes(host, lines)
+            _gather(found, host, lines)
     except UnreadableError as error:
         why = str(error)
     hidden = {name: f"{program} runs it in its own process: {why}" for name in PROGRAMS if name not in found}
@@ -65,9 +65,11 @@ def _host(seen: Running, program: str) -> Process:
     )
 
 
-def _processes(host: Process, lines: Iterator[str]) -> dict[str, Process]:
-    """The programs that a log tells of. The first word counts: K3s starts each once, and before it serves anybody."""
-    found: dict[str, Process] = {}
+def _gather(found: dict[str, Process], host: Process, lines: Iterator[str]) -> None:
+    """Put the programs that a log tells of into `found`, as far as it can be read. Raises UnreadableError.
+
+    The first word counts: K3s starts each of them once, and before it serves anybody.
+    """
     for line in lines:
         match = _LOGGED.fullmatch(line.strip())
         if match is None or match["program"] in found:
@@ -75,8 +77,7 @@ def _processes(host: Process, lines: Iterator[str]) -> dict[str, Process]:
         flags = _FLAGS.split(_ESCAPED.sub(r"\1", match["flags"]).strip())
         found[match["program"]] = msgspec.structs.replace(host, words=(match["program"], *filter(None, flags)))
         if len(found) == len(PROGRAMS):
-            break
-    return found
+            return
 
 
 def _logged(root: Root, seen: Running, host: Process) -> Iterator[str]:
