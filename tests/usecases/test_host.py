@@ -120,7 +120,7 @@ def k3s(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
         ("api-server-anonymous-access", Status.PASSED),
         ("authorization-rbac", Status.PASSED),
         ("audit-policy-coverage", Status.PASSED),
-        ("encryption-providers", Status.FAILED),
+        ("encryption-provider-config", Status.FAILED),
         ("api-server-etcd-certificate", Status.NOT_EVALUATED),  # a socket leads to the database of K3s
         ("api-server-manifest-mode", Status.NOT_EVALUATED),  # K3s has none
         ("controller-manager-account-credentials", Status.PASSED),

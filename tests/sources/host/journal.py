@@ -33,7 +33,7 @@ def journald(folder: Path) -> Iterator[Path]:
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
         place = Path(f"/proc/{process.pid}/root/run/systemd/journal/stdout")
         deadline = time.monotonic() + _PATIENCE
-        while not place.exists():
+        while not _answers(place):
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 pytest.skip("this system lets nobody run journald")
@@ -42,6 +42,12 @@ def journald(folder: Path) -> Iterator[Path]:
             yield place
         finally:
             process.terminate()
+
+
+def _answers(place: Path) -> bool:
+    """Whether somebody listens at a socket by now: it is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+        return stream.connect_ex(str(place)) == 0
 
 
 def output_of_a_service(place: Path) -> socket.socket:
