@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Final
 
@@ -80,7 +80,7 @@ def _gather(found: dict[str, Process], host: Process, lines: Iterator[str]) -> N
             return
 
 
-def _logged(root: Root, seen: Running, host: Process) -> Iterator[str]:
+def _logged(root: Root, seen: Running, host: Process) -> Generator[str, None, None]:
     """What a process has logged since it started, where its standard error leads. Raises UnreadableError."""
     try:
         parent, started = _birth(root, host.pid)
