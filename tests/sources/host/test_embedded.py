@@ -190,6 +190,17 @@ def test_lines_that_only_look_alike_are_none(node: Path, line: str) -> None:
     assert why(node) == "its log does not say how it was started"
 
 
+@pytest.mark.parametrize("zone", [dt.UTC, dt.timezone(dt.timedelta(hours=5, minutes=30))])
+@pytest.mark.parametrize("fraction", ["", ".219587474"])
+def test_moments_are_told_in_any_zone_and_to_the_nanosecond(node: Path, zone: dt.timezone, fraction: str) -> None:
+    now = dt.datetime.now(zone).isoformat(timespec="seconds")
+    moment = f"{now[:19]}{fraction}{now[19:].replace('+00:00', 'Z')}"
+    logging(node, [f'time="{moment}" level=info msg="Running kubelet --read-only-port=0"'])
+    assert told(node).of("kubelet").flag("read-only-port") == "0"
+    nodes.put(node, LOG, (node / LOG.lstrip("/")).read_text(encoding="utf-8").replace(moment[:4], "2020", 1))
+    assert why(node, "kubelet") == "its log does not say how it was started"
+
+
 def test_values_are_kept_as_they_were(node: Path) -> None:
     flags = ['--a="two words"', "--b=c\\d", "--switch=true"]
     logging(node, nodes.k3s_log({"kubelet": flags}))
