@@ -12,8 +12,9 @@ from typing import Any
 import click
 import yaml
 
+from kubekeep.cli.settings import azure_cloud
 from kubekeep.cli.written import put
-from kubekeep.model.cloud import CloudCluster, CloudRequest, parse_cluster
+from kubekeep.model.cloud import CloudCluster, CloudRequest, Endpoints, parse_cluster
 from kubekeep.model.cluster import Gap
 from kubekeep.usecases.cloud import described
 
@@ -53,7 +54,7 @@ def describe(cluster: CloudCluster, output: Path | None) -> None:
     """  # noqa: D301 - click takes the character itself
     documents: list[dict[str, Any]] = []
     gaps: list[Gap] = []
-    for item in described(CloudRequest(cluster=cluster)):
+    for item in described(CloudRequest(cluster=cluster, endpoints=Endpoints(azure=azure_cloud()))):
         if isinstance(item, Gap):
             gaps.append(item)
         else:
