@@ -6,8 +6,8 @@ import contextlib
 import datetime as dt
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -19,6 +19,8 @@ from kubekeep.assess.standing import Standing
 from kubekeep.assess.summary import summarise
 from kubekeep.assess.unseen import unseen
 from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.port import Query
+from kubekeep.engine.stopping import StoppedError, Stopping
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import KubeError
 from kubekeep.kube.watching import Pace
@@ -31,8 +33,9 @@ from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.waiver import WaiverUse
-from kubekeep.model.watch import Began, Figures, Happening, Shown, Turn, Turned
+from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned
 from kubekeep.sources.cluster.following import Following
+from kubekeep.usecases.agenda import Agenda, Sleep
 from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connected
 from kubekeep.usecases.scan import ScanRequest, exceptions_of, minor_of, selected
 
@@ -42,6 +45,8 @@ _LONGEST: Final = 30.0
 """Seconds for which changes are gathered at most."""
 _EXPIRY: Final = 60.0
 """Seconds after which exceptions are looked at again, as some are for a time."""
+_PATIENCE: Final = 5.0
+"""Seconds for which a cluster that cannot be followed is nothing to tell of: most streams that break off go on at once."""
 
 _AT_ONCE: Final = "rules that get all objects at once, and admission policies, cannot be watched: scan instead"
 
@@ -51,13 +56,16 @@ Tell = Callable[[Happening], None]
 class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to watch, and against what; times in seconds.
 
-    After a change, others are waited for for `pause`. What the cluster serves is looked at every `resync`.
+    After a change, others are waited for for `pause`. What the cluster serves is looked at every `resync`, and soon after
+    a definition has changed. Where it cannot be followed for longer than `patience`, that is told, and the kubeconfig is
+    read anew as often: the cluster may be elsewhere by now.
     """
 
     scan: ScanRequest
     pace: Pace = Pace()
     pause: float = 0.2
     resync: float = 600.0
+    patience: float = _PATIENCE
 
 
 class Current(msgspec.Struct, frozen=True):
@@ -107,6 +115,8 @@ class Watch:
         self._exceptions = exceptions_of(request.scan)
         self._known: dict[str, ResourceResult] = {}
         self._gaps: tuple[Gap, ...] = ()
+        self._lost_at = 0.0
+        self._lost_told = False
         self._selection = selected(request.scan)
         if self._selection.judges:
             raise ValueError(_AT_ONCE)
@@ -118,13 +128,42 @@ class Watch:
             try:
                 with connected(self._cluster) as cluster:
                     wait = self._request.pace.first_wait
-                    _Session(self, cluster, self._request).run(stopped)
-            except KubeError:
-                if self.current is None:
+                    _Session(self, cluster, self._request, stopped).run()
+            except StoppedError:
+                return
+            except KubeError as error:
+                if self.current is None and not stopped.is_set():
                     raise
                 self.figures.is_current = False
+                self.note_loss(str(error))
                 stopped.wait(wait)
                 wait = min(2 * wait, self._request.pace.longest_wait)
+                self.has_moved()
+
+    def has_moved(self) -> bool:
+        """Whether the kubeconfig leads elsewhere by now, or as somebody else; takes it from there."""
+        if self._cluster.again is None:
+            return False
+        with contextlib.suppress(KubeError):
+            # What is being written at this moment is read the next time.
+            access = self._cluster.again()
+            if access != self._cluster.access:
+                self._cluster = msgspec.structs.replace(self._cluster, access=access)
+                return True
+        return False
+
+    def note_loss(self, why: str) -> None:
+        """The cluster cannot be followed at this moment, or can if `why` is empty: tell what lasts."""
+        now = time.monotonic()
+        if not why:
+            if self._lost_told:
+                self._tell(Followed(dt.datetime.now(dt.UTC), ""))
+            self._lost_at, self._lost_told = 0.0, False
+            return
+        self._lost_at = self._lost_at or now
+        if now - self._lost_at >= self._request.patience and not self._lost_told and self.current is not None:
+            self._lost_told = True
+            self._tell(Followed(dt.datetime.now(dt.UTC), why))
 
     def judged_by(self, cluster: LiveCluster) -> Selection:
         """What the cluster wants to be judged by; the same as before where what it says makes no sense any more."""
@@ -223,16 +262,17 @@ def _watchable(request: ScanRequest) -> ClusterRequest:
 class _Session:
     """What is followed at a stretch, until the cluster serves other kinds or wants to be judged otherwise."""
 
-    def __init__(self, watch: Watch, cluster: LiveCluster, request: WatchRequest) -> None:
+    def __init__(self, watch: Watch, cluster: LiveCluster, request: WatchRequest, stopped: threading.Event) -> None:
         self._watch = watch
         self._cluster = cluster
         self._request = request
+        self._stopped = stopped
         scan = request.scan
         self.selection = watch.judged_by(cluster)
         self.minor = minor_of(scan, cluster, [])
         self.facts = cluster.facts()
         focus = Chooser(scan.choice) if str(scan.choice) else None
-        self.standing = Standing(self.selection, RegoPolicySet, kubernetes_minor=self.minor, focus=focus)
+        self.standing = Standing(self.selection, self._compiled, kubernetes_minor=self.minor, focus=focus)
         self.notes: dict[str, Resource] = {}
         """What exceptions have to know of, by key."""
         self.notes_changed = False
@@ -241,7 +281,16 @@ class _Session:
         self._settings_changed = False
         self._nodes: set[str] = set()
         self._keys: set[str] = set()
+        self._agenda = Agenda(request.resync)
+        self._elsewhere = 0.0
+        """When to look again whether the kubeconfig leads elsewhere, where the cluster is lost; on the monotonic clock."""
+        self._definitions = cluster.definitions(request.pace)
         self.following = cluster.follow(self.selection, scan.choice, request.pace)
+
+    def _compiled(
+        self, shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[Query]], context: Mapping[str, Any]
+    ) -> Stopping:
+        return Stopping(RegoPolicySet(shards, groups, context), self._stopped)
 
     @property
     def nodes(self) -> int:
@@ -260,22 +309,24 @@ class _Session:
             pass
         return enforcers.of(self.selection.controls)
 
-    def run(self, stopped: threading.Event) -> None:
-        """Follow until `stopped` is set or all has to begin anew."""
+    def run(self) -> None:
+        """Follow until somebody wants an end or all has to begin anew."""
         try:
-            self._follow(stopped)
+            self._follow()
         finally:
+            self._definitions.stop()
             self.following.stop()
 
-    def _follow(self, stopped: threading.Event) -> None:
-        figures, gaps = self._watch.figures, None
-        resync, expiry = time.monotonic() + self._request.resync, 0.0
-        due, took = False, 0.0
-        while not stopped.is_set():
+    def _follow(self) -> None:
+        figures, gaps, expiry = self._watch.figures, None, 0.0
+        due, took, sleep = False, 0.0, Sleep()
+        while not self._stopped.is_set():
             # Who is behind looks at more together: that costs less, and what changes often is judged once.
-            changes = self.following.changes(_IDLE, self._request.pause, min(took / 4, _LONGEST))
+            changes = self.following.changes(_IDLE, self._request.pause, min(took / 4, _LONGEST), self._stopped)
             for key, resource in changes.items():
                 self._take(key, resource)
+            if sleep.is_over():
+                self._cluster.interrupt()
             figures.is_current, figures.objects = self.following.is_current, len(self._keys)
             due = due or bool(changes) or self.following.gaps != gaps or time.monotonic() > expiry
             if not self.following.is_known:
@@ -285,10 +336,25 @@ class _Session:
                 started = time.monotonic()
                 self._watch.settle(self)
                 took = time.monotonic() - started
-            if self._wants_otherwise() or (time.monotonic() > resync and self._serves_otherwise()):
+            self._watch.note_loss(self.following.lost)
+            if self._has_to_begin_anew():
                 return
-            if time.monotonic() > resync:
-                resync = time.monotonic() + self._request.resync
+
+    def _has_to_begin_anew(self) -> bool:
+        """Whether the cluster serves other kinds by now, wants to be judged otherwise, or is elsewhere."""
+        if self._wants_otherwise():
+            return True
+        started = time.monotonic()
+        if self.following.lost and started >= self._elsewhere:
+            self._elsewhere = started + self._request.patience
+            if self._watch.has_moved():
+                return True
+        # Who does not answer is not waited for.
+        if self.following.is_lost or not self._agenda.is_due(self._definitions.changed):
+            return False
+        found = self._serves_otherwise()
+        self._agenda.looked(time.monotonic() - started)
+        return found
 
     def _take(self, key: str, resource: Resource | None) -> None:
         """An object is there, or it is not any more."""

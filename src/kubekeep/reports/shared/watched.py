@@ -6,7 +6,7 @@ from typing import Any, Final, TextIO
 
 from kubekeep.model.finding import Verdict
 from kubekeep.model.text import json_text, visible
-from kubekeep.model.watch import Began, Figures, Happening, Shown, Turn, Turned
+from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned
 
 _WORDS: Final = {
     Turn.FAILED: "FAILED",
@@ -25,6 +25,10 @@ def line(happening: Happening) -> str:
             missing = f", {happening.gaps} kinds not shown" if happening.gaps else ""
             text = (
                 f"watching {happening.cluster}: {happening.objects:,} objects, {happening.failed:,} findings{missing}"
+            )
+        case Followed():
+            text = (
+                f"the cluster cannot be followed: {happening.why}" if happening.why else "following the cluster again"
             )
         case Shown():
             word = "shown again" if happening.again else f"not shown: {happening.gap.text}"
@@ -54,6 +58,8 @@ def document(happening: Happening) -> str:
         case Began():
             found |= {"event": "began", "cluster": happening.cluster, "objects": happening.objects}
             found |= {"findings": happening.failed, "notShown": happening.gaps}
+        case Followed():
+            found |= {"event": "lost", "why": happening.why} if happening.why else {"event": "resumed"}
         case Shown():
             gap = happening.gap
             found |= {"event": "shown" if happening.again else "notShown", "permission": gap.permission, "why": gap.why}

@@ -68,7 +68,7 @@ class Tally(msgspec.Struct):
 class _Followed:
     """One query on its way."""
 
-    __slots__ = ("gap", "is_current", "is_known", "listing", "task", "uids")
+    __slots__ = ("gap", "is_current", "is_known", "listing", "lost", "task", "uids")
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -79,6 +79,8 @@ class _Followed:
         """Whether a list has ended, or was refused."""
         self.is_current = False
         """Whether it is followed at this moment, or refused."""
+        self.lost = ""
+        """Why it is not, where it has been."""
         self.gap: Gap | None = None
 
 
@@ -138,14 +140,33 @@ class Following:
         """Whether everything is followed at this moment, or refused."""
         return all(item.is_current for item in self._followed)
 
-    def changes(self, first: float, rest: float, most: float = 0.0) -> Mapping[str, Resource | None]:
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing at all can be followed at this moment."""
+        return bool(self._followed) and all(item.lost for item in self._followed)
+
+    @property
+    def lost(self) -> str:
+        """Why what is shown cannot be followed at this moment, and of which kinds if not of all; empty if it can."""
+        found = [item for item in self._followed if item.lost and item.gap is None]
+        if not found:
+            return ""
+        first = found[0]
+        if len(found) == len(self._followed):
+            return first.lost
+        more = f" and {len(found) - 1} other kinds" if len(found) > 1 else ""
+        return f"{first.task.query.served.full_name}{more}: {first.lost}"
+
+    def changes(
+        self, first: float, rest: float, most: float = 0.0, ended: threading.Event | None = None
+    ) -> Mapping[str, Resource | None]:
         """What changed since the last call, by uid; None for what is not to be seen any more.
 
         Waits `first` seconds for something to happen, and then until nothing has for `rest` seconds, but no longer than
-        `rest` or `most`, whichever is more.
+        `rest` or `most`, whichever is more, and not when `ended` is set.
         """
         wait, until = first, float("inf")
-        while not self._stopped.is_set():
+        while not (self._stopped.is_set() or (ended is not None and ended.is_set())):
             try:
                 followed, event = self._arrivals.get(timeout=max(0.0, min(wait, until - time.monotonic())))
             except queue.Empty:
@@ -201,6 +222,7 @@ class Following:
                 self._lose(followed, why)
             case Resumed():
                 followed.is_current = followed.is_known and followed.listing is None
+                followed.lost = ""
 
     def _know(self, followed: _Followed, there: set[str], gap: Gap | None) -> None:
         """Everything that is there is known by now, but for the gap."""
@@ -208,12 +230,14 @@ class Following:
             self._remove(followed, uid)
         followed.listing = None
         followed.is_known = followed.is_current = True
+        followed.lost = ""
         followed.gap = gap
 
     def _lose(self, followed: _Followed, why: str) -> None:
         """What was known may have changed; what never was is missing."""
         self.tally.lost += 1
         followed.is_current = False
+        followed.lost = why
         if not followed.is_known:
             followed.gap = followed.task.gap(why, partial=bool(followed.uids))
             followed.is_known = True
