@@ -19,7 +19,7 @@ from kubekeep.model.text import visible
 _FILE_SECONDS: Final = 60
 """How long the token of a file is used before the file is read again: kubelets replace it minutes before its end."""
 _MOST_BYTES: Final = 1 << 20
-_AGAIN: Final = 10.0
+_AGAIN: Final = 5.0
 """Seconds for which a program that gave nothing new is not run again: it may ask a person, or a service that is busy."""
 
 

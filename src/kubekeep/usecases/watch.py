@@ -35,6 +35,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.waiver import WaiverUse
 from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned
 from kubekeep.sources.cluster.following import Following
+from kubekeep.sources.cluster.wanted import Namespaces
 from kubekeep.usecases.agenda import Agenda, Sleep
 from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connected
 from kubekeep.usecases.scan import ScanRequest, exceptions_of, minor_of, selected
@@ -281,6 +282,9 @@ class _Session:
         self._settings_changed = False
         self._nodes: set[str] = set()
         self._keys: set[str] = set()
+        self._by_pattern = Namespaces(scan.choice.include_namespaces).has_patterns
+        self._heard = 0.0
+        """When a namespace came that may be meant by a pattern; on the monotonic clock."""
         self._agenda = Agenda(request.resync)
         self._elsewhere = 0.0
         """When to look again whether the kubeconfig leads elsewhere, where the cluster is lost; on the monotonic clock."""
@@ -350,7 +354,7 @@ class _Session:
             if self._watch.has_moved():
                 return True
         # Who does not answer is not waited for.
-        if self.following.is_lost or not self._agenda.is_due(self._definitions.changed):
+        if self.following.is_lost or not self._agenda.is_due(max(self._definitions.changed, self._heard)):
             return False
         found = self._serves_otherwise()
         self._agenda.looked(time.monotonic() - started)
@@ -358,6 +362,7 @@ class _Session:
 
     def _take(self, key: str, resource: Resource | None) -> None:
         """An object is there, or it is not any more."""
+        is_new = key not in self._keys
         self.notes_changed |= self.notes.pop(key, None) is not None
         self._settings_changed |= self._settings.pop(key, None) is not None
         self._policies.pop(key, None)
@@ -373,6 +378,8 @@ class _Session:
         elif (resource.kind == "Namespace" and not resource.group) or is_security_exception(resource.object):
             self.notes[key] = resource
             self.notes_changed = True
+            if is_new and self._by_pattern and resource.kind == "Namespace":
+                self._heard = time.monotonic()
         elif is_policy(resource) or is_binding(resource):
             self._policies[key] = resource
         elif not resource.kind_names.isdisjoint(SETTINGS):

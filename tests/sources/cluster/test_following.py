@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -210,6 +211,38 @@ def test_being_lost_is_not_being_current(cluster: Cluster, namespace: str, world
     eventually(lambda: world.look() and world.following.is_current)
     assert cluster.address
     assert namespace
+
+
+def test_it_tells_what_cannot_be_followed(cluster: Cluster, namespace: str, world: World) -> None:
+    eventually(world.look)
+    following = world.following
+    followed, arrivals = vars(following)["_followed"], vars(following)["_arrivals"]
+    assert following.lost == ""
+    for number in (0, 1):
+        arrivals.put((followed[number], Lost("gone")))
+    eventually(lambda: world.look() and following.lost)
+    first = followed[0].task.query.served
+    assert following.lost == f"{first.full_name} and 1 more: gone"
+    assert not following.is_lost
+    for item in followed:
+        arrivals.put((item, Lost("all is gone")))
+    eventually(lambda: world.look() and following.is_lost)
+    assert following.lost == "all is gone"
+    for item in followed:
+        arrivals.put((item, Resumed()))
+    eventually(lambda: world.look() and not following.lost)
+    assert cluster.address
+    assert namespace
+
+
+def test_who_wants_an_end_waits_for_nothing(world: World) -> None:
+    eventually(world.look)
+    followed = vars(world.following)["_followed"][0]
+    ended = threading.Event()
+    ended.set()
+    vars(world.following)["_arrivals"].put((followed, Lost("gone")))
+    assert world.following.changes(600, 600, 600, ended) == {}
+    assert not world.following.lost
 
 
 def test_namespaces_are_followed_too(cluster: Cluster, world: World) -> None:

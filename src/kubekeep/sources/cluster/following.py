@@ -154,7 +154,7 @@ class Following:
         first = found[0]
         if len(found) == len(self._followed):
             return first.lost
-        more = f" and {len(found) - 1} other kinds" if len(found) > 1 else ""
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         return f"{first.task.query.served.full_name}{more}: {first.lost}"
 
     def changes(
