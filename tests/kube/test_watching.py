@@ -298,3 +298,14 @@ def test_who_is_not_known_is_lost_and_not_refused(cluster: Cluster, namespace: s
     assert seen.of(Lost)
     assert not seen.of(Refused)
     assert len(seen.of(Listed)) == 1
+
+
+def test_a_kind_that_is_not_served_is_lost_and_said_to_be(cluster: Cluster, namespace: str, before: Front) -> None:
+    def fits(asked: Asked) -> bool:
+        return asked.kind == "configmaps" and is_watch(asked)
+
+    before.faults.insert(0, times(2, fits, lambda exchange: exchange.refuse(404, "NotFound", "no such kind")))
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+    assert seen.of(Lost) == [Lost("no such kind", is_served=False)] * 2
+    assert len(seen.of(Listed)) == 1

@@ -50,6 +50,16 @@ def test_news_is_looked_at_soon_and_once_more(clock: Clock) -> None:
     assert looks(clock, Agenda(600), 700, [50]) == [50.5, 55.5, 655.5]
 
 
+def test_what_is_looked_at_for_news_is_no_routine(clock: Clock) -> None:
+    plan, found = Agenda(600), []
+    for _ in range(3):
+        while not plan.is_due(1000.0 if clock.now >= 1000 else 0.0):
+            clock.now += 0.5
+        found.append((clock.now - 1000, plan.is_routine))
+        plan.looked(0)
+    assert found == [(0.5, False), (5.5, False), (605.5, True)]
+
+
 def test_a_flood_of_news_is_looked_at_now_and_then(clock: Clock) -> None:
     found = looks(clock, Agenda(600), 10, [moment / 10 for moment in range(1, 100)])
     assert found == [0.6, 2.6, 4.6, 6.6, 8.6]

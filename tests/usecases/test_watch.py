@@ -45,7 +45,7 @@ class Live:
         self.told: list[Happening] = []
         # Nothing is found out for the only reason that it is looked at now and then.
         request = WatchRequest(scan=self.request, pace=PACE, pause=0.1, resync=3600, patience=0.5)
-        self.watch = Watch(request, self.told.append)
+        self.watch = Watch(request, self.told.extend)
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self._run)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -76,14 +76,14 @@ def command(
 
 def _watch(request: ScanRequest, layout: str, address: tuple[str, int] | None, endings: Endings) -> None:
     """Watch until somebody ends it."""
-    from kubekeep.reports.shared.watched import document, line  # noqa: PLC0415 - not for `--help`
+    from kubekeep.reports.shared.watched import documents, lines  # noqa: PLC0415 - not for `--help`
     from kubekeep.usecases.watch import Watch, WatchRequest  # noqa: PLC0415
 
-    written = document if layout == "json" else line
+    written = documents if layout == "json" else lines
     printing = threading.Lock()
 
-    def tell(happening: Happening) -> None:
-        text = written(happening)
+    def tell(happened: Sequence[Happening]) -> None:
+        text = "\n".join(written(happened))
         with printing:
             click.echo(text)
             sys.stdout.flush()

@@ -21,8 +21,10 @@ from kubekeep.kube.listing import Listing, Query, named
 from kubekeep.model.text import visible
 
 _GONE: Final = 410
-_REFUSALS: Final = frozenset({403, 404, 405, 406, 415})
+_REFUSALS: Final = frozenset({403, 405, 406, 415})
 """What a server answers that will not change its mind soon."""
+_NOT_FOUND: Final = 404
+"""The kind is not served, or not yet."""
 _UNAUTHORIZED: Final = 401
 """Nothing is said of what one may see: who one is has to be found out anew."""
 _METADATA_ONLY: Final = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -77,9 +79,10 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """The server cannot be followed for now; what was known may have changed."""
+    """The server cannot be followed for now, or the kind is not served by it; what was known may have changed."""
 
     why: str
+    is_served: bool = True
 
 
 class Resumed(msgspec.Struct, frozen=True):
@@ -118,7 +121,7 @@ def watching(
             if watch.over():
                 return
             refused = isinstance(error, ApiError) and error.status in _REFUSALS
-            yield Refused(str(error), watch.verb) if refused else Lost(str(error))
+            yield Refused(str(error), watch.verb) if refused else _loss(error)
             watch.wait(refused=refused or _is_unknown(error))
 
 
@@ -190,7 +193,7 @@ class _Watch:
 
     def _lost(self, error: KubeError) -> Iterator[Event]:
         if not self.over():
-            yield Lost(str(error))
+            yield _loss(error)
             self.wait(refused=_is_unknown(error))
 
     def _events(self, pieces: Iterator[bytes]) -> Iterator[Event]:
@@ -221,6 +224,10 @@ class _Watch:
             yield Gone(named(self._query.served, thing))
         self._version = version
         self._failures = 0
+
+
+def _loss(error: KubeError) -> Lost:
+    return Lost(str(error), is_served=not (isinstance(error, ApiError) and error.status == _NOT_FOUND))
 
 
 def _is_unknown(error: KubeError) -> bool:

@@ -27,15 +27,21 @@ class Agenda:
         self._every = every
         self._heard = 0.0
         self._earliest = 0.0
-        self._is_after_news = False
+        self._left = 0
+        """How often it is still looked for the sake of the last news."""
         self._next = time.monotonic() + every
+
+    @property
+    def is_routine(self) -> bool:
+        """Whether it is looked for no reason but that it has not been for long."""
+        return not self._left
 
     def is_due(self, heard: float) -> bool:
         """Whether it is time to; `heard` is when there was news last, on the monotonic clock."""
         now = time.monotonic()
         if heard > self._heard:
             self._heard = heard
-            self._is_after_news = True
+            self._left = 2
             self._next = min(self._next, max(now + _SOON, self._earliest))
         return now >= self._next
 
@@ -43,8 +49,8 @@ class Agenda:
         """That has been done, in `took` seconds."""
         now = time.monotonic()
         self._earliest = now + max(_APART, _SHARE * took)
-        self._next = max(now + _LATER, self._earliest) if self._is_after_news else now + self._every
-        self._is_after_news = False
+        self._left = max(0, self._left - 1)
+        self._next = max(now + _LATER, self._earliest) if self._left else now + self._every
 
 
 class Sleep:

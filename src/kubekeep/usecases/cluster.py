@@ -176,11 +176,19 @@ class LiveCluster:
         """Let all that is followed be taken up anew: the network may be another one."""
         self._connection.interrupt()
 
-    def has_changed(self, selection: Selection, choice: Choice, following: Following) -> bool:
-        """Whether the cluster serves other kinds by now than those that are followed. Raises KubeError."""
+    def has_changed(self, selection: Selection, choice: Choice, following: Following, *, routine: bool) -> bool:
+        """Whether the cluster serves other kinds by now than those that are followed. Raises KubeError.
+
+        An API server that has just been started does not know all that it serves: unless this is asked as a `routine`,
+        what is being followed all the same is not taken for gone.
+        """
         self._catalogue = discover(self._connection)
         collection = self._planned(selection, choice, everything=False)
-        return not following.is_of(collection.tasks(), collection.gaps)
+        # Definitions that cannot be read are among the gaps when all tasks are known.
+        planned = collection.tasks()
+        if routine:
+            return not following.is_of(planned, collection.gaps)
+        return following.lacks(planned, collection.gaps)
 
     def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
         needed = self._wanted(selection, choice, everything=everything)

@@ -51,7 +51,8 @@ _PATIENCE: Final = 5.0
 
 _AT_ONCE: Final = "rules that get all objects at once, and admission policies, cannot be watched: scan instead"
 
-Tell = Callable[[Happening], None]
+Tell = Callable[[Sequence[Happening]], None]
+"""Takes what has happened at one moment; there is something."""
 
 
 class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,13 +159,13 @@ class Watch:
         now = time.monotonic()
         if not why:
             if self._lost_told:
-                self._tell(Followed(dt.datetime.now(dt.UTC), ""))
+                self._tell([Followed(dt.datetime.now(dt.UTC), "")])
             self._lost_at, self._lost_told = 0.0, False
             return
         self._lost_at = self._lost_at or now
         if now - self._lost_at >= self._request.patience and not self._lost_told and self.current is not None:
             self._lost_told = True
-            self._tell(Followed(dt.datetime.now(dt.UTC), why))
+            self._tell([Followed(dt.datetime.now(dt.UTC), why)])
 
     def judged_by(self, cluster: LiveCluster) -> Selection:
         """What the cluster wants to be judged by; the same as before where what it says makes no sense any more."""
@@ -200,15 +201,16 @@ class Watch:
             session.enforced(),
         )
         self._count(session.following, started, len(turns) if not first else 0)
+        happened: list[Happening] = []
         if first:
             failed = sum(item.status is Status.FAILED for one in results.values() for item in one.verdicts.values())
-            self._tell(Began(now, facts.name, session.objects, failed, len(gaps)))
-        for gap in (*gaps, *self._gaps):
-            if (gap in gaps) != (gap in self._gaps):
-                self._tell(Shown(now, gap, again=gap not in gaps))
+            happened.append(Began(now, facts.name, session.objects, failed, len(gaps)))
+        turned = (gap for gap in (*gaps, *self._gaps) if (gap in gaps) != (gap in self._gaps))
+        happened += [Shown(now, gap, again=gap not in gaps) for gap in turned]
         self._gaps = gaps
-        for turn in () if first else turns:
-            self._tell(turn)
+        happened += () if first else turns
+        if happened:
+            self._tell(happened)
 
     def _accepted(self, session: _Session, now: dt.datetime) -> tuple[dict[str, ResourceResult], tuple[WaiverUse, ...]]:
         """All results with what exceptions cover."""
@@ -354,7 +356,8 @@ class _Session:
             if self._watch.has_moved():
                 return True
         # Who does not answer is not waited for.
-        if self.following.is_lost or not self._agenda.is_due(max(self._definitions.changed, self._heard)):
+        heard = max(self._definitions.changed, self.following.missed, self._heard)
+        if self.following.is_lost or not self._agenda.is_due(heard):
             return False
         found = self._serves_otherwise()
         self._agenda.looked(time.monotonic() - started)
@@ -398,7 +401,8 @@ class _Session:
     def _serves_otherwise(self) -> bool:
         """Whether the cluster serves other kinds by now; a cluster that cannot be asked does not."""
         with contextlib.suppress(KubeError):
-            return self._cluster.has_changed(self.selection, self._request.scan.choice, self.following)
+            choice, routine = self._request.scan.choice, self._agenda.is_routine
+            return self._cluster.has_changed(self.selection, choice, self.following, routine=routine)
         return False
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from kubekeep.kube.connection import Connection
@@ -232,6 +233,40 @@ def test_it_tells_what_cannot_be_followed(cluster: Cluster, namespace: str, worl
         arrivals.put((item, Resumed()))
     eventually(lambda: world.look() and not following.lost)
     assert cluster.address
+    assert namespace
+
+
+def test_what_never_was_shown_is_a_gap_and_all_else_is_current(cluster: Cluster, namespace: str) -> None:
+    """An API whose server is down is no reason to say that the cluster cannot be followed."""
+    down = times(10_000, lambda asked: asked.kind == "services", lambda exchange: exchange.refuse(503, "Busy", "down"))
+    with front(cluster, down) as before:
+        before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+        with connection(before.url) as known:
+            world = World(known, discover(known), namespace)
+            eventually(lambda: world.look() and world.following.gaps)
+            assert [gap.kind for gap in world.following.gaps] == ["Service"]
+            assert world.following.is_current
+            assert not world.following.lost
+            world.following.stop()
+
+
+def test_kinds_are_gone_when_they_are_not_served_and_not_only_unsaid(world: World, namespace: str) -> None:
+    eventually(world.look)
+    following = world.following
+    followed = vars(following)["_followed"]
+    tasks = [item.task for item in followed]
+    assert following.is_of(tasks, ())
+    assert not following.lacks(tasks, ())
+    # An API server that has just been started may not say all that it serves.
+    assert not following.is_of(tasks[1:], ())
+    assert not following.lacks(tasks[1:], ())
+    vars(following)["_arrivals"].put((followed[0], Lost("not found", is_served=False)))
+    eventually(lambda: world.look() and following.missed)
+    assert following.lacks(tasks[1:], ())
+    assert not following.lacks(tasks, ())
+    more = msgspec.structs.replace(tasks[0], carries_pods=not tasks[0].carries_pods)
+    assert following.lacks([*tasks, more], ())
+    assert following.lacks(tasks, [tasks[0].gap("for another reason")])
     assert namespace
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
 from kubekeep.model.finding import Verdict
@@ -17,27 +18,41 @@ _WORDS: Final = {
 }
 
 
-def line(happening: Happening) -> str:
-    """One line for people."""
-    clock = happening.at.astimezone().strftime("%H:%M:%S")
+def lines(happened: Sequence[Happening]) -> Iterator[str]:
+    """Lines for people on what has happened at one moment: one each, and one for all that is gone with an object."""
+    gone: dict[str, list[Turned]] = {}
+    for item in happened:
+        if isinstance(item, Turned) and item.turn is Turn.GONE:
+            gone.setdefault(item.resource.id, []).append(item)
+    for item in happened:
+        together = gone.get(item.resource.id, []) if isinstance(item, Turned) and item.turn is Turn.GONE else []
+        if len(together) <= 1 or together[0] is item:
+            yield f"{item.at.astimezone():%H:%M:%S} {visible(_said(item, together))}"
+
+
+def _said(happening: Happening, together: Sequence[Turned]) -> str:
     match happening:
         case Began():
-            missing = f", {happening.gaps} kinds not shown" if happening.gaps else ""
-            text = (
-                f"watching {happening.cluster}: {happening.objects:,} objects, {happening.failed:,} findings{missing}"
-            )
+            missing = f", {_number(happening.gaps, 'kind')} not shown" if happening.gaps else ""
+            objects, findings = _number(happening.objects, "object"), _number(happening.failed, "finding")
+            return f"watching {happening.cluster}: {objects}, {findings}{missing}"
         case Followed():
-            text = (
+            return (
                 f"the cluster cannot be followed: {happening.why}" if happening.why else "following the cluster again"
             )
         case Shown():
             word = "shown again" if happening.again else f"not shown: {happening.gap.text}"
-            text = f"{happening.gap.permission}: {word}"
+            return f"{happening.gap.permission}: {word}"
         case Turned():
             control = happening.control
-            text = f"{_WORDS[happening.turn]:8} {control.level.label:8} {happening.resource.label}: {control.title}"
-            text += f" ({control.id}){_why(happening.turn, happening.verdict)}"
-    return f"{clock} {visible(text)}"
+            head = f"{_WORDS[happening.turn]:8} {control.level.label:8} {happening.resource.label}"
+            if len(together) > 1:
+                return f"{head}: {len(together)} findings: {', '.join(item.control.id for item in together)}"
+            return f"{head}: {control.title} ({control.id}){_why(happening.turn, happening.verdict)}"
+
+
+def _number(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def _why(turn: Turn, verdict: Verdict | None) -> str:
@@ -51,8 +66,12 @@ def _why(turn: Turn, verdict: Verdict | None) -> str:
     return f": {verdict.reason.text}" if verdict.reason else ""
 
 
-def document(happening: Happening) -> str:
-    """One line of JSON for programs."""
+def documents(happened: Sequence[Happening]) -> Iterator[str]:
+    """Lines of JSON for programs on what has happened at one moment, one each."""
+    return map(_document, happened)
+
+
+def _document(happening: Happening) -> str:
     found: dict[str, Any] = {"time": happening.at.isoformat()}
     match happening:
         case Began():

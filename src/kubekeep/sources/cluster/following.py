@@ -68,7 +68,7 @@ class Tally(msgspec.Struct):
 class _Followed:
     """One query on its way."""
 
-    __slots__ = ("gap", "is_current", "is_known", "listing", "lost", "task", "uids")
+    __slots__ = ("gap", "is_current", "is_known", "is_served", "listing", "lost", "task", "uids")
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -79,6 +79,8 @@ class _Followed:
         """Whether a list has ended, or was refused."""
         self.is_current = False
         """Whether it is followed at this moment, or refused."""
+        self.is_served = True
+        """Whether the server knew the kind when it was last asked."""
         self.lost = ""
         """Why it is not, where it has been."""
         self.gap: Gap | None = None
@@ -96,6 +98,8 @@ class Following:
     ) -> None:
         """Begin; `gaps` are what is missing anyhow."""
         self.tally = Tally()
+        self.missed = 0.0
+        """When a kind turned out not to be served any more, last; on the monotonic clock, 0 for never."""
         self._connection = connection
         self._gaps = tuple(gaps)
         self._stopped = threading.Event()
@@ -125,6 +129,12 @@ class Following:
         own = {item.task for item in self._followed}
         return own == set(tasks) and set(self._gaps) == set(gaps)
 
+    def lacks(self, tasks: Iterable[Task], gaps: Iterable[Gap]) -> bool:
+        """Whether it does not follow all of `tasks`, began with other `gaps`, or follows what is not served any more."""
+        planned = set(tasks)
+        gone = {item.task for item in self._followed if not item.is_served} - planned
+        return bool(gone or planned - {item.task for item in self._followed}) or set(self._gaps) != set(gaps)
+
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """What is not shown at this moment."""
@@ -137,8 +147,9 @@ class Following:
 
     @property
     def is_current(self) -> bool:
-        """Whether everything is followed at this moment, or refused."""
-        return all(item.is_current for item in self._followed)
+        """Whether everything is followed at this moment that is not among the gaps."""
+        some = not self._followed or any(item.is_current for item in self._followed)
+        return some and all(item.is_current or item.gap is not None for item in self._followed)
 
     @property
     def is_lost(self) -> bool:
@@ -218,24 +229,27 @@ class Following:
                 self._know(followed, followed.listing or set(), None)
             case Refused(why, verb):
                 self._know(followed, set(), msgspec.structs.replace(followed.task.gap(why), verb=verb))
-            case Lost(why):
-                self._lose(followed, why)
+            case Lost(why, is_served):
+                self._lose(followed, why, is_served=is_served)
             case Resumed():
                 followed.is_current = followed.is_known and followed.listing is None
-                followed.lost = ""
+                followed.is_served, followed.lost = True, ""
 
     def _know(self, followed: _Followed, there: set[str], gap: Gap | None) -> None:
         """Everything that is there is known by now, but for the gap."""
         for uid in followed.uids - there:
             self._remove(followed, uid)
         followed.listing = None
-        followed.is_known = followed.is_current = True
+        followed.is_known = followed.is_current = followed.is_served = True
         followed.lost = ""
         followed.gap = gap
 
-    def _lose(self, followed: _Followed, why: str) -> None:
+    def _lose(self, followed: _Followed, why: str, *, is_served: bool) -> None:
         """What was known may have changed; what never was is missing."""
         self.tally.lost += 1
+        if followed.is_served and not is_served:
+            self.missed = time.monotonic()
+        followed.is_served = is_served
         followed.is_current = False
         followed.lost = why
         if not followed.is_known:
