@@ -26,6 +26,7 @@ from kubekeep.usecases.scan import ScanRequest, scan
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
+from tests.kube.connecting import HURRIED
 from tests.usecases.test_incremental import made
 
 RULE = Path(__file__).parents[1] / "reports" / "varied_more" / "nobody.rego"
@@ -39,7 +40,7 @@ class Live:
         def read() -> Access:
             return Kubeconfig((str(kubeconfig),)).access("")
 
-        self._cluster = ClusterRequest(access=read(), again=read)
+        self._cluster = ClusterRequest(access=read(), again=read, patience=HURRIED)
         self._choice = Choice(include_namespaces=namespaces)
         self._more = more
         self.told: list[Happening] = []

@@ -15,10 +15,24 @@ from kubekeep.model.finding import Status
 from kubekeep.model.watch import Shown, Turn, Turned
 from tests.cluster import supervisor
 from tests.cluster.cluster import Cluster, eventually
+from tests.kube.faults import Exchange, front
+from tests.kube.test_watching import as_it_is, is_watch, relayed
 from tests.usecases.test_watch import Live, deployment
 
 CART = "Deployment shop/cart"
 EXEC = "client.authentication.k8s.io/v1"
+
+
+def config(server: str, trust: dict[str, Any] | None = None, user: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A kubeconfig with one context."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "a",
+        "clusters": [{"name": "a", "cluster": {"server": server, **(trust or {})}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "users": [{"name": "a", "user": user or {}}],
+    }
 
 
 @pytest.fixture
@@ -89,22 +103,50 @@ def test_a_server_that_is_replaced(shop: Cluster, cluster: Cluster, namespace: s
     assert live.losses() == [False, True]
 
 
+def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
+    """The kubeconfig leads to another address, where nothing can be listed at first."""
+    is_down = {"first": False, "second": True}
+    with front(shop) as first, front(shop) as second:
+        for before in (first, second):
+            before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(shop, as_it_is)(exchange))
+
+        def drop(exchange: Exchange) -> bool:
+            return is_down["first"] and exchange.drop() is None
+
+        def refuse(exchange: Exchange) -> bool:
+            asked = exchange.asked
+            shows = ("limit" in asked.query or is_watch(asked)) and asked.kind != "customresourcedefinitions"
+            return is_down["second"] and shows and exchange.refuse(503, "Busy", "later") is None
+
+        first.faults.insert(0, drop)
+        second.faults.insert(0, refuse)
+        kubeconfig = tmp_path / "config"
+        kubeconfig.write_text(json.dumps(config(first.url)))
+        live = Live(kubeconfig, ("shop",))
+        with live.running():
+            eventually(live.is_ready)
+            is_down["first"] = True
+            eventually(lambda: is_lost(live))
+            kubeconfig.write_text(json.dumps(config(second.url)))
+            eventually(second.lists)
+            tries = len(second.asked)
+            eventually(lambda: len(second.asked) > 10 * tries)
+            assert is_lost(live)
+            is_down["second"] = False
+            eventually(lambda: is_back(live))
+    assert live.losses() == [False, True]
+    assert not [item for item in live.told if isinstance(item, Shown | Turned)]
+
+
 def login(folder: Path, cluster: Cluster) -> Path:
     """A kubeconfig whose user is known by whatever the file `credential` beside it holds."""
     program = folder / "login"
     program.write_text(f"#!/bin/sh\nexec cat {folder}/credential\n")
     program.chmod(stat.S_IRWXU)
     authority = base64.b64encode(cluster.authority.read_bytes()).decode()
-    document: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "a",
-        "clusters": [{"name": "a", "cluster": {"server": cluster.address, "certificate-authority-data": authority}}],
-        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
-        "users": [{"name": "a", "user": {"exec": {"apiVersion": EXEC, "command": str(program)}}}],
-    }
     found = folder / "config"
-    found.write_text(json.dumps(document))
+    user = {"exec": {"apiVersion": EXEC, "command": str(program)}}
+    found.write_text(json.dumps(config(cluster.address, {"certificate-authority-data": authority}, user)))
     return found
 
 

@@ -337,7 +337,8 @@ class _Session:
             due = due or bool(changes) or self.following.gaps != gaps or time.monotonic() > expiry
             if not self.following.is_known:
                 continue
-            if due:
+            # Who answers nothing at all tells nothing about what is there.
+            if due and not (self.following.is_lost and self._watch.current is not None):
                 gaps, due, expiry = self.following.gaps, False, time.monotonic() + _EXPIRY
                 started = time.monotonic()
                 self._watch.settle(self)

@@ -159,7 +159,7 @@ class Following:
     @property
     def lost(self) -> str:
         """Why what is shown cannot be followed at this moment, and of which kinds if not of all; empty if it can."""
-        found = [item for item in self._followed if item.lost and item.gap is None]
+        found = [item for item in self._followed if item.lost and (item.gap is None or self.is_lost)]
         if not found:
             return ""
         first = found[0]
