@@ -34,7 +34,7 @@ from kubekeep.kube.errors import KubeconfigError
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.model.watch import Began, Followed, Turn, Turned
+from kubekeep.model.watch import Began, Followed, Happening, Turn, Turned
 from kubekeep.reports.shared.watched import documents, lines
 
 
@@ -218,7 +218,7 @@ def turned(name: str, number: int, turn: Turn, message: str = "") -> Turned:
 
 def test_names_of_a_cluster_steer_no_terminal_and_break_no_line() -> None:
     hostile = "a\x1b[31m\nFAILED b"
-    happened = [turned(hostile, 1, Turn.FAILED, hostile), Followed(dt.datetime.now(dt.UTC), hostile)]
+    happened: list[Happening] = [turned(hostile, 1, Turn.FAILED, hostile), Followed(dt.datetime.now(dt.UTC), hostile)]
     for line in lines(happened):
         assert line.isprintable()
     said = [json.loads(text) for text in documents(happened)]
@@ -241,7 +241,7 @@ def test_what_goes_with_an_object_is_one_line_for_people() -> None:
 
 def test_one_is_no_plural() -> None:
     now = dt.datetime.now(dt.UTC)
-    happened = [Began(now, "a", 1, 1, 1), Began(now, "a", 2000, 0, 0), Followed(now, "")]
+    happened: list[Happening] = [Began(now, "a", 1, 1, 1), Began(now, "a", 2000, 0, 0), Followed(now, "")]
     assert [text[9:] for text in lines(happened)] == [
         "watching a: 1 object, 1 finding, 1 kind not shown",
         "watching a: 2,000 objects, 0 findings",

@@ -275,13 +275,15 @@ def test_silence_is_no_news(cluster: Cluster, namespace: str, before: Front) -> 
 
 
 def test_what_is_interrupted_is_taken_up_again_where_it_was(cluster: Cluster, namespace: str, before: Front) -> None:
+    def streams() -> int:
+        return sum(map(is_watch, before.asked))
+
     with Seen(before.url, namespace) as seen:
-        for about in ("one", "two"):
-            lives(cluster, namespace, seen, about)
-            resumed = len(seen.of(Resumed))
-            seen.interrupt()
-            eventually(lambda: len(seen.of(Resumed)) > resumed)  # noqa: B023 - called at once
-        lives(cluster, namespace, seen, "three")
+        lives(cluster, namespace, seen, "one")
+        begun = streams()
+        seen.interrupt()
+        eventually(lambda: streams() > begun)
+        lives(cluster, namespace, seen, "two")
     assert len(seen.of(Listed)) == 1
 
 

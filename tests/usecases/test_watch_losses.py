@@ -111,12 +111,16 @@ def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
             before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(shop, as_it_is)(exchange))
 
         def drop(exchange: Exchange) -> bool:
-            return is_down["first"] and exchange.drop() is None
+            if is_down["first"]:
+                exchange.drop()
+            return is_down["first"]
 
         def refuse(exchange: Exchange) -> bool:
             asked = exchange.asked
             shows = ("limit" in asked.query or is_watch(asked)) and asked.kind != "customresourcedefinitions"
-            return is_down["second"] and shows and exchange.refuse(503, "Busy", "later") is None
+            if is_refused := is_down["second"] and shows:
+                exchange.refuse(503, "Busy", "later")
+            return is_refused
 
         first.faults.insert(0, drop)
         second.faults.insert(0, refuse)

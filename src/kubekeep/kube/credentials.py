@@ -70,16 +70,22 @@ class Credentials:
             fresh = self._current()
             if fresh != refused:
                 return fresh
-            if self._handed is not None:
+            if self._program is not None:
                 self._idle_until = time.monotonic() + _AGAIN
             return None
 
+    @property
+    def _program(self) -> Plugin | None:
+        """The program that is asked, where nothing goes before it."""
+        login = self._login
+        return None if login.token or login.token_file or login.username else login.plugin
+
     def _current(self) -> Held:
         login = self._login
-        if login.plugin is not None and not (login.token or login.token_file or login.username):
+        if self._program is not None:
             handed = self._handed
             if handed is None or (handed.until is not None and handed.until <= dt.datetime.now(dt.UTC)):
-                handed = self._handed = self._asked(login.plugin)
+                handed = self._handed = self._asked(self._program)
             return Held(_bearer(handed.token), handed.certificate or login.certificate)
         if login.token_file:
             return Held(_bearer(self._from_file(login.token_file)), login.certificate)
