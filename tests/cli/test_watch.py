@@ -233,10 +233,28 @@ def test_what_goes_with_an_object_is_one_line_for_people() -> None:
     ids = [item.control.id for item in happened]
     assert [text[9:] for text in lines(happened)] == [
         f"gone     High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}",
-        f"gone     High     Pod shop/b: Control 1 ({ids[1]})",
         f"mended   Medium   Pod shop/a: Control 3 ({ids[3]})",
+        f"gone     High     Pod shop/b: Control 1 ({ids[1]})",
+    ]
+    assert [text if text.startswith(" ") else text[9:] for text in lines(happened, 60)] == [
+        "Pod shop/a",
+        f"  gone     High     2 findings: {ids[0]}, {ids[2]}",
+        f"  mended   Medium   Control 3 ({ids[3]})",
+        "Pod shop/b",
+        f"  gone     High     Control 1 ({ids[1]})",
     ]
     assert [json.loads(text)["event"] for text in documents(happened)] == ["gone", "gone", "gone", "mended"]
+
+
+@pytest.mark.parametrize("width", [20, 60, 100])
+def test_no_line_is_wider_than_a_terminal_that_is_not_very_narrow(width: int) -> None:
+    happened: list[Happening] = [turned("n" * 250, 1, Turn.FAILED, "there is no reason " * 20)]
+    happened.append(Followed(dt.datetime.now(dt.UTC), "nobody is there " * 20))
+    found = [*lines(happened, width)]
+    assert max(map(len, found)) <= max(width, 60)
+    text = " ".join(" ".join(line.split()) for line in found)
+    assert text.count("there is no reason") == 20
+    assert text.count("nobody is there") == 20
 
 
 def test_one_is_no_plural() -> None:

@@ -40,9 +40,10 @@ class Live:
         def read() -> Access:
             return Kubeconfig((str(kubeconfig),)).access("")
 
-        self._cluster = ClusterRequest(access=read(), again=read, patience=HURRIED)
-        self._choice = Choice(include_namespaces=namespaces)
-        self._more = more
+        cluster = ClusterRequest(access=read(), again=read, patience=HURRIED)
+        choice = Choice(include_namespaces=namespaces)
+        self.request = ScanRequest(paths=(), cluster=cluster, choice=choice, **more)
+        self._read = read
         self.told: list[Happening] = []
         # Nothing is found out for the only reason that it is looked at now and then.
         request = WatchRequest(scan=self.request, pace=PACE, pause=0.1, resync=3600, patience=0.5)
@@ -69,11 +70,6 @@ class Live:
         assert not self._errors, self._errors
         assert not self._thread.is_alive()
 
-    @property
-    def request(self) -> ScanRequest:
-        """What a scan is asked for that looks at the same."""
-        return ScanRequest(paths=(), cluster=self._cluster, choice=self._choice, **self._more)
-
     def is_ready(self) -> bool:
         """Whether it says so at `/readyz`."""
         return pages(self.watch, self.request)["/readyz"]().status is HTTPStatus.OK
@@ -95,8 +91,9 @@ class Live:
         return [] if current is None else told(current.results)
 
     def agrees(self) -> bool:
-        """Whether it says what a scan says."""
-        return self.verdicts() == told(scan(self.request).results)
+        """Whether it says what a scan says of the cluster that the kubeconfig leads to."""
+        cluster = msgspec.structs.replace(self.request.cluster, access=self._read())
+        return self.verdicts() == told(scan(msgspec.structs.replace(self.request, cluster=cluster)).results)
 
 
 def told(results: Any) -> list[Any]:

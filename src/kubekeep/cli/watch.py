@@ -6,6 +6,7 @@ Parses and shows; what a verdict is, is decided elsewhere.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -79,11 +80,11 @@ def _watch(request: ScanRequest, layout: str, address: tuple[str, int] | None, e
     from kubekeep.reports.shared.watched import documents, lines  # noqa: PLC0415 - not for `--help`
     from kubekeep.usecases.watch import Watch, WatchRequest  # noqa: PLC0415
 
-    written = documents if layout == "json" else lines
-    printing = threading.Lock()
+    is_terminal, printing = sys.stdout.isatty(), threading.Lock()
 
     def tell(happened: Sequence[Happening]) -> None:
-        text = "\n".join(written(happened))
+        width = shutil.get_terminal_size().columns if is_terminal else None
+        text = "\n".join(documents(happened) if layout == "json" else lines(happened, width))
         with printing:
             click.echo(text)
             sys.stdout.flush()

@@ -46,6 +46,8 @@ _LONGEST: Final = 30.0
 """Seconds for which changes are gathered at most."""
 _EXPIRY: Final = 60.0
 """Seconds after which exceptions are looked at again, as some are for a time."""
+_RETURN: Final = 5.0
+"""Seconds that a server which comes back has, beside the time until it is asked again, to show what it did before."""
 _PATIENCE: Final = 5.0
 """Seconds for which a cluster that cannot be followed is nothing to tell of: most streams that break off go on at once."""
 
@@ -141,6 +143,11 @@ class Watch:
                 stopped.wait(wait)
                 wait = min(2 * wait, self._request.pace.longest_wait)
                 self.has_moved()
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """The permissions for what is not shown, as far as that has been told."""
+        return frozenset(gap.permission for gap in self._gaps)
 
     def has_moved(self) -> bool:
         """Whether the kubeconfig leads elsewhere by now, or as somebody else; takes it from there."""
@@ -284,6 +291,8 @@ class _Session:
         self._settings_changed = False
         self._nodes: set[str] = set()
         self._keys: set[str] = set()
+        self._whole_by = time.monotonic() + 1.5 * request.pace.longest_wait + _RETURN
+        """Until when kinds are waited for that were shown before; on the monotonic clock."""
         self._by_pattern = Namespaces(scan.choice.include_namespaces).has_patterns
         self._heard = 0.0
         """When a namespace came that may be meant by a pattern; on the monotonic clock."""
@@ -337,8 +346,7 @@ class _Session:
             due = due or bool(changes) or self.following.gaps != gaps or time.monotonic() > expiry
             if not self.following.is_known:
                 continue
-            # Who answers nothing at all tells nothing about what is there.
-            if due and not (self.following.is_lost and self._watch.current is not None):
+            if due and self._is_whole():
                 gaps, due, expiry = self.following.gaps, False, time.monotonic() + _EXPIRY
                 started = time.monotonic()
                 self._watch.settle(self)
@@ -346,6 +354,16 @@ class _Session:
             self._watch.note_loss(self.following.lost)
             if self._has_to_begin_anew():
                 return
+
+    def _is_whole(self) -> bool:
+        """Whether what is known is worth judging: a server that comes back does not show at once all that it did before."""
+        if self._watch.current is None:
+            return True
+        now = time.monotonic()
+        if self.following.is_lost:
+            self._whole_by = now + 1.5 * self._request.pace.longest_wait + _RETURN
+            return False
+        return now > self._whole_by or {gap.permission for gap in self.following.unlisted} <= self._watch.missing
 
     def _has_to_begin_anew(self) -> bool:
         """Whether the cluster serves other kinds by now, wants to be judged otherwise, or is elsewhere."""

@@ -141,6 +141,11 @@ class Following:
         return tuple(dict.fromkeys((*self._gaps, *(item.gap for item in self._followed if item.gap is not None))))
 
     @property
+    def unlisted(self) -> tuple[Gap, ...]:
+        """Those of what the server was asked for and did not answer; it is asked again."""
+        return tuple(item.gap for item in self._followed if item.gap is not None and item.lost)
+
+    @property
     def is_known(self) -> bool:
         """Whether everything has been listed once, or was refused."""
         return all(item.is_known for item in self._followed)
