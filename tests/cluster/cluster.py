@@ -179,7 +179,14 @@ class Cluster:
         return [*paths.values()]
 
     def _empty(self, path: str) -> None:
-        for found in self.admin("GET", path)["items"]:
+        try:
+            items = self.admin("GET", path)["items"]
+        except Refused as refused:
+            # A kind whose definition has just gone is among what is served for a moment yet.
+            if refused.code != http.client.NOT_FOUND:
+                raise
+            return
+        for found in items:
             one = f"{path}/{found['metadata']['name']}"
             if found["metadata"].get("finalizers"):
                 self.admin("PATCH", one, {"metadata": {"finalizers": None}}, sent=_MERGE)
