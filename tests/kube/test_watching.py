@@ -43,6 +43,10 @@ class Seen:
         self._thread.join(10)
         assert not self._thread.is_alive()
 
+    def interrupt(self) -> None:
+        """Break off what is under way."""
+        self._connection.interrupt()
+
     def of(self, kind: type) -> list[Event]:
         """The events of a kind."""
         return [event for event in self.events if isinstance(event, kind)]
@@ -268,3 +272,42 @@ def test_silence_is_no_news(cluster: Cluster, namespace: str, before: Front) -> 
         lives(cluster, namespace, seen, "one")
         waiting.set()
     assert seen.of(Lost)
+
+
+def test_what_is_interrupted_is_taken_up_again_where_it_was(cluster: Cluster, namespace: str, before: Front) -> None:
+    def streams() -> int:
+        return sum(map(is_watch, before.asked))
+
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+        begun = streams()
+        seen.interrupt()
+        eventually(lambda: streams() > begun)
+        lives(cluster, namespace, seen, "two")
+    assert len(seen.of(Listed)) == 1
+
+
+@pytest.mark.parametrize("verb", ["list", "watch"])
+def test_who_is_not_known_is_lost_and_not_refused(cluster: Cluster, namespace: str, before: Front, verb: str) -> None:
+    """What was seen stays as it was: nothing is said of what one may see."""
+
+    def fits(asked: Asked) -> bool:
+        return asked.kind == "configmaps" and is_watch(asked) == (verb == "watch")
+
+    before.faults.insert(0, times(2, fits, lambda exchange: exchange.refuse(401, "Unauthorized", "who are you")))
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+    assert seen.of(Lost)
+    assert not seen.of(Refused)
+    assert len(seen.of(Listed)) == 1
+
+
+def test_a_kind_that_is_not_served_is_lost_and_said_to_be(cluster: Cluster, namespace: str, before: Front) -> None:
+    def fits(asked: Asked) -> bool:
+        return asked.kind == "configmaps" and is_watch(asked)
+
+    before.faults.insert(0, times(2, fits, lambda exchange: exchange.refuse(404, "NotFound", "no such kind")))
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+    assert seen.of(Lost) == [Lost("no such kind", is_served=False)] * 2
+    assert len(seen.of(Listed)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from tests.sources.cluster import objects
 from tests.usecases import clusters
 
 NAME = "kubekeep-scan"
+VERBS = ("list", "watch")
 CUSTOM = sorted(kind for kind in role.kinds() if kind not in BUILTIN)
 SCOPES = {"ClusterSecurityException": "Cluster", "CiliumClusterwideNetworkPolicy": "Cluster"}
 
@@ -175,9 +177,22 @@ def test_who_watches_is_told_of_watching() -> None:
     verbs = {
         (rule["apiGroups"][0], name): rule["verbs"] for rule in stored("watch")["rules"] for name in rule["resources"]
     }
-    assert verbs.pop(("apiextensions.k8s.io", "customresourcedefinitions")) == ["list"]
     assert {tuple(found) for found in verbs.values()} == {("list", "watch")}
-    assert {*verbs, ("apiextensions.k8s.io", "customresourcedefinitions")} == granted(stored())
+    assert verbs.keys() == granted(stored())
+
+
+def watched(request: ScanRequest) -> Began:
+    """A watch that ends as soon as everything has been seen."""
+    stopped = threading.Event()
+    told: list[Happening] = []
+
+    def tell(happened: Sequence[Happening]) -> None:
+        told.extend(happened)
+        stopped.set()
+
+    Watch(WatchRequest(scan=request), tell).run(stopped)
+    (began,) = [item for item in told if isinstance(item, Began)]
+    return began
 
 
 def test_a_dry_run_of_a_watch_says_what_a_watch_asks_for(complete: Cluster) -> None:
@@ -186,17 +201,27 @@ def test_a_dry_run_of_a_watch_says_what_a_watch_asks_for(complete: Cluster) -> N
         found = preflight(request, watching=True)
         assert found.missing == []
         proxy.asked.clear()
-        stopped = threading.Event()
-
-        def tell(happening: Happening) -> None:
-            if isinstance(happening, Began):
-                stopped.set()
-
-        Watch(WatchRequest(scan=request), tell).run(stopped)
+        watched(request)
         listed = lists(proxy)
-    watched = {(item.group, item.resource) for item in found.permissions if item.verb == "watch"}
-    assert {(item.group, item.resource) for item in found.permissions if item.verb == "list"} == listed
-    assert watched == listed - {("apiextensions.k8s.io", "customresourcedefinitions")}
+        streamed = {_resource(asked) for asked in proxy.asked if "watch" in asked.query}
+    verbs = {verb: {(item.group, item.resource) for item in found.permissions if item.verb == verb} for verb in VERBS}
+    assert verbs == {"list": listed, "watch": streamed}
+    assert {("apiextensions.k8s.io", "customresourcedefinitions"), ("apiregistration.k8s.io", "apiservices")} <= listed
+
+
+def test_who_may_not_follow_definitions_misses_nothing(complete: Cluster) -> None:
+    """New kinds are noticed later, and that is all."""
+    rules = [
+        rule | {"verbs": ["list"] if rule["apiGroups"] == ["apiextensions.k8s.io"] else rule["verbs"]}
+        for rule in stored("watch")["rules"]
+        if rule["apiGroups"] != ["apiregistration.k8s.io"]
+    ]
+    access = clusters.access(complete.user("unnoticed", rules))
+    request = ScanRequest(paths=(), cluster=access, controls=("C-0057",))
+    assert watched(request).gaps == 0
+    missing = ["list apiservices.apiregistration.k8s.io", "watch apiservices.apiregistration.k8s.io"]
+    missing.append("watch customresourcedefinitions.apiextensions.k8s.io")
+    assert sorted(map(str, preflight(request, watching=True).missing)) == missing
 
 
 def test_with_its_policies_what_they_look_at_is_needed_too(complete: Cluster) -> None:

@@ -41,6 +41,11 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
         """`apps/v1`, or `v1` for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    @property
+    def full_name(self) -> str:
+        """`deployments.apps`, or `pods` for the core group."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
     def path(self, namespace: str = "") -> str:
         """Where its objects are: of one namespace, or all of them."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"

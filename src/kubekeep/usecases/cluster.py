@@ -33,9 +33,12 @@ from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.kubelets import Kubelets
+from kubekeep.sources.cluster.served import Definitions, defining
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 from kubekeep.usecases.cloud import described_live
 
+WATCH: Final = "watch"
+"""The verb of who follows."""
 SETTINGS: Final = frozenset({CONTROL_INPUT})
 """What says how a cluster wants to be judged."""
 _POLICIES: Final = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
@@ -167,11 +170,27 @@ class LiveCluster:
         collection = self._planned(selection, choice, everything=False)
         return Following(self._connection, collection.tasks(), collection.gaps, pace, judged(choice))
 
-    def has_changed(self, selection: Selection, choice: Choice, following: Following) -> bool:
-        """Whether the cluster serves other kinds by now than those that are followed. Raises KubeError."""
+    def definitions(self, pace: Pace) -> Definitions:
+        """What tells that other kinds may be served than when this connection began."""
+        return Definitions(self._connection, self._catalogue, pace)
+
+    def interrupt(self) -> None:
+        """Let all that is followed be taken up anew: the network may be another one."""
+        self._connection.interrupt()
+
+    def has_changed(self, selection: Selection, choice: Choice, following: Following, *, routine: bool) -> bool:
+        """Whether the cluster serves other kinds by now than those that are followed. Raises KubeError.
+
+        An API server that has just been started does not know all that it serves: unless this is asked as a `routine`,
+        what is being followed all the same is not taken for gone.
+        """
         self._catalogue = discover(self._connection)
         collection = self._planned(selection, choice, everything=False)
-        return not following.is_of(collection.tasks(), collection.gaps)
+        # Definitions that cannot be read are among the gaps when all tasks are known.
+        planned = collection.tasks()
+        if routine:
+            return not following.is_of(planned, collection.gaps)
+        return following.lacks(planned, collection.gaps)
 
     def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
         needed = self._wanted(selection, choice, everything=everything)
@@ -183,11 +202,13 @@ class LiveCluster:
     ) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
         """What it takes to see what `resources` or `follow` show, each with whether it is granted, and what hides that.
 
-        `verbs` are what becomes of each kind: `list`, and `watch` for who follows.
+        `verbs` are what becomes of each kind: `list`, and `watch` for who follows, and sees when other kinds are served.
         """
         collection = self._planned(selection, choice, everything=everything)
         asked = [permission_of(query) for query in collection.before()]
         asked += [permission_of(task.query, verb) for task in collection.tasks() for verb in verbs]
+        if WATCH in verbs:
+            asked += [permission_of(query, verb) for query in defining(self._catalogue) for verb in verbs]
         if self._asks_kubelets(self._wanted(selection, choice, everything=everything)):
             asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
         return allowed(self._connection, asked), tuple(collection.gaps)

@@ -10,7 +10,7 @@ import msgspec
 
 from kubekeep.kube.review import Permission
 from kubekeep.model.cluster import Gap
-from kubekeep.usecases.cluster import connected
+from kubekeep.usecases.cluster import WATCH, connected
 from kubekeep.usecases.scan import ScanRequest, looks_everywhere, selected
 
 ROLE = "kubekeep"
@@ -44,7 +44,7 @@ def preflight(request: ScanRequest, *, watching: bool = False) -> Preflight:
     """
     if request.cluster is None:
         raise ValueError("permissions are for a cluster: name no path")
-    verbs = ("list", "watch") if watching else ("list",)
+    verbs = ("list", WATCH) if watching else ("list",)
     with connected(request.cluster) as cluster:
         # What its admission policies look at is looked at by whoever evaluates them.
         found = cluster.settings(policies=True) if request.cluster_policies else ()

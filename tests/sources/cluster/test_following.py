@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from kubekeep.kube.connection import Connection
@@ -235,6 +237,72 @@ def test_being_lost_is_not_being_current(cluster: Cluster, namespace: str, world
     eventually(lambda: world.look() and world.following.is_current)
     assert cluster.address
     assert namespace
+
+
+def test_it_tells_what_cannot_be_followed(cluster: Cluster, namespace: str, world: World) -> None:
+    eventually(world.look)
+    following = world.following
+    followed, arrivals = vars(following)["_followed"], vars(following)["_arrivals"]
+    assert following.lost == ""
+    for number in (0, 1):
+        arrivals.put((followed[number], Lost("gone")))
+    eventually(lambda: world.look() and following.lost)
+    first = followed[0].task.query.served
+    assert following.lost == f"{first.full_name} and 1 more: gone"
+    assert not following.is_lost
+    for item in followed:
+        arrivals.put((item, Lost("all is gone")))
+    eventually(lambda: world.look() and following.is_lost)
+    assert following.lost == "all is gone"
+    for item in followed:
+        arrivals.put((item, Resumed()))
+    eventually(lambda: world.look() and not following.lost)
+    assert cluster.address
+    assert namespace
+
+
+def test_what_never_was_shown_is_a_gap_and_all_else_is_current(cluster: Cluster, namespace: str) -> None:
+    """An API whose server is down is no reason to say that the cluster cannot be followed."""
+    down = times(10_000, lambda asked: asked.kind == "services", lambda exchange: exchange.refuse(503, "Busy", "down"))
+    with front(cluster, down) as before:
+        before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+        with connection(before.url) as known:
+            world = World(known, discover(known), namespace)
+            eventually(lambda: world.look() and world.following.gaps)
+            assert [gap.kind for gap in world.following.gaps] == ["Service"]
+            assert world.following.is_current
+            assert not world.following.lost
+            world.following.stop()
+
+
+def test_kinds_are_gone_when_they_are_not_served_and_not_only_unsaid(world: World, namespace: str) -> None:
+    eventually(world.look)
+    following = world.following
+    followed = vars(following)["_followed"]
+    tasks = [item.task for item in followed]
+    assert following.is_of(tasks, ())
+    assert not following.lacks(tasks, ())
+    # An API server that has just been started may not say all that it serves.
+    assert not following.is_of(tasks[1:], ())
+    assert not following.lacks(tasks[1:], ())
+    vars(following)["_arrivals"].put((followed[0], Lost("not found", is_served=False)))
+    eventually(lambda: world.look() and following.missed)
+    assert following.lacks(tasks[1:], ())
+    assert not following.lacks(tasks, ())
+    more = msgspec.structs.replace(tasks[0], carries_pods=not tasks[0].carries_pods)
+    assert following.lacks([*tasks, more], ())
+    assert following.lacks(tasks, [tasks[0].gap("for another reason")])
+    assert namespace
+
+
+def test_who_wants_an_end_waits_for_nothing(world: World) -> None:
+    eventually(world.look)
+    followed = vars(world.following)["_followed"][0]
+    ended = threading.Event()
+    ended.set()
+    vars(world.following)["_arrivals"].put((followed, Lost("gone")))
+    assert world.following.changes(600, 600, 600, ended) == {}
+    assert not world.following.lost
 
 
 def test_namespaces_are_followed_too(cluster: Cluster, world: World) -> None:

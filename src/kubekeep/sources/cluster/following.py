@@ -68,7 +68,7 @@ class Tally(msgspec.Struct):
 class _Followed:
     """One query on its way."""
 
-    __slots__ = ("gap", "is_current", "is_known", "listing", "task", "uids")
+    __slots__ = ("gap", "is_current", "is_known", "is_served", "listing", "lost", "task", "uids")
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -79,6 +79,10 @@ class _Followed:
         """Whether a list has ended, or was refused."""
         self.is_current = False
         """Whether it is followed at this moment, or refused."""
+        self.is_served = True
+        """Whether the server knew the kind when it was last asked."""
+        self.lost = ""
+        """Why it is not, where it has been."""
         self.gap: Gap | None = None
 
 
@@ -95,6 +99,8 @@ class Following:
     ) -> None:
         """Begin; `gaps` are what is missing anyhow. `is_judged` as for a collection."""
         self.tally = Tally()
+        self.missed = 0.0
+        """When a kind turned out not to be served any more, last; on the monotonic clock, 0 for never."""
         self._connection = connection
         self._gaps = tuple(gaps)
         self._stopped = threading.Event()
@@ -124,10 +130,21 @@ class Following:
         own = {item.task for item in self._followed}
         return own == set(tasks) and set(self._gaps) == set(gaps)
 
+    def lacks(self, tasks: Iterable[Task], gaps: Iterable[Gap]) -> bool:
+        """Whether it does not follow all of `tasks`, began with other `gaps`, or follows what is not served any more."""
+        planned = set(tasks)
+        gone = {item.task for item in self._followed if not item.is_served} - planned
+        return bool(gone or planned - {item.task for item in self._followed}) or set(self._gaps) != set(gaps)
+
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """What is not shown at this moment."""
         return tuple(dict.fromkeys((*self._gaps, *(item.gap for item in self._followed if item.gap is not None))))
+
+    @property
+    def unlisted(self) -> tuple[Gap, ...]:
+        """Those of what the server was asked for and did not answer; it is asked again."""
+        return tuple(item.gap for item in self._followed if item.gap is not None and item.lost)
 
     @property
     def is_known(self) -> bool:
@@ -136,17 +153,37 @@ class Following:
 
     @property
     def is_current(self) -> bool:
-        """Whether everything is followed at this moment, or refused."""
-        return all(item.is_current for item in self._followed)
+        """Whether everything is followed at this moment that is not among the gaps."""
+        some = not self._followed or any(item.is_current for item in self._followed)
+        return some and all(item.is_current or item.gap is not None for item in self._followed)
 
-    def changes(self, first: float, rest: float, most: float = 0.0) -> Mapping[str, Resource | None]:
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing at all can be followed at this moment."""
+        return bool(self._followed) and all(item.lost for item in self._followed)
+
+    @property
+    def lost(self) -> str:
+        """Why what is shown cannot be followed at this moment, and of which kinds if not of all; empty if it can."""
+        found = [item for item in self._followed if item.lost and (item.gap is None or self.is_lost)]
+        if not found:
+            return ""
+        first = found[0]
+        if len(found) == len(self._followed):
+            return first.lost
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        return f"{first.task.query.served.full_name}{more}: {first.lost}"
+
+    def changes(
+        self, first: float, rest: float, most: float = 0.0, ended: threading.Event | None = None
+    ) -> Mapping[str, Resource | None]:
         """What changed since the last call, by uid; None for what is not to be seen any more.
 
         Waits `first` seconds for something to happen, and then until nothing has for `rest` seconds, but no longer than
-        `rest` or `most`, whichever is more.
+        `rest` or `most`, whichever is more, and not when `ended` is set.
         """
         wait, until = first, float("inf")
-        while not self._stopped.is_set():
+        while not (self._stopped.is_set() or (ended is not None and ended.is_set())):
             try:
                 followed, event = self._arrivals.get(timeout=max(0.0, min(wait, until - time.monotonic())))
             except queue.Empty:
@@ -198,23 +235,29 @@ class Following:
                 self._know(followed, followed.listing or set(), None)
             case Refused(why, verb):
                 self._know(followed, set(), msgspec.structs.replace(followed.task.gap(why), verb=verb))
-            case Lost(why):
-                self._lose(followed, why)
+            case Lost(why, is_served):
+                self._lose(followed, why, is_served=is_served)
             case Resumed():
                 followed.is_current = followed.is_known and followed.listing is None
+                followed.is_served, followed.lost = True, ""
 
     def _know(self, followed: _Followed, there: set[str], gap: Gap | None) -> None:
         """Everything that is there is known by now, but for the gap."""
         for uid in followed.uids - there:
             self._remove(followed, uid)
         followed.listing = None
-        followed.is_known = followed.is_current = True
+        followed.is_known = followed.is_current = followed.is_served = True
+        followed.lost = ""
         followed.gap = gap
 
-    def _lose(self, followed: _Followed, why: str) -> None:
+    def _lose(self, followed: _Followed, why: str, *, is_served: bool) -> None:
         """What was known may have changed; what never was is missing."""
         self.tally.lost += 1
+        if followed.is_served and not is_served:
+            self.missed = time.monotonic()
+        followed.is_served = is_served
         followed.is_current = False
+        followed.lost = why
         if not followed.is_known:
             followed.gap = followed.task.gap(why, partial=bool(followed.uids))
             followed.is_known = True
