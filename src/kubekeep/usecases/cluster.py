@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from kubekeep.assess.index import provider_of
+from kubekeep.assess.reach import judges_nothing, wide
 from kubekeep.assess.select import Selection
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, discover
-from kubekeep.kube.errors import KubeError
+from kubekeep.kube.errors import ApiError, KubeError
 from kubekeep.kube.listing import Query
 from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
@@ -21,7 +22,7 @@ from kubekeep.kube.watching import Pace
 from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
-from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
+from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap, names_of
 from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
 from kubekeep.model.platform import OPENSHIFT, distribution_of, platform_of_node
 from kubekeep.model.resource import Resource
@@ -31,6 +32,7 @@ from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.kubelets import Kubelets
+from kubekeep.sources.cluster.plan import Task, inside
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 from kubekeep.usecases.cloud import described_live
 
@@ -47,6 +49,10 @@ _ALWAYS: Final = frozenset(
     }
 )
 """What tells about everything else: its labels, the platform, what is enforced, and what is accepted."""
+_OF_NAMESPACES: Final = frozenset({"Namespace", "kubescape.io/SecurityException"})
+"""What of that tells of its own namespace alone."""
+_TOLD: Final = frozenset({"Node", *_POLICIES})
+"""What of that reports tell of where it is shown."""
 RELATED: Final = frozenset(
     {
         WORKLOAD,
@@ -106,9 +112,13 @@ class LiveCluster:
         self._version: ServerVersion = server_version(connection)
         self._catalogue: Catalogue = discover(connection)
         self._groups = {served.group for served in self._catalogue.kinds}
+        inside = (served for served in self._catalogue.kinds if served.namespaced or served.kind == "Namespace")
+        self._inside = {name for served in inside for name in names_of(served.group, served.kind)}
+        """What controls call what is in namespaces, and Namespaces."""
         # Facts are asked for when the connection has ended.
         self._openshift = openshift_version(connection) if OPENSHIFT in self._groups else ""
         self.gaps: list[Gap] = []
+        self.absent: list[str] = []
         self._nodes = 0
         self._node: dict[str, Any] | None = None
         """The Node that tells most of the platform: the first of a managed one, or else the first."""
@@ -162,14 +172,38 @@ class LiveCluster:
 
     def follow(self, selection: Selection, choice: Choice, pace: Pace) -> Following:
         """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
-        collection = self._planned(selection, choice, everything=False)
-        return Following(self._connection, collection.tasks(), collection.gaps, pace)
+        return Following(self._connection, *self._followed(selection, choice), pace)
 
     def has_changed(self, selection: Selection, choice: Choice, following: Following) -> bool:
-        """Whether the cluster serves other kinds by now than those that are followed. Raises KubeError."""
+        """Whether the cluster serves, or shows, other kinds by now than those that are followed. Raises KubeError."""
         self._catalogue = discover(self._connection)
+        return not following.is_of(*self._followed(selection, choice))
+
+    def _followed(self, selection: Selection, choice: Choice) -> tuple[list[Task], list[Gap]]:
+        """What is to be followed, and what is missing then: what one may not follow everywhere is in some namespaces."""
         collection = self._planned(selection, choice, everything=False)
-        return not following.is_of(collection.tasks(), collection.gaps)
+        planned = collection.tasks()
+        inner = {task: inside(task, collection.judged) for task in planned}
+        asked = [
+            permission_of(task.query, verb) for task, found in inner.items() if found for verb in ("list", "watch")
+        ]
+        try:
+            granted = allowed(self._connection, asked)
+        except ApiError:
+            # Who may not even ask is told of every refusal.
+            granted = {}
+        found: list[Task] = []
+        gaps = collection.gaps
+        for task, instead in inner.items():
+            lacks = [verb for verb in ("list", "watch") if not granted.get(permission_of(task.query, verb), True)]
+            if not lacks:
+                found.append(task)
+                continue
+            found += instead
+            if not task.near and not task.beside:
+                gap = task.gap(f"{lacks[0]} is forbidden", inside=True)
+                gaps.append(msgspec.structs.replace(gap, verb=lacks[0]))
+        return found, gaps
 
     def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
         needed = self._wanted(selection, choice, everything=everything)
@@ -185,17 +219,22 @@ class LiveCluster:
         """
         collection = self._planned(selection, choice, everything=everything)
         asked = [permission_of(query) for query in collection.before()]
-        asked += [permission_of(task.query, verb) for task in collection.tasks() for verb in verbs]
+        tasks = [task for task in collection.tasks() if not task.beside]
+        asked += [permission_of(task.query, verb) for task in tasks for verb in ([""] if task.query.name else verbs)]
         if self._asks_kubelets(self._wanted(selection, choice, everything=everything)):
             asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
         return allowed(self._connection, asked), tuple(collection.gaps)
 
     def _wanted(self, selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
-        needed = wanted(selection, choice, everything=everything)
+        needed = wanted(selection, choice, everything=everything, is_inside=self._is_inside)
         if self._request.host_scan is not False:
             return needed
         kinds = frozenset(kind for kind in needed.kinds if kind.partition("/")[0] != HOST_DATA)
         return msgspec.structs.replace(needed, kinds=kinds)
+
+    def _is_inside(self, name: str) -> bool:
+        """Whether there may be objects in a namespace, or Namespaces, among what controls call `name`."""
+        return bool(self._catalogue.failed) or name in self._inside
 
     def _asks_kubelets(self, needed: Wanted) -> bool:
         return self._request.host_scan is True and kubelets.KIND in needed.kinds
@@ -203,6 +242,7 @@ class LiveCluster:
     def _collected(self, wanted: Wanted) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted)
         yield from collection
+        self.absent += collection.absent
         # What is wanted twice is missed once, and what is known later is known better.
         found = sorted(collection.gaps, key=lambda gap: gap.permission)
         self.gaps[:] = {(gap.permission, gap.why): gap for gap in (*self.gaps, *found)}.values()
@@ -240,18 +280,37 @@ def connected(request: ClusterRequest, cloud: CloudRequest | None = None) -> Ite
         yield LiveCluster(request, connection, cloud)
 
 
-def wanted(selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
-    """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere."""
+def wanted(
+    selection: Selection,
+    choice: Choice,
+    *,
+    everything: bool,
+    is_inside: Callable[[str], bool] = lambda _: True,
+) -> Wanted:
+    """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere.
+
+    `is_inside` tells whether there may be objects in a namespace among what controls call by a name.
+    """
     active = [control for control in selection.controls if control.slug not in selection.set_aside]
-    kinds = {kind for control in active for kind in (*control.targets, *control.relates)} | _ALWAYS
+    if choice.include_namespaces:
+        active = [control for control in active if not judges_nothing(control, is_inside)]
+    looked_at = {kind for control in active for kind in (*control.targets, *control.relates)}
+    far = {kind for control in active for kind in wide(control)}
+    if any(control.providers and control.slug not in selection.named for control in active):
+        far.add("Node")
+    kinds = looked_at | far | _ALWAYS | (RELATED if everything else set())
+    near = kinds - far - (_ALWAYS - _OF_NAMESPACES) - SETTINGS
     brought = {kind for control in active if control.brought for kind in control.targets}
+    narrow = bool(choice.include_namespaces) and not everything
     return Wanted(
-        kinds=frozenset(kinds | RELATED if everything else kinds),
+        kinds=frozenset(kinds),
         whole=frozenset(brought),
+        near=frozenset(near if narrow else ()),
+        beside=frozenset(_TOLD - looked_at - far if narrow else ()),
         namespaces=Namespaces(choice.include_namespaces, choice.exclude_namespaces),
     )
 
 
-def permission_of(query: Query, verb: str = "list") -> Permission:
-    """What it takes to do `verb` with the objects of `query`."""
-    return Permission(verb, query.served.group, query.served.plural, query.namespace)
+def permission_of(query: Query, verb: str = "") -> Permission:
+    """What it takes to do `verb` with the objects of `query`; without one, to read them once."""
+    return Permission(verb or query.verb, query.served.group, query.served.plural, query.namespace, query.name)
