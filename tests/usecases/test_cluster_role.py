@@ -27,11 +27,10 @@ SCOPES = {"ClusterSecurityException": "Cluster", "CiliumClusterwideNetworkPolicy
 
 
 def granted(document: dict[str, Any]) -> set[tuple[str, str]]:
-    """Group and resource of everything that a role lets list; it lets do nothing else."""
-    assert {verb for rule in document["rules"] for verb in rule["verbs"]} == {"list"}
-    pairs = [
-        (group, resource) for rule in document["rules"] for group in rule["apiGroups"] for resource in rule["resources"]
-    ]
+    """Group and resource of everything that a role lets list; it lets do nothing else but get single objects."""
+    lists = [rule for rule in document["rules"] if "resourceNames" not in rule]
+    assert {verb for rule in lists for verb in rule["verbs"]} == {"list"}
+    pairs = [(group, resource) for rule in lists for group in rule["apiGroups"] for resource in rule["resources"]]
     assert len(pairs) == len(set(pairs))
     return set(pairs)
 
@@ -158,7 +157,11 @@ def test_with_namespaces_what_is_in_them_is_granted_there(complete: Cluster) -> 
     whole, inside = roles(preflight(request).permissions, "narrow")
     assert (whole["kind"], inside["kind"], inside["metadata"]["namespace"]) == ("ClusterRole", "Role", "default")
     assert ("", "secrets") in granted(inside)
-    assert not {("", "secrets"), ("", "pods"), ("apps", "deployments")} & granted(whole)
+    one = {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["default"], "verbs": ["get"]}
+    assert [rule for document in (whole, inside) for rule in document["rules"] if "resourceNames" in rule] == [one]
+    assert one in inside["rules"]
+    nowhere = {"secrets", "pods", "ingresses", "horizontalpodautoscalers", "customresourcedefinitions", "namespaces"}
+    assert not nowhere & {resource for _, resource in granted(whole)}
     kubeconfig = complete.user("narrow-user", [])
     complete.apply([whole, inside])
     complete.bind("narrow-user", "narrow")
@@ -172,7 +175,9 @@ def test_with_namespaces_what_is_in_them_is_granted_there(complete: Cluster) -> 
 
 
 def test_who_watches_is_told_of_watching() -> None:
-    verbs = {(rule["apiGroups"][0], name): rule["verbs"] for rule in stored("watch")["rules"] for name in rule["resources"]}
+    verbs = {
+        (rule["apiGroups"][0], name): rule["verbs"] for rule in stored("watch")["rules"] for name in rule["resources"]
+    }
     assert verbs.pop(("apiextensions.k8s.io", "customresourcedefinitions")) == ["list"]
     assert {tuple(found) for found in verbs.values()} == {("list", "watch")}
     assert {*verbs, ("apiextensions.k8s.io", "customresourcedefinitions")} == granted(stored())

@@ -132,7 +132,7 @@ def compare_control(whole: ControlSummary, part: ControlSummary, hidden: set[str
 def assert_named(reason: Reason | None, hidden: set[str]) -> None:
     assert reason is not None
     assert reason.cause is Cause.NEEDS_ACCESS
-    assert any(f"list {resource}" in reason.text for resource in hidden), reason.text
+    assert any(f"{verb} {resource}" in reason.text for resource in hidden for verb in ("list", "get")), reason.text
 
 
 def is_irrelevant(item: ControlSummary) -> bool:
@@ -220,7 +220,8 @@ def test_one_namespace_of_who_may_see_only_that(shop: Cluster) -> None:
     assert incomplete(part)
     hidden = {str(item.location).split()[1].partition(".")[0] for item in part.unread}
     assert {"deployments", "pods", "services", "secrets", "configmaps", "networkpolicies"}.isdisjoint(hidden)
-    assert {"namespaces", "nodes", "clusterroles"} <= hidden
+    assert {"ingresses", "horizontalpodautoscalers", "customresourcedefinitions"}.isdisjoint(hidden)
+    assert {"namespaces/team", "nodes", "clusterroles"} <= hidden
     compare(admin, part, hidden)
 
 

@@ -33,7 +33,7 @@ from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.kubelets import Kubelets
 from kubekeep.sources.cluster.plan import Task, inside
-from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from kubekeep.sources.cluster.wanted import FEW, Namespaces, Wanted
 from kubekeep.usecases.cloud import described_live
 
 SETTINGS: Final = frozenset({CONTROL_INPUT})
@@ -183,7 +183,8 @@ class LiveCluster:
         """What is to be followed, and what is missing then: what one may not follow everywhere is in some namespaces."""
         collection = self._planned(selection, choice, everything=False)
         planned = collection.tasks()
-        inner = {task: inside(task, collection.judged) for task in planned}
+        few = collection.judged if len(collection.judged) <= FEW else ()
+        inner = {task: inside(task, few) for task in planned}
         asked = [
             permission_of(task.query, verb) for task, found in inner.items() if found for verb in ("list", "watch")
         ]

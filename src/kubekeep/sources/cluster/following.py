@@ -196,7 +196,8 @@ class Following:
                 self.tally.lists += 1
                 self._know(followed, followed.listing or set(), None)
             case Refused(why, verb):
-                self._know(followed, set(), msgspec.structs.replace(followed.task.gap(why), verb=verb))
+                gap = msgspec.structs.replace(followed.task.gap(why), verb=verb)
+                self._know(followed, set(), None if followed.task.beside else gap)
             case Lost(why):
                 self._lose(followed, why)
             case Resumed():
@@ -215,7 +216,8 @@ class Following:
         self.tally.lost += 1
         followed.is_current = False
         if not followed.is_known:
-            followed.gap = followed.task.gap(why, partial=bool(followed.uids))
+            gap = followed.task.gap(why, partial=bool(followed.uids))
+            followed.gap = None if followed.task.beside else gap
             followed.is_known = True
 
     def _count(self) -> None:
