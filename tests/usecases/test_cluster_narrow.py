@@ -268,3 +268,14 @@ def test_a_watch_sees_changes_where_it_may(shop: Cluster) -> None:
         eventually(lambda: failing(watch) == before)
 
     watched(shop, "administering", during, controls=("C-0187",))
+
+
+def test_who_may_list_namespaces_need_not_get_one(shop: Cluster, whole: Assessment) -> None:
+    """As with the role that comes with Kubekeep, which lets list everything and get nothing."""
+    kubeconfig = shop.user("lister", clusters.rules_without(shop))
+    part = scanned(shop, "lister")
+    assert part.unread == ()
+    assert compare(whole, part)["unknown"] == 0
+    request = ScanRequest(paths=(), cluster=clusters.access(kubeconfig), choice=clusters.only(WHERE))
+    assert preflight(request).missing == []
+    assert scanned(shop, "lister", "taem", controls=("C-0057",)).notes == ("the cluster has no namespace taem",)

@@ -5,6 +5,7 @@ Keeps one page at a time.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from kubekeep.model.text import visible
 
 PAGE: Final = 500
 _GONE: Final = 410
+_FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 _METADATA_LIST: Final = "PartialObjectMetadataList"
 _METADATA_ONLY: Final = f"{JSON};as={_METADATA_LIST};g=meta.k8s.io;v=v1"
@@ -100,11 +102,16 @@ class Listing:
                 return
 
     def _one(self) -> Iterator[list[dict[str, Any]]]:
-        """The object of the name; nothing where there is none."""
+        """The object of the name; nothing where there is none. Who may list need not be allowed to get it."""
         query = self._query
         try:
             item = self._connection.get(query.served.path(query.namespace, query.name), dict[str, Any])
         except ApiError as error:
+            if error.status == _FORBIDDEN:
+                query = msgspec.structs.replace(query, name="", fields=f"metadata.name={query.name}")
+                with contextlib.suppress(ApiError):
+                    yield from Listing(self._connection, query)
+                    return
             if error.status != _NOT_FOUND:
                 raise
             return

@@ -224,7 +224,10 @@ class LiveCluster:
         asked += [permission_of(task.query, verb) for task in tasks for verb in ([""] if task.query.name else verbs)]
         if self._asks_kubelets(self._wanted(selection, choice, everything=everything)):
             asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
-        return allowed(self._connection, asked), tuple(collection.gaps)
+        # Who may list need not be allowed to get.
+        instead = {one: _list_of(one) for one in asked if one.name}
+        granted = allowed(self._connection, [*asked, *instead.values()])
+        return {one: granted[one] or granted[instead.get(one, one)] for one in asked}, tuple(collection.gaps)
 
     def _wanted(self, selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
         needed = wanted(selection, choice, everything=everything, is_inside=self._is_inside)
@@ -315,3 +318,9 @@ def wanted(
 def permission_of(query: Query, verb: str = "") -> Permission:
     """What it takes to do `verb` with the objects of `query`; without one, to read them once."""
     return Permission(verb or query.verb, query.served.group, query.served.plural, query.namespace, query.name)
+
+
+def _list_of(one: Permission) -> Permission:
+    """What shows an object too that one may not get; a Namespace is in itself."""
+    namespace = "" if one.resource == "namespaces" else one.namespace
+    return msgspec.structs.replace(one, verb="list", namespace=namespace, name="")
