@@ -14,7 +14,7 @@ from kubekeep.assess.gate import incomplete
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import SUBJECT
 from kubekeep.model.finding import Cause, Status, Verdict
-from kubekeep.model.watch import Began, Happening
+from kubekeep.model.watch import Began, Happening, Unmatched
 from kubekeep.usecases.permissions import preflight, roles
 from kubekeep.usecases.scan import ScanRequest
 from kubekeep.usecases.watch import Watch, WatchRequest
@@ -205,12 +205,8 @@ def test_a_namespace_is_asked_for_by_its_name(shop: Cluster, namespaces: tuple[s
 def watched(cluster: Cluster, user: str, during: Callable[[Watch], None], **request: Any) -> list[Happening]:
     """What is told while a user watches the namespace."""
     told: list[Happening] = []
-    asked = ScanRequest(
-        paths=(),
-        cluster=clusters.access(cluster.layout.kubeconfigs / user),
-        choice=clusters.only(WHERE),
-        **request,
-    )
+    kubeconfig = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
+    asked = ScanRequest(paths=(), cluster=clusters.access(kubeconfig), **{"choice": clusters.only(WHERE)} | request)
     watch = Watch(WatchRequest(scan=asked), told.append)
     stopped = threading.Event()
     thread = threading.Thread(target=watch.run, args=(stopped,))
@@ -237,6 +233,15 @@ def test_a_watch_says_what_a_scan_says(shop: Cluster, user: str) -> None:
         assert {str(item.location) for item in found.unread} == unread
 
     watched(shop, user, during)
+
+
+def test_a_watch_tells_of_a_namespace_that_does_not_exist(shop: Cluster) -> None:
+    told = watched(shop, "getting", lambda _: None, controls=("C-0057",), choice=clusters.only(WHERE, "taem"))
+    assert [item.text for item in told if isinstance(item, Unmatched)] == [
+        "no resource that was read is in namespace taem"
+    ]
+    told = watched(shop, "admin", lambda _: None, controls=("C-0057",), choice=clusters.only("taem"))
+    assert [item.text for item in told if isinstance(item, Unmatched)] == ["the cluster has no namespace taem"]
 
 
 def test_a_watch_sees_changes_where_it_may(shop: Cluster) -> None:

@@ -14,13 +14,12 @@ import msgspec
 from kubekeep.kube.answer import JSON
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Served
-from kubekeep.kube.errors import ApiError, ConnectionLostError
+from kubekeep.kube.errors import FORBIDDEN, ApiError, ConnectionLostError
 from kubekeep.model.redaction import LAST_APPLIED
 from kubekeep.model.text import visible
 
 PAGE: Final = 500
 _GONE: Final = 410
-_FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 _METADATA_LIST: Final = "PartialObjectMetadataList"
 _METADATA_ONLY: Final = f"{JSON};as={_METADATA_LIST};g=meta.k8s.io;v=v1"
@@ -107,7 +106,7 @@ class Listing:
         try:
             item = self._connection.get(query.served.path(query.namespace, query.name), dict[str, Any])
         except ApiError as error:
-            if error.status == _FORBIDDEN:
+            if error.status == FORBIDDEN:
                 query = msgspec.structs.replace(query, name="", fields=f"metadata.name={query.name}")
                 with contextlib.suppress(ApiError):
                     yield from Listing(self._connection, query)

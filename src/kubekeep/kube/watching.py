@@ -16,7 +16,7 @@ import msgspec
 
 from kubekeep.kube.answer import JSON
 from kubekeep.kube.connection import Connection
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, brief
 from kubekeep.kube.listing import Listing, Query, named
 from kubekeep.model.text import visible
 
@@ -124,7 +124,7 @@ def watching(
             if watch.over():
                 return
             refused = isinstance(error, LoginError) or (isinstance(error, ApiError) and error.status in _REFUSALS)
-            yield Refused(str(error), watch.verb) if refused else Lost(str(error))
+            yield Refused(brief(error), watch.verb) if refused else Lost(str(error))
             watch.wait(refused=refused)
 
 

@@ -58,7 +58,14 @@ class Began(msgspec.Struct, frozen=True):
     gaps: int
 
 
-Happening = Turned | Shown | Began
+class Unmatched(msgspec.Struct, frozen=True):
+    """A name in what was chosen that nothing has, in a sentence."""
+
+    at: dt.datetime
+    text: str
+
+
+Happening = Turned | Shown | Began | Unmatched
 
 
 class Figures(msgspec.Struct, kw_only=True):

@@ -202,7 +202,7 @@ class LiveCluster:
                 continue
             found += instead
             if not task.near and not task.beside:
-                gap = task.gap(f"{lacks[0]} is forbidden", inside=True)
+                gap = task.gap("forbidden", inside=True)
                 gaps.append(msgspec.structs.replace(gap, verb=lacks[0]))
         return found, gaps
 

@@ -31,7 +31,7 @@ from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.waiver import WaiverUse
-from kubekeep.model.watch import Began, Figures, Happening, Shown, Turn, Turned
+from kubekeep.model.watch import Began, Figures, Happening, Shown, Turn, Turned, Unmatched
 from kubekeep.sources.cluster.following import Following
 from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connected
 from kubekeep.usecases.scan import ScanRequest, exceptions_of, minor_of, selected
@@ -163,6 +163,8 @@ class Watch:
         if first:
             failed = sum(item.status is Status.FAILED for one in results.values() for item in one.verdicts.values())
             self._tell(Began(now, facts.name, session.objects, failed, len(gaps)))
+            for text in session.chooser.unmatched(all_read=False, absent=session.following.absent):
+                self._tell(Unmatched(now, text))
         for gap in (*gaps, *self._gaps):
             if (gap in gaps) != (gap in self._gaps):
                 self._tell(Shown(now, gap, again=gap not in gaps))
@@ -231,7 +233,8 @@ class _Session:
         self.selection = watch.judged_by(cluster)
         self.minor = minor_of(scan, cluster, [])
         self.facts = cluster.facts()
-        focus = Chooser(scan.choice) if str(scan.choice) else None
+        self.chooser = Chooser(scan.choice)
+        focus = self.chooser if str(scan.choice) else None
         self.standing = Standing(self.selection, RegoPolicySet, kubernetes_minor=self.minor, focus=focus)
         self.notes: dict[str, Resource] = {}
         """What exceptions have to know of, by key."""

@@ -6,7 +6,7 @@ from typing import Any, Final, TextIO
 
 from kubekeep.model.finding import Verdict
 from kubekeep.model.text import json_text, visible
-from kubekeep.model.watch import Began, Figures, Happening, Shown, Turn, Turned
+from kubekeep.model.watch import Began, Figures, Happening, Shown, Turn, Turned, Unmatched
 
 _WORDS: Final = {
     Turn.FAILED: "FAILED",
@@ -29,6 +29,8 @@ def line(happening: Happening) -> str:
         case Shown():
             word = "shown again" if happening.again else f"not shown: {happening.gap.text}"
             text = f"{happening.gap.permission}: {word}"
+        case Unmatched():
+            text = happening.text
         case Turned():
             control = happening.control
             text = f"{_WORDS[happening.turn]:8} {control.level.label:8} {happening.resource.label}: {control.title}"
@@ -57,6 +59,8 @@ def document(happening: Happening) -> str:
         case Shown():
             gap = happening.gap
             found |= {"event": "shown" if happening.again else "notShown", "permission": gap.permission, "why": gap.why}
+        case Unmatched():
+            found |= {"event": "unmatched", "message": happening.text}
         case Turned():
             found |= {"event": happening.turn.value, **_turned(happening)}
     return json_text(found)

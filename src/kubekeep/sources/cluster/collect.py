@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -17,7 +16,7 @@ import msgspec
 
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, Served
-from kubekeep.kube.errors import ApiError, KubeError
+from kubekeep.kube.errors import FORBIDDEN, ApiError, KubeError, brief
 from kubekeep.kube.listing import Listing, Query
 from kubekeep.kube.schemas import Schemas
 from kubekeep.model.cluster import Gap
@@ -33,9 +32,6 @@ _WAITING: Final = 4
 """Pages that may wait to be looked at; whoever has another waits too."""
 _LOOK: Final = 0.25
 """Seconds after which who waits looks whether all is over."""
-_USER: Final = re.compile(r'forbidden: User "([^"]+)" cannot ')
-"""How an API server tells who may not."""
-_FORBIDDEN: Final = 403
 _DEFINITIONS: Final = 25
 """Definitions a page: a single one may have a megabyte."""
 _DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
@@ -138,10 +134,10 @@ class Collection:
             if is_namespace(task.query) and not some:
                 self.absent.append(task.query.name)
         except KubeError as error:
-            if isinstance(error, ApiError) and error.status == _FORBIDDEN and not some:
-                self.gaps += self._one_by_one(task, _why(error), arrivals)
+            if isinstance(error, ApiError) and error.status == FORBIDDEN and not some:
+                self.gaps += self._one_by_one(task, brief(error), arrivals)
             elif not task.beside:
-                self.gaps.append(task.gap(_why(error), partial=some))
+                self.gaps.append(task.gap(brief(error), partial=some))
         finally:
             self._hand(_Arrived(task), arrivals)
 
@@ -156,7 +152,7 @@ class Collection:
                     some = True
                     self._hand(_Arrived(task, page), arrivals)
             except KubeError as error:
-                missing.append(item.gap(_why(error), partial=some))
+                missing.append(item.gap(brief(error), partial=some))
         if not task.beside:
             yield from refused(task, why, inner, missing)
 
@@ -192,7 +188,7 @@ class Collection:
                 found += filter(None, map(self._carrier, page))
         except KubeError as error:
             # Custom kinds that nobody knows of may carry pods, if there are any.
-            self.gaps.append(Task(query, carries_pods=any(self._others())).gap(_why(error), partial=bool(found)))
+            self.gaps.append(Task(query, carries_pods=any(self._others())).gap(brief(error), partial=bool(found)))
         return found
 
     def _published(self) -> list[Served]:
@@ -221,13 +217,7 @@ class Collection:
         try:
             names = tuple(str(item["metadata"]["name"]) for page in Listing(self._connection, query) for item in page)
         except KubeError as error:
-            self.gaps.append(Task(query, carries_pods=False).gap(_why(error)))
+            self.gaps.append(Task(query, carries_pods=False).gap(brief(error)))
             # Then everything is listed, and who judges goes by the patterns.
             return Namespaces()
         return asked.resolved(names)
-
-
-def _why(error: KubeError) -> str:
-    """What went wrong; of a refusal only whose it is, as what was refused is said beside it."""
-    user = _USER.search(str(error)) if isinstance(error, ApiError) and error.status == _FORBIDDEN else None
-    return f"forbidden for {user[1]}" if user else str(error)

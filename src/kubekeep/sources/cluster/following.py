@@ -20,7 +20,7 @@ from kubekeep.kube.watching import Event, Gone, Listed, Lost, Pace, Page, Put, R
 from kubekeep.model.cluster import Gap
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.owners import Owners, controller
-from kubekeep.sources.cluster.plan import Task
+from kubekeep.sources.cluster.plan import Task, is_namespace
 
 _WAITING: Final = 4096
 """Events that may wait to be looked at, packed; whoever has another waits too, and the server with it, until that gives
@@ -127,6 +127,12 @@ class Following:
     def gaps(self) -> tuple[Gap, ...]:
         """What is not shown at this moment."""
         return tuple(dict.fromkeys((*self._gaps, *(item.gap for item in self._followed if item.gap is not None))))
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The Namespaces that are asked for by their names and do not exist at this moment."""
+        asked = (item for item in self._followed if is_namespace(item.task.query))
+        return tuple(item.task.query.name for item in asked if item.is_known and not item.uids and item.gap is None)
 
     @property
     def is_known(self) -> bool:
