@@ -92,13 +92,13 @@ def tasks(wanted: Wanted, catalogue: Catalogue, custom: Iterable[Served], namesp
         else:
             queries = _queries(served, namespaces if local else Namespaces(), metadata_only=slim)
         for query in queries:
-            yield Task(query, carries, near=local, beside=names <= wanted.beside)
+            yield Task(query, carries, near=near or local, beside=names <= wanted.beside)
     yield from _cilium(wanted, catalogue, namespaces)
 
 
 def _of_cluster(served: Served, namespaces: Namespaces, named: Sequence[str]) -> Iterator[Query]:
     """What matters to some namespaces of a kind that is in none: only the Namespaces that they are."""
-    is_one = (served.group, served.kind) == ("", "Namespace")
+    is_one = _is_namespaces(served)
     if is_one and named:
         yield from (Query(served=served, namespace=name, name=name) for name in named)
     elif not namespaces.included or (is_one and not namespaces.none):
@@ -118,15 +118,25 @@ def _cilium(wanted: Wanted, catalogue: Catalogue, namespaces: Namespaces) -> Ite
 
 def is_namespace(query: Query) -> bool:
     """Whether it asks for one Namespace by its name."""
-    return bool(query.name) and (query.served.group, query.served.kind) == ("", "Namespace")
+    return bool(query.name) and _is_namespaces(query.served)
+
+
+def _is_namespaces(served: Served) -> bool:
+    return (served.group, served.kind) == ("", "Namespace")
 
 
 def inside(task: Task, judged: Iterable[str]) -> list[Task]:
     """The same in each of the namespaces that are `judged`; nothing where that makes no sense."""
     query = task.query
-    if query.namespace or not query.served.namespaced:
+    if query.namespace or query.name:
         return []
-    return [msgspec.structs.replace(task, query=msgspec.structs.replace(query, namespace=name)) for name in judged]
+    if _is_namespaces(query.served):
+        found = [msgspec.structs.replace(query, namespace=name, name=name) for name in judged]
+    elif query.served.namespaced:
+        found = [msgspec.structs.replace(query, namespace=name) for name in judged]
+    else:
+        return []
+    return [msgspec.structs.replace(task, query=one) for one in found]
 
 
 def refused(task: Task, why: str, inner: Sequence[Task], missing: Sequence[Gap]) -> Iterator[Gap]:
