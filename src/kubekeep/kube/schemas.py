@@ -11,7 +11,9 @@ import msgspec
 
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Served
+from kubekeep.kube.errors import ApiError
 
+_NOT_FOUND: Final = 404
 _KINDS: Final = "x-kubernetes-group-version-kind"
 
 
@@ -38,7 +40,12 @@ class Schemas:
 
     def _document(self, api_version: str) -> _Document:
         if api_version not in self._known:
-            self._known[api_version] = self._connection.get(f"/openapi/v3/apis/{api_version}", _Document)
+            try:
+                self._known[api_version] = self._connection.get(f"/openapi/v3/apis/{api_version}", _Document)
+            except ApiError as error:
+                if error.status != _NOT_FOUND:
+                    raise
+                self._known[api_version] = _Document()
         return self._known[api_version]
 
 
