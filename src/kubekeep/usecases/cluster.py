@@ -112,9 +112,12 @@ class LiveCluster:
         self._version: ServerVersion = server_version(connection)
         self._catalogue: Catalogue = discover(connection)
         self._groups = {served.group for served in self._catalogue.kinds}
-        inside = (served for served in self._catalogue.kinds if served.namespaced or served.kind == "Namespace")
-        self._inside = {name for served in inside for name in names_of(served.group, served.kind)}
-        """What controls call what is in namespaces, and Namespaces."""
+        self._inside: dict[str, bool] = {}
+        """What controls call the kinds, and whether one of those is in namespaces, or Namespace."""
+        for served in self._catalogue.kinds:
+            is_inside = served.namespaced or served.kind == "Namespace"
+            for name in names_of(served.group, served.kind):
+                self._inside[name] = self._inside.get(name, False) or is_inside
         # Facts are asked for when the connection has ended.
         self._openshift = openshift_version(connection) if OPENSHIFT in self._groups else ""
         self.gaps: list[Gap] = []
@@ -184,7 +187,8 @@ class LiveCluster:
         collection = self._planned(selection, choice, everything=False)
         planned = collection.tasks()
         few = collection.judged if len(collection.judged) <= FEW else ()
-        inner = {task: inside(task, few) for task in planned}
+        # What says how the cluster is to be judged counts wherever it is.
+        inner = {task: inside(task, few) if task.names.isdisjoint(SETTINGS) else [] for task in planned}
         asked = [
             permission_of(task.query, verb) for task, found in inner.items() if found for verb in ("list", "watch")
         ]
@@ -241,7 +245,7 @@ class LiveCluster:
 
     def _is_inside(self, name: str) -> bool:
         """Whether there may be objects in a namespace, or Namespaces, among what controls call `name`."""
-        return bool(self._catalogue.failed) or name in self._inside
+        return self._inside.get(name, bool(self._catalogue.failed))
 
     def _asks_kubelets(self, needed: Wanted) -> bool:
         return self._request.host_scan is True and kubelets.KIND in needed.kinds

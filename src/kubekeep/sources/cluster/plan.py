@@ -52,6 +52,11 @@ class Task(msgspec.Struct, frozen=True):
         served = self.query.served
         return _STAGES.get(served.kind, 0) if is_builtin(served.group) else 0
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What controls may call the kind."""
+        return names_of(self.query.served.group, self.query.served.kind, carries_pods=self.carries_pods)
+
     def gap(self, why: str, *, partial: bool = False, inside: bool = False) -> Gap:
         """What is missing when the query fails."""
         served = self.query.served
