@@ -8,7 +8,7 @@ import msgspec
 
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import is_builtin
-from kubekeep.model.workload import POD_KINDS
+from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 
 RBAC: Final = "rbac.authorization.k8s.io"
 RBAC_KINDS: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
@@ -68,8 +68,9 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def names(self) -> frozenset[str]:
-        """What controls may call the kind."""
-        return names_of(self.group, self.kind, carries_pods=self.carries_pods)
+        """What controls may call the kind; who is not shown what runs nothing misses no workload."""
+        names = names_of(self.group, self.kind, carries_pods=self.carries_pods)
+        return names - {WORKLOAD} if (self.group, self.kind) == POD_TEMPLATE else names
 
     @property
     def permission(self) -> str:

@@ -189,25 +189,23 @@ class LiveCluster:
         few = collection.judged if len(collection.judged) <= FEW else ()
         # What says how the cluster is to be judged counts wherever it is.
         inner = {task: inside(task, few) if task.names.isdisjoint(SETTINGS) else [] for task in planned}
-        asked = [
-            permission_of(task.query, verb) for task, found in inner.items() if found for verb in ("list", "watch")
-        ]
+        asked = {task: _following(task) for tasks in inner.items() if tasks[1] for task in (tasks[0], *tasks[1])}
         try:
-            granted = allowed(self._connection, asked)
+            granted = allowed(self._connection, [one for ones in asked.values() for one in ones])
         except ApiError:
             # Who may not even ask is told of every refusal.
             granted = {}
+        lacks = {task: [one for one in ones if not granted.get(one, True)] for task, ones in asked.items()}
         found: list[Task] = []
         gaps = collection.gaps
         for task, instead in inner.items():
-            lacks = [verb for verb in ("list", "watch") if not granted.get(permission_of(task.query, verb), True)]
-            if not lacks:
+            if not lacks.get(task) or all(lacks[one] for one in instead):
                 found.append(task)
                 continue
             found += instead
             if not task.near and not task.beside:
                 gap = task.gap("forbidden", inside=True)
-                gaps.append(msgspec.structs.replace(gap, verb=lacks[0]))
+                gaps.append(msgspec.structs.replace(gap, verb=lacks[task][0].verb))
         return found, gaps
 
     def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
@@ -317,7 +315,7 @@ def wanted(
         kinds=frozenset(kinds),
         whole=frozenset(brought),
         near=frozenset(near if narrow else ()),
-        beside=frozenset(_TOLD - looked_at - far if narrow else ()),
+        beside=frozenset((_TOLD | {"PodTemplate"}) - looked_at - far if narrow else ()),
         namespaces=Namespaces(choice.include_namespaces, choice.exclude_namespaces),
     )
 
@@ -325,6 +323,11 @@ def wanted(
 def permission_of(query: Query, verb: str = "") -> Permission:
     """What it takes to do `verb` with the objects of `query`; without one, to read them once."""
     return Permission(verb or query.verb, query.served.group, query.served.plural, query.namespace, query.name)
+
+
+def _following(task: Task) -> list[Permission]:
+    """What it takes to follow what a task is about."""
+    return [permission_of(task.query, verb) for verb in ([""] if task.query.name else ("list", "watch"))]
 
 
 def _list_of(one: Permission) -> Permission:

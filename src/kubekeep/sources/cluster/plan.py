@@ -13,7 +13,7 @@ from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap, names_of
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
 from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.resource import is_builtin
-from kubekeep.model.workload import POD_KINDS
+from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 from kubekeep.sources.cluster.wanted import FEW, Namespaces, Wanted
 
 METADATA_ONLY: Final = frozenset(
@@ -97,8 +97,15 @@ def tasks(wanted: Wanted, catalogue: Catalogue, custom: Iterable[Served], namesp
         else:
             queries = _queries(served, namespaces if local else Namespaces(), metadata_only=slim)
         for query in queries:
-            yield Task(query, carries, near=near or local, beside=names <= wanted.beside)
+            yield Task(query, carries, near=near or local, beside=_missed(served, names) <= wanted.beside)
     yield from _cilium(wanted, catalogue, namespaces)
+
+
+def _missed(served: Served, names: frozenset[str]) -> frozenset[str]:
+    """By which of the `names` that are wanted a kind is missed: PodTemplates are no workloads that anybody misses."""
+    if (served.group, served.kind) != POD_TEMPLATE:
+        return names
+    return (names - {WORKLOAD}) | {served.kind}
 
 
 def _of_cluster(served: Served, namespaces: Namespaces, named: Sequence[str]) -> Iterator[Query]:
