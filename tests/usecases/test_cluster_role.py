@@ -154,18 +154,22 @@ def test_with_namespaces_what_is_in_them_is_granted_there(complete: Cluster) -> 
     """A user with those roles sees what an administrator does in the namespace, and nothing more is granted."""
     choice = Choice(include_namespaces=("default",))
     request = ScanRequest(paths=(), cluster=clusters.access(complete.kubeconfig), choice=choice)
-    whole, inside = roles(preflight(request).permissions, "narrow")
+    whole, inside, central = roles(preflight(request).permissions, "narrow")
     assert (whole["kind"], inside["kind"], inside["metadata"]["namespace"]) == ("ClusterRole", "Role", "default")
     assert ("", "secrets") in granted(inside)
     one = {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["default"], "verbs": ["get"]}
     assert [rule for document in (whole, inside) for rule in document["rules"] if "resourceNames" in rule] == [one]
     assert one in inside["rules"]
+    # Cilium is served here, whose settings matter everywhere.
+    settings = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["cilium-config"], "verbs": ["get"]}
+    assert (central["metadata"]["namespace"], central["rules"]) == ("kube-system", [settings])
     nowhere = {"secrets", "pods", "ingresses", "horizontalpodautoscalers", "customresourcedefinitions", "namespaces"}
     assert not nowhere & {resource for _, resource in granted(whole)}
     kubeconfig = complete.user("narrow-user", [])
-    complete.apply([whole, inside])
+    complete.apply([whole, inside, central])
     complete.bind("narrow-user", "narrow")
     complete.bind("narrow-user", "narrow", namespace="default")
+    complete.bind("narrow-user", "narrow", namespace="kube-system")
     found = clusters.scanned(clusters.access(kubeconfig), choice=choice)
     assert found.unread == ()
     admin = clusters.scanned(clusters.access(complete.kubeconfig), choice=choice)
