@@ -117,5 +117,5 @@ def _unread(assessment: Assessment) -> str:
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
     hidden = {gap.permission for gap in gaps if not gap.needs}
     if hidden and all(item.location.file in hidden for item in assessment.unread):
-        return "the cluster did not show everything, see the report; --dry-run tells what lacks"
+        return "the cluster did not show everything; --dry-run tells what lacks"
     return f"{len(assessment.unread)} unread, see the report" if assessment.unread else ""

@@ -210,7 +210,7 @@ class LiveCluster:
 
     def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
         needed = self._wanted(selection, choice, everything=everything)
-        needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS)
+        needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS, everywhere=SETTINGS)
         return Collection(self._connection, self._catalogue, needed)
 
     def permissions(

@@ -33,10 +33,14 @@ _WAITING: Final[dict[Cause | None, str]] = {
     Cause.NEEDS_HOST_DATA: "need data of the nodes: kubekeep host collect writes it",
     Cause.NEEDS_CLOUD_DATA: "need data of the cloud: add documents such as ClusterDescribe",
     Cause.NEEDS_IMAGE_DATA: "need reports on the images: add their ImageVulnerabilities",
+    Cause.NEEDS_ACCESS: "need what the cluster did not show, as told below",
     Cause.NEEDS_CLUSTER: "need a cluster, or --snapshot if the files are all of one",
     Cause.MANUAL: "need a person: kubekeep explain says how",
     Cause.CONFIGURATION: "need a parameter in --controls-config",
     Cause.DECLINED: "do not find enough in the input to tell",
+}
+_WAITING_IN_CLUSTER: Final[dict[Cause | None, str]] = {
+    Cause.NEEDS_CLUSTER: "need data of the control plane: kubekeep host collect writes it there",
 }
 
 
@@ -82,8 +86,9 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, options: Options) ->
     if len(gaps) > _FEW and not options.verbose:
         terminal.line(title, "  (--verbose names them)")
         counts = Counter(summary.reason.cause if summary.reason else None for summary in gaps)
+        waiting = _WAITING | (_WAITING_IN_CLUSTER if assessment.target.cluster else {})
         for cause, many in counts.most_common():
-            terminal.line(f"{many:4} ", Span(_WAITING.get(cause, "could not be judged"), "dim"), indent=2)
+            terminal.line(f"{many:4} ", Span(waiting.get(cause, "could not be judged"), "dim"), indent=2)
     else:
         terminal.line(title)
         _write_reasons(terminal, gaps)
@@ -257,5 +262,5 @@ def _check(assessment: Assessment) -> str:
     if assessment.target.cluster is None:
         return "nothing was found to scan; check the path."
     if str(assessment.choice):
-        return "nothing in the cluster is what was chosen; check the names of namespaces and kinds, and the labels."
-    return "nothing in the cluster is what these controls look at."
+        return "what was chosen holds nothing that these controls look at."
+    return "the cluster holds nothing that these controls look at."

@@ -91,7 +91,8 @@ def tasks(wanted: Wanted, catalogue: Catalogue, custom: Iterable[Served], namesp
         near = names <= wanted.near
         whole = served.kind in wanted.whole or f"{served.group}/{served.kind}" in wanted.whole
         slim = is_builtin(served.group) and served.kind in METADATA_ONLY and not whole
-        local = served.namespaced and (near or carries or (is_builtin(served.group) and served.kind in _LOCAL))
+        local = near or carries or (is_builtin(served.group) and served.kind in _LOCAL)
+        local = local and served.namespaced and names.isdisjoint(wanted.everywhere)
         if near and not served.namespaced:
             queries = _of_cluster(served, namespaces, wanted.namespaces.named)
         else:

@@ -46,11 +46,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Kinds as controls name them (`workload` and `rbac-subject` too), of which `whole` are read with all they say.
 
     What is needed of other kinds that can hold much or secrets is their metadata. Of those in `near` only what is in the
-    `namespaces` matters, and so nothing of a kind that is in none. Those in `beside` are not missed where they are not shown.
+    `namespaces` matters, and so nothing of a kind that is in none. Those `everywhere` matter wherever they are, even if they
+    carry pods. Those in `beside` are not missed where they are not shown.
     """
 
     kinds: frozenset[str]
     whole: frozenset[str] = frozenset()
+    everywhere: frozenset[str] = frozenset()
     near: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
     namespaces: Namespaces = Namespaces()
