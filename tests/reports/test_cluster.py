@@ -156,7 +156,32 @@ def test_json_tells_of_the_cluster_as_kubescape_does(of_cluster: Assessment) -> 
 def test_the_terminal_says_what_would_be_enough(of_cluster: Assessment) -> None:
     text = squeezed(rendered("pretty", of_cluster))
     assert squeezed("list deployments.apps in namespace shop  forbidden for ann") in text
-    assert squeezed("kubekeep scan --dry-run") in text
+    assert squeezed("The same command with --dry-run prints the roles that it needs") in text
+
+
+def test_the_terminal_names_together_what_lacks_for_one_reason(assessment: Assessment) -> None:
+    pods = [Gap(group="", kind="Pod", resource="pods", why="forbidden for ann", namespace=name) for name in ("a", "b")]
+    one = Gap(group="", kind="Namespace", resource="namespaces", verb="get", why="forbidden for ann", name="a")
+    many = [Gap(group="x.io", kind=f"K{at}", resource=f"k{at}s", why="forbidden for ann") for at in range(14)]
+    inside = Gap(group="", kind="Role", resource="roles", why="forbidden for ann", inside=True)
+    gaps = (*pods, one, *many, inside)
+    seen = msgspec.structs.replace(
+        assessment,
+        target=Target((), "/srv/shop", msgspec.structs.replace(FACTS, gaps=gaps)),
+        unread=tuple(Unread(Location(gap.permission), gap.text) for gap in gaps),
+    )
+    lines = [line.strip() for line in rendered("pretty", seen).splitlines()]
+    start = lines.index("✖ The cluster did not show everything: this scan is incomplete")
+    told = squeezed("".join(lines[start : lines.index("Summary")]))
+    expected = """forbidden for ann
+        list in namespace a: pods
+        list in namespace b: pods
+        get namespaces/a
+        list k0s.x.io, k1s.x.io, k2s.x.io, k3s.x.io, k4s.x.io, k5s.x.io, k6s.x.io, k7s.x.io, k8s.x.io, k9s.x.io,
+        k10s.x.io, k11s.x.io and 2 more (--verbose names them)
+        list roles  forbidden for ann, but for the namespaces that are scanned
+        The same command with --dry-run"""
+    assert squeezed(expected) in told
 
 
 @pytest.mark.parametrize("name", names())

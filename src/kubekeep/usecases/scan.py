@@ -105,9 +105,14 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Live(Protocol):
-    """A live cluster while it is being scanned. `gaps` are what it did not show, complete when its objects have ended."""
+    """A live cluster while it is being scanned.
+
+    `gaps` are what it did not show, `absent` the namespaces that were named and that it has not; both are complete when
+    its objects have ended.
+    """
 
     gaps: list[Gap]
+    absent: list[str]
 
     @property
     def minor(self) -> int | None:
@@ -182,7 +187,7 @@ def scan(
         results=tuple(results),
         unread=tuple(unread),
         files=source.files,
-        notes=(*notes, *source.notes, *chooser.unmatched(all_read=cluster is None)),
+        notes=(*notes, *source.notes, *_unmatched(chooser, cluster)),
         waivers=uses,
         attacks=attacks,
         repository=repository,
@@ -193,6 +198,11 @@ def scan(
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+def _unmatched(chooser: Chooser, cluster: Live | None) -> Iterator[str]:
+    """A sentence for each name in the choice that nothing has."""
+    return chooser.unmatched() if cluster is None else chooser.unmatched(all_read=False, absent=cluster.absent)
 
 
 def _place(result: ResourceResult) -> tuple[bool, str]:

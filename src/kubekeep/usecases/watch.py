@@ -35,7 +35,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.model.waiver import WaiverUse
-from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned
+from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned, Unmatched
 from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.wanted import Namespaces
 from kubekeep.usecases.agenda import Agenda, Sleep
@@ -217,6 +217,8 @@ class Watch:
         if first:
             failed = sum(item.status is Status.FAILED for one in results.values() for item in one.verdicts.values())
             happened.append(Began(now, facts.name, session.objects, failed, len(gaps)))
+            unmatched = session.chooser.unmatched(all_read=False, absent=session.following.absent)
+            happened += [Unmatched(now, text) for text in unmatched]
         turned = (gap for gap in (*gaps, *self._gaps) if (gap in gaps) != (gap in self._gaps))
         happened += [Shown(now, gap, again=gap not in gaps) for gap in turned]
         self._gaps = gaps
@@ -286,7 +288,8 @@ class _Session:
         self.selection = watch.judged_by(cluster)
         self.minor = minor_of(scan, cluster, [])
         self.facts = cluster.facts()
-        focus = Chooser(scan.choice) if str(scan.choice) else None
+        self.chooser = Chooser(scan.choice)
+        focus = self.chooser if str(scan.choice) else None
         self.standing = Standing(self.selection, self._compiled, kubernetes_minor=self.minor, focus=focus)
         self.notes: dict[str, Resource] = {}
         """What exceptions have to know of, by key."""

@@ -445,7 +445,7 @@ def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, A
     evaluated = sum(summary.status is not Status.NOT_EVALUATED for summary in assessment.controls)
     hidden = assessment.target.cluster.gaps if assessment.target.cluster else ()
     return {
-        "failedGVRPulls": [{"gvr": gap.gvr, "error": gap.why} for gap in hidden if not gap.partial],
+        "failedGVRPulls": [{"gvr": gap.gvr, "error": gap.why} for gap in hidden if not gap.is_partial],
         "notEvaluatedControls": [
             {
                 "controlID": summary.control.id,
@@ -455,7 +455,7 @@ def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, A
             for summary in gaps
         ],
         "partialGVRPulls": [
-            {"gvr": gap.gvr, "selector": gap.selector, "error": gap.why} for gap in hidden if gap.partial
+            {"gvr": gap.gvr, "selector": gap.selector, "error": gap.why} for gap in hidden if gap.is_partial
         ],
         "policyDegradations": [],
         "coverageScore": assessment.coverage,

@@ -20,7 +20,7 @@ from kubekeep.kube.watching import Event, Gone, Listed, Lost, Pace, Page, Put, R
 from kubekeep.model.cluster import Gap
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.owners import Owners, controller
-from kubekeep.sources.cluster.plan import Task
+from kubekeep.sources.cluster.plan import Task, is_namespace
 
 _WAITING: Final = 4096
 """Events that may wait to be looked at, packed; whoever has another waits too, and the server with it, until that gives
@@ -147,6 +147,12 @@ class Following:
         return tuple(item.gap for item in self._followed if item.gap is not None and item.lost)
 
     @property
+    def absent(self) -> tuple[str, ...]:
+        """The Namespaces that are asked for by their names and do not exist at this moment."""
+        asked = (item for item in self._followed if is_namespace(item.task.query))
+        return tuple(item.task.query.name for item in asked if item.is_known and not item.uids and item.gap is None)
+
+    @property
     def is_known(self) -> bool:
         """Whether everything has been listed once, or was refused."""
         return all(item.is_known for item in self._followed)
@@ -234,7 +240,8 @@ class Following:
                 self.tally.lists += 1
                 self._know(followed, followed.listing or set(), None)
             case Refused(why, verb):
-                self._know(followed, set(), msgspec.structs.replace(followed.task.gap(why), verb=verb))
+                gap = msgspec.structs.replace(followed.task.gap(why), verb=verb)
+                self._know(followed, set(), None if followed.task.beside else gap)
             case Lost(why, is_served):
                 self._lose(followed, why, is_served=is_served)
             case Resumed():
@@ -259,7 +266,8 @@ class Following:
         followed.is_current = False
         followed.lost = why
         if not followed.is_known:
-            followed.gap = followed.task.gap(why, partial=bool(followed.uids))
+            gap = followed.task.gap(why, partial=bool(followed.uids))
+            followed.gap = None if followed.task.beside else gap
             followed.is_known = True
 
     def _count(self) -> None:
