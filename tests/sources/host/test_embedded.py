@@ -256,6 +256,21 @@ def test_a_log_that_leads_nowhere_is_not_waited_for(node: Path) -> None:
     assert why(node) == f"its log was not read: {LOG}: there is no such file"
 
 
+@pytest.mark.parametrize(
+    ("gone", "reason"),
+    [
+        ("fd/2", "where it logs to is not known: there is no such file"),
+        ("stat", "where it logs to is not known: there is no such file"),
+        ("../stat", "when the node was started is not known: /proc/stat: there is no such file"),
+    ],
+)
+def test_what_the_kernel_does_not_tell_is_said(node: Path, gone: str, reason: str) -> None:
+    logging(node, nodes.k3s_log(PROGRAMS))
+    (process,) = (folder.parent for folder in node.glob("proc/[0-9]*/fd"))
+    (process / gone).unlink()
+    assert why(node) == reason
+
+
 def test_commands_of_k3s_run_nothing(node: Path) -> None:
     with nodes.titled("k3s kubectl get pods", nodes.k3s_log(FAKE), 2) as pid:
         nodes.show(node, [pid])
