@@ -92,6 +92,7 @@ class Live:
 
     def agrees(self) -> bool:
         """Whether it says what a scan says of the cluster that the kubeconfig leads to."""
+        assert self.request.cluster is not None
         cluster = msgspec.structs.replace(self.request.cluster, access=self._read())
         return self.verdicts() == told(scan(msgspec.structs.replace(self.request, cluster=cluster)).results)
 
