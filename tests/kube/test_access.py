@@ -244,6 +244,23 @@ def test_nobody_listens(cluster: Cluster, tmp_path: Path) -> None:
         who(kubeconfig(cluster, tmp_path, {}, {"server": "https://127.0.0.1:9"}))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, "cannot be reached"),
+        ({"server": "https://127.0.0.1:9", "authority": b"text"}, "is not PEM"),
+        ({"proxy": "socks5://127.0.0.1:9"}, "the proxy cannot be used"),
+        ({"server": "https://a\x1b.invalid"}, "cannot be"),
+    ],
+)
+def test_the_name_of_a_context_steers_no_terminal(change: dict[str, Any], message: str) -> None:
+    access = Access(name="shop\x1b[2J", server="http://127.0.0.1:9")
+    with pytest.raises(KubeError, match=message) as found:
+        who(msgspec.structs.replace(access, **change))
+    assert str(found.value).startswith(r"shop\x1b[2J: ")
+    assert "\x1b" not in str(found.value)
+
+
 def account(cluster: Cluster, namespace: str, folder: Path) -> dict[str, str]:
     """What the kubelet mounts of a service account, and what it puts into the environment."""
     (folder / "token").write_text(cluster.service_account_token(namespace, "scanner"))

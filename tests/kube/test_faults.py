@@ -165,6 +165,15 @@ def test_a_server_that_says_nothing_is_given_up(cluster: Cluster, where: str) ->
     assert len(proxy.lists()) == 2
 
 
+def test_a_server_that_says_nothing_is_not_asked_for_ever(cluster: Cluster, where: str) -> None:
+    silent = threading.Event()
+    with front(cluster, always(PAGES, lambda _: silent.wait(30))) as proxy:
+        with pytest.raises(ConnectionLostError, match="timed out"):
+            listed(proxy.url, where, silence=0.2, answer=0.3, tries=50)
+        silent.set()
+    assert 2 <= len(proxy.lists()) < 50
+
+
 def expired(continues: str = "") -> Damage:
     """The answer to a list whose snapshot is gone; with a token, the list can go on behind its last object."""
 

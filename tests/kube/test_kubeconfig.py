@@ -202,6 +202,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "alpha": (config({"exec": EXEC | {"apiVersion": "client.authentication.k8s.io/v1alpha1"}}), "exec plugins speak"),
     "interactive": (config({"exec": EXEC | {"interactiveMode": "Sometimes"}}), "interactiveMode is Never, IfAvailable"),
     "commandless": (config({"exec": {"apiVersion": EXEC["apiVersion"]}}), "missing required field `command`"),
+    "groups": (config({"token": SECRET, "as-groups": ["viewers"]}), "as-groups and as-user-extra need as"),
     "env": (config({"exec": EXEC | {"env": [{"name": "A", "value": [SECRET]}]}}), "Expected `str`, got `array`"),
 }
 

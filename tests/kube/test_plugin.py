@@ -120,6 +120,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "no status": (f'echo \'{{"apiVersion":"{V1}","kind":"ExecCredential"}}\'', "neither a token nor a certificate"),
     "empty": (says({"token": ""}), "neither a token nor a certificate"),
     "half": (says({"token": "a", "clientKeyData": SECRET}), "neither a token nor a certificate with its key"),
+    "without end": (f"exec yes {SECRET}", "it says more than 1048576 bytes"),
     "date": (says({"token": SECRET, "expirationTimestamp": "tomorrow"}), "Invalid RFC3339 encoded datetime"),
     "number": (says({"token": 7}), r"Expected `str \| null`, got `int`"),
 }

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from kubekeep.assess.gate import incomplete
+from kubekeep.assess.select import UnknownNameError
 from kubekeep.model.attack import EVERYTHING
+from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Status
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.scan import NEWEST_KUBERNETES
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import KUBERNETES
-from tests.kube.faults import Exchange, always, front
+from tests.kube.faults import Exchange, always, front, page_of
 from tests.sources.cluster import objects
 from tests.usecases import clusters
 
@@ -144,3 +146,43 @@ def test_one_workload_is_judged_as_in_a_scan_of_everything(cluster: Cluster, nam
         if key[0] == f"Deployment {namespace}/web"
     }
     assert ours
+
+
+@pytest.mark.parametrize(
+    ("asked", "judged"),
+    [
+        ({"choice": Choice(include_kinds=("Pod",))}, {"Pod"}),
+        ({"choice": Choice(include_kinds=("pods", "Deployment"))}, {"Deployment"}),
+        ({"choice": Choice(exclude_kinds=("Deployment",))}, {"ReplicaSet"}),
+        ({"choice": Choice(labels="part=a")}, {"Pod"}),
+        ({"workload": "{namespace}/pod/web-1-a"}, {"Pod"}),
+        ({"workload": "{namespace}/deployment/web"}, {"Deployment"}),
+    ],
+    ids=str,
+)
+def test_what_is_chosen_is_judged_though_its_owner_is_not(
+    cluster: Cluster, namespace: str, asked: dict[str, Any], judged: set[str]
+) -> None:
+    """Labels of a template are those of Pods, not of the Deployment: who chooses by them must not see nothing."""
+    (deployment,) = cluster.apply([objects.replicated("Deployment", namespace, "web")])
+    (replicas,) = cluster.apply([objects.made(objects.replicated("ReplicaSet", namespace, "web-1"), deployment)])
+    pod = objects.made(objects.pod(namespace, "web-1-a"), replicas)
+    pod["metadata"]["labels"] |= {"part": "a"}
+    cluster.apply([pod])
+    asked = {
+        key: value.format(namespace=namespace) if isinstance(value, str) else value for key, value in asked.items()
+    }
+    found = clusters.scanned(clusters.access(cluster.kubeconfig), controls=("C-0013",), **asked)
+    ours = [result for result in found.results if result.resource.namespace == namespace]
+    assert [result.resource.kind for result in ours] == sorted(judged)
+    assert {verdict.status for result in ours for verdict in result.verdicts.values()} == {Status.FAILED}
+
+
+def test_a_workload_of_a_kind_that_is_not_shown_may_be_there(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([objects.replicated("Deployment", namespace, "web")])
+    hidden = always(page_of("deployments"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
+    with (
+        front(cluster, hidden) as proxy,
+        pytest.raises(UnknownNameError, match=r"did not show everything: list deployments\.apps$"),
+    ):
+        clusters.scanned(clusters.through(cluster.kubeconfig, proxy.url), workload=f"{namespace}/deployment/web")

@@ -223,11 +223,25 @@ def test_a_binding_that_leaves_objects_out_enforces_in_part(
 def test_a_policy_that_leaves_objects_out_itself_enforces_in_part(
     cluster: Cluster, applied: list[dict[str, Any]]
 ) -> None:
-    one, two = policy("kubescape-c-0057-a"), policy("kubescape-c-0057-b")
+    one, two, three = (policy(f"kubescape-c-0057-{name}") for name in "abc")
     one["spec"]["matchConstraints"]["namespaceSelector"] = {"matchLabels": {"stage": "prod"}}
     two["spec"]["matchConditions"] = [{"name": "users", "expression": "request.userInfo.username != 'admin'"}]
-    apply(cluster, applied, one, two, *(binding(f"kubescape-c-0057-{name}", "Deny") for name in "ab"))
-    assert [item.partial for item in summary(scan(request_as(cluster))).enforcement] == [True, True]
+    three["spec"]["matchConstraints"]["resourceRules"][0]["operations"] = ["UPDATE", "DELETE"]
+    apply(cluster, applied, one, two, three, *(binding(f"kubescape-c-0057-{name}", "Deny") for name in "abc"))
+    assert [item.partial for item in summary(scan(request_as(cluster))).enforcement] == [True, True, True]
+
+
+@pytest.mark.parametrize(("missing", "partial"), [("Allow", True), ("Deny", False)])
+def test_a_binding_that_waits_for_parameters_enforces_in_part(
+    cluster: Cluster, applied: list[dict[str, Any]], missing: str, *, partial: bool
+) -> None:
+    """Whoever takes the parameters away, or has never made them, allows everything."""
+    one, bound = policy("kubescape-c-0057-a", "params == null || true"), binding("kubescape-c-0057-a", "Deny")
+    one["spec"]["paramKind"] = {"apiVersion": "v1", "kind": "ConfigMap"}
+    bound["spec"]["paramRef"] = {"name": "nobody", "namespace": "default", "parameterNotFoundAction": missing}
+    apply(cluster, applied, one, bound)
+    (item,) = summary(scan(request_as(cluster))).enforcement
+    assert item.partial is partial
 
 
 def test_reports_say_who_enforces(cluster: Cluster, namespace: str, applied: list[dict[str, Any]]) -> None:

@@ -29,11 +29,10 @@ SCOPES = {"ClusterSecurityException": "Cluster", "CiliumClusterwideNetworkPolicy
 
 
 def granted(document: dict[str, Any]) -> set[tuple[str, str]]:
-    """Group and resource of everything that a role lets list; it lets do nothing else."""
-    assert {verb for rule in document["rules"] for verb in rule["verbs"]} == {"list"}
-    pairs = [
-        (group, resource) for rule in document["rules"] for group in rule["apiGroups"] for resource in rule["resources"]
-    ]
+    """Group and resource of everything that a role lets list; it lets do nothing else but get single objects."""
+    lists = [rule for rule in document["rules"] if "resourceNames" not in rule]
+    assert {verb for rule in lists for verb in rule["verbs"]} == {"list"}
+    pairs = [(group, resource) for rule in lists for group in rule["apiGroups"] for resource in rule["resources"]]
     assert len(pairs) == len(set(pairs))
     return set(pairs)
 
@@ -157,14 +156,22 @@ def test_with_namespaces_what_is_in_them_is_granted_there(complete: Cluster) -> 
     """A user with those roles sees what an administrator does in the namespace, and nothing more is granted."""
     choice = Choice(include_namespaces=("default",))
     request = ScanRequest(paths=(), cluster=clusters.access(complete.kubeconfig), choice=choice)
-    whole, inside = roles(preflight(request).permissions, "narrow")
+    whole, inside, central = roles(preflight(request).permissions, "narrow")
     assert (whole["kind"], inside["kind"], inside["metadata"]["namespace"]) == ("ClusterRole", "Role", "default")
     assert ("", "secrets") in granted(inside)
-    assert not {("", "secrets"), ("", "pods"), ("apps", "deployments")} & granted(whole)
+    one = {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["default"], "verbs": ["get"]}
+    assert [rule for document in (whole, inside) for rule in document["rules"] if "resourceNames" in rule] == [one]
+    assert one in inside["rules"]
+    # Cilium is served here, whose settings matter everywhere.
+    settings = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["cilium-config"], "verbs": ["get"]}
+    assert (central["metadata"]["namespace"], central["rules"]) == ("kube-system", [settings])
+    nowhere = {"secrets", "pods", "ingresses", "horizontalpodautoscalers", "customresourcedefinitions", "namespaces"}
+    assert not nowhere & {resource for _, resource in granted(whole)}
     kubeconfig = complete.user("narrow-user", [])
-    complete.apply([whole, inside])
+    complete.apply([whole, inside, central])
     complete.bind("narrow-user", "narrow")
     complete.bind("narrow-user", "narrow", namespace="default")
+    complete.bind("narrow-user", "narrow", namespace="kube-system")
     found = clusters.scanned(clusters.access(kubeconfig), choice=choice)
     assert found.unread == ()
     admin = clusters.scanned(clusters.access(complete.kubeconfig), choice=choice)

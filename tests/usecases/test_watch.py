@@ -281,6 +281,13 @@ def test_exceptions_and_settings_of_the_cluster_count_at_once(own_cluster: Clust
         own_cluster.apply([service, settings])
         eventually(lambda: ("sensitive-interfaces", cart) in live.turns(Turn.FAILED))
         eventually(live.agrees)
+        # Nobody can tell by which parameters it is to be judged, and so it is not.
+        own_cluster.apply([settings | {"spec": {"controls": {"sensitiveInterface": ["cart"]}}}])
+        eventually(lambda: ("sensitive-interfaces", cart) in live.turns(Turn.UNKNOWN))
+        (gap,) = (item.gap for item in live.told if isinstance(item, Shown))
+        assert gap.why == f"{group}/ControlInput default: no control has a parameter sensitiveInterface"
+        own_cluster.apply([settings])
+        eventually(live.agrees)
 
 
 def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:

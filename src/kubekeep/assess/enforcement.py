@@ -29,6 +29,10 @@ CONTROL: Final = ("kubekeep.io/control", "controlId")
 """The labels and annotations that name controls, by number or slug; several are separated by commas."""
 _NAME: Final = re.compile(r"kubescape-(c-\d{4})(?:-|\Z)", re.IGNORECASE)
 _ORDER: Final = (DENY, "Warn", "Audit")
+_ALLOW: Final = "Allow"
+"""What a binding says of objects for which there are no parameters (`parameterNotFoundAction`)."""
+_MAKING: Final = frozenset({"CREATE", "*"})
+"""The operations of who makes an object."""
 
 
 class Enforcers:
@@ -85,13 +89,10 @@ def _is_for(control: Control, names: frozenset[str], item: Enforcement) -> bool:
 
 def _enforcement(name: str, spec: PolicySpec, bindings: Sequence[BindingSpec]) -> Enforcement:
     actions = {action for binding in bindings for action in binding.validation_actions}
-    everywhere = {
-        action
-        for binding in bindings
-        if binding.match_resources is None or not _narrows(binding.match_resources)
-        for action in binding.validation_actions
-    }
-    leaves_out = bool(spec.match_conditions) or _leaves_out(spec.match_constraints)
+    everywhere = {action for binding in bindings if not _narrows(binding) for action in binding.validation_actions}
+    leaves_out = (
+        bool(spec.match_conditions) or _leaves_out(spec.match_constraints) or not _is_for_new(spec.match_constraints)
+    )
     return Enforcement(
         policy=name,
         bound=bool(bindings),
@@ -104,9 +105,17 @@ def _order(action: str) -> tuple[int, str]:
     return _ORDER.index(action) if action in _ORDER else len(_ORDER), action
 
 
-def _narrows(match: Match) -> bool:
-    """Whether a binding is for less than what its policy is for."""
-    return bool(match.resource_rules) or _leaves_out(match)
+def _narrows(binding: BindingSpec) -> bool:
+    """Whether a binding is for less than what its policy is for, or only where there are parameters."""
+    if binding.param_ref is not None and binding.param_ref.parameter_not_found_action == _ALLOW:
+        return True
+    match = binding.match_resources
+    return match is not None and (bool(match.resource_rules) or _leaves_out(match))
+
+
+def _is_for_new(match: Match) -> bool:
+    """Whether objects are looked at when they are made: who looks at changes alone, looks at no object that stays as it is."""
+    return any(not _MAKING.isdisjoint(rule.operations) for rule in match.resource_rules)
 
 
 def _leaves_out(match: Match) -> bool:

@@ -10,9 +10,9 @@ from typing import Any, Final
 import click
 import msgspec
 
-from kubekeep.cli.settings import ClusterSettings, cluster_settings
+from kubekeep.cli.settings import ClusterSettings, azure_cloud, cluster_settings
 from kubekeep.kube.access import Access, ClusterRequest, Impersonation
-from kubekeep.model.cloud import FORMS, CloudRequest, parse_cluster
+from kubekeep.model.cloud import FORMS, CloudRequest, Endpoints, parse_cluster
 
 _NOWHERE: Final = "name a file or a folder to {task}, or - for standard input; for a cluster, {why}"
 
@@ -116,12 +116,13 @@ def _said(given: dict[str, Any]) -> ClusterOptions:
 
 def _cloud(*, asked: bool, name: str) -> CloudRequest | None:
     """To name a cluster of a cloud is to want it asked."""
-    if not name:
-        return CloudRequest() if asked else None
+    if not name and not asked:
+        return None
     try:
-        return CloudRequest(cluster=parse_cluster(name))
+        cluster = parse_cluster(name) if name else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--cloud-cluster") from error
+    return CloudRequest(cluster=cluster, endpoints=Endpoints(azure=azure_cloud()))
 
 
 def _options() -> tuple[Callable[..., Any], ...]:

@@ -86,8 +86,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
     """How long and how often a request is tried; times in seconds.
 
-    `silence` may lie between two pieces of an answer, `answer` is for all of it. A server that says itself how long to
-    wait is obeyed up to `longest_wait`.
+    `silence` may lie between two pieces of an answer, `answer` is for all of it; whoever has not answered after that, in
+    however many tries, is not asked again. A server that says itself how long to wait is obeyed up to `longest_wait`.
     """
 
     tries: int = 6

@@ -25,7 +25,7 @@ class _Status(msgspec.Struct, frozen=True):
     metadata: dict[str, Any] | None = None
 
 
-def decoded(response: httpx2.Response, body: bytes, wanted: type[T], accept: str) -> T:
+def decoded(response: httpx2.Response, body: bytes, wanted: type[T]) -> T:
     """`body`, that of `response`, as `wanted`.
 
     Raises ConnectionLostError for what is no whole document of that shape, KubeError for one that is nested too deeply.
@@ -34,7 +34,7 @@ def decoded(response: httpx2.Response, body: bytes, wanted: type[T], accept: str
         return body.decode("utf-8", "replace")  # type: ignore[return-value]
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != JSON:
-        raise ConnectionLostError(f"the API server answers {visible(kind) or 'something'} where {accept} was asked for")
+        raise ConnectionLostError(f"the API server answers {visible(kind) or 'something'} where {JSON} was asked for")
     try:
         return msgspec.json.decode(body, type=wanted)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx2
 import msgspec
@@ -39,6 +39,8 @@ class Connection:
 
     def __init__(self, request: ClusterRequest) -> None:
         self.access: Access = request.access
+        self._name = visible(request.access.name)
+        self._through = ""
         self._patience = request.patience
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -133,22 +135,24 @@ class Connection:
         accept: str,
         body: bytes | None = None,
     ) -> T:
+        until = time.monotonic() + self._patience.answer
         for attempt in range(1, self._patience.tries + 1):
             wait = min(self._patience.first_wait * 2 ** (attempt - 1), self._patience.longest_wait)
             try:
                 with self._sent(method, path, params=params or {}, accept=accept, body=body) as response:
-                    return decoded(response, self._body(response), wanted, accept)
+                    return decoded(response, self._body(response), wanted)
             except ApiError as error:
                 if error.status not in _BUSY or attempt == self._patience.tries:
                     raise
                 wait = max(wait, min(error.retry_after, self._patience.longest_wait))
             except ConnectionLostError:
-                if attempt == self._patience.tries or self._closed.is_set():
+                # A server that says nothing says nothing to many requests: all of them would wait for all tries.
+                if attempt == self._patience.tries or self._closed.is_set() or time.monotonic() > until:
                     raise
             # Whoever was turned away together must not come back together.
             if self._closed.wait(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - no secret
-                raise ConnectionLostError(f"{self.access.name}: the connection was closed")
-        raise ConnectionLostError(f"{self.access.name}: not a single try")
+                raise ConnectionLostError(f"{self._name}: the connection was closed")
+        raise ConnectionLostError(f"{self._name}: not a single try")
 
     @contextlib.contextmanager
     def _sent(
@@ -204,10 +208,12 @@ class Connection:
             )
             return client.send(request, stream=True, follow_redirects=False)
         except httpx2.InvalidURL as error:
-            raise KubeconfigError(f"{self.access.name}: the address of the server cannot be used: {error}") from None
+            raise KubeconfigError(
+                f"{self._name}: the address of the server cannot be used: {visible(str(error))}"
+            ) from None
         except httpx2.LocalProtocolError:
             # The message would cite the header.
-            raise UnreachableError(f"{self.access.name}: who to act as has characters that cannot be sent") from None
+            raise UnreachableError(f"{self._name}: who to act as has characters that cannot be sent") from None
         except (httpx2.HTTPError, RuntimeError) as error:
             # A client that another thread has closed raises RuntimeError.
             told = self._told(error)
@@ -224,7 +230,7 @@ class Connection:
                 return
         # Nobody else knows of it yet, to close it.
         known.close()
-        raise ConnectionLostError(f"{self.access.name}: the connection was closed")
+        raise ConnectionLostError(f"{self._name}: the connection was closed")
 
     def _client(self, refused: Held | None) -> tuple[Held, httpx2.Client]:
         """Credentials, and a client that shows their certificate; others than those `refused`, which raise LoginError."""
@@ -233,11 +239,11 @@ class Connection:
         else:
             fresh = self._credentials.renewed(refused)
             if fresh is None:
-                raise LoginError(f"{self.access.name}: the API server does not take the credentials (401)")
+                raise LoginError(f"{self._name}: the API server does not take the credentials (401)")
             held = fresh
         with self._lock:
             if self._closed.is_set():
-                raise ConnectionLostError(f"{self.access.name}: the connection was closed")
+                raise ConnectionLostError(f"{self._name}: the connection was closed")
             known = self._clients.get(self._generation)
             if known is None or known[0].certificate != held.certificate:
                 # Requests under way end with the client that they began with.
@@ -249,6 +255,8 @@ class Connection:
         access = self.access
         try:
             proxy = access.proxy or proxy_for(access.server, self._environment)
+            # Without the name and password that may be in it.
+            self._through = f" through the proxy {visible(urlsplit(proxy).netloc.rpartition('@')[2])}" if proxy else ""
             return httpx2.Client(
                 verify=tls.context(access, held.certificate) if access.server.lower().startswith("https:") else False,
                 proxy=proxy or None,
@@ -264,7 +272,7 @@ class Connection:
         except (ValueError, ImportError, httpx2.InvalidURL):
             # The message would cite the address, which may hold a password.
             raise KubeconfigError(
-                f"{access.name}: the proxy cannot be used: only http:// and https:// addresses can"
+                f"{self._name}: the proxy cannot be used: only http:// and https:// addresses can"
             ) from None
 
     def _body(self, response: httpx2.Response) -> bytes:
@@ -274,15 +282,15 @@ class Connection:
         for piece in self._pieces(response):
             size += len(piece)
             if size > self._patience.most_bytes:
-                raise KubeError(f"{self.access.name}: an answer has more than {self._patience.most_bytes} bytes")
+                raise KubeError(f"{self._name}: an answer has more than {self._patience.most_bytes} bytes")
             if time.monotonic() > until:
-                raise ConnectionLostError(f"{self.access.name}: an answer took longer than {self._patience.answer:g} s")
+                raise ConnectionLostError(f"{self._name}: an answer took longer than {self._patience.answer:g} s")
             pieces.append(piece)
         return b"".join(pieces)
 
     def _told(self, error: Exception) -> str:
         why = visible(str(error)[:LONGEST_MESSAGE]) or type(error).__name__
-        return f"{self.access.name}: {visible(self.access.server)} cannot be reached: {why}"
+        return f"{self._name}: {visible(self.access.server)} cannot be reached{self._through}: {why}"
 
 
 def _acting(access: Access) -> list[tuple[str, str]]:

@@ -148,7 +148,7 @@ class Kubeconfig:
             entry = self._entry("users", chosen.user, f"context {name!r}: user")
             user = _typed(entry, "user", _User)
             login = _login(entry, user, _told(cluster, authority))
-            impersonation = _impersonation(user)
+            impersonation = _impersonation(entry, user)
         return Access(
             name=name,
             server=cluster.server.rstrip("/"),
@@ -304,7 +304,11 @@ def _told(cluster: _Cluster, authority: bytes | None) -> dict[str, object]:
     return {key: value for key, value in said.items() if value}
 
 
-def _impersonation(user: _User) -> Impersonation:
+def _impersonation(entry: _Entry, user: _User) -> Impersonation:
+    if not user.impersonate and (user.impersonate_uid or user.impersonate_groups or user.impersonate_extra):
+        # Whoever meant to act with fewer rights must not act with all of theirs.
+        name = visible(str(entry.value.get("name")))
+        raise KubeconfigError(f"{entry.file}: user {name!r}: as-uid, as-groups and as-user-extra need as")
     return Impersonation(
         user=user.impersonate,
         uid=user.impersonate_uid,

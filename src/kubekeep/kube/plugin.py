@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 
@@ -24,6 +24,7 @@ from kubekeep.model.text import visible
 
 _SECONDS: Final = 120
 """How long a program may take that asks nobody."""
+_MOST_BYTES: Final = 1 << 20
 _LOOK: Final = 0.25
 """Seconds after which who waits looks whether all is over."""
 
@@ -92,12 +93,28 @@ def ask(plugin: Plugin, environment: Mapping[str, str], *, terminal: bool, ended
 def _output(plugin: Plugin, process: subprocess.Popen[bytes], seconds: float, ended: threading.Event) -> bytes:
     """All that the program says until it ends by itself."""
     until = time.monotonic() + seconds
+    said = bytearray()
+    reader = threading.Thread(target=_gather, args=(process.stdout, said), daemon=True)
+    reader.start()
     while not ended.is_set():
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.communicate(timeout=_LOOK)[0]
+        reader.join(_LOOK)
+        if len(said) > _MOST_BYTES:
+            raise LoginError(f"{_shown(plugin)} gave no credentials: it says more than {_MOST_BYTES} bytes")
+        if not reader.is_alive():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK)
+                return bytes(said)
         if time.monotonic() > until:
             raise LoginError(f"{_shown(plugin)} gave no credentials within {seconds} seconds")
     raise LoginError(f"{_shown(plugin)} was not waited for: the connection was closed")
+
+
+def _gather(stream: IO[bytes], into: bytearray) -> None:
+    """Read a pipe until it ends or has said too much."""
+    # It may be closed under us.
+    with contextlib.suppress(OSError, ValueError):
+        while len(into) <= _MOST_BYTES and (piece := os.read(stream.fileno(), 1 << 16)):
+            into += piece
 
 
 def _found(plugin: Plugin, environment: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kubekeep.kube.access import Access, Certificate
 from kubekeep.kube.errors import KubeconfigError, LoginError
+from kubekeep.model.text import visible
 
 
 def context(access: Access, certificate: Certificate | None) -> ssl.SSLContext:
@@ -15,17 +16,18 @@ def context(access: Access, certificate: Certificate | None) -> ssl.SSLContext:
 
     Raises KubeconfigError for an authority, LoginError for a certificate that cannot be used.
     """
+    name = visible(access.name)
     try:
         found = ssl.create_default_context(cadata=_authorities(access.authority))
     except (ssl.SSLError, ValueError) as error:
-        raise KubeconfigError(f"{access.name}: the certificate authority is not PEM: {_told(error)}") from None
+        raise KubeconfigError(f"{name}: the certificate authority is not PEM: {_told(error)}") from None
     # Authorities that kubeadm and managed platforms made lack extensions that this would ask for.
     found.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if access.insecure:
         found.check_hostname = False
         found.verify_mode = ssl.CERT_NONE
     if certificate is not None:
-        _show(found, certificate, access.name)
+        _show(found, certificate, name)
     return found
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from kubekeep.kube.answer import JSON
 from kubekeep.kube.connection import Connection
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, brief
 from kubekeep.kube.listing import Listing, Query, named
 from kubekeep.model.text import visible
 
@@ -46,6 +46,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     longest_wait: float = 30.0
     refused: float = 30.0
     """How long until what was refused is asked for again, or who is not known tries again."""
+    look: float = 30.0
+    """How long until an object that is asked for by its name is asked for again."""
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):
@@ -107,10 +109,16 @@ def watching(
     stopped: threading.Event,
     pace: Pace = Pace(),  # noqa: B008 - frozen
 ) -> Iterator[Event]:
-    """What becomes of the objects of `query`, until `stopped` is set or the connection is closed."""
+    """What becomes of the objects of `query`, until `stopped` is set or the connection is closed.
+
+    A single object is looked at from time to time: who may get it need not be allowed to watch it.
+    """
     watch = _Watch(connection, query, stopped, pace)
     while not watch.over():
         try:
+            if query.name:
+                yield from watch.looked()
+                continue
             yield from watch.listed()
             while not watch.over():
                 yield from watch.streamed()
@@ -121,7 +129,7 @@ def watching(
             if watch.over():
                 return
             refused = isinstance(error, ApiError) and error.status in _REFUSALS
-            yield Refused(str(error), watch.verb) if refused else _loss(error)
+            yield Refused(brief(error), watch.verb) if refused else _loss(error)
             watch.wait(refused=refused or _is_unknown(error))
 
 
@@ -136,6 +144,7 @@ class _Watch:
         self._pace = pace
         self._version = ""
         self._failures = 0
+        self._looked: list[dict[str, Any]] | None = None
 
     def over(self) -> bool:
         """Whether nobody wants to know any more."""
@@ -159,6 +168,21 @@ class _Watch:
         self._version = listing.resource_version
         self._failures = 0
         yield Listed()
+
+    def looked(self) -> Iterator[Event]:
+        """The one object of a name where it is another one than before, and a pause."""
+        self.verb = "get"
+        try:
+            found = [item for items in Listing(self._connection, self._query) for item in items]
+        except KubeError:
+            self._looked = None
+            raise
+        self._failures = 0
+        if found != self._looked:
+            self._looked = found
+            yield Page(found, first=True)
+            yield Listed()
+        self._stopped.wait(self._pace.look * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
 
     def streamed(self) -> Iterator[Event]:
         """What happens from there on, until the stream ends; one that breaks off is taken up again after a while."""

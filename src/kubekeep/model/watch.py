@@ -66,7 +66,14 @@ class Began(msgspec.Struct, frozen=True):
     gaps: int
 
 
-Happening = Turned | Shown | Followed | Began
+class Unmatched(msgspec.Struct, frozen=True):
+    """A name in what was chosen that nothing has, in a sentence."""
+
+    at: dt.datetime
+    text: str
+
+
+Happening = Turned | Shown | Followed | Began | Unmatched
 
 
 class Figures(msgspec.Struct, kw_only=True):

@@ -22,7 +22,7 @@ from kubekeep.assess.enforcement import Enforcers
 from kubekeep.assess.foreign import ForeignJudge
 from kubekeep.assess.judge import Judge
 from kubekeep.assess.run import Compile, run
-from kubekeep.assess.select import Selection, controls_named, frameworks_named, select
+from kubekeep.assess.select import Selection, UnknownNameError, controls_named, frameworks_named, select
 from kubekeep.assess.summary import summarise
 from kubekeep.assess.unseen import unseen
 from kubekeep.assess.workload import parse_workload, with_needs
@@ -38,7 +38,7 @@ from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import ClusterFacts, Gap
 from kubekeep.model.commit import Repository
-from kubekeep.model.control import Control, Provider
+from kubekeep.model.control import WORKLOAD, Control, Provider
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.redaction import without_tokens
@@ -105,9 +105,14 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Live(Protocol):
-    """A live cluster while it is being scanned. `gaps` are what it did not show, complete when its objects have ended."""
+    """A live cluster while it is being scanned.
+
+    `gaps` are what it did not show, `absent` the namespaces that were named and that it has not; both are complete when
+    its objects have ended.
+    """
 
     gaps: list[Gap]
+    absent: list[str]
 
     @property
     def minor(self) -> int | None:
@@ -154,7 +159,7 @@ def scan(
         if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
             found = list(resources)
             resources = iter(found)
-            focus = _both(focus, _workload(request, found))
+            focus = _both(focus, _workload(request, found, cluster.gaps if cluster is not None else ()))
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, found)
@@ -182,7 +187,7 @@ def scan(
         results=tuple(results),
         unread=tuple(unread),
         files=source.files,
-        notes=(*notes, *source.notes, *chooser.unmatched(all_read=cluster is None)),
+        notes=(*notes, *source.notes, *_unmatched(chooser, cluster)),
         waivers=uses,
         attacks=attacks,
         repository=repository,
@@ -193,6 +198,11 @@ def scan(
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+def _unmatched(chooser: Chooser, cluster: Live | None) -> Iterator[str]:
+    """A sentence for each name in the choice that nothing has."""
+    return chooser.unmatched() if cluster is None else chooser.unmatched(all_read=False, absent=cluster.absent)
 
 
 def _place(result: ResourceResult) -> tuple[bool, str]:
@@ -218,7 +228,8 @@ def _input(
     if cluster is None:
         return _resources(source, unread), selection
     selection = _selection(request, cluster.settings(policies=request.cluster_policies))
-    objects = cluster.resources(selection, request.choice, everything=looks_everywhere(request))
+    choice = msgspec.structs.replace(request.choice, workload=request.workload)
+    objects = cluster.resources(selection, choice, everything=looks_everywhere(request))
     return itertools.chain(objects, _resources(source, unread)), selection
 
 
@@ -356,11 +367,19 @@ def _both(
     return lambda item: one(item) and other(item)
 
 
-def _workload(request: ScanRequest, resources: Sequence[Resource]) -> Callable[[Resource], bool] | None:
+def _workload(
+    request: ScanRequest, resources: Sequence[Resource], gaps: Sequence[Gap]
+) -> Callable[[Resource], bool] | None:
     """What takes the one workload that is to be judged, with what it needs; None where none is named."""
     if not request.workload:
         return None
-    kept = {id(item) for item in with_needs(parse_workload(request.workload), resources)}
+    try:
+        kept = {id(item) for item in with_needs(parse_workload(request.workload), resources)}
+    except UnknownNameError as error:
+        hidden = ", ".join(dict.fromkeys(gap.permission for gap in gaps if WORKLOAD in gap.names))
+        if hidden:
+            raise UnknownNameError(f"{error}; the cluster did not show everything: {hidden}") from None
+        raise
     return lambda item: id(item) in kept
 
 

@@ -25,6 +25,7 @@ from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import KubeError
 from kubekeep.kube.watching import Pace
 from kubekeep.library.admission import is_binding, is_policy
+from kubekeep.library.params import ParamsError, params_of
 from kubekeep.library.security_exceptions import is_security_exception
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.cluster import ClusterFacts, Gap
@@ -32,8 +33,9 @@ from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
+from kubekeep.model.text import visible
 from kubekeep.model.waiver import WaiverUse
-from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned
+from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned, Unmatched
 from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.wanted import Namespaces
 from kubekeep.usecases.agenda import Agenda, Sleep
@@ -50,6 +52,9 @@ _RETURN: Final = 5.0
 """Seconds that a server which comes back has, beside the time until it is asked again, to show what it did before."""
 _PATIENCE: Final = 5.0
 """Seconds for which a cluster that cannot be followed is nothing to tell of: most streams that break off go on at once."""
+
+_PARAMS: Final = Gap(group="kubescape.io", kind="ControlInput", resource="controlinputs", why="")
+"""What sets parameters, where nobody can tell which."""
 
 _AT_ONCE: Final = "rules that get all objects at once, and admission policies, cannot be watched: scan instead"
 
@@ -186,13 +191,13 @@ class Watch:
     def settle(self, session: _Session) -> None:
         """Judge what has changed, and tell."""
         started = time.monotonic()
-        session.standing.settle(session.following.gaps)
+        gaps = session.gaps
+        session.standing.settle(gaps)
         now = dt.datetime.now(dt.UTC)
         results: dict[str, ResourceResult] = session.standing.results
         uses: tuple[WaiverUse, ...] = ()
         if self._exceptions.are_any or session.notes_changed:
             results, uses = self._accepted(session, now)
-        gaps = session.following.gaps
         turns = [*self._turned(results, now)]
         told = {"gaps": gaps, "nodes": session.nodes, "provider": session.standing.provider or ""}
         facts = msgspec.structs.replace(session.facts, **told)
@@ -212,9 +217,12 @@ class Watch:
         if first:
             failed = sum(item.status is Status.FAILED for one in results.values() for item in one.verdicts.values())
             happened.append(Began(now, facts.name, session.objects, failed, len(gaps)))
+            unmatched = session.chooser.unmatched(all_read=False, absent=session.following.absent)
+            happened += [Unmatched(now, text) for text in unmatched]
         turned = (gap for gap in (*gaps, *self._gaps) if (gap in gaps) != (gap in self._gaps))
         happened += [Shown(now, gap, again=gap not in gaps) for gap in turned]
         self._gaps = gaps
+        self.figures.gaps = len(gaps)
         happened += () if first else turns
         if happened:
             self._tell(happened)
@@ -252,7 +260,6 @@ class Watch:
         figures, tally = self.figures, following.tally
         figures.events, figures.lists, figures.lost = tally.events, tally.lists, tally.lost
         figures.last_event = tally.last_event
-        figures.gaps = len(following.gaps)
         figures.assessments += 1
         figures.assess_seconds += time.monotonic() - started
         figures.turns += turns
@@ -281,7 +288,8 @@ class _Session:
         self.selection = watch.judged_by(cluster)
         self.minor = minor_of(scan, cluster, [])
         self.facts = cluster.facts()
-        focus = Chooser(scan.choice) if str(scan.choice) else None
+        self.chooser = Chooser(scan.choice)
+        focus = self.chooser if str(scan.choice) else None
         self.standing = Standing(self.selection, self._compiled, kubernetes_minor=self.minor, focus=focus)
         self.notes: dict[str, Resource] = {}
         """What exceptions have to know of, by key."""
@@ -316,6 +324,15 @@ class _Session:
     def objects(self) -> int:
         """How many objects there are."""
         return len(self._keys)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What is not shown at this moment; parameters that make no sense are as good as not shown."""
+        try:
+            params_of(self._settings.values())
+        except ParamsError as error:
+            return (*self.following.gaps, msgspec.structs.replace(_PARAMS, why=visible(str(error))))
+        return self.following.gaps
 
     def enforced(self) -> Mapping[str, tuple[Enforcement, ...]]:
         """Which admission policies enforce which controls."""

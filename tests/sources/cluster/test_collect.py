@@ -102,7 +102,10 @@ def test_a_server_that_gives_more_than_metadata_is_not_listened_to(cluster: Clus
         found, gaps = collected(proxy, "Secret", include=(namespace,))
     assert found == []
     assert [(gap.permission, gap.why) for gap in gaps] == [
-        (f"list secrets in namespace {namespace}", "the API server answers a SecretList where a list was asked for")
+        (
+            f"list secrets in namespace {namespace}",
+            "the API server answers a SecretList where a PartialObjectMetadataList was asked for",
+        )
     ]
 
 
@@ -194,6 +197,17 @@ def test_without_the_names_of_namespaces_everything_is_listed(cluster: Cluster, 
     assert [(gap.permission, gap.why) for gap in gaps] == [("list namespaces", "not you")]
 
 
+def test_a_namespace_without_a_name_is_no_namespace(cluster: Cluster, three: tuple[str, str, str]) -> None:
+    def nameless(exchange: Exchange) -> None:
+        document = exchange.real().document
+        document["items"] += [{}, {"metadata": {"name": None}}]
+        exchange.answer(200, document)
+
+    with front(cluster, always(page_of("namespaces"), nameless)) as proxy:
+        found, gaps = collected(proxy, "Deployment", include=(f"{three[0]}*",))
+    assert (found, gaps) == ([f"Deployment {three[0]}/here"], [])
+
+
 def apply(cluster: Cluster, thing: dict[str, Any]) -> dict[str, Any]:
     (found,) = cluster.apply([thing])
     return found
@@ -208,8 +222,8 @@ def test_what_controllers_made_is_not_looked_at_again(cluster: Cluster, namespac
     cron_job = apply(cluster, objects.cron_job(namespace, "nightly"))
     job = apply(cluster, objects.made(objects.job(namespace, "nightly-1"), cron_job))
     lone = apply(cluster, objects.job(namespace, "lone"))
-    owners = {"web": replicas, "old": old, "db": stateful, "log": daemons, "nightly": job, "lone": lone}
-    cluster.apply(objects.made(objects.pod(namespace, f"of-{name}"), owner) for name, owner in owners.items())
+    owners = (replicas, old, stateful, daemons, job, lone)
+    cluster.apply(objects.made(objects.pod(namespace, f"{owner['metadata']['name']}-0"), owner) for owner in owners)
     cluster.apply([objects.pod(namespace, "naked")])
     with front(cluster) as proxy:
         found, gaps = collected(proxy, WORKLOAD, include=(namespace,))
@@ -264,6 +278,68 @@ def test_nobody_hides_behind_an_owner_that_would_not_have_made_it(cluster: Clust
         f"Pod {namespace}/of-deployment",
         f"StatefulSet {namespace}/of-replicas",
     ]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"hostPID": True},
+        {"serviceAccountName": "robot"},
+        {"volumes": [{"name": "node", "hostPath": {"path": "/"}}]},
+        {"containers": [{"name": "app", "image": "a:1", "securityContext": {"privileged": True}}]},
+        {"initContainers": [{"name": "first", "image": "a:1", "securityContext": {"privileged": True}}]},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+def test_nobody_hides_behind_an_owner_that_may_less(cluster: Cluster, namespace: str, more: dict[str, Any]) -> None:
+    """A controller copies what the template has: whoever says more about itself was made by somebody else."""
+    cluster.apply(
+        [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot", "namespace": namespace}}]
+    )
+    cron_job = apply(cluster, objects.cron_job(namespace, "nightly"))
+    other, own = objects.job(namespace, "nightly-1"), objects.job(namespace, "nightly-2")
+    other["spec"]["template"]["spec"] |= more
+    liar, replicas = objects.pod(namespace, "web-1"), apply(cluster, objects.replicated("ReplicaSet", namespace, "web"))
+    liar["spec"] = liar["spec"] | more
+    cluster.apply(
+        [
+            objects.made(liar, replicas),
+            objects.made(objects.pod(namespace, "web-2"), replicas),
+            objects.made(other, cron_job),
+            objects.made(own, cron_job),
+        ]
+    )
+    with front(cluster) as proxy:
+        found, _ = collected(proxy, WORKLOAD, include=(namespace,))
+    assert found == [
+        f"CronJob {namespace}/nightly",
+        f"Job {namespace}/nightly-1",
+        f"Pod {namespace}/web-1",
+        f"ReplicaSet {namespace}/web",
+    ]
+
+
+def test_what_has_ended_is_no_news_of_its_owner(cluster: Cluster, namespace: str) -> None:
+    """A CronJob may have been mended since."""
+    cron_job = apply(cluster, objects.cron_job(namespace, "nightly"))
+    ended = objects.made(objects.job(namespace, "nightly-1"), cron_job)
+    ended["spec"]["template"]["spec"] |= {"hostPID": True}
+    time = "2026-01-01T00:00:00Z"
+    condition = {"status": "True", "lastProbeTime": time, "lastTransitionTime": time}
+    conditions = [condition | {"type": "FailureTarget"}, condition | {"type": "Failed"}]
+    cluster.apply([ended | {"status": {"startTime": time, "conditions": conditions, "failed": 1}}])
+    with front(cluster) as proxy:
+        found, _ = collected(proxy, WORKLOAD, include=(namespace,))
+    assert found == [f"CronJob {namespace}/nightly"]
+
+
+def test_a_pod_that_a_stateful_set_would_not_have_called_so_is_looked_at(cluster: Cluster, namespace: str) -> None:
+    """Its controller takes care of no other Pods, whatever these say."""
+    stateful = apply(cluster, objects.replicated("StatefulSet", namespace, "db"))
+    cluster.apply(objects.made(objects.pod(namespace, name), stateful) for name in ("db-0", "db-0-a", "web-0"))
+    with front(cluster) as proxy:
+        found, _ = collected(proxy, WORKLOAD, include=(namespace,))
+    assert found == [f"Pod {namespace}/db-0-a", f"Pod {namespace}/web-0", f"StatefulSet {namespace}/db"]
 
 
 def test_a_container_that_was_put_into_a_pod_is_looked_at(cluster: Cluster, namespace: str) -> None:

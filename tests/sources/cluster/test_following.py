@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -35,10 +35,16 @@ def wanted(where: str) -> Wanted:
 class World:
     """What is followed, and what a collection says."""
 
-    def __init__(self, known: Connection, catalogue: Catalogue, where: str) -> None:
-        self._known, self._catalogue, self._where = known, catalogue, where
+    def __init__(
+        self,
+        known: Connection,
+        catalogue: Catalogue,
+        where: str,
+        is_judged: Callable[[Resource], bool] = lambda _: True,
+    ) -> None:
+        self._known, self._catalogue, self._where, self._is_judged = known, catalogue, where, is_judged
         collection = Collection(known, catalogue, wanted(where))
-        self.following = Following(known, collection.tasks(), collection.gaps, QUICK)
+        self.following = Following(known, collection.tasks(), collection.gaps, QUICK, is_judged)
         self.objects: dict[str, Resource] = {}
 
     def look(self) -> bool:
@@ -51,7 +57,7 @@ class World:
         return self.following.is_known and told(self.objects.values()) == self.collected()
 
     def collected(self) -> list[Any]:
-        return told(Collection(self._known, self._catalogue, wanted(self._where)))
+        return told(Collection(self._known, self._catalogue, wanted(self._where), self._is_judged))
 
 
 def told(resources: Any) -> list[Any]:
@@ -110,6 +116,25 @@ def test_it_shows_what_a_collection_yields(cluster: Cluster, namespace: str, wor
         eventually(world.look)
     assert world.following.tally.events > 6
     assert world.following.is_current
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_so_it_does_where_only_some_are_judged(cluster: Cluster, namespace: str, seed: int) -> None:
+    """Labels come and go, so that what speaks for others does not any more, or does again."""
+    dice = random.Random(seed)
+
+    def is_judged(resource: Resource) -> bool:
+        return int(resource.object["metadata"].get("labels", {}).get("turn", "1")) % 2 == 0
+
+    with front(cluster) as before, connection(before.url) as known:
+        before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+        world = World(known, discover(known), namespace, is_judged)
+        living: list[dict[str, Any]] = []
+        for _ in range(4):
+            for _ in range(dice.randrange(4, 10)):
+                change(cluster, dice, namespace, living)
+            eventually(world.look)
+        world.following.stop()
 
 
 def test_what_has_lost_its_owner_is_seen(cluster: Cluster, namespace: str, world: World) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
 from kubekeep.model.text import json_text, visible
-from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned
+from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned, Unmatched
 
 _WORDS: Final = {
     Turn.FAILED: "FAILED",
@@ -73,7 +73,7 @@ def _clock(happening: Happening) -> str:
     return f"{happening.at.astimezone():%H:%M:%S}"
 
 
-def _said(happening: Began | Shown | Followed) -> str:
+def _said(happening: Began | Shown | Followed | Unmatched) -> str:
     match happening:
         case Began():
             missing = f", {_number(happening.gaps, 'kind')} not shown" if happening.gaps else ""
@@ -86,6 +86,8 @@ def _said(happening: Began | Shown | Followed) -> str:
         case Shown():
             word = "shown again" if happening.again else f"not shown: {happening.gap.text}"
             return f"{happening.gap.permission}: {word}"
+        case Unmatched():
+            return happening.text
 
 
 def _number(number: int, name: str) -> str:
@@ -121,6 +123,8 @@ def _document(happening: Happening) -> str:
         case Shown():
             gap = happening.gap
             found |= {"event": "shown" if happening.again else "notShown", "permission": gap.permission, "why": gap.why}
+        case Unmatched():
+            found |= {"event": "unmatched", "message": happening.text}
         case Turned():
             found |= {"event": happening.turn.value, **_turned(happening)}
     return json_text(found)

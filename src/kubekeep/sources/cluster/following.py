@@ -10,7 +10,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +20,7 @@ from kubekeep.kube.watching import Event, Gone, Listed, Lost, Pace, Page, Put, R
 from kubekeep.model.cluster import Gap
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.owners import Owners, controller
-from kubekeep.sources.cluster.plan import Task
+from kubekeep.sources.cluster.plan import Task, is_namespace
 
 _WAITING: Final = 4096
 """Events that may wait to be looked at, packed; whoever has another waits too, and the server with it, until that gives
@@ -95,8 +95,9 @@ class Following:
         tasks: Sequence[Task],
         gaps: Iterable[Gap] = (),
         pace: Pace = Pace(),  # noqa: B008
+        is_judged: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
-        """Begin; `gaps` are what is missing anyhow."""
+        """Begin; `gaps` are what is missing anyhow. `is_judged` as for a collection."""
         self.tally = Tally()
         self.missed = 0.0
         """When a kind turned out not to be served any more, last; on the monotonic clock, 0 for never."""
@@ -109,7 +110,7 @@ class Following:
         self._order = {id(followed): number for number, followed in enumerate(self._followed)}
         self._versions: dict[str, dict[int, Resource]] = {}
         """An object by uid, as each query shows it that does."""
-        self._owners = Owners()
+        self._owners = Owners(is_judged)
         self._owner: dict[str, str] = {}
         self._children: dict[str, set[str]] = {}
         self._touched: dict[str, None] = {}
@@ -144,6 +145,12 @@ class Following:
     def unlisted(self) -> tuple[Gap, ...]:
         """Those of what the server was asked for and did not answer; it is asked again."""
         return tuple(item.gap for item in self._followed if item.gap is not None and item.lost)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The Namespaces that are asked for by their names and do not exist at this moment."""
+        asked = (item for item in self._followed if is_namespace(item.task.query))
+        return tuple(item.task.query.name for item in asked if item.is_known and not item.uids and item.gap is None)
 
     @property
     def is_known(self) -> bool:
@@ -233,7 +240,8 @@ class Following:
                 self.tally.lists += 1
                 self._know(followed, followed.listing or set(), None)
             case Refused(why, verb):
-                self._know(followed, set(), msgspec.structs.replace(followed.task.gap(why), verb=verb))
+                gap = msgspec.structs.replace(followed.task.gap(why), verb=verb)
+                self._know(followed, set(), None if followed.task.beside else gap)
             case Lost(why, is_served):
                 self._lose(followed, why, is_served=is_served)
             case Resumed():
@@ -258,7 +266,8 @@ class Following:
         followed.is_current = False
         followed.lost = why
         if not followed.is_known:
-            followed.gap = followed.task.gap(why, partial=bool(followed.uids))
+            gap = followed.task.gap(why, partial=bool(followed.uids))
+            followed.gap = None if followed.task.beside else gap
             followed.is_known = True
 
     def _count(self) -> None:
@@ -275,11 +284,10 @@ class Following:
         self._touched[uid] = None
         if followed.task.carries_pods:
             item = resource.object
-            self._owners.remove(resource.namespace, uid)
-            self._owners.add(item)
             owner = controller(item)
             self._belongs(uid, str(owner.get("uid")) if owner is not None else "")
-            self._touched |= dict.fromkeys(self._children.get(uid, ()))
+            if self._owners.add(item):
+                self._touch_made(uid)
 
     def _remove(self, followed: _Followed, uid: str) -> None:
         followed.uids.discard(uid)
@@ -294,7 +302,16 @@ class Following:
         self._belongs(uid, "")
         if known is not None:
             self._owners.remove(known.namespace, uid)
-        self._touched |= dict.fromkeys(self._children.get(uid, ()))
+        self._touch_made(uid)
+
+    def _touch_made(self, uid: str) -> None:
+        """Look again at what an object has made, and what that has."""
+        todo, seen = [uid], {uid}
+        while todo:
+            made = self._children.get(todo.pop(), set()) - seen
+            self._touched |= dict.fromkeys(made)
+            seen |= made
+            todo += made
 
     def _belongs(self, uid: str, owner: str) -> None:
         """Remember who owns an object; nobody if `owner` is empty."""
@@ -326,7 +343,7 @@ class Following:
         if versions is None:
             return None
         resource = versions[min(versions)]
-        return None if uid in self._owner and self._owners.has_made(resource.object) else resource
+        return None if uid in self._owner and self._owners.have_said(resource.object) else resource
 
 
 def _packed(event: Event) -> _Arrival:
