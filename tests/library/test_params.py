@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from typing import Any
+
 import pytest
 
 from kubekeep.library.params import ParamsError, params_of, read_params
@@ -70,7 +72,7 @@ def test_an_object_that_says_nonsense(said: object) -> None:
 
 
 def test_names_steer_no_terminal() -> None:
-    said = {"controls": {"a\x1b[2J": []}}
+    said: dict[str, Any] = {"controls": {"a\x1b[2J": []}}
     entry = {"apiVersion": "kubescape.io/v1", "kind": "ControlInput", "metadata": {"name": "default"}, "spec": said}
     with pytest.raises(ParamsError) as found:
         params_of([Resource(entry)])
