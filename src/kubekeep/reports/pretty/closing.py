@@ -245,10 +245,10 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line(Span("→ Next: ", "bold"), *([f"{first}."] if control.brought else [f"{first}: ", command]))
     elif assessment.unread:
         terminal.line(Span("→ Next: ", "bold"), f"{_mend(assessment)} and scan again: nothing is known of it yet.")
-    elif any(summary.is_gap for summary in assessment.controls):
-        terminal.line(Span("→ Next: ", "bold"), "nothing failed; give the scan what the controls above wait for.")
     elif assessment.counts.total == 0:
         terminal.line(Span("→ Next: ", "bold"), _check(assessment))
+    elif any(summary.is_gap for summary in assessment.controls):
+        terminal.line(Span("→ Next: ", "bold"), "nothing failed; give the scan what the controls above wait for.")
     elif assessment.waived():
         terminal.line(Span("✔ Nothing failed but what is accepted.", "bold green"))
     else:
