@@ -49,9 +49,11 @@ def words(programs: Mapping[str, object], found: Running) -> dict[str, list[str]
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Path]:
-    """The root of a node on which systemd's journal has what K3s logged, which runs."""
+    """The root of a node on which systemd's journal has what K3s logged, which runs, and what another process did."""
     with (
         journal.journald(tmp_path / JOURNAL) as place,
+        journal.output_of_a_service(place) as other,
+        nodes.titled("another server", nodes.k3s_log(FAKE), other.fileno()),
         journal.output_of_a_service(place) as stream,
         nodes.titled(SERVER, nodes.k3s_log(PROGRAMS), stream.fileno()) as pid,
     ):
