@@ -312,7 +312,7 @@ def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
         rollout["spec"] = {"template": rollout["spec"]["template"]}
         own_cluster.apply([definition, rollout])
         eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(Turn.FAILED))
-        # Everything began anew, and nothing but the new one is told.
+        # Nothing but the new one is told.
         assert {item.resource.kind for item in live.told if isinstance(item, Turned)} == {"Rollout"}
         own_cluster.delete(definition)
         eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(Turn.GONE))

@@ -190,15 +190,18 @@ class LiveCluster:
         """Let all that is followed be taken up anew: the network may be another one."""
         self._connection.interrupt()
 
-    def has_changed(self, selection: Selection, choice: Choice, following: Following, *, routine: bool) -> bool:
-        """Whether the cluster serves, or shows, other kinds by now than those that are followed. Raises KubeError.
+    def look(self, selection: Selection, choice: Choice, following: Following, *, routine: bool) -> None:
+        """Let what is followed be what the cluster serves, or shows, by now. Raises KubeError.
 
-        An API server that has just been started does not know all that it serves: unless this is asked as a `routine`,
-        what is being followed all the same is not taken for gone.
+        An API server that has just been started does not know all that it serves: unless this is a `routine`, what is
+        being followed all the same is not taken for gone.
         """
         self._catalogue = discover(self._connection)
         planned, gaps = self._followed(selection, choice)
-        return not following.is_of(planned, gaps) if routine else following.lacks(planned, gaps)
+        if not routine:
+            planned += following.kept(planned)
+        if not following.is_of(planned, gaps):
+            following.turn_to(planned, gaps)
 
     def _followed(self, selection: Selection, choice: Choice) -> tuple[list[Task], list[Gap]]:
         """What is to be followed, and what is missing then: what one may not follow everywhere is in some namespaces."""

@@ -371,6 +371,7 @@ class _Session:
             self._watch.note_loss(self.following.lost)
             if self._has_to_begin_anew():
                 return
+            self._look()
 
     def _is_whole(self) -> bool:
         """Whether what is known is worth judging: a server that comes back does not show at once all that it did before."""
@@ -383,7 +384,7 @@ class _Session:
         return now > self._whole_by or {gap.permission for gap in self.following.unlisted} <= self._watch.missing
 
     def _has_to_begin_anew(self) -> bool:
-        """Whether the cluster serves other kinds by now, wants to be judged otherwise, or is elsewhere."""
+        """Whether the cluster wants to be judged otherwise by now, or is elsewhere."""
         if self._wants_otherwise():
             return True
         started = time.monotonic()
@@ -391,13 +392,19 @@ class _Session:
             self._elsewhere = started + self._request.patience
             if self._watch.has_moved():
                 return True
-        # Who does not answer is not waited for.
+        return False
+
+    def _look(self) -> None:
+        """Follow what the cluster serves by now, if it is time to look; a cluster that cannot be asked serves the same."""
         heard = max(self._definitions.changed, self.following.missed, self._heard)
+        # Who does not answer is not waited for.
         if self.following.is_lost or not self._agenda.is_due(heard):
-            return False
-        found = self._serves_otherwise()
+            return
+        started = time.monotonic()
+        with contextlib.suppress(KubeError):
+            choice, routine = self._request.scan.choice, self._agenda.is_routine
+            self._cluster.look(self.selection, choice, self.following, routine=routine)
         self._agenda.looked(time.monotonic() - started)
-        return found
 
     def _take(self, key: str, resource: Resource | None) -> None:
         """An object is there, or it is not any more."""
@@ -432,13 +439,6 @@ class _Session:
         self._settings_changed = False
         with contextlib.suppress(ValueError):
             return selected(self._request.scan, tuple(self._settings.values())).params != self.selection.params
-        return False
-
-    def _serves_otherwise(self) -> bool:
-        """Whether the cluster serves other kinds by now; a cluster that cannot be asked does not."""
-        with contextlib.suppress(KubeError):
-            choice, routine = self._request.scan.choice, self._agenda.is_routine
-            return self._cluster.has_changed(self.selection, choice, self.following, routine=routine)
         return False
 
 

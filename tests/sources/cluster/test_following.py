@@ -19,7 +19,7 @@ from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
-from tests.kube.connecting import connection
+from tests.kube.connecting import config_maps, connection
 from tests.kube.faults import Exchange, front, times
 from tests.kube.test_watching import QUICK, as_it_is, error, is_watch, relayed
 from tests.sources.cluster.objects import job, made, pod, replicated
@@ -281,18 +281,41 @@ def test_kinds_are_gone_when_they_are_not_served_and_not_only_unsaid(world: Worl
     followed = vars(following)["_followed"]
     tasks = [item.task for item in followed]
     assert following.is_of(tasks, ())
-    assert not following.lacks(tasks, ())
+    assert following.kept(tasks) == []
     # An API server that has just been started may not say all that it serves.
-    assert not following.is_of(tasks[1:], ())
-    assert not following.lacks(tasks[1:], ())
+    assert following.kept(tasks[1:]) == tasks[:1]
+    other = msgspec.structs.replace(tasks[0], carries_pods=not tasks[0].carries_pods)
+    assert following.kept([other, *tasks[1:]]) == []
     vars(following)["_arrivals"].put((followed[0], Lost("not found", is_served=False)))
     eventually(lambda: world.look() and following.missed)
-    assert following.lacks(tasks[1:], ())
-    assert not following.lacks(tasks, ())
-    more = msgspec.structs.replace(tasks[0], carries_pods=not tasks[0].carries_pods)
-    assert following.lacks([*tasks, more], ())
-    assert following.lacks(tasks, [tasks[0].gap("for another reason")])
+    assert following.kept(tasks[1:]) == []
     assert namespace
+
+
+def test_what_is_followed_can_become_more_and_less(cluster: Cluster, namespace: str, world: World) -> None:
+    """And nothing is said of what stays; what was said last of a kind that is left is not listened to."""
+    config_maps(cluster, namespace, ["one", "two"])
+    eventually(world.look)
+    following, before = world.following, dict(world.objects)
+    followed = vars(following)["_followed"]
+    tasks = [item.task for item in followed]
+    (left,) = [item for item in followed if item.task.query.served.kind == "ConfigMap"]
+    gap = left.task.gap("for another reason")
+    following.turn_to([task for task in tasks if task is not left.task], [gap])
+    vars(following)["_arrivals"].put((left, Lost("not listened to")))
+    gone = following.changes(0.3, 0.1)
+    assert {before[uid].kind for uid in gone} == {"ConfigMap"}
+    assert {*gone} == {uid for uid, resource in before.items() if resource.kind == "ConfigMap"}
+    assert set(gone.values()) == {None}
+    assert (following.gaps, following.lost) == ((gap,), "")
+    lists = following.tally.lists
+    following.turn_to(tasks, ())
+    world.objects = {uid: resource for uid, resource in world.objects.items() if uid not in gone}
+    eventually(world.look)
+    assert following.gaps == ()
+    assert following.tally.lists == lists + 1
+    config_maps(cluster, namespace, ["three"])
+    eventually(lambda: world.look() and "three" in {resource.name for resource in world.objects.values()})
 
 
 def test_who_wants_an_end_waits_for_nothing(world: World) -> None:

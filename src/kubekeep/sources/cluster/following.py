@@ -68,10 +68,13 @@ class Tally(msgspec.Struct):
 class _Followed:
     """One query on its way."""
 
-    __slots__ = ("gap", "is_current", "is_known", "is_served", "listing", "lost", "task", "uids")
+    __slots__ = ("gap", "is_current", "is_known", "is_served", "listing", "lost", "number", "stopped", "task", "uids")
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, number: int) -> None:
         self.task = task
+        self.number = number
+        """Which it is: an object that several show is shown as the first of them does."""
+        self.stopped = threading.Event()
         self.uids: set[str] = set()
         self.listing: set[str] | None = None
         """The objects of the list that is under way."""
@@ -103,11 +106,12 @@ class Following:
         """When a kind turned out not to be served any more, last; on the monotonic clock, 0 for never."""
         self._connection = connection
         self._gaps = tuple(gaps)
+        self._pace = pace
         self._stopped = threading.Event()
         self._arrivals: queue.Queue[tuple[_Followed, _Arrival]] = queue.Queue(maxsize=_WAITING)
         self._lists = threading.BoundedSemaphore(_LISTS)
-        self._followed = [_Followed(task) for task in tasks]
-        self._order = {id(followed): number for number, followed in enumerate(self._followed)}
+        self._followed: list[_Followed] = []
+        self._begun = 0
         self._versions: dict[str, dict[int, Resource]] = {}
         """An object by uid, as each query shows it that does."""
         self._owners = Owners(is_judged)
@@ -115,26 +119,45 @@ class Following:
         self._children: dict[str, set[str]] = {}
         self._touched: dict[str, None] = {}
         self._shown: set[str] = set()
-        self._threads = [
-            threading.Thread(target=self._follow, args=(followed, pace), daemon=True) for followed in self._followed
-        ]
-        for thread in self._threads:
-            thread.start()
+        for task in tasks:
+            self._begin(task)
+
+    def _begin(self, task: Task) -> None:
+        followed = _Followed(task, self._begun)
+        self._begun += 1
+        self._followed.append(followed)
+        threading.Thread(target=self._follow, args=(followed,), daemon=True).start()
 
     def stop(self) -> None:
         """Let all threads end; they do when the connection is closed."""
         self._stopped.set()
+        for followed in self._followed:
+            followed.stopped.set()
+
+    def turn_to(self, tasks: Iterable[Task], gaps: Iterable[Gap]) -> None:
+        """Follow `tasks` from now on, with what is missing anyhow: what is new is listed, what is left is not shown."""
+        planned = dict.fromkeys(tasks)
+        left = [item for item in self._followed if item.task not in planned]
+        self._followed = [item for item in self._followed if item.task in planned]
+        for followed in left:
+            followed.stopped.set()
+            self._know(followed, set(), None)
+        own = {item.task for item in self._followed}
+        for task in planned:
+            if task not in own:
+                self._begin(task)
+        self._gaps = tuple(gaps)
+
+    def kept(self, tasks: Iterable[Task]) -> list[Task]:
+        """What is followed and served, though `tasks` have nothing of the kind."""
+        kinds = {(task.query.served.group, task.query.served.kind) for task in tasks}
+        served = [item.task for item in self._followed if item.is_served]
+        return [task for task in served if (task.query.served.group, task.query.served.kind) not in kinds]
 
     def is_of(self, tasks: Iterable[Task], gaps: Iterable[Gap]) -> bool:
         """Whether it follows `tasks` with `gaps` from the beginning, in whatever order."""
         own = {item.task for item in self._followed}
         return own == set(tasks) and set(self._gaps) == set(gaps)
-
-    def lacks(self, tasks: Iterable[Task], gaps: Iterable[Gap]) -> bool:
-        """Whether it does not follow all of `tasks`, began with other `gaps`, or follows what is not served any more."""
-        planned = set(tasks)
-        gone = {item.task for item in self._followed if not item.is_served} - planned
-        return bool(gone or planned - {item.task for item in self._followed}) or set(self._gaps) != set(gaps)
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -194,17 +217,18 @@ class Following:
                 followed, event = self._arrivals.get(timeout=max(0.0, min(wait, until - time.monotonic())))
             except queue.Empty:
                 break
-            self._take(followed, event)
+            if not followed.stopped.is_set():
+                self._take(followed, event)
             if until == float("inf"):
                 wait, until = rest, time.monotonic() + max(rest, most)
             elif time.monotonic() > until:
                 break
         return self._seen()
 
-    def _follow(self, followed: _Followed, pace: Pace) -> None:
+    def _follow(self, followed: _Followed) -> None:
         """Hand on what happens; while a list comes in, few others may."""
         with contextlib.ExitStack() as turn:
-            for event in watching(self._connection, followed.task.query, self._stopped, pace):
+            for event in watching(self._connection, followed.task.query, followed.stopped, self._pace):
                 if isinstance(event, Page) and event.first:
                     turn.close()
                     self._lists.acquire()
@@ -216,7 +240,7 @@ class Following:
 
     def _hand(self, followed: _Followed, event: _Arrival) -> bool:
         """Hand an event on as soon as there is room; gives False when nobody takes it any more."""
-        while not self._stopped.is_set():
+        while not followed.stopped.is_set():
             with contextlib.suppress(queue.Full):
                 self._arrivals.put((followed, event), timeout=_LOOK)
                 return True
@@ -275,7 +299,7 @@ class Following:
         self.tally.last_event = time.time()
 
     def _put(self, followed: _Followed, uid: str, resource: Resource) -> None:
-        number = self._order[id(followed)]
+        number = followed.number
         followed.uids.add(uid)
         versions = self._versions.setdefault(uid, {})
         if versions.get(number) == resource:
@@ -295,7 +319,7 @@ class Following:
         if versions is None:
             return
         self._touched[uid] = None
-        known = versions.pop(self._order[id(followed)], None)
+        known = versions.pop(followed.number, None)
         if versions:
             return
         del self._versions[uid]
