@@ -145,6 +145,8 @@ def test_a_proxy_that_is_none_is_not_cited(cluster: Cluster, address: str) -> No
 def test_a_proxy_that_is_gone(cluster: Cluster) -> None:
     hurried = msgspec.structs.replace(connecting.HURRIED, tries=2)
     request = asked(cluster, proxy=f"http://ann:{SECRET}@127.0.0.1:9")
-    with pytest.raises(ConnectionLostError, match=r"cannot be reached through the proxy 127\.0\.0\.1:9: .*refused") as refused:
+    with pytest.raises(
+        ConnectionLostError, match=r"cannot be reached through the proxy 127\.0\.0\.1:9: .*refused"
+    ) as refused:
         version(msgspec.structs.replace(request, patience=hurried))
     assert SECRET not in str(refused.value)

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.kube.answer import JSON
+from kubekeep.kube.answer import JSON, TOO_DEEP
 from kubekeep.kube.connection import Connection
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, UnreadableError
 from kubekeep.kube.listing import Listing, Query, named
 from kubekeep.model.text import visible
 
@@ -115,7 +115,9 @@ def watching(
         except KubeError as error:
             if watch.over():
                 return
-            refused = isinstance(error, LoginError) or (isinstance(error, ApiError) and error.status in _REFUSALS)
+            refused = isinstance(error, LoginError | UnreadableError) or (
+                isinstance(error, ApiError) and error.status in _REFUSALS
+            )
             yield Refused(str(error), watch.verb) if refused else Lost(str(error))
             watch.wait(refused=refused)
 
@@ -183,7 +185,7 @@ class _Watch:
             if error.status in _REFUSALS:
                 raise
             yield from self._lost(str(error))
-        except LoginError:
+        except (LoginError, UnreadableError):
             raise
         except KubeError as error:
             yield from self._lost(str(error))
@@ -201,6 +203,8 @@ class _Watch:
                 event = msgspec.json.decode(line, type=_Event)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise ConnectionLostError(f"the API server sends no whole event: {visible(str(error))}") from None
+            except RecursionError:
+                raise UnreadableError(TOO_DEEP) from None
             yield from self._told(event)
             if self.over():
                 return
@@ -238,4 +242,4 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
         rest.append(last)
         size += len(last)
         if size > _LONGEST_LINE:
-            raise ConnectionLostError(f"the API server sends an event of more than {_LONGEST_LINE} bytes")
+            raise UnreadableError(f"the API server sends an event of more than {_LONGEST_LINE} bytes")
