@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_an_object_that_says_nonsense(said: object) -> None:
 
 
 def test_names_steer_no_terminal() -> None:
-    said = {"controls": {"a\x1b[2J": []}}
+    said: dict[str, Any] = {"controls": {"a\x1b[2J": []}}
     entry = {"apiVersion": "kubescape.io/v1", "kind": "ControlInput", "metadata": {"name": "default"}, "spec": said}
     with pytest.raises(ParamsError) as found:
         params_of([Resource(entry)])
