@@ -160,7 +160,7 @@ def scan(
         if request.snapshot or looks_everywhere(request):
             found = list(resources)
             resources = iter(found)
-            focus = _both(focus, _workload(request, found, cluster.gaps if cluster is not None else ()))
+            focus = _both(focus, _workload(request, found, cluster))
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, found)
@@ -373,7 +373,7 @@ def _both(
 
 
 def _workload(
-    request: ScanRequest, resources: Sequence[Resource], gaps: Sequence[Gap]
+    request: ScanRequest, resources: Sequence[Resource], cluster: Live | None
 ) -> Callable[[Resource], bool] | None:
     """What takes the one workload that is to be judged, with what it needs; None where none is named."""
     if not request.workload:
@@ -381,6 +381,7 @@ def _workload(
     try:
         kept = {id(item) for item in with_needs(parse_workload(request.workload), resources)}
     except UnknownNameError as error:
+        gaps = [] if cluster is None else cluster.gaps
         hidden = ", ".join(dict.fromkeys(gap.permission for gap in gaps if WORKLOAD in gap.names))
         if hidden:
             raise UnknownNameError(f"{error}; the cluster did not show everything: {hidden}") from None
