@@ -480,9 +480,11 @@ def _baseline(comparison: Comparison) -> dict[str, Any]:
     return {"file": comparison.base, "granularity": comparison.granularity, **counts, "warnings": comparison.warnings}
 
 
-def _distribution(facts: ClusterFacts) -> dict[str, str]:
-    """Whose Kubernetes it is, and of which version as that counts; the version of Kubernetes is Kubescape's to tell."""
-    return {"distribution": facts.distribution, "distributionVersion": facts.distribution_version}
+def _own_cluster(facts: ClusterFacts | None) -> dict[str, Any]:
+    """What Kubescape does not tell of a cluster: whose Kubernetes it is, and of which version as that counts."""
+    if facts is None:
+        return {}
+    return {"cluster": {"distribution": facts.distribution, "distributionVersion": facts.distribution_version}}
 
 
 def _unread(item: Unread) -> dict[str, Any]:
@@ -496,7 +498,6 @@ def _unread(item: Unread) -> dict[str, Any]:
 
 
 def _own(assessment: Assessment) -> dict[str, Any]:
-    cluster = assessment.target.cluster
     enforcement = {
         item.control.id: [_enforcement(policy) for policy in item.enforcement]
         for item in assessment.controls
@@ -508,7 +509,7 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "files": assessment.files,
         "coverage": assessment.coverage,
         "targets": list(assessment.target.names),
-        **({"cluster": _distribution(cluster)} if cluster else {}),
+        **_own_cluster(assessment.target.cluster),
         "choice": str(assessment.choice),
         "parameters": {name: list(values) for name, values in assessment.set_params.items()},
         **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),
