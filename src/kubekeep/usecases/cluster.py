@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +23,7 @@ from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap, names_of
-from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
+from kubekeep.model.control import SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.platform import OPENSHIFT, distribution_of, platform_of_node
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cloud.identity import Hints
@@ -189,13 +189,7 @@ class LiveCluster:
         few = collection.judged if len(collection.judged) <= FEW else ()
         # What says how the cluster is to be judged counts wherever it is.
         inner = {task: inside(task, few) if task.names.isdisjoint(SETTINGS) else [] for task in planned}
-        asked = {task: _following(task) for tasks in inner.items() if tasks[1] for task in (tasks[0], *tasks[1])}
-        try:
-            granted = allowed(self._connection, [one for ones in asked.values() for one in ones])
-        except ApiError:
-            # Who may not even ask is told of every refusal.
-            granted = {}
-        lacks = {task: [one for one in ones if not granted.get(one, True)] for task, ones in asked.items()}
+        lacks = self._lacking(task for tasks in inner.items() if tasks[1] for task in (tasks[0], *tasks[1]))
         found: list[Task] = []
         gaps = collection.gaps
         for task, instead in inner.items():
@@ -207,6 +201,16 @@ class LiveCluster:
                 gap = task.gap("forbidden", inside=True)
                 gaps.append(msgspec.structs.replace(gap, verb=lacks[task][0].verb))
         return found, gaps
+
+    def _lacking(self, tasks: Iterable[Task]) -> dict[Task, list[Permission]]:
+        """What is not granted of what it takes to follow each of `tasks`."""
+        asked = {task: _following(task) for task in tasks}
+        try:
+            granted = allowed(self._connection, [one for ones in asked.values() for one in ones])
+        except ApiError:
+            # Who may not even ask is told of every refusal.
+            granted = {}
+        return {task: [one for one in ones if not granted.get(one, True)] for task, ones in asked.items()}
 
     def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
         needed = self._wanted(selection, choice, everything=everything)
@@ -304,9 +308,7 @@ def wanted(
     if choice.include_namespaces:
         active = [control for control in active if not judges_nothing(control, is_inside)]
     looked_at = {kind for control in active for kind in (*control.targets, *control.relates)}
-    far = {kind for control in active for kind in wide(control)}
-    if any(control.providers and control.slug not in selection.named for control in active):
-        far.add("Node")
+    far = _far(active, selection)
     kinds = looked_at | far | _ALWAYS | (RELATED if everything else set())
     near = kinds - far - (_ALWAYS - _OF_NAMESPACES) - SETTINGS
     brought = {kind for control in active if control.brought for kind in control.targets}
@@ -318,6 +320,16 @@ def wanted(
         beside=frozenset((_TOLD | {"PodTemplate"}) - looked_at - far if narrow else ()),
         namespaces=Namespaces(choice.include_namespaces, choice.exclude_namespaces),
     )
+
+
+def _far(active: Iterable[Control], selection: Selection) -> set[str]:
+    """What the `active` controls look at wherever it is."""
+    far: set[str] = set()
+    for control in active:
+        far |= wide(control)
+        if control.providers and control.slug not in selection.named:
+            far.add("Node")
+    return far
 
 
 def permission_of(query: Query, verb: str = "") -> Permission:

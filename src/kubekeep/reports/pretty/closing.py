@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
@@ -122,6 +123,15 @@ def _write_unread(terminal: Terminal, assessment: Assessment, options: Options) 
     for why, found in alike.items():
         _write_hidden(terminal, why, found, options)
     told = {gap.permission for found in alike.values() for gap in found}
+    _write_places(terminal, assessment, told, hidden)
+    if gaps and by_cluster:
+        option = Span("--dry-run", "bold cyan", whole=True)
+        terminal.line(Span("The same command with ", "dim"), option, Span(_ROLES, "dim"), indent=2)
+    terminal.line()
+
+
+def _write_places(terminal: Terminal, assessment: Assessment, told: AbstractSet[str], hidden: AbstractSet[str]) -> None:
+    """What was not read but for what has been `told`; what is `hidden` is no file."""
     for item in assessment.unread:
         if item.location.file in told:
             continue
@@ -129,10 +139,6 @@ def _write_unread(terminal: Terminal, assessment: Assessment, options: Options) 
         url = file_url(assessment.target.base, item.location.file) if is_file else ""
         style = "underline" if is_file else "bold"
         terminal.line(Span(str(item.location), style, whole=True, url=url), "  ", item.message, indent=2)
-    if gaps and by_cluster:
-        option = Span("--dry-run", "bold cyan", whole=True)
-        terminal.line(Span("The same command with ", "dim"), option, Span(_ROLES, "dim"), indent=2)
-    terminal.line()
 
 
 def _alike(gaps: Iterable[Gap]) -> dict[str, list[Gap]]:
@@ -150,7 +156,7 @@ def _write_hidden(terminal: Terminal, why: str, gaps: Iterable[Gap], options: Op
     places: dict[tuple[str, str], list[str]] = {}
     for gap in gaps:
         kind = f"{gap.resource}.{gap.group}" if gap.group else gap.resource
-        place = "" if gap.name else gap.namespace
+        place = "" if gap.kind == "Namespace" else gap.namespace
         places.setdefault((gap.verb, place), []).append(f"{kind}/{gap.name}" if gap.name else kind)
     for (verb, place), kinds in places.items():
         most = len(kinds) if options.verbose else _KINDS
