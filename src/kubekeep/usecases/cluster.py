@@ -237,10 +237,7 @@ class LiveCluster:
 
     def _wanted(self, selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
         needed = wanted(selection, choice, everything=everything, is_inside=self._is_inside)
-        if self._request.host_scan is True:
-            # Its Nodes tell whose kubelets there are.
-            return msgspec.structs.replace(needed, beside=needed.beside - {"Node"})
-        if self._request.host_scan is None:
+        if self._request.host_scan is not False:
             return needed
         kinds = frozenset(kind for kind in needed.kinds if kind.partition("/")[0] != HOST_DATA)
         return msgspec.structs.replace(needed, kinds=kinds)
