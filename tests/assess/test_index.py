@@ -8,6 +8,7 @@ import msgspec
 
 from kubekeep.assess.index import SETTING, Index
 from kubekeep.assess.isolation import EVERYWHERE, isolation
+from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.model.resource import Resource
 
 
@@ -88,6 +89,30 @@ def test_accounts_of_workloads() -> None:
         "default": {"runner": True, "old": True, "default": True},
         "shop": {"web": True},
     }
+
+
+def test_nothing_runs_of_pod_templates() -> None:
+    """Whoever may not see them is told the same of Services and accounts."""
+    labels = {"labels": {"app": "web"}}
+    template = made("PodTemplate", "t", "shop", template={"metadata": labels, "spec": {"serviceAccountName": "robot"}})
+    data = indexed(template, kinds=(WORKLOAD, "ServiceAccount")).data()
+    assert (data["pods"], data["account_users"]) == ({}, {})
+    running = made("ReplicationController", "r", "shop", spec={"template": template["template"]})
+    data = indexed(template, running, kinds=(WORKLOAD, "ServiceAccount")).data()
+    assert [pod.name for pod in data["pods"]["shop"]["all"]] == ["r"]
+    assert data["account_users"] == {"shop": {"robot": True}}
+
+
+def test_grants_are_told_in_the_same_order_whatever_comes_first() -> None:
+    account = [{"kind": "ServiceAccount", "name": "robot", "namespace": "shop"}]
+    roles = [role("ClusterRole", "all"), role("Role", "all", "shop")]
+    bindings = [
+        binding("RoleBinding", ("Role", "all"), "shop") | {"subjects": account},
+        binding("ClusterRoleBinding", ("ClusterRole", "all")) | {"subjects": account},
+    ]
+    grants = [indexed(*roles, *found, kinds=(SUBJECT,)).data()["grants"] for found in (bindings, [*reversed(bindings)])]
+    assert grants[0]["bound"] == {"shop": {"robot": ["ClusterRoleBinding bound", "RoleBinding bound"]}}
+    assert grants[0] == grants[1]
 
 
 def test_role_bindings_find_roles_in_their_own_namespace() -> None:

@@ -43,12 +43,12 @@ INSIDE = {
 Verdicts = dict[tuple[str, str], Verdict]
 
 
-def everything() -> Selection:
-    return select(frameworks_named(["allcontrols"]), whole_cluster=True)
+def everything(framework: str = "allcontrols") -> Selection:
+    return select(frameworks_named([framework]), whole_cluster=True)
 
 
-def planned() -> list[Task]:
-    needed = wanted(everything(), ONLY, everything=False, is_inside=INSIDE.__contains__)
+def planned(framework: str = "allcontrols") -> list[Task]:
+    needed = wanted(everything(framework), ONLY, everything=False, is_inside=INSIDE.__contains__)
     return [*tasks(needed, CATALOGUE, (), needed.namespaces)]
 
 
@@ -69,9 +69,9 @@ def world(seed: int) -> list[Resource]:
     return [Resource(item) for key, item in sorted(living.objects.items()) if key not in elsewhere]
 
 
-def verdicts(resources: Iterable[Resource], gaps: tuple[Gap, ...] = ()) -> Verdicts:
+def verdicts(resources: Iterable[Resource], gaps: tuple[Gap, ...] = (), framework: str = "allcontrols") -> Verdicts:
     results = run(
-        resources, everything(), RegoPolicySet, kubernetes_minor=34, focus=Chooser(ONLY), gaps=gaps, pack=False
+        resources, everything(framework), RegoPolicySet, kubernetes_minor=34, focus=Chooser(ONLY), gaps=gaps, pack=False
     )
     found: dict[tuple[str, str], Verdict] = {}
     for number, result in enumerate(results):
@@ -86,12 +86,14 @@ def is_doubt(verdict: Verdict) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_what_is_not_asked_for_changes_no_verdict(seed: int) -> None:
+@pytest.mark.parametrize("framework", ["allcontrols", "nsa"])
+def test_what_is_not_asked_for_changes_no_verdict(seed: int, framework: str) -> None:
+    """The fewer controls, the less is asked for."""
     whole = world(seed)
-    plan = planned()
+    plan = planned(framework)
     part = [resource for resource in whole if any(takes(task, resource) for task in plan)]
     assert len(part) < len(whole)
-    told, truth = verdicts(part), verdicts(whole)
+    told, truth = (verdicts(found, framework=framework) for found in (part, whole))
     assert told.keys() == truth.keys()
     assert {key: verdict for key, verdict in told.items() if not is_doubt(verdict)} == {
         key: verdict for key, verdict in truth.items() if not is_doubt(told[key])
