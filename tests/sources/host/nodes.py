@@ -269,5 +269,9 @@ def open_files(root: Path, pid: int) -> None:
     folder = root / f"proc/{pid}/fd"
     folder.mkdir()
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        target = link.readlink()
+        try:
+            target = link.readlink()
+        except FileNotFoundError:
+            # A shell has files open for a moment while it redirects others.
+            continue
         (folder / link.name).symlink_to("/" / target.relative_to(root) if target.is_relative_to(root) else target)
