@@ -67,7 +67,7 @@ def test_every_verdict_is_that_of_a_run_over_everything(seed: int) -> None:
 def test_what_is_the_same_is_not_asked_again() -> None:
     counting = Counting()
     standing = Standing(everything(), counting, kubernetes_minor=34)
-    living = Living(7)
+    living = Living(6)
     for _ in range(120):
         living.change()
     for key, item in living.objects.items():

@@ -119,3 +119,9 @@ def test_what_is_no_name_is_refused(text: str) -> None:
 def test_a_typo_never_passes(name: str, message: str) -> None:
     with pytest.raises(UnknownNameError, match=message):
         with_needs(parse_workload(name), NEEDED)
+
+
+def test_names_steer_no_terminal() -> None:
+    with pytest.raises(UnknownNameError) as found:
+        with_needs(parse_workload("deployment/web"), [deployment("web\x1b[2J")])
+    assert str(found.value).endswith(r"did you mean deployment/web\x1b[2J?")

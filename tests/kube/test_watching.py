@@ -252,6 +252,25 @@ def test_a_refusal_is_told_and_asked_about_again(cluster: Cluster, namespace: st
     assert len(seen.of(Listed)) == 2
 
 
+@pytest.mark.parametrize("depth", [2000, 100_000])
+def test_an_object_that_is_nested_too_deeply_is_told(
+    cluster: Cluster, namespace: str, before: Front, depth: int
+) -> None:
+    """It must not end the thread that waits for others."""
+
+    def deep(lines: Iterator[bytes]) -> Iterator[bytes]:
+        inside = b'{"a":' * depth + b"1" + b"}" * depth
+        yield b'{"type":"ADDED","object":{"metadata":{"name":"deep","resourceVersion":"1"},"data":%s}}\n' % inside
+        yield from lines
+
+    before.faults.insert(0, times(1, is_watch, relayed(cluster, deep)))
+    with Seen(before.url, namespace) as seen:
+        eventually(lambda: seen.of(Refused))
+        lives(cluster, namespace, seen, "one")
+    assert seen.of(Refused) == [Refused("the API server answers an object that is nested too deeply", "watch")]
+    assert len(seen.of(Listed)) == 2
+
+
 def test_of_some_kinds_nothing_but_metadata_comes(cluster: Cluster, namespace: str, before: Front) -> None:
     with Seen(before.url, namespace, metadata_only=True) as seen:
         said(cluster, namespace, "one", "a secret")

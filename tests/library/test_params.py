@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,3 +55,24 @@ def test_the_object_of_a_cluster() -> None:
     assert params_of([Resource(other)]) == {}
     with pytest.raises(ParamsError, match="noSuchParameter"):
         params_of([Resource({**entry, "spec": {"controls": {"noSuchParameter": []}}})])
+
+
+@pytest.mark.parametrize("said", [None, {}, {"controls": {}}])
+def test_an_object_that_sets_nothing(said: object) -> None:
+    entry = {"apiVersion": "kubescape.io/v1", "kind": "ControlInput", "metadata": {"name": "default"}, "spec": said}
+    assert params_of([Resource(entry)]) == {}
+
+
+@pytest.mark.parametrize("said", [5, {"control": {"insecureCapabilities": []}}, {"controls": 5}])
+def test_an_object_that_says_nonsense(said: object) -> None:
+    entry = {"apiVersion": "kubescape.io/v1", "kind": "ControlInput", "metadata": {"name": "default"}, "spec": said}
+    with pytest.raises(ParamsError, match=r"^kubescape\.io/ControlInput default: Expected "):
+        params_of([Resource(entry)])
+
+
+def test_names_steer_no_terminal() -> None:
+    said: dict[str, Any] = {"controls": {"a\x1b[2J": []}}
+    entry = {"apiVersion": "kubescape.io/v1", "kind": "ControlInput", "metadata": {"name": "default"}, "spec": said}
+    with pytest.raises(ParamsError) as found:
+        params_of([Resource(entry)])
+    assert str(found.value).endswith(r"no control has a parameter a\x1b[2J")

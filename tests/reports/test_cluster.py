@@ -11,8 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.reports.rendering import printed, rendered, squeezed, written
 from tests.reports.test_json_shape import SHAPE
 
-from kubekeep.model.assessment import Assessment, Target, Unread
+from kubekeep.model.assessment import Assessment, Counts, Target, Unread
+from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
 from kubekeep.reports import names
 from kubekeep.usecases.privacy import with_pseudonyms
@@ -182,6 +184,31 @@ def test_the_terminal_names_together_what_lacks_for_one_reason(assessment: Asses
         list roles  forbidden for ann, but for the namespaces that are scanned
         The same command with --dry-run"""
     assert squeezed(expected) in told
+
+
+@pytest.mark.parametrize(
+    ("facts", "choice", "words"),
+    [
+        (None, Choice(), "nothing was found to scan; check the path."),
+        (FACTS, Choice(), "the cluster holds nothing that these controls look at."),
+        (FACTS, Choice(include_namespaces=("empty",)), "what was chosen holds nothing that these controls look at."),
+    ],
+)
+def test_nothing_to_judge_is_told_where_it_was_looked_for(
+    assessment: Assessment, facts: ClusterFacts | None, choice: Choice, words: str
+) -> None:
+    facts = facts and msgspec.structs.replace(facts, gaps=())
+    controls = tuple(msgspec.structs.replace(item, status=Status.NOT_EVALUATED) for item in assessment.controls)
+    nothing = msgspec.structs.replace(
+        assessment,
+        target=Target((), "", facts),
+        results=(),
+        unread=(),
+        counts=Counts(),
+        controls=controls,
+        choice=choice,
+    )
+    assert squeezed(words) in squeezed(rendered("pretty", nothing))
 
 
 @pytest.mark.parametrize("name", names())

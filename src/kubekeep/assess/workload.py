@@ -19,6 +19,7 @@ from kubekeep.assess.shapes import mapping, sequence
 from kubekeep.library.admission import Selector
 from kubekeep.model.kinds import plural_of
 from kubekeep.model.resource import Resource
+from kubekeep.model.text import visible
 from kubekeep.model.workload import pod_path, value_at_or
 
 _SHORT: Final = {
@@ -93,7 +94,7 @@ def _missing(name: WorkloadName, resources: Iterable[Resource]) -> str:
     known = {f"{item.kind.lower()}/{item.name}" for item in resources if pod_path(item) is not None}
     near = difflib.get_close_matches(f"{name.kind.lower()}/{name.name}", sorted(known), n=1, cutoff=0.5)
     hint = (
-        f"; did you mean {near[0]}?"
+        f"; did you mean {visible(near[0])}?"
         if near
         else f"; the input has {len(known)} workload{'' if len(known) == 1 else 's'}"
     )

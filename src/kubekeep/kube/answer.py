@@ -8,13 +8,14 @@ from typing import Any, Final, TypeVar
 import httpx2
 import msgspec
 
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError
+from kubekeep.kube.errors import ApiError, ConnectionLostError, UnreadableError
 from kubekeep.model.text import visible
 
 T = TypeVar("T")
 
 JSON: Final = "application/json"
 LONGEST_MESSAGE: Final = 600
+TOO_DEEP: Final = "the API server answers an object that is nested too deeply"
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -28,7 +29,7 @@ class _Status(msgspec.Struct, frozen=True):
 def decoded(response: httpx2.Response, body: bytes, wanted: type[T]) -> T:
     """`body`, that of `response`, as `wanted`.
 
-    Raises ConnectionLostError for what is no whole document of that shape, KubeError for one that is nested too deeply.
+    Raises ConnectionLostError for what is no whole document of that shape, UnreadableError for one that is nested too deeply.
     """
     if wanted is str:
         return body.decode("utf-8", "replace")  # type: ignore[return-value]
@@ -40,7 +41,7 @@ def decoded(response: httpx2.Response, body: bytes, wanted: type[T]) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConnectionLostError(f"the API server answers no whole document: {visible(str(error))}") from None
     except RecursionError:
-        raise KubeError("the API server answers an object that is nested too deeply") from None
+        raise UnreadableError(TOO_DEEP) from None
 
 
 def refusal(response: httpx2.Response, body: bytes) -> ApiError:

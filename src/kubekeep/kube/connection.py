@@ -23,7 +23,14 @@ from kubekeep.kube import tls
 from kubekeep.kube.access import Access, ClusterRequest
 from kubekeep.kube.answer import JSON, LONGEST_MESSAGE, decoded, refusal
 from kubekeep.kube.credentials import Credentials, Held
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeconfigError, KubeError, LoginError, UnreachableError
+from kubekeep.kube.errors import (
+    ApiError,
+    ConnectionLostError,
+    KubeconfigError,
+    LoginError,
+    UnreachableError,
+    UnreadableError,
+)
 from kubekeep.kube.proxy import proxy_for
 from kubekeep.model.text import visible
 
@@ -282,7 +289,7 @@ class Connection:
         for piece in self._pieces(response):
             size += len(piece)
             if size > self._patience.most_bytes:
-                raise KubeError(f"{self._name}: an answer has more than {self._patience.most_bytes} bytes")
+                raise UnreadableError(f"{self._name}: an answer has more than {self._patience.most_bytes} bytes")
             if time.monotonic() > until:
                 raise ConnectionLostError(f"{self._name}: an answer took longer than {self._patience.answer:g} s")
             pieces.append(piece)

@@ -30,6 +30,10 @@ class UnreachableError(KubeError):
     """The API server cannot be reached, and trying again will not help."""
 
 
+class UnreadableError(KubeError):
+    """What the API server answers cannot be taken in, and will be the same the next time."""
+
+
 class ApiError(KubeError):
     """The API server refused: `status` is the code of HTTP, `reason` Kubernetes' own word (`Forbidden`, `Expired`).
 

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.kube.answer import JSON
+from kubekeep.kube.answer import JSON, TOO_DEEP
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Served
-from kubekeep.kube.errors import FORBIDDEN, ApiError, ConnectionLostError
+from kubekeep.kube.errors import FORBIDDEN, ApiError, ConnectionLostError, UnreadableError
 from kubekeep.model.redaction import LAST_APPLIED
+from kubekeep.model.resource import is_builtin
 from kubekeep.model.text import visible
 
 PAGE: Final = 500
@@ -23,6 +24,10 @@ _GONE: Final = 410
 _NOT_FOUND: Final = 404
 _METADATA_LIST: Final = "PartialObjectMetadataList"
 _METADATA_ONLY: Final = f"{JSON};as={_METADATA_LIST};g=meta.k8s.io;v=v1"
+_DEEPEST: Final = 500
+"""Levels of an object; no manifest has a tenth of them."""
+_OPEN: Final = frozenset({"ControllerRevision", "CustomResourceDefinition"})
+"""Kinds of Kubernetes whose objects may be nested as whoever makes them likes, as custom ones are."""
 _RESTARTS: Final = 5
 """How often a list may begin anew because the server has forgotten where it was."""
 
@@ -139,7 +144,10 @@ class Listing:
 
 
 def named(served: Served, item: dict[str, Any]) -> dict[str, Any]:
-    """An object as a person would get it: lists leave out what all their items have in common."""
+    """An object as a person would get it: lists leave out what all their items have in common.
+
+    Raises UnreadableError for one that is nested too deeply.
+    """
     metadata = item.get("metadata")
     if isinstance(metadata, dict):
         # Who wrote which field is half of many objects, and no control asks.
@@ -147,8 +155,21 @@ def named(served: Served, item: dict[str, Any]) -> dict[str, Any]:
         if isinstance(annotations := metadata.get("annotations"), dict):
             # The whole object once more, and the values of Secrets though only their metadata was asked for.
             annotations.pop(LAST_APPLIED, None)
+    if (not is_builtin(served.group) or served.kind in _OPEN) and _is_deep(item):
+        raise UnreadableError(TOO_DEEP)
     called = {"apiVersion": served.api_version, "kind": served.kind}
     return called | {key: value for key, value in item.items() if key not in called}
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a value is nested more deeply than whoever looks at it further on can follow."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _identity(item: dict[str, Any]) -> str:

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.kube.answer import JSON
+from kubekeep.kube.answer import JSON, TOO_DEEP
 from kubekeep.kube.connection import Connection
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, brief
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, UnreadableError, brief
 from kubekeep.kube.listing import Listing, Query, named
 from kubekeep.model.text import visible
 
@@ -128,7 +128,7 @@ def watching(
         except KubeError as error:
             if watch.over():
                 return
-            refused = isinstance(error, ApiError) and error.status in _REFUSALS
+            refused = isinstance(error, UnreadableError) or (isinstance(error, ApiError) and error.status in _REFUSALS)
             yield Refused(brief(error), watch.verb) if refused else _loss(error)
             watch.wait(refused=refused or _is_unknown(error))
 
@@ -212,6 +212,8 @@ class _Watch:
             if error.status in _REFUSALS:
                 raise
             yield from self._lost(error)
+        except UnreadableError:
+            raise
         except KubeError as error:
             yield from self._lost(error)
 
@@ -228,6 +230,8 @@ class _Watch:
                 event = msgspec.json.decode(line, type=_Event)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise ConnectionLostError(f"the API server sends no whole event: {visible(str(error))}") from None
+            except RecursionError:
+                raise UnreadableError(TOO_DEEP) from None
             yield from self._told(event)
             if self.over():
                 return
@@ -274,4 +278,4 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
         rest.append(last)
         size += len(last)
         if size > _LONGEST_LINE:
-            raise ConnectionLostError(f"the API server sends an event of more than {_LONGEST_LINE} bytes")
+            raise UnreadableError(f"the API server sends an event of more than {_LONGEST_LINE} bytes")

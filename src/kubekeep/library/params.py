@@ -14,6 +14,7 @@ import msgspec
 from kubekeep.library.load import builtin, document
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
+from kubekeep.model.text import visible
 
 Values: TypeAlias = dict[str, tuple[str, ...]]
 
@@ -56,6 +57,10 @@ def _inner(found: Any) -> Any:
     match found:
         case {"kind": "ControlInput", "spec": {"controls": values}}:
             return values
+        case {"kind": "ControlInput"}:
+            # Without controls it sets nothing; anything but a mapping is no spec.
+            spec = found.get("spec")
+            return spec or {}
         case {"settings": {"postureControlInputs": values}}:
             return values
         case _:
@@ -70,5 +75,5 @@ def _checked(values: Any, where: str, controls: Iterable[Control] | None) -> Val
     known = {name for control in controls or builtin().controls.values() for name in control.params} | _RETIRED
     unknown = sorted(named.keys() - known)
     if unknown:
-        raise ParamsError(f"{where}: no control has a parameter {', '.join(unknown)}")
+        raise ParamsError(f"{where}: no control has a parameter {', '.join(map(visible, unknown))}")
     return {name: value for name, value in named.items() if name not in _RETIRED}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -25,7 +25,7 @@ from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap, names_of
-from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
+from kubekeep.model.control import SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.platform import OPENSHIFT, distribution_of, platform_of_node
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cloud.identity import Hints
@@ -210,24 +210,20 @@ class LiveCluster:
         few = collection.judged if len(collection.judged) <= FEW else ()
         # What says how the cluster is to be judged counts wherever it is.
         inner = {task: inside(task, few) if task.names.isdisjoint(SETTINGS) else [] for task in planned}
-        asked = {task: _following(task) for tasks in inner.items() if tasks[1] for task in (tasks[0], *tasks[1])}
+        asked = {
+            task: _taking(task, ("list", WATCH))
+            for tasks in inner.items()
+            if tasks[1]
+            for task in (tasks[0], *tasks[1])
+        }
         try:
             granted = allowed(self._connection, [one for ones in asked.values() for one in ones])
         except ApiError:
             # Who may not even ask is told of every refusal.
             granted = {}
         lacks = {task: [one for one in ones if not granted.get(one, True)] for task, ones in asked.items()}
-        found: list[Task] = []
-        gaps = collection.gaps
-        for task, instead in inner.items():
-            if not lacks.get(task) or all(lacks[one] for one in instead):
-                found.append(task)
-                continue
-            found += instead
-            if not task.near and not task.beside:
-                gap = task.gap("forbidden", inside=True)
-                gaps.append(msgspec.structs.replace(gap, verb=lacks[task][0].verb))
-        return found, gaps
+        found, gaps = _instead(inner, lacks)
+        return found, [*collection.gaps, *gaps]
 
     def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
         needed = self._wanted(selection, choice, everything=everything)
@@ -243,8 +239,7 @@ class LiveCluster:
         """
         collection = self._planned(selection, choice, everything=everything)
         asked = [permission_of(query) for query in collection.before()]
-        tasks = [task for task in collection.tasks() if not task.beside]
-        asked += [permission_of(task.query, verb) for task in tasks for verb in ([""] if task.query.name else verbs)]
+        asked += [one for task in collection.tasks() if not task.beside for one in _taking(task, verbs)]
         if WATCH in verbs:
             asked += [permission_of(query, verb) for query in defining(self._catalogue) for verb in verbs]
         if self._asks_kubelets(self._wanted(selection, choice, everything=everything)):
@@ -327,20 +322,25 @@ def wanted(
     if choice.include_namespaces:
         active = [control for control in active if not judges_nothing(control, is_inside)]
     looked_at = {kind for control in active for kind in (*control.targets, *control.relates)}
-    far = {kind for control in active for kind in wide(control)}
-    if any(control.providers and control.slug not in selection.named for control in active):
-        far.add("Node")
+    far = _far(active, selection)
     kinds = looked_at | far | _ALWAYS | (RELATED if everything else set())
     near = kinds - far - (_ALWAYS - _OF_NAMESPACES) - SETTINGS
+    beside = (_TOLD | {"PodTemplate"}) - looked_at - far
     brought = {kind for control in active if control.brought for kind in control.targets}
-    narrow = bool(choice.include_namespaces) and not everything
+    is_narrow = bool(choice.include_namespaces) and not everything
     return Wanted(
         kinds=frozenset(kinds),
         whole=frozenset(brought),
-        near=frozenset(near if narrow else ()),
-        beside=frozenset((_TOLD | {"PodTemplate"}) - looked_at - far if narrow else ()),
+        near=frozenset(near) if is_narrow else frozenset(),
+        beside=beside if is_narrow else frozenset(),
         namespaces=Namespaces(choice.include_namespaces, choice.exclude_namespaces),
     )
+
+
+def _far(active: Sequence[Control], selection: Selection) -> frozenset[str]:
+    """The kinds that matter wherever they are."""
+    by_platform = any(control.providers and control.slug not in selection.named for control in active)
+    return frozenset({"Node"} if by_platform else ()).union(*map(wide, active))
 
 
 def judged(choice: Choice) -> Callable[[Resource], bool]:
@@ -355,9 +355,25 @@ def permission_of(query: Query, verb: str = "") -> Permission:
     return Permission(verb or query.verb, query.served.group, query.served.plural, query.namespace, query.name)
 
 
-def _following(task: Task) -> list[Permission]:
-    """What it takes to follow what a task is about."""
-    return [permission_of(task.query, verb) for verb in ([""] if task.query.name else ("list", "watch"))]
+def _taking(task: Task, verbs: Sequence[str]) -> list[Permission]:
+    """What it takes to do `verbs` with what a task is about; what has a name is only asked for."""
+    return [permission_of(task.query, verb) for verb in ([""] if task.query.name else verbs)]
+
+
+def _instead(
+    inner: Mapping[Task, Sequence[Task]], lacks: Mapping[Task, Sequence[Permission]]
+) -> tuple[list[Task], list[Gap]]:
+    """What can be followed, in namespaces where it cannot be everywhere, and what is missing then."""
+    found: list[Task] = []
+    gaps: list[Gap] = []
+    for task, few in inner.items():
+        if not lacks.get(task) or all(lacks[one] for one in few):
+            found.append(task)
+            continue
+        found += few
+        if not task.near and not task.beside:
+            gaps.append(msgspec.structs.replace(task.gap("forbidden", inside=True), verb=lacks[task][0].verb))
+    return found, gaps
 
 
 def _list_of(one: Permission) -> Permission:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import gc
 import hashlib
 import itertools
@@ -156,18 +157,17 @@ def scan(
         resources = exceptions.noting(enforcers.noting(resources) if request.is_whole else resources)
         focus = _focus(request, source, chooser)
         found: list[Resource] = []
-        if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
+        if request.snapshot or looks_everywhere(request):
             found = list(resources)
             resources = iter(found)
-            focus = _both(focus, _workload(request, found, cluster.gaps if cluster is not None else ()))
+            focus = _both(focus, _workload(request, found, cluster))
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, found)
-        gaps, pack = (cluster.gaps, not found) if cluster is not None else ([], False)
-        results = run(
-            resources, selection, compile_rules, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack
-        )
-        results = results if cluster is None else sorted(results, key=_place)
+        gaps: list[Gap] = [] if cluster is None else cluster.gaps
+        pack = cluster is not None and not found
+        judge = functools.partial(run, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack)
+        results = _ordered(judge(resources, selection, compile_rules), cluster)
         unread += dict.fromkeys(Unread(Location(gap.permission), gap.text) for gap in gaps)
         results, uses = _accepted(request, exceptions, results, source, selection, started)
         if request.read.blame:
@@ -198,6 +198,11 @@ def scan(
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+def _ordered(results: list[ResourceResult], cluster: Live | None) -> list[ResourceResult]:
+    """The results in an order of their own where they come as a cluster's lists do."""
+    return results if cluster is None else sorted(results, key=_place)
 
 
 def _unmatched(chooser: Chooser, cluster: Live | None) -> Iterator[str]:
@@ -368,7 +373,7 @@ def _both(
 
 
 def _workload(
-    request: ScanRequest, resources: Sequence[Resource], gaps: Sequence[Gap]
+    request: ScanRequest, resources: Sequence[Resource], cluster: Live | None
 ) -> Callable[[Resource], bool] | None:
     """What takes the one workload that is to be judged, with what it needs; None where none is named."""
     if not request.workload:
@@ -376,6 +381,7 @@ def _workload(
     try:
         kept = {id(item) for item in with_needs(parse_workload(request.workload), resources)}
     except UnknownNameError as error:
+        gaps = [] if cluster is None else cluster.gaps
         hidden = ", ".join(dict.fromkeys(gap.permission for gap in gaps if WORKLOAD in gap.names))
         if hidden:
             raise UnknownNameError(f"{error}; the cluster did not show everything: {hidden}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.cluster.cluster import Cluster, eventually
 from tests.kube import connecting
 from tests.kube.faults import Exchange, always, front, page_of
 from tests.sources.cluster import objects
+from tests.usecases import clusters
 
 GROUP = "example.com"
 WANTED = Wanted(kinds=frozenset({WORKLOAD}))
@@ -177,6 +179,29 @@ def test_the_order_of_lists_changes_nothing(custom: Cluster, where: str, late: s
 
 def forbidden(exchange: Exchange) -> None:
     exchange.refuse(403, "Forbidden", "not you")
+
+
+@pytest.mark.parametrize("depth", [400, 600, 960, 970, 975, 980, 990])
+def test_an_object_that_is_nested_too_deeply_is_a_gap_and_no_more(custom: Cluster, where: str, depth: int) -> None:
+    """Whoever may create one custom object must not end the scan of everything else."""
+    custom.apply([objects.replicated("Deployment", where, "web")])
+    more = '{"a":' * depth + "1" + "}" * depth
+    text = f'{{"more": {more}, "template": {json.dumps(objects.template())}}}'
+    thing = {"apiVersion": f"{GROUP}/v1", "kind": "Rollout", "metadata": {"name": "deep", "namespace": where}}
+
+    def deep(exchange: Exchange) -> None:
+        head = json.dumps({"kind": "RolloutList", "apiVersion": f"{GROUP}/v1", "metadata": {}})[:-1]
+        exchange.answer(200, f'{head},"items":[{json.dumps(thing)[:-1]},"spec":{text}}}]}}'.encode())
+
+    with front(custom, always(page_of("rollouts"), deep)) as proxy:
+        request = clusters.through(custom.kubeconfig, proxy.url)
+        found = clusters.scanned(request, controls=("C-0057",), choice=clusters.only(where))
+    judged = {item.resource.label for item in found.results}
+    assert f"Deployment {where}/web" in judged
+    assert (f"Rollout {where}/deep" in judged) == (depth == 400)
+    assert [item.message for item in found.unread] == (
+        [] if depth == 400 else ["the API server answers an object that is nested too deeply"]
+    )
 
 
 def test_without_definitions_nobody_knows_who_carries_pods(custom: Cluster) -> None:

@@ -49,9 +49,11 @@ def words(programs: Mapping[str, object], found: Running) -> dict[str, list[str]
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Path]:
-    """The root of a node on which systemd's journal has what K3s logged, which runs."""
+    """The root of a node on which systemd's journal has what K3s logged, which runs, and what another process did."""
     with (
         journal.journald(tmp_path / JOURNAL) as place,
+        journal.output_of_a_service(place) as other,
+        nodes.titled("another server", nodes.k3s_log(FAKE), other.fileno()),
         journal.output_of_a_service(place) as stream,
         nodes.titled(SERVER, nodes.k3s_log(PROGRAMS), stream.fileno()) as pid,
     ):
@@ -254,6 +256,21 @@ def test_a_log_that_leads_nowhere_is_not_waited_for(node: Path) -> None:
     log.unlink()
     log.symlink_to("../../../../../../../../etc/passwd")
     assert why(node) == f"its log was not read: {LOG}: there is no such file"
+
+
+@pytest.mark.parametrize(
+    ("gone", "reason"),
+    [
+        ("fd/2", "where it logs to is not known: there is no such file"),
+        ("stat", "where it logs to is not known: there is no such file"),
+        ("../stat", "when the node was started is not known: /proc/stat: there is no such file"),
+    ],
+)
+def test_what_the_kernel_does_not_tell_is_said(node: Path, gone: str, reason: str) -> None:
+    logging(node, nodes.k3s_log(PROGRAMS))
+    (process,) = (folder.parent for folder in node.glob("proc/[0-9]*/fd"))
+    (process / gone).unlink()
+    assert why(node) == reason
 
 
 def test_commands_of_k3s_run_nothing(node: Path) -> None:

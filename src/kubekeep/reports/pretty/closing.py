@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
@@ -121,7 +122,15 @@ def _write_unread(terminal: Terminal, assessment: Assessment, options: Options) 
     alike = {why: found for why, found in _alike(gaps).items() if len(found) > _SAME}
     for why, found in alike.items():
         _write_hidden(terminal, why, found, options)
-    told = {gap.permission for found in alike.values() for gap in found}
+    _write_places(terminal, assessment, hidden, {gap.permission for found in alike.values() for gap in found})
+    if gaps and by_cluster:
+        option = Span("--dry-run", "bold cyan", whole=True)
+        terminal.line(Span("The same command with ", "dim"), option, Span(_ROLES, "dim"), indent=2)
+    terminal.line()
+
+
+def _write_places(terminal: Terminal, assessment: Assessment, hidden: AbstractSet[str], told: AbstractSet[str]) -> None:
+    """What was not read but for what has been `told`; what was `hidden` is no file."""
     for item in assessment.unread:
         if item.location.file in told:
             continue
@@ -129,10 +138,6 @@ def _write_unread(terminal: Terminal, assessment: Assessment, options: Options) 
         url = file_url(assessment.target.base, item.location.file) if is_file else ""
         style = "underline" if is_file else "bold"
         terminal.line(Span(str(item.location), style, whole=True, url=url), "  ", item.message, indent=2)
-    if gaps and by_cluster:
-        option = Span("--dry-run", "bold cyan", whole=True)
-        terminal.line(Span("The same command with ", "dim"), option, Span(_ROLES, "dim"), indent=2)
-    terminal.line()
 
 
 def _alike(gaps: Iterable[Gap]) -> dict[str, list[Gap]]:
@@ -240,10 +245,10 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line(Span("→ Next: ", "bold"), *([f"{first}."] if control.brought else [f"{first}: ", command]))
     elif assessment.unread:
         terminal.line(Span("→ Next: ", "bold"), f"{_mend(assessment)} and scan again: nothing is known of it yet.")
-    elif any(summary.is_gap for summary in assessment.controls):
-        terminal.line(Span("→ Next: ", "bold"), "nothing failed; give the scan what the controls above wait for.")
     elif assessment.counts.total == 0:
         terminal.line(Span("→ Next: ", "bold"), _check(assessment))
+    elif any(summary.is_gap for summary in assessment.controls):
+        terminal.line(Span("→ Next: ", "bold"), "nothing failed; give the scan what the controls above wait for.")
     elif assessment.waived():
         terminal.line(Span("✔ Nothing failed but what is accepted.", "bold green"))
     else:

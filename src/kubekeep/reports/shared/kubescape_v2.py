@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
+from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary, Unread
 from kubekeep.model.attack import PrioritisedResource
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.commit import Commit, Repository
@@ -485,6 +485,16 @@ def _distribution(facts: ClusterFacts) -> dict[str, str]:
     return {"distribution": facts.distribution, "distributionVersion": facts.distribution_version}
 
 
+def _unread(item: Unread) -> dict[str, Any]:
+    start = item.location.region.start if item.location.region else None
+    return {
+        "file": item.location.file,
+        "line": start.line if start else None,
+        "column": start.column if start else None,
+        "message": item.message,
+    }
+
+
 def _own(assessment: Assessment) -> dict[str, Any]:
     cluster = assessment.target.cluster
     enforcement = {
@@ -506,13 +516,5 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         **({"pseudonyms": assessment.pseudonyms} if assessment.pseudonyms else {}),
         "frameworks": {item.framework.name: {"coverage": item.coverage} for item in assessment.frameworks},
         "notes": list(assessment.notes),
-        "unread": [
-            {
-                "file": item.location.file,
-                "line": item.location.region.start.line if item.location.region else None,
-                "column": item.location.region.start.column if item.location.region else None,
-                "message": item.message,
-            }
-            for item in assessment.unread
-        ],
+        "unread": list(map(_unread, assessment.unread)),
     }

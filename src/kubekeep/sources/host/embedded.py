@@ -94,9 +94,9 @@ def _logged(root: Root, seen: Running, host: Process) -> Generator[str, None, No
         except UnreadableError as error:
             raise UnreadableError(f"the journal was not read: {error}") from None
         return
+    since = _boot(root) + started - _ROUNDING
     for path in paths:
         try:
-            since = _boot(root) + started - _ROUNDING
             for line in root.lines(path, _LOG):
                 # A log goes on where that of the process before ended.
                 if 'msg="Running ' in line and _moment(line) >= since:
@@ -126,11 +126,15 @@ def _birth(root: Root, pid: int) -> tuple[int, float]:
 
 def _boot(root: Root) -> float:
     """The moment at which the node was started, in seconds since 1970. Raises UnreadableError."""
-    for line in root.text("/proc/stat", _STAT).splitlines():
+    try:
+        lines = root.text("/proc/stat", _STAT).splitlines()
+    except UnreadableError as error:
+        raise UnreadableError(f"when the node was started is not known: /proc/stat: {error}") from None
+    for line in lines:
         name, _, value = line.partition(" ")
         if name == "btime" and value.isdecimal():
             return float(value)
-    raise UnreadableError("when the node was started is not told")
+    raise UnreadableError("when the node was started is not known")
 
 
 def _moment(line: str) -> float:
