@@ -21,12 +21,13 @@ from kubekeep.model.control import SUBJECT, WORKLOAD, Answer, Control
 from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.workload import POD_KINDS
 from kubekeep.sources.cluster.host_data import GROUP
-from kubekeep.usecases.cluster import SETTINGS, wanted
+from kubekeep.sources.cluster.served import DEFINING
+from kubekeep.usecases.cluster import SETTINGS, WATCH, wanted
 from kubekeep.usecases.permissions import roles
 from kubekeep.usecases.scan import ScanRequest, selected
 
 FOLDER: Final = Path(__file__).parent.parent / "deploy" / "rbac"
-VERBS: Final = {"scan": ("list",), "watch": ("list", "watch")}
+VERBS: Final = {"scan": ("list",), "watch": ("list", WATCH)}
 """What each command does with what it looks at."""
 HEAD: Final = """\
 # What `kubekeep {command}` does in a cluster for all controls of the library: {deeds}, and nothing else. Of Secrets
@@ -95,6 +96,8 @@ def text(command: str) -> str:
     verbs = VERBS[command]
     permissions = [Permission(verb, pair[0], plural(pair)) for pair in kinds() - {DEFINITIONS} for verb in verbs]
     permissions.append(Permission("list", DEFINITIONS[0], plural(DEFINITIONS)))
+    if WATCH in verbs:
+        permissions += [Permission(verb, pair[0], plural(pair)) for pair in DEFINING for verb in verbs]
     head = HEAD.format(command=command, deeds=" and ".join(verbs))
     return head + yaml.safe_dump_all(roles(permissions, f"kubekeep-{command}"), sort_keys=False)
 

@@ -1,5 +1,5 @@
-//! The native part of Kubekeep behind PyO3: Rego by regorus, on all cores, the reader of YAML, and
-//! Go's regular expressions.
+//! The native part of Kubekeep behind PyO3: Rego by regorus, on all cores, the reader of YAML, Go's
+//! regular expressions, and texts in less memory.
 //!
 //! It parses, compiles and evaluates; it never reads files, never opens sockets and knows nothing of
 //! controls or Kubernetes. To Rego, documents cross the border as JSON text, so that no Python object is
@@ -9,6 +9,7 @@ mod batch;
 mod builtins;
 mod check;
 mod failure;
+mod pack;
 mod pattern;
 mod query;
 mod reference;
@@ -40,5 +41,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<yaml::YamlDocuments>()?;
     module.add_class::<yaml::PyTree>()?;
     module.add_function(wrap_pyfunction!(yaml::json_integer, module)?)?;
+    module.add_function(wrap_pyfunction!(pack::pack, module)?)?;
+    module.add_function(wrap_pyfunction!(pack::unpack, module)?)?;
     Ok(())
 }

@@ -60,6 +60,11 @@ class Living:
     def _labels(self) -> dict[str, str]:
         return {"app": self.dice.choice(("a", "b")), "tier": self.dice.choice(("web", "data"))}
 
+    def _levels(self) -> dict[str, str]:
+        levels = ("privileged", "baseline", "restricted")
+        modes = [mode for mode in ("enforce", "audit", "warn") if self.dice.random() < 0.5]
+        return {f"pod-security.kubernetes.io/{mode}": self.dice.choice(levels) for mode in modes}
+
     def _pod(self) -> Thing:
         dice = self.dice
         container: Thing = {"name": "main", "image": f"example.com/{dice.choice(('app', 'kube-apiserver'))}:1"}
@@ -184,7 +189,7 @@ class Living:
                 {
                     "apiVersion": "v1",
                     "kind": "Namespace",
-                    "metadata": {"name": dice.choice(NAMESPACES), "labels": self._labels()},
+                    "metadata": {"name": dice.choice(NAMESPACES), "labels": self._labels() | self._levels()},
                 },
                 {
                     "apiVersion": "v1",

@@ -12,8 +12,19 @@ from click.testing import CliRunner
 from moto import mock_aws
 from tests.cli.test_scan import BAD, kubekeep
 from tests.sources.cloud.amazon import make_cluster, make_role
+from tests.sources.cloud.azure import SUBSCRIPTION, answer_all
+from tests.sources.cloud.service import Cloud, clouds, everywhere, log_in
 
 from kubekeep.cli.main import kubekeep as program
+from kubekeep.cli.settings import azure_cloud
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    folder = tmp_path / "clouds"
+    folder.mkdir()
+    with clouds(folder) as found:
+        yield found
 
 
 @pytest.fixture
@@ -84,3 +95,49 @@ def test_manifests_are_in_no_cloud(option: tuple[str, ...]) -> None:
     result = kubekeep("scan", *option, BAD)
     assert result.returncode == 2
     assert "--cloud is for a cluster" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "config", "name"),
+    [
+        ({}, "", "AzureCloud"),
+        ({}, "[cloud]\nname = AzureUSGovernment\n", "AzureUSGovernment"),
+        ({}, "[cloud]\nname = AzureStack\n", "AzureCloud"),
+        ({}, "name = AzureUSGovernment\n", "AzureCloud"),
+        ({"AZURE_AUTHORITY_HOST": "https://login.microsoftonline.us/"}, "", "AzureUSGovernment"),
+        ({"AZURE_AUTHORITY_HOST": "login.chinacloudapi.cn"}, "[cloud]\nname = AzureUSGovernment\n", "AzureChinaCloud"),
+        ({"AZURE_AUTHORITY_HOST": "https://["}, "", "AzureCloud"),
+        (
+            {"AZURE_SDK_CLOUD_CONF": "AZURE_CHINA_CLOUD", "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.us"},
+            "",
+            "AzureChinaCloud",
+        ),
+    ],
+)
+@pytest.mark.parametrize("place", ["AZURE_CONFIG_DIR", "HOME"])
+def test_the_cloud_of_azure_is_what_its_tools_were_told(
+    variables: dict[str, str], config: str, name: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("AZURE_SDK_CLOUD_CONF", "AZURE_AUTHORITY_HOST", "AZURE_CONFIG_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+    folder = tmp_path if place == "AZURE_CONFIG_DIR" else tmp_path / ".azure"
+    folder.mkdir(exist_ok=True)
+    (folder / "config").write_text(config, encoding="utf-8")
+    monkeypatch.setenv(place, str(tmp_path))
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    assert azure_cloud().names[0] == name
+
+
+def test_describe_asks_the_cloud_of_azure_that_was_told(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_all(cloud, address="https://management.usgovcloudapi.net")
+    log_in(cloud, tmp_path, monkeypatch)
+    monkeypatch.setenv("AZURE_SDK_CLOUD_CONF", "AZURE_US_GOVERNMENT")
+    with everywhere(cloud, monkeypatch) as hosts:
+        result = CliRunner().invoke(program, ["cloud", "describe", f"aks/{SUBSCRIPTION}/shops/shop"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert set(hosts) == {"management.usgovcloudapi.net"}
+    tokens = [asked.query["resource"] for asked in cloud.asked if asked.path == "/azure/token"]
+    assert tokens == [["https://management.core.usgovcloudapi.net"]]

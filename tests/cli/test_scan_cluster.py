@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import Cluster, eventually
 from tests.kube.faults import Exchange, always, front, page_of
 from tests.kube.proxies import proxy
 from tests.sources.cluster import objects
@@ -98,9 +98,37 @@ def test_who_may_not_see_everything_is_told(cluster: Cluster, namespace: str, tm
         tmp_path, *PRIVILEGED, "--kube-context", "viewer", "--format", "pretty", KUBECONFIG=str(cluster.kubeconfig)
     )
     assert found.returncode == 3
-    assert "list nodes" in found.stdout
-    assert "forbidden for viewer" in " ".join(found.stdout.split())
-    assert "incomplete: " in found.stderr
+    told = " ".join(found.stdout.split())
+    assert "forbidden for viewer list customresourcedefinitions.apiextensions.k8s.io, nodes" in told
+    assert "The same command with --dry-run prints the roles that it needs" in told
+    assert found.stderr == "incomplete: the cluster did not show everything; --dry-run tells what lacks\n"
+
+
+def test_one_namespace_is_enough_for_what_takes_no_more(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """With the built-in role `view`, as most people have it."""
+    user = f"{namespace}-viewer"
+    config = str(cluster.user(user, []))
+    rbac = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{rbac}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "view", "namespace": namespace},
+        "subjects": [{"kind": "User", "apiGroup": rbac, "name": user}],
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "view"},
+    }
+    cluster.apply([binding, privileged(namespace)])
+    only = ("--include-namespaces", namespace)
+    standard = ("framework", "pss-restricted", *only)
+    eventually(lambda: kubekeep(tmp_path, *standard, "--dry-run", KUBECONFIG=config).returncode == 0)
+    scan = kubekeep(tmp_path, *standard, "-f", "json", KUBECONFIG=config)
+    assert (scan.returncode, scan.stderr) == (0, "")
+    assert failed(scan.stdout) == {f"{namespace}/web"}
+    typo = kubekeep(tmp_path, *standard[:-1], f"{namespace}-not", KUBECONFIG=config)
+    assert typo.returncode == 3
+    assert f"no resource that was read is in namespace {namespace}-not" in typo.stderr
+    more = kubekeep(tmp_path, "framework", "nsa", *only, KUBECONFIG=config)
+    assert more.returncode == 3
+    assert "--dry-run" in more.stderr
 
 
 def test_who_may_see_nothing_is_told(cluster: Cluster, tmp_path: Path) -> None:

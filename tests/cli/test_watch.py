@@ -16,21 +16,26 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 from tests.cluster.cluster import Cluster, eventually
+from tests.kube.faults import Exchange, always, front
 from tests.usecases.test_watch import deployment
 
 from kubekeep.cli.arguments import loopback
+from kubekeep.cli.cluster_options import ClusterOptions
 from kubekeep.cli.watch import command
+from kubekeep.kube.access import Impersonation
+from kubekeep.kube.errors import KubeconfigError
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.model.watch import Turn, Turned
-from kubekeep.reports.shared.watched import document, line
+from kubekeep.model.watch import Began, Followed, Happening, Turn, Turned
+from kubekeep.reports.shared.watched import documents, lines
 
 
 class Running:
@@ -58,9 +63,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(cluster: Cluster, *arguments: str) -> Iterator[Running]:
-    """`kubekeep watch` with `arguments`, on the cluster."""
-    environment = os.environ | {"KUBECONFIG": str(cluster.kubeconfig)}
+def running(kubeconfig: Path, *arguments: str) -> Iterator[Running]:
+    """`kubekeep watch` with `arguments`, on the cluster of a kubeconfig."""
+    environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
     with subprocess.Popen(
         [sys.executable, "-m", "kubekeep", "watch", *arguments],
         env=environment,
@@ -89,7 +94,7 @@ def test_it_prints_changes_serves_metrics_and_ends_when_told(
     cluster: Cluster, namespace: str, ending: signal.Signals
 ) -> None:
     options = ("control", "C-0057", "--include-namespaces", namespace, "--format", "json", "--metrics", "0")
-    with running(cluster, *options) as watch:
+    with running(cluster.kubeconfig, *options) as watch:
         served = re.fullmatch(r"metrics: http://127\.0\.0\.1:(\d+)/metrics\n", watch.errors.get(timeout=60))
         assert served
         port = int(served[1])
@@ -123,7 +128,7 @@ def test_it_prints_changes_serves_metrics_and_ends_when_told(
 
 
 def test_it_prints_lines_for_people(cluster: Cluster, namespace: str) -> None:
-    with running(cluster, "control", "C-0057", "--include-namespaces", namespace) as watch:
+    with running(cluster.kubeconfig, "control", "C-0057", "--include-namespaces", namespace) as watch:
         assert re.fullmatch(r"\d\d:\d\d:\d\d watching admin: [\d,]+ objects, 0 findings\n", watch.next())
         cluster.apply([deployment(namespace, privileged=True)])
         assert re.fullmatch(
@@ -137,19 +142,23 @@ def test_it_prints_lines_for_people(cluster: Cluster, namespace: str) -> None:
         assert watch.process.wait(10) == 0
 
 
-def test_a_cluster_that_cannot_be_reached_ends_it(cluster: Cluster, tmp_path: Any) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    config = {
+def config(server: str) -> dict[str, Any]:
+    """A kubeconfig of whom nobody knows."""
+    return {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "a",
-        "clusters": [{"name": "a", "cluster": {"server": f"https://name.invalid:{port}"}}],
+        "clusters": [{"name": "a", "cluster": {"server": server}}],
         "contexts": [{"name": "a", "context": {"cluster": "a"}}],
     }
+
+
+def test_a_cluster_that_cannot_be_reached_ends_it(cluster: Cluster, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
     path = tmp_path / "config"
-    path.write_text(json.dumps(config))
+    path.write_text(json.dumps(config(f"https://name.invalid:{port}")))
     result = CliRunner().invoke(command, ["--kubeconfig", str(path)])
     assert result.exit_code == 3
     assert "cannot be reached" in result.output
@@ -198,14 +207,99 @@ def test_without_an_address_it_is_this_machine(text: str | None, address: tuple[
     assert loopback(click.Context(command), click.Option(["--metrics"]), text) == address
 
 
+def turned(name: str, number: int, turn: Turn, message: str = "") -> Turned:
+    """What becomes of the verdict of a control on a Pod."""
+    control = Control(slug=f"c{number}", title=f"Control {number}", severity=9.0 - number, asks="", why="", fix="")
+    resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop"}})
+    evidence = Evidence(path="", exists=False, message=message)
+    verdict = None if turn is Turn.GONE else Verdict(Status.FAILED, (evidence,))
+    return Turned(dt.datetime.now(dt.UTC), turn, control, resource, verdict)
+
+
 def test_names_of_a_cluster_steer_no_terminal_and_break_no_line() -> None:
-    control = Control(slug="one", title="One", severity=8.0, asks="", why="", fix="")
     hostile = "a\x1b[31m\nFAILED b"
-    resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": hostile}})
-    verdict = Verdict(Status.FAILED, (Evidence(path="", exists=False, message=hostile),))
+    happened: list[Happening] = [turned(hostile, 1, Turn.FAILED, hostile), Followed(dt.datetime.now(dt.UTC), hostile)]
+    for line in lines(happened):
+        assert line.isprintable()
+    said = [json.loads(text) for text in documents(happened)]
+    assert said[0]["resource"]["name"] == said[1]["why"] == hostile
+    assert not any("\n" in text for text in documents(happened))
+
+
+def test_what_goes_with_an_object_is_one_line_for_people() -> None:
+    """And as many for programs as there were findings."""
+    happened = [turned("a", 1, Turn.GONE), turned("b", 1, Turn.GONE), turned("a", 2, Turn.GONE)]
+    happened.append(turned("a", 3, Turn.MENDED))
+    ids = [item.control.id for item in happened]
+    assert [text[9:] for text in lines(happened)] == [
+        f"gone     High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}",
+        f"mended   Medium   Pod shop/a: Control 3 ({ids[3]})",
+        f"gone     High     Pod shop/b: Control 1 ({ids[1]})",
+    ]
+    assert [text if text.startswith(" ") else text[9:] for text in lines(happened, 60)] == [
+        "Pod shop/a",
+        f"  gone     High     2 findings: {ids[0]}, {ids[2]}",
+        f"  mended   Medium   Control 3 ({ids[3]})",
+        "Pod shop/b",
+        f"  gone     High     Control 1 ({ids[1]})",
+    ]
+    assert [json.loads(text)["event"] for text in documents(happened)] == ["gone", "gone", "gone", "mended"]
+
+
+@pytest.mark.parametrize("width", [20, 60, 100])
+def test_no_line_is_wider_than_a_terminal_that_is_not_very_narrow(width: int) -> None:
+    happened: list[Happening] = [turned("n" * 250, 1, Turn.FAILED, "there is no reason " * 20)]
+    happened.append(Followed(dt.datetime.now(dt.UTC), "nobody is there " * 20))
+    found = [*lines(happened, width)]
+    assert max(map(len, found)) <= max(width, 60)
+    text = " ".join(" ".join(line.split()) for line in found)
+    assert text.count("there is no reason") == 20
+    assert text.count("nobody is there") == 20
+
+
+def test_one_is_no_plural() -> None:
     now = dt.datetime.now(dt.UTC)
-    turned = Turned(now, Turn.FAILED, control, resource, verdict)
-    assert "\x1b" not in line(turned)
-    assert "\n" not in line(turned)
-    assert json.loads(document(turned))["resource"]["name"] == hostile
-    assert "\n" not in document(turned)
+    happened: list[Happening] = [Began(now, "a", 1, 1, 1), Began(now, "a", 2000, 0, 0), Followed(now, "")]
+    assert [text[9:] for text in lines(happened)] == [
+        "watching a: 1 object, 1 finding, 1 kind not shown",
+        "watching a: 2,000 objects, 0 findings",
+        "following the cluster again",
+    ]
+    assert [json.loads(text)["event"] for text in documents(happened)] == ["began", "began", "resumed"]
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_while_the_server_lets_it_wait(cluster: Cluster, tmp_path: Path, ending: signal.Signals) -> None:
+    """In the middle of the first lists."""
+    over = threading.Event()
+
+    def wait(exchange: Exchange) -> None:
+        over.wait(60)
+        exchange.drop()
+
+    with front(cluster, always(lambda asked: "limit" in asked.query, wait)) as before:
+        kubeconfig = tmp_path / "config"
+        kubeconfig.write_text(json.dumps(config(before.url)))
+        with running(kubeconfig) as watch:
+            eventually(before.lists)
+            watch.process.send_signal(ending)
+            assert watch.process.wait(30) == 0
+            assert watch.lines.empty()
+            assert watch.errors.empty()
+        over.set()
+
+
+def test_a_kubeconfig_that_is_read_again_means_the_same_context(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(json.dumps(config("https://one.example.com")))
+    request = ClusterOptions(kubeconfig=str(kubeconfig), impersonation=Impersonation(user="ann")).request("watch")
+    assert request.again is not None
+    assert request.again() == request.access
+    moved = config("https://two.example.com")
+    moved["contexts"].append({"name": "b", "context": {"cluster": "c"}})
+    kubeconfig.write_text(json.dumps(moved | {"current-context": "b"}))
+    access = request.again()
+    assert (access.name, access.server, access.impersonation.user) == ("a", "https://two.example.com", "ann")
+    kubeconfig.unlink()
+    with pytest.raises(KubeconfigError):
+        request.again()

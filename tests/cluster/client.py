@@ -6,6 +6,7 @@ This is not how the product talks to a cluster: tests of that must not lean on i
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 import urllib.parse
 from pathlib import Path
@@ -16,6 +17,7 @@ import msgspec
 from tests.cluster.authority import Pair
 
 _SECONDS = 60
+_WARNING = re.compile(r'299 - "(.*)"$', re.DOTALL)
 
 
 class Refused(Exception):  # noqa: N818 - an answer, and often the one a test wants
@@ -53,10 +55,21 @@ class Client:
         accept: str = "application/json",
     ) -> bytes:
         """The same, as it came."""
+        return self._asked(method, path, body, {"Accept": accept, "Content-Type": sent})[0]
+
+    def warnings(self, method: str, path: str, body: Any, *, sent: str = "application/json") -> list[str]:
+        """What the API server warns of when it is asked that."""
+        _, headers = self._asked(method, path, body, {"Content-Type": sent})
+        said = (_WARNING.match(value) for value in headers.get_all("Warning", ()))
+        return [match[1].replace('\\"', '"') for match in said if match]
+
+    def _asked(
+        self, method: str, path: str, body: Any, headers: dict[str, str]
+    ) -> tuple[bytes, http.client.HTTPMessage]:
+        """What is answered, as it came, and its headers."""
         connection = http.client.HTTPSConnection(self._host, timeout=_SECONDS, context=self._context)
-        headers = {"Accept": accept, "Content-Type": sent}
         if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token}"
+            headers = {**headers, "Authorization": f"Bearer {self._token}"}
         try:
             connection.request(method, path, None if body is None else msgspec.json.encode(body), headers)
             answer = connection.getresponse()
@@ -65,7 +78,7 @@ class Client:
             connection.close()
         if answer.status >= http.client.BAD_REQUEST:
             raise _refusal(answer.status, content)
-        return content
+        return content, answer.headers
 
 
 def _refusal(code: int, content: bytes) -> Refused:

@@ -166,20 +166,27 @@ class Cluster:
         """Paths of all that can be in a namespace, of every group that answers, with its {namespace} to fill in."""
         asked = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
         answers = [msgspec.json.decode(self.admin.text("GET", path, accept=asked)) for path in ("/api", "/apis")]
-        versions = [
-            (_root("/".join(filter(None, [group["metadata"].get("name"), group["versions"][0]["version"]]))), group)
-            for answer in answers
-            for group in answer["items"]
-        ]
-        return [
-            f"{root}/namespaces/{{namespace}}/{resource['resource']}"
-            for root, group in versions
-            for resource in group["versions"][0].get("resources", ())
-            if resource["scope"] == "Namespaced" and {"list", "delete"} <= set(resource["verbs"])
-        ]
+        paths: dict[tuple[str, str], str] = {}
+        for group in (group for answer in answers for group in answer["items"]):
+            name = group["metadata"].get("name", "")
+            for version in group["versions"]:
+                root = _root(f"{name}/{version['version']}" if name else version["version"])
+                for resource in version.get("resources", ()):
+                    if resource["scope"] == "Namespaced" and {"list", "delete"} <= set(resource["verbs"]):
+                        # What is served in several versions is emptied once.
+                        one = f"{root}/namespaces/{{namespace}}/{resource['resource']}"
+                        paths.setdefault((name, resource["resource"]), one)
+        return [*paths.values()]
 
     def _empty(self, path: str) -> None:
-        for found in self.admin("GET", path)["items"]:
+        try:
+            items = self.admin("GET", path)["items"]
+        except Refused as refused:
+            # A kind whose definition has just gone is among what is served for a moment yet.
+            if refused.code != http.client.NOT_FOUND:
+                raise
+            return
+        for found in items:
             one = f"{path}/{found['metadata']['name']}"
             if found["metadata"].get("finalizers"):
                 self.admin("PATCH", one, {"metadata": {"finalizers": None}}, sent=_MERGE)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,9 @@ LOOPBACK = "127.0.0.1"
 _SECONDS = 120
 _PORTS = range(20000, 32768)
 """Below those that the system gives to connections, which could otherwise take one between choice and use."""
+_TRIES = 5
+"""How often ports are chosen that somebody else turns out to have."""
+_IN_USE = "address already in use"
 _SOURCES = Path(__file__).parent
 
 
@@ -48,15 +52,43 @@ def programs() -> Programs:
     )
 
 
-class Plane(msgspec.Struct):
+class EndedError(RuntimeError):
+    """A program has ended by itself; the message has the end of its log."""
+
+    def __init__(self, layout: Layout, program: str) -> None:
+        super().__init__(end(layout, program))
+        self.program = program
+
+
+class Plane:
     """A control plane: where its API server listens, and its programs."""
 
-    address: str
-    children: dict[str, subprocess.Popen[bytes]] = {}
+    def __init__(self, layout: Layout, address: str, commands: Mapping[str, Sequence[str]]) -> None:
+        self.address = address
+        self._layout = layout
+        self._commands = commands
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str) -> None:
+        """Start one of its programs, as it was before if it has run before."""
+        self._children[name] = _start(self._layout, name, self._commands[name])
+
+    def halt(self, name: str) -> None:
+        """End one of its programs, which may be started again."""
+        child = self._children.pop(name)
+        child.kill()
+        child.wait()
+
+    def end(self) -> None:
+        """End all of them."""
+        for child in self._children.values():
+            child.kill()
+        for name in [*self._children]:
+            self.halt(name)
 
     def ended(self) -> str | None:
-        """The name of a program that has ended, if one has."""
-        return next((name for name, child in self.children.items() if child.poll() is not None), None)
+        """The name of a program that has ended by itself, if one has."""
+        return next((name for name, child in self._children.items() if child.poll() is not None), None)
 
 
 @contextlib.contextmanager
@@ -67,24 +99,45 @@ def running(layout: Layout, port: int | None, tokens: str) -> Iterator[Plane]:
     RuntimeError with the end of a log if a program does not come up.
     """
     found = programs()
-    port, storage = port or free_port(), free_port()
     for folder in (layout.pki, layout.kubeconfigs, layout.run / "log"):
         folder.mkdir(parents=True)
     _write_keys(layout)
     write_private(layout.tokens, tokens.encode())
-    write_private(layout.storage_address, f"https://{LOOPBACK}:{storage}".encode())
-    plane = Plane(f"https://{LOOPBACK}:{port}")
+    plane = _ready(layout, found, port)
     try:
-        plane.children["etcd"] = _start(layout, "etcd", [str(found.etcd), *_etcd_flags(layout, storage)])
-        command = [str(found.kube_apiserver), *_kube_apiserver_flags(layout, storage, port)]
-        plane.children["kube-apiserver"] = _start(layout, "kube-apiserver", command)
-        _wait(layout, plane)
         yield plane
     finally:
-        for child in plane.children.values():
-            child.kill()
-        for child in plane.children.values():
-            child.wait()
+        plane.end()
+
+
+def _ready(layout: Layout, found: Programs, port: int | None) -> Plane:
+    """Both programs, on ports that nobody else has: one that was free may be somebody's a moment later."""
+    for left in reversed(range(_TRIES)):
+        own, storage = port or free_port(), free_port()
+        try:
+            return _started(layout, found, own, storage)
+        except EndedError as error:
+            is_ours = error.program == "etcd" or port is None
+            if not (left and is_ours and _IN_USE in str(error)):
+                raise
+            shutil.rmtree(layout.run / "etcd", ignore_errors=True)
+    raise AssertionError("the last try gives a control plane, or raises")
+
+
+def _started(layout: Layout, found: Programs, own: int, storage: int) -> Plane:
+    write_private(layout.storage_address, f"https://{LOOPBACK}:{storage}".encode())
+    commands = {
+        "etcd": [str(found.etcd), *_etcd_flags(layout, storage)],
+        "kube-apiserver": [str(found.kube_apiserver), *_kube_apiserver_flags(layout, storage, own)],
+    }
+    plane = Plane(layout, f"https://{LOOPBACK}:{own}", commands)
+    with contextlib.ExitStack() as undone:
+        undone.callback(plane.end)
+        for name in commands:
+            plane.start(name)
+        _wait(layout, plane)
+        undone.pop_all()
+    return plane
 
 
 def free_port() -> int:
@@ -183,7 +236,7 @@ def _kube_apiserver_flags(layout: Layout, storage: int, port: int) -> list[str]:
 
 
 def _start(layout: Layout, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
-    with layout.log(name).open("wb") as log:
+    with layout.log(name).open("ab") as log:
         return subprocess.Popen(
             command,
             cwd=layout.run,
@@ -207,7 +260,7 @@ def _wait(layout: Layout, plane: Plane) -> None:
     until = time.monotonic() + _SECONDS
     while time.monotonic() < until:
         if program := plane.ended():
-            raise RuntimeError(end(layout, program))
+            raise EndedError(layout, program)
         with contextlib.suppress(OSError, Refused):
             admin.text("GET", "/readyz")
             return

@@ -1,7 +1,7 @@
 """The process that owns a control plane, so that nothing is left of it when its users are gone.
 
 It holds a lock on its pid file for as long as it lives: who finds that file unlocked knows that the pid in it means
-nothing. It ends on SIGTERM, when one of its programs ends, and if so started when nobody holds a lock on `users.lock`
+nothing. It ends on SIGTERM, when one of its programs ends by itself, and if so started when nobody holds a lock on `users.lock`
 any more, which the system lets go of however a user ends. Never ends a process that is not its child.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import http.client
 import os
 import secrets
 import signal
@@ -21,13 +22,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tests.cluster.access import write_kubeconfig
-from tests.cluster.cluster import Cluster
-from tests.cluster.control_plane import end, programs, running
+from tests.cluster.client import Refused
+from tests.cluster.cluster import Cluster, eventually
+from tests.cluster.control_plane import EndedError, end, programs, running
 from tests.cluster.layout import Layout
 from tests.cluster.people import ROBOT, furnish
 from tests.oracles.program import locked
 
 _LOOK = 0.2
+_HALT, _GO_ON = signal.SIGUSR1, signal.SIGUSR2
+"""What tells a supervisor to halt its API server, and to start it again."""
 _SECONDS = 180
 _ROOT = Path(__file__).parent.parent.parent
 
@@ -70,6 +74,34 @@ def pid(folder: Path) -> int | None:
             return None if _lock(opened, fcntl.LOCK_SH) else int(opened.read() or 0) or None
     except FileNotFoundError:
         return None
+
+
+@contextlib.contextmanager
+def without_server(folder: Path) -> Iterator[None]:
+    """Halt the API server of `folder` while the block lasts, and wait until it is back; what it has stored stays."""
+    owner, cluster = pid(folder), Cluster.at(folder)
+    if owner is None:
+        raise RuntimeError(f"no cluster runs in {folder}")
+    os.kill(owner, _HALT)
+    eventually(lambda: not _answers(cluster))
+    try:
+        yield
+    finally:
+        os.kill(owner, _GO_ON)
+        until = time.monotonic() + _SECONDS
+        while not _answers(cluster):
+            if pid(folder) != owner or time.monotonic() > until:
+                raise RuntimeError(end(Layout(folder), "kube-apiserver"))
+            time.sleep(0.05)
+
+
+def _answers(cluster: Cluster) -> bool:
+    """Whether its API server is ready."""
+    try:
+        cluster.admin.text("GET", "/readyz")
+    except (OSError, http.client.HTTPException, Refused):
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -143,13 +175,18 @@ def main() -> int:
 
 def _own(layout: Layout, port: int | None, is_used: Callable[[], bool]) -> None:
     token = secrets.token_urlsafe(32)
+    asked: list[Callable[[], None]] = []
     with running(layout, port, f'{token},{ROBOT},{ROBOT},""\n') as plane:
+        signal.signal(_HALT, lambda *_: asked.append(lambda: plane.halt("kube-apiserver")))
+        signal.signal(_GO_ON, lambda *_: asked.append(lambda: plane.start("kube-apiserver")))
         cluster = Cluster(layout, plane.address)
         write_kubeconfig(layout.kubeconfig, plane.address, layout.clients.pair.certificate, furnish(cluster, token))
         try:
             while is_used():
                 if program := plane.ended():
-                    raise RuntimeError(end(layout, program))
+                    raise EndedError(layout, program)
+                while asked:
+                    asked.pop(0)()
                 time.sleep(_LOOK)
         finally:
             layout.kubeconfig.unlink(missing_ok=True)

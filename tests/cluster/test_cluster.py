@@ -235,6 +235,38 @@ def test_a_namespace_goes_with_all_that_is_in_it(cluster: Cluster) -> None:
     assert name not in {found["metadata"]["namespace"] for found in everywhere}
 
 
+def definition(group: str, kind: str, version: str) -> dict[str, Any]:
+    names = {"kind": kind, "plural": f"{kind.lower()}s", "singular": kind.lower(), "listKind": f"{kind}List"}
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    versions = [{"name": version, "served": True, "storage": True, "schema": schema}]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.lower()}s.{group}"},
+        "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": versions},
+    }
+
+
+def test_a_namespace_goes_with_kinds_of_every_version_of_a_group(cluster: Cluster) -> None:
+    """Each of two kinds of a group is served in a version of its own."""
+    name, group = "short-lived-too", "versions.example.com"
+    kinds = {"Boat": "v1", "Ship": "v2"}
+    definitions = [definition(group, kind, version) for kind, version in kinds.items()]
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, *definitions])
+    try:
+        where = {"name": "one", "namespace": name}
+        cluster.apply(
+            {"apiVersion": f"{group}/{version}", "kind": kind, "metadata": where} for kind, version in kinds.items()
+        )
+        cluster.remove_namespace(name)
+        left = [cluster.admin("GET", f"/apis/{group}/v1/boats")["items"]]
+        left.append(cluster.admin("GET", f"/apis/{group}/v2/ships")["items"])
+        assert left == [[], []]
+    finally:
+        for one in definitions:
+            cluster.delete(one)
+
+
 def test_an_unknown_kind_is_an_error(cluster: Cluster) -> None:
     with pytest.raises(LookupError, match=r"no Boat of v1"):
         cluster.path({"apiVersion": "v1", "kind": "Boat", "metadata": {"name": "one"}})

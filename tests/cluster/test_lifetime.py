@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -135,12 +136,39 @@ def test_programs_do_not_outlive_a_supervisor_that_is_killed(own_cluster: Cluste
     own_cluster.layout.clear()  # nobody else will
 
 
+def checkout(folder: Path) -> Path:
+    """A checkout whose setup says that it ran and installs nothing: this one is set up."""
+    (folder / "scripts").mkdir(parents=True)
+    for name in ("tests", "examples", ".venv"):
+        (folder / name).symlink_to(_ROOT / name)
+    shutil.copy(_ROOT / "scripts" / "cluster", folder / "scripts" / "cluster")
+    setup = folder / "scripts" / "setup"
+    setup.write_text("#!/bin/sh\necho setup >&2\n")
+    setup.chmod(0o755)
+    return folder
+
+
 def test_up_and_down(cluster: Cluster, tmp_path: Path) -> None:
+    """By the script that people call, from another folder, beside a cluster that stays as it is."""
+    root = checkout(tmp_path / "checkout")
+
+    def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+        ran = subprocess.run(
+            [root / "scripts" / "cluster", *map(str, arguments)],
+            cwd=tmp_path,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert ran.stderr.startswith("setup\n")
+        return ran
+
     assert cluster.layout.folder != tmp_path
     folder, port = tmp_path / "mine", free_port()
-    assert command("status", "--dir", folder).returncode == 1
+    assert command("status", "--dir", "mine").returncode == 1
     try:
-        up = command("up", "--dir", folder, "--port", port)
+        up = command("up", "--dir", "mine", "--port", port)
         assert up.returncode == 0, up.stderr
         assert f"https://127.0.0.1:{port}" in up.stdout
         assert f"export KUBECONFIG={folder}/kubeconfig" in up.stdout
@@ -158,6 +186,7 @@ def test_up_and_down(cluster: Cluster, tmp_path: Path) -> None:
     assert [listening(address) for address in where] == [False, False]
     assert not folder.exists()
     assert command("down", "--dir", folder).stdout == f"there is no cluster in {folder}\n"
+    assert cluster.admin("GET", "/version")["gitVersion"]
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
@@ -183,3 +212,50 @@ def test_what_a_program_says_last_is_told(cluster: Cluster, tmp_path: Path) -> N
     assert "kube-apiserver has ended" in failed.stderr
     assert "address already in use" in failed.stderr
     assert command("down", "--dir", tmp_path / "mine").returncode == 0
+
+
+_RACE = """
+import socket, sys
+from pathlib import Path
+from tests.cluster import control_plane
+from tests.cluster.layout import Layout
+
+def taken():
+    listener = socket.create_server((control_plane.LOOPBACK, choose()))
+    held.append(listener)
+    return listener.getsockname()[1]
+
+held, choose = [], control_plane.free_port
+# API server and etcd, try by try.
+ports = iter([taken(), choose(), choose(), taken()])
+control_plane.free_port = lambda: next(ports, None) or choose()
+with control_plane.running(Layout(Path(sys.argv[1])), None, 'a,b,c,""\\n') as plane:
+    print(plane.address)
+    print(*(listener.getsockname()[1] for listener in held), len([*ports]))
+"""
+
+
+def test_a_port_that_somebody_takes_meanwhile_is_not_insisted_on(cluster: Cluster, tmp_path: Path) -> None:
+    assert cluster.address
+    ran = subprocess.run(
+        [sys.executable, "-c", _RACE, tmp_path / "one"],
+        cwd=_ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    address, held = ran.stdout.splitlines()
+    first, second, left = held.split()
+    assert str(urllib.parse.urlsplit(address).port) not in (first, second)
+    assert left == "0"
+
+
+def test_an_api_server_is_halted_and_goes_on_with_what_it_has(own_cluster: Cluster) -> None:
+    folder = own_cluster.layout.folder
+    shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+    own_cluster.apply([shop])
+    with supervisor.without_server(folder):
+        assert not listening(own_cluster.address)
+        assert supervisor.pid(folder) is not None
+    assert own_cluster.admin("GET", "/api/v1/namespaces/shop")["metadata"]["name"] == "shop"

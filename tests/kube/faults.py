@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from tests.cluster.cluster import Cluster
+from tests.loopback import serving
 
 _SECONDS = 60
 
@@ -158,25 +159,10 @@ def front(cluster: Cluster, *faults: Fault, user: str | None = "admin") -> Itera
 
         do_POST = do_GET  # noqa: N815 - the name that the server looks for
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    class Server(http.server.ThreadingHTTPServer):
-        block_on_close = False
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """Whoever goes away has had enough."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        found = Front(f"http://127.0.0.1:{server.server_port}")
+    with serving(Handler) as port:
+        found = Front(f"http://127.0.0.1:{port}")
         found.faults.extend(faults)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield found
-        finally:
-            server.shutdown()
-            thread.join()
+        yield found
 
 
 def times(number: int, matches: Callable[[Asked], bool], fault: Callable[[Exchange], object]) -> Fault:

@@ -7,9 +7,9 @@ import contextlib
 import http.server
 import select
 import socket
-import threading
 from collections.abc import Iterator, Mapping
-from typing import Any
+
+from tests.loopback import serving
 
 
 class Proxy:
@@ -38,24 +38,9 @@ def proxy(hosts: Mapping[str, str], credentials: str = "") -> Iterator[Proxy]:
                 _carry(self.connection, there)
             self.close_connection = True
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    class Server(http.server.ThreadingHTTPServer):
-        block_on_close = False
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """Whoever goes away has had enough."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        found = Proxy(server.server_port)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield found
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as port:
+        found = Proxy(port)
+        yield found
 
 
 def _carry(one: socket.socket, other: socket.socket) -> None:

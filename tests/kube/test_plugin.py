@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kubekeep.kube import credentials as credentials_module
 from kubekeep.kube import plugin as plugins
 from kubekeep.kube.access import Certificate, Login, Plugin
 from kubekeep.kube.credentials import Credentials
@@ -206,6 +207,37 @@ def test_what_was_refused_is_renewed_once_for_all_who_had_it(tmp_path: Path) -> 
     renewed = [credentials.renewed(refused) for _ in range(3)]
     assert [held and held.header for held in renewed] == ["Bearer token-2"] * 3
     assert (tmp_path / "runs").read_text() == "run\n" * 2
+
+
+def test_a_program_that_fails_is_not_run_for_each_who_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = Plugin(api_version=V1, command=program(tmp_path, f"echo run >> {tmp_path}/runs; exit 7"))
+    credentials = Credentials(Login(plugin=plugin), ENVIRONMENT, terminal=False)
+    with ThreadPoolExecutor(8) as pool:
+        errors = [str(asked.exception()) for asked in [pool.submit(credentials.current) for _ in range(8)]]
+    assert errors == [f"the program {plugin.command!r} gave no credentials: exit code 7"] * 8
+    assert (tmp_path / "runs").read_text() == "run\n"
+    monkeypatch.setattr(credentials_module, "_AGAIN", -1.0)
+    again = Credentials(Login(plugin=plugin), ENVIRONMENT, terminal=False)
+    for _ in range(2):
+        with pytest.raises(LoginError):
+            again.current()
+    assert (tmp_path / "runs").read_text() == "run\n" * 3
+
+
+def test_a_program_that_gives_what_was_refused_is_run_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"echo run >> {tmp_path}/runs\n{says({'token': 'same'})}"
+    login = Login(plugin=Plugin(api_version=V1, command=program(tmp_path, text)))
+    credentials = Credentials(login, ENVIRONMENT, terminal=False)
+    refused = credentials.current()
+    assert [credentials.renewed(refused) for _ in range(3)] == [None] * 3
+    assert (tmp_path / "runs").read_text() == "run\n" * 2
+    monkeypatch.setattr(credentials_module, "_AGAIN", -1.0)
+    credentials = Credentials(login, ENVIRONMENT, terminal=False)
+    refused = credentials.current()
+    assert [credentials.renewed(refused) for _ in range(2)] == [None] * 2
+    assert (tmp_path / "runs").read_text() == "run\n" * 5
 
 
 def test_a_token_of_ones_own_goes_before_a_program(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+import msgspec
 import pytest
 
 from kubekeep.kube.listing import Query
@@ -24,13 +25,15 @@ Spoil = Callable[[Iterator[bytes]], Iterator[bytes]]
 class Seen:
     """What a watch shows of the ConfigMaps of a namespace: names and what they say, and what happened."""
 
-    def __init__(self, server: str, namespace: str, pace: Pace = QUICK, *, metadata_only: bool = False) -> None:
+    def __init__(
+        self, server: str, namespace: str, pace: Pace = QUICK, *, metadata_only: bool = False, name: str = ""
+    ) -> None:
         self.said: dict[str, Any] = {}
         self.events: list[Event] = []
         self.items: list[dict[str, Any]] = []
         self._connection = connection(server)
         self._stopped = threading.Event()
-        query = Query(served=CONFIG_MAPS, namespace=namespace, metadata_only=metadata_only)
+        query = Query(served=CONFIG_MAPS, namespace=namespace, metadata_only=metadata_only, name=name)
         self._thread = threading.Thread(target=self._read, args=(query, pace))
         self._thread.start()
 
@@ -42,6 +45,10 @@ class Seen:
         self._connection.close()
         self._thread.join(10)
         assert not self._thread.is_alive()
+
+    def interrupt(self) -> None:
+        """Break off what is under way."""
+        self._connection.interrupt()
 
     def of(self, kind: type) -> list[Event]:
         """The events of a kind."""
@@ -287,3 +294,68 @@ def test_silence_is_no_news(cluster: Cluster, namespace: str, before: Front) -> 
         lives(cluster, namespace, seen, "one")
         waiting.set()
     assert seen.of(Lost)
+
+
+def test_what_is_interrupted_is_taken_up_again_where_it_was(cluster: Cluster, namespace: str, before: Front) -> None:
+    def streams() -> int:
+        return sum(map(is_watch, before.asked))
+
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+        begun = streams()
+        seen.interrupt()
+        eventually(lambda: streams() > begun)
+        lives(cluster, namespace, seen, "two")
+    assert len(seen.of(Listed)) == 1
+
+
+@pytest.mark.parametrize("verb", ["list", "watch"])
+def test_who_is_not_known_is_lost_and_not_refused(cluster: Cluster, namespace: str, before: Front, verb: str) -> None:
+    """What was seen stays as it was: nothing is said of what one may see."""
+
+    def fits(asked: Asked) -> bool:
+        return asked.kind == "configmaps" and is_watch(asked) == (verb == "watch")
+
+    before.faults.insert(0, times(2, fits, lambda exchange: exchange.refuse(401, "Unauthorized", "who are you")))
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+    assert seen.of(Lost)
+    assert not seen.of(Refused)
+    assert len(seen.of(Listed)) == 1
+
+
+def test_a_kind_that_is_not_served_is_lost_and_said_to_be(cluster: Cluster, namespace: str, before: Front) -> None:
+    def fits(asked: Asked) -> bool:
+        return asked.kind == "configmaps" and is_watch(asked)
+
+    before.faults.insert(0, times(2, fits, lambda exchange: exchange.refuse(404, "NotFound", "no such kind")))
+    with Seen(before.url, namespace) as seen:
+        lives(cluster, namespace, seen, "one")
+    assert seen.of(Lost) == [Lost("no such kind", is_served=False)] * 2
+    assert len(seen.of(Listed)) == 1
+
+
+def test_one_object_is_looked_at_again_and_again(cluster: Cluster, namespace: str) -> None:
+    """By who may get it and neither list nor watch: nothing is told but what is another thing than before."""
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["one"], "verbs": ["get"]}
+    user = f"getter-of-{namespace}"
+    cluster.user(user, [rule])
+    path = f"/api/v1/namespaces/{namespace}/configmaps/one"
+    with (
+        front(cluster, user=user) as proxy,
+        Seen(proxy.url, namespace, msgspec.structs.replace(QUICK, look=0.02), name="one") as seen,
+    ):
+        eventually(lambda: len(proxy.asked) > 3)
+        assert seen.events == [Page([], first=True), Listed()]
+        said(cluster, namespace, "one", "first")
+        eventually(lambda: seen.said == {"one": "first"})
+        said(cluster, namespace, "one", "second")
+        eventually(lambda: seen.said == {"one": "second"})
+        many = len(seen.events)
+        before = len(proxy.asked)
+        eventually(lambda: len(proxy.asked) > before + 3)
+        assert len(seen.events) == many
+        cluster.admin("DELETE", path)
+        eventually(lambda: seen.said == {})
+        assert {asked.path for asked in proxy.asked} == {path}
+    assert seen.of(Refused) == []

@@ -55,16 +55,27 @@ REFUSED = {
 }
 
 
+UNCOLLECTED = {key: value for key, value in REFUSED.items() if key != "notRead"}
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (REFUSED, "the configuration file of the kubelet was not read: permission denied"),
+        (UNCOLLECTED, "the configuration file of the kubelet was not collected, or cannot be read"),
+    ],
+    ids=["refused", "uncollected"],
+)
 @pytest.mark.parametrize("control", KUBELET, ids=lambda control: control.slug)
-def test_a_file_that_might_not_be_read_makes_no_verdict(control: Control) -> None:
+def test_a_file_that_is_not_known_makes_no_verdict(control: Control, document: dict[str, Any], reason: str) -> None:
     case = Case(control, Path("skip.yaml"), Options())
-    (verdict,) = verdicts(case, judge(case, [REFUSED], builtin()))
+    (verdict,) = verdicts(case, judge(case, [document], builtin()))
     if control.slug == "kubelet-hostname-override":
         assert verdict.status is Status.PASSED, "no file sets the name"
         return
     assert verdict.status is Status.NOT_EVALUATED
     assert verdict.reason is not None
-    assert verdict.reason.text == "the configuration file of the kubelet was not read: permission denied"
+    assert verdict.reason.text == reason
 
 
 LISTS = {

@@ -102,6 +102,25 @@ def test_a_rule_evaluates_those_of_other_controls_one_step_deep(tmp_path: Path, 
         library.rule(library.controls["house-rule"])
 
 
+def test_a_shared_module_evaluates_rules_of_controls(tmp_path: Path) -> None:
+    folder = tmp_path / "workload" / "house-rule"
+    (tmp_path / "lib").mkdir()
+    folder.mkdir(parents=True)
+    (folder / "control.yaml").write_text(HOUSE_RULE)
+    (folder / "control.rego").write_text("package kubekeep.controls.house_rule\n\nimport data.kubekeep.lib.house\n")
+    shared = tmp_path / "lib" / "house.rego"
+    shared.write_text("package kubekeep.lib.house\n\nimport data.kubekeep.controls.pss_privileged\n")
+    library = Library(tmp_path, beneath=builtin())
+    rule = library.rule(library.controls["house-rule"])
+    assert [item.path for item in rule.rules] == ["controls/pod-security/pss-privileged/control.rego"]
+    assert rule.libraries == {"house", "workload"}
+    assert rule.rules[0].path in library.modules([library.controls["house-rule"]])
+    shared.write_text("package kubekeep.lib.house\n\nimport data.kubekeep.controls.house_rule\n")
+    library = Library(tmp_path, beneath=builtin())
+    with pytest.raises(LibraryError, match="it imports the rule house_rule, which imports others itself"):
+        library.rule(library.controls["house-rule"])
+
+
 def test_keys_are_said_once(tmp_path: Path) -> None:
     (tmp_path / "house-rule").mkdir()
     (tmp_path / "house-rule" / "control.yaml").write_text(f"{HOUSE_RULE}title: Again\n")

@@ -6,7 +6,8 @@ import json
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Unread
+from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Target, Unread
+from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.finding import Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource, Source
@@ -70,6 +71,14 @@ def brought(assessment: Assessment, text: str) -> Assessment:
         controls=tuple(_control(summary, text) for summary in assessment.controls),
         frameworks=(msgspec.structs.replace(first, framework=framework), *others),
     )
+
+
+def of_cluster(assessment: Assessment, text: str) -> Assessment:
+    """`assessment` of a cluster with `text` wherever a kubeconfig and an API server put text about it."""
+    facts = ClusterFacts(
+        name=text, info={"gitVersion": text, text: text}, distribution="openshift", distribution_version=f"4.16 {text}"
+    )
+    return msgspec.structs.replace(assessment, target=Target((), "/srv/shop", facts))
 
 
 def _control(summary: ControlSummary, text: str) -> ControlSummary:

@@ -7,11 +7,14 @@ import json
 import jsonschema
 import msgspec
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from tests.reports.rendering import printed, rendered, squeezed, written
 from tests.reports.test_json_shape import SHAPE
 
-from kubekeep.model.assessment import Assessment, Target, Unread
+from kubekeep.model.assessment import Assessment, Counts, Target, Unread
+from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
 from kubekeep.reports import names
 from kubekeep.usecases.privacy import with_pseudonyms
@@ -23,8 +26,15 @@ GAPS = (
     Gap(group="", version="v1", kind="Secret", resource="secrets", why="the API server answers 503", partial=True),
 )
 FACTS = ClusterFacts(
-    name="staging-7", info={"gitVersion": "v1.34.4", "minor": "34"}, provider="eks", nodes=3, gaps=GAPS
+    name="staging-7",
+    info={"gitVersion": "v1.34.4", "minor": "34"},
+    provider="eks",
+    distribution="eks",
+    distribution_version="v1.34.4",
+    nodes=3,
+    gaps=GAPS,
 )
+OPENSHIFT = msgspec.structs.replace(FACTS, provider="", distribution="openshift", distribution_version="4.21.3")
 SILENT = {
     "csv",
     "github",
@@ -34,7 +44,6 @@ SILENT = {
     "ocsf",
     "openreports",
     "policyreport",
-    "prometheus",
     "sarif",
 }
 """Formats that have a line for each finding, and none for the target."""
@@ -61,6 +70,75 @@ def test_every_format_takes_it(name: str, of_cluster: Assessment) -> None:
     assert ("staging-7" in text or "v1.34.4" in text) or name in SILENT
 
 
+@pytest.mark.parametrize("name", sorted({*names()} - SILENT))
+def test_who_tells_of_a_cluster_says_whose_kubernetes_it_runs(name: str, of_cluster: Assessment) -> None:
+    text = text_of(name, msgspec.structs.replace(of_cluster, target=Target((), "/srv/shop", OPENSHIFT)))
+    assert "openshift" in text.lower()
+    assert "4.21.3" in text
+    unknown = msgspec.structs.replace(FACTS, provider="", distribution="", distribution_version="")
+    text = text_of(name, msgspec.structs.replace(of_cluster, target=Target((), "/srv/shop", unknown)))
+    assert "v1.34.4(" not in squeezed(text)
+    assert "openshift" not in text.lower()
+
+
+@pytest.mark.parametrize("name", ["html", "pdf", "pretty", "markdown", "oscal"])
+def test_a_cluster_is_neither_in_a_folder_nor_of_files(name: str, of_cluster: Assessment) -> None:
+    whole = msgspec.structs.replace(of_cluster, files=0)
+    assert "/srv/shop" in text_of("html", msgspec.structs.replace(whole, target=Target((), "/srv/shop")))
+    text = text_of(name, whole)
+    assert "/srv/shop" not in text
+    assert "0files" not in squeezed(text)
+
+
+@pytest.mark.parametrize(
+    ("version", "distribution", "own", "said"),
+    [
+        ("v1.34.4", "", "", "Kubernetes v1.34.4"),
+        ("v1.34.4", "kubeadm", "v1.34.4", "Kubernetes v1.34.4 (kubeadm)"),
+        ("v1.34.1+k3s1", "k3s", "v1.34.1+k3s1", "Kubernetes v1.34.1+k3s1 (K3s)"),
+        ("v1.29.8", "openshift", "4.16.3", "Kubernetes v1.29.8 (OpenShift 4.16.3)"),
+        ("v1.29.8", "openshift", "", "Kubernetes v1.29.8 (OpenShift)"),
+        ("", "eks", "", "Kubernetes unknown (EKS)"),
+    ],
+)
+def test_version_and_distribution_in_words(version: str, distribution: str, own: str, said: str) -> None:
+    info = {"gitVersion": version} if version else {}
+    facts = ClusterFacts(name="one", info=info, distribution=distribution, distribution_version=own)
+    assert facts.kubernetes == said
+
+
+def test_programs_get_the_distribution_in_fields(of_cluster: Assessment) -> None:
+    openshift = msgspec.structs.replace(of_cluster, target=Target((), "/srv/shop", OPENSHIFT))
+    said = {"distribution": "openshift", "distributionVersion": "4.21.3"}
+    assert json.loads(rendered("json", openshift))["kubekeep"]["cluster"] == said
+    families = {family.name: family for family in text_string_to_metric_families(rendered("prometheus", openshift))}
+    [info] = families["kubekeep_info"].samples
+    assert info.labels == {
+        "version": openshift.version,
+        "kubernetes_version": openshift.kubernetes_version,
+        "distribution": "openshift",
+        "distribution_version": "4.21.3",
+    }
+    [result] = json.loads(rendered("oscal", openshift))["assessment-results"]["results"]
+    props = {item["name"]: item["value"] for item in result["props"]}
+    assert (props["kubernetes-version"], props["distribution"], props["distribution-version"]) == (
+        "v1.34.4",
+        "openshift",
+        "4.21.3",
+    )
+
+
+def test_what_looks_like_a_commit_is_no_reference_in_a_comment(of_cluster: Assessment) -> None:
+    facts = msgspec.structs.replace(FACTS, info={"gitVersion": "v1.34.4-eks-113cf36"})
+    text = rendered("markdown", msgspec.structs.replace(of_cluster, target=Target((), "/srv/shop", facts)))
+    assert "\n- `Kubernetes v1.34.4-eks-113cf36 (EKS v1.34.4)`, 12 resources: compliance" in text
+
+
+def test_a_scan_of_files_has_no_cluster(assessment: Assessment) -> None:
+    assert "cluster" not in json.loads(rendered("json", assessment))["kubekeep"]
+    assert "distribution" not in rendered("prometheus", assessment)
+
+
 def test_json_tells_of_the_cluster_as_kubescape_does(of_cluster: Assessment) -> None:
     document = json.loads(rendered("json", of_cluster))
     errors = jsonschema.Draft202012Validator(SHAPE).iter_errors(document)
@@ -80,7 +158,57 @@ def test_json_tells_of_the_cluster_as_kubescape_does(of_cluster: Assessment) -> 
 def test_the_terminal_says_what_would_be_enough(of_cluster: Assessment) -> None:
     text = squeezed(rendered("pretty", of_cluster))
     assert squeezed("list deployments.apps in namespace shop  forbidden for ann") in text
-    assert squeezed("kubekeep scan --dry-run") in text
+    assert squeezed("The same command with --dry-run prints the roles that it needs") in text
+
+
+def test_the_terminal_names_together_what_lacks_for_one_reason(assessment: Assessment) -> None:
+    pods = [Gap(group="", kind="Pod", resource="pods", why="forbidden for ann", namespace=name) for name in ("a", "b")]
+    one = Gap(group="", kind="Namespace", resource="namespaces", verb="get", why="forbidden for ann", name="a")
+    many = [Gap(group="x.io", kind=f"K{at}", resource=f"k{at}s", why="forbidden for ann") for at in range(14)]
+    inside = Gap(group="", kind="Role", resource="roles", why="forbidden for ann", inside=True)
+    gaps = (*pods, one, *many, inside)
+    seen = msgspec.structs.replace(
+        assessment,
+        target=Target((), "/srv/shop", msgspec.structs.replace(FACTS, gaps=gaps)),
+        unread=tuple(Unread(Location(gap.permission), gap.text) for gap in gaps),
+    )
+    lines = [line.strip() for line in rendered("pretty", seen).splitlines()]
+    start = lines.index("✖ The cluster did not show everything: this scan is incomplete")
+    told = squeezed("".join(lines[start : lines.index("Summary")]))
+    expected = """forbidden for ann
+        list in namespace a: pods
+        list in namespace b: pods
+        get namespaces/a
+        list k0s.x.io, k1s.x.io, k2s.x.io, k3s.x.io, k4s.x.io, k5s.x.io, k6s.x.io, k7s.x.io, k8s.x.io, k9s.x.io,
+        k10s.x.io, k11s.x.io and 2 more (--verbose names them)
+        list roles  forbidden for ann, but for the namespaces that are scanned
+        The same command with --dry-run"""
+    assert squeezed(expected) in told
+
+
+@pytest.mark.parametrize(
+    ("facts", "choice", "words"),
+    [
+        (None, Choice(), "nothing was found to scan; check the path."),
+        (FACTS, Choice(), "the cluster holds nothing that these controls look at."),
+        (FACTS, Choice(include_namespaces=("empty",)), "what was chosen holds nothing that these controls look at."),
+    ],
+)
+def test_nothing_to_judge_is_told_where_it_was_looked_for(
+    assessment: Assessment, facts: ClusterFacts | None, choice: Choice, words: str
+) -> None:
+    facts = facts and msgspec.structs.replace(facts, gaps=())
+    controls = tuple(msgspec.structs.replace(item, status=Status.NOT_EVALUATED) for item in assessment.controls)
+    nothing = msgspec.structs.replace(
+        assessment,
+        target=Target((), "", facts),
+        results=(),
+        unread=(),
+        counts=Counts(),
+        controls=controls,
+        choice=choice,
+    )
+    assert squeezed(words) in squeezed(rendered("pretty", nothing))
 
 
 @pytest.mark.parametrize("name", names())

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lxml import etree, html
 from markdown_it import MarkdownIt
 from prometheus_client.parser import text_string_to_metric_families
-from tests.reports.hostile import TAME, TEXTS, brought, tainted
+from tests.reports.hostile import TAME, TEXTS, brought, of_cluster, tainted
 from tests.reports.rendering import rendered
 
 from kubekeep.model.assessment import Assessment
@@ -122,6 +122,14 @@ def test_any_text_anywhere(name: str, assessment: Assessment) -> None:
 def test_no_text_changes_the_structure(name: str, aim: str, assessment: Assessment) -> None:
     found, tame = (structure(name, rendered(name, brought(assessment, text))) for text in (TEXTS[aim], TAME))
     assert found == tame or not TEXTS[aim].strip(), "only without a text may there be no entry for it"
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_cluster_changes_the_structure(name: str, assessment: Assessment) -> None:
+    # Setting pages takes long; what they make of each text is asked above.
+    for aim in ["typst", "controls"] if load(name).binary else TEXTS:
+        found, tame = (structure(name, rendered(name, of_cluster(assessment, text))) for text in (TEXTS[aim], TAME))
+        assert found == tame or not TEXTS[aim].strip(), f"{aim}: only without a text may there be no entry for it"
 
 
 def structure(name: str, text: str) -> object:

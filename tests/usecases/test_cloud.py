@@ -27,7 +27,7 @@ from tests.cluster.access import Person, write_kubeconfig
 from tests.cluster.cluster import Cluster
 from tests.reports.rendering import rendered
 from tests.sources.cloud import amazon, azure, google
-from tests.sources.cloud.service import Answer, Cloud, clouds, log_in
+from tests.sources.cloud.service import Answer, Cloud, clouds, everywhere, log_in
 
 EKS = CloudCluster(provider="eks", place=amazon.REGION, name="shop")
 AKS = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, place="shops", name="shop")
@@ -204,6 +204,17 @@ def test_live_clusters_of_azure_and_google(own_cluster: Cluster, scanned: Scan, 
     assert [item.message for item in unknown.unread] == ["which cluster of a cloud it is, nothing tells"]
     named = scanned("work", CloudRequest(cluster=AKS, endpoints=cloud.endpoints), "C-0240")
     assert summary(named, "C-0240").status is Status.PASSED
+
+
+def test_a_live_cluster_of_a_sovereign_cloud_of_azure(
+    own_cluster: Cluster, scanned: Scan, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    azure.answer_all(cloud, address="https://management.chinacloudapi.cn")
+    own_cluster.apply([node(AZURE_NODE, **{"topology.kubernetes.io/region": "chinaeast2"})])
+    with everywhere(cloud, monkeypatch) as hosts:
+        found = scanned("work", CloudRequest(), "C-0240")
+    assert summary(found, "C-0240").status is Status.PASSED
+    assert set(hosts) == {"management.chinacloudapi.cn"}
 
 
 def definition(kind: str, plural: str, group: str) -> dict[str, Any]:

@@ -150,11 +150,13 @@ def binding(of: str, *actions: str, **match: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def applied(cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
-    """What a test adds to it is applied to the cluster by `apply`, and gone afterwards."""
+    """What a test adds to it is applied to the cluster by `apply`, and gone and out of force afterwards."""
     found: list[dict[str, Any]] = []
     yield found
     for thing in reversed(found):
         cluster.delete(thing)
+    make = "/api/v1/namespaces/default/pods?dryRun=All"
+    eventually(functools.partial(cluster.admin, "POST", make, pod("default", "anything")), Refused)
 
 
 def apply(cluster: Cluster, applied: list[dict[str, Any]], *objects: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,16 +23,16 @@ from tests.sources.cluster import objects
 from tests.usecases import clusters
 
 NAME = "kubekeep-scan"
+VERBS = ("list", "watch")
 CUSTOM = sorted(kind for kind in role.kinds() if kind not in BUILTIN)
 SCOPES = {"ClusterSecurityException": "Cluster", "CiliumClusterwideNetworkPolicy": "Cluster"}
 
 
 def granted(document: dict[str, Any]) -> set[tuple[str, str]]:
-    """Group and resource of everything that a role lets list; it lets do nothing else."""
-    assert {verb for rule in document["rules"] for verb in rule["verbs"]} == {"list"}
-    pairs = [
-        (group, resource) for rule in document["rules"] for group in rule["apiGroups"] for resource in rule["resources"]
-    ]
+    """Group and resource of everything that a role lets list; it lets do nothing else but get single objects."""
+    lists = [rule for rule in document["rules"] if "resourceNames" not in rule]
+    assert {verb for rule in lists for verb in rule["verbs"]} == {"list"}
+    pairs = [(group, resource) for rule in lists for group in rule["apiGroups"] for resource in rule["resources"]]
     assert len(pairs) == len(set(pairs))
     return set(pairs)
 
@@ -155,14 +156,22 @@ def test_with_namespaces_what_is_in_them_is_granted_there(complete: Cluster) -> 
     """A user with those roles sees what an administrator does in the namespace, and nothing more is granted."""
     choice = Choice(include_namespaces=("default",))
     request = ScanRequest(paths=(), cluster=clusters.access(complete.kubeconfig), choice=choice)
-    whole, inside = roles(preflight(request).permissions, "narrow")
+    whole, inside, central = roles(preflight(request).permissions, "narrow")
     assert (whole["kind"], inside["kind"], inside["metadata"]["namespace"]) == ("ClusterRole", "Role", "default")
     assert ("", "secrets") in granted(inside)
-    assert not {("", "secrets"), ("", "pods"), ("apps", "deployments")} & granted(whole)
+    one = {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["default"], "verbs": ["get"]}
+    assert [rule for document in (whole, inside) for rule in document["rules"] if "resourceNames" in rule] == [one]
+    assert one in inside["rules"]
+    # Cilium is served here, whose settings matter everywhere.
+    settings = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["cilium-config"], "verbs": ["get"]}
+    assert (central["metadata"]["namespace"], central["rules"]) == ("kube-system", [settings])
+    nowhere = {"secrets", "pods", "ingresses", "horizontalpodautoscalers", "customresourcedefinitions", "namespaces"}
+    assert not nowhere & {resource for _, resource in granted(whole)}
     kubeconfig = complete.user("narrow-user", [])
-    complete.apply([whole, inside])
+    complete.apply([whole, inside, central])
     complete.bind("narrow-user", "narrow")
     complete.bind("narrow-user", "narrow", namespace="default")
+    complete.bind("narrow-user", "narrow", namespace="kube-system")
     found = clusters.scanned(clusters.access(kubeconfig), choice=choice)
     assert found.unread == ()
     admin = clusters.scanned(clusters.access(complete.kubeconfig), choice=choice)
@@ -172,10 +181,25 @@ def test_with_namespaces_what_is_in_them_is_granted_there(complete: Cluster) -> 
 
 
 def test_who_watches_is_told_of_watching() -> None:
-    verbs = {(rule["apiGroups"][0], name): rule["verbs"] for rule in stored("watch")["rules"] for name in rule["resources"]}
-    assert verbs.pop(("apiextensions.k8s.io", "customresourcedefinitions")) == ["list"]
+    verbs = {
+        (rule["apiGroups"][0], name): rule["verbs"] for rule in stored("watch")["rules"] for name in rule["resources"]
+    }
     assert {tuple(found) for found in verbs.values()} == {("list", "watch")}
-    assert {*verbs, ("apiextensions.k8s.io", "customresourcedefinitions")} == granted(stored())
+    assert verbs.keys() == granted(stored())
+
+
+def watched(request: ScanRequest) -> Began:
+    """A watch that ends as soon as everything has been seen."""
+    stopped = threading.Event()
+    told: list[Happening] = []
+
+    def tell(happened: Sequence[Happening]) -> None:
+        told.extend(happened)
+        stopped.set()
+
+    Watch(WatchRequest(scan=request), tell).run(stopped)
+    (began,) = [item for item in told if isinstance(item, Began)]
+    return began
 
 
 def test_a_dry_run_of_a_watch_says_what_a_watch_asks_for(complete: Cluster) -> None:
@@ -184,17 +208,27 @@ def test_a_dry_run_of_a_watch_says_what_a_watch_asks_for(complete: Cluster) -> N
         found = preflight(request, watching=True)
         assert found.missing == []
         proxy.asked.clear()
-        stopped = threading.Event()
-
-        def tell(happening: Happening) -> None:
-            if isinstance(happening, Began):
-                stopped.set()
-
-        Watch(WatchRequest(scan=request), tell).run(stopped)
+        watched(request)
         listed = lists(proxy)
-    watched = {(item.group, item.resource) for item in found.permissions if item.verb == "watch"}
-    assert {(item.group, item.resource) for item in found.permissions if item.verb == "list"} == listed
-    assert watched == listed - {("apiextensions.k8s.io", "customresourcedefinitions")}
+        streamed = {_resource(asked) for asked in proxy.asked if "watch" in asked.query}
+    verbs = {verb: {(item.group, item.resource) for item in found.permissions if item.verb == verb} for verb in VERBS}
+    assert verbs == {"list": listed, "watch": streamed}
+    assert {("apiextensions.k8s.io", "customresourcedefinitions"), ("apiregistration.k8s.io", "apiservices")} <= listed
+
+
+def test_who_may_not_follow_definitions_misses_nothing(complete: Cluster) -> None:
+    """New kinds are noticed later, and that is all."""
+    rules = [
+        rule | {"verbs": ["list"] if rule["apiGroups"] == ["apiextensions.k8s.io"] else rule["verbs"]}
+        for rule in stored("watch")["rules"]
+        if rule["apiGroups"] != ["apiregistration.k8s.io"]
+    ]
+    access = clusters.access(complete.user("unnoticed", rules))
+    request = ScanRequest(paths=(), cluster=access, controls=("C-0057",))
+    assert watched(request).gaps == 0
+    missing = ["list apiservices.apiregistration.k8s.io", "watch apiservices.apiregistration.k8s.io"]
+    missing.append("watch customresourcedefinitions.apiextensions.k8s.io")
+    assert sorted(map(str, preflight(request, watching=True).missing)) == missing
 
 
 def test_with_its_policies_what_they_look_at_is_needed_too(complete: Cluster) -> None:

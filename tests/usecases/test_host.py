@@ -100,6 +100,41 @@ def test_verdicts_are_those_of_the_node(assessment: Assessment, slug: str, expec
     assert status(assessment, slug) is expected
 
 
+@pytest.fixture(scope="module")
+def k3s(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
+    root = tmp_path_factory.mktemp("k3s")
+    nodes.rancher(root, "k3s")
+    nodes.put(root, f"{nodes.K3S}/agent/etc/kubelet.conf.d/00-k3s-defaults.conf", nodes.KUBELET_CONFIG)
+    nodes.put(root, "/etc/kubernetes/audit.yaml", nodes.AUDIT)
+    with (
+        nodes.put(root, "/var/log/k3s.log", "").open("a", encoding="utf-8") as log,
+        nodes.titled("/usr/local/bin/k3s server", nodes.k3s_log(nodes.K3S_PROGRAMS), log.fileno()) as pid,
+    ):
+        nodes.show(root, [pid])
+    return assessed(tmp_path_factory.mktemp("scan"), collect(str(root)))
+
+
+@pytest.mark.parametrize(
+    ("slug", "expected"),
+    [
+        ("api-server-anonymous-access", Status.PASSED),
+        ("authorization-rbac", Status.PASSED),
+        ("audit-policy-coverage", Status.PASSED),
+        ("encryption-provider-config", Status.FAILED),
+        ("api-server-etcd-certificate", Status.NOT_EVALUATED),  # a socket leads to the database of K3s
+        ("api-server-manifest-mode", Status.NOT_EVALUATED),  # K3s has none
+        ("controller-manager-account-credentials", Status.PASSED),
+        ("scheduler-profiling", Status.PASSED),
+        ("kubelet-anonymous-auth", Status.PASSED),
+        ("kubelet-read-only-port", Status.PASSED),
+        ("kubelet-kernel-defaults", Status.FAILED),
+        ("kube-proxy-kubeconfig-mode", Status.PASSED),
+    ],
+)
+def test_k3s_is_judged_by_what_it_runs_inside(k3s: Assessment, slug: str, expected: Status) -> None:
+    assert status(k3s, slug) is expected
+
+
 def test_a_finding_names_the_file_of_the_node(assessment: Assessment) -> None:
     (verdict,) = [result.verdicts["pki-key-mode"] for result in assessment.results if "pki-key-mode" in result.verdicts]
     (evidence,) = verdict.evidence

@@ -6,24 +6,27 @@ import contextlib
 import random
 import threading
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from kubekeep.kube.access import ClusterRequest
+from kubekeep.cli.watch_pages import pages
+from kubekeep.kube.access import Access, ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.watching import Pace
 from kubekeep.library.extra import gather
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Cause, Status
-from kubekeep.model.watch import Began, Happening, Shown, Turn, Turned
+from kubekeep.model.watch import Began, Followed, Happening, Shown, Turn, Turned
 from kubekeep.usecases.scan import ScanRequest, scan
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
+from tests.kube.connecting import HURRIED
 from tests.usecases.test_incremental import made
 
 RULE = Path(__file__).parents[1] / "reports" / "varied_more" / "nobody.rego"
@@ -34,10 +37,17 @@ class Live:
     """A watch that runs beside the test, and what it has told."""
 
     def __init__(self, kubeconfig: Path, namespaces: tuple[str, ...], **more: Any) -> None:
-        cluster = ClusterRequest(access=Kubeconfig((str(kubeconfig),)).access(""))
-        self.request = ScanRequest(paths=(), cluster=cluster, choice=Choice(include_namespaces=namespaces), **more)
+        def read() -> Access:
+            return Kubeconfig((str(kubeconfig),)).access("")
+
+        cluster = ClusterRequest(access=read(), again=read, patience=HURRIED)
+        choice = Choice(include_namespaces=namespaces)
+        self.request = ScanRequest(paths=(), cluster=cluster, choice=choice, **more)
+        self._read = read
         self.told: list[Happening] = []
-        self.watch = Watch(WatchRequest(scan=self.request, pace=PACE, pause=0.1, resync=1), self.told.append)
+        # Nothing is found out for the only reason that it is looked at now and then.
+        request = WatchRequest(scan=self.request, pace=PACE, pause=0.1, resync=3600, patience=0.5)
+        self.watch = Watch(request, self.told.extend)
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self._run)
@@ -60,6 +70,14 @@ class Live:
         assert not self._errors, self._errors
         assert not self._thread.is_alive()
 
+    def is_ready(self) -> bool:
+        """Whether it says so at `/readyz`."""
+        return pages(self.watch, self.request)["/readyz"]().status is HTTPStatus.OK
+
+    def losses(self) -> list[bool]:
+        """Whether the cluster was followed, each time that this was told."""
+        return [not item.why for item in self.told if isinstance(item, Followed)]
+
     def turns(self, turn: Turn) -> set[tuple[str, str]]:
         """(control, resource) of the verdicts that have turned so."""
         return {
@@ -73,8 +91,10 @@ class Live:
         return [] if current is None else told(current.results)
 
     def agrees(self) -> bool:
-        """Whether it says what a scan says."""
-        return self.verdicts() == told(scan(self.request).results)
+        """Whether it says what a scan says of the cluster that the kubeconfig leads to."""
+        assert self.request.cluster is not None
+        cluster = msgspec.structs.replace(self.request.cluster, access=self._read())
+        return self.verdicts() == told(scan(msgspec.structs.replace(self.request, cluster=cluster)).results)
 
 
 def told(results: Any) -> list[Any]:
@@ -292,8 +312,47 @@ def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
         rollout["spec"] = {"template": rollout["spec"]["template"]}
         own_cluster.apply([definition, rollout])
         eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(Turn.FAILED))
-        # Everything began anew, and nothing but the new one is told.
+        # Nothing but the new one is told.
         assert {item.resource.kind for item in live.told if isinstance(item, Turned)} == {"Rollout"}
+        own_cluster.delete(definition)
+        eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(Turn.GONE))
+        assert not [item for item in live.told if isinstance(item, Shown)]
+
+
+def test_apis_that_come_and_go_are_noticed(own_cluster: Cluster) -> None:
+    """Nobody is behind the API, so what it would show is unknown."""
+    service = {"namespace": "default", "name": "nobody", "port": 443}
+    spec = {"group": "kubescape.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100}
+    api = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1beta1.kubescape.io"},
+        "spec": spec | {"insecureSkipTLSVerify": True, "service": service},
+    }
+    live = Live(own_cluster.kubeconfig, ("default",))
+    exceptions = "list securityexceptions.kubescape.io"
+
+    def shown() -> list[bool]:
+        return [item.again for item in live.told if isinstance(item, Shown) and item.gap.permission == exceptions]
+
+    with live.running():
+        own_cluster.apply([api])
+        eventually(lambda: shown() == [False])
+        own_cluster.delete(api)
+        eventually(lambda: shown() == [False, True])
+
+
+def test_namespaces_that_a_pattern_means_are_watched_when_they_come(cluster: Cluster, namespace: str) -> None:
+    live = Live(cluster.kubeconfig, (f"{namespace}-*",))
+    late = f"{namespace}-late"
+    with live.running():
+        cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": late}}])
+        try:
+            cluster.apply([deployment(late, privileged=True)])
+            eventually(lambda: ("privileged-container", f"Deployment {late}/cart") in live.turns(Turn.FAILED))
+        finally:
+            cluster.remove_namespace(late)
+        eventually(lambda: ("privileged-container", f"Deployment {late}/cart") in live.turns(Turn.GONE))
 
 
 @pytest.mark.parametrize(

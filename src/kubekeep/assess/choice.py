@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -83,11 +83,12 @@ class Chooser:
         self.took = self.took or taken
         return taken
 
-    def unmatched(self, *, all_read: bool = True) -> Iterator[str]:
+    def unmatched(self, *, all_read: bool = True, absent: Collection[str] = ()) -> Iterator[str]:
         """A sentence for each name that no resource had.
 
         Kinds to be left out are told only if Kubernetes has none either: that there are no Secrets is no mistake.
-        Without `all_read`, as from a cluster that is not asked for what is left out, nothing is told of that.
+        Without `all_read`, as from a cluster that is not asked for what is left out, nothing is told of that. `absent`
+        are namespaces that a cluster is known not to have.
         """
         choice = self._choice
         kinds, namespaces = choice.include_kinds, choice.include_namespaces
@@ -96,7 +97,9 @@ class Chooser:
             namespaces = (*namespaces, *choice.exclude_namespaces)
         for what, names in ((_KIND, kinds), (_NAMESPACE, namespaces)):
             for name in dict.fromkeys(names):
-                if (what, name) not in self._seen:
+                if what == _NAMESPACE and name in absent:
+                    yield f"the cluster has no namespace {name}"
+                elif (what, name) not in self._seen:
                     yield f"no resource that was read is in {what} {name}{_hint(name) if what == _KIND else ''}"
 
     def _has(self, what: str, names: tuple[str, ...], said: set[str]) -> bool:

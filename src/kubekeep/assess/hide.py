@@ -105,8 +105,9 @@ class _Hiding:
         return Unread(place, self._sentence(item.message))
 
     def _gap(self, gap: Gap) -> Gap:
-        namespace = gap.namespace and self._cloak.word(gap.namespace)
-        return msgspec.structs.replace(gap, namespace=namespace, why=self._sentence(gap.why))
+        word = self._cloak.word
+        names = {"namespace": gap.namespace and word(gap.namespace), "name": gap.name and word(gap.name)}
+        return msgspec.structs.replace(gap, why=self._sentence(gap.why), **names)
 
     def _cluster(self, facts: ClusterFacts) -> ClusterFacts:
         """What a server answers tells who asked it."""

@@ -18,7 +18,7 @@ from kubekeep.assess.shapes import mapping
 from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Provider
 from kubekeep.model.platform import platform_of_node
 from kubekeep.model.resource import Resource
-from kubekeep.model.workload import pod_path, value_at_or
+from kubekeep.model.workload import POD_TEMPLATE, pod_path, value_at_or
 
 DEFAULT_NAMESPACE: Final = "default"
 """Where an object goes that names no namespace, as kubectl sends it without a context that says otherwise."""
@@ -73,6 +73,8 @@ class Index:
                 self._bindings.append(resource)
 
     def _note_pod(self, resource: Resource) -> None:
+        if (resource.group, resource.kind) == POD_TEMPLATE:
+            return
         at = pod_path(resource)
         pod = None if at is None else value_at_or(resource.object, at, None)
         spec = pod.get("spec") if isinstance(pod, dict) else None
@@ -101,9 +103,11 @@ class Index:
         """
         grants = Grants()
         if SUBJECT in self._kinds:
-            for binding in self._bindings:
+            # Lists of a cluster come as they come.
+            bindings = sorted(self._bindings, key=lambda item: (item.kind, item.namespace, item.name))
+            for binding in bindings:
                 grants.bind(binding)
-            for subject in self.subjects():
+            for subject in self._joined(bindings):
                 grants.add(subject.object, *subject.related)
         return {
             "objects": self._objects,
@@ -132,7 +136,10 @@ class Index:
         A RoleBinding to a Role finds it in its own namespace only; a ClusterRoleBinding cannot name a Role
         (Kubernetes docs, RBAC, roleRef).
         """
-        for binding in self._bindings:
+        yield from self._joined(self._bindings)
+
+    def _joined(self, bindings: Iterable[Resource]) -> Iterator[Resource]:
+        for binding in bindings:
             reference = binding.object.get("roleRef")
             subjects = binding.object.get("subjects")
             if not isinstance(reference, dict) or not isinstance(subjects, list):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.assess.reach import is_declared
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.run import Compile, document, elsewhere_of
 from kubekeep.assess.select import Selection
@@ -372,8 +373,7 @@ class _Looks:
         self.control_plane = {kind for kind, where in found if where == _CONTROL_PLANE}
         self.mentioned = {kind for kind, where in found if where == "mentioned"}
         self.named = {kind for kind, where in found if where == "named"}
-        # What a control of others says of its rule, nobody has checked.
-        if any(control.brought or not control.page for control in controls):
+        if not all(map(is_declared, controls)):
             self.whole = None
 
     def reach(self, changes: Iterable[Changed]) -> _Reach:

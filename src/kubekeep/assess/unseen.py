@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from kubekeep.assess.reach import wide
 from kubekeep.assess.select import Selection
 from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.cluster import Gap
-from kubekeep.model.control import SUBJECT, Control, Provider
+from kubekeep.model.control import Control, Provider
 from kubekeep.model.finding import Cause, Reason
 
+_CONTROL_PLANE = "kube-system"
 _NODES = frozenset({"Node"})
 """What tells which managed platform a cluster is."""
 
@@ -44,16 +46,26 @@ def unseen(gaps: Sequence[Gap], selection: Selection, provider: Provider | None)
     for control in selection.controls:
         looks_at = frozenset(control.targets)
         compares = _compared(control, selection, provider)
-        if missing := [gap for gap, names in named if names & compares]:
+        # What lacks elsewhere alone is missed by who looks elsewhere.
+        beyond = compares - (frozenset(control.relates) - wide(control))
+        if missing := [gap for gap, names in named if names & _far(gap, control, compares, beyond)]:
             related[control.slug] = _reason(missing)
-        if missing := [gap for gap, names in named if names & (looks_at | compares)]:
+        if missing := [gap for gap, names in named if names & _far(gap, control, looks_at | compares, beyond)]:
             targeted[control.slug] = _reason(missing)
     return Unseen(related, targeted)
 
 
+def _far(gap: Gap, control: Control, anywhere: frozenset[str], beyond: frozenset[str]) -> frozenset[str]:
+    """The kinds by which `control` misses `gap`: those it looks at `anywhere`, or only those that it looks at `beyond`."""
+    if gap.name and gap.kind != "Namespace":
+        # One object of another namespace than those that are judged.
+        return frozenset({gap.kind}) if control.within.get(gap.kind) == _CONTROL_PLANE else beyond
+    return beyond if gap.inside else anywhere
+
+
 def _compared(control: Control, selection: Selection, provider: Provider | None) -> frozenset[str]:
     """The kinds without which no verdict of `control` can be trusted."""
-    compares = frozenset(control.relates) | _joined(control)
+    compares = frozenset(control.relates)
     if control in selection.judged:
         # A rule that gets all objects of its kinds at once may compare any of them.
         compares |= frozenset(control.targets)
@@ -62,11 +74,6 @@ def _compared(control: Control, selection: Selection, provider: Provider | None)
     if control.params.keys() - selection.given:
         compares |= _SETTINGS
     return compares
-
-
-def _joined(control: Control) -> frozenset[str]:
-    """Subjects are made of bindings and roles: without one of them there are others, or none."""
-    return frozenset({SUBJECT}) & frozenset(control.targets)
 
 
 def _reason(gaps: Iterable[Gap]) -> Reason:

@@ -12,13 +12,12 @@ from kubekeep.assess.diff import scanned
 from kubekeep.assess.gate import incomplete
 from kubekeep.cli import arguments
 from kubekeep.cli.configured import Configured
-from kubekeep.cli.outputs import UnwritableError
 from kubekeep.cli.request_options import assessed, request_options
 from kubekeep.cli.scan import command as scan
 from kubekeep.cli.waiver_options import Accepting
+from kubekeep.cli.written import to_file
 from kubekeep.model.comparison import Scanned
 from kubekeep.model.text import visible
-from kubekeep.sinks import file
 from kubekeep.usecases.baseline import baseline_text
 from kubekeep.usecases.findings import findings_of
 from kubekeep.usecases.json_report import ReportError
@@ -80,10 +79,7 @@ def from_report(report: Path, to: Path) -> None:
 
 
 def _write(found: Scanned, output: Path) -> None:
-    try:
-        with file.atomic(output) as stream:
-            stream.writelines(baseline_text(found))
-    except OSError as error:
-        raise UnwritableError(f"{output}: {error.strerror}") from error
+    with to_file(output) as stream:
+        stream.writelines(baseline_text(found))
     count = len(found.findings)
     click.echo(f"baseline: {visible(str(output))}, {count} finding{'' if count == 1 else 's'}", err=True)

@@ -12,10 +12,10 @@ from typing import Any
 import click
 import yaml
 
-from kubekeep.cli.outputs import UnwritableError
-from kubekeep.model.cloud import CloudCluster, CloudRequest, parse_cluster
+from kubekeep.cli.settings import azure_cloud
+from kubekeep.cli.written import put
+from kubekeep.model.cloud import CloudCluster, CloudRequest, Endpoints, parse_cluster
 from kubekeep.model.cluster import Gap
-from kubekeep.sinks import file
 from kubekeep.usecases.cloud import described
 
 _INCOMPLETE = 3
@@ -54,7 +54,7 @@ def describe(cluster: CloudCluster, output: Path | None) -> None:
     """  # noqa: D301 - click takes the character itself
     documents: list[dict[str, Any]] = []
     gaps: list[Gap] = []
-    for item in described(CloudRequest(cluster=cluster)):
+    for item in described(CloudRequest(cluster=cluster, endpoints=Endpoints(azure=azure_cloud()))):
         if isinstance(item, Gap):
             gaps.append(item)
         else:
@@ -76,11 +76,4 @@ def _write(documents: list[dict[str, Any]], output: Path | None) -> None:
         allow_unicode=True,
         width=120,
     )
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        with file.atomic(output) as stream:
-            stream.write(text)
-    except OSError as error:
-        raise UnwritableError(f"{output}: {error.strerror}") from error
+    put(text, output)

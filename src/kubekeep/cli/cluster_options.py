@@ -10,9 +10,9 @@ from typing import Any, Final
 import click
 import msgspec
 
-from kubekeep.cli.settings import cluster_settings
-from kubekeep.kube.access import ClusterRequest, Impersonation
-from kubekeep.model.cloud import FORMS, CloudRequest, parse_cluster
+from kubekeep.cli.settings import ClusterSettings, azure_cloud, cluster_settings
+from kubekeep.kube.access import Access, ClusterRequest, Impersonation
+from kubekeep.model.cloud import FORMS, CloudRequest, Endpoints, parse_cluster
 
 _NOWHERE: Final = "name a file or a folder to {task}, or - for standard input; for a cluster, {why}"
 
@@ -47,33 +47,43 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
         """The cluster that is meant. Raises a usage error where there is none, or its kubeconfig cannot be used."""
         # Only who scans a cluster pays for loading what reads a kubeconfig.
         from kubekeep.kube.errors import KubeconfigError  # noqa: PLC0415
-        from kubekeep.kube.in_cluster import in_cluster  # noqa: PLC0415
-        from kubekeep.kube.kubeconfig import Kubeconfig, paths_of  # noqa: PLC0415
 
         settings = cluster_settings()
-        paths = (self.kubeconfig,) if self.kubeconfig else paths_of(settings.kubeconfig, settings.home)
         try:
-            found = Kubeconfig(paths)
-            if found.contexts or self.kubeconfig or self.context:
-                access = found.access(self.context)
-            else:
-                inside = in_cluster(settings.environment)
-                if inside is None:
-                    why = f"there is no kubeconfig at {' or '.join(paths) or 'home'}"
-                    raise click.UsageError(_NOWHERE.format(task=task, why=why))
-                access = inside
+            access, context = self._access(task, settings, self.context)
         except KubeconfigError as error:
             raise click.UsageError(str(error)) from error
-        if self.impersonation.user:
-            access = msgspec.structs.replace(access, impersonation=self.impersonation)
-        if self.insecure:
-            access = msgspec.structs.replace(access, insecure=True)
         return ClusterRequest(
             access=access,
             environment=settings.environment,
             terminal=sys.stdin.isatty(),
             host_scan=self.host_scan,
+            # Whichever context is the current one by then, it is this one that is meant.
+            again=lambda: self._access(task, settings, context)[0],
         )
+
+    def _access(self, task: str, settings: ClusterSettings, context: str) -> tuple[Access, str]:
+        """How the cluster of `context` is reached, and the context that says so, if one does. Raises KubeconfigError."""
+        from kubekeep.kube.errors import KubeconfigError  # noqa: PLC0415
+        from kubekeep.kube.in_cluster import in_cluster  # noqa: PLC0415
+        from kubekeep.kube.kubeconfig import Kubeconfig, paths_of  # noqa: PLC0415
+
+        paths = (self.kubeconfig,) if self.kubeconfig else paths_of(settings.kubeconfig, settings.home)
+        found = Kubeconfig(paths)
+        if found.contexts or self.kubeconfig or context:
+            access = found.access(context)
+            context = access.name
+        else:
+            inside = in_cluster(settings.environment)
+            if inside is None:
+                why = f"there is no kubeconfig at {' or '.join(paths) or 'home'}"
+                raise KubeconfigError(_NOWHERE.format(task=task, why=why))
+            access = inside
+        if self.impersonation.user:
+            access = msgspec.structs.replace(access, impersonation=self.impersonation)
+        if self.insecure:
+            access = msgspec.structs.replace(access, insecure=True)
+        return access, context
 
 
 def cluster_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -106,12 +116,13 @@ def _said(given: dict[str, Any]) -> ClusterOptions:
 
 def _cloud(*, asked: bool, name: str) -> CloudRequest | None:
     """To name a cluster of a cloud is to want it asked."""
-    if not name:
-        return CloudRequest() if asked else None
+    if not name and not asked:
+        return None
     try:
-        return CloudRequest(cluster=parse_cluster(name))
+        cluster = parse_cluster(name) if name else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--cloud-cluster") from error
+    return CloudRequest(cluster=cluster, endpoints=Endpoints(azure=azure_cloud()))
 
 
 def _options() -> tuple[Callable[..., Any], ...]:

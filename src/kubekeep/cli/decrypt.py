@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from kubekeep.cli.outputs import UnwritableError
 from kubekeep.cli.settings import master_keys
-from kubekeep.sinks import file
+from kubekeep.cli.written import put
 from kubekeep.usecases.privacy import PrivacyError, decrypted, master_key
 
 
@@ -37,11 +36,4 @@ def command(report: Path, output: Path | None) -> None:
         raise RefusedError(f"{report}: {error}") from error
     except OSError as error:
         raise RefusedError(f"{report}: {error.strerror}") from error
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        with file.atomic(output) as stream:
-            stream.write(text)
-    except OSError as error:
-        raise UnwritableError(f"{output}: {error.strerror}") from error
+    put(text, output)

@@ -12,13 +12,12 @@ import click
 
 from kubekeep.assess.gate import new_findings
 from kubekeep.cli import arguments
-from kubekeep.cli.outputs import UnwritableError
 from kubekeep.cli.settings import settings
+from kubekeep.cli.written import to_file
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.model.severity import Severity
 from kubekeep.reports import Options, changes
-from kubekeep.sinks import file
 from kubekeep.usecases.compare import diff
 from kubekeep.usecases.json_report import ReportError
 
@@ -96,9 +95,6 @@ def _write(found: Comparison, form: changes.ChangeFormat, output: Path | None, *
         return
     device = output.exists() and not output.is_file()
     path = output if device or output.suffix == form.extension else output.with_name(output.name + form.extension)
-    try:
-        with file.atomic(path) as stream:
-            form.render(found, stream, Options(verbose=verbose))
-    except OSError as error:
-        raise UnwritableError(f"{path}: {error.strerror}") from error
+    with to_file(path) as stream:
+        form.render(found, stream, Options(verbose=verbose))
     click.echo(f"{form.name}: {path}", err=True)

@@ -17,15 +17,14 @@ import click
 from kubekeep.assess.fix import Left, Why
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
-from kubekeep.cli.outputs import UnwritableError
 from kubekeep.cli.settings import settings
+from kubekeep.cli.written import UnwritableError, to_file
 from kubekeep.edits.diff import patch
 from kubekeep.edits.reading import Reading
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import parse_path
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
-from kubekeep.sinks import file
 from kubekeep.sources.tree import Problem
 from kubekeep.usecases.fix import FileChange, FixRequest, Plan, plan, write
 from kubekeep.usecases.json_report import ReportError
@@ -200,11 +199,8 @@ def _show(planned: Plan, output: Path | None) -> None:
             sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()
         return
-    try:
-        with file.atomic(output) as stream:
-            stream.writelines(f"{line}\n" for item in planned.files for line in _patch(item, folder, titles=False))
-    except OSError as error:
-        raise UnwritableError(f"{output}: {error.strerror}") from error
+    with to_file(output) as stream:
+        stream.writelines(f"{line}\n" for item in planned.files for line in _patch(item, folder, titles=False))
     click.echo(f"patch: {visible(str(output))}, to be applied in {visible(folder)}", err=True)
 
 

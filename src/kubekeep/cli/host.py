@@ -8,9 +8,8 @@ from typing import Final
 
 import click
 
-from kubekeep.cli.outputs import UnwritableError
+from kubekeep.cli.written import put
 from kubekeep.model.text import visible
-from kubekeep.sinks import file
 
 _INCOMPLETE: Final = 3
 
@@ -56,14 +55,7 @@ def collect_command(output: Path | None, root: str, node_name: str) -> None:
     for sentence in collected.not_read:
         click.echo(f"not read: {visible(sentence)}", err=True)
     written = text(collected, as_json=output is not None and output.suffix.lower() == ".json")
-    if output is None:
-        click.echo(written, nl=False)
-    else:
-        try:
-            with file.atomic(output) as stream:
-                stream.write(written)
-        except OSError as error:
-            raise UnwritableError(f"{visible(str(output))}: {error.strerror}") from error
+    put(written, output)
     if "KubeletInfo" not in kinds(collected):
         click.echo("no kubelet is seen: run it on a node, or name the node's root with --root", err=True)
         sys.exit(_INCOMPLETE)

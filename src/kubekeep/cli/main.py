@@ -55,9 +55,18 @@ class _Tasks(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's signature
+    if asked:
+        ctx.invoke(importlib.import_module("kubekeep.cli.version").command, layout="text")
+        ctx.exit()
+
+
 @click.group(cls=_Tasks, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version and exit."
+)
 def kubekeep() -> None:
-    """Kubekeep: what is wrong in your Kubernetes manifests, where, why, and how to fix it."""
+    """Kubekeep: what is wrong in your Kubernetes manifests and clusters, where, why, and how to fix it."""
 
 
 def main(arguments: list[str] | None = None) -> Any:

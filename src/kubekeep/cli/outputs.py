@@ -15,15 +15,9 @@ import msgspec
 
 from kubekeep import reports
 from kubekeep.cli.settings import settings
+from kubekeep.cli.written import to_binary, to_file
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import Extra, Format, Options
-from kubekeep.sinks import file
-
-
-class UnwritableError(click.ClickException):
-    """A report could not be written: the scan has not told what it found."""
-
-    exit_code = 3
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -116,12 +110,8 @@ def write(assessment: Assessment, outputs: list[Output], options: Options) -> No
             item.format.render(assessment, _utf8(sys.stdout), _for_terminal(sys.stdout, options))
             sys.stdout.flush()
             continue
-        target = file.atomic_bytes if item.format.binary else file.atomic
-        try:
-            with target(item.path) as stream:
-                item.format.render(assessment, stream, options)
-        except OSError as error:
-            raise UnwritableError(f"{item.path}: {error.strerror}") from error
+        with to_binary(item.path) if item.format.binary else to_file(item.path) as stream:
+            item.format.render(assessment, stream, options)
         click.echo(f"{item.format.name}: {item.path}", err=True)
 
 

@@ -103,12 +103,19 @@ def _exit_code(assessment: Assessment, outcomes: list[Outcome]) -> int:
     if not all(outcome.passed for outcome in outcomes):
         return _GATE_FAILED
     if not assessment.results:
-        count = len(assessment.unread)
-        why = f"{count} unread, see the report" if count else "no Kubernetes object that a control applies to was found"
+        why = _unread(assessment) or "no Kubernetes object that a control applies to was found"
         click.echo(f"nothing was assessed: {why}", err=True)
         return _INCOMPLETE
     if incomplete(assessment):
-        count = len(assessment.unread)
-        click.echo(f"incomplete: {count} unread, see the report" if count else "incomplete: see the report", err=True)
+        click.echo(f"incomplete: {_unread(assessment) or 'see the report'}", err=True)
         return _INCOMPLETE
     return 0
+
+
+def _unread(assessment: Assessment) -> str:
+    """How much was not read, and where that is told; empty if all was."""
+    gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
+    hidden = {gap.permission for gap in gaps if not gap.needs}
+    if hidden and all(item.location.file in hidden for item in assessment.unread):
+        return "the cluster did not show everything; --dry-run tells what lacks"
+    return f"{len(assessment.unread)} unread, see the report" if assessment.unread else ""

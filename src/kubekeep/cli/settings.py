@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from kubekeep.model.cloud import AZURE_PUBLIC, AzureCloud, azure_cloud_named
 from kubekeep.sources.options import TOKEN_VARIABLES, Access
+
+_CONFIG: Final = 1 << 20
+"""Characters that are read of a file of another tool."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -104,3 +110,31 @@ class ClusterSettings(msgspec.Struct, frozen=True):
 def cluster_settings() -> ClusterSettings:
     """The settings of this process for clusters."""
     return ClusterSettings(os.environ.get("KUBECONFIG"), home(), dict(os.environ))
+
+
+def azure_cloud() -> AzureCloud:
+    """The cloud of Azure that this process was told, as the SDK and the command line of Azure are; else the public one.
+
+    AZURE_SDK_CLOUD_CONF names it, AZURE_AUTHORITY_HOST is the address of who gives tokens there, and `az cloud set`
+    writes it to `config` in AZURE_CONFIG_DIR or `.azure` at home.
+    """
+    of = os.environ.get
+    authority = (of("AZURE_AUTHORITY_HOST") or "").removeprefix("https://").rstrip("/")
+    for name in (of("AZURE_SDK_CLOUD_CONF"), authority, _set_by_az()):
+        if name and (known := azure_cloud_named(name)):
+            return known
+    return AZURE_PUBLIC
+
+
+def _set_by_az() -> str:
+    """What `az cloud set` has written; empty without it."""
+    folder, own = os.environ.get("AZURE_CONFIG_DIR"), home()
+    if not folder and not own:
+        return ""
+    written = configparser.ConfigParser(interpolation=None)
+    try:
+        with Path(folder or f"{own}/.azure", "config").open(encoding="utf-8-sig") as file:
+            written.read_string(file.read(_CONFIG))
+    except (OSError, ValueError, configparser.Error):
+        return ""
+    return written.get("cloud", "name", fallback="")

@@ -6,22 +6,21 @@ Parses and shows; what a verdict is, is decided elsewhere.
 from __future__ import annotations
 
 import contextlib
-import signal
+import shutil
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
 from kubekeep.cli.arguments import loopback
+from kubekeep.cli.endings import Endings, interrupts
 from kubekeep.cli.preflight import told
 from kubekeep.cli.request_options import reached, request_options
 from kubekeep.cli.waiver_options import Accepting
 from kubekeep.model.watch import Happening
 from kubekeep.usecases.scan import ScanRequest
-
-_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command(short_help="Watch a cluster.")
@@ -62,9 +61,6 @@ def command(
     kubekeep watch framework nsa,pss-restricted --exclude-namespaces kube-system
     kubekeep watch --format json --metrics 9090
     """  # noqa: D301 - click takes the character itself
-    from kubekeep.reports.shared.watched import document, line  # noqa: PLC0415 - not for `--help`
-    from kubekeep.usecases.watch import Watch, WatchRequest  # noqa: PLC0415
-
     if request.cluster is None:
         raise click.UsageError("watch is for a cluster: name no path")
     if request.workload:
@@ -75,30 +71,30 @@ def command(
         raise click.UsageError("--incremental is for scans: a watch remembers what it sees")
     if dry_run:
         sys.exit(told(request, watching=True))
-    written = document if layout == "json" else line
+    with interrupts() as endings:
+        _watch(request, layout, address, endings)
 
-    def tell(happening: Happening) -> None:
-        click.echo(written(happening))
-        sys.stdout.flush()
+
+def _watch(request: ScanRequest, layout: str, address: tuple[str, int] | None, endings: Endings) -> None:
+    """Watch until somebody ends it."""
+    from kubekeep.reports.shared.watched import documents, lines  # noqa: PLC0415 - not for `--help`
+    from kubekeep.usecases.watch import Watch, WatchRequest  # noqa: PLC0415
+
+    is_terminal, printing = sys.stdout.isatty(), threading.Lock()
+
+    def tell(happened: Sequence[Happening]) -> None:
+        width = shutil.get_terminal_size().columns if is_terminal else None
+        text = "\n".join(documents(happened) if layout == "json" else lines(happened, width))
+        with printing:
+            click.echo(text)
+            sys.stdout.flush()
 
     try:
         watch = Watch(WatchRequest(scan=request), tell)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    with _ended() as stopped, _served(address, watch, request):
-        reached(lambda: watch.run(stopped))
-
-
-@contextlib.contextmanager
-def _ended() -> Iterator[threading.Event]:
-    """What is set when somebody wants an end."""
-    stopped = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in _ENDINGS}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with _served(address, watch, request):
+        reached(lambda: endings.run(watch.run, printing))
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -111,6 +111,8 @@ class ClusterRequest(msgspec.Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
     host_scan: bool | None = None
     """Whether kubelets are asked too (True), or nothing about nodes is read (False); None reads what an agent wrote."""
+    again: Callable[[], Access] | None = None
+    """Gives the access as its kubeconfig has it by now, or raises KubeError; None for one that cannot become another."""
 
     def __repr__(self) -> str:
         return f"ClusterRequest({self.access!r})"

@@ -75,13 +75,18 @@ class Connection:
         self._closed.set()
         with self._lock:
             clients, self._clients = self._clients, {}
+        self.interrupt()
+        for _, client in clients.values():
+            client.close()
+
+    def interrupt(self) -> None:
+        """Break off all that is under way, as if the network had: what is asked then goes by new sockets."""
+        with self._lock:
             sockets = tuple(self._sockets)
         for known in sockets:
             # Wakes the thread that reads from it, which closing would not; TLS has nothing more to say to anybody.
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(known, socket.SHUT_RDWR)
-        for _, client in clients.values():
-            client.close()
 
     @contextlib.contextmanager
     def closed_on_error(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.kube.access import Certificate, Login
+from kubekeep.kube.access import Certificate, Login, Plugin
 from kubekeep.kube.errors import LoginError
 from kubekeep.kube.plugin import Handed, ask
 from kubekeep.model.text import visible
@@ -19,6 +19,8 @@ from kubekeep.model.text import visible
 _FILE_SECONDS: Final = 60
 """How long the token of a file is used before the file is read again: kubelets replace it minutes before its end."""
 _MOST_BYTES: Final = 1 << 20
+_AGAIN: Final = 5.0
+"""Seconds for which a program that gave nothing new is not run again: it may ask a person, or a service that is busy."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -44,6 +46,9 @@ class Credentials:
         self._terminal = terminal
         self._lock = threading.Lock()
         self._handed: Handed | None = None
+        self._failure = ""
+        self._idle_until = -float("inf")
+        """Until when the program is not run again, on the monotonic clock."""
         self._read_at = -float("inf")
         self._token = ""
 
@@ -55,18 +60,32 @@ class Credentials:
     def renewed(self, refused: Held) -> Held | None:
         """Other credentials than `refused`, which the server did not take; None if there are none. Raises LoginError."""
         with self._lock:
-            if self._current() == refused:
-                self._handed = None
-                self._read_at = -float("inf")
+            held = self._current()
+            if held != refused:
+                return held
+            if time.monotonic() < self._idle_until:
+                return None
+            self._handed = None
+            self._read_at = -float("inf")
             fresh = self._current()
-            return None if fresh == refused else fresh
+            if fresh != refused:
+                return fresh
+            if self._program is not None:
+                self._idle_until = time.monotonic() + _AGAIN
+            return None
+
+    @property
+    def _program(self) -> Plugin | None:
+        """The program that is asked, where nothing goes before it."""
+        login = self._login
+        return None if login.token or login.token_file or login.username else login.plugin
 
     def _current(self) -> Held:
         login = self._login
-        if login.plugin is not None and not (login.token or login.token_file or login.username):
+        if self._program is not None:
             handed = self._handed
             if handed is None or (handed.until is not None and handed.until <= dt.datetime.now(dt.UTC)):
-                handed = self._handed = ask(login.plugin, self._environment, terminal=self._terminal, ended=self._ended)
+                handed = self._handed = self._asked(self._program)
             return Held(_bearer(handed.token), handed.certificate or login.certificate)
         if login.token_file:
             return Held(_bearer(self._from_file(login.token_file)), login.certificate)
@@ -76,6 +95,18 @@ class Credentials:
             pair = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
             return Held(f"Basic {pair}", login.certificate)
         return Held("", login.certificate)
+
+    def _asked(self, plugin: Plugin) -> Handed:
+        """What the program hands out. Many threads want that at once: one that fails is not run for each of them."""
+        if self._failure and time.monotonic() < self._idle_until:
+            raise LoginError(self._failure)
+        try:
+            found = ask(plugin, self._environment, terminal=self._terminal, ended=self._ended)
+        except LoginError as error:
+            self._failure, self._idle_until = str(error), time.monotonic() + _AGAIN
+            raise
+        self._failure = ""
+        return found
 
     def _from_file(self, path: str) -> str:
         now = time.monotonic()

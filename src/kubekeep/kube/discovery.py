@@ -41,11 +41,18 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
         """`apps/v1`, or `v1` for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    def path(self, namespace: str = "") -> str:
-        """Where its objects are: of one namespace, or all of them."""
+    @property
+    def full_name(self) -> str:
+        """`deployments.apps`, or `pods` for the core group."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """Where its objects are: of one namespace, or all of them; or the one of a name."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        # Whatever somebody takes for a namespace leads nowhere else.
-        return f"{root}/namespaces/{quote(namespace, safe='')}/{self.plural}" if namespace else f"{root}/{self.plural}"
+        # Whatever somebody takes for a namespace or a name leads nowhere else.
+        inside = f"/namespaces/{quote(namespace, safe='')}" if namespace and self.namespaced else ""
+        one = f"/{quote(name, safe='')}" if name else ""
+        return f"{root}{inside}/{self.plural}{one}"
 
 
 class Catalogue(msgspec.Struct, frozen=True):

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+FORBIDDEN: Final = 403
+_USER: Final = re.compile(r'forbidden: User "([^"]+)" cannot ')
+"""How an API server tells who may not."""
+
 
 class KubeError(Exception):
     """Something about a cluster cannot be had; the message says what and why, and steers no terminal."""
@@ -41,3 +48,9 @@ class ApiError(KubeError):
         self.reason = reason
         self.continues = continues
         self.retry_after = retry_after
+
+
+def brief(error: KubeError) -> str:
+    """What went wrong; of a refusal only whose it is, where what was refused is said beside it."""
+    user = _USER.search(str(error)) if isinstance(error, ApiError) and error.status == FORBIDDEN else None
+    return f"forbidden for {user[1]}" if user else str(error)

@@ -5,6 +5,7 @@ Keeps one page at a time.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,13 +14,14 @@ import msgspec
 from kubekeep.kube.answer import JSON, TOO_DEEP
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Served
-from kubekeep.kube.errors import ApiError, ConnectionLostError, UnreadableError
+from kubekeep.kube.errors import FORBIDDEN, ApiError, ConnectionLostError, UnreadableError
 from kubekeep.model.redaction import LAST_APPLIED
 from kubekeep.model.resource import is_builtin
 from kubekeep.model.text import visible
 
 PAGE: Final = 500
 _GONE: Final = 410
+_NOT_FOUND: Final = 404
 _METADATA_LIST: Final = "PartialObjectMetadataList"
 _METADATA_ONLY: Final = f"{JSON};as={_METADATA_LIST};g=meta.k8s.io;v=v1"
 _DEEPEST: Final = 500
@@ -33,14 +35,21 @@ _RESTARTS: Final = 5
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What to list: the objects of a kind, of one namespace or all, that the selectors take.
 
-    With `metadata_only` the server leaves everything else of the objects out.
+    With a `name` it is the one object of that name, for who may get it and not list; a Namespace is in itself. With
+    `metadata_only` the server leaves everything else of the objects out.
     """
 
     served: Served
     namespace: str = ""
+    name: str = ""
     fields: str = ""
     labels: str = ""
     metadata_only: bool = False
+
+    @property
+    def verb(self) -> str:
+        """What has to be allowed."""
+        return "get" if self.name else "list"
 
 
 class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
@@ -65,6 +74,9 @@ class Listing:
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
         """The objects, each with its `apiVersion` and `kind`. Raises KubeError where the list ends before its end."""
+        if self._query.name:
+            yield from self._one()
+            return
         seen: set[str] = set()
         continues, restarts, repeated = "", 0, 0
         while True:
@@ -92,6 +104,24 @@ class Listing:
             continues = page.metadata.continues
             if not continues:
                 return
+
+    def _one(self) -> Iterator[list[dict[str, Any]]]:
+        """The object of the name; nothing where there is none. Who may list need not be allowed to get it."""
+        query = self._query
+        try:
+            item = self._connection.get(query.served.path(query.namespace, query.name), dict[str, Any])
+        except ApiError as error:
+            if error.status == FORBIDDEN:
+                query = msgspec.structs.replace(query, name="", fields=f"metadata.name={query.name}")
+                with contextlib.suppress(ApiError):
+                    yield from Listing(self._connection, query)
+                    return
+            if error.status != _NOT_FOUND:
+                raise
+            return
+        if item.get("kind") != query.served.kind:
+            raise ConnectionLostError(f"the API server answers no {query.served.kind} where one was asked for")
+        yield [named(query.served, item)]
 
     def _get(self, continues: str) -> _Page:
         query = self._query

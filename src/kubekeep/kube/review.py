@@ -16,16 +16,20 @@ _PARALLEL: Final = 8
 
 
 class Permission(msgspec.Struct, frozen=True):
-    """One verb on one resource (`nodes`) or subresource (`nodes/proxy`), everywhere or in one namespace."""
+    """One verb on one resource (`nodes`) or subresource (`nodes/proxy`), everywhere or in one namespace.
+
+    With a `name`, on the one object of that name.
+    """
 
     verb: str
     group: str
     resource: str
     namespace: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         """`list deployments.apps in namespace shop`."""
-        return permission(self.verb, self.group, self.resource, self.namespace)
+        return permission(self.verb, self.group, self.resource, self.namespace, self.name)
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -51,6 +55,7 @@ def _is_allowed(connection: Connection, permission: Permission) -> bool:
         "resource": resource,
         "subresource": subresource,
         "namespace": permission.namespace,
+        "name": permission.name,
     }
     body = {
         "apiVersion": "authorization.k8s.io/v1",

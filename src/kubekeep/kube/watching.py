@@ -16,13 +16,17 @@ import msgspec
 
 from kubekeep.kube.answer import JSON, TOO_DEEP
 from kubekeep.kube.connection import Connection
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, UnreadableError
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, UnreadableError, brief
 from kubekeep.kube.listing import Listing, Query, named
 from kubekeep.model.text import visible
 
 _GONE: Final = 410
-_REFUSALS: Final = frozenset({401, 403, 404, 405, 406, 415})
+_REFUSALS: Final = frozenset({403, 405, 406, 415})
 """What a server answers that will not change its mind soon."""
+_NOT_FOUND: Final = 404
+"""The kind is not served, or not yet."""
+_UNAUTHORIZED: Final = 401
+"""Nothing is said of what one may see: who one is has to be found out anew."""
 _METADATA_ONLY: Final = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _SHORT: Final = 0.5
 """Seconds: a stream that ends sooner without a word was none."""
@@ -41,7 +45,9 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     first_wait: float = 0.5
     longest_wait: float = 30.0
     refused: float = 30.0
-    """How long until what was refused is asked for again."""
+    """How long until what was refused is asked for again, or who is not known tries again."""
+    look: float = 30.0
+    """How long until an object that is asked for by its name is asked for again."""
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):
@@ -75,9 +81,10 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """The server cannot be followed for now; what was known may have changed."""
+    """The server cannot be followed for now, or the kind is not served by it; what was known may have changed."""
 
     why: str
+    is_served: bool = True
 
 
 class Resumed(msgspec.Struct, frozen=True):
@@ -102,10 +109,16 @@ def watching(
     stopped: threading.Event,
     pace: Pace = Pace(),  # noqa: B008 - frozen
 ) -> Iterator[Event]:
-    """What becomes of the objects of `query`, until `stopped` is set or the connection is closed."""
+    """What becomes of the objects of `query`, until `stopped` is set or the connection is closed.
+
+    A single object is looked at from time to time: who may get it need not be allowed to watch it.
+    """
     watch = _Watch(connection, query, stopped, pace)
     while not watch.over():
         try:
+            if query.name:
+                yield from watch.looked()
+                continue
             yield from watch.listed()
             while not watch.over():
                 yield from watch.streamed()
@@ -115,11 +128,9 @@ def watching(
         except KubeError as error:
             if watch.over():
                 return
-            refused = isinstance(error, LoginError | UnreadableError) or (
-                isinstance(error, ApiError) and error.status in _REFUSALS
-            )
-            yield Refused(str(error), watch.verb) if refused else Lost(str(error))
-            watch.wait(refused=refused)
+            refused = isinstance(error, UnreadableError) or (isinstance(error, ApiError) and error.status in _REFUSALS)
+            yield Refused(brief(error), watch.verb) if refused else _loss(error)
+            watch.wait(refused=refused or _is_unknown(error))
 
 
 class _Watch:
@@ -133,6 +144,7 @@ class _Watch:
         self._pace = pace
         self._version = ""
         self._failures = 0
+        self._looked: list[dict[str, Any]] | None = None
 
     def over(self) -> bool:
         """Whether nobody wants to know any more."""
@@ -157,6 +169,21 @@ class _Watch:
         self._failures = 0
         yield Listed()
 
+    def looked(self) -> Iterator[Event]:
+        """The one object of a name where it is another one than before, and a pause."""
+        self.verb = "get"
+        try:
+            found = [item for items in Listing(self._connection, self._query) for item in items]
+        except KubeError:
+            self._looked = None
+            raise
+        self._failures = 0
+        if found != self._looked:
+            self._looked = found
+            yield Page(found, first=True)
+            yield Listed()
+        self._stopped.wait(self._pace.look * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+
     def streamed(self) -> Iterator[Event]:
         """What happens from there on, until the stream ends; one that breaks off is taken up again after a while."""
         self.verb = "watch"
@@ -178,22 +205,22 @@ class _Watch:
             ) as pieces:
                 yield from self._events(pieces)
             if version == self._version and time.monotonic() - started < _SHORT:
-                yield from self._lost("the API server ends the watch at once")
+                yield from self._lost(ConnectionLostError("the API server ends the watch at once"))
         except ApiError as error:
             if error.status == _GONE:
                 raise _ForgottenError from error
             if error.status in _REFUSALS:
                 raise
-            yield from self._lost(str(error))
-        except (LoginError, UnreadableError):
+            yield from self._lost(error)
+        except UnreadableError:
             raise
         except KubeError as error:
-            yield from self._lost(str(error))
+            yield from self._lost(error)
 
-    def _lost(self, why: str) -> Iterator[Event]:
+    def _lost(self, error: KubeError) -> Iterator[Event]:
         if not self.over():
-            yield Lost(why)
-            self.wait(refused=False)
+            yield _loss(error)
+            self.wait(refused=_is_unknown(error))
 
     def _events(self, pieces: Iterator[bytes]) -> Iterator[Event]:
         if self._failures:
@@ -225,6 +252,15 @@ class _Watch:
             yield Gone(named(self._query.served, thing))
         self._version = version
         self._failures = 0
+
+
+def _loss(error: KubeError) -> Lost:
+    return Lost(str(error), is_served=not (isinstance(error, ApiError) and error.status == _NOT_FOUND))
+
+
+def _is_unknown(error: KubeError) -> bool:
+    """Whether the server does not know us, or there are no credentials to show it."""
+    return isinstance(error, LoginError) or (isinstance(error, ApiError) and error.status == _UNAUTHORIZED)
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -126,8 +126,9 @@ class Library:
 
     def _read_rule(self, control: Control) -> Rule:
         path, source = self._text(control)
-        rules = tuple(self._evaluated(name, path) for name in _RULE_IMPORT.findall(source))
-        libraries = self._closure(_IMPORT.findall("\n".join((source, *(rule.source for rule in rules)))))
+        near = self._with_shared(source)
+        rules = tuple(self._evaluated(name, path) for name in dict.fromkeys(_RULE_IMPORT.findall(near)))
+        libraries = self._closure("\n".join((source, *(rule.source for rule in rules))))
         texts = [source, *(rule.source for rule in rules), *(self._shared[name] for name in libraries)]
         return Rule(
             path=path,
@@ -157,7 +158,7 @@ class Library:
         owner = next((item for item in self.controls.values() if item.package == package and not item.manual), None)
         if owner is None:
             raise LibraryError(f"{by}: it imports the rule {name}, which no control has")
-        if _RULE_IMPORT.search(self._text(owner)[1]):
+        if _RULE_IMPORT.search(self._with_shared(self._text(owner)[1])):
             raise LibraryError(f"{by}: it imports the rule {name}, which imports others itself")
         return self.rule(owner)
 
@@ -178,9 +179,14 @@ class Library:
             found[file.stem] = file.read_text(encoding="utf-8")
         return found
 
-    def _closure(self, names: Iterable[str]) -> frozenset[str]:
+    def _with_shared(self, source: str) -> str:
+        """A rule and the shared modules that it needs, in one text."""
+        return "\n".join((source, *(self._shared[name] for name in sorted(self._closure(source)))))
+
+    def _closure(self, source: str) -> frozenset[str]:
+        """The shared modules that `source` needs, and those that they need."""
         known: set[str] = set()
-        todo = list(names)
+        todo = _IMPORT.findall(source)
         while todo:
             name = todo.pop()
             if name in known:

@@ -64,10 +64,55 @@ class CloudCluster(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.provider}/{self.account} ({told})"
 
 
-class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
-    """Where Azure and Google are asked; each an address without a slash at the end. AWS's SDK knows its own."""
+class AzureCloud(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the clouds of Azure, which know nothing of one another: addresses without a slash at the end.
 
-    azure: str = "https://management.azure.com"
+    `manager` is where Azure Resource Manager answers, `audience` what tokens for it are asked for (itself where it is
+    empty), `authority` who gives them (empty for the one that the SDK finds). It is known by `names` that tools of
+    Azure call it, by what the names of its API servers end in, and by what its regions begin with.
+    """
+
+    manager: str
+    audience: str = ""
+    authority: str = ""
+    names: tuple[str, ...] = ()
+    servers: str = ""
+    regions: tuple[str, ...] = ()
+
+
+AZURE_PUBLIC: Final = AzureCloud(
+    manager="https://management.azure.com",
+    names=("AzureCloud", "AzurePublicCloud", "AZURE_PUBLIC_CLOUD", "login.microsoftonline.com"),
+    servers=".azmk8s.io",
+)
+AZURE_CLOUDS: Final = (
+    AZURE_PUBLIC,
+    AzureCloud(
+        manager="https://management.usgovcloudapi.net",
+        audience="https://management.core.usgovcloudapi.net",
+        authority="https://login.microsoftonline.us",
+        names=("AzureUSGovernment", "AzureUSGovernmentCloud", "AZURE_US_GOVERNMENT", "login.microsoftonline.us"),
+        servers=".cx.aks.containerservice.azure.us",
+        regions=("usgov", "usdod"),
+    ),
+    AzureCloud(
+        manager="https://management.chinacloudapi.cn",
+        authority="https://login.chinacloudapi.cn",
+        names=("AzureChinaCloud", "AZURE_CHINA_CLOUD", "login.chinacloudapi.cn"),
+        servers=".cx.prod.service.azk8s.cn",
+        regions=("china",),
+    ),
+)
+"""What Azure's SDK and command line have for each cloud (azure-core, AzureClouds; `az cloud list`)."""
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Azure and Google are asked; each an address without a slash at the end. AWS's SDK knows its own.
+
+    Google's are those of its public cloud; credentials of another universe of Google have the same there.
+    """
+
+    azure: AzureCloud = AZURE_PUBLIC
     container: str = "https://container.googleapis.com"
     artifacts: str = "https://artifactregistry.googleapis.com"
     projects: str = "https://cloudresourcemanager.googleapis.com"
@@ -82,6 +127,11 @@ class CloudRequest(msgspec.Struct, frozen=True, kw_only=True):
     cluster: CloudCluster | None = None
     profile: str = ""
     endpoints: Endpoints = Endpoints()
+
+
+def azure_cloud_named(name: str) -> AzureCloud | None:
+    """The cloud that a tool of Azure calls `name`; None for one that is not known."""
+    return next((cloud for cloud in AZURE_CLOUDS if name in cloud.names), None)
 
 
 def parse_cluster(text: str) -> CloudCluster:

@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD, Control
+from kubekeep.model.platform import CALLED
 from kubekeep.model.resource import is_builtin
-from kubekeep.model.workload import POD_KINDS
+from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 
 RBAC: Final = "rbac.authorization.k8s.io"
 RBAC_KINDS: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
@@ -35,17 +36,20 @@ def names_of(group: str, kind: str, *, carries_pods: bool = False) -> frozenset[
     return frozenset(names)
 
 
-def permission(verb: str, group: str, resource: str, namespace: str = "") -> str:
-    """A permission as people say it: `list deployments.apps in namespace shop`."""
+def permission(verb: str, group: str, resource: str, namespace: str = "", name: str = "") -> str:
+    """A permission as people say it: `list deployments.apps in namespace shop`, `get namespaces/shop`."""
     whole = f"{resource}.{group}" if group else resource
-    return f"{verb} {whole}" + (f" in namespace {namespace}" if namespace else "")
+    one = f"/{name}" if name else ""
+    # A Namespace is in itself.
+    inside = namespace and not (resource == "namespaces" and not group)
+    return f"{verb} {whole}{one}" + (f" in namespace {namespace}" if inside else "")
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
-    """Objects of one kind that a cluster did not show, all of them or those of a `namespace`, and why.
+    """Objects of one kind that a cluster did not show, all of them, those of a `namespace` or one `name`, and why.
 
-    `resource` is the plural as the API has it; `partial` says that some have been seen. `carries_pods` holds for custom
-    kinds whose objects have a pod template. Documents about a cluster that its cloud did not give are a gap too; what
+    `resource` is the plural as the API has it; `partial` says that some have been seen, `inside` that all have been that
+    are in the namespaces that are judged. `carries_pods` holds for custom kinds whose objects have a pod template. Documents about a cluster that its cloud did not give are a gap too; what
     has to be done for them is in `needs`.
     """
 
@@ -56,20 +60,23 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     verb: str = "list"
     namespace: str = ""
+    name: str = ""
     partial: bool = False
+    inside: bool = False
     carries_pods: bool = False
     needs: str = ""
     """What to do about it where the cluster has no say, as an order: `allow ecr:DescribeRepositories`."""
 
     @property
     def names(self) -> frozenset[str]:
-        """What controls may call the kind."""
-        return names_of(self.group, self.kind, carries_pods=self.carries_pods)
+        """What controls may call the kind; who is not shown what runs nothing misses no workload."""
+        names = names_of(self.group, self.kind, carries_pods=self.carries_pods)
+        return names - {WORKLOAD} if (self.group, self.kind) == POD_TEMPLATE else names
 
     @property
     def permission(self) -> str:
         """What would have to be allowed, `list deployments.apps in namespace shop`, or else be done."""
-        return self.needs or permission(self.verb, self.group, self.resource, self.namespace)
+        return self.needs or permission(self.verb, self.group, self.resource, self.namespace, self.name)
 
     @property
     def gvr(self) -> str:
@@ -79,15 +86,24 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def selector(self) -> str:
         """The field selector that stands for what is missing."""
-        return f"metadata.namespace={self.namespace}" if self.namespace else ""
+        fields = (("metadata.name", self.name), ("metadata.namespace", self.namespace))
+        return ",".join(f"{field}={value}" for field, value in fields if value)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some have been seen."""
+        return self.partial or self.inside
 
     def matters_to(self, control: Control) -> bool:
         """Whether `control` looks at the kind, or compares with it."""
-        return not self.names.isdisjoint((*control.targets, *control.relates))
+        looked_at = control.relates if self.inside else (*control.targets, *control.relates)
+        return not self.names.isdisjoint(looked_at)
 
     @property
     def text(self) -> str:
         """Why, and whether some have been seen all the same."""
+        if self.inside:
+            return f"{self.why}, but for the namespaces that are scanned"
         return f"cut off: {self.why}" if self.partial else self.why
 
 
@@ -111,3 +127,11 @@ class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
     def version(self) -> str:
         """`v1.34.4`; empty if the server does not tell."""
         return self.info.get("gitVersion", "")
+
+    @property
+    def kubernetes(self) -> str:
+        """Version and distribution in words: `Kubernetes v1.29.8 (OpenShift 4.16.3)`, as far as they are known."""
+        # Most distributions go by the version of Kubernetes, which is said already.
+        own = self.distribution_version if self.distribution_version != self.version else ""
+        whose = " ".join(filter(None, (CALLED.get(self.distribution, self.distribution), own)))
+        return f"Kubernetes {self.version or 'unknown'}" + (f" ({whose})" if self.distribution else "")

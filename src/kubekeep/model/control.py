@@ -101,7 +101,8 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Of what it relates, the kinds that the rule looks up in some namespaces only: the one of the object that it judges
     (its own name, for a Namespace), kube-system, or its own and those that its text names. `named` is its own, and there
     no more than what `named` and `selecting` have under names and labels in its text. What changes elsewhere changes no
-    verdict then."""
+    verdict then, and a scan of some namespaces does not look there: so a rule declines where its text names a namespace
+    of which nothing is known."""
     params: dict[str, Parameter] = {}
     ids: tuple[str, ...] = ()
     satisfies: dict[str, tuple[str, ...]] = {}

@@ -12,6 +12,17 @@ from typing import Any, Final
 
 from kubekeep.model.control import Provider
 
+CALLED: Final[Mapping[str, str]] = {
+    "aks": "AKS",
+    "eks": "EKS",
+    "gke": "GKE",
+    "k3s": "K3s",
+    "kubeadm": "kubeadm",
+    "openshift": "OpenShift",
+    "rke2": "RKE2",
+}
+"""What people call each distribution that `distribution_of` knows."""
+
 OPENSHIFT: Final = "config.openshift.io"
 """The API group in which OpenShift tells of itself."""
 _OPENSHIFT: Final = frozenset({OPENSHIFT, "security.openshift.io"})

@@ -47,6 +47,14 @@ class Shown(msgspec.Struct, frozen=True):
     again: bool
 
 
+class Followed(msgspec.Struct, frozen=True):
+    """The cluster has not been followed for some seconds, and `why`, or is again; verdicts stay as they were meanwhile."""
+
+    at: dt.datetime
+    why: str
+    """Empty where it is followed again."""
+
+
 class Began(msgspec.Struct, frozen=True):
     """Everything has been seen and judged once."""
 
@@ -58,7 +66,14 @@ class Began(msgspec.Struct, frozen=True):
     gaps: int
 
 
-Happening = Turned | Shown | Began
+class Unmatched(msgspec.Struct, frozen=True):
+    """A name in what was chosen that nothing has, in a sentence."""
+
+    at: dt.datetime
+    text: str
+
+
+Happening = Turned | Shown | Followed | Began | Unmatched
 
 
 class Figures(msgspec.Struct, kw_only=True):

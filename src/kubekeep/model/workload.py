@@ -28,6 +28,8 @@ _POD_PATHS: Final[dict[tuple[str, str], Path]] = {
 }
 POD_KINDS: Final = frozenset(_POD_PATHS)
 """Group and kind of everything built-in that carries a pod."""
+POD_TEMPLATE: Final = ("", "PodTemplate")
+"""The one among those of which nothing runs: no controller makes pods of it. Few may see it, as `view` and `admin` lack it."""
 CUSTOM_PATHS: Final[tuple[Path, ...]] = (
     _TEMPLATE,
     ("spec", "podTemplate"),

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.commit import Repository
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status
@@ -102,12 +103,31 @@ def _result(assessment: Assessment) -> dict[str, Any]:
     return {
         "uuid": _uuid("result", utc_text(assessment.started, "microseconds"), assessment.target.base),
         "title": "Scan with Kubekeep",
-        "description": f"{assessment.counts.total} resources from {assessment.files} files were assessed.{holes}",
+        "description": f"{assessment.counts.total} resources from {_origin(assessment)} were assessed.{holes}",
         "start": utc_text(assessment.started, "milliseconds"),
         "end": utc_text(assessment.finished, "milliseconds"),
-        "props": [_prop("coverage", f"{assessment.coverage:g}"), *_source(assessment.repository)],
+        "props": [
+            _prop("coverage", f"{assessment.coverage:g}"),
+            *_source(assessment.repository),
+            *_platform(assessment.target.cluster),
+        ],
         "reviewed-controls": {"control-selections": list(_selections(assessment))},
     }
+
+
+def _origin(assessment: Assessment) -> str:
+    return f"{assessment.files} files" if assessment.target.cluster is None else "the cluster"
+
+
+def _platform(cluster: ClusterFacts | None) -> Iterator[dict[str, str]]:
+    """Which Kubernetes the cluster runs, and whose."""
+    if cluster is not None:
+        said = {
+            "kubernetes-version": cluster.version,
+            "distribution": cluster.distribution,
+            "distribution-version": cluster.distribution_version,
+        }
+        yield from (_prop(name, value) for name, value in said.items() if visible(value).strip())
 
 
 def _source(repository: Repository | None) -> Iterator[dict[str, str]]:

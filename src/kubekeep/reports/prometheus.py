@@ -99,7 +99,9 @@ def _resources(assessment: Assessment) -> Iterator[_Family]:
 
 
 def _own(assessment: Assessment) -> Iterator[_Family]:
-    info = _labels(version=assessment.version, kubernetes_version=assessment.kubernetes_version)
+    info = _labels(
+        version=assessment.version, kubernetes_version=assessment.kubernetes_version, **_platform(assessment)
+    )
     duration = (assessment.finished - assessment.started).total_seconds()
     waived = sum(map(len, assessment.waived().values()))
     gaps = {
@@ -107,7 +109,8 @@ def _own(assessment: Assessment) -> Iterator[_Family]:
         for item in assessment.controls
         if item.is_gap
     }
-    yield "kubekeep_info", "The version of Kubekeep, and that of Kubernetes it judged for.", {info: 1}
+    text = "The version of Kubekeep, and that of Kubernetes it judged for; of a cluster, whose Kubernetes it runs."
+    yield "kubekeep_info", text, {info: 1}
     yield "kubekeep_scan_end_timestamp_seconds", "When the scan ended.", {"": assessment.finished.timestamp()}
     yield "kubekeep_scan_duration_seconds", "How long the scan took.", {"": duration}
     yield "kubekeep_files", "Files that were read.", {"": assessment.files}
@@ -118,6 +121,14 @@ def _own(assessment: Assessment) -> Iterator[_Family]:
     )
     yield "kubekeep_waived_findings", "Findings that were accepted, in whole or in part.", {"": waived}
     yield "kubekeep_control_not_evaluated", "Controls that something kept from being evaluated.", gaps
+
+
+def _platform(assessment: Assessment) -> dict[str, str]:
+    cluster = assessment.target.cluster
+    if cluster is None:
+        return {}
+    said = {"distribution": cluster.distribution, "distribution_version": cluster.distribution_version}
+    return {name: value for name, value in said.items() if value}
 
 
 def _tally(summaries: Iterable[ControlSummary]) -> Counts:

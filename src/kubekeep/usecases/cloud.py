@@ -15,7 +15,7 @@ from kubekeep.model.control import Provider
 from kubekeep.sources.cloud import aks, eks, gke
 from kubekeep.sources.cloud.aws_auth import mapped_node_roles
 from kubekeep.sources.cloud.documents import missing
-from kubekeep.sources.cloud.identity import Hints, identify, profile_of
+from kubekeep.sources.cloud.identity import Hints, azure_of, identify, profile_of
 
 _NAME_IT: Final = "name the cluster with --cloud-cluster"
 
@@ -57,7 +57,10 @@ def described_live(
         return
     profile = request.profile or profile_of(hints.access)
     mapped = mapped_node_roles(connection) if cluster.provider == "eks" else None
-    yield from described(msgspec.structs.replace(request, cluster=cluster, profile=profile), kinds, mapped)
+    azure = azure_of(hints) or request.endpoints.azure
+    endpoints = msgspec.structs.replace(request.endpoints, azure=azure)
+    told = msgspec.structs.replace(request, cluster=cluster, profile=profile, endpoints=endpoints)
+    yield from described(told, kinds, mapped)
 
 
 def _wanted(provider: Provider, kinds: AbstractSet[str] | None) -> frozenset[str]:

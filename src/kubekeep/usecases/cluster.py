@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from kubekeep.assess.choice import Chooser
 from kubekeep.assess.index import provider_of
+from kubekeep.assess.reach import judges_nothing, wide
 from kubekeep.assess.select import Selection
 from kubekeep.assess.workload import parse_workload
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, discover
-from kubekeep.kube.errors import KubeError
+from kubekeep.kube.errors import ApiError, KubeError
 from kubekeep.kube.listing import Query
 from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
@@ -23,8 +24,8 @@ from kubekeep.kube.watching import Pace
 from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
-from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap
-from kubekeep.model.control import SUBJECT, WORKLOAD, Provider
+from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap, names_of
+from kubekeep.model.control import SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.platform import OPENSHIFT, distribution_of, platform_of_node
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cloud.identity import Hints
@@ -33,9 +34,13 @@ from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.kubelets import Kubelets
-from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from kubekeep.sources.cluster.plan import Task, inside
+from kubekeep.sources.cluster.served import Definitions, defining
+from kubekeep.sources.cluster.wanted import FEW, Namespaces, Wanted
 from kubekeep.usecases.cloud import described_live
 
+WATCH: Final = "watch"
+"""The verb of who follows."""
 SETTINGS: Final = frozenset({CONTROL_INPUT})
 """What says how a cluster wants to be judged."""
 _POLICIES: Final = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
@@ -49,6 +54,10 @@ _ALWAYS: Final = frozenset(
     }
 )
 """What tells about everything else: its labels, the platform, what is enforced, and what is accepted."""
+_OF_NAMESPACES: Final = frozenset({"Namespace", "kubescape.io/SecurityException"})
+"""What of that tells of its own namespace alone."""
+_TOLD: Final = frozenset({"Node", *_POLICIES})
+"""What of that reports tell of where it is shown."""
 RELATED: Final = frozenset(
     {
         WORKLOAD,
@@ -108,9 +117,16 @@ class LiveCluster:
         self._version: ServerVersion = server_version(connection)
         self._catalogue: Catalogue = discover(connection)
         self._groups = {served.group for served in self._catalogue.kinds}
+        self._inside: dict[str, bool] = {}
+        """What controls call the kinds, and whether one of those is in namespaces, or Namespace."""
+        for served in self._catalogue.kinds:
+            is_inside = served.namespaced or served.kind == "Namespace"
+            for name in names_of(served.group, served.kind):
+                self._inside[name] = self._inside.get(name, False) or is_inside
         # Facts are asked for when the connection has ended.
         self._openshift = openshift_version(connection) if OPENSHIFT in self._groups else ""
         self.gaps: list[Gap] = []
+        self.absent: list[str] = []
         self._nodes = 0
         self._node: dict[str, Any] | None = None
         """The Node that tells most of the platform: the first of a managed one, or else the first."""
@@ -164,18 +180,54 @@ class LiveCluster:
 
     def follow(self, selection: Selection, choice: Choice, pace: Pace) -> Following:
         """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
-        collection = self._planned(selection, choice, everything=False)
-        return Following(self._connection, collection.tasks(), collection.gaps, pace, judged(choice))
+        return Following(self._connection, *self._followed(selection, choice), pace, judged(choice))
 
-    def has_changed(self, selection: Selection, choice: Choice, following: Following) -> bool:
-        """Whether the cluster serves other kinds by now than those that are followed. Raises KubeError."""
+    def definitions(self, pace: Pace) -> Definitions:
+        """What tells that other kinds may be served than when this connection began."""
+        return Definitions(self._connection, self._catalogue, pace)
+
+    def interrupt(self) -> None:
+        """Let all that is followed be taken up anew: the network may be another one."""
+        self._connection.interrupt()
+
+    def look(self, selection: Selection, choice: Choice, following: Following, *, routine: bool) -> None:
+        """Let what is followed be what the cluster serves, or shows, by now. Raises KubeError.
+
+        An API server that has just been started does not know all that it serves: unless this is a `routine`, what is
+        being followed all the same is not taken for gone.
+        """
         self._catalogue = discover(self._connection)
+        planned, gaps = self._followed(selection, choice)
+        if not routine:
+            planned += following.kept(planned)
+        if not following.is_of(planned, gaps):
+            following.turn_to(planned, gaps)
+
+    def _followed(self, selection: Selection, choice: Choice) -> tuple[list[Task], list[Gap]]:
+        """What is to be followed, and what is missing then: what one may not follow everywhere is in some namespaces."""
         collection = self._planned(selection, choice, everything=False)
-        return not following.is_of(collection.tasks(), collection.gaps)
+        planned = collection.tasks()
+        few = collection.judged if len(collection.judged) <= FEW else ()
+        # What says how the cluster is to be judged counts wherever it is.
+        inner = {task: inside(task, few) if task.names.isdisjoint(SETTINGS) else [] for task in planned}
+        asked = {
+            task: _taking(task, ("list", WATCH))
+            for tasks in inner.items()
+            if tasks[1]
+            for task in (tasks[0], *tasks[1])
+        }
+        try:
+            granted = allowed(self._connection, [one for ones in asked.values() for one in ones])
+        except ApiError:
+            # Who may not even ask is told of every refusal.
+            granted = {}
+        lacks = {task: [one for one in ones if not granted.get(one, True)] for task, ones in asked.items()}
+        found, gaps = _instead(inner, lacks)
+        return found, [*collection.gaps, *gaps]
 
     def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
         needed = self._wanted(selection, choice, everything=everything)
-        needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS)
+        needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS, everywhere=SETTINGS)
         return Collection(self._connection, self._catalogue, needed)
 
     def permissions(
@@ -183,21 +235,33 @@ class LiveCluster:
     ) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
         """What it takes to see what `resources` or `follow` show, each with whether it is granted, and what hides that.
 
-        `verbs` are what becomes of each kind: `list`, and `watch` for who follows.
+        `verbs` are what becomes of each kind: `list`, and `watch` for who follows, and sees when other kinds are served.
         """
         collection = self._planned(selection, choice, everything=everything)
         asked = [permission_of(query) for query in collection.before()]
-        asked += [permission_of(task.query, verb) for task in collection.tasks() for verb in verbs]
+        asked += [one for task in collection.tasks() if not task.beside for one in _taking(task, verbs)]
+        if WATCH in verbs:
+            asked += [permission_of(query, verb) for query in defining(self._catalogue) for verb in verbs]
         if self._asks_kubelets(self._wanted(selection, choice, everything=everything)):
             asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
-        return allowed(self._connection, asked), tuple(collection.gaps)
+        # Who may list need not be allowed to get.
+        instead = {one: _list_of(one) for one in asked if one.name}
+        granted = allowed(self._connection, [*asked, *instead.values()])
+        return {one: granted[one] or granted[instead.get(one, one)] for one in asked}, tuple(collection.gaps)
 
     def _wanted(self, selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
-        needed = wanted(selection, choice, everything=everything)
-        if self._request.host_scan is not False:
+        needed = wanted(selection, choice, everything=everything, is_inside=self._is_inside)
+        if self._request.host_scan is True:
+            # Its Nodes tell whose kubelets there are.
+            return msgspec.structs.replace(needed, beside=needed.beside - {"Node"})
+        if self._request.host_scan is None:
             return needed
         kinds = frozenset(kind for kind in needed.kinds if kind.partition("/")[0] != HOST_DATA)
         return msgspec.structs.replace(needed, kinds=kinds)
+
+    def _is_inside(self, name: str) -> bool:
+        """Whether there may be objects in a namespace, or Namespaces, among what controls call `name`."""
+        return self._inside.get(name, bool(self._catalogue.failed))
 
     def _asks_kubelets(self, needed: Wanted) -> bool:
         return self._request.host_scan is True and kubelets.KIND in needed.kinds
@@ -205,6 +269,7 @@ class LiveCluster:
     def _collected(self, wanted: Wanted, is_judged: Callable[[Resource], bool] = lambda _: True) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted, is_judged)
         yield from collection
+        self.absent += collection.absent
         # What is wanted twice is missed once, and what is known later is known better.
         found = sorted(collection.gaps, key=lambda gap: gap.permission)
         self.gaps[:] = {(gap.permission, gap.why): gap for gap in (*self.gaps, *found)}.values()
@@ -242,16 +307,40 @@ def connected(request: ClusterRequest, cloud: CloudRequest | None = None) -> Ite
         yield LiveCluster(request, connection, cloud)
 
 
-def wanted(selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
-    """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere."""
+def wanted(
+    selection: Selection,
+    choice: Choice,
+    *,
+    everything: bool,
+    is_inside: Callable[[str], bool] = lambda _: True,
+) -> Wanted:
+    """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere.
+
+    `is_inside` tells whether there may be objects in a namespace among what controls call by a name.
+    """
     active = [control for control in selection.controls if control.slug not in selection.set_aside]
-    kinds = {kind for control in active for kind in (*control.targets, *control.relates)} | _ALWAYS
+    if choice.include_namespaces:
+        active = [control for control in active if not judges_nothing(control, is_inside)]
+    looked_at = {kind for control in active for kind in (*control.targets, *control.relates)}
+    far = _far(active, selection)
+    kinds = looked_at | far | _ALWAYS | (RELATED if everything else set())
+    near = kinds - far - (_ALWAYS - _OF_NAMESPACES) - SETTINGS
+    beside = (_TOLD | {"PodTemplate"}) - looked_at - far
     brought = {kind for control in active if control.brought for kind in control.targets}
+    is_narrow = bool(choice.include_namespaces) and not everything
     return Wanted(
-        kinds=frozenset(kinds | RELATED if everything else kinds),
+        kinds=frozenset(kinds),
         whole=frozenset(brought),
+        near=frozenset(near) if is_narrow else frozenset(),
+        beside=beside if is_narrow else frozenset(),
         namespaces=Namespaces(choice.include_namespaces, choice.exclude_namespaces),
     )
+
+
+def _far(active: Sequence[Control], selection: Selection) -> frozenset[str]:
+    """The kinds that matter wherever they are."""
+    by_platform = any(control.providers and control.slug not in selection.named for control in active)
+    return frozenset({"Node"} if by_platform else ()).union(*map(wide, active))
 
 
 def judged(choice: Choice) -> Callable[[Resource], bool]:
@@ -261,6 +350,33 @@ def judged(choice: Choice) -> Callable[[Resource], bool]:
     return Chooser(choice) if str(choice) else lambda _: True
 
 
-def permission_of(query: Query, verb: str = "list") -> Permission:
-    """What it takes to do `verb` with the objects of `query`."""
-    return Permission(verb, query.served.group, query.served.plural, query.namespace)
+def permission_of(query: Query, verb: str = "") -> Permission:
+    """What it takes to do `verb` with the objects of `query`; without one, to read them once."""
+    return Permission(verb or query.verb, query.served.group, query.served.plural, query.namespace, query.name)
+
+
+def _taking(task: Task, verbs: Sequence[str]) -> list[Permission]:
+    """What it takes to do `verbs` with what a task is about; what has a name is only asked for."""
+    return [permission_of(task.query, verb) for verb in ([""] if task.query.name else verbs)]
+
+
+def _instead(
+    inner: Mapping[Task, Sequence[Task]], lacks: Mapping[Task, Sequence[Permission]]
+) -> tuple[list[Task], list[Gap]]:
+    """What can be followed, in namespaces where it cannot be everywhere, and what is missing then."""
+    found: list[Task] = []
+    gaps: list[Gap] = []
+    for task, few in inner.items():
+        if not lacks.get(task) or all(lacks[one] for one in few):
+            found.append(task)
+            continue
+        found += few
+        if not task.near and not task.beside:
+            gaps.append(msgspec.structs.replace(task.gap("forbidden", inside=True), verb=lacks[task][0].verb))
+    return found, gaps
+
+
+def _list_of(one: Permission) -> Permission:
+    """What shows an object too that one may not get; a Namespace is in itself."""
+    namespace = "" if one.resource == "namespaces" else one.namespace
+    return msgspec.structs.replace(one, verb="list", namespace=namespace, name="")

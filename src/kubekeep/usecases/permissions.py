@@ -10,7 +10,7 @@ import msgspec
 
 from kubekeep.kube.review import Permission
 from kubekeep.model.cluster import Gap
-from kubekeep.usecases.cluster import connected
+from kubekeep.usecases.cluster import WATCH, connected
 from kubekeep.usecases.scan import ScanRequest, looks_everywhere, selected
 
 ROLE = "kubekeep"
@@ -44,7 +44,7 @@ def preflight(request: ScanRequest, *, watching: bool = False) -> Preflight:
     """
     if request.cluster is None:
         raise ValueError("permissions are for a cluster: name no path")
-    verbs = ("list", "watch") if watching else ("list",)
+    verbs = ("list", WATCH) if watching else ("list",)
     with connected(request.cluster) as cluster:
         # What its admission policies look at is looked at by whoever evaluates them.
         found = cluster.settings(policies=True) if request.cluster_policies else ()
@@ -63,19 +63,21 @@ def roles(permissions: Iterable[Permission], name: str = ROLE) -> list[dict[str,
 
 
 def _role(namespace: str, permissions: Iterable[Permission], name: str) -> dict[str, Any]:
-    """A rule for each group and what may be done with the same kinds of it."""
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    """A rule for each group and what may be done with the same kinds of it, or with one object."""
+    found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for permission in permissions:
-        found[permission.group, permission.resource].add(permission.verb)
-    alike: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
-    for (group, resource), verbs in sorted(found.items()):
-        alike[group, tuple(sorted(verbs))].append(resource)
+        found[permission.group, permission.resource, permission.name].add(permission.verb)
+    alike: dict[tuple[str, tuple[str, ...], str], list[str]] = defaultdict(list)
+    for (group, resource, one), verbs in sorted(found.items()):
+        alike[group, tuple(sorted(verbs)), one and f"{resource}/{one}"].append(resource)
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role" if namespace else "ClusterRole",
         "metadata": {"name": name, "namespace": namespace} if namespace else {"name": name},
         "rules": [
-            {"apiGroups": [group], "resources": resources, "verbs": [*verbs]}
-            for (group, verbs), resources in alike.items()
+            {"apiGroups": [group], "resources": resources}
+            | ({"resourceNames": [one.partition("/")[2]]} if one else {})
+            | {"verbs": [*verbs]}
+            for (group, verbs, one), resources in alike.items()
         ],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import gc
 import hashlib
 import itertools
@@ -105,9 +106,14 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Live(Protocol):
-    """A live cluster while it is being scanned. `gaps` are what it did not show, complete when its objects have ended."""
+    """A live cluster while it is being scanned.
+
+    `gaps` are what it did not show, `absent` the namespaces that were named and that it has not; both are complete when
+    its objects have ended.
+    """
 
     gaps: list[Gap]
+    absent: list[str]
 
     @property
     def minor(self) -> int | None:
@@ -151,18 +157,17 @@ def scan(
         resources = exceptions.noting(enforcers.noting(resources) if request.is_whole else resources)
         focus = _focus(request, source, chooser)
         found: list[Resource] = []
-        if request.snapshot or request.workload or Extra.ATTACK_PATHS in request.extras:
+        if request.snapshot or looks_everywhere(request):
             found = list(resources)
             resources = iter(found)
             focus = _both(focus, _workload(request, found, cluster))
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, found)
-        gaps, pack = (cluster.gaps, not found) if cluster is not None else ([], False)
-        results = run(
-            resources, selection, compile_rules, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack
-        )
-        results = results if cluster is None else sorted(results, key=_place)
+        gaps: list[Gap] = [] if cluster is None else cluster.gaps
+        pack = cluster is not None and not found
+        judge = functools.partial(run, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack)
+        results = _ordered(judge(resources, selection, compile_rules), cluster)
         unread += dict.fromkeys(Unread(Location(gap.permission), gap.text) for gap in gaps)
         results, uses = _accepted(request, exceptions, results, source, selection, started)
         if request.read.blame:
@@ -182,7 +187,7 @@ def scan(
         results=tuple(results),
         unread=tuple(unread),
         files=source.files,
-        notes=(*notes, *source.notes, *chooser.unmatched(all_read=cluster is None)),
+        notes=(*notes, *source.notes, *_unmatched(chooser, cluster)),
         waivers=uses,
         attacks=attacks,
         repository=repository,
@@ -193,6 +198,16 @@ def scan(
         params=selection.params,
         **{field: getattr(totals, field) for field in totals.__struct_fields__},
     )
+
+
+def _ordered(results: list[ResourceResult], cluster: Live | None) -> list[ResourceResult]:
+    """The results in an order of their own where they come as a cluster's lists do."""
+    return results if cluster is None else sorted(results, key=_place)
+
+
+def _unmatched(chooser: Chooser, cluster: Live | None) -> Iterator[str]:
+    """A sentence for each name in the choice that nothing has."""
+    return chooser.unmatched() if cluster is None else chooser.unmatched(all_read=False, absent=cluster.absent)
 
 
 def _place(result: ResourceResult) -> tuple[bool, str]:

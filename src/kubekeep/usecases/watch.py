@@ -6,8 +6,8 @@ import contextlib
 import datetime as dt
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -19,6 +19,8 @@ from kubekeep.assess.standing import Standing
 from kubekeep.assess.summary import summarise
 from kubekeep.assess.unseen import unseen
 from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.port import Query
+from kubekeep.engine.stopping import StoppedError, Stopping
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import KubeError
 from kubekeep.kube.watching import Pace
@@ -33,8 +35,10 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.model.waiver import WaiverUse
-from kubekeep.model.watch import Began, Figures, Happening, Shown, Turn, Turned
+from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned, Unmatched
 from kubekeep.sources.cluster.following import Following
+from kubekeep.sources.cluster.wanted import Namespaces
+from kubekeep.usecases.agenda import Agenda, Sleep
 from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connected
 from kubekeep.usecases.scan import ScanRequest, exceptions_of, minor_of, selected
 
@@ -44,25 +48,33 @@ _LONGEST: Final = 30.0
 """Seconds for which changes are gathered at most."""
 _EXPIRY: Final = 60.0
 """Seconds after which exceptions are looked at again, as some are for a time."""
+_RETURN: Final = 5.0
+"""Seconds that a server which comes back has, beside the time until it is asked again, to show what it did before."""
+_PATIENCE: Final = 5.0
+"""Seconds for which a cluster that cannot be followed is nothing to tell of: most streams that break off go on at once."""
 
 _PARAMS: Final = Gap(group="kubescape.io", kind="ControlInput", resource="controlinputs", why="")
 """What sets parameters, where nobody can tell which."""
 
 _AT_ONCE: Final = "rules that get all objects at once, and admission policies, cannot be watched: scan instead"
 
-Tell = Callable[[Happening], None]
+Tell = Callable[[Sequence[Happening]], None]
+"""Takes what has happened at one moment; there is something."""
 
 
 class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to watch, and against what; times in seconds.
 
-    After a change, others are waited for for `pause`. What the cluster serves is looked at every `resync`.
+    After a change, others are waited for for `pause`. What the cluster serves is looked at every `resync`, and soon after
+    a definition has changed. Where it cannot be followed for longer than `patience`, that is told, and the kubeconfig is
+    read anew as often: the cluster may be elsewhere by now.
     """
 
     scan: ScanRequest
     pace: Pace = Pace()
     pause: float = 0.2
     resync: float = 600.0
+    patience: float = _PATIENCE
 
 
 class Current(msgspec.Struct, frozen=True):
@@ -112,6 +124,8 @@ class Watch:
         self._exceptions = exceptions_of(request.scan)
         self._known: dict[str, ResourceResult] = {}
         self._gaps: tuple[Gap, ...] = ()
+        self._lost_at = 0.0
+        self._lost_told = False
         self._selection = selected(request.scan)
         if self._selection.judges:
             raise ValueError(_AT_ONCE)
@@ -123,13 +137,47 @@ class Watch:
             try:
                 with connected(self._cluster) as cluster:
                     wait = self._request.pace.first_wait
-                    _Session(self, cluster, self._request).run(stopped)
-            except KubeError:
-                if self.current is None:
+                    _Session(self, cluster, self._request, stopped).run()
+            except StoppedError:
+                return
+            except KubeError as error:
+                if self.current is None and not stopped.is_set():
                     raise
                 self.figures.is_current = False
+                self.note_loss(str(error))
                 stopped.wait(wait)
                 wait = min(2 * wait, self._request.pace.longest_wait)
+                self.has_moved()
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """The permissions for what is not shown, as far as that has been told."""
+        return frozenset(gap.permission for gap in self._gaps)
+
+    def has_moved(self) -> bool:
+        """Whether the kubeconfig leads elsewhere by now, or as somebody else; takes it from there."""
+        if self._cluster.again is None:
+            return False
+        with contextlib.suppress(KubeError):
+            # What is being written at this moment is read the next time.
+            access = self._cluster.again()
+            if access != self._cluster.access:
+                self._cluster = msgspec.structs.replace(self._cluster, access=access)
+                return True
+        return False
+
+    def note_loss(self, why: str) -> None:
+        """The cluster cannot be followed at this moment, or can if `why` is empty: tell what lasts."""
+        now = time.monotonic()
+        if not why:
+            if self._lost_told:
+                self._tell([Followed(dt.datetime.now(dt.UTC), "")])
+            self._lost_at, self._lost_told = 0.0, False
+            return
+        self._lost_at = self._lost_at or now
+        if now - self._lost_at >= self._request.patience and not self._lost_told and self.current is not None:
+            self._lost_told = True
+            self._tell([Followed(dt.datetime.now(dt.UTC), why)])
 
     def judged_by(self, cluster: LiveCluster) -> Selection:
         """What the cluster wants to be judged by; the same as before where what it says makes no sense any more."""
@@ -165,16 +213,19 @@ class Watch:
             session.enforced(),
         )
         self._count(session.following, started, len(turns) if not first else 0)
+        happened: list[Happening] = []
         if first:
             failed = sum(item.status is Status.FAILED for one in results.values() for item in one.verdicts.values())
-            self._tell(Began(now, facts.name, session.objects, failed, len(gaps)))
-        for gap in (*gaps, *self._gaps):
-            if (gap in gaps) != (gap in self._gaps):
-                self._tell(Shown(now, gap, again=gap not in gaps))
+            happened.append(Began(now, facts.name, session.objects, failed, len(gaps)))
+            unmatched = session.chooser.unmatched(all_read=False, absent=session.following.absent)
+            happened += [Unmatched(now, text) for text in unmatched]
+        turned = (gap for gap in (*gaps, *self._gaps) if (gap in gaps) != (gap in self._gaps))
+        happened += [Shown(now, gap, again=gap not in gaps) for gap in turned]
         self._gaps = gaps
         self.figures.gaps = len(gaps)
-        for turn in () if first else turns:
-            self._tell(turn)
+        happened += () if first else turns
+        if happened:
+            self._tell(happened)
 
     def _accepted(self, session: _Session, now: dt.datetime) -> tuple[dict[str, ResourceResult], tuple[WaiverUse, ...]]:
         """All results with what exceptions cover."""
@@ -228,16 +279,18 @@ def _watchable(request: ScanRequest) -> ClusterRequest:
 class _Session:
     """What is followed at a stretch, until the cluster serves other kinds or wants to be judged otherwise."""
 
-    def __init__(self, watch: Watch, cluster: LiveCluster, request: WatchRequest) -> None:
+    def __init__(self, watch: Watch, cluster: LiveCluster, request: WatchRequest, stopped: threading.Event) -> None:
         self._watch = watch
         self._cluster = cluster
         self._request = request
+        self._stopped = stopped
         scan = request.scan
         self.selection = watch.judged_by(cluster)
         self.minor = minor_of(scan, cluster, [])
         self.facts = cluster.facts()
-        focus = Chooser(scan.choice) if str(scan.choice) else None
-        self.standing = Standing(self.selection, RegoPolicySet, kubernetes_minor=self.minor, focus=focus)
+        self.chooser = Chooser(scan.choice)
+        focus = self.chooser if str(scan.choice) else None
+        self.standing = Standing(self.selection, self._compiled, kubernetes_minor=self.minor, focus=focus)
         self.notes: dict[str, Resource] = {}
         """What exceptions have to know of, by key."""
         self.notes_changed = False
@@ -246,7 +299,21 @@ class _Session:
         self._settings_changed = False
         self._nodes: set[str] = set()
         self._keys: set[str] = set()
+        self._whole_by = time.monotonic() + 1.5 * request.pace.longest_wait + _RETURN
+        """Until when kinds are waited for that were shown before; on the monotonic clock."""
+        self._by_pattern = Namespaces(scan.choice.include_namespaces).has_patterns
+        self._heard = 0.0
+        """When a namespace came that may be meant by a pattern; on the monotonic clock."""
+        self._agenda = Agenda(request.resync)
+        self._elsewhere = 0.0
+        """When to look again whether the kubeconfig leads elsewhere, where the cluster is lost; on the monotonic clock."""
+        self._definitions = cluster.definitions(request.pace)
         self.following = cluster.follow(self.selection, scan.choice, request.pace)
+
+    def _compiled(
+        self, shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[Query]], context: Mapping[str, Any]
+    ) -> Stopping:
+        return Stopping(RegoPolicySet(shards, groups, context), self._stopped)
 
     @property
     def nodes(self) -> int:
@@ -274,38 +341,74 @@ class _Session:
             pass
         return enforcers.of(self.selection.controls)
 
-    def run(self, stopped: threading.Event) -> None:
-        """Follow until `stopped` is set or all has to begin anew."""
+    def run(self) -> None:
+        """Follow until somebody wants an end or all has to begin anew."""
         try:
-            self._follow(stopped)
+            self._follow()
         finally:
+            self._definitions.stop()
             self.following.stop()
 
-    def _follow(self, stopped: threading.Event) -> None:
-        figures, gaps = self._watch.figures, None
-        resync, expiry = time.monotonic() + self._request.resync, 0.0
-        due, took = False, 0.0
-        while not stopped.is_set():
+    def _follow(self) -> None:
+        figures, gaps, expiry = self._watch.figures, None, 0.0
+        due, took, sleep = False, 0.0, Sleep()
+        while not self._stopped.is_set():
             # Who is behind looks at more together: that costs less, and what changes often is judged once.
-            changes = self.following.changes(_IDLE, self._request.pause, min(took / 4, _LONGEST))
+            changes = self.following.changes(_IDLE, self._request.pause, min(took / 4, _LONGEST), self._stopped)
             for key, resource in changes.items():
                 self._take(key, resource)
+            if sleep.is_over():
+                self._cluster.interrupt()
             figures.is_current, figures.objects = self.following.is_current, len(self._keys)
             due = due or bool(changes) or self.following.gaps != gaps or time.monotonic() > expiry
             if not self.following.is_known:
                 continue
-            if due:
+            if due and self._is_whole():
                 gaps, due, expiry = self.following.gaps, False, time.monotonic() + _EXPIRY
                 started = time.monotonic()
                 self._watch.settle(self)
                 took = time.monotonic() - started
-            if self._wants_otherwise() or (time.monotonic() > resync and self._serves_otherwise()):
+            self._watch.note_loss(self.following.lost)
+            if self._has_to_begin_anew():
                 return
-            if time.monotonic() > resync:
-                resync = time.monotonic() + self._request.resync
+            self._look()
+
+    def _is_whole(self) -> bool:
+        """Whether what is known is worth judging: a server that comes back does not show at once all that it did before."""
+        if self._watch.current is None:
+            return True
+        now = time.monotonic()
+        if self.following.is_lost:
+            self._whole_by = now + 1.5 * self._request.pace.longest_wait + _RETURN
+            return False
+        return now > self._whole_by or {gap.permission for gap in self.following.unlisted} <= self._watch.missing
+
+    def _has_to_begin_anew(self) -> bool:
+        """Whether the cluster wants to be judged otherwise by now, or is elsewhere."""
+        if self._wants_otherwise():
+            return True
+        started = time.monotonic()
+        if self.following.lost and started >= self._elsewhere:
+            self._elsewhere = started + self._request.patience
+            if self._watch.has_moved():
+                return True
+        return False
+
+    def _look(self) -> None:
+        """Follow what the cluster serves by now, if it is time to look; a cluster that cannot be asked serves the same."""
+        heard = max(self._definitions.changed, self.following.missed, self._heard)
+        # Who does not answer is not waited for.
+        if self.following.is_lost or not self._agenda.is_due(heard):
+            return
+        started = time.monotonic()
+        with contextlib.suppress(KubeError):
+            choice, routine = self._request.scan.choice, self._agenda.is_routine
+            self._cluster.look(self.selection, choice, self.following, routine=routine)
+        self._agenda.looked(time.monotonic() - started)
 
     def _take(self, key: str, resource: Resource | None) -> None:
         """An object is there, or it is not any more."""
+        is_new = key not in self._keys
         self.notes_changed |= self.notes.pop(key, None) is not None
         self._settings_changed |= self._settings.pop(key, None) is not None
         self._policies.pop(key, None)
@@ -321,6 +424,8 @@ class _Session:
         elif (resource.kind == "Namespace" and not resource.group) or is_security_exception(resource.object):
             self.notes[key] = resource
             self.notes_changed = True
+            if is_new and self._by_pattern and resource.kind == "Namespace":
+                self._heard = time.monotonic()
         elif is_policy(resource) or is_binding(resource):
             self._policies[key] = resource
         elif not resource.kind_names.isdisjoint(SETTINGS):
@@ -334,12 +439,6 @@ class _Session:
         self._settings_changed = False
         with contextlib.suppress(ValueError):
             return selected(self._request.scan, tuple(self._settings.values())).params != self.selection.params
-        return False
-
-    def _serves_otherwise(self) -> bool:
-        """Whether the cluster serves other kinds by now; a cluster that cannot be asked does not."""
-        with contextlib.suppress(KubeError):
-            return self._cluster.has_changed(self.selection, self._request.scan.choice, self.following)
         return False
 
 

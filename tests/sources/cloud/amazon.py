@@ -22,9 +22,9 @@ def policy(*actions: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
 
 
-def make_role(name: str, attached: Sequence[str] = PULLING, written: Sequence[str] = ()) -> str:
+def make_role(name: str, attached: Sequence[str] = PULLING, written: Sequence[str] = (), region: str = REGION) -> str:
     """A role with a policy of its own that is attached, and one that is written into it; gives its ARN."""
-    iam = boto3.client("iam", region_name=REGION)
+    iam = boto3.client("iam", region_name=region)
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}", Path="/teams/")["Role"]
     made = iam.create_policy(PolicyName=f"{name}-policy", PolicyDocument=json.dumps(policy(*attached)))
     iam.attach_role_policy(RoleName=name, PolicyArn=made["Policy"]["Arn"])
@@ -33,9 +33,9 @@ def make_role(name: str, attached: Sequence[str] = PULLING, written: Sequence[st
     return str(role["Arn"])
 
 
-def make_cluster(name: str = "shop", node_role: str = "") -> None:
+def make_cluster(name: str = "shop", node_role: str = "", region: str = REGION) -> None:
     """A cluster, with a node group of `node_role` if one is named, and a repository that scans images."""
-    eks = boto3.client("eks", region_name=REGION)
+    eks = boto3.client("eks", region_name=region)
     eks.create_cluster(
         name=name,
         version="1.33",
@@ -44,5 +44,5 @@ def make_cluster(name: str = "shop", node_role: str = "") -> None:
     )
     if node_role:
         eks.create_nodegroup(clusterName=name, nodegroupName="workers", nodeRole=node_role, subnets=["subnet-1"])
-    ecr = boto3.client("ecr", region_name=REGION)
+    ecr = boto3.client("ecr", region_name=region)
     ecr.create_repository(repositoryName="web", imageScanningConfiguration={"scanOnPush": True})

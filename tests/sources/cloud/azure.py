@@ -88,12 +88,18 @@ def definition(identity: str, *actions: str) -> dict[str, Any]:
     }
 
 
-def answer_all(cloud: Cloud, **properties: Any) -> None:
-    """Let `cloud` answer about one cluster, whose subscription has two role assignments on two pages."""
+def answer_all(cloud: Cloud, address: str = "", **properties: Any) -> None:
+    """Let `cloud` answer about one cluster, whose subscription has two role assignments on two pages.
+
+    `address` is what it takes itself for, its own otherwise.
+    """
     cloud.say(CLUSTER, managed_cluster(**properties))
     other = managed_cluster(nodeResourceGroup="MC_shops_other_westeurope") | {"name": "other"}
     cloud.say(f"{ROOT}/{CLUSTERS}", {"value": [other, managed_cluster(**properties)]})
-    first = {"value": [assignment(1, PULL)], "nextLink": f"{cloud.address}{AUTHORIZATION}/roleAssignments/page2"}
+    first = {
+        "value": [assignment(1, PULL)],
+        "nextLink": f"{address or cloud.address}{AUTHORIZATION}/roleAssignments/page2",
+    }
     cloud.say(f"{AUTHORIZATION}/roleAssignments", first)
     cloud.say(f"{AUTHORIZATION}/roleAssignments/page2", {"value": [assignment(2, OPERATOR)]})
     definitions = [

@@ -8,6 +8,9 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import shutil
+import socket
+import socketserver
 import ssl
 import threading
 from collections.abc import Iterable, Iterator
@@ -20,10 +23,19 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kubekeep.model.cloud import Endpoints
+from kubekeep.model.cloud import AZURE_CLOUDS, AzureCloud, Endpoints
 from kubekeep.model.cluster import Gap
 from tests.cluster.authority import Authority
 
+UNIVERSE = "universe.example"
+TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+HOSTS = (
+    "127.0.0.1",
+    "login.microsoftonline.com",
+    *(address.removeprefix("https://") for cloud in AZURE_CLOUDS for address in (cloud.manager, cloud.authority)),
+    *(f"{service}.{UNIVERSE}" for service in ("container", "artifactregistry", "cloudresourcemanager")),
+)
+"""Whose place the server can take: of them its certificate is."""
 TOKEN = "token-of-the-test"  # noqa: S105 - looked for where it must not be
 
 
@@ -77,16 +89,21 @@ class Cloud:
         return sum(asked.path == path for asked in self.asked)
 
     @property
+    def azure(self) -> AzureCloud:
+        """That this server stands in for Azure."""
+        return AzureCloud(manager=self.address)
+
+    @property
     def endpoints(self) -> Endpoints:
         """That this server stands in for all of Azure and Google."""
-        return Endpoints(azure=self.address, container=self.address, artifacts=self.address, projects=self.address)
+        return Endpoints(azure=self.azure, container=self.address, artifacts=self.address, projects=self.address)
 
 
 @contextlib.contextmanager
 def clouds(folder: Path) -> Iterator[Cloud]:
     """A server that knows no answers yet, but for tokens."""
     authority = Authority(folder, "clouds").create()
-    pair = authority.issue("loopback", hosts=["127.0.0.1"])
+    pair = authority.issue("loopback", hosts=[host for host in HOSTS if host])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
     known: list[Cloud] = []
@@ -129,6 +146,69 @@ def log_in(cloud: Cloud, folder: Path, patch: pytest.MonkeyPatch) -> None:
     # How App Service tells its programs about their managed identity.
     patch.setenv("IDENTITY_ENDPOINT", f"{cloud.address}/azure/token")
     patch.setenv("IDENTITY_HEADER", "header-of-the-test")
+
+
+def log_in_with_a_secret(cloud: Cloud, authority: str, patch: pytest.MonkeyPatch) -> None:
+    """Let Azure's SDK find the secret of an application, for which `cloud` gives tokens in the place of `authority`."""
+    patch.setenv("REQUESTS_CA_BUNDLE", str(cloud.authority))
+    patch.setenv("AZURE_TENANT_ID", TENANT)
+    patch.setenv("AZURE_CLIENT_ID", "application-of-the-test")
+    patch.setenv("AZURE_CLIENT_SECRET", "secret-of-the-test")
+    cloud.say(
+        f"/{TENANT}/v2.0/.well-known/openid-configuration",
+        {
+            "token_endpoint": f"{authority}/{TENANT}/oauth2/v2.0/token",
+            "authorization_endpoint": f"{authority}/{TENANT}/oauth2/v2.0/authorize",
+            "issuer": f"{authority}/{TENANT}/v2.0",
+        },
+    )
+    cloud.say("/common/discovery/instance", {"metadata": []})
+    token = {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}
+    cloud.say(f"/{TENANT}/oauth2/v2.0/token", token, method="POST")
+
+
+@contextlib.contextmanager
+def everywhere(cloud: Cloud, patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Let `cloud` answer for every host, as a proxy that leads there; the hosts that were asked for, in their order.
+
+    What is on the loopback address is reached without it.
+    """
+    asked: list[str] = []
+    port = urlsplit(cloud.address).port
+
+    class Tunnel(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            method, target, _ = self.rfile.readline().decode().split()
+            while self.rfile.readline().strip():
+                continue
+            assert method == "CONNECT"
+            asked.append(target.removesuffix(":443"))
+            with socket.create_connection(("127.0.0.1", port)) as server:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+                back = threading.Thread(target=_pass_on, args=(server, self.connection), daemon=True)
+                back.start()
+                _pass_on(self.connection, server)
+                back.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as proxy:
+        proxy.daemon_threads = True
+        thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+        thread.start()
+        patch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_address[1]}")
+        patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        try:
+            yield asked
+        finally:
+            proxy.shutdown()
+            thread.join()
+
+
+def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    """Send what comes from one end to the other, until it ends."""
+    with contextlib.suppress(OSError), one.makefile("rb", 0) as source, other.makefile("wb", 0) as sink:
+        shutil.copyfileobj(source, sink)
+    with contextlib.suppress(OSError):
+        other.shutdown(socket.SHUT_WR)
 
 
 def _handler(known: list[Cloud]) -> type[http.server.BaseHTTPRequestHandler]:

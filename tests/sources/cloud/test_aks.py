@@ -6,15 +6,16 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
-from kubekeep.model.cloud import DOCUMENTS, CloudCluster
+from kubekeep.model.cloud import AZURE_CLOUDS, DOCUMENTS, AzureCloud, CloudCluster
 from kubekeep.model.cluster import Gap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.aks import describe
 from tests.sources.cloud import azure
-from tests.sources.cloud.service import TOKEN, Answer, Cloud, log_in, told
+from tests.sources.cloud.service import TENANT, TOKEN, Answer, Cloud, everywhere, log_in, log_in_with_a_secret, told
 
 SHOP = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, place="shops", name="shop")
 BY_NODES = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, node_group="mc_shops_shop_westeurope")
@@ -30,7 +31,7 @@ def described(
     cloud: Cloud, cluster: CloudCluster = SHOP, kinds: frozenset[str] = ALL
 ) -> tuple[dict[str, Any], list[Gap]]:
     """The data of each document by its kind, and the gaps."""
-    return told(describe(cluster, kinds, cloud.address))
+    return told(describe(cluster, kinds, cloud.azure))
 
 
 def test_all_documents(cloud: Cloud) -> None:
@@ -59,7 +60,7 @@ def test_every_question_carries_the_token_and_a_version(cloud: Cloud) -> None:
 
 def test_a_cluster_is_known_by_the_group_of_its_nodes(cloud: Cloud) -> None:
     azure.answer_all(cloud)
-    (document,) = describe(BY_NODES, {"ClusterDescribe"}, cloud.address)
+    (document,) = describe(BY_NODES, {"ClusterDescribe"}, cloud.azure)
     assert isinstance(document, dict)
     assert document["metadata"] == {"name": "shop", "provider": "aks"}
     nowhere = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, node_group="mc_other")
@@ -137,7 +138,7 @@ def test_nobody_is_logged_in(cloud: Cloud) -> None:
 
 
 def test_a_server_that_is_not_there() -> None:
-    gone = "https://127.0.0.1:1"
+    gone = AzureCloud(manager="https://127.0.0.1:1")
     (gap,) = describe(SHOP, {"ClusterDescribe"}, gone)
     assert isinstance(gap, Gap)
     assert gap.permission == "let Azure be reached"
@@ -145,9 +146,25 @@ def test_a_server_that_is_not_there() -> None:
 
 def test_an_answer_that_is_no_document(cloud: Cloud) -> None:
     cloud.say(azure.CLUSTER, Answer(["no", "cluster"]))
-    (gap,) = describe(SHOP, {"ClusterDescribe"}, cloud.address)
+    (gap,) = describe(SHOP, {"ClusterDescribe"}, cloud.azure)
     assert isinstance(gap, Gap)
     assert gap.why == "the answer is no JSON object"
+
+
+@pytest.mark.parametrize("sovereign", AZURE_CLOUDS[1:], ids=lambda item: item.names[0])
+def test_sovereign_clouds_have_addresses_of_their_own(
+    sovereign: AzureCloud, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    azure.answer_all(cloud, address=sovereign.manager)
+    log_in_with_a_secret(cloud, sovereign.authority, monkeypatch)
+    with everywhere(cloud, monkeypatch) as hosts:
+        documents, gaps = told(describe(SHOP, ALL, sovereign))
+    assert not gaps
+    assert set(documents) == ALL
+    assert {sovereign.manager.removeprefix("https://"), sovereign.authority.removeprefix("https://")} == set(hosts)
+    (token,) = (asked for asked in cloud.asked if asked.path == f"/{TENANT}/oauth2/v2.0/token")
+    scope = f"{sovereign.audience or sovereign.manager}/.default"
+    assert scope in parse_qs(token.body)["scope"][0].split()
 
 
 def test_without_the_sdk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

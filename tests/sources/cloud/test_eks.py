@@ -7,13 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
+import botocore.handlers
 import pytest
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
 
-from kubekeep.model.cloud import DOCUMENTS, CloudCluster
+from kubekeep.model.cloud import DOCUMENTS, CloudCluster, parse_cluster
 from kubekeep.model.cluster import Gap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.eks import describe
@@ -66,6 +68,44 @@ def test_all_documents() -> None:
         arn: policy(*PULLING),
         "role/workers:policy/written": policy("ecr:PutImage"),
     }
+
+
+@pytest.mark.parametrize(
+    ("region", "partition", "hosts"),
+    [
+        (
+            "cn-north-1",
+            "aws-cn",
+            {
+                "eks.cn-north-1.amazonaws.com.cn",
+                "api.ecr.cn-north-1.amazonaws.com.cn",
+                "iam.cn-north-1.amazonaws.com.cn",
+            },
+        ),
+        (
+            "us-gov-west-1",
+            "aws-us-gov",
+            {"eks.us-gov-west-1.amazonaws.com", "api.ecr.us-gov-west-1.amazonaws.com", "iam.us-gov.amazonaws.com"},
+        ),
+    ],
+)
+def test_partitions_of_aws_have_addresses_of_their_own(
+    region: str, partition: str, hosts: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = make_role("workers", region=region)
+    make_cluster(node_role=role, region=region)
+    asked: set[str | None] = set()
+    # It looks on: what it leaves open, moto answers.
+    look = ("before-send", lambda request, **_: asked.add(urlsplit(request.url).hostname))
+    monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", [look, *botocore.handlers.BUILTIN_HANDLERS])
+    cluster = parse_cluster(f"arn:{partition}:eks:{region}:{ACCOUNT}:cluster/shop")
+    documents, gaps = told(describe(cluster, ALL, mapped=[role]))
+    assert not gaps
+    assert asked == hosts
+    assert documents["ClusterDescribe"]["cluster"]["arn"] == f"arn:{partition}:eks:{region}:{ACCOUNT}:cluster/shop"
+    assert documents["DescribeRepositories"]["repositories"][0]["repositoryName"] == "web"
+    assert documents["ListEntitiesForPolicies"]["nodeRoles"] == ["workers"]
+    assert list(documents["PolicyVersion"]["policiesDocuments"].values()) == [policy(*PULLING)]
 
 
 def test_documents_are_json_without_keys() -> None:

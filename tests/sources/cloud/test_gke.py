@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from kubekeep.model.cloud import DOCUMENTS, CloudCluster
+from kubekeep.model.cloud import DOCUMENTS, CloudCluster, Endpoints
 from kubekeep.model.cluster import Gap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.gke import describe, endpoints_of
 from tests.sources.cloud import google
-from tests.sources.cloud.service import TOKEN, Answer, Cloud, log_in, told
+from tests.sources.cloud.service import TOKEN, UNIVERSE, Answer, Cloud, everywhere, log_in, told
 
 SHOP = CloudCluster(provider="gke", account=google.PROJECT, place="europe-west1", name="shop")
 ALL = frozenset(DOCUMENTS["gke"])
@@ -139,6 +139,31 @@ def test_an_answer_that_is_no_document(cloud: Cloud) -> None:
     (gap,) = describe(SHOP, {"ClusterDescribe"}, cloud.endpoints)
     assert isinstance(gap, Gap)
     assert gap.why == "the answer is no JSON object"
+
+
+def of_universe(folder: Path, domain: str) -> None:
+    """Let the key of the service account be of another universe of Google."""
+    account = folder / "account.json"
+    account.write_text(json.dumps(json.loads(account.read_text()) | {"universe_domain": domain}), encoding="utf-8")
+
+
+def test_credentials_tell_the_universe(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_universe(tmp_path, UNIVERSE)
+    google.answer_all(cloud)
+    with everywhere(cloud, monkeypatch) as hosts:
+        documents, gaps = told(describe(SHOP, ALL, Endpoints()))
+    assert not gaps
+    assert set(documents) == ALL
+    services = ("container", "artifactregistry", "cloudresourcemanager")
+    assert set(hosts) == {f"{service}.{UNIVERSE}" for service in services}
+
+
+def test_a_universe_that_is_none_is_not_asked(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_universe(tmp_path, f"{UNIVERSE}/path?")
+    with everywhere(cloud, monkeypatch) as hosts:
+        _, gaps = told(describe(SHOP, ALL, Endpoints()))
+    assert {gap.why for gap in gaps} == {"the universe of the credentials is no domain"}
+    assert hosts == []
 
 
 def test_without_the_sdk(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

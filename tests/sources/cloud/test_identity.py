@@ -8,9 +8,12 @@ import pytest
 
 from kubekeep.kube.access import Access, Login, Plugin
 from kubekeep.model.cloud import CloudCluster
-from kubekeep.sources.cloud.identity import Hints, identify, profile_of
+from kubekeep.sources.cloud.identity import Hints, azure_of, identify, profile_of
 
 EKS = CloudCluster(provider="eks", place="eu-west-1", name="shop")
+CHINA = CloudCluster(provider="eks", place="cn-north-1", name="shop")
+CHINA_SERVER = "https://0123456789ABCDEF.yl4.cn-north-1.eks.amazonaws.com.cn"
+GOVERNMENT = CloudCluster(provider="eks", place="us-gov-west-1", name="shop")
 SERVER = "https://0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com"
 
 
@@ -45,10 +48,27 @@ GOOGLE = node("gce://shop-prod/europe-west1-b/gke-shop-default-pool-1a2b-c3d4")
         (Hints(access("work", "https://x", "token", "-i", "shop", env=(("AWS_REGION", "eu-west-1"),))), EKS),
         (Hints(access("work", "https://x", "token", "-i", "shop"), AWS), EKS),
         (Hints(access("in-cluster"), node("aws:///eu-west-1b/i-0", **{"alpha.eksctl.io/cluster-name": "shop"})), EKS),
+        (Hints(access("work", "https://x.eks-cluster.eu-west-1.api.aws", "token", "-i", "shop")), EKS),
+        (Hints(access("work", CHINA_SERVER, "token", "-i", "shop")), CHINA),
+        (Hints(access("work", "https://x.cn-north-1.api.amazonwebservices.com.cn", "token", "-i", "shop")), CHINA),
+        (Hints(access("arn:aws-cn:eks:cn-north-1:123456789012:cluster/shop")), CHINA),
+        (Hints(access("work", "https://x", "token", "-i", "shop"), node("aws:///cn-north-1a/i-0")), CHINA),
+        (Hints(access("arn:aws-us-gov:eks:us-gov-west-1:123456789012:cluster/shop")), GOVERNMENT),
+        (Hints(access("work", "https://x", "token", "-i", "shop"), node("aws:///us-gov-west-1b/i-0")), GOVERNMENT),
+        (
+            Hints(access("work", "https://x.gr7.eusc-de-east-1.eks.amazonaws.eu", "token", "-i", "shop")),
+            CloudCluster(provider="eks", place="eusc-de-east-1", name="shop"),
+        ),
         (Hints(access("in-cluster"), LOCAL_ZONE), CloudCluster(provider="eks", place="us-west-2", name="shop")),
         (
             Hints(access("gke_shop-prod_europe-west1_shop")),
             CloudCluster(provider="gke", account="shop-prod", place="europe-west1", name="shop"),
+        ),
+        (
+            Hints(
+                access("work", "https://203.0.113.7:443"), node("gce://eu0:shop-prod/u-germany-northeast1-a/gke-shop")
+            ),
+            CloudCluster(provider="gke", account="eu0:shop-prod", endpoint="203.0.113.7"),
         ),
         (
             Hints(access("work", "https://203.0.113.7:443"), GOOGLE),
@@ -82,6 +102,52 @@ def test_clusters(hints: Hints, expected: CloudCluster) -> None:
 )
 def test_nothing_tells(hints: Hints) -> None:
     assert identify(hints) is None
+
+
+GOV_SERVER = "https://shop-1a2b3c4d.hcp.usgovvirginia.cx.aks.containerservice.azure.us:443"
+LOGIN = ("get-token", "--environment")
+
+
+@pytest.mark.parametrize(
+    ("hints", "name"),
+    [
+        (Hints(access("shop", "https://shop-1a2b3c4d.hcp.westeurope.azmk8s.io:443")), "AzureCloud"),
+        (Hints(access("shop", GOV_SERVER)), "AzureUSGovernment"),
+        (Hints(access("shop", "https://a.privatelink.chinaeast2.cx.prod.service.azk8s.cn")), "AzureChinaCloud"),
+        (Hints(access("shop", "https://10.0.0.1", *LOGIN, "AzureUSGovernmentCloud")), "AzureUSGovernment"),
+        (Hints(access("shop", "https://10.0.0.1", *LOGIN, "AzureChinaCloud")), "AzureChinaCloud"),
+        (
+            Hints(access("shop"), node("azure:///x", **{"topology.kubernetes.io/region": "usdodeast"})),
+            "AzureUSGovernment",
+        ),
+        (
+            Hints(access("shop"), node("azure:///x", **{"topology.kubernetes.io/region": "chinanorth3"})),
+            "AzureChinaCloud",
+        ),
+        # Where the API server is wins over what a Node says.
+        (
+            Hints(access("shop", GOV_SERVER), node("x", **{"topology.kubernetes.io/region": "chinaeast"})),
+            "AzureUSGovernment",
+        ),
+    ],
+)
+def test_clouds_of_azure(hints: Hints, name: str) -> None:
+    found = azure_of(hints)
+    assert found is not None
+    assert found.names[0] == name
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        Hints(access("shop"), AZURE),
+        Hints(access("shop"), node("azure:///x", **{"topology.kubernetes.io/region": "westeurope"})),
+        Hints(access("shop", "https://azmk8s.io.example")),
+        Hints(access("shop", "https://10.0.0.1", *LOGIN, "AzureStackCloud")),
+    ],
+)
+def test_no_cloud_of_azure_is_told(hints: Hints) -> None:
+    assert azure_of(hints) is None
 
 
 def test_the_profile_of_the_kubeconfig() -> None:

@@ -13,8 +13,8 @@ from kubekeep.model.cluster import Gap
 from kubekeep.model.control import WORKLOAD
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.custom import carries_pods
-from kubekeep.sources.cluster.wanted import Wanted
-from tests.cluster.cluster import Cluster
+from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from tests.cluster.cluster import Cluster, eventually
 from tests.kube import connecting
 from tests.kube.faults import Exchange, always, front, page_of
 from tests.sources.cluster import objects
@@ -212,6 +212,50 @@ def test_without_definitions_nobody_knows_who_carries_pods(custom: Cluster) -> N
     assert kinds == set()
     assert gap.permission == "list customresourcedefinitions.apiextensions.k8s.io"
     assert WORKLOAD in gap.names
+
+
+ONE = Wanted(kinds=frozenset({WORKLOAD}), namespaces=Namespaces(("default",)))
+
+
+def test_for_named_namespaces_what_is_published_says_the_same(custom: Cluster) -> None:
+    """Definitions are of the cluster; their schemas are published to everybody."""
+    open_root = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    custom.apply(
+        [
+            objects.definition(GROUP, "Bare", {"type": "object"}),
+            objects.definition(GROUP, "Anything", open_root),
+        ]
+    )
+
+    def asked(wanted: Wanted) -> tuple[set[str], set[str]]:
+        with front(custom) as proxy, connecting.connection(proxy.url) as connection:
+            collection = Collection(connection, discover(connection), wanted)
+            kinds = {task.query.served.kind for task in collection.tasks() if task.query.served.group == GROUP}
+            assert collection.gaps == []
+            return kinds, {request.kind for request in proxy.lists()}
+
+    by_definitions, lists = asked(WANTED)
+    assert lists == {"customresourcedefinitions"}
+    assert by_definitions == {"Anything", "Operator", "Rollout"}
+    # Schemas are published some moments after kinds are served; until then any kind may carry pods.
+    eventually(lambda: asked(ONE) == (by_definitions, set()))
+
+
+def test_who_is_told_of_no_schema_asks_for_definitions(custom: Cluster) -> None:
+    def broken(exchange: Exchange) -> None:
+        exchange.refuse(403, "Forbidden", "not you")
+
+    schemas = always(lambda asked: asked.path.startswith("/openapi/"), broken)
+    with front(custom, schemas) as proxy, connecting.connection(proxy.url) as connection:
+        collection = Collection(connection, discover(connection), ONE)
+        kinds = {task.query.served.kind for task in collection.tasks() if task.query.served.group == GROUP}
+    assert (kinds >= {"Operator", "Rollout"}, collection.gaps) == (True, [])
+    definitions = always(page_of("customresourcedefinitions"), broken)
+    with front(custom, schemas, definitions) as proxy, connecting.connection(proxy.url) as connection:
+        collection = Collection(connection, discover(connection), ONE)
+        collection.tasks()
+    (gap,) = collection.gaps
+    assert (gap.permission, WORKLOAD in gap.names) == ("list customresourcedefinitions.apiextensions.k8s.io", True)
 
 
 def test_where_there_are_no_custom_kinds_definitions_are_not_missed(cluster: Cluster) -> None:

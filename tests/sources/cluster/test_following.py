@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from kubekeep.kube.connection import Connection
@@ -17,7 +19,7 @@ from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
-from tests.kube.connecting import connection
+from tests.kube.connecting import config_maps, connection
 from tests.kube.faults import Exchange, front, times
 from tests.kube.test_watching import QUICK, as_it_is, error, is_watch, relayed
 from tests.sources.cluster.objects import job, made, pod, replicated
@@ -235,6 +237,95 @@ def test_being_lost_is_not_being_current(cluster: Cluster, namespace: str, world
     eventually(lambda: world.look() and world.following.is_current)
     assert cluster.address
     assert namespace
+
+
+def test_it_tells_what_cannot_be_followed(cluster: Cluster, namespace: str, world: World) -> None:
+    eventually(world.look)
+    following = world.following
+    followed, arrivals = vars(following)["_followed"], vars(following)["_arrivals"]
+    assert following.lost == ""
+    for number in (0, 1):
+        arrivals.put((followed[number], Lost("gone")))
+    eventually(lambda: world.look() and following.lost)
+    first = followed[0].task.query.served
+    assert following.lost == f"{first.full_name} and 1 more: gone"
+    assert not following.is_lost
+    for item in followed:
+        arrivals.put((item, Lost("all is gone")))
+    eventually(lambda: world.look() and following.is_lost)
+    assert following.lost == "all is gone"
+    for item in followed:
+        arrivals.put((item, Resumed()))
+    eventually(lambda: world.look() and not following.lost)
+    assert cluster.address
+    assert namespace
+
+
+def test_what_never_was_shown_is_a_gap_and_all_else_is_current(cluster: Cluster, namespace: str) -> None:
+    """An API whose server is down is no reason to say that the cluster cannot be followed."""
+    down = times(10_000, lambda asked: asked.kind == "services", lambda exchange: exchange.refuse(503, "Busy", "down"))
+    with front(cluster, down) as before:
+        before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+        with connection(before.url) as known:
+            world = World(known, discover(known), namespace)
+            eventually(lambda: world.look() and world.following.gaps)
+            assert [gap.kind for gap in world.following.gaps] == ["Service"]
+            assert world.following.is_current
+            assert not world.following.lost
+            world.following.stop()
+
+
+def test_kinds_are_gone_when_they_are_not_served_and_not_only_unsaid(world: World, namespace: str) -> None:
+    eventually(world.look)
+    following = world.following
+    followed = vars(following)["_followed"]
+    tasks = [item.task for item in followed]
+    assert following.is_of(tasks, ())
+    assert following.kept(tasks) == []
+    # An API server that has just been started may not say all that it serves.
+    assert following.kept(tasks[1:]) == tasks[:1]
+    other = msgspec.structs.replace(tasks[0], carries_pods=not tasks[0].carries_pods)
+    assert following.kept([other, *tasks[1:]]) == []
+    vars(following)["_arrivals"].put((followed[0], Lost("not found", is_served=False)))
+    eventually(lambda: world.look() and following.missed)
+    assert following.kept(tasks[1:]) == []
+    assert namespace
+
+
+def test_what_is_followed_can_become_more_and_less(cluster: Cluster, namespace: str, world: World) -> None:
+    """And nothing is said of what stays; what was said last of a kind that is left is not listened to."""
+    config_maps(cluster, namespace, ["one", "two"])
+    eventually(world.look)
+    following, before = world.following, dict(world.objects)
+    followed = vars(following)["_followed"]
+    tasks = [item.task for item in followed]
+    (left,) = [item for item in followed if item.task.query.served.kind == "ConfigMap"]
+    gap = left.task.gap("for another reason")
+    following.turn_to([task for task in tasks if task is not left.task], [gap])
+    vars(following)["_arrivals"].put((left, Lost("not listened to")))
+    gone = following.changes(0.3, 0.1)
+    assert {before[uid].kind for uid in gone} == {"ConfigMap"}
+    assert {*gone} == {uid for uid, resource in before.items() if resource.kind == "ConfigMap"}
+    assert set(gone.values()) == {None}
+    assert (following.gaps, following.lost) == ((gap,), "")
+    lists = following.tally.lists
+    following.turn_to(tasks, ())
+    world.objects = {uid: resource for uid, resource in world.objects.items() if uid not in gone}
+    eventually(world.look)
+    assert following.gaps == ()
+    assert following.tally.lists == lists + 1
+    config_maps(cluster, namespace, ["three"])
+    eventually(lambda: world.look() and "three" in {resource.name for resource in world.objects.values()})
+
+
+def test_who_wants_an_end_waits_for_nothing(world: World) -> None:
+    eventually(world.look)
+    followed = vars(world.following)["_followed"][0]
+    ended = threading.Event()
+    ended.set()
+    vars(world.following)["_arrivals"].put((followed, Lost("gone")))
+    assert world.following.changes(600, 600, 600, ended) == {}
+    assert not world.following.lost
 
 
 def test_namespaces_are_followed_too(cluster: Cluster, world: World) -> None:

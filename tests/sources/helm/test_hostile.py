@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.helm.renderers import environment
 from kubekeep.sources.options import DEFAULT_RELEASE, HelmOptions
 from kubekeep.sources.walk import Kind, Root
+from tests.cluster.cluster import eventually
 from tests.sources.helm.reading import KUBERNETES, OPTIONS, chart, read, with_values
 
 SMALL: Final = ChartLimits(
@@ -514,17 +516,25 @@ def test_names_that_helm_would_read_otherwise_are_refused(name: str, renderer: s
     assert "is no name for a file of a chart" in only(read(folder, renderer)).message
 
 
-def test_who_stops_reading_does_not_wait(renderer: str | None, tmp_path: Path) -> None:
-    roots = [Root(Kind.CHART, str(chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))]
+def test_who_stops_reading_does_not_wait(renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = Root(Kind.CHART, str(chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))
+    endless = []
     for number in range(4):
         folder = chart(tmp_path / f"loop{number}", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
-        roots.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
-    limits = ChartLimits(seconds=300)
+        endless.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    with Charts(OPTIONS, helm=renderer, limits=limits) as charts:
-        first = next(charts.read(roots))
+    with ThreadPoolExecutor(1) as reader:
+        with Charts(OPTIONS, helm=renderer, limits=ChartLimits(seconds=3000)) as charts:
+            # By itself, as an endless one may come before it where one child renders all.
+            first = next(charts.read([good]))
+            second = reader.submit(lambda: next(charts.read(endless)))
+            eventually(lambda: any(place.startswith(str(tmp_path)) for place in working_folders()))
+        left = second.result()
 
     assert isinstance(first, Resource)
+    assert isinstance(left, Unread)
+    assert "3000 seconds" not in left.message
 
 
 def test_no_child_outlives_a_killed_chart(

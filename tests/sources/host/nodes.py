@@ -6,11 +6,13 @@ The command lines are those of kubeadm 1.34, K3s and RKE2 1.34, and of the image
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
+import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 KUBELET = "/usr/bin/kubelet"
@@ -93,6 +95,46 @@ PROGRAMS: Mapping[str, Sequence[str]] = {
 """What runs on a node of the control plane that kubeadm has set up, with files that its administrator added."""
 
 
+K3S = "/var/lib/rancher/k3s"
+K3S_PROGRAMS: Mapping[str, Sequence[str]] = {
+    "kube-apiserver": [
+        "--advertise-port=6443",
+        "--allow-privileged=true",
+        "--anonymous-auth=false",
+        "--audit-policy-file=/etc/kubernetes/audit.yaml",
+        "--authorization-mode=Node,RBAC",
+        "--bind-address=127.0.0.1",
+        f"--client-ca-file={K3S}/server/tls/client-ca.crt",
+        "--enable-admission-plugins=NodeRestriction",
+        "--etcd-servers=unix://kine.sock",
+        f"--kubelet-certificate-authority={K3S}/server/tls/server-ca.crt",
+        "--profiling=false",
+        "--secure-port=6444",
+        f"--tls-private-key-file={K3S}/server/tls/serving-kube-apiserver.key",
+        f"--oidc-token={HIDDEN}",
+    ],
+    "kube-scheduler": [
+        "--bind-address=127.0.0.1",
+        f"--kubeconfig={K3S}/server/cred/scheduler.kubeconfig",
+        "--profiling=false",
+    ],
+    "kube-controller-manager": [
+        "--bind-address=127.0.0.1",
+        "--controllers=*,tokencleaner",
+        f"--kubeconfig={K3S}/server/cred/controller.kubeconfig",
+        "--use-service-account-credentials=true",
+    ],
+    "kubelet": [
+        f"--config-dir={K3S}/agent/etc/kubelet.conf.d",
+        "--hostname-override=server-1",
+        f"--kubeconfig={K3S}/agent/kubelet.kubeconfig",
+        "--read-only-port=0",
+    ],
+    "kube-proxy": ["--hostname-override=server-1", f"--kubeconfig={K3S}/agent/kubeproxy.kubeconfig"],
+}
+"""What a server of K3s logs that it runs, in this order."""
+
+
 def put(root: Path, path: str, text: str, mode: int = 0o600) -> Path:
     """Write a file below a root."""
     file = root / path.lstrip("/")
@@ -163,6 +205,28 @@ def rancher(root: Path, name: str) -> None:
     (root / home.lstrip("/") / "server/db/etcd").mkdir(parents=True, mode=0o700)
 
 
+def k3s_log(programs: Mapping[str, Sequence[str]], moment: dt.datetime | None = None) -> list[str]:
+    """What K3s logs at its start, each line with the moment."""
+    time = (moment or dt.datetime.now(dt.UTC)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    said = ["Starting k3s v1.34.1+k3s1 (24fc436e)"]
+    said += [" ".join(("Running", name, *flags)) for name, flags in programs.items()]
+    return [f'time="{time}" level=info msg={json.dumps(text)}' for text in said]
+
+
+@contextlib.contextmanager
+def titled(title: str, lines: Iterable[str], stderr: int) -> Iterator[int]:
+    """The number of a process whose command line is a title alone, while it runs; it writes `lines` to `stderr` itself."""
+    with subprocess.Popen([title], executable="/bin/sh", stdin=subprocess.PIPE, stderr=stderr, text=True) as process:
+        assert process.stdin is not None
+        script = "".join(f"printf '%s\\n' {shlex.quote(line)} >&2\n" for line in lines)
+        process.stdin.write(f"{script}exec 3>&1\n")
+        process.stdin.flush()
+        # What it does last shows that it has written everything.
+        while not Path(f"/proc/{process.pid}/fd/3").exists():
+            time.sleep(0.001)
+        yield process.pid
+
+
 @contextlib.contextmanager
 def running(programs: Mapping[str, Sequence[str]]) -> Iterator[list[int]]:
     """The numbers of processes with these command lines, while they run: shells that wait for what to do."""
@@ -185,12 +249,25 @@ def show(root: Path, pids: Sequence[int]) -> None:
     """Put what the kernel says of processes below a root, and of the first one of all."""
     for pid in (1, *pids):
         (root / f"proc/{pid}/ns").mkdir(parents=True)
-        for name in ("cmdline", "status"):
+        for name in ("cmdline", "stat", "status"):
             shutil.copyfile(f"/proc/{pid}/{name}", root / f"proc/{pid}/{name}")
         # Of a process of another user not even this may be known.
         with contextlib.suppress(PermissionError):
             (root / f"proc/{pid}/ns/net").symlink_to(Path(f"/proc/{pid}/ns/net").readlink())
+    for name in ("stat", "sys/kernel/random/boot_id"):
+        put(root, f"/proc/{name}", Path(f"/proc/{name}").read_text(encoding="utf-8"), 0o444)
+    for pid in pids:
+        open_files(root, pid)
     (root / "proc/1/net").mkdir()
     for name in ("tcp", "tcp6", "udp", "udp6"):
         if Path(f"/proc/self/net/{name}").exists():
             shutil.copyfile(f"/proc/self/net/{name}", root / f"proc/1/net/{name}")
+
+
+def open_files(root: Path, pid: int) -> None:
+    """Put below a root where the open files of a process lead, as its own system would say it."""
+    folder = root / f"proc/{pid}/fd"
+    folder.mkdir()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        target = link.readlink()
+        (folder / link.name).symlink_to("/" / target.relative_to(root) if target.is_relative_to(root) else target)

@@ -172,27 +172,55 @@ def test_without_processes_there_is_no_content_to_rely_on(tmp_path: Path) -> Non
     assert whys(of(collected, "ControlPlaneInfo"))["APIServerInfo.cmdLine"].startswith("/proc shows no processes")
 
 
-def test_k3s_is_told_as_far_as_it_tells(tmp_path: Path) -> None:
+def test_k3s_is_told_by_its_log(tmp_path: Path) -> None:
     nodes.rancher(tmp_path, "k3s")
     nodes.unit(tmp_path, "k3s", "/etc/systemd/system")
     nodes.flannel(tmp_path, "/var/lib/rancher/k3s/agent/etc/cni/net.d/10-flannel.conflist")
-    with nodes.running({"/usr/local/bin/k3s": ["server"]}) as pids:
-        nodes.show(tmp_path, pids)
+    defaults = nodes.KUBELET_CONFIG.replace("/etc/kubernetes/pki/ca.crt", f"{nodes.K3S}/agent/client-ca.crt")
+    put(tmp_path, f"{nodes.K3S}/agent/etc/kubelet.conf.d/00-k3s-defaults.conf", defaults)
+    put(tmp_path, "/etc/kubernetes/audit.yaml", nodes.AUDIT)
+    with (
+        put(tmp_path, "/var/log/k3s.log", "").open("a", encoding="utf-8") as log,
+        nodes.titled("/usr/local/bin/k3s server", nodes.k3s_log(nodes.K3S_PROGRAMS), log.fileno()) as pid,
+    ):
+        nodes.show(tmp_path, [pid])
     collected = collect(str(tmp_path))
     assert collected.layout == "k3s"
+    assert {document["metadata"]["name"] for document in collected.documents} == {"server-1"}, "the word of its kubelet"
     kubelet, plane = of(collected, "KubeletInfo"), of(collected, "ControlPlaneInfo")
+    assert "--read-only-port=0" in kubelet["data"]["cmdLine"]
+    assert json.loads(kubelet["data"]["configFile"]["content"])["authorization"] == {"mode": "Webhook"}
     assert kubelet["data"]["kubeConfigFile"]["path"] == "/var/lib/rancher/k3s/agent/kubelet.kubeconfig"
     assert kubelet["data"]["clientCAFile"]["permissions"] == 0o644
     assert [entry["path"] for entry in kubelet["data"]["serviceFiles"]] == ["/etc/systemd/system/k3s.service"]
-    assert whys(kubelet)["cmdLine"] == "k3s runs the kubelet in its own process"
+    assert plane["data"]["APIServerInfo"]["cmdLine"].startswith("kube-apiserver --advertise-port=6443")
+    assert json.loads(plane["data"]["APIServerInfo"]["auditPolicyFile"]["content"])["rules"] == [{"level": "Metadata"}]
+    assert "--bind-address=127.0.0.1" in plane["data"]["schedulerInfo"]["cmdLine"]
+    assert "--controllers=*,tokencleaner" in plane["data"]["controllerManagerInfo"]["cmdLine"]
     assert plane["data"]["adminConfigFile"]["path"] == "/var/lib/rancher/k3s/server/cred/admin.kubeconfig"
     assert plane["data"]["etcdDataDir"]["permissions"] == 0o700
     assert [entry["path"] for entry in plane["data"]["PKIFiles"]] == [
         "/var/lib/rancher/k3s/server/tls/server-ca.crt",
         "/var/lib/rancher/k3s/server/tls/server-ca.key",
     ]
-    assert whys(plane)["APIServerInfo.cmdLine"] == "k3s runs kube-apiserver in its own process"
+    assert set(whys(plane).values()) == {
+        f"k3s has no manifest of {name}"
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+    }
+    assert data(collected, "KubeProxyInfo")["kubeConfigFile"]["path"] == f"{nodes.K3S}/agent/kubeproxy.kubeconfig"
     assert "CNINames" not in data(collected, "CNIInfo"), "k3s enforces policies beside flannel"
+    assert nodes.HIDDEN not in json.dumps(collected.documents)
+
+
+def test_k3s_without_its_log_is_told_as_far_as_files_tell(tmp_path: Path) -> None:
+    nodes.rancher(tmp_path, "k3s")
+    (tmp_path / "var/lib/rancher/k3s/server/db/etcd").rmdir()
+    collected = collect(str(tmp_path))
+    kubelet, plane = of(collected, "KubeletInfo"), of(collected, "ControlPlaneInfo")
+    why = "k3s runs it in its own process: /proc shows no processes: it is that of the node where its PIDs are shared"
+    assert (whys(kubelet)["cmdLine"], whys(plane)["APIServerInfo.cmdLine"]) == (why, why)
+    assert kubelet["data"]["kubeConfigFile"]["path"] == "/var/lib/rancher/k3s/agent/kubelet.kubeconfig"
+    assert whys(plane)["etcdDataDir"] == "there is no such file", "its database is another one"
 
 
 def test_rke2_runs_the_programs_of_kubernetes(tmp_path: Path) -> None:

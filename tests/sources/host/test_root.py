@@ -84,6 +84,27 @@ def test_a_large_file_is_refused(folder: Path, root: Root) -> None:
         root.text("/large", LIMIT)
 
 
+def test_lines_come_one_by_one_up_to_the_limit(folder: Path, root: Root) -> None:
+    (folder / "log").write_bytes(b"one\ntw\xff\n" + b"x" * LIMIT)
+    lines = root.lines("/log", LIMIT)
+    assert [next(lines), next(lines)] == ["one\n", "tw\ufffd\n"]
+    with pytest.raises(UnreadableError, match="more than 1000 bytes"):
+        next(lines)
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(UnreadableError, match="not a regular file"):
+        next(root.lines("/pipe", LIMIT))
+
+
+def test_a_folder_is_handed_over_only_from_below_the_root(folder: Path, root: Root) -> None:
+    with root.folder("/etc") as descriptor:
+        assert [item.name for item in Path(f"/proc/self/fd/{descriptor}").iterdir()] == ["hostname"]
+    (folder / "out").symlink_to(folder.parent)
+    with pytest.raises(MissingError), root.folder("/out"):
+        pass
+    with pytest.raises(MissingError), root.folder("/etc/hostname"):
+        pass
+
+
 def test_what_has_no_length_is_read_all_the_same() -> None:
     with Root.at("/") as system:
         assert system.text("/proc/version", LIMIT).startswith("Linux version")
@@ -129,8 +150,9 @@ def test_a_folder_that_looks_like_proc_is_not_taken_for_it(folder: Path, root: R
 def test_no_descriptor_is_left_open(folder: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     with Root.at(str(folder)) as root:
+        looks = (root.facts, lambda path: root.text(path, LIMIT), lambda path: list(root.lines(path, LIMIT)))
         for path in ("/etc/hostname", "/etc/none", "/none/none", "/etc/../.."):
-            for look in (root.facts, lambda path: root.text(path, LIMIT), root.names, root.link):
+            for look in (*looks, root.names, root.link):
                 try:
                     look(path)
                 except UnreadableError:

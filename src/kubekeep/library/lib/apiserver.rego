@@ -53,6 +53,16 @@ setting(server, flag) := flags.last(server.words, flag)
 
 has(server, flag) if setting(server, flag).value != ""
 
+# Whether a server reaches its store through a socket of the machine alone, where nobody shows a certificate: K3s has
+# its database behind one.
+by_socket(server) if {
+	addresses := listed(server, "etcd-servers")
+	count(addresses) > 0
+	every address in addresses {
+		startswith(address, "unix:")
+	}
+}
+
 # A flag of true or false that is not `wanted`; `otherwise` is what it is when it is not given.
 boolean(server, flag, wanted, otherwise) := [object.union(flags.replaced(given, wanted), {"message": message})] if {
 	given := setting(server, flag)

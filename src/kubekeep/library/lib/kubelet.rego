@@ -15,7 +15,7 @@ content := sprintf("%s.configFile.content", [section])
 # What a kubelet is told about a setting: the flag wins over the field of the file (Kubernetes docs, kubelet
 # configuration file). `otherwise` says what holds without both, for a kubelet with a file (`file`) and for one
 # without (`flag`), which can differ. The answer has the `value`, its name and what it is in words (`said`), and the
-# place for it (`at`). Without `value` the file could not be read; undefined where nothing was collected.
+# place for it (`at`). Undefined where only a file that was not read could tell, or nothing was collected.
 setting(flag, field, otherwise) := answer if {
 	given := flags.last(words, flag)
 	name := sprintf("--%s", [flag])
@@ -24,26 +24,23 @@ setting(flag, field, otherwise) := answer if {
 	answer := filed(field, otherwise.file)
 } else := answer if {
 	line != ""
-	not refused
+	not unread
 	name := sprintf("--%s", [flag])
 	answer := {"name": name, "value": otherwise.flag, "said": unset(name, otherwise.flag), "at": line_path}
 }
 
-# What the file tells of a setting; undefined for a kubelet that reads none.
+# What the file tells of a setting; undefined for a kubelet that reads none, and where it was not read.
 filed(field, otherwise) := answer if {
 	value := named(field)
 	answer := {"name": field, "value": value, "said": told(field, value), "at": within(field)}
 } else := answer if {
 	is_object(config)
 	answer := {"name": field, "value": otherwise, "said": unset(field, otherwise), "at": within(field)}
-} else := {"name": field, "at": {"path": content}} if {
-	reads_file
-	not refused
 }
 
-refused if {
+# The kubelet reads a file, and nobody knows what is in it.
+unread if {
 	reads_file
-	count(refusals) > 0
 	not is_object(parsed)
 }
 
@@ -69,25 +66,23 @@ plain(value) := trim_space(value) if {
 	is_string(value)
 } else := sprintf("%v", [value])
 
-# The text of a setting's value; undefined if that could not be read.
+# The text of a setting's value.
 text(found) := plain(found.value)
 
 truth(found) := component.boolean(text(found))
 
 # The violation of a setting, with why it matters. `mend` holds the fix, which goes into a file that is an object of
 # its own; files that are carried as text are not edited.
-finding(found, mend, reason) := object.union(found.at, {"message": message}) if {
-	not "value" in object.keys(found)
-	unseen := "no flag sets it, and the configuration file of the kubelet was not collected or cannot be read"
-	message := sprintf("%s cannot be seen: %s", [found.name, unseen])
-} else := object.union(object.union(found.at, mend), {"message": message}) if {
+finding(found, mend, reason) := object.union(object.union(found.at, mend), {"message": message}) if {
 	input.object.kind == "KubeletConfiguration"
 	message := sprintf("%s: %s", [found.said, reason])
 } else := object.union(found.at, {"message": sprintf("%s: %s", [found.said, reason])})
 
 # Why nothing can be said of a setting that is undefined.
 uncollected := sprintf("the configuration file of the kubelet was not read: %s", [refusals[0]]) if {
-	refused
+	unread
+} else := "the configuration file of the kubelet was not collected, or cannot be read" if {
+	unread
 } else := "neither the command line of the kubelet nor its configuration file was collected"
 
 within(field) := {"path": field} if {

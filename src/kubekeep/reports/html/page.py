@@ -24,7 +24,7 @@ from kubekeep.model.text import utc_text, visible
 from kubekeep.reports.html import data
 from kubekeep.reports.shared import content as shared
 from kubekeep.reports.shared.attack_svg import attack_svg
-from kubekeep.reports.shared.wording import enforced, number, percent
+from kubekeep.reports.shared.wording import enforced, number, percent, scanned
 
 _STATIC: Final = importlib.resources.files(__package__) / "static"
 _SCRIPTS: Final = ("findings.js", "details.js", "table.js", "main.js")
@@ -101,6 +101,7 @@ def _environment() -> jinja2.Environment:
         "grade": shared.grade,
         "number": number,
         "risk": shared.risk,
+        "scanned": scanned,
         "result": _result,
         "chapters": _chapters,
         "links": _links,

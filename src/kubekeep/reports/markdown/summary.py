@@ -9,7 +9,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSumma
 from kubekeep.reports.markdown.page import Page
 from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
 from kubekeep.reports.shared.content import LEVELS, count, risk
-from kubekeep.reports.shared.wording import number, percent, scanned, worst_first
+from kubekeep.reports.shared.wording import number, origin, percent, worst_first
 
 _FEW: Final = 20
 """Items of a list that are shown."""
@@ -45,7 +45,7 @@ def _headline(assessment: Assessment, failed: list[ControlSummary]) -> str:
 def _lines(assessment: Assessment, failed: list[ControlSummary]) -> Iterator[str]:
     """A line each for what is wrong, what is missing and what was accepted."""
     came = count(assessment.controls)
-    extent = words(scanned(assessment))
+    extent = f"{words(origin(assessment))}, {number(assessment.counts.total, 'resource')}"
     compliance = f"compliance {percent(assessment.compliance)}, coverage {percent(assessment.coverage)}"
     if failed:
         counts = [(level, sum(summary.control.level is level for summary in failed)) for level in LEVELS]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.cluster import Gap
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.finding import Cause, Status
 from kubekeep.reports.format import Options
@@ -21,16 +23,25 @@ _GOOD, _FAIR = 80, 50
 _BAR: Final = 10
 _FEW: Final = 20
 """Up to so many controls that were not evaluated are named."""
+_SAME: Final = 2
+"""Permissions that lack for the same reason up to which each has a line."""
+_KINDS: Final = 12
+"""Up to so many kinds that were not shown for the same reason are named."""
+_ROLES: Final = " prints the roles that it needs, and what of them lacks."
 _REASONS: Final = 3
 """How many reasons are told why findings cannot be compared."""
 _WAITING: Final[dict[Cause | None, str]] = {
     Cause.NEEDS_HOST_DATA: "need data of the nodes: kubekeep host collect writes it",
     Cause.NEEDS_CLOUD_DATA: "need data of the cloud: add documents such as ClusterDescribe",
     Cause.NEEDS_IMAGE_DATA: "need reports on the images: add their ImageVulnerabilities",
+    Cause.NEEDS_ACCESS: "need what the cluster did not show, as told below",
     Cause.NEEDS_CLUSTER: "need a cluster, or --snapshot if the files are all of one",
     Cause.MANUAL: "need a person: kubekeep explain says how",
     Cause.CONFIGURATION: "need a parameter in --controls-config",
     Cause.DECLINED: "do not find enough in the input to tell",
+}
+_WAITING_IN_CLUSTER: Final[dict[Cause | None, str]] = {
+    Cause.NEEDS_CLUSTER: "need data of the control plane: kubekeep host collect writes it there",
 }
 
 
@@ -41,7 +52,7 @@ def write_closing(terminal: Terminal, assessment: Assessment, options: Options) 
     if options.audit:
         write_audit(terminal, assessment)
     _write_gaps(terminal, assessment, options)
-    _write_unread(terminal, assessment)
+    _write_unread(terminal, assessment, options)
     if assessment.baseline is not None:
         _write_baseline(terminal, assessment.baseline)
     _write_summary(terminal, assessment)
@@ -76,8 +87,9 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, options: Options) ->
     if len(gaps) > _FEW and not options.verbose:
         terminal.line(title, "  (--verbose names them)")
         counts = Counter(summary.reason.cause if summary.reason else None for summary in gaps)
+        waiting = _WAITING | (_WAITING_IN_CLUSTER if assessment.target.cluster else {})
         for cause, many in counts.most_common():
-            terminal.line(f"{many:4} ", Span(_WAITING.get(cause, "could not be judged"), "dim"), indent=2)
+            terminal.line(f"{many:4} ", Span(waiting.get(cause, "could not be judged"), "dim"), indent=2)
     else:
         terminal.line(title)
         _write_reasons(terminal, gaps)
@@ -98,7 +110,7 @@ def _write_reasons(terminal: Terminal, gaps: Iterable[ControlSummary]) -> None:
         terminal.line(Span(text, "dim"), indent=4, hang=0)
 
 
-def _write_unread(terminal: Terminal, assessment: Assessment) -> None:
+def _write_unread(terminal: Terminal, assessment: Assessment, options: Options) -> None:
     if not assessment.unread:
         return
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
@@ -107,15 +119,49 @@ def _write_unread(terminal: Terminal, assessment: Assessment) -> None:
     by_cluster = not all(gap.needs for gap in gaps)
     title = _incomplete(len(assessment.unread), len(hidden), "cluster" if by_cluster else "cloud")
     terminal.line(Span(f"✖ {title}: this scan is incomplete", "bold red"))
+    alike = {why: found for why, found in _alike(gaps).items() if len(found) > _SAME}
+    for why, found in alike.items():
+        _write_hidden(terminal, why, found, options)
+    _write_places(terminal, assessment, hidden, {gap.permission for found in alike.values() for gap in found})
+    if gaps and by_cluster:
+        option = Span("--dry-run", "bold cyan", whole=True)
+        terminal.line(Span("The same command with ", "dim"), option, Span(_ROLES, "dim"), indent=2)
+    terminal.line()
+
+
+def _write_places(terminal: Terminal, assessment: Assessment, hidden: AbstractSet[str], told: AbstractSet[str]) -> None:
+    """What was not read but for what has been `told`; what was `hidden` is no file."""
     for item in assessment.unread:
+        if item.location.file in told:
+            continue
         is_file = item.location.file not in hidden
         url = file_url(assessment.target.base, item.location.file) if is_file else ""
         style = "underline" if is_file else "bold"
         terminal.line(Span(str(item.location), style, whole=True, url=url), "  ", item.message, indent=2)
-    if by_cluster:
-        command = Span("kubekeep scan --dry-run", "bold cyan", whole=True)
-        terminal.line(Span("What a scan needs to be allowed: ", "dim"), command, indent=2)
-    terminal.line()
+
+
+def _alike(gaps: Iterable[Gap]) -> dict[str, list[Gap]]:
+    """What a cluster did not show, by the reason for it."""
+    found: dict[str, list[Gap]] = {}
+    for gap in gaps:
+        if not gap.needs:
+            found.setdefault(gap.text, []).append(gap)
+    return found
+
+
+def _write_hidden(terminal: Terminal, why: str, gaps: Iterable[Gap], options: Options) -> None:
+    """What was not shown for one reason: one line for each namespace; many kinds are only counted, unless verbose."""
+    terminal.line(Span(why), indent=2)
+    places: dict[tuple[str, str], list[str]] = {}
+    for gap in gaps:
+        kind = f"{gap.resource}.{gap.group}" if gap.group else gap.resource
+        place = "" if gap.name else gap.namespace
+        places.setdefault((gap.verb, place), []).append(f"{kind}/{gap.name}" if gap.name else kind)
+    for (verb, place), kinds in places.items():
+        most = len(kinds) if options.verbose else _KINDS
+        more = f" and {len(kinds) - most} more (--verbose names them)" if len(kinds) > most else ""
+        where = f"in namespace {place}: " if place else ""
+        terminal.line(f"{verb} {where}", Span(", ".join(kinds[:most]), "bold"), more, indent=4)
 
 
 def _incomplete(unread: int, hidden: int, who: str) -> str:
@@ -198,12 +244,28 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
         command = Span(f"kubekeep explain {control.id}", "bold cyan", whole=True)
         terminal.line(Span("→ Next: ", "bold"), *([f"{first}."] if control.brought else [f"{first}: ", command]))
     elif assessment.unread:
-        terminal.line(Span("→ Next: ", "bold"), "mend what was not read and scan again: nothing is known of it yet.")
+        terminal.line(Span("→ Next: ", "bold"), f"{_mend(assessment)} and scan again: nothing is known of it yet.")
+    elif assessment.counts.total == 0:
+        terminal.line(Span("→ Next: ", "bold"), _check(assessment))
     elif any(summary.is_gap for summary in assessment.controls):
         terminal.line(Span("→ Next: ", "bold"), "nothing failed; give the scan what the controls above wait for.")
-    elif assessment.counts.total == 0:
-        terminal.line(Span("→ Next: ", "bold"), "nothing was found to scan; check the path.")
     elif assessment.waived():
         terminal.line(Span("✔ Nothing failed but what is accepted.", "bold green"))
     else:
         terminal.line(Span("✔ Nothing failed and nothing was left out.", "bold green"))
+
+
+def _mend(assessment: Assessment) -> str:
+    gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
+    hidden = {gap.permission for gap in gaps}
+    is_hidden = all(item.location.file in hidden for item in assessment.unread) and not any(gap.needs for gap in gaps)
+    return "ask for what was not shown" if is_hidden else "mend what was not read"
+
+
+def _check(assessment: Assessment) -> str:
+    """What to look at where nothing was there to judge."""
+    if assessment.target.cluster is None:
+        return "nothing was found to scan; check the path."
+    if str(assessment.choice):
+        return "what was chosen holds nothing that these controls look at."
+    return "the cluster holds nothing that these controls look at."

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary
+from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary, Unread
 from kubekeep.model.attack import PrioritisedResource
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.commit import Commit, Repository
@@ -445,7 +445,7 @@ def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, A
     evaluated = sum(summary.status is not Status.NOT_EVALUATED for summary in assessment.controls)
     hidden = assessment.target.cluster.gaps if assessment.target.cluster else ()
     return {
-        "failedGVRPulls": [{"gvr": gap.gvr, "error": gap.why} for gap in hidden if not gap.partial],
+        "failedGVRPulls": [{"gvr": gap.gvr, "error": gap.why} for gap in hidden if not gap.is_partial],
         "notEvaluatedControls": [
             {
                 "controlID": summary.control.id,
@@ -455,7 +455,7 @@ def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, A
             for summary in gaps
         ],
         "partialGVRPulls": [
-            {"gvr": gap.gvr, "selector": gap.selector, "error": gap.why} for gap in hidden if gap.partial
+            {"gvr": gap.gvr, "selector": gap.selector, "error": gap.why} for gap in hidden if gap.is_partial
         ],
         "policyDegradations": [],
         "coverageScore": assessment.coverage,
@@ -480,7 +480,23 @@ def _baseline(comparison: Comparison) -> dict[str, Any]:
     return {"file": comparison.base, "granularity": comparison.granularity, **counts, "warnings": comparison.warnings}
 
 
+def _distribution(facts: ClusterFacts) -> dict[str, str]:
+    """Whose Kubernetes it is, and of which version as that counts; the version of Kubernetes is Kubescape's to tell."""
+    return {"distribution": facts.distribution, "distributionVersion": facts.distribution_version}
+
+
+def _unread(item: Unread) -> dict[str, Any]:
+    start = item.location.region.start if item.location.region else None
+    return {
+        "file": item.location.file,
+        "line": start.line if start else None,
+        "column": start.column if start else None,
+        "message": item.message,
+    }
+
+
 def _own(assessment: Assessment) -> dict[str, Any]:
+    cluster = assessment.target.cluster
     enforcement = {
         item.control.id: [_enforcement(policy) for policy in item.enforcement]
         for item in assessment.controls
@@ -492,6 +508,7 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         "files": assessment.files,
         "coverage": assessment.coverage,
         "targets": list(assessment.target.names),
+        **({"cluster": _distribution(cluster)} if cluster else {}),
         "choice": str(assessment.choice),
         "parameters": {name: list(values) for name, values in assessment.set_params.items()},
         **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),
@@ -499,13 +516,5 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         **({"pseudonyms": assessment.pseudonyms} if assessment.pseudonyms else {}),
         "frameworks": {item.framework.name: {"coverage": item.coverage} for item in assessment.frameworks},
         "notes": list(assessment.notes),
-        "unread": [
-            {
-                "file": item.location.file,
-                "line": item.location.region.start.line if item.location.region else None,
-                "column": item.location.region.start.column if item.location.region else None,
-                "message": item.message,
-            }
-            for item in assessment.unread
-        ],
+        "unread": list(map(_unread, assessment.unread)),
     }

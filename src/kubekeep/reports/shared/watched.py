@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
-from kubekeep.model.finding import Verdict
 from kubekeep.model.text import json_text, visible
-from kubekeep.model.watch import Began, Figures, Happening, Shown, Turn, Turned
+from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned, Unmatched
 
 _WORDS: Final = {
     Turn.FAILED: "FAILED",
@@ -17,46 +18,113 @@ _WORDS: Final = {
 }
 
 
-def line(happening: Happening) -> str:
-    """One line for people."""
-    clock = happening.at.astimezone().strftime("%H:%M:%S")
+_NARROW: Final = 40
+"""Characters that text has in a line at least."""
+
+
+def lines(happened: Sequence[Happening], width: int | None = None) -> Iterator[str]:
+    """Lines for people on what has happened at one moment.
+
+    Each says all by itself, for logs; at a terminal `width` characters wide, what has become of an object stands below
+    its name. All that is gone with an object is one line.
+    """
+    found = [item for item in happened if isinstance(item, Turned)]
+    for item in happened:
+        if not isinstance(item, Turned):
+            yield from _wrapped(f"{_clock(item)} ", _said(item), width)
+    objects: dict[str, list[Turned]] = {}
+    for turned in found:
+        objects.setdefault(turned.resource.id, []).append(turned)
+    for turns in objects.values():
+        label, clock = turns[0].resource.label, f"{_clock(turns[0])} "
+        if width is None:
+            for head, text in _below(turns, whole=True):
+                yield from _wrapped(f"{clock}{head}", f"{label}: {text}", None)
+        else:
+            yield from _wrapped(clock, label, width)
+            for head, text in _below(turns, whole=False):
+                yield from _wrapped(f"  {head}", text, width)
+
+
+def _below(turns: Sequence[Turned], *, whole: bool) -> Iterator[tuple[str, str]]:
+    """What has become of one object, what is gone in one: word and severity, and what it is about."""
+    gone = [item for item in turns if item.turn is Turn.GONE]
+    for item in turns:
+        head = f"{_WORDS[item.turn]:8} {item.control.level.label:8} "
+        if item.turn is not Turn.GONE or len(gone) == 1:
+            why = _why(item, whole=whole)
+            yield head, f"{item.control.title} ({item.control.id}){f': {why}' if why else ''}"
+        elif item is gone[0]:
+            yield head, f"{len(gone)} findings: {', '.join(one.control.id for one in gone)}"
+
+
+def _wrapped(head: str, text: str, width: int | None) -> Iterator[str]:
+    """`head` and `text` in one line, or below each other where that is wider than a terminal."""
+    shown = visible(text)
+    if width is None:
+        yield f"{head}{shown}"
+        return
+    pieces = textwrap.wrap(shown, max(width - len(head), _NARROW), break_on_hyphens=False)
+    for number, piece in enumerate(pieces or [""]):
+        yield f"{head if number == 0 else ' ' * len(head)}{piece}"
+
+
+def _clock(happening: Happening) -> str:
+    return f"{happening.at.astimezone():%H:%M:%S}"
+
+
+def _said(happening: Began | Shown | Followed | Unmatched) -> str:
     match happening:
         case Began():
-            missing = f", {happening.gaps} kinds not shown" if happening.gaps else ""
-            text = (
-                f"watching {happening.cluster}: {happening.objects:,} objects, {happening.failed:,} findings{missing}"
+            missing = f", {_number(happening.gaps, 'kind')} not shown" if happening.gaps else ""
+            objects, findings = _number(happening.objects, "object"), _number(happening.failed, "finding")
+            return f"watching {happening.cluster}: {objects}, {findings}{missing}"
+        case Followed():
+            return (
+                f"the cluster cannot be followed: {happening.why}" if happening.why else "following the cluster again"
             )
         case Shown():
             word = "shown again" if happening.again else f"not shown: {happening.gap.text}"
-            text = f"{happening.gap.permission}: {word}"
-        case Turned():
-            control = happening.control
-            text = f"{_WORDS[happening.turn]:8} {control.level.label:8} {happening.resource.label}: {control.title}"
-            text += f" ({control.id}){_why(happening.turn, happening.verdict)}"
-    return f"{clock} {visible(text)}"
+            return f"{happening.gap.permission}: {word}"
+        case Unmatched():
+            return happening.text
 
 
-def _why(turn: Turn, verdict: Verdict | None) -> str:
+def _number(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def _why(turned: Turned, *, whole: bool) -> str:
+    """Where and why a verdict is as it is; where there is not room for the `whole`, the place is left out if there is a reason."""
+    verdict = turned.verdict
     if verdict is None:
         return ""
-    if turn is Turn.FAILED:
-        first = next((item for item in verdict.evidence if item.waiver is None), None)
-        words = [first.path, first.note] if first else []
-        more = f" and {len(verdict.evidence) - 1} more" if len(verdict.evidence) > 1 else ""
-        return f": {', '.join(filter(None, words))}{more}" if any(words) else ""
-    return f": {verdict.reason.text}" if verdict.reason else ""
+    if turned.turn is not Turn.FAILED:
+        return verdict.reason.text if verdict.reason else ""
+    first = next((item for item in verdict.evidence if item.waiver is None), None)
+    words = [word for word in (first.path, first.note) if word] if first else []
+    more = f" and {len(verdict.evidence) - 1} more" if len(verdict.evidence) > 1 else ""
+    return f"{', '.join(words if whole else words[-1:])}{more}" if words else ""
 
 
-def document(happening: Happening) -> str:
-    """One line of JSON for programs."""
+def documents(happened: Sequence[Happening]) -> Iterator[str]:
+    """Lines of JSON for programs on what has happened at one moment, one each."""
+    return map(_document, happened)
+
+
+def _document(happening: Happening) -> str:
     found: dict[str, Any] = {"time": happening.at.isoformat()}
     match happening:
         case Began():
             found |= {"event": "began", "cluster": happening.cluster, "objects": happening.objects}
             found |= {"findings": happening.failed, "notShown": happening.gaps}
+        case Followed():
+            found |= {"event": "lost", "why": happening.why} if happening.why else {"event": "resumed"}
         case Shown():
             gap = happening.gap
             found |= {"event": "shown" if happening.again else "notShown", "permission": gap.permission, "why": gap.why}
+        case Unmatched():
+            found |= {"event": "unmatched", "message": happening.text}
         case Turned():
             found |= {"event": happening.turn.value, **_turned(happening)}
     return json_text(found)

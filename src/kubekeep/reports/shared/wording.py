@@ -89,7 +89,11 @@ def percent(value: float | None) -> str:
 
 
 def scanned(assessment: Assessment) -> str:
-    """`12 files, 35 resources`; of a cluster its version: `Kubernetes v1.34.4, 88 resources`."""
+    """`12 files, 35 resources`; of a cluster `Kubernetes v1.34.4-eks-1 (EKS), 88 resources`."""
+    return f"{origin(assessment)}, {number(assessment.counts.total, 'resource')}"
+
+
+def origin(assessment: Assessment) -> str:
+    """What the resources are from: `12 files`, or the Kubernetes of a cluster, which has words of others in it."""
     cluster = assessment.target.cluster
-    origin = number(assessment.files, "file") if cluster is None else f"Kubernetes {cluster.version or 'unknown'}"
-    return f"{origin}, {number(assessment.counts.total, 'resource')}"
+    return number(assessment.files, "file") if cluster is None else cluster.kubernetes

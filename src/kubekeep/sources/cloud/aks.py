@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from kubekeep.model.cloud import CLUSTER, ENTITIES, POLICIES, CloudCluster
+from kubekeep.model.cloud import CLUSTER, ENTITIES, POLICIES, AzureCloud, CloudCluster
 from kubekeep.model.cluster import Gap
 from kubekeep.sources.cloud.documents import document, missing
 from kubekeep.sources.cloud.errors import CloudError, mapping, refusal, sdk
@@ -22,13 +22,10 @@ _LOGIN: Final = "log in to Azure"
 _MOST_PAGES: Final = 100
 
 
-def describe(cluster: CloudCluster, kinds: AbstractSet[str], endpoint: str) -> Iterator[dict[str, Any] | Gap]:
-    """The documents of `kinds` about `cluster`, and a gap for each one that cannot be had.
-
-    `endpoint` is where Azure Resource Manager answers.
-    """
+def describe(cluster: CloudCluster, kinds: AbstractSet[str], azure: AzureCloud) -> Iterator[dict[str, Any] | Gap]:
+    """The documents of `kinds` about `cluster`, and a gap for each one that cannot be had; `azure` is asked."""
     try:
-        subscription = _Subscription(cluster.account, endpoint)
+        subscription = _Subscription(cluster.account, azure)
         described = subscription.cluster(cluster)
     except CloudError as error:
         yield from missing("aks", kinds, error.needs, str(error))
@@ -67,21 +64,22 @@ def _last(identity: Any) -> str:
 class _Subscription:
     """A subscription of Azure, as the user that the SDK finds."""
 
-    def __init__(self, identity: str, endpoint: str) -> None:
+    def __init__(self, identity: str, azure: AzureCloud) -> None:
         """Raises CloudError where there is no SDK."""
         core, policies = sdk("azure.core", "azure"), sdk("azure.core.pipeline.policies", "azure")
         transport = sdk("azure.core.pipeline.transport", "azure")
         self._errors = sdk("azure.core.exceptions", "azure")
         self._request = sdk("azure.core.rest", "azure").HttpRequest
         self._identity = identity
-        self._endpoint = endpoint
-        credential = sdk("azure.identity", "azure").DefaultAzureCredential()
+        self._endpoint = azure.manager
+        login = {"authority": azure.authority} if azure.authority else {}
+        credential = sdk("azure.identity", "azure").DefaultAzureCredential(**login)
         self._client = core.PipelineClient(
-            endpoint,
+            azure.manager,
             policies=[
                 policies.UserAgentPolicy("kubekeep"),
                 policies.RetryPolicy(retry_total=2, retry_backoff_max=30),
-                policies.BearerTokenCredentialPolicy(credential, f"{endpoint}/.default"),
+                policies.BearerTokenCredentialPolicy(credential, f"{azure.audience or azure.manager}/.default"),
             ],
             transport=transport.RequestsTransport(connection_timeout=5, read_timeout=30),
         )

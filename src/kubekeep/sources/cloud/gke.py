@@ -5,6 +5,7 @@ Google's SDK for credentials (google-auth) finds them and signs what is sent. No
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -15,6 +16,8 @@ from kubekeep.sources.cloud.documents import document, missing
 from kubekeep.sources.cloud.errors import CloudError, mapping, refusal, sdk
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform.read-only"
+_PUBLIC: Final = "googleapis.com"
+_DOMAIN: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 _LOGIN: Final = "log in to Google Cloud"
 _MOST_PAGES: Final = 100
 _TIMEOUT: Final = (5, 30)
@@ -63,6 +66,7 @@ class _Project:
         self._endpoints = endpoints
         try:
             credentials, _ = auth.default(scopes=[_SCOPE])
+            self._universe = str(credentials.universe_domain)
         except self._auth_errors as error:
             raise CloudError(_LOGIN, str(error)) from None
         self._session = session.AuthorizedSession(credentials)
@@ -80,7 +84,7 @@ class _Project:
         """The description of a cluster, known by name or by its endpoint. Raises CloudError."""
         right = "container.clusters.get" if wanted.name else "container.clusters.list"
         place = wanted.place or "-"
-        clusters = f"{self._endpoints.container}/v1/projects/{self._name}/locations/{place}/clusters"
+        clusters = f"{self._at(self._endpoints.container)}/v1/projects/{self._name}/locations/{place}/clusters"
         if wanted.name:
             return self._sent("GET", f"{clusters}/{wanted.name}", right)
         for item in self._sent("GET", clusters, right).get("clusters", ()):
@@ -91,7 +95,7 @@ class _Project:
 
     def repositories(self) -> dict[str, Any]:
         """The repositories of Artifact Registry, wherever they are. Raises CloudError."""
-        root = f"{self._endpoints.artifacts}/v1/projects/{self._name}/locations"
+        root = f"{self._at(self._endpoints.artifacts)}/v1/projects/{self._name}/locations"
         places = self._listed(root, "locations", "artifactregistry.locations.list")
         found = [
             item
@@ -104,9 +108,20 @@ class _Project:
 
     def policy(self) -> dict[str, Any]:
         """The IAM policy of the project. Raises CloudError."""
-        url = f"{self._endpoints.projects}/v1/projects/{self._name}:getIamPolicy"
+        url = f"{self._at(self._endpoints.projects)}/v1/projects/{self._name}:getIamPolicy"
         options = {"options": {"requestedPolicyVersion": 3}}
         return self._sent("POST", url, "resourcemanager.projects.getIamPolicy", body=options)
+
+    def _at(self, address: str) -> str:
+        """Where a service of Google's public cloud is in the universe that the credentials are of.
+
+        Raises CloudError for one that is no domain.
+        """
+        if not _DOMAIN.fullmatch(self._universe):
+            raise CloudError(_LOGIN, "the universe of the credentials is no domain")
+        if not address.endswith(f".{_PUBLIC}"):
+            return address
+        return f"{address.removesuffix(_PUBLIC)}{self._universe}"
 
     def _listed(self, url: str, field: str, right: str) -> list[Any]:
         found: list[Any] = []

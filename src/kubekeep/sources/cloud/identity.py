@@ -13,14 +13,18 @@ from urllib.parse import urlsplit
 import msgspec
 
 from kubekeep.kube.access import Access, Plugin
-from kubekeep.model.cloud import CloudCluster, parse_cluster
+from kubekeep.model.cloud import AZURE_CLOUDS, AzureCloud, CloudCluster, azure_cloud_named, parse_cluster
 from kubekeep.model.control import Provider
 from kubekeep.model.platform import machine, platform_of_node
 
-_REGION: Final = r"[a-z]{2}(?:-[a-z]+)+-\d"
+_REGION: Final = r"[a-z]{2,4}(?:-[a-z]+)+-\d"
 _EKSCTL: Final = re.compile(r"(?:.*@)?(?P<name>[^@/]+)\.(?P<region>[a-z0-9-]+)\.eksctl\.io")
 _GKE: Final = re.compile(r"gke_(?P<project>[^_]+)_(?P<location>[^_]+)_(?P<name>[^_]+)")
-_EKS_SERVER: Final = re.compile(rf"https?://[^/]+\.(?P<region>{_REGION})\.eks\.amazonaws\.com(?:\.cn)?(?::\d+)?")
+_EKS_SERVER: Final = re.compile(
+    rf"https?://[^/]+\.(?P<region>{_REGION})\."
+    r"(?:eks\.amazonaws\.(?:com|com\.cn|eu)|api\.aws|(?:api\.)?amazonwebservices\.(?:com\.cn|eu))(?::\d+)?"
+)
+"""The API servers of all partitions of AWS that EKS's documentation names (Cluster API server endpoint)."""
 _AWS_MACHINE: Final = re.compile(rf"aws:///(?P<region>{_REGION})[a-z0-9-]*/.*")
 _AZURE_MACHINE: Final = re.compile(
     r"azure:///subscriptions/(?P<subscription>[\w-]+)/resourceGroups/(?P<group>[\w.()-]+)/.*", re.IGNORECASE
@@ -29,6 +33,9 @@ _GOOGLE_MACHINE: Final = re.compile(r"gce://(?P<project>[a-z][\w.:-]*)/[^/]+/.*"
 _EKSCTL_LABEL: Final = "alpha.eksctl.io/cluster-name"
 _NAME_FLAGS: Final = ("--cluster-name", "--cluster-id", "-i")
 """How `aws eks get-token` and `aws-iam-authenticator token` are told the name of a cluster."""
+_AZURE_FLAGS: Final = ("--environment", "-e")
+"""How `kubelogin get-token` is told the cloud of Azure that a cluster is in."""
+_REGION_LABEL: Final = "topology.kubernetes.io/region"
 
 
 class Hints(msgspec.Struct, frozen=True):
@@ -58,6 +65,20 @@ def profile_of(access: Access) -> str:
     return _flag(plugin.args, ("--profile",)) or dict(plugin.env).get("AWS_PROFILE", "")
 
 
+def azure_of(hints: Hints) -> AzureCloud | None:
+    """The cloud of Azure that an AKS cluster is in; None where nothing tells.
+
+    The name of the API server tells it, or how the kubeconfig has tokens made, or the region of the Node.
+    """
+    host = urlsplit(hints.access.server).hostname or ""
+    plugin = hints.access.login.plugin
+    named = azure_cloud_named("" if plugin is None else _flag(plugin.args, _AZURE_FLAGS))
+    region = str(_labels(hints.node or {}).get(_REGION_LABEL) or "")
+    by_host = (cloud for cloud in AZURE_CLOUDS if host.endswith(cloud.servers))
+    by_region = (cloud for cloud in AZURE_CLOUDS if cloud.regions and region.startswith(cloud.regions))
+    return next(by_host, None) or named or next(by_region, None)
+
+
 def _found(hints: Hints) -> Iterator[CloudCluster]:
     context = hints.access.name
     names = [context] if context.startswith("arn:") else []
@@ -67,7 +88,7 @@ def _found(hints: Hints) -> Iterator[CloudCluster]:
         names.append(f"eks/{match['region']}/{match['name']}")
     names += _of_plugin(hints)
     node = hints.node or {}
-    labels = (node.get("metadata") or {}).get("labels") or {}
+    labels = _labels(node)
     if _EKSCTL_LABEL in labels:
         names.append(f"eks/{_region(hints)}/{labels[_EKSCTL_LABEL]}")
     for name in names:
@@ -80,6 +101,10 @@ def _found(hints: Hints) -> Iterator[CloudCluster]:
     host = urlsplit(hints.access.server).hostname
     if host and (match := _GOOGLE_MACHINE.fullmatch(machine(node))):
         yield CloudCluster(provider="gke", account=match["project"], endpoint=host)
+
+
+def _labels(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (node.get("metadata") or {}).get("labels") or {}
 
 
 def _of_plugin(hints: Hints) -> list[str]:

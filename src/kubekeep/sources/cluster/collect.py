@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -17,14 +16,15 @@ import msgspec
 
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, Served
-from kubekeep.kube.errors import ApiError, KubeError
+from kubekeep.kube.errors import FORBIDDEN, ApiError, KubeError, brief
 from kubekeep.kube.listing import Listing, Query
+from kubekeep.kube.schemas import Schemas
 from kubekeep.model.cluster import Gap
 from kubekeep.model.resource import Resource, is_builtin
-from kubekeep.sources.cluster.custom import carries_pods
+from kubekeep.sources.cluster.custom import carries_pods, may_carry_pods
 from kubekeep.sources.cluster.host_data import as_document
 from kubekeep.sources.cluster.owners import Owners, controller, kind_of
-from kubekeep.sources.cluster.plan import Task, needs_definitions, tasks, unknown
+from kubekeep.sources.cluster.plan import Task, inside, is_namespace, needs_definitions, refused, tasks, unknown
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 
 _PARALLEL: Final = 4
@@ -32,9 +32,6 @@ _WAITING: Final = 4
 """Pages that may wait to be looked at; whoever has another waits too."""
 _LOOK: Final = 0.25
 """Seconds after which who waits looks whether all is over."""
-_USER: Final = re.compile(r'forbidden: User "([^"]+)" cannot ')
-"""How an API server tells who may not."""
-_FORBIDDEN: Final = 403
 _DEFINITIONS: Final = 25
 """Definitions a page: a single one may have a megabyte."""
 _DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
@@ -59,26 +56,37 @@ class Collection:
     ) -> None:
         """Nothing is asked yet. What `is_judged` takes is never left out for an owner that it does not take."""
         self.gaps: list[Gap] = []
+        self.absent: list[str] = []
+        """Namespaces that are meant and do not exist."""
         self._catalogue = catalogue
         self._connection = connection
         self._wanted = wanted
         self._seen: set[str] = set()
         self._owners = Owners(is_judged)
-        self._judged: tuple[str, ...] = ()
+        self.judged: tuple[str, ...] = ()
+        """The names of the namespaces that are meant, once there are tasks; empty where those are not known, or are all."""
 
     def tasks(self) -> list[Task]:
         """What has to be listed. Asks for definitions and the names of namespaces, where those matter."""
         namespaces = self._namespaces()
-        self._judged = namespaces.judged
+        self.judged = () if namespaces.has_patterns else namespaces.judged
         found = tasks(self._wanted, self._catalogue, self._custom(), namespaces)
         self.gaps += unknown(self._wanted, self._catalogue)
         return sorted(found, key=lambda task: task.stage)
 
     def before(self) -> Iterator[Query]:
-        """What is listed to find out what there is to list."""
+        """What is listed to find out what there is to list.
+
+        Who may see some namespaces may hardly ever see definitions: what is published of them will do then.
+        """
+        if self._definitions is not None and not self._wanted.namespaces.named:
+            yield self._definitions
+
+    @property
+    def _definitions(self) -> Query | None:
+        """What asks for the definitions of custom kinds; None where those do not matter."""
         served = self._catalogue.of(*_DEFINITION)
-        if served is not None and needs_definitions(self._wanted):
-            yield Query(served=served)
+        return Query(served=served) if served is not None and needs_definitions(self._wanted) else None
 
     def __iter__(self) -> Iterator[Resource]:
         planned = self.tasks()
@@ -130,23 +138,30 @@ class Collection:
             for page in Listing(self._connection, task.query):
                 some = True
                 self._hand(_Arrived(task, page), arrivals)
+            if is_namespace(task.query) and not some:
+                self.absent.append(task.query.name)
         except KubeError as error:
-            inside = isinstance(error, ApiError) and error.status == _FORBIDDEN and self._one_by_one(task, arrivals)
-            self.gaps.append(task.gap(_why(error), partial=some or inside))
+            if isinstance(error, ApiError) and error.status == FORBIDDEN and not some:
+                self.gaps += self._one_by_one(task, brief(error), arrivals)
+            elif not task.beside:
+                self.gaps.append(task.gap(brief(error), partial=some))
         finally:
             self._hand(_Arrived(task), arrivals)
 
-    def _one_by_one(self, task: Task, arrivals: queue.Queue[_Arrived]) -> bool:
-        """List in the namespaces that are judged what one may not list everywhere. Gives whether one may there."""
-        query, some = task.query, False
-        if query.namespace or not query.served.namespaced:
-            return False
-        for name in self._judged:
-            with contextlib.suppress(KubeError):
-                for page in Listing(self._connection, msgspec.structs.replace(query, namespace=name)):
+    def _one_by_one(self, task: Task, why: str, arrivals: queue.Queue[_Arrived]) -> Iterator[Gap]:
+        """List in the namespaces that are judged what one may not list everywhere; gives what is missing then."""
+        inner = inside(task, self.judged)
+        missing: list[Gap] = []
+        for item in inner:
+            some = False
+            try:
+                for page in Listing(self._connection, item.query):
+                    some = True
                     self._hand(_Arrived(task, page), arrivals)
-                some = True
-        return some
+            except KubeError as error:
+                missing.append(item.gap(brief(error), partial=some))
+        if not task.beside:
+            yield from refused(task, why, inner, missing)
 
     def _hand(self, arrived: _Arrived, arrivals: queue.Queue[_Arrived]) -> None:
         """Hand a page on as soon as there is room; if the connection ends meanwhile, nobody takes it any more."""
@@ -168,18 +183,29 @@ class Collection:
 
     def _custom(self) -> list[Served]:
         """The custom kinds that carry pods."""
-        query = next(self.before(), None)
+        query = self._definitions
         if query is None:
             return []
+        if self._wanted.namespaces.named:
+            with contextlib.suppress(KubeError):
+                return self._published()
         found: list[Served] = []
         try:
             for page in Listing(self._connection, query, _DEFINITIONS):
                 found += filter(None, map(self._carrier, page))
         except KubeError as error:
             # Custom kinds that nobody knows of may carry pods, if there are any.
-            unknown = any(not is_builtin(served.group) for served in self._catalogue.kinds)
-            self.gaps.append(Task(query, carries_pods=unknown).gap(_why(error), partial=bool(found)))
+            self.gaps.append(Task(query, carries_pods=any(self._others())).gap(brief(error), partial=bool(found)))
         return found
+
+    def _published(self) -> list[Served]:
+        """The same by the schemas that the API server publishes. Raises KubeError."""
+        schemas = Schemas(self._connection)
+        return [served for served in self._others() if may_carry_pods(schemas.of(served))]
+
+    def _others(self) -> Iterator[Served]:
+        """What is served beside the kinds of Kubernetes."""
+        return (served for served in self._catalogue.kinds if not is_builtin(served.group))
 
     def _carrier(self, definition: dict[str, Any]) -> Served | None:
         spec = definition.get("spec")
@@ -198,13 +224,7 @@ class Collection:
         try:
             names = tuple(Resource(item).name for page in Listing(self._connection, query) for item in page)
         except KubeError as error:
-            self.gaps.append(Task(query, carries_pods=False).gap(_why(error)))
+            self.gaps.append(Task(query, carries_pods=False).gap(brief(error)))
             # Then everything is listed, and who judges goes by the patterns.
             return Namespaces()
         return asked.resolved(names)
-
-
-def _why(error: KubeError) -> str:
-    """What went wrong; of a refusal only whose it is, as what was refused is said beside it."""
-    user = _USER.search(str(error)) if isinstance(error, ApiError) and error.status == _FORBIDDEN else None
-    return f"forbidden for {user[1]}" if user else str(error)

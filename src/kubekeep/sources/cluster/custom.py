@@ -1,4 +1,4 @@
-"""Which custom kinds carry pods, by the schemas of their definitions. Never asks for either."""
+"""Which custom kinds carry pods, by the schemas of their definitions or those that are published. Never asks for either."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ def carries_pods(definition: dict[str, Any], version: str) -> bool:
     schema = _schema(definition, version)
     if not isinstance(schema, dict) or definition["spec"].get("preserveUnknownFields"):
         return True
+    return _allows_pods(schema)
+
+
+def may_carry_pods(published: dict[str, Any] | None) -> bool:
+    """The same by the schema that the API server publishes: without a single field where the definition has none."""
+    return published is None or "properties" not in published or _allows_pods(published)
+
+
+def _allows_pods(schema: dict[str, Any]) -> bool:
     return any(_allows(schema, (*path, "spec", "containers")) for path in CUSTOM_PATHS)
 
 

@@ -20,7 +20,7 @@ from kubekeep.kube.watching import Event, Gone, Listed, Lost, Pace, Page, Put, R
 from kubekeep.model.cluster import Gap
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.owners import Owners, controller
-from kubekeep.sources.cluster.plan import Task
+from kubekeep.sources.cluster.plan import Task, is_namespace
 
 _WAITING: Final = 4096
 """Events that may wait to be looked at, packed; whoever has another waits too, and the server with it, until that gives
@@ -68,10 +68,13 @@ class Tally(msgspec.Struct):
 class _Followed:
     """One query on its way."""
 
-    __slots__ = ("gap", "is_current", "is_known", "listing", "task", "uids")
+    __slots__ = ("gap", "is_current", "is_known", "is_served", "listing", "lost", "number", "stopped", "task", "uids")
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, number: int) -> None:
         self.task = task
+        self.number = number
+        """Which it is: an object that several show is shown as the first of them does."""
+        self.stopped = threading.Event()
         self.uids: set[str] = set()
         self.listing: set[str] | None = None
         """The objects of the list that is under way."""
@@ -79,6 +82,10 @@ class _Followed:
         """Whether a list has ended, or was refused."""
         self.is_current = False
         """Whether it is followed at this moment, or refused."""
+        self.is_served = True
+        """Whether the server knew the kind when it was last asked."""
+        self.lost = ""
+        """Why it is not, where it has been."""
         self.gap: Gap | None = None
 
 
@@ -95,13 +102,16 @@ class Following:
     ) -> None:
         """Begin; `gaps` are what is missing anyhow. `is_judged` as for a collection."""
         self.tally = Tally()
+        self.missed = 0.0
+        """When a kind turned out not to be served any more, last; on the monotonic clock, 0 for never."""
         self._connection = connection
         self._gaps = tuple(gaps)
+        self._pace = pace
         self._stopped = threading.Event()
         self._arrivals: queue.Queue[tuple[_Followed, _Arrival]] = queue.Queue(maxsize=_WAITING)
         self._lists = threading.BoundedSemaphore(_LISTS)
-        self._followed = [_Followed(task) for task in tasks]
-        self._order = {id(followed): number for number, followed in enumerate(self._followed)}
+        self._followed: list[_Followed] = []
+        self._begun = 0
         self._versions: dict[str, dict[int, Resource]] = {}
         """An object by uid, as each query shows it that does."""
         self._owners = Owners(is_judged)
@@ -109,15 +119,40 @@ class Following:
         self._children: dict[str, set[str]] = {}
         self._touched: dict[str, None] = {}
         self._shown: set[str] = set()
-        self._threads = [
-            threading.Thread(target=self._follow, args=(followed, pace), daemon=True) for followed in self._followed
-        ]
-        for thread in self._threads:
-            thread.start()
+        for task in tasks:
+            self._begin(task)
+
+    def _begin(self, task: Task) -> None:
+        followed = _Followed(task, self._begun)
+        self._begun += 1
+        self._followed.append(followed)
+        threading.Thread(target=self._follow, args=(followed,), daemon=True).start()
 
     def stop(self) -> None:
         """Let all threads end; they do when the connection is closed."""
         self._stopped.set()
+        for followed in self._followed:
+            followed.stopped.set()
+
+    def turn_to(self, tasks: Iterable[Task], gaps: Iterable[Gap]) -> None:
+        """Follow `tasks` from now on, with what is missing anyhow: what is new is listed, what is left is not shown."""
+        planned = dict.fromkeys(tasks)
+        left = [item for item in self._followed if item.task not in planned]
+        self._followed = [item for item in self._followed if item.task in planned]
+        for followed in left:
+            followed.stopped.set()
+            self._know(followed, set(), None)
+        own = {item.task for item in self._followed}
+        for task in planned:
+            if task not in own:
+                self._begin(task)
+        self._gaps = tuple(gaps)
+
+    def kept(self, tasks: Iterable[Task]) -> list[Task]:
+        """What is followed and served, though `tasks` have nothing of the kind."""
+        kinds = {(task.query.served.group, task.query.served.kind) for task in tasks}
+        served = [item.task for item in self._followed if item.is_served]
+        return [task for task in served if (task.query.served.group, task.query.served.kind) not in kinds]
 
     def is_of(self, tasks: Iterable[Task], gaps: Iterable[Gap]) -> bool:
         """Whether it follows `tasks` with `gaps` from the beginning, in whatever order."""
@@ -130,38 +165,70 @@ class Following:
         return tuple(dict.fromkeys((*self._gaps, *(item.gap for item in self._followed if item.gap is not None))))
 
     @property
+    def unlisted(self) -> tuple[Gap, ...]:
+        """Those of what the server was asked for and did not answer; it is asked again."""
+        return tuple(item.gap for item in self._followed if item.gap is not None and item.lost)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The Namespaces that are asked for by their names and do not exist at this moment."""
+        asked = (item for item in self._followed if is_namespace(item.task.query))
+        return tuple(item.task.query.name for item in asked if item.is_known and not item.uids and item.gap is None)
+
+    @property
     def is_known(self) -> bool:
         """Whether everything has been listed once, or was refused."""
         return all(item.is_known for item in self._followed)
 
     @property
     def is_current(self) -> bool:
-        """Whether everything is followed at this moment, or refused."""
-        return all(item.is_current for item in self._followed)
+        """Whether everything is followed at this moment that is not among the gaps."""
+        some = not self._followed or any(item.is_current for item in self._followed)
+        return some and all(item.is_current or item.gap is not None for item in self._followed)
 
-    def changes(self, first: float, rest: float, most: float = 0.0) -> Mapping[str, Resource | None]:
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing at all can be followed at this moment."""
+        return bool(self._followed) and all(item.lost for item in self._followed)
+
+    @property
+    def lost(self) -> str:
+        """Why what is shown cannot be followed at this moment, and of which kinds if not of all; empty if it can."""
+        found = [item for item in self._followed if item.lost and (item.gap is None or self.is_lost)]
+        if not found:
+            return ""
+        first = found[0]
+        if len(found) == len(self._followed):
+            return first.lost
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        return f"{first.task.query.served.full_name}{more}: {first.lost}"
+
+    def changes(
+        self, first: float, rest: float, most: float = 0.0, ended: threading.Event | None = None
+    ) -> Mapping[str, Resource | None]:
         """What changed since the last call, by uid; None for what is not to be seen any more.
 
         Waits `first` seconds for something to happen, and then until nothing has for `rest` seconds, but no longer than
-        `rest` or `most`, whichever is more.
+        `rest` or `most`, whichever is more, and not when `ended` is set.
         """
         wait, until = first, float("inf")
-        while not self._stopped.is_set():
+        while not (self._stopped.is_set() or (ended is not None and ended.is_set())):
             try:
                 followed, event = self._arrivals.get(timeout=max(0.0, min(wait, until - time.monotonic())))
             except queue.Empty:
                 break
-            self._take(followed, event)
+            if not followed.stopped.is_set():
+                self._take(followed, event)
             if until == float("inf"):
                 wait, until = rest, time.monotonic() + max(rest, most)
             elif time.monotonic() > until:
                 break
         return self._seen()
 
-    def _follow(self, followed: _Followed, pace: Pace) -> None:
+    def _follow(self, followed: _Followed) -> None:
         """Hand on what happens; while a list comes in, few others may."""
         with contextlib.ExitStack() as turn:
-            for event in watching(self._connection, followed.task.query, self._stopped, pace):
+            for event in watching(self._connection, followed.task.query, followed.stopped, self._pace):
                 if isinstance(event, Page) and event.first:
                     turn.close()
                     self._lists.acquire()
@@ -173,7 +240,7 @@ class Following:
 
     def _hand(self, followed: _Followed, event: _Arrival) -> bool:
         """Hand an event on as soon as there is room; gives False when nobody takes it any more."""
-        while not self._stopped.is_set():
+        while not followed.stopped.is_set():
             with contextlib.suppress(queue.Full):
                 self._arrivals.put((followed, event), timeout=_LOOK)
                 return True
@@ -197,26 +264,34 @@ class Following:
                 self.tally.lists += 1
                 self._know(followed, followed.listing or set(), None)
             case Refused(why, verb):
-                self._know(followed, set(), msgspec.structs.replace(followed.task.gap(why), verb=verb))
-            case Lost(why):
-                self._lose(followed, why)
+                gap = msgspec.structs.replace(followed.task.gap(why), verb=verb)
+                self._know(followed, set(), None if followed.task.beside else gap)
+            case Lost(why, is_served):
+                self._lose(followed, why, is_served=is_served)
             case Resumed():
                 followed.is_current = followed.is_known and followed.listing is None
+                followed.is_served, followed.lost = True, ""
 
     def _know(self, followed: _Followed, there: set[str], gap: Gap | None) -> None:
         """Everything that is there is known by now, but for the gap."""
         for uid in followed.uids - there:
             self._remove(followed, uid)
         followed.listing = None
-        followed.is_known = followed.is_current = True
+        followed.is_known = followed.is_current = followed.is_served = True
+        followed.lost = ""
         followed.gap = gap
 
-    def _lose(self, followed: _Followed, why: str) -> None:
+    def _lose(self, followed: _Followed, why: str, *, is_served: bool) -> None:
         """What was known may have changed; what never was is missing."""
         self.tally.lost += 1
+        if followed.is_served and not is_served:
+            self.missed = time.monotonic()
+        followed.is_served = is_served
         followed.is_current = False
+        followed.lost = why
         if not followed.is_known:
-            followed.gap = followed.task.gap(why, partial=bool(followed.uids))
+            gap = followed.task.gap(why, partial=bool(followed.uids))
+            followed.gap = None if followed.task.beside else gap
             followed.is_known = True
 
     def _count(self) -> None:
@@ -224,7 +299,7 @@ class Following:
         self.tally.last_event = time.time()
 
     def _put(self, followed: _Followed, uid: str, resource: Resource) -> None:
-        number = self._order[id(followed)]
+        number = followed.number
         followed.uids.add(uid)
         versions = self._versions.setdefault(uid, {})
         if versions.get(number) == resource:
@@ -244,7 +319,7 @@ class Following:
         if versions is None:
             return
         self._touched[uid] = None
-        known = versions.pop(self._order[id(followed)], None)
+        known = versions.pop(followed.number, None)
         if versions:
             return
         del self._versions[uid]

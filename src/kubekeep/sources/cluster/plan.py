@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -13,8 +13,8 @@ from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap, names_of
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
 from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.resource import is_builtin
-from kubekeep.model.workload import POD_KINDS
-from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
+from kubekeep.sources.cluster.wanted import FEW, Namespaces, Wanted
 
 METADATA_ONLY: Final = frozenset(
     {"CSIStorageCapacity", "EndpointSlice", "Endpoints", "Lease", "PodDisruptionBudget", "Secret"}
@@ -29,16 +29,22 @@ _LOCAL: Final = METADATA_ONLY | {
     "ServiceAccount",
 }
 """Kinds, beside those with pods, that matter to nothing outside their own namespace."""
-_FEW: Final = 20
-"""Namespaces up to which each is asked for by itself: one long list is less than many short ones, and addresses have limits."""
+_CILIUM: Final = "cilium.io"
+_CILIUM_SETTINGS: Final = ("kube-system", "cilium-config")
+"""The ConfigMap that says whether Cilium drops what no policy allows: it matters to all namespaces."""
 _STAGES: Final[Mapping[str, int]] = {"Job": 1, "ReplicaSet": 1, "Pod": 2}
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One query, and whether objects of its kind carry pods."""
+    """One query, and whether objects of its kind carry pods.
+
+    `near` says that only those in the namespaces that are judged matter, `beside` that nobody misses what is not shown.
+    """
 
     query: Query
     carries_pods: bool
+    near: bool = False
+    beside: bool = False
 
     @property
     def stage(self) -> int:
@@ -46,17 +52,25 @@ class Task(msgspec.Struct, frozen=True):
         served = self.query.served
         return _STAGES.get(served.kind, 0) if is_builtin(served.group) else 0
 
-    def gap(self, why: str, *, partial: bool = False) -> Gap:
+    @property
+    def names(self) -> frozenset[str]:
+        """What controls may call the kind."""
+        return names_of(self.query.served.group, self.query.served.kind, carries_pods=self.carries_pods)
+
+    def gap(self, why: str, *, partial: bool = False, inside: bool = False) -> Gap:
         """What is missing when the query fails."""
         served = self.query.served
         return Gap(
+            verb=self.query.verb,
             group=served.group,
             kind=served.kind,
             resource=served.plural,
             version=served.version,
             why=why,
             namespace=self.query.namespace,
+            name=self.query.name,
             partial=partial,
+            inside=inside,
             carries_pods=self.carries_pods,
         )
 
@@ -71,13 +85,81 @@ def tasks(wanted: Wanted, catalogue: Catalogue, custom: Iterable[Served], namesp
     pods = {(item.group, item.kind) for item in custom} | POD_KINDS
     for served in catalogue.kinds:
         carries = (served.group, served.kind) in pods
-        if wanted.kinds.isdisjoint(names_of(served.group, served.kind, carries_pods=carries)):
+        names = wanted.kinds & names_of(served.group, served.kind, carries_pods=carries)
+        if not names:
             continue
+        near = names <= wanted.near
         whole = served.kind in wanted.whole or f"{served.group}/{served.kind}" in wanted.whole
         slim = is_builtin(served.group) and served.kind in METADATA_ONLY and not whole
-        local = served.namespaced and (carries or (is_builtin(served.group) and served.kind in _LOCAL))
-        for query in _queries(served, namespaces if local else Namespaces(), metadata_only=slim):
-            yield Task(query, carries)
+        local = near or carries or (is_builtin(served.group) and served.kind in _LOCAL)
+        local = local and served.namespaced and names.isdisjoint(wanted.everywhere)
+        if near and not served.namespaced:
+            queries = _of_cluster(served, namespaces, wanted.namespaces.named)
+        else:
+            queries = _queries(served, namespaces if local else Namespaces(), metadata_only=slim)
+        for query in queries:
+            yield Task(query, carries, near=near or local, beside=_missed(served, names) <= wanted.beside)
+    yield from _cilium(wanted, catalogue, namespaces)
+
+
+def _missed(served: Served, names: frozenset[str]) -> frozenset[str]:
+    """By which of the `names` that are wanted a kind is missed: PodTemplates are no workloads that anybody misses."""
+    if (served.group, served.kind) != POD_TEMPLATE:
+        return names
+    return (names - {WORKLOAD}) | {served.kind}
+
+
+def _of_cluster(served: Served, namespaces: Namespaces, named: Sequence[str]) -> Iterator[Query]:
+    """What matters to some namespaces of a kind that is in none: only the Namespaces that they are."""
+    is_one = _is_namespaces(served)
+    if is_one and named:
+        yield from (Query(served=served, namespace=name, name=name) for name in named)
+    elif not namespaces.included or (is_one and not namespaces.none):
+        yield Query(served=served)
+
+
+def _cilium(wanted: Wanted, catalogue: Catalogue, namespaces: Namespaces) -> Iterator[Task]:
+    """The settings of Cilium, where it runs and its namespace is not listed anyway."""
+    where, name = _CILIUM_SETTINGS
+    served = catalogue.of("", "ConfigMap")
+    runs = any(item.group == _CILIUM for item in catalogue.kinds)
+    if served is None or not runs or "ConfigMap" not in wanted.kinds:
+        return
+    if (namespaces.included and where not in namespaces.judged) or where in namespaces.excluded:
+        yield Task(Query(served=served, namespace=where, name=name), carries_pods=False)
+
+
+def is_namespace(query: Query) -> bool:
+    """Whether it asks for one Namespace by its name."""
+    return bool(query.name) and _is_namespaces(query.served)
+
+
+def _is_namespaces(served: Served) -> bool:
+    return (served.group, served.kind) == ("", "Namespace")
+
+
+def inside(task: Task, judged: Iterable[str]) -> list[Task]:
+    """The same in each of the namespaces that are `judged`; nothing where that makes no sense."""
+    query = task.query
+    if query.namespace or query.name:
+        return []
+    if _is_namespaces(query.served):
+        found = [msgspec.structs.replace(query, namespace=name, name=name) for name in judged]
+    elif query.served.namespaced:
+        found = [msgspec.structs.replace(query, namespace=name) for name in judged]
+    else:
+        return []
+    return [msgspec.structs.replace(task, query=one) for one in found]
+
+
+def refused(task: Task, why: str, inner: Sequence[Task], missing: Sequence[Gap]) -> Iterator[Gap]:
+    """What is missing where `task` is refused, and of the `inner` ones in its place what is `missing`."""
+    if not inner or len(missing) == len(inner):
+        yield task.gap(why)
+        return
+    if not task.near:
+        yield task.gap(why, inside=True)
+    yield from missing
 
 
 def unknown(wanted: Wanted, catalogue: Catalogue) -> Iterator[Gap]:
@@ -104,11 +186,11 @@ def _named(wanted: Wanted) -> set[tuple[str, str]]:
 def _queries(served: Served, namespaces: Namespaces, *, metadata_only: bool) -> Iterator[Query]:
     if namespaces.none:
         return
-    if namespaces.included and len(namespaces.judged) <= _FEW:
+    if namespaces.included and len(namespaces.judged) <= FEW:
         for name in namespaces.judged:
             yield Query(served=served, namespace=name, metadata_only=metadata_only)
     else:
         # Who judges leaves out what is listed all the same.
-        excluded = () if namespaces.included or len(namespaces.excluded) > _FEW else namespaces.excluded
+        excluded = () if namespaces.included or len(namespaces.excluded) > FEW else namespaces.excluded
         fields = ",".join(f"metadata.namespace!={name}" for name in excluded)
         yield Query(served=served, fields=fields, metadata_only=metadata_only)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
+from typing import Final
 
 import msgspec
 
+FEW: Final = 20
+"""Namespaces up to which each is asked for by itself: one long list is less than many short ones, and addresses have limits."""
 _PATTERN = re.compile(r"[*?\[]")
 
 
@@ -24,6 +27,11 @@ class Namespaces(msgspec.Struct, frozen=True):
         return any(_PATTERN.search(name) for name in (*self.included, *self.excluded))
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """The names of those that are meant, where they are few and nobody has to be asked for them."""
+        return () if self.has_patterns or len(self.judged) > FEW else self.judged
+
+    @property
     def judged(self) -> tuple[str, ...]:
         """The names of those that are meant; empty where those are all but some."""
         return tuple(name for name in self.included if name not in self.excluded)
@@ -37,11 +45,16 @@ class Namespaces(msgspec.Struct, frozen=True):
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Kinds as controls name them (`workload` and `rbac-subject` too), of which `whole` are read with all they say.
 
-    What is needed of other kinds that can hold much or secrets is their metadata.
+    What is needed of other kinds that can hold much or secrets is their metadata. Of those in `near` only what is in the
+    `namespaces` matters, and so nothing of a kind that is in none. Those `everywhere` matter wherever they are, even if they
+    carry pods. Those in `beside` are not missed where they are not shown.
     """
 
     kinds: frozenset[str]
     whole: frozenset[str] = frozenset()
+    everywhere: frozenset[str] = frozenset()
+    near: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
     namespaces: Namespaces = Namespaces()
 
 

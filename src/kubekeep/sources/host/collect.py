@@ -10,6 +10,7 @@ import msgspec
 
 from kubekeep.sources.host import control_plane, network, system
 from kubekeep.sources.host.draft import Draft
+from kubekeep.sources.host.embedded import with_embedded
 from kubekeep.sources.host.files import Files, accounts
 from kubekeep.sources.host.kubelet import kubelet
 from kubekeep.sources.host.layout import layout_of
@@ -37,10 +38,11 @@ def collect(folder: str, name: str = "") -> Collected:
     Raises OSError where the folder cannot be opened, ValueError for a node that does not tell its name.
     """
     with Root.at(folder) as root:
-        seen = running(root)
+        layout = layout_of(root)
+        seen = with_embedded(root, running(root), layout.embeds)
         files = Files(root, accounts(root))
         own = name or _override(seen) or _hostname(root, own=posixpath.normpath(folder) == "/")
-        node = Node(own, files, seen, layout_of(root))
+        node = Node(own, files, seen, layout)
         found = list(_found(node))
     drafts = [item for item in found if isinstance(item, Draft)]
     return Collected(

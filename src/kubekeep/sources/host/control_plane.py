@@ -69,8 +69,7 @@ def _process(draft: Draft, node: Node, program: str, field: str) -> Process | No
     try:
         return node.running.of(program)
     except UnreadableError as error:
-        embeds = node.layout.embeds
-        draft.lacks(field, f"{embeds} runs {program} in its own process" if embeds else error)
+        draft.lacks(field, error)
         return None
 
 
@@ -108,8 +107,11 @@ def _flagged(draft: Draft, node: Node, process: Process | None, flag: str, field
 
 
 def _etcd(draft: Draft, node: Node) -> None:
-    """The data directory of etcd; one that is set up by a file has it where it usually is, or elsewhere."""
-    process = _process(draft, node, _ETCD, "etcdDataDir")
+    """The data directory of etcd; one that is set up by a file has it where it usually is, or elsewhere.
+
+    A program that runs etcd in its own process has it nowhere else.
+    """
+    process = None if node.layout.embeds else _process(draft, node, _ETCD, "etcdDataDir")
     if process is not None and process.flag("config-file"):
         process = None
     _flagged(draft, node, process, "data-dir", "etcdDataDir", node.layout.etcd)

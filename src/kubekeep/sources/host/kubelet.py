@@ -22,8 +22,7 @@ def kubelet(node: Node) -> Draft:
     try:
         process = node.running.of("kubelet", contained=False)
     except UnreadableError as error:
-        embeds = node.layout.embeds
-        draft.lacks("cmdLine", f"{embeds} runs the kubelet in its own process" if embeds else error)
+        draft.lacks("cmdLine", error)
     configuration: dict[str, Any] = {}
     if process is not None:
         draft.put("cmdLine", process.line)

@@ -39,12 +39,11 @@ _ROW: Final = re.compile(r"\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-
 def kube_proxy(node: Node) -> Iterator[Draft | dict[str, Any]]:
     """What is known of kube-proxy, and its configuration file as an object; nothing where it does not run."""
     draft = Draft("KubeProxyInfo", node.name)
-    embeds = node.layout.embeds
     process: Process | None = None
     try:
         process = node.running.of("kube-proxy")
     except UnreadableError as error:
-        draft.lacks("cmdLine", f"{embeds} runs kube-proxy in its own process" if embeds else error)
+        draft.lacks("cmdLine", error)
     if process is None:
         try:
             draft.file("kubeConfigFile", node.files, node.files.first(node.layout.proxy_kubeconfig))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -46,10 +46,11 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Running(msgspec.Struct, frozen=True):
-    """All processes that are seen, and why others are not, if that is known."""
+    """All processes that are seen, and why others are not, if that is known: `hidden` says it by program."""
 
     processes: tuple[Process, ...]
     problem: str = ""
+    hidden: Mapping[str, str] = {}
 
     def of(self, program: str, *, contained: bool | None = None) -> Process:
         """The one process of a program, in a container or not if that matters. Raises UnreadableError if none is certain.
@@ -57,21 +58,23 @@ class Running(msgspec.Struct, frozen=True):
         Those count that are in the network of the node, as far as that may be known, and of several with different
         command lines those of root: anyone can start a program and call it so.
         """
-        own = next((process.network for process in self.processes if process.pid == 1), "")
-        found = [
-            process
-            for process in self.processes
-            if process.program == program
-            and contained in (None, process.contained)
-            and not (own and process.network and process.network != own)
-        ]
+        found = [process for process in self.on_node(program) if contained in (None, process.contained)]
         if _differ(found):
             found = [process for process in found if process.uid == 0] or found
         if not found:
-            raise UnreadableError(self.problem or f"no process called {program} is seen")
+            raise UnreadableError(self.hidden.get(program) or self.problem or f"no process called {program} is seen")
         if _differ(found):
             raise UnreadableError(f"{len(found)} processes are called {program}, with different command lines")
         return found[0]
+
+    def on_node(self, program: str) -> list[Process]:
+        """The processes of a program that are in the network of the node, as far as that may be known."""
+        own = next((process.network for process in self.processes if process.pid == 1), "")
+        return [
+            process
+            for process in self.processes
+            if process.program == program and not (own and process.network and process.network != own)
+        ]
 
 
 def running(root: Root) -> Running:

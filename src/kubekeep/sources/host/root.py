@@ -13,13 +13,14 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Self
+from typing import IO, Final, Self
 
 import msgspec
 
 _LINKS: Final = 40
 """Links on the way to one file, as Linux allows (path_resolution(7))."""
 _ENTRIES: Final = 20_000
+_LINE: Final = 1 << 20
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _PROC_INODE: Final = 1
 """The inode of the root of /proc (linux/proc_ns.h, PROC_ROOT_INO)."""
@@ -103,16 +104,42 @@ class Root:
             with _told():
                 return _content(parent, name, status, limit)
 
+    def lines(self, path: str, limit: int) -> Iterator[str]:
+        """The lines of a file, one by one; what is longer than one may be comes in pieces. Raises UnreadableError.
+
+        After `limit` bytes that is raised too: what was given until then is in the file.
+        """
+        with self._found(path) as (parent, name, status):
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableError("it is not a regular file")
+            with _told():
+                stream = _opened(parent, name, status)
+        with stream:
+            left = limit
+            while True:
+                with _told():
+                    line = stream.readline(_LINE)
+                left -= len(line)
+                if left < 0:
+                    raise UnreadableError(f"it has more than {limit} bytes")
+                if not line:
+                    return
+                yield line.decode("utf-8", "replace")
+
+    @contextmanager
+    def folder(self, path: str) -> Iterator[int]:
+        """A descriptor of a folder, by which another program can be shown it. Raises UnreadableError."""
+        with self._found(path) as (parent, name, _), _told():
+            descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
     def names(self, path: str) -> list[str]:
         """What is in a folder, sorted. Raises UnreadableError."""
-        with self._found(path) as (parent, name, _), _told():
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(name, flags, dir_fd=parent)
-            try:
-                with os.scandir(descriptor) as entries:
-                    names = [entry.name for entry in itertools.islice(entries, _ENTRIES + 1)]
-            finally:
-                os.close(descriptor)
+        with self.folder(path) as descriptor, _told(), os.scandir(descriptor) as entries:
+            names = [entry.name for entry in itertools.islice(entries, _ENTRIES + 1)]
         if len(names) > _ENTRIES:
             raise UnreadableError(f"more than {_ENTRIES} entries")
         return sorted(names)
@@ -223,13 +250,18 @@ def _facts(status: os.stat_result) -> Facts:
     return Facts(stat.S_IMODE(mode), status.st_uid, status.st_gid, stat.S_ISDIR(mode), (status.st_dev, status.st_ino))
 
 
-def _content(parent: int, name: str, status: os.stat_result, limit: int) -> str:
+def _opened(parent: int, name: str, status: os.stat_result) -> IO[bytes]:
     # Should a pipe have taken the place of the file meanwhile, opening it does not wait.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    descriptor = os.open(name, flags, dir_fd=parent)
-    with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor has no path
-        if _facts(os.fstat(descriptor)).identity != _facts(status).identity:
-            raise UnreadableError("it changed while it was being read")
+    stream = open(os.open(name, flags, dir_fd=parent), "rb")  # noqa: PTH123, SIM115 - a descriptor has no path
+    if _facts(os.fstat(stream.fileno())).identity != _facts(status).identity:
+        stream.close()
+        raise UnreadableError("it changed while it was being read")
+    return stream
+
+
+def _content(parent: int, name: str, status: os.stat_result, limit: int) -> str:
+    with _opened(parent, name, status) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise UnreadableError(f"it has more than {limit} bytes")

@@ -4,9 +4,19 @@ import data.kubekeep.lib.apiserver
 
 servers := apiserver.servers(input.object)
 
+remote := [server |
+	some server in servers
+	not apiserver.by_socket(server)
+]
+
 applies if count(servers) > 0
 
 violation contains found if {
-	some server in servers
+	some server in remote
 	some found in apiserver.required(server, "etcd-cafile", "the certificate of etcd is not verified")
+}
+
+declined contains "a socket of the machine leads to the store of the API server: no certificate is shown there" if {
+	some server in servers
+	apiserver.by_socket(server)
 }

@@ -14,7 +14,7 @@ gate := {"said": sprintf("--feature-gates has %s=%v", [name, given]), "value": g
 	found := kubelet.filed(sprintf("featureGates.%s", [name]), "")
 } else := {"said": "--feature-gates does not turn it on", "value": "", "at": kubelet.line_path} if {
 	kubelet.line != ""
-	not kubelet.refused
+	not kubelet.unread
 }
 
 violation contains kubelet.finding(gate, mend, reason) if {

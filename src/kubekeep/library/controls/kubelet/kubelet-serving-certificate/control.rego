@@ -10,9 +10,22 @@ bootstrap := kubelet.setting("rotate-server-certificates", "serverTLSBootstrap",
 
 violation contains kubelet.finding(setting, {}, reason) if {
 	some setting in [certificate, key]
-	not kubelet.text(setting) != ""
-	not kubelet.truth(bootstrap) == true
+	kubelet.text(setting) == ""
+	kubelet.truth(bootstrap) != true
 	reason := "the kubelet signs its serving certificate itself"
 }
 
-declined contains kubelet.uncollected if not certificate
+declined contains kubelet.uncollected if not settled
+
+settled if kubelet.truth(bootstrap) == true
+
+settled if {
+	kubelet.text(certificate) != ""
+	kubelet.text(key) != ""
+}
+
+settled if {
+	certificate
+	key
+	bootstrap
+}

@@ -42,6 +42,12 @@ declined contains "the image's tag does not tell the version of ingress-nginx, a
 	count(said(container)) == 0
 }
 
+declined contains sentence if {
+	some container in controllers
+	namespace := elsewhere(container)
+	sentence := sprintf("the input has no ConfigMap of namespace %s, so it may not hold that namespace", [namespace])
+}
+
 allowed(container) if {
 	some value in said(container)
 	value != "false"
@@ -49,6 +55,7 @@ allowed(container) if {
 
 allowed(container) if {
 	count(said(container)) == 0
+	not elsewhere(container)
 	version(container) < [1, 9, 0]
 }
 
@@ -67,6 +74,13 @@ reference(container) := parts if {
 	value := flags.value(container, "configmap")
 	parts := split(replace(value, "$(POD_NAMESPACE)", place.namespace), "/")
 	count(parts) == 2
+}
+
+# The other namespace that --configmap names, of which the input has nothing to look at.
+elsewhere(container) := namespace if {
+	[namespace, _] := reference(container)
+	namespace != place.namespace
+	not input.cluster.named.ConfigMap[namespace]
 }
 
 # What the ConfigMap says, in every file that defines it.

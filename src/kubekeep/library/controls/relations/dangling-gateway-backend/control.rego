@@ -7,9 +7,22 @@ violation contains {"path": sprintf("spec.rules[%d].backendRefs[%d].name", [rule
 	backend := input.object.spec.rules[rule].backendRefs[at]
 	is_service(backend)
 	namespace := said(backend, "namespace", own)
+	known(namespace)
 	not input.cluster.named.Service[namespace][backend.name]
 	message := sprintf("there is no Service %s in namespace %s", [backend.name, namespace])
 }
+
+declined contains sentence if {
+	backend := input.object.spec.rules[_].backendRefs[_]
+	is_service(backend)
+	namespace := said(backend, "namespace", own)
+	not known(namespace)
+	sentence := sprintf("the input has no Service of namespace %s, so it may not hold that namespace", [namespace])
+}
+
+known(namespace) if namespace == own
+
+known(namespace) if input.cluster.named.Service[namespace]
 
 own := exposure.namespace(input.object)
 

@@ -1,0 +1,52 @@
+# What Pod Security Admission would refuse of the pods of a workload if it enforced what their namespace audits or warns of.
+package kubekeep.controls.unenforced_pod_security_level
+
+import data.kubekeep.lib.podsecurity
+
+default enforced := {}
+
+enforced := podsecurity.policy("enforce")
+
+# What the namespace names beside what it enforces, by mode.
+tried[mode] := policy if {
+	some mode in ["audit", "warn"]
+	policy := podsecurity.policy(mode)
+	policy != enforced
+}
+
+applies if count(tried) > 0
+
+declined contains sentence if {
+	some mode, policy in tried
+	policy.minor < podsecurity.oldest
+	sentence := sprintf("namespace %s names the standard of 1.%d to %s, which is older than 1.%d", [
+		podsecurity.namespace,
+		policy.minor,
+		mode,
+		podsecurity.oldest,
+	])
+}
+
+# Each policy once, as the modes mostly name the same.
+refused[policy] := podsecurity.refused(policy) if {
+	some policy in {item | some item in tried}
+	policy.minor >= podsecurity.oldest
+}
+
+violation contains object.union(found, {"message": message}) if {
+	some item in refused
+	some found in item
+	message := sprintf("%s: namespace %s %s", [found.message, podsecurity.namespace, concat(" and ", told(found))])
+}
+
+# How the namespace tells of a violation: `audits at the level baseline`, `warns at the level restricted`.
+told(found) := [sentence |
+	some level in ["baseline", "restricted"]
+	verbs := [verb |
+		some [mode, verb] in [["audit", "audits"], ["warn", "warns"]]
+		tried[mode].level == level
+		found in refused[tried[mode]]
+	]
+	count(verbs) > 0
+	sentence := sprintf("%s at the level %s", [concat(" and ", verbs), level])
+]

@@ -1,0 +1,125 @@
+# What the Pod Security Standards refuse of a workload, by the rules of their controls, and which of them its namespace
+# names by its labels (Kubernetes docs, Pod Security Admission).
+package kubekeep.lib.podsecurity
+
+import data.kubekeep.controls.pss_apparmor
+import data.kubekeep.controls.pss_capabilities
+import data.kubekeep.controls.pss_capabilities_restricted
+import data.kubekeep.controls.pss_host_namespaces
+import data.kubekeep.controls.pss_host_path_volumes
+import data.kubekeep.controls.pss_host_ports
+import data.kubekeep.controls.pss_privilege_escalation
+import data.kubekeep.controls.pss_privileged
+import data.kubekeep.controls.pss_probe_hosts
+import data.kubekeep.controls.pss_proc_mount
+import data.kubekeep.controls.pss_proc_mount_restricted
+import data.kubekeep.controls.pss_run_as_non_root
+import data.kubekeep.controls.pss_run_as_user
+import data.kubekeep.controls.pss_seccomp
+import data.kubekeep.controls.pss_seccomp_restricted
+import data.kubekeep.controls.pss_selinux
+import data.kubekeep.controls.pss_sysctls
+import data.kubekeep.controls.pss_volume_types
+import data.kubekeep.controls.pss_windows_host_process
+
+# The oldest version that the rules know.
+oldest := 25
+
+namespace := object.get(object.get(input.object, "metadata", {}), "namespace", "default")
+
+# The level and the minor version that the namespace names for a mode (`enforce`, `audit`, `warn`); undefined where it is
+# not in the input or names no level but `privileged`. Files may hold several of its name, and then nobody knows which
+# one is meant.
+policy(mode) := {"level": level, "minor": minor(version)} if {
+	said := {named(labels, mode) |
+		some item in input.cluster.named.Namespace["default"][namespace]
+		labels := object.get(object.get(item, "metadata", {}), "labels", {})
+	}
+	count(said) == 1
+	some [level, version] in said
+	level in {"baseline", "restricted"}
+}
+
+# Where nothing is named to warn of, the API server warns of what it refuses (PolicyToEvaluate of its module
+# pod-security-admission).
+named(labels, mode) := [level, version] if {
+	mode == "warn"
+	not labels["pod-security.kubernetes.io/warn"]
+	[level, enforced] := written(labels, "enforce")
+	version := object.get(labels, "pod-security.kubernetes.io/warn-version", enforced)
+} else := written(labels, mode)
+
+written(labels, mode) := [
+	object.get(labels, sprintf("pod-security.kubernetes.io/%s", [mode]), ""),
+	object.get(labels, sprintf("pod-security.kubernetes.io/%s-version", [mode]), "latest"),
+]
+
+# The API server takes what is no version for its own, and knows none after that.
+minor(version) := min([to_number(substring(version, 3, -1)), input.kubernetes.minor]) if {
+	regex.match(`^v1\.(0|[1-9][0-9]*)$`, version)
+} else := input.kubernetes.minor
+
+# What a policy refuses: violations of the rules of its standard, in its version.
+refused(policy) := {found | some found in baseline with input.kubernetes.minor as policy.minor} if {
+	policy.level == "baseline"
+} else := {found | some found in restricted with input.kubernetes.minor as policy.minor}
+
+baseline contains found if some found in pss_apparmor.violation
+
+baseline contains found if some found in pss_capabilities.violation
+
+baseline contains found if some found in pss_host_namespaces.violation
+
+baseline contains found if some found in pss_host_path_volumes.violation
+
+baseline contains found if some found in pss_host_ports.violation
+
+baseline contains found if some found in pss_privileged.violation
+
+baseline contains found if {
+	pss_probe_hosts.applies
+	some found in pss_probe_hosts.violation
+}
+
+baseline contains found if some found in pss_proc_mount.violation
+
+baseline contains found if some found in pss_seccomp.violation
+
+baseline contains found if some found in pss_selinux.violation
+
+baseline contains found if some found in pss_sysctls.violation
+
+baseline contains found if some found in pss_windows_host_process.violation
+
+restricted contains found if some found in pss_apparmor.violation
+
+restricted contains found if some found in pss_capabilities_restricted.violation
+
+restricted contains found if some found in pss_host_namespaces.violation
+
+restricted contains found if some found in pss_host_ports.violation
+
+restricted contains found if some found in pss_privilege_escalation.violation
+
+restricted contains found if some found in pss_privileged.violation
+
+restricted contains found if {
+	pss_probe_hosts.applies
+	some found in pss_probe_hosts.violation
+}
+
+restricted contains found if some found in pss_proc_mount_restricted.violation
+
+restricted contains found if some found in pss_run_as_non_root.violation
+
+restricted contains found if some found in pss_run_as_user.violation
+
+restricted contains found if some found in pss_seccomp_restricted.violation
+
+restricted contains found if some found in pss_selinux.violation
+
+restricted contains found if some found in pss_sysctls.violation
+
+restricted contains found if some found in pss_volume_types.violation
+
+restricted contains found if some found in pss_windows_host_process.violation

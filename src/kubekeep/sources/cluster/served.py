@@ -1,0 +1,50 @@
+"""Whether a cluster may serve other kinds than a while ago: what defines them is watched, by its metadata alone.
+
+Tells when, never what: that is looked at by whoever is told. Who may not watch definitions is told nothing, and
+nothing is missing for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from kubekeep.kube.connection import Connection
+from kubekeep.kube.discovery import Catalogue
+from kubekeep.kube.listing import Query
+from kubekeep.kube.watching import Gone, Listed, Pace, Put, watching
+
+DEFINING: Final = (("apiextensions.k8s.io", "CustomResourceDefinition"), ("apiregistration.k8s.io", "APIService"))
+"""Group and kind of what defines kinds."""
+
+
+def defining(catalogue: Catalogue) -> Iterator[Query]:
+    """What is watched to know when other kinds are served."""
+    for group, kind in DEFINING:
+        served = catalogue.of(group, kind)
+        if served is not None:
+            yield Query(served=served, metadata_only=True)
+
+
+class Definitions:
+    """What defines kinds, as it comes, changes and goes; a thread waits for each."""
+
+    def __init__(self, connection: Connection, catalogue: Catalogue, pace: Pace) -> None:
+        self.changed = 0.0
+        """When something has last, or was listed, which tells what went unseen; on the monotonic clock, 0 for never."""
+        self._connection = connection
+        self._pace = pace
+        self._stopped = threading.Event()
+        for query in defining(catalogue):
+            threading.Thread(target=self._follow, args=(query,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Let all threads end; they do when the connection is closed."""
+        self._stopped.set()
+
+    def _follow(self, query: Query) -> None:
+        for event in watching(self._connection, query, self._stopped, self._pace):
+            if isinstance(event, Listed | Put | Gone):
+                self.changed = time.monotonic()

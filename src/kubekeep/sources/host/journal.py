@@ -1,0 +1,123 @@
+"""What a process wrote to the journal of systemd, through `journalctl`. Reads entries of that process only, changes nothing.
+
+The folder of the journal is opened by us and handed over, so that no link leads out of the root; the arguments are
+fixed, and time, length and number of bytes are limited.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Final
+
+import msgspec
+
+from kubekeep.sources.host.root import MissingError, Root, UnreadableError
+from kubekeep.sources.signals import held_signals
+
+_FOLDERS: Final = ("/var/log/journal", "/run/log/journal")
+"""Where journald keeps what outlasts a restart, and what does not (systemd-journald.service(8))."""
+_BOOT: Final = re.compile(r"[0-9a-f]{32}")
+_SECONDS: Final = 20.0
+_LINE: Final = 1 << 20
+_BYTES: Final = 64 << 20
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """An entry as `--output=json` prints it: text that is no UTF-8 is a list of bytes."""
+
+    message: str | list[int] | None = msgspec.field(name="MESSAGE", default=None)
+    monotonic: str = msgspec.field(name="__MONOTONIC_TIMESTAMP", default="")
+
+
+def messages(root: Root, pid: int, since: float) -> Iterator[str]:
+    """What the process `pid` has written since `since`, in seconds after the node was started; the oldest first.
+
+    Raises UnreadableError.
+    """
+    boot = root.text("/proc/sys/kernel/random/boot_id", 100).strip().replace("-", "")
+    if not _BOOT.fullmatch(boot):
+        raise UnreadableError("nothing tells which boot of the node this is")
+    program = shutil.which("journalctl")
+    if program is None:
+        raise UnreadableError("journalctl is not installed")
+    seen = False
+    for path in _FOLDERS:
+        try:
+            with root.folder(path) as descriptor:
+                seen = True
+                yield from _messages(program, descriptor, (f"_BOOT_ID={boot}", f"_PID={pid}"), since)
+        except MissingError:
+            continue
+    if not seen:
+        raise UnreadableError(f"neither {' nor '.join(_FOLDERS)} is there")
+
+
+def _messages(program: str, folder: int, matches: tuple[str, ...], since: float) -> Iterator[str]:
+    """The text of the entries of a journal that all of `matches` hold for."""
+    place = f"--directory=/proc/self/fd/{folder}"
+    how = ("--quiet", "--no-pager", "--all", "--output=json", "--output-fields=MESSAGE")
+    with _running([program, place, *how, *matches], folder) as output:
+        for line in _lines(output):
+            try:
+                entry = msgspec.json.decode(line, type=_Entry)
+            except msgspec.DecodeError:
+                raise UnreadableError("journalctl printed no JSON") from None
+            # The clock of the journal stands still while the machine sleeps: then nothing is said rather than too much.
+            if entry.monotonic.isdecimal() and int(entry.monotonic) >= since * 1e6:
+                yield _text(entry.message)
+
+
+@contextmanager
+def _running(words: list[str], folder: int) -> Iterator[IO[bytes]]:
+    """What a program prints while it runs, which is no longer than anybody reads. Raises UnreadableError."""
+    deadline = time.monotonic() + _SECONDS
+    try:
+        with held_signals():
+            process = subprocess.Popen(  # noqa: S603 - an argument list, and the program is journalctl
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={"LC_ALL": "C"},
+                cwd="/",
+                pass_fds=(folder,),
+            )
+    except OSError as error:
+        raise UnreadableError(f"journalctl cannot be started: {error.strerror}") from None
+    timer = threading.Timer(_SECONDS, process.kill)
+    timer.start()
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    try:
+        yield process.stdout
+        # It has closed its output, or was ended.
+        code = process.wait()
+    finally:
+        timer.cancel()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    if time.monotonic() > deadline:
+        raise UnreadableError(f"journalctl took more than {_SECONDS:g} seconds")
+    if code:
+        raise UnreadableError(f"journalctl ended with exit code {code}")
+
+
+def _lines(output: IO[bytes]) -> Iterator[bytes]:
+    read = 0
+    while line := output.readline(_LINE + 1):
+        read += len(line)
+        if len(line) > _LINE or read > _BYTES:
+            raise UnreadableError(f"the journal has more than {_BYTES >> 20} MiB of it, or an entry of more than 1 MiB")
+        yield line
+
+
+def _text(message: str | list[int] | None) -> str:
+    if isinstance(message, list):
+        return bytes(byte & 0xFF for byte in message).decode("utf-8", "replace")
+    return message or ""

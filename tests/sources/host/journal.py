@@ -1,0 +1,58 @@
+"""systemd's journald as it really is, with a journal of its own below a folder; it sees nothing of this machine's."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+_PROGRAM: Final = next(
+    (path for path in ("/usr/lib/systemd/systemd-journald", "/lib/systemd/systemd-journald") if Path(path).exists()), ""
+)
+_SCRIPT: Final = """\
+mount -t tmpfs none /run && mount -t tmpfs none /var/log && mkdir -p /run/log/journal /run/systemd &&
+mount --bind "$1" /run/log/journal && exec "$2"
+"""
+_PATIENCE: Final = 5.0
+installed = bool(_PROGRAM and shutil.which("journalctl") and shutil.which("unshare"))
+"""Whether there is a journald, and what it takes to give it a place of its own."""
+
+
+@contextlib.contextmanager
+def journald(folder: Path) -> Iterator[Path]:
+    """The socket for the output of services of a journald that keeps its journal in `folder`, while it runs."""
+    folder.mkdir(parents=True)
+    words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _SCRIPT, "sh", str(folder), _PROGRAM]
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
+        place = Path(f"/proc/{process.pid}/root/run/systemd/journal/stdout")
+        deadline = time.monotonic() + _PATIENCE
+        while not _answers(place):
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                pytest.skip("this system lets nobody run journald")
+            time.sleep(0.01)
+        try:
+            yield place
+        finally:
+            process.terminate()
+
+
+def _answers(place: Path) -> bool:
+    """Whether somebody listens at a socket by now: it is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+        return stream.connect_ex(str(place)) == 0
+
+
+def output_of_a_service(place: Path) -> socket.socket:
+    """What systemd gives a service as its standard error (sd_journal_stream_fd(3)): the name, and five choices."""
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stream.connect(str(place))
+    stream.sendall(b"k3s\n\n6\n0\n0\n0\n0\n")
+    return stream

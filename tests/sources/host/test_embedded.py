@@ -1,0 +1,303 @@
+"""What K3s runs inside its process, as it logs it: to a real journald, to files, and what is said where it did not.
+
+K3s is a shell here that calls itself so and logs what K3s does; the journal, its reader and the files are real.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from kubekeep.sources.host import embedded
+from kubekeep.sources.host import journal as reader
+from kubekeep.sources.host.embedded import with_embedded
+from kubekeep.sources.host.processes import Process, Running, running
+from kubekeep.sources.host.root import Root, UnreadableError
+from tests.cluster.cluster import eventually
+from tests.sources.host import journal, nodes
+
+SERVER = "/usr/local/bin/k3s server"
+LOG = "/var/log/k3s.log"
+JOURNAL = "run/log/journal"
+LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+LATER = dt.timedelta(hours=1)
+PROGRAMS = nodes.K3S_PROGRAMS
+FAKE = {"kube-apiserver": ["--anonymous-auth=true"]}
+journalled = pytest.mark.skipif(not journal.installed, reason="needs systemd and util-linux")
+
+
+def told(root: Path) -> Running:
+    with Root.at(str(root)) as found:
+        return with_embedded(found, running(found), "k3s")
+
+
+def why(root: Path, program: str = "kube-apiserver") -> str:
+    with pytest.raises(UnreadableError) as caught:
+        told(root).of(program)
+    prefix = "k3s runs it in its own process: "
+    assert str(caught.value).startswith(prefix)
+    return str(caught.value).removeprefix(prefix)
+
+
+def words(programs: Mapping[str, object], found: Running) -> dict[str, list[str]]:
+    return {name: list(found.of(name).words[1:]) for name in programs}
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Path]:
+    """The root of a node on which systemd's journal has what K3s logged, which runs, and what another process did."""
+    with (
+        journal.journald(tmp_path / JOURNAL) as place,
+        journal.output_of_a_service(place) as other,
+        nodes.titled("another server", nodes.k3s_log(FAKE), other.fileno()),
+        journal.output_of_a_service(place) as stream,
+        nodes.titled(SERVER, nodes.k3s_log(PROGRAMS), stream.fileno()) as pid,
+    ):
+        nodes.show(tmp_path, [pid])
+        with Root.at(str(tmp_path)) as root:
+            eventually(lambda: len(list(reader.messages(root, pid, 0))) > len(PROGRAMS))
+        yield tmp_path
+
+
+@journalled
+def test_the_journal_tells_how_each_program_was_started(service: Path) -> None:
+    found = told(service)
+    assert words(PROGRAMS, found) == PROGRAMS
+    server = found.of("kube-apiserver")
+    assert server.flag("authorization-mode") == "Node,RBAC"
+    assert nodes.HIDDEN not in server.line
+    assert not found.hidden
+
+
+@journalled
+def test_a_journal_that_outlasts_restarts_is_read_as_well(service: Path) -> None:
+    (service / "var/log").mkdir(parents=True)
+    (service / JOURNAL).rename(service / "var/log/journal")
+    assert words(PROGRAMS, told(service)) == PROGRAMS
+
+
+@journalled
+def test_what_an_earlier_process_of_that_number_wrote_does_not_count(service: Path) -> None:
+    (stat,) = (path for path in service.glob("proc/[0-9]*/stat") if path.parent.name != "1")
+    start, brackets, fields = stat.read_text(encoding="utf-8").rpartition(")")
+    numbers = fields.split()
+    numbers[19] = str(int(numbers[19]) + 100 * os.sysconf("SC_CLK_TCK"))
+    stat.write_text(f"{start}{brackets} {' '.join(numbers)}\n", encoding="utf-8")
+    assert why(service) == "its log does not say how it was started"
+
+
+@journalled
+def test_what_was_written_before_the_node_was_started_does_not_count(service: Path) -> None:
+    nodes.put(service, "/proc/sys/kernel/random/boot_id", "00000000-0000-4000-8000-000000000000\n")
+    assert why(service) == "its log does not say how it was started"
+
+
+@journalled
+def test_a_journal_is_not_looked_for_outside_of_the_root(
+    service: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "journal"
+    (service / JOURNAL).rename(outside)
+    (service / JOURNAL).symlink_to(outside)
+    assert why(service) == "the journal was not read: neither /var/log/journal nor /run/log/journal is there"
+
+
+@journalled
+def test_without_journalctl_it_is_said(service: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert why(service) == "the journal was not read: journalctl is not installed"
+
+
+@journalled
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exit 1", "journalctl ended with exit code 1"),
+        ("echo '-- No entries --'", "journalctl printed no JSON"),
+        ("echo '[]'", "journalctl printed no JSON"),
+        ("exec sleep 60", "journalctl took more than 0.5 seconds"),
+        (
+            """while :; do echo '{"MESSAGE": "on and on"}'; done""",
+            "the journal has more than 1 MiB of it, or an entry of more than 1 MiB",
+        ),
+    ],
+)
+def test_a_journalctl_that_fails_ends_with_a_reason(
+    service: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    """The one place where a program stands in for journalctl, which does none of this by itself."""
+    folder = tmp_path_factory.mktemp("bin")
+    nodes.put(folder, "/journalctl", f"#!/bin/sh\n{script}\n", 0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setattr(reader, "_SECONDS", 0.5 if "sleep" in script else 20.0)
+    monkeypatch.setattr(reader, "_BYTES", 1 << 20)
+    assert why(service) == f"the journal was not read: {reason}"
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    (tmp_path / "var/log").mkdir(parents=True)
+    return tmp_path
+
+
+def logging(node: Path, lines: list[str], title: str = SERVER) -> None:
+    """Let K3s run for a moment and append to its log, and put what the kernel says of it below the root."""
+    with (
+        (node / LOG.lstrip("/")).open("a", encoding="utf-8") as log,
+        nodes.titled(title, lines, log.fileno()) as pid,
+    ):
+        nodes.show(node, [pid])
+
+
+def test_a_log_tells_how_each_program_was_started(node: Path) -> None:
+    logging(node, nodes.k3s_log(PROGRAMS))
+    found = told(node)
+    assert words(PROGRAMS, found) == PROGRAMS
+    assert nodes.HIDDEN not in found.of("kube-apiserver").line
+
+
+def test_the_last_start_counts(node: Path) -> None:
+    nodes.put(node, LOG, "".join(f"{line}\n" for line in nodes.k3s_log(FAKE, LONG_AGO)))
+    logging(node, nodes.k3s_log(PROGRAMS))
+    assert words(PROGRAMS, told(node)) == PROGRAMS
+
+
+def test_a_log_of_another_start_tells_nothing(node: Path) -> None:
+    logging(node, nodes.k3s_log(PROGRAMS, LONG_AGO))
+    assert why(node) == "its log does not say how it was started"
+
+
+def test_what_comes_into_the_log_later_does_not_count(node: Path) -> None:
+    logging(node, nodes.k3s_log(PROGRAMS) + nodes.k3s_log(FAKE, dt.datetime.now(dt.UTC) + LATER))
+    assert told(node).of("kube-apiserver").flag("anonymous-auth") == "false"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'time="{}" level=info msg="Running kube-apiserver --anonymous-auth=true',
+        'time="{}" level=info msg="Running kube-apiserver --anonymous-auth=true" and more',
+        'W1126 1 server.go:1] time="{}" level=info msg="Running kube-apiserver --anonymous-auth=true"',
+        'time="yesterday" level=info msg="Running kube-apiserver --anonymous-auth=true"',
+        'time="9999-99-99T00:00:00Z" level=info msg="Running kube-apiserver --anonymous-auth=true"',
+        'time="{}" level=info msg="Running kube-apiservers --anonymous-auth=true"',
+    ],
+)
+def test_lines_that_only_look_alike_are_none(node: Path, line: str) -> None:
+    logging(node, [line.format((dt.datetime.now(dt.UTC) + LATER).isoformat())])
+    assert why(node) == "its log does not say how it was started"
+
+
+@pytest.mark.parametrize("zone", [dt.UTC, dt.timezone(dt.timedelta(hours=5, minutes=30))])
+@pytest.mark.parametrize("fraction", ["", ".219587474"])
+def test_moments_are_told_in_any_zone_and_to_the_nanosecond(node: Path, zone: dt.timezone, fraction: str) -> None:
+    now = dt.datetime.now(zone).isoformat(timespec="seconds")
+    moment = f"{now[:19]}{fraction}{now[19:].replace('+00:00', 'Z')}"
+    logging(node, [f'time="{moment}" level=info msg="Running kubelet --read-only-port=0"'])
+    assert told(node).of("kubelet").flag("read-only-port") == "0"
+    nodes.put(node, LOG, (node / LOG.lstrip("/")).read_text(encoding="utf-8").replace(moment[:4], "2020", 1))
+    assert why(node, "kubelet") == "its log does not say how it was started"
+
+
+def test_values_are_kept_as_they_were(node: Path) -> None:
+    flags = ['--a="two words"', "--b=c\\d", "--switch=true"]
+    logging(node, nodes.k3s_log({"kubelet": flags}))
+    assert told(node).of("kubelet").words == ("kubelet", *flags)
+
+
+def test_of_a_log_that_is_too_long_the_beginning_counts(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = nodes.k3s_log(PROGRAMS)
+    monkeypatch.setattr(embedded, "_LOG", sum(len(line) + 1 for line in lines[:3]))
+    logging(node, lines)
+    found = told(node)
+    assert words({"kube-apiserver": "", "kube-scheduler": ""}, found)["kube-scheduler"] == PROGRAMS["kube-scheduler"]
+    assert why(node, "kubelet").startswith(f"its log was not read: {LOG}: it has more than ")
+
+
+def test_what_a_server_does_not_run_is_said(node: Path) -> None:
+    logging(node, nodes.k3s_log({name: flags for name, flags in PROGRAMS.items() if name != "kube-proxy"}))
+    assert why(node, "kube-proxy") == "its log does not say how it was started"
+    assert told(node).of("kubelet").flag("read-only-port") == "0"
+
+
+def test_an_agent_runs_a_kubelet(node: Path) -> None:
+    logging(node, nodes.k3s_log({"kubelet": PROGRAMS["kubelet"]}), "/usr/local/bin/k3s agent")
+    assert words({"kubelet": ""}, told(node)) == {"kubelet": PROGRAMS["kubelet"]}
+
+
+def test_a_log_that_another_process_of_k3s_writes_is_read(node: Path) -> None:
+    """`k3s server --log`: what writes the file is the parent of what runs everything."""
+    read, write = os.pipe()
+    with nodes.titled("k3s server", [], write) as pid:
+        nodes.show(node, [pid])
+    os.close(read)
+    os.close(write)
+    assert why(node) == "where it logs to is not known: a pipe"
+    parent = node / f"proc/{os.getpid()}"
+    nodes.put(parent, "/cmdline", "k3s init")
+    nodes.put(parent, "/status", "Uid:\t0\n")
+    (parent / "fd").mkdir()
+    for number, target in enumerate(("/dev/null", "socket:[1]", "socket:[1]", "/var/log/own.log")):
+        (parent / f"fd/{number}").symlink_to(target)
+    nodes.put(node, "/var/log/own.log", "".join(f"{line}\n" for line in nodes.k3s_log(PROGRAMS)))
+    assert words(PROGRAMS, told(node)) == PROGRAMS
+
+
+def test_a_log_that_leads_nowhere_is_not_waited_for(node: Path) -> None:
+    logging(node, [])
+    log = node / LOG.lstrip("/")
+    log.unlink()
+    os.mkfifo(log)
+    assert why(node) == f"its log was not read: {LOG}: it is not a regular file"
+    log.unlink()
+    log.symlink_to("../../../../../../../../etc/passwd")
+    assert why(node) == f"its log was not read: {LOG}: there is no such file"
+
+
+@pytest.mark.parametrize(
+    ("gone", "reason"),
+    [
+        ("fd/2", "where it logs to is not known: there is no such file"),
+        ("stat", "where it logs to is not known: there is no such file"),
+        ("../stat", "when the node was started is not known: /proc/stat: there is no such file"),
+    ],
+)
+def test_what_the_kernel_does_not_tell_is_said(node: Path, gone: str, reason: str) -> None:
+    logging(node, nodes.k3s_log(PROGRAMS))
+    (process,) = (folder.parent for folder in node.glob("proc/[0-9]*/fd"))
+    (process / gone).unlink()
+    assert why(node) == reason
+
+
+def test_commands_of_k3s_run_nothing(node: Path) -> None:
+    with nodes.titled("k3s kubectl get pods", nodes.k3s_log(FAKE), 2) as pid:
+        nodes.show(node, [pid])
+    assert why(node) == "no process called k3s is seen"
+
+
+def test_without_processes_it_is_said(tmp_path: Path) -> None:
+    assert why(tmp_path) == "/proc: there is no such file"
+
+
+def k3s(pid: int, uid: int) -> Process:
+    return Process(pid=pid, words=("k3s", "server"), contained=False, uid=uid, network="")
+
+
+def test_of_several_only_that_of_root_can_be_meant(node: Path) -> None:
+    logging(node, nodes.k3s_log(PROGRAMS))
+    with Root.at(str(node)) as root:
+        (own,) = [process for process in running(root).processes if process.pid != 1]
+        own = k3s(own.pid, 0)
+        assert with_embedded(root, Running((k3s(7, 1000), own)), "k3s").of("kubelet").pid == own.pid
+        with pytest.raises(UnreadableError, match="2 processes are called k3s"):
+            with_embedded(root, Running((k3s(7, 0), own)), "k3s").of("kubelet")
+
+
+def test_programs_of_their_own_are_left_alone(node: Path) -> None:
+    seen = Running((k3s(7, 0),))
+    with Root.at(str(node)) as root:
+        assert with_embedded(root, seen, "") is seen

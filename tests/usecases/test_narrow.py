@@ -1,0 +1,152 @@
+"""What a scan of one namespace leaves out changes none of its verdicts; what it is refused elsewhere, none in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from kubekeep.assess.choice import Chooser
+from kubekeep.assess.run import run
+from kubekeep.assess.select import Selection, frameworks_named, select
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.kube.discovery import Catalogue, Served
+from kubekeep.model.choice import Choice
+from kubekeep.model.cluster import Gap, names_of
+from kubekeep.model.control import SUBJECT
+from kubekeep.model.finding import Cause, Verdict
+from kubekeep.model.kinds import BUILTIN, plural_of
+from kubekeep.model.resource import Resource
+from kubekeep.sources.cluster.plan import Task, tasks
+from kubekeep.usecases.cluster import wanted
+from tests.assess.living import Living
+
+ONLY = Choice(include_namespaces=("shop",))
+MORE = {
+    ("cilium.io", "CiliumNetworkPolicy"): True,
+    ("cilium.io", "CiliumClusterwideNetworkPolicy"): False,
+    ("gateway.networking.k8s.io", "HTTPRoute"): True,
+    ("gateway.networking.k8s.io", "GRPCRoute"): True,
+}
+SERVED = {pair: kind.namespaced for pair, kind in BUILTIN.items()} | MORE
+CATALOGUE = Catalogue(
+    tuple(
+        Served(group=group, version="v1", kind=kind, plural=plural_of(kind), namespaced=inside, verbs=frozenset())
+        for (group, kind), inside in SERVED.items()
+    )
+)
+INSIDE = {
+    name for (group, kind), inside in SERVED.items() if inside or kind == "Namespace" for name in names_of(group, kind)
+}
+
+Verdicts = dict[tuple[str, str], Verdict]
+
+
+def everything() -> Selection:
+    return select(frameworks_named(["allcontrols"]), whole_cluster=True)
+
+
+def planned() -> list[Task]:
+    needed = wanted(everything(), ONLY, everything=False, is_inside=INSIDE.__contains__)
+    return [*tasks(needed, CATALOGUE, (), needed.namespaces)]
+
+
+def takes(task: Task, resource: Resource) -> bool:
+    """Whether a query is about a resource."""
+    query = task.query
+    is_kind = (query.served.group, query.served.kind) == (resource.group, resource.kind)
+    where = resource.namespace if query.served.namespaced else query.namespace
+    return is_kind and query.namespace in ("", where) and query.name in ("", resource.name)
+
+
+def world(seed: int) -> list[Resource]:
+    """Everything of a made-up cluster; Cilium runs in kube-system."""
+    living = Living(seed)
+    for _ in range(150):
+        living.change()
+    elsewhere = {"ConfigMap shop/cilium-config", "ConfigMap bank/cilium-config"}
+    return [Resource(item) for key, item in sorted(living.objects.items()) if key not in elsewhere]
+
+
+def verdicts(resources: Iterable[Resource], gaps: tuple[Gap, ...] = ()) -> Verdicts:
+    results = run(
+        resources, everything(), RegoPolicySet, kubernetes_minor=34, focus=Chooser(ONLY), gaps=gaps, pack=False
+    )
+    found: dict[tuple[str, str], Verdict] = {}
+    for number, result in enumerate(results):
+        same = sum(item.resource.id == result.resource.id for item in results[:number])
+        found |= {(f"{result.resource.id} {same}", slug): verdict for slug, verdict in result.verdicts.items()}
+    return found
+
+
+def is_doubt(verdict: Verdict) -> bool:
+    """Whether a rule says itself that it does not know a namespace."""
+    return verdict.reason is not None and "may not hold that namespace" in verdict.reason.text
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_not_asked_for_changes_no_verdict(seed: int) -> None:
+    whole = world(seed)
+    plan = planned()
+    part = [resource for resource in whole if any(takes(task, resource) for task in plan)]
+    assert len(part) < len(whole)
+    told, truth = verdicts(part), verdicts(whole)
+    assert told.keys() == truth.keys()
+    assert {key: verdict for key, verdict in told.items() if not is_doubt(verdict)} == {
+        key: verdict for key, verdict in truth.items() if not is_doubt(told[key])
+    }
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_shown_in_the_namespace_alone_is_known_there(seed: int) -> None:
+    """Of whatever is asked for everywhere, only what is in the namespace is shown."""
+    whole = world(seed)
+    plan = planned()
+    wide = [task for task in plan if task.query.served.namespaced and not task.query.namespace]
+    gaps = tuple(task.gap("forbidden", inside=True) for task in wide)
+    part = [
+        resource
+        for resource in whole
+        if any(takes(task, resource) and (task not in wide or resource.namespace == "shop") for task in plan)
+    ]
+    told, truth = verdicts(part, gaps), verdicts(whole)
+    assert told.keys() == truth.keys()
+    unknown = {key for key, verdict in told.items() if verdict.reason and verdict.reason.cause is Cause.NEEDS_ACCESS}
+    for key in told.keys() - unknown:
+        assert told[key] == truth[key] or is_doubt(told[key]), key
+    about_roles = {key for key, control in controls().items() if {SUBJECT, "Role", "RoleBinding"} & {*control.targets}}
+    assert not {slug for _, slug in unknown} & about_roles
+    assert {slug for _, slug in unknown} <= {"gateway-exposure", *looking_at_grants()}
+
+
+def controls() -> dict[str, Any]:
+    return {control.slug: control for control in everything().controls}
+
+
+def looking_at_grants() -> set[str]:
+    return {slug for slug, control in controls().items() if SUBJECT in control.relates}
+
+
+def test_the_plan_of_one_namespace() -> None:
+    plan = planned()
+    everywhere = {task.query.served.kind for task in plan if not task.query.namespace}
+    inside = {task.query.served.kind for task in plan if task.query.namespace == "shop"}
+    assert inside >= {"Ingress", "HorizontalPodAutoscaler", "NetworkPolicy", "Deployment", "Secret", "Namespace"}
+    assert everywhere >= {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "HTTPRoute", "Node"}
+    # Of kinds that are in no namespace nothing is judged here, so they are asked for by who compares with them alone.
+    assert not everywhere & {"Namespace", "PersistentVolume", "StorageClass", "APIService", "Ingress"}
+
+
+def test_settings_of_cilium_are_looked_at_wherever_they_are() -> None:
+    (task,) = (task for task in planned() if task.query.served.kind == "ConfigMap" and task.query.name)
+    assert (task.query.namespace, task.query.name) == ("kube-system", "cilium-config")
+    missing = {
+        (seed, *key): verdict
+        for seed in range(3)
+        for key, verdict in verdicts(world(seed), (task.gap("forbidden"),)).items()
+    }
+    unknown = {slug for (*_, slug), verdict in missing.items() if verdict.reason}
+    assert "missing-network-policy" in unknown
+    assert not {"config-map-mounted", "secret-mounted"} & unknown
+    assert "config-map-mounted" in {slug for *_, slug in missing}

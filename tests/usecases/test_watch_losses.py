@@ -1,0 +1,213 @@
+"""A watch that loses its cluster says so, keeps what it knew, and says what a scan says when it is back."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import json
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubekeep.model.finding import Status
+from kubekeep.model.watch import Shown, Turn, Turned
+from tests.cluster import supervisor
+from tests.cluster.cluster import Cluster, eventually
+from tests.kube.faults import Exchange, front
+from tests.kube.test_watching import as_it_is, is_watch, relayed
+from tests.usecases.test_watch import Live, deployment
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""CPython 3.11 leaves a socket to the garbage collector whose peer resets it before the handshake, as servers that end do."""
+
+CART = "Deployment shop/cart"
+EXEC = "client.authentication.k8s.io/v1"
+
+
+def config(server: str, trust: dict[str, Any] | None = None, user: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A kubeconfig with one context."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "a",
+        "clusters": [{"name": "a", "cluster": {"server": server, **(trust or {})}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "users": [{"name": "a", "user": user or {}}],
+    }
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What is left to the garbage collector goes with the test that has left it."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def shop(module_cluster: Cluster) -> Cluster:
+    """A cluster whose server may be halted, with a shop in it where nothing is privileged."""
+    module_cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}])
+    module_cluster.apply([deployment("shop", privileged=False)])
+    return module_cluster
+
+
+def fails(live: Live) -> bool:
+    """Whether the cart is known to be privileged."""
+    current = live.watch.current
+    assert current is not None
+    found = [item.verdicts["privileged-container"] for item in current.results if item.resource.label == CART]
+    return [verdict.status for verdict in found] == [Status.FAILED]
+
+
+def is_lost(live: Live) -> bool:
+    return live.losses()[-1:] == [False] and not live.is_ready()
+
+
+def is_back(live: Live) -> bool:
+    return live.losses()[-1:] == [True] and live.is_ready() and live.agrees()
+
+
+def test_a_server_that_restarts(shop: Cluster) -> None:
+    live = Live(shop.kubeconfig, ("shop",))
+
+    def restarts(*, privileged: bool) -> None:
+        """And the cart is made privileged afterwards, or not any more."""
+        with supervisor.without_server(shop.layout.folder):
+            eventually(lambda: is_lost(live))
+            assert fails(live) is not privileged
+        eventually(lambda: is_back(live))
+        shop.apply([deployment("shop", privileged=privileged)])
+        eventually(lambda: fails(live) is privileged)
+
+    with live.running():
+        eventually(live.is_ready)
+        restarts(privileged=True)
+        restarts(privileged=False)
+    assert live.losses() == [False, True, False, True]
+    # Nothing was taken for gone or unknown meanwhile.
+    about = [
+        item.turn for item in live.told if isinstance(item, Turned) and item.control.slug == "privileged-container"
+    ]
+    assert about == [Turn.FAILED, Turn.MENDED]
+    assert not [item for item in live.told if isinstance(item, Shown)]
+
+
+def test_a_server_that_is_replaced(shop: Cluster, cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """The kubeconfig has another address, authority and certificate from some moment on."""
+    kubeconfig = tmp_path / "config"
+    shutil.copy(shop.kubeconfig, kubeconfig)
+    cluster.apply([deployment(namespace, privileged=True)])
+    live = Live(kubeconfig, ("shop", namespace))
+    with live.running():
+        eventually(live.is_ready)
+        with supervisor.without_server(shop.layout.folder):
+            eventually(lambda: is_lost(live))
+            kubeconfig.write_text("what: [is being written")
+            eventually(lambda: is_lost(live))
+            shutil.copy(cluster.kubeconfig, kubeconfig)
+            eventually(lambda: ("privileged-container", f"Deployment {namespace}/cart") in live.turns(Turn.FAILED))
+            eventually(live.is_ready)
+            assert CART not in {item.resource.label for item in live.watch.current.results}  # type: ignore[union-attr]
+    assert live.losses() == [False, True]
+
+
+def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
+    """The kubeconfig leads to another address, where nothing can be listed at first."""
+    is_down = {"first": False, "second": True}
+    with front(shop) as first, front(shop) as second:
+        for before in (first, second):
+            before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(shop, as_it_is)(exchange))
+
+        def drop(exchange: Exchange) -> bool:
+            if is_down["first"]:
+                exchange.drop()
+            return is_down["first"]
+
+        def refuse(exchange: Exchange) -> bool:
+            asked = exchange.asked
+            shows = ("limit" in asked.query or is_watch(asked)) and asked.kind != "customresourcedefinitions"
+            if is_refused := is_down["second"] and shows:
+                exchange.refuse(503, "Busy", "later")
+            return is_refused
+
+        first.faults.insert(0, drop)
+        second.faults.insert(0, refuse)
+        kubeconfig = tmp_path / "config"
+        kubeconfig.write_text(json.dumps(config(first.url)))
+        live = Live(kubeconfig, ("shop",))
+        with live.running():
+            eventually(live.is_ready)
+            is_down["first"] = True
+            eventually(lambda: is_lost(live))
+            kubeconfig.write_text(json.dumps(config(second.url)))
+            eventually(second.lists)
+            tries = len(second.asked)
+            eventually(lambda: len(second.asked) > 10 * tries)
+            assert is_lost(live)
+            is_down["second"] = False
+            eventually(lambda: is_back(live))
+    assert live.losses() == [False, True]
+    assert not [item for item in live.told if isinstance(item, Shown | Turned)]
+
+
+def login(folder: Path, cluster: Cluster) -> Path:
+    """A kubeconfig whose user is known by whatever the file `credential` beside it holds."""
+    program = folder / "login"
+    program.write_text(f"#!/bin/sh\nexec cat {folder}/credential\n")
+    program.chmod(stat.S_IRWXU)
+    authority = base64.b64encode(cluster.authority.read_bytes()).decode()
+    found = folder / "config"
+    user = {"exec": {"apiVersion": EXEC, "command": str(program)}}
+    found.write_text(json.dumps(config(cluster.address, {"certificate-authority-data": authority}, user)))
+    return found
+
+
+def account(cluster: Cluster, name: str) -> dict[str, Any]:
+    """A service account that may see everything."""
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "shop"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+    }
+    found = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": "shop"}}
+    cluster.apply([found, binding])
+    return found
+
+
+def test_a_token_that_is_worth_nothing_any_more(shop: Cluster, tmp_path: Path) -> None:
+    """First the program has another, then it has none for a while, then one again."""
+    first, second = account(shop, "first"), account(shop, "second")
+    account(shop, "third")
+    tokens = {name: shop.service_account_token("shop", name) for name in ("first", "second", "third")}
+
+    def says(name: str) -> None:
+        credential = {"apiVersion": EXEC, "kind": "ExecCredential", "status": {"token": tokens[name]}}
+        (tmp_path / "fresh").write_text(json.dumps(credential))
+        (tmp_path / "fresh").replace(tmp_path / "credential")
+
+    says("first")
+    live = Live(login(tmp_path, shop), ("shop",))
+    with live.running():
+        eventually(live.is_ready)
+        says("second")
+        shop.delete(first)
+        shop.apply([deployment("shop", privileged=True)])
+        eventually(lambda: fails(live))
+        streams = live.watch.figures.lists
+        assert live.losses() == []
+        shop.delete(second)
+        # The API server remembers whom it has let in for some seconds.
+        eventually(lambda: is_lost(live))
+        assert fails(live)
+        says("third")
+        eventually(lambda: is_back(live))
+        shop.apply([deployment("shop", privileged=False)])
+        eventually(lambda: ("privileged-container", CART) in live.turns(Turn.MENDED))
+        assert live.watch.figures.lists == streams
+    assert not [item for item in live.told if isinstance(item, Shown)]
