@@ -179,7 +179,7 @@ def test_one_workload_with_what_it_needs() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 1)])
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_scan_that_is_ended_waits_for_no_chart_and_leaves_nothing(name: str, code: int, tmp_path: Path) -> None:
     (tmp_path / "temporary").mkdir()
     templates = tmp_path / "slow" / "templates"

@@ -19,6 +19,8 @@ CILIUM_CLUSTERWIDE: Final = "cilium.io/CiliumClusterwideNetworkPolicy"
 EVERYWHERE: Final = ""
 """Stands for the whole cluster where a namespace is expected."""
 
+_OF_CILIUM: Final = ("kube-system", "cilium")
+"""The namespaces where Cilium is installed (Cilium docs, Installation using Helm; OpenShift)."""
 _CILIUM_SOURCES: Final = ("k8s:", "any:")
 """Label sources that mean labels of Kubernetes (Cilium docs, Label Source)."""
 
@@ -47,9 +49,12 @@ def isolation(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> 
 
 
 def enforcement(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -> dict[str, bool]:
-    """`always` where Cilium drops all traffic that no policy allows (Cilium docs, Policy Enforcement Modes)."""
-    for items in objects.get("ConfigMap", {}).values():
-        for item in items:
+    """`always` where Cilium drops all traffic that no policy allows (Cilium docs, Policy Enforcement Modes).
+
+    What is called like its settings in a namespace of somebody else says nothing.
+    """
+    for namespace in _OF_CILIUM:
+        for item in objects.get("ConfigMap", {}).get(namespace, ()):
             name, data = mapping(item.get("metadata")).get("name"), mapping(item.get("data"))
             if name == "cilium-config" and data.get("enable-policy") == "always":
                 return {"always": True}

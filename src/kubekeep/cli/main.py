@@ -31,11 +31,14 @@ _COMMANDS: Final = {
 
 _EPILOG: Final = """\b
 Exit codes:
-  0  all gates passed
-  1  a gate failed, or a library was refused
-  2  the command line is wrong
-  3  something could not be read or evaluated
+  0    all gates passed
+  1    a gate failed, or a library was refused
+  2    the command line is wrong
+  3    something could not be read or evaluated
+  130  interrupted
 """
+_INTERRUPTED: Final = 130
+"""What a shell makes of a program that an interrupt ends."""
 
 
 class _Tasks(click.Group):
@@ -49,6 +52,14 @@ class _Tasks(click.Group):
             return None
         command: click.Command = importlib.import_module(f"kubekeep.cli.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            # Click would end with the code of a gate that failed.
+            click.echo("interrupted", err=True)
+            ctx.exit(_INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
