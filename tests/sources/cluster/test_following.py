@@ -14,6 +14,7 @@ from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, discover
 from kubekeep.kube.watching import Lost, Resumed
 from kubekeep.model.resource import Resource
+from kubekeep.sources.cluster import following
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
@@ -335,3 +336,18 @@ def test_namespaces_are_followed_too(cluster: Cluster, world: World) -> None:
     finally:
         cluster.remove_namespace("test-followed")
     eventually(lambda: world.look() and "test-followed" not in {item.name for item in world.objects.values()})
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_by_mistake_is_no_silence(
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    eventually(world.look)
+
+    def mistaken(event: object) -> None:
+        raise ZeroDivisionError(str(event))
+
+    monkeypatch.setattr(following, "_packed", mistaken)
+    cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": namespace}}])
+    with pytest.raises(RuntimeError, match="not followed any more"):
+        eventually(world.look)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -108,6 +109,7 @@ class Following:
         self._gaps = tuple(gaps)
         self._pace = pace
         self._stopped = threading.Event()
+        self._accident: BaseException | None = None
         self._arrivals: queue.Queue[tuple[_Followed, _Arrival]] = queue.Queue(maxsize=_WAITING)
         self._lists = threading.BoundedSemaphore(_LISTS)
         self._followed: list[_Followed] = []
@@ -126,7 +128,7 @@ class Following:
         followed = _Followed(task, self._begun)
         self._begun += 1
         self._followed.append(followed)
-        threading.Thread(target=self._follow, args=(followed,), daemon=True).start()
+        threading.Thread(target=self._run, args=(followed,), daemon=True).start()
 
     def stop(self) -> None:
         """Let all threads end; they do when the connection is closed."""
@@ -209,8 +211,11 @@ class Following:
         """What changed since the last call, by uid; None for what is not to be seen any more.
 
         Waits `first` seconds for something to happen, and then until nothing has for `rest` seconds, but no longer than
-        `rest` or `most`, whichever is more, and not when `ended` is set.
+        `rest` or `most`, whichever is more, and not when `ended` is set. Raises RuntimeError where a mistake of ours has
+        ended a thread.
         """
+        if self._accident is not None:
+            raise RuntimeError("something is not followed any more") from self._accident
         wait, until = first, float("inf")
         while not (self._stopped.is_set() or (ended is not None and ended.is_set())):
             try:
@@ -224,6 +229,15 @@ class Following:
             elif time.monotonic() > until:
                 break
         return self._seen()
+
+    def _run(self, followed: _Followed) -> None:
+        """Follow; an accident is told to who looks, as nothing would come of the kind any more."""
+        try:
+            self._follow(followed)
+        finally:
+            error = sys.exc_info()[1]
+            if error is not None:
+                self._accident = error
 
     def _follow(self, followed: _Followed) -> None:
         """Hand on what happens; while a list comes in, few others may."""
