@@ -93,7 +93,9 @@ def test_everything_was_read_and_counted(shop: Assessment) -> None:
 
 
 def test_what_files_cannot_answer_is_told(shop: Assessment) -> None:
-    causes = {item.control.id: item.reason.cause for item in shop.controls if item.reason is not None}
+    reasons = {item.control.id: item.reason for item in shop.controls if item.reason is not None}
+    causes = {name: reason.cause for name, reason in reasons.items()}
+    assert "kubekeep host collect" in reasons["C-0069"].text
     assert causes["C-0067"] is Cause.NEEDS_CLUSTER
     assert causes["C-0069"] is Cause.NEEDS_HOST_DATA
     assert causes["C-0078"] is Cause.CONFIGURATION

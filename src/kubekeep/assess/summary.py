@@ -12,7 +12,7 @@ from kubekeep.assess import score
 from kubekeep.assess.select import Selection
 from kubekeep.assess.unseen import NOTHING, Unseen
 from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
-from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Answer, Control
+from kubekeep.model.control import HOST_DATA, PLATFORMS, SUBJECT, WORKLOAD, Answer, Control
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.framework import Framework
@@ -126,14 +126,16 @@ def _irrelevant(control: Control) -> Reason:
     kinds = list(dict.fromkeys(names.get(target, target.rpartition("/")[2]) for target in control.targets))
     if control.answered_by_documents():
         cause = _COLLECTED.get(control.answer, Cause.NEEDS_CLUSTER)
-        asking = ", or scan the cluster with --cloud" if _told_by_clouds(control) else ""
-        return Reason(cause, f"nothing in the input tells: add {' or '.join(kinds)}{asking}")
+        return Reason(cause, f"nothing in the input tells: add {' or '.join(kinds)}{_asking(control)}")
     platforms = f" of {' or '.join(name.upper() for name in control.providers)}" if control.providers else ""
     return Reason(Cause.IRRELEVANT, f"nothing{platforms} that it applies to in the input ({', '.join(kinds)})")
 
 
-def _told_by_clouds(control: Control) -> bool:
-    return any(target.partition("/")[0] in PLATFORMS for target in control.targets)
+def _asking(control: Control) -> str:
+    """How else the documents are had that answer `control`."""
+    groups = {target.partition("/")[0] for target in control.targets}
+    by_hosts = ", or collect it with kubekeep host collect" if HOST_DATA in groups else ""
+    return by_hosts + (", or scan the cluster with --cloud" if not groups.isdisjoint(PLATFORMS) else "")
 
 
 _COLLECTED: Final = {

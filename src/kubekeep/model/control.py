@@ -39,12 +39,14 @@ class Answer(enum.StrEnum):
     MANUAL = "manual"
 
 
+HOST_DATA: Final = "hostdata.kubescape.cloud"
+"""The API group of documents that are collected on nodes."""
 _DOCUMENTS: Final = {
     "KubeletConfiguration": Answer.HOST,
     "armo.vuln.images": Answer.IMAGE,
     "container.googleapis.com": Answer.CLOUD,
     "eks.amazonaws.com": Answer.CLOUD,
-    "hostdata.kubescape.cloud": Answer.HOST,
+    HOST_DATA: Answer.HOST,
     "image.vulnscan.com": Answer.IMAGE,
     "management.azure.com": Answer.CLOUD,
 }

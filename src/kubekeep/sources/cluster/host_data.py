@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-GROUP: Final = "hostdata.kubescape.cloud"
+from kubekeep.model.control import HOST_DATA
+
+GROUP: Final = HOST_DATA
 VERSION: Final = f"{GROUP}/v1beta0"
 
 
