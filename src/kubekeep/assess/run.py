@@ -7,6 +7,7 @@ and equal workloads once; rules that relate resources run when all have been see
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
@@ -31,6 +32,8 @@ Compile = Callable[[Sequence[Mapping[str, str]], Sequence[Sequence[Query]], Mapp
 
 _BATCH: Final = 256
 """Documents an evaluation: enough to keep all cores busy, few enough to keep memory flat."""
+_AHEAD: Final = 3
+"""Batches that may be under way: some take longer to evaluate than the next takes to fill, others less."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -213,14 +216,14 @@ class _Takers:
 
 
 class _Desk:
-    """Gathers documents into batches; the next is being filled while one is evaluated."""
+    """Gathers documents into batches; the next is being filled while others are evaluated or wait for that."""
 
     def __init__(self, policies: PolicySet, pool: ThreadPoolExecutor) -> None:
         self._policies = policies
         self._pool = pool
         self._documents: list[tuple[bytes, tuple[int, ...]]] = []
         self._waiting: list[_Takers] = []
-        self._running: tuple[Future[list[Outcome]], list[_Takers]] | None = None
+        self._running: deque[tuple[Future[list[Outcome]], list[_Takers]]] = deque()
         self._known: dict[tuple[bytes, tuple[int, ...]], _Takers] = {}
 
     def send(
@@ -248,20 +251,19 @@ class _Desk:
     def finish(self) -> None:
         """Evaluate what is left and hand out every outcome."""
         self._start()
-        self._collect()
+        while self._running:
+            self._collect()
 
     def _start(self) -> None:
         documents, waiting = self._documents, self._waiting
         self._documents, self._waiting = [], []
-        self._collect()
         if documents:
-            self._running = self._pool.submit(self._policies.evaluate, documents), waiting
+            self._running.append((self._pool.submit(self._policies.evaluate, documents), waiting))
+        while len(self._running) > _AHEAD or (self._running and self._running[0][0].done()):
+            self._collect()
 
     def _collect(self) -> None:
-        if self._running is None:
-            return
-        future, waiting = self._running
-        self._running = None
+        future, waiting = self._running.popleft()
         for takers, outcome in zip(waiting, future.result(), strict=True):
             takers.outcome = outcome
             for into in takers.entries:
