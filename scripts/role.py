@@ -94,10 +94,8 @@ def file(command: str) -> Path:
 def text(command: str) -> str:
     """The role for a command."""
     verbs = VERBS[command]
-    permissions = [Permission(verb, pair[0], plural(pair)) for pair in kinds() - {DEFINITIONS} for verb in verbs]
-    permissions.append(Permission("list", DEFINITIONS[0], plural(DEFINITIONS)))
-    if WATCH in verbs:
-        permissions += [Permission(verb, pair[0], plural(pair)) for pair in DEFINING for verb in verbs]
+    looked_at = kinds() | ({*DEFINING} if WATCH in verbs else set())
+    permissions = [Permission(verb, pair[0], plural(pair)) for pair in looked_at for verb in verbs]
     head = HEAD.format(command=command, deeds=" and ".join(verbs))
     return head + yaml.safe_dump_all(roles(permissions, f"kubekeep-{command}"), sort_keys=False)
 
