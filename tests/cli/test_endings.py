@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from kubekeep.cli.endings import Endings, interrupts
 
 _PROGRAM = """
-import sys, threading, time
+import signal, sys, threading, time
 from kubekeep.cli import endings
 printing = threading.Lock()
 def work(stopped):
@@ -40,15 +41,23 @@ PRINTS = """
 ENDS = """
     stopped.wait(600)
 """
+HEARS = """
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    stopped.wait(600)
+"""
 
 
-def begun(work: str, before: str = "") -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def begun(work: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
     """A process that works."""
     program = _PROGRAM.format(work=work, before=before)
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "begun\n"
-    return process
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
@@ -62,6 +71,13 @@ def test_work_that_does_not_end_is_left_behind(ending: signal.Signals) -> None:
 def test_work_that_ends_is_waited_for() -> None:
     with begun(ENDS) as process:
         process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (0, "done\n")
+
+
+def test_a_signal_may_come_to_any_thread() -> None:
+    """As it may to the main thread when that is about to wait."""
+    with begun(HEARS) as process:
         output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (0, "done\n")
 
@@ -99,11 +115,11 @@ def raising(_: threading.Event) -> None:
 
 @pytest.mark.parametrize("early", [False, True])
 def test_what_work_raises_is_raised(*, early: bool) -> None:
-    endings = Endings()
-    if early:
-        endings.interrupt()
-    with pytest.raises(LookupError, match="nobody there"):
-        endings.run(raising, threading.Lock())
+    with contextlib.closing(Endings()) as endings:
+        if early:
+            endings.interrupt()
+        with pytest.raises(LookupError, match="nobody there"):
+            endings.run(raising, threading.Lock())
 
 
 def test_who_has_ended_it_before_it_begins_is_obeyed() -> None:
