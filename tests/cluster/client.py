@@ -17,7 +17,6 @@ import msgspec
 from tests.cluster.authority import Pair
 
 _SECONDS = 60
-_GREETINGS = 3
 _WARNING = re.compile(r'299 - "(.*)"$', re.DOTALL)
 
 
@@ -64,29 +63,11 @@ class Client:
         said = (_WARNING.match(value) for value in headers.get_all("Warning", ()))
         return [match[1].replace('\\"', '"') for match in said if match]
 
-    def _connected(self) -> http.client.HTTPSConnection:
-        """A connection on which nothing has been sent yet.
-
-        A thread whose socket somebody else has closed may still read once from its number, which may be this one's by
-        then: so a greeting that goes wrong is tried again.
-        """
-        for left in reversed(range(_GREETINGS)):
-            connection = http.client.HTTPSConnection(self._host, timeout=_SECONDS, context=self._context)
-            try:
-                connection.connect()
-            except ssl.SSLError:
-                connection.close()
-                if not left:
-                    raise
-            else:
-                return connection
-        raise AssertionError("there is always a last greeting")
-
     def _asked(
         self, method: str, path: str, body: Any, headers: dict[str, str]
     ) -> tuple[bytes, http.client.HTTPMessage]:
         """What is answered, as it came, and its headers."""
-        connection = self._connected()
+        connection = http.client.HTTPSConnection(self._host, timeout=_SECONDS, context=self._context)
         if self._token is not None:
             headers = {**headers, "Authorization": f"Bearer {self._token}"}
         try:

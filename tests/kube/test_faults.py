@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 
@@ -381,6 +382,23 @@ def test_closing_wakes_who_waits(cluster: Cluster, where: str, wait: str) -> Non
         error = running.exception(timeout=10)
         silent.set()
     assert isinstance(error, ConnectionLostError)
+
+
+def test_sockets_are_closed_by_their_last_reader(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or else a reader may read from the number of another, which is open by then."""
+    closed: list[httpx2.Client] = []
+
+    def close(client: httpx2.Client) -> None:
+        closed.append(client)
+
+    monkeypatch.setattr(httpx2.Client, "close", close)
+    with front(cluster) as proxy:
+        connection = connecting.connection(proxy.url)
+        with connection.stream("/version", {}, silence=60):
+            assert connection.get("/version", dict[str, Any])
+            connection.close()
+            assert closed == []
+        assert len(closed) == 1
 
 
 def test_nothing_is_sent_through_a_closed_connection(cluster: Cluster) -> None:

@@ -56,6 +56,8 @@ class Connection:
         )
         self._clients: dict[int, tuple[Held, httpx2.Client]] = {}
         self._generation = 0
+        self._under_way = 0
+        """How many requests are."""
         self._environment = request.environment
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
@@ -73,9 +75,18 @@ class Connection:
     def close(self) -> None:
         """End it at once; requests under way, and those that wait, raise ConnectionLostError."""
         self._closed.set()
-        with self._lock:
-            clients, self._clients = self._clients, {}
         self.interrupt()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Close the sockets of a connection that has ended, once nobody reads from them any more.
+
+        The number of a socket that is closed under a reader may be that of another, whose answers the reader then takes.
+        """
+        with self._lock:
+            if self._under_way or not self._closed.is_set():
+                return
+            clients, self._clients = self._clients, {}
         for _, client in clients.values():
             client.close()
 
@@ -173,16 +184,25 @@ class Connection:
         silence: float | None = None,
     ) -> Iterator[httpx2.Response]:
         """The response, whose status is good, while it is open. With new credentials where the server wants some."""
-        held, client = self._client(None)
-        response = self._send(client, held, method, path, params=params, accept=accept, body=body, silence=silence)
-        if response.status_code == _UNAUTHORIZED:
-            response.close()
-            held, client = self._client(held)
+        with self._lock:
+            self._under_way += 1
+        try:
+            held, client = self._client(None)
             response = self._send(client, held, method, path, params=params, accept=accept, body=body, silence=silence)
-        with contextlib.closing(response):
-            if not response.is_success:
-                raise refusal(response, self._body(response))
-            yield response
+            if response.status_code == _UNAUTHORIZED:
+                response.close()
+                held, client = self._client(held)
+                response = self._send(
+                    client, held, method, path, params=params, accept=accept, body=body, silence=silence
+                )
+            with contextlib.closing(response):
+                if not response.is_success:
+                    raise refusal(response, self._body(response))
+                yield response
+        finally:
+            with self._lock:
+                self._under_way -= 1
+            self._let_go()
 
     def _send(
         self,
@@ -221,8 +241,7 @@ class Connection:
         except httpx2.LocalProtocolError:
             # The message would cite the header.
             raise UnreachableError(f"{self._name}: who to act as has characters that cannot be sent") from None
-        except (httpx2.HTTPError, RuntimeError) as error:
-            # A client that another thread has closed raises RuntimeError.
+        except httpx2.HTTPError as error:
             told = self._told(error)
             raise (UnreachableError if _is_final(error) else ConnectionLostError)(told) from None
 
