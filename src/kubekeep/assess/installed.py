@@ -31,12 +31,15 @@ class Pair(msgspec.Struct, frozen=True, gc=False):
         """The pair of `resource`."""
         return Pair(resource, resource if resource.chosen_later is None else _installed(resource))
 
-    def packed(self) -> Pair:
-        """The same in less memory; what is joined from others shares theirs."""
+    def packed(self, text: bytes, derived: bytes) -> Pair:
+        """The same in less memory; what is joined from others shares theirs.
+
+        `text` is the JSON of what rules see, `derived` is kept with it.
+        """
         if self.resource.related:
             return self
-        resource = self.resource.packed()
-        return Pair(resource, resource if self.judged is self.resource else self.judged.packed())
+        judged = self.judged.packed(text, derived)
+        return Pair(judged if self.judged is self.resource else self.resource.packed(), judged)
 
 
 class Written:

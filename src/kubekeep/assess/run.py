@@ -25,6 +25,7 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import Gap
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Status, Verdict
+from kubekeep.model.packed import Packed
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, view
 
@@ -164,16 +165,23 @@ class _Intake:
         sheet = self._book.sheet(pair.judged, has_pod=workload is not None or bool(problem))
         if not sheet.controls and not always:
             return
-        entry = _Entry(pair.packed() if self._pack else pair, sheet, problem)
+        text = _encode(pair.judged.object)
+        derived = _encode(workload) if workload is not None else b""
+        entry = _Entry(pair.packed(text, derived) if self._pack else pair, sheet, problem)
         self.entries.append(entry)
         if not problem:
-            self._desk.send({"workload": workload}, sheet.groups[Stage.LOCAL], entry.outcome, remember=True)
-            self._desk.send(document(pair.judged, workload), sheet.groups[Stage.OBJECT], entry.outcome)
+            self._desk.send(local_document(derived), sheet.groups[Stage.LOCAL], entry.outcome, remember=True)
+            self._desk.send(document(text, derived), sheet.groups[Stage.OBJECT], entry.outcome)
 
 
-def document(resource: Resource, workload: dict[str, Any] | None) -> dict[str, Any]:
-    """What rules get of a resource and its workload view."""
-    return {"object": resource.object} if workload is None else {"object": resource.object, "workload": workload}
+def document(text: bytes, workload: bytes) -> bytes:
+    """What rules get of a resource and its workload view, both as JSON; the view is empty where there is none."""
+    return b'{"object":%b,"workload":%b}' % (text, workload) if workload else b'{"object":%b}' % text
+
+
+def local_document(workload: bytes) -> bytes:
+    """What rules get that look at nothing but the workload view."""
+    return b'{"workload":%b}' % workload
 
 
 class _Entry:
@@ -191,8 +199,14 @@ class _Entry:
     def relate(self, desk: _Desk) -> None:
         groups = self.sheet.groups[Stage.RELATED]
         if groups and not self.problem:
-            judged = self.pair.judged.unpacked()
-            desk.send(document(judged, view(judged)), groups, self.outcome)
+            desk.send(self._document(), groups, self.outcome)
+
+    def _document(self) -> bytes:
+        judged = self.pair.judged
+        if isinstance(judged.content, Packed):
+            return document(*judged.content.texts)
+        workload = view(judged)
+        return document(_encode(judged.object), b"" if workload is None else _encode(workload))
 
     def result(self, around: Around) -> ResourceResult:
         """The verdicts."""
@@ -226,16 +240,13 @@ class _Desk:
         self._running: deque[tuple[Future[list[Outcome]], list[_Takers]]] = deque()
         self._known: dict[tuple[bytes, tuple[int, ...]], _Takers] = {}
 
-    def send(
-        self, document: Mapping[str, Any], groups: tuple[int, ...], into: dict[str, Any], *, remember: bool = False
-    ) -> None:
-        """Evaluate `groups` on `document` and put what they say into `into`, now or when the batch is full.
+    def send(self, text: bytes, groups: tuple[int, ...], into: dict[str, Any], *, remember: bool = False) -> None:
+        """Evaluate `groups` on a document and put what they say into `into`, now or when the batch is full.
 
         With `remember`, an equal document is evaluated only once.
         """
         if not groups:
             return
-        text = _encode(document)
         takers = _Takers(into)
         if remember:
             digest = hashlib.blake2b(text, digest_size=16).digest()

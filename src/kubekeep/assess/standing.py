@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from kubekeep.assess.reach import is_declared
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
-from kubekeep.assess.run import Compile, document, elsewhere_of
+from kubekeep.assess.run import Compile, document, elsewhere_of, local_document
 from kubekeep.assess.select import Selection
 from kubekeep.assess.slices import Changed, Slices, Wanted, home_of
 from kubekeep.assess.unseen import Unseen, unseen
@@ -73,13 +73,17 @@ class _Held:
 
     def mentions(self, names: AbstractSet[str]) -> bool:
         """Whether the text of the object names one of them."""
-        content = self.resource.content
-        text = content.text if isinstance(content, Packed) else _encode(content)
+        text = _text(self.resource)
         return any(name.encode() in text for name in names)
 
-    def document(self) -> dict[str, Any]:
-        seen = self.resource.unpacked()
-        return document(seen, view(seen))
+    def document(self) -> bytes:
+        workload = view(self.resource.unpacked())
+        return document(_text(self.resource), b"" if workload is None else _encode(workload))
+
+
+def _text(resource: Resource) -> bytes:
+    content = resource.content
+    return content.text if isinstance(content, Packed) else _encode(content)
 
 
 _Asked = tuple[str, _Held, tuple[int, ...]]
@@ -200,15 +204,16 @@ class Standing:
         self._homes.setdefault(held.home, {})[key] = held
         if problem:
             return
+        derived = b"" if workload is None else _encode(workload)
         if groups := sheet.groups[Stage.LOCAL]:
-            text = _encode({"workload": workload})
+            text = local_document(derived)
             held.digest = hashlib.blake2b(text, digest_size=16).digest()
             if known is not None and known.digest == held.digest and known.sheet is sheet:
                 held.local = known.local
             else:
                 questions.append(_Question(text, groups, held.take_local))
         if groups := sheet.groups[Stage.OBJECT]:
-            questions.append(_Question(_encode(document(seen, workload)), groups, held.take_object))
+            questions.append(_Question(document(_text(resource), derived), groups, held.take_object))
 
     def _drop(self, key: str, before: dict[str, ResourceResult | None]) -> None:
         known = self._forget(key)
@@ -251,7 +256,7 @@ class Standing:
         asked = self._asked(before, changes, everything=everything)
         for start in range(0, len(asked), _BATCH):
             batch = asked[start : start + _BATCH]
-            documents = [(_encode(held.document()), groups) for _, held, groups in batch]
+            documents = [(held.document(), groups) for _, held, groups in batch]
             wanted = self._wanted(batch, [text for text, _ in documents])
             cluster = {**self._slices.data(wanted), "provider": self._provider}
             outcomes = self._policies.with_context({**self._context, "cluster": cluster}).evaluate(documents)

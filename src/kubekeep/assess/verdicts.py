@@ -61,23 +61,19 @@ def verdicts_of(
         whole = malformed(problem)
         return {control.slug: whole for control in controls}
     seen = resource.unpacked()
-    said = (
-        (
-            item.slug,
-            around.unset.get(item.slug) or verdict(item, outcome, seen, conditional=item.slug in around.conditional),
-        )
-        for item in controls
-    )
-    return {slug: found for slug, found in said if found is not None}
-
-
-def verdict(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:
-    """The verdict of `control` on `resource`; None when the rule says that it does not apply to it.
-
-    `conditional`: the rule defines `applies`.
-    """
-    found = _said(control, outcome, resource, conditional=conditional)
-    return found if found is None else as_far_as_known(found, resource)
+    in_part = bool(resource.unknown or resource.related)
+    verdicts: dict[str, Verdict] = {}
+    for control in controls:
+        slug = control.slug
+        found = around.unset.get(slug)
+        if found is None:
+            found = _said(control, outcome, seen, conditional=slug in around.conditional)
+            if found is None:
+                continue
+            if in_part:
+                found = as_far_as_known(found, resource)
+        verdicts[slug] = found
+    return verdicts
 
 
 def as_far_as_known(found: Verdict, resource: Resource) -> Verdict:
@@ -89,7 +85,10 @@ def as_far_as_known(found: Verdict, resource: Resource) -> Verdict:
 
 
 def _said(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:
-    said = outcome.get(control.judged_by) or {}
+    """The verdict of `control`; None when its rule, which says so if it is `conditional`, does not apply."""
+    said = outcome.get(control.judged_by)
+    if not said:
+        return None if conditional else PASSED
     if isinstance(said, RuleFailure):
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, said.message))
     if conditional and not said.get(APPLIES):
@@ -129,33 +128,70 @@ def malformed(message: str) -> Verdict:
     return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MALFORMED, message))
 
 
+class _Reading:
+    """What a rule said, in the order of its places, and the verdicts that come of it for objects without files."""
+
+    __slots__ = ("said", "verdicts", "violations")
+
+    def __init__(self, said: Any) -> None:
+        """Raises ValueError for what no rule may say."""
+        self.said = said
+        self.violations = sorted(
+            ((_parse(item.path), item) for item in msgspec.convert(said, list[Violation])),
+            key=lambda pair: _order(pair[0]),
+        )
+        self.verdicts: dict[tuple[bool, ...], Verdict] = {}
+        """By which of the places there are."""
+
+
+_MOST_READINGS: Final = 1 << 14
+_readings: Final[dict[int, _Reading]] = {}
+"""By the identity of what was said: engines say the same of many objects, with one value."""
+
+
+def _reading(said: Any) -> _Reading:
+    known = _readings.get(id(said))
+    # What has an identity keeps it as long as somebody holds it.
+    if known is None:
+        if len(_readings) >= _MOST_READINGS:
+            _readings.clear()
+        known = _readings[id(said)] = _Reading(said)
+    return known
+
+
 def _failed(control: Control, said: Any, resource: Resource) -> Verdict:
     try:
-        violations = msgspec.convert(said, list[Violation])
-        evidence = [(_parse(item.path), item) for item in violations]
+        reading = _reading(said)
     except ValueError as error:
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, f"{control.slug}: {error}"))
-    evidence.sort(key=lambda pair: _order(pair[0]))
-    found = tuple(_evidence(path, item, resource) for path, item in evidence)
-    return Verdict(Status.FAILED, found) if resource.source is not None else _failure(found)
+    content = resource.object
+    exist = tuple(bool(path) and not item.inside and has_path(content, path) for path, item in reading.violations)
+    if resource.source is None and not resource.related:
+        verdict = reading.verdicts.get(exist)
+        if verdict is None:
+            verdict = reading.verdicts[exist] = _failure(_evidence(reading, exist, resource))
+        return verdict
+    return Verdict(Status.FAILED, _evidence(reading, exist, resource))
 
 
-def _evidence(path: Path, item: Violation, resource: Resource) -> Evidence:
+def _evidence(reading: _Reading, exist: tuple[bool, ...], resource: Resource) -> tuple[Evidence, ...]:
     """Texts are kept once: many resources miss the same field for the same reason."""
-    exists = bool(path) and not item.inside and has_path(resource.object, path)
-    fix = None if item.fix is msgspec.UNSET else sys.intern(_fix_text(item.fix).decode())
-    location = resource.locate(_parse(item.inside) if item.inside else path)
-    found = _unplaced(sys.intern(item.path), exists, fix, item.delete, sys.intern(item.message))
-    return found if location is None else msgspec.structs.replace(found, location=location)
-
-
-@functools.lru_cache(maxsize=4096)
-def _unplaced(path: str, exists: bool, fix: str | None, delete: bool, message: str) -> Evidence:  # noqa: FBT001 - as above
-    return Evidence(path=path, exists=exists, fix=fix, delete=delete, message=message)
+    return tuple(
+        Evidence(
+            path=sys.intern(item.path),
+            exists=exists,
+            location=resource.locate(_parse(item.inside) if item.inside else path),
+            fix=None if item.fix is msgspec.UNSET else sys.intern(_fix_text(item.fix).decode()),
+            delete=item.delete,
+            message=sys.intern(item.message),
+        )
+        for (path, item), exists in zip(reading.violations, exist, strict=True)
+    )
 
 
 @functools.lru_cache(maxsize=4096)
 def _failure(evidence: tuple[Evidence, ...]) -> Verdict:
+    """One verdict for what several rules say."""
     return Verdict(Status.FAILED, evidence)
 
 

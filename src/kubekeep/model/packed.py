@@ -17,6 +17,8 @@ class Packed(msgspec.Struct, frozen=True, gc=False):
     """An object as compressed JSON; what stands beside it is the same as in it, empty where it is absent."""
 
     data: bytes
+    size: int
+    """How long the text of the object is; what was derived from it follows."""
     api_version: str
     kind: str
     metadata: dict[str, Any]
@@ -26,20 +28,31 @@ class Packed(msgspec.Struct, frozen=True, gc=False):
     @property
     def text(self) -> bytes:
         """The object as JSON."""
-        return _native.unpack(self.data)
+        return self.texts[0]
+
+    @property
+    def texts(self) -> tuple[bytes, bytes]:
+        """The object as JSON, and the text that was derived from it."""
+        whole = _native.unpack(self.data)
+        return whole[: self.size], whole[self.size :]
 
     def unpacked(self) -> dict[str, Any]:
         """The object, made anew each time."""
         return _decode(self.text)
 
 
-def pack(content: dict[str, Any]) -> Packed:
-    """`content`, an object as JSON has it, packed."""
+def pack(content: dict[str, Any], text: bytes | None = None, derived: bytes = b"") -> Packed:
+    """`content`, an object as JSON has it, packed.
+
+    `text` is its JSON, if that is known already; `derived` says mostly the same again and so takes little room.
+    """
+    text = _encode(content) if text is None else text
     metadata, spec = content.get("metadata"), content.get("spec")
     known = metadata if isinstance(metadata, dict) else {}
     replicas = spec.get("replicas") if isinstance(spec, dict) else None
     return Packed(
-        _native.pack(_encode(content)),
+        _native.pack(text + derived),
+        len(text),
         sys.intern(str(content.get("apiVersion") or "")),
         sys.intern(str(content.get("kind") or "")),
         {key: _kept(known[key]) for key in ("name", "generateName", "namespace") if key in known},

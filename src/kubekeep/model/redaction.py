@@ -121,17 +121,19 @@ def _searched(value: Any) -> Any:
     Not recursive: a manifest nested as deep as sources let through must not exhaust the stack.
     """
     top = [value]
-    todo: list[tuple[Any, Any]] = [(top, 0)]
+    todo: list[Any] = [top]
     while todo:
-        owner, key = todo.pop()
-        item = owner[key]
-        copy = owner[key] = (
-            _stripped(item) if isinstance(item, dict) else list(item) if isinstance(item, list) else item
-        )
-        if isinstance(copy, dict):
-            todo.extend((copy, name) for name, child in copy.items() if isinstance(child, dict | list))
-        elif isinstance(copy, list):
-            todo.extend((copy, index) for index, child in enumerate(copy) if isinstance(child, dict | list))
+        # A copy already, whose collections are still those of the original.
+        owner = todo.pop()
+        for key, item in owner.items() if isinstance(owner, dict) else enumerate(owner):
+            if isinstance(item, dict):
+                copy: Any = _stripped(item)
+            elif isinstance(item, list):
+                copy = list(item)
+            else:
+                continue
+            owner[key] = copy
+            todo.append(copy)
     return top[0]
 
 
@@ -141,7 +143,16 @@ def _stripped(mapping: dict[Any, Any]) -> dict[Any, Any]:
         mapping = _object(mapping, mapping["kind"])
     elif isinstance(mapping.get("metadata"), dict):
         mapping = {**mapping, "metadata": _metadata(mapping["metadata"])}
-    return {key: _field(key, item) for key, item in mapping.items() if key not in ("envFrom", "valueFrom")}
+    return {
+        key: _field(key, item) if key in _FIELDS or (isinstance(item, str) and "://" in item) else item
+        for key, item in mapping.items()
+        if key not in _REFERENCES
+    }
+
+
+_REFERENCES: Final = frozenset({"envFrom", "valueFrom"})
+_FIELDS: Final = _WORDS | {"env", "httpHeaders", "stringData"}
+"""Fields that may hold secrets, whatever they look like."""
 
 
 def _field(key: Any, value: Any) -> Any:
@@ -149,9 +160,7 @@ def _field(key: Any, value: Any) -> Any:
         return _valued(value)
     if key == "stringData":
         return _masked(value)
-    if isinstance(value, str) and "://" in value:
-        return without_tokens(value)
-    return _words(value) if key in _WORDS else value
+    return _words(value)
 
 
 def _valued(entries: Any) -> Any:

@@ -97,9 +97,12 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         content = self.content
         return content if isinstance(content, dict) else content.unpacked()
 
-    def packed(self) -> Resource:
-        """The same in less memory."""
-        return msgspec.structs.replace(self, content=pack(self.content)) if isinstance(self.content, dict) else self
+    def packed(self, text: bytes | None = None, derived: bytes = b"") -> Resource:
+        """The same in less memory; `text` and `derived` are for `pack`."""
+        content = self.content
+        if not isinstance(content, dict):
+            return self
+        return msgspec.structs.replace(self, content=pack(content, text, derived))
 
     def unpacked(self) -> Resource:
         """The same to look at often."""
