@@ -16,12 +16,10 @@ pub struct Pattern(Regex);
 impl Pattern {
     #[new]
     fn new(text: &str) -> PyResult<Self> {
-        let translated = translate(text).map_err(PyValueError::new_err)?;
-        RegexBuilder::new(&translated)
-            .size_limit(COMPILED_BYTES)
-            .build()
-            .map(Self)
-            .map_err(|error| PyValueError::new_err(last_line(&error.to_string())))
+        match compile(text) {
+            Ok(compiled) => Ok(Self(compiled)),
+            Err(Flaw::Syntax(message) | Flaw::Size(message)) => Err(PyValueError::new_err(message)),
+        }
     }
 
     /// Whether it matches anywhere in `text`.
@@ -39,6 +37,27 @@ impl Pattern {
         let found = self.0.find_iter(text).take(limit);
         found.map(|one| one.as_str().to_owned()).collect()
     }
+}
+
+/// Why there is no such pattern: it is none, or it would take too much memory.
+pub enum Flaw {
+    Syntax(String),
+    Size(String),
+}
+
+/// The pattern that `text` stands for in Go's syntax.
+pub fn compile(text: &str) -> Result<Regex, Flaw> {
+    let translated = translate(text).map_err(Flaw::Syntax)?;
+    RegexBuilder::new(&translated)
+        .size_limit(COMPILED_BYTES)
+        .build()
+        .map_err(|error| {
+            let message = last_line(&error.to_string());
+            match error {
+                regex::Error::CompiledTooBig(_) => Flaw::Size(message),
+                _ => Flaw::Syntax(message),
+            }
+        })
 }
 
 fn last_line(message: &str) -> String {

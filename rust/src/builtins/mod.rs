@@ -13,6 +13,7 @@ mod hashes;
 mod jwt;
 mod keys;
 mod offline;
+mod patterns;
 mod sprintf;
 mod text;
 mod uri;
@@ -36,6 +37,7 @@ const GROUPS: &[&[Entry]] = &[
     guards::ENTRIES,
     jwt::ENTRIES,
     offline::ENTRIES,
+    patterns::ENTRIES,
     sprintf::ENTRIES,
     text::ENTRIES,
     uri::ENTRIES,

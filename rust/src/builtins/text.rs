@@ -3,7 +3,6 @@
 use anyhow::{anyhow, bail, Result};
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::Engine as _;
-use regex::Regex;
 use regorus::Value;
 
 use super::value::{argument, array, mismatch, string, type_error, Unsupported};
@@ -17,7 +16,6 @@ pub const ENTRIES: &[Entry] = &[
     ("base64.decode", 1, base64_decode),
     ("base64.is_valid", 1, base64_is_valid),
     ("base64url.decode", 1, base64url_decode),
-    ("re_match", 2, re_match),
     ("time.parse_duration_ns", 1, parse_duration),
 ];
 
@@ -129,12 +127,6 @@ fn base64url_decode(arguments: &[Value]) -> Result<Value> {
         .decode(text.trim_end_matches('='))
         .map_err(|error| anyhow!("illegal base64 data: {error}"))?;
     Ok(Value::from(String::from_utf8_lossy(&bytes).into_owned()))
-}
-
-fn re_match(arguments: &[Value]) -> Result<Value> {
-    let pattern = Regex::new(string(arguments, 1)?)
-        .map_err(|error| anyhow!("error parsing regexp: {error}"))?;
-    Ok(Value::from(pattern.is_match(string(arguments, 2)?)))
 }
 
 /// Go templates with fields only: `{{.name}}`, `{{ .outer.inner }}`.

@@ -7,6 +7,7 @@ and equal workloads once; rules that relate resources run when all have been see
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -85,9 +86,10 @@ def run(
     around = Around(unset_by({**hidden.related, **told}), book.conditional, elsewhere)
     entries.reverse()
     results = []
+    alike: dict[bytes, dict[str, Verdict]] = {}
     while entries:
-        # What the rules said is in the result then, and goes.
-        results.append(entries.pop().result(around))
+        # What the rules said is in the result then, and goes. Equal verdicts are said once.
+        results.append(entries.pop().result(around, alike))
     return _judged(results, intake.others, selection, hidden) if selection.judges else results
 
 
@@ -208,9 +210,11 @@ class _Entry:
         workload = view(judged)
         return document(_encode(judged.object), b"" if workload is None else _encode(workload))
 
-    def result(self, around: Around) -> ResourceResult:
-        """The verdicts."""
-        return ResourceResult(self.resource, verdicts_of(self.resource, self.sheet, self.outcome, around, self.problem))
+    def result(self, around: Around, alike: dict[bytes, dict[str, Verdict]]) -> ResourceResult:
+        """The verdicts; those of others that are `alike` are the same."""
+        found = verdicts_of(self.resource, self.sheet, self.outcome, around, self.problem)
+        key = array("Q", (id(self.sheet), *map(id, found.values()))).tobytes()
+        return ResourceResult(self.resource, alike.setdefault(key, found))
 
 
 class _Takers:

@@ -126,8 +126,12 @@ def _searched(value: Any) -> Any:
         # A copy already, whose collections are still those of the original.
         owner = todo.pop()
         for key, item in owner.items() if isinstance(owner, dict) else enumerate(owner):
+            if isinstance(item, str):
+                if "://" in item:
+                    owner[key] = without_tokens(item)
+                continue
             if isinstance(item, dict):
-                copy: Any = _stripped(item)
+                copy: Any = dict(item) if _MARKED.isdisjoint(item) else _stripped(item)
             elif isinstance(item, list):
                 copy = list(item)
             else:
@@ -144,15 +148,15 @@ def _stripped(mapping: dict[Any, Any]) -> dict[Any, Any]:
     elif isinstance(mapping.get("metadata"), dict):
         mapping = {**mapping, "metadata": _metadata(mapping["metadata"])}
     return {
-        key: _field(key, item) if key in _FIELDS or (isinstance(item, str) and "://" in item) else item
-        for key, item in mapping.items()
-        if key not in _REFERENCES
+        key: _field(key, item) if key in _FIELDS else item for key, item in mapping.items() if key not in _REFERENCES
     }
 
 
 _REFERENCES: Final = frozenset({"envFrom", "valueFrom"})
 _FIELDS: Final = _WORDS | {"env", "httpHeaders", "stringData"}
 """Fields that may hold secrets, whatever they look like."""
+_MARKED: Final = _FIELDS | _REFERENCES | {"kind", "metadata"}
+"""Fields of mappings that are more than a copy."""
 
 
 def _field(key: Any, value: Any) -> Any:

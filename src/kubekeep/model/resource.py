@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from typing import Any
 
 import msgspec
@@ -14,6 +15,12 @@ from kubekeep.model.packed import Packed, pack
 def is_builtin(group: str) -> bool:
     """Whether an API group is Kubernetes' own (core, apps, batch, ..., *.k8s.io)."""
     return "." not in group or group.endswith(".k8s.io")
+
+
+@functools.lru_cache(maxsize=1024)
+def _kind_names(group: str, kind: str) -> frozenset[str]:
+    full = f"{group}/{kind}"
+    return frozenset((kind, full)) if is_builtin(group) else frozenset((full,))
 
 
 def called(kind: str, namespace: str, name: str) -> str:
@@ -138,8 +145,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     @property
     def kind_names(self) -> frozenset[str]:
         """What a control may call its kind: `group/Kind`, and a built-in kind by its name alone."""
-        full = f"{self.group}/{self.kind}"
-        return frozenset((self.kind, full)) if self.builtin else frozenset((full,))
+        return _kind_names(self.group, self.kind)
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ The one home of that knowledge; never judges what it finds.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 from kubekeep.model.location import Path, format_path, value_at
@@ -93,9 +94,8 @@ def view(resource: Resource) -> dict[str, Any] | None:
     if at is None:
         return None
     pod = _mapping(value_at_or(resource.object, at, {}), at)
-    spec_path = (*at, "spec")
-    spec = _mapping(pod.get("spec"), spec_path)
-    where = format_path(spec_path)
+    where, metadata_path = _places(at)
+    spec = _mapping(pod.get("spec"), (*at, "spec"))
     if problem := flaw(spec):
         raise MalformedWorkloadError(f"{where}{problem}")
     context = spec.get("securityContext") or {}
@@ -111,10 +111,16 @@ def view(resource: Resource) -> dict[str, Any] | None:
     return {
         "path": where,
         "metadata": {field: metadata[field] for field in ("labels", "annotations") if metadata.get(field)},
-        "metadata_path": format_path((*at, "metadata")),
+        "metadata_path": metadata_path,
         "spec": {key: value for key, value in _stated(spec).items() if key not in _CONTAINER_FIELDS},
         "containers": containers,
     }
+
+
+@functools.lru_cache
+def _places(at: Path) -> tuple[str, str]:
+    """The paths of the spec and of the metadata of a pod, as text."""
+    return format_path((*at, "spec")), format_path((*at, "metadata"))
 
 
 _CONTAINER_FIELDS: Final = frozenset(field for field, _ in _CONTAINER_LISTS)
