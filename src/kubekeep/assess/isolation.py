@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.assess.shapes import mapping, sequence
+from kubekeep.model import cilium
 
 NETWORK_POLICY: Final = "NetworkPolicy"
 CILIUM_POLICY: Final = "cilium.io/CiliumNetworkPolicy"
@@ -19,8 +20,6 @@ CILIUM_CLUSTERWIDE: Final = "cilium.io/CiliumClusterwideNetworkPolicy"
 EVERYWHERE: Final = ""
 """Stands for the whole cluster where a namespace is expected."""
 
-_OF_CILIUM: Final = ("kube-system", "cilium")
-"""The namespaces where Cilium is installed (Cilium docs, Installation using Helm; OpenShift)."""
 _CILIUM_SOURCES: Final = ("k8s:", "any:")
 """Label sources that mean labels of Kubernetes (Cilium docs, Label Source)."""
 
@@ -53,10 +52,10 @@ def enforcement(objects: Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]) -
 
     What is called like its settings in a namespace of somebody else says nothing.
     """
-    for namespace in _OF_CILIUM:
+    for namespace in cilium.HOMES:
         for item in objects.get("ConfigMap", {}).get(namespace, ()):
             name, data = mapping(item.get("metadata")).get("name"), mapping(item.get("data"))
-            if name == "cilium-config" and data.get("enable-policy") == "always":
+            if name == cilium.SETTINGS and data.get("enable-policy") == "always":
                 return {"always": True}
     return {}
 

@@ -73,24 +73,33 @@ def run(
             intake.resource(resource, judged=bool(selection.judges))
             note(seen)
         intake.subjects(judged=joined)
-        entries = intake.entries
         desk.finish()
         provider = selection.provider or index.provider
         hidden = unseen(gaps, selection, provider)
+        around = Around(
+            unset_by({**hidden.related, **told}), book.conditional, elsewhere_of(active, selection, provider)
+        )
         cluster = {**index.data(), "provider": provider}
         desk = _Desk(policies.with_context({**context, "cluster": cluster}), pool)
-        for entry in entries:
-            entry.relate(desk)
-        desk.finish()
-    elsewhere = elsewhere_of(active, selection, provider)
-    around = Around(unset_by({**hidden.related, **told}), book.conditional, elsewhere)
-    entries.reverse()
-    results = []
-    alike: dict[bytes, dict[str, Verdict]] = {}
-    while entries:
-        # What the rules said is in the result then, and goes. Equal verdicts are said once.
-        results.append(entries.pop().result(around, alike))
+        results = _related(intake.entries, desk, around)
     return _judged(results, intake.others, selection, hidden) if selection.judges else results
+
+
+def _related(entries: list[_Entry], desk: _Desk, around: Around) -> list[ResourceResult]:
+    """The results, when rules that relate have been asked too; what they have said goes into those at once."""
+    alike: dict[bytes, dict[str, Verdict]] = {}
+    results: list[ResourceResult] = []
+    entries.reverse()
+    asked: deque[tuple[int, _Entry]] = deque()
+    while entries:
+        entry = entries.pop()
+        entry.relate(desk)
+        asked.append((desk.sent, entry))
+        while asked and asked[0][0] <= desk.answered:
+            results.append(asked.popleft()[1].result(around, alike))
+    desk.finish()
+    results += [entry.result(around, alike) for _, entry in asked]
+    return results
 
 
 def _judged(
@@ -243,6 +252,8 @@ class _Desk:
         self._waiting: list[_Takers] = []
         self._running: deque[tuple[Future[list[Outcome]], list[_Takers]]] = deque()
         self._known: dict[tuple[bytes, tuple[int, ...]], _Takers] = {}
+        self.sent = self.answered = 0
+        """How many documents came to be evaluated, and of how many of them the outcome has been handed out."""
 
     def send(self, text: bytes, groups: tuple[int, ...], into: dict[str, Any], *, remember: bool = False) -> None:
         """Evaluate `groups` on a document and put what they say into `into`, now or when the batch is full.
@@ -258,6 +269,7 @@ class _Desk:
             if first is not takers:
                 first.add(into)
                 return
+        self.sent += 1
         self._documents.append((text, groups))
         self._waiting.append(takers)
         if len(self._documents) >= _BATCH:
@@ -279,6 +291,7 @@ class _Desk:
 
     def _collect(self) -> None:
         future, waiting = self._running.popleft()
+        self.answered += len(waiting)
         for takers, outcome in zip(waiting, future.result(), strict=True):
             takers.outcome = outcome
             for into in takers.entries:

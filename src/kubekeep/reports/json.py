@@ -23,7 +23,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
         resources = (kubescape_v2.resource_entry(name, assessment.results[index].resource) for name, index in order)
         _write_list(stream, "resources", map(json_text, resources))
     stream.write(',"attributes":null')
-    _write_list(stream, "results", map(_result, kubescape_v2.results(assessment, order, json_text)))
+    _write_list(stream, "results", map(_result, kubescape_v2.results(assessment, order, _FORM)))
     stream.write("," + json_text(kubescape_v2.tail(assessment, "json", audit=options.audit))[1:] + "\n")
 
 
@@ -35,7 +35,7 @@ def _write_list(stream: TextIO, key: str, items: Iterable[str]) -> None:
 
 def _result(result: kubescape_v2.Result) -> str:
     """The JSON text of an entry of `results`."""
-    controls = ",".join(_with_evidence(text, more) if more else text for text, more in result.controls)
+    controls = ",".join(result.controls)
     priority = f',"prioritizedResource":{json_text(result.priority)}' if result.priority else ""
     return f'{{"resourceID":{json_text(result.id)},"controls":[{controls}]{priority}}}'
 
@@ -46,6 +46,7 @@ def _with_evidence(text: str, more: dict[str, Any]) -> str:
     return f"{head},{json_text(more)[1:-1]}{mark}{tail}"
 
 
+_FORM: Final = kubescape_v2.Form(json_text, _with_evidence)
 FORMAT: Final = Format(
     name="json",
     extension=".json",

@@ -28,7 +28,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
         resources = (kubescape_v2.resource_entry(name, assessment.results[index].resource) for name, index in order)
         _write_list(stream, "resources", (item(entry, STEP) for entry in resources))
     stream.write("attributes: null\n")
-    _write_list(stream, "results", map(_result, kubescape_v2.results(assessment, order, _control)))
+    _write_list(stream, "results", map(_result, kubescape_v2.results(assessment, order, _FORM)))
     stream.write(entries(kubescape_v2.tail(assessment, "yaml", audit=options.audit)))
 
 
@@ -48,7 +48,7 @@ def _control(entry: dict[str, Any]) -> str:
 def _result(result: kubescape_v2.Result) -> str:
     """The lines of an item of `results`."""
     head = item({"resourceID": result.id}, STEP)
-    controls = "".join(_with_evidence(text, more) if more else text for text, more in result.controls)
+    controls = "".join(result.controls)
     priority = entries({"prioritizedResource": result.priority}, STEP * 2) if result.priority else ""
     return (
         f"{head}{STEP * 2}controls:\n{controls}{priority}" if controls else f"{head}{STEP * 2}controls: []\n{priority}"
@@ -61,6 +61,7 @@ def _with_evidence(text: str, more: dict[str, Any]) -> str:
     return f"{head}\n{entries(more, _RULE)}{mark[1:]}{tail}"
 
 
+_FORM: Final = kubescape_v2.Form(_control, _with_evidence)
 FORMAT: Final = Format(
     name="yaml",
     extension=".yaml",

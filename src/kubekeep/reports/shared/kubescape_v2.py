@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -124,30 +124,59 @@ def order(assessment: Assessment) -> list[tuple[str, int]]:
 
 
 class Result(msgspec.Struct, frozen=True):
-    """An entry of `results`: each control as text, with its evidence if there is any, which goes into the text."""
+    """An entry of `results`: each control as text."""
 
     id: str
-    controls: list[tuple[str, dict[str, Any] | None]]
+    controls: list[str]
     priority: dict[str, Any] | None
 
 
-def results(
-    assessment: Assessment, order: list[tuple[str, int]], encode: Callable[[dict[str, Any]], str]
-) -> Iterator[Result]:
-    """The entries of `results`; verdicts of one control differ in their evidence only, so the rest is encoded once."""
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
-    known: dict[tuple[str, Status, Reason | None, bool], str] = {}
+class Form(NamedTuple):
+    """How a format writes the entry of a control, and puts evidence to the end of the only rule in that text."""
+
+    control: Callable[[dict[str, Any]], str]
+    with_evidence: Callable[[str, dict[str, Any]], str]
+
+
+def results(assessment: Assessment, order: list[tuple[str, int]], form: Form) -> Iterator[Result]:
+    """The entries of `results`; what equal verdicts of a control have in common is encoded once."""
+    texts = _Texts(assessment, form)
     priorities = prioritised(assessment)
     for name, index in order:
         result = assessment.results[index]
-        controls: list[tuple[str, dict[str, Any] | None]] = []
-        for slug, verdict in result.verdicts.items():
-            key = (slug, verdict.status, verdict.reason, verdict.is_waived)
-            text = known.get(key)
-            if text is None:
-                text = known[key] = encode(associated(by_slug[slug], verdict, assessment))
-            controls.append((text, evidence(verdict, result.resource) if verdict.evidence else None))
+        controls = [texts.of(slug, verdict, result.resource) for slug, verdict in result.verdicts.items()]
         yield Result(name, controls, priorities.get(name))
+
+
+_MOST_TEXTS: Final = 1 << 14
+
+
+class _Texts:
+    """The entries of controls as texts. Verdicts of one control differ in their evidence only, and often not in that."""
+
+    def __init__(self, assessment: Assessment, form: Form) -> None:
+        self._assessment = assessment
+        self._form = form
+        self._by_slug = {summary.control.slug: summary for summary in assessment.controls}
+        self._plain: dict[tuple[str, Status, Reason | None, bool], str] = {}
+        self._whole: dict[tuple[str, int], str] = {}
+        """By slug and the identity of the verdict, which the assessment holds."""
+
+    def of(self, slug: str, verdict: Verdict, resource: Resource) -> str:
+        text = self._whole.get((slug, id(verdict)))
+        if text is None:
+            text = self._made(slug, verdict, resource)
+            is_placed = bool(resource.related) or any(item.location is not None for item in verdict.evidence)
+            if not is_placed and len(self._whole) < _MOST_TEXTS:
+                self._whole[slug, id(verdict)] = text
+        return text
+
+    def _made(self, slug: str, verdict: Verdict, resource: Resource) -> str:
+        key = (slug, verdict.status, verdict.reason, verdict.is_waived)
+        text = self._plain.get(key)
+        if text is None:
+            text = self._plain[key] = self._form.control(associated(self._by_slug[slug], verdict, self._assessment))
+        return self._form.with_evidence(text, evidence(verdict, resource)) if verdict.evidence else text
 
 
 def tail(assessment: Assessment, form: str, *, audit: bool = False) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import msgspec
 
 from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.kube.listing import Query
+from kubekeep.model import cilium
 from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap, names_of
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
 from kubekeep.model.kinds import BUILTIN, plural_of
@@ -29,9 +30,6 @@ _LOCAL: Final = METADATA_ONLY | {
     "ServiceAccount",
 }
 """Kinds, beside those with pods, that matter to nothing outside their own namespace."""
-_CILIUM: Final = "cilium.io"
-_CILIUM_SETTINGS: Final = ("kube-system", "cilium-config")
-"""The ConfigMap that says whether Cilium drops what no policy allows: it matters to all namespaces."""
 _STAGES: Final[Mapping[str, int]] = {"Job": 1, "ReplicaSet": 1, "Pod": 2}
 
 
@@ -119,14 +117,18 @@ def _of_cluster(served: Served, namespaces: Namespaces, named: Sequence[str]) ->
 
 
 def _cilium(wanted: Wanted, catalogue: Catalogue, namespaces: Namespaces) -> Iterator[Task]:
-    """The settings of Cilium, where it runs and its namespace is not listed anyway."""
-    where, name = _CILIUM_SETTINGS
+    """The settings of Cilium, where it is served and its namespace is not listed anyway.
+
+    Few install it elsewhere than in the first of its homes: nobody is told to grant a look into the others.
+    """
     served = catalogue.of("", "ConfigMap")
-    runs = any(item.group == _CILIUM for item in catalogue.kinds)
+    runs = any(item.group == cilium.GROUP for item in catalogue.kinds)
     if served is None or not runs or "ConfigMap" not in wanted.kinds:
         return
-    if (namespaces.included and where not in namespaces.judged) or where in namespaces.excluded:
-        yield Task(Query(served=served, namespace=where, name=name), carries_pods=False)
+    for home in cilium.HOMES:
+        if (namespaces.included and home not in namespaces.judged) or home in namespaces.excluded:
+            query = Query(served=served, namespace=home, name=cilium.SETTINGS)
+            yield Task(query, carries_pods=False, beside=home != cilium.HOMES[0])
 
 
 def is_namespace(query: Query) -> bool:

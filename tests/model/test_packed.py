@@ -1,0 +1,41 @@
+"""Objects that wait: the same when they are unpacked, with what was derived from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.model.packed import Packed, pack
+from kubekeep.model.resource import Resource
+
+POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "wéb", "namespace": "shop", "labels": {"a": "b"}},
+    "spec": {"containers": [{"name": "c", "image": "i" * 400}]},
+}
+
+
+@pytest.mark.parametrize("derived", [b"", b'{"containers":[]}'])
+def test_texts_come_back_apart(derived: bytes) -> None:
+    packed = pack(POD, derived=derived)
+    assert packed.texts == (msgspec.json.encode(POD), derived)
+    assert packed.text == msgspec.json.encode(POD)
+    assert packed.unpacked() == POD
+
+
+def test_a_text_that_is_known_is_taken() -> None:
+    text = msgspec.json.format(msgspec.json.encode(POD))
+    assert pack(POD, text).text == text
+
+
+def test_identity_needs_no_unpacking() -> None:
+    whole = Resource(POD)
+    packed = whole.packed()
+    assert isinstance(packed.content, Packed)
+    assert packed.packed() is packed
+    assert (packed.id, packed.label, packed.replicas) == (whole.id, whole.label, whole.replicas)
+    assert packed.object == whole.object
+    assert len(packed.content.data) < len(msgspec.json.encode(POD)) / 2
