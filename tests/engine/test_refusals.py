@@ -128,6 +128,14 @@ def test_an_unsupported_built_in_is_named(expression: str, name: str) -> None:
     assert name in raised.value.message
 
 
+@pytest.mark.parametrize("function", ["regex.match", "re_match"])
+def test_an_expression_that_takes_too_much_memory_is_refused(function: str) -> None:
+    assert call(f"{function}(`^\\pL{{10}}$`, `abcdefghij`)") is True
+    for wanted in (f"{function}(`^\\pL{{1000}}$`, `a`)", "regex.is_valid(`^\\pL{1000}$`)"):
+        with pytest.raises(RegoError, match="not supported: a regular expression of this size"):
+            call(wanted)
+
+
 def test_a_request_is_checked_before_it_is_refused() -> None:
     with pytest.raises(RegoError, match="eval_type_error: operand 1 missing required"):
         call("http.send({})", strict=True)

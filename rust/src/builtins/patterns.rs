@@ -24,6 +24,7 @@ pub const ENTRIES: &[Entry] = &[
 
 /// Patterns a thread keeps; rules may make them from what they look at.
 const MOST: usize = 256;
+const COMPILED_BYTES: usize = 1 << 18;
 
 thread_local! {
     static COMPILED: RefCell<HashMap<String, std::result::Result<Regex, Flaw>>> = RefCell::default();
@@ -36,7 +37,7 @@ fn with<T>(pattern: &str, look: impl FnOnce(&Regex) -> T) -> Result<T> {
             if known.len() >= MOST {
                 known.clear();
             }
-            known.insert(pattern.to_owned(), compile(pattern));
+            known.insert(pattern.to_owned(), compile(pattern, COMPILED_BYTES));
         }
         match known.get(pattern) {
             Some(Ok(compiled)) => Ok(look(compiled)),
