@@ -16,7 +16,7 @@ pub struct Pattern(Regex);
 impl Pattern {
     #[new]
     fn new(text: &str) -> PyResult<Self> {
-        match compile(text, COMPILED_BYTES) {
+        match compile(text, COMPILED_BYTES, COMPILED_BYTES) {
             Ok(compiled) => Ok(Self(compiled)),
             Err(Flaw::Syntax(message) | Flaw::Size(message)) => Err(PyValueError::new_err(message)),
         }
@@ -45,12 +45,12 @@ pub enum Flaw {
     Size(String),
 }
 
-/// The pattern that `text` stands for in Go's syntax; `bytes` bound both itself and its memory to search with.
-pub fn compile(text: &str, bytes: usize) -> Result<Regex, Flaw> {
+/// The pattern that `text` stands for in Go's syntax; it has `bytes` at most, and `search` bytes to search with.
+pub fn compile(text: &str, bytes: usize, search: usize) -> Result<Regex, Flaw> {
     let translated = translate(text).map_err(Flaw::Syntax)?;
     RegexBuilder::new(&translated)
         .size_limit(bytes)
-        .dfa_size_limit(bytes)
+        .dfa_size_limit(search)
         .build()
         .map_err(|error| {
             let message = last_line(&error.to_string());

@@ -23,8 +23,9 @@ pub const ENTRIES: &[Entry] = &[
 ];
 
 /// Patterns a thread keeps; rules may make them from what they look at.
-const MOST: usize = 256;
-const COMPILED_BYTES: usize = 1 << 18;
+const MOST: usize = 128;
+const COMPILED_BYTES: usize = 1 << 20;
+const SEARCH_BYTES: usize = 1 << 18;
 
 thread_local! {
     static COMPILED: RefCell<HashMap<String, std::result::Result<Regex, Flaw>>> = RefCell::default();
@@ -37,7 +38,10 @@ fn with<T>(pattern: &str, look: impl FnOnce(&Regex) -> T) -> Result<T> {
             if known.len() >= MOST {
                 known.clear();
             }
-            known.insert(pattern.to_owned(), compile(pattern, COMPILED_BYTES));
+            known.insert(
+                pattern.to_owned(),
+                compile(pattern, COMPILED_BYTES, SEARCH_BYTES),
+            );
         }
         match known.get(pattern) {
             Some(Ok(compiled)) => Ok(look(compiled)),
