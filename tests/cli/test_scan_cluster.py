@@ -266,10 +266,13 @@ def test_an_interrupt_ends_it_at_once(cluster: Cluster, tmp_path: Path, number: 
             text=True,
             env=environment(tmp_path, KUBECONFIG=str(file)),
         ) as process:
-            assert reached.wait(60)
-            process.send_signal(number)
-            # Far less than the minute that a silent server is given; far more than it takes.
-            output, errors = process.communicate(timeout=20)
+            try:
+                assert reached.wait(60)
+                process.send_signal(number)
+                # Far less than the minute that a silent server is given; far more than it takes.
+                output, errors = process.communicate(timeout=20)
+            finally:
+                process.kill()
         silent.set()
     assert "Traceback" not in errors
     assert output == ""
