@@ -83,7 +83,7 @@ def test_what_is_not_seen_is_never_taken_for_absent(shop: Cluster, whole: Assess
     user = user_without(hidden)
     part = clusters.scanned(clusters.access(kubeconfig(shop, user)))
     named = {str(item.location).split()[1].partition(".")[0] for item in part.unread}
-    assert named == {*hidden}
+    assert named == {*hidden}, part.unread
     assert all(user in item.message for item in part.unread)
     assert incomplete(part)
     compare(whole, part, {*hidden})
