@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from kubekeep.cli.endings import Endings, interrupts
+from kubekeep.cli.endings import interrupts
 
 _PROGRAM = """
 import signal, sys, threading, time
@@ -115,9 +115,9 @@ def raising(_: threading.Event) -> None:
 
 @pytest.mark.parametrize("early", [False, True])
 def test_what_work_raises_is_raised(*, early: bool) -> None:
-    with contextlib.closing(Endings()) as endings:
+    with interrupts() as endings:
         if early:
-            endings.interrupt()
+            signal.raise_signal(signal.SIGINT)
         with pytest.raises(LookupError, match="nobody there"):
             endings.run(raising, threading.Lock())
 
@@ -126,7 +126,7 @@ def test_who_has_ended_it_before_it_begins_is_obeyed() -> None:
     seen: list[bool] = []
     work: Callable[[threading.Event], None] = lambda stopped: seen.append(stopped.wait(60))  # noqa: E731
     with interrupts() as endings:
-        endings.interrupt()
+        signal.raise_signal(signal.SIGINT)
         endings.run(work, threading.Lock())
     assert seen == [True]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -176,7 +176,8 @@ class _Intake:
         sheet = self._book.sheet(pair.judged, has_pod=workload is not None or bool(problem))
         if not sheet.controls and not always:
             return
-        text = _encode(pair.judged.object)
+        # Large objects of which no rule wants to see all are many.
+        text = _encode(pair.judged.object) if self._pack or sheet.groups[Stage.OBJECT] else b""
         derived = _encode(workload) if workload is not None else b""
         entry = _Entry(pair.packed(text, derived) if self._pack else pair, sheet, problem)
         self.entries.append(entry)
@@ -188,6 +189,18 @@ class _Intake:
 def document(text: bytes, workload: bytes) -> bytes:
     """What rules get of a resource and its workload view, both as JSON; the view is empty where there is none."""
     return b'{"object":%b,"workload":%b}' % (text, workload) if workload else b'{"object":%b}' % text
+
+
+def document_of(resource: Resource) -> bytes:
+    """The document of a resource; its view is made anew."""
+    workload = view(resource.unpacked())
+    return document(text_of(resource), b"" if workload is None else _encode(workload))
+
+
+def text_of(resource: Resource) -> bytes:
+    """The object of a resource as JSON."""
+    content = resource.content
+    return content.text if isinstance(content, Packed) else _encode(content)
 
 
 def local_document(workload: bytes) -> bytes:
@@ -214,10 +227,7 @@ class _Entry:
 
     def _document(self) -> bytes:
         judged = self.pair.judged
-        if isinstance(judged.content, Packed):
-            return document(*judged.content.texts)
-        workload = view(judged)
-        return document(_encode(judged.object), b"" if workload is None else _encode(workload))
+        return document(*judged.content.texts) if isinstance(judged.content, Packed) else document_of(judged)
 
     def result(self, around: Around, alike: dict[bytes, dict[str, Verdict]]) -> ResourceResult:
         """The verdicts; those of others that are `alike` are the same."""

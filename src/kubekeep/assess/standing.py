@@ -15,7 +15,7 @@ import msgspec
 
 from kubekeep.assess.reach import is_declared
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
-from kubekeep.assess.run import Compile, document, elsewhere_of, local_document
+from kubekeep.assess.run import Compile, document, document_of, elsewhere_of, local_document, text_of
 from kubekeep.assess.select import Selection
 from kubekeep.assess.slices import Changed, Slices, Wanted, home_of
 from kubekeep.assess.unseen import Unseen, unseen
@@ -25,7 +25,6 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import Gap
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Verdict
-from kubekeep.model.packed import Packed
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, view
 
@@ -73,17 +72,8 @@ class _Held:
 
     def mentions(self, names: AbstractSet[str]) -> bool:
         """Whether the text of the object names one of them."""
-        text = _text(self.resource)
+        text = text_of(self.resource)
         return any(name.encode() in text for name in names)
-
-    def document(self) -> bytes:
-        workload = view(self.resource.unpacked())
-        return document(_text(self.resource), b"" if workload is None else _encode(workload))
-
-
-def _text(resource: Resource) -> bytes:
-    content = resource.content
-    return content.text if isinstance(content, Packed) else _encode(content)
 
 
 _Asked = tuple[str, _Held, tuple[int, ...]]
@@ -213,7 +203,7 @@ class Standing:
             else:
                 questions.append(_Question(text, groups, held.take_local))
         if groups := sheet.groups[Stage.OBJECT]:
-            questions.append(_Question(document(_text(resource), derived), groups, held.take_object))
+            questions.append(_Question(document(text_of(resource), derived), groups, held.take_object))
 
     def _drop(self, key: str, before: dict[str, ResourceResult | None]) -> None:
         known = self._forget(key)
@@ -256,7 +246,7 @@ class Standing:
         asked = self._asked(before, changes, everything=everything)
         for start in range(0, len(asked), _BATCH):
             batch = asked[start : start + _BATCH]
-            documents = [(held.document(), groups) for _, held, groups in batch]
+            documents = [(document_of(held.resource), groups) for _, held, groups in batch]
             wanted = self._wanted(batch, [text for text, _ in documents])
             cluster = {**self._slices.data(wanted), "provider": self._provider}
             outcomes = self._policies.with_context({**self._context, "cluster": cluster}).evaluate(documents)

@@ -35,10 +35,6 @@ class Endings:
         self._heard.close()
         self._told.close()
 
-    def interrupt(self) -> None:
-        """Somebody wants an end."""
-        self._tell(signal.SIGINT)
-
     def run(self, work: Callable[[threading.Event], None], printing: threading.Lock) -> None:
         """Let `work` run until it ends, and raise what it raises; on an interrupt the event that it is given is set.
 

@@ -8,7 +8,7 @@ import msgspec
 
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD, Control
 from kubekeep.model.platform import CALLED
-from kubekeep.model.resource import is_builtin
+from kubekeep.model.resource import kind_names
 from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 
 RBAC: Final = "rbac.authorization.k8s.io"
@@ -22,13 +22,11 @@ def patterns(group: str, kind: str) -> tuple[str, ...]:
 
 
 def names_of(group: str, kind: str, *, carries_pods: bool = False) -> frozenset[str]:
-    """What controls may call a kind: the names that `Resource.kind_names` has, and what stands for several kinds.
+    """What controls may call a kind: the names that its resources have, and what stands for several kinds.
 
     `carries_pods` holds for custom kinds whose objects have a pod template.
     """
-    names = {f"{group}/{kind}", *patterns(group, kind)}
-    if is_builtin(group):
-        names.add(kind)
+    names = {*kind_names(group, kind), *patterns(group, kind)}
     if carries_pods or (group, kind) in POD_KINDS:
         names.add(WORKLOAD)
     if group == RBAC and kind in RBAC_KINDS:

@@ -18,7 +18,8 @@ def is_builtin(group: str) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def _kind_names(group: str, kind: str) -> frozenset[str]:
+def kind_names(group: str, kind: str) -> frozenset[str]:
+    """What a control may call a kind: `group/Kind`, and a built-in kind by its name alone."""
     full = f"{group}/{kind}"
     return frozenset((kind, full)) if is_builtin(group) else frozenset((full,))
 
@@ -144,8 +145,8 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def kind_names(self) -> frozenset[str]:
-        """What a control may call its kind: `group/Kind`, and a built-in kind by its name alone."""
-        return _kind_names(self.group, self.kind)
+        """What a control may call its kind, as the function of that name has it."""
+        return kind_names(self.group, self.kind)
 
     @property
     def name(self) -> str:
