@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -116,10 +117,32 @@ def test_rules_of_users_may_need_all_of_it(cluster: Cluster, namespace: str) -> 
     assert [asked.headers["accept"] for asked in proxy.lists()] == ["application/json", METADATA_ONLY]
 
 
+class Three(NamedTuple):
+    """Three namespaces of this module's own; the names of the first two begin alike. Collections yield `all`."""
+
+    red: str
+    blue: str
+    other: str
+
+    @property
+    def team(self) -> str:
+        """The pattern of the first two."""
+        return f"{self.red.removesuffix('red')}*"
+
+    @property
+    def all(self) -> list[str]:
+        return [f"Deployment {name}/here" for name in sorted(self)]
+
+    def own(self, found: list[str]) -> list[str]:
+        """What of `found` is in them: tests beside this one make namespaces too."""
+        return [name for name in found if name.split()[1].partition("/")[0] in self]
+
+
 @pytest.fixture(scope="module")
-def three(cluster: Cluster) -> Iterator[tuple[str, str, str]]:
-    """Three namespaces with a Deployment, a Role and an Ingress each; the names of the first two begin alike."""
-    names = ("test-team-red", "test-team-blue", "test-other")
+def three(cluster: Cluster) -> Iterator[Three]:
+    """The three with a Deployment and a Role each. Two processes may run tests of this module on one cluster."""
+    run = uuid.uuid4().hex[:8]
+    names = Three(f"test-{run}-team-red", f"test-{run}-team-blue", f"test-{run}-other")
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
     for name in names:
         where = {"name": "here", "namespace": name}
@@ -135,77 +158,78 @@ def three(cluster: Cluster) -> Iterator[tuple[str, str, str]]:
         cluster.remove_namespace(name)
 
 
-ALL = ["Deployment test-other/here", "Deployment test-team-blue/here", "Deployment test-team-red/here"]
-
-
 @pytest.mark.parametrize(
-    ("include", "exclude", "expected", "paths"),
+    ("include", "exclude", "expected"),
     [
-        (("test-other",), (), ALL[:1], ["/namespaces/test-other/"]),
-        (("test-team-*",), (), ALL[1:], ["/namespaces/test-team-red/", "/namespaces/test-team-blue/"]),
-        (("test-team-*",), ("*-blue",), ALL[2:], ["/namespaces/test-team-red/"]),
-        (
-            ("test-other", "test-team-[rR]ed"),
-            (),
-            [ALL[0], ALL[2]],
-            ["/namespaces/test-other/", "/namespaces/test-team-red/"],
-        ),
-        (("test-other",), ("test-other",), [], []),
-        (("test-nobody-*",), (), [], []),
-        (("test-gone",), (), [], ["/namespaces/test-gone/"]),
+        (("{other}",), (), ["other"]),
+        (("{team}",), (), ["blue", "red"]),
+        (("{team}",), ("*-blue",), ["red"]),
+        (("{other}", "test-*-team-[rR]ed"), (), ["other", "red"]),
+        (("{other}",), ("{other}",), []),
+        (("test-nobody-*",), (), []),
     ],
     ids=str,
 )
 def test_namespaces_are_chosen_by_the_server(
-    cluster: Cluster,
-    three: tuple[str, str, str],
-    include: tuple[str, ...],
-    exclude: tuple[str, ...],
-    expected: list[str],
-    paths: list[str],
+    cluster: Cluster, three: Three, include: tuple[str, ...], exclude: tuple[str, ...], expected: list[str]
 ) -> None:
+    told = three._asdict() | {"team": three.team}
     with front(cluster) as proxy:
-        found, gaps = collected(proxy, "Deployment", include=include, exclude=exclude)
+        found, gaps = collected(
+            proxy,
+            "Deployment",
+            include=tuple(name.format_map(told) for name in include),
+            exclude=tuple(name.format_map(told) for name in exclude),
+        )
         asked = {item.path for item in proxy.lists() if item.kind == "deployments"}
-    assert three
-    assert (found, gaps) == (expected, [])
-    assert asked == {f"/apis/apps/v1{path}deployments" for path in paths}
+    names = [told[name] for name in expected]
+    assert (three.own(found), gaps) == ([f"Deployment {name}/here" for name in names], [])
+    own = {path for path in asked if path.split("/")[5] in three}
+    assert own == {f"/apis/apps/v1/namespaces/{name}/deployments" for name in names}
+    assert all(path.startswith("/apis/apps/v1/namespaces/") for path in asked)
 
 
-def test_namespaces_are_left_out_by_the_server(cluster: Cluster, three: tuple[str, str, str]) -> None:
+def test_a_namespace_that_is_not_there_is_asked_for(cluster: Cluster) -> None:
     with front(cluster) as proxy:
-        found, gaps = collected(proxy, "Deployment", exclude=("test-team-*", "test-other"))
+        assert collected(proxy, "Deployment", include=("test-gone",)) == ([], [])
         (asked,) = (item for item in proxy.lists() if item.kind == "deployments")
-    assert (found, gaps) == ([], [])
+    assert asked.path == "/apis/apps/v1/namespaces/test-gone/deployments"
+
+
+def test_namespaces_are_left_out_by_the_server(cluster: Cluster, three: Three) -> None:
+    with front(cluster) as proxy:
+        found, gaps = collected(proxy, "Deployment", exclude=(three.team, three.other))
+        (asked,) = (item for item in proxy.lists() if item.kind == "deployments")
+    assert (three.own(found), gaps) == ([], [])
     chosen = set(asked.query["fieldSelector"].split(","))
     assert chosen == {f"metadata.namespace!={name}" for name in three}
 
 
-def test_what_matters_to_other_namespaces_is_listed_everywhere(cluster: Cluster, three: tuple[str, str, str]) -> None:
+def test_what_matters_to_other_namespaces_is_listed_everywhere(cluster: Cluster, three: Three) -> None:
     """A role of one namespace may be granted to a service account of another."""
     with front(cluster) as proxy:
-        found, _ = collected(proxy, "Role", "Namespace", include=("test-other",))
-    assert [name for name in found if name.startswith("Role")] == [f"Role {name}/here" for name in sorted(three)]
+        found, _ = collected(proxy, "Role", "Namespace", include=(three.other,))
+    roles = [name for name in three.own(found) if name.startswith("Role")]
+    assert roles == [f"Role {name}/here" for name in sorted(three)]
 
 
-def test_without_the_names_of_namespaces_everything_is_listed(cluster: Cluster, three: tuple[str, str, str]) -> None:
+def test_without_the_names_of_namespaces_everything_is_listed(cluster: Cluster, three: Three) -> None:
     forbidden = always(page_of("namespaces"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
     with front(cluster, forbidden) as proxy:
-        found, gaps = collected(proxy, "Deployment", include=("test-team-*",))
-    assert three
-    assert found == ALL
+        found, gaps = collected(proxy, "Deployment", include=(three.team,))
+    assert three.own(found) == three.all
     assert [(gap.permission, gap.why) for gap in gaps] == [("list namespaces", "not you")]
 
 
-def test_a_namespace_without_a_name_is_no_namespace(cluster: Cluster, three: tuple[str, str, str]) -> None:
+def test_a_namespace_without_a_name_is_no_namespace(cluster: Cluster, three: Three) -> None:
     def nameless(exchange: Exchange) -> None:
         document = exchange.real().document
         document["items"] += [{}, {"metadata": {"name": None}}]
         exchange.answer(200, document)
 
     with front(cluster, always(page_of("namespaces"), nameless)) as proxy:
-        found, gaps = collected(proxy, "Deployment", include=(f"{three[0]}*",))
-    assert (found, gaps) == ([f"Deployment {three[0]}/here"], [])
+        found, gaps = collected(proxy, "Deployment", include=(f"{three.red}*",))
+    assert (found, gaps) == ([f"Deployment {three.red}/here"], [])
 
 
 def apply(cluster: Cluster, thing: dict[str, Any]) -> dict[str, Any]:
@@ -355,14 +379,14 @@ def test_a_container_that_was_put_into_a_pod_is_looked_at(cluster: Cluster, name
     assert found == [f"Pod {namespace}/db-1", f"StatefulSet {namespace}/db"]
 
 
-def test_of_many_namespaces_one_list_is_asked_for(cluster: Cluster, three: tuple[str, str, str]) -> None:
+def test_of_many_namespaces_one_list_is_asked_for(cluster: Cluster, three: Three) -> None:
     names = (*(f"test-none-{number}" for number in range(30)), *three)
     with front(cluster) as proxy:
         included, gaps = collected(proxy, "Deployment", include=names)
         excluded, _ = collected(proxy, "Deployment", exclude=names)
         asked = [item for item in proxy.lists() if item.kind == "deployments"]
     # What is not meant is left out by who judges.
-    assert (included, excluded, gaps) == (ALL, ALL, [])
+    assert (three.own(included), three.own(excluded), gaps) == (three.all, three.all, [])
     assert [(item.path, "fieldSelector" in item.query) for item in asked] == [("/apis/apps/v1/deployments", False)] * 2
 
 

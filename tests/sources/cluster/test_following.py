@@ -252,6 +252,7 @@ def test_being_lost_is_not_being_current(cluster: Cluster, namespace: str, world
     assert world.following.is_current
     vars(world.following)["_arrivals"].put((followed, Lost("gone")))
     eventually(lambda: world.look() and not world.following.is_current)
+    assert world.following.lost.endswith(": gone")
     assert not world.following.gaps
     vars(world.following)["_arrivals"].put((followed, Resumed()))
     eventually(lambda: world.look() and world.following.is_current)
