@@ -25,13 +25,14 @@ _HURRIED = Patience(tries=3, first_wait=0.01, longest_wait=0.05)
 
 def access(kubeconfig: Path, context: str = "") -> ClusterRequest:
     """The request for the cluster of a kubeconfig."""
-    return ClusterRequest(access=Kubeconfig([str(kubeconfig)]).access(context), patience=_HURRIED)
+    return ClusterRequest(access=Kubeconfig([str(kubeconfig)]).access(context))
 
 
 def through(kubeconfig: Path, address: str) -> ClusterRequest:
     """The same through a front, which takes everybody for the administrator."""
     found = access(kubeconfig)
-    return msgspec.structs.replace(found, access=msgspec.structs.replace(found.access, server=address))
+    spoilt = msgspec.structs.replace(found.access, server=address)
+    return msgspec.structs.replace(found, access=spoilt, patience=_HURRIED)
 
 
 def scanned(cluster: ClusterRequest, **request: Any) -> Assessment:
