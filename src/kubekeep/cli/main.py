@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import click
 
+from kubekeep.cli.standard_output import READER_GONE, standard_output
+
 _COMMANDS: Final = {
     "scan": "Assess manifests, charts, overlays, repositories and more.",
     "watch": "Watch a cluster, and print which verdicts change.",
@@ -36,6 +38,7 @@ Exit codes:
   2    the command line is wrong
   3    something could not be read or evaluated
   130  interrupted
+  141  whoever read the output has gone
 """
 _INTERRUPTED: Final = 130
 """What a shell makes of a program that an interrupt ends."""
@@ -60,6 +63,10 @@ class _Tasks(click.Group):
             # Click would end with the code of a gate that failed.
             click.echo("interrupted", err=True)
             ctx.exit(_INTERRUPTED)
+        except BrokenPipeError:
+            # Click would do the same.
+            sys.stdout = None
+            ctx.exit(READER_GONE)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -81,10 +88,6 @@ def kubekeep() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line and exit with its code. A closed pipe ends it quietly, as readers expect."""
-    try:
+    """Run the command line and exit with its code."""
+    with standard_output():
         kubekeep.main(args=arguments, prog_name="kubekeep")
-    except BrokenPipeError:
-        # The reader has gone; what is left in the buffers has nowhere to go either.
-        sys.stdout = None
-        sys.exit(0)

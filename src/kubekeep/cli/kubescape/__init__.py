@@ -19,6 +19,7 @@ from kubekeep.cli.kubescape import flags
 from kubekeep.cli.kubescape.flags import Flag, Takes
 from kubekeep.cli.kubescape.parse import FlagError, Given, parse, value_of
 from kubekeep.cli.kubescape.translate import Ours, scan, translated
+from kubekeep.cli.standard_output import standard_output
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment
 
@@ -235,8 +236,5 @@ def _help() -> str:
 
 def main() -> None:
     """The `kubescape` program."""
-    try:
+    with standard_output():
         sys.exit(run(sys.argv[1:]))
-    except BrokenPipeError:
-        sys.stdout = None
-        sys.exit(0)

@@ -1,0 +1,65 @@
+"""Whoever reads what a command prints gets all of it, and may go when there was enough."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+SCAN = ("scan", str(SHOP), "--format", "json")
+
+
+def started(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """A program without a buffer of Python's, whose output is a pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+
+
+def fill(output: int) -> int:
+    """Wait until whoever writes into a pipe has to wait for its reader; gives how many bytes are in it."""
+    until = time.monotonic() + 60
+    before = 0
+    while time.monotonic() < until:
+        time.sleep(0.2)
+        (waiting,) = struct.unpack("i", fcntl.ioctl(output, termios.FIONREAD, struct.pack("i", 0)))
+        if waiting and waiting == before:
+            return before
+        before = waiting
+    raise TimeoutError("nothing was written")
+
+
+@pytest.mark.parametrize("program", [("kubekeep",), ("kubekeep", "kubescape")], ids=" ".join)
+def test_nothing_is_lost_when_a_write_is_interrupted(program: tuple[str, ...]) -> None:
+    with started(*program, *SCAN) as process:
+        assert process.stdout is not None
+        waiting = fill(process.stdout.fileno())
+        for interrupt in (signal.SIGSTOP, signal.SIGCONT):
+            process.send_signal(interrupt)
+        text = process.stdout.read()
+    assert len(text) > waiting
+    assert json.loads(text)["summaryDetails"]
+
+
+@pytest.mark.parametrize(("program", "code"), [(("kubekeep",), 141), (("kubekeep", "kubescape"), 1)], ids=str)
+def test_a_reader_may_go(program: tuple[str, ...], code: int) -> None:
+    with started(*program, *SCAN) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        fill(process.stdout.fileno())
+        process.stdout.close()
+        told = process.stderr.read()
+    assert (process.wait(), told) == (code, b"")
