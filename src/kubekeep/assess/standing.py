@@ -40,7 +40,10 @@ Change = tuple[ResourceResult | None, ResourceResult | None]
 class _Held:
     """A resource that is judged, with what the rules said of it, by stage."""
 
-    __slots__ = ("digest", "home", "local", "object", "problem", "related", "resource", "result", "sheet", "stale")
+    __slots__ = (
+        *("digest", "home", "local", "namespaces", "object", "problem", "related", "resource", "result", "sheet"),
+        "stale",
+    )
 
     def __init__(self, resource: Resource, sheet: Sheet, problem: str) -> None:
         self.resource = resource
@@ -55,6 +58,8 @@ class _Held:
         self.result: ResourceResult | None = None
         self.stale: AbstractSet[str] = frozenset()
         """The names of rules that have said something else since `result`."""
+        self.namespaces: tuple[str, ...] | None = None
+        """Those that have slices and that the text of the object names; None if that has not been looked at yet."""
 
     def take_related(self, names: AbstractSet[str], outcome: Outcome) -> bool:
         """Take what the rules called `names` say; gives whether that is something else than before."""
@@ -70,10 +75,17 @@ class _Held:
     def take_object(self, outcome: Outcome) -> None:
         self.object = outcome
 
-    def mentions(self, names: AbstractSet[str]) -> bool:
+    def mentions(self, names: Iterable[bytes]) -> bool:
         """Whether the text of the object names one of them."""
         text = text_of(self.resource)
-        return any(name.encode() in text for name in names)
+        return any(name in text for name in names)
+
+    def naming(self, namespaces: Mapping[str, bytes]) -> tuple[str, ...]:
+        """Those of `namespaces` that the text of the object names; they are always the same ones."""
+        if self.namespaces is None:
+            text = text_of(self.resource)
+            self.namespaces = tuple(name for name, encoded in namespaces.items() if encoded in text)
+        return self.namespaces
 
 
 _Asked = tuple[str, _Held, tuple[int, ...]]
@@ -122,6 +134,8 @@ class Standing:
         self._held: dict[str, _Held] = {}
         self._homes: dict[str, dict[str, _Held]] = {}
         """The same, by namespace."""
+        self._spaces: dict[str, bytes] = {}
+        """The namespaces that have slices, with their names as they stand in texts."""
         self._joined: dict[str, bytes] = {}
         """The digests of the joined subjects, by key."""
         self._changed: dict[str, Resource | None] = {}
@@ -244,11 +258,11 @@ class Standing:
     ) -> None:
         """Ask the rules that relate objects, wherever they may say something else."""
         asked = self._asked(before, changes, everything=everything)
+        self._know_namespaces()
         for start in range(0, len(asked), _BATCH):
             batch = asked[start : start + _BATCH]
             documents = [(document_of(held.resource), groups) for _, held, groups in batch]
-            wanted = self._wanted(batch, [text for text, _ in documents])
-            cluster = {**self._slices.data(wanted), "provider": self._provider}
+            cluster = {**self._slices.data(self._wanted(batch)), "provider": self._provider}
             outcomes = self._policies.with_context({**self._context, "cluster": cluster}).evaluate(documents)
             for (key, held, groups), outcome in zip(batch, outcomes, strict=True):
                 names = frozenset[str]().union(*(self._names[number] for number in groups))
@@ -284,8 +298,16 @@ class Standing:
         taken = ((key, self._held[key]) for key in before if key in self._held)
         return {key: held for items in (*near, taken) for key, held in items}.items()
 
-    def _wanted(self, batch: Iterable[_Asked], texts: Iterable[bytes]) -> Wanted:
-        """What the rules of a batch look at for documents with these texts."""
+    def _know_namespaces(self) -> None:
+        """Take note of the namespaces that have slices by now."""
+        names = self._slices.homes
+        if self._spaces.keys() != {*names}:
+            self._spaces = {name: name.encode() for name in names}
+            for held in self._held.values():
+                held.namespaces = None
+
+    def _wanted(self, batch: Sequence[_Asked]) -> Wanted:
+        """What the rules of a batch look at."""
         whole: set[str] = set()
         near: set[str] = set()
         homes = {_CONTROL_PLANE, *(held.home for _, held, _ in batch)}
@@ -296,8 +318,7 @@ class Standing:
             whole |= one.whole
             near |= one.own | one.control_plane | one.mentioned | one.named
         wide = {number for number, one in looks.items() if one.mentioned}
-        text = b" ".join(text for (*_, groups), text in zip(batch, texts, strict=True) if not wide.isdisjoint(groups))
-        homes |= {name for name in self._slices.homes if name.encode() in text}
+        homes.update(*(held.naming(self._spaces) for _, held, groups in batch if not wide.isdisjoint(groups)))
         return Wanted(whole, near, homes)
 
     def _surroundings(self, gaps: Sequence[Gap]) -> Around:
@@ -340,14 +361,14 @@ class Standing:
 
 def _affected(reaches: Mapping[int, _Reach]) -> Callable[[_Held], tuple[int, ...]]:
     """The groups, by how far each is reached, whose rules may say something else of a resource than before."""
-    known: dict[tuple[int, str], tuple[tuple[int, ...], dict[frozenset[str], list[int]]]] = {}
+    known: dict[tuple[int, str], tuple[tuple[int, ...], dict[frozenset[bytes], list[int]]]] = {}
 
     def affected(held: _Held) -> tuple[int, ...]:
         key = (id(held.sheet), held.home)
         if key not in known:
             found = {number: reaches[number] for number in held.sheet.groups[Stage.RELATED] if number in reaches}
             sure = tuple(number for number, reach in found.items() if reach.has(held.home))
-            unsure: dict[frozenset[str], list[int]] = {}
+            unsure: dict[frozenset[bytes], list[int]] = {}
             for number, reach in found.items():
                 if number not in sure and (names := reach.names(held.home)):
                     unsure.setdefault(names, []).append(number)
@@ -411,9 +432,10 @@ class _Reach:
         """Whether all objects in the namespace `home` are among them."""
         return self.everywhere or home in self.homes
 
-    def names(self, home: str) -> frozenset[str]:
-        """What the others in the namespace `home` name that are among them."""
-        return frozenset(self.naming.union(*(self.looking_up.get(place, ()) for place in (home, None))))
+    def names(self, home: str) -> frozenset[bytes]:
+        """What the others in the namespace `home` name that are among them, as it stands in texts."""
+        found = self.naming.union(*(self.looking_up.get(place, ()) for place in (home, None)))
+        return frozenset(name.encode() for name in found)
 
     def places(self) -> AbstractSet[str] | None:
         """The namespaces where they are; None for all."""

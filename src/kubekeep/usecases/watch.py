@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -346,6 +347,7 @@ class _Session:
         try:
             self._follow()
         finally:
+            gc.unfreeze()
             self._definitions.stop()
             self.following.stop()
 
@@ -368,6 +370,9 @@ class _Session:
                 started = time.monotonic()
                 self._watch.settle(self)
                 took = time.monotonic() - started
+                if not gc.get_freeze_count():
+                    # What is known by now stays: looking for cycles in all of it, again and again, delays verdicts.
+                    gc.freeze()
             self._watch.note_loss(self.following.lost)
             if self._has_to_begin_anew():
                 return
