@@ -13,18 +13,10 @@ from moto import mock_aws
 from tests.cli.test_scan import BAD, kubekeep
 from tests.sources.cloud.amazon import make_cluster, make_role
 from tests.sources.cloud.azure import SUBSCRIPTION, answer_all
-from tests.sources.cloud.service import Cloud, clouds, everywhere, log_in
+from tests.sources.cloud.service import Cloud, everywhere, log_in
 
 from kubekeep.cli.main import kubekeep as program
 from kubekeep.cli.settings import azure_cloud
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    folder = tmp_path / "clouds"
-    folder.mkdir()
-    with clouds(folder) as found:
-        yield found
 
 
 @pytest.fixture
