@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 import traceback
 import urllib.parse
 from pathlib import Path
@@ -214,6 +215,14 @@ def test_a_key_that_is_another_certificates(cluster: Cluster, tmp_path: Path) ->
     assert "PRIVATE" not in str(refused.value)
 
 
+def test_the_certificate_of_the_server_may_stand_for_its_authority(cluster: Cluster, tmp_path: Path) -> None:
+    """As for Go: whatever the kubeconfig names is trusted."""
+    url = urllib.parse.urlsplit(cluster.address)
+    own = ssl.get_server_certificate((str(url.hostname), url.port or 443)).encode()
+    access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
+    assert who(msgspec.structs.replace(access, authority=own))["username"] == "admin"
+
+
 def test_a_certificate_of_another_authority_is_not_taken(cluster: Cluster, tmp_path: Path) -> None:
     other = cluster.layout.kubelets.issue(f"stranger-{tmp_path.name}")
     user = {"client-certificate": str(other.certificate), "client-key": str(other.key)}
@@ -249,7 +258,7 @@ def test_nobody_listens(cluster: Cluster, tmp_path: Path) -> None:
     [
         ({}, "cannot be reached"),
         ({"server": "https://127.0.0.1:9", "authority": b"text"}, "is not PEM"),
-        ({"proxy": "socks5://127.0.0.1:9"}, "the proxy cannot be used"),
+        ({"proxy": "ftp://127.0.0.1:9"}, "the proxy cannot be used"),
         ({"server": "https://a\x1b.invalid"}, "cannot be"),
     ],
 )
