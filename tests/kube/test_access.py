@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import ssl
+import tempfile
 import traceback
 import urllib.parse
 from pathlib import Path
@@ -199,6 +200,24 @@ def test_an_authority_that_is_none_is_an_error(cluster: Cluster, tmp_path: Path,
     access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
     with pytest.raises(KubeconfigError, match="the certificate authority is not PEM"):
         who(msgspec.structs.replace(access, authority=authority))
+
+
+def test_without_a_place_for_files_no_certificate_can_be_shown(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(LoginError, match="no place for a temporary file: No such file"):
+        who(access)
+
+
+@pytest.mark.parametrize("name", [".example.com", "a" * 64])
+def test_a_name_that_no_server_can_have(cluster: Cluster, tmp_path: Path, name: str) -> None:
+    changes = {"tls-server-name": name}
+    with pytest.raises(KubeconfigError, match=f"no server has the name '{name}'"):
+        who(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), changes))
+    with pytest.raises(KubeconfigError, match="the address of the server cannot be used"):
+        who(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), {"server": f"https://{name}"}))
 
 
 def test_authorities_with_comments(cluster: Cluster, tmp_path: Path) -> None:

@@ -14,9 +14,14 @@ from kubekeep.model.text import visible
 def context(access: Access, certificate: Certificate | None) -> ssl.SSLContext:
     """The TLS settings of `access`, showing `certificate` if there is one.
 
-    Raises KubeconfigError for an authority, LoginError for a certificate that cannot be used.
+    Raises KubeconfigError for an authority or a name, LoginError for a certificate that cannot be used.
     """
     name = visible(access.name)
+    try:
+        # As OpenSSL will take it, which would leave the socket open.
+        access.server_name.encode("idna")
+    except UnicodeError:
+        raise KubeconfigError(f"{name}: no server has the name {visible(access.server_name)!r}") from None
     try:
         found = ssl.create_default_context(cadata=_authorities(access.authority))
     except (ssl.SSLError, ValueError) as error:
