@@ -72,6 +72,13 @@ def test_of_several_the_one_of_root_counts() -> None:
     assert Running((INIT, rogue, own)).of("kubelet") is own
 
 
+def test_of_a_program_that_is_hidden_no_other_is_taken() -> None:
+    rogue = process(11, "kube-apiserver", "--anonymous-auth=false", uid=1000)
+    seen_processes = Running((INIT, rogue), hidden={"kube-apiserver": "k3s runs it in its own process"})
+    with pytest.raises(UnreadableError, match="k3s runs it in its own process"):
+        seen_processes.of("kube-apiserver")
+
+
 def test_of_two_that_differ_none_is_certain() -> None:
     pair = process(10, "kubelet", "--config=/a"), process(11, "kubelet", "--config=/b")
     with pytest.raises(UnreadableError, match="2 processes are called kubelet, with different command lines"):

@@ -56,13 +56,16 @@ class Running(msgspec.Struct, frozen=True):
         """The one process of a program, in a container or not if that matters. Raises UnreadableError if none is certain.
 
         Those count that are in the network of the node, as far as that may be known, and of several with different
-        command lines those of root: anyone can start a program and call it so.
+        command lines those of root: anyone can start a program and call it so. For that reason none counts of a program
+        that is `hidden`.
         """
+        if program in self.hidden:
+            raise UnreadableError(self.hidden[program])
         found = [process for process in self.on_node(program) if contained in (None, process.contained)]
         if _differ(found):
             found = [process for process in found if process.uid == 0] or found
         if not found:
-            raise UnreadableError(self.hidden.get(program) or self.problem or f"no process called {program} is seen")
+            raise UnreadableError(self.problem or f"no process called {program} is seen")
         if _differ(found):
             raise UnreadableError(f"{len(found)} processes are called {program}, with different command lines")
         return found[0]
