@@ -133,6 +133,19 @@ def test_underscores_in_flags_are_dashes() -> None:
         (["--use-service-account-credentials", "true"], ["--use-service-account-credentials", "true"]),
         (["--token-auth-file=/a", "--tls-private-key-file=/b"], ["--token-auth-file=/a", "--tls-private-key-file=/b"]),
         (["--authentication-token-webhook=true"], ["--authentication-token-webhook=true"]),
+        (["--manifest-url-header=X-Api:hunter2"], ["--manifest-url-header=XXXXXX"]),
+        (["--manifest_url_header", "X-Api:hunter2"], ["--manifest_url_header", "XXXXXX"]),
+        (["--manifest-url=https://h/p?v=1&token=abc"], ["--manifest-url=https://h/p?XXXXXX"]),
+        (["--manifest-url", "https://h/p?abc#d"], ["--manifest-url", "https://h/p?XXXXXX"]),
+        (["--initial-cluster-token", "-abc", "-v=2"], ["--initial-cluster-token", "XXXXXX", "-v=2"]),
+        (["--token", "-my-token", "shown"], ["--token", "XXXXXX", "shown"]),
+        (["--token", "--9bc", "--v=2"], ["--token", "XXXXXX", "--v=2"]),
+        (
+            ["--use-service-account-credentials", "--root-ca-file=/a"],
+            ["--use-service-account-credentials", "--root-ca-file=/a"],
+        ),
+        (["--requestheader-username-headers=X-User"], ["--requestheader-username-headers=X-User"]),
+        (["--etcd-servers=https://10.0.0.1:2379"], ["--etcd-servers=https://10.0.0.1:2379"]),
     ],
 )
 def test_secrets_are_masked_and_what_rules_read_is_not(words: list[str], shown: list[str]) -> None:

@@ -10,11 +10,16 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.redaction import FLAG, MASK, SHAPES
+from kubekeep.sources.host.configuration import without_queries
 from kubekeep.sources.host.root import Root, UnreadableError
 
 _LINE: Final = 1 << 20
 _STATUS: Final = 1 << 16
 _KEYS: Final = re.compile(r"--?[\w.-]*(?:secret|private|encryption|account)[-_]?key")
+_HEADERS: Final = re.compile(r"--?[\w.-]*url[-_]headers?")
+"""Flags with headers of requests (`--manifest-url-header`), not those with names of headers."""
+_NEXT: Final = re.compile(r"--[a-z][\w.-]*(?:=.*)?", re.DOTALL)
+"""A word that is the next flag, and not a secret that begins with dashes."""
 _CONSTANTS: Final = frozenset({"", "true", "false", "t", "f", "1", "0"})
 
 
@@ -108,13 +113,15 @@ def masked(words: Iterable[str]) -> list[str]:
     secret = False
     for word in words:
         given, sign, value = word.partition("=")
-        if secret and not word.startswith("-") and word.lower() not in _CONSTANTS:
+        if secret and not _NEXT.fullmatch(word) and word.lower() not in _CONSTANTS:
             shown.append(MASK)
-        elif sign and _is_secret(given) and value.lower() not in _CONSTANTS:
+            secret = False
+            continue
+        secret = not sign and _is_secret(given)
+        if sign and _is_secret(given) and value.lower() not in _CONSTANTS:
             shown.append(f"{given}={MASK}")
         else:
-            shown.append(SHAPES.sub(MASK, word))
-        secret = not sign and _is_secret(given)
+            shown.append(without_queries(SHAPES.sub(MASK, word)))
     return shown
 
 
@@ -123,7 +130,7 @@ def _differ(processes: Iterable[Process]) -> bool:
 
 
 def _is_secret(given: str) -> bool:
-    return FLAG.fullmatch(given) is not None or _KEYS.fullmatch(given) is not None
+    return any(pattern.fullmatch(given) for pattern in (FLAG, _KEYS, _HEADERS))
 
 
 def _processes(root: Root, numbers: Iterable[int]) -> Iterator[Process]:
