@@ -21,6 +21,8 @@ from kubekeep.sources.host.root import MissingError, UnreadableError
 
 _BYTES: Final = 1 << 20
 _TABLE: Final = 16 << 20
+_DEPTH: Final = 4
+_MOST_FILES: Final = 2000
 _KINDS: Final = frozenset({"KubeProxyConfiguration"})
 _CHAINED: Final = frozenset(
     {
@@ -70,21 +72,25 @@ def kube_proxy(node: Node) -> Iterator[Draft | dict[str, Any]]:
 
 
 def cni(node: Node) -> Draft:
-    """The files of the network plugins, and the names of those that set up the network of Pods."""
+    """The files of the network plugins, and the names of those that set up the network of Pods.
+
+    Beside configurations there are kubeconfigs, which plugins also keep in folders of their own.
+    """
     draft = Draft("CNIInfo", node.name)
     try:
         folder = node.files.first(node.layout.networks)
-        paths = [
-            posixpath.join(folder, name)
-            for name in node.files.root.names(folder)
-            if name.endswith((".conf", ".conflist", ".json"))
-        ]
+        paths, refused = node.files.root.files(folder, _DEPTH)
     except UnreadableError as error:
         draft.lacks("CNIConfigFiles", error, ", ".join(node.layout.networks))
         return draft
-    draft.listed("CNIConfigFiles", node.files, paths)
+    if len(paths) > _MOST_FILES:
+        draft.lacks("CNIConfigFiles", f"there are more than {_MOST_FILES} files", folder)
+    else:
+        draft.listed("CNIConfigFiles", node.files, paths)
+    for path, why in refused.items():
+        draft.lacks("CNIConfigFiles", why, path)
     try:
-        names = _plugins(node, paths)
+        names = _plugins(node, [path for path in paths if _is_configuration(path, folder)])
     except UnreadableError as error:
         draft.lacks("CNINames", error)
         return draft
@@ -129,6 +135,11 @@ def _kubeconfig(configuration: dict[str, Any]) -> str:
     connection = configuration.get("clientConnection")
     path = connection.get("kubeconfig") if isinstance(connection, dict) else ""
     return path if isinstance(path, str) else ""
+
+
+def _is_configuration(path: str, folder: str) -> bool:
+    """Whether container runtimes read a file: they look into no folder below (libcni, ConfFiles)."""
+    return posixpath.dirname(path) == folder and path.endswith((".conf", ".conflist", ".json"))
 
 
 def _plugins(node: Node, paths: list[str]) -> list[str]:
