@@ -12,7 +12,7 @@ import pytest
 from kubekeep.sources.host.processes import Process, Running, flag, masked
 from kubekeep.sources.host.processes import running as seen
 from kubekeep.sources.host.root import Root, UnreadableError
-from tests.sources.host.nodes import KUBELET, running
+from tests.sources.host.nodes import KUBELET, put, running
 
 NODE, ELSEWHERE = "net:[1]", "net:[2]"
 
@@ -32,6 +32,31 @@ def test_a_process_that_runs_is_found_by_its_name() -> None:
     assert found.flag("kubeconfig") == "/c"
     assert found.uid == os.getuid()
     assert not found.contained
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--client-ca-file", "", "--config=/x"], "--client-ca-file= --config=/x"),
+        (["--config=/x", "--client-ca-file", ""], "--config=/x --client-ca-file="),
+        (["--token", "", "", "--v=2"], "--token= --v=2"),
+        (["--config=", "", "--v", "2", ""], "--config= --v 2"),
+    ],
+)
+def test_a_flag_with_an_empty_word_stays_empty(flags: list[str], line: str) -> None:
+    with running({KUBELET: flags}) as (pid,), Root.at("/") as root:
+        found = next(item for item in seen(root).processes if item.pid == pid)
+    assert found.words[3:] == tuple(flags)
+    assert found.line == f"{KUBELET} -s -- {line}"
+
+
+@pytest.mark.parametrize("title", ["k3s server --v=2", "k3s server --v=2\0", "k3s server --v=2\0\0\0"])
+def test_a_title_is_taken_apart(tmp_path: Path, title: str) -> None:
+    put(tmp_path, "/proc/7/cmdline", title)
+    put(tmp_path, "/proc/7/status", "Uid:\t0\t0\t0\t0\n")
+    with Root.at(str(tmp_path)) as root:
+        (found,) = seen(root).processes
+    assert found.words == ("k3s", "server", "--v=2")
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux")

@@ -42,8 +42,14 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def line(self) -> str:
-        """Its command line without what is secret in it."""
-        return " ".join(masked(self.words))
+        """Its command line without what is secret in it; a flag before an empty word is `--flag=`, so that it stays empty."""
+        shown: list[str] = []
+        for word in masked(self.words):
+            if word:
+                shown.append(word)
+            elif shown and shown[-1].startswith("-") and "=" not in shown[-1]:
+                shown[-1] += "="
+        return " ".join(shown)
 
     def flag(self, name: str) -> str:
         """The value of a flag, the last one where it is given several times; empty without one."""
@@ -157,9 +163,11 @@ def _processes(root: Root, numbers: Iterable[int]) -> Iterator[Process]:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    words = text.rstrip("\0").split("\0")
+    if not text.strip("\0 "):
+        return ()
+    words = text.removesuffix("\0").split("\0")
     # Who writes a title of its own in place of its arguments (k3s) leaves one text.
-    return tuple(words[0].split() if len(words) == 1 else words) if text.strip("\0 ") else ()
+    return tuple(words if any(words[1:]) else words[0].split())
 
 
 def _first_number(text: str) -> int:
