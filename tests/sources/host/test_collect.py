@@ -61,6 +61,15 @@ def test_a_file_has_its_mode_and_owner(kubeadm: Collected) -> None:
     assert names == ({"username": "root", "groupname": "root"} if OWN == (0, 0) else {})
 
 
+@pytest.mark.parametrize("file", ["passwd", "group"])
+def test_a_number_of_a_user_without_end_is_nobody(tmp_path: Path, file: str) -> None:
+    nodes.kubeadm(tmp_path)
+    text = f"long:x:{'9' * 5000}:0:::\nowner:x:{OWN[file == 'group']}:0:::\n"
+    put(tmp_path, f"/etc/{file}", text, 0o644)
+    found = data(collect(str(tmp_path)), "KubeletInfo")["kubeConfigFile"]
+    assert found["ownership"]["username" if file == "passwd" else "groupname"] == "owner"
+
+
 def test_the_kubelet_is_told_with_its_configuration(kubeadm: Collected) -> None:
     found = data(kubeadm, "KubeletInfo")
     assert "--config=/var/lib/kubelet/config.yaml" in found["cmdLine"]

@@ -283,6 +283,14 @@ def test_what_the_kernel_does_not_tell_is_said(node: Path, gone: str, reason: st
     assert why(node) == reason
 
 
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_start_without_end_is_no_moment(node: Path, digits: int) -> None:
+    logging(node, nodes.k3s_log(PROGRAMS))
+    (process,) = (folder.parent for folder in node.glob("proc/[0-9]*/fd"))
+    nodes.put(process, "/stat", f"7 (k3s) S{' 1' * 18} {'9' * digits}\n")
+    assert why(node) == "where it logs to is not known: when it started is not told"
+
+
 def test_commands_of_k3s_run_nothing(node: Path) -> None:
     with nodes.titled("k3s kubectl get pods", nodes.k3s_log(FAKE), 2) as pid:
         nodes.show(node, [pid])

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kubekeep.sources.host.collect import collect
 from tests.sources.host import nodes
 from tests.sources.host.nodes import put
@@ -51,3 +53,22 @@ def test_a_folder_with_too_many_files_is_said(tmp_path: Path) -> None:
     found = cni(tmp_path)
     assert "CNIConfigFiles" not in found["data"]
     assert found["notRead"] == [{"field": "CNIConfigFiles", "path": FOLDER, "why": "there are more than 2000 files"}]
+
+
+@pytest.mark.parametrize("text", ['{"plugins": null}', '{"plugins": 7}', '{"plugins": "flannel"}', "[]", "7"])
+def test_a_configuration_without_a_list_of_plugins_is_said(tmp_path: Path, text: str) -> None:
+    put(tmp_path, f"{FOLDER}/00-a.conflist", text)
+    put(tmp_path, f"{FOLDER}/10-flannel.conflist", json.dumps({"plugins": [{"type": "flannel"}]}))
+    found = cni(tmp_path)
+    assert "CNINames" not in found["data"]
+    assert found["notRead"] == [{"field": "CNINames", "why": "a configuration file of CNI has no list of plugins"}]
+    assert len(found["data"]["CNIConfigFiles"]) == 2
+
+
+@pytest.mark.parametrize("address", ["ABC:0016", "0100007F00:0016", f"{'0' * 40}:0016"])
+def test_rows_of_ports_that_are_none_are_left_out(tmp_path: Path, address: str) -> None:
+    nodes.system(tmp_path)
+    rows = [f"   0: {place} 00000000:0000 0A 0\n" for place in (address, "0100007F:0016")]
+    put(tmp_path, "/proc/1/net/tcp", "".join(["head\n", *rows]))
+    (port,) = of(collect(str(tmp_path)), "OpenPortsList")["data"]["tcpPorts"]
+    assert port["localPort"] == 22

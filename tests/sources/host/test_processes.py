@@ -59,6 +59,13 @@ def test_a_title_is_taken_apart(tmp_path: Path, title: str) -> None:
     assert found.words == ("k3s", "server", "--v=2")
 
 
+def test_a_number_of_a_user_without_end_is_nobody(tmp_path: Path) -> None:
+    put(tmp_path, "/proc/7/cmdline", "kubelet\0")
+    put(tmp_path, "/proc/7/status", f"Uid:\t{'9' * 5000}\n")
+    with Root.at(str(tmp_path)) as root:
+        assert seen(root).of("kubelet").uid == -1
+
+
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux")
 def test_a_process_of_a_container_is_told_from_those_of_the_node() -> None:
     words = [

@@ -35,7 +35,8 @@ _CALLING: Final = frozenset({"multus", "multus-shim", "genie", "danm"})
 """Plugins that call the others of the folder."""
 _LISTENING: Final = {"tcp": "0A", "udp": "07"}
 """The state of a socket that waits for anybody (linux/net/tcp_states.h)."""
-_ROW: Final = re.compile(r"\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]{2}) ")
+_HEX: Final = "[0-9A-F]{8}(?:[0-9A-F]{24})?"
+_ROW: Final = re.compile(rf"\s*\d+: ({_HEX}):([0-9A-F]{{4}}) ({_HEX}):([0-9A-F]{{4}}) ([0-9A-F]{{2}}) ")
 
 
 def kube_proxy(node: Node) -> Iterator[Draft | dict[str, Any]]:
@@ -157,7 +158,9 @@ def _types(text: str) -> list[str]:
         found = json.loads(text)
     except (ValueError, RecursionError):
         raise UnreadableError("a configuration file of CNI is no JSON") from None
-    plugins = found.get("plugins", [found]) if isinstance(found, dict) else []
+    plugins = found.get("plugins", [found]) if isinstance(found, dict) else None
+    if not isinstance(plugins, list):
+        raise UnreadableError("a configuration file of CNI has no list of plugins")
     return [plugin["type"] for plugin in plugins if isinstance(plugin, dict) and isinstance(plugin.get("type"), str)]
 
 

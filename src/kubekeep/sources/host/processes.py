@@ -15,6 +15,8 @@ from kubekeep.sources.host.root import Root, UnreadableError
 
 _LINE: Final = 1 << 20
 _STATUS: Final = 1 << 16
+_DIGITS: Final = 10
+"""Digits of the largest number of a user, which has 32 bits."""
 _KEYS: Final = re.compile(r"--?[\w.-]*(?:secret|private|encryption|account)[-_]?key")
 _HEADERS: Final = re.compile(r"--?[\w.-]*url[-_]headers?")
 """Flags with headers of requests (`--manifest-url-header`), not those with names of headers."""
@@ -172,4 +174,4 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _first_number(text: str) -> int:
     first = next(iter(text.split()), "")
-    return int(first) if first.isdecimal() else -1
+    return int(first) if first.isdecimal() and len(first) <= _DIGITS else -1
