@@ -85,6 +85,9 @@ LISTS = {
     "cni-configuration-mode": ("CNIInfo", "CNIConfigFiles", "/etc/cni/net.d/a.conf"),
     "cni-configuration-owner": ("CNIInfo", "CNIConfigFiles", "/etc/cni/net.d/a.conf"),
     "kubelet-service-file-mode": ("KubeletInfo", "serviceFiles", "/etc/systemd/system/kubelet.service"),
+    "kubelet-config-file-mode": ("KubeletInfo", "dropInFiles", "/etc/kubernetes/kubelet.conf.d/a.conf"),
+    "kubelet-config-file-owner": ("KubeletInfo", "dropInFiles", "/etc/kubernetes/kubelet.conf.d/a.conf"),
+    "kubelet-config-file-write-protected": ("KubeletInfo", "dropInFiles", "/etc/kubernetes/kubelet.conf.d/a.conf"),
     "kubelet-service-file-owner": ("KubeletInfo", "serviceFiles", "/etc/systemd/system/kubelet.service"),
 }
 
