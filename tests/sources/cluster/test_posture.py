@@ -67,6 +67,7 @@ WEAKER = {
     ),
     "token in a volume": (with_token("some"), PLAIN),
     "Secret beside the token": (with_token("kube-api-access-12345", {"secret": {"name": "password"}}), PLAIN),
+    "ConfigMap beside the token": (with_token("kube-api-access-12345", {"configMap": {"name": "settings"}}), PLAIN),
     "sysctls": (pod({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}), PLAIN),
     "hostPath": (volume(hostPath={"path": "/"}), PLAIN),
     "another hostPath": (volume(hostPath={"path": "/"}), volume(hostPath={"path": "/var/log"})),
@@ -104,6 +105,7 @@ WEAKER = {
         pod(container={"lifecycle": {"preStop": {"httpGet": {"host": "10.0.0.1", "port": 80}}}}),
         PLAIN,
     ),
+    "command of a hook": (pod(container={"lifecycle": {"postStart": {"exec": {"command": ["sh"]}}}}), PLAIN),
     "livenessProbe": (PLAIN, pod(container={"livenessProbe": {"tcpSocket": {"port": 80}}})),
     "readinessProbe": (PLAIN, pod(container={"readinessProbe": {"tcpSocket": {"port": 80}}})),
     "imagePullPolicy": (
@@ -136,6 +138,10 @@ WEAKER = {
     "seccomp": (context(seccompProfile={"type": "Unconfined"}), PLAIN),
     "seccomp unsaid": (PLAIN, context(seccompProfile={"type": "RuntimeDefault"})),
     "seccomp of the node": (context(seccompProfile={"type": "Localhost", "localhostProfile": "open.json"}), PLAIN),
+    "another profile of the node": (
+        context(seccompProfile={"type": "Localhost", "localhostProfile": "open.json"}),
+        context(seccompProfile={"type": "Localhost", "localhostProfile": "closed.json"}),
+    ),
     "seccomp undone": (
         pod(
             {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}},
@@ -205,6 +211,10 @@ DEFAULTS = {
             annotations={APPARMOR: "runtime/default"},
         ),
         pod(annotations={APPARMOR: "runtime/default"}),
+    ),
+    "AppArmor by its field, of the node": (
+        context(appArmorProfile={"type": "Localhost", "localhostProfile": "strict"}),
+        pod(annotations={APPARMOR: "localhost/strict"}),
     ),
     "names of capabilities": (context(capabilities={"add": ["CAP_KILL"]}), context(capabilities={"add": ["kill"]})),
     "read-only": (mounted(readOnly=True), mounted()),

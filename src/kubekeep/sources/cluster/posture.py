@@ -9,6 +9,7 @@ labels that are added, and variables that webhooks add, but for those that Secre
 from __future__ import annotations
 
 import functools
+import itertools
 from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -36,13 +37,14 @@ _HARMLESS: Final = frozenset({"csi", "downwardAPI", "emptyDir", "ephemeral", "im
 _NAMED: Final = {"configMap": "name", "secret": "secretName"}
 _OWN_TOKEN: Final = "kube-api-access-"  # noqa: S105 - a name
 """How the API server calls the volume in which it gives a pod its token."""
+_AUTHORITIES: Final = frozenset({"kube-root-ca.crt", "openshift-service-ca.crt"})
+"""ConfigMaps that are in it, too."""
 _SELINUX: Final = ("role", "type", "user")
 _PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe")
 _HOOKS: Final = ("postStart", "preStop")
 _APPARMOR: Final = "container.apparmor.security.beta.kubernetes.io/"
 _APPARMOR_TYPES: Final = {"runtime/default": "RuntimeDefault", "unconfined": "Unconfined", "": ""}
-_PROFILES: Final = {"seccompProfile": "RuntimeDefault", "appArmorProfile": ""}
-"""Profiles, and the one of their types beside which all others are something else to a control."""
+_PROFILES: Final = ("seccompProfile", "appArmorProfile")
 _LONG: Final = 16 * 1024
 """Bytes of what is looked at, beyond which it is not remembered."""
 _encode: Final = msgspec.json.Encoder().encode
@@ -52,8 +54,9 @@ _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 class Posture(msgspec.Struct, frozen=True, gc=False):
     """What a pod may do, what holds it back, and its labels: sorted hashes, 8 bytes each, good in this process.
 
-    Services and NetworkPolicies find it by its labels. An image is compared to the letter, with its command: what was pinned, or comes from another registry, by a webhook
-    that changes pods alone, or is of another revision, runs something else than what is said of the template.
+    Services and NetworkPolicies find a pod by its labels. An image is compared to the letter, with its command: one of
+    another revision, or that a webhook has pinned or takes from another registry in pods alone, is not what the verdicts
+    on the template are about.
     """
 
     powers: bytes
@@ -101,29 +104,29 @@ def _looked_at(resource: Resource, metadata: dict[str, Any], spec: dict[str, Any
 
 def _is_given(volume: dict[str, Any], spec: dict[str, Any]) -> bool:
     """Whether the API server has put a volume into a pod: its token, and whom to trust."""
-    name, sources = volume.get("name"), _items(_mapping(volume.get("projected")), "sources")
-    is_named = isinstance(name, str) and name.startswith(_OWN_TOKEN)
-    is_asked = spec.get("automountServiceAccountToken") is not False
-    return is_named and is_asked and not any("secret" in source for source in sources)
+    name = volume.get("name")
+    if not isinstance(name, str) or not name.startswith(_OWN_TOKEN):
+        return False
+    sources = _items(_mapping(volume.get("projected")), "sources")
+    named = {
+        _text(_mapping(source.get(field)).get("name")) for source in sources for field in _NAMED if field in source
+    }
+    return spec.get("automountServiceAccountToken") is not False and named <= _AUTHORITIES
 
 
 def _powers_and_bounds(text: bytes) -> tuple[bytes, bytes]:
     spec = _decode(text)
     volumes = {_text(volume.get("name")): list(_volume(volume)) for volume in _items(spec, "volumes")}
     volumes |= {name: [("claim", name)] for name in spec["claims"]}
-    powers, bounds = (
-        [*_pod_powers(spec), *(said for several in volumes.values() for said in several)],
-        [*_pod_bounds(spec)],
-    )
+    powers, bounds = list(_pod_powers(spec)), list(_pod_bounds(spec))
+    powers += itertools.chain.from_iterable(volumes.values())
     for field in _CONTAINERS:
         for container in _items(spec, field):
             name = _text(container.get("name"))
             context = _effective(spec, container, spec["profiles"].get(f"{_APPARMOR}{name}"))
-            powers += ((name, *found) for found in _container_powers(field, container, spec))
-            powers += ((name, *found) for found in _context_powers(context))
-            powers += ((name, *found) for found in _mounts(container, volumes))
-            bounds += ((name, *found) for found in _context_bounds(context))
-            bounds += ((name, *found) for found in _container_bounds(container))
+            own = _container_powers(field, container, spec), _context_powers(context), _mounts(container, volumes)
+            powers += ((name, *said) for said in itertools.chain(*own))
+            bounds += ((name, *said) for said in (*_context_bounds(context), *_container_bounds(container)))
     return _hashes(powers), _hashes(bounds)
 
 
@@ -207,8 +210,8 @@ def _container_powers(field: str, container: dict[str, Any], spec: dict[str, Any
     hooks = _mapping(container.get("lifecycle"))
     for called in (*map(container.get, _PROBES), *map(hooks.get, _HOOKS)):
         for action in _mapping(called).values():
-            if isinstance(action, dict) and action.get("host"):
-                yield "calls", _text(action.get("host"))
+            if isinstance(action, dict):
+                yield "calls", _text(action.get("host")), _texts(action.get("command"))
 
 
 def _container_bounds(container: dict[str, Any]) -> Iterator[_Said]:
@@ -235,7 +238,8 @@ def _effective(spec: dict[str, Any], container: dict[str, Any], old_profile: Any
     shared, own = _mapping(spec.get("securityContext")), _mapping(container.get("securityContext"))
     context = shared | {field: value for field, value in own.items() if value is not None}
     if isinstance(old_profile, str) and not context.get("appArmorProfile"):
-        context["appArmorProfile"] = {"type": _APPARMOR_TYPES.get(old_profile, "Localhost")}
+        kind, name = _APPARMOR_TYPES.get(old_profile, "Localhost"), old_profile.removeprefix("localhost/")
+        context["appArmorProfile"] = {"type": kind} | ({"localhostProfile": name} if kind == "Localhost" else {})
     return context
 
 
@@ -258,11 +262,11 @@ def _context_powers(context: dict[str, Any]) -> Iterator[_Said]:
 
 
 def _confined_by(context: dict[str, Any]) -> Iterator[_Said]:
-    """Profiles that confine nothing, or not as well as the usual ones."""
-    for field, best in _PROFILES.items():
-        kind = _text(_mapping(context.get(field)).get("type"))
-        if kind == "Unconfined" or (best and kind not in {best, ""}):
-            yield field, kind
+    """Profiles that confine nothing, or not as every node does."""
+    for field in _PROFILES:
+        kind, profile = _profile(context, field)
+        if kind == "Unconfined" or (kind == "Localhost" and field == "seccompProfile"):
+            yield field, kind, profile
     for field in _SELINUX:
         if value := _mapping(context.get("seLinuxOptions")).get(field):
             yield field, _text(value)
@@ -280,9 +284,15 @@ def _context_bounds(context: dict[str, Any]) -> Iterator[_Said]:
     for capability in _texts(_mapping(context.get("capabilities")).get("drop")):
         yield "drop", capability.upper().removeprefix("CAP_")
     for field in _PROFILES:
-        kind = _text(_mapping(context.get(field)).get("type"))
+        kind, profile = _profile(context, field)
         if kind not in {"Unconfined", ""}:
-            yield field, kind
+            yield field, kind, profile
+
+
+def _profile(context: dict[str, Any], field: str) -> tuple[Any, Any]:
+    """The type of a profile, and its name on the node."""
+    profile = _mapping(context.get(field))
+    return _text(profile.get("type")), _text(profile.get("localhostProfile"))
 
 
 def _hashes(said: Iterable[_Said]) -> bytes:
