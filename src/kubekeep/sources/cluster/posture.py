@@ -39,6 +39,7 @@ _OWN_TOKEN: Final = "kube-api-access-"  # noqa: S105 - a name
 """How the API server calls the volume in which it gives a pod its token."""
 _AUTHORITIES: Final = frozenset({"kube-root-ca.crt", "openshift-service-ca.crt"})
 """ConfigMaps that are in it, too."""
+_OF_VOLUMES: Final = ("fsGroup", "fsGroupChangePolicy")
 _SELINUX: Final = ("role", "type", "user")
 _PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe")
 _HOOKS: Final = ("postStart", "preStop")
@@ -149,6 +150,8 @@ def _pod_bounds(spec: dict[str, Any]) -> Iterator[_Said]:
             yield (field,)
     if spec.get("runtimeClassName"):
         yield "runtime", _text(spec.get("runtimeClassName"))
+    context = _mapping(spec.get("securityContext"))
+    yield from ((field,) for field in _OF_VOLUMES if context.get(field) is not None)
     yield from _resources(spec)
 
 
