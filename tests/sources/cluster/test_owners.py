@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kubekeep.model.control import WORKLOAD
+from kubekeep.sources.cluster.owners import Owners
 from tests.cluster.cluster import Cluster
 from tests.kube.faults import front
 from tests.sources.cluster import objects
@@ -156,6 +157,19 @@ def test_a_revision_of_nobody_without_pods_speaks_for_its_own(cluster: Cluster, 
     replicas = apply(cluster, objects.replicated("ReplicaSet", namespace, "web", replicas=0))
     cluster.apply([objects.made_of(replicas, "web-a"), objects.made_of(replicas, "web-b", hostPID=True)])
     assert shown(cluster, namespace) == ["Pod web-b", "ReplicaSet web"]
+
+
+@pytest.mark.parametrize("is_judged", [True, False])
+def test_a_revision_of_who_is_gone_without_pods_speaks_for_nobody(*, is_judged: bool) -> None:
+    """It is not compared with what made it, nor is anything with it."""
+    gone = objects.replicated("Deployment", "shop", "web")
+    gone["metadata"]["uid"] = "gone"
+    old = objects.made(objects.replicated("ReplicaSet", "shop", "web-1", replicas=0), gone)
+    old["metadata"]["uid"] = "old"
+    owners = Owners(lambda _: is_judged)
+    owners.add(old)
+    assert not owners.have_said(old)
+    assert not owners.have_said(objects.made_of(old, "web-1-a", hostPID=True))
 
 
 def test_what_services_find_otherwise_is_looked_at(cluster: Cluster, namespace: str) -> None:
