@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 Object = dict[str, Any]
@@ -35,6 +36,13 @@ def pod(where: str, name: str, pod_template: Object | None = None) -> Object:
     found = pod_template or template()
     meta = {"name": name, "namespace": where, "labels": {"app": "app"}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": found["spec"]}
+
+
+def made_of(owner: Object, name: str, **more: Any) -> Object:
+    """The Pod that a controller makes of the template of `owner`, as that is in the cluster; `more` is of its spec."""
+    found = copy.deepcopy(owner["spec"]["template"])
+    meta = {"name": name, "namespace": owner["metadata"]["namespace"], "labels": found["metadata"]["labels"]}
+    return made({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": found["spec"] | more}, owner)
 
 
 def replicated(kind: str, where: str, name: str, pod_template: Object | None = None, replicas: int = 1) -> Object:

@@ -247,7 +247,7 @@ def test_what_controllers_made_is_not_looked_at_again(cluster: Cluster, namespac
     job = apply(cluster, objects.made(objects.job(namespace, "nightly-1"), cron_job))
     lone = apply(cluster, objects.job(namespace, "lone"))
     owners = (replicas, old, stateful, daemons, job, lone)
-    cluster.apply(objects.made(objects.pod(namespace, f"{owner['metadata']['name']}-0"), owner) for owner in owners)
+    cluster.apply(objects.made_of(owner, f"{owner['metadata']['name']}-0") for owner in owners)
     cluster.apply([objects.pod(namespace, "naked")])
     with front(cluster) as proxy:
         found, gaps = collected(proxy, WORKLOAD, include=(namespace,))

@@ -111,6 +111,27 @@ def test_replica_sets_of_a_rollout_say_nothing_more(custom: Cluster, where: str)
         assert collected(proxy.url, where) == ({"Rollout web"}, [])
 
 
+def test_an_owner_of_a_custom_kind_does_not_hide_what_may_more(custom: Cluster, where: str) -> None:
+    """A tenant may write both, with the same containers."""
+    rollout = apply(custom, objects.custom(GROUP, "Rollout", where, "web", {"template": objects.template()}))
+    replicas = apply(custom, objects.made(objects.replicated("ReplicaSet", where, "web-1"), rollout))
+    robot = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot", "namespace": where}}
+    strong, image = (
+        objects.pod(where, "strong"),
+        objects.pod(where, "image", objects.template("other.example.com/app:1")),
+    )
+    strong["spec"] |= {"hostPID": True, "serviceAccountName": "robot"}
+    strong["spec"]["volumes"] = [{"name": "node", "hostPath": {"path": "/"}}]
+    strong["spec"]["containers"][0]["securityContext"] = {"privileged": True}
+    old = objects.replicated("ReplicaSet", where, "old", {**objects.template(), "spec": strong["spec"]})
+    pods = (strong, image, objects.pod(where, "plain"))
+    custom.apply([robot, *(objects.made(pod, rollout) for pod in pods), objects.made(old, rollout)])
+    custom.apply([objects.made(objects.pod(where, "web-1-a"), replicas)])
+    with front(custom) as proxy:
+        found, _ = collected(proxy.url, where)
+    assert found == {"Rollout web", "Pod strong", "Pod image", "ReplicaSet old"}
+
+
 def test_who_owns_himself_hides_nobody(custom: Cluster, where: str) -> None:
     """Whoever may create custom objects could make all of them vanish otherwise."""
     spec = {"template": objects.template()}

@@ -24,7 +24,7 @@ from tests.cluster.cluster import Cluster, eventually
 from tests.kube.connecting import config_maps, connection
 from tests.kube.faults import Exchange, front, times
 from tests.kube.test_watching import QUICK, as_it_is, error, is_watch, relayed
-from tests.sources.cluster.objects import job, made, pod, replicated
+from tests.sources.cluster.objects import job, made, made_of, pod, replicated
 from tests.sources.cluster.objects import namespace as space
 
 KINDS = frozenset({"workload", "Service", "ConfigMap", "Secret", "Namespace"})
@@ -169,6 +169,20 @@ def test_what_has_lost_its_owner_is_seen(cluster: Cluster, namespace: str, world
     cluster.admin("DELETE", path, {"propagationPolicy": "Orphan", "gracePeriodSeconds": 0})
     cluster.admin("PATCH", path, {"metadata": {"finalizers": None}}, sent="application/merge-patch+json")
     eventually(lambda: world.look() and "child" in {item.name for item in world.objects.values()})
+
+
+def test_who_is_left_behind_by_its_owner_is_seen(cluster: Cluster, namespace: str, world: World) -> None:
+    """A DaemonSet that is updated on delete replaces no Pod by itself."""
+    (owner,) = cluster.apply([replicated("DaemonSet", namespace, "one")])
+    cluster.apply([made_of(owner, "child")])
+    eventually(world.look)
+    assert "child" not in {item.name for item in world.objects.values()}
+    patch = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "registry.example.com/app:2"}]
+    cluster.admin("PATCH", cluster.path(owner), patch, sent="application/json-patch+json")
+    eventually(lambda: world.look() and "child" in {item.name for item in world.objects.values()})
+    patch[0]["value"] = "registry.example.com/app:1"
+    cluster.admin("PATCH", cluster.path(owner), patch, sent="application/json-patch+json")
+    eventually(lambda: world.look() and "child" not in {item.name for item in world.objects.values()})
 
 
 def test_a_permission_that_is_taken_away_is_a_gap_until_it_is_back(cluster: Cluster, namespace: str) -> None:

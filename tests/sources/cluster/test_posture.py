@@ -1,0 +1,267 @@
+"""Who is weaker than a template: each field that a control looks at, said of a pod alone."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from kubekeep.model.resource import Resource
+from kubekeep.sources.cluster.posture import Posture, posture
+from tests.sources.cluster import objects
+
+APPARMOR = "container.apparmor.security.beta.kubernetes.io/app"
+
+
+def of(pod: dict[str, Any]) -> Posture:
+    return posture(Resource(pod))
+
+
+def pod(spec: dict[str, Any] | None = None, container: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
+    """A Pod with one container, with more in its spec, in its container and in its metadata."""
+    found = copy.deepcopy(objects.pod("shop", "web"))
+    found["spec"]["containers"][0] |= container or {}
+    found["spec"] |= spec or {}
+    found["metadata"] |= metadata
+    return found
+
+
+def context(**fields: Any) -> dict[str, Any]:
+    return pod(container={"securityContext": fields})
+
+
+def mounted(**mount: Any) -> dict[str, Any]:
+    volumes = [{"name": "node", "hostPath": {"path": "/var/log"}}]
+    return pod({"volumes": volumes}, {"volumeMounts": [{"name": "node", "mountPath": "/a"} | mount]})
+
+
+def volume(**source: Any) -> dict[str, Any]:
+    return pod({"volumes": [{"name": "some", **source}]})
+
+
+def with_token(name: str, *more: dict[str, Any], audience: str = "", **spec: Any) -> dict[str, Any]:
+    """A Pod with a volume as the API server puts it in."""
+    token = {"path": "token"} | ({"audience": audience} if audience else {})
+    sources = [{"serviceAccountToken": token}, {"configMap": {"name": "kube-root-ca.crt"}}, *more]
+    mount = {"name": name, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True}
+    return pod({"volumes": [{"name": name, "projected": {"sources": sources}}], **spec}, {"volumeMounts": [mount]})
+
+
+AUTHORITY = {"name": "kube-root-ca.crt"}
+PLAIN = pod()
+WEAKER = {
+    "hostPID": (pod({"hostPID": True}), PLAIN),
+    "hostIPC": (pod({"hostIPC": True}), PLAIN),
+    "hostNetwork": (pod({"hostNetwork": True}), PLAIN),
+    "shareProcessNamespace": (pod({"shareProcessNamespace": True}), PLAIN),
+    "hostUsers": (PLAIN, pod({"hostUsers": False})),
+    "runtimeClassName": (PLAIN, pod({"runtimeClassName": "sandboxed"})),
+    "account": (pod({"serviceAccountName": "admin"}), PLAIN),
+    "old field of the account": (pod({"serviceAccount": "admin"}), PLAIN),
+    "token asked for": (pod({"automountServiceAccountToken": True}), PLAIN),
+    "token declined": (PLAIN, pod({"automountServiceAccountToken": False})),
+    "token put in": (
+        with_token("kube-api-access-12345", automountServiceAccountToken=False),
+        with_token("kube-api-access-12345", audience="vault", automountServiceAccountToken=False),
+    ),
+    "token in a volume": (with_token("some"), with_token("some", audience="vault")),
+    "Secret beside the token": (with_token("kube-api-access-12345", {"secret": {"name": "password"}}), PLAIN),
+    "ConfigMap beside the token": (with_token("kube-api-access-12345", {"configMap": {"name": "settings"}}), PLAIN),
+    "fsGroup": (PLAIN, pod({"securityContext": {"fsGroup": 1000}})),
+    "sysctls": (pod({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}), PLAIN),
+    "hostPath": (volume(hostPath={"path": "/"}), PLAIN),
+    "another hostPath": (volume(hostPath={"path": "/"}), volume(hostPath={"path": "/var/log"})),
+    "mount of a hostPath": (mounted(readOnly=True), volume(hostPath={"path": "/var/log"})),
+    "writable hostPath": (mounted(), mounted(readOnly=True)),
+    "subPath": (mounted(subPath="a"), mounted()),
+    "Secret": (volume(secret={"secretName": "password"}), PLAIN),
+    "projected Secret": (volume(projected={"sources": [{"secret": {"name": "password"}}]}), PLAIN),
+    "ConfigMap": (volume(configMap={"name": "settings"}), PLAIN),
+    "claim": (volume(persistentVolumeClaim={"claimName": "data"}), PLAIN),
+    "volume of another type": (volume(nfs={"server": "a", "path": "/"}), PLAIN),
+    "image": (pod(container={"image": "registry.example.com/app:2"}), PLAIN),
+    "digest": (pod(container={"image": f"registry.example.com/app:1@sha256:{'0' * 64}"}), PLAIN),
+    "command": (pod(container={"command": ["sh"]}), PLAIN),
+    "args": (pod(container={"args": ["-c", "sudo id"]}), PLAIN),
+    "container": (objects.pod("shop", "web", objects.template("registry.example.com/app:1", "app", "more")), PLAIN),
+    "init container": (pod({"initContainers": [{"name": "init", "image": "a:1"}]}), PLAIN),
+    "container of the same name": (pod({"initContainers": PLAIN["spec"]["containers"]}), PLAIN),
+    "ephemeral container": (pod({"ephemeralContainers": [{"name": "debug", "image": "a:1"}]}), PLAIN),
+    "hostPort": (pod(container={"ports": [{"containerPort": 80, "hostPort": 80}]}), PLAIN),
+    "hostPort of a port": (
+        pod(container={"ports": [{"containerPort": 80, "hostPort": 80}]}),
+        pod(container={"ports": [{"containerPort": 80}]}),
+    ),
+    "port": (pod(container={"ports": [{"containerPort": 22}]}), PLAIN),
+    "key of a Secret": (
+        pod(container={"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "password", "key": "a"}}}]}),
+        PLAIN,
+    ),
+    "environment of a Secret": (pod(container={"envFrom": [{"secretRef": {"name": "password"}}]}), PLAIN),
+    "host of a probe": (
+        pod(container={"livenessProbe": {"httpGet": {"host": "10.0.0.1", "port": 80}}}),
+        pod(container={"livenessProbe": {"httpGet": {"port": 80}}}),
+    ),
+    "host of a hook": (
+        pod(container={"lifecycle": {"preStop": {"httpGet": {"host": "10.0.0.1", "port": 80}}}}),
+        PLAIN,
+    ),
+    "command of a hook": (pod(container={"lifecycle": {"postStart": {"exec": {"command": ["sh"]}}}}), PLAIN),
+    "livenessProbe": (PLAIN, pod(container={"livenessProbe": {"tcpSocket": {"port": 80}}})),
+    "readinessProbe": (PLAIN, pod(container={"readinessProbe": {"tcpSocket": {"port": 80}}})),
+    "imagePullPolicy": (
+        pod(container={"imagePullPolicy": "IfNotPresent"}),
+        pod(container={"imagePullPolicy": "Always"}),
+    ),
+    "limits": (PLAIN, pod(container={"resources": {"limits": {"memory": "1Gi"}}})),
+    "no limit": (
+        pod(container={"resources": {"limits": {"memory": "0"}}}),
+        pod(container={"resources": {"limits": {"memory": "1Gi"}}}),
+    ),
+    "requests": (PLAIN, pod(container={"resources": {"requests": {"cpu": 1}}})),
+    "limits of the pod": (PLAIN, pod({"resources": {"limits": {"memory": "1Gi"}}})),
+    "privileged": (context(privileged=True), PLAIN),
+    "hostProcess": (context(windowsOptions={"hostProcess": True}), PLAIN),
+    "hostProcess of the pod": (pod({"securityContext": {"windowsOptions": {"hostProcess": True}}}), PLAIN),
+    "user of Windows": (context(windowsOptions={"runAsUserName": "ContainerAdministrator"}), PLAIN),
+    "procMount": (context(procMount="Unmasked"), PLAIN),
+    "capabilities": (context(capabilities={"add": ["SYS_PTRACE"]}), context(capabilities={"add": ["NET_ADMIN"]})),
+    "capabilities dropped": (context(capabilities={"drop": ["KILL"]}), context(capabilities={"drop": ["ALL"]})),
+    "allowPrivilegeEscalation": (
+        context(allowPrivilegeEscalation=True),
+        context(allowPrivilegeEscalation=False),
+    ),
+    "readOnlyRootFilesystem": (PLAIN, context(readOnlyRootFilesystem=True)),
+    "runAsNonRoot": (context(runAsNonRoot=False), pod({"securityContext": {"runAsNonRoot": True}})),
+    "runAsUser": (context(runAsUser=0), pod({"securityContext": {"runAsUser": 1000}})),
+    "runAsUser unsaid": (PLAIN, context(runAsUser=1000)),
+    "runAsGroup": (context(runAsGroup=0), PLAIN),
+    "seccomp": (context(seccompProfile={"type": "Unconfined"}), PLAIN),
+    "seccomp unsaid": (PLAIN, context(seccompProfile={"type": "RuntimeDefault"})),
+    "seccomp of the node": (context(seccompProfile={"type": "Localhost", "localhostProfile": "open.json"}), PLAIN),
+    "another profile of the node": (
+        context(seccompProfile={"type": "Localhost", "localhostProfile": "open.json"}),
+        context(seccompProfile={"type": "Localhost", "localhostProfile": "closed.json"}),
+    ),
+    "seccomp undone": (
+        pod(
+            {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}},
+            {"securityContext": {"seccompProfile": {"type": "Unconfined"}}},
+        ),
+        pod({"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}),
+    ),
+    "AppArmor": (context(appArmorProfile={"type": "Unconfined"}), PLAIN),
+    "AppArmor in an annotation": (pod(annotations={APPARMOR: "unconfined"}), PLAIN),
+    "AppArmor unsaid": (PLAIN, pod(annotations={APPARMOR: "runtime/default"})),
+    "SELinux": (context(seLinuxOptions={"type": "spc_t"}), context(seLinuxOptions={"type": "container_t"})),
+    "SELinux unsaid": (PLAIN, context(seLinuxOptions={"level": "s0:c1,c2"})),
+    "label": (pod(labels={}), PLAIN),
+    "value of a label": (pod(labels={"app": "other"}), PLAIN),
+}
+
+
+@pytest.mark.parametrize(("weak", "template"), WEAKER.values(), ids=WEAKER.keys())
+def test_who_is_weaker(weak: dict[str, Any], template: dict[str, Any]) -> None:
+    assert not of(weak).is_within(of(template))
+    assert of(weak).is_within(of(weak))
+
+
+DEFAULTS = {
+    "protocol": (
+        pod(container={"ports": [{"containerPort": 80, "protocol": "TCP"}]}),
+        pod(container={"ports": [{"containerPort": 80}]}),
+    ),
+    "hostPort on the node's network": (
+        pod({"hostNetwork": True}, {"ports": [{"containerPort": 80, "hostPort": 80}]}),
+        pod({"hostNetwork": True}, {"ports": [{"containerPort": 80}]}),
+    ),
+    "account": (pod({"serviceAccountName": "default", "serviceAccount": "default"}), PLAIN),
+    "token": (with_token("kube-api-access-12345"), PLAIN),
+    "token of a cloud": (
+        with_token("aws-iam-token", audience="sts.amazonaws.com"),
+        pod(
+            {"volumes": [{"name": "some", "configMap": AUTHORITY}]},
+            {"volumeMounts": [{"name": "some", "mountPath": "/a"}]},
+        ),
+    ),
+    "volume of a webhook": (volume(emptyDir={}), PLAIN),
+    "variable of a webhook": (pod(container={"env": [{"name": "AWS_ROLE_ARN", "value": "arn"}]}), PLAIN),
+    "label": (pod(labels={"app": "app", "pod-template-hash": "12345"}), PLAIN),
+    "place": (
+        pod({"nodeName": "a", "tolerations": [{"operator": "Exists"}], "nodeSelector": {"a": "b"}, "priority": 1}),
+        PLAIN,
+    ),
+    "limits": (pod(container={"resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}}), PLAIN),
+    "amounts": (
+        pod(container={"resources": {"requests": {"cpu": "2"}}}),
+        pod(container={"resources": {"requests": {"cpu": "100m"}}}),
+    ),
+    "defaults": (
+        context(
+            procMount="Default", privileged=False, capabilities={"drop": ["ALL"]}, runAsUser=1000, runAsNonRoot=True
+        ),
+        PLAIN,
+    ),
+    "profiles": (
+        context(seccompProfile={"type": "RuntimeDefault"}, seLinuxOptions={"level": "s0:c1,c2"}),
+        PLAIN,
+    ),
+    "AppArmor by its field": (
+        pod(
+            container={"securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}},
+            annotations={APPARMOR: "runtime/default"},
+        ),
+        pod(annotations={APPARMOR: "runtime/default"}),
+    ),
+    "AppArmor by its field, of the node": (
+        context(appArmorProfile={"type": "Localhost", "localhostProfile": "strict"}),
+        pod(annotations={APPARMOR: "localhost/strict"}),
+    ),
+    "names of capabilities": (context(capabilities={"add": ["CAP_KILL"]}), context(capabilities={"add": ["kill"]})),
+    "read-only": (mounted(readOnly=True), mounted()),
+    "pulled": (pod(container={"imagePullPolicy": "Always"}), PLAIN),
+}
+
+
+@pytest.mark.parametrize(("other", "template"), DEFAULTS.values(), ids=DEFAULTS.keys())
+def test_who_is_not_weaker(other: dict[str, Any], template: dict[str, Any]) -> None:
+    assert of(other).is_within(of(template))
+
+
+def test_claims_of_a_stateful_set_are_volumes_of_its_pods() -> None:
+    inside = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    found = pod(container=inside)
+    stateful = objects.replicated("StatefulSet", "shop", "db", {"metadata": found["metadata"], "spec": found["spec"]})
+    stateful["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}, "spec": {}}]
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}]
+    assert of(pod({"volumes": volumes}, inside)).is_within(of(stateful))
+    assert not of(pod({"volumes": [volumes[0] | {"name": "more"}]}, inside)).is_within(of(stateful))
+
+
+@pytest.mark.parametrize(
+    "nonsense", [None, 1, "a", [], {}, [{}], {"a": {}}, [[1]], [{"name": {}}], [{"name": ["a"]}]], ids=str
+)
+def test_nonsense_in_a_custom_kind_does_no_harm(nonsense: Any) -> None:
+    """Nobody checks its template: whoever may create one object must not end the scan of everything else."""
+    fields = {name for weak, _ in WEAKER.values() for name in (*weak["spec"], *weak["spec"]["containers"][0])}
+    contexts = {name for weak, template in WEAKER.values() for one in (weak, template) for name in _context(one)}
+    container = dict.fromkeys(fields, nonsense) | {"securityContext": dict.fromkeys(contexts, nonsense)}
+    for spec in (dict.fromkeys(fields, nonsense), container, {"containers": [container], "volumes": nonsense}):
+        whole = {
+            "template": {"metadata": {"labels": nonsense, "annotations": nonsense}, "spec": {"containers": []} | spec}
+        }
+        thing = objects.custom("example.com", "Rollout", "shop", "web", whole | {"volumeClaimTemplates": nonsense})
+        assert not of(PLAIN).is_within(of(thing))
+
+
+def _context(pod: dict[str, Any]) -> dict[str, Any]:
+    found = pod["spec"]["containers"][0].get("securityContext", {})
+    return found if isinstance(found, dict) else {}
+
+
+def test_what_is_too_long_to_be_remembered_is_compared_all_the_same() -> None:
+    long = pod(container={"env": [{"name": f"NAME_{number}", "value": "a" * 100} for number in range(1000)]})
+    assert of(long).is_within(of(PLAIN))
+    long["spec"]["hostPID"] = True
+    assert not of(long).is_within(of(PLAIN))
