@@ -18,8 +18,9 @@ import pytest
 from kubekeep.kube.access import Login
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import discover
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, UnreadableError
 from kubekeep.kube.listing import Listing, Query
+from kubekeep.kube.review import Permission, allowed
 from tests.cluster.cluster import Cluster
 from tests.kube import connecting
 from tests.kube.faults import Exchange, Fault, always, front, page_of, times
@@ -340,17 +341,9 @@ def test_nonsense_about_what_is_served_is_an_error(cluster: Cluster, path: str, 
 
 
 def test_older_servers_say_the_same_group_by_group(cluster: Cluster) -> None:
-    """Without the aggregated form, as before Kubernetes 1.26."""
-
-    def older(exchange: Exchange) -> bool:
-        if exchange.asked.path not in {"/api", "/apis"}:
-            return False
-        exchange.answer(200, cluster.admin("GET", exchange.asked.path))
-        return True
-
     with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
         new = discover(connection)
-    with front(cluster, older) as proxy, connecting.connection(proxy.url) as connection:
+    with front(cluster, older(cluster)) as proxy, connecting.connection(proxy.url) as connection:
         old = discover(connection)
         groups = [asked.path for asked in proxy.asked]
     builtin = [served for served in new.kinds if served.group in {"", "apps", "batch", "autoscaling", "policy"}]
@@ -358,6 +351,42 @@ def test_older_servers_say_the_same_group_by_group(cluster: Cluster) -> None:
     assert builtin
     assert "/apis/apps/v1" in groups
     assert new.failed.keys() == old.failed.keys() == {"metrics.k8s.io"}
+
+
+def nested(exchange: Exchange) -> None:
+    exchange.answer(200, b'{"a":' * 5000 + b"1" + b"}" * 5000)
+
+
+def older(cluster: Cluster) -> Fault:
+    """A server without the aggregated form, as before Kubernetes 1.26."""
+
+    def answer(exchange: Exchange) -> bool:
+        if exchange.asked.path not in {"/api", "/apis"}:
+            return False
+        exchange.answer(200, cluster.admin("GET", exchange.asked.path))
+        return True
+
+    return answer
+
+
+def test_a_group_that_cannot_be_read_ends_no_connection(cluster: Cluster) -> None:
+    fault = always(lambda asked: asked.path == "/apis/apps/v1", nested)
+    with front(cluster, older(cluster), fault) as proxy, connecting.connection(proxy.url) as connection:
+        with pytest.raises(UnreadableError):
+            discover(connection)
+        assert connection.get("/version", dict[str, Any])
+
+
+def test_a_review_that_fails_ends_no_connection_and_the_others_are_not_asked(cluster: Cluster) -> None:
+    asked = [Permission("list", "", f"kind-{number}") for number in range(100)]
+    reviews = always(
+        lambda asked: asked.method == "POST", lambda exchange: exchange.refuse(403, "Forbidden", "not you")
+    )
+    with front(cluster, reviews) as proxy, connecting.connection(proxy.url) as connection:
+        with pytest.raises(ApiError, match="not you"):
+            allowed(connection, asked)
+        assert len(proxy.asked) < len(asked)
+        assert connection.get("/version", dict[str, Any])
 
 
 @pytest.mark.parametrize("wait", ["page", "retry"])

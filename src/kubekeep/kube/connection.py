@@ -27,6 +27,7 @@ from kubekeep.kube.errors import (
     ApiError,
     ConnectionLostError,
     KubeconfigError,
+    KubeError,
     LoginError,
     UnreachableError,
     UnreadableError,
@@ -100,12 +101,18 @@ class Connection:
                 socket.socket.shutdown(known, socket.SHUT_RDWR)
 
     @contextlib.contextmanager
-    def closed_on_error(self) -> Iterator[None]:
-        """End it if what is done meanwhile raises, so that no thread waits for an answer that nobody wants any more."""
+    def closed_on_error(self, *borne: type[KubeError]) -> Iterator[None]:
+        """End it if what is done meanwhile raises, so that no thread waits for an answer that nobody wants any more.
+
+        Errors of the kinds `borne` end nothing: others may still want answers through it.
+        """
         done = False
         try:
             yield
             done = True
+        except borne:
+            done = True
+            raise
         finally:
             if not done:
                 self.close()

@@ -15,7 +15,7 @@ import msgspec
 
 from kubekeep.kube.answer import JSON
 from kubekeep.kube.connection import Connection
-from kubekeep.kube.errors import ApiError, ConnectionLostError
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError
 from kubekeep.model.text import visible
 
 _AGGREGATED: Final = ",".join(
@@ -159,7 +159,8 @@ def _one_by_one(connection: Connection, document: Mapping[str, Any], failed: dic
         groups = [_ApiGroup("", tuple(_Named(str(version)) for version in versions))]
     else:
         groups = list(_typed(document.get("groups") or [], tuple[_ApiGroup, ...]))
-    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.closed_on_error():
+    # After an error the map asks nothing more, and what is under way ends by the patience of the connection.
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.closed_on_error(KubeError):
         for found, problem, group in pool.map(lambda group: _members(connection, group), groups):
             if problem:
                 failed[group.name] = problem

@@ -186,6 +186,11 @@ class LiveCluster:
         """What tells that other kinds may be served than when this connection began."""
         return Definitions(self._connection, self._catalogue, pace)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing comes of it any more: what is followed has ended then, and does not say so."""
+        return self._connection.is_closed
+
     def interrupt(self) -> None:
         """Let all that is followed be taken up anew: the network may be another one."""
         self._connection.interrupt()
