@@ -328,6 +328,16 @@ def test_an_object_that_is_nested_too_deeply_is_an_error(cluster: Cluster, where
         ("/apis", {"kind": "APIGroupDiscoveryList", "items": [{"versions": [{"version": 1}]}]}),
         ("/apis", {"kind": "APIGroupList", "groups": [{"versions": []}]}),
         ("/api", {"kind": "APIGroupDiscoveryList", "items": "none"}),
+        *((path, {}) for path in ("/api", "/apis")),
+        *((path, {"kind": "Status", "status": "Success"}) for path in ("/api", "/apis")),
+        *((path, {"kind": "APIGroupDiscoveryList", "items": None}) for path in ("/api", "/apis")),
+        ("/api", {"kind": "APIGroupDiscoveryList", "items": []}),
+        ("/api", {"kind": "APIGroupDiscoveryList", "items": [{"versions": [{"version": "v1"}]}]}),
+        ("/api", {"kind": "APIVersions", "versions": []}),
+        ("/api", {"kind": "APIVersions", "versions": None}),
+        ("/api", {"kind": "APIGroupList", "groups": []}),
+        ("/apis", {"kind": "APIGroupList"}),
+        ("/apis", {"kind": "APIVersions", "versions": ["v1"]}),
     ],
 )
 def test_nonsense_about_what_is_served_is_an_error(cluster: Cluster, path: str, document: dict[str, Any]) -> None:
@@ -387,6 +397,19 @@ def test_a_review_that_fails_ends_no_connection_and_the_others_are_not_asked(clu
             allowed(connection, asked)
         assert len(proxy.asked) < len(asked)
         assert connection.get("/version", dict[str, Any])
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"kind": "Status", "status": "Success"}, {"kind": "APIResourceList", "resources": None}],
+    ids=["empty", "status", "null"],
+)
+def test_nonsense_about_a_group_is_no_empty_group(cluster: Cluster, document: dict[str, Any]) -> None:
+    fault = always(lambda asked: asked.path == "/apis/apps/v1", lambda exchange: exchange.answer(200, document))
+    with front(cluster, older(cluster), fault) as proxy, connecting.connection(proxy.url) as connection:
+        found = discover(connection)
+    assert "no whole document" in found.failed["apps"]
+    assert found.of("batch", "Job")
 
 
 @pytest.mark.parametrize("wait", ["page", "retry"])
