@@ -157,7 +157,7 @@ class LiveCluster:
         if self._asks_kubelets(needed):
             found = Kubelets(self._request, nodes)
             yield from found
-            self.gaps += found.gaps
+            self.gaps += (*found.gaps, *kubelets.unasked(self.gaps))
         if self._cloud is not None:
             yield from self._described(self._cloud, needed)
 
