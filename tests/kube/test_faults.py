@@ -23,7 +23,7 @@ from kubekeep.kube.listing import Listing, Query
 from kubekeep.kube.review import Permission, allowed
 from tests.cluster.cluster import Cluster
 from tests.kube import connecting
-from tests.kube.faults import Exchange, Fault, always, front, page_of, times
+from tests.kube.faults import Exchange, Fault, always, front, older, page_of, times
 
 PAGES = page_of("configmaps")
 LATER = page_of("configmaps", 2)
@@ -365,18 +365,6 @@ def test_older_servers_say_the_same_group_by_group(cluster: Cluster) -> None:
 
 def nested(exchange: Exchange) -> None:
     exchange.answer(200, b'{"a":' * 5000 + b"1" + b"}" * 5000)
-
-
-def older(cluster: Cluster) -> Fault:
-    """A server without the aggregated form, as before Kubernetes 1.26."""
-
-    def answer(exchange: Exchange) -> bool:
-        if exchange.asked.path not in {"/api", "/apis"}:
-            return False
-        exchange.answer(200, cluster.admin("GET", exchange.asked.path))
-        return True
-
-    return answer
 
 
 def test_a_group_that_cannot_be_read_ends_no_connection(cluster: Cluster) -> None:
