@@ -257,6 +257,33 @@ def test_a_list_that_does_not_get_on_is_an_error(cluster: Cluster, where: str, k
     assert known
 
 
+def empty(tokens: Iterator[str]) -> Damage:
+    """A page without objects that is not the last."""
+
+    def answer(exchange: Exchange) -> None:
+        exchange.answer(200, {"kind": "ConfigMapList", "metadata": {"continue": next(tokens)}, "items": []})
+
+    return answer
+
+
+def test_pages_without_objects_do_not_go_on_for_ever(cluster: Cluster, where: str) -> None:
+    tokens = itertools.cycle("ab")
+    with (
+        front(cluster, always(PAGES, empty(tokens))) as proxy,
+        pytest.raises(ConnectionLostError, match="without objects again and again"),
+    ):
+        listed(proxy.url, where)
+    assert len(proxy.lists()) < 500
+
+
+def test_pages_of_which_a_selector_leaves_nothing_are_no_end(cluster: Cluster, where: str, known: set[str]) -> None:
+    first = cluster.admin("GET", f"/api/v1/namespaces/{where}/configmaps?limit=1")["metadata"]["continue"]
+    tokens = itertools.chain(itertools.islice(itertools.cycle("ab"), 49), [first])
+    with front(cluster, times(50, PAGES, empty(tokens))) as proxy:
+        found = listed(proxy.url, where)
+    assert len(found) == len(known) - 1
+
+
 def test_a_token_that_is_replaced_in_the_middle(cluster: Cluster, where: str, known: set[str], tmp_path: Path) -> None:
     """The API server refuses the old token from the second page on; the file has a new one by then."""
     file = tmp_path / "token"
