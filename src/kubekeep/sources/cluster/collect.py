@@ -24,6 +24,7 @@ from kubekeep.model.kinds import plural_of
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.sources.cluster.custom import carries_pods, may_carry_pods
 from kubekeep.sources.cluster.host_data import as_document
+from kubekeep.sources.cluster.identity import key_of, uid_of
 from kubekeep.sources.cluster.owners import Owners, controller, kind_of
 from kubekeep.sources.cluster.plan import Task, inside, is_namespace, needs_definitions, refused, tasks, unknown
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
@@ -173,13 +174,12 @@ class Collection:
 
     def _is_new(self, item: dict[str, Any]) -> bool:
         """Whether an object has not been seen, in another version."""
-        metadata = item.get("metadata")
-        uid = metadata.get("uid") if isinstance(metadata, dict) else None
-        if not uid:
+        if not uid_of(item):
             return True
-        if str(uid) in self._seen:
+        key = key_of(item)
+        if key in self._seen:
             return False
-        self._seen.add(str(uid))
+        self._seen.add(key)
         return True
 
     def _custom(self) -> list[Served]:
