@@ -1,4 +1,4 @@
-"""A small real proxy on the loopback address that knows CONNECT alone. It reads nothing of what it carries."""
+"""Small real proxies on the loopback address: one knows CONNECT alone, one SOCKS 5. They read nothing of what they carry."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import contextlib
 import http.server
 import select
 import socket
+import socketserver
+import struct
+import threading
 from collections.abc import Iterator, Mapping
 
 from tests.loopback import serving
@@ -51,3 +54,38 @@ def _carry(one: socket.socket, other: socket.socket) -> None:
             if not data:
                 return
             (other if ready is one else one).sendall(data)
+
+
+@contextlib.contextmanager
+def socks(hosts: Mapping[str, str], answer: bytes = b"") -> Iterator[Proxy]:
+    """A proxy that speaks SOCKS 5 (RFC 1928) and asks nobody who they are; with an `answer`, that is all it says."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.read(self.rfile.read(2)[1])
+            if answer:
+                self.wfile.write(answer)
+                return
+            self.wfile.write(b"\x05\x00")
+            kind = self.rfile.read(4)[3]
+            if kind == 3:
+                name = self.rfile.read(self.rfile.read(1)[0]).decode()
+            else:
+                name = socket.inet_ntoa(self.rfile.read(4))
+            (port,) = struct.unpack(">H", self.rfile.read(2))
+            found.led.append(f"{name}:{port}")
+            with socket.create_connection((hosts.get(name, name), port), timeout=10) as there:
+                self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
+                _carry(self.connection, there)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        found = Proxy(server.server_address[1])
+        try:
+            yield found
+        finally:
+            server.shutdown()
+            thread.join()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
+import tempfile
 import traceback
 import urllib.parse
 from pathlib import Path
@@ -200,6 +202,24 @@ def test_an_authority_that_is_none_is_an_error(cluster: Cluster, tmp_path: Path,
         who(msgspec.structs.replace(access, authority=authority))
 
 
+def test_without_a_place_for_files_no_certificate_can_be_shown(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(LoginError, match="no place for a temporary file: No such file"):
+        who(access)
+
+
+@pytest.mark.parametrize("name", [".example.com", "a" * 64])
+def test_a_name_that_no_server_can_have(cluster: Cluster, tmp_path: Path, name: str) -> None:
+    changes = {"tls-server-name": name}
+    with pytest.raises(KubeconfigError, match=f"no server has the name '{name}'"):
+        who(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), changes))
+    with pytest.raises(KubeconfigError, match="the address of the server cannot be used"):
+        who(kubeconfig(cluster, tmp_path, pair(cluster, "admin"), {"server": f"https://{name}"}))
+
+
 def test_authorities_with_comments(cluster: Cluster, tmp_path: Path) -> None:
     access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
     other = cluster.layout.kubelets.pair.certificate.read_bytes()
@@ -212,6 +232,14 @@ def test_a_key_that_is_another_certificates(cluster: Cluster, tmp_path: Path) ->
     with pytest.raises(LoginError, match="the client certificate and its key cannot be used") as refused:
         who(kubeconfig(cluster, tmp_path, pair(cluster, "admin") | user))
     assert "PRIVATE" not in str(refused.value)
+
+
+def test_the_certificate_of_the_server_may_stand_for_its_authority(cluster: Cluster, tmp_path: Path) -> None:
+    """As for Go: whatever the kubeconfig names is trusted."""
+    url = urllib.parse.urlsplit(cluster.address)
+    own = ssl.get_server_certificate((str(url.hostname), url.port or 443)).encode()
+    access = kubeconfig(cluster, tmp_path, pair(cluster, "admin"))
+    assert who(msgspec.structs.replace(access, authority=own))["username"] == "admin"
 
 
 def test_a_certificate_of_another_authority_is_not_taken(cluster: Cluster, tmp_path: Path) -> None:
@@ -249,7 +277,7 @@ def test_nobody_listens(cluster: Cluster, tmp_path: Path) -> None:
     [
         ({}, "cannot be reached"),
         ({"server": "https://127.0.0.1:9", "authority": b"text"}, "is not PEM"),
-        ({"proxy": "socks5://127.0.0.1:9"}, "the proxy cannot be used"),
+        ({"proxy": "ftp://127.0.0.1:9"}, "the proxy cannot be used"),
         ({"server": "https://a\x1b.invalid"}, "cannot be"),
     ],
 )

@@ -166,6 +166,37 @@ def test_what_programs_are_told(tmp_path: Path) -> None:
     }
 
 
+def test_what_looks_like_a_date_is_text(tmp_path: Path) -> None:
+    text = """
+current-context: 2024-01-01
+contexts: [{name: 2024-01-01, context: {cluster: one, user: ann}}]
+clusters:
+- name: one
+  cluster:
+    server: https://a.example.com
+    extensions: [{name: client.authentication.k8s.io/exec, extension: {since: 2024-01-01}}]
+users: [{name: ann, user: {exec: {command: aws, apiVersion: client.authentication.k8s.io/v1, provideClusterInfo: true}}}]
+"""
+    found = Kubeconfig([written(tmp_path / "config", text)]).access()
+    assert found.login.plugin is not None
+    assert found.login.plugin.cluster is not None
+    assert (found.name, found.login.plugin.cluster["config"]) == ("2024-01-01", {"since": "2024-01-01"})
+
+
+@pytest.mark.parametrize(
+    "secured", [{"insecure-skip-tls-verify": True}, {"certificate-authority-data": "Y2E="}], ids=str
+)
+def test_a_server_with_tls_needs_no_scheme(tmp_path: Path, secured: dict[str, Any]) -> None:
+    assert access(tmp_path, cluster={"server": "10.0.0.1:6443"} | secured).server == "https://10.0.0.1:6443"
+
+
+def test_the_token_of_openid_connect_is_shown_as_it_stands(tmp_path: Path) -> None:
+    provider = {"name": "oidc", "config": {"id-token": SECRET, "refresh-token": "other"}}
+    assert access(tmp_path, user={"auth-provider": provider}).login == Login(token=SECRET)
+    both = {"token": "own", "auth-provider": provider}
+    assert access(tmp_path, user=both).login == Login(token="own")  # noqa: S106
+
+
 EXEC = {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1"}
 WRONG: dict[str, tuple[Any, str]] = {
     "tab": ("a:\n\t- b: ", ":2:1: not YAML"),
@@ -199,6 +230,7 @@ WRONG: dict[str, tuple[Any, str]] = {
         "'ann' has a client certificate or",
     ),
     "provider": (config({"auth-provider": {"name": "gcp", "config": {"t": SECRET}}}), "auth-provider 'gcp', which"),
+    "no token": (config({"auth-provider": {"name": "oidc"}}), "auth-provider 'oidc', which holds no id-token"),
     "alpha": (config({"exec": EXEC | {"apiVersion": "client.authentication.k8s.io/v1alpha1"}}), "exec plugins speak"),
     "interactive": (config({"exec": EXEC | {"interactiveMode": "Sometimes"}}), "interactiveMode is Never, IfAvailable"),
     "commandless": (config({"exec": {"apiVersion": EXEC["apiVersion"]}}), "missing required field `command`"),

@@ -17,7 +17,7 @@ from kubekeep.kube.version import server_version
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import KUBERNETES
 from tests.kube import connecting
-from tests.kube.proxies import proxy
+from tests.kube.proxies import proxy, socks
 
 PROXY = "http://proxy.example.com:3128"
 SECRET = "do-not-tell"  # noqa: S105 - of nobody
@@ -131,6 +131,24 @@ def test_a_proxy_that_wants_a_password(cluster: Cluster) -> None:
         with pytest.raises(ConnectionLostError, match="407") as refused:
             version(asked(cluster, proxy=f"http://bob:{SECRET}s@{found.address}"))
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+def test_a_socks_proxy_is_told_the_name_of_the_server(cluster: Cluster, scheme: str) -> None:
+    port = urllib.parse.urlsplit(cluster.address).port
+    with socks({"kubernetes": "127.0.0.1"}) as found:
+        fields = {"server": f"https://kubernetes:{port}", "proxy": f"{scheme}://{found.address}"}
+        assert version(asked(cluster, **fields)) == KUBERNETES
+    assert found.led == [f"kubernetes:{port}"]
+
+
+@pytest.mark.parametrize("answer", [b"\x05\xff", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05"], ids=repr)
+def test_what_is_no_socks_proxy(cluster: Cluster, answer: bytes) -> None:
+    with (
+        socks({}, answer) as found,
+        pytest.raises(ConnectionLostError, match=r"cannot be reached through the proxy 127\.0\.0\.1"),
+    ):
+        version(asked(cluster, proxy=f"socks5://{found.address}"))
 
 
 @pytest.mark.parametrize(

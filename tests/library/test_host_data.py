@@ -85,6 +85,9 @@ LISTS = {
     "cni-configuration-mode": ("CNIInfo", "CNIConfigFiles", "/etc/cni/net.d/a.conf"),
     "cni-configuration-owner": ("CNIInfo", "CNIConfigFiles", "/etc/cni/net.d/a.conf"),
     "kubelet-service-file-mode": ("KubeletInfo", "serviceFiles", "/etc/systemd/system/kubelet.service"),
+    "kubelet-config-file-mode": ("KubeletInfo", "dropInFiles", "/etc/kubernetes/kubelet.conf.d/a.conf"),
+    "kubelet-config-file-owner": ("KubeletInfo", "dropInFiles", "/etc/kubernetes/kubelet.conf.d/a.conf"),
+    "kubelet-config-file-write-protected": ("KubeletInfo", "dropInFiles", "/etc/kubernetes/kubelet.conf.d/a.conf"),
     "kubelet-service-file-owner": ("KubeletInfo", "serviceFiles", "/etc/systemd/system/kubelet.service"),
 }
 
@@ -119,3 +122,105 @@ def test_a_list_that_is_not_whole_passes_nothing(slug: str, *, strict: bool, who
     if expected is Status.NOT_EVALUATED:
         assert verdict.reason is not None
         assert verdict.reason.text == "/closed was not read: permission denied"
+
+
+CONTROL_PLANE = {
+    "api-server": ("kube-apiserver", "APIServerInfo.cmdLine"),
+    "secrets": ("kube-apiserver", "APIServerInfo.cmdLine"),
+    "controller-manager": ("kube-controller-manager", "controllerManagerInfo.cmdLine"),
+    "scheduler": ("kube-scheduler", "schedulerInfo.cmdLine"),
+}
+"""The program that the controls of an area are about, and where its command line stands."""
+STARTED = [
+    control
+    for control in builtin().controls.values()
+    if f"{GROUP}/ControlPlaneInfo" in control.targets and control.area in CONTROL_PLANE
+]
+BY_FILES = {"audit-policy-coverage", "encryption-providers", "external-secret-store"}
+"""Controls of files that a static pod does not show."""
+
+
+def unseen(kind: str, field: str, **data: Any) -> dict[str, Any]:
+    """A document of the node cp-1 that says why `field` is not in it."""
+    return {
+        "apiVersion": f"{GROUP}/v1beta0",
+        "kind": kind,
+        "metadata": {"name": "cp-1"},
+        "data": data,
+        "notRead": [{"field": field, "why": "permission denied"}],
+    }
+
+
+@pytest.mark.parametrize("control", STARTED, ids=lambda control: control.slug)
+@pytest.mark.parametrize("custom", [False, True], ids=["document", "custom-resource"])
+def test_a_control_plane_whose_command_line_is_not_known_passes_nothing(control: Control, *, custom: bool) -> None:
+    program, field = CONTROL_PLANE[control.area]
+    document = unseen("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
+    case = Case(control, Path("skip.yaml"), Options())
+    (verdict,) = verdicts(case, judge(case, [as_custom_resource(document) if custom else document], builtin()))
+    assert verdict.status is Status.NOT_EVALUATED
+    assert verdict.reason is not None
+    assert verdict.reason.text == f"the command line of {program} was not read: permission denied"
+
+
+@pytest.mark.parametrize("control", STARTED, ids=lambda control: control.slug)
+def test_a_static_pod_tells_what_the_node_does_not(control: Control) -> None:
+    program, field = CONTROL_PLANE[control.area]
+    pod, other = (
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"{program}-{node}", "namespace": "kube-system"},
+            "spec": {"containers": [{"name": program, "image": f"{program}:v1.33.1", "command": [program]}]},
+        }
+        for node in ("cp-1", "cp-2")
+    )
+    document = unseen("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
+    case = Case(control, Path("skip.yaml"), Options())
+    results = judge(case, [pod, document], builtin())
+    silent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
+    found = [verdict.status for verdict in verdicts(case, silent)]
+    assert found == ([Status.NOT_EVALUATED] if control.slug in BY_FILES else [])
+    results = judge(case, [other, document], builtin())
+    silent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
+    assert [verdict.status for verdict in verdicts(case, silent)] == [Status.NOT_EVALUATED]
+
+
+@pytest.mark.parametrize("control", STARTED, ids=lambda control: control.slug)
+def test_a_program_that_nothing_is_said_of_is_not_on_the_node(control: Control) -> None:
+    case = Case(control, Path("skip.yaml"), Options())
+    document = unseen("ControlPlaneInfo", "etcdDataDir", PKIDir={"path": "/etc/kubernetes/pki"})
+    assert verdicts(case, judge(case, [document], builtin())) == []
+
+
+BY_FILE = "/usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf"
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (unseen("KubeProxyInfo", "cmdLine", kubeConfigFile={}), "the command line of kube-proxy was not read"),
+        (
+            unseen("KubeProxyInfo", "configuration", cmdLine=BY_FILE),
+            "the configuration file of kube-proxy was not read",
+        ),
+        (
+            unseen("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE),
+            "the configuration file of kube-proxy was not read",
+        ),
+    ],
+    ids=["command-line", "configuration", "files-of-the-process"],
+)
+def test_a_kube_proxy_of_which_not_all_is_known_passes_nothing(document: dict[str, Any], reason: str) -> None:
+    case = Case(builtin().controls["kube-proxy-metrics-address"], Path("skip.yaml"), Options())
+    (verdict,) = verdicts(case, judge(case, [document], builtin()))
+    assert verdict.status is Status.NOT_EVALUATED
+    assert verdict.reason is not None
+    assert verdict.reason.text == f"{reason}: permission denied"
+
+
+def test_a_kube_proxy_whose_kubeconfig_alone_was_not_read_is_judged_by_its_file() -> None:
+    document = unseen("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE)
+    document["notRead"][0]["path"] = "/var/lib/kube-proxy/kubeconfig.conf"
+    case = Case(builtin().controls["kube-proxy-metrics-address"], Path("skip.yaml"), Options())
+    assert verdicts(case, judge(case, [document], builtin())) == []

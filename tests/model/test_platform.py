@@ -25,6 +25,8 @@ def node(machine: str = "", kubelet: str = "", *labels: str, annotations: tuple[
 AWS = "aws:///eu-west-1a/i-0123456789abcdef0"
 AZURE = "azure:///subscriptions/1/resourceGroups/mc_shop/providers/Microsoft.Compute/virtualMachines/vm"
 GOOGLE = "gce://shop-prod/europe-west1-b/gke-shop-default-pool-1a2b-c3d4"
+KUBEADM = "kubeadm.alpha.kubernetes.io/cri-socket"
+CLUSTER_API = "cluster.x-k8s.io/machine"
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,17 @@ GOOGLE = "gce://shop-prod/europe-west1-b/gke-shop-default-pool-1a2b-c3d4"
         (node(AWS, "v1.31.6", "node.openshift.io/os_id"), None),
         (node(AZURE, "v1.31.6", "node.openshift.io/os_id"), None),
         (node(AWS, "v1.33.1", "kops.k8s.io/instancegroup"), None),
+        (node(AWS, "v1.33.1", annotations=(KUBEADM,)), None),
+        (node(AZURE, "v1.33.1", annotations=(KUBEADM,)), None),
+        (node(GOOGLE, "v1.33.1", annotations=(KUBEADM,)), None),
+        (node(AZURE, "v1.33.1", "kubernetes.azure.com/resource-group", annotations=(KUBEADM,)), None),
+        (node(AWS, "v1.33.1-eks-b9364f6", annotations=(KUBEADM,)), None),
+        (node(AWS, "v1.36.0", annotations=(CLUSTER_API,)), None),
+        (node(AZURE, "v1.36.0", annotations=(CLUSTER_API,)), None),
+        (node(AWS, "v1.36.0-eks-b9364f6", annotations=(CLUSTER_API,)), "eks"),
+        (node(AZURE, "v1.36.0", "kubernetes.azure.com/agentpool", annotations=(CLUSTER_API,)), "aks"),
+        (node(AWS, "v1.36.0", "node-role.kubernetes.io/control-plane"), None),
+        (node(AWS, "v1.33.1+k0s"), None),
         (node("kind://docker/kind/kind-worker", "v1.33.1"), None),
         ({}, None),
         ({"metadata": "x", "spec": ["y"], "status": {"nodeInfo": "z"}}, None),
@@ -55,7 +68,7 @@ def test_the_platform_of_a_node(found: dict[str, Any], expected: Provider | None
     assert platform_of_node(found) == expected
 
 
-KUBEADM = node("", "v1.33.1", annotations=("kubeadm.alpha.kubernetes.io/cri-socket",))
+JOINED = node("", "v1.33.1", annotations=(KUBEADM,))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +83,8 @@ KUBEADM = node("", "v1.33.1", annotations=("kubeadm.alpha.kubernetes.io/cri-sock
         ("v1.31.6", ("security.openshift.io",), (), "openshift"),
         ("v1.33.1", ("route.openshift.io",), (), ""),
         ("v1.33.1", (), (node(AZURE),), "aks"),
-        ("v1.33.1", (), (KUBEADM,), "kubeadm"),
+        ("v1.33.1", (), (JOINED,), "kubeadm"),
+        ("v1.33.1", (), (node(AWS, "v1.33.1", annotations=(KUBEADM,)),), "kubeadm"),
         ("v1.33.1", (), (), ""),
         ("", (), ({},), ""),
     ],

@@ -12,12 +12,13 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx2
 import msgspec
+from socksio import SOCKSError
 
 from kubekeep.kube import tls
 from kubekeep.kube.access import Access, ClusterRequest
@@ -227,7 +228,8 @@ class Connection:
         headers = [("Accept", accept), *([("Content-Type", JSON)] if body is not None else []), *_acting(self.access)]
         if held.header:
             headers.append(("Authorization", held.header))
-        extensions: dict[str, Any] = {"trace": self._seen}
+        opened: list[socket.socket] = []
+        extensions: dict[str, Any] = {"trace": lambda event, info: opened.extend(self._seen(event, info))}
         if self.access.server_name:
             extensions["sni_hostname"] = self.access.server_name
         try:
@@ -241,26 +243,32 @@ class Connection:
                 extensions=extensions,
             )
             return client.send(request, stream=True, follow_redirects=False)
-        except httpx2.InvalidURL as error:
+        except (httpx2.InvalidURL, UnicodeError) as error:
             raise KubeconfigError(
                 f"{self._name}: the address of the server cannot be used: {visible(str(error))}"
             ) from None
+        except SOCKSError:
+            _close(opened)
+            raise ConnectionLostError(self._told(ConnectionError("it is no SOCKS proxy, or hangs up"))) from None
         except httpx2.LocalProtocolError:
             # The message would cite the header.
             raise UnreachableError(f"{self._name}: who to act as has characters that cannot be sent") from None
         except httpx2.HTTPError as error:
+            if isinstance(error, httpx2.ProxyError):
+                # One of SOCKS that refuses is left open.
+                _close(opened)
             told = self._told(error)
             raise (UnreachableError if _is_final(error) else ConnectionLostError)(told) from None
 
-    def _seen(self, event: str, info: Mapping[str, Any]) -> None:
-        """Know the sockets, to wake who waits for them."""
+    def _seen(self, event: str, info: Mapping[str, Any]) -> tuple[socket.socket, ...]:
+        """Know the sockets, to wake who waits for them; gives the one that this is about."""
         if not event.endswith((".connect_tcp.complete", ".start_tls.complete")):
-            return
-        known = info["return_value"].get_extra_info("socket")
+            return ()
+        known: socket.socket = info["return_value"].get_extra_info("socket")
         with self._lock:
             self._sockets.add(known)
             if not self._closed.is_set():
-                return
+                return (known,)
         # Nobody else knows of it yet, to close it.
         known.close()
         raise ConnectionLostError(f"{self._name}: the connection was closed")
@@ -302,10 +310,10 @@ class Connection:
                 limits=httpx2.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=60),
                 http2=False,
             )
-        except (ValueError, ImportError, httpx2.InvalidURL):
+        except (ValueError, httpx2.InvalidURL):
             # The message would cite the address, which may hold a password.
             raise KubeconfigError(
-                f"{self._name}: the proxy cannot be used: only http:// and https:// addresses can"
+                f"{self._name}: the proxy cannot be used: only http://, https:// and socks5:// addresses can"
             ) from None
 
     def _body(self, response: httpx2.Response) -> bytes:
@@ -324,6 +332,11 @@ class Connection:
     def _told(self, error: Exception) -> str:
         why = visible(str(error)[:LONGEST_MESSAGE]) or type(error).__name__
         return f"{self._name}: {visible(self.access.server)} cannot be reached{self._through}: {why}"
+
+
+def _close(sockets: Iterable[socket.socket]) -> None:
+    for known in sockets:
+        known.close()
 
 
 def _acting(access: Access) -> list[tuple[str, str]]:

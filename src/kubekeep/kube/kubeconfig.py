@@ -27,6 +27,16 @@ _EXECUTION: Final = "client.authentication.k8s.io/exec"
 T = TypeVar("T")
 
 
+class _Loader(yaml.CSafeLoader):
+    """Reads what looks like a date as text, as kubectl does."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [item for item in known if item[0] != "tag:yaml.org,2002:timestamp"]
+    for first, known in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 class _Named(msgspec.Struct, frozen=True):
     """What any value of an extension is called."""
 
@@ -65,6 +75,10 @@ class _Exec(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Provider(msgspec.Struct, frozen=True):
     name: str = ""
+    config: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"_Provider({self.name!r}, ...)"
 
 
 class _User(msgspec.Struct, frozen=True, rename="kebab"):
@@ -137,7 +151,8 @@ class Kubeconfig:
         cluster = _typed(cluster_entry, "cluster", _Cluster)
         if not cluster.server:
             raise KubeconfigError(f"{cluster_entry.file}: cluster {visible(chosen.cluster)!r} names no server")
-        if problem := _flaw(cluster.server):
+        server = _addressed(cluster)
+        if problem := _flaw(server):
             # Not cited: it may hold a password.
             raise KubeconfigError(f"{cluster_entry.file}: cluster {visible(chosen.cluster)!r}: server {problem}")
         authority = _content(
@@ -151,7 +166,7 @@ class Kubeconfig:
             impersonation = _impersonation(entry, user)
         return Access(
             name=name,
-            server=cluster.server.rstrip("/"),
+            server=server.rstrip("/"),
             namespace=chosen.namespace,
             authority=authority,
             insecure=cluster.insecure_skip_tls_verify,
@@ -206,7 +221,7 @@ def _document(path: str) -> dict[str, Any] | None:
     if len(data) > _MOST_BYTES:
         raise KubeconfigError(f"{path}: larger than {_MOST_BYTES} bytes")
     try:
-        document = yaml.load(data, Loader=yaml.CSafeLoader)
+        document = yaml.load(data, Loader=_Loader)  # noqa: S506 - a safe one
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
@@ -238,23 +253,33 @@ def _stated(value: Any) -> Any:
 
 def _login(entry: _Entry, user: _User, told: dict[str, object]) -> Login:
     name = visible(str(entry.value.get("name")))
-    if user.auth_provider is not None:
-        raise KubeconfigError(
-            f"{entry.file}: user {name!r} logs in by the auth-provider {visible(user.auth_provider.name)!r}, "
-            "which Kubernetes has replaced by exec plugins"
-        )
     certificate = _content(entry, user.client_certificate_data, user.client_certificate, "client-certificate")
     key = _content(entry, user.client_key_data, user.client_key, "client-key")
     if (certificate is None) != (key is None):
         raise KubeconfigError(f"{entry.file}: user {name!r} has a client certificate or its key, not both")
     return Login(
-        token=user.token,
+        token=user.token or _provided(entry, user),
         token_file=_beside(entry, user.token_file),
         username=user.username,
         password=user.password,
         certificate=None if certificate is None or key is None else Certificate(certificate, key),
         plugin=None if user.exec is None else _plugin(entry, user.exec, told),
     )
+
+
+def _provided(entry: _Entry, user: _User) -> str:
+    """The token that an auth-provider of OpenID Connect keeps in the kubeconfig; it is never renewed here."""
+    provider = user.auth_provider
+    if provider is None:
+        return ""
+    token = provider.config.get("id-token", "") if provider.name == "oidc" else ""
+    if not token:
+        name = visible(str(entry.value.get("name")))
+        why = "which holds no id-token" if provider.name == "oidc" else "which Kubernetes has replaced by exec plugins"
+        raise KubeconfigError(
+            f"{entry.file}: user {name!r} logs in by the auth-provider {visible(provider.name)!r}, {why}"
+        )
+    return token
 
 
 def _plugin(entry: _Entry, asked: _Exec, told: dict[str, object]) -> Plugin:
@@ -277,6 +302,12 @@ def _plugin(entry: _Entry, asked: _Exec, told: dict[str, object]) -> Plugin:
         interactive=asked.interactive_mode,
         cluster=told if asked.provide_cluster_info else None,
     )
+
+
+def _addressed(cluster: _Cluster) -> str:
+    """The address of the server, which may go without a scheme where TLS is set up, as for kubectl."""
+    secured = cluster.certificate_authority or cluster.certificate_authority_data or cluster.insecure_skip_tls_verify
+    return f"https://{cluster.server}" if secured and "://" not in cluster.server else cluster.server
 
 
 def _flaw(server: str) -> str:

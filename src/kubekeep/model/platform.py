@@ -36,16 +36,28 @@ _LABELS: Final[Mapping[str, Provider]] = {
     "cloud.google.com/gke-": "gke",
 }
 """What the labels begin with that a platform puts on its Nodes."""
-_ELSEWHERE: Final = ("kops.k8s.io/", "node.openshift.io/", "rke.cattle.io/")
-"""What the labels begin with that other distributions put on machines of whichever cloud."""
+_ELSEWHERE: Final = (
+    *("kops.k8s.io/", "node.openshift.io/", "rke.cattle.io/"),
+    *("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"),
+)
+"""What the labels begin with that other distributions put on machines of whichever cloud; managed platforms show no
+Nodes of their control plane."""
+_CLUSTER_API: Final = "cluster.x-k8s.io/"
+"""What the annotations of Cluster API begin with (its book, labels and annotations), which makes Nodes of managed
+platforms too: those tell of themselves."""
+_PLAIN: Final = re.compile(r"(?:v?\d+\.\d+\.\d+)?")
+"""A version that no distribution has marked, or none."""
 _VERSIONS: Final = re.compile(r"^v?\d+\.\d+\.\d+\S*?(?:(-eks-)|(-gke\.)|(\+k3s)|(\+rke2))")
 _NAMES: Final = ("eks", "gke", "k3s", "rke2")
 _KUBEADM: Final = "kubeadm.alpha.kubernetes.io/cri-socket"
-"""The annotation that kubeadm puts on Nodes that it lets join (kubeadm's constants, AnnotationKubeadmCRISocket)."""
+"""The annotation that kubeadm puts on Nodes that it lets join, up to 1.33 (kubeadm's constants,
+AnnotationKubeadmCRISocket). No managed platform has its Nodes join that way."""
 
 
 def platform_of_node(node: Mapping[str, Any]) -> Provider | None:
     """The managed platform that a Node is of; None where it tells of none."""
+    if _KUBEADM in _names(node, "annotations"):
+        return None
     labels = _names(node, "labels")
     for beginning, provider in _LABELS.items():
         if any(label.startswith(beginning) for label in labels):
@@ -54,9 +66,18 @@ def platform_of_node(node: Mapping[str, Any]) -> Provider | None:
     told = _of_version(version)
     if told in ("eks", "gke"):
         return "eks" if told == "eks" else "gke"
-    if told or any(label.startswith(_ELSEWHERE) for label in labels):
+    if _is_elsewhere(node, version):
         return None
     return _MACHINES.get(machine(node).partition(":")[0])
+
+
+def _is_elsewhere(node: Mapping[str, Any], version: str) -> bool:
+    """Whether a Node shows that another distribution runs it, with a kubelet of `version`."""
+    return (
+        _PLAIN.fullmatch(version) is None
+        or any(label.startswith(_ELSEWHERE) for label in _names(node, "labels"))
+        or any(annotation.startswith(_CLUSTER_API) for annotation in _names(node, "annotations"))
+    )
 
 
 def machine(node: Mapping[str, Any]) -> str:
@@ -74,10 +95,10 @@ def distribution_of(version: str, groups: Iterable[str], nodes: Iterable[Mapping
     if told := _of_version(version):
         return told
     for node in nodes:
-        if platform := platform_of_node(node):
-            return platform
         if _KUBEADM in _names(node, "annotations"):
             return "kubeadm"
+        if platform := platform_of_node(node):
+            return platform
     return ""
 
 

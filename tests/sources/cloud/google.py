@@ -32,6 +32,7 @@ def cluster(**fields: Any) -> dict[str, Any]:
         "privateClusterConfig": {"enablePrivateNodes": True, "privateEndpoint": "10.0.0.2"},
         "masterAuthorizedNetworksConfig": {"enabled": True, "cidrBlocks": [{"cidrBlock": "203.0.113.0/24"}]},
         "workloadIdentityConfig": {"workloadPool": f"{PROJECT}.svc.id.goog"},
+        "nodeConfig": {"metadata": {"db": "key-of-the-test", "disable-legacy-endpoints": "true"}},
         "nodePools": [
             {
                 "name": "default-pool",
@@ -39,6 +40,7 @@ def cluster(**fields: Any) -> dict[str, Any]:
                     "imageType": "COS_CONTAINERD",
                     "serviceAccount": f"nodes@{PROJECT}.iam.gserviceaccount.com",
                     "oauthScopes": ["https://www.googleapis.com/auth/cloud-platform"],
+                    "metadata": {"startup-script": "login --with key-of-the-test"},
                     "workloadMetadataConfig": {"mode": "GKE_METADATA"},
                 },
                 "networkConfig": {"enablePrivateNodes": True},

@@ -77,6 +77,7 @@ def test_documents_have_no_keys_and_say_that_there_are_some(cloud: Cloud) -> Non
     text = json.dumps(documents)
     assert not [word for word in ("authority-of-the", "key-of-the", TOKEN, "PRIVATE") if word in text]
     assert documents["ClusterDescribe"]["masterAuth"]["clientKey"] == MASK
+    assert documents["ClusterDescribe"]["nodeConfig"]["metadata"] == {"db": MASK, "disable-legacy-endpoints": MASK}
 
 
 def test_a_refusal_is_a_gap_that_names_the_right(cloud: Cloud) -> None:

@@ -34,6 +34,7 @@ authorization:
 readOnlyPort: 0
 rotateCertificates: true
 staticPodPath: /etc/kubernetes/manifests
+staticPodURL: https://pods.example.com/pods?never-to-be-seen
 staticPodURLHeader:
   Authorization: [Bearer never-to-be-seen]
 """

@@ -61,6 +61,15 @@ def test_a_file_has_its_mode_and_owner(kubeadm: Collected) -> None:
     assert names == ({"username": "root", "groupname": "root"} if OWN == (0, 0) else {})
 
 
+@pytest.mark.parametrize("file", ["passwd", "group"])
+def test_a_number_of_a_user_without_end_is_nobody(tmp_path: Path, file: str) -> None:
+    nodes.kubeadm(tmp_path)
+    text = f"long:x:{'9' * 5000}:0:::\nowner:x:{OWN[file == 'group']}:0:::\n"
+    put(tmp_path, f"/etc/{file}", text, 0o644)
+    found = data(collect(str(tmp_path)), "KubeletInfo")["kubeConfigFile"]
+    assert found["ownership"]["username" if file == "passwd" else "groupname"] == "owner"
+
+
 def test_the_kubelet_is_told_with_its_configuration(kubeadm: Collected) -> None:
     found = data(kubeadm, "KubeletInfo")
     assert "--config=/var/lib/kubelet/config.yaml" in found["cmdLine"]
@@ -278,58 +287,6 @@ def kubelet_with(root: Path, *flags: str) -> dict[str, Any]:
     with nodes.running({KUBELET: flags}) as pids:
         nodes.show(root, pids)
     return of(collect(str(root)), "KubeletInfo")
-
-
-def test_files_of_a_folder_win_over_the_file(tmp_path: Path) -> None:
-    put(
-        tmp_path,
-        "/config",
-        "kind: KubeletConfiguration\nreadOnlyPort: 10255\nauthentication: {anonymous: {enabled: false}}\n",
-    )
-    put(tmp_path, "/more/20-b.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\nmaxPods: 20\n")
-    put(
-        tmp_path,
-        "/more/10-a.conf",
-        "kind: KubeletConfiguration\nreadOnlyPort: 1\nauthentication: {webhook: {enabled: true}}\n",
-    )
-    put(tmp_path, "/more/README", "none of it")
-    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")["data"]["configFile"]
-    assert json.loads(found["content"]) == {
-        "kind": "KubeletConfiguration",
-        "readOnlyPort": 0,
-        "maxPods": 20,
-        "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}},
-    }
-    assert found["path"] == "/config"
-    assert found["mergedWith"] == ["/more/10-a.conf", "/more/20-b.conf"]
-
-
-def test_a_folder_alone_is_a_configuration(tmp_path: Path) -> None:
-    put(tmp_path, "/more/00-k3s.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    found = kubelet_with(tmp_path, "--config-dir=/more")["data"]["configFile"]
-    assert json.loads(found["content"])["readOnlyPort"] == 0
-
-
-@pytest.mark.parametrize("folder", ["/none", "/empty"])
-def test_a_folder_without_files_is_no_configuration(tmp_path: Path, folder: str) -> None:
-    (tmp_path / "empty").mkdir()
-    found = kubelet_with(tmp_path, f"--config-dir={folder}")
-    assert "configFile" not in found["data"]
-    assert "configFile.content" in whys(found)
-
-
-def test_a_folder_that_is_not_there_leaves_the_file(tmp_path: Path) -> None:
-    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/none")["data"]["configFile"]
-    assert json.loads(found["content"])["readOnlyPort"] == 0
-
-
-def test_of_a_configuration_half_read_nothing_is_told(tmp_path: Path) -> None:
-    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
-    put(tmp_path, "/more/10-a.conf", "]")
-    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")
-    assert "content" not in found["data"]["configFile"]
-    assert whys(found)["configFile.content"] == "it cannot be read as YAML"
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,16 @@ def test_what_a_server_does_not_run_is_said(node: Path) -> None:
     assert told(node).of("kubelet").flag("read-only-port") == "0"
 
 
+def test_what_anybody_calls_so_does_not_stand_for_what_is_hidden(node: Path) -> None:
+    with (
+        nodes.titled(SERVER, [], 2) as host,
+        nodes.titled("kube-apiserver --anonymous-auth=false", [], 2) as rogue,
+    ):
+        nodes.show(node, [host, rogue])
+    assert [process.words[-1] for process in told(node).on_node("kube-apiserver")] == ["--anonymous-auth=false"]
+    assert "log" in why(node)
+
+
 def test_an_agent_runs_a_kubelet(node: Path) -> None:
     logging(node, nodes.k3s_log({"kubelet": PROGRAMS["kubelet"]}), "/usr/local/bin/k3s agent")
     assert words({"kubelet": ""}, told(node)) == {"kubelet": PROGRAMS["kubelet"]}
@@ -271,6 +281,14 @@ def test_what_the_kernel_does_not_tell_is_said(node: Path, gone: str, reason: st
     (process,) = (folder.parent for folder in node.glob("proc/[0-9]*/fd"))
     (process / gone).unlink()
     assert why(node) == reason
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_start_without_end_is_no_moment(node: Path, digits: int) -> None:
+    logging(node, nodes.k3s_log(PROGRAMS))
+    (process,) = (folder.parent for folder in node.glob("proc/[0-9]*/fd"))
+    nodes.put(process, "/stat", f"7 (k3s) S{' 1' * 18} {'9' * digits}\n")
+    assert why(node) == "where it logs to is not known: when it started is not told"
 
 
 def test_commands_of_k3s_run_nothing(node: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from kubekeep.sources.host.processes import Process, Running, flag, masked
 from kubekeep.sources.host.processes import running as seen
 from kubekeep.sources.host.root import Root, UnreadableError
-from tests.sources.host.nodes import KUBELET, running
+from tests.sources.host.nodes import KUBELET, put, running
 
 NODE, ELSEWHERE = "net:[1]", "net:[2]"
 
@@ -32,6 +32,38 @@ def test_a_process_that_runs_is_found_by_its_name() -> None:
     assert found.flag("kubeconfig") == "/c"
     assert found.uid == os.getuid()
     assert not found.contained
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--client-ca-file", "", "--config=/x"], "--client-ca-file= --config=/x"),
+        (["--config=/x", "--client-ca-file", ""], "--config=/x --client-ca-file="),
+        (["--token", "", "", "--v=2"], "--token= --v=2"),
+        (["--config=", "", "--v", "2", ""], "--config= --v 2"),
+    ],
+)
+def test_a_flag_with_an_empty_word_stays_empty(flags: list[str], line: str) -> None:
+    with running({KUBELET: flags}) as (pid,), Root.at("/") as root:
+        found = next(item for item in seen(root).processes if item.pid == pid)
+    assert found.words[3:] == tuple(flags)
+    assert found.line == f"{KUBELET} -s -- {line}"
+
+
+@pytest.mark.parametrize("title", ["k3s server --v=2", "k3s server --v=2\0", "k3s server --v=2\0\0\0"])
+def test_a_title_is_taken_apart(tmp_path: Path, title: str) -> None:
+    put(tmp_path, "/proc/7/cmdline", title)
+    put(tmp_path, "/proc/7/status", "Uid:\t0\t0\t0\t0\n")
+    with Root.at(str(tmp_path)) as root:
+        (found,) = seen(root).processes
+    assert found.words == ("k3s", "server", "--v=2")
+
+
+def test_a_number_of_a_user_without_end_is_nobody(tmp_path: Path) -> None:
+    put(tmp_path, "/proc/7/cmdline", "kubelet\0")
+    put(tmp_path, "/proc/7/status", f"Uid:\t{'9' * 5000}\n")
+    with Root.at(str(tmp_path)) as root:
+        assert seen(root).of("kubelet").uid == -1
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux")
@@ -70,6 +102,13 @@ def test_nothing_is_made_up_where_proc_shows_nothing(tmp_path: Path) -> None:
 def test_of_several_the_one_of_root_counts() -> None:
     own, rogue = process(10, KUBELET, "--config=/own"), process(11, "kubelet", "--config=/etc/shadow", uid=1000)
     assert Running((INIT, rogue, own)).of("kubelet") is own
+
+
+def test_of_a_program_that_is_hidden_no_other_is_taken() -> None:
+    rogue = process(11, "kube-apiserver", "--anonymous-auth=false", uid=1000)
+    seen_processes = Running((INIT, rogue), hidden={"kube-apiserver": "k3s runs it in its own process"})
+    with pytest.raises(UnreadableError, match="k3s runs it in its own process"):
+        seen_processes.of("kube-apiserver")
 
 
 def test_of_two_that_differ_none_is_certain() -> None:
@@ -126,6 +165,19 @@ def test_underscores_in_flags_are_dashes() -> None:
         (["--use-service-account-credentials", "true"], ["--use-service-account-credentials", "true"]),
         (["--token-auth-file=/a", "--tls-private-key-file=/b"], ["--token-auth-file=/a", "--tls-private-key-file=/b"]),
         (["--authentication-token-webhook=true"], ["--authentication-token-webhook=true"]),
+        (["--manifest-url-header=X-Api:hunter2"], ["--manifest-url-header=XXXXXX"]),
+        (["--manifest_url_header", "X-Api:hunter2"], ["--manifest_url_header", "XXXXXX"]),
+        (["--manifest-url=https://h/p?v=1&token=abc"], ["--manifest-url=https://h/p?XXXXXX"]),
+        (["--manifest-url", "https://h/p?abc#d"], ["--manifest-url", "https://h/p?XXXXXX"]),
+        (["--initial-cluster-token", "-abc", "-v=2"], ["--initial-cluster-token", "XXXXXX", "-v=2"]),
+        (["--token", "-my-token", "shown"], ["--token", "XXXXXX", "shown"]),
+        (["--token", "--9bc", "--v=2"], ["--token", "XXXXXX", "--v=2"]),
+        (
+            ["--use-service-account-credentials", "--root-ca-file=/a"],
+            ["--use-service-account-credentials", "--root-ca-file=/a"],
+        ),
+        (["--requestheader-username-headers=X-User"], ["--requestheader-username-headers=X-User"]),
+        (["--etcd-servers=https://10.0.0.1:2379"], ["--etcd-servers=https://10.0.0.1:2379"]),
     ],
 )
 def test_secrets_are_masked_and_what_rules_read_is_not(words: list[str], shown: list[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.sources.host.root import MissingError, Root, UnreadableError
+from tests.sources.host.nodes import put
 
 LIMIT = 1000
 
@@ -133,6 +134,22 @@ def test_files_of_folders_are_listed_without_going_through_links(folder: Path, r
     found = ["/etc/pki/ca.crt", "/etc/pki/etcd/ca.key", "/etc/pki/loop"]
     assert root.files("/etc/pki", 3) == (found, {})
     assert root.files("/etc/pki", 0) == (["/etc/pki/ca.crt", "/etc/pki/loop"], {"/etc/pki/etcd": "it is too deep"})
+
+
+def test_files_come_in_the_order_in_which_go_walks(folder: Path, root: Root) -> None:
+    for name in ("b/2.conf", "b/1.conf", "b-c.conf", "a.conf", "b.d/x.conf"):
+        put(folder, f"/conf/{name}", "")
+    found = ["a.conf", "b/1.conf", "b/2.conf", "b-c.conf", "b.d/x.conf"]
+    assert root.files("/conf", 1)[0] == [f"/conf/{name}" for name in found]
+
+
+def test_more_files_than_anybody_has_are_refused(folder: Path, root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a/1", "a/2", "b/1", "b/2"):
+        put(folder, f"/conf/{name}", "")
+    assert len(root.files("/conf", 1)[0]) == 4
+    monkeypatch.setattr("kubekeep.sources.host.root._ENTRIES", 5)
+    with pytest.raises(UnreadableError, match="more than 5 entries"):
+        root.files("/conf", 1)
 
 
 def test_the_files_of_a_process_are_those_of_its_root(folder: Path) -> None:

@@ -23,7 +23,7 @@ servers(object) := [server |
 	section := hostfile.section(object)
 	line := trim_space(object[section].APIServerInfo.cmdLine)
 	regex.match(`(^|[/\s])kube-apiserver(\s|$)`, line)
-	not judged(object.metadata.name)
+	not flags.judged("kube-apiserver", object.metadata.name)
 	path := sprintf("%s.APIServerInfo.cmdLine", [section])
 	reported := [{"text": text, "path": path, "whole": false} | some text in regex.split(`\s+`, line)]
 	server := {"words": reported, "end": path, "next": path, "plain": false, "minor": input.kubernetes.minor}
@@ -33,9 +33,11 @@ plain(container) if {
 	flags.plain(container)
 } else := false
 
-# The pod that a kubelet shows for its static pod has the name of the node in its own (Kubernetes docs, Static Pods).
-# Where it is in the input, its verdict is the one to read.
-judged(node) if input.cluster.pods["kube-system"].named[sprintf("Pod/kube-apiserver-%s", [node])]
+# Why nobody knows how the API server of a node is started; nothing where its static pod is judged.
+unread_line(object) := hostfile.unread_line(object, "kube-apiserver", "APIServerInfo.cmdLine") if {
+	object.kind == "ControlPlaneInfo"
+	not flags.judged("kube-apiserver", object.metadata.name)
+} else := set()
 
 # An item that holds several flags was meant as several.
 words(container) := [word |

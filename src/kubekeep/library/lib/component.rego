@@ -24,6 +24,12 @@ processes(program) := [process_of(container, program) |
 	path := sprintf("%s.%s.cmdLine", [section, info])
 } else := []
 
+# Why nobody knows how a program is started on a node of the control plane; nothing where its static pod is judged.
+unread_line(program) := hostfile.unread_line(input.object, program, sprintf("%s.cmdLine", [reported[program]])) if {
+	input.object.kind == "ControlPlaneInfo"
+	not flags.judged(program, input.object.metadata.name)
+} else := set()
+
 # What the node agent calls a program in its report on a node of the control plane.
 reported := {"kube-controller-manager": "controllerManagerInfo", "kube-scheduler": "schedulerInfo"}
 

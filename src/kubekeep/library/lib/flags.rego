@@ -18,6 +18,10 @@ runs(container, component) if {
 	regex.match(sprintf(`(^|/)%s$`, [component]), word.text)
 }
 
+# Whether a Pod in the input is the static pod that runs the program on the node: it has the name of the node in its own
+# (Kubernetes docs, Static Pods). Its verdict is the one to read.
+judged(component, node) if input.cluster.pods["kube-system"].named[sprintf("Pod/%s-%s", [component, node])]
+
 # The words of a container's command line, each with its path. A script (`sh -c "exec kube-apiserver ..."`) is
 # taken apart; `whole` says that a word is an item of the list on its own, so that it can be replaced.
 words(container) := [word |

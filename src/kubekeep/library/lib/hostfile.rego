@@ -52,6 +52,20 @@ unlisted(document, field) := {sprintf("%s was not read: %s", [entry.path, entry.
 	is_string(entry.why)
 }
 
+# Why the command line of a program, which would stand in `field`, was not read, if the document says so
+# (`kubekeep host collect`).
+unread_line(document, program, field) := {reason |
+	some why in refusals(document, field)
+	reason := sprintf("the command line of %s was not read: %s", [program, why])
+}
+
+# Why a field was not read, if the document says so.
+refusals(document, field) := {why |
+	some entry in document.notRead
+	entry.field == field
+	why := object.get(entry, "why", "nobody says why")
+}
+
 # What a command line that came with a document sets a flag to; undefined without.
 flag(document, name) := flags.last(flags.pieces(line(document), "cmdLine"), name).value
 

@@ -14,14 +14,15 @@ content := sprintf("%s.configFile.content", [section])
 
 # What a kubelet is told about a setting: the flag wins over the field of the file (Kubernetes docs, kubelet
 # configuration file). `otherwise` says what holds without both, for a kubelet with a file (`file`) and for one
-# without (`flag`), which can differ. The answer has the `value`, its name and what it is in words (`said`), and the
-# place for it (`at`). Undefined where only a file that was not read could tell, or nothing was collected.
+# without (`flag`), which can differ; `folder`, for one that reads a folder of files alone, is that of files if it is
+# left out. The answer has the `value`, its name and what it is in words (`said`), and the place for it (`at`).
+# Undefined where only a file that was not read could tell, or nothing was collected.
 setting(flag, field, otherwise) := answer if {
 	given := flags.last(words, flag)
 	name := sprintf("--%s", [flag])
 	answer := {"name": name, "value": given.value, "said": told(name, given.value), "at": line_path}
 } else := answer if {
-	answer := filed(field, otherwise.file)
+	answer := filed(field, unfiled(otherwise))
 } else := answer if {
 	line != ""
 	not unread
@@ -37,6 +38,13 @@ filed(field, otherwise) := answer if {
 	is_object(config)
 	answer := {"name": field, "value": otherwise, "said": unset(field, otherwise), "at": within(field)}
 }
+
+# What holds without the field of a file: a folder is merged over the defaults of flags, unless --config names a file,
+# which brings its own (KEP-3983; Kubernetes, cmd/kubelet/app/server.go).
+unfiled(otherwise) := otherwise.folder if {
+	line != ""
+	not names_file
+} else := otherwise.file
 
 # The kubelet reads a file, and nobody knows what is in it.
 unread if {
@@ -108,9 +116,9 @@ line := trim_space(info.cmdLine) if {
 
 words := component.spoken(line, line_path.path)
 
-# A kubelet reads a file only when it is told to; a folder of more files stands in `content` too. Where its command line was not collected, the file that was is
-# taken for the one that it reads.
-reads_file if flags.last(words, "config").value != ""
+# A kubelet reads a file only when it is told to; a folder of more files stands in `content` too. Where its command line
+# was not collected, the file that was is taken for the one that it reads.
+reads_file if names_file
 
 reads_file if flags.last(words, "config-dir").value != ""
 
@@ -118,6 +126,8 @@ reads_file if {
 	line == ""
 	is_object(parsed)
 }
+
+names_file if flags.last(words, "config").value != ""
 
 config := input.object if {
 	input.object.kind == "KubeletConfiguration"

@@ -19,6 +19,9 @@ _SECRET: Final = frozenset(
     }
 )
 """Fields whose values nobody needs: certificates, keys and passwords, in lower case and without underscores."""
+_MACHINES: Final = frozenset({"nodeconfig", "config"})
+"""Fields of GKE whose `metadata` the machines of nodes get: pairs that people fill as they like, with scripts, keys and
+passwords (GKE API, NodeConfig)."""
 
 
 def document(provider: Provider, kind: str, name: str, data: Any) -> dict[str, Any]:
@@ -44,12 +47,37 @@ def missing(provider: Provider, kinds: Iterable[str], needs: str, why: str) -> l
 
 
 def without_secrets(value: Any) -> Any:
-    """A copy of `value` (JSON) in which certificates, keys, passwords and tokens are masked; empty ones stay empty."""
+    """A copy of `value` (JSON) in which certificates, keys, passwords and tokens are masked; empty ones stay empty.
+
+    So are all values of the `metadata` of GKE's nodes, of which the keys stay.
+    """
     if isinstance(value, dict):
-        return {
-            key: MASK if item and str(key).lower().replace("_", "") in _SECRET else without_secrets(item)
-            for key, item in value.items()
-        }
+        return {key: _field(_plain(key), item) for key, item in value.items()}
     if isinstance(value, list):
         return [without_secrets(item) for item in value]
-    return without_tokens(value) if isinstance(value, str) and "://" in value else value
+    return without_tokens(value) if isinstance(value, str) else value
+
+
+def _field(name: str, value: Any) -> Any:
+    if value and name in _SECRET:
+        return MASK
+    if name in _MACHINES and isinstance(value, dict):
+        return {
+            key: _masked(item) if _plain(key) == "metadata" else _field(_plain(key), item)
+            for key, item in value.items()
+        }
+    return without_secrets(value)
+
+
+def _masked(value: Any) -> Any:
+    """The keys of `value`, with a mask in the place of all that is not empty."""
+    if isinstance(value, dict):
+        return {key: _masked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    return MASK if value else value
+
+
+def _plain(key: Any) -> str:
+    """A name in any spelling of the clouds' APIs and clients."""
+    return str(key).lower().replace("_", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 from kubekeep.model.redaction import MASK, without_tokens
@@ -10,6 +11,7 @@ from kubekeep.model.redaction import MASK, without_tokens
 _DEEPEST: Final = 200
 _SECRETS: Final = frozenset({"secret", "staticpodurlheader"})
 """Fields whose values are secret: of encryption keys, and headers that kubelets send."""
+_ADDRESS: Final = re.compile(r"(://[^\s?]*)(\?\S+)?")
 
 
 def content(configuration: dict[str, Any]) -> str:
@@ -30,9 +32,14 @@ def without_secrets(value: Any, depth: int = _DEEPEST) -> Any:
         case list():
             return [without_secrets(item, depth - 1) for item in value]
         case str():
-            return without_tokens(value)
+            return without_queries(without_tokens(value))
         case _:
             return value
+
+
+def without_queries(text: str) -> str:
+    """A text with a mask for the queries of its URLs, which may let in whoever has them."""
+    return _ADDRESS.sub(lambda found: f"{found[1]}?{MASK}" if found[2] else found[0], text)
 
 
 def merged(base: Any, over: Any) -> Any:

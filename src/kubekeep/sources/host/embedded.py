@@ -120,7 +120,7 @@ def _birth(root: Root, pid: int) -> tuple[int, float]:
     fields = root.text(f"/proc/{pid}/stat", _STAT).rpartition(")")[2].split()
     try:
         return int(fields[1]), int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, OverflowError):
         raise UnreadableError("when it started is not told") from None
 
 

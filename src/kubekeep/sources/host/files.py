@@ -18,6 +18,8 @@ from kubekeep.sources.tree import Limits, Problem
 
 _BYTES: Final = 1 << 20
 _LIMITS: Final = Limits(bytes=_BYTES, depth=100, aliased=10_000, documents=10, nodes=100_000)
+_DIGITS: Final = 10
+"""Digits of the largest number of a user, which has 32 bits; Python makes no number of thousands of them."""
 _PERMISSIONS: Final = 0o777
 
 
@@ -90,7 +92,7 @@ def _names(root: Root, path: str) -> dict[int, str]:
     names: dict[int, str] = {}
     for line in lines:
         fields = line.split(":")
-        if len(fields) > 3 and fields[2].isdecimal():
+        if len(fields) > 3 and fields[2].isdecimal() and len(fields[2]) <= _DIGITS:
             # The first name of a number is the one that the system shows.
             names.setdefault(int(fields[2]), fields[0])
     return names

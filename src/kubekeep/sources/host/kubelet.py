@@ -13,6 +13,10 @@ from kubekeep.sources.host.processes import Process
 from kubekeep.sources.host.root import MissingError, UnreadableError
 
 _KINDS: Final = frozenset({"KubeletConfiguration"})
+_DROP_IN: Final = ".conf"
+"""What the name of a drop-in ends in, for the kubelet as for systemd."""
+_DEPTH: Final = 8
+_MOST_DROP_INS: Final = 200
 
 
 def kubelet(node: Node) -> Draft:
@@ -44,35 +48,55 @@ def _configuration(draft: Draft, node: Node, process: Process) -> dict[str, Any]
         return base
     entry = draft.data.get("configFile") or {"path": folder}
     entry.pop("content", None)
-    if path and not base:
+    paths = _drop_in_files(draft, node, folder)
+    if paths is None or (path and not base):
         return {}
-    used: list[str] = []
-    try:
-        result = _with_drop_ins(node, base, folder, used)
-    except UnreadableError as error:
-        draft.lacks("configFile.content", error, used[-1] if used else folder)
-        return {}
+    result = base
+    for inner in paths:
+        try:
+            result = merged(result, node.files.configuration(inner, _KINDS))
+        except UnreadableError as error:
+            draft.lacks("configFile.content", error, inner)
+            return {}
     if not result:
         draft.lacks("configFile.content", "the folder holds no configuration", folder)
         return {}
-    entry |= {"content": content(result)} | ({"mergedWith": used} if used else {})
+    entry["content"] = content(result)
     draft.put("configFile", entry)
     return result
 
 
-def _with_drop_ins(node: Node, base: dict[str, Any], folder: str, used: list[str]) -> dict[str, Any]:
-    """`base` under the files of a folder, whose paths are added to `used`. Raises UnreadableError for one of them."""
+def _drop_in_files(draft: Draft, node: Node, folder: str) -> list[str] | None:
+    """The paths of the files that the kubelet merges, in their order; None where they are not all known, which is said.
+
+    They are those of folders below too: the kubelet goes through them with Go's filepath.WalkDir.
+    """
     try:
-        names = node.files.root.names(folder)
+        found, refused = _walked(node, folder)
     except MissingError:
-        if base:
-            return base
-        raise
-    for name in names:
-        if name.endswith(".conf"):
-            used.append(posixpath.join(folder, name))
-            base = merged(base, node.files.configuration(used[-1], _KINDS))
-    return base
+        return []
+    except UnreadableError as error:
+        found, refused = [], {folder: str(error)}
+    paths = [path for path in found if path.endswith(_DROP_IN)]
+    if len(paths) > _MOST_DROP_INS:
+        paths, refused = [], {folder: f"there are more than {_MOST_DROP_INS} files"}
+    draft.listed("dropInFiles", node.files, paths)
+    for path, why in refused.items():
+        draft.lacks("dropInFiles", why, path)
+        draft.lacks("configFile.content", why, path)
+    return None if refused else paths
+
+
+def _walked(node: Node, folder: str) -> tuple[list[str], dict[str, str]]:
+    """The files in a folder and below, and the folders that were refused. Raises UnreadableError."""
+    if not folder.startswith("/"):
+        raise UnreadableError("the path depends on the working directory of the process")
+    try:
+        node.files.root.link(folder)
+    except UnreadableError:
+        return node.files.root.files(folder, _DEPTH)
+    # It goes through no link, not even one that it was given.
+    return [], {}
 
 
 def _authority(node: Node, process: Process | None, configuration: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -120,6 +144,6 @@ def _drop_ins(draft: Draft, node: Node, unit: str) -> list[str]:
             draft.lacks("serviceFiles", error, folder)
             continue
         for name in names:
-            if name.endswith(".conf"):
+            if name.endswith(_DROP_IN):
                 found.setdefault(name, posixpath.join(folder, name))
     return [found[name] for name in sorted(found)]

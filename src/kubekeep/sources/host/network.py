@@ -21,6 +21,8 @@ from kubekeep.sources.host.root import MissingError, UnreadableError
 
 _BYTES: Final = 1 << 20
 _TABLE: Final = 16 << 20
+_DEPTH: Final = 4
+_MOST_FILES: Final = 2000
 _KINDS: Final = frozenset({"KubeProxyConfiguration"})
 _CHAINED: Final = frozenset(
     {
@@ -33,7 +35,8 @@ _CALLING: Final = frozenset({"multus", "multus-shim", "genie", "danm"})
 """Plugins that call the others of the folder."""
 _LISTENING: Final = {"tcp": "0A", "udp": "07"}
 """The state of a socket that waits for anybody (linux/net/tcp_states.h)."""
-_ROW: Final = re.compile(r"\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]{2}) ")
+_HEX: Final = "[0-9A-F]{8}(?:[0-9A-F]{24})?"
+_ROW: Final = re.compile(rf"\s*\d+: ({_HEX}):([0-9A-F]{{4}}) ({_HEX}):([0-9A-F]{{4}}) ([0-9A-F]{{2}}) ")
 
 
 def kube_proxy(node: Node) -> Iterator[Draft | dict[str, Any]]:
@@ -70,21 +73,25 @@ def kube_proxy(node: Node) -> Iterator[Draft | dict[str, Any]]:
 
 
 def cni(node: Node) -> Draft:
-    """The files of the network plugins, and the names of those that set up the network of Pods."""
+    """The files of the network plugins, and the names of those that set up the network of Pods.
+
+    Beside configurations there are kubeconfigs, which plugins also keep in folders of their own.
+    """
     draft = Draft("CNIInfo", node.name)
     try:
         folder = node.files.first(node.layout.networks)
-        paths = [
-            posixpath.join(folder, name)
-            for name in node.files.root.names(folder)
-            if name.endswith((".conf", ".conflist", ".json"))
-        ]
+        paths, refused = node.files.root.files(folder, _DEPTH)
     except UnreadableError as error:
         draft.lacks("CNIConfigFiles", error, ", ".join(node.layout.networks))
         return draft
-    draft.listed("CNIConfigFiles", node.files, paths)
+    if len(paths) > _MOST_FILES:
+        draft.lacks("CNIConfigFiles", f"there are more than {_MOST_FILES} files", folder)
+    else:
+        draft.listed("CNIConfigFiles", node.files, paths)
+    for path, why in refused.items():
+        draft.lacks("CNIConfigFiles", why, path)
     try:
-        names = _plugins(node, paths)
+        names = _plugins(node, [path for path in paths if _is_configuration(path, folder)])
     except UnreadableError as error:
         draft.lacks("CNINames", error)
         return draft
@@ -131,6 +138,11 @@ def _kubeconfig(configuration: dict[str, Any]) -> str:
     return path if isinstance(path, str) else ""
 
 
+def _is_configuration(path: str, folder: str) -> bool:
+    """Whether container runtimes read a file: they look into no folder below (libcni, ConfFiles)."""
+    return posixpath.dirname(path) == folder and path.endswith((".conf", ".conflist", ".json"))
+
+
 def _plugins(node: Node, paths: list[str]) -> list[str]:
     """The plugins that a container runtime calls: those of the first file, or of all if that one calls the others."""
     names: list[str] = []
@@ -146,7 +158,9 @@ def _types(text: str) -> list[str]:
         found = json.loads(text)
     except (ValueError, RecursionError):
         raise UnreadableError("a configuration file of CNI is no JSON") from None
-    plugins = found.get("plugins", [found]) if isinstance(found, dict) else []
+    plugins = found.get("plugins", [found]) if isinstance(found, dict) else None
+    if not isinstance(plugins, list):
+        raise UnreadableError("a configuration file of CNI has no list of plugins")
     return [plugin["type"] for plugin in plugins if isinstance(plugin, dict) and isinstance(plugin.get("type"), str)]
 
 

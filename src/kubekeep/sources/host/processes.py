@@ -10,11 +10,18 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.redaction import FLAG, MASK, SHAPES
+from kubekeep.sources.host.configuration import without_queries
 from kubekeep.sources.host.root import Root, UnreadableError
 
 _LINE: Final = 1 << 20
 _STATUS: Final = 1 << 16
+_DIGITS: Final = 10
+"""Digits of the largest number of a user, which has 32 bits."""
 _KEYS: Final = re.compile(r"--?[\w.-]*(?:secret|private|encryption|account)[-_]?key")
+_HEADERS: Final = re.compile(r"--?[\w.-]*url[-_]headers?")
+"""Flags with headers of requests (`--manifest-url-header`), not those with names of headers."""
+_NEXT: Final = re.compile(r"--[a-z][\w.-]*(?:=.*)?", re.DOTALL)
+"""A word that is the next flag, and not a secret that begins with dashes."""
 _CONSTANTS: Final = frozenset({"", "true", "false", "t", "f", "1", "0"})
 
 
@@ -37,8 +44,14 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def line(self) -> str:
-        """Its command line without what is secret in it."""
-        return " ".join(masked(self.words))
+        """Its command line without what is secret in it; a flag before an empty word is `--flag=`, so that it stays empty."""
+        shown: list[str] = []
+        for word in masked(self.words):
+            if word:
+                shown.append(word)
+            elif shown and shown[-1].startswith("-") and "=" not in shown[-1]:
+                shown[-1] += "="
+        return " ".join(shown)
 
     def flag(self, name: str) -> str:
         """The value of a flag, the last one where it is given several times; empty without one."""
@@ -56,13 +69,16 @@ class Running(msgspec.Struct, frozen=True):
         """The one process of a program, in a container or not if that matters. Raises UnreadableError if none is certain.
 
         Those count that are in the network of the node, as far as that may be known, and of several with different
-        command lines those of root: anyone can start a program and call it so.
+        command lines those of root: anyone can start a program and call it so. For that reason none counts of a program
+        that is `hidden`.
         """
+        if program in self.hidden:
+            raise UnreadableError(self.hidden[program])
         found = [process for process in self.on_node(program) if contained in (None, process.contained)]
         if _differ(found):
             found = [process for process in found if process.uid == 0] or found
         if not found:
-            raise UnreadableError(self.hidden.get(program) or self.problem or f"no process called {program} is seen")
+            raise UnreadableError(self.problem or f"no process called {program} is seen")
         if _differ(found):
             raise UnreadableError(f"{len(found)} processes are called {program}, with different command lines")
         return found[0]
@@ -105,13 +121,15 @@ def masked(words: Iterable[str]) -> list[str]:
     secret = False
     for word in words:
         given, sign, value = word.partition("=")
-        if secret and not word.startswith("-") and word.lower() not in _CONSTANTS:
+        if secret and not _NEXT.fullmatch(word) and word.lower() not in _CONSTANTS:
             shown.append(MASK)
-        elif sign and _is_secret(given) and value.lower() not in _CONSTANTS:
+            secret = False
+            continue
+        secret = not sign and _is_secret(given)
+        if sign and _is_secret(given) and value.lower() not in _CONSTANTS:
             shown.append(f"{given}={MASK}")
         else:
-            shown.append(SHAPES.sub(MASK, word))
-        secret = not sign and _is_secret(given)
+            shown.append(without_queries(SHAPES.sub(MASK, word)))
     return shown
 
 
@@ -120,7 +138,7 @@ def _differ(processes: Iterable[Process]) -> bool:
 
 
 def _is_secret(given: str) -> bool:
-    return FLAG.fullmatch(given) is not None or _KEYS.fullmatch(given) is not None
+    return any(pattern.fullmatch(given) for pattern in (FLAG, _KEYS, _HEADERS))
 
 
 def _processes(root: Root, numbers: Iterable[int]) -> Iterator[Process]:
@@ -147,11 +165,13 @@ def _processes(root: Root, numbers: Iterable[int]) -> Iterator[Process]:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    words = text.rstrip("\0").split("\0")
+    if not text.strip("\0 "):
+        return ()
+    words = text.removesuffix("\0").split("\0")
     # Who writes a title of its own in place of its arguments (k3s) leaves one text.
-    return tuple(words[0].split() if len(words) == 1 else words) if text.strip("\0 ") else ()
+    return tuple(words if any(words[1:]) else words[0].split())
 
 
 def _first_number(text: str) -> int:
     first = next(iter(text.split()), "")
-    return int(first) if first.isdecimal() else -1
+    return int(first) if first.isdecimal() and len(first) <= _DIGITS else -1

@@ -153,26 +153,30 @@ class Root:
     def files(self, path: str, depth: int) -> tuple[list[str], dict[str, str]]:
         """The paths of what is in a folder and, `depth` folders deep, below; links to folders are not gone through.
 
-        Beside them the folders whose files are not known, each with why, so that nobody takes them for empty. Raises
-        UnreadableError if the folder itself cannot be read.
+        They come in the order of Go's filepath.WalkDir: what is in a folder stands where its name does. Beside them the
+        folders whose files are not known, each with why, so that nobody takes them for empty. Raises UnreadableError if
+        the folder itself cannot be read, or there is too much in all.
         """
         found: list[str] = []
         refused: dict[str, str] = {}
-        for name in self.names(path):
-            inner = posixpath.join(path, name)
+        todo = [(posixpath.join(path, name), depth) for name in reversed(self.names(path))]
+        seen = len(todo)
+        while todo:
+            inner, left = todo.pop()
             try:
                 if not stat.S_ISDIR(self._own(inner).st_mode):
                     found.append(inner)
                     continue
-                if not depth:
-                    refused[inner] = "it is too deep"
-                    continue
-                files, more = self.files(inner, depth - 1)
+                names = self.names(inner) if left else []
             except UnreadableError as error:
                 refused[inner] = str(error)
                 continue
-            found += files
-            refused |= more
+            if not left:
+                refused[inner] = "it is too deep"
+            seen += len(names)
+            if seen > _ENTRIES:
+                raise UnreadableError(f"more than {_ENTRIES} entries")
+            todo += [(posixpath.join(inner, name), left - 1) for name in reversed(names)]
         return found, refused
 
     def _own(self, path: str) -> os.stat_result:

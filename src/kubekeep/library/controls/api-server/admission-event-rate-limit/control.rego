@@ -6,6 +6,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains found if {
 	some server in servers
 	some found in without_fix(server)
@@ -15,3 +17,5 @@ violation contains found if {
 without_fix(server) := [object.remove(found, ["fix"]) |
 	some found in apiserver.enabled(server, "EventRateLimit", "Events may come in any number")
 ]
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

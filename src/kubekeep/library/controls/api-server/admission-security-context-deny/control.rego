@@ -6,6 +6,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 either := {"SecurityContextDeny", "PodSecurityPolicy"}
 
 violation contains found if {
@@ -20,3 +22,5 @@ violation contains found if {
 possible(proposed, minor) := proposed if {
 	minor < 30
 } else := object.remove(proposed, ["fix", "delete"])
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

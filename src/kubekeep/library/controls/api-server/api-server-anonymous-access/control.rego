@@ -6,6 +6,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains found if {
 	some server in servers
 	some found in unruly(server)
@@ -23,3 +25,5 @@ declined contains "anonymous requests may be ruled by the file of --authenticati
 	some server in servers
 	by_file(server)
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

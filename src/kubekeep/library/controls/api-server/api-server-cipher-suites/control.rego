@@ -6,6 +6,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains found if {
 	some server in servers
 	some found in apiserver.ciphers(server, strong)
@@ -35,3 +37,5 @@ strong := {
 	"TLS_RSA_WITH_AES_256_CBC_SHA",
 	"TLS_RSA_WITH_AES_256_GCM_SHA384",
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -11,6 +11,8 @@ remote := [server |
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains found if {
 	some server in remote
 	some found in apiserver.required(server, "etcd-certfile", "etcd cannot tell who asks")
@@ -25,3 +27,5 @@ declined contains "a socket of the machine leads to the store of the API server:
 	some server in servers
 	apiserver.by_socket(server)
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -6,6 +6,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains found if {
 	some server in servers
 	some found in apiserver.required(server, "kubelet-client-certificate", "kubelets cannot tell who asks")
@@ -15,3 +17,5 @@ violation contains found if {
 	some server in servers
 	some found in apiserver.required(apiserver.after(server), "kubelet-client-key", "kubelets cannot tell who asks")
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

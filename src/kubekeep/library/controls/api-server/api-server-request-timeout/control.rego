@@ -7,6 +7,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains object.union(flags.replaced(given, "300s"), {"message": message}) if {
 	some server in servers
 	given := apiserver.setting(server, "request-timeout")
@@ -19,3 +21,5 @@ appropriate(text) if {
 	seconds > 0
 	seconds <= 300
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

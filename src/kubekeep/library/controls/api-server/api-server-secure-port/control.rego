@@ -7,6 +7,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 # One 0 is a mistake even where a later flag overrides it.
 violation contains object.union(apiserver.removed(given), {"message": message}) if {
 	some server in servers
@@ -14,3 +16,5 @@ violation contains object.union(apiserver.removed(given), {"message": message}) 
 	regex.match(`^0+$`, given.value)
 	message := sprintf("--secure-port is %s: nothing is served with TLS", [given.value])
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -6,6 +6,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains found if {
 	some server in servers
 	some found in apiserver.required(server, "tls-cert-file", "a self-signed certificate is served")
@@ -15,3 +17,5 @@ violation contains found if {
 	some server in servers
 	some found in apiserver.required(apiserver.after(server), "tls-private-key-file", "a self-signed certificate is served")
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

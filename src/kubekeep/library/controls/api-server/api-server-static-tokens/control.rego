@@ -6,9 +6,13 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains object.union(apiserver.removed(given), {"message": message}) if {
 	some server in servers
 	given := apiserver.setting(server, "token-auth-file")
 	given.value != ""
 	message := sprintf("--token-auth-file is %s: tokens that never expire are accepted", [given.value])
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

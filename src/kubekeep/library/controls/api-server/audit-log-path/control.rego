@@ -6,7 +6,11 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains found if {
 	some server in servers
 	some found in apiserver.required(server, "audit-log-path", "audit events are not kept")
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -31,6 +31,8 @@ named if flags.last(flags.pieces(trim_space(info.cmdLine), ""), "audit-policy-fi
 
 applies if collected
 
+applies if count(unread) > 0
+
 applies if regex.match(`(^|[/\s])kube-apiserver(\s|$)`, info.cmdLine)
 
 declined contains "the file of --audit-policy-file was not collected or cannot be read" if {
@@ -38,12 +40,20 @@ declined contains "the file of --audit-policy-file was not collected or cannot b
 	known
 }
 
+declined contains reason if {
+	not known
+	some reason in unread
+}
+
+unread := hostfile.unread_line(input.object, "kube-apiserver", "APIServerInfo.cmdLine")
+
 known if named
 
 known if collected
 
 violation contains {"path": path, "message": "--audit-policy-file is missing: nothing is logged"} if {
 	not known
+	count(unread) == 0
 	path := sprintf("%s.cmdLine", [place])
 }
 

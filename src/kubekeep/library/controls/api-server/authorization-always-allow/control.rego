@@ -7,6 +7,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains found if {
 	some server in servers
 	some found in apiserver.missing_modes(server)
@@ -24,3 +26,5 @@ violation contains object.union(flags.replaced(given, concat(",", modes)), {"mes
 declined contains reason if {
 	some reason in apiserver.unread_modes(servers)
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

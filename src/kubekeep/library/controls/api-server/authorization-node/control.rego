@@ -6,6 +6,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains found if {
 	some server in servers
 	some found in apiserver.mode(server, "Node", "kubelets are not confined to their nodes")
@@ -14,3 +16,5 @@ violation contains found if {
 declined contains reason if {
 	some reason in apiserver.unread_modes(servers)
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

@@ -6,6 +6,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 violation contains found if {
 	some server in servers
 	some found in missing(server)
@@ -14,3 +16,5 @@ violation contains found if {
 missing(server) := apiserver.required(server, "encryption-provider-config", "Secrets are stored as they are") if {
 	not apiserver.has(server, "experimental-encryption-provider-config")
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

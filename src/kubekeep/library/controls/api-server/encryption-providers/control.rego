@@ -20,9 +20,22 @@ applies if {
 	content != ""
 }
 
+applies if count(unread) > 0
+
 applies if regex.match(`--(experimental-)?encryption-provider-config[= ]`, server.cmdLine)
 
-declined contains "the file of --encryption-provider-config was not collected or cannot be read" if not entries
+declined contains "the file of --encryption-provider-config was not collected or cannot be read" if {
+	not entries
+	count(unread) == 0
+}
+
+declined contains reason if {
+	not entries
+	some reason in unread
+}
+
+# Which file it is, and whether there is one, says the command line.
+unread := hostfile.unread_line(input.object, "kube-apiserver", "APIServerInfo.cmdLine")
 
 violation contains {"inside": inside, "path": path, "message": message} if {
 	some index

@@ -8,6 +8,8 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
+applies if count(declined) > 0
+
 applies if input.object.kind == "ClusterDescribe"
 
 violation contains found if {
@@ -53,3 +55,5 @@ described if {
 	input.object.kind == "ClusterDescribe"
 	description.described
 }
+
+declined contains reason if some reason in apiserver.unread_line(input.object)

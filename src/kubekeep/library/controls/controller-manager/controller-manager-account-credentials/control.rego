@@ -6,9 +6,13 @@ processes := component.processes("kube-controller-manager")
 
 applies if count(processes) > 0
 
+applies if count(declined) > 0
+
 violation contains finding if {
 	some process in processes
 	component.truth(process, "use-service-account-credentials") != true
 	reason := "all controllers act with the rights of all others"
 	finding := component.finding(process, "use-service-account-credentials", "true", reason)
 }
+
+declined contains reason if some reason in component.unread_line("kube-controller-manager")

@@ -6,6 +6,8 @@ processes := component.processes("kube-controller-manager")
 
 applies if count(processes) > 0
 
+applies if count(declined) > 0
+
 name := "RotateKubeletServerCertificate"
 
 violation contains finding if {
@@ -25,3 +27,5 @@ others(process) := [pair |
 ] if {
 	component.value(process, "feature-gates") != null
 } else := []
+
+declined contains reason if some reason in component.unread_line("kube-controller-manager")

@@ -6,6 +6,8 @@ processes := component.processes("kube-controller-manager")
 
 applies if count(processes) > 0
 
+applies if count(declined) > 0
+
 violation contains finding if {
 	some process in processes
 	not bounded(process)
@@ -17,3 +19,5 @@ bounded(process) if {
 	threshold := component.value(process, "terminated-pod-gc-threshold")
 	regex.match(`^[+]?0*[1-9][0-9]*$`, threshold)
 }
+
+declined contains reason if some reason in component.unread_line("kube-controller-manager")

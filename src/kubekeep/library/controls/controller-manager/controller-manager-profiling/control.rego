@@ -6,9 +6,13 @@ processes := component.processes("kube-controller-manager")
 
 applies if count(processes) > 0
 
+applies if count(declined) > 0
+
 violation contains finding if {
 	some process in processes
 	component.truth(process, "profiling") != false
 	reason := "profiles of the controller manager are served at /debug/pprof"
 	finding := component.finding(process, "profiling", "false", reason)
 }
+
+declined contains reason if some reason in component.unread_line("kube-controller-manager")

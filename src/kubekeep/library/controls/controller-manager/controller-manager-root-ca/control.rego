@@ -6,8 +6,12 @@ processes := component.processes("kube-controller-manager")
 
 applies if count(processes) > 0
 
+applies if count(declined) > 0
+
 violation contains finding if {
 	some process in processes
 	reason := "pods get no authority to check the API server with"
 	finding := component.lacking(process, "root-ca-file", 0, reason)
 }
+
+declined contains reason if some reason in component.unread_line("kube-controller-manager")

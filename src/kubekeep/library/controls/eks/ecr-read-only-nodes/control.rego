@@ -71,7 +71,23 @@ statements(role, effect) := [statement |
 
 allowed(role, action) if {
 	covered(statements(role, "Allow"), action)
-	not covered(statements(role, "Deny"), action)
+	not covered([rule | some rule in statements(role, "Deny"); whole(rule, action)], action)
+}
+
+# A statement that holds whatever the repository and the request are: a Deny for some leaves the others allowed.
+whole(rule, action) if {
+	not count(rule.Condition) > 0
+	not rule.NotResource
+	some resource in description.list(rule.Resource)
+	everything(resource, action)
+}
+
+everything(resource, _) if regex.match(`^\*+$`, resource)
+
+# Tokens are not of a repository (AWS docs, actions, resources and condition keys of ECR).
+everything(resource, action) if {
+	action != "ecr:GetAuthorizationToken"
+	regex.match(`^arn:(\*|aws[a-z-]*):ecr:\*:\*:(\*|repository/\*)$`, resource)
 }
 
 covered(rules, action) if {

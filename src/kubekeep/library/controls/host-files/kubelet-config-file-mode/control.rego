@@ -1,18 +1,14 @@
 package kubekeep.controls.kubelet_config_file_mode
 
+import data.kubekeep.lib.configfiles
 import data.kubekeep.lib.hostfile
 
-files := hostfile.at(input.object, ["configFile"])
+applies if configfiles.expected
 
-# Without the flag the kubelet reads no file: its flags and their defaults hold.
-applies if count(files) > 0
-
-applies if hostfile.flag(input.object, "config") != ""
-
-applies if not hostfile.line(input.object)
-
-violation contains found if some found in hostfile.looser(files, "600")
+violation contains found if some found in hostfile.looser(configfiles.files, "600")
 
 declined contains reason if {
-	some reason in hostfile.unknown_modes(files, "the kubelet's configuration file")
+	some reason in hostfile.unknown_modes(configfiles.files, "the kubelet's configuration file")
 }
+
+declined contains reason if some reason in configfiles.unlisted

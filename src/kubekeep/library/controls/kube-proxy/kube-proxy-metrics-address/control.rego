@@ -18,19 +18,45 @@ applies if input.object.kind == "KubeProxyConfiguration"
 # With --config kube-proxy reads the address from the file alone, which the ConfigMap holds.
 applies if count(line) > 0
 
+applies if count(unread) > 0
+
 section := hostfile.section(input.object)
 
 line_path := sprintf("%s.cmdLine", [section])
 
-line := [word |
+words := component.spoken(text, line_path) if {
 	input.object.kind == "KubeProxyInfo"
 	text := input.object[section].cmdLine
 	is_string(text)
-	words := component.spoken(text, line_path)
-	not flags.last(words, "config")
+} else := []
+
+by_file if flags.last(words, "config")
+
+line := [word |
+	not by_file
 	some word in words
 	word.text != ""
 ]
+
+unread contains reason if {
+	input.object.kind == "KubeProxyInfo"
+	some reason in hostfile.unread_line(input.object, "kube-proxy", "cmdLine")
+}
+
+unread contains reason if {
+	by_file
+	some why in hostfile.refusals(input.object, "configuration") | closed
+	reason := sprintf("the configuration file of kube-proxy was not read: %s", [why])
+}
+
+# A refusal that names no path is about all files that the process sees.
+closed := {entry.why |
+	some entry in input.object.notRead
+	entry.field == "kubeConfigFile"
+	not entry.path
+}
+
+declined contains reason if some reason in unread
 
 # The texts of the ConfigMap that are a configuration of kube-proxy, by key.
 configurations := {key: parsed |

@@ -3,7 +3,10 @@ package kubekeep.controls.kubelet_anonymous_access
 import data.kubekeep.lib.kubelet
 
 # Files turn off what flags leave on (Kubernetes docs, kubelet authentication).
-setting := kubelet.setting("anonymous-auth", "authentication.anonymous.enabled", {"flag": true, "file": false})
+setting := kubelet.setting(
+	"anonymous-auth", "authentication.anonymous.enabled",
+	{"flag": true, "file": false, "folder": true},
+)
 
 violation contains kubelet.finding(setting, {"fix": false}, reason) if {
 	setting

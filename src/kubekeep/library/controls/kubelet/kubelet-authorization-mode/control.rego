@@ -2,7 +2,10 @@ package kubekeep.controls.kubelet_authorization_mode
 
 import data.kubekeep.lib.kubelet
 
-setting := kubelet.setting("authorization-mode", "authorization.mode", {"flag": "AlwaysAllow", "file": "Webhook"})
+setting := kubelet.setting(
+	"authorization-mode", "authorization.mode",
+	{"flag": "AlwaysAllow", "file": "Webhook", "folder": "AlwaysAllow"},
+)
 
 violation contains kubelet.finding(setting, {"fix": "Webhook"}, reason) if {
 	setting

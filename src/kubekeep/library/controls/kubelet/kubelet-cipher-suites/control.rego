@@ -1,13 +1,29 @@
 package kubekeep.controls.kubelet_cipher_suites
 
+import data.kubekeep.lib.flags
 import data.kubekeep.lib.kubelet
 
-setting := kubelet.setting("tls-cipher-suites", field, {"flag": "", "file": preferred})
+# Each time that the flag is given adds to the list.
+setting := object.union(last, {"value": joined, "said": kubelet.told(last.name, joined)}) if {
+	count(given) > 1
+	joined := concat(",", [text | some text in given; text != ""])
+} else := last
+
+given := [trim_space(stated.value) | some stated in flags.settings(kubelet.words, "tls-cipher-suites")]
+
+last := kubelet.setting("tls-cipher-suites", field, {"flag": "", "file": preferred})
 
 # The CIS benchmark spells the field in its own way.
 field := "TLSCipherSuites" if {
 	kubelet.named("TLSCipherSuites")
 } else := "tlsCipherSuites"
+
+# TLS 1.3 lets no one choose. Where nobody knows the least version, nobody knows whether suites count.
+minimum := kubelet.setting("tls-min-version", "tlsMinVersion", {"flag": "", "file": ""})
+
+chosen if kubelet.text(minimum) != "VersionTLS13"
+
+unchosen if kubelet.text(minimum) == "VersionTLS13"
 
 preferred := [
 	"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
@@ -32,15 +48,21 @@ named := [name | name := trim_space(suites[_]); name != ""]
 
 weak := [name | some name in named; not regex.match(strong, name)]
 
-violation contains kubelet.finding(setting, {"fix": preferred}, reason) if {
+complaint := sprintf("these are weak: %s", [concat(", ", weak)]) if {
 	count(weak) > 0
-	reason := sprintf("these are weak: %s", [concat(", ", weak)])
-}
-
-violation contains kubelet.finding(setting, {"fix": preferred}, reason) if {
+} else := "weak ciphers are not excluded" if {
 	setting
 	not count(named) > 0
-	reason := "weak ciphers are not excluded"
 }
 
-declined contains kubelet.uncollected if not setting
+violation contains kubelet.finding(setting, {"fix": preferred}, complaint) if chosen
+
+declined contains kubelet.uncollected if {
+	not setting
+	not unchosen
+}
+
+declined contains kubelet.uncollected if {
+	complaint
+	not minimum
+}

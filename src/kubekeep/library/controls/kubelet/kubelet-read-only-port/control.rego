@@ -2,7 +2,7 @@ package kubekeep.controls.kubelet_read_only_port
 
 import data.kubekeep.lib.kubelet
 
-setting := kubelet.setting("read-only-port", "readOnlyPort", {"flag": 10255, "file": 0})
+setting := kubelet.setting("read-only-port", "readOnlyPort", {"flag": 10255, "file": 0, "folder": 10255})
 
 violation contains kubelet.finding(setting, {"fix": 0}, reason) if {
 	setting

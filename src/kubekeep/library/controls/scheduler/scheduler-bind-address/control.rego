@@ -6,9 +6,13 @@ processes := component.processes("kube-scheduler")
 
 applies if count(processes) > 0
 
+applies if count(declined) > 0
+
 violation contains finding if {
 	some process in processes
 	not component.loopback(component.value(process, "bind-address"))
 	reason := "other machines can reach the scheduler"
 	finding := component.finding(process, "bind-address", "127.0.0.1", reason)
 }
+
+declined contains reason if some reason in component.unread_line("kube-scheduler")

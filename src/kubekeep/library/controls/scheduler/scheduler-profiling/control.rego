@@ -6,6 +6,8 @@ processes := component.processes("kube-scheduler")
 
 applies if count(processes) > 0
 
+applies if count(declined) > 0
+
 violation contains finding if {
 	some process in processes
 	not component.setting(process, "config")
@@ -19,3 +21,5 @@ declined contains reason if {
 	file := component.setting(process, "config").value
 	reason := sprintf("the scheduler takes enableProfiling from %s, which was not given", [file])
 }
+
+declined contains reason if some reason in component.unread_line("kube-scheduler")

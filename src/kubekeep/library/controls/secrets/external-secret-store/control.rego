@@ -11,6 +11,8 @@ content := server.encryptionProviderConfigFile.content
 
 applies if server.cmdLine
 
+applies if count(unread) > 0
+
 applies if server.encryptionProviderConfigFile
 
 line := trim_space(server.cmdLine)
@@ -62,6 +64,13 @@ declined contains "the encryption configuration was not collected or cannot be r
 	configured
 	not is_object(configuration)
 }
+
+declined contains reason if {
+	not configured
+	some reason in unread
+}
+
+unread := hostfile.unread_line(input.object, "kube-apiserver", "APIServerInfo.cmdLine")
 
 declined contains "the command line of the API server was not collected" if {
 	not configured

@@ -1,0 +1,121 @@
+"""The configuration of a kubelet that reads a folder of files. Real files, and a process that really runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.sources.host.nodes import put
+from tests.sources.host.test_collect import kubelet_with, whys
+
+
+def test_files_of_a_folder_win_over_the_file(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "/config",
+        "kind: KubeletConfiguration\nreadOnlyPort: 10255\nauthentication: {anonymous: {enabled: false}}\n",
+    )
+    put(tmp_path, "/more/20-b.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\nmaxPods: 20\n")
+    put(
+        tmp_path,
+        "/more/10-a.conf",
+        "kind: KubeletConfiguration\nreadOnlyPort: 1\nauthentication: {webhook: {enabled: true}}\n",
+    )
+    put(tmp_path, "/more/README", "none of it")
+    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")["data"]["configFile"]
+    assert json.loads(found["content"]) == {
+        "kind": "KubeletConfiguration",
+        "readOnlyPort": 0,
+        "maxPods": 20,
+        "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}},
+    }
+    assert found["path"] == "/config"
+
+
+def test_a_folder_alone_is_a_configuration(tmp_path: Path) -> None:
+    put(tmp_path, "/more/00-k3s.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    found = kubelet_with(tmp_path, "--config-dir=/more")["data"]["configFile"]
+    assert json.loads(found["content"])["readOnlyPort"] == 0
+
+
+def test_files_of_folders_below_count_as_the_kubelet_walks(tmp_path: Path) -> None:
+    texts = {
+        "00-defaults.conf": "authentication: {anonymous: {enabled: false}}",
+        "20-cli/10-a.conf": "authentication: {anonymous: {enabled: true}}\nmaxPods: 1",
+        "20-cli/deep/x.conf": "readOnlyPort: 10255",
+        "20-cli.conf": "maxPods: 2",
+        "20-cli/old.conf.bak": "maxPods: 3",
+    }
+    for name, text in texts.items():
+        put(tmp_path, f"/more/{name}", f"kind: KubeletConfiguration\n{text}\n", 0o640)
+    put(tmp_path, "/other/z.conf", "kind: KubeletConfiguration\nmaxPods: 4\n")
+    (tmp_path / "more/30-link").symlink_to("/other")
+    found = kubelet_with(tmp_path, "--config-dir=/more")["data"]
+    assert json.loads(found["configFile"]["content"]) == {
+        "kind": "KubeletConfiguration",
+        "authentication": {"anonymous": {"enabled": True}},
+        "readOnlyPort": 10255,
+        "maxPods": 2,
+    }
+    assert {entry["path"]: entry["permissions"] for entry in found["dropInFiles"]} == {
+        f"/more/{name}": 0o640 for name in texts if name.endswith(".conf")
+    }
+
+
+@pytest.mark.parametrize(("folder", "port"), [("/link", 10255), ("/link/", 0)])
+def test_a_folder_that_is_a_link_is_taken_as_the_kubelet_does(tmp_path: Path, folder: str, port: int) -> None:
+    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 10255\n")
+    put(tmp_path, "/other/a.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    (tmp_path / "link").symlink_to("/other")
+    found = kubelet_with(tmp_path, "--config=/config", f"--config-dir={folder}")["data"]["configFile"]
+    assert json.loads(found["content"])["readOnlyPort"] == port
+
+
+@pytest.mark.parametrize(
+    ("files", "why", "path"),
+    [
+        (["a/b/c/d/e/f/g/h/i/x.conf"], "it is too deep", "/more/a/b/c/d/e/f/g/h/i"),
+        ([f"{number}.conf" for number in range(201)], "there are more than 200 files", "/more"),
+    ],
+)
+def test_a_folder_that_is_not_known_as_a_whole_has_no_content(
+    tmp_path: Path, files: list[str], why: str, path: str
+) -> None:
+    for name in files:
+        put(tmp_path, f"/more/{name}", "kind: KubeletConfiguration\n")
+    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")
+    assert "content" not in found["data"]["configFile"]
+    for field in ("configFile.content", "dropInFiles"):
+        assert {"field": field, "why": why, "path": path} in found["notRead"]
+
+
+def test_a_folder_by_a_path_of_the_process_is_not_guessed(tmp_path: Path) -> None:
+    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=more")
+    assert "content" not in found["data"]["configFile"]
+    assert whys(found)["configFile.content"].startswith("the path depends on")
+
+
+@pytest.mark.parametrize("folder", ["/none", "/empty"])
+def test_a_folder_without_files_is_no_configuration(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "empty").mkdir()
+    found = kubelet_with(tmp_path, f"--config-dir={folder}")
+    assert "configFile" not in found["data"]
+    assert "configFile.content" in whys(found)
+
+
+def test_a_folder_that_is_not_there_leaves_the_file(tmp_path: Path) -> None:
+    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/none")["data"]["configFile"]
+    assert json.loads(found["content"])["readOnlyPort"] == 0
+
+
+def test_of_a_configuration_half_read_nothing_is_told(tmp_path: Path) -> None:
+    put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
+    put(tmp_path, "/more/10-a.conf", "]")
+    found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")
+    assert "content" not in found["data"]["configFile"]
+    assert whys(found)["configFile.content"] == "it cannot be read as YAML"

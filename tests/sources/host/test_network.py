@@ -1,0 +1,74 @@
+"""The files of network plugins, whatever they hold and wherever they are. Real files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubekeep.sources.host.collect import collect
+from tests.sources.host import nodes
+from tests.sources.host.nodes import put
+from tests.sources.host.test_collect import of
+
+FOLDER = "/etc/cni/net.d"
+
+
+def cni(root: Path) -> dict[str, Any]:
+    nodes.system(root)
+    return of(collect(str(root)), "CNIInfo")
+
+
+def test_every_file_of_the_folder_is_told(tmp_path: Path) -> None:
+    put(tmp_path, f"{FOLDER}/10-calico.conflist", json.dumps({"plugins": [{"type": "calico"}]}))
+    put(tmp_path, f"{FOLDER}/calico-kubeconfig", nodes.KUBECONFIG, 0o644)
+    put(tmp_path, f"{FOLDER}/multus.d/multus.kubeconfig", nodes.KUBECONFIG, 0o640)
+    put(tmp_path, f"{FOLDER}/00-old/00-flannel.conf", json.dumps({"type": "flannel"}))
+    found = cni(tmp_path)
+    assert {entry["path"]: entry["permissions"] for entry in found["data"]["CNIConfigFiles"]} == {
+        f"{FOLDER}/00-old/00-flannel.conf": 0o600,
+        f"{FOLDER}/10-calico.conflist": 0o600,
+        f"{FOLDER}/calico-kubeconfig": 0o644,
+        f"{FOLDER}/multus.d/multus.kubeconfig": 0o640,
+    }
+    assert found["data"]["CNINames"] == ["calico"], "runtimes look into no folder below"
+    assert "notRead" not in found
+    assert nodes.HIDDEN not in json.dumps(found)
+
+
+def test_a_folder_of_plugins_that_is_too_deep_is_said(tmp_path: Path) -> None:
+    put(tmp_path, f"{FOLDER}/10-calico.conflist", json.dumps({"plugins": [{"type": "calico"}]}))
+    put(tmp_path, f"{FOLDER}/1/2/3/4/5/token", nodes.HIDDEN)
+    assert cni(tmp_path)["notRead"] == [
+        {"field": "CNIConfigFiles", "path": f"{FOLDER}/1/2/3/4/5", "why": "it is too deep"}
+    ]
+
+
+def test_a_folder_with_too_many_files_is_said(tmp_path: Path) -> None:
+    put(tmp_path, f"{FOLDER}/10-calico.conflist", json.dumps({"plugins": [{"type": "calico"}]}))
+    for number in range(2000):
+        (tmp_path / FOLDER.lstrip("/") / str(number)).touch()
+    found = cni(tmp_path)
+    assert "CNIConfigFiles" not in found["data"]
+    assert found["notRead"] == [{"field": "CNIConfigFiles", "path": FOLDER, "why": "there are more than 2000 files"}]
+
+
+@pytest.mark.parametrize("text", ['{"plugins": null}', '{"plugins": 7}', '{"plugins": "flannel"}', "[]", "7"])
+def test_a_configuration_without_a_list_of_plugins_is_said(tmp_path: Path, text: str) -> None:
+    put(tmp_path, f"{FOLDER}/00-a.conflist", text)
+    put(tmp_path, f"{FOLDER}/10-flannel.conflist", json.dumps({"plugins": [{"type": "flannel"}]}))
+    found = cni(tmp_path)
+    assert "CNINames" not in found["data"]
+    assert found["notRead"] == [{"field": "CNINames", "why": "a configuration file of CNI has no list of plugins"}]
+    assert len(found["data"]["CNIConfigFiles"]) == 2
+
+
+@pytest.mark.parametrize("address", ["ABC:0016", "0100007F00:0016", f"{'0' * 40}:0016"])
+def test_rows_of_ports_that_are_none_are_left_out(tmp_path: Path, address: str) -> None:
+    nodes.system(tmp_path)
+    rows = [f"   0: {place} 00000000:0000 0A 0\n" for place in (address, "0100007F:0016")]
+    put(tmp_path, "/proc/1/net/tcp", "".join(["head\n", *rows]))
+    (port,) = of(collect(str(tmp_path)), "OpenPortsList")["data"]["tcpPorts"]
+    assert port["localPort"] == 22
