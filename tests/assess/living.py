@@ -177,7 +177,7 @@ class Living:
         dice = self.dice
         platform = dice.choice(("", "", "aws:///zone/i-1", "azure:///subscriptions/1", "gce://project/zone/1"))
         status = {
-            "nodeInfo": {"kubeletVersion": dice.choice(("v1.18.0", "v1.33.1"))},
+            "nodeInfo": {"kubeletVersion": dice.choice(("v1.18.0", "v1.33.1", "v1.33.1-gke.1"))},
             "conditions": [{"x": dice.random()}],
         }
         hook = {

@@ -58,6 +58,8 @@ CLUSTER_API = "cluster.x-k8s.io/machine"
         (node(AZURE, "v1.36.0", "kubernetes.azure.com/agentpool", annotations=(CLUSTER_API,)), "aks"),
         (node(AWS, "v1.36.0", "node-role.kubernetes.io/control-plane"), None),
         (node(AWS, "v1.33.1+k0s"), None),
+        (node(AZURE, "v1.36.0"), None),
+        (node(GOOGLE, "v1.36.0"), None),
         (node("kind://docker/kind/kind-worker", "v1.33.1"), None),
         ({}, None),
         ({"metadata": "x", "spec": ["y"], "status": {"nodeInfo": "z"}}, None),

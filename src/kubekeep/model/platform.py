@@ -66,9 +66,11 @@ def platform_of_node(node: Mapping[str, Any]) -> Provider | None:
     told = _of_version(version)
     if told in ("eks", "gke"):
         return "eks" if told == "eks" else "gke"
-    if _is_elsewhere(node, version):
+    cloud = _MACHINES.get(machine(node).partition(":")[0])
+    # Images of others for EKS have kubelets without a mark; whole Nodes of AKS and GKE have labels.
+    if _is_elsewhere(node, version) or (version and cloud != "eks"):
         return None
-    return _MACHINES.get(machine(node).partition(":")[0])
+    return cloud
 
 
 def _is_elsewhere(node: Mapping[str, Any], version: str) -> bool:

@@ -52,6 +52,19 @@ def test_nothing_is_missing_on_a_node_that_has_it_all(kubeadm: Collected) -> Non
     assert [line.partition(":")[0] for line in kubeadm.not_read] == ["CloudProviderInfo"]
 
 
+def test_a_node_with_etcd_alone_lacks_nothing_of_the_rest(tmp_path: Path) -> None:
+    """Nobody is told that the API server of such a node is unknown; where its manifest is, it is."""
+    nodes.system(tmp_path)
+    put(tmp_path, "/etc/kubernetes/manifests/etcd.yaml", "apiVersion: v1\nkind: Pod\n")
+    with nodes.running({"etcd": nodes.PROGRAMS["etcd"]}) as pids:
+        nodes.show(tmp_path, pids)
+        assert not {field for field in whys(of(collect(str(tmp_path)), "ControlPlaneInfo")) if "cmdLine" in field}
+        put(tmp_path, "/etc/kubernetes/manifests/kube-apiserver.yaml", "apiVersion: v1\nkind: Pod\n")
+        lacking = whys(of(collect(str(tmp_path)), "ControlPlaneInfo"))
+    assert lacking["APIServerInfo.cmdLine"] == "no process called kube-apiserver is seen"
+    assert "schedulerInfo.cmdLine" not in lacking
+
+
 def test_a_file_has_its_mode_and_owner(kubeadm: Collected) -> None:
     found = data(kubeadm, "KubeletInfo")["kubeConfigFile"]
     assert found["path"] == "/etc/kubernetes/kubelet.conf"

@@ -8,7 +8,7 @@ from typing import Final
 from kubekeep.sources.host.draft import Draft
 from kubekeep.sources.host.layout import is_there
 from kubekeep.sources.host.node import Node
-from kubekeep.sources.host.processes import Process
+from kubekeep.sources.host.processes import NotRunningError, Process
 from kubekeep.sources.host.root import MissingError, UnreadableError
 
 _PROGRAMS: Final = {
@@ -69,15 +69,26 @@ def _process(draft: Draft, node: Node, program: str, field: str) -> Process | No
     try:
         return node.running.of(program)
     except UnreadableError as error:
-        draft.lacks(field, error)
+        # A node that has etcd alone is told nothing of by an API server.
+        if not isinstance(error, NotRunningError) or _is_meant(node, program):
+            draft.lacks(field, error)
         return None
+
+
+def _is_meant(node: Node, program: str) -> bool:
+    """Whether a program is to run on the node though it does not: the kubelet has its manifest, or it is part of another."""
+    return bool(node.layout.embeds) or is_there(node.files.root, _manifest_of(node, program))
+
+
+def _manifest_of(node: Node, program: str) -> str:
+    return posixpath.join(node.layout.manifests, f"{program}.yaml")
 
 
 def _manifest(draft: Draft, node: Node, program: str, field: str) -> None:
     if node.layout.embeds:
         draft.lacks(field, f"{node.layout.embeds} has no manifest of {program}")
     else:
-        draft.file(field, node.files, posixpath.join(node.layout.manifests, f"{program}.yaml"))
+        draft.file(field, node.files, _manifest_of(node, program))
 
 
 def _api_server(draft: Draft, node: Node, process: Process) -> None:

@@ -58,6 +58,10 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
         return flag(self.words, name)
 
 
+class NotRunningError(UnreadableError):
+    """No process of a program is there, of all that are seen."""
+
+
 class Running(msgspec.Struct, frozen=True):
     """All processes that are seen, and why others are not, if that is known: `hidden` says it by program."""
 
@@ -77,8 +81,10 @@ class Running(msgspec.Struct, frozen=True):
         found = [process for process in self.on_node(program) if contained in (None, process.contained)]
         if _differ(found):
             found = [process for process in found if process.uid == 0] or found
+        if not found and self.problem:
+            raise UnreadableError(self.problem)
         if not found:
-            raise UnreadableError(self.problem or f"no process called {program} is seen")
+            raise NotRunningError(f"no process called {program} is seen")
         if _differ(found):
             raise UnreadableError(f"{len(found)} processes are called {program}, with different command lines")
         return found[0]
