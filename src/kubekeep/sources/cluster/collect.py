@@ -23,6 +23,7 @@ from kubekeep.model.cluster import Gap
 from kubekeep.model.kinds import plural_of
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.sources.cluster.custom import carries_pods, may_carry_pods
+from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.host_data import as_document
 from kubekeep.sources.cluster.identity import key_of, uid_of
 from kubekeep.sources.cluster.owners import Owners, controller, kind_of
@@ -190,7 +191,7 @@ class Collection:
         if self._wanted.namespaces.named:
             with contextlib.suppress(KubeError):
                 found = self._published()
-                if all(map(is_builtin, self._catalogue.failed)):
+                if all(map(_has_no_pods, self._catalogue.failed)):
                     return found
         # Of a group that cannot be had, definitions alone tell.
         return list(dict.fromkeys((*found, *self._defined())))
@@ -200,7 +201,7 @@ class Collection:
         query = self._definitions
         failed = self._catalogue.failed
         # Custom kinds that nobody knows of may carry pods, if there are any.
-        may_carry = any(self._others()) or not all(map(is_builtin, failed))
+        may_carry = any(self._others()) or not all(map(_has_no_pods, failed))
         if query is None:
             group, kind = _DEFINITION
             if group in failed:
@@ -223,8 +224,8 @@ class Collection:
         return [served for served in self._others() if may_carry_pods(schemas.of(served))]
 
     def _others(self) -> Iterator[Served]:
-        """What is served beside the kinds of Kubernetes."""
-        return (served for served in self._catalogue.kinds if not is_builtin(served.group))
+        """What is served beside the kinds of Kubernetes and may carry pods."""
+        return (served for served in self._catalogue.kinds if not _has_no_pods(served.group))
 
     def _carrier(self, definition: dict[str, Any]) -> Served | None:
         spec = definition.get("spec")
@@ -232,6 +233,8 @@ class Collection:
             return None
         group, names = str(spec.get("group")), spec.get("names") or {}
         kind = str(names.get("kind"))
+        if _has_no_pods(group):
+            return None
         served = self._catalogue.of(group, kind)
         if served is not None:
             return served if carries_pods(definition, served.version) else None
@@ -255,6 +258,14 @@ class Collection:
             # Then everything is listed, and who judges goes by the patterns.
             return Namespaces()
         return asked.resolved(names)
+
+
+def _has_no_pods(group: str) -> bool:
+    """Whether no custom kind of a group carries pods: those of Kubernetes itself, and what an agent writes of its node.
+
+    Schemas of the latter leave everything open, and who wants workloads need not be shown nodes.
+    """
+    return is_builtin(group) or group == HOST_DATA
 
 
 def _versions(spec: dict[str, Any]) -> list[str]:
