@@ -199,6 +199,35 @@ def test_a_look_that_fails_ends_nothing(shop: Cluster, tmp_path: Path) -> None:
     assert live.losses() == []
 
 
+def in_namespaces_alone(exchange: Exchange) -> bool:
+    """Nothing is granted outside of namespaces."""
+    if not asks_what_it_may(exchange.asked):
+        return False
+    document = exchange.real().document
+    document["status"]["allowed"] &= "namespace" in document["spec"]["resourceAttributes"]
+    exchange.answer(201, document)
+    return True
+
+
+def test_a_server_that_cannot_say_what_one_may_has_not_taken_it_away(shop: Cluster, tmp_path: Path) -> None:
+    definition = objects.definition("example.com", "Gadget", objects.open_schema())
+    with front(shop, in_namespaces_alone) as before:
+        live = through(shop, tmp_path, before)
+        with live.running():
+            eventually(live.is_ready)
+            busy = always(asks_what_it_may, lambda exchange: exchange.refuse(503, "Busy", "later"))
+            before.faults.insert(0, busy)
+            started, lists = len(before.asked), {asked.path for asked in before.lists()}
+            shop.apply([definition])
+            try:
+                eventually(lambda: [asked.path for asked in before.asked[started:]].count("/apis") == 2)
+                shop.apply([deployment("shop", privileged=True)])
+                eventually(lambda: fails(live))
+            finally:
+                shop.delete(definition)
+        assert {asked.path for asked in before.lists()} == lists
+
+
 def test_a_connection_that_nobody_meant_to_close_is_made_anew(shop: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Connection] = []
 

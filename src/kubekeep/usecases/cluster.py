@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +16,7 @@ from kubekeep.assess.workload import parse_workload
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, discover
-from kubekeep.kube.errors import ApiError, KubeError
+from kubekeep.kube.errors import FORBIDDEN, ApiError, KubeError
 from kubekeep.kube.listing import Query
 from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
@@ -221,14 +221,19 @@ class LiveCluster:
             if tasks[1]
             for task in (tasks[0], *tasks[1])
         }
-        try:
-            granted = allowed(self._connection, [one for ones in asked.values() for one in ones])
-        except ApiError:
-            # Who may not even ask is told of every refusal.
-            granted = {}
+        granted = self._granted([one for ones in asked.values() for one in ones])
         lacks = {task: [one for one in ones if not granted.get(one, True)] for task, ones in asked.items()}
         found, gaps = _instead(inner, lacks)
         return found, [*collection.gaps, *gaps]
+
+    def _granted(self, asked: Iterable[Permission]) -> dict[Permission, bool]:
+        """Which permissions are; nothing for who may not even ask, as he is told of every refusal. Raises KubeError."""
+        try:
+            return allowed(self._connection, asked)
+        except ApiError as error:
+            if error.status != FORBIDDEN:
+                raise
+            return {}
 
     def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
         needed = self._wanted(selection, choice, everything=everything)
