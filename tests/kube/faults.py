@@ -215,6 +215,18 @@ def page_of(resource: str, number: int = 0) -> Callable[[Asked], bool]:
     return matches
 
 
+def older(cluster: Cluster) -> Fault:
+    """A server that tells group by group what it serves, as before Kubernetes 1.26."""
+
+    def answer(exchange: Exchange) -> bool:
+        if exchange.asked.path not in {"/api", "/apis"}:
+            return False
+        exchange.answer(200, cluster.admin("GET", exchange.asked.path))
+        return True
+
+    return answer
+
+
 def _forwarded(cluster: Cluster, user: str | None, handler: http.server.BaseHTTPRequestHandler, body: bytes) -> Answer:
     context = ssl.create_default_context(cafile=cluster.authority)
     token = handler.headers.get("Authorization")

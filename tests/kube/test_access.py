@@ -12,6 +12,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 import yaml
@@ -128,6 +129,44 @@ def test_new_credentials_change_the_certificate_that_is_shown(cluster: Cluster, 
     with Connection(request) as connection:
         answers = [connection.post(PATH, REVIEW, dict[str, Any]) for _ in range(2)]
     assert [answer["status"]["userInfo"]["username"] for answer in answers] == ["viewer", "nobody"]
+
+
+def test_what_shows_an_old_certificate_is_closed_by_its_last_reader(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs hand out a certificate for some hours, and a watch goes on for weeks."""
+    closed: list[httpx2.Client] = []
+    close = httpx2.Client.close
+
+    def closing(client: httpx2.Client) -> None:
+        closed.append(client)
+        close(client)
+
+    monkeypatch.setattr(httpx2.Client, "close", closing)
+    texts = []
+    for user in ("viewer", "nobody"):
+        files = cluster.layout.pair(user)
+        status = {"clientCertificateData": files.certificate.read_text(), "clientKeyData": files.key.read_text()}
+        status["expirationTimestamp"] = "2001-01-01T00:00:00Z"
+        texts.append(json.dumps({"apiVersion": EXEC, "kind": "ExecCredential", "status": status}))
+    file = tmp_path / "login"
+    # One and the other, by turns.
+    script = (
+        f"if mkdir {tmp_path}/ran 2>/dev/null\nthen cat <<'END'\n{texts[0]}\nEND\n"
+        f"else rmdir {tmp_path}/ran; cat <<'END'\n{texts[1]}\nEND\nfi"
+    )
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    access = kubeconfig(cluster, tmp_path, {"exec": {"apiVersion": EXEC, "command": str(file)}})
+    request = ClusterRequest(access=access, environment={"PATH": os.environ["PATH"]}, patience=connecting.HURRIED)
+    with Connection(request) as connection:
+        with connection.stream("/version", {}, silence=20) as pieces:
+            answers = [connection.post(PATH, REVIEW, dict[str, Any]) for _ in range(4)]
+            assert len(closed) == 3
+            assert json.loads(b"".join(pieces))["gitVersion"]
+        assert len(closed) == 4
+    assert len({*closed}) == len(closed) == 5
+    assert [answer["status"]["userInfo"]["username"] for answer in answers] == ["nobody", "viewer"] * 2
 
 
 def test_a_password_is_sent_and_refused(cluster: Cluster, tmp_path: Path) -> None:

@@ -15,14 +15,16 @@ import httpx2
 import msgspec
 import pytest
 
+from kubekeep.kube import listing
 from kubekeep.kube.access import Login
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import discover
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, UnreadableError
 from kubekeep.kube.listing import Listing, Query
+from kubekeep.kube.review import Permission, allowed
 from tests.cluster.cluster import Cluster
 from tests.kube import connecting
-from tests.kube.faults import Exchange, Fault, always, front, page_of, times
+from tests.kube.faults import Exchange, Fault, always, front, older, page_of, times
 
 PAGES = page_of("configmaps")
 LATER = page_of("configmaps", 2)
@@ -256,6 +258,36 @@ def test_a_list_that_does_not_get_on_is_an_error(cluster: Cluster, where: str, k
     assert known
 
 
+def empty(tokens: Iterator[str]) -> Damage:
+    """A page without objects that is not the last."""
+
+    def answer(exchange: Exchange) -> None:
+        exchange.answer(200, {"kind": "ConfigMapList", "metadata": {"continue": next(tokens)}, "items": []})
+
+    return answer
+
+
+def test_pages_without_objects_do_not_go_on_for_ever(
+    cluster: Cluster, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_EMPTY", 20)
+    tokens = itertools.cycle("ab")
+    with (
+        front(cluster, always(PAGES, empty(tokens))) as proxy,
+        pytest.raises(ConnectionLostError, match="without objects again and again"),
+    ):
+        listed(proxy.url, where)
+    assert len(proxy.lists()) == 21
+
+
+def test_pages_of_which_a_selector_leaves_nothing_are_no_end(cluster: Cluster, where: str, known: set[str]) -> None:
+    first = cluster.admin("GET", f"/api/v1/namespaces/{where}/configmaps?limit=1")["metadata"]["continue"]
+    tokens = itertools.chain(itertools.islice(itertools.cycle("ab"), 19), [first])
+    with front(cluster, times(20, PAGES, empty(tokens))) as proxy:
+        found = listed(proxy.url, where)
+    assert len(found) == len(known) - 1
+
+
 def test_a_token_that_is_replaced_in_the_middle(cluster: Cluster, where: str, known: set[str], tmp_path: Path) -> None:
     """The API server refuses the old token from the second page on; the file has a new one by then."""
     file = tmp_path / "token"
@@ -327,6 +359,16 @@ def test_an_object_that_is_nested_too_deeply_is_an_error(cluster: Cluster, where
         ("/apis", {"kind": "APIGroupDiscoveryList", "items": [{"versions": [{"version": 1}]}]}),
         ("/apis", {"kind": "APIGroupList", "groups": [{"versions": []}]}),
         ("/api", {"kind": "APIGroupDiscoveryList", "items": "none"}),
+        *((path, {}) for path in ("/api", "/apis")),
+        *((path, {"kind": "Status", "status": "Success"}) for path in ("/api", "/apis")),
+        *((path, {"kind": "APIGroupDiscoveryList", "items": None}) for path in ("/api", "/apis")),
+        ("/api", {"kind": "APIGroupDiscoveryList", "items": []}),
+        ("/api", {"kind": "APIGroupDiscoveryList", "items": [{"versions": [{"version": "v1"}]}]}),
+        ("/api", {"kind": "APIVersions", "versions": []}),
+        ("/api", {"kind": "APIVersions", "versions": None}),
+        ("/api", {"kind": "APIGroupList", "groups": []}),
+        ("/apis", {"kind": "APIGroupList"}),
+        ("/apis", {"kind": "APIVersions", "versions": ["v1"]}),
     ],
 )
 def test_nonsense_about_what_is_served_is_an_error(cluster: Cluster, path: str, document: dict[str, Any]) -> None:
@@ -340,17 +382,9 @@ def test_nonsense_about_what_is_served_is_an_error(cluster: Cluster, path: str, 
 
 
 def test_older_servers_say_the_same_group_by_group(cluster: Cluster) -> None:
-    """Without the aggregated form, as before Kubernetes 1.26."""
-
-    def older(exchange: Exchange) -> bool:
-        if exchange.asked.path not in {"/api", "/apis"}:
-            return False
-        exchange.answer(200, cluster.admin("GET", exchange.asked.path))
-        return True
-
     with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
         new = discover(connection)
-    with front(cluster, older) as proxy, connecting.connection(proxy.url) as connection:
+    with front(cluster, older(cluster)) as proxy, connecting.connection(proxy.url) as connection:
         old = discover(connection)
         groups = [asked.path for asked in proxy.asked]
     builtin = [served for served in new.kinds if served.group in {"", "apps", "batch", "autoscaling", "policy"}]
@@ -358,6 +392,43 @@ def test_older_servers_say_the_same_group_by_group(cluster: Cluster) -> None:
     assert builtin
     assert "/apis/apps/v1" in groups
     assert new.failed.keys() == old.failed.keys() == {"metrics.k8s.io"}
+
+
+def nested(exchange: Exchange) -> None:
+    exchange.answer(200, b'{"a":' * 5000 + b"1" + b"}" * 5000)
+
+
+def test_a_group_that_cannot_be_read_ends_no_connection(cluster: Cluster) -> None:
+    fault = always(lambda asked: asked.path == "/apis/apps/v1", nested)
+    with front(cluster, older(cluster), fault) as proxy, connecting.connection(proxy.url) as connection:
+        with pytest.raises(UnreadableError):
+            discover(connection)
+        assert connection.get("/version", dict[str, Any])
+
+
+def test_a_review_that_fails_ends_no_connection_and_the_others_are_not_asked(cluster: Cluster) -> None:
+    asked = [Permission("list", "", f"kind-{number}") for number in range(100)]
+    reviews = always(
+        lambda asked: asked.method == "POST", lambda exchange: exchange.refuse(403, "Forbidden", "not you")
+    )
+    with front(cluster, reviews) as proxy, connecting.connection(proxy.url) as connection:
+        with pytest.raises(ApiError, match="not you"):
+            allowed(connection, asked)
+        assert len(proxy.asked) < len(asked)
+        assert connection.get("/version", dict[str, Any])
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"kind": "Status", "status": "Success"}, {"kind": "APIResourceList", "resources": None}],
+    ids=["empty", "status", "null"],
+)
+def test_nonsense_about_a_group_is_no_empty_group(cluster: Cluster, document: dict[str, Any]) -> None:
+    fault = always(lambda asked: asked.path == "/apis/apps/v1", lambda exchange: exchange.answer(200, document))
+    with front(cluster, older(cluster), fault) as proxy, connecting.connection(proxy.url) as connection:
+        found = discover(connection)
+    assert "no whole document" in found.failed["apps"]
+    assert found.of("batch", "Job")
 
 
 @pytest.mark.parametrize("wait", ["page", "retry"])

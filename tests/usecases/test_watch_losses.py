@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
+from kubekeep.kube.access import ClusterRequest
+from kubekeep.kube.connection import Connection
 from kubekeep.model.finding import Status
 from kubekeep.model.watch import Shown, Turn, Turned
 from tests.cluster import supervisor
 from tests.cluster.cluster import Cluster, eventually
-from tests.kube.faults import Exchange, front
+from tests.kube.faults import Asked, Exchange, Front, always, front
 from tests.kube.test_watching import as_it_is, is_watch, relayed
+from tests.sources.cluster import objects
 from tests.usecases.test_watch import Live, deployment
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -152,6 +155,95 @@ def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
             eventually(lambda: is_back(live))
     assert live.losses() == [False, True]
     assert not [item for item in live.told if isinstance(item, Shown | Turned)]
+
+
+def asks_what_it_may(asked: Asked) -> bool:
+    return asked.kind == "selfsubjectaccessreviews"
+
+
+def through(cluster: Cluster, folder: Path, before: Front) -> Live:
+    """A watch of the shop through a front."""
+    before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
+    kubeconfig = folder / "config"
+    kubeconfig.write_text(json.dumps(config(before.url)))
+    return Live(kubeconfig, ("shop",))
+
+
+def test_who_may_not_ask_what_it_may_watches_all_the_same(shop: Cluster, tmp_path: Path) -> None:
+    refuse = always(asks_what_it_may, lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
+    with front(shop, refuse) as before:
+        live = through(shop, tmp_path, before)
+        with live.running():
+            eventually(live.is_ready)
+            shop.apply([deployment("shop", privileged=True)])
+            eventually(lambda: fails(live))
+            assert [asked for asked in before.asked if asks_what_it_may(asked)]
+
+
+def test_a_look_that_fails_ends_nothing(shop: Cluster, tmp_path: Path) -> None:
+    """Whether other kinds are served by now cannot be found out; what is followed still is."""
+    definition = objects.definition("example.com", "Gadget", objects.open_schema())
+    with front(shop) as before:
+        live = through(shop, tmp_path, before)
+        with live.running():
+            eventually(live.is_ready)
+            started = len(before.asked)
+            before.faults.insert(0, always(asks_what_it_may, Exchange.drop))
+            shop.apply([definition])
+            try:
+                eventually(lambda: [asked.path for asked in before.asked[started:]].count("/apis") == 2)
+                shop.apply([deployment("shop", privileged=True)])
+                eventually(lambda: fails(live))
+            finally:
+                shop.delete(definition)
+    assert live.losses() == []
+
+
+def in_namespaces_alone(exchange: Exchange) -> bool:
+    """Nothing is granted outside of namespaces."""
+    if not asks_what_it_may(exchange.asked):
+        return False
+    document = exchange.real().document
+    document["status"]["allowed"] &= "namespace" in document["spec"]["resourceAttributes"]
+    exchange.answer(201, document)
+    return True
+
+
+def test_a_server_that_cannot_say_what_one_may_has_not_taken_it_away(shop: Cluster, tmp_path: Path) -> None:
+    definition = objects.definition("example.com", "Gadget", objects.open_schema())
+    with front(shop, in_namespaces_alone) as before:
+        live = through(shop, tmp_path, before)
+        with live.running():
+            eventually(live.is_ready)
+            busy = always(asks_what_it_may, lambda exchange: exchange.refuse(503, "Busy", "later"))
+            before.faults.insert(0, busy)
+            started, lists = len(before.asked), {asked.path for asked in before.lists()}
+            shop.apply([definition])
+            try:
+                eventually(lambda: [asked.path for asked in before.asked[started:]].count("/apis") == 2)
+                shop.apply([deployment("shop", privileged=True)])
+                eventually(lambda: fails(live))
+            finally:
+                shop.delete(definition)
+        assert {asked.path for asked in before.lists()} == lists
+
+
+def test_a_connection_that_nobody_meant_to_close_is_made_anew(shop: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Connection] = []
+
+    def connect(request: ClusterRequest) -> Connection:
+        made.append(Connection(request))
+        return made[-1]
+
+    monkeypatch.setattr("kubekeep.usecases.cluster.Connection", connect)
+    live = Live(shop.kubeconfig, ("shop",))
+    with live.running():
+        eventually(live.is_ready)
+        made[0].close()
+        shop.apply([deployment("shop", privileged=True)])
+        eventually(lambda: fails(live))
+        eventually(live.is_ready)
+    assert len(made) == 2
 
 
 def login(folder: Path, cluster: Cluster) -> Path:

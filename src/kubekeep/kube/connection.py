@@ -21,13 +21,14 @@ import msgspec
 from socksio import SOCKSError
 
 from kubekeep.kube import tls
-from kubekeep.kube.access import Access, ClusterRequest
+from kubekeep.kube.access import Access, Certificate, ClusterRequest
 from kubekeep.kube.answer import JSON, LONGEST_MESSAGE, decoded, refusal
 from kubekeep.kube.credentials import Credentials, Held
 from kubekeep.kube.errors import (
     ApiError,
     ConnectionLostError,
     KubeconfigError,
+    KubeError,
     LoginError,
     UnreachableError,
     UnreadableError,
@@ -40,6 +41,14 @@ T = TypeVar("T")
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
 """What a server answers that may answer otherwise soon."""
 _UNAUTHORIZED: Final = 401
+
+
+class _Sender(msgspec.Struct, eq=False):
+    """A client that shows one certificate, and how many requests of it are under way."""
+
+    certificate: Certificate | None
+    client: httpx2.Client
+    under_way: int = 0
 
 
 class Connection:
@@ -55,10 +64,8 @@ class Connection:
         self._credentials = Credentials(
             request.access.login, request.environment, terminal=request.terminal, ended=self._closed
         )
-        self._clients: dict[int, tuple[Held, httpx2.Client]] = {}
-        self._generation = 0
-        self._under_way = 0
-        """How many requests are."""
+        self._current: _Sender | None = None
+        """What sends the next request, unless its certificate is another one by then."""
         self._environment = request.environment
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
@@ -77,19 +84,26 @@ class Connection:
         """End it at once; requests under way, and those that wait, raise ConnectionLostError."""
         self._closed.set()
         self.interrupt()
-        self._let_go()
+        with self._lock:
+            sender = self._superseded(None)
+        if sender is not None:
+            sender.client.close()
 
-    def _let_go(self) -> None:
-        """Close the sockets of a connection that has ended, once nobody reads from them any more.
+    def _superseded(self, current: _Sender | None) -> _Sender | None:
+        """Let another send from now on, or nobody; gives the one to close, if nobody reads from its sockets any more."""
+        before, self._current = self._current, current
+        return before if before is not None and not before.under_way else None
+
+    def _done(self, sender: _Sender) -> None:
+        """A request of `sender` has ended. With the last one of a sender that sends no more, its sockets are closed.
 
         The number of a socket that is closed under a reader may be that of another, whose answers the reader then takes.
         """
         with self._lock:
-            if self._under_way or not self._closed.is_set():
-                return
-            clients, self._clients = self._clients, {}
-        for _, client in clients.values():
-            client.close()
+            sender.under_way -= 1
+            is_over = not sender.under_way and sender is not self._current
+        if is_over:
+            sender.client.close()
 
     def interrupt(self) -> None:
         """Break off all that is under way, as if the network had: what is asked then goes by new sockets."""
@@ -101,12 +115,18 @@ class Connection:
                 socket.socket.shutdown(known, socket.SHUT_RDWR)
 
     @contextlib.contextmanager
-    def closed_on_error(self) -> Iterator[None]:
-        """End it if what is done meanwhile raises, so that no thread waits for an answer that nobody wants any more."""
+    def closed_on_error(self, *borne: type[KubeError]) -> Iterator[None]:
+        """End it if what is done meanwhile raises, so that no thread waits for an answer that nobody wants any more.
+
+        Errors of the kinds `borne` end nothing: others may still want answers through it.
+        """
         done = False
         try:
             yield
             done = True
+        except borne:
+            done = True
+            raise
         finally:
             if not done:
                 self.close()
@@ -185,14 +205,13 @@ class Connection:
         silence: float | None = None,
     ) -> Iterator[httpx2.Response]:
         """The response, whose status is good, while it is open. With new credentials where the server wants some."""
-        with self._lock:
-            self._under_way += 1
-        try:
-            held, client = self._client(None)
+        with contextlib.ExitStack() as requests:
+            held, client = self._client(None, requests)
             response = self._send(client, held, method, path, params=params, accept=accept, body=body, silence=silence)
             if response.status_code == _UNAUTHORIZED:
                 response.close()
-                held, client = self._client(held)
+                requests.close()
+                held, client = self._client(held, requests)
                 response = self._send(
                     client, held, method, path, params=params, accept=accept, body=body, silence=silence
                 )
@@ -200,10 +219,6 @@ class Connection:
                 if not response.is_success:
                     raise refusal(response, self._body(response))
                 yield response
-        finally:
-            with self._lock:
-                self._under_way -= 1
-            self._let_go()
 
     def _send(
         self,
@@ -266,8 +281,11 @@ class Connection:
         known.close()
         raise ConnectionLostError(f"{self._name}: the connection was closed")
 
-    def _client(self, refused: Held | None) -> tuple[Held, httpx2.Client]:
-        """Credentials, and a client that shows their certificate; others than those `refused`, which raise LoginError."""
+    def _client(self, refused: Held | None, requests: contextlib.ExitStack) -> tuple[Held, httpx2.Client]:
+        """Credentials, and a client that shows their certificate; others than those `refused`, which raise LoginError.
+
+        The client is that of a request until `requests` ends.
+        """
         if refused is None:
             held = self._credentials.current()
         else:
@@ -275,15 +293,20 @@ class Connection:
             if fresh is None:
                 raise LoginError(f"{self._name}: the API server does not take the credentials (401)")
             held = fresh
+        idle: _Sender | None = None
         with self._lock:
             if self._closed.is_set():
                 raise ConnectionLostError(f"{self._name}: the connection was closed")
-            known = self._clients.get(self._generation)
-            if known is None or known[0].certificate != held.certificate:
+            sender = self._current
+            if sender is None or sender.certificate != held.certificate:
                 # Requests under way end with the client that they began with.
-                self._generation += 1
-                known = self._clients[self._generation] = (held, self._made(held))
-            return held, known[1]
+                sender = _Sender(held.certificate, self._made(held))
+                idle = self._superseded(sender)
+            sender.under_way += 1
+        requests.callback(self._done, sender)
+        if idle is not None:
+            idle.client.close()
+        return held, sender.client
 
     def _made(self, held: Held) -> httpx2.Client:
         access = self.access

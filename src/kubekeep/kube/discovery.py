@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from kubekeep.kube.answer import JSON
 from kubekeep.kube.connection import Connection
-from kubekeep.kube.errors import ApiError, ConnectionLostError
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError
 from kubekeep.model.text import visible
 
 _AGGREGATED: Final = ",".join(
     [*(f"{JSON};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList" for version in ("v2", "v2beta1")), JSON]
 )
 _PARALLEL: Final = 8
+_CORE: Final = ""
 
 T = TypeVar("T")
 
@@ -94,7 +95,7 @@ class _Group(msgspec.Struct, frozen=True):
 
 
 class _GroupDiscovery(msgspec.Struct, frozen=True):
-    items: tuple[_Group, ...] | None = None
+    items: tuple[_Group, ...]
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -106,6 +107,16 @@ class _ApiGroup(msgspec.Struct, frozen=True):
     versions: tuple[_Named, ...] = ()
 
 
+class _ApiVersions(msgspec.Struct, frozen=True):
+    kind: Literal["APIVersions"]
+    versions: tuple[str, ...]
+
+
+class _ApiGroupList(msgspec.Struct, frozen=True):
+    kind: Literal["APIGroupList"]
+    groups: tuple[_ApiGroup, ...]
+
+
 class _Member(msgspec.Struct, frozen=True):
     name: str
     kind: str
@@ -114,21 +125,30 @@ class _Member(msgspec.Struct, frozen=True):
 
 
 class _Members(msgspec.Struct, frozen=True):
-    resources: tuple[_Member, ...] | None = None
+    kind: Literal["APIResourceList"]
+    resources: tuple[_Member, ...]
 
 
 def discover(connection: Connection) -> Catalogue:
-    """What the cluster serves. Raises KubeError if the server cannot be asked at all."""
-    kinds: list[Served] = []
+    """What the cluster serves. Raises KubeError if the server cannot be asked at all, or does not say."""
     failed: dict[str, str] = {}
-    for path in ("/api", "/apis"):
-        document = connection.get(path, dict[str, Any], accept=_AGGREGATED)
-        if document.get("kind") == "APIGroupDiscoveryList":
-            groups = _typed(document, _GroupDiscovery).items or ()
-            kinds += _aggregated(groups, failed)
-        else:
-            kinds += _one_by_one(connection, document, failed)
-    return Catalogue(tuple(kinds), failed)
+    core = list(_discovered(connection, "/api", failed))
+    if not core and _CORE not in failed:
+        # No API server is without Namespaces: something else has answered.
+        raise _nonsense("nothing of the core group")
+    return Catalogue((*core, *_discovered(connection, "/apis", failed)), failed)
+
+
+def _discovered(connection: Connection, path: str, failed: dict[str, str]) -> Iterator[Served]:
+    """What is served below `path`."""
+    document = connection.get(path, dict[str, Any], accept=_AGGREGATED)
+    if document.get("kind") == "APIGroupDiscoveryList":
+        yield from _aggregated(_typed(document, _GroupDiscovery).items, failed)
+    elif path == "/api":
+        versions = _typed(document, _ApiVersions).versions
+        yield from _one_by_one(connection, [_ApiGroup(_CORE, tuple(map(_Named, versions)))], failed)
+    else:
+        yield from _one_by_one(connection, _typed(document, _ApiGroupList).groups, failed)
 
 
 def _aggregated(groups: Iterable[_Group], failed: dict[str, str]) -> Iterator[Served]:
@@ -153,13 +173,9 @@ def _aggregated(groups: Iterable[_Group], failed: dict[str, str]) -> Iterator[Se
         )
 
 
-def _one_by_one(connection: Connection, document: Mapping[str, Any], failed: dict[str, str]) -> Iterator[Served]:
-    versions = document.get("versions")
-    if isinstance(versions, list):
-        groups = [_ApiGroup("", tuple(_Named(str(version)) for version in versions))]
-    else:
-        groups = list(_typed(document.get("groups") or [], tuple[_ApiGroup, ...]))
-    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.closed_on_error():
+def _one_by_one(connection: Connection, groups: Iterable[_ApiGroup], failed: dict[str, str]) -> Iterator[Served]:
+    # After an error the map asks nothing more, and what is under way ends by the patience of the connection.
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.closed_on_error(KubeError):
         for found, problem, group in pool.map(lambda group: _members(connection, group), groups):
             if problem:
                 failed[group.name] = problem
@@ -172,7 +188,7 @@ def _members(connection: Connection, group: _ApiGroup) -> tuple[list[Served], st
     for version in group.versions:
         path = f"/apis/{group.name}/{version.version}" if group.name else f"/api/{version.version}"
         try:
-            members = connection.get(path, _Members).resources or ()
+            members = connection.get(path, _Members).resources
         except (ApiError, ConnectionLostError) as error:
             problem = str(error)
             continue
@@ -195,7 +211,11 @@ def _typed(value: Any, wanted: type[T]) -> T:
     try:
         return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
-        raise ConnectionLostError(f"the API server does not say what it serves: {visible(str(error))}") from None
+        raise _nonsense(visible(str(error))) from None
+
+
+def _nonsense(why: str) -> ConnectionLostError:
+    return ConnectionLostError(f"the API server does not say what it serves: {why}")
 
 
 def _preferred(kinds: Iterable[Served]) -> Iterator[Served]:

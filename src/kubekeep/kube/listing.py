@@ -30,6 +30,10 @@ _OPEN: Final = frozenset({"ControllerRevision", "CustomResourceDefinition"})
 """Kinds of Kubernetes whose objects may be nested as whoever makes them likes, as custom ones are."""
 _RESTARTS: Final = 5
 """How often a list may begin anew because the server has forgotten where it was."""
+_EMPTY: Final = 300
+"""How many pages may have nothing in them. A server may fill them before it selects (meta/v1, ListOptions: `limit`), and
+so a selector that leaves much out gives some; 150,000 objects, as many as these would hold, are more than the Pods that a
+cluster is made for."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +82,7 @@ class Listing:
             yield from self._one()
             return
         seen: set[str] = set()
-        continues, restarts, repeated = "", 0, 0
+        continues, restarts, repeated, empty = "", 0, 0, 0
         while True:
             try:
                 page = self._get(continues)
@@ -97,10 +101,14 @@ class Listing:
             if fresh:
                 yield fresh
             repeated += len(items) - len(fresh)
+            empty += not items
             if page.metadata.continues and (
                 page.metadata.continues == continues or repeated > (restarts + 1) * len(seen)
             ):
                 raise ConnectionLostError("the API server gives the same objects again and again")
+            # All are counted: of pages without an object, those in between may have objects that are known.
+            if empty > (restarts + 1) * _EMPTY:
+                raise ConnectionLostError("the API server gives pages without objects again and again")
             continues = page.metadata.continues
             if not continues:
                 return

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.kube.connection import Connection
+from kubekeep.kube.errors import KubeError
 from kubekeep.model.cluster import permission
 
 _PATH: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -43,7 +44,8 @@ class _Review(msgspec.Struct, frozen=True):
 def allowed(connection: Connection, permissions: Iterable[Permission]) -> dict[Permission, bool]:
     """Which of `permissions` the API server would grant, in the order given. Raises KubeError."""
     asked = list(dict.fromkeys(permissions))
-    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.closed_on_error():
+    # After an error the map asks nothing more, and what is under way ends by the patience of the connection.
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.closed_on_error(KubeError):
         return dict(zip(asked, pool.map(lambda one: _is_allowed(connection, one), asked), strict=True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +16,7 @@ from kubekeep.assess.workload import parse_workload
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, discover
-from kubekeep.kube.errors import ApiError, KubeError
+from kubekeep.kube.errors import FORBIDDEN, ApiError, KubeError
 from kubekeep.kube.listing import Query
 from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
@@ -157,7 +157,7 @@ class LiveCluster:
         if self._asks_kubelets(needed):
             found = Kubelets(self._request, nodes)
             yield from found
-            self.gaps += found.gaps
+            self.gaps += (*found.gaps, *kubelets.unasked(self.gaps))
         if self._cloud is not None:
             yield from self._described(self._cloud, needed)
 
@@ -185,6 +185,11 @@ class LiveCluster:
     def definitions(self, pace: Pace) -> Definitions:
         """What tells that other kinds may be served than when this connection began."""
         return Definitions(self._connection, self._catalogue, pace)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing comes of it any more: what is followed has ended then, and does not say so."""
+        return self._connection.is_closed
 
     def interrupt(self) -> None:
         """Let all that is followed be taken up anew: the network may be another one."""
@@ -216,14 +221,19 @@ class LiveCluster:
             if tasks[1]
             for task in (tasks[0], *tasks[1])
         }
-        try:
-            granted = allowed(self._connection, [one for ones in asked.values() for one in ones])
-        except ApiError:
-            # Who may not even ask is told of every refusal.
-            granted = {}
+        granted = self._granted([one for ones in asked.values() for one in ones])
         lacks = {task: [one for one in ones if not granted.get(one, True)] for task, ones in asked.items()}
         found, gaps = _instead(inner, lacks)
         return found, [*collection.gaps, *gaps]
+
+    def _granted(self, asked: Iterable[Permission]) -> dict[Permission, bool]:
+        """Which permissions are; nothing for who may not even ask, as he is told of every refusal. Raises KubeError."""
+        try:
+            return allowed(self._connection, asked)
+        except ApiError as error:
+            if error.status != FORBIDDEN:
+                raise
+            return {}
 
     def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
         needed = self._wanted(selection, choice, everything=everything)

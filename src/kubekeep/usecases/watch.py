@@ -23,7 +23,7 @@ from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.engine.port import Query
 from kubekeep.engine.stopping import StoppedError, Stopping
 from kubekeep.kube.access import ClusterRequest
-from kubekeep.kube.errors import KubeError
+from kubekeep.kube.errors import ConnectionLostError, KubeError
 from kubekeep.kube.watching import Pace
 from kubekeep.library.admission import is_binding, is_policy
 from kubekeep.library.params import ParamsError, params_of
@@ -355,6 +355,8 @@ class _Session:
         figures, gaps, expiry = self._watch.figures, None, 0.0
         due, took, sleep = False, 0.0, Sleep()
         while not self._stopped.is_set():
+            if self._cluster.is_closed:
+                raise ConnectionLostError("the connection to the cluster was closed")
             # Who is behind looks at more together: that costs less, and what changes often is judged once.
             changes = self.following.changes(_IDLE, self._request.pause, min(took / 4, _LONGEST), self._stopped)
             for key, resource in changes.items():

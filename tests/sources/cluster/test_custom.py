@@ -16,7 +16,7 @@ from kubekeep.sources.cluster.custom import carries_pods
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube import connecting
-from tests.kube.faults import Exchange, always, front, page_of
+from tests.kube.faults import Exchange, Fault, always, front, older, page_of
 from tests.sources.cluster import objects
 from tests.usecases import clusters
 
@@ -301,3 +301,44 @@ def test_a_custom_kind_that_is_not_shown_is_a_gap_of_workloads(custom: Cluster) 
         _, gaps = collected(proxy.url, "default")
     assert [(gap.permission, gap.why) for gap in gaps] == [(f"list rollouts.{GROUP}", "not you")]
     assert WORKLOAD in gaps[0].names
+
+
+def broken(path: str) -> Fault:
+    """A group that cannot be had at this moment."""
+    return always(lambda asked: asked.path == path, lambda exchange: exchange.refuse(403, "Forbidden", "not now"))
+
+
+@pytest.mark.parametrize("wanted", [WANTED, ONE], ids=["everywhere", "in one namespace"])
+def test_custom_kinds_of_a_group_that_cannot_be_had_are_gaps_of_workloads(custom: Cluster, wanted: Wanted) -> None:
+    with (
+        front(custom, older(custom), broken(f"/apis/{GROUP}/v1")) as proxy,
+        connecting.connection(proxy.url) as connection,
+    ):
+        collection = Collection(connection, discover(connection), wanted)
+        collection.tasks()
+    found = {gap.permission: gap for gap in collection.gaps}
+    rollouts = found[f"list rollouts.{GROUP}"]
+    assert (rollouts.why, WORKLOAD in rollouts.names) == ("not now", True)
+    assert f"list operators.{GROUP}" in found
+    assert f"list boats.{GROUP}" not in found
+
+
+def test_definitions_of_a_group_that_cannot_be_had_are_a_gap(custom: Cluster) -> None:
+    with front(custom, older(custom), broken("/apis/apiextensions.k8s.io/v1")) as proxy:
+        _, gaps = collected(proxy.url, "default")
+    (gap,) = gaps
+    assert (gap.permission, gap.why) == ("list customresourcedefinitions.apiextensions.k8s.io", "not now")
+    assert WORKLOAD in gap.names
+
+
+@pytest.mark.parametrize("name", ["*", "*/*", "*/Boat", f"{GROUP}/*", f"{GROUP}/Boat"])
+def test_what_stands_for_a_group_that_cannot_be_had_is_a_gap(custom: Cluster, name: str) -> None:
+    with (
+        front(custom, older(custom), broken(f"/apis/{GROUP}/v1")) as proxy,
+        connecting.connection(proxy.url) as connection,
+    ):
+        collection = Collection(connection, discover(connection), Wanted(kinds=frozenset({name})))
+        collection.tasks()
+    (gap,) = (gap for gap in collection.gaps if gap.group == GROUP)
+    assert gap.why == "not now"
+    assert name in gap.names

@@ -27,6 +27,8 @@ from tests.cli.test_scan import kubekeep
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.fixtures import started
 from tests.cluster.kubelet import kubelet, own_address
+from tests.kube import connecting
+from tests.kube.faults import Exchange, Fault, front
 from tests.sources.host import nodes
 
 GROUP = "hostdata.kubescape.cloud"
@@ -154,6 +156,48 @@ def test_a_kubelet_that_does_not_tell_is_a_gap(cluster: Cluster) -> None:
     assert summary.reason.text == "the cluster did not show everything: get nodes/proxy"
     name = silent["metadata"]["name"]
     assert [item.message for item in found.unread if f"node {name}: " in item.message]
+
+
+def cut_off(exchange: Exchange) -> bool:
+    """There is another page of Nodes, which cannot be had."""
+    if exchange.asked.kind != "nodes":
+        return False
+    if "continue" in exchange.asked.query:
+        exchange.refuse(504, "Timeout", "too slow")
+    else:
+        document = exchange.real().document
+        document["metadata"]["continue"] = "more"
+        exchange.answer(200, document)
+    return True
+
+
+def hidden(exchange: Exchange) -> bool:
+    if exchange.asked.kind != "nodes":
+        return False
+    exchange.refuse(403, "Forbidden", "not you")
+    return True
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (cut_off, "the nodes are not all known: cut off: too slow"),
+        (hidden, "the nodes are not all known: not you"),
+    ],
+)
+def test_kubelets_of_nodes_that_nobody_knows_are_a_gap(cluster: Cluster, fault: Fault, why: str) -> None:
+    request = request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT])
+    with kubelet(cluster, {"configz": {"kubeletconfig": {"readOnlyPort": 0}}}), front(cluster, fault) as proxy:
+        assert request.cluster is not None
+        through = msgspec.structs.replace(request.cluster, access=connecting.request(proxy.url).access)
+        hurried = msgspec.structs.replace(through, patience=connecting.HURRIED)
+        found = scan(msgspec.structs.replace(request, cluster=hurried))
+    (summary,) = found.controls
+    assert summary.status is Status.NOT_EVALUATED
+    assert summary.reason is not None
+    assert summary.reason.cause is Cause.NEEDS_ACCESS
+    assert summary.reason.text == "the cluster did not show everything: list nodes"
+    assert [str(item.location) for item in found.unread if item.message == why] == ["list nodes"]
 
 
 @contextlib.contextmanager

@@ -20,9 +20,12 @@ from kubekeep.kube.errors import FORBIDDEN, ApiError, KubeError, brief
 from kubekeep.kube.listing import Listing, Query
 from kubekeep.kube.schemas import Schemas
 from kubekeep.model.cluster import Gap
+from kubekeep.model.kinds import plural_of
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.sources.cluster.custom import carries_pods, may_carry_pods
+from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.host_data import as_document
+from kubekeep.sources.cluster.identity import key_of, uid_of
 from kubekeep.sources.cluster.owners import Owners, controller, kind_of
 from kubekeep.sources.cluster.plan import Task, inside, is_namespace, needs_definitions, refused, tasks, unknown
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
@@ -172,30 +175,47 @@ class Collection:
 
     def _is_new(self, item: dict[str, Any]) -> bool:
         """Whether an object has not been seen, in another version."""
-        metadata = item.get("metadata")
-        uid = metadata.get("uid") if isinstance(metadata, dict) else None
-        if not uid:
+        if not uid_of(item):
             return True
-        if str(uid) in self._seen:
+        key = key_of(item)
+        if key in self._seen:
             return False
-        self._seen.add(str(uid))
+        self._seen.add(key)
         return True
 
     def _custom(self) -> list[Served]:
         """The custom kinds that carry pods."""
-        query = self._definitions
-        if query is None:
+        if not needs_definitions(self._wanted):
             return []
+        found: list[Served] = []
         if self._wanted.namespaces.named:
             with contextlib.suppress(KubeError):
-                return self._published()
+                found = self._published()
+                if all(map(_has_no_pods, self._catalogue.failed)):
+                    return found
+        # Of a group that cannot be had, definitions alone tell.
+        return list(dict.fromkeys((*found, *self._defined())))
+
+    def _defined(self) -> list[Served]:
+        """The same by their definitions; takes note of those that are not served at this moment."""
+        query = self._definitions
+        failed = self._catalogue.failed
+        # Custom kinds that nobody knows of may carry pods, if there are any.
+        may_carry = any(self._others()) or not all(map(_has_no_pods, failed))
+        if query is None:
+            group, kind = _DEFINITION
+            if group in failed:
+                resource = plural_of(kind)
+                self.gaps.append(
+                    Gap(group=group, kind=kind, resource=resource, why=failed[group], carries_pods=may_carry)
+                )
+            return []
         found: list[Served] = []
         try:
             for page in Listing(self._connection, query, _DEFINITIONS):
                 found += filter(None, map(self._carrier, page))
         except KubeError as error:
-            # Custom kinds that nobody knows of may carry pods, if there are any.
-            self.gaps.append(Task(query, carries_pods=any(self._others())).gap(brief(error), partial=bool(found)))
+            self.gaps.append(Task(query, carries_pods=may_carry).gap(brief(error), partial=bool(found)))
         return found
 
     def _published(self) -> list[Served]:
@@ -204,15 +224,25 @@ class Collection:
         return [served for served in self._others() if may_carry_pods(schemas.of(served))]
 
     def _others(self) -> Iterator[Served]:
-        """What is served beside the kinds of Kubernetes."""
-        return (served for served in self._catalogue.kinds if not is_builtin(served.group))
+        """What is served beside the kinds of Kubernetes and may carry pods."""
+        return (served for served in self._catalogue.kinds if not _has_no_pods(served.group))
 
     def _carrier(self, definition: dict[str, Any]) -> Served | None:
         spec = definition.get("spec")
         if not isinstance(spec, dict):
             return None
-        served = self._catalogue.of(str(spec.get("group")), str((spec.get("names") or {}).get("kind")))
-        return served if served is not None and carries_pods(definition, served.version) else None
+        group, names = str(spec.get("group")), spec.get("names") or {}
+        kind = str(names.get("kind"))
+        if _has_no_pods(group):
+            return None
+        served = self._catalogue.of(group, kind)
+        if served is not None:
+            return served if carries_pods(definition, served.version) else None
+        why = self._catalogue.failed.get(group)
+        if why is not None and any(carries_pods(definition, version) for version in _versions(spec)):
+            resource = str(names.get("plural"))
+            self.gaps.append(Gap(group=group, kind=kind, resource=resource, why=why, carries_pods=True))
+        return None
 
     def _namespaces(self) -> Namespaces:
         """The namespaces that are meant, by their names."""
@@ -228,3 +258,16 @@ class Collection:
             # Then everything is listed, and who judges goes by the patterns.
             return Namespaces()
         return asked.resolved(names)
+
+
+def _has_no_pods(group: str) -> bool:
+    """Whether no custom kind of a group carries pods: those of Kubernetes itself, and what an agent writes of its node.
+
+    Schemas of the latter leave everything open, and who wants workloads need not be shown nodes.
+    """
+    return is_builtin(group) or group == HOST_DATA
+
+
+def _versions(spec: dict[str, Any]) -> list[str]:
+    """The versions of a definition; one without a name where it has none."""
+    return [str(item.get("name")) for item in spec.get("versions") or ()] or [""]

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -20,6 +20,7 @@ from kubekeep.kube.connection import Connection
 from kubekeep.kube.watching import Event, Gone, Listed, Lost, Pace, Page, Put, Refused, Resumed, watching
 from kubekeep.model.cluster import Gap
 from kubekeep.model.resource import Resource
+from kubekeep.sources.cluster.identity import key_of, uid_in
 from kubekeep.sources.cluster.owners import Owners, controller
 from kubekeep.sources.cluster.plan import Task, is_namespace
 
@@ -33,7 +34,7 @@ _LOOK: Final = 0.25
 
 
 class _Items(msgspec.Struct, frozen=True, gc=False):
-    """Objects of a list, packed, by uid."""
+    """Objects of a list, packed, by key."""
 
     items: list[tuple[str, Resource]]
     first: bool
@@ -42,14 +43,14 @@ class _Items(msgspec.Struct, frozen=True, gc=False):
 class _Came(msgspec.Struct, frozen=True, gc=False):
     """An object has come or changed."""
 
-    uid: str
+    key: str
     resource: Resource
 
 
 class _Went(msgspec.Struct, frozen=True, gc=False):
     """An object has gone."""
 
-    uid: str
+    key: str
 
 
 _Arrival = _Items | _Came | _Went | Listed | Refused | Lost | Resumed
@@ -69,14 +70,14 @@ class Tally(msgspec.Struct):
 class _Followed:
     """One query on its way."""
 
-    __slots__ = ("gap", "is_current", "is_known", "is_served", "listing", "lost", "number", "stopped", "task", "uids")
+    __slots__ = ("gap", "is_current", "is_known", "is_served", "keys", "listing", "lost", "number", "stopped", "task")
 
     def __init__(self, task: Task, number: int) -> None:
         self.task = task
         self.number = number
         """Which it is: an object that several show is shown as the first of them does."""
         self.stopped = threading.Event()
-        self.uids: set[str] = set()
+        self.keys: set[str] = set()
         self.listing: set[str] | None = None
         """The objects of the list that is under way."""
         self.is_known = False
@@ -115,10 +116,12 @@ class Following:
         self._followed: list[_Followed] = []
         self._begun = 0
         self._versions: dict[str, dict[int, Resource]] = {}
-        """An object by uid, as each query shows it that does."""
+        """An object by key, as each query shows it that does."""
         self._owners = Owners(is_judged)
         self._owner: dict[str, str] = {}
+        """The uid of the owner of an object, by key."""
         self._children: dict[str, set[str]] = {}
+        """The keys of what an owner has, by its uid."""
         self._touched: dict[str, None] = {}
         self._shown: set[str] = set()
         for task in tasks:
@@ -175,7 +178,7 @@ class Following:
     def absent(self) -> tuple[str, ...]:
         """The Namespaces that are asked for by their names and do not exist at this moment."""
         asked = (item for item in self._followed if is_namespace(item.task.query))
-        return tuple(item.task.query.name for item in asked if item.is_known and not item.uids and item.gap is None)
+        return tuple(item.task.query.name for item in asked if item.is_known and not item.keys and item.gap is None)
 
     @property
     def is_known(self) -> bool:
@@ -208,7 +211,7 @@ class Following:
     def changes(
         self, first: float, rest: float, most: float = 0.0, ended: threading.Event | None = None
     ) -> Mapping[str, Resource | None]:
-        """What changed since the last call, by uid; None for what is not to be seen any more.
+        """What changed since the last call, by key; None for what is not to be seen any more.
 
         Waits `first` seconds for something to happen, and then until nothing has for `rest` seconds, but no longer than
         `rest` or `most`, whichever is more, and not when `ended` is set. Raises RuntimeError where a mistake of ours has
@@ -265,15 +268,15 @@ class Following:
             case _Items(items, first):
                 if first or followed.listing is None:
                     followed.listing = set()
-                for uid, resource in items:
-                    self._put(followed, uid, resource)
-                    followed.listing.add(uid)
-            case _Came(uid, resource):
+                for key, resource in items:
+                    self._put(followed, key, resource)
+                    followed.listing.add(key)
+            case _Came(key, resource):
                 self._count()
-                self._put(followed, uid, resource)
-            case _Went(uid):
+                self._put(followed, key, resource)
+            case _Went(key):
                 self._count()
-                self._remove(followed, uid)
+                self._remove(followed, key)
             case Listed():
                 self.tally.lists += 1
                 self._know(followed, followed.listing or set(), None)
@@ -288,8 +291,8 @@ class Following:
 
     def _know(self, followed: _Followed, there: set[str], gap: Gap | None) -> None:
         """Everything that is there is known by now, but for the gap."""
-        for uid in followed.uids - there:
-            self._remove(followed, uid)
+        for key in followed.keys - there:
+            self._remove(followed, key)
         followed.listing = None
         followed.is_known = followed.is_current = followed.is_served = True
         followed.lost = ""
@@ -304,7 +307,7 @@ class Following:
         followed.is_current = False
         followed.lost = why
         if not followed.is_known:
-            gap = followed.task.gap(why, partial=bool(followed.uids))
+            gap = followed.task.gap(why, partial=bool(followed.keys))
             followed.gap = None if followed.task.beside else gap
             followed.is_known = True
 
@@ -312,92 +315,86 @@ class Following:
         self.tally.events += 1
         self.tally.last_event = time.time()
 
-    def _put(self, followed: _Followed, uid: str, resource: Resource) -> None:
+    def _put(self, followed: _Followed, key: str, resource: Resource) -> None:
         number = followed.number
-        followed.uids.add(uid)
-        versions = self._versions.setdefault(uid, {})
+        followed.keys.add(key)
+        versions = self._versions.setdefault(key, {})
         if versions.get(number) == resource:
             return
         versions[number] = resource
-        self._touched[uid] = None
+        self._touched[key] = None
         if followed.task.carries_pods:
             item = resource.object
             owner = controller(item)
-            self._belongs(uid, str(owner.get("uid")) if owner is not None else "")
+            self._belongs(key, str(owner.get("uid")) if owner is not None else "")
             if self._owners.add(item):
-                self._touch_made(uid)
+                self._touch_made(key)
 
-    def _remove(self, followed: _Followed, uid: str) -> None:
-        followed.uids.discard(uid)
-        versions = self._versions.get(uid)
+    def _remove(self, followed: _Followed, key: str) -> None:
+        followed.keys.discard(key)
+        versions = self._versions.get(key)
         if versions is None:
             return
-        self._touched[uid] = None
+        self._touched[key] = None
         known = versions.pop(followed.number, None)
         if versions:
             return
-        del self._versions[uid]
-        self._belongs(uid, "")
+        del self._versions[key]
+        self._belongs(key, "")
         if known is not None:
-            self._owners.remove(known.namespace, uid)
-        self._touch_made(uid)
+            self._owners.remove(known.namespace, uid_in(key))
+        self._touch_made(key)
 
-    def _touch_made(self, uid: str) -> None:
+    def _touch_made(self, key: str) -> None:
         """Look again at what an object has made, and what that has."""
-        todo, seen = [uid], {uid}
+        todo, seen = [key], {key}
         while todo:
-            made = self._children.get(todo.pop(), set()) - seen
+            made = self._children.get(uid_in(todo.pop()), set()) - seen
             self._touched |= dict.fromkeys(made)
             seen |= made
             todo += made
 
-    def _belongs(self, uid: str, owner: str) -> None:
-        """Remember who owns an object; nobody if `owner` is empty."""
-        before = self._owner.pop(uid, "")
+    def _belongs(self, key: str, owner: str) -> None:
+        """Remember the uid of who owns an object; nobody if `owner` is empty."""
+        before = self._owner.pop(key, "")
         if before and before != owner:
             children = self._children[before]
-            children.discard(uid)
+            children.discard(key)
             if not children:
                 del self._children[before]
         if owner:
-            self._owner[uid] = owner
-            self._children.setdefault(owner, set()).add(uid)
+            self._owner[key] = owner
+            self._children.setdefault(owner, set()).add(key)
 
     def _seen(self) -> dict[str, Resource | None]:
         found: dict[str, Resource | None] = {}
-        for uid in self._touched:
-            resource = self._visible(uid)
+        for key in self._touched:
+            resource = self._visible(key)
             if resource is not None:
-                self._shown.add(uid)
-                found[uid] = resource
-            elif uid in self._shown:
-                self._shown.discard(uid)
-                found[uid] = None
+                self._shown.add(key)
+                found[key] = resource
+            elif key in self._shown:
+                self._shown.discard(key)
+                found[key] = None
         self._touched.clear()
         return found
 
-    def _visible(self, uid: str) -> Resource | None:
-        versions = self._versions.get(uid)
+    def _visible(self, key: str) -> Resource | None:
+        versions = self._versions.get(key)
         if versions is None:
             return None
         resource = versions[min(versions)]
-        return None if uid in self._owner and self._owners.have_said(resource.object) else resource
+        return None if key in self._owner and self._owners.have_said(resource.object) else resource
 
 
 def _packed(event: Event) -> _Arrival:
     """An event that takes little room while it waits."""
     match event:
         case Page(items, first):
-            return _Items([(_uid(item), Resource(item).packed()) for item in items], first)
+            return _Items([(key_of(item), Resource(item).packed()) for item in items], first)
         case Put(item):
-            return _Came(_uid(item), Resource(item).packed())
+            return _Came(key_of(item), Resource(item).packed())
         case Gone(item):
-            return _Went(_uid(item))
+            return _Went(key_of(item))
         case _:
             return event
-
-
-def _uid(item: dict[str, Any]) -> str:
-    metadata = item.get("metadata")
-    known = metadata if isinstance(metadata, dict) else {}
-    return str(known.get("uid") or f"{item.get('kind')} {known.get('namespace')}/{known.get('name')}")

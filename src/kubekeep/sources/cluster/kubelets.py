@@ -6,7 +6,7 @@ this way may do much more, so that only who is told to asks at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import quote
@@ -70,6 +70,13 @@ class Kubelets:
                 for future in asked:
                     future.cancel()
         self.gaps += _gaps(refused, len(self._nodes))
+
+
+def unasked(gaps: Iterable[Gap]) -> Iterator[Gap]:
+    """What is missing of kubelets where Nodes are among `gaps`: nobody has asked those of the others."""
+    for gap in gaps:
+        if (gap.group, gap.kind) == ("", "Node"):
+            yield msgspec.structs.replace(gap, kind=KIND, why=f"the nodes are not all known: {gap.text}", partial=False)
 
 
 def _asked(connection: Connection, node: str) -> _Answer:

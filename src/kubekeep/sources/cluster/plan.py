@@ -167,21 +167,23 @@ def refused(task: Task, why: str, inner: Sequence[Task], missing: Sequence[Gap])
 def unknown(wanted: Wanted, catalogue: Catalogue) -> Iterator[Gap]:
     """The kinds that are wanted and may be in a group that cannot be had."""
     served = {(item.group, item.kind) for item in catalogue.kinds}
-    for group, kind in sorted(_named(wanted)):
+    for group, kind in sorted(_named(wanted, catalogue.failed)):
         if group in catalogue.failed and (group, kind) not in served:
             known = BUILTIN.get((group, kind))
             plural = known.plural if known else EVERYTHING if kind == EVERYTHING else plural_of(kind)
             yield Gap(group=group, kind=kind, resource=plural, why=catalogue.failed[group])
 
 
-def _named(wanted: Wanted) -> set[tuple[str, str]]:
-    """Group and kind of what is wanted, as far as names tell the group."""
+def _named(wanted: Wanted, groups: Iterable[str]) -> set[tuple[str, str]]:
+    """Group and kind of what is wanted, as far as names tell the group; names for any group mean all of `groups`."""
     found = {(name.partition("/")[0], name.partition("/")[2]) for name in wanted.kinds if "/" in name}
     found |= {(group, kind) for group, kind in BUILTIN if kind in wanted.kinds}
     if WORKLOAD in wanted.kinds:
         found |= POD_KINDS
     if SUBJECT in wanted.kinds:
         found |= {(RBAC, kind) for kind in RBAC_KINDS}
+    anywhere = {kind for group, kind in found if group == EVERYTHING} | (wanted.kinds & {EVERYTHING})
+    found |= {(group, kind) for group in groups for kind in anywhere}
     return found
 
 
