@@ -15,6 +15,8 @@ import pytest
 
 from kubekeep.cli.watch_pages import pages
 from kubekeep.kube.access import Access, ClusterRequest
+from kubekeep.kube.connection import Connection
+from kubekeep.kube.discovery import discover
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.watching import Pace
 from kubekeep.library.extra import gather
@@ -22,11 +24,14 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.watch import Began, Followed, Happening, Shown, Turn, Turned
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.cluster import connected
+from kubekeep.usecases.scan import ScanRequest, scan, selected
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
+from tests.cluster.people import UNAVAILABLE
 from tests.kube.connecting import HURRIED
+from tests.sources.cluster.objects import definition, open_schema
 from tests.usecases.test_incremental import made
 
 RULE = Path(__file__).parents[1] / "reports" / "varied_more" / "nobody.rego"
@@ -296,7 +301,7 @@ def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
     pod = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     template = {"type": "object", "properties": {"template": pod}}
     schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": template}}}
-    definition = {
+    rollouts = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": "rollouts.example.com"},
@@ -310,13 +315,42 @@ def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
     with live.running():
         rollout = deployment("shop", privileged=True) | {"apiVersion": "example.com/v1", "kind": "Rollout"}
         rollout["spec"] = {"template": rollout["spec"]["template"]}
-        own_cluster.apply([definition, rollout])
+        own_cluster.apply([rollouts, rollout])
         eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(Turn.FAILED))
         # Nothing but the new one is told.
         assert {item.resource.kind for item in live.told if isinstance(item, Turned)} == {"Rollout"}
-        own_cluster.delete(definition)
+        own_cluster.delete(rollouts)
         eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(Turn.GONE))
         assert not [item for item in live.told if isinstance(item, Shown)]
+
+
+def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_nothing_else(own_cluster: Cluster) -> None:
+    """As long as nobody serves them, those controls are about nothing in the namespace."""
+    group, kind = "extensions.agents.x-k8s.io", "SandboxTemplate"
+    later = definition(group, kind, open_schema())
+    later["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, for tests"}
+    request = Live(own_cluster.kubeconfig, ("default",), controls=("sandbox-runtime-class",)).request
+    selection, choice = selected(request), request.choice
+    assert request.cluster is not None
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(Connection(request.cluster))
+        # Whoever cannot tell what a group has takes it for anything.
+        own_cluster.delete(UNAVAILABLE)
+        eventually(lambda: not discover(other).failed)
+        live = stack.enter_context(connected(request.cluster))
+        following = live.follow(selection, choice, PACE)
+
+        def followed() -> set[str]:
+            return {task.query.served.kind for task in following.kept(())}
+
+        try:
+            own_cluster.apply([later])
+            eventually(lambda: discover(other).of(group, kind))
+            assert kind not in followed()
+            live.look(selection, choice, following, routine=True)
+            assert kind in followed()
+        finally:
+            following.stop()
 
 
 def test_apis_that_come_and_go_are_noticed(own_cluster: Cluster) -> None:

@@ -115,14 +115,7 @@ class LiveCluster:
         self._connection = connection
         self._cloud = cloud
         self._version: ServerVersion = server_version(connection)
-        self._catalogue: Catalogue = discover(connection)
-        self._groups = {served.group for served in self._catalogue.kinds}
-        self._inside: dict[str, bool] = {}
-        """What controls call the kinds, and whether one of those is in namespaces, or Namespace."""
-        for served in self._catalogue.kinds:
-            is_inside = served.namespaced or served.kind == "Namespace"
-            for name in names_of(served.group, served.kind):
-                self._inside[name] = self._inside.get(name, False) or is_inside
+        self._serves(discover(connection))
         # Facts are asked for when the connection has ended.
         self._openshift = openshift_version(connection) if OPENSHIFT in self._groups else ""
         self.gaps: list[Gap] = []
@@ -131,6 +124,17 @@ class LiveCluster:
         self._node: dict[str, Any] | None = None
         """The Node that tells most of the platform: the first of a managed one, or else the first."""
         self._provider: Provider | None = None
+
+    def _serves(self, catalogue: Catalogue) -> None:
+        """Take note of what it serves by now."""
+        self._catalogue = catalogue
+        self._groups = {served.group for served in catalogue.kinds}
+        self._inside: dict[str, bool] = {}
+        """What controls call the kinds, and whether one of those is in namespaces, or Namespace."""
+        for served in catalogue.kinds:
+            for name in names_of(served.group, served.kind):
+                is_inside = served.namespaced or served.kind == "Namespace"
+                self._inside[name] = self._inside.get(name, False) or is_inside
 
     @property
     def minor(self) -> int | None:
@@ -191,12 +195,16 @@ class LiveCluster:
         self._connection.interrupt()
 
     def look(self, selection: Selection, choice: Choice, following: Following, *, routine: bool) -> None:
-        """Let what is followed be what the cluster serves, or shows, by now. Raises KubeError.
+        """Let what is followed be what the cluster serves, or shows, by now, and know its version. Raises KubeError.
 
         An API server that has just been started does not know all that it serves: unless this is a `routine`, what is
         being followed all the same is not taken for gone.
         """
-        self._catalogue = discover(self._connection)
+        version = server_version(self._connection)
+        if version.said:
+            # Who may not ask for it any more knows it from before.
+            self._version = version
+        self._serves(discover(self._connection))
         planned, gaps = self._followed(selection, choice)
         if not routine:
             planned += following.kept(planned)

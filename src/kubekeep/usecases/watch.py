@@ -278,7 +278,7 @@ def _watchable(request: ScanRequest) -> ClusterRequest:
 
 
 class _Session:
-    """What is followed at a stretch, until the cluster serves other kinds or wants to be judged otherwise."""
+    """What is followed at a stretch, until the cluster is of another version or wants to be judged otherwise."""
 
     def __init__(self, watch: Watch, cluster: LiveCluster, request: WatchRequest, stopped: threading.Event) -> None:
         self._watch = watch
@@ -304,7 +304,8 @@ class _Session:
         """Until when kinds are waited for that were shown before; on the monotonic clock."""
         self._by_pattern = Namespaces(scan.choice.include_namespaces).has_patterns
         self._heard = 0.0
-        """When a namespace came that may be meant by a pattern; on the monotonic clock."""
+        """When a namespace came that may be meant by a pattern, or the cluster came back; on the monotonic clock."""
+        self._was_lost = False
         self._agenda = Agenda(request.resync)
         self._elsewhere = 0.0
         """When to look again whether the kubeconfig leads elsewhere, where the cluster is lost; on the monotonic clock."""
@@ -389,8 +390,8 @@ class _Session:
         return now > self._whole_by or {gap.permission for gap in self.following.unlisted} <= self._watch.missing
 
     def _has_to_begin_anew(self) -> bool:
-        """Whether the cluster wants to be judged otherwise by now, or is elsewhere."""
-        if self._wants_otherwise():
+        """Whether the cluster wants to be judged otherwise by now, is of another version, or is elsewhere."""
+        if self._wants_otherwise() or minor_of(self._request.scan, self._cluster, []) != self.minor:
             return True
         started = time.monotonic()
         if self.following.lost and started >= self._elsewhere:
@@ -401,9 +402,13 @@ class _Session:
 
     def _look(self) -> None:
         """Follow what the cluster serves by now, if it is time to look; a cluster that cannot be asked serves the same."""
-        heard = max(self._definitions.changed, self.following.missed, self._heard)
-        # Who does not answer is not waited for.
-        if self.following.is_lost or not self._agenda.is_due(heard):
+        # Who does not answer is not waited for, and may be another one when it does.
+        if self.following.is_lost:
+            self._was_lost = True
+            return
+        if self._was_lost:
+            self._was_lost, self._heard = False, time.monotonic()
+        if not self._agenda.is_due(max(self._definitions.changed, self.following.missed, self._heard)):
             return
         started = time.monotonic()
         with contextlib.suppress(KubeError):
