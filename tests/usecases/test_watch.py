@@ -195,17 +195,44 @@ def test_each_change_is_told_with_what_it_means_for_others(cluster: Cluster, nam
     assert ("privileged-container", cart) not in live.turns(Turn.GONE)
 
 
-def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: Cluster, namespace: str) -> None:
-    cluster.apply([deployment(namespace, privileged=True), policy(namespace)])
-    cart = f"Deployment {namespace}/cart"
-    everything = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["list", "watch"]}]
-    kubeconfig = cluster.user(f"watcher-{namespace}", everything)
+def watcher(cluster: Cluster, name: str) -> tuple[Path, Callable[..., None]]:
+    """The kubeconfig of a user who may watch everything, and what leaves the user that of some API groups only."""
+
+    def rules(*groups: str) -> list[dict[str, Any]]:
+        return [{"apiGroups": [*groups], "resources": ["*"], "verbs": ["list", "watch"]}]
+
+    def grant(*groups: str) -> None:
+        cluster.admin("PATCH", path, {"rules": rules(*groups)}, sent="application/merge-patch+json")
+
+    kubeconfig = cluster.user(name, rules("*"))
     role = next(
         item
         for item in cluster.admin("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles")["items"]
-        if item["metadata"]["name"].endswith(f"watcher-{namespace}")
+        if item["metadata"]["name"].endswith(name)
     )
     path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{role['metadata']['name']}"
+    return kubeconfig, grant
+
+
+def test_what_is_hidden_is_not_said_to_be_gone(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([deployment(namespace, privileged=True), policy(namespace)])
+    kubeconfig, grant = watcher(cluster, f"hidden-{namespace}")
+    live = Live(kubeconfig, (namespace,))
+    privileged = ("privileged-container", f"Deployment {namespace}/cart")
+    with live.running():
+        grant("", "networking.k8s.io")
+        eventually(lambda: privileged in live.turns(Turn.UNKNOWN))
+        assert not live.turns(Turn.GONE)
+        grant("*")
+        eventually(lambda: privileged in live.turns(Turn.FAILED))
+        cluster.delete(deployment(namespace, privileged=True))
+        eventually(lambda: privileged in live.turns(Turn.GONE))
+
+
+def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([deployment(namespace, privileged=True), policy(namespace)])
+    cart = f"Deployment {namespace}/cart"
+    kubeconfig, grant = watcher(cluster, f"watcher-{namespace}")
     live = Live(kubeconfig, (namespace,))
 
     def verdict(slug: str) -> Any:
@@ -215,13 +242,12 @@ def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: C
 
     with live.running():
         assert verdict("missing-network-policy").status is Status.PASSED
-        less = [{"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["list", "watch"]}]
-        cluster.admin("PATCH", path, {"rules": less}, sent="application/merge-patch+json")
+        grant("", "apps")
         eventually(lambda: verdict("missing-network-policy").status is Status.NOT_EVALUATED)
         assert verdict("missing-network-policy").reason.cause is Cause.NEEDS_ACCESS
         assert verdict("privileged-container").status is Status.FAILED
         eventually(live.agrees)
-        cluster.admin("PATCH", path, {"rules": everything}, sent="application/merge-patch+json")
+        grant("*")
         eventually(lambda: verdict("missing-network-policy").status is Status.PASSED)
         eventually(live.agrees)
     shown = [(item.gap.permission, item.again) for item in live.told if isinstance(item, Shown)]

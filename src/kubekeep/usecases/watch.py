@@ -199,7 +199,7 @@ class Watch:
         uses: tuple[WaiverUse, ...] = ()
         if self._exceptions.are_any or session.notes_changed:
             results, uses = self._accepted(session, now)
-        turns = [*self._turned(results, now)]
+        turns = [*self._turned(results, gaps, now)]
         told = {"gaps": gaps, "nodes": session.nodes, "provider": session.standing.provider or ""}
         facts = msgspec.structs.replace(session.facts, **told)
         first = self.current is None
@@ -238,8 +238,8 @@ class Watch:
         results, uses = self._exceptions.applied([*found.values()], session.selection, now)
         return dict(zip(found, results, strict=True)), uses
 
-    def _turned(self, results: Mapping[str, ResourceResult], now: dt.datetime) -> Iterator[Turned]:
-        """The verdicts that are others than before, the worst first; takes note of them."""
+    def _turned(self, results: Mapping[str, ResourceResult], gaps: Sequence[Gap], now: dt.datetime) -> Iterator[Turned]:
+        """The verdicts that are others than before, the worst first; takes note of them. `gaps` hide what is not there."""
         controls = {control.slug: control for control in self._selection.controls}
         before, self._known = self._known, dict(results)
         found: list[Turned] = []
@@ -250,8 +250,9 @@ class Watch:
                 continue
             old = known.verdicts if known else {}
             new = result.verdicts if result else {}
+            gone = Turn.UNKNOWN if result is None and _is_hidden(either.resource, gaps) else Turn.GONE
             for slug in old.keys() | new.keys():
-                turn = _turn(old.get(slug), new.get(slug))
+                turn = _turn(old.get(slug), new.get(slug), gone)
                 if turn is not None and slug in controls:
                     found.append(Turned(now, turn, controls[slug], either.resource, new.get(slug)))
         found.sort(key=lambda item: (-item.control.severity, item.resource.id, item.control.id))
@@ -452,8 +453,14 @@ class _Session:
         return False
 
 
-def _turn(before: Verdict | None, after: Verdict | None) -> Turn | None:
-    """What became of a verdict; None for nothing that anybody has to know."""
+def _is_hidden(resource: Resource, gaps: Sequence[Gap]) -> bool:
+    """Whether one of `gaps` hides `resource`, or for one made of related objects some of these."""
+    parts = resource.related or (resource,)
+    return any(gap.hides(item.group, item.kind, item.namespace, item.name) for item in parts for gap in gaps)
+
+
+def _turn(before: Verdict | None, after: Verdict | None, gone: Turn) -> Turn | None:
+    """What became of a verdict, `gone` where there is none any more; None for nothing that anybody has to know."""
     was = None if before is None else before.status
     status = None if after is None else after.status
     if status is Status.FAILED:
@@ -463,5 +470,5 @@ def _turn(before: Verdict | None, after: Verdict | None) -> Turn | None:
     if was is not Status.FAILED:
         return None
     if after is None:
-        return Turn.GONE
+        return gone
     return Turn.ACCEPTED if after.is_waived else Turn.MENDED
