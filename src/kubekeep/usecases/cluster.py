@@ -10,7 +10,9 @@ import msgspec
 
 from kubekeep.assess.choice import Chooser
 from kubekeep.assess.index import provider_of
+from kubekeep.assess.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
 from kubekeep.assess.reach import judges_nothing, wide
+from kubekeep.assess.routes import ROUTES
 from kubekeep.assess.select import Selection
 from kubekeep.assess.workload import parse_workload
 from kubekeep.kube.access import ClusterRequest
@@ -63,24 +65,24 @@ RELATED: Final = frozenset(
         WORKLOAD,
         SUBJECT,
         *RBAC_KINDS,
+        *ROUTES,
+        NETWORK_POLICY,
+        CILIUM_POLICY,
+        CILIUM_CLUSTERWIDE,
+        *OTHER_POLICIES,
         "ConfigMap",
-        "GRPCRoute",
         "Gateway",
-        "HTTPRoute",
-        "Ingress",
-        "NetworkPolicy",
         "PersistentVolume",
         "PersistentVolumeClaim",
+        "ReferenceGrant",
         "Secret",
         "Service",
         "ServiceAccount",
-        "TCPRoute",
-        "TLSRoute",
-        "cilium.io/CiliumClusterwideNetworkPolicy",
-        "cilium.io/CiliumNetworkPolicy",
     }
 )
 """What leads from a workload to others, and to who may do what."""
+VERSIONS: Final = Permission("list", OPENSHIFT, "clusterversions")
+"""What OpenShift tells its version by, wherever it is; who may not see it misses nothing but that."""
 
 
 class _Release(msgspec.Struct, frozen=True):
@@ -246,7 +248,8 @@ class LiveCluster:
         `verbs` are what becomes of each kind: `list`, and `watch` for who follows, and sees when other kinds are served.
         """
         collection = self._planned(selection, choice, everything=everything)
-        asked = [permission_of(query) for query in collection.before()]
+        asked = [VERSIONS] if OPENSHIFT in self._groups else []
+        asked += [permission_of(query) for query in collection.before()]
         asked += [one for task in collection.tasks() if not task.beside for one in _taking(task, verbs)]
         if WATCH in verbs:
             asked += [permission_of(query, verb) for query in defining(self._catalogue) for verb in verbs]
@@ -300,7 +303,8 @@ class LiveCluster:
 def openshift_version(connection: Connection) -> str:
     """The version that OpenShift says it is at, such as `4.16.3`; empty where it does not tell us."""
     try:
-        said = connection.get(f"/apis/{OPENSHIFT}/v1/clusterversions", _ClusterVersions).items
+        path = f"/apis/{VERSIONS.group}/v1/{VERSIONS.resource}"
+        said = connection.get(path, _ClusterVersions, {"limit": "1"}).items
     except KubeError:
         return ""
     releases = [release for item in said for release in (*item.status.history, item.status.desired)]
