@@ -12,6 +12,7 @@ from typing import Final
 
 import yaml
 
+from kubekeep.assess.routes import GATEWAY_ROUTES
 from kubekeep.kube.access import Access, ClusterRequest
 from kubekeep.kube.review import Permission
 from kubekeep.library.load import builtin
@@ -22,7 +23,7 @@ from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.workload import POD_KINDS
 from kubekeep.sources.cluster.host_data import GROUP
 from kubekeep.sources.cluster.served import DEFINING
-from kubekeep.usecases.cluster import SETTINGS, WATCH, wanted
+from kubekeep.usecases.cluster import SETTINGS, VERSIONS, WATCH, wanted
 from kubekeep.usecases.permissions import roles
 from kubekeep.usecases.scan import ScanRequest, selected
 
@@ -37,7 +38,12 @@ HEAD: Final = """\
 # Made by scripts/role.py from the library.
 """
 GATEWAYS: Final = "gateway.networking.k8s.io"
-OF_GATEWAYS: Final = frozenset({"GRPCRoute", "Gateway", "HTTPRoute", "TCPRoute", "TLSRoute", "UDPRoute"})
+ADMINISTRATORS: Final = "policy.networking.k8s.io"
+GROUPS: Final = {
+    **dict.fromkeys((*GATEWAY_ROUTES, "Gateway", "ReferenceGrant"), GATEWAYS),
+    **dict.fromkeys(("AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy"), ADMINISTRATORS),
+}
+"""The groups of kinds that Kubernetes' own projects define, by kind."""
 GONE: Final = frozenset({("policy", "PodSecurityPolicy")})
 """What no version that is scanned serves any more, beside all of the group `extensions`."""
 FILES: Final = frozenset({"KubeProxyConfiguration"})
@@ -53,11 +59,11 @@ PLURALS: Final = {
 DEFINITIONS: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
-def kinds() -> set[tuple[str, str]]:
-    """Group and kind of everything that a scan may list."""
+def kinds(command: str = "scan") -> set[tuple[str, str]]:
+    """Group and kind of everything that a command may list; no watch looks for attack paths."""
     nowhere = ClusterRequest(access=Access(name="", server=""))
     selection = selected(ScanRequest(paths=(), cluster=nowhere, frameworks=tuple(builtin().frameworks)))
-    names = wanted(selection, Choice(), everything=True).kinds | SETTINGS
+    names = wanted(selection, Choice(), everything=command == "scan").kinds | SETTINGS
     return {DEFINITIONS, *(found for name in names for found in _served(name))}
 
 
@@ -72,8 +78,8 @@ def _served(name: str) -> Iterator[tuple[str, str]]:
         served = group == GROUP or Control._answer(name) is Answer.AUTOMATED  # noqa: SLF001
         if served and group not in DOCUMENTS and kind[:1].isupper():
             yield group, kind
-    elif name in OF_GATEWAYS:
-        yield GATEWAYS, name
+    elif name in GROUPS:
+        yield GROUPS[name], name
     elif name not in FILES and Control._answer(name) is Answer.AUTOMATED:  # noqa: SLF001
         found = [pair for pair in BUILTIN if pair[1] == name]
         if not found:
@@ -94,8 +100,8 @@ def file(command: str) -> Path:
 def text(command: str) -> str:
     """The role for a command."""
     verbs = VERBS[command]
-    looked_at = kinds() | ({*DEFINING} if WATCH in verbs else set())
-    permissions = [Permission(verb, pair[0], plural(pair)) for pair in looked_at for verb in verbs]
+    looked_at = kinds(command) | ({*DEFINING} if WATCH in verbs else set())
+    permissions = [VERSIONS, *(Permission(verb, pair[0], plural(pair)) for pair in looked_at for verb in verbs)]
     head = HEAD.format(command=command, deeds=" and ".join(verbs))
     return head + yaml.safe_dump_all(roles(permissions, f"kubekeep-{command}"), sort_keys=False)
 

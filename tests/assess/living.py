@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 _RBAC: Final = "rbac.authorization.k8s.io"
-NAMESPACES: Final = ("kube-system", "shop", "bank")
+NAMESPACES: Final = ("kube-system", "shop", "bank", "default")
 
 Thing = dict[str, Any]
 
@@ -25,6 +25,7 @@ class Living:
             *(self._rbac,) * 4,
             *(self._in_namespace,) * 4,
             *(self._of_cluster,) * 3,
+            *(self._node,) * 2,
             self._ingress,
             self._route,
         )
@@ -83,7 +84,11 @@ class Living:
 
     def _workload(self) -> Thing:
         template = {"metadata": {"labels": self._labels()}, "spec": self._pod()}
-        kind = self.dice.choice(("Deployment", "StatefulSet", "Pod", "CronJob"))
+        kind = self.dice.choice(("Deployment", "StatefulSet", "Pod", "CronJob", "Fleet"))
+        if kind == "Fleet":
+            # Of a custom kind that is in no namespace.
+            metadata = self._meta(inside=False)
+            return {"apiVersion": "example.com/v1", "kind": kind, "metadata": metadata, "spec": {"template": template}}
         if kind == "Pod":
             metadata = self._meta("a", "kube-apiserver-node") | template["metadata"]
             return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": template["spec"]}
@@ -173,13 +178,25 @@ class Living:
             )
         )
 
-    def _of_cluster(self) -> Thing:
+    def _node(self) -> Thing:
         dice = self.dice
-        platform = dice.choice(("", "", "aws:///zone/i-1", "azure:///subscriptions/1", "gce://project/zone/1"))
+        platform = dice.choice(("", "aws:///zone/i-1", "azure:///subscriptions/1", "gce://project/zone/1"))
         status = {
             "nodeInfo": {"kubeletVersion": dice.choice(("v1.18.0", "v1.33.1", "v1.33.1-gke.1"))},
             "conditions": [{"x": dice.random()}],
         }
+        sandbox = dice.choice(({}, {}, {"sandbox.gke.io/runtime": "gvisor"}))
+        metadata = {"name": dice.choice(("fargate-1", "one", "two", "three")), "labels": self._labels() | sandbox}
+        return {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": metadata,
+            "spec": {"providerID": platform},
+            "status": status,
+        }
+
+    def _of_cluster(self) -> Thing:
+        dice = self.dice
         hook = {
             "name": "check.example.com",
             "rules": [{"operations": ["CREATE"], "resources": ["pods"], "apiGroups": [""]}],
@@ -190,13 +207,6 @@ class Living:
                     "apiVersion": "v1",
                     "kind": "Namespace",
                     "metadata": {"name": dice.choice(NAMESPACES), "labels": self._labels() | self._levels()},
-                },
-                {
-                    "apiVersion": "v1",
-                    "kind": "Node",
-                    "metadata": {"name": dice.choice(("fargate-1", "one", "two")), "labels": self._labels()},
-                    "spec": {"providerID": platform},
-                    "status": status,
                 },
                 {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": self._meta(inside=False)},
                 {

@@ -212,7 +212,7 @@ def turned(name: str, number: int, turn: Turn, message: str = "") -> Turned:
     control = Control(slug=f"c{number}", title=f"Control {number}", severity=9.0 - number, asks="", why="", fix="")
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop"}})
     evidence = Evidence(path="", exists=False, message=message)
-    verdict = None if turn is Turn.GONE else Verdict(Status.FAILED, (evidence,))
+    verdict = None if turn in (Turn.GONE, Turn.UNKNOWN) else Verdict(Status.FAILED, (evidence,))
     return Turned(dt.datetime.now(dt.UTC), turn, control, resource, verdict)
 
 
@@ -244,6 +244,8 @@ def test_what_goes_with_an_object_is_one_line_for_people() -> None:
         f"  gone     High     Control 1 ({ids[1]})",
     ]
     assert [json.loads(text)["event"] for text in documents(happened)] == ["gone", "gone", "gone", "mended"]
+    hidden = [turned("a", 1, Turn.UNKNOWN), turned("a", 2, Turn.UNKNOWN)]
+    assert [text[9:] for text in lines(hidden)] == [f"unknown  High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}"]
 
 
 @pytest.mark.parametrize("width", [20, 60, 100])

@@ -26,6 +26,16 @@ def test_findings_say_what_is_wrong(case: Case) -> None:
     assert all(evidence.message for verdict in found for evidence in verdict.evidence)
 
 
+MADE_OF = {
+    "account_users": WORKLOAD,
+    "enforcement": "ConfigMap",
+    "grants": SUBJECT,
+    "isolation": "NetworkPolicy",
+    "nodes": "Node",
+    "pods": WORKLOAD,
+    "selecting": "Service",
+}
+"""What a control relates whose rule reads an index of the cluster."""
 RULED = [control for control in builtin().controls.values() if not control.manual]
 
 
@@ -49,6 +59,10 @@ def test_control_is_consistent(control: Control) -> None:
     assert ("input.cluster" in rule.source) <= bool(control.relates), (
         "a rule that reads input.cluster names what it relates"
     )
+    for index, kind in MADE_OF.items():
+        assert f"input.cluster.{index}" not in rule.source or kind in control.relates, f"{index} is made of {kind}"
+    assert {*control.within, *control.only_for} <= {*control.relates}
+    assert {target for targets in control.only_for.values() for target in targets} <= {*control.targets}
     for name in control.params:
         assert f"input.params.{name}" in rule.source
     assert bool(control.targets)

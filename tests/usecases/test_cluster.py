@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 
+from kubekeep.assess.attack.find import find
+from kubekeep.assess.attack.objects import Objects
 from kubekeep.assess.gate import incomplete
-from kubekeep.assess.select import UnknownNameError
+from kubekeep.assess.select import UnknownNameError, select
+from kubekeep.library.load import builtin
 from kubekeep.model.attack import EVERYTHING
 from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Status
+from kubekeep.model.resource import Resource
 from kubekeep.reports.format import Extra
+from kubekeep.usecases.cluster import wanted
 from kubekeep.usecases.scan import NEWEST_KUBERNETES
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import KUBERNETES
@@ -47,6 +52,27 @@ def test_only_what_a_control_needs_is_asked_for(cluster: Cluster, control: str, 
     assert asked == expected | ALWAYS
     assert sorted(others) == ["/api", "/apis", "/version"]
     assert found.unread == ()
+
+
+def test_whatever_attack_paths_depend_on_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[str] = set()
+    found = Objects.of
+
+    def of(self: Objects, kind: str) -> Any:
+        asked.add(kind)
+        return found(self, kind)
+
+    monkeypatch.setattr(Objects, "of", of)
+    route = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "web", "namespace": "edge"},
+        "spec": {"rules": [{"backendRefs": [{"name": "web", "namespace": "shop", "port": 80}]}]},
+    }
+    find(map(Resource, (route, objects.replicated("Deployment", "shop", "web"))), (), {})
+    assert asked >= {"ReferenceGrant", "route.openshift.io/Route", "UDPRoute"}
+    selection = select([], [builtin().controls["naked-pod"]])
+    assert asked <= wanted(selection, Choice(), everything=True).kinds
 
 
 def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: str) -> None:

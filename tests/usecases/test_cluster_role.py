@@ -14,6 +14,8 @@ from scripts import role
 from kubekeep.model.choice import Choice
 from kubekeep.model.kinds import BUILTIN
 from kubekeep.model.watch import Began, Happening
+from kubekeep.reports.format import Extra
+from kubekeep.usecases.cluster import VERSIONS as VERSION
 from kubekeep.usecases.permissions import Preflight, preflight, roles
 from kubekeep.usecases.scan import ScanRequest
 from kubekeep.usecases.watch import Watch, WatchRequest
@@ -25,7 +27,18 @@ from tests.usecases import clusters
 NAME = "kubekeep-scan"
 VERBS = ("list", "watch")
 CUSTOM = sorted(kind for kind in role.kinds() if kind not in BUILTIN)
-SCOPES = {"ClusterSecurityException": "Cluster", "CiliumClusterwideNetworkPolicy": "Cluster"}
+VERSIONS = (VERSION.group, VERSION.resource)
+OF_CLUSTER = frozenset(
+    {
+        "AdminNetworkPolicy",
+        "BaselineAdminNetworkPolicy",
+        "CiliumClusterwideNetworkPolicy",
+        "ClusterNetworkPolicy",
+        "ClusterSecurityException",
+        "ClusterVersion",
+        "GlobalNetworkPolicy",
+    }
+)
 
 
 def granted(document: dict[str, Any]) -> set[tuple[str, str]]:
@@ -54,7 +67,10 @@ def test_it_grants_no_star() -> None:
 
 def definition(group: str, kind: str) -> dict[str, Any]:
     """A definition of a custom kind that a control names."""
-    found = objects.definition(group, kind, objects.open_schema(), scope=SCOPES.get(kind, "Namespaced"))
+    scope = "Cluster" if kind in OF_CLUSTER else "Namespaced"
+    # What no control looks at has no pods, and is looked at for attack paths alone.
+    schema = objects.open_schema() if (group, kind) in role.kinds("watch") else {"type": "object"}
+    found = objects.definition(group, kind, schema, scope=scope)
     names, plural = found["spec"]["names"], role.plural((group, kind))
     found["spec"]["names"] = names | {"plural": plural}
     found["metadata"] = {
@@ -66,10 +82,10 @@ def definition(group: str, kind: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def complete(module_cluster: Cluster) -> Cluster:
-    """A cluster that serves every custom kind that a control names."""
-    plurals = {role.plural(kind): kind for kind in CUSTOM}
+    """A cluster that serves every custom kind that a control names, and tells its version as OpenShift does."""
+    plurals = {(kind[0], role.plural(kind)): kind for kind in CUSTOM}
     clusters.furnished(module_cluster)
-    module_cluster.apply(definition(*kind) for kind in plurals.values())
+    module_cluster.apply(definition(*kind) for kind in (*plurals.values(), (VERSIONS[0], "ClusterVersion")))
     return module_cluster
 
 
@@ -83,7 +99,7 @@ def scanner(complete: Cluster) -> Any:
 
 
 def test_it_is_enough(complete: Cluster, scanner: Any) -> None:
-    found = clusters.scanned(clusters.access(scanner))
+    found = clusters.scanned(clusters.access(scanner), extras=frozenset({Extra.ATTACK_PATHS}))
     assert found.unread == ()
     assert found.results
     whole = clusters.scanned(clusters.access(complete.kubeconfig))
@@ -92,9 +108,10 @@ def test_it_is_enough(complete: Cluster, scanner: Any) -> None:
 
 
 def test_it_is_what_a_scan_asks_for(complete: Cluster) -> None:
-    """Each of its resources is listed by a scan of all controls."""
+    """Each of its resources is listed by a scan of all controls that looks for attack paths."""
     with front(complete) as proxy:
-        clusters.scanned(clusters.through(complete.kubeconfig, proxy.url))
+        extras = frozenset({Extra.ATTACK_PATHS})
+        clusters.scanned(clusters.through(complete.kubeconfig, proxy.url), extras=extras)
         asked = lists(proxy)
     assert asked == granted(stored())
 
@@ -125,7 +142,7 @@ def test_a_dry_run_says_what_a_scan_asks_for(complete: Cluster) -> None:
             asked = lists(proxy)
         assert (found.missing, found.unknown) == ([], [])
         assert granted(one_role(found)) == asked
-        assert before <= {("apiextensions.k8s.io", "customresourcedefinitions")}
+        assert before <= {("apiextensions.k8s.io", "customresourcedefinitions"), VERSIONS}
     assert ("kubescape.io", "controlinputs") in asked
 
 
@@ -184,8 +201,13 @@ def test_who_watches_is_told_of_watching() -> None:
     verbs = {
         (rule["apiGroups"][0], name): rule["verbs"] for rule in stored("watch")["rules"] for name in rule["resources"]
     }
+    assert verbs.pop(VERSIONS) == ["list"]
     assert {tuple(found) for found in verbs.values()} == {("list", "watch")}
-    assert verbs.keys() == granted(stored())
+    # It looks for no attack paths.
+    assert granted(stored()) - verbs.keys() - {VERSIONS} == {
+        (group, role.plural((group, kind))) for group, kind in role.kinds() - role.kinds("watch")
+    }
+    assert ("gateway.networking.k8s.io", "referencegrants") in granted(stored()) - verbs.keys()
 
 
 def watched(request: ScanRequest) -> Began:

@@ -15,6 +15,8 @@ import pytest
 
 from kubekeep.cli.watch_pages import pages
 from kubekeep.kube.access import Access, ClusterRequest
+from kubekeep.kube.connection import Connection
+from kubekeep.kube.discovery import discover
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.watching import Pace
 from kubekeep.library.extra import gather
@@ -22,11 +24,14 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.watch import Began, Followed, Happening, Shown, Turn, Turned
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.cluster import connected
+from kubekeep.usecases.scan import ScanRequest, scan, selected
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
+from tests.cluster.people import UNAVAILABLE
 from tests.kube.connecting import HURRIED
+from tests.sources.cluster.objects import definition, open_schema
 from tests.usecases.test_incremental import made
 
 RULE = Path(__file__).parents[1] / "reports" / "varied_more" / "nobody.rego"
@@ -190,17 +195,44 @@ def test_each_change_is_told_with_what_it_means_for_others(cluster: Cluster, nam
     assert ("privileged-container", cart) not in live.turns(Turn.GONE)
 
 
-def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: Cluster, namespace: str) -> None:
-    cluster.apply([deployment(namespace, privileged=True), policy(namespace)])
-    cart = f"Deployment {namespace}/cart"
-    everything = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["list", "watch"]}]
-    kubeconfig = cluster.user(f"watcher-{namespace}", everything)
+def watcher(cluster: Cluster, name: str) -> tuple[Path, Callable[..., None]]:
+    """The kubeconfig of a user who may watch everything, and what leaves the user that of some API groups only."""
+
+    def rules(*groups: str) -> list[dict[str, Any]]:
+        return [{"apiGroups": [*groups], "resources": ["*"], "verbs": ["list", "watch"]}]
+
+    def grant(*groups: str) -> None:
+        cluster.admin("PATCH", path, {"rules": rules(*groups)}, sent="application/merge-patch+json")
+
+    kubeconfig = cluster.user(name, rules("*"))
     role = next(
         item
         for item in cluster.admin("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles")["items"]
-        if item["metadata"]["name"].endswith(f"watcher-{namespace}")
+        if item["metadata"]["name"].endswith(name)
     )
     path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{role['metadata']['name']}"
+    return kubeconfig, grant
+
+
+def test_what_is_hidden_is_not_said_to_be_gone(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([deployment(namespace, privileged=True), policy(namespace)])
+    kubeconfig, grant = watcher(cluster, f"hidden-{namespace}")
+    live = Live(kubeconfig, (namespace,))
+    privileged = ("privileged-container", f"Deployment {namespace}/cart")
+    with live.running():
+        grant("", "networking.k8s.io")
+        eventually(lambda: privileged in live.turns(Turn.UNKNOWN))
+        assert not live.turns(Turn.GONE)
+        grant("*")
+        eventually(lambda: privileged in live.turns(Turn.FAILED))
+        cluster.delete(deployment(namespace, privileged=True))
+        eventually(lambda: privileged in live.turns(Turn.GONE))
+
+
+def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: Cluster, namespace: str) -> None:
+    cluster.apply([deployment(namespace, privileged=True), policy(namespace)])
+    cart = f"Deployment {namespace}/cart"
+    kubeconfig, grant = watcher(cluster, f"watcher-{namespace}")
     live = Live(kubeconfig, (namespace,))
 
     def verdict(slug: str) -> Any:
@@ -210,13 +242,12 @@ def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: C
 
     with live.running():
         assert verdict("missing-network-policy").status is Status.PASSED
-        less = [{"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["list", "watch"]}]
-        cluster.admin("PATCH", path, {"rules": less}, sent="application/merge-patch+json")
+        grant("", "apps")
         eventually(lambda: verdict("missing-network-policy").status is Status.NOT_EVALUATED)
         assert verdict("missing-network-policy").reason.cause is Cause.NEEDS_ACCESS
         assert verdict("privileged-container").status is Status.FAILED
         eventually(live.agrees)
-        cluster.admin("PATCH", path, {"rules": everything}, sent="application/merge-patch+json")
+        grant("*")
         eventually(lambda: verdict("missing-network-policy").status is Status.PASSED)
         eventually(live.agrees)
     shown = [(item.gap.permission, item.again) for item in live.told if isinstance(item, Shown)]
@@ -296,7 +327,7 @@ def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
     pod = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     template = {"type": "object", "properties": {"template": pod}}
     schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": template}}}
-    definition = {
+    rollouts = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": "rollouts.example.com"},
@@ -310,13 +341,42 @@ def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
     with live.running():
         rollout = deployment("shop", privileged=True) | {"apiVersion": "example.com/v1", "kind": "Rollout"}
         rollout["spec"] = {"template": rollout["spec"]["template"]}
-        own_cluster.apply([definition, rollout])
+        own_cluster.apply([rollouts, rollout])
         eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(Turn.FAILED))
         # Nothing but the new one is told.
         assert {item.resource.kind for item in live.told if isinstance(item, Turned)} == {"Rollout"}
-        own_cluster.delete(definition)
+        own_cluster.delete(rollouts)
         eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(Turn.GONE))
         assert not [item for item in live.told if isinstance(item, Shown)]
+
+
+def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_nothing_else(own_cluster: Cluster) -> None:
+    """As long as nobody serves them, those controls are about nothing in the namespace."""
+    group, kind = "extensions.agents.x-k8s.io", "SandboxTemplate"
+    later = definition(group, kind, open_schema())
+    later["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, for tests"}
+    request = Live(own_cluster.kubeconfig, ("default",), controls=("sandbox-runtime-class",)).request
+    selection, choice = selected(request), request.choice
+    assert request.cluster is not None
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(Connection(request.cluster))
+        # Whoever cannot tell what a group has takes it for anything.
+        own_cluster.delete(UNAVAILABLE)
+        eventually(lambda: not discover(other).failed)
+        live = stack.enter_context(connected(request.cluster))
+        following = live.follow(selection, choice, PACE)
+
+        def followed() -> set[str]:
+            return {task.query.served.kind for task in following.kept(())}
+
+        try:
+            own_cluster.apply([later])
+            eventually(lambda: discover(other).of(group, kind))
+            assert kind not in followed()
+            live.look(selection, choice, following, routine=True)
+            assert kind in followed()
+        finally:
+            following.stop()
 
 
 def test_apis_that_come_and_go_are_noticed(own_cluster: Cluster) -> None:

@@ -118,6 +118,37 @@ def test_a_server_that_is_replaced(shop: Cluster, cluster: Cluster, namespace: s
     assert live.losses() == [False, True]
 
 
+def test_a_server_that_comes_back_in_another_version(shop: Cluster, tmp_path: Path) -> None:
+    """Its address is the same: it was upgraded."""
+    server = {"minor": "30"}
+
+    def spoil(exchange: Exchange) -> bool:
+        if not server:
+            exchange.drop()
+        elif exchange.asked.path == "/version":
+            exchange.answer(200, exchange.real().document | server)
+        elif is_watch(exchange.asked):
+            relayed(shop, as_it_is)(exchange)
+        else:
+            return False
+        return True
+
+    def is_of(number: int) -> bool:
+        return live.watch.current is not None and live.watch.current.minor == number
+
+    with front(shop, spoil) as before:
+        kubeconfig = tmp_path / "config"
+        kubeconfig.write_text(json.dumps(config(before.url)))
+        live = Live(kubeconfig, ("shop",))
+        with live.running():
+            eventually(lambda: live.is_ready() and is_of(30))
+            server.clear()
+            eventually(lambda: is_lost(live))
+            server["minor"] = "33+"
+            eventually(lambda: is_of(33))
+            eventually(lambda: is_back(live))
+
+
 def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
     """The kubeconfig leads to another address, where nothing can be listed at first."""
     is_down = {"first": False, "second": True}

@@ -15,14 +15,17 @@ from kubekeep.library.admission import (
     BindingSpec,
     Match,
     PolicySpec,
+    ResourceRule,
     is_binding,
     is_policy,
     marks_of,
     spec_of,
 )
-from kubekeep.model.control import POLICIES, Control
+from kubekeep.model.cluster import RBAC
+from kubekeep.model.control import EVERYTHING, POLICIES, SUBJECT, WORKLOAD, Control
 from kubekeep.model.enforcement import DENY, Enforcement
-from kubekeep.model.resource import Resource
+from kubekeep.model.kinds import BUILTIN, Served, plural_of
+from kubekeep.model.resource import Resource, kind_names
 
 T = TypeVar("T")
 CONTROL: Final = ("kubekeep.io/control", "controlId")
@@ -33,6 +36,7 @@ _ALLOW: Final = "Allow"
 """What a binding says of objects for which there are no parameters (`parameterNotFoundAction`)."""
 _MAKING: Final = frozenset({"CREATE", "*"})
 """The operations of who makes an object."""
+_BINDINGS: Final = ("RoleBinding", "ClusterRoleBinding")
 
 
 class Enforcers:
@@ -56,11 +60,18 @@ class Enforcers:
     def of(self, controls: Iterable[Control]) -> dict[str, tuple[Enforcement, ...]]:
         """By slug of those of `controls` that have some: their policies, the one that does most first."""
         said = [
-            (_controls_of(policy), _enforcement(name, spec, self._bindings.get(name, ())))
+            (_controls_of(policy), name, spec)
             for name, policy in sorted(self._policies.items())
             if (spec := _read(policy, PolicySpec)) is not None
         ]
-        found = {control.slug: [item for names, item in said if _is_for(control, names, item)] for control in controls}
+        found = {
+            control.slug: [
+                _enforcement(control, name, spec, self._bindings.get(name, ()))
+                for names, name, spec in said
+                if _is_for(control, names, name)
+            ]
+            for control in controls
+        }
         return {slug: tuple(sorted(items, key=_rank)) for slug, items in found.items() if items}
 
 
@@ -80,19 +91,18 @@ def _controls_of(policy: Resource) -> frozenset[str]:
     return frozenset(name.strip().casefold() for name in names)
 
 
-def _is_for(control: Control, names: frozenset[str], item: Enforcement) -> bool:
+def _is_for(control: Control, names: frozenset[str], policy: str) -> bool:
     if control.area == POLICIES:
         # It is a policy itself, under its name or, where another control has that, one made of it.
-        return control.slug in (item.policy, f"policy-{item.policy}")
+        return control.slug in (policy, f"policy-{policy}")
     return not names.isdisjoint(word.casefold() for word in (control.slug, *control.ids))
 
 
-def _enforcement(name: str, spec: PolicySpec, bindings: Sequence[BindingSpec]) -> Enforcement:
+def _enforcement(control: Control, name: str, spec: PolicySpec, bindings: Sequence[BindingSpec]) -> Enforcement:
     actions = {action for binding in bindings for action in binding.validation_actions}
     everywhere = {action for binding in bindings if not _narrows(binding) for action in binding.validation_actions}
-    leaves_out = (
-        bool(spec.match_conditions) or _leaves_out(spec.match_constraints) or not _is_for_new(spec.match_constraints)
-    )
+    match = spec.match_constraints
+    leaves_out = bool(spec.match_conditions) or _leaves_out(match) or not _is_for_all(control, match.resource_rules)
     return Enforcement(
         policy=name,
         bound=bool(bindings),
@@ -113,9 +123,42 @@ def _narrows(binding: BindingSpec) -> bool:
     return match is not None and (bool(match.resource_rules) or _leaves_out(match))
 
 
-def _is_for_new(match: Match) -> bool:
-    """Whether objects are looked at when they are made: who looks at changes alone, looks at no object that stays as it is."""
-    return any(not _MAKING.isdisjoint(rule.operations) for rule in match.resource_rules)
+def _is_for_all(control: Control, rules: Sequence[ResourceRule]) -> bool:
+    """Whether every object that `control` is about is looked at when it is made.
+
+    Who looks at changes alone, looks at no object that stays as it is. Of a policy that is a control itself, what it is
+    for is all that the control is about.
+    """
+    making = [rule for rule in rules if not _MAKING.isdisjoint(rule.operations)]
+    if control.area == POLICIES:
+        return bool(making)
+    return all(any(_covers(rule, served) for rule in making for served in some) for some in _made(control))
+
+
+def _made(control: Control) -> Iterator[Sequence[Served]]:
+    """The resources that `control` is about, each with what else it may be served as.
+
+    What carries pods ends as Pods. A subject is one of a binding.
+    """
+    for target in control.targets:
+        if target == WORKLOAD:
+            yield [BUILTIN["", "Pod"]]
+        elif target == SUBJECT:
+            yield from ([BUILTIN[RBAC, kind]] for kind in _BINDINGS)
+        else:
+            group, _, kind = target.rpartition("/")
+            known = [served for (of, name), served in BUILTIN.items() if target in kind_names(of, name)]
+            yield known or [Served(group, plural_of(kind), namespaced) for namespaced in (True, False)]
+
+
+def _covers(rule: ResourceRule, served: Served) -> bool:
+    """Whether a rule is for the objects of a resource themselves (Kubernetes API, RuleWithOperations)."""
+    if rule.scope == ("Cluster" if served.namespaced else "Namespaced"):
+        return False
+    if {EVERYTHING, served.group}.isdisjoint(rule.api_groups):
+        return False
+    named = (resource.partition("/") for resource in rule.resources)
+    return any(name in (EVERYTHING, served.plural) and part in ("", EVERYTHING) for name, _, part in named)
 
 
 def _leaves_out(match: Match) -> bool:

@@ -47,6 +47,7 @@ class _Entry(msgspec.Struct, frozen=True, gc=False):
     labels: tuple[tuple[str, str], ...]
     objects: Selector | None
     namespaces: Selector | None
+    home: str
 
 
 class _Near(msgspec.Struct, frozen=True):
@@ -78,12 +79,16 @@ class Resources:
     def covering(self, resource: Resource) -> dict[int, Part]:
         """The numbers of the exceptions for `resource`, each with the part of it that is meant.
 
-        One made of related objects is meant by what matches one of them, or the subject itself.
+        One made of related objects is meant by what matches one of them, or the subject itself. Where its binding is, it
+        is granted something: only there an exception of one namespace can mean it, wherever the subject comes from.
         """
         found: dict[int, Part] = {}
+        granted = {_namespace(binding) for binding in resource.related[:1]}
         for item in (*resource.related, resource):
             for entry in self._candidates(item):
                 if entry.number in found and found[entry.number] is None:
+                    continue
+                if entry.home and granted and entry.home not in granted:
                     continue
                 part = self._part(entry, item)
                 if part != ():
@@ -162,6 +167,7 @@ def _entries(number: int, exemption: Exemption) -> Iterator[_Entry]:
             labels=labels,
             objects=exemption.objects,
             namespaces=exemption.namespaces,
+            home=exemption.home,
         )
 
 

@@ -17,6 +17,16 @@ from kubekeep.model import cilium
 NETWORK_POLICY: Final = "NetworkPolicy"
 CILIUM_POLICY: Final = "cilium.io/CiliumNetworkPolicy"
 CILIUM_CLUSTERWIDE: Final = "cilium.io/CiliumClusterwideNetworkPolicy"
+OTHER_POLICIES: Final = (
+    "AdminNetworkPolicy",
+    "BaselineAdminNetworkPolicy",
+    "ClusterNetworkPolicy",
+    "crd.projectcalico.org/GlobalNetworkPolicy",
+    "crd.projectcalico.org/NetworkPolicy",
+    "projectcalico.org/GlobalNetworkPolicy",
+    "projectcalico.org/NetworkPolicy",
+)
+"""The kinds of which no more is known than that there are some."""
 EVERYWHERE: Final = ""
 """Stands for the whole cluster where a namespace is expected."""
 

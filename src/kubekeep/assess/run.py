@@ -77,7 +77,10 @@ def run(
         provider = selection.provider or index.provider
         hidden = unseen(gaps, selection, provider)
         around = Around(
-            unset_by({**hidden.related, **told}), book.conditional, elsewhere_of(active, selection, provider)
+            unset_by({**hidden.related, **told}),
+            book.conditional,
+            elsewhere_of(active, selection, provider),
+            {slug: unset_by(reasons) for slug, reasons in hidden.partly.items()},
         )
         cluster = {**index.data(), "provider": provider}
         desk = _Desk(policies.with_context({**context, "cluster": cluster}), pool)

@@ -26,6 +26,8 @@ _POLICIES: Final = frozenset({NETWORK_POLICY, CILIUM_POLICY, CILIUM_CLUSTERWIDE}
 _GRANTS: Final = ("grants", "")
 _ROUTED: Final = ("routed", "")
 """The parts whose objects reach into other namespaces."""
+_NODES: Final = ("/Node", "")
+"""The part of Nodes: an index says of any input what Nodes have, and of one without Nodes that they have nothing."""
 _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "account_users": frozenset({"ServiceAccount", WORKLOAD}),
     "grants": frozenset({SUBJECT}),
@@ -202,6 +204,8 @@ class Slices:
             data = {"routed": data["routed"]}
         else:
             del data["grants"], data["routed"]
+            if name != _NODES:
+                del data["nodes"]
         return {path: _encode(value) for path, value in _leaves(data)}
 
 
@@ -216,8 +220,12 @@ def home_of(resource: Resource) -> str:
 
 
 def _namespace(resource: Resource) -> str:
-    """The namespace of the part of `resource`; empty for what is in none."""
-    inside = bool(resource.namespace) or (resource.kind == "Namespace" and not resource.group)
+    """The namespace of the part of `resource`; empty for what is in none.
+
+    The index has pods of objects that name no namespace among those of the default one.
+    """
+    is_namespace = resource.kind == "Namespace" and not resource.group
+    inside = bool(resource.namespace) or is_namespace or pod_path(resource) is not None
     return home_of(resource) if inside else ""
 
 

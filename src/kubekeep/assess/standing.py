@@ -327,6 +327,7 @@ class Standing:
             unset_by({**self.hidden.related, **self._told}),
             self._book.conditional,
             elsewhere_of(self._active, self._selection, self._provider),
+            {slug: unset_by(reasons) for slug, reasons in self.hidden.partly.items()},
         )
 
     def _judged(self, before: Mapping[str, ResourceResult | None]) -> Iterator[tuple[str, Change]]:

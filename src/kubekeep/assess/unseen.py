@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from kubekeep.assess.reach import wide
+from kubekeep.assess.reach import is_declared, wide
 from kubekeep.assess.select import Selection
 from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.cluster import Gap
@@ -25,11 +25,12 @@ _SETTINGS = frozenset({CONTROL_INPUT})
 class Unseen(msgspec.Struct, frozen=True):
     """Why controls cannot be trusted, by slug.
 
-    Of those in `related` no verdict can, as they compare with what was not shown; of those in `targeted` the verdicts
-    on what was seen are true, but they are not all.
+    Of those in `related` no verdict can, as they compare with what was not shown; of those in `partly` none on objects of
+    the targets there; of those in `targeted` the verdicts on what was seen are true, but they are not all.
     """
 
     related: Mapping[str, Reason] = {}
+    partly: Mapping[str, Mapping[str, Reason]] = {}
     targeted: Mapping[str, Reason] = {}
 
 
@@ -42,17 +43,38 @@ def unseen(gaps: Sequence[Gap], selection: Selection, provider: Provider | None)
         return NOTHING
     named = [(gap, gap.names) for gap in gaps]
     related: dict[str, Reason] = {}
+    partly: dict[str, dict[str, Reason]] = {}
     targeted: dict[str, Reason] = {}
     for control in selection.controls:
         looks_at = frozenset(control.targets)
         compares = _compared(control, selection, provider)
         # What lacks elsewhere alone is missed by who looks elsewhere.
         beyond = compares - (frozenset(control.relates) - wide(control))
-        if missing := [gap for gap, names in named if names & _far(gap, control, compares, beyond)]:
+        some = _some(control)
+        always = compares - some.keys()
+        if missing := [gap for gap, names in named if names & _far(gap, control, always, beyond - some.keys())]:
             related[control.slug] = _reason(missing)
+        if found := _partly(control, named, beyond):
+            partly[control.slug] = found
         if missing := [gap for gap, names in named if names & _far(gap, control, looks_at | compares, beyond)]:
             targeted[control.slug] = _reason(missing)
-    return Unseen(related, targeted)
+    return Unseen(related, partly, targeted)
+
+
+def _some(control: Control) -> Mapping[str, tuple[str, ...]]:
+    """The kinds that `control` compares with only for objects of some targets, with these."""
+    return control.only_for if is_declared(control) else {}
+
+
+def _partly(control: Control, named: Iterable[tuple[Gap, frozenset[str]]], beyond: frozenset[str]) -> dict[str, Reason]:
+    """Why no verdict of `control` on objects of some targets can be trusted, by target."""
+    gaps: dict[str, list[Gap]] = {}
+    for gap, names in named:
+        for kind, targets in _some(control).items():
+            if names & _far(gap, control, frozenset({kind}), beyond & {kind}):
+                for target in targets:
+                    gaps.setdefault(target, []).append(gap)
+    return {target: _reason(dict.fromkeys(missing)) for target, missing in gaps.items()}
 
 
 def _far(gap: Gap, control: Control, anywhere: frozenset[str], beyond: frozenset[str]) -> frozenset[str]:

@@ -38,13 +38,23 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Around(msgspec.Struct, frozen=True):
     """What the verdicts on all resources depend on.
 
-    `unset` are those of controls that cannot be answered, whatever the resource; `conditional` the slugs of the
-    controls whose rule says what it applies to, `elsewhere` of those that are about other platforms.
+    `unset` are those of controls that cannot be answered, whatever the resource; `partly` those of controls that cannot
+    be for objects of some targets; `conditional` the slugs of the controls whose rule says what it applies to,
+    `elsewhere` of those that are about other platforms.
     """
 
     unset: Mapping[str, Verdict]
     conditional: AbstractSet[str]
     elsewhere: AbstractSet[str]
+    partly: Mapping[str, Mapping[str, Verdict]] = {}
+
+    def unanswered(self, slug: str, resource: Resource) -> Verdict | None:
+        """The verdict on `resource` of a control that cannot be answered for it; None for one that can be."""
+        found = self.unset.get(slug)
+        if found is not None or slug not in self.partly:
+            return found
+        targets = self.partly[slug]
+        return next((targets[name] for name in resource.kind_names if name in targets), None)
 
 
 def unset_by(reasons: Mapping[str, Reason]) -> dict[str, Verdict]:
@@ -65,7 +75,7 @@ def verdicts_of(
     verdicts: dict[str, Verdict] = {}
     for control in controls:
         slug = control.slug
-        found = around.unset.get(slug)
+        found = around.unanswered(slug, seen)
         if found is None:
             found = _said(control, outcome, seen, conditional=slug in around.conditional)
             if found is None:

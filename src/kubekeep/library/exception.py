@@ -95,6 +95,8 @@ class Exemption(msgspec.Struct, frozen=True, kw_only=True):
     """What labels an object has to have."""
     namespaces: Selector | None = None
     """What labels the namespace of an object has to have."""
+    home: str = ""
+    """The namespace of who has made it, where it counts for that one alone: not for what is granted elsewhere."""
     flaw: str = ""
     doubts: tuple[str, ...] = ()
 

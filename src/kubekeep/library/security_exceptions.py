@@ -79,6 +79,7 @@ def security_exemption(value: Mapping[str, Any], location: Location | None) -> E
         designators=tuple(_designators(match, namespace)),
         objects=selector(match.get("objectSelector"), (*_AT_MATCH, "objectSelector")),
         namespaces=selector(match.get("namespaceSelector"), (*_AT_MATCH, "namespaceSelector")),
+        home=namespace,
         flaw="match.images is for vulnerabilities alone" if match.get("images") else "",
     )
     vulnerabilities = _vulnerabilities(spec)

@@ -92,6 +92,17 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
         """Whether some have been seen."""
         return self.partial or self.inside
 
+    def hides(self, group: str, kind: str, namespace: str, name: str) -> bool:
+        """Whether it may be for it that an object is not seen which is judged: what is `inside` is shown."""
+        where = name if (group, kind) == ("", "Namespace") else namespace
+        return (
+            not self.inside
+            and self.group == group
+            and self.kind in (EVERYTHING, kind)
+            and self.namespace in ("", where)
+            and self.name in ("", name)
+        )
+
     def matters_to(self, control: Control) -> bool:
         """Whether `control` looks at the kind, or compares with it."""
         looked_at = control.relates if self.inside else (*control.targets, *control.relates)

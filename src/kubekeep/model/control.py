@@ -105,6 +105,9 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     no more than what `named` and `selecting` have under names and labels in its text. What changes elsewhere changes no
     verdict then, and a scan of some namespaces does not look there: so a rule declines where its text names a namespace
     of which nothing is known."""
+    only_for: dict[str, tuple[str, ...]] = {}
+    """Of what it relates, the kinds that the rule looks up only for objects of some of its targets, with these: where such
+    a kind is not shown, the verdicts on everything else are true all the same."""
     params: dict[str, Parameter] = {}
     ids: tuple[str, ...] = ()
     satisfies: dict[str, tuple[str, ...]] = {}

@@ -25,7 +25,7 @@ class Turn(enum.StrEnum):
     GONE = "gone"
     """It failed before, and there is no such resource any more, or the control does not apply to it."""
     UNKNOWN = "not evaluated"
-    """It had an answer before."""
+    """It had an answer before, or it failed and the resource is not shown any more."""
 
 
 class Turned(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class Turned(msgspec.Struct, frozen=True):
     control: Control
     resource: Resource
     verdict: Verdict | None
-    """What it is by now."""
+    """What it is by now; None where the resource is gone or not shown, or the control does not apply."""
 
 
 class Shown(msgspec.Struct, frozen=True):

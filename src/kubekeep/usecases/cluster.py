@@ -10,7 +10,9 @@ import msgspec
 
 from kubekeep.assess.choice import Chooser
 from kubekeep.assess.index import provider_of
+from kubekeep.assess.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
 from kubekeep.assess.reach import judges_nothing, wide
+from kubekeep.assess.routes import ROUTES
 from kubekeep.assess.select import Selection
 from kubekeep.assess.workload import parse_workload
 from kubekeep.kube.access import ClusterRequest
@@ -63,24 +65,24 @@ RELATED: Final = frozenset(
         WORKLOAD,
         SUBJECT,
         *RBAC_KINDS,
+        *ROUTES,
+        NETWORK_POLICY,
+        CILIUM_POLICY,
+        CILIUM_CLUSTERWIDE,
+        *OTHER_POLICIES,
         "ConfigMap",
-        "GRPCRoute",
         "Gateway",
-        "HTTPRoute",
-        "Ingress",
-        "NetworkPolicy",
         "PersistentVolume",
         "PersistentVolumeClaim",
+        "ReferenceGrant",
         "Secret",
         "Service",
         "ServiceAccount",
-        "TCPRoute",
-        "TLSRoute",
-        "cilium.io/CiliumClusterwideNetworkPolicy",
-        "cilium.io/CiliumNetworkPolicy",
     }
 )
 """What leads from a workload to others, and to who may do what."""
+VERSIONS: Final = Permission("list", OPENSHIFT, "clusterversions")
+"""What OpenShift tells its version by, wherever it is; who may not see it misses nothing but that."""
 
 
 class _Release(msgspec.Struct, frozen=True):
@@ -115,14 +117,7 @@ class LiveCluster:
         self._connection = connection
         self._cloud = cloud
         self._version: ServerVersion = server_version(connection)
-        self._catalogue: Catalogue = discover(connection)
-        self._groups = {served.group for served in self._catalogue.kinds}
-        self._inside: dict[str, bool] = {}
-        """What controls call the kinds, and whether one of those is in namespaces, or Namespace."""
-        for served in self._catalogue.kinds:
-            is_inside = served.namespaced or served.kind == "Namespace"
-            for name in names_of(served.group, served.kind):
-                self._inside[name] = self._inside.get(name, False) or is_inside
+        self._serves(discover(connection))
         # Facts are asked for when the connection has ended.
         self._openshift = openshift_version(connection) if OPENSHIFT in self._groups else ""
         self.gaps: list[Gap] = []
@@ -131,6 +126,17 @@ class LiveCluster:
         self._node: dict[str, Any] | None = None
         """The Node that tells most of the platform: the first of a managed one, or else the first."""
         self._provider: Provider | None = None
+
+    def _serves(self, catalogue: Catalogue) -> None:
+        """Take note of what it serves by now."""
+        self._catalogue = catalogue
+        self._groups = {served.group for served in catalogue.kinds}
+        self._inside: dict[str, bool] = {}
+        """What controls call the kinds, and whether one of those is in namespaces, or Namespace."""
+        for served in catalogue.kinds:
+            for name in names_of(served.group, served.kind):
+                is_inside = served.namespaced or served.kind == "Namespace"
+                self._inside[name] = self._inside.get(name, False) or is_inside
 
     @property
     def minor(self) -> int | None:
@@ -196,12 +202,16 @@ class LiveCluster:
         self._connection.interrupt()
 
     def look(self, selection: Selection, choice: Choice, following: Following, *, routine: bool) -> None:
-        """Let what is followed be what the cluster serves, or shows, by now. Raises KubeError.
+        """Let what is followed be what the cluster serves, or shows, by now, and know its version. Raises KubeError.
 
         An API server that has just been started does not know all that it serves: unless this is a `routine`, what is
         being followed all the same is not taken for gone.
         """
-        self._catalogue = discover(self._connection)
+        version = server_version(self._connection)
+        if version.said:
+            # Who may not ask for it any more knows it from before.
+            self._version = version
+        self._serves(discover(self._connection))
         planned, gaps = self._followed(selection, choice)
         if not routine:
             planned += following.kept(planned)
@@ -248,7 +258,8 @@ class LiveCluster:
         `verbs` are what becomes of each kind: `list`, and `watch` for who follows, and sees when other kinds are served.
         """
         collection = self._planned(selection, choice, everything=everything)
-        asked = [permission_of(query) for query in collection.before()]
+        asked = [VERSIONS] if OPENSHIFT in self._groups else []
+        asked += [permission_of(query) for query in collection.before()]
         asked += [one for task in collection.tasks() if not task.beside for one in _taking(task, verbs)]
         if WATCH in verbs:
             asked += [permission_of(query, verb) for query in defining(self._catalogue) for verb in verbs]
@@ -302,7 +313,8 @@ class LiveCluster:
 def openshift_version(connection: Connection) -> str:
     """The version that OpenShift says it is at, such as `4.16.3`; empty where it does not tell us."""
     try:
-        said = connection.get(f"/apis/{OPENSHIFT}/v1/clusterversions", _ClusterVersions).items
+        path = f"/apis/{VERSIONS.group}/v1/{VERSIONS.resource}"
+        said = connection.get(path, _ClusterVersions, {"limit": "1"}).items
     except KubeError:
         return ""
     releases = [release for item in said for release in (*item.status.history, item.status.desired)]

@@ -199,7 +199,7 @@ class Watch:
         uses: tuple[WaiverUse, ...] = ()
         if self._exceptions.are_any or session.notes_changed:
             results, uses = self._accepted(session, now)
-        turns = [*self._turned(results, now)]
+        turns = [*self._turned(results, gaps, now)]
         told = {"gaps": gaps, "nodes": session.nodes, "provider": session.standing.provider or ""}
         facts = msgspec.structs.replace(session.facts, **told)
         first = self.current is None
@@ -238,8 +238,8 @@ class Watch:
         results, uses = self._exceptions.applied([*found.values()], session.selection, now)
         return dict(zip(found, results, strict=True)), uses
 
-    def _turned(self, results: Mapping[str, ResourceResult], now: dt.datetime) -> Iterator[Turned]:
-        """The verdicts that are others than before, the worst first; takes note of them."""
+    def _turned(self, results: Mapping[str, ResourceResult], gaps: Sequence[Gap], now: dt.datetime) -> Iterator[Turned]:
+        """The verdicts that are others than before, the worst first; takes note of them. `gaps` hide what is not there."""
         controls = {control.slug: control for control in self._selection.controls}
         before, self._known = self._known, dict(results)
         found: list[Turned] = []
@@ -250,8 +250,9 @@ class Watch:
                 continue
             old = known.verdicts if known else {}
             new = result.verdicts if result else {}
+            gone = Turn.UNKNOWN if result is None and _is_hidden(either.resource, gaps) else Turn.GONE
             for slug in old.keys() | new.keys():
-                turn = _turn(old.get(slug), new.get(slug))
+                turn = _turn(old.get(slug), new.get(slug), gone)
                 if turn is not None and slug in controls:
                     found.append(Turned(now, turn, controls[slug], either.resource, new.get(slug)))
         found.sort(key=lambda item: (-item.control.severity, item.resource.id, item.control.id))
@@ -278,7 +279,7 @@ def _watchable(request: ScanRequest) -> ClusterRequest:
 
 
 class _Session:
-    """What is followed at a stretch, until the cluster serves other kinds or wants to be judged otherwise."""
+    """What is followed at a stretch, until the cluster is of another version or wants to be judged otherwise."""
 
     def __init__(self, watch: Watch, cluster: LiveCluster, request: WatchRequest, stopped: threading.Event) -> None:
         self._watch = watch
@@ -304,7 +305,8 @@ class _Session:
         """Until when kinds are waited for that were shown before; on the monotonic clock."""
         self._by_pattern = Namespaces(scan.choice.include_namespaces).has_patterns
         self._heard = 0.0
-        """When a namespace came that may be meant by a pattern; on the monotonic clock."""
+        """When a namespace came that may be meant by a pattern, or the cluster came back; on the monotonic clock."""
+        self._was_lost = False
         self._agenda = Agenda(request.resync)
         self._elsewhere = 0.0
         """When to look again whether the kubeconfig leads elsewhere, where the cluster is lost; on the monotonic clock."""
@@ -391,8 +393,8 @@ class _Session:
         return now > self._whole_by or {gap.permission for gap in self.following.unlisted} <= self._watch.missing
 
     def _has_to_begin_anew(self) -> bool:
-        """Whether the cluster wants to be judged otherwise by now, or is elsewhere."""
-        if self._wants_otherwise():
+        """Whether the cluster wants to be judged otherwise by now, is of another version, or is elsewhere."""
+        if self._wants_otherwise() or minor_of(self._request.scan, self._cluster, []) != self.minor:
             return True
         started = time.monotonic()
         if self.following.lost and started >= self._elsewhere:
@@ -403,9 +405,13 @@ class _Session:
 
     def _look(self) -> None:
         """Follow what the cluster serves by now, if it is time to look; a cluster that cannot be asked serves the same."""
-        heard = max(self._definitions.changed, self.following.missed, self._heard)
-        # Who does not answer is not waited for.
-        if self.following.is_lost or not self._agenda.is_due(heard):
+        # Who does not answer is not waited for, and may be another one when it does.
+        if self.following.is_lost:
+            self._was_lost = True
+            return
+        if self._was_lost:
+            self._was_lost, self._heard = False, time.monotonic()
+        if not self._agenda.is_due(max(self._definitions.changed, self.following.missed, self._heard)):
             return
         started = time.monotonic()
         with contextlib.suppress(KubeError):
@@ -449,8 +455,14 @@ class _Session:
         return False
 
 
-def _turn(before: Verdict | None, after: Verdict | None) -> Turn | None:
-    """What became of a verdict; None for nothing that anybody has to know."""
+def _is_hidden(resource: Resource, gaps: Sequence[Gap]) -> bool:
+    """Whether one of `gaps` hides `resource`, or for one made of related objects some of these."""
+    parts = resource.related or (resource,)
+    return any(gap.hides(item.group, item.kind, item.namespace, item.name) for item in parts for gap in gaps)
+
+
+def _turn(before: Verdict | None, after: Verdict | None, gone: Turn) -> Turn | None:
+    """What became of a verdict, `gone` where there is none any more; None for nothing that anybody has to know."""
     was = None if before is None else before.status
     status = None if after is None else after.status
     if status is Status.FAILED:
@@ -460,5 +472,5 @@ def _turn(before: Verdict | None, after: Verdict | None) -> Turn | None:
     if was is not Status.FAILED:
         return None
     if after is None:
-        return Turn.GONE
+        return gone
     return Turn.ACCEPTED if after.is_waived else Turn.MENDED

@@ -14,7 +14,7 @@ from kubekeep.assess.attack.identity import join
 from kubekeep.assess.attack.objects import Objects, few
 from kubekeep.assess.attack.places import ANONYMOUS, AUTHENTICATED, Places
 from kubekeep.assess.attack.search import Roads, Step, Way, cuts
-from kubekeep.assess.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY
+from kubekeep.assess.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
 from kubekeep.assess.select import UnknownNameError
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import EVERYTHING, AttackPath, Attacks, Cut, EdgeKind, Node, NodeKind, Question
@@ -157,7 +157,7 @@ def _lacking(objects: Objects) -> Iterable[str]:
         yield "the input holds no bindings: paths through what service accounts and users may do cannot be seen"
     if not (objects.of(NETWORK_POLICY) or objects.of(CILIUM_POLICY) or objects.of(CILIUM_CLUSTERWIDE)):
         yield "the input holds no network policies: those that it leaves out may end paths"
-    if any(map(objects.of, _OTHER_POLICIES)):
+    if any(map(objects.of, OTHER_POLICIES)):
         yield "network policies of Calico and of administrators are not looked at: they may end paths"
     if objects.malformed:
         yield f"left out, as no API server takes what they say of pods: {few(item.label for item in objects.malformed)}"
@@ -166,17 +166,6 @@ def _lacking(objects: Objects) -> Iterable[str]:
     if objects.repeated:
         names = few(objects.repeated)
         yield f"several times in the input, so that paths may mix what is never installed together: {names}"
-
-
-_OTHER_POLICIES: Final = (
-    "AdminNetworkPolicy",
-    "BaselineAdminNetworkPolicy",
-    "ClusterNetworkPolicy",
-    "crd.projectcalico.org/GlobalNetworkPolicy",
-    "crd.projectcalico.org/NetworkPolicy",
-    "projectcalico.org/GlobalNetworkPolicy",
-    "projectcalico.org/NetworkPolicy",
-)
 
 
 def _counted(count: int) -> str:

@@ -26,7 +26,7 @@ def lines(happened: Sequence[Happening], width: int | None = None) -> Iterator[s
     """Lines for people on what has happened at one moment.
 
     Each says all by itself, for logs; at a terminal `width` characters wide, what has become of an object stands below
-    its name. All that is gone with an object is one line.
+    its name. All that is gone with an object, or unknown, is one line.
     """
     found = [item for item in happened if isinstance(item, Turned)]
     for item in happened:
@@ -47,11 +47,11 @@ def lines(happened: Sequence[Happening], width: int | None = None) -> Iterator[s
 
 
 def _below(turns: Sequence[Turned], *, whole: bool) -> Iterator[tuple[str, str]]:
-    """What has become of one object, what is gone in one: word and severity, and what it is about."""
-    gone = [item for item in turns if item.turn is Turn.GONE]
+    """What has become of one object, what went with it in one: word and severity, and what it is about."""
+    gone = [item for item in turns if item.verdict is None]
     for item in turns:
         head = f"{_WORDS[item.turn]:8} {item.control.level.label:8} "
-        if item.turn is not Turn.GONE or len(gone) == 1:
+        if item.verdict is not None or len(gone) == 1:
             why = _why(item, whole=whole)
             yield head, f"{item.control.title} ({item.control.id}){f': {why}' if why else ''}"
         elif item is gone[0]:

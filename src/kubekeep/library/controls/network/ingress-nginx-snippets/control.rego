@@ -80,7 +80,13 @@ reference(container) := parts if {
 elsewhere(container) := namespace if {
 	[namespace, _] := reference(container)
 	namespace != place.namespace
-	not input.cluster.named.ConfigMap[namespace]
+	not held(namespace)
+}
+
+# A scan of other namespaces asks for the settings of Cilium by their name: those alone tell nothing of their namespace.
+held(namespace) if {
+	some name, _ in input.cluster.named.ConfigMap[namespace]
+	name != "cilium-config"
 }
 
 # What the ConfigMap says, in every file that defines it.
