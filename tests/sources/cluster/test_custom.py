@@ -16,7 +16,7 @@ from kubekeep.sources.cluster.custom import carries_pods
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube import connecting
-from tests.kube.faults import Exchange, Fault, always, front, older, page_of
+from tests.kube.faults import Exchange, Fault, Front, always, front, older, page_of
 from tests.sources.cluster import objects
 from tests.usecases import clusters
 
@@ -342,3 +342,18 @@ def test_what_stands_for_a_group_that_cannot_be_had_is_a_gap(custom: Cluster, na
     (gap,) = (gap for gap in collection.gaps if gap.group == GROUP)
     assert gap.why == "not now"
     assert name in gap.names
+
+
+def test_custom_kinds_whose_group_sounds_like_one_of_kubernetes_carry_pods_too(custom: Cluster) -> None:
+    definition = objects.definition("jobs.example.k8s.io", "Application", objects.pods_schema())
+    definition["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, for tests"}
+    custom.apply([definition])
+    try:
+        with front(custom) as proxy:
+            eventually(lambda: collected(proxy.url, "default")[1] == [] and "applications" in _lists(proxy))
+    finally:
+        custom.delete(definition)
+
+
+def _lists(proxy: Front) -> set[str]:
+    return {asked.kind for asked in proxy.lists()}

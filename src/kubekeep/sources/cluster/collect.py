@@ -233,7 +233,7 @@ class Collection:
             return None
         group, names = str(spec.get("group")), spec.get("names") or {}
         kind = str(names.get("kind"))
-        if _has_no_pods(group):
+        if group == HOST_DATA:
             return None
         served = self._catalogue.of(group, kind)
         if served is not None:
@@ -261,7 +261,7 @@ class Collection:
 
 
 def _has_no_pods(group: str) -> bool:
-    """Whether no custom kind of a group carries pods: those of Kubernetes itself, and what an agent writes of its node.
+    """Whether no custom kind of a group is asked about: it is called as Kubernetes' own are, or is that of node agents.
 
     Schemas of the latter leave everything open, and who wants workloads need not be shown nodes.
     """
