@@ -15,7 +15,7 @@ from kubekeep.assess.isolation import enforcement, isolation
 from kubekeep.assess.joins import Grants, Pod, nodes, pods, selecting, values
 from kubekeep.assess.routes import routed
 from kubekeep.assess.shapes import mapping
-from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Provider
+from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.platform import platform_of_node
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import POD_TEMPLATE, pod_path, value_at_or
@@ -40,11 +40,20 @@ _CLUSTER_ADMIN: Final = Resource(
 """Every cluster has it without anyone writing it down (Kubernetes docs, RBAC, user-facing roles)."""
 
 
+def kept_for(controls: Iterable[Control]) -> set[str]:
+    """The kinds to keep for `controls`: all that they relate.
+
+    Workloads are not, where they matter to verdicts on service accounts alone: who uses those is kept with them.
+    """
+    accounts = ("ServiceAccount",)
+    return {kind for one in controls for kind in one.relates if (kind, one.only_for.get(kind)) != (WORKLOAD, accounts)}
+
+
 class Index:
     """Objects of the kinds that some control relates to, by kind and namespace, and RBAC by role."""
 
     def __init__(self, kinds: Iterable[str], *, join_subjects: bool) -> None:
-        """Keep what `kinds` (`relates` of the controls) ask for, and RBAC when subjects are to be joined."""
+        """Keep what `kinds` (`kept_for` the controls) ask for, and RBAC when subjects are to be joined."""
         self._kinds = frozenset(kinds)
         self._join = join_subjects or SUBJECT in self._kinds
         self._objects: dict[str, dict[str, list[dict[str, Any]]]] = {}

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.assess.index import Index
+from kubekeep.assess.index import Index, kept_for
 from kubekeep.assess.installed import Pair, Written
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.select import Selection
@@ -133,8 +133,9 @@ def elsewhere_of(controls: Iterable[Control], selection: Selection, provider: Pr
 
 
 def _index(controls: Sequence[Control], *, join_subjects: bool) -> Index:
-    kinds = {kind for control in controls for kind in control.relates}
-    return Index(kinds, join_subjects=join_subjects or any(SUBJECT in control.targets for control in controls))
+    return Index(
+        kept_for(controls), join_subjects=join_subjects or any(SUBJECT in control.targets for control in controls)
+    )
 
 
 class _Intake:

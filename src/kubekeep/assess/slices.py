@@ -97,7 +97,7 @@ class Slices:
     """Everything that relational rules look at, by the keys of the objects that it is made of."""
 
     def __init__(self, kinds: Iterable[str], *, join_subjects: bool) -> None:
-        """Keep what `kinds` (`relates` of the controls) ask for, and RBAC when subjects are to be joined."""
+        """Keep what `kinds` (`kept_for` the controls) ask for, and RBAC when subjects are to be joined."""
         kinds = frozenset(kinds)
         self._kinds = kinds - {SUBJECT}
         self._joins = join_subjects or SUBJECT in kinds

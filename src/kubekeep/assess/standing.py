@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.assess.index import kept_for
 from kubekeep.assess.reach import is_declared
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
 from kubekeep.assess.run import Compile, document, document_of, elsewhere_of, local_document, text_of
@@ -128,7 +129,7 @@ class Standing:
         self._names = [frozenset(query.name for query in group) for group in self._book.groups]
         self._looks = {number: _Looks(controls) for number, controls in self._book.askers.items()}
         joins = any(SUBJECT in control.targets for control in active)
-        self._slices = Slices({kind for control in active for kind in control.relates}, join_subjects=joins)
+        self._slices = Slices(kept_for(active), join_subjects=joins)
         self._context = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
         self._policies = compile_rules(self._book.shards, self._book.groups, self._context)
         self._held: dict[str, _Held] = {}
