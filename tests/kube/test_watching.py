@@ -90,7 +90,8 @@ def said(cluster: Cluster, namespace: str, name: str, value: str) -> None:
 
 
 def lives(cluster: Cluster, namespace: str, seen: Seen, about: str) -> None:
-    """Let objects come, change and go until all of it has been seen."""
+    """Let objects come, change and go until all of it has been seen, and not by the first list alone."""
+    eventually(lambda: seen.of(Listed))
     for number in range(3):
         said(cluster, namespace, f"{about}-{number}", "first")
         said(cluster, namespace, f"{about}-{number}", "second")
