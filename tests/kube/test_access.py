@@ -110,22 +110,31 @@ def test_a_program_whose_token_was_revoked_is_asked_again(cluster: Cluster, name
     assert who(access)["username"] == f"system:serviceaccount:{namespace}:scanner"
 
 
-def test_new_credentials_change_the_certificate_that_is_shown(cluster: Cluster, tmp_path: Path) -> None:
-    """Old before they were sent: each request is made with what the program hands out for it."""
+def with_certificates(cluster: Cluster, folder: Path, second: str = ":") -> ClusterRequest:
+    """As who a program says: `viewer`, and from then on `nobody`, unless what it does the `second` time begins anew.
+
+    What it hands out is old at once: each request asks it.
+    """
     texts = []
     for user in ("viewer", "nobody"):
         files = cluster.layout.pair(user)
         status = {"clientCertificateData": files.certificate.read_text(), "clientKeyData": files.key.read_text()}
         status["expirationTimestamp"] = "2001-01-01T00:00:00Z"
         texts.append(json.dumps({"apiVersion": EXEC, "kind": "ExecCredential", "status": status}))
-    file = tmp_path / "login"
+    file = folder / "login"
     script = (
-        f"if mkdir {tmp_path}/ran 2>/dev/null\nthen cat <<'END'\n{texts[0]}\nEND\nelse cat <<'END'\n{texts[1]}\nEND\nfi"
+        f"if mkdir {folder}/ran 2>/dev/null\nthen cat <<'END'\n{texts[0]}\nEND\n"
+        f"else {second}; cat <<'END'\n{texts[1]}\nEND\nfi"
     )
     file.write_text(f"#!/bin/sh\n{script}\n")
     file.chmod(0o755)
-    access = kubeconfig(cluster, tmp_path, {"exec": {"apiVersion": EXEC, "command": str(file)}})
-    request = ClusterRequest(access=access, environment={"PATH": os.environ["PATH"]}, patience=connecting.HURRIED)
+    access = kubeconfig(cluster, folder, {"exec": {"apiVersion": EXEC, "command": str(file)}})
+    return ClusterRequest(access=access, environment={"PATH": os.environ["PATH"]}, patience=connecting.HURRIED)
+
+
+def test_new_credentials_change_the_certificate_that_is_shown(cluster: Cluster, tmp_path: Path) -> None:
+    """Old before they were sent: each request is made with what the program hands out for it."""
+    request = with_certificates(cluster, tmp_path)
     with Connection(request) as connection:
         answers = [connection.post(PATH, REVIEW, dict[str, Any]) for _ in range(2)]
     assert [answer["status"]["userInfo"]["username"] for answer in answers] == ["viewer", "nobody"]
@@ -143,22 +152,7 @@ def test_what_shows_an_old_certificate_is_closed_by_its_last_reader(
         close(client)
 
     monkeypatch.setattr(httpx2.Client, "close", closing)
-    texts = []
-    for user in ("viewer", "nobody"):
-        files = cluster.layout.pair(user)
-        status = {"clientCertificateData": files.certificate.read_text(), "clientKeyData": files.key.read_text()}
-        status["expirationTimestamp"] = "2001-01-01T00:00:00Z"
-        texts.append(json.dumps({"apiVersion": EXEC, "kind": "ExecCredential", "status": status}))
-    file = tmp_path / "login"
-    # One and the other, by turns.
-    script = (
-        f"if mkdir {tmp_path}/ran 2>/dev/null\nthen cat <<'END'\n{texts[0]}\nEND\n"
-        f"else rmdir {tmp_path}/ran; cat <<'END'\n{texts[1]}\nEND\nfi"
-    )
-    file.write_text(f"#!/bin/sh\n{script}\n")
-    file.chmod(0o755)
-    access = kubeconfig(cluster, tmp_path, {"exec": {"apiVersion": EXEC, "command": str(file)}})
-    request = ClusterRequest(access=access, environment={"PATH": os.environ["PATH"]}, patience=connecting.HURRIED)
+    request = with_certificates(cluster, tmp_path, second=f"rmdir {tmp_path}/ran")
     with Connection(request) as connection:
         with connection.stream("/version", {}, silence=20) as pieces:
             answers = [connection.post(PATH, REVIEW, dict[str, Any]) for _ in range(4)]

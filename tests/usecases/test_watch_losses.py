@@ -211,22 +211,27 @@ def test_who_may_not_ask_what_it_may_watches_all_the_same(shop: Cluster, tmp_pat
             assert [asked for asked in before.asked if asks_what_it_may(asked)]
 
 
+def it_looks_and_goes_on(shop: Cluster, before: Front, live: Live) -> None:
+    """What may be served by now is looked at, twice as that is in vain, and what is followed is still judged."""
+    definition = objects.definition("example.com", "Gadget", objects.open_schema())
+    started = len(before.asked)
+    shop.apply([definition])
+    try:
+        eventually(lambda: [asked.path for asked in before.asked[started:]].count("/apis") == 2)
+        shop.apply([deployment("shop", privileged=True)])
+        eventually(lambda: fails(live))
+    finally:
+        shop.delete(definition)
+
+
 def test_a_look_that_fails_ends_nothing(shop: Cluster, tmp_path: Path) -> None:
     """Whether other kinds are served by now cannot be found out; what is followed still is."""
-    definition = objects.definition("example.com", "Gadget", objects.open_schema())
     with front(shop) as before:
         live = through(shop, tmp_path, before)
         with live.running():
             eventually(live.is_ready)
-            started = len(before.asked)
             before.faults.insert(0, always(asks_what_it_may, Exchange.drop))
-            shop.apply([definition])
-            try:
-                eventually(lambda: [asked.path for asked in before.asked[started:]].count("/apis") == 2)
-                shop.apply([deployment("shop", privileged=True)])
-                eventually(lambda: fails(live))
-            finally:
-                shop.delete(definition)
+            it_looks_and_goes_on(shop, before, live)
     assert live.losses() == []
 
 
@@ -241,21 +246,14 @@ def in_namespaces_alone(exchange: Exchange) -> bool:
 
 
 def test_a_server_that_cannot_say_what_one_may_has_not_taken_it_away(shop: Cluster, tmp_path: Path) -> None:
-    definition = objects.definition("example.com", "Gadget", objects.open_schema())
     with front(shop, in_namespaces_alone) as before:
         live = through(shop, tmp_path, before)
         with live.running():
             eventually(live.is_ready)
             busy = always(asks_what_it_may, lambda exchange: exchange.refuse(503, "Busy", "later"))
             before.faults.insert(0, busy)
-            started, lists = len(before.asked), {asked.path for asked in before.lists()}
-            shop.apply([definition])
-            try:
-                eventually(lambda: [asked.path for asked in before.asked[started:]].count("/apis") == 2)
-                shop.apply([deployment("shop", privileged=True)])
-                eventually(lambda: fails(live))
-            finally:
-                shop.delete(definition)
+            lists = {asked.path for asked in before.lists()}
+            it_looks_and_goes_on(shop, before, live)
         assert {asked.path for asked in before.lists()} == lists
 
 

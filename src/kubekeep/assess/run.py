@@ -25,7 +25,7 @@ from kubekeep.engine.port import Outcome, PolicySet, Query
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import Gap
 from kubekeep.model.control import SUBJECT, Control, Provider
-from kubekeep.model.finding import Cause, Status, Verdict
+from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.packed import Packed
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, view
@@ -76,12 +76,7 @@ def run(
         desk.finish()
         provider = selection.provider or index.provider
         hidden = unseen(gaps, selection, provider)
-        around = Around(
-            unset_by({**hidden.related, **told}),
-            book.conditional,
-            elsewhere_of(active, selection, provider),
-            {slug: unset_by(reasons) for slug, reasons in hidden.partly.items()},
-        )
+        around = around_of(hidden, told, book, elsewhere_of(active, selection, provider))
         cluster = {**index.data(), "provider": provider}
         desk = _Desk(policies.with_context({**context, "cluster": cluster}), pool)
         results = _related(intake.entries, desk, around)
@@ -121,6 +116,12 @@ def _judged(
                 doubt = hidden.related.get(slug) if known.status is Status.PASSED else None
                 said[place][slug] = known if doubt is None else Verdict(Status.NOT_EVALUATED, reason=doubt)
     return [ResourceResult(*pair) for pair in zip(resources, said, strict=True) if pair[1]]
+
+
+def around_of(hidden: Unseen, told: Mapping[str, Reason], book: Rulebook, elsewhere: frozenset[str]) -> Around:
+    """What the verdicts depend on where something is `hidden`, and controls are set aside for what they are `told`."""
+    partly = {slug: unset_by(reasons) for slug, reasons in hidden.partly.items()}
+    return Around(unset_by({**hidden.related, **told}), book.conditional, elsewhere, partly)
 
 
 def elsewhere_of(controls: Iterable[Control], selection: Selection, provider: Provider | None) -> frozenset[str]:

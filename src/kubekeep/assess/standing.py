@@ -16,11 +16,11 @@ import msgspec
 from kubekeep.assess.index import kept_for
 from kubekeep.assess.reach import is_declared
 from kubekeep.assess.rulebook import Rulebook, Sheet, Stage
-from kubekeep.assess.run import Compile, document, document_of, elsewhere_of, local_document, text_of
+from kubekeep.assess.run import Compile, around_of, document, document_of, elsewhere_of, local_document, text_of
 from kubekeep.assess.select import Selection
 from kubekeep.assess.slices import Changed, Slices, Wanted, home_of
 from kubekeep.assess.unseen import Unseen, unseen
-from kubekeep.assess.verdicts import Around, unset_by, verdicts_of
+from kubekeep.assess.verdicts import Around, verdicts_of
 from kubekeep.engine.port import Outcome
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import Gap
@@ -324,12 +324,8 @@ class Standing:
 
     def _surroundings(self, gaps: Sequence[Gap]) -> Around:
         self.hidden = unseen(gaps, self._selection, self._provider)
-        return Around(
-            unset_by({**self.hidden.related, **self._told}),
-            self._book.conditional,
-            elsewhere_of(self._active, self._selection, self._provider),
-            {slug: unset_by(reasons) for slug, reasons in self.hidden.partly.items()},
-        )
+        elsewhere = elsewhere_of(self._active, self._selection, self._provider)
+        return around_of(self.hidden, self._told, self._book, elsewhere)
 
     def _judged(self, before: Mapping[str, ResourceResult | None]) -> Iterator[tuple[str, Change]]:
         for key, known in before.items():

@@ -18,6 +18,17 @@ def namespace(name: str, **labels: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
+def event(where: str, name: str) -> Object:
+    """An Event, which two groups of Kubernetes show."""
+    about = {"kind": "Pod", "namespace": where, "name": "a"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": where},
+        "involvedObject": about,
+    }
+
+
 def made(thing: Object, owner: Object | None, *, controller: bool = True) -> Object:
     """`thing` with a reference to who made it."""
     if owner is None:

@@ -413,13 +413,7 @@ def test_what_owners_are_not_shown_is_seen_in_what_they_own(cluster: Cluster, na
 
 def test_one_object_under_two_groups_is_one(cluster: Cluster, namespace: str) -> None:
     """As Ingresses and Deployments were in `extensions` too, and Events are to this day."""
-    event = {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": "started", "namespace": namespace},
-        "involvedObject": {"kind": "Pod", "namespace": namespace, "name": "a"},
-    }
-    cluster.apply([event])
+    cluster.apply([objects.event(namespace, "started")])
     with front(cluster) as proxy:
         found, gaps = collected(proxy, "Event")
         paths = listed(proxy)

@@ -17,6 +17,7 @@ from tests.cluster.cluster import Cluster, eventually
 from tests.kube.connecting import connection
 from tests.kube.faults import Exchange, front
 from tests.kube.test_watching import QUICK, as_it_is, is_watch, relayed
+from tests.sources.cluster import objects
 
 PROJECTS = "project.openshift.io"
 KINDS = frozenset({"Namespace", "Event", f"{PROJECTS}/Project"})
@@ -73,13 +74,7 @@ def followed(server: str) -> list[Resource]:
 
 @pytest.mark.parametrize("collect", [listed, followed])
 def test_only_what_is_one_object_is_shown_once(cluster: Cluster, namespace: str, collect: Collect) -> None:
-    event = {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": "started", "namespace": namespace},
-        "involvedObject": {"kind": "Pod", "namespace": namespace, "name": "a"},
-    }
-    cluster.apply([event])
+    cluster.apply([objects.event(namespace, "started")])
     with front(cluster, mirrored(cluster)) as proxy:
         found = [(item.kind, item.group) for item in collect(proxy.url) if namespace in (item.name, item.namespace)]
         lists = {asked.path for asked in proxy.lists()}

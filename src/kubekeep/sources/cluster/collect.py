@@ -96,9 +96,6 @@ class Collection:
         for stage in sorted({task.stage for task in planned}):
             for item in self._unmade([task for task in planned if task.stage == stage]):
                 yield Resource(as_document(item))
-        # Who judges needs the room.
-        self._owners.clear()
-        self._seen.clear()
 
     def _unmade(self, planned: Sequence[Task]) -> Iterator[dict[str, Any]]:
         """The objects of one stage that nothing else has made; those whose maker may be yet to come are the last."""

@@ -90,10 +90,6 @@ class Owners:
         """Know of an object no longer."""
         self._known.pop((namespace, uid), None)
 
-    def clear(self) -> None:
-        """Know of nothing any more."""
-        self._known.clear()
-
     def have_said(self, item: dict[str, Any]) -> bool:
         """Whether something shown so far has made `item`, and says all that it says.
 
