@@ -12,7 +12,6 @@ from typing import Final
 
 import yaml
 
-from kubekeep.assess.routes import GATEWAY_ROUTES
 from kubekeep.kube.access import Access, ClusterRequest
 from kubekeep.kube.review import Permission
 from kubekeep.library.load import builtin
@@ -21,6 +20,7 @@ from kubekeep.model.cluster import RBAC, RBAC_KINDS
 from kubekeep.model.control import SUBJECT, WORKLOAD, Answer, Control
 from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.workload import POD_KINDS
+from kubekeep.posture.routes import GATEWAY_ROUTES
 from kubekeep.sources.cluster.host_data import GROUP
 from kubekeep.sources.cluster.served import DEFINING
 from kubekeep.usecases.cluster import SETTINGS, VERSIONS, WATCH, wanted

@@ -15,13 +15,13 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from kubekeep.assess.run import run
-from kubekeep.assess.select import select
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
+from kubekeep.posture.evaluate import run
+from kubekeep.posture.select import select
 from kubekeep.sources.inputs import read
 from tests.library.kubescape import FACTS, SHARED, spelled
 

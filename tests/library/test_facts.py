@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import pytest
 
-from kubekeep.assess.select import frameworks_named
 from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
+from kubekeep.posture.select import frameworks_named
 from tests.library.kubescape import FACTS
 
 CONTROLS: Final = FACTS / "control-facts.json"

@@ -13,18 +13,18 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from kubekeep.assess.fix import Why
-from kubekeep.assess.run import run
-from kubekeep.assess.select import select
-from kubekeep.edits.change import ABSENT, Change
-from kubekeep.edits.reading import Reading
-from kubekeep.edits.target import target_of
-from kubekeep.edits.text import edit
 from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.fixes.edits.change import ABSENT, Change
+from kubekeep.fixes.edits.reading import Reading
+from kubekeep.fixes.edits.target import target_of
+from kubekeep.fixes.edits.text import edit
+from kubekeep.fixes.wanted_changes import Why
 from kubekeep.library.cases import Case, cases_of, objects
 from kubekeep.library.load import builtin
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
+from kubekeep.posture.evaluate import run
+from kubekeep.posture.select import select
 from kubekeep.sources.inputs import read
 from kubekeep.usecases.control import judge, verdicts
 from kubekeep.usecases.fix import FixRequest, Plan, plan, write

@@ -13,8 +13,6 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from kubekeep.assess.run import run
-from kubekeep.assess.select import Selection, select
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.library.cases import Case, cases_of
 from kubekeep.library.cases import objects as documents
@@ -23,6 +21,8 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
+from kubekeep.posture.evaluate import run
+from kubekeep.posture.select import Selection, select
 from tests.library.pods import objects
 from tests.oracles.program import program
 

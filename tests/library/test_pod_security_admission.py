@@ -7,8 +7,6 @@ from typing import Any, Final
 
 import pytest
 
-from kubekeep.assess.run import run
-from kubekeep.assess.select import select
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.kube.access import Access, ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
@@ -17,6 +15,8 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
+from kubekeep.posture.evaluate import run
+from kubekeep.posture.select import select
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster

@@ -12,13 +12,13 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from kubekeep.assess.run import run
-from kubekeep.assess.select import controls_named, select
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
+from kubekeep.posture.evaluate import run
+from kubekeep.posture.select import controls_named, select
 from tests.library.kubescape import FACTS, spelled
 
 CASES: Final = FACTS / "posture-cases.jsonl"

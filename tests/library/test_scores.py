@@ -15,11 +15,11 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from kubekeep.assess.select import select
-from kubekeep.assess.summary import Totals, summarise
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
+from kubekeep.posture.select import select
+from kubekeep.posture.summary import Totals, summarise
 from tests.library.kubescape import FACTS
 from tests.library.test_corpora import CORPORA, VERDICTS, Key, ours, theirs
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from kubekeep.attackpaths.tracks import tracks
 from kubekeep.library.load import builtin
-from kubekeep.library.tracks import tracks
 from tests.library.kubescape import FACTS
 
 CONTROLS = FACTS / "control-facts.json"

@@ -16,8 +16,8 @@ from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import ClusterFacts, Gap
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
+from kubekeep.privacy.encryption import with_pseudonyms
 from kubekeep.reports import names
-from kubekeep.usecases.privacy import with_pseudonyms
 
 GAPS = (
     Gap(

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.reports.samples import SAMPLES, full
 
-from kubekeep.assess.diff import scanned
+from kubekeep.baseline.compare import scanned
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Change, Comparison, Difference
 from kubekeep.model.finding import Evidence

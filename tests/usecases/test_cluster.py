@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from kubekeep.assess.attack.find import find
-from kubekeep.assess.attack.objects import Objects
-from kubekeep.assess.gate import incomplete
-from kubekeep.assess.select import UnknownNameError, select
+from kubekeep.attackpaths.find import find
+from kubekeep.attackpaths.objects import Objects
 from kubekeep.library.load import builtin
 from kubekeep.model.attack import EVERYTHING
 from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
+from kubekeep.posture.gate import incomplete
+from kubekeep.posture.select import UnknownNameError, select
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.cluster import wanted
 from kubekeep.usecases.scan import NEWEST_KUBERNETES

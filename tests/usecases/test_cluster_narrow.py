@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.assess.gate import incomplete
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import SUBJECT
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.watch import Began, Happening, Unmatched
+from kubekeep.posture.gate import incomplete
 from kubekeep.usecases.permissions import preflight, roles
 from kubekeep.usecases.scan import ScanRequest
 from kubekeep.usecases.watch import Watch, WatchRequest

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from kubekeep.assess.gate import incomplete
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.kinds import BUILTIN
 from kubekeep.model.workload import POD_KINDS
+from kubekeep.posture.gate import incomplete
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.cluster.cluster import Cluster
 from tests.kube.faults import always, front, page_of

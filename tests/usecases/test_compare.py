@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from kubekeep.assess.diff import scanned
-from kubekeep.assess.gate import new_findings
+from kubekeep.baseline.compare import scanned
+from kubekeep.baseline.file import baseline_text, read_known
+from kubekeep.exceptions.load import Waivers
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison
+from kubekeep.posture.gate import new_findings
+from kubekeep.privacy.encryption import decrypted, encrypted, master_key, with_pseudonyms
 from kubekeep.reports import Options, load
-from kubekeep.usecases.baseline import baseline_text, read_known
+from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.compare import against, diff
-from kubekeep.usecases.json_report import ReportError
-from kubekeep.usecases.privacy import decrypted, encrypted, master_key, with_pseudonyms
 from kubekeep.usecases.scan import ScanRequest, scan
-from kubekeep.usecases.waivers import Waivers
 
 POD = """\
 apiVersion: v1

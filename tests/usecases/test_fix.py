@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.assess.fix import Why
+from kubekeep.fixes.wanted_changes import Why
 from kubekeep.usecases.fix import FixRequest, Plan, plan, write
 from kubekeep.usecases.scan import ScanRequest, scan
 

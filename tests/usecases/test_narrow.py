@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-from kubekeep.assess.choice import Chooser
-from kubekeep.assess.run import run
-from kubekeep.assess.select import Selection, frameworks_named, select
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.model.choice import Choice
@@ -18,9 +15,12 @@ from kubekeep.model.control import SUBJECT
 from kubekeep.model.finding import Cause, Verdict
 from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.resource import Resource
+from kubekeep.posture.choice import Chooser
+from kubekeep.posture.evaluate import run
+from kubekeep.posture.select import Selection, frameworks_named, select
 from kubekeep.sources.cluster.plan import Task, tasks
 from kubekeep.usecases.cluster import wanted
-from tests.assess.living import Living
+from tests.posture.living import Living
 
 ONLY = Choice(include_namespaces=("shop",))
 MORE = {

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.assess.attack.cited import CITED
+from kubekeep.attackpaths.cited import CITED
 from kubekeep.library.load import builtin
 from kubekeep.model.attack import Attacks, Question
 from kubekeep.usecases.paths import PathsRequest, attack_paths
-from tests.assess.attack.chains import chain, pod, role, service
+from tests.attackpaths.chains import chain, pod, role, service
 from tests.library.kubescape import SHARED
 
 GOAT = SHARED / "corpora" / "kubernetes-goat"

@@ -8,19 +8,19 @@ from typing import Final
 
 import click
 
-from kubekeep.assess.diff import scanned
-from kubekeep.assess.gate import incomplete
+from kubekeep.baseline.compare import scanned
+from kubekeep.baseline.file import baseline_text
+from kubekeep.baseline.report_findings import findings_of
 from kubekeep.cli import arguments
+from kubekeep.cli.atomic_files import to_file
 from kubekeep.cli.configured import Configured
 from kubekeep.cli.request_options import assessed, request_options
 from kubekeep.cli.scan import command as scan
 from kubekeep.cli.waiver_options import Accepting
-from kubekeep.cli.written import to_file
 from kubekeep.model.comparison import Scanned
 from kubekeep.model.text import visible
-from kubekeep.usecases.baseline import baseline_text
-from kubekeep.usecases.findings import findings_of
-from kubekeep.usecases.json_report import ReportError
+from kubekeep.posture.gate import incomplete
+from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.scan import ScanRequest
 
 _INCOMPLETE: Final = 3

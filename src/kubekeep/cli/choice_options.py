@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from kubekeep.assess.choice import parse_labels
 from kubekeep.cli import arguments
 from kubekeep.model.choice import Choice
+from kubekeep.posture.choice import parse_labels
 
 
 def _labels(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001 - click's signature

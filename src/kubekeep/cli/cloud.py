@@ -12,8 +12,8 @@ from typing import Any
 import click
 import yaml
 
+from kubekeep.cli.atomic_files import put
 from kubekeep.cli.settings import azure_cloud
-from kubekeep.cli.written import put
 from kubekeep.model.cloud import CloudCluster, CloudRequest, Endpoints, parse_cluster
 from kubekeep.model.cluster import Gap
 from kubekeep.usecases.cloud import described

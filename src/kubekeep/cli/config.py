@@ -13,19 +13,19 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import outputs
 from kubekeep.cli.config_keys import Key, schema
 from kubekeep.cli.configured import Loaded, is_from_file, is_from_found_file, loaded
 from kubekeep.cli.scan import command as scan
+from kubekeep.config.chart_values import CHARTS
+from kubekeep.exceptions.load import Waivers
 from kubekeep.library.extra import gather
 from kubekeep.library.params import ParamsError, read_params
+from kubekeep.model.paths import display_path
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
-from kubekeep.sources.walk import shown_path
-from kubekeep.usecases.chart_values import CHARTS
+from kubekeep.posture.select import UnknownNameError
 from kubekeep.usecases.scan import ScanRequest, hold
-from kubekeep.usecases.waivers import Waivers
 
 _WIDTH: Final = 48
 """Where the origins start, unless a value is longer."""
@@ -55,7 +55,7 @@ def check(ctx: click.Context, arguments: tuple[str, ...]) -> None:
     with context:
         _hold(context)
         found = loaded(context)
-        click.echo(f"# {shown_path(found.file.path)}" if found else "# no configuration file")
+        click.echo(f"# {display_path(found.file.path)}" if found else "# no configuration file")
         for said, origin in _rows(context, found):
             click.echo(f"{said:{_WIDTH}}  # {origin}" if origin else f"# {said}")
 
@@ -121,7 +121,7 @@ def _effective(ctx: click.Context, found: Loaded | None, key: Key) -> tuple[Any,
 
 
 def _origin(found: Loaded, key: str) -> str:
-    return f"{shown_path(found.file.path)}:{found.file.place((key,)).line}"
+    return f"{display_path(found.file.path)}:{found.file.place((key,)).line}"
 
 
 def _yaml(value: Any) -> str:

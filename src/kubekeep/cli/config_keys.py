@@ -13,9 +13,9 @@ import click
 import msgspec
 
 from kubekeep.cli.limits import COUNTS, LimitsType
+from kubekeep.config.chart_values import CHARTS, SET, SET_FILE, VALUES, key_and_file, listed
+from kubekeep.config.file import Configuration, kind
 from kubekeep.model.location import Path
-from kubekeep.usecases.chart_values import CHARTS, SET, SET_FILE, VALUES, key_and_file, listed
-from kubekeep.usecases.configuration import Configuration, kind
 
 NAMED_ONLY: Final = frozenset(
     {

@@ -15,10 +15,10 @@ from click.core import ParameterSource
 
 from kubekeep.cli.config_keys import Key, defaults, keys
 from kubekeep.cli.settings import home
+from kubekeep.config.chart_values import chart_values, listed
+from kubekeep.config.file import NAMES, Configuration, ConfigurationError, find, read
+from kubekeep.model.paths import display_path
 from kubekeep.sources.options import ChartValues
-from kubekeep.sources.walk import shown_path
-from kubekeep.usecases.chart_values import chart_values, listed
-from kubekeep.usecases.configuration import NAMES, Configuration, ConfigurationError, find, read
 
 _META: Final = "kubekeep.configuration"
 
@@ -106,7 +106,7 @@ class Configured(click.Command):
         """Say which file is used, then run."""
         found = loaded(ctx)
         if found:
-            click.echo(f"config: {shown_path(found.file.path)}", err=True)
+            click.echo(f"config: {display_path(found.file.path)}", err=True)
         try:
             return super().invoke(ctx)
         except click.BadParameter as error:

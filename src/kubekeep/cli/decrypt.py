@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from kubekeep.cli.atomic_files import put
 from kubekeep.cli.settings import master_keys
-from kubekeep.cli.written import put
-from kubekeep.usecases.privacy import PrivacyError, decrypted, master_key
+from kubekeep.privacy.encryption import PrivacyError, decrypted, master_key
 
 
 class RefusedError(click.ClickException):

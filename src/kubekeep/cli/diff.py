@@ -10,16 +10,16 @@ from typing import Final
 
 import click
 
-from kubekeep.assess.gate import new_findings
 from kubekeep.cli import arguments
+from kubekeep.cli.atomic_files import to_file
 from kubekeep.cli.settings import settings
-from kubekeep.cli.written import to_file
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.model.severity import Severity
+from kubekeep.posture.gate import new_findings
 from kubekeep.reports import Options, changes
+from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.compare import diff
-from kubekeep.usecases.json_report import ReportError
 
 _GATE_FAILED: Final = 1
 _WHOLE: Final = frozenset({"pretty", "json", "yaml"})

@@ -12,17 +12,17 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
-from kubekeep.library.admission import Selector
-from kubekeep.library.exception import Designator, Exemption
-from kubekeep.library.exception_sets import set_names
+from kubekeep.exceptions.exception import Designator, Exemption
+from kubekeep.exceptions.load import ExceptionsError, Waivers, read_all
+from kubekeep.exceptions.sets import set_names
+from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.text import utc_text, visible
 from kubekeep.model.waiver import WaiverStatus, WaiverUse
+from kubekeep.posture.select import UnknownNameError
 from kubekeep.usecases.exceptions import PROBLEMS, add, held
 from kubekeep.usecases.scan import ScanRequest, scan
-from kubekeep.usecases.waivers import ExceptionsError, Waivers, read_all
 
 _PROBLEM: Final = 1
 _UNREADABLE: Final = 2
@@ -233,7 +233,7 @@ def _called(framework: str, names: Names) -> str:
     return " ".join(filter(None, (f"{framework}:" if framework else "", *names))) or "all"
 
 
-def _required(selector: Selector | None) -> list[str]:
+def _required(selector: LabelSelector | None) -> list[str]:
     """What a selector asks for, as kubectl writes it: `app in (web)`, `!app`."""
     if selector is None:
         return []

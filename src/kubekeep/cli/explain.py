@@ -6,11 +6,11 @@ import re
 
 import click
 
-from kubekeep.assess.select import UnknownNameError, controls_named, frameworks_named
 from kubekeep.library.load import builtin
 from kubekeep.library.requirements import Requirement, answers, requirements
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
+from kubekeep.posture.select import UnknownNameError, controls_named, frameworks_named
 
 _WIDTH = 96
 

@@ -14,21 +14,21 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.assess.fix import Left, Why
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
+from kubekeep.cli.atomic_files import UnwritableError, to_file
 from kubekeep.cli.settings import settings
-from kubekeep.cli.written import UnwritableError, to_file
-from kubekeep.edits.diff import patch
-from kubekeep.edits.reading import Reading
+from kubekeep.fixes.edits.diff import patch
+from kubekeep.fixes.edits.reading import Reading
+from kubekeep.fixes.reported import Reported, reported
+from kubekeep.fixes.wanted_changes import Left, Why
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import parse_path
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
+from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.sources.tree import Problem
 from kubekeep.usecases.fix import FileChange, FixRequest, Plan, plan, write
-from kubekeep.usecases.json_report import ReportError
-from kubekeep.usecases.reported import Reported, reported
 from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest
 
 _NOT_FIXED: Final = 1

@@ -10,11 +10,11 @@ from typing import Any
 import click
 import msgspec
 
-from kubekeep.assess.gate import Gates
 from kubekeep.cli import arguments
 from kubekeep.cli.limits import COUNTS, PERCENTAGES, numbers
 from kubekeep.model.comparison import Scanned
 from kubekeep.model.fingerprint import Granularity
+from kubekeep.posture.gate import Gates
 
 
 class Since(msgspec.Struct, frozen=True):
@@ -39,8 +39,8 @@ def gate_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def known(path: Path) -> Scanned:
     """What the baseline at `path` knows; click's error for one that cannot be used, which is never an empty one."""
-    from kubekeep.usecases.baseline import read_known  # noqa: PLC0415 - only a scan with a baseline pays for it
-    from kubekeep.usecases.json_report import ReportError  # noqa: PLC0415
+    from kubekeep.baseline.file import read_known  # noqa: PLC0415 - only a scan with a baseline pays for it
+    from kubekeep.reports.kubescape_v2.read import ReportError  # noqa: PLC0415
 
     try:
         found = read_known(path)

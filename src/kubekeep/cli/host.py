@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from kubekeep.cli.written import put
+from kubekeep.cli.atomic_files import put
 from kubekeep.model.text import visible
 
 _INCOMPLETE: Final = 3

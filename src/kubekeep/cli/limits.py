@@ -9,8 +9,8 @@ from typing import Any
 import click
 import msgspec
 
-from kubekeep.assess.gate import EVERY, TOTAL
 from kubekeep.model.severity import Severity
+from kubekeep.posture.gate import EVERY, TOTAL
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from kubekeep.library.exception_sets import set_names, set_title
+from kubekeep.exceptions.load import read_set
+from kubekeep.exceptions.sets import set_names, set_title
 from kubekeep.library.load import builtin
 from kubekeep.library.requirements import answers, requirements
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
-from kubekeep.usecases.waivers import read_set
 
 _LAYOUT = click.option(
     "-f", "--format", "layout", type=click.Choice(["pretty", "json", "csv"]), default="pretty", show_default=True

@@ -14,8 +14,8 @@ import click
 import msgspec
 
 from kubekeep import reports
+from kubekeep.cli.atomic_files import to_binary, to_file
 from kubekeep.cli.settings import settings
-from kubekeep.cli.written import to_binary, to_file
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import Extra, Format, Options
 

@@ -163,7 +163,7 @@ _FORMATS: Final = {
 
 def _exit_code(assessment: Assessment, question: Question, *, fail_on_path: bool) -> int:
     if fail_on_path:
-        from kubekeep.assess.attack.gate import is_open  # noqa: PLC0415
+        from kubekeep.attackpaths.gate import is_open  # noqa: PLC0415
 
         failed = is_open(_attacks(assessment), question)
         said = "FAILED: there is an attack path" if failed else "passed: no attack path"

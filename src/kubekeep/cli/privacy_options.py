@@ -39,7 +39,7 @@ class Privacy(msgspec.Struct, frozen=True):
         """`assessment` as reports may show it."""
         if not (self.hide or self.encrypt):
             return assessment
-        from kubekeep.usecases.privacy import encrypted, with_pseudonyms  # noqa: PLC0415 - only who hides pays for it
+        from kubekeep.privacy.encryption import encrypted, with_pseudonyms  # noqa: PLC0415 - only who hides pays for it
 
         key = self._key()
         if self.encrypt and key is not None:
@@ -50,7 +50,7 @@ class Privacy(msgspec.Struct, frozen=True):
 
     def _key(self) -> Any:
         """The master key; None without one, which only pseudonyms can do without."""
-        from kubekeep.usecases.privacy import PrivacyError, master_key  # noqa: PLC0415 - the same
+        from kubekeep.privacy.encryption import PrivacyError, master_key  # noqa: PLC0415 - the same
 
         said = master_keys()
         try:

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias, TypeVar, get_args
 
 import click
 
-from kubekeep.assess.select import UnknownNameError
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.choice_options import choice_options
 from kubekeep.cli.cluster_options import cluster_options
@@ -27,6 +26,7 @@ from kubekeep.library.load import LibraryError
 from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
+from kubekeep.posture.select import UnknownNameError
 from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, kubernetes_minor, scan
 
 Names: TypeAlias = tuple[str, ...]

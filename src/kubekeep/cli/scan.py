@@ -11,8 +11,6 @@ from typing import Final
 import click
 import msgspec
 
-from kubekeep.assess.gate import Gates, Outcome, UnknownLimitError, incomplete, judge
-from kubekeep.assess.shown import shown
 from kubekeep.cli import arguments, outputs
 from kubekeep.cli.configured import Configured
 from kubekeep.cli.gate_options import Since, gate_options, known
@@ -23,6 +21,8 @@ from kubekeep.cli.request_options import assessed, request_options
 from kubekeep.cli.waiver_options import Accepting
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
+from kubekeep.posture.gate import Gates, Outcome, UnknownLimitError, incomplete, judge
+from kubekeep.posture.severity_filter import shown
 from kubekeep.usecases.scan import ScanRequest
 
 _GATE_FAILED: Final = 1

@@ -11,10 +11,10 @@ import click
 import msgspec
 
 from kubekeep.cli.arguments import Names
-from kubekeep.library.exception_sets import set_names
+from kubekeep.exceptions.load import Waivers
+from kubekeep.exceptions.sets import set_names
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.waiver import WaiverStatus
-from kubekeep.usecases.waivers import Waivers
 
 _PROBLEMS: Final = {
     WaiverStatus.EXPIRED: "{} expired",

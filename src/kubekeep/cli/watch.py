@@ -15,9 +15,9 @@ from typing import Any
 import click
 
 from kubekeep.cli.arguments import loopback
-from kubekeep.cli.endings import Endings, interrupts
 from kubekeep.cli.preflight import told
 from kubekeep.cli.request_options import reached, request_options
+from kubekeep.cli.shutdown import Endings, interrupts
 from kubekeep.cli.waiver_options import Accepting
 from kubekeep.model.watch import Happening
 from kubekeep.usecases.scan import ScanRequest

@@ -1,6 +1,6 @@
 """The outcome of a scan: verdicts by resource, sums by control and framework, and what was not looked at.
 
-Values only; how scores are computed is in `assess.score`.
+Values only; how scores are computed is in `posture.score`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How an attacker could get from where he stands to what he wants: paths, what would break them, and priorities.
 
-Values only; how they are found is in `assess.attack`. Nothing here says that an attack took place.
+Values only; how they are found is in `attackpaths`. Nothing here says that an attack took place.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Two scans side by side: what each found and looked at, and what is new, gone or not to be told between them.
 
-Values only; how they are told apart is in `assess.diff`.
+Values only; how they are told apart is in `baseline.compare`.
 """
 
 from __future__ import annotations

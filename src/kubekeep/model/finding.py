@@ -70,7 +70,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     `path` is the text of a path into the resource, empty for the resource as a whole. `exists` tells whether
     the resource has it. `fix` is the value to set there, as JSON text; `delete` says that removing it is the fix.
     `waiver` is the decision to accept it, `change` what became of it since the baseline, if there is one. Only for who
-    asks: `commit` is the last change of the line at `location`, `excerpt` the text there, and `edits` are changes to
+    asks: `commit` is the last change of the line at `location`, `excerpt` the text there, and `fixes.edits` are changes to
     files: those of all evidence of a verdict together mend it, and two pieces of evidence that need the same change
     have it once.
     """

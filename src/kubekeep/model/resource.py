@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import enum
 import functools
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from kubekeep.model.location import Location, Marks, Path, Trace
 from kubekeep.model.packed import Packed, pack
+
+DEFAULT_NAMESPACE: Final = "default"
+"""The namespace of a namespaced resource that names none, as with kubectl."""
 
 
 def is_builtin(group: str) -> bool:

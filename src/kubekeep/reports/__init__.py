@@ -17,7 +17,7 @@ from kubekeep.reports.format import Extra, Format, Options
 
 __all__ = ["Extra", "Format", "Options", "formats", "load", "names"]
 
-_NO_FORMATS: Final = frozenset({"changes", "format", "shared"})
+_NO_FORMATS: Final = frozenset({"changes", "format", "kubescape_v2", "shared"})
 """What is here and no format: the shape of one, and the parts that several draw on."""
 
 

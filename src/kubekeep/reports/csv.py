@@ -21,7 +21,8 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.reports.format import Format, Options
-from kubekeep.reports.shared import kubescape_v2, wording
+from kubekeep.reports.kubescape_v2 import write as kubescape_v2
+from kubekeep.reports.shared import wording
 
 HEADER: Final = (
     "Control Name",

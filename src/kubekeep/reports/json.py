@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import Extra, Format, Options
-from kubekeep.reports.shared import kubescape_v2
+from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 
 
 def render(assessment: Assessment, stream: TextIO, options: Options) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports.format import Extra, Format, Options
-from kubekeep.reports.shared import kubescape_v2
+from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.shared.yaml_text import STEP, entries, item
 
 _CONTROL: Final = STEP * 3

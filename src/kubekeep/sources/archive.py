@@ -19,10 +19,11 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources import archive_tar, archive_zip
 from kubekeep.sources.archive_member import ArchiveError, ArchiveLimits, Member
 from kubekeep.sources.manifests import opened
-from kubekeep.sources.walk import ARCHIVES, CHART, EXTENSIONS, Skipped, reason, shown_path
+from kubekeep.sources.walk import ARCHIVES, CHART, EXTENSIONS, Skipped
 
 __all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart", "unpacked"]
 
@@ -102,7 +103,7 @@ def _unpack(file: BinaryIO, folder: str, limits: ArchiveLimits) -> Iterator[Skip
         parts = names.parts(member)
         if not parts:
             continue
-        shown, target = shown_path("/".join(parts)), os.path.join(folder, *parts)
+        shown, target = display_path("/".join(parts)), os.path.join(folder, *parts)
         if member.size > limits.file:
             if parts[-1].lower().endswith(_READ):
                 yield Skipped(shown, f"larger than {limits.file} bytes: not read")
@@ -119,7 +120,7 @@ def _write(member: Member, target: str) -> None:
             with open(target, "xb", opener=_private) as file:
                 file.writelines(member.content)
     except OSError as error:
-        raise ArchiveError(f"cannot be unpacked: {reason(error)}", member.name) from error
+        raise ArchiveError(f"cannot be unpacked: {error_reason(error)}", member.name) from error
 
 
 def _private(path: str, flags: int) -> int:
@@ -169,6 +170,6 @@ class _Names:
         if known is None:
             self._seen[key] = (path, is_folder)
         elif known[0] != path:
-            raise ArchiveError(f"is one path with {shown_path(known[0])} on some systems", member.name)
+            raise ArchiveError(f"is one path with {display_path(known[0])} on some systems", member.name)
         elif not (known[1] and is_folder):
             raise ArchiveError("is in the archive twice", member.name)

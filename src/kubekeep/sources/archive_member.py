@@ -8,8 +8,8 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from kubekeep.model.paths import display_path
 from kubekeep.sources.tree import MAXIMUM_BYTES
-from kubekeep.sources.walk import shown_path
 
 CHUNK: Final = 1 << 16
 _SHOWN: Final = 120
@@ -40,7 +40,7 @@ class ArchiveError(Exception):
     """An archive that is damaged, or that must not be unpacked; the message names the member."""
 
     def __init__(self, message: str, member: str = "") -> None:
-        super().__init__(f"{shown_path(member[:_SHOWN])}: {message}" if member else message)
+        super().__init__(f"{display_path(member[:_SHOWN])}: {message}" if member else message)
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from kubekeep.model.assessment import Unread
+from kubekeep.model.paths import display_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources import gitops
 from kubekeep.sources.applications import Elsewhere
@@ -21,7 +22,7 @@ from kubekeep.sources.git.program import GitError
 from kubekeep.sources.git.worktree import repository, root_of
 from kubekeep.sources.gitops import Follow
 from kubekeep.sources.options import ChartValues, HelmOptions, InlineValues
-from kubekeep.sources.walk import Kind, Root, shown_path
+from kubekeep.sources.walk import Kind, Root
 
 _KINDS = {
     gitops.Kind.CHART: Kind.CHART,
@@ -79,7 +80,7 @@ def _deployed(found: Follow, options: HelmOptions, places: Mapping[str, str]) ->
         namespace=options.namespace or found.namespace,
         application=str(found.by.locate(()) or found.by.name),
     )
-    return Deployed(Root(_KINDS[found.kind], found.path, shown_path(_shown(found.path, places)), base), helm)
+    return Deployed(Root(_KINDS[found.kind], found.path, display_path(_shown(found.path, places)), base), helm)
 
 
 def _shown(path: str, places: Mapping[str, str]) -> str:

@@ -19,8 +19,8 @@ import msgspec
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.gitignore import Pattern, Rules, parse
-from kubekeep.sources.walk import reason, shown_path
 
 NAMES: Final = (".kubescapeignore", ".kubekeepignore")
 """The ignore files of a folder; the later one is the stronger."""
@@ -119,7 +119,7 @@ class Ignores:
             try:
                 text = _content(file)
             except OSError as error:
-                self.problems.append(Unread(Location(_shown(file)), f"ignores nothing: {reason(error)}"))
+                self.problems.append(Unread(Location(_shown(file)), f"ignores nothing: {error_reason(error)}"))
             else:
                 patterns += self._parsed(Location(_shown(file)), text.split("\n"), numbered=True)
         start = len(folder) + 1 if folder else 0
@@ -133,7 +133,7 @@ class Ignores:
             try:
                 pattern = parse(line.removesuffix("\r") if numbered else line)
             except ValueError as error:
-                problems.append(Unread(at, f"this pattern ignores nothing: {shown_path(line[:80])}: {error}"))
+                problems.append(Unread(at, f"this pattern ignores nothing: {display_path(line[:80])}: {error}"))
                 continue
             if pattern is None:
                 continue
@@ -161,7 +161,7 @@ def _parent(path: str) -> str:
 
 
 def _shown(file: str) -> str:
-    return shown_path(os.path.normpath(file))
+    return display_path(os.path.normpath(file))
 
 
 def _on_line(place: Location, number: int) -> Location:

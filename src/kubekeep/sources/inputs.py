@@ -20,6 +20,7 @@ import msgspec
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location
+from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource
 from kubekeep.sources.applications import Elsewhere, is_application
 from kubekeep.sources.manifests import is_pipe, opened, read_file, read_stream
@@ -28,7 +29,7 @@ from kubekeep.sources.options import ChartValues, HelmOptions, ReadOptions
 from kubekeep.sources.signals import ends_on_signals
 from kubekeep.sources.touched import Touched
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
-from kubekeep.sources.walk import CHART, Kind, Root, Walk, reason
+from kubekeep.sources.walk import CHART, Kind, Root, Walk
 
 
 def read(
@@ -146,7 +147,7 @@ class Inputs:
             with opened(root.path) as stream:
                 yield from self._kept(stream, root)
         except OSError as error:
-            yield Unread(Location(root.shown), reason(error))
+            yield Unread(Location(root.shown), error_reason(error))
 
     def _kept(self, stream: BinaryIO, root: Root) -> Iterator[Resource | Unread]:
         data = stream.read(self._limits.bytes + 1)

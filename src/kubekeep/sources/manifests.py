@@ -21,11 +21,12 @@ import msgspec
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Position, Region, line_starts
+from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.objects import Doubt, objects
 from kubekeep.sources.tree import Document, Limits, Problem
-from kubekeep.sources.walk import Root, reason
+from kubekeep.sources.walk import Root
 
 _SHOWN_PROBLEMS: Final = 10
 
@@ -41,7 +42,7 @@ def read_file(found: Root, limits: Limits) -> Iterator[Resource | Unread]:
         with opened(found.path) as stream:
             yield from read_stream(stream, found, limits)
     except OSError as error:
-        yield Unread(Location(found.shown), reason(error))
+        yield Unread(Location(found.shown), error_reason(error))
 
 
 def read_stream(stream: BinaryIO, found: Root, limits: Limits) -> Iterator[Resource | Unread]:

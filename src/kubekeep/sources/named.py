@@ -15,11 +15,12 @@ from typing import Final
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location
+from kubekeep.model.paths import error_reason
 from kubekeep.model.text import visible
 from kubekeep.sources.ignore import Ignores
 from kubekeep.sources.options import ReadOptions
 from kubekeep.sources.pattern import expand
-from kubekeep.sources.walk import Kind, Root, Skipped, Walk, reason
+from kubekeep.sources.walk import Kind, Root, Skipped, Walk
 
 STDIN: Final = "-"
 STANDARD_INPUT: Final = Root(Kind.FILE, STDIN, "<stdin>", "")
@@ -139,7 +140,7 @@ class Named:
                 return
             found = self._stack.enter_context(unpacked(root.path))
         except (ArchiveError, OSError) as error:
-            yield Unread(Location(root.shown), reason(error) if isinstance(error, OSError) else str(error))
+            yield Unread(Location(root.shown), error_reason(error) if isinstance(error, OSError) else str(error))
             return
         self.places[os.path.realpath(found.folder)] = root.shown
         for skipped in found.skipped:

@@ -11,8 +11,6 @@ from kubekeep.model.location import Marks
 
 DEFAULT_RELEASE: Final = "release-name"
 """What `helm template` calls a release that nobody named."""
-DEFAULT_NAMESPACE: Final = "default"
-"""What `helm template` renders for when nobody names a namespace."""
 
 
 class InlineValues(msgspec.Struct, frozen=True):

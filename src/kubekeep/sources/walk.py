@@ -19,6 +19,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from kubekeep.model.paths import display_path, error_reason
+
 EXTENSIONS: Final = (".yaml", ".yml", ".json")
 CHART: Final = "Chart.yaml"
 KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -70,14 +72,6 @@ class Ignoring(Protocol):
         """Whether `path`, which is below the folder, is left out."""
 
 
-def shown_path(path: str) -> str:
-    """The path as a terminal and a report can hold it: bytes that are not UTF-8 and control characters escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 class Walk:
     """What there is to read below some paths, each once."""
 
@@ -103,7 +97,7 @@ class Walk:
         try:
             mode = os.stat(path).st_mode
         except (OSError, ValueError) as error:
-            yield Skipped(shown_path(named), reason(error))
+            yield Skipped(display_path(named), error_reason(error))
             return
         absolute = os.path.abspath(path)
         if (chart := _chart_of(absolute)) is not None:
@@ -133,7 +127,7 @@ class Walk:
         key = (kind, os.path.realpath(path), only)
         if key not in self._seen and (kind, key[1], "") not in self._seen:
             self._seen.add(key)
-            yield Root(kind, path, shown_path(shown), base, only)
+            yield Root(kind, path, display_path(shown), base, only)
 
     def _folder(self, named: str, base: str) -> Iterator[Root | Skipped]:
         root = os.path.realpath(base)
@@ -157,7 +151,7 @@ class Walk:
             with os.scandir(folder) as entries:
                 found = sorted(entries, key=lambda entry: entry.name, reverse=True)
         except OSError as error:
-            yield Skipped(shown_path(folder), reason(error))
+            yield Skipped(display_path(folder), error_reason(error))
             return
         names = {entry.name for entry in found}
         is_chart = CHART in names
@@ -179,30 +173,24 @@ class Walk:
         try:
             mode = os.stat(path).st_mode
         except OSError as error:
-            yield Skipped(shown_path(path), f"symbolic link: {reason(error)}")
+            yield Skipped(display_path(path), f"symbolic link: {error_reason(error)}")
             return
         if os.path.commonpath((root, real)) != root:
-            yield Skipped(shown_path(path), "symbolic link out of the scanned folder: not followed")
+            yield Skipped(display_path(path), "symbolic link out of the scanned folder: not followed")
         elif not stat.S_ISDIR(mode):
             yield from self._once(Kind.FILE, path, path, base)
         elif any(part.startswith(".") for part in PurePath(os.path.relpath(real, root)).parts):
-            yield Skipped(shown_path(path), "symbolic link to a hidden folder: not followed")
+            yield Skipped(display_path(path), "symbolic link to a hidden folder: not followed")
 
 
 def _moved(shown: str, path: str, to: str) -> str:
     """`shown`, which begins with `path`, beginning with `to` instead; empty for nothing before what is below it."""
-    rest = shown[len(shown_path(os.path.normpath(path))) :].lstrip(os.sep)
+    rest = shown[len(display_path(os.path.normpath(path))) :].lstrip(os.sep)
     return os.path.join(to, rest) if rest and to else rest or to or os.curdir
 
 
 def _may_hold_objects(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS) and name not in KUSTOMIZATIONS and not name.endswith(_TERRAFORM)
-
-
-def reason(error: OSError | ValueError) -> str:
-    """What the system says about a path, for people."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text[:1].lower() + text[1:]
 
 
 def _below(folder: str, name: str) -> str:

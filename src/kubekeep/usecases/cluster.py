@@ -8,13 +8,6 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.assess.choice import Chooser
-from kubekeep.assess.index import provider_of
-from kubekeep.assess.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
-from kubekeep.assess.reach import judges_nothing, wide
-from kubekeep.assess.routes import ROUTES
-from kubekeep.assess.select import Selection
-from kubekeep.assess.workload import parse_workload
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Catalogue, discover
@@ -30,6 +23,13 @@ from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap, names_of
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.platform import OPENSHIFT, distribution_of, platform_of_node
 from kubekeep.model.resource import Resource
+from kubekeep.posture.choice import Chooser
+from kubekeep.posture.index import provider_of
+from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
+from kubekeep.posture.reach import judges_nothing, wide
+from kubekeep.posture.routes import ROUTES
+from kubekeep.posture.select import Selection
+from kubekeep.posture.workload import parse_workload
 from kubekeep.sources.cloud.identity import Hints
 from kubekeep.sources.cluster import kubelets
 from kubekeep.sources.cluster.collect import Collection

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from kubekeep.assess.diff import compare, marked, scanned
+from kubekeep.baseline.compare import compare, marked, scanned
+from kubekeep.baseline.file import read_known
+from kubekeep.baseline.report_findings import findings_of
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, Scanned
 from kubekeep.model.fingerprint import Granularity
-from kubekeep.usecases.baseline import read_known
-from kubekeep.usecases.findings import findings_of
-from kubekeep.usecases.json_report import ReportError
+from kubekeep.reports.kubescape_v2.read import ReportError
 
 _ONE_KEY = "make both with --hide and one KUBEKEEP_MASTER_KEY"
 COARSE = "the scans are by different tools: compared by control and resource, not by place"

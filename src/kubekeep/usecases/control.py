@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kubekeep.assess.run import run
-from kubekeep.assess.select import select
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.library import scaffold
 from kubekeep.library.cases import Case, cases_of, objects
@@ -24,6 +22,8 @@ from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Path as DocumentPath
 from kubekeep.model.location import format_path, parse_path
 from kubekeep.model.resource import Resource
+from kubekeep.posture.evaluate import run
+from kubekeep.posture.select import select
 
 
 def write_control(folder: Path, area: str, slug: str) -> list[Path]:

@@ -12,21 +12,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kubekeep.assess.select import frameworks_named, select
-from kubekeep.assess.waive import waive
-from kubekeep.edits.change import Change, RefusedError
-from kubekeep.edits.reading import Reading
-from kubekeep.edits.style import Style, block
-from kubekeep.edits.text import edit
-from kubekeep.library.exception import Exemption, FlawError
-from kubekeep.library.exception_policies import exemption
+from kubekeep.exceptions.apply import waive
+from kubekeep.exceptions.exception import Exemption, FlawError
+from kubekeep.exceptions.kubescape_format import exemption
+from kubekeep.exceptions.load import ExceptionsError, read_exceptions
+from kubekeep.fixes.edits.change import Change, RefusedError
+from kubekeep.fixes.edits.reading import Reading
+from kubekeep.fixes.edits.style import Style, block
+from kubekeep.fixes.edits.text import edit
+from kubekeep.fixes.files import Text
 from kubekeep.model.location import Location
+from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.text import visible
 from kubekeep.model.waiver import WaiverStatus, WaiverUse
+from kubekeep.posture.select import frameworks_named, select
 from kubekeep.sinks.file import atomic
-from kubekeep.sources.walk import reason, shown_path
-from kubekeep.usecases.files import Text
-from kubekeep.usecases.waivers import ExceptionsError, read_exceptions
 
 PROBLEMS = frozenset(WaiverStatus) - {WaiverStatus.MATCHED, WaiverStatus.UNUSED}
 """What is wrong with an exception whatever is scanned."""
@@ -44,7 +44,7 @@ def add(path: str, entry: Mapping[str, Any]) -> WaiverUse:
 
     Gives the exception with its doubts. Raises ExceptionsError where that cannot be, or the entry would cover nothing.
     """
-    shown = shown_path(path)
+    shown = display_path(path)
     try:
         found = exemption(dict(entry), Location(shown), 0)
     except FlawError as error:
@@ -58,13 +58,13 @@ def add(path: str, entry: Mapping[str, Any]) -> WaiverUse:
         with atomic(Path(path)) as stream:
             stream.write(text)
     except OSError as error:
-        raise ExceptionsError(f"{shown}: {visible(reason(error))}") from error
+        raise ExceptionsError(f"{shown}: {visible(error_reason(error))}") from error
     return use
 
 
 def _added(path: str, entry: dict[str, Any], *, is_json: bool) -> str:
     """The text of the file with one more entry. Raises ExceptionsError for a file that holds no single list."""
-    shown = shown_path(path)
+    shown = display_path(path)
     # A file that a scan would refuse is not made worse.
     read_exceptions(path)
     try:

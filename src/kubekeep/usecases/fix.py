@@ -18,14 +18,15 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.assess import fix
-from kubekeep.assess.fix import Finding, Left, Why, Wish, key_of
-from kubekeep.assess.proof import Proof
-from kubekeep.assess.select import controls_named, frameworks_named
-from kubekeep.edits.change import Change, RefusedError
-from kubekeep.edits.diff import Hunk, hunks
-from kubekeep.edits.target import Target, target_of
-from kubekeep.edits.text import Edited, edit
+from kubekeep.fixes import wanted_changes as fix
+from kubekeep.fixes.edits.change import Change, RefusedError
+from kubekeep.fixes.edits.diff import Hunk, hunks
+from kubekeep.fixes.edits.target import Target, target_of
+from kubekeep.fixes.edits.text import Edited, edit
+from kubekeep.fixes.files import Files, Text
+from kubekeep.fixes.proof import Proof
+from kubekeep.fixes.scratch_copy import Twin
+from kubekeep.fixes.wanted_changes import Finding, Left, Why, Wish, key_of
 from kubekeep.library.extra import gather
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
@@ -33,10 +34,9 @@ from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import has_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.posture.select import controls_named, frameworks_named
 from kubekeep.sinks.file import atomic
-from kubekeep.usecases.files import Files, Text
 from kubekeep.usecases.scan import DEFAULT_FRAMEWORKS, ScanRequest, scan
-from kubekeep.usecases.twin import Twin
 
 _ROUNDS: Final = 8
 """Scans of changed copies, each without what the one before refuted, until nothing is proposed."""

@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from kubekeep.assess.attack.cited import CITED
-from kubekeep.library.tracks import tracks
+from kubekeep.attackpaths.cited import CITED
+from kubekeep.attackpaths.tracks import tracks
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import EVERYTHING, Question
 from kubekeep.reports.format import Extra

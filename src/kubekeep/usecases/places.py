@@ -13,17 +13,17 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.assess import commented
-from kubekeep.assess.comment_marks import PRODUCT, is_marked
-from kubekeep.assess.commented import Commented
-from kubekeep.assess.comments import Syntax, comments, has_aliases
-from kubekeep.assess.select import Selection, UnknownNameError, controls_named
+from kubekeep.exceptions.inline import suppressions as commented
+from kubekeep.exceptions.inline.comment_marks import PRODUCT, is_marked
+from kubekeep.exceptions.inline.comments import Syntax, comments, has_aliases
+from kubekeep.exceptions.inline.suppressions import Commented
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Excerpt
 from kubekeep.model.location import line_starts
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.model.waiver import WaiverUse
+from kubekeep.posture.select import Selection, UnknownNameError, controls_named
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.inputs import Inputs
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
@@ -163,8 +163,8 @@ def _cut(lines: Sequence[str], window: _Window) -> Excerpt | None:
 
 def _masked(text: str) -> list[str]:
     """The lines of a file without secrets."""
-    from kubekeep.model.masking import masked_lines  # noqa: PLC0415 - only who asks for excerpts pays for them
     from kubekeep.model.secret_keys import secret_spans  # noqa: PLC0415
+    from kubekeep.privacy.masking import masked_lines  # noqa: PLC0415 - only who asks for excerpts pays for them
 
     spans: list[tuple[int, int]] = []
     for reader in (yaml_text, json_text) if text.lstrip()[:1] in {"{", "["} else (yaml_text,):

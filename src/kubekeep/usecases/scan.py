@@ -18,18 +18,11 @@ from typing import BinaryIO, Final, Protocol
 import msgspec
 
 from kubekeep import _native
-from kubekeep.assess.choice import Chooser
-from kubekeep.assess.enforcement import Enforcers
-from kubekeep.assess.foreign import ForeignJudge
-from kubekeep.assess.judge import Judge
-from kubekeep.assess.run import Compile, run
-from kubekeep.assess.select import Selection, UnknownNameError, controls_named, frameworks_named, select
-from kubekeep.assess.summary import summarise
-from kubekeep.assess.unseen import unseen
-from kubekeep.assess.workload import parse_workload, with_needs
+from kubekeep.admission.enforcement import Enforcers
+from kubekeep.admission.policy import AdmissionError, Policies, policies_in_force, policies_of
 from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.exceptions.load import Exceptions, Waivers
 from kubekeep.kube.access import ClusterRequest
-from kubekeep.library.admission import AdmissionError, Policies, policies_in_force, policies_of
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.foreign import ForeignControl
 from kubekeep.library.params import params_of
@@ -45,13 +38,20 @@ from kubekeep.model.location import Location
 from kubekeep.model.redaction import without_tokens
 from kubekeep.model.resource import Resource
 from kubekeep.model.waiver import WaiverUse
+from kubekeep.posture.choice import Chooser
+from kubekeep.posture.coverage_gaps import unseen
+from kubekeep.posture.evaluate import Compile, run
+from kubekeep.posture.judge import Judge
+from kubekeep.posture.kubescape_rules import ForeignJudge
+from kubekeep.posture.select import Selection, UnknownNameError, controls_named, frameworks_named, select
+from kubekeep.posture.summary import summarise
+from kubekeep.posture.workload import parse_workload, with_needs
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases import places
 from kubekeep.usecases.blame import with_commits
 from kubekeep.usecases.repository import repository_of
-from kubekeep.usecases.waivers import Exceptions, Waivers
 
 NEWEST_KUBERNETES: Final = 37
 """The newest minor version whose rules the library knows."""
@@ -301,7 +301,7 @@ def _with_extras(
         results = places.with_excerpts(results, source)
     if Extra.EDITS in extras:
         # What plans edits is loaded for reports that show some.
-        from kubekeep.usecases.suggestions import with_edits  # noqa: PLC0415
+        from kubekeep.fixes.suggestions import with_edits  # noqa: PLC0415
 
         results = with_edits(results, source, selection.controls)
     return results
@@ -313,14 +313,14 @@ def _attacks(
     """What the extras of `request` ask for; only a scan that asks for attacks pays for loading what finds them."""
     if not request.extras & {Extra.ATTACK_PATHS, Extra.PRIORITIES}:
         return None
-    from kubekeep.assess.attack.priorities import prioritised  # noqa: PLC0415
-    from kubekeep.library.tracks import tracks  # noqa: PLC0415
+    from kubekeep.attackpaths.priorities import prioritised  # noqa: PLC0415
+    from kubekeep.attackpaths.tracks import tracks  # noqa: PLC0415
 
     controls = {control.slug: control for control in selection.controls}
     priorities = prioritised(results, controls, tracks())
     if Extra.ATTACK_PATHS not in request.extras:
         return Attacks(prioritised=priorities)
-    from kubekeep.assess.attack.find import find  # noqa: PLC0415
+    from kubekeep.attackpaths.find import find  # noqa: PLC0415
 
     return msgspec.structs.replace(find(resources, results, controls, request.attacks), prioritised=priorities)
 
@@ -444,7 +444,7 @@ def _judges(request: ScanRequest, rules: ExtraRules, found: Sequence[Resource]) 
     if not given:
         return []
     # Only a scan with policies pays for loading CEL.
-    from kubekeep.assess.policies import PolicyJudge  # noqa: PLC0415
+    from kubekeep.admission.evaluate import PolicyJudge  # noqa: PLC0415
 
     taken = {*rules.library.controls, *(item.control.slug for item in rules.controls)}
     judges: list[Judge] = []

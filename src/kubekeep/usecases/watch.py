@@ -13,21 +13,16 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep import _native
-from kubekeep.assess.choice import Chooser
-from kubekeep.assess.enforcement import Enforcers
-from kubekeep.assess.select import Selection
-from kubekeep.assess.standing import Standing
-from kubekeep.assess.summary import summarise
-from kubekeep.assess.unseen import unseen
+from kubekeep.admission.enforcement import Enforcers
+from kubekeep.admission.policy import is_binding, is_policy
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.engine.port import Query
 from kubekeep.engine.stopping import StoppedError, Stopping
+from kubekeep.exceptions.custom_resources import is_security_exception
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import ConnectionLostError, KubeError
 from kubekeep.kube.watching import Pace
-from kubekeep.library.admission import is_binding, is_policy
 from kubekeep.library.params import ParamsError, params_of
-from kubekeep.library.security_exceptions import is_security_exception
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.cluster import ClusterFacts, Gap
 from kubekeep.model.enforcement import Enforcement
@@ -37,11 +32,16 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.model.waiver import WaiverUse
 from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned, Unmatched
+from kubekeep.posture.choice import Chooser
+from kubekeep.posture.coverage_gaps import unseen
+from kubekeep.posture.incremental import Standing
+from kubekeep.posture.select import Selection
+from kubekeep.posture.summary import summarise
 from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.wanted import Namespaces
-from kubekeep.usecases.agenda import Agenda, Sleep
 from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connected
 from kubekeep.usecases.scan import ScanRequest, exceptions_of, minor_of, selected
+from kubekeep.usecases.watch_schedule import Agenda, Sleep
 
 _IDLE: Final = 0.5
 """Seconds to wait for something to happen before looking whether all is over."""

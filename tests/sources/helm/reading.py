@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import line_starts
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.charts import Charts
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartLimits
 from kubekeep.sources.objects import Found, objects
-from kubekeep.sources.options import DEFAULT_NAMESPACE, ChartValues, HelmOptions
+from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.tree import DEFAULT_LIMITS
 from kubekeep.sources.walk import Kind, Root
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from kubekeep.assess.select import UnknownNameError, controls_named, frameworks_named
 from kubekeep.cli.kubescape.parse import FlagError, Given, value_of
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.load import LibraryError
 from kubekeep.model.control import Control
+from kubekeep.posture.select import UnknownNameError, controls_named, frameworks_named
 
 _FILES: Final = ("workloadscan", "allcontrols")
 """What Kubescape scans files for when nothing is named, and a workload wherever it is."""

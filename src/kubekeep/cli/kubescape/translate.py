@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.assess.gate import OVERALL
 from kubekeep.cli.kubescape.chosen import every_framework, included, others, unnamed
 from kubekeep.cli.kubescape.flags import SUBCOMMANDS, Fate, Flag, Takes
 from kubekeep.cli.kubescape.parse import FlagError, Given, value_of
+from kubekeep.posture.gate import OVERALL
 
 _WORDS: Final = frozenset({"framework", "control", "workload", "image"})
 _FORMATS: Final = {"pretty-printer": "pretty"}

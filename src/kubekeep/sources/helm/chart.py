@@ -17,13 +17,13 @@ import msgspec
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Path, Region
+from kubekeep.model.paths import display_path
 from kubekeep.sources.helm import files as chart_files
 from kubekeep.sources.helm import schema
 from kubekeep.sources.helm.limits import Budget, ChartError, ChartLimits
 from kubekeep.sources.helm.parsed import Mapping as Parsed
 from kubekeep.sources.helm.parsed import MappingError, mapping
 from kubekeep.sources.tree import Limits
-from kubekeep.sources.walk import shown_path
 
 METADATA: Final = "Chart.yaml"
 REQUIREMENTS: Final = "requirements.yaml"
@@ -75,7 +75,7 @@ class Chart(msgspec.Struct, frozen=True):
 
     def shown_file(self, name: str) -> str:
         """A file of it, as it is shown to people."""
-        return shown_path(posixpath.join(self.shown, name))
+        return display_path(posixpath.join(self.shown, name))
 
     def templates(self) -> Iterator[str]:
         """The paths of its templates, partials and notes too; a library has only partials."""
@@ -247,9 +247,9 @@ def _without_schema(own: dict[str, bytes], home: _Home) -> Iterator[Unread]:
     if target is not None:
         del own[schema.NAME]
         told = (
-            f"refers to {shown_path(target)[:200]!r}, which is not read: the values were not held against this schema"
+            f"refers to {display_path(target)[:200]!r}, which is not read: the values were not held against this schema"
         )
-        yield Unread(Location(shown_path(posixpath.join(home.shown, schema.NAME))), told)
+        yield Unread(Location(display_path(posixpath.join(home.shown, schema.NAME))), told)
 
 
 def _name(metadata: dict[str, Any], shown: str) -> str:
@@ -257,7 +257,7 @@ def _name(metadata: dict[str, Any], shown: str) -> str:
     if not isinstance(name, str) or not name:
         raise ChartError(shown, "chart.metadata.name is required")
     if "/" in name or "\\" in name or name in (".", "..") or not name.isprintable():
-        raise ChartError(shown, f"chart.metadata.name {shown_path(name)[:100]!r} is invalid")
+        raise ChartError(shown, f"chart.metadata.name {display_path(name)[:100]!r} is invalid")
     return name
 
 

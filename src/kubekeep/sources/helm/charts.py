@@ -20,6 +20,7 @@ from typing import Final, Self
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location
+from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm import chart as charts
 from kubekeep.sources.helm.chart import LIBRARY, METADATA, Chart
@@ -35,7 +36,7 @@ from kubekeep.sources.helm.texts import chart_texts, templates
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.signals import awaited
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
-from kubekeep.sources.walk import Root, reason
+from kubekeep.sources.walk import Root
 
 _WORKERS: Final = 2
 _AHEAD: Final = 4
@@ -113,7 +114,7 @@ class Charts:
         except ChartError as error:
             return [error.unread]
         except OSError as error:
-            return [Unread(Location(root.shown), f"the chart was not rendered: {reason(error)}")]
+            return [Unread(Location(root.shown), f"the chart was not rendered: {error_reason(error)}")]
 
     def _rendered(self, chart: Chart, root: Root) -> list[Resource | Unread]:
         rendering = self._working()
@@ -170,6 +171,6 @@ def _fault(program: Program) -> str:
     try:
         return program.fault
     except OSError as error:
-        return reason(error)
+        return error_reason(error)
     except LimitError as error:
         return f"it {error}"

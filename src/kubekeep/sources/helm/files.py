@@ -19,9 +19,9 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
+from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.helm.ignore import Ignore
 from kubekeep.sources.helm.limits import Budget, ChartError
-from kubekeep.sources.walk import reason, shown_path
 
 IGNORE_FILE: Final = ".helmignore"
 _DRIVE: Final = re.compile(r"[A-Za-z]:/")
@@ -40,7 +40,7 @@ def read_file(path: str, shown: str, budget: Budget) -> bytes:
                 raise ChartError(shown, "not a regular file")
             data = stream.read(min(budget.limits.file_bytes, budget.bytes_left) + 1)
     except (OSError, ValueError) as error:
-        raise ChartError(shown, reason(error)) from error
+        raise ChartError(shown, error_reason(error)) from error
     budget.take(len(data), shown)
     return data
 
@@ -84,7 +84,7 @@ class _Folder:
             raise ChartError(shown, str(error)) from error
 
     def _shown_of(self, name: str) -> str:
-        return shown_path(os.path.join(self._shown, name))
+        return display_path(os.path.join(self._shown, name))
 
     def _check_link(self, path: str, shown: str) -> str:
         """The real path of what `path` names; raises ChartError where it leads out or nowhere."""
@@ -102,12 +102,12 @@ class _Folder:
         try:
             names = sorted(os.listdir(within[-1]), reverse=True)
         except OSError as error:
-            raise ChartError(shown, reason(error)) from error
+            raise ChartError(shown, error_reason(error)) from error
         found: list[tuple[str, tuple[str, ...]]] = []
         for entry in names:
             below = f"{name}/{entry}" if name else entry
             if _UNSPEAKABLE.search(entry):
-                raise ChartError(shown, f"{shown_path(entry)[:200]!r} is no name for a file of a chart: not read")
+                raise ChartError(shown, f"{display_path(entry)[:200]!r} is no name for a file of a chart: not read")
             path = os.path.join(self._path, below)
             self._budget.entry(shown)
             is_folder = os.path.isdir(path)
@@ -137,7 +137,7 @@ def archive(data: bytes, shown: str, budget: Budget) -> dict[str, bytes]:
                     raise ChartError(shown, "not a packed chart: it ends in the middle of a file")
                 files[name] = content
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
-        raise ChartError(shown, f"not a packed chart: {reason(ValueError(str(error)))}") from error
+        raise ChartError(shown, f"not a packed chart: {error_reason(ValueError(str(error)))}") from error
     if not files:
         raise ChartError(shown, "not a packed chart: there are no files in it")
     return files
@@ -145,7 +145,7 @@ def archive(data: bytes, shown: str, budget: Budget) -> dict[str, bytes]:
 
 def _member_name(member: tarfile.TarInfo, shown: str) -> str:
     """The path in the chart of a member; raises ChartError for links, devices and paths that lead out."""
-    quoted = shown_path(member.name)[:200]
+    quoted = display_path(member.name)[:200]
     if not member.isreg() or member.issparse():
         what = "link" if member.issym() or member.islnk() else "special file"
         raise ChartError(shown, f"{quoted!r} in this packed chart is a {what}: not read")

@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 
 from kubekeep.model.location import Path
-from kubekeep.model.resource import Source
-from kubekeep.sources.options import DEFAULT_NAMESPACE
+from kubekeep.model.resource import DEFAULT_NAMESPACE, Source
 
 
 class ReleaseNamespace(msgspec.Struct, frozen=True):

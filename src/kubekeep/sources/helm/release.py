@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.model.paths import display_path
 from kubekeep.sources.helm import set_options
 from kubekeep.sources.helm.files import read_file
 from kubekeep.sources.helm.limits import Budget, ChartError, ChartLimits
@@ -20,7 +21,6 @@ from kubekeep.sources.helm.parsed import MappingError, mapping, text_of
 from kubekeep.sources.helm.trace import ValuesLayer
 from kubekeep.sources.options import ChartValues, HelmOptions, InlineValues
 from kubekeep.sources.tree import Limits
-from kubekeep.sources.walk import shown_path
 
 _SCHEME: Final = "://"
 
@@ -105,7 +105,7 @@ class _Reader:
 
     def _copied(self, path: str, prefix: str, what: str) -> str:
         """The name of a copy of the user's file."""
-        shown = shown_path(self._names.get(path, path))
+        shown = display_path(self._names.get(path, path))
         if path == "-" or _SCHEME in path:
             raise ChartError(shown, f"{what}: only files are read")
         name = f"{prefix}-{len(self._contents)}"

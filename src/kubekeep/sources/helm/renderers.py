@@ -16,11 +16,11 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from kubekeep.model.resource import DEFAULT_NAMESPACE
 from kubekeep.sources.helm import child
 from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.helm.process import Child, EndedError
 from kubekeep.sources.helm.release import Job
-from kubekeep.sources.options import DEFAULT_NAMESPACE
 
 EXTRA: Final = "helm-python-sdk"
 _PACKAGE: Final = "helm_python"

@@ -17,6 +17,7 @@ import msgspec
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, line_starts
+from kubekeep.model.paths import display_path
 from kubekeep.model.resource import FileType, Origin, Resource, Source
 from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.child import Cost, Outcome
@@ -28,7 +29,7 @@ from kubekeep.sources.kustomize.written import Pages
 from kubekeep.sources.objects import Doubt, objects
 from kubekeep.sources.signals import awaited
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits, Problem
-from kubekeep.sources.walk import Root, shown_path
+from kubekeep.sources.walk import Root
 
 _WORKERS: Final = 2
 _AHEAD: Final = 4
@@ -105,7 +106,7 @@ class Kustomizations:
         if graph.refusals:
             refusal = graph.refusals[0]
             where = build.location(refusal.spot) if refusal.spot else Location(build.shown(refusal.file))
-            yield Unread(where, f"{refusal.message}; the kustomization {shown_path(folder.shown)} was not built")
+            yield Unread(where, f"{refusal.message}; the kustomization {display_path(folder.shown)} was not built")
             return
         if future is None:
             yield Unread(Location(build.shown(build.node.file)), GET_ONE)
@@ -124,7 +125,7 @@ class Kustomizations:
         yield from self._resources(outcome.output, folder, build)
 
     def _resources(self, output: bytes, folder: Root, build: Build) -> Iterator[Resource | Unread]:
-        shown = shown_path(folder.shown)
+        shown = display_path(folder.shown)
         text = output.decode("utf-8", "replace")
         limits = msgspec.structs.replace(self._limits, bytes=max(self._limits.bytes, len(output)))
         number = 0

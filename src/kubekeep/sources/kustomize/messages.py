@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.paths import display_path
 from kubekeep.sources.kustomize.child import Outcome
 from kubekeep.sources.kustomize.graph import Node
 from kubekeep.sources.kustomize.references import references
 from kubekeep.sources.kustomize.trace import Build
-from kubekeep.sources.walk import shown_path
 
 _LONGEST: Final = 1_000
 _LOGGED: Final = re.compile(r'^[EF]\d{4} .*?err=(?:"(?P<text>(?:[^"\\]|\\.)*)"|<\s(?P<lines>.*)>)', re.DOTALL)
@@ -73,7 +73,7 @@ def _short(text: str, build: Build) -> str:
     for file, shown in _paths(build):
         text = text.replace(file, shown)
     text = _PRIVATE.sub("<private folder>", " ".join(text.split()))
-    return shown_path(text if len(text) <= _LONGEST else text[:_LONGEST] + " ...")
+    return display_path(text if len(text) <= _LONGEST else text[:_LONGEST] + " ...")
 
 
 def _paths(build: Build) -> Iterator[tuple[str, str]]:

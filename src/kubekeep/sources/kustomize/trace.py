@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kubekeep.model.location import Location, Path
+from kubekeep.model.paths import display_path
 from kubekeep.sources.kustomize.graph import Graph, Node
 from kubekeep.sources.kustomize.instances import Instance, Instances
 from kubekeep.sources.kustomize.shadow import Field, aligned, equal
 from kubekeep.sources.kustomize.state import Asked, State
 from kubekeep.sources.kustomize.written import Pages, Spot
-from kubekeep.sources.walk import shown_path
 
 _KEPT: Final = 32
 
@@ -42,7 +42,7 @@ class Build:
         path = self._paths.get(file)
         if path is None:
             relative = os.path.relpath(file, self._folder)
-            path = self._paths[file] = shown_path(os.path.normpath(os.path.join(self._shown, relative)))
+            path = self._paths[file] = display_path(os.path.normpath(os.path.join(self._shown, relative)))
         return path
 
     @property

@@ -14,10 +14,10 @@ import msgspec
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Region
+from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.terraform import json_syntax, syntax
 from kubekeep.sources.terraform.syntax import Block, Body, HclSyntaxError
 from kubekeep.sources.terraform.values import Text
-from kubekeep.sources.walk import reason, shown_path
 
 MAXIMUM_BYTES: Final = 1024 * 1024
 """Of one file; of all files of a root module and the modules below it, sixteen times that."""
@@ -68,7 +68,7 @@ class Files:
             with open(path, "rb") as stream:
                 data = stream.read(MAXIMUM_BYTES + 1)
         except OSError as error:
-            raise ValueError(reason(error)) from None
+            raise ValueError(error_reason(error)) from None
         if len(data) > MAXIMUM_BYTES:
             raise ValueError(f"larger than {MAXIMUM_BYTES} bytes: not read")
         self._left -= len(data)
@@ -89,7 +89,7 @@ class Files:
         values: list[Body] = []
         unread: list[Unread] = []
         for name in module_files(folder):
-            file = shown_path(os.path.join(shown, name) if shown != os.curdir else name)
+            file = display_path(os.path.join(shown, name) if shown != os.curdir else name)
             try:
                 body = self._parsed(self.text(os.path.join(folder, name)), file, name)
             except ValueError as error:

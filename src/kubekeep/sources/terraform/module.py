@@ -12,12 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.location import Location
+from kubekeep.model.paths import display_path
 from kubekeep.sources.terraform import types
 from kubekeep.sources.terraform.evaluate import Evaluator, Scope
 from kubekeep.sources.terraform.files import Content, Files
 from kubekeep.sources.terraform.syntax import Attribute, Block, Body
 from kubekeep.sources.terraform.values import Mapping, Sequence, Text, Unknown
-from kubekeep.sources.walk import shown_path
 
 DEEPEST_CALL: Final = 16
 """How deep modules may call each other."""
@@ -102,7 +102,7 @@ class Module:
         """A file by its path from the root module's folder."""
         shown = os.path.normpath(os.path.join(self.where.root_shown, path))
         try:
-            return self._files.lined(os.path.join(self.where.root, path), shown_path(shown))
+            return self._files.lined(os.path.join(self.where.root, path), display_path(shown))
         except ValueError as error:
             raise ValueError(f"{path[:200]!r} cannot be read: {error}") from None
 

@@ -1,0 +1,1 @@
+"""Baselines: saved findings, and the comparison of two scans by fingerprint. Never scans."""

@@ -1,0 +1,1 @@
+"""Exceptions: approved deviations from controls, read from every form and applied to verdicts. Never evaluates a rule."""

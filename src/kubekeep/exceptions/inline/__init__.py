@@ -1,0 +1,1 @@
+"""Exceptions inside the scanned files: suppression comments and annotations."""

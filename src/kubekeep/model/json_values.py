@@ -1,0 +1,15 @@
+"""Typed access to values of JSON and YAML documents, where a field may hold anything. Never raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def as_mapping(value: Any) -> dict[str, Any]:
+    """Return `value` if it is a mapping, else {}."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return `value` if it is a list, else []."""
+    return value if isinstance(value, list) else []

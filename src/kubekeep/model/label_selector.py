@@ -1,0 +1,64 @@
+"""Labels and label selectors as the Kubernetes API matches them. Never looks up a resource.
+
+Source: Kubernetes documentation, "Labels and Selectors".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+NAME_LABEL: Final = "kubernetes.io/metadata.name"
+"""The label that holds the name of a namespace; the API server sets it."""
+
+
+class SelectorRequirement(msgspec.Struct, frozen=True):
+    """One expression of a label selector."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+class LabelSelector(msgspec.Struct, frozen=True, rename="camel"):
+    """A label selector."""
+
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[SelectorRequirement, ...] = ()
+
+    @property
+    def requirements(self) -> tuple[SelectorRequirement, ...]:
+        """All of it as requirements."""
+        return (
+            *(SelectorRequirement(key, "In", (value,)) for key, value in self.match_labels.items()),
+            *self.match_expressions,
+        )
+
+
+def labels_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """The labels of an object; none if they are malformed."""
+    metadata = found.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
+
+
+def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
+    """Whether `selector` takes what has these labels."""
+    return all(holds(requirement, labels) for requirement in selector.requirements)
+
+
+def holds(requirement: SelectorRequirement, labels: Mapping[str, str]) -> bool:
+    """Return True if `labels` satisfy `requirement`; an unknown operator is never satisfied."""
+    match requirement.operator:
+        case "In":
+            return labels.get(requirement.key) in requirement.values
+        case "NotIn":
+            return requirement.key not in labels or labels[requirement.key] not in requirement.values
+        case "Exists":
+            return requirement.key in labels
+        case "DoesNotExist":
+            return requirement.key not in labels
+        case _:
+            return False

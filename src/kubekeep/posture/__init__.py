@@ -1,0 +1,1 @@
+"""Posture: selects controls, evaluates them on resources and sums up the verdicts. Never reads a source and never prints."""

@@ -1,0 +1,203 @@
+"""Sum verdicts up by control, by framework and overall. The formulas are in `posture.score`; this only counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
+from kubekeep.model.control import HOST_DATA, PLATFORMS, SUBJECT, WORKLOAD, Answer, Control
+from kubekeep.model.enforcement import Enforcement
+from kubekeep.model.finding import Cause, Reason, Status
+from kubekeep.model.framework import Framework
+from kubekeep.posture import score
+from kubekeep.posture.coverage_gaps import NOTHING, Unseen
+from kubekeep.posture.select import Selection
+
+NO_POLICIES: Final[Mapping[str, tuple[Enforcement, ...]]] = MappingProxyType({})
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """The sums of a whole scan, as `Assessment` holds them."""
+
+    controls: tuple[ControlSummary, ...]
+    frameworks: tuple[FrameworkSummary, ...]
+    status: Status
+    counts: Counts
+    score: float
+    compliance: float | None
+    coverage: float
+
+
+class _Tally:
+    """What has been counted of one control."""
+
+    __slots__ = ("failed", "not_evaluated", "passed", "reason", "waived", "weight", "weight_failed")
+
+    def __init__(self) -> None:
+        self.passed = self.failed = self.not_evaluated = self.waived = 0
+        self.weight = self.weight_failed = 0.0
+        self.reason: Reason | None = None
+
+
+def summarise(
+    results: Sequence[ResourceResult],
+    selection: Selection,
+    hidden: Unseen = NOTHING,
+    enforcement: Mapping[str, tuple[Enforcement, ...]] = NO_POLICIES,
+) -> Totals:
+    """The sums of `results` over the controls and frameworks of `selection`.
+
+    A control has not passed while something that it looks at is `hidden`. `enforcement` tells the admission policies of
+    controls by slug.
+    """
+    tallies = _count(results, selection.controls)
+    controls = sorted(
+        (
+            msgspec.structs.replace(
+                _control(control, tallies[control.slug], selection.set_aside.get(control.slug), hidden),
+                enforcement=enforcement.get(control.slug, ()),
+            )
+            for control in selection.controls
+        ),
+        key=lambda item: (-item.control.severity, item.control.id),
+    )
+    by_slug = {item.control.slug: item for item in controls}
+    frameworks = tuple(
+        _framework(framework, selection.members(framework), by_slug, results, tallies)
+        for framework in selection.frameworks
+    )
+    counts = _resource_counts(results, by_slug)
+    return Totals(
+        controls=tuple(controls),
+        frameworks=frameworks,
+        status=score.status(_as_counts(controls)),
+        counts=counts,
+        score=_risk(controls, tallies),
+        compliance=score.mean_compliance(controls),
+        coverage=score.coverage(controls),
+    )
+
+
+def _count(results: Iterable[ResourceResult], controls: Iterable[Control]) -> dict[str, _Tally]:
+    tallies = {control.slug: _Tally() for control in controls}
+    for result in results:
+        weight = score.weight(result.resource)
+        for slug, verdict in result.verdicts.items():
+            tally = tallies[slug]
+            tally.weight += weight
+            if verdict.status is Status.PASSED:
+                tally.passed += 1
+                tally.waived += verdict.is_waived
+            elif verdict.status is Status.FAILED:
+                tally.failed += 1
+                tally.weight_failed += weight
+            else:
+                tally.not_evaluated += 1
+                tally.reason = tally.reason or verdict.reason
+    return tallies
+
+
+def _control(control: Control, tally: _Tally, set_aside: Reason | None, hidden: Unseen) -> ControlSummary:
+    counts = Counts(tally.passed, tally.failed, tally.not_evaluated, tally.waived)
+    status = score.status(counts)
+    doubt = hidden.targeted.get(control.slug)
+    if doubt is not None and status is Status.PASSED:
+        status = Status.NOT_EVALUATED
+    reason = set_aside or doubt or tally.reason
+    if reason is None and not counts.total:
+        reason = _irrelevant(control)
+    return ControlSummary(
+        control=control,
+        status=status,
+        counts=counts,
+        score=score.risk(tally.weight_failed, tally.weight),
+        # What was seen tells nothing of a control that has an answer only with the rest.
+        compliance=None if doubt is not None and status is Status.NOT_EVALUATED else score.compliance(counts),
+        reason=reason if status is Status.NOT_EVALUATED else None,
+    )
+
+
+def _irrelevant(control: Control) -> Reason:
+    names = {WORKLOAD: "workload", SUBJECT: "bound RBAC subject"}
+    kinds = list(dict.fromkeys(names.get(target, target.rpartition("/")[2]) for target in control.targets))
+    if control.answered_by_documents():
+        cause = _COLLECTED.get(control.answer, Cause.NEEDS_CLUSTER)
+        return Reason(cause, f"nothing in the input tells: add {' or '.join(kinds)}{_asking(control)}")
+    platforms = f" of {' or '.join(name.upper() for name in control.providers)}" if control.providers else ""
+    return Reason(Cause.IRRELEVANT, f"nothing{platforms} that it applies to in the input ({', '.join(kinds)})")
+
+
+def _asking(control: Control) -> str:
+    """How else the documents are had that answer `control`."""
+    groups = {target.partition("/")[0] for target in control.targets}
+    by_hosts = ", or collect it with kubekeep host collect" if HOST_DATA in groups else ""
+    return by_hosts + (", or scan the cluster with --cloud" if not groups.isdisjoint(PLATFORMS) else "")
+
+
+_COLLECTED: Final = {
+    Answer.HOST: Cause.NEEDS_HOST_DATA,
+    Answer.CLOUD: Cause.NEEDS_CLOUD_DATA,
+    Answer.IMAGE: Cause.NEEDS_IMAGE_DATA,
+}
+
+
+def _framework(
+    framework: Framework,
+    serving: Iterable[Control],
+    by_slug: Mapping[str, ControlSummary],
+    results: Iterable[ResourceResult],
+    tallies: Mapping[str, _Tally],
+) -> FrameworkSummary:
+    members = {control.slug: by_slug[control.slug] for control in serving}
+    controls = tuple(members.values())
+    return FrameworkSummary(
+        framework=framework,
+        controls=tuple(members),
+        status=score.status(_as_counts(controls)),
+        counts=_resource_counts(results, members),
+        score=_risk(controls, tallies),
+        compliance=score.mean_compliance(controls),
+        coverage=score.coverage(controls),
+    )
+
+
+def _as_counts(controls: Iterable[ControlSummary]) -> Counts:
+    """Controls counted as if they were resources; those with nothing to look at are left out."""
+    relevant = [item for item in controls if item.reason is None or item.reason.cause is not Cause.IRRELEVANT]
+    statuses = [item.status for item in relevant]
+    return Counts(*(statuses.count(status) for status in (Status.PASSED, Status.FAILED, Status.NOT_EVALUATED)))
+
+
+def _resource_counts(results: Iterable[ResourceResult], slugs: Mapping[str, object]) -> Counts:
+    """Resources by their worst verdict among `slugs`; those without any are not counted.
+
+    A parameter that nobody set says nothing of a resource, so it makes none worse.
+    """
+    passed = failed = not_evaluated = waived = 0
+    for result in results:
+        verdicts = [
+            verdict
+            for slug, verdict in result.verdicts.items()
+            if slug in slugs and (verdict.reason is None or verdict.reason.cause is not Cause.CONFIGURATION)
+        ]
+        statuses = {verdict.status for verdict in verdicts}
+        if Status.FAILED in statuses:
+            failed += 1
+        elif Status.NOT_EVALUATED in statuses:
+            not_evaluated += 1
+        elif statuses:
+            passed += 1
+            waived += any(verdict.is_waived for verdict in verdicts)
+    return Counts(passed, failed, not_evaluated, waived)
+
+
+def _risk(controls: Iterable[ControlSummary], tallies: Mapping[str, _Tally]) -> float:
+    pairs = [(item.control.severity, tallies[item.control.slug]) for item in controls]
+    return score.risk(
+        sum(severity * tally.weight_failed for severity, tally in pairs),
+        sum(severity * tally.weight for severity, tally in pairs),
+    )

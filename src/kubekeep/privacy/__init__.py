@@ -1,0 +1,1 @@
+"""Privacy: reports with pseudonyms, encrypted reports, and excerpts without secrets. Never stores a key."""

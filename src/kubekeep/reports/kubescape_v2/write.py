@@ -1,0 +1,550 @@
+"""The document of Kubescape's JSON v2, part by part, for the formats that write it: JSON and YAML.
+
+Where the two differ on purpose: a control with nothing to look at is `skipped` with the sub-status
+`irrelevant`, never `passed`. Additions of our own stand where readers do not trip over them: `location`, `message`
+and `exception` in the entries of `paths`, and the top-level object `kubekeep`. Objects are embedded without their
+secrets. The parts are plain values in the order of the document, and those that grow with the input are made one
+at a time. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary, Unread
+from kubekeep.model.attack import PrioritisedResource
+from kubekeep.model.cluster import ClusterFacts
+from kubekeep.model.commit import Commit, Repository
+from kubekeep.model.comparison import Comparison
+from kubekeep.model.enforcement import Enforcement
+from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.redaction import redacted
+from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.severity import Severity
+from kubekeep.model.text import utc_text
+from kubekeep.reports.kubescape_v2 import exceptions as waivers_v2
+from kubekeep.reports.kubescape_v2.locations import location_entry
+
+_STATUS: Final = {Status.PASSED: "passed", Status.FAILED: "failed", Status.NOT_EVALUATED: "skipped"}
+_SUB_STATUS: Final = {
+    Cause.IRRELEVANT: "irrelevant",
+    Cause.CONFIGURATION: "configuration",
+    Cause.NEEDS_CLUSTER: "integration",
+    Cause.NEEDS_HOST_DATA: "integration",
+    Cause.NEEDS_CLOUD_DATA: "integration",
+    Cause.NEEDS_IMAGE_DATA: "integration",
+    Cause.NEEDS_NETWORK: "integration",
+    Cause.MANUAL: "manual review",
+    Cause.DECLINED: "requires review",
+}
+"""Kubescape's words for why something was skipped; causes it has none for are `notEvaluated`."""
+_CATEGORIES: Final = {
+    **dict.fromkeys(
+        (
+            "aks",
+            "api-server",
+            "controller-manager",
+            "eks",
+            "etcd",
+            "gke",
+            "host-files",
+            "kube-proxy",
+            "kubelet",
+            "nodes",
+        ),
+        ("Control plane", ""),
+    ),
+    "scheduler": ("Control plane", ""),
+    "rbac": ("Access control", ""),
+    "network": ("Network", ""),
+    "secrets": ("Secrets", ""),
+    "images": ("Workload", "Supply chain"),
+    "resources": ("Workload", "Resource management"),
+    "storage": ("Workload", "Storage"),
+}
+"""Areas of the library that have a category of their own in Kubescape, with its sub-category."""
+_WAIVED: Final = "w/exceptions"
+"""Kubescape's word for what passed by exceptions."""
+_HOSTS: Final = ("github", "gitlab", "bitbucket", "azure")
+"""Words in the names of the hosts that Kubescape calls so."""
+_NO_FIX: Final = {"path": "", "value": ""}
+_FILE, _LOCAL_REPOSITORY, _DIRECTORY = 1, 3, 4
+"""Kubescape's numbers of `scanningTarget`."""
+
+
+def head(assessment: Assessment) -> dict[str, Any]:
+    """What stands before `resources`."""
+    cluster = assessment.target.cluster
+    return {
+        "generationTime": utc_text(assessment.finished),
+        "clusterAPIServerInfo": cluster.info if cluster else None,
+        "clusterCloudProvider": cluster.provider if cluster else "",
+        "customerGUID": "",
+        "clusterName": cluster.name if cluster else "",
+        "reportGUID": "",
+        "summaryDetails": _summary(assessment),
+    }
+
+
+def prioritised(assessment: Assessment) -> dict[str, dict[str, Any]]:
+    """The value of `prioritizedResource` of each resource that has one, by the resource's id."""
+    found = assessment.attacks.prioritised if assessment.attacks else ()
+    return {item.resource.id: _prioritised(item) for item in found}
+
+
+def _prioritised(item: PrioritisedResource) -> dict[str, Any]:
+    return {
+        "resourceID": item.resource.id,
+        "priorityVector": [
+            {
+                "attackTrackName": vector.track,
+                "type": "control",
+                "vector": [
+                    {"controlID": step.control.id, "category": step.category, "tags": list(step.tags)}
+                    for step in vector.steps
+                ],
+                "score": vector.score,
+                "severity": int(vector.severity),
+            }
+            for vector in item.vectors
+        ],
+        "score": item.score,
+        "severity": int(item.severity),
+    }
+
+
+def order(assessment: Assessment) -> list[tuple[str, int]]:
+    """The order of `resources` and `results`: the id of each resource and its index in `assessment.results`."""
+    return sorted((result.resource.id, index) for index, result in enumerate(assessment.results))
+
+
+class Result(msgspec.Struct, frozen=True):
+    """An entry of `results`: each control as text."""
+
+    id: str
+    controls: list[str]
+    priority: dict[str, Any] | None
+
+
+class Form(NamedTuple):
+    """How a format writes the entry of a control, and puts evidence to the end of the only rule in that text."""
+
+    control: Callable[[dict[str, Any]], str]
+    with_evidence: Callable[[str, dict[str, Any]], str]
+
+
+def results(assessment: Assessment, order: list[tuple[str, int]], form: Form) -> Iterator[Result]:
+    """The entries of `results`; what equal verdicts of a control have in common is encoded once."""
+    texts = _Texts(assessment, form)
+    priorities = prioritised(assessment)
+    for name, index in order:
+        result = assessment.results[index]
+        controls = [texts.of(slug, verdict, result.resource) for slug, verdict in result.verdicts.items()]
+        yield Result(name, controls, priorities.get(name))
+
+
+_MOST_TEXTS: Final = 1 << 14
+
+
+class _Texts:
+    """The entries of controls as texts. Verdicts of one control differ in their evidence only, and often not in that."""
+
+    def __init__(self, assessment: Assessment, form: Form) -> None:
+        self._assessment = assessment
+        self._form = form
+        self._by_slug = {summary.control.slug: summary for summary in assessment.controls}
+        self._plain: dict[tuple[str, Status, Reason | None, bool], str] = {}
+        self._whole: dict[tuple[str, int], str] = {}
+        """By slug and the identity of the verdict, which the assessment holds."""
+
+    def of(self, slug: str, verdict: Verdict, resource: Resource) -> str:
+        text = self._whole.get((slug, id(verdict)))
+        if text is None:
+            text = self._made(slug, verdict, resource)
+            is_placed = bool(resource.related) or any(item.location is not None for item in verdict.evidence)
+            if not is_placed and len(self._whole) < _MOST_TEXTS:
+                self._whole[slug, id(verdict)] = text
+        return text
+
+    def _made(self, slug: str, verdict: Verdict, resource: Resource) -> str:
+        key = (slug, verdict.status, verdict.reason, verdict.is_waived)
+        text = self._plain.get(key)
+        if text is None:
+            text = self._plain[key] = self._form.control(associated(self._by_slug[slug], verdict, self._assessment))
+        return self._form.with_evidence(text, evidence(verdict, resource)) if verdict.evidence else text
+
+
+def tail(assessment: Assessment, form: str, *, audit: bool = False) -> dict[str, Any]:
+    """What stands after `results`; `form` is the name of the format that is written, `audit` asks for that of exceptions."""
+    entries: dict[str, Any] = {"metadata": _metadata(assessment, form)}
+    gaps = [summary for summary in assessment.controls if summary.is_gap]
+    if gaps or assessment.unread:
+        entries["scanCoverage"] = _coverage(assessment, gaps)
+    if audit:
+        entries["exceptionAudit"] = waivers_v2.audit(assessment)
+    entries["kubekeep"] = _own(assessment)
+    return entries
+
+
+def _summary(assessment: Assessment) -> dict[str, Any]:
+    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    by_control: Counter[Severity] = Counter()
+    by_finding: Counter[Severity] = Counter()
+    for summary in assessment.controls:
+        if summary.status is Status.FAILED:
+            by_control[summary.control.level] += 1
+            by_finding[summary.control.level] += summary.counts.failed
+    return {
+        "controls": {
+            summary.control.id: {**_control(summary), "severity": summary.control.level.label}
+            for summary in assessment.controls
+        },
+        "status": _STATUS[assessment.status],
+        "frameworks": [_framework(framework, by_slug) for framework in assessment.frameworks],
+        "resourcesSeverityCounters": _severities(by_finding),
+        "controlsSeverityCounters": _severities(by_control),
+        "ResourceCounters": _counters(assessment.counts),
+        "vulnerabilities": {"mapsSeverityToSummary": {}, "CVEs": [], "packageScores": {}, "images": []},
+        "score": assessment.score,
+        "complianceScore": assessment.compliance or 0.0,
+    }
+
+
+def _framework(summary: FrameworkSummary, by_slug: dict[str, ControlSummary]) -> dict[str, Any]:
+    members = (by_slug[slug] for slug in summary.controls)
+    return {
+        "controls": {member.control.id: _control(member) for member in members},
+        "name": summary.framework.name,
+        "status": _STATUS[summary.status],
+        "version": summary.framework.version,
+        "ResourceCounters": _counters(summary.counts),
+        "score": summary.score,
+        "complianceScore": summary.compliance or 0.0,
+    }
+
+
+def _control(summary: ControlSummary) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "statusInfo": _status(summary.status, summary.reason, waived=bool(summary.counts.waived)),
+        "controlID": summary.control.id,
+        "name": summary.control.title,
+        "status": _STATUS[summary.status],
+        "resourceIDs": {},
+        "ResourceCounters": _counters(summary.counts),
+        "subStatusCounters": {"ignoredResources": summary.counts.waived},
+        "score": summary.score,
+    }
+    if summary.compliance is not None:
+        entry["complianceScore"] = summary.compliance
+    entry["scoreFactor"] = summary.control.severity
+    if summary.control.area:
+        entry["category"] = _category(summary.control.area)
+    if summary.control.link:
+        entry["documentation"] = summary.control.link
+    if summary.enforcement:
+        # Readers know of one; all of them are in our own object.
+        entry["vapEnforcement"] = _enforcement(summary.enforcement[0])
+    return entry
+
+
+def _enforcement(item: Enforcement) -> dict[str, Any]:
+    return {"policyName": item.policy, "bound": item.bound, "actions": list(item.actions), "partial": item.partial}
+
+
+def _category(area: str) -> dict[str, Any]:
+    """The category in Kubescape's words; it numbers them, which nothing of ours does."""
+    name, sub = _CATEGORIES.get(area, ("Workload", ""))
+    return {"name": name, "id": ""} | ({"subCategory": {"name": sub, "id": ""}} if sub else {})
+
+
+def _status(status: Status, reason: Reason | None, *, waived: bool) -> dict[str, str]:
+    entry = {"status": _STATUS[status]}
+    if status is Status.PASSED and waived:
+        entry["subStatus"] = _WAIVED
+    if status is Status.NOT_EVALUATED:
+        entry["subStatus"] = _sub_status(reason)
+        if reason is not None and reason.text:
+            entry["info"] = reason.text
+    return entry
+
+
+def status_words(status: Status, reason: Reason | None) -> tuple[str, str]:
+    """Kubescape's words for a status and its sub-status; that is empty unless something was not evaluated."""
+    return _STATUS[status], _sub_status(reason) if status is Status.NOT_EVALUATED else ""
+
+
+def _sub_status(reason: Reason | None) -> str:
+    return "notEvaluated" if reason is None else _SUB_STATUS.get(reason.cause, "notEvaluated")
+
+
+def _counters(counts: Counts) -> dict[str, int]:
+    return {
+        "passedResources": counts.passed,
+        "failedResources": counts.failed,
+        "skippedResources": counts.not_evaluated,
+        "excludedResources": 0,
+    }
+
+
+def _severities(counts: Counter[Severity]) -> dict[str, int]:
+    levels = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
+    return {f"{level.name.lower()}Severity": counts[level] for level in levels}
+
+
+def resource_entry(name: str, resource: Resource) -> dict[str, Any]:
+    """The entry of `resources`; `name` is the id of `resource`."""
+    entry: dict[str, Any] = {"resourceID": name, "object": redacted(resource)}
+    if resource.source is not None:
+        entry["source"] = _source(resource, resource.source)
+    return entry
+
+
+def _source(resource: Resource, source: Source) -> dict[str, Any]:
+    entry: dict[str, Any] = {"path": source.base, "relativePath": source.path, "fileType": source.file_type}
+    origin = source.origin
+    if origin is not None and source.file_type is FileType.HELM:
+        place = resource.locate(("apiVersion",))
+        entry |= {"helmPath": origin.folder, "helmChartName": origin.chart, "helmTemplateFile": source.path}
+        if origin.values:
+            entry["helmValuesPaths"] = list(origin.values)
+        if place is not None and place.region is not None:
+            entry["helmTemplateLine"] = place.region.start.line
+        if origin.subchart:
+            entry["helmSubchart"] = origin.subchart
+    elif origin is not None and source.file_type is FileType.KUSTOMIZE:
+        entry["kustomizeDirectoryName"] = origin.folder
+    return entry
+
+
+def associated(summary: ControlSummary, verdict: Verdict, of: Assessment) -> dict[str, Any]:
+    """The entry of `controls` for a verdict, still without its evidence."""
+    control = summary.control
+    rule: dict[str, Any] = {}
+    if control.params:
+        rule["controlConfigurations"] = {
+            name: list(of.params.get(name, parameter.default)) for name, parameter in control.params.items()
+        }
+    rule["name"] = control.slug
+    rule["status"] = _STATUS[verdict.status]
+    status = _status(verdict.status, verdict.reason, waived=verdict.is_waived)
+    rule["subStatus"] = status.get("subStatus", "")
+    return {
+        "controlID": control.id,
+        "name": control.title,
+        "status": status,
+        "rules": [rule],
+        "severity": control.level.label,
+    }
+
+
+def evidence(verdict: Verdict, resource: Resource) -> dict[str, Any]:
+    """What stands at the end of the only rule of `associated` for a verdict with evidence."""
+    entry: dict[str, Any] = {"paths": [path for item in verdict.evidence for path in paths(item)]}
+    waivers = dict.fromkeys(item.waiver for item in verdict.evidence if item.waiver is not None)
+    if waivers:
+        entry["exception"] = [waivers_v2.policy(item) for item in waivers]
+    if resource.related:
+        entry["relatedResourcesIDs"] = [item.id for item in resource.related]
+    return entry
+
+
+def paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    """The entries of `paths`: each has exactly one of the path keys; `fixPath` is there even when empty."""
+    place: dict[str, Any] = {} if evidence.location is None else {"location": location_entry(evidence.location)}
+    if evidence.message:
+        place["message"] = evidence.message
+    if evidence.change is not None:
+        place["change"] = evidence.change
+    if evidence.commit is not None:
+        place["lastCommit"] = _commit(evidence.commit)
+    if evidence.waiver is not None:
+        place["exception"] = waivers_v2.named(evidence.waiver)
+    unmended = evidence.fix is None and not evidence.delete
+    if not evidence.path:
+        yield {"fixPath": _NO_FIX, **place}
+        return
+    if evidence.exists or unmended:
+        yield {"failedPath": evidence.path, "fixPath": _NO_FIX, **place}
+    if unmended:
+        yield {"reviewPath": evidence.path, "fixPath": _NO_FIX, **place}
+    if evidence.delete:
+        yield {"deletePath": evidence.path, "fixPath": _NO_FIX, **place}
+    if evidence.fix is not None:
+        yield {"fixPath": {"path": evidence.path, "value": _bare(evidence.fix)}, **place}
+
+
+def _bare(text: str) -> str:
+    """JSON text as Kubescape writes values: strings without their quotes."""
+    return str(json.loads(text)) if text.startswith('"') else text
+
+
+def _commit(commit: Commit) -> dict[str, str]:
+    """In the words that Kubescape has for the last commit of a file."""
+    return {
+        "hash": commit.hash,
+        "date": utc_text(commit.date),
+        "committerName": commit.author,
+        "committerEmail": commit.email,
+        "message": commit.subject,
+    }
+
+
+def _metadata(assessment: Assessment, form: str) -> dict[str, Any]:
+    target = assessment.target
+    one_file = len(target.paths) == 1 and target.paths[0].lower().endswith((".yaml", ".yml", ".json"))
+    if target.cluster is not None:
+        context: dict[str, Any] = {"clusterContextMetadata": _cluster(assessment, target.cluster)}
+    elif one_file:
+        context = {"fileContextMetadata": {"filePath": target.paths[0], "hostName": ""}}
+    elif assessment.repository is not None:
+        context = {"gitRepoContextMetadata": _repository(assessment.repository)}
+    else:
+        context = {"directoryContextMetadata": {"basePath": target.base, "hostName": ""}}
+    frameworks = [framework.framework.name for framework in assessment.frameworks]
+    return _encryption(assessment) | {
+        "targetMetadata": context,
+        "clusterMetadata": context.get("clusterContextMetadata", {}),
+        "scanMetadata": {
+            "targetType": "Framework" if frameworks else "Control",
+            "kubescapeVersion": assessment.version,
+            "formatVersion": "v2",
+            "format": form,
+            "formats": [form],
+            "targetNames": frameworks or [summary.control.id for summary in assessment.controls],
+            # Kubescape leaves its number for clusters, 0, out.
+            **({} if target.cluster else {"scanningTarget": _scanning_target(assessment, one_file=one_file)}),
+        },
+    }
+
+
+def _scanning_target(assessment: Assessment, *, one_file: bool) -> int:
+    if one_file:
+        return _FILE
+    return _DIRECTORY if assessment.repository is None else _LOCAL_REPOSITORY
+
+
+def _cluster(assessment: Assessment, facts: ClusterFacts) -> dict[str, Any]:
+    """The cluster, and how many resources were judged in each namespace; those in none are not counted."""
+    namespaces = Counter(result.resource.namespace for result in assessment.results if not result.resource.related)
+    return {
+        "namespaceToNumberOfResources": {name: count for name, count in sorted(namespaces.items()) if name},
+        "cloudProvider": facts.provider,
+        "contextName": facts.name,
+        "numberOfWorkerNodes": facts.nodes,
+    }
+
+
+def _repository(found: Repository) -> dict[str, Any]:
+    address = found.remote.removesuffix("/").removesuffix(".git")
+    host, _, path = address.rpartition("://")[2].rpartition("@")[2].replace(":", "/", 1).partition("/")
+    owner, _, name = path.rpartition("/")
+    entry: dict[str, Any] = {
+        "provider": next((word for word in _HOSTS if word in host), ""),
+        "repo": name,
+        "owner": owner,
+        "branch": found.branch,
+        "defaultBranch": "",
+        "remoteURL": found.remote,
+        "localRootPath": found.root,
+    }
+    if found.head is not None:
+        entry["lastCommit"] = _commit(found.head)
+    return entry
+
+
+def _encryption(assessment: Assessment) -> dict[str, Any]:
+    found = assessment.encryption
+    if found is None:
+        return {}
+    said = {
+        "version": found.version,
+        "dekAlgorithm": found.algorithm,
+        "kekAlgorithm": found.key_algorithm,
+        "encryptedDEK": found.key,
+    }
+    return {"encryptionMetadata": said}
+
+
+def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, Any]:
+    evaluated = sum(summary.status is not Status.NOT_EVALUATED for summary in assessment.controls)
+    hidden = assessment.target.cluster.gaps if assessment.target.cluster else ()
+    return {
+        "failedGVRPulls": [{"gvr": gap.gvr, "error": gap.why} for gap in hidden if not gap.is_partial],
+        "notEvaluatedControls": [
+            {
+                "controlID": summary.control.id,
+                "missingGVRs": [gap.gvr for gap in hidden if gap.matters_to(summary.control)],
+                "reason": summary.reason.text if summary.reason else "",
+            }
+            for summary in gaps
+        ],
+        "partialGVRPulls": [
+            {"gvr": gap.gvr, "selector": gap.selector, "error": gap.why} for gap in hidden if gap.is_partial
+        ],
+        "policyDegradations": [],
+        "coverageScore": assessment.coverage,
+        "evaluatedControls": evaluated,
+        "totalControls": len(assessment.controls),
+        "degraded": True,
+        "silentFailedGVRCount": 0,
+        "vacuousFrameworks": [],
+    }
+
+
+def _baseline(comparison: Comparison) -> dict[str, Any]:
+    """How many findings are new and known; what became of each stands with its place."""
+    lists = (
+        comparison.new,
+        comparison.unchanged,
+        comparison.resolved,
+        comparison.incomparable,
+        comparison.accepted,
+    )
+    counts = dict(zip(("new", "unchanged", "resolved", "incomparable", "accepted"), map(len, lists), strict=True))
+    return {"file": comparison.base, "granularity": comparison.granularity, **counts, "warnings": comparison.warnings}
+
+
+def _own_cluster(facts: ClusterFacts | None) -> dict[str, Any]:
+    """What Kubescape does not tell of a cluster: whose Kubernetes it is, and of which version as that counts."""
+    if facts is None:
+        return {}
+    return {"cluster": {"distribution": facts.distribution, "distributionVersion": facts.distribution_version}}
+
+
+def _unread(item: Unread) -> dict[str, Any]:
+    start = item.location.region.start if item.location.region else None
+    return {
+        "file": item.location.file,
+        "line": start.line if start else None,
+        "column": start.column if start else None,
+        "message": item.message,
+    }
+
+
+def _own(assessment: Assessment) -> dict[str, Any]:
+    enforcement = {
+        item.control.id: [_enforcement(policy) for policy in item.enforcement]
+        for item in assessment.controls
+        if item.enforcement
+    }
+    return {
+        "version": assessment.version,
+        "kubernetesVersion": assessment.kubernetes_version,
+        "files": assessment.files,
+        "coverage": assessment.coverage,
+        "targets": list(assessment.target.names),
+        **_own_cluster(assessment.target.cluster),
+        "choice": str(assessment.choice),
+        "parameters": {name: list(values) for name, values in assessment.set_params.items()},
+        **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),
+        **({"enforcement": enforcement} if enforcement else {}),
+        **({"pseudonyms": assessment.pseudonyms} if assessment.pseudonyms else {}),
+        "frameworks": {item.framework.name: {"coverage": item.coverage} for item in assessment.frameworks},
+        "notes": list(assessment.notes),
+        "unread": list(map(_unread, assessment.unread)),
+    }

@@ -1,0 +1,100 @@
+"""What a policy leaves out of what a control is about: it enforces in part then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.admission.enforcement import Enforcers
+from kubekeep.library.load import builtin
+from kubekeep.model.resource import Resource
+
+GROUP = "admissionregistration.k8s.io"
+WORKLOADS, SERVICES, BINDINGS, SUBJECTS, BOTH = (
+    "privileged-container",
+    "service-without-workload",
+    "anonymous-bindings",
+    "reading-secrets",
+    "automatic-service-account-token",
+)
+
+
+def rule(*resources: str, groups: tuple[str, ...] = ("",), on: tuple[str, ...] = ("CREATE",), **more: Any) -> Any:
+    return {
+        "apiGroups": [*groups],
+        "apiVersions": ["*"],
+        "operations": [*on],
+        "resources": [*resources],
+        **more,
+    }
+
+
+def is_partial(control: str, *rules: Any) -> bool:
+    kind = "ValidatingAdmissionPolicy"
+    policy = {
+        "apiVersion": f"{GROUP}/v1",
+        "kind": kind,
+        "metadata": {"name": "a", "labels": {"kubekeep.io/control": control}},
+        "spec": {"matchConstraints": {"resourceRules": [*rules]}, "validations": [{"expression": "true"}]},
+    }
+    binding = {
+        "apiVersion": f"{GROUP}/v1",
+        "kind": f"{kind}Binding",
+        "metadata": {"name": "a"},
+        "spec": {"policyName": "a", "validationActions": ["Deny"]},
+    }
+    enforcers = Enforcers()
+    assert len([*enforcers.noting(map(Resource, (policy, binding)))]) == 2
+    (found,) = enforcers.of([builtin().controls[control]])[control]
+    return found.partial
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [rule("pods")],
+        [rule("*")],
+        [rule("*/*", groups=("*",), on=("*",))],
+        [rule("deployments", groups=("apps",)), rule("pods", "pods/ephemeralcontainers", on=("UPDATE", "CREATE"))],
+        [rule("pods", scope="Namespaced")],
+        [rule("pods", scope="*")],
+    ],
+)
+def test_whoever_sees_pods_made_sees_all_workloads(rules: list[Any]) -> None:
+    assert not is_partial(WORKLOADS, *rules)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [rule("deployments", groups=("apps",))],
+        [rule("pods", on=("UPDATE",)), rule("deployments", groups=("apps",))],
+        [rule("pods", scope="Cluster")],
+        [rule("pods", groups=("apps",))],
+        [rule("pods/exec")],
+        [rule("*/scale", groups=("*",))],
+    ],
+)
+def test_whoever_does_not_leaves_some_out(rules: list[Any]) -> None:
+    assert is_partial(WORKLOADS, *rules)
+
+
+@pytest.mark.parametrize(
+    ("control", "rules", "partial"),
+    [
+        (SERVICES, [rule("services")], False),
+        (SERVICES, [rule("pods")], True),
+        (BINDINGS, [rule("rolebindings", "clusterrolebindings", groups=("rbac.authorization.k8s.io",))], False),
+        (BINDINGS, [rule("rolebindings", groups=("rbac.authorization.k8s.io",))], True),
+        (BINDINGS, [rule("*", groups=("rbac.authorization.k8s.io",), scope="Namespaced")], True),
+        (SUBJECTS, [rule("rolebindings", "clusterrolebindings", groups=("rbac.authorization.k8s.io",))], False),
+        (SUBJECTS, [rule("rolebindings", groups=("rbac.authorization.k8s.io",))], True),
+        (BOTH, [rule("pods", "serviceaccounts")], False),
+        (BOTH, [rule("pods")], True),
+    ],
+)
+def test_what_a_control_is_about_is_compared_with_what_a_policy_is_for(
+    control: str, rules: list[Any], *, partial: bool
+) -> None:
+    assert is_partial(control, *rules) is partial

@@ -1,0 +1,66 @@
+"""Attack paths through manifests in a text, as chains of labels. Never asserts."""
+
+from __future__ import annotations
+
+import yaml
+
+from kubekeep.attackpaths.find import find
+from kubekeep.model.attack import AttackPath, Attacks, Question
+from kubekeep.model.resource import Resource
+
+
+def found(text: str, *sources: str, to: str = "", most: int = 1000) -> Attacks:
+    """What is found in the documents of `text`; no control was evaluated on them."""
+    resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
+    return find(resources, [], {}, Question(sources, (to,) if to else (), most))
+
+
+def chain(path: AttackPath) -> str:
+    """A path as `internet > Service a/b > ...`."""
+    return " > ".join((path.source.label, *(edge.target.label for edge in path.edges)))
+
+
+def chains(text: str, *sources: str, to: str = "") -> list[str]:
+    """The paths in `text` as chains, the worst first."""
+    return [chain(path) for path in found(text, *sources, to=to).paths]
+
+
+def pod(spec: str = "", container: str = "", name: str = "web", namespace: str = "shop") -> str:
+    """A Pod with one container; `spec` and `container` are more of their fields in flow style (`a: 1, b: 2`)."""
+    more = f", {spec}" if spec else ""
+    fields = f", {container}" if container else ""
+    return f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, namespace: {namespace}, labels: {{app: {name}}}}}
+spec: {{containers: [{{name: c, image: i{fields}}}]{more}}}
+---"""
+
+
+def service(fields: str = "type: LoadBalancer", name: str = "web", namespace: str = "shop") -> str:
+    """A Service for the pods of that name, on port 80."""
+    return f"""
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, namespace: {namespace}}}
+spec: {{selector: {{app: {name}}}, ports: [{{port: 80}}], {fields}}}
+---"""
+
+
+def role(rules: str, *, cluster: bool = False, subject: str = "kind: ServiceAccount, name: default") -> str:
+    """A role with these rules in flow style, bound to a subject in its namespace or in the cluster."""
+    kind = "ClusterRole" if cluster else "Role"
+    place = "" if cluster else ", namespace: shop"
+    named = f"{subject}, namespace: shop" if "ServiceAccount" in subject else subject
+    return f"""
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {kind}
+metadata: {{name: r{place}}}
+rules: {rules}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {kind}Binding
+metadata: {{name: b{place}}}
+subjects: [{{{named}}}]
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: {kind}, name: r}}
+---"""

@@ -1,0 +1,119 @@
+"""What gets a container at its node: each thing that is enough, and those that only look so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.attackpaths.chains import chains, found, pod, service
+
+NODE = "internet > Service shop/web > Pod shop/web > a node of the cluster"
+
+
+def escapes(spec: str, container: str) -> bool:
+    whole = f"automountServiceAccountToken: false{', ' if spec else ''}{spec}"
+    return chains(pod(whole, container) + service(), to="node") == [NODE]
+
+
+def mounted(path: str, more: str = "", context: str = "{}") -> bool:
+    volumes = f"volumes: [{{name: v, hostPath: {{path: {path}}}}}]"
+    return escapes(volumes, f"securityContext: {context}, volumeMounts: [{{name: v, mountPath: /m{more}}}]")
+
+
+@pytest.mark.parametrize(
+    ("spec", "context", "enough"),
+    [
+        ("", "{privileged: true}", True),
+        ("hostUsers: false", "{privileged: true}", False),
+        ("", "{capabilities: {add: [SYS_ADMIN]}}", True),
+        ("", "{capabilities: {add: [CAP_SYS_ADMIN]}}", True),
+        ("", "{capabilities: {add: [NET_ADMIN]}}", False),
+        ("", "{capabilities: {add: [SYS_ADMIN]}, runAsUser: 1000}", False),
+        ("", "{capabilities: {add: [SYS_PTRACE]}}", False),
+        ("hostPID: true", "{capabilities: {add: [SYS_PTRACE]}}", True),
+        ("hostPID: true", "{}", False),
+        ("hostNetwork: true", "{}", False),
+        ("", "{windowsOptions: {hostProcess: true}}", True),
+    ],
+)
+def test_by_security_context(spec: str, context: str, *, enough: bool) -> None:
+    assert escapes(spec, f"securityContext: {context}") is enough
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "enough"),
+    [
+        ("/var/run/docker.sock", "", True),
+        ("/var/run/docker.sock", ", readOnly: true", True),
+        ("/run", ", readOnly: true", True),
+        ("/", "", True),
+        ("/", ", readOnly: true", True),
+        ("/etc", "", True),
+        ("/etc/localtime", "", False),
+        ("/etc/ssl/certs", "", False),
+        ("/etc/cron.d", "", True),
+        ("/etc/cron.d", ", readOnly: true", False),
+        ("/etc/kubernetes", ", readOnly: true", True),
+        ("/var/lib/kubelet", ", readOnly: true", True),
+        ("/var/lib/kubelet/device-plugins", "", False),
+        ("/var/lib/docker/containers", ", readOnly: true", False),
+        ("/var/log", "", False),
+        ("/data", "", False),
+        ("/", ", subPath: data", False),
+    ],
+)
+def test_by_folders_of_the_node(path: str, more: str, *, enough: bool) -> None:
+    assert mounted(path, more) is enough
+
+
+def test_files_of_root_need_root() -> None:
+    assert not mounted("/", context="{runAsUser: 1000}")
+    assert not mounted("/", context="{runAsNonRoot: true}")
+    assert mounted("/", context="{runAsUser: 0}")
+
+
+def test_a_volume_that_nothing_mounts_is_not_reached() -> None:
+    assert not escapes("volumes: [{name: v, hostPath: {path: /}}]", "tty: true")
+
+
+def test_init_containers_have_ended() -> None:
+    image = "name: i, image: i, securityContext: {privileged: true}"
+    assert not escapes(f"initContainers: [{{{image}}}]", "tty: true")
+    assert escapes(f"initContainers: [{{{image}, restartPolicy: Always}}]", "tty: true")
+
+
+@pytest.mark.parametrize(("level", "kept_out"), [("baseline", True), ("restricted", True), ("privileged", False)])
+def test_pods_that_pod_security_refuses_never_run(level: str, *, kept_out: bool) -> None:
+    labels = f"labels: {{pod-security.kubernetes.io/enforce: {level}}}"
+    namespace = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, {labels}}}\n---"
+    text = namespace + pod("", "securityContext: {privileged: true}") + service()
+    assert bool(chains(text, to="node")) is not kept_out
+
+
+def test_a_step_is_gone_only_when_all_that_opens_it_is() -> None:
+    spec = "volumes: [{name: v, hostPath: {path: /}}]"
+    container = "securityContext: {privileged: true}, volumeMounts: [{name: v, mountPath: /m}]"
+    (path,) = found(pod(spec, container) + service(), to="node").paths
+    assert [opening.text for opening in path.edges[-1].openings] == [
+        "container c is privileged",
+        "container c reaches the container runtime by /",
+    ]
+
+
+def test_who_holds_a_node_holds_what_runs_there() -> None:
+    agent = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: agents}
+spec:
+  template:
+    spec: {containers: [{name: c, image: i, envFrom: [{secretRef: {name: key}}]}]}
+---"""
+    single = pod("", "envFrom: [{secretRef: {name: other}}]", name="db")
+    text = pod("automountServiceAccountToken: false", "securityContext: {privileged: true}") + service()
+    (path,) = found(text + agent, to="secret/agents/key").paths
+    assert path.assumptions == ()
+    (path,) = found(text + single, to="secret/other").paths
+    assert path.assumptions == ("a pod of it runs on the same node",)
+    choosy = agent.replace("spec: {containers", "spec: {nodeSelector: {a: b}, containers")
+    (path,) = found(text + choosy, to="secret/key").paths
+    assert path.assumptions == ("a pod of it runs on the same node",)

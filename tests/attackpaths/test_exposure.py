@@ -1,0 +1,191 @@
+"""What lets the outside in: every form that does, and none that only looks so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.attackpaths.chains import chains, found, pod, service
+
+PRIVILEGED = "securityContext: {privileged: true}"
+OPEN = pod("automountServiceAccountToken: false", f"{PRIVILEGED}, ports: [{{containerPort: 80}}]")
+NODE = "a node of the cluster"
+BY_SERVICE = f"internet > Service shop/web > Pod shop/web > {NODE}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "assumes"),
+    [
+        ("type: LoadBalancer", ""),
+        ("type: LoadBalancer, loadBalancerSourceRanges: [0.0.0.0/0]", ""),
+        ("type: LoadBalancer, loadBalancerSourceRanges: [1.2.3.0/24]", "loadBalancerSourceRanges"),
+        ("type: NodePort", "nodes can be reached"),
+        ("externalIPs: [192.0.2.1]", "externalIPs"),
+    ],
+)
+def test_services_that_are_reached_from_outside(fields: str, assumes: str) -> None:
+    (path,) = found(OPEN + service(fields)).paths
+    assert [path.source.label, *(edge.target.label for edge in path.edges)] == BY_SERVICE.split(" > ")
+    assert assumes in " ".join(path.assumptions)
+    assert bool(path.assumptions) == bool(assumes)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "type: ClusterIP",
+        "type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.0/8]",
+        "type: ExternalName, externalIPs: [192.0.2.1]",
+    ],
+)
+def test_services_that_are_not(fields: str) -> None:
+    assert chains(OPEN + service(fields)) == []
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        'service.beta.kubernetes.io/aws-load-balancer-internal: "true"',
+        'service.beta.kubernetes.io/azure-load-balancer-internal: "true"',
+        "networking.gke.io/load-balancer-type: Internal",
+    ],
+)
+def test_load_balancers_of_the_inner_network(annotation: str) -> None:
+    inner = service().replace("namespace: shop}", f"namespace: shop, annotations: {{{annotation}}}}}")
+    assert annotation in inner
+    assert chains(OPEN + inner) == []
+
+
+def test_a_service_takes_only_pods_of_its_namespace_that_it_selects() -> None:
+    assert chains(OPEN + service(namespace="other") + service(name="api")) == []
+    notes = found(OPEN + service(name="api")).notes
+    assert "no workload of the input is behind Service shop/api" in notes
+
+
+ROUTES = {
+    "Ingress": """
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: way, namespace: shop}
+spec: {%s rules: [{http: {paths: [{path: /, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+""",
+    "HTTPRoute": """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: way, namespace: shop}
+spec: {%s rules: [{backendRefs: [{name: web, port: 80}]}]}
+""",
+    "Route": """
+apiVersion: route.openshift.io/v1
+kind: Route
+metadata: {name: way, namespace: shop}
+spec: {%s to: {kind: Service, name: web}}
+""",
+}
+
+
+@pytest.mark.parametrize("kind", ROUTES)
+def test_routes(kind: str) -> None:
+    text = OPEN + service("type: ClusterIP") + ROUTES[kind] % ""
+    assert chains(text) == [f"internet > {kind} shop/way > Service shop/web > Pod shop/web > {NODE}"]
+
+
+def test_a_route_to_a_service_that_is_not_there_is_said() -> None:
+    assert "a Service that is not in the input is behind Ingress shop/way" in found(ROUTES["Ingress"] % "").notes
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "more"),
+    [
+        ("Ingress", "ingressClassName: nginx-internal,", ""),
+        ("Ingress", "ingressClassName: alb,", ""),
+        (
+            "HTTPRoute",
+            "parentRefs: [{name: inner}],",
+            (
+                "\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n"
+                "metadata: {name: inner, namespace: shop}\nspec: {gatewayClassName: gke-l7-rilb}"
+            ),
+        ),
+    ],
+)
+def test_routes_of_the_inner_network(kind: str, fields: str, more: str) -> None:
+    assert chains(OPEN + service("type: ClusterIP") + ROUTES[kind] % fields + more) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "port", "opens"),
+    [
+        ("", "containerPort: 80, hostPort: 8080", True),
+        ("", "containerPort: 80, hostPort: 8080, hostIP: 127.0.0.1", False),
+        ("", "containerPort: 80", False),
+        ("hostNetwork: true", "containerPort: 80", True),
+    ],
+)
+def test_ports_of_nodes(spec: str, port: str, *, opens: bool) -> None:
+    attacks = found(pod(spec, f"{PRIVILEGED}, ports: [{{{port}}}]"))
+    assert [path.assumptions for path in attacks.paths] == [("the nodes can be reached from outside",)] * opens
+
+
+POLICY = """
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: p, namespace: %s}
+spec: {podSelector: %s, policyTypes: [%s], ingress: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "direct", "carried"),
+    [
+        ("[]", False, False),
+        ("[{}]", True, True),
+        ("[{ports: [{port: 80}]}]", True, True),
+        ("[{ports: [{port: 9090}]}]", False, False),
+        ("[{ports: [{port: 1, endPort: 100}]}]", True, True),
+        ("[{from: [{namespaceSelector: {}}]}]", False, True),
+        ("[{from: [{namespaceSelector: {}}], ports: [{port: 9090}]}]", False, False),
+        ("[{from: [{podSelector: {}}]}]", False, False),
+        ("[{from: [{ipBlock: {cidr: 0.0.0.0/0}}]}]", True, True),
+        ("[{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", False, True),
+    ],
+)
+def test_policies_end_paths(rules: str, *, direct: bool, carried: bool) -> None:
+    policy = POLICY % ("shop", "{}", "Ingress", rules)
+    assert bool(chains(OPEN + service() + policy)) is direct
+    assert bool(chains(OPEN + service("type: ClusterIP") + ROUTES["Ingress"] % "" + policy)) is carried
+
+
+@pytest.mark.parametrize(
+    ("namespace", "selector", "types"),
+    [("other", "{}", "Ingress"), ("shop", "{matchLabels: {app: db}}", "Ingress"), ("shop", "{}", "Egress")],
+)
+def test_policies_for_others_end_nothing(namespace: str, selector: str, types: str) -> None:
+    assert chains(OPEN + service() + POLICY % (namespace, selector, types, "[]")) == [BY_SERVICE]
+
+
+def test_no_policy_is_for_the_network_of_the_node() -> None:
+    text = pod("hostNetwork: true", f"{PRIVILEGED}, ports: [{{containerPort: 80}}]")
+    assert chains(text + POLICY % ("shop", "{}", "Ingress", "[]")) == [f"internet > Pod shop/web > {NODE}"]
+
+
+CILIUM = """
+---
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: p, namespace: shop}
+spec: {endpointSelector: {matchLabels: {"k8s:app": web}}, ingress: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "opens"),
+    [
+        ("[{fromEntities: [world]}]", True),
+        ("[{fromEndpoints: [{}]}]", False),
+        ("[{fromCIDR: [10.0.0.0/8]}]", False),
+        ("[{toPorts: [{ports: [{port: '80'}]}]}]", True),
+    ],
+)
+def test_policies_of_cilium(rules: str, *, opens: bool) -> None:
+    assert bool(chains(OPEN + service() + CILIUM % rules)) is opens

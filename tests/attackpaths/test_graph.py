@@ -1,0 +1,64 @@
+"""Which controls an opening names: those that fail on its object and stand; of a binding, with its role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubekeep.attackpaths.graph import Draft, Failing, Graph
+from kubekeep.attackpaths.objects import Item
+from kubekeep.library.load import builtin
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.attack import EdgeKind, NodeKind
+from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
+from kubekeep.model.resource import Resource
+from kubekeep.model.waiver import Waiver, WaiverSource
+
+STANDING = Evidence("spec", exists=True)
+WAIVED = Evidence("spec", exists=True, waiver=Waiver(name="w", source=WaiverSource.COMMENT))
+SLUGS = ("privileged-container", "host-path", "reading-secrets")
+
+
+def item(name: str = "web", **fields: Any) -> Item:
+    resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **fields})
+    return Item(resource, resource.object, "default", name)
+
+
+def named(draft: Draft, *results: ResourceResult) -> list[str]:
+    return [control.slug for control in Failing(results, builtin().controls).of(draft)]
+
+
+def test_what_fails_and_stands_is_named() -> None:
+    web = item()
+    verdicts = {
+        "privileged-container": Verdict(Status.FAILED, (STANDING, WAIVED)),
+        "host-path": Verdict(Status.FAILED, (WAIVED,)),
+        "reading-secrets": PASSED,
+        "host-port": Verdict(Status.FAILED, (STANDING,)),
+    }
+    assert named(Draft("", web, slugs=SLUGS), ResourceResult(web.resource, verdicts)) == ["privileged-container"]
+    assert named(Draft("", item(), slugs=SLUGS), ResourceResult(web.resource, verdicts)) == []
+    assert named(Draft("", slugs=SLUGS), ResourceResult(web.resource, verdicts)) == []
+
+
+def test_a_joined_subject_counts_for_its_binding_with_its_role() -> None:
+    binding, role, other = item("binding"), item("role"), item("other")
+    subject = Resource({"kind": "User", "name": "jane"}, related=(binding.resource, role.resource))
+    result = ResourceResult(subject, {"reading-secrets": Verdict(Status.FAILED, (STANDING,))})
+    assert named(Draft("", binding, slugs=SLUGS, judged=(binding, role)), result) == ["reading-secrets"]
+    assert named(Draft("", binding, slugs=SLUGS, judged=(binding, other)), result) == []
+    assert named(Draft("", role, slugs=SLUGS, judged=(role,)), result) == ["reading-secrets"]
+
+
+def test_openings_that_need_nothing_come_first_and_make_the_step_sure() -> None:
+    graph = Graph(Failing((), {}))
+    a, b = (graph.node(name, NodeKind.WORKLOAD, name) for name in "ab")
+    graph.add(a, b, EdgeKind.ESCAPE, Draft("perhaps", assumes="it rains"))
+    assert [*graph.steps()] == [("a", "b", True)]
+    assert graph.edge("a", "b").assumes == "it rains"
+    graph.add(a, b, EdgeKind.ESCAPE, Draft("surely"))
+    graph.add(a, b, EdgeKind.ESCAPE, Draft("surely"))
+    graph.add(a, a, EdgeKind.ESCAPE, Draft("nowhere"))
+    assert [*graph.steps()] == [("a", "b", False)]
+    edge = graph.edge("a", "b")
+    assert [opening.text for opening in edge.openings] == ["surely", "perhaps"]
+    assert edge.assumes == ""

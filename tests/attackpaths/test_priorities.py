@@ -1,0 +1,106 @@
+"""Priorities: which ways through attack tracks are complete, and what they score."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.attackpaths.priorities import MOST_VECTORS, prioritised
+from kubekeep.attackpaths.tracks import Member, Step, Track, Tracks, tracks
+from kubekeep.library.load import builtin
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.attack import PrioritisedResource
+from kubekeep.model.control import Control
+from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
+from kubekeep.model.resource import Resource
+from kubekeep.model.severity import Severity
+from kubekeep.model.waiver import Waiver, WaiverSource
+
+FAILED = Verdict(Status.FAILED, (Evidence("spec", exists=True),))
+WAIVED = Verdict(Status.FAILED, (Evidence("spec", exists=True, waiver=Waiver(name="w", source=WaiverSource.FILE)),))
+NUMBERS = {number: slug for slug, control in builtin().controls.items() for number in control.ids}
+
+
+def result(*failed: str, kind: str = "Deployment", replicas: Any = 1, **others: Verdict) -> ResourceResult:
+    spec = {"replicas": replicas, "template": {"spec": {"containers": []}}}
+    item = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"}, "spec": spec}
+    verdicts = {NUMBERS[number]: FAILED for number in failed}
+    more = {NUMBERS[name.replace("_", "-")]: verdict for name, verdict in others.items()}
+    return ResourceResult(Resource(item), {**verdicts, **more})
+
+
+def ranked(*results: ResourceResult) -> list[PrioritisedResource]:
+    return [*prioritised(results, builtin().controls, tracks())]
+
+
+def ways(entry: PrioritisedResource) -> set[tuple[str, ...]]:
+    return {(vector.track, *(step.control.id for step in vector.steps)) for vector in entry.vectors}
+
+
+def test_a_way_needs_a_failure_at_every_step() -> None:
+    assert ranked(result("C-0256")) == []
+    assert ranked(result("C-0270")) == []
+    assert ranked(result("C-0256", C_0270=PASSED)) == []
+    (entry,) = ranked(result("C-0256", "C-0270"))
+    assert ways(entry) == {("service-destruction", "C-0256", "C-0270")}
+
+
+def test_steps_about_vulnerabilities_are_passed_over() -> None:
+    (entry,) = ranked(result("C-0256", "C-0017"))
+    assert ways(entry) == {("workload-external-track", "C-0256", "C-0017")}
+
+
+def test_scores_are_products_and_their_sum() -> None:
+    (entry,) = ranked(result("C-0256", "C-0266", "C-0270", "C-0271", replicas=3))
+    assert len(entry.vectors) == 4
+    assert all(vector.score == pytest.approx(7 * 8 * 1.3) for vector in entry.vectors)
+    assert entry.score == pytest.approx(4 * 7 * 8 * 1.3)
+    assert (entry.severity, entry.left_out) == (Severity.HIGH, 0)
+
+
+@pytest.mark.parametrize(("replicas", "factor"), [(None, 1.1), (0, 1.0), (10, 2.0), ("many", 1.1), (True, 1.1)])
+def test_replicas(replicas: Any, factor: float) -> None:
+    (entry,) = ranked(result("C-0256", "C-0017", replicas=replicas))
+    assert entry.score == pytest.approx(7 * 3 * factor)
+
+
+def test_the_highest_score_comes_first() -> None:
+    low, high = result("C-0256", "C-0017"), result("C-0256", "C-0255")
+    assert [entry.resource for entry in ranked(low, high)] == [high.resource, low.resource]
+
+
+def test_waived_findings_do_not_count() -> None:
+    assert ranked(result("C-0256", C_0270=WAIVED)) == []
+
+
+def test_only_what_has_pods_and_nodes_are_ranked() -> None:
+    assert ranked(result("C-0256", "C-0270", kind="Service")) == []
+
+
+def test_ways_of_controls_with_impact_alone_do_not_count() -> None:
+    known = Tracks((Track("t", Step("a")),), {"C-1": Member(("security-impact",), {"t": ("a",)})})
+    control = msgspec.structs.replace(builtin().controls[NUMBERS["C-0256"]], slug="s", ids=("C-1",))
+    found = result("C-0256")
+    only = ResourceResult(found.resource, {"s": FAILED})
+    assert prioritised([only], {"s": control}, known) == ()
+    both = {"C-1": Member(("security-impact", "security"), {"t": ("a",)})}
+    assert len(prioritised([only], {"s": control}, msgspec.structs.replace(known, members=both))) == 1
+
+
+def test_too_many_ways_are_counted_and_not_listed() -> None:
+    steps = Step("0", sub_steps=(Step("1", sub_steps=(Step("2", sub_steps=(Step("3"),)),)),))
+    members, controls, verdicts = {}, {}, {}
+    template = builtin().controls[NUMBERS["C-0256"]]
+    for number in range(40):
+        slug = f"c{number}"
+        controls[slug] = msgspec.structs.replace(template, slug=slug, ids=(slug,))
+        members[slug] = Member(("security",), {"t": (str(number % 4),)})
+        verdicts[slug] = FAILED
+    found: dict[str, Control] = controls
+    (entry,) = prioritised([ResourceResult(result().resource, verdicts)], found, Tracks((Track("t", steps),), members))
+    assert len(entry.vectors) == MOST_VECTORS
+    assert entry.left_out == 10**4 - MOST_VECTORS
+    assert math.isfinite(entry.score)

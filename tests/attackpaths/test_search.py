@@ -1,0 +1,194 @@
+"""Ways through the graph: the best of each, whatever its shape and size, and honest about what is left out."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from kubekeep.attackpaths.find import find
+from kubekeep.attackpaths.search import Way, cuts
+from kubekeep.model.attack import Question
+from kubekeep.model.resource import Resource
+from kubekeep.model.severity import Severity
+from kubekeep.posture.select import UnknownNameError
+from tests.attackpaths.chains import chain, chains, found, pod, role, service
+
+ADMIN = "[{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]"
+PRIVILEGED = "securityContext: {privileged: true}"
+
+
+def test_nothing_is_found_in_nothing() -> None:
+    attacks = found("")
+    assert not attacks.paths
+    assert not attacks.cuts
+    assert "the input holds no workload" in attacks.notes
+    assert any("no bindings" in note for note in attacks.notes)
+
+
+def test_of_two_ways_the_surer_is_told_and_the_lesser_is_implied() -> None:
+    text = (
+        pod("", f"{PRIVILEGED}, ports: [{{containerPort: 80, hostPort: 80}}]") + service() + role(ADMIN, cluster=True)
+    )
+    assert chains(text) == [
+        "internet > Service shop/web > Pod shop/web > ServiceAccount shop/default > cluster-admin",
+    ]
+    (path,) = found(text).paths
+    assert path.assumptions == ()
+    assert path.severity is Severity.CRITICAL
+
+
+def test_each_name_of_a_target_is_a_question_of_its_own() -> None:
+    text = pod("", f"{PRIVILEGED}, envFrom: [{{secretRef: {{name: db}}}}]")
+    resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
+    paths = find(resources, [], {}, Question(("pod/web",), ("secret/db", "node"))).paths
+    assert [path.target.label for path in paths] == ["a node of the cluster", "Secret shop/db"]
+
+
+def test_each_workload_that_is_reached_has_its_own_path() -> None:
+    text = "".join(pod("", PRIVILEGED, name=name) + service(name=name) for name in ("a", "b"))
+    assert {line.split(" > ")[2] for line in chains(text, to="node")} == {"Pod shop/a", "Pod shop/b"}
+
+
+def test_cycles_are_walked_once() -> None:
+    exec_role = role("[{apiGroups: [''], resources: [pods/exec], verbs: [create]}]")
+    text = pod("", PRIVILEGED) + service() + exec_role
+    assert chains(text, to="any pod in namespace shop") == [
+        (
+            "internet > Service shop/web > Pod shop/web > ServiceAccount shop/default > Role shop/r > "
+            "any pod in namespace shop"
+        )
+    ]
+
+
+def test_what_is_not_listed_is_counted() -> None:
+    text = "".join(pod("", PRIVILEGED, name=f"w{number}") + service(name=f"w{number}") for number in range(5))
+    attacks = found(text, to="node", most=2)
+    assert (len(attacks.paths), attacks.left_out) == (2, 3)
+    assert sum(cut.count for cut in attacks.cuts) == 5
+    assert all(place < 2 for cut in attacks.cuts for place in cut.paths)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("deployment/web", "did you mean pod/web"), ("pod/wbe", "did you mean pod/web"), ("x", "called 'x'")],
+)
+def test_unknown_names(word: str, hint: str) -> None:
+    with pytest.raises(UnknownNameError, match=hint):
+        found(pod(), word)
+    with pytest.raises(UnknownNameError):
+        found(pod(), to=word)
+
+
+def test_sources_by_name() -> None:
+    text = pod("", PRIVILEGED) + pod("", PRIVILEGED, namespace="other")
+    assert len(found(text, "pod/web", to="node").paths) == 2
+    assert [chain(path) for path in found(text, "Other/Pod/Web", to="node").paths] == [
+        "Pod other/web > a node of the cluster"
+    ]
+    assert found(text, "internet").paths == ()
+
+
+def test_pods_of_controllers_in_the_input_are_theirs() -> None:
+    owned = """
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web-1
+  namespace: shop
+  labels: {app: web}
+  ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web}]
+spec: {containers: [{name: c, image: i, securityContext: {privileged: true}}]}
+---"""
+    replicas = """
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {name: web, namespace: shop}
+spec:
+  replicas: %s
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: i, securityContext: {privileged: true}}]}
+---"""
+    assert len(chains(owned + service(), to="node")) == 1
+    (line,) = chains(owned + replicas % 1 + service(), to="node")
+    assert "ReplicaSet shop/web" in line
+    assert chains(owned + replicas % 0 + service(), to="node") == []
+
+
+def way(*nodes: str) -> Way:
+    return Way(nodes, len(nodes), Severity.HIGH, nodes[0], 0)
+
+
+def test_cuts_end_most_paths_first_and_only_what_can_be_cut() -> None:
+    ways = [way("i", "a", "x", "t"), way("i", "b", "x", "t"), way("i", "c", "u")]
+    steps = {step for item in ways for step in item.steps}
+    breakable = {step for step in steps if step[0] != "i"}
+    assert cuts(ways, breakable, 5) == [(("x", "t"), (0, 1)), (("c", "u"), (2,))]
+    assert cuts(ways, breakable, 1) == [(("x", "t"), (0, 1))]
+    assert cuts(ways, set(), 5) == []
+
+
+def test_a_way_around_a_cut_is_said() -> None:
+    bound = role(ADMIN, cluster=True)
+    other = bound.replace("name: r}", "name: r2}").replace("name: b}", "name: b2}").replace("name: r}", "name: r2}")
+    text = pod("", PRIVILEGED) + service() + bound
+    (cut,) = found(text).cuts
+    assert (cut.edge.target.label, cut.count, cut.detours) == ("cluster-admin", 1, 0)
+    agent = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: agents}
+spec: {template: {spec: {containers: [{name: c, image: i}]}}}
+---"""
+    more = other.replace("name: default, namespace: shop", "name: default, namespace: agents")
+    cuts_of_both = found(text + agent + more).cuts
+    assert [(cut.count, cut.detours) for cut in cuts_of_both] == [(1, 1)]
+
+
+def test_what_is_asked_for_and_not_there_is_no_reason_to_tell_something_else() -> None:
+    text = pod("", PRIVILEGED) + service()
+    assert found(text, "anonymous").paths == ()
+    assert found(text, to="cluster-admin").paths == ()
+
+
+def test_the_graph_grows_with_the_input() -> None:
+    """With 5,000 exposed workloads that all may do much: a path for each and each end."""
+    roles = role("[{apiGroups: [''], resources: [secrets, pods], verbs: [get, create]}]", cluster=True)
+    shared = "".join(pod("", PRIVILEGED, name=f"w{number}") + service(name=f"w{number}") for number in range(5_000))
+    attacks = found(shared + roles, most=10)
+    assert len(attacks.paths) == 10
+    assert attacks.left_out == 14_990
+    assert attacks.cuts[0].count == 10_000
+
+
+def test_a_graph_that_grows_with_the_square_is_cut_off_and_says_so() -> None:
+    selected = "".join(
+        pod("", PRIVILEGED, name=f"w{number}").replace(f"app: w{number}", "app: x") for number in range(800)
+    )
+    services = "".join(service(name=f"s{number}").replace(f"app: s{number}", "app: x") for number in range(800))
+    attacks = found(selected + services, to="node")
+    assert any("more than 500000 edges" in note for note in attacks.notes)
+    assert attacks.paths
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {selector: 1, ports: 2, type: LoadBalancer}}",
+        "{apiVersion: v1, kind: Service, metadata: [], spec: {type: NodePort, selector: {a: {}}, ports: [1, {}]}}",
+        "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: 1, ports: [x], env: {a: b}}]}}",
+        "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: 7}}",
+        "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, volumeMounts: [1]}], volumes: [{hostPath: 1}]}}",
+        "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a}, spec: {podSelector: {matchLabels: 1}}}",
+        "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a}, spec: 5}",
+        "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: a}, spec: {rules: 1}}",
+        "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: a}, rules: [1, {verbs: x}]}",
+        "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: a}, subjects: [1, {}]}",
+        "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: a}, roleRef: []}",
+        "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: a}, specs: [1, {endpointSelector: {}}]}",
+        "{apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token, metadata: {annotations: 5}}",
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: a}, spec: {parentRefs: [x]}}",
+    ],
+)
+def test_malformed_objects_are_no_paths_and_no_errors(text: str) -> None:
+    assert found(f"{text}\n---\n{pod()}{service()}").paths == ()

@@ -1,0 +1,336 @@
+"""What is new, resolved or not to be told between two scans: a finding is gone only where somebody looked."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.baseline.compare import compare, marked, scanned
+from kubekeep.model.comparison import CHOICE, TARGETS, Change, Comparison, Finding, Scanned
+from kubekeep.model.fingerprint import Granularity, Identity
+from kubekeep.model.severity import Severity
+from kubekeep.usecases.scan import ScanRequest, scan
+
+SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+WEB = Identity("apps", "Deployment", "shop", "web")
+API = Identity("apps", "Deployment", "shop", "api")
+PLACES = ("spec.containers[name=a].image", "spec.containers[name=b].image")
+
+
+def finding(identity: Identity = WEB, place: int = 0, file: str = "web.yaml", control: str = "C-1") -> Finding:
+    return Finding(control, identity, PLACES[place], file, level=Severity.HIGH)
+
+
+def side(*findings: Finding, **fields: Any) -> Scanned:
+    """A scan that looked at both resources, in the files of the findings or else in web.yaml."""
+    resources: dict[Identity, set[str]] = {WEB: set(), API: set()}
+    for item in findings:
+        resources[item.identity].add(item.file)
+    for files in resources.values():
+        files.update(() if files else ("web.yaml",))
+    said: dict[str, Any] = {"name": "x", "controls": {"C-1": "", "C-2": ""}, "resources": resources, **fields}
+    return Scanned(findings=findings, **said)
+
+
+def told(found: Comparison) -> dict[str, int]:
+    parts = (found.new, found.resolved, found.unchanged, found.incomparable, found.accepted)
+    names = ("new", "gone", "same", "hole", "accepted")
+    return {name: len(items) for name, items in zip(names, parts, strict=True) if items}
+
+
+def test_a_new_place_in_a_control_that_already_failed_is_new() -> None:
+    base, head = side(finding()), side(finding(), finding(place=1))
+    assert told(compare(base, head)) == {"new": 1, "same": 1}
+    (new,) = compare(base, head).new
+    assert (new.base, new.head, new.finding.path) == ("failed", "failed", PLACES[1])
+    assert told(compare(base, head, Granularity.CONTROL)) == {"same": 1}
+
+
+def test_what_is_mended_is_resolved() -> None:
+    (gone,) = compare(side(finding()), side()).resolved
+    assert (gone.base, gone.head) == ("failed", "passed")
+
+
+def test_what_is_deleted_is_resolved() -> None:
+    (gone,) = compare(side(finding()), side(resources={API: {"web.yaml"}})).resolved
+    assert gone.head == "absent"
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "reason"),
+    [
+        ({"controls": {"C-2": ""}}, "absent", "C-1 is not among the controls of x"),
+        ({"controls": {"C-1": "needs a node"}}, "skipped", "x could not evaluate C-1: needs a node"),
+        ({"gaps": {WEB: {"C-1"}}}, "skipped", "x could not evaluate C-1 on this resource"),
+        ({"resources": {}, "unread": frozenset({"web.yaml"})}, "absent", "x could not read web.yaml"),
+        (
+            {"resources": {WEB: {"other.yaml"}}, "unread": frozenset({"web.yaml"})},
+            "absent",
+            "x could not read web.yaml",
+        ),
+        ({"resources": {}, "unread": frozenset({"else.yaml"})}, "absent", "x could not read everything"),
+        ({"resources": {}, "settings": {CHOICE: "kinds Pod"}}, "absent", "x looked only at kinds Pod"),
+    ],
+)
+def test_where_nobody_looked_nothing_is_resolved_or_new(head: dict[str, Any], status: str, reason: str) -> None:
+    (item,) = compare(side(finding()), side(**head)).incomparable
+    assert (item.base, item.head, item.reason) == ("failed", status, reason)
+    (item,) = compare(side(**head), side(finding())).incomparable
+    assert (item.base, item.head, item.reason) == (status, "failed", reason)
+
+
+def test_many_targets_are_counted() -> None:
+    many = ", ".join(f"deploy/{number}.yaml" for number in range(4))
+    head = side(resources={}, settings={TARGETS: many})
+    (hole,) = compare(side(finding(), settings={TARGETS: "."}), head).incomparable
+    assert hole.reason == "x looked only at 4 targets"
+
+
+@pytest.mark.parametrize("unread", ["kust/prod", "kust/prod/kustomization.yaml", "kust"])
+def test_what_could_not_be_read_has_not_moved_elsewhere(unread: str) -> None:
+    broken = side(resources={API: {"web.yaml"}}, unread=frozenset({unread}))
+    known, twin = side(finding(file="kust/prod")), finding(file="else.yaml")
+    found = compare(known, msgspec.structs.replace(broken, findings=(twin,), resources={WEB: {"else.yaml"}}))
+    assert told(found) == {"new": 1, "hole": 1}
+    assert found.incomparable[0].reason == "x could not read kust/prod"
+    known = msgspec.structs.replace(broken, findings=(twin,), resources={WEB: {"else.yaml"}}, only_failing=True)
+    assert told(compare(known, side(finding(file="kust/prod")))) == {"hole": 1, "gone": 1}
+
+
+def test_a_kustomization_of_the_whole_folder_and_what_is_joined_may_be_unread() -> None:
+    broken = side(resources={API: {"web.yaml", ""}}, unread=frozenset({"kustomization.yaml"}))
+    for file, reason in (
+        (".", "x could not read ."),
+        ("", "x could not read everything"),
+        ("else.yaml", "x could not read everything"),
+    ):
+        (hole,) = compare(side(finding(file=file)), broken).incomparable
+        assert hole.reason == reason
+    assert told(compare(side(finding()), broken)) == {"gone": 1}
+
+
+def test_what_was_no_target_before_has_not_moved_there() -> None:
+    known = side(finding(file="deploy/a.yaml"), settings={TARGETS: "deploy"}, only_failing=True)
+    head = side(finding(file="else/b.yaml"), resources={WEB: {"else/b.yaml"}}, settings={TARGETS: "."})
+    assert told(compare(known, head)) == {"gone": 1, "hole": 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("main", "branch"), (".", "/checkout/of/it"), ("/checkout", "."), ("../main/", "./branch")]
+)
+def test_files_of_two_checkouts_are_the_same(old: str, new: str) -> None:
+    def of(folder: str, *names: str) -> set[str]:
+        return {posixpath.normpath(f"{folder}/{name}") for name in names}
+
+    (bad,), (good,) = of(old, "a.yaml"), of(new, "b.yaml")
+    base = side(finding(file=bad), resources={WEB: of(old, "a.yaml", "b.yaml")}, settings={TARGETS: old})
+    head = side(finding(file=good), resources={WEB: of(new, "b.yaml")}, settings={TARGETS: new})
+    assert told(compare(base, head)) == {"new": 1, "gone": 1}
+    same = side(finding(file=f"{new}/a.yaml".removeprefix("./")), settings={TARGETS: new})
+    assert told(compare(base, same)) == {"same": 1}
+    unread = side(resources={}, unread=frozenset(of(new, "a.yaml")), settings={TARGETS: new})
+    assert {item.reason for item in compare(base, unread).incomparable} == {f"x could not read {min(unread.unread)}"}
+
+
+def test_an_unread_file_elsewhere_hides_nothing_of_a_file_that_was_read() -> None:
+    head = side(resources={API: {"web.yaml"}}, unread=frozenset({"else.yaml"}))
+    assert told(compare(side(finding()), head)) == {"gone": 1}
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "looked"),
+    [
+        (".", "deploy", False),
+        ("./", "deploy, other/x.yaml", False),
+        ("kust, deploy", "deploy", False),
+        ("kust/base, deploy", "deploy, chart", False),
+        (".", "./kust/", True),
+        (".", "kust/base/web.yaml", True),
+        ("deploy", "deploy", True),
+        ("deploy", ".", True),
+        (".", "kust, deploy", True),
+        ("main", "branch", True),
+        (".", "/checkout", True),
+        ("kus", "kust", True),
+    ],
+)
+def test_what_is_no_target_was_not_looked_at(whole: str, part: str, looked: bool) -> None:  # noqa: FBT001
+    file = "kust/base/web.yaml"
+    scans = (
+        side(finding(file=file), settings={TARGETS: whole}),
+        side(resources={API: {"deploy/api.yaml"}}, settings={TARGETS: part}),
+    )
+    found = compare(*scans)
+    assert told(found) == ({"gone": 1} if looked else {"hole": 1})
+    assert {item.reason for item in found.incomparable} <= {f"x looked only at {part}"}
+    assert told(compare(*scans[::-1])) == ({"new": 1} if looked else {"hole": 1})
+
+
+def test_the_same_choice_of_resources_is_no_reason() -> None:
+    settings = {CHOICE: "kinds Deployment"}
+    base = side(finding(), settings=settings)
+    assert told(compare(base, side(resources={}, settings=settings))) == {"gone": 1}
+    passing = {CHOICE: "changed since main"}
+    base = side(finding(), settings=passing)
+    assert told(compare(base, side(resources={}, settings=passing))) == {"hole": 1}
+
+
+def test_a_renamed_file_changes_nothing() -> None:
+    assert told(compare(side(finding()), side(finding(file="moved.yaml")))) == {"same": 1}
+
+
+def test_of_a_base_and_its_overlay_one_is_not_taken_for_the_other() -> None:
+    base = side(finding(file="base.yaml"), resources={WEB: {"base.yaml", "overlay.yaml"}})
+    head = side(finding(file="overlay.yaml"), resources={WEB: {"base.yaml", "overlay.yaml"}})
+    found = compare(base, head)
+    assert told(found) == {"new": 1, "gone": 1}
+    assert (found.new[0].finding.file, found.resolved[0].finding.file) == ("overlay.yaml", "base.yaml")
+
+
+def test_one_of_two_alike_that_goes_is_one_resolved() -> None:
+    two = (finding(file="a.yaml"), finding(file="b.yaml"))
+    assert told(compare(side(*two), side(two[1]))) == {"same": 1, "gone": 1}
+    assert told(compare(side(two[1]), side(*two))) == {"same": 1, "new": 1}
+    assert told(compare(side(finding(), finding()), side(finding()))) == {"same": 1, "gone": 1}
+
+
+@pytest.mark.parametrize("granularity", [Granularity.EVIDENCE, Granularity.CONTROL])
+def test_a_good_twin_that_turns_bad_is_new_when_the_bad_one_is_deleted(granularity: Granularity) -> None:
+    base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
+    head = side(finding(file="b.yaml"), resources={WEB: {"b.yaml"}})
+    for known in (base, msgspec.structs.replace(base, only_failing=True)):
+        found = compare(known, head, granularity)
+        assert told(found) == {"new": 1, "gone": 1}
+        assert (found.new[0].finding.file, found.new[0].base) == ("b.yaml", "passed")
+
+
+def test_what_a_scan_says_of_a_copy_is_not_what_it_says_of_another() -> None:
+    base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
+    head = side(finding(file="b.yaml"), resources={WEB: {"b.yaml"}})
+    assert [(item.base, item.head) for item in compare(base, head).resolved] == [("failed", "absent")]
+    unread = msgspec.structs.replace(head, unread=frozenset({"else.yaml"}))
+    (hole,) = compare(base, unread).incomparable
+    assert (hole.finding.file, hole.head, hole.reason) == ("a.yaml", "absent", "x could not read everything")
+    renamed = side(finding(place=1, file="c.yaml"), resources={WEB: {"c.yaml"}})
+    assert [(item.base, item.head) for item in compare(base, renamed).resolved] == [("failed", "failed")]
+    assert [(item.base, item.head) for item in compare(base, renamed).new] == [("failed", "failed")]
+
+
+@pytest.mark.parametrize("resources", [None, {WEB: {"web.yaml"}}])
+def test_a_new_place_in_a_resource_of_a_baseline_failed_already(resources: Any) -> None:
+    base = side(finding(), resources=resources, only_failing=True)
+    (new,) = compare(base, side(finding(), finding(place=1))).new
+    assert (new.base, new.finding.path) == ("failed", PLACES[1])
+
+
+def test_a_renamed_file_beside_a_good_twin_changes_nothing() -> None:
+    base = side(finding(file="a.yaml"), resources={WEB: {"a.yaml", "b.yaml"}})
+    head = side(finding(file="c.yaml"), resources={WEB: {"b.yaml", "c.yaml"}})
+    assert told(compare(base, head)) == {"same": 1}
+
+
+def test_without_knowing_the_twins_nobody_can_tell_a_renamed_file_from_one() -> None:
+    base = side(finding(file="a.yaml"), finding(API), resources=None)
+    head = side(finding(file="b.yaml"), finding(API), resources={WEB: {"b.yaml"}, API: {"web.yaml"}})
+    found = compare(base, head)
+    assert told(found) == {"same": 1, "hole": 1}
+    (hole,) = found.incomparable
+    assert (hole.base, hole.head) == ("failed", "failed")
+    assert hole.reason.startswith("x does not say in which other files the resource stood: make it anew")
+
+
+def test_copies_in_one_file_are_counted_and_not_told_apart() -> None:
+    """Whichever of them it is: documents change their order. What a file has more of than before is new."""
+    first, second = finding(), msgspec.structs.replace(finding(), copy=1)
+    assert told(compare(side(first), side(second))) == {"same": 1}
+    assert told(compare(side(first), side(first, second))) == {"same": 1, "new": 1}
+    assert told(compare(side(first, second), side(first))) == {"same": 1, "gone": 1}
+    assert told(compare(side(), side(first))) == {"new": 1}
+    other_place = msgspec.structs.replace(finding(place=1), copy=0)
+    assert told(compare(side(first, second), side(first, other_place))) == {"same": 1, "gone": 1, "new": 1}
+
+
+@pytest.mark.parametrize("granularity", Granularity)
+def test_what_an_exception_covers_now_is_accepted_and_not_resolved(granularity: Granularity) -> None:
+    covered = msgspec.structs.replace(finding(file="moved.yaml"), waiver="legacy")
+    head = side(accepted=(covered,), resources={WEB: {"moved.yaml"}, API: {"web.yaml"}})
+    found = compare(side(finding(), finding(API)), head, granularity)
+    assert told(found) == {"accepted": 1, "gone": 1}
+    (item,) = found.accepted
+    assert (item.base, item.finding.file, item.reason) == ("failed", "moved.yaml", "accepted by legacy")
+    assert item.head == "passed"
+    assert told(compare(side(accepted=(finding(),)), side(accepted=(finding(),)), granularity)) == {}
+
+
+def test_what_stands_beside_what_is_accepted_is_told_by_itself() -> None:
+    base, covered = side(finding(), finding(place=1)), msgspec.structs.replace(finding(), waiver="x")
+    assert told(compare(base, side(finding(place=1), accepted=(covered,)))) == {"same": 1, "accepted": 1}
+    assert told(compare(base, side(finding(place=1), accepted=(covered,)), Granularity.CONTROL)) == {"same": 1}
+    assert told(compare(base, side(accepted=(covered,)))) == {"gone": 1, "accepted": 1}
+
+
+def test_what_is_no_longer_accepted_is_new() -> None:
+    (new,) = compare(side(accepted=(finding(),)), side(finding())).new
+    assert new.base == "passed"
+
+
+def test_a_baseline_does_not_know_what_it_did_not_look_at() -> None:
+    fields = {"resources": {API: {"web.yaml"}}, "only_failing": True}
+    assert told(compare(side(**fields), side(finding()))) == {"new": 1}
+    for more, reason in (
+        ({"unread": frozenset({"web.yaml"})}, "x could not read web.yaml"),
+        ({"gaps": {WEB: {"C-1"}}}, "x could not evaluate C-1 on this resource"),
+        ({"settings": {CHOICE: "kinds Pod"}}, "x looked only at kinds Pod"),
+    ):
+        (item,) = compare(side(**fields, **more), side(finding())).incomparable
+        assert (item.head, item.reason) == ("failed", reason)
+    elsewhere = side(**fields, unread=frozenset({"else.yaml"}))
+    assert told(compare(elsewhere, side(finding()))) == {"new": 1}
+
+
+def test_resources_roll_up() -> None:
+    two = finding(control="C-2")
+    base, head = side(finding(), two, finding(API)), side(two)
+    assert told(compare(base, head, Granularity.RESOURCE)) == {"same": 1, "gone": 1}
+    head = side(two, controls={"C-2": ""})
+    assert told(compare(base, head, Granularity.RESOURCE)) == {"same": 1, "hole": 1}
+
+
+def test_what_knows_only_failures_calls_all_else_new() -> None:
+    assert told(compare(side(resources=None), side(finding()))) == {"new": 1}
+
+
+def test_scans_that_differ_say_so() -> None:
+    base, head = side(settings={"tool": "a 1", "only here": "x"}), side(settings={"tool": "a 2"})
+    assert compare(base, head).warnings == ("tool: a 1 in x, a 2 in x",)
+
+
+def test_the_worst_comes_first() -> None:
+    low = msgspec.structs.replace(finding(API), level=Severity.LOW)
+    assert [item.finding.level for item in compare(side(), side(low, finding())).new] == [3, 1]
+
+
+@pytest.fixture(scope="module")
+def shop() -> Any:
+    return scan(ScanRequest(paths=(str(SHOP),)))
+
+
+def test_a_scan_is_marked_place_by_place(shop: Any) -> None:
+    head = scanned(shop)
+    some = msgspec.structs.replace(head, findings=head.findings[::2], resources=None)
+    for granularity in (Granularity.EVIDENCE, Granularity.CONTROL):
+        comparison = compare(some, head, granularity)
+        result = marked(shop, comparison)
+        changes = Counter(
+            item.change for entry in result.results for verdict in entry.verdicts.values() for item in verdict.evidence
+        )
+        assert None not in changes
+        assert result.baseline == comparison
+        if granularity is Granularity.EVIDENCE:
+            assert changes == {Change.NEW: len(comparison.new), Change.UNCHANGED: len(comparison.unchanged)}
+    assert told(compare(head, head)) == {"same": len(head.findings)}

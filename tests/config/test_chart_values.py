@@ -1,0 +1,142 @@
+"""Values for single charts, as a configuration file has them and as Helm takes them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kubekeep.config.chart_values import chart_values
+from kubekeep.config.file import ConfigurationError, read
+from kubekeep.sources.options import ChartValues
+from tests.oracles.program import program
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a chart and a packed one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deploy" / "web").mkdir(parents=True)
+    (tmp_path / "deploy" / "web" / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    (tmp_path / "deploy" / "shop-1.0.0.tgz").touch()
+    return tmp_path
+
+
+def values(text: str, *, named: bool = False) -> dict[str, ChartValues]:
+    """What a file with `text` in `deploy` gives."""
+    Path("deploy/kubekeep.yaml").write_text(text)
+    return chart_values(read("deploy/kubekeep.yaml", named=named))
+
+
+def test_values_keep_the_types_that_yaml_gave_them(here: Path) -> None:
+    found = values("""
+charts:
+  web:
+    values: [values.yaml, prod.yaml]
+    set:
+      image.tag: "1.10"
+      replicas: 3
+      tls: yes
+      old: null
+      hosts: [a, {b: "c,d"}]
+      pod.annotations.a\\.b/c: é
+    set-file: {script: run.sh}
+  ./shop-1.0.0.tgz: {values: prod.yaml}
+""")
+    assert found == {
+        str(here / "deploy" / "web"): ChartValues(
+            files=("deploy/values.yaml", "deploy/prod.yaml"),
+            set_json=(
+                'image.tag="1.10"',
+                "replicas=3",
+                "tls=true",
+                "old=null",
+                'hosts=["a",{"b":"c,d"}]',
+                'pod.annotations.a\\.b/c="é"',
+            ),
+            set_file=("script=deploy/run.sh",),
+        ),
+        str(here / "deploy" / "shop-1.0.0.tgz"): ChartValues(files=("deploy/prod.yaml",)),
+    }
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_need_not_speak_of_charts() -> None:
+    assert values("framework: nsa\n") == {}
+    assert values("charts: {}\n") == {}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("charts: [web]", "1:1: charts: a mapping expected, found a list"),
+        ("charts:", "1:1: charts: a mapping expected, found nothing"),
+        ("charts:\n  webb: {}", "2:3: webb is no chart: there is no Chart.yaml in it, and it is no archive"),
+        ("charts:\n  kubekeep.yaml: {}", "2:3: kubekeep.yaml is no chart"),
+        ("charts:\n  web: {}\n  ./web/: {}", "3:3: ./web/ is named twice"),
+        ("charts:\n  web: prod.yaml", "2:3: web: a mapping expected, found text"),
+        ("charts:\n  web: {value: x}", "2:9: unknown key value: did you mean values?"),
+        ("charts:\n  web:\n    values: [a.yaml, 1]", "3:22: a path expected, found a number"),
+        ("charts:\n  web:\n    values: {a: b}", "3:5: a path expected, found a mapping"),
+        ("charts:\n  web:\n    set: [a=b]", "3:5: set: a mapping expected, found a list"),
+        ("charts:\n  web:\n    set: {'a=/etc/passwd,b': c}", "3:11: 'a=/etc/passwd,b' is not one key of Helm"),
+        ("charts:\n  web:\n    set-file: {'a=/etc/passwd,b': c}", "3:16: 'a=/etc/passwd,b' is not one key of Helm"),
+        (
+            "charts:\n  web:\n    set-file: {a: 'b,c=/etc/passwd'}",
+            "3:16: one KEY=FILE expected, its path without comma",
+        ),
+        ("charts:\n  web:\n    set-file: {a: '{/etc/passwd}'}", "3:16: one KEY=FILE expected, its path without comma"),
+        ("charts:\n  web:\n    set-file: {a: ../b}", "3:16: b is outside of"),
+        ("charts:\n  web:\n    values: /etc/passwd", "3:5: /etc/passwd is outside of"),
+        ("charts:\n  ..: {}", "2:3: . is outside of"),
+    ],
+)
+def test_what_is_wrong_has_a_place(text: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        values(text)
+    assert str(caught.value).startswith(f"deploy/kubekeep.yaml:{expected}")
+
+
+def test_a_named_file_may_name_what_is_outside(here: Path) -> None:
+    found = values("charts: {web: {values: ../prod.yaml, set-file: {a: /etc/hosts}}}", named=True)
+    assert found == {str(here / "deploy" / "web"): ChartValues(files=("prod.yaml",), set_file=("a=/etc/hosts",))}
+
+
+def test_helm_gives_templates_what_the_file_says(here: Path) -> None:
+    """What reaches `.Values` in the real helm is what YAML says, types and awkward characters included."""
+    chart = here / "deploy" / "web"
+    (chart / "templates").mkdir()
+    (chart / "templates" / "values.yaml").write_text("{{ toYaml .Values }}\n")
+    (chart / "values.yaml").write_text("old: 1\nimage: {name: x}\n")
+    (here / "deploy" / "prod.yaml").write_text("fromFile: true\nreplicas: 1\n")
+    (here / "deploy" / "motd é.txt").write_text("hello, {world}=\n")
+    said = {
+        "image.tag": "1.10",
+        "replicas": 3,
+        "on": True,
+        "old": None,
+        "hosts[0]": "a,b={c}\\",
+        "deep": [{"a.b": "\n"}],
+    }
+    found = values(
+        yaml.safe_dump({"charts": {"web": {"values": "prod.yaml", "set": said, "set-file": {"motd": "motd é.txt"}}}})
+    )[str(chart)]
+    helm = program("helm", "helm.sh/helm/v3/cmd/helm")
+    arguments = [
+        *(f"--values={file}" for file in found.files),
+        *(f"--set-json={text}" for text in found.set_json),
+        *(f"--set-file={text}" for text in found.set_file),
+    ]
+    rendered = subprocess.run([helm, "template", chart, *arguments], check=True, capture_output=True).stdout
+    assert yaml.safe_load(rendered) == {
+        "image": {"name": "x", "tag": "1.10"},
+        "replicas": 3,
+        "on": True,
+        "hosts": ["a,b={c}\\"],
+        "deep": [{"a.b": "\n"}],
+        "fromFile": True,
+        "motd": "hello, {world}=\n",
+    }

@@ -1,0 +1,351 @@
+"""What comments that waive ask for, which lines they cover, and what is no comment."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from kubekeep.exceptions.inline.comments import Comment, Syntax, comments
+from kubekeep.model.location import line_starts
+from kubekeep.sources import yaml_text
+from kubekeep.sources.tree import DEFAULT_LIMITS, Document
+
+YAML = """\
+# kubekeep:ignore C-0001 reason=the whole document
+apiVersion: v1
+kind: Pod
+spec:
+  # kubekeep:ignore C-0002
+  containers:
+  - name: a
+    image: x # kubekeep:ignore C-0003
+    command: | # kubekeep:ignore C-0004
+      echo # kubekeep:ignore C-0404
+    args: ["# kubekeep:ignore C-0404", 'it''s # kubekeep:ignore C-0404']
+  - name: it's # kubekeep:ignore C-0005
+
+    # a remark
+    securityContext: &shared # kubekeep:ignore C-0006
+      privileged: true
+  hostPID: true
+--- # kubekeep:ignore C-0007
+kind: Pod
+...
+# kubekeep:ignore C-0008
+---
+kind: Pod
+# kubekeep:ignore C-0009
+"""
+COVERED = {
+    "C-0001": (1, 17),
+    "C-0002": (6, 16),
+    "C-0003": (8, 8),
+    "C-0004": (9, 10),
+    "C-0005": (12, 16),
+    "C-0006": (15, 16),
+    "C-0007": (18, 19),
+    "C-0008": (20, 25),
+    "C-0009": (24, 24),
+}
+
+TEMPLATE = """\
+{{- /*
+A long
+remark
+*/}}
+{{- if .Values.enabled }}
+{{/* kubekeep:ignore C-0001 reason=all of it */}}
+kind: Deployment
+spec:
+  template:
+    spec:
+      containers:
+      {{- range .Values.items }}
+        # kubekeep:ignore C-0002
+        - name: {{ .name | default "#no" }} # kubekeep:ignore C-0003
+{{- with .securityContext }}
+          securityContext: # kubekeep:ignore C-0004
+{{ toYaml . | nindent 12 }}
+{{- end }}
+          args: ["{{ .x }}", "# kubekeep:ignore C-0404"]
+      {{- end }}
+          script: |-
+            # kubekeep:ignore C-0404
+{{- end }}
+"""
+
+TERRAFORM = """\
+# kubekeep:ignore C-0001
+resource "kubernetes_pod" "a" {
+  spec {
+    host_pid = true // kubekeep:ignore C-0002
+    text = "# kubekeep:ignore C-0404"
+    container { # kubekeep:ignore C-0003
+      image = "x"
+    }
+    script = <<-EOT
+      # kubekeep:ignore C-0404
+    EOT
+  }
+}
+resource "kubernetes_pod" "b" {}
+"""
+
+
+def read(text: str, syntax: Syntax = Syntax.YAML) -> tuple[Comment, ...]:
+    documents = yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS) if syntax is Syntax.YAML else ()
+    scalars = [span for item in documents if isinstance(item, Document) for span in item.marks.scalars()]
+    return comments(text, syntax, sorted(scalars))
+
+
+def covered(text: str, syntax: Syntax) -> dict[str, tuple[int, int]]:
+    return {item.names[0]: (item.first, item.last) for item in read(text, syntax)}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_lines_of_yaml(newline: str) -> None:
+    assert covered(YAML.replace("\n", newline), Syntax.YAML) == COVERED
+
+
+def test_yaml_by_its_lines_alone() -> None:
+    assert covered(YAML, Syntax.TEMPLATE) == COVERED
+
+
+def test_lines_of_a_template() -> None:
+    assert covered(TEMPLATE, Syntax.TEMPLATE) == {
+        "C-0001": (1, 24),
+        "C-0002": (14, 21),
+        "C-0003": (14, 21),
+        "C-0004": (16, 17),
+    }
+
+
+def test_lines_of_terraform() -> None:
+    assert covered(TERRAFORM, Syntax.TERRAFORM) == {"C-0001": (2, 12), "C-0002": (4, 4), "C-0003": (6, 7)}
+
+
+def test_text_in_a_scalar_of_several_lines_is_no_comment() -> None:
+    text = 'a: "x\n  # kubekeep:ignore C-0001\n  y"\nb: >\n  # kubekeep:ignore C-0001\nc: &c !!str |\n  # kubekeep:ignore C-0001\n'
+    assert read(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "names", "until", "reason"),
+    [
+        ("C-0057", ("C-0057",), None, ""),
+        ("C-0057,C-0016 privileged-container, C-0057", ("C-0057", "C-0016", "privileged-container"), None, ""),
+        (
+            "C-0057 until=2027-01-31 reason=needs, a=b # more",
+            ("C-0057",),
+            "2027-01-31T23:59:59+00:00",
+            "needs, a=b # more",
+        ),
+        ("reason='it is' C-0057 until=2027-01-31T12:00:00Z", ("C-0057",), "2027-01-31T12:00:00+00:00", "it is"),
+        ("", (), None, ""),
+    ],
+)
+def test_what_a_comment_says(said: str, names: tuple[str, ...], until: str | None, reason: str) -> None:
+    (found,) = read(f"a: b # kubekeep:ignore {said}\n")
+    wanted = dt.datetime.fromisoformat(until) if until else None
+    assert (found.names, found.until, found.reason, found.problem) == (names, wanted, reason, "")
+    assert (found.place.start.line, found.place.start.column) == (1, 6)
+    assert found.place.end.column == len(f"a: b # kubekeep:ignore {said}".rstrip()) + 1
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("C-0057 until=soon", "until=soon is no day, as in until=2027-01-31"),
+        ("C-0057 unitl=2027-01-31", "unitl= is not known: until= and reason= are"),
+        ('C-0057 reason="open', "the quote of its reason is not closed"),
+        ("C-0057 reason=x until=2027-01-31", "until= has to stand before reason=, or the reason in quotes"),
+    ],
+)
+def test_what_cannot_be_read_covers_nothing(said: str, problem: str) -> None:
+    (found,) = read(f"a: b # kubekeep:ignore {said}\n")
+    assert found.problem == problem
+    assert not found.covers(1)
+
+
+@pytest.mark.parametrize("syntax", Syntax)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# see the guide on kubekeep:ignore",
+        "# kubekeep is told what to ignore",
+        "# kubekeep ignores this folder",
+        "# kubekeep.io/skip-controls",
+        "# kubekeeper:ignore",
+        "# image: registry.example/kubekeep:1.2",
+        "# kubekeep: a remark",
+    ],
+)
+def test_words_that_speak_of_it(text: str, syntax: Syntax) -> None:
+    assert read(f"a: b\n{text}\n", syntax) == ()
+
+
+@pytest.mark.parametrize("syntax", Syntax)
+@pytest.mark.parametrize(
+    "text", ['a: "kubekeep:ignore C-0057"\n', 'a: "# kubekeep:ignore C-0057"\n', '{"a": "# kubekeep:ignore C-0057"}\n']
+)
+def test_text_in_quotes(text: str, syntax: Syntax) -> None:
+    assert read(text, syntax) == ()
+
+
+def test_the_second_on_a_line_where_the_first_is_text() -> None:
+    text = 'a: "# kubekeep:ignore C-0404" # kubekeep:ignore C-0001\n'
+    for syntax in Syntax:
+        assert covered(text, syntax) == {"C-0001": (1, 1)}
+
+
+def problems(text: str, syntax: Syntax) -> list[tuple[int, str]]:
+    return [(item.place.start.line, item.problem) for item in read(text, syntax)]
+
+
+SPACE = "it is part of the value before it: a space has to stand before the #"
+CLOSE = "/* and */ have to stand on the line of what they hold"
+FIRST = "kubekeep:ignore has to be the first of its comment"
+TORN = "what ends it has to stand on its own line"
+
+
+@pytest.mark.parametrize(
+    ("text", "syntax", "problem"),
+    [
+        ("a: x#kubekeep:ignore C-0001\n", Syntax.YAML, SPACE),
+        ("a: true\u00a0# kubekeep:ignore C-0001\n", Syntax.YAML, SPACE),
+        ("- {a: x#kubekeep:ignore C-0001\n  }\n", Syntax.YAML, SPACE),
+        ("a: {{ .b }}# kubekeep:ignore C-0001\n", Syntax.TEMPLATE, SPACE),
+        ("{{/* kubekeep:ignore C-0001\n  until=2020-01-01 */}}\na: b\n", Syntax.TEMPLATE, CLOSE),
+        ("{{/* kubekeep:ignore C-0001\n*/}}\na: b\n", Syntax.TEMPLATE, CLOSE),
+        ("/* kubekeep:ignore C-0001\n   until=2020-01-01 */\na = 1\n", Syntax.TERRAFORM, CLOSE),
+        ("# see kubekeep:ignore C-0001\na: b\n", Syntax.YAML, FIRST),
+        ("# see kubekeep:ignore C-0001\na: b\n", Syntax.TEMPLATE, FIRST),
+        ("{{/* see kubekeep:ignore C-0001 */}}\na: b\n", Syntax.TEMPLATE, FIRST),
+        ("# {{/* kubekeep:ignore C-0001 */}}\na: b\n", Syntax.YAML, FIRST),
+        ("// see kubekeep:ignore C-0001\na = 1\n", Syntax.TERRAFORM, FIRST),
+        ("# kubekeep:ignore C-0001\n# until=2020-01-01\na: b\n", Syntax.YAML, TORN),
+        ("a: b # kubekeep:ignore C-0001\n# a remark\n  ## Expires: 2020-01-01\n", Syntax.TEMPLATE, TORN),
+        ("{{/* kubekeep:ignore C-0001 */}}\n{{- /* until=2020-01-01 */}}\na: b\n", Syntax.TEMPLATE, TORN),
+        ("// kubekeep:ignore C-0001\n// until=2020-01-01\na = 1\n", Syntax.TERRAFORM, TORN),
+        ("a = 1 # kubekeep:ignore C-0001\n/* until=2020-01-01 */\n", Syntax.TERRAFORM, TORN),
+    ],
+)
+def test_what_only_people_take_for_a_comment_is_told(text: str, syntax: Syntax, problem: str) -> None:
+    (found,) = read(text, syntax)
+    assert (found.problem, found.names) == (problem, ())
+    assert not any(found.covers(line) for line in range(10))
+
+
+def test_a_remark_of_several_lines_that_begins_with_it() -> None:
+    text = "{{/*\n  kubekeep:ignore C-0001\n*/}}\na: b\n"
+    assert problems(text, Syntax.TEMPLATE) == [(2, CLOSE)]
+    assert problems("/*\n * kubekeep:ignore C-0001\n */\na = 1\n", Syntax.TERRAFORM) == [(2, CLOSE)]
+
+
+END = "it ends a block that is deeper than what follows: it has to stand before what it is for, or beside it"
+
+
+@pytest.mark.parametrize(
+    ("indent", "expected"),
+    [(8, (END, 6, 6)), (6, (END, 6, 6)), (4, ("", 6, 6)), (2, ("", 6, 6)), (0, ("", 6, 6))],
+)
+def test_a_comment_at_the_end_of_a_deeper_block(indent: int, expected: tuple[str, int, int]) -> None:
+    """By its indentation it belongs to what is before it, and by its place to what follows."""
+    text = (
+        f"spec:\n  containers:\n    - name: a\n      image: b\n{' ' * indent}# kubekeep:ignore C-0001\n    - name: c\n"
+    )
+    for syntax in (Syntax.YAML, Syntax.TEMPLATE):
+        (found,) = read(text, syntax)
+        assert (found.problem, found.first, found.last) == expected
+
+
+def test_a_comment_deeper_than_the_items_below_a_key() -> None:
+    text = "spec:\n  containers:\n    # kubekeep:ignore C-0001\n  - name: a\n    image: b\n  - name: c\n"
+    for syntax in (Syntax.YAML, Syntax.TEMPLATE):
+        assert covered(text, syntax) == {"C-0001": (4, 5)}
+
+
+def test_tabs_and_spaces_cannot_be_compared() -> None:
+    """Whatever an editor shows, a line with spaces is not within one that a tab indents."""
+    text = "spec {\n\tcontainer { # kubekeep:ignore C-0001\n\t\ta = 1\n    b = 2\n\t}\n    container {\n      a = 1\n    }\n}\n"
+    assert covered(text, Syntax.TERRAFORM) == {"C-0001": (2, 3)}
+    assert covered(text.replace("\t", "    "), Syntax.TERRAFORM) == {"C-0001": (2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("text", "syntax"),
+    [
+        ("#   privileged: true # kubekeep:ignore C-0001\na: b\n", Syntax.YAML),
+        ("#   privileged: true # kubekeep:ignore C-0001\na: b\n", Syntax.TEMPLATE),
+        ("#   privileged = true # kubekeep:ignore C-0001\na = 1\n", Syntax.TERRAFORM),
+        ("//   privileged = true // kubekeep:ignore C-0001\na = 1\n", Syntax.TERRAFORM),
+        ("{{/*\n  # kubekeep:ignore C-0001\n*/}}\na: b\n", Syntax.TEMPLATE),
+        ("{{/*\n  privileged: true # kubekeep:ignore C-0001\n*/}}\na: b\n", Syntax.TEMPLATE),
+        ("/*\n  # kubekeep:ignore C-0001\n*/\n  a = 1\n", Syntax.TERRAFORM),
+        ("/*\n  privileged = true // kubekeep:ignore C-0001\n*/\n  a = 1\n", Syntax.TERRAFORM),
+    ],
+)
+def test_what_was_turned_into_a_comment_covers_nothing_else(text: str, syntax: Syntax) -> None:
+    assert [problem for _, problem in problems(text, syntax)] == [FIRST]
+
+
+def test_the_sign_of_a_long_comment_in_text_opens_none() -> None:
+    text = 'path = "/*" # /*\n// /*\nx = <<EOT\n  /*\nEOT\na = 1 # kubekeep:ignore C-0001\ny = "*/"\n'
+    assert covered(text, Syntax.TERRAFORM) == {"C-0001": (6, 6)}
+
+
+@pytest.mark.parametrize(
+    ("text", "syntax"),
+    [
+        ("a: 1\nb: 2 {{/* kubekeep:ignore C-0001 */}}\nc: 3\n", Syntax.TEMPLATE),
+        ("a: 1\n{{- /* kubekeep:ignore C-0001 */ -}} b: 2\nc: 3\n", Syntax.TEMPLATE),
+        ("a: 1\n{{/*\n*/}} b: 2 # kubekeep:ignore C-0001\nc: 3\n", Syntax.TEMPLATE),
+        ("a = 1\nb = 2 /* kubekeep:ignore C-0001 */\nc = 3\n", Syntax.TERRAFORM),
+        ("a = 1\n/* kubekeep:ignore C-0001 */ b = 2\nc = 3\n", Syntax.TERRAFORM),
+    ],
+)
+def test_a_comment_with_both_signs_beside_what_it_is_for(text: str, syntax: Syntax) -> None:
+    line = next(number for number, row in enumerate(text.split("\n"), 1) if "b" in row and "2" in row)
+    assert covered(text, syntax) == {"C-0001": (line, line)}
+
+
+FLOW = """\
+kind: Pod
+spec: {containers: [
+  {name: a, # kubekeep:ignore C-0001
+   image: b},
+  {name: c, image: d}, # kubekeep:ignore C-0002
+  {name: e}
+]} # kubekeep:ignore C-0003
+"""
+
+
+def test_flow_collections_go_by_their_lines() -> None:
+    assert covered(FLOW, Syntax.YAML) == {"C-0001": (3, 4), "C-0002": (5, 5), "C-0003": (7, 7)}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: [\n  {b: 1, # kubekeep:ignore C-0001\n    c: {d: 2}},\n    {e: 3}\n]\n", (2, 3)),
+        ("a: [\n  {b: 1}, # kubekeep:ignore C-0001\n    {e: 3}\n]\n", (2, 2)),
+        ("a: [\n  # kubekeep:ignore C-0001\n  {b: 1},\n    {e: 3}\n]\n", (3, 3)),
+        ("a: [\n  {b: 1, # kubekeep:ignore C-0001\n    c: 2}, {e: 3,\n    f: 4}\n]\n", (2, 2)),
+        (
+            "a: [\n  {b: '}', # kubekeep:ignore C-0001\n    # }\n    c: '{]', d: [], e: 'x # }'\n    },\n    {e: 3}\n]\n",
+            (2, 5),
+        ),
+        ("a: # kubekeep:ignore C-0001\n  b: {c: 1,\n    d: 2}\n  e: [3]\nf: 4\n", (1, 4)),
+        ("a: {b: [ # kubekeep:ignore C-0001\n   1], c: 2,\n   d: 3}\n", (1, 2)),
+    ],
+)
+def test_brackets_end_what_indentation_does_not(text: str, expected: tuple[int, int]) -> None:
+    (found,) = read(text)
+    assert (found.first, found.last, found.problem) == (*expected, "")
+
+
+def test_very_many_on_one_line_are_not_looked_at() -> None:
+    text = "a: '" + "# kubekeep:ignore C-0001 " * 100_000 + "'\nb: c # kubekeep:ignore C-0002\n"
+    for syntax in (Syntax.YAML, Syntax.TEMPLATE):
+        assert covered(text, syntax) == {"C-0002": (2, 2)}

@@ -1,0 +1,501 @@
+"""Comments that waive findings of a real scan, wherever a person can write them, and what is told of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from kubekeep.exceptions.load import Waivers
+from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.finding import Status
+from kubekeep.model.waiver import WaiverSource, WaiverStatus
+from kubekeep.usecases.fix import FixRequest, plan
+from kubekeep.usecases.scan import ScanRequest, scan
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: a
+spec:
+  containers:
+  - name: a
+    image: registry.example/a:1
+    securityContext:
+      privileged: true # kubekeep:ignore C-0057 reason=a test
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def statuses(assessment: Assessment) -> set[Status]:
+    return set().union(*map(statuses_of, assessment.results))
+
+
+def statuses_of(result: ResourceResult) -> set[Status]:
+    return {verdict.status for verdict in result.verdicts.values()}
+
+
+def test_a_finding_is_waived_and_told(here: Path) -> None:
+    (here / "pod.yaml").write_text(POD)
+    request = ScanRequest(paths=("pod.yaml",), controls=("C-0057", "C-0016"))
+    found = scan(request)
+    assert found.failures().keys() == {"privilege-escalation"}
+    ((_, verdict),) = found.waived()["privileged-container"]
+    waiver = verdict.evidence[0].waiver
+    assert waiver is not None
+    assert (waiver.source, waiver.reason, waiver.name) == (WaiverSource.COMMENT, "a test", "pod.yaml:10")
+    (use,) = found.waivers
+    assert (use.status, [item.name for item in use.findings]) == (WaiverStatus.MATCHED, ["a"])
+    summary = next(item for item in found.controls if item.control.slug == "privileged-container")
+    assert (summary.counts.passed, summary.counts.waived) == (1, 1)
+
+
+def test_a_part_of_the_evidence_leaves_a_failure(here: Path) -> None:
+    second = "  - name: b\n    image: registry.example/b:1\n    securityContext: {privileged: true}\n"
+    (here / "pod.yaml").write_text(POD + second)
+    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
+    ((_, verdict),) = found.failures()["privileged-container"]
+    assert [item.path for item in verdict.evidence] == ["spec.containers[1].securityContext.privileged"]
+    assert found.status is Status.FAILED
+
+
+def test_what_is_waived_is_not_fixed(here: Path) -> None:
+    (here / "pod.yaml").write_text(POD)
+    assert plan(FixRequest(scan=ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))).files == ()
+
+
+def test_comments_can_be_left_unheard(here: Path) -> None:
+    (here / "pod.yaml").write_text(POD)
+    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",), waivers=Waivers(inline=False)))
+    assert found.failures().keys() == {"privileged-container"}
+    assert found.waivers == ()
+
+
+@pytest.mark.parametrize(
+    ("comment", "status", "unknown"),
+    [
+        ("C-0057 until=2020-01-01", WaiverStatus.EXPIRED, ()),
+        ("C-0057 friday", WaiverStatus.INVALID_CONTROL, ("friday",)),
+        ("", WaiverStatus.TOO_BROAD, ()),
+        ("C-9999", WaiverStatus.INVALID_CONTROL, ("C-9999",)),
+        ("C-0057 until=tomorrow", WaiverStatus.INVALID, ()),
+        ("C-0016", WaiverStatus.UNUSED, ()),
+    ],
+)
+def test_what_covers_nothing_is_told(here: Path, comment: str, status: WaiverStatus, unknown: tuple[str, ...]) -> None:
+    (here / "pod.yaml").write_text(POD.replace("C-0057 reason=a test", comment))
+    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
+    assert statuses(found) == {Status.FAILED}
+    (use,) = found.waivers
+    assert (use.status, use.unknown) == (status, unknown)
+    assert use.waiver.location is not None
+    assert str(use.waiver.location) == "pod.yaml:10"
+
+
+OVER = (
+    "# kubekeep:ignore C-0057 until=2020-01-01",
+    "# kubekeep:ignore until=2020-01-01 C-0057",
+    "# kubekeep:ignore C-0057 until 2020-01-01",
+    "# kubekeep:ignore C-0057 until: 2020-01-01",
+    "# kubekeep:ignore C-0057 until:2020-01-01",
+    "# kubekeep:ignore C-0057 until = 2020-01-01",
+    "# kubekeep:ignore C-0057 until =2020-01-01",
+    "# kubekeep:ignore C-0057 until= 2020-01-01",
+    "# kubekeep:ignore C-0057 until=",
+    "# kubekeep:ignore C-0057 Until=2020-01-01",
+    "# kubekeep:ignore C-0057 UNTIL=2020-01-01",
+    '# kubekeep:ignore C-0057 until="2020-01-01"',
+    "# kubekeep:ignore C-0057 until='2020-01-01'",
+    '# kubekeep:ignore C-0057 until="2020-01-01',
+    "# kubekeep:ignore C-0057 until=2020-01-01T00:00:00+02:00",
+    "# kubekeep:ignore C-0057 until=2020-01-01T00:00:00",
+    "# kubekeep:ignore C-0057 until=2020/01/01",
+    "# kubekeep:ignore C-0057 until=2020-1-1",
+    "# kubekeep:ignore C-0057 until=20200101",
+    "# kubekeep:ignore C-0057 until=01.01.2020",
+    "# kubekeep:ignore C-0057 until=2020\u201301\u201301",
+    "# kubekeep:ignore C-0057\u00a0until=2020-01-01",
+    "# kubekeep:ignore C-0057 until\u00a0=2020-01-01",
+    "# kubekeep:ignore C-0057 until\uff1d2020-01-01",
+    "# kubekeep:ignore C-0057 \u2014 until 2020-01-01",
+    "# kubekeep:ignore C-0057\tuntil=2020-01-01\t",
+    "# kubekeep:ignore C-0057,until=2020-01-01",
+    "# kubekeep:ignore C-0057;until=2020-01-01",
+    "# kubekeep:ignore C-0057 (until=2020-01-01)",
+    "# kubekeep:ignore C-0057 (until 2020-01-01)",
+    "# kubekeep:ignore C-0057 [until=2020-01-01]",
+    "# kubekeep:ignore C-0057 --until=2020-01-01",
+    "# kubekeep:ignore C-0057 @until=2020-01-01",
+    "# kubekeep:ignore C-0057 unitl=2020-01-01",
+    "# kubekeep:ignore C-0057 unitl 2020-01-01",
+    "# kubekeep:ignore C-0057 till=2020-01-01",
+    "# kubekeep:ignore C-0057 til 2020-01-01",
+    "# kubekeep:ignore C-0057 expires=2020-01-01",
+    "# kubekeep:ignore C-0057 expires: 2020-01-01",
+    "# kubekeep:ignore C-0057 expiry 2020-01-01",
+    "# kubekeep:ignore C-0057 2020-01-01",
+    "# kubekeep:ignore 2020-01-01 C-0057",
+    "# kubekeep:ignore C-0057 until=2999-01-01 until=2020-01-01",
+    "# kubekeep:ignore C-0057 until=2020-01-01 until=2999-01-01",
+    "# kubekeep:ignore C-0057 until=2020-01-01 reason=a test",
+    "# kubekeep:ignore C-0057 reason=a until=2020-01-01",
+    "# kubekeep:ignore C-0057 reason=a,until=2020-01-01",
+    "# kubekeep:ignore C-0057 reason=a;until=2020-01-01",
+    "# kubekeep:ignore C-0057 reason=a (until=2020-01-01)",
+    "# kubekeep:ignore C-0057 reason=a test until: 2020-01-01",
+    "# kubekeep:ignore C-0057 reason=a test until 2020-01-01",
+    "# kubekeep:ignore C-0057 reason=a test, expires 2020-01-01",
+    "# kubekeep:ignore C-0057 reason=a test unitl=2020-01-01",
+    "# kubekeep:ignore C-0057 reason=a test until the end of 2020",
+    "# kubekeep:ignore C-0057 reason=to be gone by 2020-01-01",
+    "# kubekeep:ignore C-0057 reason=a UNTIL=2020-01-01",
+    '# kubekeep:ignore C-0057 reason="a" until=2020-01-01',
+    '# kubekeep:ignore C-0057 reason="a"until=2020-01-01',
+    '# kubekeep:ignore C-0057 reason="a until=2020-01-01"',
+    '# kubekeep:ignore C-0057 reason="a until=2020-01-01',
+    "# kubekeep:ignore C-0057 reason='it's until=2020-01-01'",
+    '# kubekeep:ignore C-0057 reason="a" reason="b" until=2020-01-01',
+    "# kubekeep:ignore C-0057 reason: a until=2020-01-01",
+    "# kubekeep:ignore C-0057 # until=2020-01-01",
+    "# kubekeep:ignore C-0057 # kubekeep:ignore C-0057 until=2020-01-01",
+    "# kubekeep:ignore C-0057\n      # until=2020-01-01",
+    "# kubekeep:ignore C-0057\n      # reason: a test\n      #   Expires: 2020-01-01",
+)
+"""What was meant to be over, in ways in which people write that."""
+MEANT = (
+    "# kubekeep:ignore C-0057",
+    "# kubekeep:ignore  C-0057  ",
+    "#kubekeep:ignore C-0057",
+    "## kubekeep:ignore C-0057",
+    "#\tkubekeep:ignore\tC-0057",
+    "#\u00a0kubekeep:ignore\u00a0C-0057",
+    "# kubekeep:ignore: C-0057",
+    "# kubekeep:ignore:C-0057",
+    "# kubekeep:ignore, C-0057",
+    "# kubekeep: ignore C-0057",
+    "# kubekeep : ignore : C-0057",
+    "# Kubekeep:Ignore C-0057",
+    "# KUBEKEEP:IGNORE c-0057",
+    "# kubekeep:ignore privileged-container",
+    "# a remark # kubekeep:ignore C-0057",
+    "# kubekeep:ignore C-0057 until=2999-12-31",
+    "# kubekeep:ignore C-0057 UNTIL='2999-12-31T12:00:00Z', reason=a test",
+    "# kubekeep:ignore C-0057 until=2999-12-31 reason=they promised a mend until 2020-01-01",
+    "# kubekeep:ignore C-0057 until=2999-12-31 reason='until=2020-01-01 it was another'",
+    "# kubekeep:ignore C-0057 reason=agreed on 2020-01-01, a=b: c",
+    "# kubekeep:ignore C-0057 reason=until OPS-2020 is done",
+    "# kubekeep:ignore C-0057\n      # the front end: a remark",
+)
+TOLD = (
+    "# kubekeep:ignore",
+    "#kubekeep:ignore",
+    "# kubekeep:ignored C-0057",
+    "# kubekeep:ignores C-0057",
+    "# kubekeep:ingore C-0057",
+    "# kubekeep:ignor C-0057",
+    "# kubekeep:skip C-0057",
+    "# kubekeep:disable privileged-container",
+    "# kubekeep:ignore-next-line C-0057",
+    "# kubekeep:ignore=C-0057",
+    "# kubekeep:ignore(C-0057)",
+    "# kubekeep:ignore[C-0057]",
+    "# kubekeep::ignore C-0057",
+    "# kubekeep\uff1aignore C-0057",
+    "# kubekeep:\u200bignore C-0057",
+    "# kubekeep-ignore C-0057",
+    "# kubekeep_ignore C-0057",
+    "# kubekeep.ignore C-0057",
+    "# kubekeep/ignore C-0057",
+    "# kubekeep ignore C-0057",
+    "# kubekeepignore C-0057",
+    "# TODO kubekeep:ignore C-0057",
+    "# - kubekeep:ignore C-0057",
+    "# @kubekeep:ignore C-0057",
+    "# {{/* kubekeep:ignore C-0057 */}}",
+    "# kubekeep:ignore C\u20110057",
+    "# kubekeep:ignore C-0057.",
+    "# kubekeep:ignore C-0057 -- a test",
+    "# kubekeep:ignore C-0057 because it has to be so",
+    "# kubekeep:ignore C-0057 reason a test",
+    "# kubekeep:ignore C-0057 reason =a test",
+    "# kubekeep:ignore C-0057 resaon=a test",
+    "# kubekeep:ignore C-0057 C-9999",
+    "# kubekeep:ignore C-00*",
+    "# kubekeep:ignore *",
+    "# kubekeep:ignore all",
+    f"# kubekeep:ignore C-0057 reason={'a' * 1000}",
+)
+"""What cannot be read, or not as it may be meant."""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_whatever_a_comment_says_is_read_as_meant_or_told(here: Path, newline: str) -> None:
+    for number, comment in enumerate((*MEANT, *TOLD, *OVER)):
+        text = POD.replace("# kubekeep:ignore C-0057 reason=a test", comment).replace("name: a", f"name: a{number}")
+        (here / f"{number:03}.yaml").write_text(text, newline=newline)
+    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    passed = {
+        resource.source.path
+        for result in found.results
+        if statuses_of(result) == {Status.PASSED}
+        for resource in [result.resource]
+        if resource.source is not None
+    }
+    told = {use.waiver.name: use for use in found.waivers}
+    for number, comment in enumerate((*MEANT, *TOLD, *OVER)):
+        file = f"{number:03}.yaml"
+        is_meant = comment in MEANT
+        assert (file in passed) == is_meant, comment
+        assert (told[f"{file}:10"].status is WaiverStatus.MATCHED) == is_meant, comment
+        assert bool(told[f"{file}:10"].text) != is_meant, comment
+
+
+def test_not_evaluated_is_never_waived(here: Path) -> None:
+    head, _, _ = POD.partition("  containers:")
+    (here / "pod.yaml").write_text(f"# kubekeep:ignore C-0057\n{head}  containers: 7\n")
+    assert statuses(scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))) == {Status.NOT_EVALUATED}
+
+
+SHARED = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: a
+spec:
+  containers:
+  - name: a
+    image: registry.example/a:1
+    securityContext: &shared
+      privileged: true # 1
+  - name: b
+    image: registry.example/b:1
+    securityContext: *shared # 2
+  - name: c
+    image: registry.example/c:1
+    securityContext: # 3
+      runAsUser: 7 # 4
+      <<: *shared # 5
+  - &whole # 6
+    name: d
+    image: registry.example/d:1
+    securityContext: {privileged: true}
+  - <<: *whole # 7
+    name: e # 8
+"""
+
+
+def waived(assessment: Assessment) -> set[int]:
+    """The numbers of the containers whose finding is waived."""
+    evidence = [
+        item for result in assessment.results for verdict in result.verdicts.values() for item in verdict.evidence
+    ]
+    assert len(evidence) == 5
+    return {int(item.path.removeprefix("spec.containers[")[0]) for item in evidence if item.waiver}
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("# 1", {0}),
+        ("# 2", {1}),
+        ("# 3", {2}),
+        ("# 4", set()),
+        ("# 5", {2}),
+        ("# 6", {3}),
+        ("# 7", {4}),
+        ("# 8", set()),
+    ],
+)
+def test_what_an_alias_borrows_is_waived_where_it_is_borrowed(here: Path, place: str, expected: set[int]) -> None:
+    (here / "pod.yaml").write_text(SHARED.replace(place, "# kubekeep:ignore C-0057"))
+    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
+    assert waived(found) == expected
+    (use,) = found.waivers
+    assert use.status is (WaiverStatus.MATCHED if expected else WaiverStatus.UNUSED)
+
+
+def test_a_comment_for_all_that_borrows_and_lends(here: Path) -> None:
+    (here / "pod.yaml").write_text("# kubekeep:ignore C-0057\n" + SHARED)
+    assert waived(scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))) == {0, 1, 2, 3, 4}
+    (here / "pod.yaml").write_text(SHARED.replace("spec:", "spec: # kubekeep:ignore C-0057"))
+    assert waived(scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))) == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(("place", "expected"), [("# 1", {0}), ("# 2", {1}), ("# 3", {2}), ("# 7", {4})])
+def test_an_alias_in_the_base_of_an_overlay(here: Path, place: str, expected: set[int]) -> None:
+    (here / "pod.yaml").write_text(SHARED.replace(place, "# kubekeep:ignore C-0057"))
+    (here / "kustomization.yaml").write_text("resources: [pod.yaml]\n")
+    assert waived(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == expected
+
+
+CHART = "apiVersion: v2\nname: a\nversion: 1.0.0\n"
+
+
+@pytest.mark.parametrize(("place", "expected"), [("# 1", {0}), ("# 2", {1}), ("# 3", {2}), ("# 7", {4})])
+def test_an_alias_in_the_template_of_a_chart(here: Path, place: str, expected: set[int]) -> None:
+    (here / "templates").mkdir()
+    (here / "Chart.yaml").write_text(CHART)
+    template = SHARED.replace(place, "# kubekeep:ignore C-0057").replace("name: a", "name: {{ .Release.Name }}", 1)
+    (here / "templates" / "pod.yaml").write_text(template)
+    assert waived(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == expected
+
+
+def test_what_a_template_includes_is_covered_where_it_is_written(here: Path) -> None:
+    (here / "templates").mkdir()
+    (here / "Chart.yaml").write_text(CHART)
+    (here / "templates" / "pod.yaml").write_text(
+        '{{- define "own" }}\nprivileged: true # kubekeep:ignore C-0057\n{{- end }}\n'
+        + POD.partition("      privileged")[0]
+        + '      {{- include "own" . | nindent 6 }}\n'
+    )
+    assert statuses(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == {Status.PASSED}
+
+
+@pytest.mark.parametrize(("place", "expected"), [("# 1", {"one"}), ("# 2", {"two"}), ("# 0", {"one", "two"})])
+def test_an_alias_in_the_values_of_a_chart(here: Path, place: str, expected: set[str]) -> None:
+    (here / "templates").mkdir()
+    (here / "Chart.yaml").write_text(CHART)
+    (here / "values.yaml").write_text(
+        "all: # 0\n  one: &shared\n    privileged: true # 1\n  two: *shared # 2\n".replace(
+            place, "# kubekeep:ignore C-0057"
+        )
+    )
+    for name in ("one", "two"):
+        (here / "templates" / f"{name}.yaml").write_text(
+            POD.partition("      privileged")[0].replace("name: a", f"name: {name}")
+            + f"      privileged: {{{{ .Values.all.{name}.privileged }}}}\n"
+        )
+    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    assert len(found.results) == 2
+    assert {item.resource.name for item in found.results if statuses_of(item) == {Status.PASSED}} == expected
+
+
+@pytest.mark.parametrize("name", ["pod.json", "pod.yaml", "-"])
+def test_json_has_no_comments(here: Path, name: str) -> None:
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": []}}
+    note = {"# kubekeep:ignore C-0057": "# kubekeep:ignore C-0057"}
+    container = {"name": "a", "image": "a:1", "securityContext": {"privileged": True}, **note}
+    text = json.dumps({**manifest, "spec": {"containers": [container]}}, indent=2)
+    (here / name).write_text(text)
+    found = scan(ScanRequest(paths=(name,), controls=("C-0057",)), stdin=io.BytesIO(text.encode()))
+    assert (statuses(found), found.waivers) == ({Status.FAILED}, ())
+
+
+def test_text_in_a_block_is_no_comment(here: Path) -> None:
+    script = "    args:\n    - |\n      # kubekeep:ignore C-0057\n      run # kubekeep:ignore C-0057\n"
+    (here / "pod.yaml").write_text(POD.partition(" # kubekeep")[0] + "\n" + script)
+    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
+    assert (statuses(found), found.waivers) == ({Status.FAILED}, ())
+
+
+def test_standard_input_and_archives(here: Path) -> None:
+    found = scan(ScanRequest(paths=("-",), controls=("C-0057",)), stdin=io.BytesIO(POD.encode("utf-16")))
+    assert statuses(found) == {Status.PASSED}
+    (here / "pod.yaml").write_text(POD)
+    with tarfile.open("bundle.tar.gz", "w:gz") as archive:
+        archive.add("pod.yaml", "deploy/pod.yaml")
+    (here / "pod.yaml").unlink()
+    found = scan(ScanRequest(paths=("bundle.tar.gz",), controls=("C-0057",)))
+    assert statuses(found) == {Status.PASSED}
+    assert [use.waiver.name for use in found.waivers] == ["bundle.tar.gz/deploy/pod.yaml:10"]
+
+
+def test_the_values_of_a_chart_and_its_templates(here: Path) -> None:
+    shutil.copytree(EXAMPLES / "storefront-chart", here / "chart")
+    request = ScanRequest(paths=("chart",), controls=("C-0057",))
+    assert scan(request).failures()
+    values = here / "chart/values.yaml"
+    written = values.read_text()
+    values.write_text(written.replace("      privileged: true", "      privileged: true # kubekeep:ignore C-0057"))
+    found = scan(request)
+    assert not found.failures()
+    assert [use.waiver.location.file for use in found.waivers if use.waiver.location] == ["chart/values.yaml"]
+    values.write_text(written)
+    for template in (here / "chart/templates").glob("*.yaml"):
+        template.write_text("{{/* kubekeep:ignore C-0057 */}}\n" + template.read_text())
+    assert not scan(request).failures()
+
+
+def test_the_base_and_the_patch_of_an_overlay(here: Path) -> None:
+    shutil.copytree(EXAMPLES / "overlays", here / "overlays")
+    request = ScanRequest(paths=("overlays",), controls=("C-0057", "C-0017"))
+    assert scan(request).failures().keys() == {"privileged-container", "read-only-root-filesystem"}
+    patch = here / "overlays/production/debug.yaml"
+    patch.write_text(patch.read_text().replace("privileged: true", "privileged: true # kubekeep:ignore C-0057"))
+    base = here / "overlays/base/deployment.yaml"
+    base.write_text("# kubekeep:ignore C-0017\n" + base.read_text())
+    assert not scan(request).failures()
+
+
+def test_terraform(here: Path) -> None:
+    (here / "main.tf").write_text(
+        'resource "kubernetes_pod" "a" {\n'
+        '  metadata { name = "a" }\n'
+        "  spec {\n"
+        '    container { # kubekeep:ignore C-0057 reason="a test"\n'
+        '      name = "a"\n'
+        '      image = "registry.example/a:1"\n'
+        "      security_context {\n"
+        "        privileged = true\n"
+        "      }\n"
+        "    }\n"
+        "  }\n"
+        "}\n"
+    )
+    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    assert statuses(found) == {Status.PASSED}
+    assert [use.status for use in found.waivers] == [WaiverStatus.MATCHED]
+
+
+def test_values_of_terraform(here: Path) -> None:
+    (here / "main.tf").write_text(
+        'variable "privileged" {}\n'
+        'resource "kubernetes_pod" "a" {\n'
+        '  metadata { name = "a" }\n'
+        "  spec {\n"
+        "    container {\n"
+        '      name = "a"\n'
+        '      image = "registry.example/a:1"\n'
+        "      security_context {\n"
+        "        privileged = var.privileged\n"
+        "      }\n"
+        "    }\n"
+        "  }\n"
+        "}\n"
+    )
+    (here / "terraform.tfvars").write_text(
+        'note = "x # kubekeep:ignore C-0057"\nprivileged = true // kubekeep:ignore C-0057\n'
+    )
+    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    assert statuses(found) == {Status.PASSED}
+    assert {use.waiver.name: use.status for use in found.waivers} == {"terraform.tfvars:2": WaiverStatus.MATCHED}
+
+
+def test_a_file_that_no_control_applies_to_is_accounted_for(here: Path) -> None:
+    (here / "notes.yaml").write_text("# kubekeep:ignore C-0057\nnotes: [a, b]\n")
+    (here / "pod.yaml").write_text(POD)
+    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    assert {use.waiver.name: use.status for use in found.waivers} == {
+        "notes.yaml:1": WaiverStatus.UNUSED,
+        "pod.yaml:10": WaiverStatus.MATCHED,
+    }
+
+
+def test_the_example_of_the_guide(here: Path) -> None:
+    page = (EXAMPLES.parent / "docs/guides/ignore-comments.md").read_text()
+    text = next(block for block in page.split("```") if "kind: DaemonSet" in block).removeprefix("yaml\n")
+    (here / "agent.yaml").write_text(text)
+    found = scan(ScanRequest(paths=("agent.yaml",), controls=("C-0016", "C-0017", "C-0048")))
+    assert statuses(found) == {Status.PASSED}
+    assert {use.status for use in found.waivers} == {WaiverStatus.MATCHED}

@@ -1,0 +1,577 @@
+"""What exceptions cover in a scan, for every way to say so; what they do not cover stands and is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kubekeep.exceptions.load import Waivers
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.finding import Status
+from kubekeep.model.waiver import WaiverStatus
+from kubekeep.usecases.fix import FixRequest, plan
+from kubekeep.usecases.scan import ScanRequest, scan
+
+PRIVILEGED = "C-0057"
+IMMUTABLE = "C-0017"
+
+
+def container(name: str = "main") -> dict[str, Any]:
+    return {"name": name, "image": "a:1", "securityContext": {"privileged": True}}
+
+
+def deployment(name: str = "web", namespace: str = "shop", **metadata: Any) -> dict[str, Any]:
+    pod = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container(), container("sidecar")]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace, **metadata},
+        "spec": {"selector": {"matchLabels": {"app": name}}, "template": pod},
+    }
+
+
+def namespace(name: str, **labels: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder: `deploy` is scanned, exceptions lie beside it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deploy").mkdir()
+    return tmp_path
+
+
+def write(*objects: dict[str, Any], name: str = "all.yaml") -> None:
+    (Path("deploy") / name).write_text(yaml.safe_dump_all(objects))
+
+
+def excepted(*exceptions: dict[str, Any]) -> Waivers:
+    Path("exceptions.json").write_text(json.dumps(exceptions))
+    return Waivers(files=("exceptions.json",))
+
+
+def scanned(waivers: Waivers = Waivers(), **request: Any) -> Assessment:  # noqa: B008 - a frozen value
+    controls = request.pop("controls", () if "frameworks" in request else (PRIVILEGED,))
+    return scan(ScanRequest(paths=("deploy",), controls=controls, waivers=waivers, **request))
+
+
+def covered(assessment: Assessment) -> set[str]:
+    """The names of the resources of which something is waived."""
+    return {resource.name for found in assessment.waived().values() for resource, _ in found}
+
+
+def standing(assessment: Assessment) -> set[str]:
+    return {resource.name for found in assessment.failures().values() for resource, _ in found}
+
+
+def exception(*controls: str, resources: Sequence[dict[str, str]] = (), **more: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": "e", "posturePolicies": [{"controlID": name} for name in controls], **more}
+    if resources:
+        found["resources"] = [{"designatorType": "Attributes", "attributes": item} for item in resources]
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", ["C-0057", "c-0057", "privileged-container", "containers do not run privileged", "C-005."]
+)
+def test_a_control_is_named_by_number_slug_title_or_pattern(folder: Path, name: str) -> None:  # noqa: ARG001
+    write(deployment())
+    found = scanned(excepted(exception(name, resources=[{"kind": "Deployment"}])))
+    assert (covered(found), standing(found)) == ({"web"}, set())
+    (summary,) = found.controls
+    assert (summary.status, summary.counts.passed, summary.counts.waived) == (Status.PASSED, 1, 1)
+    assert (found.compliance, found.score) == (100.0, 0.0), "scores see it"
+    (use,) = found.waivers
+    assert (use.status, len(use.findings), use.findings[0].control) == (WaiverStatus.MATCHED, 1, "C-0057")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"kind": "Deployment"}, {"web", "api"}),
+        ({"kind": "deployment"}, set()),
+        ({"kind": "Deploy"}, set()),
+        ({"kind": "*", "namespace": "shop"}, {"web"}),
+        ({"namespace": "shop|kitchen"}, {"web", "api"}),
+        ({"namespace": "sho"}, set()),
+        ({"name": "we."}, {"web"}),
+        ({"name": "web", "namespace": "kitchen"}, set()),
+        ({"resourceID": "apps/v1/shop/Deployment/web"}, {"web"}),
+        ({"resourceID": ".*/api=apps/v1/shop/Deployment/web"}, {"web"}),
+        ({"path": "deploy/all.yaml"}, {"web", "api"}),
+        ({"path": r"deploy/all\.yaml:1"}, {"api"}),
+        ({"path": ".*/deploy/all.yaml:0"}, {"web"}),
+        ({"path": "./deploy/all.yaml:0"}, {"web"}),
+        ({"path": "all.yaml"}, set()),
+        ({"cluster": "production"}, set()),
+        ({"cluster": ".*", "name": "web"}, {"web"}),
+        ({"team": "a"}, {"web"}),
+        ({"team": "a", "tier": "b"}, set()),
+        ({"owner": "x", "note": "z"}, {"api"}),
+        ({"team": ".*"}, {"web"}),
+    ],
+)
+def test_attributes(folder: Path, attributes: dict[str, str], expected: set[str]) -> None:  # noqa: ARG001
+    one = deployment("web", "shop", labels={"team": "a"}, annotations={"tier": "b"})
+    two = deployment("api", "kitchen", annotations={"owner": "x", "note": "z"})
+    write(one, two)
+    found = scanned(excepted(exception(PRIVILEGED, resources=[attributes])))
+    assert covered(found) == expected
+    assert standing(found) == {"web", "api"} - expected
+
+
+@pytest.mark.parametrize("named", ["deploy", "./deploy", "{}/deploy", "deploy/all.yaml", "{}/deploy/all.yaml", "."])
+@pytest.mark.parametrize("path", ["deploy/all.yaml", "./deploy/all.yaml", "{}/deploy/all.yaml", "deploy/all.yaml:0"])
+def test_a_path_means_the_same_file_however_the_scan_is_told(folder: Path, named: str, path: str) -> None:
+    write(deployment())
+    waivers = excepted(exception(PRIVILEGED, resources=[{"path": path.format(folder)}]))
+    found = scan(ScanRequest(paths=(named.format(folder),), controls=(PRIVILEGED,), waivers=waivers))
+    assert covered(found) == {"web"}
+
+
+def test_a_path_from_the_folder_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(deployment())
+    monkeypatch.chdir(folder / "deploy")
+    waivers = excepted(exception(PRIVILEGED, resources=[{"path": "all.yaml"}]))
+    for named in ("all.yaml", ".", "../deploy", str(folder)):
+        found = scan(ScanRequest(paths=(named,), controls=(PRIVILEGED,), waivers=waivers))
+        assert covered(found) == {"web"}, named
+    other = excepted(exception(PRIVILEGED, resources=[{"path": "deploy/all.yaml"}]))
+    found = scan(ScanRequest(paths=(".",), controls=(PRIVILEGED,), waivers=other))
+    assert standing(found) == {"web"}, "it starts from where the scan is started"
+
+
+def test_entries_are_alternatives_and_no_resources_mean_all(folder: Path) -> None:  # noqa: ARG001
+    write(deployment("web"), deployment("api"), deployment("db"))
+    either = exception(PRIVILEGED, resources=[{"name": "web"}, {"name": "api"}])
+    assert covered(scanned(excepted(either))) == {"web", "api"}
+    assert covered(scanned(excepted(exception(PRIVILEGED)))) == {"web", "api", "db"}
+
+
+def test_a_namespace_is_in_itself(folder: Path) -> None:  # noqa: ARG001
+    write(namespace("shop"), namespace("kitchen"))
+    found = scanned(excepted(exception("C-0192", resources=[{"namespace": "shop"}])), controls=("C-0192",))
+    assert (covered(found), standing(found)) == ({"shop"}, {"kitchen"})
+
+
+def test_a_container_is_a_part_of_what_fails(folder: Path) -> None:  # noqa: ARG001
+    write(deployment())
+    one = exception(PRIVILEGED, resources=[{"containerName": "sidecar"}])
+    found = scanned(excepted(one))
+    assert found.controls[0].status is Status.FAILED
+    ((_, waived),) = found.waived()["privileged-container"]
+    ((_, stands),) = found.failures()["privileged-container"]
+    assert {item.path for item in waived.evidence} == {"spec.template.spec.containers[1].securityContext.privileged"}
+    assert {item.path for item in stands.evidence} == {"spec.template.spec.containers[0].securityContext.privileged"}
+    both = exception(PRIVILEGED, resources=[{"containerName": "sidecar"}, {"containerName": "main"}])
+    assert scanned(excepted(both)).controls[0].status is Status.PASSED
+
+
+def test_object_selectors(folder: Path) -> None:  # noqa: ARG001
+    write(deployment("web", labels={"a": "b"}), deployment("api", labels={"a": "c"}))
+    chosen = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}
+    assert covered(scanned(excepted(exception(PRIVILEGED, objectSelector=chosen)))) == {"web"}
+
+
+BINDING = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "RoleBinding",
+    "metadata": {"name": "deployers", "namespace": "shop"},
+    "subjects": [{"kind": "ServiceAccount", "name": "robot", "namespace": "shop"}],
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "deploy"},
+}
+ROLE = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "Role",
+    "metadata": {"name": "deploy", "namespace": "shop"},
+    "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"kind": "Role", "name": "deploy"}, {"robot"}),
+        ({"kind": "RoleBinding", "name": "deployers"}, {"robot"}),
+        ({"kind": "ServiceAccount", "name": "robot"}, {"robot"}),
+        ({"kind": "Role", "name": "robot"}, set()),
+    ],
+)
+def test_a_subject_is_meant_by_its_binding_and_its_role(
+    folder: Path,  # noqa: ARG001
+    attributes: dict[str, str],
+    expected: set[str],
+) -> None:
+    write(BINDING, ROLE)
+    found = scanned(excepted(exception("C-0188", resources=[attributes])), controls=("C-0188",))
+    assert covered(found) == expected
+    assert standing(found) == {"robot"} - expected
+
+
+NOBODY = {"matchExpressions": [{"key": "nobody", "operator": "DoesNotExist"}]}
+
+
+def statuses(assessment: Assessment) -> list[tuple[WaiverStatus, str]]:
+    return [(use.status, use.text) for use in assessment.waivers]
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "text"),
+    [
+        (exception(PRIVILEGED, expirationDate="2020-01-01"), WaiverStatus.EXPIRED, ""),
+        (exception("C-00O57"), WaiverStatus.INVALID_CONTROL, "nobody knows C-00O57; did you mean C-0057?"),
+        ({"name": "e"}, WaiverStatus.TOO_BROAD, "cover everything"),
+        ({"name": "e", "posturePolicies": [{}]}, WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(".*", resources=[{"kind": ".*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"containerName": ".*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception("C-0.*"), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception("C-0[0-1].*", "C-02.*", "C-03.*"), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception("[a-z0-9-]+"), WaiverStatus.TOO_BROAD, "cover everything"),
+        ({"name": "e", "posturePolicies": [{"frameworkName": "NSA"}]}, WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"namespace": ".+", "name": "*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"kind": "[A-Z][a-z].*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"kind": "(.*)", "name": r"[\s\S]*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"name": "[a-k].*"}, {"name": "[l-z].*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"path": "/.*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
+        (exception(objectSelector=NOBODY), WaiverStatus.TOO_BROAD, "nothing known has what its selectors leave out"),
+        (exception(PRIVILEGED, resources=[{"name": "gone"}]), WaiverStatus.UNUSED, ""),
+        (exception(IMMUTABLE), WaiverStatus.UNUSED, "its controls are not in this scan"),
+        ({"posturePolicies": [{"controlName": "Everything at all"}]}, WaiverStatus.INVALID_CONTROL, "nobody knows"),
+        ({"posturePolicies": [{"controlID": PRIVILEGED, "ruleName": "x"}]}, WaiverStatus.INVALID_CONTROL, "rule x"),
+        (
+            {"posturePolicies": [{"controlID": PRIVILEGED, "frameworkName": "nope"}]},
+            WaiverStatus.INVALID_CONTROL,
+            "framework nope",
+        ),
+        ({**exception(PRIVILEGED), "resources": [{"attributes": {}}]}, WaiverStatus.INVALID, "without attributes"),
+    ],
+)
+def test_what_covers_nothing_is_told(
+    folder: Path,  # noqa: ARG001
+    value: dict[str, Any],
+    status: WaiverStatus,
+    text: str,
+) -> None:
+    write(deployment())
+    found = scanned(excepted(value))
+    assert (covered(found), standing(found)) == (set(), {"web"})
+    ((said, why),) = statuses(found)
+    assert said is status
+    assert text in why
+
+
+def test_a_control_nobody_knows_takes_nothing_from_the_others(folder: Path) -> None:  # noqa: ARG001
+    write(deployment())
+    found = scanned(excepted(exception(PRIVILEGED, "C-9999")))
+    assert covered(found) == {"web"}
+    assert found.waivers[0].status is WaiverStatus.INVALID_CONTROL
+    assert found.waivers[0].unknown == ("C-9999",)
+
+
+def test_a_whole_namespace_is_not_too_broad(folder: Path) -> None:  # noqa: ARG001
+    write(deployment("web", "shop"), deployment("api", "kitchen"))
+    found = scanned(excepted({"resources": [{"attributes": {"namespace": "shop"}}]}))
+    assert covered(found) == {"web"}
+
+
+def test_a_selector_that_leaves_somebody_out_is_not_too_broad(folder: Path) -> None:  # noqa: ARG001
+    write(deployment("web"), deployment("api", labels={"nobody": "yes"}))
+    found = scanned(excepted(exception(objectSelector=NOBODY)))
+    assert (covered(found), standing(found)) == ({"web"}, {"api"})
+
+
+@pytest.mark.parametrize("selector", [NOBODY, {}])
+@pytest.mark.parametrize("field", ["objectSelector", "namespaceSelector"])
+def test_an_object_for_everything_but_nobody(folder: Path, field: str, selector: dict[str, Any]) -> None:  # noqa: ARG001
+    write(deployment(), namespace("shop"), security({"posture": [{"controlID": "*"}], "match": {field: selector}}))
+    found = scanned(snapshot=True)
+    assert standing(found) == {"web"}
+    assert found.waivers[0].status is WaiverStatus.TOO_BROAD
+
+
+def test_an_exception_for_all_that_is_scanned_is_doubted(folder: Path) -> None:  # noqa: ARG001
+    everything = {"resources": [{"attributes": {"kind": "Deployment", "namespace": "shop"}}]}
+    doubt = "it is for every resource of this scan and every control"
+    few = [deployment(f"web-{number}") for number in range(5)]
+    write(*few)
+    assert statuses(scanned(excepted(everything))) == [(WaiverStatus.MATCHED, "")]
+    write(*few, deployment("api"))
+    found = scanned(excepted(everything))
+    assert statuses(found) == [(WaiverStatus.MATCHED, doubt)]
+    assert found.waivers[0].doubts == (doubt,)
+    assert len(covered(found)) == 6, "how much else is scanned does not change what is covered"
+    one_control = exception(PRIVILEGED, resources=[{"kind": "Deployment"}])
+    assert statuses(scanned(excepted(one_control))) == [(WaiverStatus.MATCHED, "")]
+    write(*few, deployment("api"), deployment("db", "kitchen"))
+    assert statuses(scanned(excepted(everything))) == [(WaiverStatus.MATCHED, "")]
+
+
+def test_names_that_nobody_knows_are_told_as_they_are_written(folder: Path) -> None:  # noqa: ARG001
+    posture = [{"controlID": "C-0057 (old)", "frameworkName": "cis-v1.99"}, {"controlID": "C-00.*"}]
+    write(deployment(annotations={"kubescape.io/skip-controls": "a.b+c"}))
+    Path("e.yaml").write_text(yaml.safe_dump(security({"posture": posture})))
+    one, two = scanned(Waivers(files=("e.yaml",))).waivers
+    assert one.unknown == ("C-0057 (old)", "framework cis-v1.99", "C-00.*")
+    assert one.controls == ("C-0057 (old)", "C-00.*")
+    assert two.unknown == ("a.b+c",)
+    assert two.text == "nobody knows a.b+c"
+
+
+def test_only_failures_are_covered(folder: Path) -> None:  # noqa: ARG001
+    broken = deployment()
+    broken["spec"]["template"]["spec"]["containers"] = "none"
+    write(broken)
+    found = scanned(excepted(exception(PRIVILEGED)))
+    assert found.controls[0].status is Status.NOT_EVALUATED
+    assert statuses(found) == [(WaiverStatus.UNUSED, "")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "named", "expected"),
+    [
+        ({"frameworks": ("nsa",)}, ["NSA"], {"web"}),
+        ({"frameworks": ("nsa",)}, ["nsa"], {"web"}),
+        ({"frameworks": ("nsa",)}, ["MITRE"], set()),
+        ({"frameworks": ("nsa", "mitre")}, ["NSA"], set()),
+        ({"frameworks": ("nsa", "mitre")}, ["NSA", "MITRE"], {"web"}),
+        ({"frameworks": ("nsa", "mitre")}, ["N.A|MITRE"], {"web"}),
+        ({"frameworks": ("allcontrols",)}, ["NSA"], {"web"}),
+        ({"controls": (PRIVILEGED,)}, ["NSA"], {"web"}),
+        ({"controls": (PRIVILEGED,)}, ["ArmoBest"], {"web"}),
+        ({"controls": (PRIVILEGED,)}, ["cis-aks-t1.2.0"], set()),
+    ],
+)
+def test_a_framework_scopes(
+    folder: Path,  # noqa: ARG001
+    asked: dict[str, Any],
+    named: list[str],
+    expected: set[str],
+) -> None:
+    write(deployment())
+    policies = [{"controlID": PRIVILEGED, "frameworkName": name} for name in named]
+    found = scanned(excepted({"name": "e", "posturePolicies": policies}), **asked)
+    names = {resource.name for resource, _ in found.waived().get("privileged-container", ())}
+    assert names == expected
+
+
+def test_a_framework_that_shares_a_control_is_told(folder: Path) -> None:  # noqa: ARG001
+    write(deployment())
+    value = {"posturePolicies": [{"controlID": PRIVILEGED, "frameworkName": "NSA"}]}
+    found = scanned(excepted(value), frameworks=("nsa", "mitre"))
+    text = "not for C-0057: another framework of the scan asks for that too"
+    assert statuses(found) == [(WaiverStatus.UNUSED, text)]
+    more = {**value, "posturePolicies": [*value["posturePolicies"], {"controlID": IMMUTABLE}]}
+    found = scanned(excepted(more), frameworks=("nsa", "mitre"))
+    assert statuses(found) == [(WaiverStatus.MATCHED, text)]
+
+
+def test_the_first_is_named_and_every_one_that_covers_counts(folder: Path) -> None:  # noqa: ARG001
+    write(deployment())
+    found = scanned(excepted(exception(PRIVILEGED, name="first"), exception(PRIVILEGED, name="second")))
+    ((_, verdict),) = found.waived()["privileged-container"]
+    assert {item.waiver.name for item in verdict.evidence if item.waiver} == {"first"}
+    assert [use.status for use in found.waivers] == [WaiverStatus.MATCHED] * 2
+
+
+# Beside the resource
+
+
+@pytest.mark.parametrize("prefix", ["kubescape.io", "kubekeep.io"])
+@pytest.mark.parametrize("template", [False, True])
+def test_annotations_beside_the_resource(folder: Path, prefix: str, *, template: bool) -> None:  # noqa: ARG001
+    said = {f"{prefix}/skip-controls": "C-0057, Nobody", f"{prefix}/skip-reason": "known"}
+    item = deployment()
+    (item["spec"]["template"] if template else item)["metadata"]["annotations"] = said
+    write(item, deployment("api"))
+    found = scanned(controls=(PRIVILEGED, IMMUTABLE))
+    assert covered(found) == {"web"}
+    assert found.waived().keys() == {"privileged-container"}
+    (use,) = found.waivers
+    assert (use.status, use.waiver.reason, use.unknown) == (WaiverStatus.INVALID_CONTROL, "known", ("Nobody",))
+    assert str(use.waiver.location).startswith("deploy/all.yaml:")
+    assert covered(scanned(Waivers(inline=False))) == set()
+    assert covered(scanned(snapshot=True)) == set(), "in a cluster whoever may deploy could excuse themselves"
+    assert covered(scanned(Waivers(inline=True), snapshot=True)) == {"web"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "status", "text"),
+    [
+        ({"kubescape.io/skip-controls": "*"}, WaiverStatus.INVALID, "has to name the controls"),
+        ({"kubescape.io/skip-controls": ""}, WaiverStatus.INVALID, "names no control"),
+        ({"kubescape.io/skip-controls": ["C-0057"]}, WaiverStatus.INVALID, "names no control"),
+        ({"kubescape.io/skip-controls": "C-00.*"}, WaiverStatus.INVALID_CONTROL, "nobody knows"),
+        (
+            {"kubescape.io/skip-controls": "C-0057", "kubescape.io/skip-expiry": "2020-01-01T00:00:00Z"},
+            WaiverStatus.EXPIRED,
+            "",
+        ),
+        (
+            {"kubekeep.io/skip-controls": "C-0057", "kubescape.io/skip-expiry": "2020-01-01"},
+            WaiverStatus.EXPIRED,
+            "",
+        ),
+        (
+            {"kubescape.io/skip-controls": "C-0057", "kubescape.io/skip-expiry": "soon"},
+            WaiverStatus.INVALID,
+            "kubescape.io/skip-expiry: 'soon'",
+        ),
+        ({"kubescape.io/ignore": "true", "kubescape.io/skip-expiry": "2020-01-01"}, WaiverStatus.EXPIRED, ""),
+        (
+            {"kubescape.io/skip-controls": "C-0057", "kubescape.io/skip-expires": "2999-12-31"},
+            WaiverStatus.INVALID,
+            "kubescape.io/skip-expires is not known",
+        ),
+        (
+            {"kubescape.io/ignore": "true", "kubekeep.io/skip-until": "2999-12-31"},
+            WaiverStatus.INVALID,
+            "kubekeep.io/skip-until is not known",
+        ),
+        ({"kubescape.io/skip-control": "C-0057"}, WaiverStatus.INVALID, "kubescape.io/skip-control is not known"),
+        (
+            {"kubescape.io/skip-controls": "C-0057, until=2020-01-01"},
+            WaiverStatus.INVALID,
+            "the day goes into skip-expiry",
+        ),
+    ],
+)
+def test_annotations_that_cover_nothing_are_told(
+    folder: Path,  # noqa: ARG001
+    annotations: dict[str, Any],
+    status: WaiverStatus,
+    text: str,
+) -> None:
+    write(deployment(annotations=annotations))
+    found = scanned()
+    assert (covered(found), standing(found)) == (set(), {"web"})
+    assert found.waivers[0].status is status
+    assert text in found.waivers[0].text
+
+
+@pytest.mark.parametrize("template", [False, True])
+def test_an_expiry_at_the_other_place_ends_an_annotation(folder: Path, *, template: bool) -> None:  # noqa: ARG001
+    item = deployment()
+    places = [item["metadata"], item["spec"]["template"]["metadata"]]
+    places[template]["annotations"] = {"kubescape.io/skip-controls": "C-0057"}
+    places[not template]["annotations"] = {"kubescape.io/skip-expiry": "2020-01-01"}
+    write(item)
+    found = scanned()
+    assert (covered(found), standing(found)) == (set(), {"web"})
+    assert [use.status for use in found.waivers] == [WaiverStatus.EXPIRED]
+
+
+@pytest.mark.parametrize("field", ["labels", "annotations"])
+@pytest.mark.parametrize(
+    ("value", "expected"), [("true", {"web"}), ("Enabled", {"web"}), ("false", set()), ("", set())]
+)
+def test_an_object_that_asks_to_be_ignored(folder: Path, field: str, value: str, expected: set[str]) -> None:  # noqa: ARG001
+    marks: dict[str, Any] = {field: {"kubescape.io/ignore": value}}
+    write(deployment(**marks), deployment("api"))
+    assert covered(scanned(controls=(PRIVILEGED, IMMUTABLE))) == expected
+
+
+def test_a_role_excuses_its_subjects_and_counts_once(folder: Path) -> None:  # noqa: ARG001
+    meta = {**ROLE["metadata"], "annotations": {"kubescape.io/skip-controls": "C-0188"}}  # type: ignore[dict-item]
+    write(BINDING, {**ROLE, "metadata": meta})
+    found = scanned(controls=("C-0188",))
+    assert covered(found) == {"robot"}
+    assert len(found.waivers) == 1
+
+
+# Objects of a cluster
+
+
+def security(spec: dict[str, Any], kind: str = "ClusterSecurityException", **metadata: str) -> dict[str, Any]:
+    meta = {"name": "e", **metadata}
+    return {"apiVersion": "kubescape.io/v1beta1", "kind": kind, "metadata": meta, "spec": spec}
+
+
+POSTURE = [{"controlID": PRIVILEGED, "action": "ignore"}]
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (security({"posture": POSTURE}), {"web", "api", "db"}),
+        (security({"posture": POSTURE}, "SecurityException", namespace="shop"), {"web"}),
+        (security({"posture": POSTURE, "match": {"resources": [{"kind": "Deployment", "name": "web"}]}}), {"web"}),
+        (security({"posture": POSTURE, "match": {"resources": [{"apiGroup": "batch", "kind": "*"}]}}), set()),
+        (security({"posture": POSTURE, "match": {"namespaceSelector": {"matchLabels": {"team": "a"}}}}), {"web"}),
+        (
+            security(
+                {
+                    "posture": POSTURE,
+                    "match": {"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]}},
+                }
+            ),
+            {"api"},
+        ),
+        (
+            security(
+                {
+                    "posture": POSTURE,
+                    "match": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "unknown"}}},
+                }
+            ),
+            {"db"},
+        ),
+        (security({"posture": POSTURE, "match": {"objectSelector": {"matchLabels": {"x": "z"}}}}), {"api"}),
+        (security({"posture": [{"controlID": "*"}]}), set()),
+        (security({"posture": POSTURE, "match": {"images": ["nginx*"]}}), set()),
+        (security({"posture": POSTURE, "expiresAt": "2020-01-01T00:00:00Z"}), set()),
+        (security({"posture": POSTURE, "expiresAt": 5}), set()),
+        (security({"posture": POSTURE}, "SecurityException"), set()),
+        (security({"posture": POSTURE, "matchs": {"resources": [{"kind": "Job"}]}}), set()),
+        (security({"posture": POSTURE, "expireAt": "2020-01-01T00:00:00Z"}), set()),
+        (security({"posture": POSTURE, "expiresat": "2020-01-01T00:00:00Z"}), set()),
+        (security({"posture": POSTURE, "Match": {"resources": [{"kind": "Job"}]}}), set()),
+        (security({"posture": [{"action": "ignore"}]}, "SecurityException", namespace="shop"), set()),
+        (security({"posture": POSTURE}, namespace="shop"), set()),
+    ],
+)
+def test_exceptions_that_a_cluster_holds(folder: Path, item: dict[str, Any], expected: set[str]) -> None:  # noqa: ARG001
+    """The namespace `unknown` is not among the objects: nobody knows which labels it lacks."""
+    api = deployment("api", "kitchen", labels={"x": "z"})
+    write(item, deployment("web", "shop"), api, deployment("db", "unknown"))
+    write(namespace("shop", team="a"), namespace("kitchen"), name="namespaces.yaml")
+    found = scanned(snapshot=True)
+    assert covered(found) == expected
+    assert standing(found) == {"web", "api", "db"} - expected
+    assert len(found.waivers) == 1
+    assert (found.waivers[0].status is WaiverStatus.MATCHED) == bool(expected)
+    assert not scanned().waivers, "manifests of a cluster to be are no exceptions yet"
+
+
+def test_exceptions_on_vulnerabilities_are_left(folder: Path) -> None:  # noqa: ARG001
+    write(deployment(), security({"vulnerabilities": [{"vulnerability": {"id": "CVE-1"}}]}))
+    assert not scanned(snapshot=True).waivers
+
+
+def test_objects_in_a_file_of_exceptions(folder: Path) -> None:  # noqa: ARG001
+    write(deployment("web", "shop"), namespace("shop", team="a"), deployment("api", "kitchen"))
+    match = {"namespaceSelector": {"matchLabels": {"team": "a"}}}
+    Path("e.yaml").write_text(yaml.safe_dump(security({"posture": POSTURE, "match": match})))
+    assert covered(scanned(Waivers(files=("e.yaml",)))) == {"web"}
+
+
+def test_a_set_covers_what_a_platform_runs_and_nothing_else(folder: Path) -> None:  # noqa: ARG001
+    names = [("aws-node", "kube-system"), ("aws-node", "shop"), ("aws-nodes", "kube-system")]
+    write(*({**deployment(name, where), "kind": "DaemonSet"} for name, where in names))
+    found = scanned(Waivers(sets=("eks",)))
+    assert [(item.namespace, item.name) for use in found.waivers for item in use.findings] == [
+        ("kube-system", "aws-node")
+    ]
+    assert found.waivers[0].waiver.name == "eks: agents in kube-system"
+
+
+def test_what_is_accepted_is_not_fixed(folder: Path) -> None:  # noqa: ARG001
+    write(deployment(annotations={"kubescape.io/skip-controls": "C-0057"}), deployment("api"))
+    planned = plan(FixRequest(scan=ScanRequest(paths=("deploy",), controls=(PRIVILEGED,))))
+    fixed = {item.resource.name for item in planned.fixed if item.control.id == PRIVILEGED}
+    assert fixed == {"api"}

@@ -1,0 +1,32 @@
+"""Comments applied to results that other exceptions cover already."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from kubekeep.exceptions.inline.comments import Comment
+from kubekeep.exceptions.inline.suppressions import Commented, waive
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.control import Control
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.waiver import Waiver, WaiverSource, WaiverStatus
+
+
+def test_what_is_waived_already_keeps_its_waiver() -> None:
+    place = Region(Position(1, 1), Position(1, 9))
+    source = Source("a.yaml", "/", FileType.YAML, 0)
+    given = Waiver(name="theirs", source=WaiverSource.FILE)
+    evidence = Evidence("spec", exists=True, location=Location("a.yaml", place), waiver=given)
+    result = ResourceResult(Resource({"kind": "Pod"}, source), {"privileged": Verdict(Status.PASSED, (evidence,))})
+    control = Control(slug="privileged", title="t", severity=8.0, asks="", why="", fix="", ids=("C-0057",))
+    changed, (use,) = waive(
+        [result],
+        {"/a.yaml": Commented("a.yaml", (Comment(place, 1, 1, ("C-0057",)),))},
+        lambda file, _: f"/{file}",
+        lambda _: control,
+        dt.datetime.now(dt.UTC),
+    )
+    assert changed == [result]
+    assert use.status is WaiverStatus.MATCHED

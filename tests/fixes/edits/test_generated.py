@@ -1,0 +1,191 @@
+"""Generated documents: a change gives exactly the intended value, touches few lines, and is nothing when it is repeated."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import itertools
+import json
+from typing import Any
+
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+from kubekeep.fixes.edits.change import ABSENT, Change, same
+from kubekeep.fixes.edits.diff import hunks
+from kubekeep.fixes.edits.reading import Reading
+from kubekeep.fixes.edits.text import edit
+from kubekeep.model.location import Path, has_path, value_at
+from tests.fixes.edits.written import document, keys, looks, mappings, scalars, values
+
+examples = settings(max_examples=80, deadline=None)
+
+
+def places(value: Any, path: Path = ()) -> list[Path]:
+    """The paths of all values in `value`."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for step, item in items for found in ((*path, step), *places(item, (*path, step)))]
+
+
+def lines(text: str) -> list[str]:
+    return text.split("\n")
+
+
+def difference(before: str, after: str) -> tuple[list[str], list[str]]:
+    """The lines that went, and those that came."""
+    told = list(difflib.ndiff(lines(before), lines(after)))
+    return [row[2:] for row in told if row[0] == "-"], [row[2:] for row in told if row[0] == "+"]
+
+
+def intended(value: Any, changes: list[Change]) -> Any:
+    """The value after its changes, by other means than the code's own: sets, then removals from the last."""
+    result = copy.deepcopy(value)
+    for change in changes:
+        if not change.removes:
+            _set(result, change.path, change.value)
+    for change in reversed(changes):
+        if change.removes:
+            del value_at(result, change.path[:-1])[change.path[-1]]
+    return result
+
+
+def _set(value: Any, path: Path, new: Any) -> None:
+    for step, following in itertools.pairwise(path):
+        is_new = isinstance(value, dict) and step not in value
+        if is_new or value[step] is None:
+            value[step] = [] if isinstance(following, int) else {}
+        value = value[step]
+    if isinstance(value, list) and path[-1] == len(value):
+        value.append(new)
+    else:
+        value[path[-1]] = new
+
+
+def fits(value: Any, path: Path) -> bool:
+    """Whether something can be set there: below a mapping, a list, or nothing."""
+    for step in path:
+        if value is None:
+            return True
+        if not isinstance(value, list if isinstance(step, int) else dict):
+            return False
+        if not has_path(value, (step,)):
+            return True
+        value = value_at(value, (step,))
+    return True
+
+
+@st.composite
+def written(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    value = draw(mappings)
+    return document(draw, value, draw(looks)), value
+
+
+@st.composite
+def changed(draw: st.DrawFn) -> tuple[str, dict[str, Any], list[Change]]:
+    """A document, and changes of it of which none lies in another."""
+    text, value = draw(written())
+    known = places(value)
+    changes: list[Change] = []
+    for path in draw(st.lists(st.sampled_from(known), max_size=5, unique=True)):
+        old = value_at(value, path)
+        match draw(st.sampled_from(("set", "remove", "add", "append"))):
+            case "remove":
+                changes.append(Change(0, path))
+            case "add" if isinstance(old, dict) or old is None:
+                ways = st.lists(keys, min_size=1, max_size=3)
+                changes.append(Change(0, (*path, *draw(ways)), draw(values)))
+            case "append" if isinstance(old, list):
+                changes.append(Change(0, (*path, len(old)), draw(values)))
+            case _:
+                changes.append(Change(0, path, draw(values)))
+    kept: list[Change] = []
+    for change in changes:
+        clashes = any(change.path[: len(o.path)] == o.path or o.path[: len(change.path)] == change.path for o in kept)
+        if not clashes and fits(value, change.path):
+            kept.append(change)
+    return text, value, sorted(kept, key=lambda change: json.dumps([str(type(s)) + f"{s:>9}" for s in change.path]))
+
+
+@examples
+@given(written())
+def test_the_generator_writes_what_it_means(pair: tuple[str, dict[str, Any]]) -> None:
+    text, value = pair
+    (said,) = Reading(text).values
+    assert same(said, value)
+
+
+@examples
+@given(changed())
+def test_the_result_is_what_was_intended_and_nothing_else(case: tuple[str, dict[str, Any], list[Change]]) -> None:
+    text, value, changes = case
+    made = edit(Reading(text), changes)
+    event(f"refused {bool(made.refused)}")
+    done = [change for number, change in enumerate(changes) if number not in made.refused]
+    (said,) = Reading(made.text).values
+    assert same(said, intended(value, done)), made.text
+    assert made.refused == {}, (text, changes)
+
+
+@examples
+@given(changed())
+def test_a_second_time_changes_nothing(case: tuple[str, dict[str, Any], list[Change]]) -> None:
+    text, _, changes = case
+    sets = [change for change in changes if not change.removes]
+    assume(not any(isinstance(step, int) for change in changes for step in change.path) or len(sets) == len(changes))
+    once = edit(Reading(text), sets)
+    again = [c for c in sets if not same(_or_absent(Reading(once.text).values[0], c.path), c.value)]
+    assert again == []
+
+
+def _or_absent(value: Any, path: Path) -> Any:
+    return value_at(value, path) if has_path(value, path) else ABSENT
+
+
+@examples
+@given(st.data())
+def test_a_scalar_changes_in_its_own_line(data: st.DataObject) -> None:
+    text, value = data.draw(written())
+    old = [path for path in places(value) if not isinstance(value_at(value, path), dict | list)]
+    assume(old)
+    path = data.draw(st.sampled_from(old))
+    new = data.draw(scalars)
+    assume(not same(new, value_at(value, path)))
+    made = edit(Reading(text), [Change(0, path, new)])
+    gone, come = difference(text, made.text)
+    is_block = any("|-" in line for line in gone)
+    assert len(come) == 1
+    assert len(gone) == (2 if is_block else 1)
+    if not is_block and "# beside" in gone[0]:
+        assert "# beside" in come[0]
+
+
+@examples
+@given(st.data())
+def test_a_new_key_leaves_every_line_but_its_own(data: st.DataObject) -> None:
+    text, value = data.draw(written())
+    name = "fresh"
+    homes = [path for path in ((), *places(value)) if isinstance(value_at(value, path), dict) and value_at(value, path)]
+    path = data.draw(st.sampled_from(homes))
+    made = edit(Reading(text), [Change(0, (*path, name), data.draw(st.booleans()))])
+    gone, come = difference(text, made.text)
+    assert made.refused == {}
+    assert len(come) - len(gone) in {0, 1}
+    # Between brackets, or where the file ended without a line break, the line before changes too.
+    assert len(gone) <= 1
+
+
+@examples
+@given(changed())
+def test_hunks_lead_from_one_text_to_the_other(case: tuple[str, dict[str, Any], list[Change]]) -> None:
+    text, _, changes = case
+    made = edit(Reading(text), changes)
+    old, new = [], []
+    for hunk in hunks(text, made.splices):
+        for row in hunk.lines:
+            if row[0] in " -":
+                old.append(row[1:])
+            if row[0] in " +":
+                new.append(row[1:])
+        assert text.split("\n")[hunk.old - 1] == hunk.lines[0][1:] or hunk.lines[0][0] == "+"
+    assert [line for line in difference(text, made.text)[0] if line not in old] == []
+    assert [line for line in difference(text, made.text)[1] if line not in new] == []

@@ -1,0 +1,156 @@
+"""Where a person would change a value: in the file itself, in values of a chart, in a base or a patch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.fixes.edits.change import Change, RefusedError
+from kubekeep.fixes.edits.reading import Reading
+from kubekeep.fixes.edits.target import Target, target_of
+from kubekeep.fixes.edits.text import edit
+from kubekeep.model.location import Location, Path, Position, Region, Setting, parse_path
+from kubekeep.model.resource import FileType, Origin, Resource, Source
+from kubekeep.sources.inputs import read
+
+VALUES = """\
+image:
+  repository: k8s.gcr.io/app
+  tag: "1.0"
+podSecurityContext: {}  # of the pod
+securityContext:
+  privileged: true
+sub:
+  securityContext:
+"""
+PATCH = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: a}
+spec:
+  template:
+    spec:
+      containers:
+        - name: web
+          securityContext:
+            privileged: true
+"""
+OPERATIONS = "- op: replace\n  path: /spec/hostNetwork\n  value: true\n"
+FILES = {"values.yaml": VALUES, "patch.yaml": PATCH, "operations.yaml": OPERATIONS}
+
+
+def place(file: str, text: str, nth: int = 0) -> Location:
+    """The place of a text in a file."""
+    lines = FILES[file].splitlines()
+    number = [index for index, line in enumerate(lines) if text in line][nth]
+    start = Position(number + 1, lines[number].index(text) + 1)
+    return Location(file, Region(start, Position(start.line, start.column + len(text))))
+
+
+class Given:
+    """A trace that knows one place."""
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+
+    def locate(self, document: Any, path: Path) -> Location:  # noqa: ARG002 - the signature of a trace
+        return self.location
+
+
+def made(kind: FileType, location: Location, spec: dict[str, Any]) -> Resource:
+    """An object that was rendered or built."""
+    source = Source("made", "/", kind, 0, origin=Origin("folder"), trace=Given(location))
+    return Resource({"apiVersion": "v1", "kind": "Pod", "spec": spec}, source)
+
+
+def templated(key: str, text: str, nth: int = 0) -> Location:
+    """A place in a template that took over a value."""
+    found = place("values.yaml", text, nth)
+    return Location("templates/pod.yaml", None, Setting(key, found.file, found.region))
+
+
+def reading(name: str) -> Reading:
+    return Reading(FILES[name])
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "nth", "path", "target"),
+    [
+        ("securityContext.privileged", "privileged: true", 0, "spec.c.privileged", "securityContext.privileged"),
+        ("podSecurityContext", "podSecurityContext", 0, "spec.empty.runAsNonRoot", "podSecurityContext.runAsNonRoot"),
+        ("securityContext", "securityContext", 0, "spec.c.capabilities.drop", "securityContext.capabilities.drop"),
+        # The key as a sub-chart knows it; its place says where it stands.
+        ("securityContext", "securityContext", 1, "spec.empty.runAsUser", "sub.securityContext.runAsUser"),
+    ],
+)
+def test_values_of_a_chart(key: str, text: str, nth: int, path: str, target: str) -> None:
+    spec = {"c": {"privileged": True}, "empty": {}}
+    resource = made(FileType.HELM, templated(key, text, nth), spec)
+    found = target_of(resource, parse_path(path), reading)
+    assert found == Target("values.yaml", 0, parse_path(target))
+    assert edit(reading("values.yaml"), [Change(0, found.path, 1)]).refused == {}
+
+
+def test_a_patch_or_base() -> None:
+    container = {"securityContext": {"privileged": True}}
+    spec = {"template": {"spec": {"containers": [{}, container]}}}
+    existing = made(FileType.KUSTOMIZE, place("patch.yaml", "privileged: true"), spec)
+    path = parse_path("spec.template.spec.containers[1].securityContext.privileged")
+    assert target_of(existing, path, reading).path == parse_path(
+        "spec.template.spec.containers[0].securityContext.privileged"
+    )
+    missing = made(FileType.KUSTOMIZE, place("patch.yaml", "securityContext"), spec)
+    path = parse_path("spec.template.spec.containers[1].securityContext.runAsNonRoot")
+    assert target_of(missing, path, reading).path == parse_path(
+        "spec.template.spec.containers[0].securityContext.runAsNonRoot"
+    )
+    whole = made(FileType.KUSTOMIZE, place("patch.yaml", "name: web"), spec)
+    path = parse_path("spec.template.spec.containers[0].securityContext.runAsNonRoot")
+    assert target_of(whole, path, reading).path == parse_path(
+        "spec.template.spec.containers[0].securityContext.runAsNonRoot"
+    )
+
+
+def test_an_operation_of_a_json_patch() -> None:
+    resource = made(FileType.KUSTOMIZE, place("operations.yaml", "value: true"), {"hostNetwork": True})
+    assert target_of(resource, ("spec", "hostNetwork"), reading) == Target("operations.yaml", 0, (0, "value"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "location", "reason"),
+    [
+        (
+            FileType.HELM,
+            Location("templates/a.yaml", place("values.yaml", "tag").region),
+            "a template writes it: templates",
+        ),
+        (FileType.HELM, Location("t.yaml", None, Setting("c", "--set")), "it is set on the command line: --set c"),
+        (FileType.HELM, templated("image.tag", "tag:"), "a template makes it from values.yaml:3 image.tag"),
+        (FileType.HELM, templated("image.other", "tag:"), "values.yaml:3 image.other is not found there"),
+        (FileType.TERRAFORM, Location("main.tf"), "a template writes it: main.tf"),
+        (
+            FileType.KUSTOMIZE,
+            Location("a/kustomization.yaml"),
+            "the kustomization itself sets it: a/kustomization.yaml",
+        ),
+        (FileType.KUSTOMIZE, Location("patch.yaml"), "its place in patch.yaml is not known"),
+        (FileType.KUSTOMIZE, place("patch.yaml", "kind:"), "which does not say it as it is"),
+    ],
+)
+def test_what_no_text_can_change(kind: FileType, location: Location, reason: str) -> None:
+    resource = made(kind, location, {"tag": "made:1.0"})
+    with pytest.raises(RefusedError, match=reason):
+        target_of(resource, ("spec", "tag"), reading)
+
+
+def test_an_item_of_a_list_in_a_file(tmp_path: Any) -> None:
+    file = tmp_path / "list.yaml"
+    file.write_text(
+        "a: 1\n---\nkind: List\napiVersion: v1\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: a}}\n"
+    )
+    (pod,) = [item for item in read([str(file)]) if isinstance(item, Resource)]
+    found = target_of(pod, ("spec", "hostPID"), lambda _: Reading(file.read_text()))
+    assert found == Target(str(file), 1, ("items", 0, "spec", "hostPID"))
+    with pytest.raises(RefusedError, match="has changed since it was scanned"):
+        target_of(pod, ("spec",), lambda _: Reading(file.read_text().replace("name: a", "name: b")))

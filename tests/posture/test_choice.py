@@ -1,0 +1,137 @@
+"""Which resources are judged: namespaces, kinds and labels, as kubectl would have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.model.choice import Choice
+from kubekeep.model.label_selector import selects
+from kubekeep.model.resource import Resource
+from kubekeep.posture.choice import Chooser, parse_labels
+
+WEB = {"app": "web", "env": "prod"}
+
+
+def resource(kind: str, namespace: str = "", name: str = "x", api: str = "v1", **labels: str) -> Resource:
+    metadata: dict[str, Any] = {"name": name, "labels": labels} | ({"namespace": namespace} if namespace else {})
+    return Resource({"apiVersion": api, "kind": kind, "metadata": metadata})
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("app=web", True),
+        ("app==web", True),
+        ("app = web , env != dev", True),
+        ("app!=web", False),
+        ("tier!=cache", True),
+        ("app", True),
+        ("!app", False),
+        ("!tier", True),
+        ("env in (dev, prod)", True),
+        ("env notin (dev,prod)", False),
+        ("env in (dev),app=web", False),
+        ("example.com/tier notin (a)", True),
+        ("app=", False),
+    ],
+)
+def test_labels_are_selected_as_kubectl_does(text: str, *, taken: bool) -> None:
+    assert selects(parse_labels(text), WEB) is taken
+
+
+@pytest.mark.parametrize("text", ["", ",", "a=b,", "a in b", "a in (b", "=b", "a=b=c", "a>1", "a in (b c)", "-a"])
+def test_what_is_no_selector_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a label selector"):
+        parse_labels(text)
+
+
+@pytest.mark.parametrize(
+    ("choice", "taken"),
+    [
+        (Choice(), True),
+        (Choice(include_namespaces=("shop",)), True),
+        (Choice(include_namespaces=("blog", "sh*")), True),
+        (Choice(include_namespaces=("blog",)), False),
+        (Choice(exclude_namespaces=("s?op",)), False),
+        (Choice(exclude_namespaces=("blog",)), True),
+        (Choice(include_kinds=("deployment",)), True),
+        (Choice(include_kinds=("Deployments",)), True),
+        (Choice(include_kinds=("Pod",)), False),
+        (Choice(exclude_kinds=("deployment",)), False),
+        (Choice(exclude_kinds=("Deploy*",)), False),
+        (Choice(exclude_kinds=("Daemon*",)), True),
+        (Choice(labels="app=web"), True),
+        (Choice(labels="app=api"), False),
+        (Choice(include_kinds=("Deployment",), labels="app=api"), False),
+    ],
+)
+def test_a_deployment_in_shop(choice: Choice, *, taken: bool) -> None:
+    assert Chooser(choice)(resource("Deployment", "shop", api="apps/v1", **WEB)) is taken
+
+
+@pytest.mark.parametrize(
+    ("item", "included", "excluded"),
+    [
+        (resource("Pod"), False, True),
+        (resource("ClusterRole", api="rbac.authorization.k8s.io/v1"), False, True),
+        (resource("Namespace", name="shop"), True, False),
+    ],
+)
+def test_what_is_in_no_namespace_or_is_one(item: Resource, *, included: bool, excluded: bool) -> None:
+    assert Chooser(Choice(include_namespaces=("shop",)))(item) is included
+    assert Chooser(Choice(exclude_namespaces=("shop",)))(item) is excluded
+
+
+def test_what_names_no_namespace_is_in_default() -> None:
+    assert Chooser(Choice(include_namespaces=("default",)))(resource("Pod"))
+
+
+def test_names_that_nothing_has_are_told() -> None:
+    chooser = Chooser(
+        Choice(
+            include_kinds=("Secret", "Podd", "widgets"),
+            exclude_kinds=("Secrets", "Deploments", "Deploy*", "Gadget*"),
+            include_namespaces=("shpo",),
+            exclude_namespaces=("kube-*", "blog"),
+        )
+    )
+    assert not chooser(resource("Pod", "kube-system"))
+    assert list(chooser.unmatched()) == [
+        "no resource that was read is in kind Secret",
+        "no resource that was read is in kind Podd, nor does Kubernetes have one; did you mean Pod?",
+        "no resource that was read is in kind widgets, nor does Kubernetes have one",
+        "no resource that was read is in kind Deploments, nor does Kubernetes have one; did you mean Deployment?",
+        "no resource that was read is in kind Gadget*, nor does Kubernetes have one",
+        "no resource that was read is in namespace shpo",
+        "no resource that was read is in namespace blog",
+    ]
+    assert [text.rpartition(" is in ")[2].split(",")[0] for text in chooser.unmatched(all_read=False)] == [
+        "kind Secret",
+        "kind Podd",
+        "kind widgets",
+        "namespace shpo",
+    ]
+
+
+def test_a_name_that_something_has_is_never_told_as_one_that_nothing_has() -> None:
+    choice = Choice(
+        include_kinds=("Pod", "shop"),
+        exclude_kinds=("Widget",),
+        include_namespaces=("blog",),
+        exclude_namespaces=("shop",),
+    )
+    chooser = Chooser(choice)
+    for item in (resource("Widget", "blog"), resource("Pod", "shop")):
+        assert not chooser(item)
+    assert list(chooser.unmatched()) == ["no resource that was read is in kind shop, nor does Kubernetes have one"]
+    assert not chooser.took
+    assert chooser(resource("Pod", "blog"))
+    assert chooser.took
+
+
+def test_a_choice_in_words() -> None:
+    choice = Choice(include_namespaces=("a", "b"), exclude_kinds=("Secret",), changed_since="main")
+    assert str(choice) == "namespaces a, b; no kinds Secret; changed since main"
+    assert not str(Choice())

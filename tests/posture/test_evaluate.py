@@ -1,0 +1,175 @@
+"""The run: right under any order, once for equal workloads, and honest about what no rule could read."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.port import Outcome, RuleFailure
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.finding import Cause, Status, Verdict
+from kubekeep.model.resource import Resource
+from kubekeep.posture.evaluate import run
+from kubekeep.posture.select import controls_named, frameworks_named, select
+from kubekeep.sources.inputs import read
+from tests.engine.counting import Counting
+
+SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+
+
+def pod(name: str, **spec: Any) -> Resource:
+    containers = [{"name": "main", "image": "registry.example.com/app:1", "securityContext": {"privileged": True}}]
+    metadata = {"name": name, "namespace": "shop"}
+    return Resource(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers, **spec}}
+    )
+
+
+def verdicts(results: Sequence[ResourceResult]) -> dict[str, dict[str, Any]]:
+    return {result.resource.id: dict(result.verdicts) for result in results}
+
+
+def test_the_order_of_resources_changes_no_verdict() -> None:
+    resources = [item for item in read([str(SHOP)]) if isinstance(item, Resource)]
+    selection = select(frameworks_named(["allcontrols"]))
+    expected = verdicts(run(resources, selection, RegoPolicySet, kubernetes_minor=34))
+    assert any(verdict.status is Status.FAILED for found in expected.values() for verdict in found.values())
+    for seed in range(3):
+        shuffled = random.Random(seed).sample(resources, len(resources))
+        assert verdicts(run(shuffled, selection, RegoPolicySet, kubernetes_minor=34)) == expected
+
+
+def test_equal_workloads_are_evaluated_once() -> None:
+    counting = Counting()
+    resources = [pod(f"web-{number}") for number in range(700)] + [pod("other", hostNetwork=True)]
+    selection = select(named=controls_named(["C-0057"]))
+    results = run(resources, selection, counting, kubernetes_minor=34)
+    assert counting.documents == 2
+    assert len(results) == 701
+    paths = [evidence.path for result in results for evidence in result.verdicts["privileged-container"].evidence]
+    assert paths == ["spec.containers[0].securityContext.privileged"] * 701
+
+
+def test_an_equal_workload_that_comes_batches_later_gets_the_verdict() -> None:
+    # Two controls: one of the workload, shared by equal ones, and one of the object, which fills the batches.
+    selection = select(named=controls_named(["C-0057", "C-0073"]))
+    containers = [{"name": "a", "image": "b", "securityContext": {"privileged": True}}]
+    pods = [pod(f"pod-{number}", containers=containers) for number in range(1_200)]
+    results = run(pods, selection, RegoPolicySet, kubernetes_minor=37)
+    assert len(results) == len(pods)
+    assert {item.verdicts["privileged-container"].status for item in results} == {Status.FAILED}
+
+
+def test_many_batches_keep_each_verdict_with_its_resource() -> None:
+    resources = [pod(f"web-{number}", hostNetwork=number % 3 == 0, dnsPolicy=f"p{number}") for number in range(1000)]
+    results = run(resources, select(named=controls_named(["C-0041"])), RegoPolicySet, kubernetes_minor=34)
+    failed = {result.resource.name for result in results for v in result.verdicts.values() if v.status is Status.FAILED}
+    assert failed == {f"web-{number}" for number in range(0, 1000, 3)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "what"),
+    [
+        ({"containers": "none"}, "spec.containers: "),
+        ({"containers": ["none"]}, "spec.containers[0]: "),
+        ({"initContainers": {"a": 1}}, "spec.initContainers: "),
+        ({"securityContext": []}, "spec.securityContext: "),
+    ],
+)
+def test_a_malformed_workload_passes_nothing(spec: dict[str, Any], what: str) -> None:
+    (result,) = run([pod("odd", **spec)], select(named=controls_named(["C-0057"])), RegoPolicySet, kubernetes_minor=34)
+    (verdict,) = result.verdicts.values()
+    assert verdict.status is Status.NOT_EVALUATED
+    assert verdict.reason is not None
+    assert verdict.reason.cause is Cause.MALFORMED
+    assert verdict.reason.text.startswith(what)
+
+
+class Failing:
+    """A policy set none of whose rules can be evaluated."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._groups = arguments[1]
+
+    def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
+        names = [query.name for query in itertools.chain.from_iterable(self._groups)]
+        return [dict.fromkeys(names, RuleFailure("broken")) for _ in documents]
+
+    def with_context(self, context: Mapping[str, Any]) -> Failing:  # noqa: ARG002 - the port's signature
+        return self
+
+
+def test_a_rule_that_fails_to_evaluate_passes_nothing() -> None:
+    (result,) = run([pod("web")], select(named=controls_named(["C-0057"])), Failing, kubernetes_minor=34)
+    (verdict,) = result.verdicts.values()
+    assert verdict.status is Status.NOT_EVALUATED
+    assert verdict.reason is not None
+    assert (verdict.reason.cause, verdict.reason.text) == (Cause.RULE_ERROR, "broken")
+
+
+def test_what_is_out_of_focus_is_known_and_not_judged() -> None:
+    policy = Resource(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "deny", "namespace": "shop"},
+            "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+        }
+    )
+    resources = [policy, pod("web"), pod("api")]
+    selection = select(named=controls_named(["C-0260", "C-0057"]))
+    for known, status in ((resources, Status.PASSED), (resources[1:], Status.FAILED)):
+        results = run(
+            known, selection, RegoPolicySet, kubernetes_minor=34, focus=lambda resource: resource.name == "web"
+        )
+        assert [result.resource.name for result in results] == ["web"]
+        slugs = {control.ids[0]: control.slug for control in selection.controls}
+        assert results[0].verdicts[slugs["C-0260"]].status is status
+
+
+def test_judges_know_what_is_out_of_focus_and_its_verdicts_are_left_out() -> None:
+    told: list[list[str]] = []
+
+    class Everything:
+        """Fails whatever it is shown."""
+
+        controls = ()
+
+        def judge(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+            told.append([resource.name for resource in resources])
+            return ((place, "mine", Verdict(Status.FAILED)) for place, _ in enumerate(resources))
+
+    selection = msgspec.structs.replace(select(named=controls_named(["C-0057"])), judges=(Everything(),))
+    resources = [pod("web"), pod("api"), pod("db")]
+    results = run(resources, selection, RegoPolicySet, kubernetes_minor=34, focus=lambda item: item.name == "api")
+    assert [(result.resource.name, sorted(result.verdicts)) for result in results] == [
+        ("api", ["mine", "privileged-container"])
+    ]
+    assert told == [["api", "web", "db"]]
+
+
+def test_what_is_unknown_is_neither_passed_nor_failed() -> None:
+    known = pod("web", hostNetwork=True)
+    unknown: tuple[tuple[str | int, ...], ...] = (("spec", "hostPID"), ("spec", "containers", 0, "resources"))
+    resource = Resource(known.object, unknown=unknown)
+    selection = select(named=controls_named(["C-0057", "C-0270", "C-0041", "C-0016"]))
+    sure, doubtful = (
+        run([item], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts for item in (known, resource)
+    )
+    assert {verdict.status for verdict in sure.values()} == {Status.FAILED}
+    assert doubtful["privileged-container"] == sure["privileged-container"]
+    cpu = next(slug for slug in sure if "cpu" in slug)
+    assert doubtful[cpu].status is Status.NOT_EVALUATED
+    reason = doubtful[cpu].reason
+    assert reason is not None
+    assert reason.text == "not known before it is applied: spec.hostPID, spec.containers[0].resources"
+    quiet = Resource({**known.object, "spec": {"containers": []}}, unknown=(("spec", "hostPID"),))
+    passed = run([quiet], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts
+    assert {verdict.status for verdict in passed.values()} == {Status.NOT_EVALUATED}

@@ -1,0 +1,145 @@
+"""Gates: each with the figure it saw; absence is never good enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kubekeep.model.assessment import Assessment, Unread
+from kubekeep.model.comparison import Change, Comparison, Difference, Finding
+from kubekeep.model.finding import Verdict
+from kubekeep.model.fingerprint import Granularity, Identity
+from kubekeep.model.location import Location
+from kubekeep.model.severity import Severity
+from kubekeep.posture.gate import EVERY, Gates, UnknownLimitError, incomplete, judge
+from kubekeep.usecases.scan import ScanRequest, scan
+
+SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
+
+
+@pytest.fixture(scope="module")
+def half() -> Assessment:
+    """One privileged pod and one that is not."""
+    paths = (str(SHOP / "operations" / "debug-pod.yaml"), str(SHOP / "checkout" / "migrate.yaml"))
+    return scan(ScanRequest(paths=paths, controls=("C-0057",)))
+
+
+def test_no_gate_no_outcome(half: Assessment) -> None:
+    assert judge(half, Gates()) == []
+
+
+@pytest.mark.parametrize(
+    ("gates", "passed"),
+    [
+        (Gates(severity=Severity.HIGH), False),
+        (Gates(severity=Severity.LOW), False),
+        (Gates(severity=Severity.CRITICAL), True),
+        (Gates(compliance={EVERY: 50}), True),
+        (Gates(compliance={EVERY: 50.01}), False),
+        (Gates(coverage={EVERY: 100}), True),
+    ],
+)
+def test_one_gate(half: Assessment, gates: Gates, *, passed: bool) -> None:
+    (outcome,) = judge(half, gates)
+    assert outcome.passed is passed
+
+
+@pytest.mark.parametrize(
+    ("gates", "texts"),
+    [
+        (Gates(failures={"high": 0}), ["failures: 1 high, limit 0"]),
+        (Gates(failures={"high": 1, "low": 0}), []),
+        (Gates(failures={"total": 0}), ["failures: 1 total, limit 0"]),
+        (Gates(compliance={"overall": 51}), ["compliance: 50.00 % (overall), limit 51 %"]),
+        (
+            Gates(severity=Severity.HIGH, only_fixable=True),
+            ["severity: 1 failed controls of High or above with a fix, limit 0"],
+        ),
+    ],
+)
+def test_what_a_gate_says_when_it_fails(half: Assessment, gates: Gates, texts: list[str]) -> None:
+    assert [outcome.text for outcome in judge(half, gates) if not outcome.passed] == texts
+
+
+def test_unknown_severity_may_be_any(half: Assessment) -> None:
+    control = msgspec.structs.replace(half.controls[0].control, severity=0.5)
+    unknown = msgspec.structs.replace(half, controls=(msgspec.structs.replace(half.controls[0], control=control),))
+    gates = Gates(severity=Severity.CRITICAL, failures={"critical": 0})
+    assert [outcome.text for outcome in judge(unknown, gates) if not outcome.passed] == [
+        "severity: 1 failed controls of Critical or above (1 of unknown severity), limit 0",
+        "failures: 1 critical, limit 0",
+    ]
+
+
+def test_only_what_has_a_fix_counts(half: Assessment) -> None:
+    def without(verdict: Verdict) -> Verdict:
+        evidence = tuple(msgspec.structs.replace(item, fix=None, delete=False) for item in verdict.evidence)
+        return msgspec.structs.replace(verdict, evidence=evidence)
+
+    results = tuple(
+        msgspec.structs.replace(item, verdicts={slug: without(verdict) for slug, verdict in item.verdicts.items()})
+        for item in half.results
+    )
+    bare = msgspec.structs.replace(half, results=results)
+    gates = Gates(severity=Severity.LOW, failures={"total": 0}, only_fixable=True)
+    assert [outcome.passed for outcome in judge(bare, gates)] == [True, True]
+    assert [outcome.passed for outcome in judge(half, gates)] == [False, False]
+
+
+def test_a_limit_may_be_for_one_framework() -> None:
+    found = scan(ScanRequest(paths=(str(SHOP),), frameworks=("nsa", "pss-baseline")))
+    nsa, _ = (item.compliance or 0 for item in found.frameworks)
+    (outcome,) = judge(found, Gates(compliance={"NSA": nsa + 0.01}))
+    assert (outcome.passed, "(NSA)" in outcome.text) == (False, True)
+    (outcome,) = judge(found, Gates(compliance={"nsa": nsa}))
+    assert outcome.passed
+
+
+@pytest.mark.parametrize("name", ["nsa", "overal", "C-0057"])
+def test_a_limit_for_what_is_not_in_the_scan_is_an_error(half: Assessment, name: str) -> None:
+    with pytest.raises(UnknownLimitError, match=f"a limit for {name}, which is not in this scan"):
+        judge(half, Gates(coverage={name: 1}))
+
+
+def finding(level: Severity) -> Finding:
+    return Finding("C-0001", Identity("", "Pod", "", "x"), level=level)
+
+
+@pytest.mark.parametrize(
+    ("new", "hole", "head", "limit", "passed"),
+    [
+        (Severity.LOW, None, "failed", None, False),
+        (Severity.LOW, None, "failed", Severity.HIGH, True),
+        (Severity.UNKNOWN, None, "failed", Severity.HIGH, False),
+        (None, Severity.HIGH, "failed", None, False),
+        (None, Severity.HIGH, "skipped", Severity.HIGH, False),
+        (None, Severity.HIGH, "absent", None, True),
+        (None, None, "failed", None, True),
+    ],
+)
+def test_the_gate_on_new_findings(
+    half: Assessment, new: Severity | None, hole: Severity | None, head: str, limit: Severity | None, *, passed: bool
+) -> None:
+    comparison = Comparison(
+        base="b",
+        head="h",
+        granularity=Granularity.EVIDENCE,
+        new=() if new is None else (Difference(Change.NEW, finding(new), "passed", "failed"),),
+        incomparable=() if hole is None else (Difference(Change.INCOMPARABLE, finding(hole), "absent", head, "x"),),
+    )
+    compared = msgspec.structs.replace(half, baseline=comparison)
+    (outcome,) = judge(compared, Gates(new=True, new_severity=limit))
+    assert outcome.passed is passed
+
+
+def test_nothing_evaluated_has_no_compliance() -> None:
+    empty = scan(ScanRequest(paths=(str(SHOP / "platform" / "quota.yaml"),), controls=("C-0057",)))
+    (outcome,) = judge(empty, Gates(compliance={EVERY: 1}))
+    assert (outcome.passed, outcome.text) == (False, "compliance: 0.00 % (overall), limit 1 %")
+
+
+def test_an_unread_file_makes_it_incomplete(half: Assessment) -> None:
+    assert not incomplete(half)
+    assert incomplete(msgspec.structs.replace(half, unread=(Unread(Location("x.yaml"), "broken"),)))

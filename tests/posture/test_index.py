@@ -1,0 +1,288 @@
+"""The index: what rules find in `input.cluster`, how subjects are joined, and that its size stays linear."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.resource import Resource
+from kubekeep.posture.index import SETTING, Index
+from kubekeep.posture.isolation import EVERYWHERE, isolation
+
+
+def made(kind: str, name: str, namespace: str = "", *, version: str = "v1", **rest: Any) -> dict[str, Any]:
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
+
+
+def indexed(*objects: dict[str, Any], kinds: tuple[str, ...] = (), join: bool = False) -> Index:
+    index = Index(kinds, join_subjects=join)
+    for item in objects:
+        index.add(Resource(item))
+    return index
+
+
+def role(kind: str, name: str, namespace: str = "", verb: str = "get") -> dict[str, Any]:
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": [verb]}]
+    return made(kind, name, namespace, version="rbac.authorization.k8s.io/v1", rules=rules)
+
+
+def binding(kind: str, of: tuple[str, str], namespace: str = "", users: int = 1) -> dict[str, Any]:
+    subjects = [{"kind": "User", "name": f"user-{number}"} for number in range(users)]
+    reference = {"kind": of[0], "name": of[1]}
+    return made(kind, "bound", namespace, version="rbac.authorization.k8s.io/v1", roleRef=reference, subjects=subjects)
+
+
+def joined(*objects: dict[str, Any]) -> list[tuple[str, str, str]]:
+    subjects = indexed(*objects, join=True).subjects()
+    return [(item.name, item.related[1].kind, item.related[1].namespace) for item in subjects]
+
+
+def test_only_kinds_that_were_asked_for_are_kept() -> None:
+    cilium = made("CiliumNetworkPolicy", "c", "shop", version="cilium.io/v2")
+    calico = made("NetworkPolicy", "x", version="crd.projectcalico.org/v1")
+    policy = made("NetworkPolicy", "p", version="networking.k8s.io/v1")
+    kinds = ("NetworkPolicy", "cilium.io/CiliumNetworkPolicy")
+    data = indexed(policy, cilium, calico, made("Secret", "s"), kinds=kinds).data()
+    assert data["objects"] == {
+        "NetworkPolicy": {"default": [policy]},
+        "cilium.io/CiliumNetworkPolicy": {"shop": [cilium]},
+    }
+
+
+def test_of_pods_only_those_of_the_control_plane_are_kept() -> None:
+    server, web = made("Pod", "kube-apiserver-one", "kube-system"), made("Pod", "web", "shop")
+    assert indexed(server, web, kinds=("Pod",)).data()["objects"] == {"Pod": {"kube-system": [server]}}
+
+
+def test_what_others_name_is_found_by_name() -> None:
+    first, second = made("ServiceAccount", "runner", "shop"), made("ServiceAccount", "runner", "shop", secrets=[])
+    data = indexed(first, second, kinds=("ServiceAccount",)).data()
+    assert data["named"] == {"ServiceAccount": {"shop": {"runner": [first, second]}}}
+
+
+def test_config_maps_are_kept_without_files() -> None:
+    values = {"short": "x" * SETTING, "file": "x" * (SETTING + 1), "number": 1}
+    config = made("ConfigMap", "settings", data=values, binaryData={"blob": "AAAA"})
+    empty = made("ConfigMap", "empty", data=None)
+    (kept, kept_empty) = indexed(config, empty, kinds=("ConfigMap",)).data()["objects"]["ConfigMap"]["default"]
+    assert kept == made("ConfigMap", "settings", data={"short": "x" * SETTING, "number": 1})
+    assert kept_empty == empty
+
+
+def test_accounts_of_workloads() -> None:
+    def pod(name: str, **spec: Any) -> dict[str, Any]:
+        return made("Pod", name, spec={"containers": [], **spec})
+
+    index = indexed(
+        pod("a", serviceAccountName="runner"),
+        pod("b", serviceAccount="old"),
+        pod("c", serviceAccountName=""),
+        made("Deployment", "d", "shop", version="apps/v1", spec={"template": {"spec": {"serviceAccountName": "web"}}}),
+        made("Deployment", "e", "shop", version="apps/v1", spec=None),
+        made("Service", "f", "shop", spec={"serviceAccountName": "none"}),
+        kinds=("ServiceAccount",),
+    )
+    assert index.data()["account_users"] == {
+        "default": {"runner": True, "old": True, "default": True},
+        "shop": {"web": True},
+    }
+
+
+def test_nothing_runs_of_pod_templates() -> None:
+    """Whoever may not see them is told the same of Services and accounts."""
+    labels = {"labels": {"app": "web"}}
+    template = made("PodTemplate", "t", "shop", template={"metadata": labels, "spec": {"serviceAccountName": "robot"}})
+    data = indexed(template, kinds=(WORKLOAD, "ServiceAccount")).data()
+    assert (data["pods"], data["account_users"]) == ({}, {})
+    running = made("ReplicationController", "r", "shop", spec={"template": template["template"]})
+    data = indexed(template, running, kinds=(WORKLOAD, "ServiceAccount")).data()
+    assert [pod.name for pod in data["pods"]["shop"]["all"]] == ["r"]
+    assert data["account_users"] == {"shop": {"robot": True}}
+
+
+def test_grants_are_told_in_the_same_order_whatever_comes_first() -> None:
+    account = [{"kind": "ServiceAccount", "name": "robot", "namespace": "shop"}]
+    roles = [role("ClusterRole", "all"), role("Role", "all", "shop")]
+    bindings = [
+        binding("RoleBinding", ("Role", "all"), "shop") | {"subjects": account},
+        binding("ClusterRoleBinding", ("ClusterRole", "all")) | {"subjects": account},
+    ]
+    grants = [indexed(*roles, *found, kinds=(SUBJECT,)).data()["grants"] for found in (bindings, [*reversed(bindings)])]
+    assert grants[0]["bound"] == {"shop": {"robot": ["ClusterRoleBinding bound", "RoleBinding bound"]}}
+    assert grants[0] == grants[1]
+
+
+def test_role_bindings_find_roles_in_their_own_namespace() -> None:
+    roles = (role("Role", "reader", "shop"), role("Role", "reader", "build"))
+    assert joined(*roles, binding("RoleBinding", ("Role", "reader"), "shop")) == [("user-0", "Role", "shop")]
+    assert joined(*roles, binding("RoleBinding", ("Role", "reader"), "other")) == []
+    assert joined(role("Role", "reader", "default"), binding("RoleBinding", ("Role", "reader"))) == [
+        ("user-0", "Role", "default")
+    ]
+
+
+def test_cluster_role_bindings_find_cluster_roles_only() -> None:
+    objects = (role("Role", "reader"), role("ClusterRole", "reader"))
+    assert joined(*objects, binding("ClusterRoleBinding", ("Role", "reader"))) == []
+    assert joined(*objects, binding("ClusterRoleBinding", ("ClusterRole", "reader"), users=2)) == [
+        ("user-0", "ClusterRole", ""),
+        ("user-1", "ClusterRole", ""),
+    ]
+    assert len(joined(*objects, binding("RoleBinding", ("ClusterRole", "reader"), "shop"))) == 1
+
+
+def test_bindings_may_precede_roles_and_be_malformed() -> None:
+    bound = binding("RoleBinding", ("ClusterRole", "reader"), "shop")
+    broken = [{**bound, "roleRef": None}, {**bound, "subjects": None}, {**bound, "subjects": ["dana"]}]
+    assert len(joined(bound, *broken, role("ClusterRole", "reader"))) == 1
+
+
+def test_copies_of_a_role_are_one_and_variants_are_all_joined() -> None:
+    bound = binding("ClusterRoleBinding", ("ClusterRole", "reader"))
+    copies = [role("ClusterRole", "reader")] * 3
+    assert len(joined(*copies, bound)) == 1
+    assert len(joined(*copies, role("ClusterRole", "reader", verb="*"), bound)) == 2
+
+
+def test_accounts_are_bound_whether_or_not_the_role_is_known() -> None:
+    named = binding("RoleBinding", ("Role", "unknown"), "shop") | {
+        "subjects": [
+            {"kind": "ServiceAccount", "name": "web"},
+            {"kind": "ServiceAccount", "name": "runner", "namespace": "build"},
+            {"kind": "User", "name": "system:serviceaccount:build:runner"},
+            {"kind": "Group", "name": "system:serviceaccounts:build"},
+            None,
+        ]
+    }
+    empty = binding("ClusterRoleBinding", ("ClusterRole", "unknown")) | {"subjects": None}
+    grants = indexed(named, empty, kinds=("rbac-subject",)).data()["grants"]
+    bound = "RoleBinding bound"
+    assert grants["bound"] == {"shop": {"web": [bound]}, "build": {"runner": [bound, bound]}}
+    assert grants["accounts"] == {}
+
+
+def test_cluster_admin_needs_no_definition() -> None:
+    bound = binding("ClusterRoleBinding", ("ClusterRole", "cluster-admin"))
+    (subject,) = indexed(bound, join=True).subjects()
+    assert subject.related[1].object["rules"][0]["verbs"] == ["*"]
+    (subject,) = indexed(bound, role("ClusterRole", "cluster-admin"), join=True).subjects()
+    assert subject.related[1].object["rules"][0]["verbs"] == ["get"]
+
+
+def policy(spec: Any, name: str = "p", namespace: str = "shop") -> dict[str, Any]:
+    return made("NetworkPolicy", name, namespace, version="networking.k8s.io/v1", spec=spec)
+
+
+def arranged(*specs: Any) -> dict[str, Any]:
+    objects = {"NetworkPolicy": {"shop": [policy(spec, f"p{at}") for at, spec in enumerate(specs)]}}
+    found: dict[str, Any] = msgspec.to_builtins(isolation(objects)["shop"])
+    return found
+
+
+def test_directions_of_a_policy() -> None:
+    everything: dict[str, Any] = {"podSelector": {}}
+    assert arranged(everything)["all"] == ["ingress"]
+    assert arranged({**everything, "policyTypes": []})["all"] == ["ingress"]
+    assert arranged({**everything, "egress": []})["all"] == ["ingress"]
+    assert arranged({**everything, "egress": [{}]})["all"] == ["egress", "ingress"]
+    assert arranged({**everything, "policyTypes": ["Egress"], "ingress": [{}]})["all"] == ["egress"]
+    assert arranged(everything, {**everything, "policyTypes": ["Egress"]})["all"] == ["egress", "ingress"]
+    assert arranged(None)["all"] == ["ingress"]
+
+
+def test_a_pod_finds_policies_where_they_are_rarest() -> None:
+    common = {"part-of": "shop"}
+    specs = [{"podSelector": {"matchLabels": {**common, "app": f"a{number}"}}} for number in range(3)]
+    labels = arranged(*specs)["by_label"]
+    assert set(labels) == {"app=a0", "app=a1", "app=a2"}
+    assert labels["app=a0"] == [{"labels": {**common, "app": "a0"}, "expressions": [], "directions": ["ingress"]}]
+
+
+def test_expressions_are_found_by_value_by_key_or_by_all() -> None:
+    def asks(operator: str, **rest: Any) -> dict[str, Any]:
+        return {"podSelector": {"matchExpressions": [{"key": "app", "operator": operator, **rest}]}}
+
+    found = arranged(asks("In", values=["a", "b"]), asks("Exists"), asks("NotIn", values=["c"]), asks("DoesNotExist"))
+    assert set(found["by_label"]) == {"app=a", "app=b"}
+    assert set(found["by_key"]) == {"app"}
+    assert [item["expressions"][0]["operator"] for item in found["other"]] == ["NotIn", "DoesNotExist"]
+
+
+def cilium(kind: str, **rest: Any) -> dict[str, Any]:
+    objects = {f"cilium.io/{kind}": {"shop": [made(kind, "p", "shop", version="cilium.io/v2", **rest)]}}
+    found: dict[str, Any] = msgspec.to_builtins(isolation(objects))
+    return found
+
+
+def test_cilium_policies() -> None:
+    spec: dict[str, Any] = {"endpointSelector": {}, "ingress": [{}]}
+    assert cilium("CiliumNetworkPolicy", spec=spec)["shop"]["all"] == ["ingress"]
+    assert cilium("CiliumClusterwideNetworkPolicy", spec=spec)[EVERYWHERE]["all"] == ["ingress"]
+    both = cilium("CiliumNetworkPolicy", specs=[spec, {"endpointSelector": {}, "egressDeny": [{}]}])
+    assert both["shop"]["all"] == ["egress", "ingress"]
+    labels = {"matchLabels": {"k8s:app": "web"}, "matchExpressions": [{"key": "any:tier", "operator": "Exists"}]}
+    (selection,) = cilium("CiliumNetworkPolicy", spec={**spec, "endpointSelector": labels})["shop"]["by_label"][
+        "app=web"
+    ]
+    assert selection["expressions"] == [{"key": "tier", "operator": "Exists"}]
+
+
+def test_cilium_policies_without_effect_on_pods() -> None:
+    spec: dict[str, Any] = {"endpointSelector": {}, "ingress": [{}]}
+    assert cilium("CiliumNetworkPolicy", spec={"endpointSelector": {}, "ingress": []}) == {}
+    assert cilium("CiliumNetworkPolicy", spec={**spec, "enableDefaultDeny": {"ingress": False}}) == {}
+    assert cilium("CiliumNetworkPolicy", spec={"nodeSelector": {}, "ingress": [{}]}) == {}
+    assert cilium("CiliumNetworkPolicy", spec=None, specs=None) == {}
+
+
+def test_the_index_of_policies_grows_with_their_number_only() -> None:
+    specs = [{"podSelector": {"matchLabels": {"part-of": "shop", "app": f"a{at}"}}} for at in range(400)]
+    selectors: list[dict[str, Any]] = [{"podSelector": {}}] * 400
+    small, large = (len(msgspec.json.encode(arranged(*specs[:size], *selectors[:size]))) for size in (200, 400))
+    assert large < 2.1 * small
+
+
+def test_reports_on_images_are_kept_as_numbers() -> None:
+    found = [
+        {"name": "CVE-1", "severity": "Critical", "categories": {"isRce": True}, "description": "long"},
+        {"name": "CVE-2", "severity": "critical", "categories": None},
+        {"name": "CVE-3", "severity": "High"},
+        "odd",
+    ]
+    kind = "armo.vuln.images/ImageVulnerabilities"
+    reports = [
+        made("ImageVulnerabilities", name, version="armo.vuln.images/v1", data=data)
+        for name, data in (("web:1", found), ("web:2", None))
+    ]
+    (first,), (second,) = indexed(*reports, kinds=(kind,)).data()["named"][kind]["default"].values()
+    assert first == {"metadata": {"name": "web:1"}, "severities": {"critical": 2, "high": 1}, "rce": ["CVE-1"]}
+    assert second == {"metadata": {"name": "web:2"}, "severities": {}, "rce": []}
+
+
+def test_values_of_policies_are_distinct_and_tell_what_is_left_out() -> None:
+    policies = [
+        made("PodSecurityPolicy", str(number), version="policy/v1beta1", spec=spec)
+        for number, spec in enumerate([{"privileged": True}, {"privileged": True, "hostPID": False}, {}, None])
+    ]
+    data = indexed(*policies, kinds=("PodSecurityPolicy",)).data()
+    assert data["values"] == {"PodSecurityPolicy": {"privileged": [True, None], "hostPID": [None, False]}}
+
+
+def test_pods_are_found_by_the_keys_of_their_labels() -> None:
+    pods = [
+        made("Pod", name, metadata={"name": name, "labels": labels}, spec={"containers": []})
+        for name, labels in (("a", {"app": "a"}), ("b", {"app": "b", "tier": "x"}))
+    ]
+    assert indexed(*pods, kinds=("workload",)).data()["pods"]["default"]["by_key"] == {"app": [0, 1], "tier": [1]}
+
+
+def test_the_platform_is_known_by_nodes_and_documents() -> None:
+    labelled = made("Node", "a") | {"metadata": {"name": "a", "labels": {"eks.amazonaws.com/nodegroup": "workers"}}}
+    described = made("ClusterDescribe", "shop", version="container.googleapis.com/v1")
+    foreign = made("Node", "a", version="example.com/v1", spec={"providerID": "aws:///eu-west-1a/i-0"})
+    assert indexed(made("Node", "a"), labelled).provider == "eks"
+    assert indexed(described).provider == "gke"
+    assert indexed(foreign).provider is None

@@ -1,0 +1,88 @@
+"""Joins: a pod finds its Services by one label, an account its grants by name or group, in linear size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.model.control import SUBJECT, WORKLOAD
+from kubekeep.model.resource import Resource
+from kubekeep.posture.index import Index
+
+RBAC = "rbac.authorization.k8s.io/v1"
+
+
+def data(*objects: dict[str, Any], kinds: tuple[str, ...]) -> dict[str, Any]:
+    index = Index(kinds, join_subjects=False)
+    for item in objects:
+        index.add(Resource(item))
+    return index.data()
+
+
+def service(name: str, **selector: str) -> dict[str, Any]:
+    meta = {"name": name, "namespace": "shop"}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": selector}}
+
+
+def deployment(name: str, **labels: str) -> dict[str, Any]:
+    containers = [{"name": "web", "image": "web", "ports": [{"name": "http", "containerPort": 8080}]}]
+    template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+    meta = {"name": name, "namespace": "shop"}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"template": template}}
+
+
+def granted(*subjects: dict[str, str], namespace: str = "shop") -> dict[str, Any]:
+    role = {"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": "reader"}, "rules": []}
+    binding = {
+        "apiVersion": RBAC,
+        "kind": "RoleBinding",
+        "metadata": {"name": "readers", "namespace": namespace},
+        "roleRef": {"kind": "ClusterRole", "name": "reader"},
+        "subjects": list(subjects),
+    }
+    grants: dict[str, Any] = data(role, binding, kinds=(SUBJECT,))["grants"]
+    return grants
+
+
+def test_workloads_are_found_by_label_and_name() -> None:
+    pods = data(deployment("a", app="a", tier="web"), deployment("b", app="b", tier="web"), kinds=(WORKLOAD,))["pods"]
+    assert pods["shop"]["by_label"] == {"app=a": [0], "app=b": [1], "tier=web": [0, 1]}
+    assert pods["shop"]["named"] == {"Deployment/a": True, "Deployment/b": True}
+    assert pods["shop"]["all"][0].ports == ["http", 8080]
+
+
+def test_a_service_is_under_its_rarest_label() -> None:
+    services = [service(name, app=name, tier="web") for name in ("a", "b", "c")]
+    found = data(*services, service("headless"), kinds=("Service",))["selecting"]
+    assert found == {"shop": {"app=a": [services[0]], "app=b": [services[1]], "app=c": [services[2]]}}
+
+
+@pytest.mark.parametrize(
+    ("subject", "where"),
+    [
+        ({"kind": "ServiceAccount", "name": "runner", "namespace": "jobs"}, ("accounts", "jobs", "runner")),
+        ({"kind": "ServiceAccount", "name": "runner"}, ("accounts", "shop", "runner")),
+        ({"kind": "User", "name": "system:serviceaccount:jobs:runner"}, ("accounts", "jobs", "runner")),
+        ({"kind": "Group", "name": "system:serviceaccounts:jobs"}, ("namespaces", "jobs")),
+        ({"kind": "Group", "name": "system:serviceaccounts"}, ("all",)),
+        ({"kind": "Group", "name": "system:authenticated"}, ("all",)),
+    ],
+)
+def test_grants_by_who_holds_them(subject: dict[str, str], where: tuple[str, ...]) -> None:
+    found: Any = granted(subject)
+    for step in where:
+        found = found[step]
+    (grant,) = found
+    assert (grant["binding"]["metadata"]["name"], grant["role"]["metadata"]["name"]) == ("readers", "reader")
+
+
+@pytest.mark.parametrize("subject", [{"kind": "User", "name": "ann"}, {"kind": "Group", "name": "admins"}])
+def test_people_are_no_service_accounts(subject: dict[str, str]) -> None:
+    assert not any(granted(subject).values())
+
+
+def test_secrets_are_kept_without_their_values() -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "Yg=="}, "type": "Opaque"}
+    kept = data(secret, kinds=("Secret",))["named"]["Secret"]["default"]["s"]
+    assert kept == [{key: value for key, value in secret.items() if key != "data"}]

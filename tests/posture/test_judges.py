@@ -1,0 +1,52 @@
+"""Judges beside the library's rules: their verdicts join the others, and nothing is lost or invented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.control import Control
+from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
+from kubekeep.model.resource import Resource
+from kubekeep.posture.evaluate import run
+from kubekeep.posture.select import Selection, controls_named, select
+from kubekeep.posture.summary import summarise
+
+HOUSE = Control(slug="named-well", title="Named well", severity=5, asks="x", why="x", fix="x", targets=("ConfigMap",))
+
+
+class Names:
+    """Fails ConfigMaps called `bad`."""
+
+    controls = (HOUSE,)
+
+    def judge(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+        for place, resource in enumerate(resources):
+            if resource.kind == "ConfigMap":
+                failed = Verdict(Status.FAILED, (Evidence("metadata.name", exists=True),))
+                yield place, HOUSE.slug, failed if resource.name == "bad" else PASSED
+
+
+def named(kind: str, name: str) -> Resource:
+    return Resource({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": {"containers": []}})
+
+
+def results_of(*resources: Resource) -> tuple[Selection, list[ResourceResult]]:
+    selection = select(named=controls_named(["C-0057"]), judges=[Names()])
+    return selection, run(resources, selection, RegoPolicySet, kubernetes_minor=37)
+
+
+def test_verdicts_of_both_are_joined() -> None:
+    _, results = results_of(named("ConfigMap", "bad"), named("Pod", "web"), named("Service", "web"))
+    said = [(result.resource.kind, {slug: item.status for slug, item in result.verdicts.items()}) for result in results]
+    assert said == [
+        ("ConfigMap", {"named-well": Status.FAILED}),
+        ("Pod", {"privileged-container": Status.PASSED}),
+    ]
+
+
+def test_their_controls_are_summed_up() -> None:
+    selection, results = results_of(named("ConfigMap", "bad"), named("ConfigMap", "good"))
+    (summary,) = [item for item in summarise(results, selection).controls if item.control is HOUSE]
+    assert (summary.counts.passed, summary.counts.failed, summary.compliance) == (1, 1, 50)

@@ -1,0 +1,385 @@
+"""Rules in Kubescape's form over real resources: both spellings of Rego, joined input, and what they must not do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.library.foreign import (
+    API_SERVER,
+    EVERYTHING,
+    SUBJECTS,
+    ForeignControl,
+    ForeignRule,
+    Match,
+    modules,
+    targets,
+)
+from kubekeep.library.rego_files import read_rego
+from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.control import Control, Provider
+from kubekeep.model.finding import Cause, Reason, Status, Verdict
+from kubekeep.model.resource import Resource
+from kubekeep.posture.evaluate import run
+from kubekeep.posture.kubescape_rules import ForeignJudge, ForeignRuleError
+from kubekeep.posture.select import select
+
+ODD_NAME = """
+package armo_builtins
+
+deny[response] {
+	pod := input[_]
+	pod.metadata.name == "odd"
+	response := {"alertMessage": "an odd name", "alertObject": {"k8sApiObjects": [pod]}}
+}
+"""
+"""In the language before OPA 1.0."""
+
+
+def deny(body: str, objects: str = "[item]", more: str = "") -> str:
+    """A v1 rule that fails `objects` where `body` holds."""
+    return (
+        f"package armo_builtins\n\nimport rego.v1\n\ndeny contains response if {{\n{body}\n"
+        f'\tresponse := {{"alertMessage": "no", "alertObject": {{"k8sApiObjects": {objects}}}{more}}}\n}}\n'
+    )
+
+
+def pod(name: str, namespace: str = "", **spec: Any) -> dict[str, Any]:
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [], **spec}}
+
+
+def service(name: str, **selector: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"selector": selector}}
+
+
+def match(*kinds: str, groups: tuple[str, ...] = ("*",), fields: tuple[tuple[str, bool, str], ...] = ()) -> Match:
+    return Match(groups, ("*",), kinds, fields)
+
+
+def control(*rules: ForeignRule, **fields: Any) -> ForeignControl:
+    described = Control(
+        slug="x", title="X", severity=5, asks="x", why="", fix="x", targets=targets(rules), satisfies={"own": ()}
+    )
+    return ForeignControl(control=described, rules=rules, **fields)
+
+
+def rule(source: str, *matches: Match, **fields: Any) -> ForeignRule:
+    return ForeignRule(name="rule", file="rule.rego", source=source, matches=matches or (EVERYTHING,), **fields)
+
+
+def results(
+    item: ForeignControl,
+    *objects: dict[str, Any],
+    params: dict[str, tuple[str, ...]] | None = None,
+    provider: Provider | None = None,
+    time_limit: float = 30.0,
+) -> list[ResourceResult]:
+    judge = ForeignJudge([item], params=params or {}, provider=provider, time_limit=time_limit)
+    resources = [Resource(each) for each in objects]
+    return run(resources, select(judges=[judge]), RegoPolicySet, kubernetes_minor=37)
+
+
+def verdicts(item: ForeignControl, *objects: dict[str, Any], **options: Any) -> dict[str, Verdict]:
+    return {each.resource.name: each.verdicts["x"] for each in results(item, *objects, **options)}
+
+
+def statuses(item: ForeignControl, *objects: dict[str, Any], **options: Any) -> dict[str, str]:
+    return {name: str(verdict.status) for name, verdict in verdicts(item, *objects, **options).items()}
+
+
+def reason(item: ForeignControl, *objects: dict[str, Any], **options: Any) -> Reason:
+    """The one reason why nothing of `objects` was evaluated."""
+    found = {verdict.reason for verdict in verdicts(item, *objects, **options).values()}
+    assert None not in found
+    (one,) = found
+    assert one is not None
+    return one
+
+
+def test_both_spellings_of_rego() -> None:
+    modern = deny('\tsome item in input\n\titem.metadata.name == "odd"')
+    for source in (ODD_NAME, modern):
+        found = statuses(control(rule(source, match("Pod"))), pod("odd"), pod("even"), service("odd-service"))
+        assert found == {"odd": "failed", "even": "passed"}
+
+
+@pytest.mark.parametrize("word", ["Pod", "pod", "pods", "PODS", "*"])
+def test_kinds_are_matched_by_name_and_plural_in_any_case(word: str) -> None:
+    assert statuses(control(rule(ODD_NAME, match(word))), pod("odd")) == {"odd": "failed"}
+
+
+def test_groups_versions_and_fields_narrow_the_match() -> None:
+    for other in (match("Pod", groups=("apps",)), Match(("",), ("v2",), ("Pod",)), match("Deployment")):
+        assert statuses(control(rule(ODD_NAME, other)), pod("odd")) == {}
+    selected = match("pods", groups=("",), fields=(("metadata.namespace", True, "shop"),))
+    assert list(statuses(control(rule(ODD_NAME, selected)), pod("odd", "shop"), pod("even", "bank"))) == ["odd"]
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "p"}}
+    plural = match("networkpolicies", groups=("networking.k8s.io",))
+    assert statuses(control(rule(ODD_NAME, plural)), policy) == {"p": "passed"}
+
+
+def test_a_rule_relates_the_objects_of_the_array() -> None:
+    body = """
+	some item in input
+	item.kind == "Service"
+	every other in input { not cautils.is_subobject(item.spec.selector, object.get(other, ["metadata", "labels"], {})) }
+"""
+    source = deny(body).replace("import rego.v1", "import data.cautils\nimport rego.v1")
+    labelled = pod("web")
+    labelled["metadata"]["labels"] = {"app": "web", "tier": "front"}
+    found = statuses(control(rule(source)), service("used", app="web"), service("lost", app="no"), labelled)
+    assert found == {"used": "passed", "lost": "failed", "web": "passed"}
+
+
+def test_one_response_fails_several_objects_each_at_its_own_places() -> None:
+    body = '\tsome item in input\n\titem.kind == "Pod"\n\tsome other in input\n\tother.kind == "Service"'
+    more = ', "failedPaths": ["spec.containers", "spec.selector"]'
+    found = verdicts(control(rule(deny(body, "[item, other]", more))), pod("web"), service("front", app="web"))
+    paths = {name: [piece.path for piece in verdict.evidence] for name, verdict in found.items()}
+    assert paths == {"web": ["spec.containers"], "front": ["spec.selector"]}
+    assert all(piece.exists for verdict in found.values() for piece in verdict.evidence)
+
+
+def test_paths_and_fixes_become_evidence() -> None:
+    more = (
+        ', "failedPaths": ["spec.hostPID", "spec.hostIPC"], "reviewPaths": ["spec.hostIPC"], "deletePaths": '
+        '["spec.hostIPC"], "fixPaths": [{"path": "spec.hostPID", "value": "false"}, '
+        '{"path": "spec.nodeName", "value": "YOUR_NODE"}, {"path": "metadata.labels.on", "value": "true"}]'
+    )
+    found = verdicts(control(rule(deny("\tsome item in input", more=more))), pod("a", hostPID=True, hostIPC=True))
+    evidence = {piece.path: (piece.exists, piece.fix, piece.delete) for piece in found["a"].evidence}
+    assert evidence == {
+        "spec.hostPID": (True, "false", False),
+        "spec.hostIPC": (True, None, True),
+        "spec.nodeName": (False, '"YOUR_NODE"', False),
+        "metadata.labels.on": (False, '"true"', False),
+    }
+    assert {piece.message for piece in found["a"].evidence} == {"no"}
+
+
+def test_objects_beside_the_failing_one_are_named() -> None:
+    body = '\tsome item in input\n\titem.kind == "Pod"\n\tsome other in input\n\tother.kind == "Service"'
+    more = ', "relatedObjects": [{"object": other, "failedPaths": ["spec.selector"]}]'
+    found = verdicts(control(rule(deny(body, more=more))), pod("web"), service("front", app="web"))
+    assert [piece.message for piece in found["web"].evidence] == ["no (Service front)"]
+    assert found["front"].status is Status.PASSED
+
+
+def test_a_copy_is_told_from_its_namesake() -> None:
+    body = "\tsome item in input\n\titem.spec.hostPID"
+    found = [each.verdicts["x"].status for each in results(control(rule(deny(body))), pod("a"), pod("a", hostPID=True))]
+    assert found == [Status.PASSED, Status.FAILED]
+
+
+def test_an_enumerator_says_what_the_rule_decides() -> None:
+    enumerator = deny('\tsome item in input\n\titem.metadata.namespace == "shop"')
+    item = control(rule(ODD_NAME, enumerator=enumerator))
+    assert statuses(item, pod("even", "shop"), pod("far", "bank")) == {"even": "passed"}
+    stranger = deny("\tcount(input) > 0", '[{"kind": "Pod", "metadata": {"name": "nobody"}}]')
+    assert reason(control(rule(ODD_NAME, enumerator=stranger)), pod("a")).cause is Cause.RULE_ERROR
+
+
+def binding(kind: str, namespace: str, role: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": f"b-{namespace}", "namespace": namespace},
+        "roleRef": {"kind": kind, "name": role},
+        "subjects": [{"kind": "User", "name": f"ann-{namespace}"}],
+    }
+
+
+def role(namespace: str, *verbs: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "reader", "namespace": namespace},
+        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": [*verbs]}],
+    }
+
+
+def test_subjects_are_joined_with_the_role_of_their_own_namespace() -> None:
+    body = """
+	some subject in input
+	some i, part in subject.relatedObjects
+	endswith(part.kind, "Role")
+	cautils.list_contains(part.rules[j].verbs, "delete")
+	path := sprintf("relatedObjects[%d].rules[%d].verbs", [i, j])
+"""
+    source = deny(body, "[]").replace("import rego.v1", "import data.cautils\nimport rego.v1")
+    source = source.replace('"k8sApiObjects": []', '"k8sApiObjects": [], "externalObjects": subject')
+    source = source.replace('"alertMessage"', '"failedPaths": [path], "alertMessage"')
+    item = control(rule(source, match("Role", "RoleBinding"), aggregator=SUBJECTS))
+    objects = [role("shop", "get"), role("bank", "delete"), binding("Role", "shop", "reader")]
+    found = verdicts(item, *objects, binding("Role", "bank", "reader"), binding("Role", "zoo", "reader"))
+    assert {name: str(verdict.status) for name, verdict in found.items()} == {
+        "ann-shop": "passed",
+        "ann-bank": "failed",
+    }
+    (piece,) = found["ann-bank"].evidence
+    assert (piece.path, piece.exists) == ("relatedObjects[1].rules[0].verbs", True)
+    only_bindings = control(rule(source, match("RoleBinding"), aggregator=SUBJECTS))
+    assert results(only_bindings, *objects) == []
+
+
+def test_a_vector_that_the_rule_joined_itself_fails_what_it_is_made_of() -> None:
+    body = (
+        '\tsome role in input\n\trole.kind == "Role"\n\titem := {"kind": "User", "name": "x", "relatedObjects": [role]}'
+    )
+    found = statuses(control(rule(deny(body))), role("shop", "get"), pod("a"))
+    assert found == {"reader": "failed", "a": "passed"}
+
+
+def test_the_api_server_is_found_by_its_name() -> None:
+    item = control(rule(deny("\tsome item in input"), match("Pod"), aggregator=API_SERVER))
+    names = [pod("kube-apiserver-1", "kube-system"), pod("kube-apiserver-2", "shop"), pod("etcd", "kube-system")]
+    assert statuses(item, *names) == {"kube-apiserver-1": "failed"}
+
+
+REGISTRIES = deny("\tsome item in input\n\tnot item.metadata.name in data.postureControlInputs.names")
+
+
+def test_parameters_come_from_the_control_and_the_configuration() -> None:
+    item = control(rule(REGISTRIES, inputs=("names",)))
+    assert statuses(item, pod("a"), pod("b"), params={"names": ("a",)}) == {"a": "passed", "b": "failed"}
+    fixed = msgspec.structs.replace(item, fixed={"names": ("b",)})
+    assert statuses(fixed, pod("a"), pod("b"), params={"names": ("a",)}) == {"a": "failed", "b": "passed"}
+    unasked = control(rule(REGISTRIES))
+    assert statuses(unasked, pod("a"), params={"names": ("a",)}) == {"a": "failed"}
+
+
+def test_a_parameter_without_a_value_is_no_pass() -> None:
+    item = control(rule(REGISTRIES, inputs=("names",)))
+    assert reason(item, pod("a")) == Reason(Cause.CONFIGURATION, "set names in --controls-config")
+    required = msgspec.structs.replace(item, needs_parameters=True)
+    assert reason(required, pod("a"), params={"names": ()}).cause is Cause.CONFIGURATION
+
+
+def test_the_cloud_provider_is_told() -> None:
+    item = control(rule(deny('\tdata.dataControlInputs.cloudProvider == "eks"\n\tsome item in input')))
+    assert statuses(item, pod("a"), provider="eks") == {"a": "failed"}
+    assert statuses(item, pod("a")) == {"a": "passed"}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "spec": {"providerID": "aws:///a/i-1"}}
+    assert statuses(item, pod("a"), node)["a"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("nginx", "docker.io/library/nginx"),
+        ("nginx:1.29", "docker.io/library/nginx:1.29"),
+        ("team/web", "docker.io/team/web"),
+        ("index.docker.io/team/web:1", "docker.io/team/web:1"),
+        ("quay.io/team/web", "quay.io/team/web"),
+        ("localhost:5000/web:1", "localhost:5000/web:1"),
+        (f"web:1@sha256:{'a' * 64}", f"docker.io/library/web:1@sha256:{'a' * 64}"),
+        ("Web", ""),
+        ("web:", ""),
+        ("", ""),
+    ],
+)
+@pytest.mark.parametrize("modern", [True, False])
+def test_names_of_images_are_written_out(image: str, name: str, modern: bool) -> None:  # noqa: FBT001
+    body = f'\tsome item in input\n\timage.parse_normalized_name("{image}") == "{name}"'
+    source = deny(body) if modern else deny(body).replace("import rego.v1", "import future.keywords")
+    assert statuses(control(rule(source)), pod("a")) == {"a": "failed" if name else "passed"}
+
+
+def test_a_call_in_text_is_left_alone() -> None:
+    source = deny("\tsome item in input").replace('"no"', '"image.parse_normalized_name(x)"')
+    assert list(modules("f", source).values()) == [source]
+    (piece,) = verdicts(control(rule(source)), pod("a"))["a"].evidence
+    assert piece.message == "image.parse_normalized_name(x)"
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("\tcosign.has_signature(item.spec.image)", "signatures need the registry"),
+        ('\tcosign.verify(item.spec.image, "key")', "signatures need the registry"),
+        ('\thttp.send({"method": "get", "url": "https://example.com"}).status_code == 200', "it calls http.send"),
+        ("\tclient.query_all(item)", "it asks the API server itself"),
+    ],
+)
+def test_what_needs_the_network_is_not_evaluated(tmp_path: Path, line: str, text: str) -> None:
+    source = deny(f"\tsome item in input\n{line}").replace(
+        "import rego.v1", "import data.kubernetes.api.client\nimport rego.v1"
+    )
+    file = tmp_path / "signed.rego"
+    file.write_text(source)
+    (item,) = read_rego([file], "custom-rules")
+    judge = ForeignJudge([item], params={})
+    ((_, slug, verdict),) = judge.judge([Resource(pod("a"))])
+    assert (slug, verdict.status) == ("custom-signed", Status.NOT_EVALUATED)
+    assert verdict.reason is not None
+    assert verdict.reason.cause is Cause.NEEDS_NETWORK
+    assert verdict.reason.text.startswith(text)
+
+
+def test_an_unused_client_is_no_obstacle(tmp_path: Path) -> None:
+    file = tmp_path / "plain.rego"
+    file.write_text(f"package armo_builtins\nimport data.kubernetes.api.client as client\n{ODD_NAME[24:]}")
+    (item,) = read_rego([file], "custom-rules")
+    assert [each[2].status for each in ForeignJudge([item], params={}).judge([Resource(pod("odd"))])] == ["failed"]
+
+
+def test_a_rule_that_breaks_says_nothing_of_what_it_matched() -> None:
+    broken = rule(deny("\tsome item in nowhere"), match("Pod"))
+    found = verdicts(control(broken, rule(ODD_NAME, match("Service"))), pod("a"), service("s"))
+    assert found["s"].status is Status.PASSED
+    assert found["a"].reason is not None
+    assert found["a"].reason.cause is Cause.RULE_ERROR
+    assert "rule.rego:6" in found["a"].reason.text
+
+
+def test_a_failure_beats_a_rule_that_breaks() -> None:
+    assert statuses(control(rule(deny("\tsome item in nowhere")), rule(ODD_NAME)), pod("odd")) == {"odd": "failed"}
+
+
+def test_a_rule_has_a_limit_of_time() -> None:
+    body = "\tsome item in input\n\tnumbers := numbers.range(1, 4000)\n\tcount([1 | numbers[_] + numbers[_] > 0]) == 0"
+    found = reason(
+        control(rule(deny(body.replace("numbers :=", "n :=").replace("numbers[_]", "n[_]")))), pod("a"), time_limit=0.2
+    )
+    assert found.cause is Cause.RULE_ERROR
+    assert "eval_cancel_error" in found.text
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ('package p\nimport rego.v1\ndeny contains "no"\n', "deny holds what is no response"),
+        ("package p\ndeny := true\n", "deny is no set of responses"),
+        (deny("\tcount(input) > 0", "[]"), "deny names no object"),
+        (deny("\tcount(input) > 0", '[{"kind": "Pod", "metadata": {"name": "z"}}]'), "it fails Pod z"),
+        (deny("\tsome item in input", more=', "failedPaths": 7'), "deny: Expected"),
+        ("# no package\n", "no package"),
+    ],
+)
+def test_what_cannot_be_understood_is_no_pass(source: str, text: str) -> None:
+    found = reason(control(rule(source)), pod("a"))
+    assert found.cause is Cause.RULE_ERROR
+    assert text in found.text
+
+
+def test_other_sets_gather_responses_and_constants_do_not() -> None:
+    source = deny("\tsome item in input").replace("deny contains", "untrusted contains") + '\nnames := {"a", "b"}\n'
+    assert statuses(control(rule(source)), pod("a")) == {"a": "failed"}
+
+
+def test_what_a_person_has_to_look_at_is_no_failure() -> None:
+    item = control(rule(ODD_NAME), review=Reason(Cause.MANUAL, "look"))
+    assert statuses(item, pod("odd"), pod("even")) == {"odd": "notEvaluated", "even": "passed"}
+
+
+def test_a_file_that_does_not_compile_is_refused_at_once(tmp_path: Path) -> None:
+    for text in (deny("\tsome item in nowhere"), deny("\tsome item in"), ODD_NAME.replace("input[_]", "input[")):
+        file = tmp_path / "mine.rego"
+        file.write_text(text)
+        with pytest.raises(ForeignRuleError, match=r"mine\.rego:\d+: rego_"):
+            ForeignJudge(read_rego([file], "custom-rules"), params={})

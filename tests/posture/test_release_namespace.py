@@ -1,0 +1,69 @@
+"""Objects whose namespace is chosen later: what relates to them, and what is reported of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.model.finding import Status
+from kubekeep.model.location import Path
+from kubekeep.model.resource import Resource
+from kubekeep.posture.evaluate import run
+from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, Pair
+from kubekeep.posture.select import controls_named, select
+
+RBAC = "rbac.authorization.k8s.io/v1"
+
+
+def made(version: str, kind: str, name: str, later: tuple[Path, ...] | None, **fields: Any) -> Resource:
+    metadata = {"name": name, **fields.pop("metadata", {})}
+    return Resource({"apiVersion": version, "kind": kind, "metadata": metadata, **fields}, chosen_later=later)
+
+
+def pod(name: str, later: tuple[Path, ...] | None, **metadata: Any) -> Resource:
+    return made("v1", "Pod", name, later, metadata=metadata, spec={"containers": [{"name": "a", "image": "a:1"}]})
+
+
+def test_only_what_is_left_open_is_chosen() -> None:
+    settled = pod("a", None)
+    assert Pair.of(settled).judged is settled
+    open_ = Pair.of(pod("a", ()))
+    assert open_.judged.namespace == RELEASE_NAMESPACE
+    assert open_.resource.namespace == "", "what was written is reported"
+    named = Pair.of(pod("a", (("metadata", "namespace"),), namespace="default"))
+    assert (named.judged.namespace, named.resource.namespace) == (RELEASE_NAMESPACE, "default")
+    spelled = Pair.of(pod("a", (), namespace="default"))
+    assert spelled.judged.namespace == "default"
+    cluster = Pair.of(made(RBAC, "ClusterRole", "a", ()))
+    assert cluster.judged.namespace == ""
+    custom = Pair.of(made("example.com/v1", "Thing", "a", (("spec", "missing", "namespace"),)))
+    assert custom.judged.object == custom.resource.object
+
+
+def test_policies_of_other_files_do_not_cover_a_chart() -> None:
+    policy = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    plain = made("networking.k8s.io/v1", "NetworkPolicy", "deny", None, spec=policy)
+    own = made("networking.k8s.io/v1", "NetworkPolicy", "deny", (), spec=policy)
+    selection = select(named=controls_named(["C-0260"]))
+    (slug,) = (control.slug for control in selection.controls)
+
+    def status(*resources: Resource) -> Status:
+        results = run(resources, selection, RegoPolicySet, kubernetes_minor=34)
+        return next(result for result in results if result.resource.kind == "Pod").verdicts[slug].status
+
+    assert status(plain, pod("web", None)) is Status.PASSED
+    assert status(plain, pod("web", ())) is Status.FAILED
+    assert status(own, pod("web", ())) is Status.PASSED
+
+
+def test_subjects_are_reported_as_they_were_written() -> None:
+    role = made(RBAC, "Role", "all", (), rules=[{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])
+    subject = {"kind": "ServiceAccount", "name": "robot", "namespace": "default"}
+    later: tuple[Path, ...] = (("subjects", 0, "namespace"),)
+    binding = made(RBAC, "RoleBinding", "all", later, roleRef={"kind": "Role", "name": "all"}, subjects=[subject])
+    results = run([role, binding], select(named=controls_named(["C-0015"])), RegoPolicySet, kubernetes_minor=34)
+    (result,) = (item for item in results if item.resource.related)
+    assert result.resource.related[0] is binding
+    assert result.resource.related[1] is role
+    assert result.resource.object["relatedObjects"] == [binding.object, role.object]
+    assert {verdict.status for verdict in result.verdicts.values()} == {Status.FAILED}

@@ -1,0 +1,91 @@
+"""Routes: which Services traffic from outside is sent to, in every form that says so, and in no other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.posture.routes import routed
+
+HTTP_ROUTE = "HTTPRoute"
+VIRTUAL_SERVICE = "networking.istio.io/VirtualService"
+
+
+def services(kind: str, spec: Any, namespace: str = "shop") -> set[str]:
+    item = {"kind": kind.rpartition("/")[2], "metadata": {"name": "r"}, "spec": spec}
+    found = routed({kind: {namespace: [item]}})
+    routes = [route for names in found.values() for routes in names.values() for route in routes]
+    assert all((route.kind, route.namespace, route.name) == (item["kind"], namespace, "r") for route in routes)
+    return {f"{where}/{name}" for where, names in found.items() for name in names}
+
+
+def test_ingress_backends_of_all_versions() -> None:
+    paths = [
+        {"backend": {"service": {"name": "a", "port": {"number": 80}}}},
+        {"backend": {"serviceName": "b", "servicePort": 80}},
+        {"backend": {"resource": {"kind": "Bucket", "name": "c"}}},
+    ]
+    spec = {"defaultBackend": {"service": {"name": "d"}}, "backend": {"serviceName": "e"}}
+    assert services("Ingress", {**spec, "rules": [{"host": "h"}, {"http": {"paths": paths}}]}) == {
+        f"shop/{name}" for name in "abde"
+    }
+
+
+@pytest.mark.parametrize(
+    ("parents", "outside"),
+    [
+        (None, True),
+        ([{"name": "public"}], True),
+        ([{"kind": "Service", "name": "a"}, {"kind": "Gateway", "name": "public"}], True),
+        ([{"kind": "Service", "name": "a"}], False),
+    ],
+)
+def test_gateway_routes_have_a_gateway(parents: Any, *, outside: bool) -> None:
+    backends = [{"name": "a"}, {"name": "b", "namespace": "edge"}, {"group": "example.com", "kind": "X", "name": "c"}]
+    spec = {"parentRefs": parents, "rules": [{"backendRefs": backends}, {"backendRefs": None}]}
+    assert services(HTTP_ROUTE, spec) == ({"shop/a", "edge/b"} if outside else set())
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("a", {"shop/a"}),
+        ("a.edge", {"edge/a"}),
+        ("a.edge.svc.cluster.local", {"edge/a"}),
+        ("www.example.com", set()),
+        ("", set()),
+    ],
+)
+def test_hosts_of_virtual_services(host: str, expected: set[str]) -> None:
+    spec = {"gateways": ["public"], "tcp": [{"route": [{"destination": {"host": host}}]}]}
+    assert services(VIRTUAL_SERVICE, spec) == expected
+
+
+@pytest.mark.parametrize(
+    ("gateways", "match", "outside"),
+    [
+        (None, None, False),
+        (["mesh"], None, False),
+        (["mesh", "public"], None, True),
+        (["mesh", "public"], [{"gateways": ["mesh"]}], False),
+        (["mesh", "public"], [{"gateways": ["mesh"]}, {"uri": {"prefix": "/"}}], True),
+    ],
+)
+def test_virtual_services_of_the_mesh_are_left_out(gateways: Any, match: Any, *, outside: bool) -> None:
+    spec = {"gateways": gateways, "http": [{"match": match, "route": [{"destination": {"host": "a"}}]}]}
+    assert services(VIRTUAL_SERVICE, spec) == ({"shop/a"} if outside else set())
+
+
+@pytest.mark.parametrize("spec", [None, [], {"rules": None}, {"rules": ["x"]}, {"rules": [{"http": []}]}])
+def test_malformed_objects_route_nothing(spec: Any) -> None:
+    for kind in ("Ingress", HTTP_ROUTE, VIRTUAL_SERVICE):
+        assert services(kind, spec) == set()
+
+
+def test_openshift_routes() -> None:
+    spec = {
+        "to": {"kind": "Service", "name": "a"},
+        "alternateBackends": [{"kind": "Service", "name": "b"}, {"kind": "Other", "name": "c"}, {}],
+    }
+    assert services("route.openshift.io/Route", spec) == {"shop/a", "shop/b"}

@@ -1,0 +1,127 @@
+"""One workload and what it needs, found among everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.model.resource import Resource
+from kubekeep.posture.select import UnknownNameError
+from kubekeep.posture.workload import parse_workload, with_needs
+
+RBAC = "rbac.authorization.k8s.io/v1"
+
+
+def made(version: str, kind: str, name: str, namespace: str = "shop", **fields: Any) -> Resource:
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {}), **fields.pop("metadata", {})}
+    return Resource({"apiVersion": version, "kind": kind, "metadata": metadata, **fields})
+
+
+def deployment(name: str, namespace: str = "shop", account: str = "robot", **labels: str) -> Resource:
+    pod = {"metadata": {"labels": {"app": name, **labels}}, "spec": {"serviceAccountName": account, "containers": []}}
+    return made("apps/v1", "Deployment", name, namespace, spec={"template": pod})
+
+
+def policy(name: str, selector: dict[str, Any], namespace: str = "shop") -> Resource:
+    return made("networking.k8s.io/v1", "NetworkPolicy", name, namespace, spec={"podSelector": selector})
+
+
+def service(name: str, selector: dict[str, str], namespace: str = "shop") -> Resource:
+    return made("v1", "Service", name, namespace, spec={"selector": selector})
+
+
+def binding(name: str, kind: str, role: str, account: str, of: str = "RoleBinding") -> Resource:
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": "shop"}
+    namespace = "shop" if of == "RoleBinding" else ""
+    return made(RBAC, of, name, namespace, roleRef={"kind": kind, "name": role}, subjects=[subject])
+
+
+NEEDED = [
+    deployment("web", tier="front"),
+    made("v1", "ServiceAccount", "robot"),
+    binding("read", "Role", "reader", "robot"),
+    made(RBAC, "Role", "reader"),
+    binding("admin", "ClusterRole", "cluster-admin", "robot", of="ClusterRoleBinding"),
+    made(RBAC, "ClusterRole", "cluster-admin", ""),
+    policy("all", {}),
+    policy("front", {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["front", "edge"]}]}),
+    service("web", {"app": "web"}),
+]
+OTHERS = [
+    deployment("api", account="other"),
+    made("v1", "ServiceAccount", "other"),
+    made("v1", "ServiceAccount", "robot", "default"),
+    binding("write", "Role", "writer", "other"),
+    made(RBAC, "Role", "writer"),
+    made(RBAC, "Role", "reader", "default"),
+    policy("back", {"matchLabels": {"tier": "back"}}),
+    policy("elsewhere", {}, "default"),
+    policy("broken", {"matchLabels": ["web"]}),
+    service("none", {}),
+    service("api", {"app": "api"}),
+    made("v1", "ConfigMap", "web"),
+]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deployment/web",
+        "deploy/web",
+        "Deployments/web",
+        "shop/deployment/web",
+        "shop/Deployment.v1.apps/web",
+        "deployment.apps/web",
+        "deployment.v1/web",
+    ],
+)
+def test_a_workload_comes_with_what_it_needs(name: str) -> None:
+    mixed = [item for pair in zip(OTHERS, [*NEEDED, *OTHERS], strict=False) for item in pair]
+    found = with_needs(parse_workload(name), list({id(item): item for item in mixed}.values()))
+    assert [(item.kind, item.name) for item in found] == [(item.kind, item.name) for item in NEEDED]
+    assert all(any(item is needed for needed in NEEDED) for item in found)
+
+
+def test_owners_are_followed() -> None:
+    owned: dict[str, Any] = {"metadata": {"ownerReferences": [{"kind": "ReplicaSet", "name": "web-1"}]}}
+    top: dict[str, Any] = {"metadata": {"ownerReferences": [{"kind": "Rollout", "name": "web"}, "nonsense"]}}
+    pod = made("v1", "Pod", "web-1-x", spec={"containers": []}, **owned)
+    chain = [made("argoproj.io/v1alpha1", "Rollout", "web"), made("apps/v1", "ReplicaSet", "web-1", **top), pod]
+    stranger = made("apps/v1", "ReplicaSet", "web-1", "default", **top)
+    assert with_needs(parse_workload("pod/web-1-x"), [stranger, *chain]) == chain
+
+
+def test_every_workload_of_the_name_is_taken() -> None:
+    both = [deployment("web", "a"), deployment("web", "b")]
+    assert with_needs(parse_workload("deployment/web"), both) == both
+    assert with_needs(parse_workload("b/deployment/web"), both) == both[1:]
+    unnamed = deployment("web", "")
+    assert with_needs(parse_workload("default/deployment/web"), [unnamed]) == [unnamed]
+
+
+@pytest.mark.parametrize("text", ["", "web", "/web", "deployment/", "a/b/c/d", "//", ".apps/web"])
+def test_what_is_no_name_is_refused(text: str) -> None:
+    with pytest.raises(UnknownNameError, match="not a workload"):
+        parse_workload(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("deployment/wbe", "did you mean deployment/web"),
+        ("statefulset.batch/web", "no workload is called 'statefulset/web'; did you mean deployment/web"),
+        ("other/deployment/web", "no workload is called 'other/deployment/web'"),
+        ("cronjob/nightly", "the input has 1 workload$"),
+        ("service/web", "no workload is called 'service/web'"),
+    ],
+)
+def test_a_typo_never_passes(name: str, message: str) -> None:
+    with pytest.raises(UnknownNameError, match=message):
+        with_needs(parse_workload(name), NEEDED)
+
+
+def test_names_steer_no_terminal() -> None:
+    with pytest.raises(UnknownNameError) as found:
+        with_needs(parse_workload("deployment/web"), [deployment("web\x1b[2J")])
+    assert str(found.value).endswith(r"did you mean deployment/web\x1b[2J?")
