@@ -1,0 +1,155 @@
+"""Check the language of the code: docstrings that name things, plain identifiers, unique class names.
+
+Prints the figures with their limits and every violation that has a place; exits 1 if a limit is exceeded.
+Arguments restrict the report to folders. Never changes a file.
+"""
+
+from __future__ import annotations
+
+import ast
+import collections
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "kubekeep"
+FOLDERS = ("src/kubekeep", "tests", "scripts", "benchmarks", "integrations")
+QUESTIONS = re.compile(r"\b(what|which|whether|how|where|who|when|why|whose|whom|whoever|whatever)\b", re.IGNORECASE)
+WORD = re.compile(r"[A-Za-z]+")
+VERBS = ("found", "said", "told", "asked", "wanted", "given")
+PLACEHOLDERS = ("res", "out", "tmp", "data", "item", "thing")
+OPENING_PERCENT = 2.0
+QUESTIONS_PER_1000 = 8.0
+VERB_USES = 60
+PLACEHOLDER_USES = 60
+
+
+class Docstring(msgspec.Struct, frozen=True):
+    """One docstring and its place."""
+
+    path: str
+    line: int
+    text: str
+    is_public: bool
+
+    @property
+    def opens_with_question(self) -> bool:
+        """True if its first word is a question word."""
+        first = WORD.search(self.text)
+        return first is not None and QUESTIONS.fullmatch(first.group()) is not None
+
+
+class Module(msgspec.Struct, frozen=True):
+    """The measured parts of one file."""
+
+    path: str
+    docstrings: list[Docstring]
+    names: list[tuple[str, int]]
+    classes: list[tuple[str, int, tuple[str, ...]]]
+
+
+def main(arguments: list[str]) -> int:
+    """Measure the folders in `arguments`, or all of them, and return the exit code."""
+    folders = arguments or list(FOLDERS)
+    files = sorted({file for folder in folders for file in (ROOT / folder).rglob("*.py")})
+    modules = [_measured(file) for file in files]
+    problems = [*_docstrings(modules), *_names(modules), *_classes(modules)]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return bool(problems)
+
+
+def _measured(file: Path) -> Module:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    path = str(file.relative_to(ROOT))
+    docstrings, names, classes = [], [], []
+    for node in ast.walk(tree):
+        docstrings += _docstrings_of(node, path)
+        names += _names_of(node)
+        if isinstance(node, ast.ClassDef):
+            bases = tuple(ast.unparse(base).split("[")[0].rsplit(".", 1)[-1] for base in node.bases)
+            classes.append((node.name, node.lineno, bases))
+    return Module(path, docstrings, names, classes)
+
+
+def _docstrings_of(node: ast.AST, path: str) -> Iterator[Docstring]:
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        text = ast.get_docstring(node)
+        if text:
+            is_public = not getattr(node, "name", "module").startswith("_")
+            yield Docstring(path, getattr(node, "lineno", 1), text, is_public)
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+        # A string behind an assignment documents the name (PEP 257, attribute docstrings).
+        for before, after in zip(node.body, node.body[1:], strict=False):
+            if not isinstance(before, ast.Assign | ast.AnnAssign):
+                continue
+            match after:
+                case ast.Expr(value=ast.Constant(value=str() as text)):
+                    yield Docstring(path, after.lineno, text, is_public=True)
+                case _:
+                    pass
+
+
+def _names_of(node: ast.AST) -> Iterator[tuple[str, int]]:
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()):
+            yield name, node.lineno
+        case ast.arg(arg=name):
+            yield name, node.lineno
+        case ast.Attribute(attr=name, ctx=ast.Store()):
+            yield name, node.lineno
+        case ast.FunctionDef(name=name) | ast.MatchAs(name=str() as name) | ast.MatchStar(name=str() as name):
+            yield name, node.lineno
+        case _:
+            pass
+
+
+def _docstrings(modules: Iterable[Module]) -> Iterator[str]:
+    docstrings = [docstring for module in modules for docstring in module.docstrings]
+    words = sum(len(WORD.findall(docstring.text)) for docstring in docstrings)
+    openings = [docstring for docstring in docstrings if docstring.opens_with_question]
+    questions = sum(len(QUESTIONS.findall(docstring.text)) for docstring in docstrings)
+    percent, rate = 100 * len(openings) / max(len(docstrings), 1), 1000 * questions / max(words, 1)
+    public = sum(docstring.is_public for docstring in docstrings)
+    print(f"{len(docstrings)} docstrings, {public} of public names, {words} words")
+    print(f"{percent:.1f} % open with a question word (under {OPENING_PERCENT:g} %)")
+    print(f"{rate:.1f} question words per 1,000 (under {QUESTIONS_PER_1000:g})")
+    if percent >= OPENING_PERCENT:
+        yield from (f"{one.path}:{one.line}: opens with a question word: {one.text[:60]!r}" for one in openings)
+    if rate >= QUESTIONS_PER_1000:
+        yield f"docstrings have {rate:.1f} question words per 1,000"
+
+
+def _names(modules: Iterable[Module]) -> Iterator[str]:
+    for words, limit in ((VERBS, VERB_USES), (PLACEHOLDERS, PLACEHOLDER_USES)):
+        places = [
+            (name, f"{module.path}:{line}") for module in modules for name, line in module.names if name in words
+        ]
+        count = collections.Counter(name for name, _ in places)
+        print(f"{len(places)} identifiers (under {limit}):", ", ".join(f"{name} {count[name]}" for name in words))
+        if len(places) >= limit:
+            yield from (f"{place}: the name {name} says nothing of the value" for name, place in places)
+
+
+def _classes(modules: Iterable[Module]) -> Iterator[str]:
+    package = str(PACKAGE.relative_to(ROOT))
+    homes: dict[str, list[str]] = collections.defaultdict(list)
+    protocols = {
+        name for module in modules for name, _, bases in module.classes if "Protocol" in bases
+    }
+    for module in modules:
+        if module.path.startswith(package):
+            for name, line, bases in module.classes:
+                if protocols.isdisjoint(bases):
+                    homes[name].append(f"{module.path}:{line}")
+    twice = {name: places for name, places in homes.items() if len(places) > 1}
+    print(f"{len(homes)} class names, {len(twice)} of them used more than once (0)")
+    yield from (f"class {name} is defined at {' and '.join(places)}" for name, places in sorted(twice.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
