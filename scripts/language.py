@@ -66,7 +66,9 @@ def main(arguments: list[str]) -> int:
 def _measured(file: Path) -> Module:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     path = str(file.relative_to(ROOT))
-    docstrings, names, classes = [], [], []
+    docstrings: list[Docstring] = []
+    names: list[tuple[str, int]] = []
+    classes: list[tuple[str, int, tuple[str, ...]]] = []
     for node in ast.walk(tree):
         docstrings += _docstrings_of(node, path)
         names += _names_of(node)
@@ -126,9 +128,7 @@ def _docstrings(modules: Iterable[Module]) -> Iterator[str]:
 
 def _names(modules: Iterable[Module]) -> Iterator[str]:
     for words, limit in ((VERBS, VERB_USES), (PLACEHOLDERS, PLACEHOLDER_USES)):
-        places = [
-            (name, f"{module.path}:{line}") for module in modules for name, line in module.names if name in words
-        ]
+        places = [(name, f"{module.path}:{line}") for module in modules for name, line in module.names if name in words]
         count = collections.Counter(name for name, _ in places)
         print(f"{len(places)} identifiers (under {limit}):", ", ".join(f"{name} {count[name]}" for name in words))
         if len(places) >= limit:
@@ -138,9 +138,7 @@ def _names(modules: Iterable[Module]) -> Iterator[str]:
 def _classes(modules: Iterable[Module]) -> Iterator[str]:
     package = str(PACKAGE.relative_to(ROOT))
     homes: dict[str, list[str]] = collections.defaultdict(list)
-    protocols = {
-        name for module in modules for name, _, bases in module.classes if "Protocol" in bases
-    }
+    protocols = {name for module in modules for name, _, bases in module.classes if "Protocol" in bases}
     for module in modules:
         if module.path.startswith(package):
             for name, line, bases in module.classes:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-from kubekeep.admission.evaluate import PolicyJudge
+from kubekeep.admission.evaluate import PolicyEvaluator
 from kubekeep.admission.policy import AdmissionError, Policies, policies_of
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.kinds import Kinds
@@ -175,7 +175,7 @@ def ours(
         bound = [Resource({**kind, "metadata": {"name": name}, "spec": spec}), Resource(params)]
     try:
         found = policies_of([Resource(policy), *bound])
-        judge = PolicyJudge(Policies(found.policies, (*found.others, *others)))
+        judge = PolicyEvaluator(Policies(found.policies, (*found.others, *others)))
     except AdmissionError:
         return [("refused",)] * len(objects)
     resources = [Resource(with_name_label(item) if item["kind"] == "Namespace" else item) for item in objects]

@@ -9,12 +9,12 @@ from kubekeep.attackpaths.objects import Item
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import EdgeKind, NodeKind
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.model.waiver import Waiver, WaiverSource
 
 STANDING = Evidence("spec", exists=True)
-WAIVED = Evidence("spec", exists=True, waiver=Waiver(name="w", source=WaiverSource.COMMENT))
+EXCEPTED = Evidence("spec", exists=True, exception=AppliedException(name="w", source=ExceptionSource.COMMENT))
 SLUGS = ("privileged-container", "host-path", "reading-secrets")
 
 
@@ -30,8 +30,8 @@ def named(draft: Draft, *results: ResourceResult) -> list[str]:
 def test_what_fails_and_stands_is_named() -> None:
     web = item()
     verdicts = {
-        "privileged-container": Verdict(Status.FAILED, (STANDING, WAIVED)),
-        "host-path": Verdict(Status.FAILED, (WAIVED,)),
+        "privileged-container": Verdict(Status.FAILED, (STANDING, EXCEPTED)),
+        "host-path": Verdict(Status.FAILED, (EXCEPTED,)),
         "reading-secrets": PASSED,
         "host-port": Verdict(Status.FAILED, (STANDING,)),
     }

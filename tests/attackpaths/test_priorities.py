@@ -14,13 +14,15 @@ from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import PrioritisedResource
 from kubekeep.model.control import Control
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
-from kubekeep.model.waiver import Waiver, WaiverSource
 
 FAILED = Verdict(Status.FAILED, (Evidence("spec", exists=True),))
-WAIVED = Verdict(Status.FAILED, (Evidence("spec", exists=True, waiver=Waiver(name="w", source=WaiverSource.FILE)),))
+EXCEPTED = Verdict(
+    Status.FAILED, (Evidence("spec", exists=True, exception=AppliedException(name="w", source=ExceptionSource.FILE)),)
+)
 NUMBERS = {number: slug for slug, control in builtin().controls.items() for number in control.ids}
 
 
@@ -73,7 +75,7 @@ def test_the_highest_score_comes_first() -> None:
 
 
 def test_waived_findings_do_not_count() -> None:
-    assert ranked(result("C-0256", C_0270=WAIVED)) == []
+    assert ranked(result("C-0256", C_0270=EXCEPTED)) == []
 
 
 def test_only_what_has_pods_and_nodes_are_ranked() -> None:

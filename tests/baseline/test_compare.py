@@ -257,7 +257,7 @@ def test_copies_in_one_file_are_counted_and_not_told_apart() -> None:
 
 @pytest.mark.parametrize("granularity", Granularity)
 def test_what_an_exception_covers_now_is_accepted_and_not_resolved(granularity: Granularity) -> None:
-    covered = msgspec.structs.replace(finding(file="moved.yaml"), waiver="legacy")
+    covered = msgspec.structs.replace(finding(file="moved.yaml"), exception="legacy")
     head = side(accepted=(covered,), resources={WEB: {"moved.yaml"}, API: {"web.yaml"}})
     found = compare(side(finding(), finding(API)), head, granularity)
     assert told(found) == {"accepted": 1, "gone": 1}
@@ -268,7 +268,7 @@ def test_what_an_exception_covers_now_is_accepted_and_not_resolved(granularity: 
 
 
 def test_what_stands_beside_what_is_accepted_is_told_by_itself() -> None:
-    base, covered = side(finding(), finding(place=1)), msgspec.structs.replace(finding(), waiver="x")
+    base, covered = side(finding(), finding(place=1)), msgspec.structs.replace(finding(), exception="x")
     assert told(compare(base, side(finding(place=1), accepted=(covered,)))) == {"same": 1, "accepted": 1}
     assert told(compare(base, side(finding(place=1), accepted=(covered,)), Granularity.CONTROL)) == {"same": 1}
     assert told(compare(base, side(accepted=(covered,)))) == {"gone": 1, "accepted": 1}

@@ -167,18 +167,18 @@ def test_an_accepted_place_is_no_finding(tmp_path: Path) -> None:
 def test_what_is_accepted_comes_with_the_name_of_its_exception(tmp_path: Path) -> None:
     ours = {"failedPath": "spec.replicas", "exception": {"name": "ours", "reason": "x"}}
     found = read(kubescape(ours, {"failedPath": PRIVILEGED}), tmp_path)
-    assert [(item.place.path, item.waiver) for item in found.accepted] == [("spec.replicas", "ours")]
+    assert [(item.place.path, item.exception) for item in found.accepted] == [("spec.replicas", "ours")]
     theirs = kubescape({"failedPath": PRIVILEGED}, {"fixPath": {"path": PRIVILEGED, "value": "false"}}, status="passed")
     (outcome,) = theirs["results"][0]["controls"]
     outcome["status"]["subStatus"] = "w/exceptions"
     outcome["rules"][0] |= {"subStatus": "w/exceptions", "exception": [{"name": "theirs"}]}
     found = read(theirs, tmp_path)
     assert found.findings == ()
-    assert [(item.control, item.place.entry, item.waiver) for item in found.accepted] == [
+    assert [(item.control, item.place.entry, item.exception) for item in found.accepted] == [
         ("C-0057", "fixPath", "theirs")
     ]
     outcome["rules"] = None
-    assert [(item.path, item.waiver) for item in read(theirs, tmp_path).accepted] == [("", "")]
+    assert [(item.path, item.exception) for item in read(theirs, tmp_path).accepted] == [("", "")]
 
 
 @pytest.mark.parametrize("exception", [7, "x", [], [[]], [{"name": 7}], {"name": None}])
@@ -186,7 +186,7 @@ def test_strange_exceptions_have_no_name(exception: Any, tmp_path: Path) -> None
     said = kubescape({"failedPath": PRIVILEGED}, status="passed")
     (outcome,) = said["results"][0]["controls"]
     outcome["rules"][0] |= {"subStatus": "w/exceptions", "exception": exception}
-    assert [item.waiver for item in read(said, tmp_path).accepted] == [""]
+    assert [item.exception for item in read(said, tmp_path).accepted] == [""]
 
 
 def test_a_failure_without_a_place_is_one_of_the_resource(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from kubekeep.kube.errors import KubeconfigError
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.model.watch import Began, Followed, Happening, Turn, Turned
+from kubekeep.model.watch import Began, Followed, VerdictChange, VerdictChanged, WatchEvent
 from kubekeep.reports.shared.watched import documents, lines
 
 
@@ -207,18 +207,21 @@ def test_without_an_address_it_is_this_machine(text: str | None, address: tuple[
     assert loopback(click.Context(command), click.Option(["--metrics"]), text) == address
 
 
-def turned(name: str, number: int, turn: Turn, message: str = "") -> Turned:
+def turned(name: str, number: int, turn: VerdictChange, message: str = "") -> VerdictChanged:
     """What becomes of the verdict of a control on a Pod."""
     control = Control(slug=f"c{number}", title=f"Control {number}", severity=9.0 - number, asks="", why="", fix="")
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop"}})
     evidence = Evidence(path="", exists=False, message=message)
-    verdict = None if turn in (Turn.GONE, Turn.UNKNOWN) else Verdict(Status.FAILED, (evidence,))
-    return Turned(dt.datetime.now(dt.UTC), turn, control, resource, verdict)
+    verdict = None if turn in (VerdictChange.GONE, VerdictChange.UNKNOWN) else Verdict(Status.FAILED, (evidence,))
+    return VerdictChanged(dt.datetime.now(dt.UTC), turn, control, resource, verdict)
 
 
 def test_names_of_a_cluster_steer_no_terminal_and_break_no_line() -> None:
     hostile = "a\x1b[31m\nFAILED b"
-    happened: list[Happening] = [turned(hostile, 1, Turn.FAILED, hostile), Followed(dt.datetime.now(dt.UTC), hostile)]
+    happened: list[WatchEvent] = [
+        turned(hostile, 1, VerdictChange.FAILED, hostile),
+        Followed(dt.datetime.now(dt.UTC), hostile),
+    ]
     for line in lines(happened):
         assert line.isprintable()
     said = [json.loads(text) for text in documents(happened)]
@@ -228,8 +231,12 @@ def test_names_of_a_cluster_steer_no_terminal_and_break_no_line() -> None:
 
 def test_what_goes_with_an_object_is_one_line_for_people() -> None:
     """And as many for programs as there were findings."""
-    happened = [turned("a", 1, Turn.GONE), turned("b", 1, Turn.GONE), turned("a", 2, Turn.GONE)]
-    happened.append(turned("a", 3, Turn.MENDED))
+    happened = [
+        turned("a", 1, VerdictChange.GONE),
+        turned("b", 1, VerdictChange.GONE),
+        turned("a", 2, VerdictChange.GONE),
+    ]
+    happened.append(turned("a", 3, VerdictChange.FIXED))
     ids = [item.control.id for item in happened]
     assert [text[9:] for text in lines(happened)] == [
         f"gone     High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}",
@@ -244,13 +251,13 @@ def test_what_goes_with_an_object_is_one_line_for_people() -> None:
         f"  gone     High     Control 1 ({ids[1]})",
     ]
     assert [json.loads(text)["event"] for text in documents(happened)] == ["gone", "gone", "gone", "mended"]
-    hidden = [turned("a", 1, Turn.UNKNOWN), turned("a", 2, Turn.UNKNOWN)]
+    hidden = [turned("a", 1, VerdictChange.UNKNOWN), turned("a", 2, VerdictChange.UNKNOWN)]
     assert [text[9:] for text in lines(hidden)] == [f"unknown  High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}"]
 
 
 @pytest.mark.parametrize("width", [20, 60, 100])
 def test_no_line_is_wider_than_a_terminal_that_is_not_very_narrow(width: int) -> None:
-    happened: list[Happening] = [turned("n" * 250, 1, Turn.FAILED, "there is no reason " * 20)]
+    happened: list[WatchEvent] = [turned("n" * 250, 1, VerdictChange.FAILED, "there is no reason " * 20)]
     happened.append(Followed(dt.datetime.now(dt.UTC), "nobody is there " * 20))
     found = [*lines(happened, width)]
     assert max(map(len, found)) <= max(width, 60)
@@ -261,7 +268,7 @@ def test_no_line_is_wider_than_a_terminal_that_is_not_very_narrow(width: int) ->
 
 def test_one_is_no_plural() -> None:
     now = dt.datetime.now(dt.UTC)
-    happened: list[Happening] = [Began(now, "a", 1, 1, 1), Began(now, "a", 2000, 0, 0), Followed(now, "")]
+    happened: list[WatchEvent] = [Began(now, "a", 1, 1, 1), Began(now, "a", 2000, 0, 0), Followed(now, "")]
     assert [text[9:] for text in lines(happened)] == [
         "watching a: 1 object, 1 finding, 1 kind not shown",
         "watching a: 2,000 objects, 0 findings",

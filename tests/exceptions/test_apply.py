@@ -7,15 +7,15 @@ import itertools
 import random
 from typing import Any
 
-from kubekeep.exceptions.apply import waive
-from kubekeep.exceptions.exception import Exemption, matches
-from kubekeep.exceptions.kubescape_format import exemption
+from kubekeep.exceptions.apply import apply_exceptions
+from kubekeep.exceptions.kubescape_format import policy_exception
 from kubekeep.exceptions.match_resources import Resources
+from kubekeep.exceptions.policy_exception import PolicyException, matches
 from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource, Source
-from kubekeep.model.waiver import WaiverStatus
 from kubekeep.posture.select import controls_named, select
 
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
@@ -42,14 +42,14 @@ def resource(kind: str, namespace: str, name: str, team: str) -> Resource:
 RESOURCES = [resource(*values) for values in itertools.product(*VALUES.values())]
 
 
-def policy(number: int, *designators: dict[str, str], control: str = "C-0057", **more: Any) -> Exemption:
+def policy(number: int, *designators: dict[str, str], control: str = "C-0057", **more: Any) -> PolicyException:
     said = [{"attributes": item} for item in designators]
-    return exemption(
+    return policy_exception(
         {"resources": said, "posturePolicies": [{"controlID": control}], **more}, Location("e.json"), number
     )
 
 
-def compared(item: Exemption, found: Resource) -> bool:
+def compared(item: PolicyException, found: Resource) -> bool:
     """Whether an exception is for a resource, one comparison after the other."""
     said = {
         "kind": found.kind,
@@ -64,16 +64,16 @@ def compared(item: Exemption, found: Resource) -> bool:
 
 def test_the_index_finds_what_comparing_finds() -> None:
     chance = random.Random(7)
-    exemptions = {}
+    policy_exceptions = {}
     for number in range(300):
         designators = [
             {key: chance.choice(PATTERNS[key]) for key in chance.sample(list(PATTERNS), chance.randint(1, 4))}
             for _ in range(chance.randint(1, 2))
         ]
-        exemptions[number] = policy(number, *designators)
-    index = Resources(exemptions, {}, "/srv")
+        policy_exceptions[number] = policy(number, *designators)
+    index = Resources(policy_exceptions, {}, "/srv")
     for found in RESOURCES:
-        expected = {number for number, item in exemptions.items() if compared(item, found)}
+        expected = {number for number, item in policy_exceptions.items() if compared(item, found)}
         assert index.covering(found) == dict.fromkeys(expected)
 
 
@@ -88,14 +88,14 @@ SELECTION = select(named=controls_named(["C-0057"]))
 def test_what_is_waived_already_stays_and_counts_for_all_that_cover_it() -> None:
     results = [failing(RESOURCES[0], "spec.containers[0]")]
     kind, name = policy(0, {"kind": "Pod"}, name="kind"), policy(1, {"name": "web"}, name="name")
-    once, (first,) = waive(results, [kind], SELECTION, NOW, namespaces={}, folder="/srv", inline=False)
-    twice, (second,) = waive(once, [name], SELECTION, NOW, namespaces={}, folder="/srv", inline=False)
+    once, (first,) = apply_exceptions(results, [kind], SELECTION, NOW, namespaces={}, folder="/srv", inline=False)
+    twice, (second,) = apply_exceptions(once, [name], SELECTION, NOW, namespaces={}, folder="/srv", inline=False)
     assert twice == once
-    assert (first.status, second.status) == (WaiverStatus.MATCHED, WaiverStatus.MATCHED)
+    assert (first.status, second.status) == (ExceptionStatus.MATCHED, ExceptionStatus.MATCHED)
 
 
 def test_a_failure_without_a_place_is_waived_for_the_whole_resource() -> None:
-    results, _ = waive(
+    results, _ = apply_exceptions(
         [failing(RESOURCES[0])],
         [policy(0, {"kind": "Pod"})],
         SELECTION,
@@ -106,22 +106,22 @@ def test_a_failure_without_a_place_is_waived_for_the_whole_resource() -> None:
     )
     (result,) = results
     verdict = result.verdicts["privileged-container"]
-    assert (verdict.status, verdict.is_waived, len(verdict.evidence)) == (Status.PASSED, True, 1)
+    assert (verdict.status, verdict.is_excepted, len(verdict.evidence)) == (Status.PASSED, True, 1)
     assert not verdict.standing.evidence
 
 
 def test_what_nothing_covers_is_the_same_object() -> None:
     result = failing(RESOURCES[0], "spec.containers[0]")
-    results, _ = waive(
+    results, _ = apply_exceptions(
         [result], [policy(0, {"kind": "Job"})], SELECTION, NOW, namespaces={}, folder="/srv", inline=True
     )
     assert results[0] is result
-    assert waive([result], [], SELECTION, NOW, namespaces={}, folder="/srv", inline=False) == ([result], ())
+    assert apply_exceptions([result], [], SELECTION, NOW, namespaces={}, folder="/srv", inline=False) == ([result], ())
 
 
 def test_an_exception_ends_when_its_time_is_over() -> None:
     item = policy(0, {"kind": "Pod"}, expirationDate="2026-11-25T00:00:01Z")
-    for moment, status in ((NOW, WaiverStatus.MATCHED), (NOW + dt.timedelta(seconds=1), WaiverStatus.EXPIRED)):
+    for moment, status in ((NOW, ExceptionStatus.MATCHED), (NOW + dt.timedelta(seconds=1), ExceptionStatus.EXPIRED)):
         result = failing(RESOURCES[0], "spec.containers[0]")
-        _, (use,) = waive([result], [item], SELECTION, moment, namespaces={}, folder="/srv", inline=False)
+        _, (use,) = apply_exceptions([result], [item], SELECTION, moment, namespaces={}, folder="/srv", inline=False)
         assert use.status is status

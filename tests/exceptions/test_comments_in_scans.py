@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.exceptions.load import Waivers
+from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.exception import ExceptionSource, ExceptionStatus
 from kubekeep.model.finding import Status
-from kubekeep.model.waiver import WaiverSource, WaiverStatus
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.scan import ScanRequest, scan
 
@@ -51,14 +51,14 @@ def test_a_finding_is_waived_and_told(here: Path) -> None:
     request = ScanRequest(paths=("pod.yaml",), controls=("C-0057", "C-0016"))
     found = scan(request)
     assert found.failures().keys() == {"privilege-escalation"}
-    ((_, verdict),) = found.waived()["privileged-container"]
-    waiver = verdict.evidence[0].waiver
-    assert waiver is not None
-    assert (waiver.source, waiver.reason, waiver.name) == (WaiverSource.COMMENT, "a test", "pod.yaml:10")
-    (use,) = found.waivers
-    assert (use.status, [item.name for item in use.findings]) == (WaiverStatus.MATCHED, ["a"])
+    ((_, verdict),) = found.excepted()["privileged-container"]
+    exception = verdict.evidence[0].exception
+    assert exception is not None
+    assert (exception.source, exception.reason, exception.name) == (ExceptionSource.COMMENT, "a test", "pod.yaml:10")
+    (use,) = found.exceptions
+    assert (use.status, [item.name for item in use.findings]) == (ExceptionStatus.MATCHED, ["a"])
     summary = next(item for item in found.controls if item.control.slug == "privileged-container")
-    assert (summary.counts.passed, summary.counts.waived) == (1, 1)
+    assert (summary.counts.passed, summary.counts.excepted) == (1, 1)
 
 
 def test_a_part_of_the_evidence_leaves_a_failure(here: Path) -> None:
@@ -77,30 +77,32 @@ def test_what_is_waived_is_not_fixed(here: Path) -> None:
 
 def test_comments_can_be_left_unheard(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
-    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",), waivers=Waivers(inline=False)))
+    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",), exceptions=ExceptionOptions(inline=False)))
     assert found.failures().keys() == {"privileged-container"}
-    assert found.waivers == ()
+    assert found.exceptions == ()
 
 
 @pytest.mark.parametrize(
     ("comment", "status", "unknown"),
     [
-        ("C-0057 until=2020-01-01", WaiverStatus.EXPIRED, ()),
-        ("C-0057 friday", WaiverStatus.INVALID_CONTROL, ("friday",)),
-        ("", WaiverStatus.TOO_BROAD, ()),
-        ("C-9999", WaiverStatus.INVALID_CONTROL, ("C-9999",)),
-        ("C-0057 until=tomorrow", WaiverStatus.INVALID, ()),
-        ("C-0016", WaiverStatus.UNUSED, ()),
+        ("C-0057 until=2020-01-01", ExceptionStatus.EXPIRED, ()),
+        ("C-0057 friday", ExceptionStatus.INVALID_CONTROL, ("friday",)),
+        ("", ExceptionStatus.TOO_BROAD, ()),
+        ("C-9999", ExceptionStatus.INVALID_CONTROL, ("C-9999",)),
+        ("C-0057 until=tomorrow", ExceptionStatus.INVALID, ()),
+        ("C-0016", ExceptionStatus.UNUSED, ()),
     ],
 )
-def test_what_covers_nothing_is_told(here: Path, comment: str, status: WaiverStatus, unknown: tuple[str, ...]) -> None:
+def test_what_covers_nothing_is_told(
+    here: Path, comment: str, status: ExceptionStatus, unknown: tuple[str, ...]
+) -> None:
     (here / "pod.yaml").write_text(POD.replace("C-0057 reason=a test", comment))
     found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
     assert statuses(found) == {Status.FAILED}
-    (use,) = found.waivers
+    (use,) = found.exceptions
     assert (use.status, use.unknown) == (status, unknown)
-    assert use.waiver.location is not None
-    assert str(use.waiver.location) == "pod.yaml:10"
+    assert use.exception.location is not None
+    assert str(use.exception.location) == "pod.yaml:10"
 
 
 OVER = (
@@ -252,12 +254,12 @@ def test_whatever_a_comment_says_is_read_as_meant_or_told(here: Path, newline: s
         for resource in [result.resource]
         if resource.source is not None
     }
-    told = {use.waiver.name: use for use in found.waivers}
+    told = {use.exception.name: use for use in found.exceptions}
     for number, comment in enumerate((*MEANT, *TOLD, *OVER)):
         file = f"{number:03}.yaml"
         is_meant = comment in MEANT
         assert (file in passed) == is_meant, comment
-        assert (told[f"{file}:10"].status is WaiverStatus.MATCHED) == is_meant, comment
+        assert (told[f"{file}:10"].status is ExceptionStatus.MATCHED) == is_meant, comment
         assert bool(told[f"{file}:10"].text) != is_meant, comment
 
 
@@ -295,13 +297,13 @@ spec:
 """
 
 
-def waived(assessment: Assessment) -> set[int]:
+def excepted(assessment: Assessment) -> set[int]:
     """The numbers of the containers whose finding is waived."""
     evidence = [
         item for result in assessment.results for verdict in result.verdicts.values() for item in verdict.evidence
     ]
     assert len(evidence) == 5
-    return {int(item.path.removeprefix("spec.containers[")[0]) for item in evidence if item.waiver}
+    return {int(item.path.removeprefix("spec.containers[")[0]) for item in evidence if item.exception}
 
 
 @pytest.mark.parametrize(
@@ -320,23 +322,23 @@ def waived(assessment: Assessment) -> set[int]:
 def test_what_an_alias_borrows_is_waived_where_it_is_borrowed(here: Path, place: str, expected: set[int]) -> None:
     (here / "pod.yaml").write_text(SHARED.replace(place, "# kubekeep:ignore C-0057"))
     found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
-    assert waived(found) == expected
-    (use,) = found.waivers
-    assert use.status is (WaiverStatus.MATCHED if expected else WaiverStatus.UNUSED)
+    assert excepted(found) == expected
+    (use,) = found.exceptions
+    assert use.status is (ExceptionStatus.MATCHED if expected else ExceptionStatus.UNUSED)
 
 
 def test_a_comment_for_all_that_borrows_and_lends(here: Path) -> None:
     (here / "pod.yaml").write_text("# kubekeep:ignore C-0057\n" + SHARED)
-    assert waived(scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))) == {0, 1, 2, 3, 4}
+    assert excepted(scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))) == {0, 1, 2, 3, 4}
     (here / "pod.yaml").write_text(SHARED.replace("spec:", "spec: # kubekeep:ignore C-0057"))
-    assert waived(scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))) == {0, 1, 2, 3, 4}
+    assert excepted(scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))) == {0, 1, 2, 3, 4}
 
 
 @pytest.mark.parametrize(("place", "expected"), [("# 1", {0}), ("# 2", {1}), ("# 3", {2}), ("# 7", {4})])
 def test_an_alias_in_the_base_of_an_overlay(here: Path, place: str, expected: set[int]) -> None:
     (here / "pod.yaml").write_text(SHARED.replace(place, "# kubekeep:ignore C-0057"))
     (here / "kustomization.yaml").write_text("resources: [pod.yaml]\n")
-    assert waived(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == expected
+    assert excepted(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == expected
 
 
 CHART = "apiVersion: v2\nname: a\nversion: 1.0.0\n"
@@ -348,7 +350,7 @@ def test_an_alias_in_the_template_of_a_chart(here: Path, place: str, expected: s
     (here / "Chart.yaml").write_text(CHART)
     template = SHARED.replace(place, "# kubekeep:ignore C-0057").replace("name: a", "name: {{ .Release.Name }}", 1)
     (here / "templates" / "pod.yaml").write_text(template)
-    assert waived(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == expected
+    assert excepted(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == expected
 
 
 def test_what_a_template_includes_is_covered_where_it_is_written(here: Path) -> None:
@@ -389,14 +391,14 @@ def test_json_has_no_comments(here: Path, name: str) -> None:
     text = json.dumps({**manifest, "spec": {"containers": [container]}}, indent=2)
     (here / name).write_text(text)
     found = scan(ScanRequest(paths=(name,), controls=("C-0057",)), stdin=io.BytesIO(text.encode()))
-    assert (statuses(found), found.waivers) == ({Status.FAILED}, ())
+    assert (statuses(found), found.exceptions) == ({Status.FAILED}, ())
 
 
 def test_text_in_a_block_is_no_comment(here: Path) -> None:
     script = "    args:\n    - |\n      # kubekeep:ignore C-0057\n      run # kubekeep:ignore C-0057\n"
     (here / "pod.yaml").write_text(POD.partition(" # kubekeep")[0] + "\n" + script)
     found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
-    assert (statuses(found), found.waivers) == ({Status.FAILED}, ())
+    assert (statuses(found), found.exceptions) == ({Status.FAILED}, ())
 
 
 def test_standard_input_and_archives(here: Path) -> None:
@@ -408,7 +410,7 @@ def test_standard_input_and_archives(here: Path) -> None:
     (here / "pod.yaml").unlink()
     found = scan(ScanRequest(paths=("bundle.tar.gz",), controls=("C-0057",)))
     assert statuses(found) == {Status.PASSED}
-    assert [use.waiver.name for use in found.waivers] == ["bundle.tar.gz/deploy/pod.yaml:10"]
+    assert [use.exception.name for use in found.exceptions] == ["bundle.tar.gz/deploy/pod.yaml:10"]
 
 
 def test_the_values_of_a_chart_and_its_templates(here: Path) -> None:
@@ -420,7 +422,7 @@ def test_the_values_of_a_chart_and_its_templates(here: Path) -> None:
     values.write_text(written.replace("      privileged: true", "      privileged: true # kubekeep:ignore C-0057"))
     found = scan(request)
     assert not found.failures()
-    assert [use.waiver.location.file for use in found.waivers if use.waiver.location] == ["chart/values.yaml"]
+    assert [use.exception.location.file for use in found.exceptions if use.exception.location] == ["chart/values.yaml"]
     values.write_text(written)
     for template in (here / "chart/templates").glob("*.yaml"):
         template.write_text("{{/* kubekeep:ignore C-0057 */}}\n" + template.read_text())
@@ -455,7 +457,7 @@ def test_terraform(here: Path) -> None:
     )
     found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
     assert statuses(found) == {Status.PASSED}
-    assert [use.status for use in found.waivers] == [WaiverStatus.MATCHED]
+    assert [use.status for use in found.exceptions] == [ExceptionStatus.MATCHED]
 
 
 def test_values_of_terraform(here: Path) -> None:
@@ -479,16 +481,18 @@ def test_values_of_terraform(here: Path) -> None:
     )
     found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
     assert statuses(found) == {Status.PASSED}
-    assert {use.waiver.name: use.status for use in found.waivers} == {"terraform.tfvars:2": WaiverStatus.MATCHED}
+    assert {use.exception.name: use.status for use in found.exceptions} == {
+        "terraform.tfvars:2": ExceptionStatus.MATCHED
+    }
 
 
 def test_a_file_that_no_control_applies_to_is_accounted_for(here: Path) -> None:
     (here / "notes.yaml").write_text("# kubekeep:ignore C-0057\nnotes: [a, b]\n")
     (here / "pod.yaml").write_text(POD)
     found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
-    assert {use.waiver.name: use.status for use in found.waivers} == {
-        "notes.yaml:1": WaiverStatus.UNUSED,
-        "pod.yaml:10": WaiverStatus.MATCHED,
+    assert {use.exception.name: use.status for use in found.exceptions} == {
+        "notes.yaml:1": ExceptionStatus.UNUSED,
+        "pod.yaml:10": ExceptionStatus.MATCHED,
     }
 
 
@@ -498,4 +502,4 @@ def test_the_example_of_the_guide(here: Path) -> None:
     (here / "agent.yaml").write_text(text)
     found = scan(ScanRequest(paths=("agent.yaml",), controls=("C-0016", "C-0017", "C-0048")))
     assert statuses(found) == {Status.PASSED}
-    assert {use.status for use in found.waivers} == {WaiverStatus.MATCHED}
+    assert {use.status for use in found.exceptions} == {ExceptionStatus.MATCHED}

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubekeep.exceptions.exception import Exemption, Patterns, expiry, literal, matches
-from kubekeep.exceptions.kubescape_format import exemption
+from kubekeep.exceptions.kubescape_format import policy_exception
 from kubekeep.exceptions.lint import is_everything, is_for_everything
 from kubekeep.exceptions.lint_slips import slips
 from kubekeep.exceptions.load import ExceptionsError, read_exceptions, read_set
 from kubekeep.exceptions.match_controls import Controls
+from kubekeep.exceptions.policy_exception import Patterns, PolicyException, expiry, literal, matches
 from kubekeep.exceptions.sets import set_names, set_title
 from kubekeep.model.location import Location
 from kubekeep.posture.select import frameworks_named, select
@@ -157,8 +157,8 @@ def test_what_is_not(key: str, pattern: str) -> None:
     assert not is_everything(key, pattern)
 
 
-def entry(*resources: dict[str, str], **more: Any) -> Exemption:
-    return exemption({"resources": [{"attributes": item} for item in resources], **more}, Location("e.json"), 0)
+def entry(*resources: dict[str, str], **more: Any) -> PolicyException:
+    return policy_exception({"resources": [{"attributes": item} for item in resources], **more}, Location("e.json"), 0)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def entry(*resources: dict[str, str], **more: Any) -> Exemption:
         (entry({"namespace": "shop"}, {"name": r"[\s\S]*"}), True),
     ],
 )
-def test_entries_together_leave_out_nothing(item: Exemption, expected: bool) -> None:  # noqa: FBT001
+def test_entries_together_leave_out_nothing(item: PolicyException, expected: bool) -> None:  # noqa: FBT001
     assert is_for_everything(item, (), {}) is expected
 
 
@@ -226,10 +226,10 @@ YAML = """\
 
 def test_yaml_is_read_as_json_is(tmp_path: Path) -> None:
     one, two = read_exceptions(written(tmp_path, YAML, "exceptions.yaml"))
-    assert (one.waiver.name, str(one.waiver.location)) == ("one", f"{tmp_path}/exceptions.yaml:2")
-    assert one.waiver.expires == expiry("2027-01-31")
+    assert (one.exception.name, str(one.exception.location)) == ("one", f"{tmp_path}/exceptions.yaml:2")
+    assert one.exception.expires == expiry("2027-01-31")
     assert one.designators == two.designators
-    assert json.loads(one.waiver.text)["posturePolicies"] == [{"controlID": "C-0057"}]
+    assert json.loads(one.exception.text)["posturePolicies"] == [{"controlID": "C-0057"}]
 
 
 def test_one_exception_needs_no_list_and_keys_are_taken_in_any_case(tmp_path: Path) -> None:
@@ -303,9 +303,9 @@ DATES = {
 def test_a_date_of_yaml_is_what_it_looks_like(tmp_path: Path, written_as: str, meant: str) -> None:
     text = f"- expirationDate: {written_as}\n  posturePolicies: [{{controlID: C-0057}}]\n"
     (one,) = read_exceptions(written(tmp_path, text, "e.yaml"))
-    assert one.waiver.expires == expiry(meant)
+    assert one.exception.expires == expiry(meant)
     (two,) = read_exceptions(written(tmp_path, SECURITY.replace("2027-01-31T00:00:00Z", written_as), "o.yaml"))
-    assert two.waiver.expires == expiry(meant)
+    assert two.exception.expires == expiry(meant)
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ items:
 
 def test_objects_are_taken_for_what_they_say_of_posture(tmp_path: Path) -> None:
     (one,) = read_exceptions(written(tmp_path, SECURITY, "e.yaml"))
-    assert one.waiver.name == "SecurityException shop/a"
+    assert one.exception.name == "SecurityException shop/a"
     assert one.designators[0].group == "apps"
     said = dict(one.designators[0].patterns)
     assert matches(said["name"], "we.b")
@@ -439,7 +439,7 @@ def test_an_empty_group_beside_a_kind_is_not_doubted(tmp_path: Path) -> None:
 def test_keys_of_objects_are_taken_in_any_case(tmp_path: Path) -> None:
     text = SECURITY.replace("match:", "Match:", 1).replace("expiresAt", "expiresat").replace("spec:", "Spec:", 1)
     assert read_exceptions(written(tmp_path, text, "e.yaml"))[0].designators[0].group == "apps"
-    assert read_exceptions(written(tmp_path, text, "e.yaml"))[0].waiver.expires == expiry("2027-01-31T00:00:00Z")
+    assert read_exceptions(written(tmp_path, text, "e.yaml"))[0].exception.expires == expiry("2027-01-31T00:00:00Z")
 
 
 def test_all_that_kubescape_says_of_vulnerabilities_is_known(tmp_path: Path) -> None:
@@ -472,16 +472,16 @@ def test_what_an_object_leaves_empty_is_doubted(tmp_path: Path, change: tuple[st
 @pytest.mark.parametrize("name", set_names())
 def test_a_set_names_known_controls_of_few_resources(name: str) -> None:
     controls = Controls(select(frameworks_named(["allcontrols", "pss-baseline", "pss-restricted"])))
-    exemptions = read_set(name)
-    assert exemptions
+    policy_exceptions = read_set(name)
+    assert policy_exceptions
     assert set_title(name).endswith(".")
-    for item in exemptions:
+    for item in policy_exceptions:
         reach = controls.reach(item.policies)
         assert not reach.unknown
         assert not reach.everything
         assert reach.slugs
         assert not is_for_everything(item, (), {})
-        assert item.waiver.reason
+        assert item.exception.reason
         assert not item.flaw
         assert not (*item.doubts, *slips(item))
         for designator in item.designators:

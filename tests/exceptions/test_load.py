@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from kubekeep.exceptions.load import Waivers
+from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.finding import Status
-from kubekeep.model.waiver import WaiverStatus
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.scan import ScanRequest, scan
 
@@ -51,19 +51,19 @@ def write(*objects: dict[str, Any], name: str = "all.yaml") -> None:
     (Path("deploy") / name).write_text(yaml.safe_dump_all(objects))
 
 
-def excepted(*exceptions: dict[str, Any]) -> Waivers:
+def excepted(*exceptions: dict[str, Any]) -> ExceptionOptions:
     Path("exceptions.json").write_text(json.dumps(exceptions))
-    return Waivers(files=("exceptions.json",))
+    return ExceptionOptions(files=("exceptions.json",))
 
 
-def scanned(waivers: Waivers = Waivers(), **request: Any) -> Assessment:  # noqa: B008 - a frozen value
+def scanned(exceptions: ExceptionOptions = ExceptionOptions(), **request: Any) -> Assessment:  # noqa: B008 - a frozen value
     controls = request.pop("controls", () if "frameworks" in request else (PRIVILEGED,))
-    return scan(ScanRequest(paths=("deploy",), controls=controls, waivers=waivers, **request))
+    return scan(ScanRequest(paths=("deploy",), controls=controls, exceptions=exceptions, **request))
 
 
 def covered(assessment: Assessment) -> set[str]:
     """The names of the resources of which something is waived."""
-    return {resource.name for found in assessment.waived().values() for resource, _ in found}
+    return {resource.name for found in assessment.excepted().values() for resource, _ in found}
 
 
 def standing(assessment: Assessment) -> set[str]:
@@ -85,10 +85,10 @@ def test_a_control_is_named_by_number_slug_title_or_pattern(folder: Path, name: 
     found = scanned(excepted(exception(name, resources=[{"kind": "Deployment"}])))
     assert (covered(found), standing(found)) == ({"web"}, set())
     (summary,) = found.controls
-    assert (summary.status, summary.counts.passed, summary.counts.waived) == (Status.PASSED, 1, 1)
+    assert (summary.status, summary.counts.passed, summary.counts.excepted) == (Status.PASSED, 1, 1)
     assert (found.compliance, found.score) == (100.0, 0.0), "scores see it"
-    (use,) = found.waivers
-    assert (use.status, len(use.findings), use.findings[0].control) == (WaiverStatus.MATCHED, 1, "C-0057")
+    (use,) = found.exceptions
+    assert (use.status, len(use.findings), use.findings[0].control) == (ExceptionStatus.MATCHED, 1, "C-0057")
 
 
 @pytest.mark.parametrize(
@@ -130,20 +130,20 @@ def test_attributes(folder: Path, attributes: dict[str, str], expected: set[str]
 @pytest.mark.parametrize("path", ["deploy/all.yaml", "./deploy/all.yaml", "{}/deploy/all.yaml", "deploy/all.yaml:0"])
 def test_a_path_means_the_same_file_however_the_scan_is_told(folder: Path, named: str, path: str) -> None:
     write(deployment())
-    waivers = excepted(exception(PRIVILEGED, resources=[{"path": path.format(folder)}]))
-    found = scan(ScanRequest(paths=(named.format(folder),), controls=(PRIVILEGED,), waivers=waivers))
+    exceptions = excepted(exception(PRIVILEGED, resources=[{"path": path.format(folder)}]))
+    found = scan(ScanRequest(paths=(named.format(folder),), controls=(PRIVILEGED,), exceptions=exceptions))
     assert covered(found) == {"web"}
 
 
 def test_a_path_from_the_folder_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(deployment())
     monkeypatch.chdir(folder / "deploy")
-    waivers = excepted(exception(PRIVILEGED, resources=[{"path": "all.yaml"}]))
+    exceptions = excepted(exception(PRIVILEGED, resources=[{"path": "all.yaml"}]))
     for named in ("all.yaml", ".", "../deploy", str(folder)):
-        found = scan(ScanRequest(paths=(named,), controls=(PRIVILEGED,), waivers=waivers))
+        found = scan(ScanRequest(paths=(named,), controls=(PRIVILEGED,), exceptions=exceptions))
         assert covered(found) == {"web"}, named
     other = excepted(exception(PRIVILEGED, resources=[{"path": "deploy/all.yaml"}]))
-    found = scan(ScanRequest(paths=(".",), controls=(PRIVILEGED,), waivers=other))
+    found = scan(ScanRequest(paths=(".",), controls=(PRIVILEGED,), exceptions=other))
     assert standing(found) == {"web"}, "it starts from where the scan is started"
 
 
@@ -165,9 +165,11 @@ def test_a_container_is_a_part_of_what_fails(folder: Path) -> None:  # noqa: ARG
     one = exception(PRIVILEGED, resources=[{"containerName": "sidecar"}])
     found = scanned(excepted(one))
     assert found.controls[0].status is Status.FAILED
-    ((_, waived),) = found.waived()["privileged-container"]
+    ((_, covered_part),) = found.excepted()["privileged-container"]
     ((_, stands),) = found.failures()["privileged-container"]
-    assert {item.path for item in waived.evidence} == {"spec.template.spec.containers[1].securityContext.privileged"}
+    assert {item.path for item in covered_part.evidence} == {
+        "spec.template.spec.containers[1].securityContext.privileged"
+    }
     assert {item.path for item in stands.evidence} == {"spec.template.spec.containers[0].securityContext.privileged"}
     both = exception(PRIVILEGED, resources=[{"containerName": "sidecar"}, {"containerName": "main"}])
     assert scanned(excepted(both)).controls[0].status is Status.PASSED
@@ -217,45 +219,49 @@ def test_a_subject_is_meant_by_its_binding_and_its_role(
 NOBODY = {"matchExpressions": [{"key": "nobody", "operator": "DoesNotExist"}]}
 
 
-def statuses(assessment: Assessment) -> list[tuple[WaiverStatus, str]]:
-    return [(use.status, use.text) for use in assessment.waivers]
+def statuses(assessment: Assessment) -> list[tuple[ExceptionStatus, str]]:
+    return [(use.status, use.text) for use in assessment.exceptions]
 
 
 @pytest.mark.parametrize(
     ("value", "status", "text"),
     [
-        (exception(PRIVILEGED, expirationDate="2020-01-01"), WaiverStatus.EXPIRED, ""),
-        (exception("C-00O57"), WaiverStatus.INVALID_CONTROL, "nobody knows C-00O57; did you mean C-0057?"),
-        ({"name": "e"}, WaiverStatus.TOO_BROAD, "cover everything"),
-        ({"name": "e", "posturePolicies": [{}]}, WaiverStatus.TOO_BROAD, "cover everything"),
-        (exception(".*", resources=[{"kind": ".*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
-        (exception(resources=[{"containerName": ".*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
-        (exception("C-0.*"), WaiverStatus.TOO_BROAD, "cover everything"),
-        (exception("C-0[0-1].*", "C-02.*", "C-03.*"), WaiverStatus.TOO_BROAD, "cover everything"),
-        (exception("[a-z0-9-]+"), WaiverStatus.TOO_BROAD, "cover everything"),
-        ({"name": "e", "posturePolicies": [{"frameworkName": "NSA"}]}, WaiverStatus.TOO_BROAD, "cover everything"),
-        (exception(resources=[{"namespace": ".+", "name": "*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
-        (exception(resources=[{"kind": "[A-Z][a-z].*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
-        (exception(resources=[{"kind": "(.*)", "name": r"[\s\S]*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
-        (exception(resources=[{"name": "[a-k].*"}, {"name": "[l-z].*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
-        (exception(resources=[{"path": "/.*"}]), WaiverStatus.TOO_BROAD, "cover everything"),
-        (exception(objectSelector=NOBODY), WaiverStatus.TOO_BROAD, "nothing known has what its selectors leave out"),
-        (exception(PRIVILEGED, resources=[{"name": "gone"}]), WaiverStatus.UNUSED, ""),
-        (exception(IMMUTABLE), WaiverStatus.UNUSED, "its controls are not in this scan"),
-        ({"posturePolicies": [{"controlName": "Everything at all"}]}, WaiverStatus.INVALID_CONTROL, "nobody knows"),
-        ({"posturePolicies": [{"controlID": PRIVILEGED, "ruleName": "x"}]}, WaiverStatus.INVALID_CONTROL, "rule x"),
+        (exception(PRIVILEGED, expirationDate="2020-01-01"), ExceptionStatus.EXPIRED, ""),
+        (exception("C-00O57"), ExceptionStatus.INVALID_CONTROL, "nobody knows C-00O57; did you mean C-0057?"),
+        ({"name": "e"}, ExceptionStatus.TOO_BROAD, "cover everything"),
+        ({"name": "e", "posturePolicies": [{}]}, ExceptionStatus.TOO_BROAD, "cover everything"),
+        (exception(".*", resources=[{"kind": ".*"}]), ExceptionStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"containerName": ".*"}]), ExceptionStatus.TOO_BROAD, "cover everything"),
+        (exception("C-0.*"), ExceptionStatus.TOO_BROAD, "cover everything"),
+        (exception("C-0[0-1].*", "C-02.*", "C-03.*"), ExceptionStatus.TOO_BROAD, "cover everything"),
+        (exception("[a-z0-9-]+"), ExceptionStatus.TOO_BROAD, "cover everything"),
+        ({"name": "e", "posturePolicies": [{"frameworkName": "NSA"}]}, ExceptionStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"namespace": ".+", "name": "*"}]), ExceptionStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"kind": "[A-Z][a-z].*"}]), ExceptionStatus.TOO_BROAD, "cover everything"),
+        (exception(resources=[{"kind": "(.*)", "name": r"[\s\S]*"}]), ExceptionStatus.TOO_BROAD, "cover everything"),
+        (
+            exception(resources=[{"name": "[a-k].*"}, {"name": "[l-z].*"}]),
+            ExceptionStatus.TOO_BROAD,
+            "cover everything",
+        ),
+        (exception(resources=[{"path": "/.*"}]), ExceptionStatus.TOO_BROAD, "cover everything"),
+        (exception(objectSelector=NOBODY), ExceptionStatus.TOO_BROAD, "nothing known has what its selectors leave out"),
+        (exception(PRIVILEGED, resources=[{"name": "gone"}]), ExceptionStatus.UNUSED, ""),
+        (exception(IMMUTABLE), ExceptionStatus.UNUSED, "its controls are not in this scan"),
+        ({"posturePolicies": [{"controlName": "Everything at all"}]}, ExceptionStatus.INVALID_CONTROL, "nobody knows"),
+        ({"posturePolicies": [{"controlID": PRIVILEGED, "ruleName": "x"}]}, ExceptionStatus.INVALID_CONTROL, "rule x"),
         (
             {"posturePolicies": [{"controlID": PRIVILEGED, "frameworkName": "nope"}]},
-            WaiverStatus.INVALID_CONTROL,
+            ExceptionStatus.INVALID_CONTROL,
             "framework nope",
         ),
-        ({**exception(PRIVILEGED), "resources": [{"attributes": {}}]}, WaiverStatus.INVALID, "without attributes"),
+        ({**exception(PRIVILEGED), "resources": [{"attributes": {}}]}, ExceptionStatus.INVALID, "without attributes"),
     ],
 )
 def test_what_covers_nothing_is_told(
     folder: Path,  # noqa: ARG001
     value: dict[str, Any],
-    status: WaiverStatus,
+    status: ExceptionStatus,
     text: str,
 ) -> None:
     write(deployment())
@@ -270,8 +276,8 @@ def test_a_control_nobody_knows_takes_nothing_from_the_others(folder: Path) -> N
     write(deployment())
     found = scanned(excepted(exception(PRIVILEGED, "C-9999")))
     assert covered(found) == {"web"}
-    assert found.waivers[0].status is WaiverStatus.INVALID_CONTROL
-    assert found.waivers[0].unknown == ("C-9999",)
+    assert found.exceptions[0].status is ExceptionStatus.INVALID_CONTROL
+    assert found.exceptions[0].unknown == ("C-9999",)
 
 
 def test_a_whole_namespace_is_not_too_broad(folder: Path) -> None:  # noqa: ARG001
@@ -292,7 +298,7 @@ def test_an_object_for_everything_but_nobody(folder: Path, field: str, selector:
     write(deployment(), namespace("shop"), security({"posture": [{"controlID": "*"}], "match": {field: selector}}))
     found = scanned(snapshot=True)
     assert standing(found) == {"web"}
-    assert found.waivers[0].status is WaiverStatus.TOO_BROAD
+    assert found.exceptions[0].status is ExceptionStatus.TOO_BROAD
 
 
 def test_an_exception_for_all_that_is_scanned_is_doubted(folder: Path) -> None:  # noqa: ARG001
@@ -300,23 +306,23 @@ def test_an_exception_for_all_that_is_scanned_is_doubted(folder: Path) -> None: 
     doubt = "it is for every resource of this scan and every control"
     few = [deployment(f"web-{number}") for number in range(5)]
     write(*few)
-    assert statuses(scanned(excepted(everything))) == [(WaiverStatus.MATCHED, "")]
+    assert statuses(scanned(excepted(everything))) == [(ExceptionStatus.MATCHED, "")]
     write(*few, deployment("api"))
     found = scanned(excepted(everything))
-    assert statuses(found) == [(WaiverStatus.MATCHED, doubt)]
-    assert found.waivers[0].doubts == (doubt,)
+    assert statuses(found) == [(ExceptionStatus.MATCHED, doubt)]
+    assert found.exceptions[0].doubts == (doubt,)
     assert len(covered(found)) == 6, "how much else is scanned does not change what is covered"
     one_control = exception(PRIVILEGED, resources=[{"kind": "Deployment"}])
-    assert statuses(scanned(excepted(one_control))) == [(WaiverStatus.MATCHED, "")]
+    assert statuses(scanned(excepted(one_control))) == [(ExceptionStatus.MATCHED, "")]
     write(*few, deployment("api"), deployment("db", "kitchen"))
-    assert statuses(scanned(excepted(everything))) == [(WaiverStatus.MATCHED, "")]
+    assert statuses(scanned(excepted(everything))) == [(ExceptionStatus.MATCHED, "")]
 
 
 def test_names_that_nobody_knows_are_told_as_they_are_written(folder: Path) -> None:  # noqa: ARG001
     posture = [{"controlID": "C-0057 (old)", "frameworkName": "cis-v1.99"}, {"controlID": "C-00.*"}]
     write(deployment(annotations={"kubescape.io/skip-controls": "a.b+c"}))
     Path("e.yaml").write_text(yaml.safe_dump(security({"posture": posture})))
-    one, two = scanned(Waivers(files=("e.yaml",))).waivers
+    one, two = scanned(ExceptionOptions(files=("e.yaml",))).exceptions
     assert one.unknown == ("C-0057 (old)", "framework cis-v1.99", "C-00.*")
     assert one.controls == ("C-0057 (old)", "C-00.*")
     assert two.unknown == ("a.b+c",)
@@ -329,7 +335,7 @@ def test_only_failures_are_covered(folder: Path) -> None:  # noqa: ARG001
     write(broken)
     found = scanned(excepted(exception(PRIVILEGED)))
     assert found.controls[0].status is Status.NOT_EVALUATED
-    assert statuses(found) == [(WaiverStatus.UNUSED, "")]
+    assert statuses(found) == [(ExceptionStatus.UNUSED, "")]
 
 
 @pytest.mark.parametrize(
@@ -356,7 +362,7 @@ def test_a_framework_scopes(
     write(deployment())
     policies = [{"controlID": PRIVILEGED, "frameworkName": name} for name in named]
     found = scanned(excepted({"name": "e", "posturePolicies": policies}), **asked)
-    names = {resource.name for resource, _ in found.waived().get("privileged-container", ())}
+    names = {resource.name for resource, _ in found.excepted().get("privileged-container", ())}
     assert names == expected
 
 
@@ -365,18 +371,18 @@ def test_a_framework_that_shares_a_control_is_told(folder: Path) -> None:  # noq
     value = {"posturePolicies": [{"controlID": PRIVILEGED, "frameworkName": "NSA"}]}
     found = scanned(excepted(value), frameworks=("nsa", "mitre"))
     text = "not for C-0057: another framework of the scan asks for that too"
-    assert statuses(found) == [(WaiverStatus.UNUSED, text)]
+    assert statuses(found) == [(ExceptionStatus.UNUSED, text)]
     more = {**value, "posturePolicies": [*value["posturePolicies"], {"controlID": IMMUTABLE}]}
     found = scanned(excepted(more), frameworks=("nsa", "mitre"))
-    assert statuses(found) == [(WaiverStatus.MATCHED, text)]
+    assert statuses(found) == [(ExceptionStatus.MATCHED, text)]
 
 
 def test_the_first_is_named_and_every_one_that_covers_counts(folder: Path) -> None:  # noqa: ARG001
     write(deployment())
     found = scanned(excepted(exception(PRIVILEGED, name="first"), exception(PRIVILEGED, name="second")))
-    ((_, verdict),) = found.waived()["privileged-container"]
-    assert {item.waiver.name for item in verdict.evidence if item.waiver} == {"first"}
-    assert [use.status for use in found.waivers] == [WaiverStatus.MATCHED] * 2
+    ((_, verdict),) = found.excepted()["privileged-container"]
+    assert {item.exception.name for item in verdict.evidence if item.exception} == {"first"}
+    assert [use.status for use in found.exceptions] == [ExceptionStatus.MATCHED] * 2
 
 
 # Beside the resource
@@ -391,52 +397,52 @@ def test_annotations_beside_the_resource(folder: Path, prefix: str, *, template:
     write(item, deployment("api"))
     found = scanned(controls=(PRIVILEGED, IMMUTABLE))
     assert covered(found) == {"web"}
-    assert found.waived().keys() == {"privileged-container"}
-    (use,) = found.waivers
-    assert (use.status, use.waiver.reason, use.unknown) == (WaiverStatus.INVALID_CONTROL, "known", ("Nobody",))
-    assert str(use.waiver.location).startswith("deploy/all.yaml:")
-    assert covered(scanned(Waivers(inline=False))) == set()
+    assert found.excepted().keys() == {"privileged-container"}
+    (use,) = found.exceptions
+    assert (use.status, use.exception.reason, use.unknown) == (ExceptionStatus.INVALID_CONTROL, "known", ("Nobody",))
+    assert str(use.exception.location).startswith("deploy/all.yaml:")
+    assert covered(scanned(ExceptionOptions(inline=False))) == set()
     assert covered(scanned(snapshot=True)) == set(), "in a cluster whoever may deploy could excuse themselves"
-    assert covered(scanned(Waivers(inline=True), snapshot=True)) == {"web"}
+    assert covered(scanned(ExceptionOptions(inline=True), snapshot=True)) == {"web"}
 
 
 @pytest.mark.parametrize(
     ("annotations", "status", "text"),
     [
-        ({"kubescape.io/skip-controls": "*"}, WaiverStatus.INVALID, "has to name the controls"),
-        ({"kubescape.io/skip-controls": ""}, WaiverStatus.INVALID, "names no control"),
-        ({"kubescape.io/skip-controls": ["C-0057"]}, WaiverStatus.INVALID, "names no control"),
-        ({"kubescape.io/skip-controls": "C-00.*"}, WaiverStatus.INVALID_CONTROL, "nobody knows"),
+        ({"kubescape.io/skip-controls": "*"}, ExceptionStatus.INVALID, "has to name the controls"),
+        ({"kubescape.io/skip-controls": ""}, ExceptionStatus.INVALID, "names no control"),
+        ({"kubescape.io/skip-controls": ["C-0057"]}, ExceptionStatus.INVALID, "names no control"),
+        ({"kubescape.io/skip-controls": "C-00.*"}, ExceptionStatus.INVALID_CONTROL, "nobody knows"),
         (
             {"kubescape.io/skip-controls": "C-0057", "kubescape.io/skip-expiry": "2020-01-01T00:00:00Z"},
-            WaiverStatus.EXPIRED,
+            ExceptionStatus.EXPIRED,
             "",
         ),
         (
             {"kubekeep.io/skip-controls": "C-0057", "kubescape.io/skip-expiry": "2020-01-01"},
-            WaiverStatus.EXPIRED,
+            ExceptionStatus.EXPIRED,
             "",
         ),
         (
             {"kubescape.io/skip-controls": "C-0057", "kubescape.io/skip-expiry": "soon"},
-            WaiverStatus.INVALID,
+            ExceptionStatus.INVALID,
             "kubescape.io/skip-expiry: 'soon'",
         ),
-        ({"kubescape.io/ignore": "true", "kubescape.io/skip-expiry": "2020-01-01"}, WaiverStatus.EXPIRED, ""),
+        ({"kubescape.io/ignore": "true", "kubescape.io/skip-expiry": "2020-01-01"}, ExceptionStatus.EXPIRED, ""),
         (
             {"kubescape.io/skip-controls": "C-0057", "kubescape.io/skip-expires": "2999-12-31"},
-            WaiverStatus.INVALID,
+            ExceptionStatus.INVALID,
             "kubescape.io/skip-expires is not known",
         ),
         (
             {"kubescape.io/ignore": "true", "kubekeep.io/skip-until": "2999-12-31"},
-            WaiverStatus.INVALID,
+            ExceptionStatus.INVALID,
             "kubekeep.io/skip-until is not known",
         ),
-        ({"kubescape.io/skip-control": "C-0057"}, WaiverStatus.INVALID, "kubescape.io/skip-control is not known"),
+        ({"kubescape.io/skip-control": "C-0057"}, ExceptionStatus.INVALID, "kubescape.io/skip-control is not known"),
         (
             {"kubescape.io/skip-controls": "C-0057, until=2020-01-01"},
-            WaiverStatus.INVALID,
+            ExceptionStatus.INVALID,
             "the day goes into skip-expiry",
         ),
     ],
@@ -444,14 +450,14 @@ def test_annotations_beside_the_resource(folder: Path, prefix: str, *, template:
 def test_annotations_that_cover_nothing_are_told(
     folder: Path,  # noqa: ARG001
     annotations: dict[str, Any],
-    status: WaiverStatus,
+    status: ExceptionStatus,
     text: str,
 ) -> None:
     write(deployment(annotations=annotations))
     found = scanned()
     assert (covered(found), standing(found)) == (set(), {"web"})
-    assert found.waivers[0].status is status
-    assert text in found.waivers[0].text
+    assert found.exceptions[0].status is status
+    assert text in found.exceptions[0].text
 
 
 @pytest.mark.parametrize("template", [False, True])
@@ -463,7 +469,7 @@ def test_an_expiry_at_the_other_place_ends_an_annotation(folder: Path, *, templa
     write(item)
     found = scanned()
     assert (covered(found), standing(found)) == (set(), {"web"})
-    assert [use.status for use in found.waivers] == [WaiverStatus.EXPIRED]
+    assert [use.status for use in found.exceptions] == [ExceptionStatus.EXPIRED]
 
 
 @pytest.mark.parametrize("field", ["labels", "annotations"])
@@ -481,7 +487,7 @@ def test_a_role_excuses_its_subjects_and_counts_once(folder: Path) -> None:  # n
     write(BINDING, {**ROLE, "metadata": meta})
     found = scanned(controls=("C-0188",))
     assert covered(found) == {"robot"}
-    assert len(found.waivers) == 1
+    assert len(found.exceptions) == 1
 
 
 # Objects of a cluster
@@ -543,31 +549,31 @@ def test_exceptions_that_a_cluster_holds(folder: Path, item: dict[str, Any], exp
     found = scanned(snapshot=True)
     assert covered(found) == expected
     assert standing(found) == {"web", "api", "db"} - expected
-    assert len(found.waivers) == 1
-    assert (found.waivers[0].status is WaiverStatus.MATCHED) == bool(expected)
-    assert not scanned().waivers, "manifests of a cluster to be are no exceptions yet"
+    assert len(found.exceptions) == 1
+    assert (found.exceptions[0].status is ExceptionStatus.MATCHED) == bool(expected)
+    assert not scanned().exceptions, "manifests of a cluster to be are no exceptions yet"
 
 
 def test_exceptions_on_vulnerabilities_are_left(folder: Path) -> None:  # noqa: ARG001
     write(deployment(), security({"vulnerabilities": [{"vulnerability": {"id": "CVE-1"}}]}))
-    assert not scanned(snapshot=True).waivers
+    assert not scanned(snapshot=True).exceptions
 
 
 def test_objects_in_a_file_of_exceptions(folder: Path) -> None:  # noqa: ARG001
     write(deployment("web", "shop"), namespace("shop", team="a"), deployment("api", "kitchen"))
     match = {"namespaceSelector": {"matchLabels": {"team": "a"}}}
     Path("e.yaml").write_text(yaml.safe_dump(security({"posture": POSTURE, "match": match})))
-    assert covered(scanned(Waivers(files=("e.yaml",)))) == {"web"}
+    assert covered(scanned(ExceptionOptions(files=("e.yaml",)))) == {"web"}
 
 
 def test_a_set_covers_what_a_platform_runs_and_nothing_else(folder: Path) -> None:  # noqa: ARG001
     names = [("aws-node", "kube-system"), ("aws-node", "shop"), ("aws-nodes", "kube-system")]
     write(*({**deployment(name, where), "kind": "DaemonSet"} for name, where in names))
-    found = scanned(Waivers(sets=("eks",)))
-    assert [(item.namespace, item.name) for use in found.waivers for item in use.findings] == [
+    found = scanned(ExceptionOptions(sets=("eks",)))
+    assert [(item.namespace, item.name) for use in found.exceptions for item in use.findings] == [
         ("kube-system", "aws-node")
     ]
-    assert found.waivers[0].waiver.name == "eks: agents in kube-system"
+    assert found.exceptions[0].exception.name == "eks: agents in kube-system"
 
 
 def test_what_is_accepted_is_not_fixed(folder: Path) -> None:  # noqa: ARG001

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.exceptions.custom_resources import security_exemption
+from kubekeep.exceptions.custom_resources import security_exception
 from kubekeep.exceptions.match_resources import Resources
 from kubekeep.model.resource import Resource
 
@@ -31,9 +31,9 @@ def covered(kind: str, match: dict[str, Any], **metadata: str) -> set[str]:
     """Where what is granted to `robot` is covered by an exception."""
     spec = {"posture": [{"controlID": "C-0035", "action": "ignore"}], "match": match}
     item = {"apiVersion": "kubescape.io/v1beta1", "kind": kind, "metadata": {"name": "e", **metadata}, "spec": spec}
-    exemption = security_exemption(item, None)
-    assert exemption is not None
-    index = Resources({0: exemption}, {}, "/srv")
+    policy_exception = security_exception(item, None)
+    assert policy_exception is not None
+    index = Resources({0: policy_exception}, {}, "/srv")
     return {where for where in BINDINGS if index.covering(granted(where))}
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import datetime as dt
 
 from kubekeep.exceptions.inline.comments import Comment
-from kubekeep.exceptions.inline.suppressions import Commented, waive
+from kubekeep.exceptions.inline.suppressions import Commented, apply_exceptions
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
+from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import FileType, Resource, Source
-from kubekeep.model.waiver import Waiver, WaiverSource, WaiverStatus
 
 
 def test_what_is_waived_already_keeps_its_waiver() -> None:
     place = Region(Position(1, 1), Position(1, 9))
     source = Source("a.yaml", "/", FileType.YAML, 0)
-    given = Waiver(name="theirs", source=WaiverSource.FILE)
-    evidence = Evidence("spec", exists=True, location=Location("a.yaml", place), waiver=given)
+    given = AppliedException(name="theirs", source=ExceptionSource.FILE)
+    evidence = Evidence("spec", exists=True, location=Location("a.yaml", place), exception=given)
     result = ResourceResult(Resource({"kind": "Pod"}, source), {"privileged": Verdict(Status.PASSED, (evidence,))})
     control = Control(slug="privileged", title="t", severity=8.0, asks="", why="", fix="", ids=("C-0057",))
-    changed, (use,) = waive(
+    changed, (use,) = apply_exceptions(
         [result],
         {"/a.yaml": Commented("a.yaml", (Comment(place, 1, 1, ("C-0057",)),))},
         lambda file, _: f"/{file}",
@@ -29,4 +29,4 @@ def test_what_is_waived_already_keeps_its_waiver() -> None:
         dt.datetime.now(dt.UTC),
     )
     assert changed == [result]
-    assert use.status is WaiverStatus.MATCHED
+    assert use.status is ExceptionStatus.MATCHED

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from kubekeep.exceptions.load import Waivers
+from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.library.cases import Case, cases_of
 from kubekeep.library.load import builtin
 from kubekeep.reports import Options, load
@@ -31,7 +31,7 @@ def results(path: Path, *controls: str, version: str = "latest") -> list[dict[st
         controls=controls,
         kubernetes_version=version,
         extras=SARIF.wants,
-        waivers=Waivers(inline=False),
+        exceptions=ExceptionOptions(inline=False),
     )
     stream = io.StringIO()
     SARIF.render(scan(request), stream, Options())

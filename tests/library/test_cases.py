@@ -41,7 +41,7 @@ RULED = [control for control in builtin().controls.values() if not control.manua
 
 @pytest.mark.parametrize("control", RULED, ids=lambda control: control.slug)
 def test_control_is_proven(control: Control) -> None:
-    own = [case for case in CASES if case.control.slug == control.judged_by]
+    own = [case for case in CASES if case.control.slug == control.rule_name]
     counts = Counter(case.expected for case in own)
     assert len(own) >= 3, "a control needs three cases"
     assert counts["fail"] >= 2, "a control needs two failing cases"

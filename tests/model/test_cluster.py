@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 
-PODS = Gap(group="", kind="Pod", resource="pods", why="forbidden")
+PODS = CoverageGap(group="", kind="Pod", resource="pods", why="forbidden")
 
 
 @pytest.mark.parametrize(
@@ -15,24 +15,24 @@ PODS = Gap(group="", kind="Pod", resource="pods", why="forbidden")
         (PODS, ("", "Pod", "shop", "a"), True),
         (PODS, ("apps", "Pod", "shop", "a"), False),
         (PODS, ("", "Service", "shop", "a"), False),
-        (Gap(group="", kind="Pod", resource="pods", why="", namespace="shop"), ("", "Pod", "shop", "a"), True),
-        (Gap(group="", kind="Pod", resource="pods", why="", namespace="shop"), ("", "Pod", "bank", "a"), False),
-        (Gap(group="", kind="Pod", resource="pods", why="", inside=True), ("", "Pod", "shop", "a"), False),
-        (Gap(group="", kind="Pod", resource="pods", why="", name="b"), ("", "Pod", "shop", "a"), False),
-        (Gap(group="x.io", kind="*", resource="*", why="down"), ("x.io", "Boat", "shop", "a"), True),
+        (CoverageGap(group="", kind="Pod", resource="pods", why="", namespace="shop"), ("", "Pod", "shop", "a"), True),
+        (CoverageGap(group="", kind="Pod", resource="pods", why="", namespace="shop"), ("", "Pod", "bank", "a"), False),
+        (CoverageGap(group="", kind="Pod", resource="pods", why="", inside=True), ("", "Pod", "shop", "a"), False),
+        (CoverageGap(group="", kind="Pod", resource="pods", why="", name="b"), ("", "Pod", "shop", "a"), False),
+        (CoverageGap(group="x.io", kind="*", resource="*", why="down"), ("x.io", "Boat", "shop", "a"), True),
         (
-            Gap(group="", kind="Namespace", resource="namespaces", why="", namespace="shop", name="shop"),
+            CoverageGap(group="", kind="Namespace", resource="namespaces", why="", namespace="shop", name="shop"),
             ("", "Namespace", "", "shop"),
             True,
         ),
         (
-            Gap(group="", kind="Namespace", resource="namespaces", why="", namespace="shop", name="shop"),
+            CoverageGap(group="", kind="Namespace", resource="namespaces", why="", namespace="shop", name="shop"),
             ("", "Namespace", "", "bank"),
             False,
         ),
     ],
 )
 def test_a_gap_hides_what_is_of_its_kind_and_in_its_place(
-    gap: Gap, thing: tuple[str, str, str, str], *, hidden: bool
+    gap: CoverageGap, thing: tuple[str, str, str, str], *, hidden: bool
 ) -> None:
     assert gap.hides(*thing) is hidden

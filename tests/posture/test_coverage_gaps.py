@@ -8,16 +8,16 @@ import pytest
 
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.library.load import builtin
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import run
-from kubekeep.posture.incremental import Standing
+from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import Selection, select
 
 SLUG = "automatic-service-account-token"
-DEPLOYMENTS = Gap(group="apps", kind="Deployment", resource="deployments", why="forbidden", carries_pods=True)
-ACCOUNTS = Gap(group="", kind="ServiceAccount", resource="serviceaccounts", why="forbidden")
+DEPLOYMENTS = CoverageGap(group="apps", kind="Deployment", resource="deployments", why="forbidden", carries_pods=True)
+ACCOUNTS = CoverageGap(group="", kind="ServiceAccount", resource="serviceaccounts", why="forbidden")
 
 
 def selection() -> Selection:
@@ -43,13 +43,13 @@ def account() -> Resource:
 RESOURCES = [pod("asks"), pod("declines", automountServiceAccountToken=False), account()]
 
 
-def by_run(gap: Gap) -> dict[str, Verdict]:
+def by_run(gap: CoverageGap) -> dict[str, Verdict]:
     results = run(RESOURCES, selection(), RegoPolicySet, kubernetes_minor=34, gaps=[gap])
     return {item.resource.name: item.verdicts[SLUG] for item in results}
 
 
-def by_standing(gap: Gap) -> dict[str, Verdict]:
-    standing = Standing(selection(), RegoPolicySet, kubernetes_minor=34)
+def by_standing(gap: CoverageGap) -> dict[str, Verdict]:
+    standing = IncrementalEvaluator(selection(), RegoPolicySet, kubernetes_minor=34)
     for number, resource in enumerate(RESOURCES):
         standing.put(str(number), resource)
     standing.settle()

@@ -10,10 +10,10 @@ import pytest
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import run
-from kubekeep.posture.incremental import Standing
+from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import Selection, frameworks_named, select
 from tests.engine.counting import Counting
 from tests.posture.living import Living
@@ -33,7 +33,7 @@ def told(results: Iterable[ResourceResult]) -> Verdicts:
     return sorted(found, key=lambda item: item[:2])
 
 
-def full(living: Living, gaps: tuple[Gap, ...] = ()) -> Verdicts:
+def full(living: Living, gaps: tuple[CoverageGap, ...] = ()) -> Verdicts:
     resources = map(Resource, living.listed())
     return told(run(resources, everything(), RegoPolicySet, kubernetes_minor=34, gaps=gaps))
 
@@ -41,7 +41,7 @@ def full(living: Living, gaps: tuple[Gap, ...] = ()) -> Verdicts:
 @pytest.mark.parametrize("seed", range(6))
 def test_every_verdict_is_that_of_a_run_over_everything(seed: int) -> None:
     living = Living(seed)
-    standing = Standing(everything(), RegoPolicySet, kubernetes_minor=34)
+    standing = IncrementalEvaluator(everything(), RegoPolicySet, kubernetes_minor=34)
     known: Verdicts = []
     for step in range(14):
         for _ in range(60 if step == 0 else living.dice.randrange(4)):
@@ -66,7 +66,7 @@ def test_every_verdict_is_that_of_a_run_over_everything(seed: int) -> None:
 
 def test_what_is_the_same_is_not_asked_again() -> None:
     counting = Counting()
-    standing = Standing(everything(), counting, kubernetes_minor=34)
+    standing = IncrementalEvaluator(everything(), counting, kubernetes_minor=34)
     living = Living(6)
     for _ in range(120):
         living.change()
@@ -89,8 +89,8 @@ def test_a_gap_comes_and_goes() -> None:
     living = Living(3)
     for _ in range(80):
         living.change()
-    hidden = Gap(group="", kind="Service", resource="services", why="forbidden")
-    standing = Standing(everything(), RegoPolicySet, kubernetes_minor=34)
+    hidden = CoverageGap(group="", kind="Service", resource="services", why="forbidden")
+    standing = IncrementalEvaluator(everything(), RegoPolicySet, kubernetes_minor=34)
     for key, item in living.objects.items():
         standing.put(key, Resource(item))
     standing.settle()
@@ -107,7 +107,7 @@ def test_with_a_focus_the_others_are_known_all_the_same() -> None:
     def focus(resource: Resource) -> bool:
         return resource.namespace == "shop"
 
-    standing = Standing(everything(), RegoPolicySet, kubernetes_minor=34, focus=focus)
+    standing = IncrementalEvaluator(everything(), RegoPolicySet, kubernetes_minor=34, focus=focus)
     for _ in range(6):
         for _ in range(25):
             key = living.change()
@@ -124,7 +124,7 @@ def test_with_a_focus_the_others_are_known_all_the_same() -> None:
 
 def test_what_has_gone_leaves_nothing_behind() -> None:
     living = Living(5)
-    standing = Standing(everything(), RegoPolicySet, kubernetes_minor=34)
+    standing = IncrementalEvaluator(everything(), RegoPolicySet, kubernetes_minor=34)
     for _ in range(100):
         living.change()
     for key, item in living.objects.items():

@@ -11,7 +11,7 @@ from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import run
 from kubekeep.posture.select import Selection, controls_named, select
-from kubekeep.posture.summary import summarise
+from kubekeep.posture.summary import summarize
 
 HOUSE = Control(slug="named-well", title="Named well", severity=5, asks="x", why="x", fix="x", targets=("ConfigMap",))
 
@@ -48,5 +48,5 @@ def test_verdicts_of_both_are_joined() -> None:
 
 def test_their_controls_are_summed_up() -> None:
     selection, results = results_of(named("ConfigMap", "bad"), named("ConfigMap", "good"))
-    (summary,) = [item for item in summarise(results, selection).controls if item.control is HOUSE]
+    (summary,) = [item for item in summarize(results, selection).controls if item.control is HOUSE]
     assert (summary.counts.passed, summary.counts.failed, summary.compliance) == (1, 1, 50)

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.library.foreign import (
+from kubekeep.library.kubescape_rules import (
     API_SERVER,
     EVERYTHING,
     SUBJECTS,
-    ForeignControl,
-    ForeignRule,
+    KubescapeControl,
+    KubescapeRule,
     Match,
     modules,
     targets,
@@ -25,7 +25,7 @@ from kubekeep.model.control import Control, Provider
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import run
-from kubekeep.posture.kubescape_rules import ForeignJudge, ForeignRuleError
+from kubekeep.posture.kubescape_rules import ForeignRuleError, KubescapeEvaluator
 from kubekeep.posture.select import select
 
 ODD_NAME = """
@@ -61,38 +61,38 @@ def match(*kinds: str, groups: tuple[str, ...] = ("*",), fields: tuple[tuple[str
     return Match(groups, ("*",), kinds, fields)
 
 
-def control(*rules: ForeignRule, **fields: Any) -> ForeignControl:
+def control(*rules: KubescapeRule, **fields: Any) -> KubescapeControl:
     described = Control(
         slug="x", title="X", severity=5, asks="x", why="", fix="x", targets=targets(rules), satisfies={"own": ()}
     )
-    return ForeignControl(control=described, rules=rules, **fields)
+    return KubescapeControl(control=described, rules=rules, **fields)
 
 
-def rule(source: str, *matches: Match, **fields: Any) -> ForeignRule:
-    return ForeignRule(name="rule", file="rule.rego", source=source, matches=matches or (EVERYTHING,), **fields)
+def rule(source: str, *matches: Match, **fields: Any) -> KubescapeRule:
+    return KubescapeRule(name="rule", file="rule.rego", source=source, matches=matches or (EVERYTHING,), **fields)
 
 
 def results(
-    item: ForeignControl,
+    item: KubescapeControl,
     *objects: dict[str, Any],
     params: dict[str, tuple[str, ...]] | None = None,
     provider: Provider | None = None,
     time_limit: float = 30.0,
 ) -> list[ResourceResult]:
-    judge = ForeignJudge([item], params=params or {}, provider=provider, time_limit=time_limit)
+    judge = KubescapeEvaluator([item], params=params or {}, provider=provider, time_limit=time_limit)
     resources = [Resource(each) for each in objects]
     return run(resources, select(judges=[judge]), RegoPolicySet, kubernetes_minor=37)
 
 
-def verdicts(item: ForeignControl, *objects: dict[str, Any], **options: Any) -> dict[str, Verdict]:
+def verdicts(item: KubescapeControl, *objects: dict[str, Any], **options: Any) -> dict[str, Verdict]:
     return {each.resource.name: each.verdicts["x"] for each in results(item, *objects, **options)}
 
 
-def statuses(item: ForeignControl, *objects: dict[str, Any], **options: Any) -> dict[str, str]:
+def statuses(item: KubescapeControl, *objects: dict[str, Any], **options: Any) -> dict[str, str]:
     return {name: str(verdict.status) for name, verdict in verdicts(item, *objects, **options).items()}
 
 
-def reason(item: ForeignControl, *objects: dict[str, Any], **options: Any) -> Reason:
+def reason(item: KubescapeControl, *objects: dict[str, Any], **options: Any) -> Reason:
     """The one reason why nothing of `objects` was evaluated."""
     found = {verdict.reason for verdict in verdicts(item, *objects, **options).values()}
     assert None not in found
@@ -313,7 +313,7 @@ def test_what_needs_the_network_is_not_evaluated(tmp_path: Path, line: str, text
     file = tmp_path / "signed.rego"
     file.write_text(source)
     (item,) = read_rego([file], "custom-rules")
-    judge = ForeignJudge([item], params={})
+    judge = KubescapeEvaluator([item], params={})
     ((_, slug, verdict),) = judge.judge([Resource(pod("a"))])
     assert (slug, verdict.status) == ("custom-signed", Status.NOT_EVALUATED)
     assert verdict.reason is not None
@@ -325,7 +325,9 @@ def test_an_unused_client_is_no_obstacle(tmp_path: Path) -> None:
     file = tmp_path / "plain.rego"
     file.write_text(f"package armo_builtins\nimport data.kubernetes.api.client as client\n{ODD_NAME[24:]}")
     (item,) = read_rego([file], "custom-rules")
-    assert [each[2].status for each in ForeignJudge([item], params={}).judge([Resource(pod("odd"))])] == ["failed"]
+    assert [each[2].status for each in KubescapeEvaluator([item], params={}).judge([Resource(pod("odd"))])] == [
+        "failed"
+    ]
 
 
 def test_a_rule_that_breaks_says_nothing_of_what_it_matched() -> None:
@@ -382,4 +384,4 @@ def test_a_file_that_does_not_compile_is_refused_at_once(tmp_path: Path) -> None
         file = tmp_path / "mine.rego"
         file.write_text(text)
         with pytest.raises(ForeignRuleError, match=r"mine\.rego:\d+: rego_"):
-            ForeignJudge(read_rego([file], "custom-rules"), params={})
+            KubescapeEvaluator(read_rego([file], "custom-rules"), params={})

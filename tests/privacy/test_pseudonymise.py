@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from kubekeep.baseline import compare as diff
-from kubekeep.exceptions.load import Waivers
+from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import parse_path
@@ -102,7 +102,7 @@ def scanned(tmp_path: Path) -> Assessment:
     folder.mkdir()
     (folder / "q9zfile.yaml").write_text(MANIFESTS)
     (folder / "q9zbroken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: q9zbroken, : }\n")
-    return scan(ScanRequest(paths=(str(folder),), snapshot=True, waivers=Waivers(inline=True)))
+    return scan(ScanRequest(paths=(str(folder),), snapshot=True, exceptions=ExceptionOptions(inline=True)))
 
 
 def rendered(name: str, assessment: Assessment) -> str:

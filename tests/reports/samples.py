@@ -23,42 +23,42 @@ from kubekeep.model.attack import (
     TrackStep,
 )
 from kubekeep.model.commit import Repository
+from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import PASSED, Evidence, Excerpt, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.model.severity import Severity
-from kubekeep.model.waiver import Waiver, WaiverSource, WaiverStatus, WaiverUse
 
 HOSTILE: Final = "</script><img src=x onerror=alert(1)>&amp;<!--{{7*7}}"
-WAIVER: Final = Waiver(
+EXCEPTION: Final = AppliedException(
     name="legacy-web",
-    source=WaiverSource.FILE,
+    source=ExceptionSource.FILE,
     reason=f"moves in spring {HOSTILE}",
     expires=dt.datetime(2027, 3, 1, tzinfo=dt.UTC),
     location=Location("exceptions.json"),
 )
 REPOSITORY: Final = Repository("/srv/shop", f"https://git.example.com/shop {HOSTILE}", "main")
-UNUSED: Final = Waiver(name="gone", source=WaiverSource.COMMENT, location=Location("deploy/old.yaml"))
+UNUSED: Final = AppliedException(name="gone", source=ExceptionSource.COMMENT, location=Location("deploy/old.yaml"))
 
 
 def full(assessment: Assessment) -> Assessment:
     """With excerpts, one waived finding of web-6 and one waived place of web-0, and attack paths."""
-    results = tuple(_excerpted(_waived(result)) for result in assessment.results)
+    results = tuple(_excerpted(_excepted(result)) for result in assessment.results)
     uses = (
-        WaiverUse(waiver=WAIVER, status=WaiverStatus.MATCHED),
-        WaiverUse(waiver=UNUSED, status=WaiverStatus.UNUSED, text="it covers no finding"),
+        ExceptionUse(exception=EXCEPTION, status=ExceptionStatus.MATCHED),
+        ExceptionUse(exception=UNUSED, status=ExceptionStatus.UNUSED, text="it covers no finding"),
     )
     return msgspec.structs.replace(
-        assessment, results=results, waivers=uses, attacks=attacks(assessment), repository=REPOSITORY
+        assessment, results=results, exceptions=uses, attacks=attacks(assessment), repository=REPOSITORY
     )
 
 
-def _waived(result: ResourceResult) -> ResourceResult:
+def _excepted(result: ResourceResult) -> ResourceResult:
     name, verdict = result.resource.name, result.verdicts.get("privileged")
     if verdict is None or name not in ("web-0", "web-6"):
         return result
     evidence = tuple(
-        msgspec.structs.replace(item, waiver=WAIVER) if name == "web-6" or index == 0 else item
+        msgspec.structs.replace(item, exception=EXCEPTION) if name == "web-6" or index == 0 else item
         for index, item in enumerate(verdict.evidence)
     )
     status = Status.PASSED if name == "web-6" else Status.FAILED

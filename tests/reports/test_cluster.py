@@ -13,17 +13,19 @@ from tests.reports.test_json_shape import SHAPE
 
 from kubekeep.model.assessment import Assessment, Counts, Target, Unread
 from kubekeep.model.choice import Choice
-from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
 from kubekeep.privacy.encryption import with_pseudonyms
 from kubekeep.reports import names
 
 GAPS = (
-    Gap(
+    CoverageGap(
         group="apps", version="v1", kind="Deployment", resource="deployments", why="forbidden for ann", namespace="shop"
     ),
-    Gap(group="", version="v1", kind="Secret", resource="secrets", why="the API server answers 503", partial=True),
+    CoverageGap(
+        group="", version="v1", kind="Secret", resource="secrets", why="the API server answers 503", partial=True
+    ),
 )
 FACTS = ClusterFacts(
     name="staging-7",
@@ -162,10 +164,13 @@ def test_the_terminal_says_what_would_be_enough(of_cluster: Assessment) -> None:
 
 
 def test_the_terminal_names_together_what_lacks_for_one_reason(assessment: Assessment) -> None:
-    pods = [Gap(group="", kind="Pod", resource="pods", why="forbidden for ann", namespace=name) for name in ("a", "b")]
-    one = Gap(group="", kind="Namespace", resource="namespaces", verb="get", why="forbidden for ann", name="a")
-    many = [Gap(group="x.io", kind=f"K{at}", resource=f"k{at}s", why="forbidden for ann") for at in range(14)]
-    inside = Gap(group="", kind="Role", resource="roles", why="forbidden for ann", inside=True)
+    pods = [
+        CoverageGap(group="", kind="Pod", resource="pods", why="forbidden for ann", namespace=name)
+        for name in ("a", "b")
+    ]
+    one = CoverageGap(group="", kind="Namespace", resource="namespaces", verb="get", why="forbidden for ann", name="a")
+    many = [CoverageGap(group="x.io", kind=f"K{at}", resource=f"k{at}s", why="forbidden for ann") for at in range(14)]
+    inside = CoverageGap(group="", kind="Role", resource="roles", why="forbidden for ann", inside=True)
     gaps = (*pods, one, *many, inside)
     seen = msgspec.structs.replace(
         assessment,

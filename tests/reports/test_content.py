@@ -34,10 +34,10 @@ def test_figures_add_up(assessment: Assessment) -> None:
 def test_waived_evidence_is_apart(assessment: Assessment) -> None:
     found = content(full(assessment))
     assert found.total == 12
-    (group,) = found.waived
+    (group,) = found.excepted
     assert [item.resource.name for item in group.findings] == ["web-0", "web-6"]
-    assert [waiver.name for item in group.findings for waiver in item.waivers] == ["legacy-web", "legacy-web"]
-    assert not any(item.waivers for part in found.findings for item in part.findings)
+    assert [exception.name for item in group.findings for exception in item.exceptions] == ["legacy-web", "legacy-web"]
+    assert not any(item.exceptions for part in found.findings for item in part.findings)
 
 
 def test_the_worst_comes_first_and_places_from_top_to_bottom(assessment: Assessment) -> None:

@@ -10,16 +10,16 @@ import msgspec
 import pytest
 
 from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.model.waiver import Waiver, WaiverSource
 from kubekeep.reports import Options, load
 
 KUBESCAPE = (
     "Control Name,Control ID,Severity,Status,Resource Name,Resource Kind,Resource Namespace,API Version,"
     "Failed Paths,Fix Paths,Remediation,Control URL,Source Path"
 )
-WAIVER = Waiver(
-    name="legacy", source=WaiverSource.FILE, reason="moves in June", expires=dt.datetime(2027, 6, 30, tzinfo=dt.UTC)
+EXCEPTION = AppliedException(
+    name="legacy", source=ExceptionSource.FILE, reason="moves in June", expires=dt.datetime(2027, 6, 30, tzinfo=dt.UTC)
 )
 
 
@@ -110,7 +110,7 @@ def test_what_was_not_evaluated_or_read_has_a_row(assessment: Assessment) -> Non
 
 
 def test_what_is_waived_has_passed(assessment: Assessment) -> None:
-    (row,) = only(assessment, Evidence("spec.a", exists=True, waiver=WAIVER), status=Status.PASSED)
+    (row,) = only(assessment, Evidence("spec.a", exists=True, exception=EXCEPTION), status=Status.PASSED)
     assert (row["Status"], row["Sub Status"], row["Failed Paths"]) == ("passed", "w/exceptions", "spec.a")
     assert row["Message"] == "waived by legacy: moves in June (until 2027-06-30)"
 
@@ -118,7 +118,7 @@ def test_what_is_waived_has_passed(assessment: Assessment) -> None:
 def test_what_is_waived_in_part_fails_for_the_rest(assessment: Assessment) -> None:
     (row,) = only(
         assessment,
-        Evidence("spec.a", exists=True, waiver=WAIVER),
+        Evidence("spec.a", exists=True, exception=EXCEPTION),
         Evidence("spec.b", exists=True, message="too wide"),
     )
     assert (row["Status"], row["Sub Status"], row["Failed Paths"]) == ("failed", "", "spec.b")

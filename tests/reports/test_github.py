@@ -11,10 +11,10 @@ import pytest
 
 from kubekeep.model.assessment import Assessment, ResourceResult, Target
 from kubekeep.model.commit import Repository
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
-from kubekeep.model.waiver import Waiver, WaiverSource
 from kubekeep.reports import Options, load
 
 COMMAND = re.compile(r"::(\w[\w-]*)(?: ([^:]*))?::(.*)")
@@ -137,9 +137,11 @@ def test_what_fits_is_not_folded(assessment: Assessment) -> None:
 
 
 def test_what_is_waived_is_counted_and_no_annotation(assessment: Assessment) -> None:
-    waiver = Waiver(name="legacy", source=WaiverSource.FILE, expires=dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
+    exception = AppliedException(
+        name="legacy", source=ExceptionSource.FILE, expires=dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
+    )
     resource = Resource({"kind": "Pod", "metadata": {"name": "kept"}})
-    evidence = Evidence("spec.a", exists=True, waiver=waiver)
+    evidence = Evidence("spec.a", exists=True, exception=exception)
     result = ResourceResult(resource, {"privileged": Verdict(Status.PASSED, (evidence,))})
     written = text(msgspec.structs.replace(assessment, results=(result,)))
     assert "kept" not in written

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from tests.reports.waived import with_waivers
+from tests.reports.excepted import with_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.control import Control
@@ -231,7 +231,7 @@ def test_a_resource_from_no_file_is_no_other(assessment: Assessment) -> None:
 
 
 def test_waived_findings_are_told_and_not_open(assessment: Assessment) -> None:
-    document = sast(with_waivers(assessment))
+    document = sast(with_exceptions(assessment))
     found = document["vulnerabilities"]
     assert len(found) == 11
     assert not any("web-1`" in item["description"] or "Secret" in item["description"] for item in found)
@@ -267,7 +267,7 @@ def test_holes_are_issues(assessment: Assessment) -> None:
 
 
 def test_waived_places_are_no_issues(assessment: Assessment) -> None:
-    before, after = issues(assessment), issues(with_waivers(assessment))
+    before, after = issues(assessment), issues(with_exceptions(assessment))
     gone = {item["fingerprint"] for item in before} - {item["fingerprint"] for item in after}
     assert sorted(item["location"]["path"] for item in before if item["fingerprint"] in gone) == [
         "deploy/secret.yaml",

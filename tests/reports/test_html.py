@@ -145,9 +145,9 @@ def test_findings_stand_in_the_data_with_all_that_is_known_of_them(assessment: A
     assert (begin, texts[lines[0]], texts[lines[4]]) == (28, "      containers:", "")
     (built,) = of("web")
     assert texts[built[6][6]].startswith("4f2a4f2a4f, 2026-03-01, Ann \\x1b[31mred")
-    standing, waived = of("web-0")
-    assert (len(standing[5:]), len(waived[5:])) == (7, 1)
-    name, source_name, _, expires, place = (texts[number] for number in data["waivers"][waived[5][7] - 1])
+    standing, excepted = of("web-0")
+    assert (len(standing[5:]), len(excepted[5:])) == (7, 1)
+    name, source_name, _, expires, place = (texts[number] for number in data["waivers"][excepted[5][7] - 1])
     assert (name, source_name, expires, place) == ("legacy-web", "exceptions file", "2027-03-01", "exceptions.json")
 
 

@@ -17,9 +17,9 @@ from markdown_it import MarkdownIt
 from tests.oracles.program import program
 
 from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.model.waiver import Waiver, WaiverSource
 from kubekeep.reports import Options, load
 from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
 
@@ -267,10 +267,13 @@ def test_what_was_not_evaluated_is_no_success(assessment: Assessment) -> None:
 
 
 def test_what_is_waived(assessment: Assessment) -> None:
-    waiver = Waiver(
-        name="legacy", source=WaiverSource.FILE, reason="moves in June", expires=dt.datetime(2027, 6, 30, tzinfo=dt.UTC)
+    exception = AppliedException(
+        name="legacy",
+        source=ExceptionSource.FILE,
+        reason="moves in June",
+        expires=dt.datetime(2027, 6, 30, tzinfo=dt.UTC),
     )
-    verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, waiver=waiver),))
+    verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, exception=exception),))
     result = ResourceResult(assessment.results[2].resource, {"privileged": verdict})
     written = text(msgspec.structs.replace(assessment, results=(result,)))
     assert "1 finding waived" in written

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import msgspec
 from py_ocsf_models.events.findings.compliance_finding import ComplianceFinding  # type: ignore[import-untyped]
-from tests.reports.waived import with_waivers
+from tests.reports.excepted import with_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
@@ -103,23 +103,23 @@ def test_a_resource_that_could_not_be_judged(assessment: Assessment) -> None:
 
 
 def test_waived_findings_are_suppressed(assessment: Assessment) -> None:
-    found = [event for event in events(with_waivers(assessment)) if event["compliance"]["status_id"] == FAIL]
+    found = [event for event in events(with_exceptions(assessment)) if event["compliance"]["status_id"] == FAIL]
     assert Counter(event["status_id"] for event in found) == {NEW: 11, SUPPRESSED: 3}
-    waived = {event["resources"][0]["name"]: event for event in found if event["status_id"] == SUPPRESSED}
-    assert set(waived) == {"web-0", "web-1", "db"}
-    assert waived["db"]["status_detail"] == "accepted by the waiver legacy"
-    assert len(waived["web-0"]["evidences"]) == 1
-    states = [event for event in events(with_waivers(assessment)) if event["compliance"]["control"] == "C-0076"]
+    excepted = {event["resources"][0]["name"]: event for event in found if event["status_id"] == SUPPRESSED}
+    assert set(excepted) == {"web-0", "web-1", "db"}
+    assert excepted["db"]["status_detail"] == "accepted by the waiver legacy"
+    assert len(excepted["web-0"]["evidences"]) == 1
+    states = [event for event in events(with_exceptions(assessment)) if event["compliance"]["control"] == "C-0076"]
     assert [event["status"] for event in states] == ["Suppressed"], "what passed by waivers alone did not pass for all"
     before = {event["resources"][0]["name"]: event["finding_info"]["uid"] for event in _failures(assessment)}
-    assert waived["web-1"]["finding_info"]["uid"] == before["web-1"], "the same finding, suppressed"
-    assert waived["web-0"]["finding_info"]["uid"] != before["web-0"], "another than the one that stands"
+    assert excepted["web-1"]["finding_info"]["uid"] == before["web-1"], "the same finding, suppressed"
+    assert excepted["web-0"]["finding_info"]["uid"] != before["web-0"], "another than the one that stands"
 
 
 def test_each_event_is_about_another_finding(assessment: Assessment) -> None:
     for some in (
         assessment,
-        with_waivers(assessment),
+        with_exceptions(assessment),
         msgspec.structs.replace(assessment, results=assessment.results * 2),
     ):
         uids = [event["finding_info"]["uid"] for event in events(some)]

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from tests.reports.waived import with_waivers
+from tests.reports.excepted import with_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.commit import Commit, Repository
@@ -168,7 +168,7 @@ def test_a_resource_that_could_not_be_judged(assessment: Assessment) -> None:
 
 
 def test_waived_findings_are_risks_whose_deviation_is_approved(assessment: Assessment) -> None:
-    result = result_of(with_waivers(assessment))
+    result = result_of(with_exceptions(assessment))
     status = {item["target"]["target-id"]: item["target"]["status"] for item in result["findings"]}
     assert status["C-0057"]["state"] == "not-satisfied"
     assert status["C-0076"] == {

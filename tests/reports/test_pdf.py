@@ -19,7 +19,7 @@ import typst
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.reports.rendering import printed, rendered, squeezed, written
-from tests.reports.samples import SAMPLES, WAIVER, full, many, passed
+from tests.reports.samples import EXCEPTION, SAMPLES, full, many, passed
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.finding import Status
@@ -242,23 +242,23 @@ def test_whoever_asks_gets_them_all(assessment: Assessment) -> None:
 
 
 def test_accepted_findings_do_not_depend_on_those_that_stand(assessment: Assessment) -> None:
-    waived = [
+    excepted = [
         ResourceResult(
             item.resource,
             {
                 "privileged": msgspec.structs.replace(
                     verdict,
                     status=Status.PASSED,
-                    evidence=tuple(msgspec.structs.replace(one, waiver=WAIVER) for one in verdict.evidence),
+                    evidence=tuple(msgspec.structs.replace(one, exception=EXCEPTION) for one in verdict.evidence),
                 )
             },
         )
         for item in assessment.results
         if (verdict := item.verdicts.get("privileged"))
     ]
-    said = document(msgspec.structs.replace(assessment, results=tuple(waived)), whole=False)
+    said = document(msgspec.structs.replace(assessment, results=tuple(excepted)), whole=False)
     assert said["findings"] == []
-    assert [(item["more"], len(item["findings"])) for item in said["waived"]] == [(0, len(waived))]
+    assert [(item["more"], len(item["findings"])) for item in said["waived"]] == [(0, len(excepted))]
 
 
 def test_a_resource_with_many_places_shows_the_first(assessment: Assessment) -> None:

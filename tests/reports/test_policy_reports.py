@@ -15,7 +15,7 @@ import msgspec
 import pytest
 import yaml
 from tests.oracles.program import program
-from tests.reports.waived import with_waivers
+from tests.reports.excepted import with_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult, Target
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
@@ -131,7 +131,7 @@ def test_what_a_rule_could_not_judge(name: str, cause: Cause, outcome: str, asse
 
 @BOTH
 def test_waived_findings_are_skipped_and_not_failed(name: str, assessment: Assessment) -> None:
-    _, default = documents(name, with_waivers(assessment))
+    _, default = documents(name, with_exceptions(assessment))
     found = {(item["result"], item["resources"][0]["name"]): item for item in default["results"]}
     assert ("fail", "web-1") not in found
     assert ("fail", "db") not in found

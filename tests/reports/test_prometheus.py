@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.oracles.program import program
 
 from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.model.waiver import Waiver, WaiverSource
 from kubekeep.reports import Options, load
 
 NAMES = {
@@ -144,8 +144,8 @@ def test_go_reads_the_same(assessment: Assessment) -> None:
 
 
 def test_what_is_waived_is_counted_apart(assessment: Assessment) -> None:
-    waiver = Waiver(name="legacy", source=WaiverSource.FILE)
-    verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, waiver=waiver),))
+    exception = AppliedException(name="legacy", source=ExceptionSource.FILE)
+    verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, exception=exception),))
     result = ResourceResult(assessment.results[2].resource, {"privileged": verdict})
     found = families(msgspec.structs.replace(assessment, results=(result,)))
     assert of(found["kubescape_resource_count_controls_failed"]) == 0

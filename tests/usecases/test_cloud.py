@@ -18,7 +18,7 @@ from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.cloud import GROUPS, CloudCluster, CloudRequest
-from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.control import Provider
 from kubekeep.model.finding import Cause, Status
 from kubekeep.usecases.cloud import described
@@ -67,7 +67,7 @@ def summary(assessment: Assessment, number: str) -> ControlSummary:
 @pytest.mark.parametrize("cluster", [EKS, AKS, GKE], ids=lambda cluster: cluster.provider)
 def test_every_control_of_a_platform_is_answered(cluster: CloudCluster, cloud: Cloud, tmp_path: Path) -> None:
     documents = list(described(CloudRequest(cluster=cluster, endpoints=cloud.endpoints), mapped=()))
-    assert not [item for item in documents if isinstance(item, Gap)]
+    assert not [item for item in documents if isinstance(item, CoverageGap)]
     (tmp_path / "cloud.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": documents}))
     concerned = {control.slug for control in builtin().controls.values() if about(control.targets, cluster.provider)}
     assert len(concerned) > 8

@@ -13,7 +13,7 @@ import pytest
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import SUBJECT
 from kubekeep.model.finding import Cause, Status, Verdict
-from kubekeep.model.watch import Began, Happening, Unmatched
+from kubekeep.model.watch import Began, Unmatched, WatchEvent
 from kubekeep.posture.gate import incomplete
 from kubekeep.usecases.permissions import preflight, roles
 from kubekeep.usecases.scan import ScanRequest
@@ -226,9 +226,9 @@ def test_a_namespace_is_asked_for_by_its_name(shop: Cluster, namespaces: tuple[s
     assert not {"/api/v1/namespaces", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"} & asked
 
 
-def watched(cluster: Cluster, user: str, during: Callable[[Watch], None], **request: Any) -> list[Happening]:
+def watched(cluster: Cluster, user: str, during: Callable[[Watch], None], **request: Any) -> list[WatchEvent]:
     """What is told while a user watches the namespace."""
-    told: list[Happening] = []
+    told: list[WatchEvent] = []
     kubeconfig = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
     asked = ScanRequest(paths=(), cluster=clusters.access(kubeconfig), **{"choice": clusters.only(WHERE)} | request)
     watch = Watch(WatchRequest(scan=asked), told.extend)

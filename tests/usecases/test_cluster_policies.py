@@ -18,8 +18,8 @@ from kubekeep.library.extra import gather
 from kubekeep.library.params import ParamsError
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
+from kubekeep.model.exception import ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Cause, Status, Verdict
-from kubekeep.model.waiver import WaiverSource, WaiverStatus, WaiverUse
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.cli.test_scan import kubekeep
 from tests.cluster.client import Refused
@@ -382,8 +382,8 @@ def exception(name: str, namespace: str = "", **spec: Any) -> dict[str, Any]:
     }
 
 
-def use(found: Assessment, name: str) -> WaiverUse:
-    (item,) = [item for item in found.waivers if item.waiver.name.rpartition("/")[2] == name]
+def use(found: Assessment, name: str) -> ExceptionUse:
+    (item,) = [item for item in found.exceptions if item.exception.name.rpartition("/")[2] == name]
     return item
 
 
@@ -395,13 +395,13 @@ def test_an_exception_of_the_cluster_accepts_findings_of_its_namespace_alone(
     apply(cluster, applied, exception("tools", namespace, expiresAt="2999-01-01T00:00:00Z"))
     found = scan(request_as(cluster))
     accepted = verdict(found, namespace)
-    assert accepted.is_waived
-    (waiver,) = {item.waiver for item in accepted.evidence}
-    assert waiver is not None
-    assert waiver.reason == "a tool of the platform"
-    assert waiver.expires is not None
-    assert waiver.expires.year == 2999
-    assert use(found, "tools").status is WaiverStatus.MATCHED
+    assert accepted.is_excepted
+    (applied_exception,) = {evidence.exception for evidence in accepted.evidence}
+    assert applied_exception is not None
+    assert applied_exception.reason == "a tool of the platform"
+    assert applied_exception.expires is not None
+    assert applied_exception.expires.year == 2999
+    assert use(found, "tools").status is ExceptionStatus.MATCHED
     assert verdict(found, other).status is Status.FAILED
 
 
@@ -413,7 +413,7 @@ def test_an_exception_that_has_expired_accepts_nothing(
     apply(cluster, applied, exception("old", namespace, expiresAt="2020-01-01T00:00:00Z"))
     found = scan(request_as(cluster))
     assert verdict(found, namespace).status is Status.FAILED
-    assert use(found, "old").status is WaiverStatus.EXPIRED
+    assert use(found, "old").status is ExceptionStatus.EXPIRED
 
 
 @pytest.mark.usefixtures("operator")
@@ -425,8 +425,8 @@ def test_selectors_of_exceptions_hold(
     of_role = exception("of-role", namespace, match={"objectSelector": {"matchLabels": {"role": "probe"}}})
     apply(cluster, applied, of_stage, of_role)
     found = scan(request_as(cluster))
-    assert verdict(found, other).is_waived
-    assert verdict(found, namespace, "labelled").is_waived
+    assert verdict(found, other).is_excepted
+    assert verdict(found, namespace, "labelled").is_excepted
     assert verdict(found, namespace).status is Status.FAILED
 
 
@@ -449,9 +449,9 @@ def test_an_exception_that_cannot_be_read_is_told_and_accepts_nothing(
     found = scan(request_as(cluster))
     assert verdict(found, namespace).status is Status.FAILED
     told = use(found, "odd")
-    assert told.status is WaiverStatus.INVALID
+    assert told.status is ExceptionStatus.INVALID
     assert said in told.text
-    assert told.waiver.source is WaiverSource.OBJECT
+    assert told.exception.source is ExceptionSource.OBJECT
 
 
 @pytest.mark.usefixtures("operator")

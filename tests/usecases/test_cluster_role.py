@@ -13,7 +13,7 @@ from scripts import role
 
 from kubekeep.model.choice import Choice
 from kubekeep.model.kinds import BUILTIN
-from kubekeep.model.watch import Began, Happening
+from kubekeep.model.watch import Began, WatchEvent
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.cluster import VERSIONS as VERSION
 from kubekeep.usecases.permissions import Preflight, preflight, roles
@@ -213,9 +213,9 @@ def test_who_watches_is_told_of_watching() -> None:
 def watched(request: ScanRequest) -> Began:
     """A watch that ends as soon as everything has been seen."""
     stopped = threading.Event()
-    told: list[Happening] = []
+    told: list[WatchEvent] = []
 
-    def tell(happened: Sequence[Happening]) -> None:
+    def tell(happened: Sequence[WatchEvent]) -> None:
         told.extend(happened)
         stopped.set()
 

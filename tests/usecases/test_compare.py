@@ -10,7 +10,7 @@ import pytest
 
 from kubekeep.baseline.compare import scanned
 from kubekeep.baseline.file import baseline_text, read_known
-from kubekeep.exceptions.load import Waivers
+from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison
 from kubekeep.posture.gate import new_findings
@@ -117,19 +117,19 @@ def test_copies_in_one_file_are_known_by_how_many_fail(files: Path, tmp_path: Pa
 
 def test_what_an_exception_covers_since_is_accepted(files: Path, tmp_path: Path) -> None:
     write(files, a=BAD)
-    exceptions = tmp_path / "exceptions.yaml"
-    exceptions.write_text(EXCEPTION)
-    waivers = Waivers(files=(str(exceptions),))
+    file = tmp_path / "exceptions.yaml"
+    file.write_text(EXCEPTION)
+    exceptions = ExceptionOptions(files=(str(file),))
     base = baseline(files, tmp_path / "base.json")
     plain = report(looked(files), tmp_path / "plain.json")
-    covered = report(looked(files, waivers=waivers), tmp_path / "covered.json")
-    for found in (since(files, base, waivers=waivers), diff(plain, covered), diff(base, covered)):
+    covered = report(looked(files, exceptions=exceptions), tmp_path / "covered.json")
+    for found in (since(files, base, exceptions=exceptions), diff(plain, covered), diff(base, covered)):
         assert told(found) == {"accepted": ["a.yaml"]}
         assert found.accepted[0].reason == "accepted by debug pods"
         assert new_findings(found).passed
     assert told(diff(covered, covered)) == {}
     assert told(diff(covered, plain)) == {"new": ["a.yaml"]}
-    without = baseline(files, tmp_path / "without.json", waivers=waivers)
+    without = baseline(files, tmp_path / "without.json", exceptions=exceptions)
     assert told(since(files, without)) == {"new": ["a.yaml"]}
 
 

@@ -10,7 +10,7 @@ import pytest
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.model.choice import Choice
-from kubekeep.model.cluster import Gap, names_of
+from kubekeep.model.cluster import CoverageGap, names_of
 from kubekeep.model.control import SUBJECT
 from kubekeep.model.finding import Cause, Verdict
 from kubekeep.model.kinds import BUILTIN, plural_of
@@ -69,7 +69,9 @@ def world(seed: int) -> list[Resource]:
     return [Resource(item) for key, item in sorted(living.objects.items()) if key not in elsewhere]
 
 
-def verdicts(resources: Iterable[Resource], gaps: tuple[Gap, ...] = (), framework: str = "allcontrols") -> Verdicts:
+def verdicts(
+    resources: Iterable[Resource], gaps: tuple[CoverageGap, ...] = (), framework: str = "allcontrols"
+) -> Verdicts:
     results = run(
         resources, everything(framework), RegoPolicySet, kubernetes_minor=34, focus=Chooser(ONLY), gaps=gaps, pack=False
     )

@@ -23,7 +23,7 @@ from kubekeep.library.extra import gather
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Cause, Status
-from kubekeep.model.watch import Began, Followed, Happening, Shown, Turn, Turned
+from kubekeep.model.watch import Began, Followed, Shown, VerdictChange, VerdictChanged, WatchEvent
 from kubekeep.usecases.cluster import connected
 from kubekeep.usecases.scan import ScanRequest, scan, selected
 from kubekeep.usecases.watch import Watch, WatchRequest
@@ -49,7 +49,7 @@ class Live:
         choice = Choice(include_namespaces=namespaces)
         self.request = ScanRequest(paths=(), cluster=cluster, choice=choice, **more)
         self._read = read
-        self.told: list[Happening] = []
+        self.told: list[WatchEvent] = []
         # Nothing is found out for the only reason that it is looked at now and then.
         request = WatchRequest(scan=self.request, pace=PACE, pause=0.1, resync=3600, patience=0.5)
         self.watch = Watch(request, self.told.extend)
@@ -83,12 +83,12 @@ class Live:
         """Whether the cluster was followed, each time that this was told."""
         return [not item.why for item in self.told if isinstance(item, Followed)]
 
-    def turns(self, turn: Turn) -> set[tuple[str, str]]:
+    def turns(self, turn: VerdictChange) -> set[tuple[str, str]]:
         """(control, resource) of the verdicts that have turned so."""
         return {
             (item.control.slug, item.resource.label)
             for item in self.told
-            if isinstance(item, Turned) and item.turn is turn
+            if isinstance(item, VerdictChanged) and item.turn is turn
         }
 
     def verdicts(self) -> list[Any]:
@@ -152,7 +152,7 @@ def test_it_says_what_a_scan_says(cluster: Cluster, namespaces: tuple[str, str],
                     cluster.apply([thing])
                     objects = [item for item in objects if cluster.path(item) != cluster.path(thing)] + [thing]
             eventually(live.agrees)
-    assert live.turns(Turn.FAILED)
+    assert live.turns(VerdictChange.FAILED)
 
 
 def deployment(namespace: str, *, privileged: bool) -> dict[str, Any]:
@@ -185,14 +185,14 @@ def test_each_change_is_told_with_what_it_means_for_others(cluster: Cluster, nam
     with live.running():
         assert [type(item) for item in live.told] == [Began]
         cluster.apply([deployment(namespace, privileged=True)])
-        eventually(lambda: ("privileged-container", cart) in live.turns(Turn.FAILED))
+        eventually(lambda: ("privileged-container", cart) in live.turns(VerdictChange.FAILED))
         cluster.delete(policy(namespace))
-        eventually(lambda: ("missing-network-policy", cart) in live.turns(Turn.FAILED))
+        eventually(lambda: ("missing-network-policy", cart) in live.turns(VerdictChange.FAILED))
         cluster.apply([deployment(namespace, privileged=False)])
-        eventually(lambda: ("privileged-container", cart) in live.turns(Turn.MENDED))
+        eventually(lambda: ("privileged-container", cart) in live.turns(VerdictChange.FIXED))
         cluster.delete(deployment(namespace, privileged=False))
-        eventually(lambda: ("missing-network-policy", cart) in live.turns(Turn.GONE))
-    assert ("privileged-container", cart) not in live.turns(Turn.GONE)
+        eventually(lambda: ("missing-network-policy", cart) in live.turns(VerdictChange.GONE))
+    assert ("privileged-container", cart) not in live.turns(VerdictChange.GONE)
 
 
 def watcher(cluster: Cluster, name: str) -> tuple[Path, Callable[..., None]]:
@@ -221,12 +221,12 @@ def test_what_is_hidden_is_not_said_to_be_gone(cluster: Cluster, namespace: str)
     privileged = ("privileged-container", f"Deployment {namespace}/cart")
     with live.running():
         grant("", "networking.k8s.io")
-        eventually(lambda: privileged in live.turns(Turn.UNKNOWN))
-        assert not live.turns(Turn.GONE)
+        eventually(lambda: privileged in live.turns(VerdictChange.UNKNOWN))
+        assert not live.turns(VerdictChange.GONE)
         grant("*")
-        eventually(lambda: privileged in live.turns(Turn.FAILED))
+        eventually(lambda: privileged in live.turns(VerdictChange.FAILED))
         cluster.delete(deployment(namespace, privileged=True))
-        eventually(lambda: privileged in live.turns(Turn.GONE))
+        eventually(lambda: privileged in live.turns(VerdictChange.GONE))
 
 
 def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: Cluster, namespace: str) -> None:
@@ -294,9 +294,9 @@ def test_exceptions_and_settings_of_the_cluster_count_at_once(own_cluster: Clust
             },
         }
         own_cluster.apply([exception])
-        eventually(lambda: ("privileged-container", cart) in live.turns(Turn.ACCEPTED))
+        eventually(lambda: ("privileged-container", cart) in live.turns(VerdictChange.ACCEPTED))
         own_cluster.delete(exception)
-        eventually(lambda: ("privileged-container", cart) in live.turns(Turn.FAILED))
+        eventually(lambda: ("privileged-container", cart) in live.turns(VerdictChange.FAILED))
         settings = {
             "apiVersion": f"{group}/v1beta1",
             "kind": "ControlInput",
@@ -310,11 +310,11 @@ def test_exceptions_and_settings_of_the_cluster_count_at_once(own_cluster: Clust
             "spec": {"type": "NodePort", "selector": {"app": "cart"}, "ports": [{"port": 80}]},
         }
         own_cluster.apply([service, settings])
-        eventually(lambda: ("sensitive-interfaces", cart) in live.turns(Turn.FAILED))
+        eventually(lambda: ("sensitive-interfaces", cart) in live.turns(VerdictChange.FAILED))
         eventually(live.agrees)
         # Nobody can tell by which parameters it is to be judged, and so it is not.
         own_cluster.apply([settings | {"spec": {"controls": {"sensitiveInterface": ["cart"]}}}])
-        eventually(lambda: ("sensitive-interfaces", cart) in live.turns(Turn.UNKNOWN))
+        eventually(lambda: ("sensitive-interfaces", cart) in live.turns(VerdictChange.UNKNOWN))
         (gap,) = (item.gap for item in live.told if isinstance(item, Shown))
         assert gap.why == f"{group}/ControlInput default: no control has a parameter sensitiveInterface"
         own_cluster.apply([settings])
@@ -342,11 +342,11 @@ def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
         rollout = deployment("shop", privileged=True) | {"apiVersion": "example.com/v1", "kind": "Rollout"}
         rollout["spec"] = {"template": rollout["spec"]["template"]}
         own_cluster.apply([rollouts, rollout])
-        eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(Turn.FAILED))
+        eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(VerdictChange.FAILED))
         # Nothing but the new one is told.
-        assert {item.resource.kind for item in live.told if isinstance(item, Turned)} == {"Rollout"}
+        assert {item.resource.kind for item in live.told if isinstance(item, VerdictChanged)} == {"Rollout"}
         own_cluster.delete(rollouts)
-        eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(Turn.GONE))
+        eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(VerdictChange.GONE))
         assert not [item for item in live.told if isinstance(item, Shown)]
 
 
@@ -409,10 +409,10 @@ def test_namespaces_that_a_pattern_means_are_watched_when_they_come(cluster: Clu
         cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": late}}])
         try:
             cluster.apply([deployment(late, privileged=True)])
-            eventually(lambda: ("privileged-container", f"Deployment {late}/cart") in live.turns(Turn.FAILED))
+            eventually(lambda: ("privileged-container", f"Deployment {late}/cart") in live.turns(VerdictChange.FAILED))
         finally:
             cluster.remove_namespace(late)
-        eventually(lambda: ("privileged-container", f"Deployment {late}/cart") in live.turns(Turn.GONE))
+        eventually(lambda: ("privileged-container", f"Deployment {late}/cart") in live.turns(VerdictChange.GONE))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.model.finding import Status
-from kubekeep.model.watch import Shown, Turn, Turned
+from kubekeep.model.watch import Shown, VerdictChange, VerdictChanged
 from tests.cluster import supervisor
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube.faults import Asked, Exchange, Front, always, front
@@ -93,9 +93,11 @@ def test_a_server_that_restarts(shop: Cluster) -> None:
     assert live.losses() == [False, True, False, True]
     # Nothing was taken for gone or unknown meanwhile.
     about = [
-        item.turn for item in live.told if isinstance(item, Turned) and item.control.slug == "privileged-container"
+        item.turn
+        for item in live.told
+        if isinstance(item, VerdictChanged) and item.control.slug == "privileged-container"
     ]
-    assert about == [Turn.FAILED, Turn.MENDED]
+    assert about == [VerdictChange.FAILED, VerdictChange.FIXED]
     assert not [item for item in live.told if isinstance(item, Shown)]
 
 
@@ -112,7 +114,9 @@ def test_a_server_that_is_replaced(shop: Cluster, cluster: Cluster, namespace: s
             kubeconfig.write_text("what: [is being written")
             eventually(lambda: is_lost(live))
             shutil.copy(cluster.kubeconfig, kubeconfig)
-            eventually(lambda: ("privileged-container", f"Deployment {namespace}/cart") in live.turns(Turn.FAILED))
+            eventually(
+                lambda: ("privileged-container", f"Deployment {namespace}/cart") in live.turns(VerdictChange.FAILED)
+            )
             eventually(live.is_ready)
             assert CART not in {item.resource.label for item in live.watch.current.results}  # type: ignore[union-attr]
     assert live.losses() == [False, True]
@@ -185,7 +189,7 @@ def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
             is_down["second"] = False
             eventually(lambda: is_back(live))
     assert live.losses() == [False, True]
-    assert not [item for item in live.told if isinstance(item, Shown | Turned)]
+    assert not [item for item in live.told if isinstance(item, Shown | VerdictChanged)]
 
 
 def asks_what_it_may(asked: Asked) -> bool:
@@ -329,6 +333,6 @@ def test_a_token_that_is_worth_nothing_any_more(shop: Cluster, tmp_path: Path) -
         says("third")
         eventually(lambda: is_back(live))
         shop.apply([deployment("shop", privileged=False)])
-        eventually(lambda: ("privileged-container", CART) in live.turns(Turn.MENDED))
+        eventually(lambda: ("privileged-container", CART) in live.turns(VerdictChange.FIXED))
         assert live.watch.figures.lists == streams
     assert not [item for item in live.told if isinstance(item, Shown)]

@@ -30,7 +30,7 @@ _UNKNOWN_OLD: Final = UnavailableError("oldObject: the object in the cluster is 
 _UNKNOWN_AUTHORIZER: Final = UnavailableError("authorizer: only a cluster can tell")
 
 
-class PolicyJudge:
+class PolicyEvaluator:
     """The controls that admission policies are, and their verdicts."""
 
     def __init__(self, found: Policies, taken: AbstractSet[str] = frozenset()) -> None:

@@ -59,7 +59,7 @@ def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
             summary = controls[slug]
             if verdict.status is Status.NOT_EVALUATED:
                 gaps.setdefault(identity, set()).add(summary.control.id)
-            elif verdict.status is Status.FAILED or verdict.is_waived:
+            elif verdict.status is Status.FAILED or verdict.is_excepted:
                 head = Finding(
                     control=summary.control.id,
                     identity=identity,
@@ -70,8 +70,8 @@ def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
                 )
                 if verdict.status is Status.FAILED:
                     findings += _findings(head, result, verdict.standing)
-                if (waived := verdict.waived).evidence:
-                    accepted += _findings(head, result, waived)
+                if (excepted := verdict.excepted).evidence:
+                    accepted += _findings(head, result, excepted)
     return Scanned(
         name=name,
         findings=tuple(findings),
@@ -102,8 +102,8 @@ def _findings(head: Finding, result: ResourceResult, verdict: Verdict) -> Iterat
         location = evidence.location or result.resource.locate(())
         place = Place(evidence.path, _entry(evidence), name, location)
         path = steady_path(result.resource, evidence.path)
-        waiver = evidence.waiver.name if evidence.waiver else ""
-        yield msgspec.structs.replace(head, path=path, place=place, waiver=waiver)
+        exception = evidence.exception.name if evidence.exception else ""
+        yield msgspec.structs.replace(head, path=path, place=place, exception=exception)
 
 
 def _entry(evidence: Evidence) -> str:
@@ -175,12 +175,12 @@ def _warnings(base: Scanned, head: Scanned) -> Iterator[str]:
 def _by_control(base: Scanned, head: Scanned, granularity: Granularity) -> list[Difference]:
     """The differences by place, or by control and resource."""
     before, after = _grouped(base.findings, granularity), _grouped(head.findings, granularity)
-    waived = _grouped(head.accepted, granularity)
+    excepted = _grouped(head.accepted, granularity)
     sides = Looked(base, head), Looked(head, base)
     found: list[Difference] = []
     for key in {**before, **after}:
         match = _paired(before.get(key, []), after.get(key, []), sides)
-        excused = _paired(match.gone, waived.get(key, []), sides)
+        excused = _paired(match.gone, excepted.get(key, []), sides)
         found += (Difference(Change.UNCHANGED, item, FAILED, FAILED) for item in match.both)
         found += (_moved(item, base) for item in match.moved)
         found += (_accepted(item) for item in (*excused.both, *excused.moved))
@@ -197,7 +197,7 @@ def _moved(finding: Finding, base: Scanned) -> Difference:
 
 
 def _accepted(finding: Finding) -> Difference:
-    reason = f"accepted by {finding.waiver}" if finding.waiver else "accepted"
+    reason = f"accepted by {finding.exception}" if finding.exception else "accepted"
     return Difference(Change.ACCEPTED, finding, FAILED, PASSED, reason)
 
 
@@ -310,6 +310,6 @@ def _changed(verdict: Verdict, change: Callable[[str], Change | None]) -> Verdic
     if verdict.status is not Status.FAILED:
         return verdict
     evidence = tuple(
-        item if item.waiver else msgspec.structs.replace(item, change=change(item.path)) for item in verdict.evidence
+        item if item.exception else msgspec.structs.replace(item, change=change(item.path)) for item in verdict.evidence
     )
     return msgspec.structs.replace(verdict, evidence=evidence)

@@ -30,7 +30,7 @@ from kubekeep.reports.kubescape_v2.read import (
     read_report,
 )
 
-_FAILED, _PASSED, _SKIPPED, _IRRELEVANT, _WAIVED = "failed", "passed", "skipped", "irrelevant", "w/exceptions"
+_FAILED, _PASSED, _SKIPPED, _IRRELEVANT, _EXCEPTED = "failed", "passed", "skipped", "irrelevant", "w/exceptions"
 _RELATED: Final = "relatedObjects"
 
 
@@ -161,9 +161,9 @@ def _told(report: Report, head: Finding, outcome: Outcome) -> Finding:
 
 def _at(told: Finding, resource: Resource | None, places: Iterable[tuple[Place, str]]) -> Iterator[Finding]:
     """`told` at each of the places, with what accepts it there."""
-    for place, waiver in places:
+    for place, exception in places:
         path = steady_path(resource, place.path) if resource else place.path
-        yield msgspec.structs.replace(told, path=path, place=place, waiver=waiver)
+        yield msgspec.structs.replace(told, path=path, place=place, exception=exception)
 
 
 def _level(text: str) -> Severity:
@@ -183,14 +183,14 @@ def _failed(resource: str, outcome: Outcome) -> Iterator[tuple[Place, str]]:
 
 def _accepted(resource: str, outcome: Outcome) -> Iterator[tuple[Place, str]]:
     """The places that exceptions cover, with their names; what is covered without any is the whole resource."""
-    whole = outcome.status.status == _PASSED and outcome.status.sub_status == _WAIVED
+    whole = outcome.status.status == _PASSED and outcome.status.sub_status == _EXCEPTED
     many = False
     for rule in outcome.rules or ():
-        excused = whole or rule.sub_status == _WAIVED
+        excused = whole or rule.sub_status == _EXCEPTED
         by_name: dict[str, list[Entry]] = {}
         for entry in rule.paths or ():
             if entry.exception or excused:
-                by_name.setdefault(_waiver(entry, rule), []).append(entry)
+                by_name.setdefault(_exception(entry, rule), []).append(entry)
         for name, entries in by_name.items():
             many = True
             yield from ((place, name) for place in _places(resource, entries))
@@ -198,7 +198,7 @@ def _accepted(resource: str, outcome: Outcome) -> Iterator[tuple[Place, str]]:
         yield Place(resource=resource), ""
 
 
-def _waiver(entry: Entry, rule: Rule) -> str:
+def _exception(entry: Entry, rule: Rule) -> str:
     """The name of the exception that covers an entry, or else of the first of its rule; empty if none has a name."""
     several = rule.exceptions if isinstance(rule.exceptions, list) else [rule.exceptions]
     said = [item.get("name") for item in (entry.exception, *several) if isinstance(item, dict)]

@@ -14,9 +14,9 @@ from kubekeep.baseline.report_findings import findings_of
 from kubekeep.cli import arguments
 from kubekeep.cli.atomic_files import to_file
 from kubekeep.cli.configured import Configured
+from kubekeep.cli.exception_options import Accepting
 from kubekeep.cli.request_options import assessed, request_options
 from kubekeep.cli.scan import command as scan
-from kubekeep.cli.waiver_options import Accepting
 from kubekeep.model.comparison import Scanned
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import incomplete

@@ -15,7 +15,7 @@ import yaml
 from kubekeep.cli.atomic_files import put
 from kubekeep.cli.settings import azure_cloud
 from kubekeep.model.cloud import CloudCluster, CloudRequest, Endpoints, parse_cluster
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.usecases.cloud import described
 
 _INCOMPLETE = 3
@@ -53,9 +53,9 @@ def describe(cluster: CloudCluster, output: Path | None) -> None:
     kubekeep scan deploy/
     """  # noqa: D301 - click takes the character itself
     documents: list[dict[str, Any]] = []
-    gaps: list[Gap] = []
+    gaps: list[CoverageGap] = []
     for item in described(CloudRequest(cluster=cluster, endpoints=Endpoints(azure=azure_cloud()))):
-        if isinstance(item, Gap):
+        if isinstance(item, CoverageGap):
             gaps.append(item)
         else:
             documents.append(item)

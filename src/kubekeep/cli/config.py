@@ -18,7 +18,7 @@ from kubekeep.cli.config_keys import Key, schema
 from kubekeep.cli.configured import Loaded, is_from_file, is_from_found_file, loaded
 from kubekeep.cli.scan import command as scan
 from kubekeep.config.chart_values import CHARTS
-from kubekeep.exceptions.load import Waivers
+from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.library.extra import gather
 from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.paths import display_path
@@ -83,7 +83,7 @@ def _hold(ctx: click.Context) -> None:
                 cloud_provider=said["cloud_provider"],
                 policies=said["policies"],
                 rules=rules,
-                waivers=Waivers(files=said["exceptions"], sets=said["exception_sets"]),
+                exceptions=ExceptionOptions(files=said["exceptions"], sets=said["exception_sets"]),
                 excluded=said["exclude_controls"],
             )
         )

@@ -14,12 +14,12 @@ import click
 
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
-from kubekeep.exceptions.exception import Designator, Exemption
-from kubekeep.exceptions.load import ExceptionsError, Waivers, read_all
+from kubekeep.exceptions.load import ExceptionOptions, ExceptionsError, read_all
+from kubekeep.exceptions.policy_exception import Designator, PolicyException
 from kubekeep.exceptions.sets import set_names
+from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.text import utc_text, visible
-from kubekeep.model.waiver import WaiverStatus, WaiverUse
 from kubekeep.posture.select import UnknownNameError
 from kubekeep.usecases.exceptions import PROBLEMS, add, held
 from kubekeep.usecases.scan import ScanRequest, scan
@@ -105,7 +105,7 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
         added = add(file, entry)
     except ExceptionsError as error:
         raise click.UsageError(str(error)) from error
-    click.echo(f"{visible(file)}: added {visible(added.waiver.name)}", err=True)
+    click.echo(f"{visible(file)}: added {visible(added.exception.name)}", err=True)
     for doubt in added.doubts:
         click.echo(f"{visible(file)}: warning: {visible(doubt)}", err=True)
 
@@ -147,7 +147,7 @@ def check(files: Names, sets: Names) -> None:
     problems = [use for use in uses if use.status in PROBLEMS or use.doubts]
     for use in problems:
         status = use.status if use.status in PROBLEMS else "warning"
-        click.echo(f"{_place(use)}: {status}: {visible(use.waiver.name)}{_text(use)}")
+        click.echo(f"{_place(use)}: {status}: {visible(use.exception.name)}{_text(use)}")
     click.echo(f"{len(uses)} exception{'' if len(uses) == 1 else 's'}, {len(problems)} to mend", err=True)
     sys.exit(_PROBLEM if problems else 0)
 
@@ -162,47 +162,47 @@ def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
 
     Exits with 1 when one of them covers nothing.
     """
-    waivers = Waivers(files=(file,), inline=False)
-    request = ScanRequest(paths=paths, frameworks=frameworks, snapshot=snapshot, waivers=waivers)
+    exceptions = ExceptionOptions(files=(file,), inline=False)
+    request = ScanRequest(paths=paths, frameworks=frameworks, snapshot=snapshot, exceptions=exceptions)
     try:
         with progress.counter() as note:
             assessment = scan(request, stdin=sys.stdin.buffer, note=note)
     except (UnknownNameError, ValueError) as error:
         raise click.UsageError(str(error)) from error
-    for use in assessment.waivers:
-        click.echo(f"{_place(use)}: {use.status}: {visible(use.waiver.name)}{_text(use)}")
+    for use in assessment.exceptions:
+        click.echo(f"{_place(use)}: {use.status}: {visible(use.exception.name)}{_text(use)}")
         for item in use.findings:
             click.echo(f"    {item.control}  {visible(item.label)}")
     for unread in assessment.unread:
         click.echo(visible(f"{unread.location}: {unread.message}"), err=True)
     if assessment.unread:
         sys.exit(_INCOMPLETE)
-    sys.exit(0 if all(use.status is WaiverStatus.MATCHED for use in assessment.waivers) else _PROBLEM)
+    sys.exit(0 if all(use.status is ExceptionStatus.MATCHED for use in assessment.exceptions) else _PROBLEM)
 
 
-def _read(files: Names, sets: Names, *, refuse: bool = True) -> tuple[Exemption, ...]:
+def _read(files: Names, sets: Names, *, refuse: bool = True) -> tuple[PolicyException, ...]:
     if not (files or sets):
         raise click.UsageError("name a FILE, or a set with --exception-set; `kubekeep list exceptions` shows the sets")
     try:
-        return read_all(Waivers(files=files, sets=sets))
+        return read_all(ExceptionOptions(files=files, sets=sets))
     except ExceptionsError as error:
         if refuse:
             raise click.UsageError(str(error)) from error
         raise
 
 
-def _place(use: WaiverUse) -> str:
-    return visible(str(use.waiver.location)) if use.waiver.location else "-"
+def _place(use: ExceptionUse) -> str:
+    return visible(str(use.exception.location)) if use.exception.location else "-"
 
 
-def _text(use: WaiverUse) -> str:
+def _text(use: ExceptionUse) -> str:
     return f": {visible(use.text)}" if use.text else ""
 
 
-def _shown(item: Exemption) -> Iterator[str]:
-    waiver = item.waiver
-    until = f"  until {utc_text(waiver.expires)}" if waiver.expires else ""
-    yield f"{waiver.name}{until}"
+def _shown(item: PolicyException) -> Iterator[str]:
+    exception = item.exception
+    until = f"  until {utc_text(exception.expires)}" if exception.expires else ""
+    yield f"{exception.name}{until}"
     row = _row(item)
     yield f"    controls   {', '.join(row['controls']) or 'all'}"
     for number, resource in enumerate(row["resources"] or ["all"]):
@@ -211,21 +211,21 @@ def _shown(item: Exemption) -> Iterator[str]:
     for title, key in (("labels", "objectSelector"), ("in", "namespaceSelector")):
         if row[key]:
             yield f"    {title:9}  {', '.join(row[key])}"
-    if waiver.reason:
-        yield f"    reason     {waiver.reason}"
+    if exception.reason:
+        yield f"    reason     {exception.reason}"
 
 
-def _row(item: Exemption) -> dict[str, Any]:
-    waiver = item.waiver
+def _row(item: PolicyException) -> dict[str, Any]:
+    exception = item.exception
     return {
-        "name": waiver.name,
+        "name": exception.name,
         "controls": [_called(policy.framework, policy.names) for policy in item.policies],
         "resources": [_attributes(designator) for designator in item.designators],
         "objectSelector": _required(item.objects),
         "namespaceSelector": _required(item.namespaces),
-        "reason": waiver.reason,
-        "expires": utc_text(waiver.expires) if waiver.expires else None,
-        "place": str(waiver.location) if waiver.location else None,
+        "reason": exception.reason,
+        "expires": utc_text(exception.expires) if exception.expires else None,
+        "place": str(exception.location) if exception.location else None,
     }
 
 

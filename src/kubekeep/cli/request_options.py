@@ -17,9 +17,9 @@ from kubekeep.cli import arguments, progress
 from kubekeep.cli.choice_options import choice_options
 from kubekeep.cli.cluster_options import cluster_options
 from kubekeep.cli.configured import is_from_file
+from kubekeep.cli.exception_options import exception_options
 from kubekeep.cli.settings import cache_folder
 from kubekeep.cli.source_options import source_options
-from kubekeep.cli.waiver_options import waiver_options
 from kubekeep.kube.errors import KubeError
 from kubekeep.library.extra import ExtraRules, gather
 from kubekeep.library.load import LibraryError
@@ -47,7 +47,7 @@ def request_options(task: str) -> Callable[[Callable[..., None]], Callable[..., 
             function(request=request, **given)
 
         found: Callable[..., None] = choice_options(
-            _rules_options(source_options(waiver_options(cluster_options(gathered))))
+            _rules_options(source_options(exception_options(cluster_options(gathered))))
         )
         for option in reversed(_against()):
             found = option(found)
@@ -83,7 +83,7 @@ def _request(task: str, given: dict[str, Any]) -> ScanRequest:
         workload=asked.workload,
         choice=take("choice"),
         excluded=take("excluded"),
-        waivers=given["accepting"].waivers,
+        exceptions=given["accepting"].exceptions,
         remembered=_remembered(incremental=take("incremental")),
     )
 

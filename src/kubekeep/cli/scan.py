@@ -13,12 +13,12 @@ import msgspec
 
 from kubekeep.cli import arguments, outputs
 from kubekeep.cli.configured import Configured
+from kubekeep.cli.exception_options import Accepting
 from kubekeep.cli.gate_options import Since, gate_options, known
 from kubekeep.cli.preflight import told
 from kubekeep.cli.privacy_options import Privacy, privacy_options
 from kubekeep.cli.report_options import Showing, report_options
 from kubekeep.cli.request_options import assessed, request_options
-from kubekeep.cli.waiver_options import Accepting
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import Gates, Outcome, UnknownLimitError, incomplete, judge

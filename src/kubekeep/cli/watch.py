@@ -15,11 +15,11 @@ from typing import Any
 import click
 
 from kubekeep.cli.arguments import loopback
+from kubekeep.cli.exception_options import Accepting
 from kubekeep.cli.preflight import told
 from kubekeep.cli.request_options import reached, request_options
 from kubekeep.cli.shutdown import Endings, interrupts
-from kubekeep.cli.waiver_options import Accepting
-from kubekeep.model.watch import Happening
+from kubekeep.model.watch import WatchEvent
 from kubekeep.usecases.scan import ScanRequest
 
 
@@ -82,7 +82,7 @@ def _watch(request: ScanRequest, layout: str, address: tuple[str, int] | None, e
 
     is_terminal, printing = sys.stdout.isatty(), threading.Lock()
 
-    def tell(happened: Sequence[Happening]) -> None:
+    def tell(happened: Sequence[WatchEvent]) -> None:
         width = shutil.get_terminal_size().columns if is_terminal else None
         text = "\n".join(documents(happened) if layout == "json" else lines(happened, width))
         with printing:

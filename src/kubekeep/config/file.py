@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.location import Marks, Path, Position, line_starts
+from kubekeep.model.location import Path, Position, SourceMap, line_starts
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.text import visible
 from kubekeep.sources.manifests import opened
@@ -56,7 +56,7 @@ class Configuration(msgspec.Struct, frozen=True):
     path: str
     named: bool
     values: dict[str, Any]
-    marks: Marks | None = None
+    marks: SourceMap | None = None
 
     def place(self, at: Path) -> Position:
         """Where the value at `at` is written, or its nearest ancestor."""

@@ -12,17 +12,17 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.exceptions.exception import Exemption
-from kubekeep.exceptions.inline.annotations import exemptions_of
+from kubekeep.exceptions.inline.annotations import annotated_exceptions
 from kubekeep.exceptions.lint import is_for_everything
 from kubekeep.exceptions.lint_slips import slips
 from kubekeep.exceptions.match_controls import Controls, Reach
 from kubekeep.exceptions.match_resources import Part, Resources
+from kubekeep.exceptions.policy_exception import PolicyException
 from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.exception import ExceptedFinding, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.label_selector import labels_of
 from kubekeep.model.resource import Resource
-from kubekeep.model.waiver import WaivedFinding, WaiverStatus, WaiverUse
 from kubekeep.posture.select import Selection
 
 _NAMED: Final = 3
@@ -34,26 +34,28 @@ _FEW: Final = 5
 _ALL_HERE: Final = "it is for every resource of this scan and every control"
 
 
-def waive(
+def apply_exceptions(
     results: Sequence[ResourceResult],
-    exemptions: Sequence[Exemption],
+    policy_exceptions: Sequence[PolicyException],
     selection: Selection,
     now: dt.datetime,
     *,
     namespaces: Mapping[str, Mapping[str, str]],
     folder: str,
     inline: bool,
-) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
+) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
     """The results with a waiver in all evidence that one of `exemptions` covers, and the uses of all exceptions.
 
     A failed verdict all of whose evidence is covered has passed. The first exception that covers evidence is named
     there; every one that does counts it. With `inline`, annotations of resources are exceptions too. `namespaces` are
     the labels of the namespaces that are known; `folder` is the one that paths of files start from.
     """
-    if not (exemptions or inline):
+    if not (policy_exceptions or inline):
         return list(results), ()
-    scanned = _Scanned(results if any(item.objects or item.namespaces for item in exemptions) else (), namespaces)
-    register = _Register(exemptions, selection, now, scanned, folder)
+    scanned = _Scanned(
+        results if any(item.objects or item.namespaces for item in policy_exceptions) else (), namespaces
+    )
+    register = _Register(policy_exceptions, selection, now, scanned, folder)
     register.doubt_what_is_for_all(results)
     found = [register.result(result, inline=inline) for result in results]
     return found, register.uses()
@@ -80,47 +82,47 @@ def _objects(resource: Resource) -> tuple[Resource, ...]:
 class _Account:
     """One exception with the controls that it is for and the findings that it covers."""
 
-    __slots__ = ("doubts", "exemption", "findings", "reach", "status", "text")
+    __slots__ = ("doubts", "findings", "policy_exception", "reach", "status", "text")
 
-    def __init__(self, exemption: Exemption, reach: Reach, now: dt.datetime, *, everything: bool) -> None:
+    def __init__(self, policy_exception: PolicyException, reach: Reach, now: dt.datetime, *, everything: bool) -> None:
         """`everything`: it leaves out neither a control nor a resource."""
-        self.exemption = exemption
+        self.policy_exception = policy_exception
         self.reach = reach
-        self.doubts = (*exemption.doubts, *slips(exemption))
-        self.findings: list[WaivedFinding] = []
-        self.status, self.text = WaiverStatus.UNUSED, ""
-        expires = exemption.waiver.expires
-        if exemption.flaw:
-            self.status, self.text = WaiverStatus.INVALID, exemption.flaw
+        self.doubts = (*policy_exception.doubts, *slips(policy_exception))
+        self.findings: list[ExceptedFinding] = []
+        self.status, self.text = ExceptionStatus.UNUSED, ""
+        expires = policy_exception.exception.expires
+        if policy_exception.flaw:
+            self.status, self.text = ExceptionStatus.INVALID, policy_exception.flaw
         elif expires is not None and expires <= now:
-            self.status = WaiverStatus.EXPIRED
+            self.status = ExceptionStatus.EXPIRED
         elif everything:
-            narrowed = exemption.objects or exemption.namespaces
-            self.status, self.text = WaiverStatus.TOO_BROAD, _TOO_BROAD + (_NOT_NARROWED if narrowed else "")
+            narrowed = policy_exception.objects or policy_exception.namespaces
+            self.status, self.text = ExceptionStatus.TOO_BROAD, _TOO_BROAD + (_NOT_NARROWED if narrowed else "")
 
     @property
     def is_active(self) -> bool:
         """Whether it may cover anything."""
-        return self.status is WaiverStatus.UNUSED
+        return self.status is ExceptionStatus.UNUSED
 
-    def use(self) -> WaiverUse:
+    def use(self) -> ExceptionUse:
         """What became of it."""
         status, text, reach = self.status, self.text, self.reach
         doubts = self.doubts if self.is_active else ()
         if self.is_active:
             if reach.unknown:
-                status, text = WaiverStatus.INVALID_CONTROL, f"nobody knows {', '.join(reach.unknown)}{reach.hint}"
+                status, text = ExceptionStatus.INVALID_CONTROL, f"nobody knows {', '.join(reach.unknown)}{reach.hint}"
             elif self.findings:
-                status, text = WaiverStatus.MATCHED, _shared(reach.shared)
+                status, text = ExceptionStatus.MATCHED, _shared(reach.shared)
             elif reach.shared:
                 text = _shared(reach.shared)
             elif not reach.slugs:
                 text = "its controls are not in this scan"
-        return WaiverUse(
-            waiver=self.exemption.waiver,
+        return ExceptionUse(
+            exception=self.policy_exception.exception,
             status=status,
             text="; ".join(filter(None, (text, *doubts))),
-            controls=_names(self.exemption),
+            controls=_names(self.policy_exception),
             unknown=reach.unknown,
             findings=tuple(self.findings),
             doubts=doubts,
@@ -135,8 +137,8 @@ def _shared(controls: Sequence[str]) -> str:
     return f"not for {', '.join(controls[:_NAMED])}{more}: another framework of the scan asks for that too"
 
 
-def _names(exemption: Exemption) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for policy in exemption.policies for name in policy.names))
+def _names(policy_exception: PolicyException) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for policy in policy_exception.policies for name in policy.names))
 
 
 class _Register:
@@ -144,7 +146,7 @@ class _Register:
 
     def __init__(
         self,
-        exemptions: Sequence[Exemption],
+        policy_exceptions: Sequence[PolicyException],
         selection: Selection,
         now: dt.datetime,
         scanned: _Scanned,
@@ -152,12 +154,12 @@ class _Register:
     ) -> None:
         self._now = now
         self._controls = Controls(selection)
-        self._accounts = [self._account(item, scanned) for item in exemptions]
-        active = {number: item.exemption for number, item in enumerate(self._accounts) if item.is_active}
+        self._accounts = [self._account(item, scanned) for item in policy_exceptions]
+        active = {number: item.policy_exception for number, item in enumerate(self._accounts) if item.is_active}
         self._resources = Resources(active, scanned.namespaces, folder)
         self._inline: dict[tuple[str, str], list[_Account]] = {}
 
-    def _account(self, item: Exemption, scanned: _Scanned) -> _Account:
+    def _account(self, item: PolicyException, scanned: _Scanned) -> _Account:
         reach = self._controls.reach(item.policies)
         everything = reach.everything and is_for_everything(item, scanned.objects, scanned.all_namespaces)
         return _Account(item, reach, self._now, everything=everything)
@@ -175,7 +177,7 @@ class _Register:
         for number in found:
             self._accounts[number].doubts += (_ALL_HERE,)
 
-    def uses(self) -> tuple[WaiverUse, ...]:
+    def uses(self) -> tuple[ExceptionUse, ...]:
         """What became of each exception: those given first, then those beside resources in the order met."""
         inline = [account for accounts in self._inline.values() for account in accounts]
         return tuple(account.use() for account in (*self._accounts, *inline))
@@ -188,7 +190,7 @@ class _Register:
         failed = {
             slug: verdict
             for slug, verdict in result.verdicts.items()
-            if verdict.status is Status.FAILED or verdict.is_waived
+            if verdict.status is Status.FAILED or verdict.is_excepted
         }
         if not failed:
             return result
@@ -203,18 +205,18 @@ class _Register:
         for slug, verdict in failed.items():
             mine = [(account, part) for account, part in covering if slug in account.reach.slugs]
             if mine:
-                changed[slug] = self._waived(
+                changed[slug] = self._excepted(
                     verdict,
                     mine,
                     resource,
-                    WaivedFinding(name, resource.kind, resource.namespace, resource.name, self._controls.id_of(slug)),
+                    ExceptedFinding(name, resource.kind, resource.namespace, resource.name, self._controls.id_of(slug)),
                 )
         return msgspec.structs.replace(result, verdicts={**result.verdicts, **changed}) if changed else result
 
     def _beside(self, resource: Resource) -> Iterator[_Account]:
         """The exceptions that a resource carries, or the objects that it is made of."""
         for item in _objects(resource):
-            carried = list(exemptions_of(item))
+            carried = list(annotated_exceptions(item))
             if not carried:
                 continue
             # A role is met by itself and with every subject that it is bound to.
@@ -226,12 +228,12 @@ class _Register:
                 ]
             yield from self._inline[key]
 
-    def _waived(
+    def _excepted(
         self,
         verdict: Verdict,
         covering: Sequence[tuple[_Account, Part]],
         resource: Resource,
-        finding: WaivedFinding,
+        finding: ExceptedFinding,
     ) -> Verdict:
         used: dict[int, _Account] = {}
         evidence = []
@@ -239,13 +241,13 @@ class _Register:
         for item in verdict.evidence or (Evidence("", exists=False, location=resource.locate(())),):
             accounts = [account for account, part in covering if _is_part(item, part)]
             used |= {id(account): account for account in accounts}
-            first = accounts[0].exemption.waiver if accounts and item.waiver is None else item.waiver
-            evidence.append(msgspec.structs.replace(item, waiver=first) if first is not item.waiver else item)
+            first = accounts[0].policy_exception.exception if accounts and item.exception is None else item.exception
+            evidence.append(msgspec.structs.replace(item, exception=first) if first is not item.exception else item)
         if not used:
             return verdict
         for account in used.values():
             account.findings.append(finding)
-        status = Status.PASSED if all(item.waiver is not None for item in evidence) else Status.FAILED
+        status = Status.PASSED if all(item.exception is not None for item in evidence) else Status.FAILED
         return msgspec.structs.replace(verdict, status=status, evidence=tuple(evidence))
 
 

@@ -13,16 +13,6 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.exceptions.exception import (
-    EVERYTHING,
-    KIND,
-    NAME,
-    NAMESPACE,
-    Designator,
-    Exemption,
-    FlawError,
-    Policy,
-)
 from kubekeep.exceptions.kubescape_format import (
     empty_of,
     ending,
@@ -33,9 +23,19 @@ from kubekeep.exceptions.kubescape_format import (
     text_of,
     unselective,
 )
+from kubekeep.exceptions.policy_exception import (
+    EVERYTHING,
+    KIND,
+    NAME,
+    NAMESPACE,
+    Designator,
+    FlawError,
+    Policy,
+    PolicyException,
+)
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.location import Location, Path
 from kubekeep.model.text import json_text
-from kubekeep.model.waiver import Waiver, WaiverSource
 
 _GROUP: Final = "kubescape.io"
 _NAMESPACED: Final = "SecurityException"
@@ -63,7 +63,7 @@ def is_security_exception(value: Any) -> bool:
     return group == _GROUP and value.get("kind") in {_NAMESPACED, _OF_CLUSTER}
 
 
-def security_exemption(value: Mapping[str, Any], location: Location | None) -> Exemption | None:
+def security_exception(value: Mapping[str, Any], location: Location | None) -> PolicyException | None:
     """The exception that an object describes; None if it is for vulnerabilities alone. Raises FlawError."""
     whole = keyed(value, _OBJECT)
     if whole.get("spec") is None:
@@ -73,8 +73,8 @@ def security_exemption(value: Mapping[str, Any], location: Location | None) -> E
     match = keyed(mapping_of(spec, "match", _AT_SPEC), _MATCH, _AT_MATCH)
     if namespace and match.get("namespaceSelector") is not None:
         raise FlawError("only a ClusterSecurityException has a namespaceSelector", (*_AT_MATCH, "namespaceSelector"))
-    found = Exemption(
-        waiver=waiver_of(value, location, text_of(spec, "reason", _AT_SPEC), ending(spec, "expiresAt", _AT_SPEC)),
+    found = PolicyException(
+        exception=exception_of(value, location, text_of(spec, "reason", _AT_SPEC), ending(spec, "expiresAt", _AT_SPEC)),
         policies=tuple(_policies(spec)),
         designators=tuple(_designators(match, namespace)),
         objects=selector(match.get("objectSelector"), (*_AT_MATCH, "objectSelector")),
@@ -90,7 +90,7 @@ def security_exemption(value: Mapping[str, Any], location: Location | None) -> E
     return msgspec.structs.replace(found, doubts=tuple(_doubts(spec, match, found)))
 
 
-def _doubts(spec: Mapping[str, Any], match: Mapping[str, Any], read: Exemption) -> Iterator[str]:
+def _doubts(spec: Mapping[str, Any], match: Mapping[str, Any], read: PolicyException) -> Iterator[str]:
     """Where an object that can be read says nothing."""
     yield from empty_of(spec, "expiresAt", "it never ends")
     if "match" in spec and spec["match"] is None:
@@ -107,16 +107,16 @@ def _doubts(spec: Mapping[str, Any], match: Mapping[str, Any], read: Exemption) 
                 yield f"{key} of match.resources[{number}] is empty, so that any is meant"
 
 
-def waiver_of(
+def exception_of(
     value: Mapping[str, Any], location: Location | None, reason: str = "", until: dt.datetime | None = None
-) -> Waiver:
+) -> AppliedException:
     """What reports name an object."""
     metadata = value.get("metadata")
     said = metadata if isinstance(metadata, dict) else {}
     name = "/".join(str(said[key]) for key in ("namespace", "name") if said.get(key))
-    return Waiver(
+    return AppliedException(
         name=f"{value.get('kind')} {name}".rstrip(),
-        source=WaiverSource.OBJECT,
+        source=ExceptionSource.OBJECT,
         reason=reason,
         expires=until,
         location=location,

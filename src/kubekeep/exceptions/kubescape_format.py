@@ -12,20 +12,20 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.exceptions.exception import (
+from kubekeep.exceptions.policy_exception import (
     Designator,
-    Exemption,
     FlawError,
     Policy,
+    PolicyException,
     check_pattern,
     expiry,
     is_glob,
     without_globs,
 )
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.label_selector import LabelSelector, SelectorRequirement
 from kubekeep.model.location import Location, Path
 from kubekeep.model.text import json_text
-from kubekeep.model.waiver import Waiver, WaiverSource
 
 _TYPE: Final = "postureExceptionPolicy"
 _KEYS: Final = (
@@ -47,15 +47,15 @@ def is_policy(value: Any) -> bool:
     return isinstance(value, dict) and any(str(key).casefold() in {"policytype", "posturepolicies"} for key in value)
 
 
-def exemption(value: Any, location: Location, number: int) -> Exemption:
+def policy_exception(value: Any, location: Location, number: int) -> PolicyException:
     """The exception that `value` describes, the `number`th of its file from 0. Raises FlawError."""
     found = keyed(value, _KEYS)
     kind = text_of(found, "policyType")
     if kind.casefold() not in {"", _TYPE.casefold()}:
         raise FlawError(f"policyType is {kind[:60]!r}, not {_TYPE}", ("policyType",))
-    waiver = Waiver(
+    exception = AppliedException(
         name=text_of(found, "name") or f"exception {number + 1}",
-        source=WaiverSource.FILE,
+        source=ExceptionSource.FILE,
         reason=text_of(found, "reason"),
         expires=ending(found, "expirationDate"),
         location=location,
@@ -64,8 +64,8 @@ def exemption(value: Any, location: Location, number: int) -> Exemption:
     designators = tuple(_designators(found))
     objects = selector(found.get("objectSelector"), ("objectSelector",))
     empty = bool(found.get("resources")) and not designators
-    return Exemption(
-        waiver=waiver,
+    return PolicyException(
+        exception=exception,
         policies=tuple(_policies(found)),
         designators=designators,
         objects=objects,

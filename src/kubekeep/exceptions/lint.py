@@ -10,7 +10,7 @@ import string
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from kubekeep.exceptions.exception import (
+from kubekeep.exceptions.policy_exception import (
     CLUSTER,
     CONTAINER,
     IDENTITY,
@@ -19,7 +19,7 @@ from kubekeep.exceptions.exception import (
     NAMESPACE,
     PATH,
     Designator,
-    Exemption,
+    PolicyException,
     matches,
 )
 from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, selects
@@ -61,16 +61,22 @@ def is_everything(key: str, pattern: str) -> bool:
     return all(_takes(resource, key, pattern) for resource in _INVENTED)
 
 
-def is_for_everything(exemption: Exemption, objects: Collection[Labels], namespaces: Mapping[str, Labels]) -> bool:
+def is_for_everything(
+    policy_exception: PolicyException, objects: Collection[Labels], namespaces: Mapping[str, Labels]
+) -> bool:
     """Whether it leaves out no resource. `objects` and `namespaces` are the labels that are known in a scan.
 
     A selector that only says what must not be there leaves out nothing as long as nothing known has that.
     """
-    if exemption.designators and not all(_is_for(exemption.designators, resource) for resource in _INVENTED):
+    if policy_exception.designators and not all(
+        _is_for(policy_exception.designators, resource) for resource in _INVENTED
+    ):
         return False
     own = ({NAME_LABEL: name} for resource in _INVENTED for name in resource[NAMESPACE])
     known = ({**labels, NAME_LABEL: name} for name, labels in namespaces.items())
-    return _selects_all(exemption.objects, ({}, *objects)) and _selects_all(exemption.namespaces, (*own, *known))
+    return _selects_all(policy_exception.objects, ({}, *objects)) and _selects_all(
+        policy_exception.namespaces, (*own, *known)
+    )
 
 
 def _is_for(designators: Collection[Designator], resource: Mapping[str, tuple[str, ...]]) -> bool:

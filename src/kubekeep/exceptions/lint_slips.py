@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.exceptions.exception import (
+from kubekeep.exceptions.policy_exception import (
     ATTRIBUTES,
     CLUSTER,
     CONTAINER,
     KIND,
     NAME,
     NAMESPACE,
-    Exemption,
+    PolicyException,
     is_glob,
     is_plain,
     matches,
@@ -35,9 +35,9 @@ _IN_PATTERNS: Final = re.compile(r"[\\^$*+?|\[\](){}]")
 _SHOWN: Final = 60
 
 
-def slips(exemption: Exemption) -> Iterator[str]:
+def slips(policy_exception: PolicyException) -> Iterator[str]:
     """What of its designators means less than it looks like, each with what was perhaps meant."""
-    for designator in exemption.designators:
+    for designator in policy_exception.designators:
         for key, text in designator.attributes:
             exact = designator.exact
             told = _label(key) or (_kind(text, exact=exact) if key == KIND else "")

@@ -13,18 +13,18 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.exceptions.apply import waive
-from kubekeep.exceptions.custom_resources import is_security_exception, security_exemption, waiver_of
-from kubekeep.exceptions.exception import Exemption, FlawError
-from kubekeep.exceptions.kubescape_format import exemption, is_policy
+from kubekeep.exceptions.apply import apply_exceptions
+from kubekeep.exceptions.custom_resources import exception_of, is_security_exception, security_exception
+from kubekeep.exceptions.kubescape_format import is_policy, policy_exception
+from kubekeep.exceptions.policy_exception import FlawError, PolicyException
 from kubekeep.exceptions.sets import set_file
 from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.exception import AppliedException, ExceptionUse
 from kubekeep.model.label_selector import labels_of
 from kubekeep.model.location import Location, Path, line_starts
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.model.waiver import Waiver, WaiverUse
 from kubekeep.posture.select import Selection
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.manifests import opened
@@ -38,7 +38,7 @@ class ExceptionsError(ValueError):
     """A file of exceptions that cannot be used; the message starts with its place and steers no terminal."""
 
 
-class Waivers(msgspec.Struct, frozen=True, kw_only=True):
+class ExceptionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Which exceptions a scan goes by: those of `files` and of ready-made `sets`, by name.
 
     `inline` says whether what stands beside a finding counts, annotations and comments; None for what fits the
@@ -54,28 +54,28 @@ class Waivers(msgspec.Struct, frozen=True, kw_only=True):
         return not snapshot if self.inline is None else self.inline
 
 
-def read_all(waivers: Waivers, beside: Sequence[str] = ()) -> tuple[Exemption, ...]:
+def read_all(exceptions: ExceptionOptions, beside: Sequence[str] = ()) -> tuple[PolicyException, ...]:
     """All exceptions of the files and sets, then those of the files `beside` a library. Raises ExceptionsError."""
-    files = [*waivers.files, *beside]
+    files = [*exceptions.files, *beside]
     found = [item for path in files for item in read_exceptions(path)]
-    return (*found, *(item for name in waivers.sets for item in read_set(name)))
+    return (*found, *(item for name in exceptions.sets for item in read_set(name)))
 
 
-def read_set(name: str) -> tuple[Exemption, ...]:
+def read_set(name: str) -> tuple[PolicyException, ...]:
     """The exceptions of a ready-made set. Raises ExceptionsError for a name that means none."""
     file = set_file(name)
     if file is None:
         raise ExceptionsError(f"there is no set of exceptions {name!r}; `kubekeep list exceptions` shows them")
-    found = _exemptions(file.read_text(encoding="utf-8"), str(file), file.name)
-    return tuple(msgspec.structs.replace(item, waiver=_of_set(name, item.waiver)) for item in found)
+    found = _policy_exceptions(file.read_text(encoding="utf-8"), str(file), file.name)
+    return tuple(msgspec.structs.replace(item, exception=_of_set(name, item.exception)) for item in found)
 
 
-def _of_set(name: str, waiver: Waiver) -> Waiver:
+def _of_set(name: str, exception: AppliedException) -> AppliedException:
     """A waiver of a set: people know that by its name, not by a file of ours."""
-    return msgspec.structs.replace(waiver, name=f"{name}: {waiver.name}", location=None)
+    return msgspec.structs.replace(exception, name=f"{name}: {exception.name}", location=None)
 
 
-def read_exceptions(path: str) -> tuple[Exemption, ...]:
+def read_exceptions(path: str) -> tuple[PolicyException, ...]:
     """The exceptions in a file: a list of Kubescape's policies, single ones, or objects. Raises ExceptionsError."""
     shown = display_path(path)
     try:
@@ -90,18 +90,18 @@ def read_exceptions(path: str) -> tuple[Exemption, ...]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ExceptionsError(f"{shown}: not UTF-8 text: {error.reason}") from error
-    return tuple(_exemptions(text, path, shown))
+    return tuple(_policy_exceptions(text, path, shown))
 
 
 class Exceptions:
     """The exceptions of one scan, with what they have to know of its objects."""
 
-    def __init__(self, waivers: Waivers, beside: Sequence[str], *, snapshot: bool) -> None:
+    def __init__(self, exceptions: ExceptionOptions, beside: Sequence[str], *, snapshot: bool) -> None:
         """Read the files, those `beside` a library too. Raises ExceptionsError."""
-        self._given = read_all(waivers, beside)
-        self._inline = waivers.honours_inline(snapshot=snapshot)
+        self._given = read_all(exceptions, beside)
+        self._inline = exceptions.honours_inline(snapshot=snapshot)
         self._snapshot = snapshot
-        self._found: list[Exemption] = []
+        self._found: list[PolicyException] = []
         self._namespaces: dict[str, dict[str, str]] = {}
 
     @property
@@ -125,9 +125,9 @@ class Exceptions:
 
     def applied(
         self, results: list[ResourceResult], selection: Selection, now: dt.datetime
-    ) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
+    ) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
         """The results with waivers, and what became of each exception."""
-        return waive(
+        return apply_exceptions(
             results,
             (*self._given, *self._found),
             selection,
@@ -138,13 +138,13 @@ class Exceptions:
         )
 
 
-def _security_exception(resource: Resource) -> Iterator[Exemption]:
+def _security_exception(resource: Resource) -> Iterator[PolicyException]:
     """The exception that an object is; one that cannot be used has a flaw."""
     place = resource.locate(())
     try:
-        found = security_exemption(resource.object, place)
+        found = security_exception(resource.object, place)
     except FlawError as error:
-        yield Exemption(waiver=waiver_of(resource.object, resource.locate(error.path)), flaw=str(error))
+        yield PolicyException(exception=exception_of(resource.object, resource.locate(error.path)), flaw=str(error))
     else:
         yield from () if found is None else (found,)
 
@@ -165,7 +165,7 @@ class _File(msgspec.Struct, frozen=True):
         return ExceptionsError(f"{self.shown}:{start.line}:{start.column}: {visible(message)}")
 
 
-def _exemptions(text: str, path: str, shown: str) -> Iterator[Exemption]:
+def _policy_exceptions(text: str, path: str, shown: str) -> Iterator[PolicyException]:
     for document in _documents(text, path, shown):
         value = document.value
         file = _File(shown, document)
@@ -178,7 +178,7 @@ def _exemptions(text: str, path: str, shown: str) -> Iterator[Exemption]:
             yield from _of_objects(file, value)
 
 
-def _of_objects(file: _File, value: Any) -> Iterator[Exemption]:
+def _of_objects(file: _File, value: Any) -> Iterator[PolicyException]:
     found = list(objects(value))
     if not found:
         raise file.error("neither a list of exceptions nor an object", ())
@@ -191,13 +191,13 @@ def _of_objects(file: _File, value: Any) -> Iterator[Exemption]:
         yield from _one(file, item.object, item.path, 0)
 
 
-def _one(file: _File, value: Any, at: Path, number: int) -> Iterator[Exemption]:
+def _one(file: _File, value: Any, at: Path, number: int) -> Iterator[PolicyException]:
     try:
         if is_security_exception(value):
-            found = security_exemption(value, file.location(at))
+            found = security_exception(value, file.location(at))
             yield from () if found is None else (found,)
         else:
-            yield exemption(value, file.location(at), number)
+            yield policy_exception(value, file.location(at), number)
     except FlawError as error:
         raise file.error(str(error), (*at, *error.path)) from error
 

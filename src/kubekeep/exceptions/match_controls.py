@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.exceptions.exception import EVERYTHING, Policy, is_glob, is_plain, matches, without_globs
+from kubekeep.exceptions.policy_exception import EVERYTHING, Policy, is_glob, is_plain, matches, without_globs
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 from kubekeep.posture.select import Selection

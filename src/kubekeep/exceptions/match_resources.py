@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.exceptions.exception import (
+from kubekeep.exceptions.policy_exception import (
     CLUSTER,
     CONTAINER,
     IDENTITY,
@@ -17,8 +17,8 @@ from kubekeep.exceptions.exception import (
     NAMESPACE,
     PATH,
     Designator,
-    Exemption,
     Patterns,
+    PolicyException,
     matches,
 )
 from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, labels_of, selects
@@ -65,11 +65,11 @@ class Resources:
     """
 
     def __init__(
-        self, exemptions: Mapping[int, Exemption], namespaces: Mapping[str, Mapping[str, str]], folder: str
+        self, policy_exceptions: Mapping[int, PolicyException], namespaces: Mapping[str, Mapping[str, str]], folder: str
     ) -> None:
         self._namespaces = namespaces
         self._folder = folder
-        self._entries = [entry for number, item in exemptions.items() for entry in _entries(number, item)]
+        self._entries = [entry for number, item in policy_exceptions.items() for entry in _entries(number, item)]
         keys = {entry.key for entry in self._entries} - {""}
         self._patterns = {key: Patterns(entry.pattern for entry in self._entries if entry.key == key) for key in keys}
         self._matching: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -148,8 +148,8 @@ class Resources:
         return selects(selector, {**(labels or {}), NAME_LABEL: name})
 
 
-def _entries(number: int, exemption: Exemption) -> Iterator[_Entry]:
-    for designator in exemption.designators or (Designator(()),):
+def _entries(number: int, policy_exception: PolicyException) -> Iterator[_Entry]:
+    for designator in policy_exception.designators or (Designator(()),):
         said = dict(designator.patterns)
         kind, namespace = said.pop(KIND, ""), said.pop(NAMESPACE, "")
         others = tuple((key, said.pop(key)) for key in (NAME, PATH, IDENTITY, CLUSTER, CONTAINER) if key in said)
@@ -164,9 +164,9 @@ def _entries(number: int, exemption: Exemption) -> Iterator[_Entry]:
             pattern=pattern,
             others=tuple(pair for pair in others if pair[0] != key),
             labels=labels,
-            objects=exemption.objects,
-            namespaces=exemption.namespaces,
-            home=exemption.home,
+            objects=policy_exception.objects,
+            namespaces=policy_exception.namespaces,
+            home=policy_exception.home,
         )
 
 

@@ -65,7 +65,7 @@ class _Suggestions:
 
     def verdict(self, verdict: Verdict, control: Control, resource: Resource) -> Verdict:
         """A verdict with the edits that mend it, if there are."""
-        standing = [item for item in verdict.evidence if item.waiver is None]
+        standing = [item for item in verdict.evidence if item.exception is None]
         if verdict.status is not Status.FAILED:
             return verdict
         wishes = [alone(Finding(control, resource, item)) for item in standing]

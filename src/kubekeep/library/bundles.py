@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.library import release
-from kubekeep.library.foreign import ForeignControl
+from kubekeep.library.kubescape_rules import KubescapeControl
 from kubekeep.library.load import LibraryError
 from kubekeep.model.framework import Framework, Section
 
@@ -27,7 +27,7 @@ _LEFT: Final = ("attack-tracks.json",)
 class Bundles(msgspec.Struct, frozen=True, kw_only=True):
     """What bundles hold. The slugs of the frameworks are none of the library's, their names may be."""
 
-    controls: tuple[ForeignControl, ...] = ()
+    controls: tuple[KubescapeControl, ...] = ()
     frameworks: tuple[Framework, ...] = ()
     inputs: dict[str, tuple[str, ...]] = {}
     exceptions: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class _Shelf:
     """What has been read so far: controls by number, frameworks by slug with their members."""
 
     def __init__(self) -> None:
-        self.controls: dict[str, ForeignControl] = {}
+        self.controls: dict[str, KubescapeControl] = {}
         self.frameworks: dict[str, tuple[Framework, frozenset[str]]] = {}
         self.inputs: dict[str, tuple[str, ...]] = {}
         self.exceptions: list[str] = []
@@ -109,7 +109,7 @@ class _Shelf:
         )
         self.frameworks[slug] = framework, numbers
 
-    def _control(self, new: ForeignControl, file: Path) -> None:
+    def _control(self, new: KubescapeControl, file: Path) -> None:
         known = self.controls.get(new.control.slug)
         if known is None:
             self.controls[new.control.slug] = new
@@ -121,7 +121,7 @@ class _Shelf:
         self.controls[new.control.slug] = msgspec.structs.replace(known, control=control)
 
 
-def _decides(item: ForeignControl) -> object:
+def _decides(item: KubescapeControl) -> object:
     """What two copies of a control have to agree on."""
     return [msgspec.structs.replace(rule, file="") for rule in item.rules], item.fixed
 

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.library.bundles import read_bundles
-from kubekeep.library.foreign import ForeignControl
+from kubekeep.library.kubescape_rules import KubescapeControl
 from kubekeep.library.load import CONTROL_FILE, Library, LibraryError, builtin
 from kubekeep.library.rego_files import read_rego, rego_files
 from kubekeep.model.control import CUSTOM, Control
@@ -33,7 +33,7 @@ class ExtraRules(msgspec.Struct, frozen=True, kw_only=True):
     """Our own, and on top of it the folders in our own form."""
     custom: bool = False
     """Whether there are custom rules: they are always evaluated."""
-    controls: tuple[ForeignControl, ...] = ()
+    controls: tuple[KubescapeControl, ...] = ()
     frameworks: tuple[Framework, ...] = ()
     """Those of bundles: they are known by name besides the library's, and before them."""
     bundled: bool = False

@@ -119,9 +119,9 @@ class Library:
 
     def rule(self, control: Control) -> Rule:
         """The Rego that decides `control`: its own, or the one it shares. Manual controls have none."""
-        rule = self._rules.get(control.judged_by)
+        rule = self._rules.get(control.rule_name)
         if rule is None:
-            rule = self._rules[control.judged_by] = self._read_rule(control)
+            rule = self._rules[control.rule_name] = self._read_rule(control)
         return rule
 
     def _read_rule(self, control: Control) -> Rule:
@@ -141,7 +141,7 @@ class Library:
 
     def _text(self, control: Control) -> tuple[str, str]:
         """The path and the text of the Rego that decides `control`."""
-        owner = self.controls.get(control.judged_by)
+        owner = self.controls.get(control.rule_name)
         if owner is None:
             raise LibraryError(f"{control.slug}: there is no control {control.rule} whose rule it could share")
         file = self.folder(owner) / RULE_FILE

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from kubekeep._native import YamlDocuments
-from kubekeep.library import foreign
 from kubekeep.library.bundles import read_limited
-from kubekeep.library.foreign import ForeignControl, ForeignRule
+from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule
 from kubekeep.library.load import CONTROL_FILE, RULE_FILE, LibraryError
 from kubekeep.model.control import Control, Parameter
 from kubekeep.model.severity import read_score
@@ -43,9 +42,9 @@ def _is_bare(file: Path, root: Path) -> bool:
     return not (own or file.stem.endswith("_test") or file.parent == root / "lib")
 
 
-def read_rego(files: Sequence[Path], framework: str) -> tuple[ForeignControl, ...]:
+def read_rego(files: Sequence[Path], framework: str) -> tuple[KubescapeControl, ...]:
     """A control for each of `files`, all serving `framework`. Raises LibraryError."""
-    found: dict[str, ForeignControl] = {}
+    found: dict[str, KubescapeControl] = {}
     for file in files:
         item = _control(file, framework)
         if item.control.slug in found:
@@ -54,22 +53,22 @@ def read_rego(files: Sequence[Path], framework: str) -> tuple[ForeignControl, ..
     return tuple(found.values())
 
 
-def _control(file: Path, framework: str) -> ForeignControl:
+def _control(file: Path, framework: str) -> KubescapeControl:
     try:
         source = read_limited(file, _MOST_BYTES).decode()
     except UnicodeDecodeError as error:
         raise LibraryError(f"{file}: {error}") from error
-    if foreign.package(source) is None:
+    if kubescape_rules.package(source) is None:
         raise LibraryError(f"{file}:1: no package of plain names, such as `package rules`")
-    if not foreign.has_sets(source):
+    if not kubescape_rules.has_sets(source):
         raise LibraryError(f"{file}:1: no rule gathers responses, such as `deny contains response if {{ ... }}`")
     said = dict(_said(source, file))
-    rule = ForeignRule(
+    rule = KubescapeRule(
         name=file.stem,
         file=str(file),
         source=source,
-        inputs=foreign.inputs_read(source),
-        obstacle=foreign.obstacle(source),
+        inputs=kubescape_rules.inputs_read(source),
+        obstacle=kubescape_rules.obstacle(source),
     )
     title = said.get("name", file.stem)
     control = Control(
@@ -78,16 +77,16 @@ def _control(file: Path, framework: str) -> ForeignControl:
         severity=_severity(said, file),
         asks=said.get("description", title),
         why="",
-        fix=said.get("remediation", foreign.ADVICE),
-        targets=foreign.targets([rule]),
+        fix=said.get("remediation", kubescape_rules.ADVICE),
+        targets=kubescape_rules.targets([rule]),
         params={name: Parameter(description=f"read by {file.name}") for name in rule.inputs},
         satisfies={framework: ()},
     )
-    return ForeignControl(control=control, rules=(rule,), must_compile=True)
+    return KubescapeControl(control=control, rules=(rule,), must_compile=True)
 
 
 def _severity(said: Mapping[str, str], file: Path) -> float:
-    text = said.get("baseScore", str(foreign.DEFAULT_SEVERITY))
+    text = said.get("baseScore", str(kubescape_rules.DEFAULT_SEVERITY))
     try:
         return read_score(text)
     except ValueError as error:

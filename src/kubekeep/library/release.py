@@ -12,8 +12,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from kubekeep.library import foreign
-from kubekeep.library.foreign import ForeignControl, ForeignRule, Match
+from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule, Match
 from kubekeep.library.load import LibraryError
 from kubekeep.model.control import LOADED, Control, Parameter
 from kubekeep.model.finding import Cause, Reason
@@ -59,7 +58,7 @@ class _Scope(msgspec.Struct):
 class _Control(msgspec.Struct, rename="camel"):
     id: str = msgspec.field(name="controlID")
     name: str
-    base_score: float = foreign.DEFAULT_SEVERITY
+    base_score: float = kubescape_rules.DEFAULT_SEVERITY
     description: str = ""
     remediation: str = ""
     impact: str = msgspec.field(name="impact_statement", default="")
@@ -107,7 +106,7 @@ def framework(value: dict[str, Any], file: Path) -> Release:
     return _convert(value, Release, file)
 
 
-def control(value: dict[str, Any], file: Path) -> ForeignControl:
+def control(value: dict[str, Any], file: Path) -> KubescapeControl:
     """The control in `value`. Raises LibraryError."""
     found = _convert(value, _Control, file)
     attributes = found.attributes or {}
@@ -125,17 +124,17 @@ def control(value: dict[str, Any], file: Path) -> ForeignControl:
         severity=min(max(found.base_score, 0.0), 10.0),
         asks=found.description or found.name,
         why="",
-        fix=found.remediation or foreign.ADVICE,
+        fix=found.remediation or kubescape_rules.ADVICE,
         impact=found.impact,
         default_value=found.default_value,
         references=tuple(found.references or ()),
-        targets=foreign.targets(rules),
+        targets=kubescape_rules.targets(rules),
         audit="" if rules else manual,
         scope="cluster" if scopes and "file" not in scopes else "file",
         params=_parameters(found.rules or (), found.fixed_input or {}),
         ids=(found.id,),
     )
-    return ForeignControl(
+    return KubescapeControl(
         control=described,
         rules=rules,
         fixed=dict(found.fixed_input or {}),
@@ -163,10 +162,10 @@ def _parameters(rules: Iterable[_Rule], fixed: Mapping[str, object]) -> dict[str
     }
 
 
-def _rule(found: _Rule, file: str) -> ForeignRule:
+def _rule(found: _Rule, file: str) -> KubescapeRule:
     matches = (*(found.match or ()), *(found.dynamic_match or ()))
     aggregator = str((found.attributes or {}).get("resourcesAggregator") or "")
-    return ForeignRule(
+    return KubescapeRule(
         name=found.name,
         file=file,
         source=found.rule,
@@ -181,9 +180,9 @@ def _rule(found: _Rule, file: str) -> ForeignRule:
 def _obstacle(found: _Rule, aggregator: str) -> Reason | None:
     if found.rule_language.casefold() != "rego":
         return Reason(Cause.RULE_ERROR, f"{found.name}: rules in {found.rule_language} are not supported")
-    if aggregator not in ("", foreign.SUBJECTS, foreign.API_SERVER):
+    if aggregator not in ("", kubescape_rules.SUBJECTS, kubescape_rules.API_SERVER):
         return Reason(Cause.RULE_ERROR, f"{found.name}: the aggregator {aggregator} is not supported")
-    return foreign.obstacle(found.rule) or foreign.obstacle(found.resource_enumerator or "")
+    return kubescape_rules.obstacle(found.rule) or kubescape_rules.obstacle(found.resource_enumerator or "")
 
 
 def _match(found: _Match, file: str) -> Match:

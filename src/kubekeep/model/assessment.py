@@ -17,11 +17,11 @@ from kubekeep.model.commit import Repository
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.control import Control
 from kubekeep.model.enforcement import Enforcement
+from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
-from kubekeep.model.waiver import WaiverUse
 
 
 class Unread(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ class Counts(msgspec.Struct, frozen=True):
     passed: int = 0
     failed: int = 0
     not_evaluated: int = 0
-    waived: int = 0
+    excepted: int = 0
 
     @property
     def total(self) -> int:
@@ -123,7 +123,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     unread: tuple[Unread, ...]
     files: int
     notes: tuple[str, ...] = ()
-    waivers: tuple[WaiverUse, ...] = ()
+    exceptions: tuple[ExceptionUse, ...] = ()
     attacks: Attacks | None = None
     repository: Repository | None = None
     """The repository that the input is in, if a report wants to know."""
@@ -162,11 +162,11 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
                     found.setdefault(slug, []).append((result.resource, verdict.standing))
         return found
 
-    def waived(self) -> dict[str, list[tuple[Resource, Verdict]]]:
+    def excepted(self) -> dict[str, list[tuple[Resource, Verdict]]]:
         """What is waived, in the shape of `failures`: evidence of failures and of what passed by waivers."""
         found: dict[str, list[tuple[Resource, Verdict]]] = {}
         for result in self.results:
             for slug, verdict in result.verdicts.items():
-                if verdict.evidence and (waived := verdict.waived).evidence:
-                    found.setdefault(slug, []).append((result.resource, waived))
+                if verdict.evidence and (excepted := verdict.excepted).evidence:
+                    found.setdefault(slug, []).append((result.resource, excepted))
         return found

@@ -43,7 +43,7 @@ def permission(verb: str, group: str, resource: str, namespace: str = "", name: 
     return f"{verb} {whole}{one}" + (f" in namespace {namespace}" if inside else "")
 
 
-class Gap(msgspec.Struct, frozen=True, kw_only=True):
+class CoverageGap(msgspec.Struct, frozen=True, kw_only=True):
     """Objects of one kind that a cluster did not show, all of them, those of a `namespace` or one `name`, and why.
 
     `resource` is the plural as the API has it; `partial` says that some have been seen, `inside` that all have been that
@@ -130,7 +130,7 @@ class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
     nodes: int = 0
     distribution: str = ""
     distribution_version: str = ""
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[CoverageGap, ...] = ()
 
     @property
     def version(self) -> str:

@@ -55,7 +55,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     title: str = ""
     level: Severity = Severity.UNKNOWN
     place: Place = Place()
-    waiver: str = ""
+    exception: str = ""
 
 
 class Scanned(msgspec.Struct, frozen=True, kw_only=True):

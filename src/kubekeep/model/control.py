@@ -181,11 +181,11 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return CUSTOM in self.satisfies or self.slug.startswith(LOADED) or self.area == POLICIES
 
     @property
-    def judged_by(self) -> str:
+    def rule_name(self) -> str:
         """The slug of the control whose rule decides: its own, but for a shared rule."""
         return self.rule or self.slug
 
     @property
     def package(self) -> str:
         """The Rego package of its rule, below `data`."""
-        return f"kubekeep.controls.{self.judged_by.replace('-', '_')}"
+        return f"kubekeep.controls.{self.rule_name.replace('-', '_')}"

@@ -8,8 +8,8 @@ import msgspec
 
 from kubekeep.model.commit import Commit
 from kubekeep.model.comparison import Change
+from kubekeep.model.exception import AppliedException
 from kubekeep.model.location import Location, Region
-from kubekeep.model.waiver import Waiver
 
 
 class Status(enum.StrEnum):
@@ -82,7 +82,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     delete: bool = False
     message: str = ""
     commit: Commit | None = None
-    waiver: Waiver | None = None
+    exception: AppliedException | None = None
     excerpt: Excerpt | None = None
     edits: tuple[Edit, ...] = ()
     change: Change | None = None
@@ -105,14 +105,14 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     reason: Reason | None = None
 
     @property
-    def is_waived(self) -> bool:
+    def is_excepted(self) -> bool:
         """Whether it passed by waivers alone."""
         return self.status is Status.PASSED and bool(self.evidence)
 
     @property
     def standing(self) -> Verdict:
         """The verdict with the evidence that nobody waived."""
-        return self._having(tuple(item for item in self.evidence if item.waiver is None))
+        return self._having(tuple(item for item in self.evidence if item.exception is None))
 
     @property
     def has_new(self) -> bool:
@@ -120,9 +120,9 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
         return any(item.change is Change.NEW for item in self.evidence)
 
     @property
-    def waived(self) -> Verdict:
+    def excepted(self) -> Verdict:
         """The verdict with the evidence that is waived."""
-        return self._having(tuple(item for item in self.evidence if item.waiver is not None))
+        return self._having(tuple(item for item in self.evidence if item.exception is not None))
 
     def _having(self, evidence: tuple[Evidence, ...]) -> Verdict:
         return self if len(evidence) == len(self.evidence) else msgspec.structs.replace(self, evidence=evidence)

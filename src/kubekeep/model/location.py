@@ -126,7 +126,7 @@ def _shown(file: str, region: Region | None) -> str:
     return f"{file}:{region.start.line}" if region else file
 
 
-class Trace(Protocol):
+class LazySourceMap(Protocol):
     """What knows where a person wrote the values of a document that stands in no file as it is.
 
     Such documents are rendered from templates, built from overlays or converted from another language.
@@ -155,7 +155,7 @@ def line_starts(text: str) -> array[int]:
     return array("I", map(add, accumulate(lengths, initial=0), count()))[:-1]
 
 
-class Marks:
+class SourceMap:
     """The place of every node of one document, packed.
 
     Three numbers a node, in document order with each mapping key before its value: the index in the file of its
@@ -290,7 +290,7 @@ class Marks:
         """The indexes where a node that `entries` gave starts and ends."""
         return self._span(node)
 
-    def within(self, document: Any, path: Path) -> Marks | None:
+    def within(self, document: Any, path: Path) -> SourceMap | None:
         """The marks of the value at `path` alone, in the same file; None where the document has none."""
         node, value = 0, document
         for step in path:
@@ -298,11 +298,11 @@ class Marks:
             if found is None:
                 return None
             _, node, value = found
-        return Marks(self._numbers[node * NUMBERS : (node + self._size(node)) * NUMBERS], self._lines)
+        return SourceMap(self._numbers[node * NUMBERS : (node + self._size(node)) * NUMBERS], self._lines)
 
-    def below(self, lines: int) -> Marks:
+    def below(self, lines: int) -> SourceMap:
         """The marks of the same text where `lines` lines of a file stand before it."""
-        return Marks(self._numbers, array("I", [0]) * lines + self._lines)
+        return SourceMap(self._numbers, array("I", [0]) * lines + self._lines)
 
     def _region(self, start: int, end: int) -> Region:
         """One value a stretch: dozens of controls miss something at the same place."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.location import Location, Marks, Path, Trace
+from kubekeep.model.location import LazySourceMap, Location, Path, SourceMap
 from kubekeep.model.packed import Packed, pack
 
 DEFAULT_NAMESPACE: Final = "default"
@@ -69,10 +69,10 @@ class Source(msgspec.Struct, frozen=True):
     base: str
     file_type: FileType
     document: int
-    marks: Marks | None = None
+    marks: SourceMap | None = None
     root: Path = ()
     origin: Origin | None = None
-    trace: Trace | None = None
+    trace: LazySourceMap | None = None
 
     def locate(self, document: Any, path: Path) -> Location:
         """The place of `path`, a path from the object's root; `document` is the whole document."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kubekeep.model.location import Marks
+from kubekeep.model.location import SourceMap
 from kubekeep.model.redaction import FLAG, LAST_APPLIED
 
 
@@ -95,7 +95,7 @@ def points_at_secret(pointer: object) -> bool:
     return isinstance(pointer, str) and _SENSITIVE_POINTER.search(pointer[-200:]) is not None
 
 
-def secret_spans(document: Any, marks: Marks) -> Iterator[tuple[int, int]]:
+def secret_spans(document: Any, marks: SourceMap) -> Iterator[tuple[int, int]]:
     """Where the secrets of a document start and end in its text, by index."""
     todo: list[tuple[Any, int, Holds]] = [(document, 0, Holds.NOTHING)]
     while todo:

@@ -7,18 +7,18 @@ import enum
 
 import msgspec
 
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Verdict
 from kubekeep.model.resource import Resource
 
 
-class Turn(enum.StrEnum):
+class VerdictChange(enum.StrEnum):
     """What became of the verdict of a control on a resource."""
 
     FAILED = "failed"
     """It fails, and did not before."""
-    MENDED = "mended"
+    FIXED = "mended"
     """It failed before, and passes."""
     ACCEPTED = "accepted"
     """It failed before, and an exception covers it now."""
@@ -28,11 +28,11 @@ class Turn(enum.StrEnum):
     """It had an answer before, or it failed and the resource is not shown any more."""
 
 
-class Turned(msgspec.Struct, frozen=True):
+class VerdictChanged(msgspec.Struct, frozen=True):
     """A verdict that has changed."""
 
     at: dt.datetime
-    turn: Turn
+    turn: VerdictChange
     control: Control
     resource: Resource
     verdict: Verdict | None
@@ -43,7 +43,7 @@ class Shown(msgspec.Struct, frozen=True):
     """Something that is not shown any more, or is shown again."""
 
     at: dt.datetime
-    gap: Gap
+    gap: CoverageGap
     again: bool
 
 
@@ -73,7 +73,7 @@ class Unmatched(msgspec.Struct, frozen=True):
     text: str
 
 
-Happening = Turned | Shown | Followed | Began | Unmatched
+WatchEvent = VerdictChanged | Shown | Followed | Began | Unmatched
 
 
 class Figures(msgspec.Struct, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from kubekeep.library.params import CONTROL_INPUT
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.finding import Cause, Reason
 from kubekeep.posture.reach import is_declared, wide
@@ -37,7 +37,7 @@ class Unseen(msgspec.Struct, frozen=True):
 NOTHING = Unseen()
 
 
-def unseen(gaps: Sequence[Gap], selection: Selection, provider: Provider | None) -> Unseen:
+def unseen(gaps: Sequence[CoverageGap], selection: Selection, provider: Provider | None) -> Unseen:
     """What `gaps` mean for the controls of `selection`; `provider` is the platform, as far as it is known."""
     if not gaps:
         return NOTHING
@@ -66,9 +66,11 @@ def _some(control: Control) -> Mapping[str, tuple[str, ...]]:
     return control.only_for if is_declared(control) else {}
 
 
-def _partly(control: Control, named: Iterable[tuple[Gap, frozenset[str]]], beyond: frozenset[str]) -> dict[str, Reason]:
+def _partly(
+    control: Control, named: Iterable[tuple[CoverageGap, frozenset[str]]], beyond: frozenset[str]
+) -> dict[str, Reason]:
     """Why no verdict of `control` on objects of some targets can be trusted, by target."""
-    gaps: dict[str, list[Gap]] = {}
+    gaps: dict[str, list[CoverageGap]] = {}
     for gap, names in named:
         for kind, targets in _some(control).items():
             if names & _far(gap, control, frozenset({kind}), beyond & {kind}):
@@ -77,7 +79,7 @@ def _partly(control: Control, named: Iterable[tuple[Gap, frozenset[str]]], beyon
     return {target: _reason(dict.fromkeys(missing)) for target, missing in gaps.items()}
 
 
-def _far(gap: Gap, control: Control, anywhere: frozenset[str], beyond: frozenset[str]) -> frozenset[str]:
+def _far(gap: CoverageGap, control: Control, anywhere: frozenset[str], beyond: frozenset[str]) -> frozenset[str]:
     """The kinds by which `control` misses `gap`: those it looks at `anywhere`, or only those that it looks at `beyond`."""
     if gap.name and gap.kind != "Namespace":
         # One object of another namespace than those that are judged.
@@ -98,7 +100,7 @@ def _compared(control: Control, selection: Selection, provider: Provider | None)
     return compares
 
 
-def _reason(gaps: Iterable[Gap]) -> Reason:
+def _reason(gaps: Iterable[CoverageGap]) -> Reason:
     gaps = list(gaps)
     missing = list(dict.fromkeys(gap.permission for gap in gaps))
     text = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")

@@ -17,7 +17,7 @@ import msgspec
 
 from kubekeep.engine.port import Outcome, PolicySet, Query
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.packed import Packed
@@ -26,9 +26,9 @@ from kubekeep.model.workload import MalformedWorkloadError, view
 from kubekeep.posture.coverage_gaps import Unseen, unseen
 from kubekeep.posture.index import Index, kept_for
 from kubekeep.posture.release_namespace import Pair, Written
-from kubekeep.posture.rulebook import Rulebook, Sheet, Stage
+from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
 from kubekeep.posture.select import Selection
-from kubekeep.posture.verdicts import Around, as_far_as_known, unset_by, verdicts_of
+from kubekeep.posture.verdicts import EvaluationContext, as_far_as_known, unset_by, verdicts_of
 
 Compile = Callable[[Sequence[Mapping[str, str]], Sequence[Sequence[Query]], Mapping[str, Any]], PolicySet]
 
@@ -47,7 +47,7 @@ def run(
     kubernetes_minor: int,
     note: Callable[[int], None] = lambda _: None,
     focus: Callable[[Resource], bool] | None = None,
-    gaps: Sequence[Gap] = (),
+    gaps: Sequence[CoverageGap] = (),
     pack: bool = False,
 ) -> list[ResourceResult]:
     """The verdicts of every resource that some control of `selection` applies to, in the order given.
@@ -67,8 +67,8 @@ def run(
     context = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
     policies = compile_rules(book.shards, book.groups, context)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        desk = _Desk(policies, pool)
-        intake = _Intake(index, book, desk, focus, pack=pack)
+        desk = _Batcher(policies, pool)
+        intake = _Collector(index, book, desk, focus, pack=pack)
         for seen, resource in enumerate(resources, start=1):
             intake.resource(resource, judged=bool(selection.judges))
             note(seen)
@@ -76,14 +76,14 @@ def run(
         desk.finish()
         provider = selection.provider or index.provider
         hidden = unseen(gaps, selection, provider)
-        around = around_of(hidden, told, book, elsewhere_of(active, selection, provider))
+        around = evaluation_context(hidden, told, book, elsewhere_of(active, selection, provider))
         cluster = {**index.data(), "provider": provider}
-        desk = _Desk(policies.with_context({**context, "cluster": cluster}), pool)
+        desk = _Batcher(policies.with_context({**context, "cluster": cluster}), pool)
         results = _related(intake.entries, desk, around)
     return _judged(results, intake.others, selection, hidden) if selection.judges else results
 
 
-def _related(entries: list[_Entry], desk: _Desk, around: Around) -> list[ResourceResult]:
+def _related(entries: list[_Entry], desk: _Batcher, around: EvaluationContext) -> list[ResourceResult]:
     """The results, when rules that relate have been asked too; what they have said goes into those at once."""
     alike: dict[bytes, dict[str, Verdict]] = {}
     results: list[ResourceResult] = []
@@ -118,10 +118,12 @@ def _judged(
     return [ResourceResult(*pair) for pair in zip(resources, said, strict=True) if pair[1]]
 
 
-def around_of(hidden: Unseen, told: Mapping[str, Reason], book: Rulebook, elsewhere: frozenset[str]) -> Around:
+def evaluation_context(
+    hidden: Unseen, told: Mapping[str, Reason], book: Rulebook, elsewhere: frozenset[str]
+) -> EvaluationContext:
     """What the verdicts depend on where something is `hidden`, and controls are set aside for what they are `told`."""
     partly = {slug: unset_by(reasons) for slug, reasons in hidden.partly.items()}
-    return Around(unset_by({**hidden.related, **told}), book.conditional, elsewhere, partly)
+    return EvaluationContext(unset_by({**hidden.related, **told}), book.conditional, elsewhere, partly)
 
 
 def elsewhere_of(controls: Iterable[Control], selection: Selection, provider: Provider | None) -> frozenset[str]:
@@ -139,11 +141,11 @@ def _index(controls: Sequence[Control], *, join_subjects: bool) -> Index:
     )
 
 
-class _Intake:
+class _Collector:
     """Takes in what there is to judge: into the index, and to the rules that can run on it at once."""
 
     def __init__(
-        self, index: Index, book: Rulebook, desk: _Desk, focus: Callable[[Resource], bool] | None, *, pack: bool
+        self, index: Index, book: Rulebook, desk: _Batcher, focus: Callable[[Resource], bool] | None, *, pack: bool
     ) -> None:
         self.entries: list[_Entry] = []
         self.others: list[Resource] = []
@@ -178,17 +180,17 @@ class _Intake:
             workload = view(pair.judged)
         except MalformedWorkloadError as error:
             problem = str(error)
-        sheet = self._book.sheet(pair.judged, has_pod=workload is not None or bool(problem))
-        if not sheet.controls and not always:
+        rule_plan = self._book.rule_plan(pair.judged, has_pod=workload is not None or bool(problem))
+        if not rule_plan.controls and not always:
             return
         # Large objects of which no rule wants to see all are many.
-        text = _encode(pair.judged.object) if self._pack or sheet.groups[Stage.OBJECT] else b""
+        text = _encode(pair.judged.object) if self._pack or rule_plan.groups[Stage.OBJECT] else b""
         derived = _encode(workload) if workload is not None else b""
-        entry = _Entry(pair.packed(text, derived) if self._pack else pair, sheet, problem)
+        entry = _Entry(pair.packed(text, derived) if self._pack else pair, rule_plan, problem)
         self.entries.append(entry)
         if not problem:
-            self._desk.send(local_document(derived), sheet.groups[Stage.LOCAL], entry.outcome, remember=True)
-            self._desk.send(document(text, derived), sheet.groups[Stage.OBJECT], entry.outcome)
+            self._desk.send(local_document(derived), rule_plan.groups[Stage.LOCAL], entry.outcome, remember=True)
+            self._desk.send(document(text, derived), rule_plan.groups[Stage.OBJECT], entry.outcome)
 
 
 def document(text: bytes, workload: bytes) -> bytes:
@@ -216,17 +218,17 @@ def local_document(workload: bytes) -> bytes:
 class _Entry:
     """A resource on its way: what applies to it and what the rules have said so far."""
 
-    __slots__ = ("outcome", "pair", "problem", "resource", "sheet")
+    __slots__ = ("outcome", "pair", "problem", "resource", "rule_plan")
 
-    def __init__(self, pair: Pair, sheet: Sheet, problem: str) -> None:
+    def __init__(self, pair: Pair, rule_plan: RulePlan, problem: str) -> None:
         self.pair = pair
         self.resource = pair.resource
-        self.sheet = sheet
+        self.rule_plan = rule_plan
         self.problem = problem
         self.outcome: dict[str, Any] = {}
 
-    def relate(self, desk: _Desk) -> None:
-        groups = self.sheet.groups[Stage.RELATED]
+    def relate(self, desk: _Batcher) -> None:
+        groups = self.rule_plan.groups[Stage.RELATED]
         if groups and not self.problem:
             desk.send(self._document(), groups, self.outcome)
 
@@ -234,14 +236,14 @@ class _Entry:
         judged = self.pair.judged
         return document(*judged.content.texts) if isinstance(judged.content, Packed) else document_of(judged)
 
-    def result(self, around: Around, alike: dict[bytes, dict[str, Verdict]]) -> ResourceResult:
+    def result(self, around: EvaluationContext, alike: dict[bytes, dict[str, Verdict]]) -> ResourceResult:
         """The verdicts; those of others that are `alike` are the same."""
-        found = verdicts_of(self.resource, self.sheet, self.outcome, around, self.problem)
-        key = array("Q", (id(self.sheet), *map(id, found.values()))).tobytes()
+        found = verdicts_of(self.resource, self.rule_plan, self.outcome, around, self.problem)
+        key = array("Q", (id(self.rule_plan), *map(id, found.values()))).tobytes()
         return ResourceResult(self.resource, alike.setdefault(key, found))
 
 
-class _Takers:
+class _PendingResults:
     """Who gets the outcome of one document, and the outcome once it is there: equal documents may come later."""
 
     __slots__ = ("entries", "outcome")
@@ -257,16 +259,16 @@ class _Takers:
             into.update(self.outcome)
 
 
-class _Desk:
+class _Batcher:
     """Gathers documents into batches; the next is being filled while others are evaluated or wait for that."""
 
     def __init__(self, policies: PolicySet, pool: ThreadPoolExecutor) -> None:
         self._policies = policies
         self._pool = pool
         self._documents: list[tuple[bytes, tuple[int, ...]]] = []
-        self._waiting: list[_Takers] = []
-        self._running: deque[tuple[Future[list[Outcome]], list[_Takers]]] = deque()
-        self._known: dict[tuple[bytes, tuple[int, ...]], _Takers] = {}
+        self._waiting: list[_PendingResults] = []
+        self._running: deque[tuple[Future[list[Outcome]], list[_PendingResults]]] = deque()
+        self._known: dict[tuple[bytes, tuple[int, ...]], _PendingResults] = {}
         self.sent = self.answered = 0
         """How many documents came to be evaluated, and of how many of them the outcome has been handed out."""
 
@@ -277,7 +279,7 @@ class _Desk:
         """
         if not groups:
             return
-        takers = _Takers(into)
+        takers = _PendingResults(into)
         if remember:
             digest = hashlib.blake2b(text, digest_size=16).digest()
             first = self._known.setdefault((digest, groups), takers)

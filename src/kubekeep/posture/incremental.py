@@ -15,19 +15,27 @@ import msgspec
 
 from kubekeep.engine.port import Outcome
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, view
 from kubekeep.posture.coverage_gaps import Unseen, unseen
-from kubekeep.posture.evaluate import Compile, around_of, document, document_of, elsewhere_of, local_document, text_of
+from kubekeep.posture.evaluate import (
+    Compile,
+    document,
+    document_of,
+    elsewhere_of,
+    evaluation_context,
+    local_document,
+    text_of,
+)
 from kubekeep.posture.index import kept_for
 from kubekeep.posture.index_slices import Changed, Slices, Wanted, home_of
 from kubekeep.posture.reach import is_declared
-from kubekeep.posture.rulebook import Rulebook, Sheet, Stage
+from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
 from kubekeep.posture.select import Selection
-from kubekeep.posture.verdicts import Around, verdicts_of
+from kubekeep.posture.verdicts import EvaluationContext, verdicts_of
 
 _BATCH: Final = 256
 """Documents an evaluation."""
@@ -42,14 +50,14 @@ class _Held:
     """A resource that is judged, with what the rules said of it, by stage."""
 
     __slots__ = (
-        *("digest", "home", "local", "namespaces", "object", "problem", "related", "resource", "result", "sheet"),
+        *("digest", "home", "local", "namespaces", "object", "problem", "related", "resource", "result", "rule_plan"),
         "stale",
     )
 
-    def __init__(self, resource: Resource, sheet: Sheet, problem: str) -> None:
+    def __init__(self, resource: Resource, rule_plan: RulePlan, problem: str) -> None:
         self.resource = resource
         self.home = home_of(resource)
-        self.sheet = sheet
+        self.rule_plan = rule_plan
         self.problem = problem
         self.digest = b""
         """Of the document that `local` was said of."""
@@ -101,7 +109,7 @@ class _Question(msgspec.Struct, frozen=True):
     take: Callable[[Outcome], None]
 
 
-class Standing:
+class IncrementalEvaluator:
     """Verdicts on resources that come, change and go, each known by a key."""
 
     def __init__(
@@ -162,7 +170,7 @@ class Standing:
         """The managed platform, as far as it is known."""
         return self._provider
 
-    def settle(self, gaps: Sequence[Gap] = ()) -> dict[str, Change]:
+    def settle(self, gaps: Sequence[CoverageGap] = ()) -> dict[str, Change]:
         """Judge what has to be judged again, with `gaps` what is not shown; gives the resources whose verdicts may differ."""
         before: dict[str, ResourceResult | None] = {}
         questions: list[_Question] = []
@@ -186,7 +194,7 @@ class Standing:
         if around != self._around:
             self._around = around
             for held in self._held.values():
-                held.stale = {control.judged_by for control in held.sheet.controls}
+                held.stale = {control.rule_name for control in held.rule_plan.controls}
             before = {key: before.get(key, held.result) for key, held in self._held.items()} | before
         return dict(self._judged(before))
 
@@ -199,25 +207,25 @@ class Standing:
             workload = view(seen)
         except MalformedWorkloadError as error:
             problem = str(error)
-        sheet = self._book.sheet(seen, has_pod=workload is not None or bool(problem))
+        rule_plan = self._book.rule_plan(seen, has_pod=workload is not None or bool(problem))
         known = self._held.get(key)
         before.setdefault(key, known.result if known else None)
         self._forget(key)
-        if not sheet.controls:
+        if not rule_plan.controls:
             return
-        held = self._held[key] = _Held(resource, sheet, problem)
+        held = self._held[key] = _Held(resource, rule_plan, problem)
         self._homes.setdefault(held.home, {})[key] = held
         if problem:
             return
         derived = b"" if workload is None else _encode(workload)
-        if groups := sheet.groups[Stage.LOCAL]:
+        if groups := rule_plan.groups[Stage.LOCAL]:
             text = local_document(derived)
             held.digest = hashlib.blake2b(text, digest_size=16).digest()
-            if known is not None and known.digest == held.digest and known.sheet is sheet:
+            if known is not None and known.digest == held.digest and known.rule_plan is rule_plan:
                 held.local = known.local
             else:
                 questions.append(_Question(text, groups, held.take_local))
-        if groups := sheet.groups[Stage.OBJECT]:
+        if groups := rule_plan.groups[Stage.OBJECT]:
             questions.append(_Question(document(text_of(resource), derived), groups, held.take_object))
 
     def _drop(self, key: str, before: dict[str, ResourceResult | None]) -> None:
@@ -282,7 +290,7 @@ class Standing:
                 continue
             # What has just been taken in has no result yet.
             is_new = key in before and held.result is None
-            groups = held.sheet.groups[Stage.RELATED] if everything or is_new else affected(held)
+            groups = held.rule_plan.groups[Stage.RELATED] if everything or is_new else affected(held)
             if groups:
                 asked.append((key, held, groups))
         return sorted(asked, key=lambda item: item[1].home)
@@ -322,10 +330,10 @@ class Standing:
         homes.update(*(held.naming(self._spaces) for _, held, groups in batch if not wide.isdisjoint(groups)))
         return Wanted(whole, near, homes)
 
-    def _surroundings(self, gaps: Sequence[Gap]) -> Around:
+    def _surroundings(self, gaps: Sequence[CoverageGap]) -> EvaluationContext:
         self.hidden = unseen(gaps, self._selection, self._provider)
         elsewhere = elsewhere_of(self._active, self._selection, self._provider)
-        return around_of(self.hidden, self._told, self._book, elsewhere)
+        return evaluation_context(self.hidden, self._told, self._book, elsewhere)
 
     def _judged(self, before: Mapping[str, ResourceResult | None]) -> Iterator[tuple[str, Change]]:
         for key, known in before.items():
@@ -341,13 +349,13 @@ class Standing:
         """The verdicts on a resource: of what is stale, if there are others already."""
         outcome = {**held.local, **held.object, **held.related}
         if held.result is None:
-            return verdicts_of(held.resource, held.sheet, outcome, self._around, held.problem)
-        stale = tuple(control for control in held.sheet.controls if control.judged_by in held.stale)
-        fresh = verdicts_of(held.resource, Sheet(stale, {}), outcome, self._around, held.problem)
+            return verdicts_of(held.resource, held.rule_plan, outcome, self._around, held.problem)
+        stale = tuple(control for control in held.rule_plan.controls if control.rule_name in held.stale)
+        fresh = verdicts_of(held.resource, RulePlan(stale, {}), outcome, self._around, held.problem)
         slugs = {control.slug for control in stale}
         kept = {slug: verdict for slug, verdict in held.result.verdicts.items() if slug not in slugs}
         found = kept | fresh
-        return {control.slug: found[control.slug] for control in held.sheet.controls if control.slug in found}
+        return {control.slug: found[control.slug] for control in held.rule_plan.controls if control.slug in found}
 
     def _ask(self, questions: Sequence[_Question]) -> None:
         for start in range(0, len(questions), _BATCH):
@@ -362,9 +370,9 @@ def _affected(reaches: Mapping[int, _Reach]) -> Callable[[_Held], tuple[int, ...
     known: dict[tuple[int, str], tuple[tuple[int, ...], dict[frozenset[bytes], list[int]]]] = {}
 
     def affected(held: _Held) -> tuple[int, ...]:
-        key = (id(held.sheet), held.home)
+        key = (id(held.rule_plan), held.home)
         if key not in known:
-            found = {number: reaches[number] for number in held.sheet.groups[Stage.RELATED] if number in reaches}
+            found = {number: reaches[number] for number in held.rule_plan.groups[Stage.RELATED] if number in reaches}
             sure = tuple(number for number, reach in found.items() if reach.has(held.home))
             unsure: dict[frozenset[bytes], list[int]] = {}
             for number, reach in found.items():

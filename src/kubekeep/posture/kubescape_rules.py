@@ -13,8 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.engine.rego import RegoError, RegoVersion, evaluate
-from kubekeep.library import foreign
-from kubekeep.library.foreign import ForeignControl, ForeignRule
+from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule
 from kubekeep.model.control import Control, Parameter, Provider
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.resource import Resource
@@ -35,12 +34,12 @@ class ForeignRuleError(ValueError):
     """A rule that somebody is writing does not compile; the message names file and line."""
 
 
-class ForeignJudge:
-    """Controls that rules in Kubescape's form decide; see `kubekeep.posture.judge.Judge`."""
+class KubescapeEvaluator:
+    """Controls that rules in Kubescape's form decide; see `kubekeep.posture.third_party.Judge`."""
 
     def __init__(
         self,
-        controls: Sequence[ForeignControl],
+        controls: Sequence[KubescapeControl],
         *,
         params: _Params,
         provider: Provider | None = None,
@@ -64,7 +63,7 @@ class ForeignJudge:
         scope = Scope(resources)
         provider = self._provider or next((found for item in resources if (found := provider_of(item))), None)
         # A rule that serves several controls with the same values is asked once.
-        asked: dict[tuple[ForeignRule, str, Reason | None], Future[_Said]] = {}
+        asked: dict[tuple[KubescapeRule, str, Reason | None], Future[_Said]] = {}
         answers: list[list[Future[_Said]]] = []
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             for item in self._foreign:
@@ -80,7 +79,7 @@ class ForeignJudge:
                 for place, verdict in _verdicts(item, [future.result() for future in futures]):
                     yield place, item.control.slug, verdict
 
-    def _data(self, rule: ForeignRule, item: ForeignControl, provider: Provider | None) -> str:
+    def _data(self, rule: KubescapeRule, item: KubescapeControl, provider: Provider | None) -> str:
         """What the rule finds in `data`, as JSON: only the parameters that it asks for, and the platform."""
         inputs = {name: self._params[name] for name in rule.inputs if name in self._params}
         data = {
@@ -98,7 +97,7 @@ class _Said(msgspec.Struct, frozen=True):
     reason: Reason | None = None
 
 
-def _with_values(item: ForeignControl, params: _Params) -> Control:
+def _with_values(item: KubescapeControl, params: _Params) -> Control:
     """The control as reports show it, its parameters with the values that are in force."""
     values = {
         name: Parameter(parameter.description, tuple(params.get(name, ())))
@@ -107,7 +106,7 @@ def _with_values(item: ForeignControl, params: _Params) -> Control:
     return msgspec.structs.replace(item.control, params=values)
 
 
-def _unset(item: ForeignControl, params: _Params) -> Reason | None:
+def _unset(item: KubescapeControl, params: _Params) -> Reason | None:
     """Why the control has nothing to compare with; None when it has."""
     names = dict.fromkeys(name for rule in item.rules for name in rule.inputs if name not in item.fixed)
     missing = [name for name in names if name not in params]
@@ -116,7 +115,7 @@ def _unset(item: ForeignControl, params: _Params) -> Reason | None:
     return Reason(Cause.CONFIGURATION, f"set {', '.join(missing)} in --controls-config") if missing else None
 
 
-def _verdicts(item: ForeignControl, said: Sequence[_Said]) -> Iterator[tuple[int, Verdict]]:
+def _verdicts(item: KubescapeControl, said: Sequence[_Said]) -> Iterator[tuple[int, Verdict]]:
     """One verdict for each resource that some rule decides: failed beats not evaluated beats passed."""
     places = dict.fromkeys(place for one in said for place in (*one.places, *one.failed))
     for place in places:
@@ -131,7 +130,7 @@ def _verdicts(item: ForeignControl, said: Sequence[_Said]) -> Iterator[tuple[int
             yield place, PASSED
 
 
-def _ask(rule: ForeignRule, data: str, scope: Scope, obstacle: Reason | None, limit: float) -> _Said:
+def _ask(rule: KubescapeRule, data: str, scope: Scope, obstacle: Reason | None, limit: float) -> _Said:
     places = scope.of(rule)
     if obstacle or not places:
         return _Said(places, reason=obstacle)
@@ -147,7 +146,7 @@ def _ask(rule: ForeignRule, data: str, scope: Scope, obstacle: Reason | None, li
     return _Said(decided, failed)
 
 
-def _enumerated(rule: ForeignRule, data: str, scope: Scope, places: tuple[int, ...], limit: float) -> tuple[int, ...]:
+def _enumerated(rule: KubescapeRule, data: str, scope: Scope, places: tuple[int, ...], limit: float) -> tuple[int, ...]:
     """The places of what the rule decides: what its enumerator returns, or all without one."""
     if not rule.enumerator:
         return places
@@ -183,7 +182,7 @@ def _shown(said: dict[str, Any]) -> str:
     return f"{resource.kind or 'an object'} {resource.name or 'without a name'}"
 
 
-def _compile(rule: ForeignRule) -> None:
+def _compile(rule: KubescapeRule) -> None:
     """Raises ForeignRuleError when the text of `rule` is no Rego. Bodies are only looked into when they are asked."""
     if rule.obstacle:
         return
@@ -196,9 +195,9 @@ def _compile(rule: ForeignRule) -> None:
         raise ForeignRuleError(f"{rule.file}: {error}") from error
 
 
-def _values(rule: ForeignRule, source: str, data: str, objects: msgspec.Raw, limit: float) -> dict[str, Any]:
+def _values(rule: KubescapeRule, source: str, data: str, objects: msgspec.Raw, limit: float) -> dict[str, Any]:
     """The values of the rules in the package of `source`, by name."""
-    package = foreign.package(source)
+    package = kubescape_rules.package(source)
     if package is None:
         raise ResponseError("no package of plain names")
     said = {"data": msgspec.Raw(data.encode()), "input": objects, "time_limit": limit}
@@ -207,10 +206,10 @@ def _values(rule: ForeignRule, source: str, data: str, objects: msgspec.Raw, lim
     return value if isinstance(value, dict) else {}
 
 
-def _query(rule: ForeignRule, source: str, query: str, options: dict[str, Any]) -> list[dict[str, Any]]:
+def _query(rule: KubescapeRule, source: str, query: str, options: dict[str, Any]) -> list[dict[str, Any]]:
     """Ask as Rego v1, and what is not that as v0."""
-    modules = foreign.modules(rule.file, source)
-    versions: tuple[RegoVersion, ...] = ("v1",) if foreign.is_modern(source) else ("v1", "v0")
+    modules = kubescape_rules.modules(rule.file, source)
+    versions: tuple[RegoVersion, ...] = ("v1",) if kubescape_rules.is_modern(source) else ("v1", "v0")
     for version in versions[:-1]:
         try:
             return evaluate(modules, query, rego_version=version, **options)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.library.foreign import ANY, API_SERVER, SUBJECTS, ForeignRule, Match
+from kubekeep.library.kubescape_rules import ANY, API_SERVER, SUBJECTS, KubescapeRule, Match
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
@@ -38,7 +38,7 @@ class Scope:
                 self._kinds.setdefault(kind, []).append(place)
             self._named.setdefault((resource.kind, resource.name), []).append(place)
 
-    def of(self, rule: ForeignRule) -> tuple[int, ...]:
+    def of(self, rule: KubescapeRule) -> tuple[int, ...]:
         """The places of what `rule` looks at, in the order of its matches."""
         if rule.aggregator == SUBJECTS:
             return tuple(place for place in self._joined if self._is_joined_of(rule, self.resources[place]))
@@ -48,7 +48,7 @@ class Scope:
             return tuple(place for place in places if _is_api_server(self.resources[place]))
         return places
 
-    def _is_joined_of(self, rule: ForeignRule, joined: Resource) -> bool:
+    def _is_joined_of(self, rule: KubescapeRule, joined: Resource) -> bool:
         return all(any(_matches(match, part) for match in rule.matches) for part in joined.related)
 
     def _matching(self, match: Match) -> list[int]:

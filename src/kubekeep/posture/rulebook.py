@@ -34,7 +34,7 @@ _OUTCOME: Final = "kubekeep_outcome"
 """The rule that gathers what a control's rule says, in the control's own package: there the engine finds it at once."""
 
 
-class Sheet(msgspec.Struct, frozen=True):
+class RulePlan(msgspec.Struct, frozen=True):
     """What applies to resources of one kind: the controls, and the groups to evaluate in each stage."""
 
     controls: tuple[Control, ...]
@@ -60,10 +60,10 @@ class Rulebook:
         self._numbers: dict[tuple[str, Stage, str], int] = {}
         self.askers: dict[int, list[Control]] = {}
         """The controls whose rules are in each group."""
-        self._sheets: dict[tuple[str, str, bool, bool], Sheet] = {}
+        self._sheets: dict[tuple[str, str, bool, bool], RulePlan] = {}
         for control in controls:
             stage = stage_of(control, rules[control.slug])
-            alone = control.judged_by if apart and stage is Stage.RELATED else ""
+            alone = control.rule_name if apart and stage is Stage.RELATED else ""
             for target in control.targets:
                 self._add(control, self._number(target, stage, alone), places[control.slug])
 
@@ -71,8 +71,8 @@ class Rulebook:
         """Put the rule of `control` into a group, once if others share it."""
         self.askers.setdefault(number, []).append(control)
         group = self.groups[number]
-        if all(query.name != control.judged_by for query in group):
-            group.append(Query(control.judged_by, f"data.{control.package}.{_OUTCOME}", shard))
+        if all(query.name != control.rule_name for query in group):
+            group.append(Query(control.rule_name, f"data.{control.package}.{_OUTCOME}", shard))
 
     def _number(self, target: str, stage: Stage, rule: str) -> int:
         number = self._numbers.setdefault((target, stage, rule), len(self.groups))
@@ -80,13 +80,13 @@ class Rulebook:
             self.groups.append([])
         return number
 
-    def sheet(self, resource: Resource, *, has_pod: bool) -> Sheet:
+    def rule_plan(self, resource: Resource, *, has_pod: bool) -> RulePlan:
         """What applies to `resource`, which carries a pod or not."""
         key = (resource.group, resource.kind, has_pod, bool(resource.related))
-        sheet = self._sheets.get(key)
-        if sheet is None:
+        rule_plan = self._sheets.get(key)
+        if rule_plan is None:
             targets = _targets(resource, has_pod=has_pod)
-            sheet = self._sheets[key] = Sheet(
+            rule_plan = self._sheets[key] = RulePlan(
                 tuple(item for item in self._controls if not targets.isdisjoint(item.targets)),
                 {
                     stage: tuple(
@@ -97,7 +97,7 @@ class Rulebook:
                     for stage in Stage
                 },
             )
-        return sheet
+        return rule_plan
 
 
 def stage_of(control: Control, rule: Rule) -> Stage:

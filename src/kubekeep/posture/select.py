@@ -16,7 +16,7 @@ from kubekeep.library.load import Library, builtin
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.finding import Cause, Reason
 from kubekeep.model.framework import Framework
-from kubekeep.posture.judge import Judge
+from kubekeep.posture.third_party import ThirdPartyEvaluator
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Selection(msgspec.Struct, frozen=True):
     """Slugs of the controls that were asked for one by one."""
     provider: Provider | None = None
     """The managed platform, where the request tells."""
-    judges: tuple[Judge, ...] = ()
+    judges: tuple[ThirdPartyEvaluator, ...] = ()
     given: frozenset[str] = frozenset()
     """Names of the parameters that the request itself sets, whatever a cluster says."""
 
@@ -98,7 +98,7 @@ def select(
     whole_cluster: bool = False,
     provider: Provider | None = None,
     library: Library | None = None,
-    judges: Sequence[Judge] = (),
+    judges: Sequence[ThirdPartyEvaluator] = (),
     excluded: AbstractSet[str] = frozenset(),
 ) -> Selection:
     """The controls of `frameworks` and those `named` one by one.

@@ -35,15 +35,15 @@ class Totals(msgspec.Struct, frozen=True):
 class _Tally:
     """What has been counted of one control."""
 
-    __slots__ = ("failed", "not_evaluated", "passed", "reason", "waived", "weight", "weight_failed")
+    __slots__ = ("excepted", "failed", "not_evaluated", "passed", "reason", "weight", "weight_failed")
 
     def __init__(self) -> None:
-        self.passed = self.failed = self.not_evaluated = self.waived = 0
+        self.passed = self.failed = self.not_evaluated = self.excepted = 0
         self.weight = self.weight_failed = 0.0
         self.reason: Reason | None = None
 
 
-def summarise(
+def summarize(
     results: Sequence[ResourceResult],
     selection: Selection,
     hidden: Unseen = NOTHING,
@@ -91,7 +91,7 @@ def _count(results: Iterable[ResourceResult], controls: Iterable[Control]) -> di
             tally.weight += weight
             if verdict.status is Status.PASSED:
                 tally.passed += 1
-                tally.waived += verdict.is_waived
+                tally.excepted += verdict.is_excepted
             elif verdict.status is Status.FAILED:
                 tally.failed += 1
                 tally.weight_failed += weight
@@ -102,7 +102,7 @@ def _count(results: Iterable[ResourceResult], controls: Iterable[Control]) -> di
 
 
 def _control(control: Control, tally: _Tally, set_aside: Reason | None, hidden: Unseen) -> ControlSummary:
-    counts = Counts(tally.passed, tally.failed, tally.not_evaluated, tally.waived)
+    counts = Counts(tally.passed, tally.failed, tally.not_evaluated, tally.excepted)
     status = score.status(counts)
     doubt = hidden.targeted.get(control.slug)
     if doubt is not None and status is Status.PASSED:
@@ -177,7 +177,7 @@ def _resource_counts(results: Iterable[ResourceResult], slugs: Mapping[str, obje
 
     A parameter that nobody set says nothing of a resource, so it makes none worse.
     """
-    passed = failed = not_evaluated = waived = 0
+    passed = failed = not_evaluated = excepted = 0
     for result in results:
         verdicts = [
             verdict
@@ -191,8 +191,8 @@ def _resource_counts(results: Iterable[ResourceResult], slugs: Mapping[str, obje
             not_evaluated += 1
         elif statuses:
             passed += 1
-            waived += any(verdict.is_waived for verdict in verdicts)
-    return Counts(passed, failed, not_evaluated, waived)
+            excepted += any(verdict.is_excepted for verdict in verdicts)
+    return Counts(passed, failed, not_evaluated, excepted)
 
 
 def _risk(controls: Iterable[ControlSummary], tallies: Mapping[str, _Tally]) -> float:

@@ -15,7 +15,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Path, format_path, has_path, parse_path
 from kubekeep.model.resource import Resource
-from kubekeep.posture.rulebook import APPLIES, DECLINED, VIOLATION, Sheet
+from kubekeep.posture.rulebook import APPLIES, DECLINED, VIOLATION, RulePlan
 
 _parse = functools.lru_cache(maxsize=4096)(parse_path)
 _fix_text: Final = msgspec.json.Encoder().encode
@@ -35,7 +35,7 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message: str = ""
 
 
-class Around(msgspec.Struct, frozen=True):
+class EvaluationContext(msgspec.Struct, frozen=True):
     """What the verdicts on all resources depend on.
 
     `unset` are those of controls that cannot be answered, whatever the resource; `partly` those of controls that cannot
@@ -63,10 +63,10 @@ def unset_by(reasons: Mapping[str, Reason]) -> dict[str, Verdict]:
 
 
 def verdicts_of(
-    resource: Resource, sheet: Sheet, outcome: Outcome, around: Around, problem: str = ""
+    resource: Resource, rule_plan: RulePlan, outcome: Outcome, around: EvaluationContext, problem: str = ""
 ) -> dict[str, Verdict]:
     """The verdicts on a resource by slug; `problem` says why no rule could look at it."""
-    controls = [control for control in sheet.controls if control.slug not in around.elsewhere]
+    controls = [control for control in rule_plan.controls if control.slug not in around.elsewhere]
     if problem:
         whole = malformed(problem)
         return {control.slug: whole for control in controls}
@@ -96,7 +96,7 @@ def as_far_as_known(found: Verdict, resource: Resource) -> Verdict:
 
 def _said(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:
     """The verdict of `control`; None when its rule, which says so if it is `conditional`, does not apply."""
-    said = outcome.get(control.judged_by)
+    said = outcome.get(control.rule_name)
     if not said:
         return None if conditional else PASSED
     if isinstance(said, RuleFailure):

@@ -17,15 +17,15 @@ from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
 from kubekeep.model.attack import Attacks
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloak import Cloak
-from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.comparison import Comparison, Difference, Place
 from kubekeep.model.control import Control
+from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionUse
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import Location, format_path, parse_path
 from kubekeep.model.redaction import redacted
 from kubekeep.model.resource import Origin, Resource, Source, is_builtin
-from kubekeep.model.waiver import WaivedFinding, Waiver, WaiverUse
 
 _FIELD: Final = re.compile(r"[a-z][A-Za-z0-9]*")
 """What the fields of Kubernetes look like; keys that do not are somebody's names."""
@@ -82,7 +82,7 @@ class _Hiding:
             controls=tuple(map(self._summary, whole.controls)),
             unread=tuple(map(functools.partial(self._unread, self._permissions(whole.target)), whole.unread)),
             notes=tuple(map(self._sentence, whole.notes)),
-            waivers=tuple(map(self._use, whole.waivers)),
+            exceptions=tuple(map(self._use, whole.exceptions)),
             attacks=None if whole.attacks is None else self._attacks(whole.attacks),
             choice=self._choice(whole.choice),
             baseline=None if whole.baseline is None else self._baseline(whole.baseline),
@@ -104,7 +104,7 @@ class _Hiding:
         place = self._location(item.location) if known is None else Location(known)
         return Unread(place, self._sentence(item.message))
 
-    def _gap(self, gap: Gap) -> Gap:
+    def _gap(self, gap: CoverageGap) -> CoverageGap:
         word = self._cloak.word
         names = {"namespace": gap.namespace and word(gap.namespace), "name": gap.name and word(gap.name)}
         return msgspec.structs.replace(gap, why=self._sentence(gap.why), **names)
@@ -165,7 +165,7 @@ class _Hiding:
             path=finding.path and self._cloak.word(finding.path),
             file=finding.file and self._path(finding.file),
             place=place,
-            waiver=finding.waiver and self._cloak.word(finding.waiver),
+            exception=finding.exception and self._cloak.word(finding.exception),
         )
         return msgspec.structs.replace(difference, finding=seen, reason=self._cloak.text(difference.reason))
 
@@ -230,7 +230,7 @@ class _Hiding:
             delete=evidence.delete,
             message=self._cloak.text(evidence.message),
             change=evidence.change,
-            waiver=None if evidence.waiver is None else self._waiver(evidence.waiver),
+            exception=None if evidence.exception is None else self._exception(evidence.exception),
         )
 
     def _steps(self, path: str) -> str:
@@ -267,28 +267,28 @@ class _Hiding:
         """A values file, or the option that stands for one."""
         return name if name.startswith("--") else self._path(name)
 
-    def _waiver(self, waiver: Waiver) -> Waiver:
+    def _exception(self, exception: AppliedException) -> AppliedException:
         return msgspec.structs.replace(
-            waiver,
-            name=self._cloak.word(waiver.name),
-            reason=self._cloak.text(waiver.reason),
-            location=None if waiver.location is None else self._location(waiver.location),
+            exception,
+            name=self._cloak.word(exception.name),
+            reason=self._cloak.text(exception.reason),
+            location=None if exception.location is None else self._location(exception.location),
             text="",
         )
 
-    def _use(self, use: WaiverUse) -> WaiverUse:
+    def _use(self, use: ExceptionUse) -> ExceptionUse:
         return msgspec.structs.replace(
             use,
-            waiver=self._waiver(use.waiver),
+            exception=self._exception(use.exception),
             text=self._cloak.text(use.text),
             controls=tuple(self._cloak.word(name) if name in use.unknown else name for name in use.controls),
             unknown=tuple(map(self._cloak.word, use.unknown)),
-            findings=tuple(map(self._waived, use.findings)),
+            findings=tuple(map(self._excepted, use.findings)),
         )
 
-    def _waived(self, finding: WaivedFinding) -> WaivedFinding:
+    def _excepted(self, finding: ExceptedFinding) -> ExceptedFinding:
         word = self._cloak.word
-        return WaivedFinding(
+        return ExceptedFinding(
             resource=word(finding.resource),
             kind=finding.kind,
             namespace=finding.namespace and word(finding.namespace),

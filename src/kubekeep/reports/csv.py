@@ -48,7 +48,7 @@ HEADER: Final = (
 )
 UNREAD: Final = "unread"
 """The status of a row for an input that was not read; all others are Kubescape's."""
-WAIVED: Final = "w/exceptions"
+EXCEPTED: Final = "w/exceptions"
 """Kubescape's sub-status of what passed by waivers alone."""
 LONGEST: Final = 32_767
 """Characters of a cell: what is longer Excel would spread over the rows below."""
@@ -118,7 +118,7 @@ def _row(control: _Control, status: Status, reason: Reason | None, resource: tup
 
 def _finding(control: _Control, verdict: Verdict, resource: Resource, cells: tuple[str, ...]) -> tuple[str, ...]:
     """A row of what failed, or passed by waivers: the evidence that stands, or all of it where all is waived."""
-    shown = verdict if verdict.is_waived else verdict.standing
+    shown = verdict if verdict.is_excepted else verdict.standing
     word, sub_status = kubescape_v2.status_words(verdict.status, verdict.reason)
     return (
         *control.head,
@@ -130,7 +130,7 @@ def _finding(control: _Control, verdict: Verdict, resource: Resource, cells: tup
         cells[4],
         *_place(wording.place(resource, shown)),
         control.frameworks,
-        WAIVED if verdict.is_waived else sub_status,
+        EXCEPTED if verdict.is_excepted else sub_status,
         _cell("; ".join(_messages(verdict))),
     )
 
@@ -147,7 +147,7 @@ def _messages(verdict: Verdict) -> Iterator[str]:
     """What the rule says of each place, and why what is waived was accepted; each once."""
     yield from dict.fromkeys(item.note for item in verdict.standing.evidence if item.note)
     yield from dict.fromkeys(
-        wording.accepted(item.waiver) for item in verdict.waived.evidence if item.waiver is not None
+        wording.accepted(item.exception) for item in verdict.excepted.evidence if item.exception is not None
     )
 
 

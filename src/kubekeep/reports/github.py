@@ -104,7 +104,7 @@ def _finding(summary: ControlSummary, resource: Resource, verdict: Verdict) -> _
 
 
 def _closing(assessment: Assessment, shown: int, folded: int) -> Iterator[str]:
-    waived = sum(map(len, assessment.waived().values()))
+    excepted = sum(map(len, assessment.excepted().values()))
     failed = wording.number(assessment.counts.failed, "failed resource")
     yield f"Kubekeep: {failed}, {wording.number(shown, 'annotation')} for GitHub."
     if folded:
@@ -112,8 +112,8 @@ def _closing(assessment: Assessment, shown: int, folded: int) -> Iterator[str]:
             f"{wording.number(folded, 'result')} not shown as annotations, of which GitHub takes {_SHOWN} a level: "
             "they stand in the folded part of this log."
         )
-    if waived:
-        yield f"{wording.number(waived, 'finding')} waived."
+    if excepted:
+        yield f"{wording.number(excepted, 'finding')} waived."
 
 
 def _command(annotation: _Annotation, of: Assessment) -> str:

@@ -22,6 +22,8 @@ from kubekeep.reports.shared.findings import (
     MOST,
     Distinct,
     Finding,
+    excepted,
+    exception_text,
     frameworks,
     gaps,
     is_broken,
@@ -31,8 +33,6 @@ from kubekeep.reports.shared.findings import (
     requirements,
     standing,
     undecided,
-    waived,
-    waiver_text,
 )
 from kubekeep.reports.shared.wording import change
 
@@ -106,8 +106,8 @@ def _unjudged(assessment: Assessment) -> Iterator[dict[str, str]]:
 
 def _accepted(assessment: Assessment) -> Iterator[dict[str, str]]:
     found: Counter[str] = Counter()
-    for finding in waived(assessment, Distinct()):
-        found.update(f"{finding.control.id} {waiver_text(waiver)}" for waiver in finding.waivers)
+    for finding in excepted(assessment, Distinct()):
+        found.update(f"{finding.control.id} {exception_text(exception)}" for exception in finding.exceptions)
     for text, count in found.items():
         yield _told("info", f"{count} finding{'' if count == 1 else 's'} of {text}")
 

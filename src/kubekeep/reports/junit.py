@@ -43,7 +43,7 @@ class _Suite(msgspec.Struct, frozen=True):
 def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
     """Write the document. What could not be read is told in a suite of its own, as errors of the scan."""
     suites = _suites(assessment)
-    failures, waived = assessment.failures(), assessment.waived()
+    failures, excepted = assessment.failures(), assessment.excepted()
     unread = len(assessment.unread)
     stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
     totals = {
@@ -55,7 +55,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
     stream.write(f"<testsuites{_attributes(totals)}>\n")
     moment = utc_text(assessment.finished)
     for number, suite in enumerate(suites):
-        _write_suite(stream, suite, number, moment, (failures, waived))
+        _write_suite(stream, suite, number, moment, (failures, excepted))
     if unread:
         _write_unread(stream, assessment, len(suites), moment)
     stream.write("</testsuites>\n")
@@ -84,7 +84,7 @@ def _by_id(controls: Iterable[ControlSummary]) -> tuple[ControlSummary, ...]:
 def _write_suite(
     stream: TextIO, suite: _Suite, number: int, moment: str, findings: tuple[_Findings, _Findings]
 ) -> None:
-    failures, waived = findings
+    failures, excepted = findings
     attributes = {
         "id": number,
         "name": suite.name,
@@ -102,14 +102,14 @@ def _write_suite(
             stream.write(f"      <property{_attributes({'name': name, 'value': f'{value:.2f}'})}/>\n")
     stream.write("    </properties>\n")
     for summary in suite.controls:
-        _write_case(stream, summary, suite.classname, failures, waived)
+        _write_case(stream, summary, suite.classname, failures, excepted)
     stream.write("  </testsuite>\n")
 
 
-def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: _Findings, waived: _Findings) -> None:
+def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: _Findings, excepted: _Findings) -> None:
     control = summary.control
     case = _attributes({"classname": f"{prefix}/{control.id}", "name": control.title})
-    accepted = waived.get(control.slug, ())
+    accepted = excepted.get(control.slug, ())
     if summary.status is Status.PASSED and not accepted:
         stream.write(f"    <testcase{case}/>\n")
         return
@@ -146,10 +146,10 @@ def _accepted(resource: Resource, verdict: Verdict) -> Iterable[str]:
     first, *places = _lines(resource, verdict)
     yield f"accepted: {first}"
     for place, evidence in zip(places, verdict.evidence, strict=True):
-        waiver = evidence.waiver
-        if waiver is not None:
-            until = f" until {utc_text(waiver.expires)}" if waiver.expires else ""
-            yield f"{place} [{waiver.name}{until}{f': {waiver.reason}' if waiver.reason else ''}]"
+        exception = evidence.exception
+        if exception is not None:
+            until = f" until {utc_text(exception.expires)}" if exception.expires else ""
+            yield f"{place} [{exception.name}{until}{f': {exception.reason}' if exception.reason else ''}]"
 
 
 def _lines(resource: Resource, verdict: Verdict) -> Iterable[str]:

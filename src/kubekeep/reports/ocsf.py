@@ -28,6 +28,8 @@ from kubekeep.reports.shared.findings import (
     Distinct,
     Finding,
     digest,
+    excepted,
+    exception_text,
     frameworks,
     named,
     reason_text,
@@ -35,8 +37,6 @@ from kubekeep.reports.shared.findings import (
     standing,
     undecided,
     unix_time,
-    waived,
-    waiver_text,
 )
 from kubekeep.reports.shared.wording import change
 
@@ -94,14 +94,14 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
         yield _unread(scan, item, distinct)
     for finding in standing(assessment, distinct):
         yield _failed(scan, finding, _State.NEW)
-    for finding in waived(assessment, distinct):
+    for finding in excepted(assessment, distinct):
         yield _failed(scan, finding, _State.SUPPRESSED)
     for summary, resource, reason in undecided(assessment):
         uid = distinct(fingerprint(summary.control.id, Identity.of(resource)))
         event = _event(scan, summary.control, uid, _Outcome.WARNING, f"not evaluated: {reason_text(reason)}")
         yield event | {**_state(_State.NEW), "resources": _resources(resource)}
     for summary in assessment.controls:
-        if summary.is_gap or (summary.status is Status.PASSED and not summary.counts.waived):
+        if summary.is_gap or (summary.status is Status.PASSED and not summary.counts.excepted):
             yield _whole(scan, summary)
     if all(summary.status is Status.NOT_EVALUATED and not summary.is_gap for summary in assessment.controls):
         yield _input(scan, digest("nothing"), "nothing was assessed: no resource that a control applies to was read")
@@ -165,8 +165,8 @@ def _failed(scan: _Scan, finding: Finding, state: _State) -> dict[str, Any]:
     message = f"{finding.control.title}: {named(finding.resource)}"
     event = _event(scan, finding.control, finding.uid, _Outcome.FAIL, message)
     event |= {**_state(state), "resources": _resources(finding.resource)}
-    if waivers := finding.waivers:
-        event["status_detail"] = "; ".join(map(waiver_text, waivers))
+    if exceptions := finding.exceptions:
+        event["status_detail"] = "; ".join(map(exception_text, exceptions))
     if finding.evidence:
         event["evidences"] = [{"data": _evidence(item, finding)} for item in finding.evidence[:MOST]]
     return event

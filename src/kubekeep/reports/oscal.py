@@ -29,12 +29,12 @@ from kubekeep.reports.shared.findings import (
     MOST,
     Distinct,
     Finding,
+    excepted,
+    exception_text,
     named,
     reason_text,
     standing,
     undecided,
-    waived,
-    waiver_text,
 )
 from kubekeep.reports.shared.wording import change
 
@@ -50,7 +50,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
     open: list[str]
     accepted: list[str]
-    waivers: dict[str, None]
+    exceptions: dict[str, None]
 
 
 def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
@@ -166,11 +166,11 @@ def _observations(
         entry = _observation(finding, moment, resources)
         kept[finding.control.slug].open.append(entry["uuid"])
         yield entry
-    for finding in waived(assessment, distinct):
+    for finding in excepted(assessment, distinct):
         entry = _observation(finding, moment, resources)
         mine = kept[finding.control.slug]
         mine.accepted.append(entry["uuid"])
-        mine.waivers.update(dict.fromkeys(map(waiver_text, finding.waivers)))
+        mine.exceptions.update(dict.fromkeys(map(exception_text, finding.exceptions)))
         yield entry
     seen = Distinct()
     for summary, resource, reason in undecided(assessment):
@@ -262,7 +262,7 @@ def _risks(assessment: Assessment, kept: Mapping[str, _Kept]) -> Iterator[dict[s
             yield _risk(summary.control, "open", mine.open)
         if mine.accepted:
             entry = _risk(summary.control, "deviation-approved", mine.accepted)
-            words = "\n".join(f"- {code(text)}" for text in mine.waivers)
+            words = "\n".join(f"- {code(text)}" for text in mine.exceptions)
             yield entry | {"description": f"{entry['description']}\n\nAccepted:\n\n{words}"}
 
 
@@ -302,7 +302,7 @@ def _finding(summary: ControlSummary, mine: _Kept) -> dict[str, Any]:
     else:
         status = {"state": "satisfied", "reason": "pass"}
     skipped = f", {counts.not_evaluated} not evaluated" if counts.not_evaluated else ""
-    accepted = f" ({counts.waived} by waivers)" if counts.waived else ""
+    accepted = f" ({counts.excepted} by waivers)" if counts.excepted else ""
     entry: dict[str, Any] = {
         "uuid": _uuid("finding", control.id),
         "title": _line(control.title),

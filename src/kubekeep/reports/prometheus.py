@@ -103,7 +103,7 @@ def _own(assessment: Assessment) -> Iterator[_Family]:
         version=assessment.version, kubernetes_version=assessment.kubernetes_version, **_platform(assessment)
     )
     duration = (assessment.finished - assessment.started).total_seconds()
-    waived = sum(map(len, assessment.waived().values()))
+    excepted = sum(map(len, assessment.excepted().values()))
     gaps = {
         _labels(id=item.control.id, cause=item.reason.cause if item.reason else ""): 1
         for item in assessment.controls
@@ -119,7 +119,7 @@ def _own(assessment: Assessment) -> Iterator[_Family]:
         "Places of the input that could not be read: the scan has holes.",
         {"": len(assessment.unread)},
     )
-    yield "kubekeep_waived_findings", "Findings that were accepted, in whole or in part.", {"": waived}
+    yield "kubekeep_waived_findings", "Findings that were accepted, in whole or in part.", {"": excepted}
     yield "kubekeep_control_not_evaluated", "Controls that something kept from being evaluated.", gaps
 
 

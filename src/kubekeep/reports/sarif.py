@@ -16,13 +16,13 @@ from kubekeep.model.assessment import Assessment, Unread
 from kubekeep.model.commit import Repository
 from kubekeep.model.comparison import Change
 from kubekeep.model.control import Control
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Verdict
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.location import Location, Region
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import json_text, utc_text, visible
-from kubekeep.model.waiver import Waiver, WaiverSource
 from kubekeep.reports.format import Extra, Format, Options
 from kubekeep.reports.shared.wording import change
 
@@ -138,15 +138,15 @@ def _unread(item: Unread) -> dict[str, Any]:
 
 
 def _results(assessment: Assessment) -> Iterator[dict[str, Any]]:
-    failures, waived = assessment.failures(), assessment.waived()
+    failures, excepted = assessment.failures(), assessment.excepted()
     seen: Counter[str] = Counter()
     for index, summary in enumerate(assessment.controls):
         for resource, verdict in failures.get(summary.control.slug, ()):
             yield _result(summary.control, index, resource, verdict, seen)
-        for resource, verdict in waived.get(summary.control.slug, ()):
-            waivers = dict.fromkeys(item.waiver for item in verdict.evidence if item.waiver is not None)
+        for resource, verdict in excepted.get(summary.control.slug, ()):
+            exceptions = dict.fromkeys(item.exception for item in verdict.evidence if item.exception is not None)
             result = _result(summary.control, index, resource, verdict, seen)
-            yield {**result, "suppressions": [_suppression(waiver) for waiver in waivers]}
+            yield {**result, "suppressions": [_suppression(exception) for exception in exceptions]}
     yield from _absent(assessment)
 
 
@@ -174,17 +174,17 @@ def _result(control: Control, index: int, resource: Resource, verdict: Verdict, 
     return entry
 
 
-def _suppression(waiver: Waiver) -> dict[str, Any]:
+def _suppression(exception: AppliedException) -> dict[str, Any]:
     """A suppression (§3.35): in the source if it stands beside the finding, external if in a file of its own."""
-    beside = waiver.source in {WaiverSource.ANNOTATION, WaiverSource.COMMENT}
-    until = f"until {utc_text(waiver.expires)}" if waiver.expires is not None else ""
+    beside = exception.source in {ExceptionSource.ANNOTATION, ExceptionSource.COMMENT}
+    until = f"until {utc_text(exception.expires)}" if exception.expires is not None else ""
     entry: dict[str, Any] = {
         "kind": "inSource" if beside else "external",
         "status": "accepted",
-        "justification": visible("; ".join(filter(None, (waiver.reason or waiver.name, until)))),
+        "justification": visible("; ".join(filter(None, (exception.reason or exception.name, until)))),
     }
-    if waiver.location is not None:
-        entry["location"] = {"physicalLocation": _physical(waiver.location)}
+    if exception.location is not None:
+        entry["location"] = {"physicalLocation": _physical(exception.location)}
     return entry
 
 

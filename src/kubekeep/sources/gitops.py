@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.assessment import Unread
-from kubekeep.model.location import Location, Marks, Path, Position, Region, line_starts
+from kubekeep.model.location import Location, Path, Position, Region, SourceMap, line_starts
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
 from kubekeep.sources.applications import ARGO, FLUX_HELM, FLUX_KUSTOMIZE, FLUX_SOURCE, Elsewhere, is_application
@@ -53,7 +53,7 @@ class InlineValues(msgspec.Struct, frozen=True):
     value: dict[str, Any]
     file: str
     document: Any
-    marks: Marks | None
+    marks: SourceMap | None
     root: Path
     first_line: int = 1
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.location import Marks
+from kubekeep.model.location import SourceMap
 
 DEFAULT_RELEASE: Final = "release-name"
 """What `helm template` calls a release that nobody named."""
@@ -18,7 +18,7 @@ class InlineValues(msgspec.Struct, frozen=True):
 
     value: dict[str, Any]
     file: str
-    marks: Marks | None = None
+    marks: SourceMap | None = None
 
 
 class ChartValues(msgspec.Struct, frozen=True):

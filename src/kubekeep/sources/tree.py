@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.location import Marks
+from kubekeep.model.location import SourceMap
 
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024
 LAST_WINS: Final = ": the last value is assessed, as kubectl takes it"
@@ -48,7 +48,7 @@ class Document(msgspec.Struct, frozen=True):
     """One document of a file: its value, the marks of that value, and what is doubtful about it."""
 
     value: Any
-    marks: Marks
+    marks: SourceMap
     problems: tuple[Problem, ...] = ()
 
 
@@ -60,7 +60,7 @@ def finished(value: Any, marks: bytes, duplicates: Sequence[tuple[str, int, int]
     numbers = array("I")
     numbers.frombytes(marks)
     problems = [_duplicate(key, bisect_right(lines, first), at) for key, first, at in duplicates]
-    return Document(value, Marks(numbers, lines), tuple(sorted(problems, key=lambda problem: problem.at)))
+    return Document(value, SourceMap(numbers, lines), tuple(sorted(problems, key=lambda problem: problem.at)))
 
 
 def _duplicate(key: str, line: int, at: int) -> Problem:

@@ -10,7 +10,7 @@ import msgspec
 
 from kubekeep.kube.connection import Connection
 from kubekeep.model.cloud import DOCUMENTS, GROUPS, CloudRequest
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Provider
 from kubekeep.sources.cloud import aks, eks, gke
 from kubekeep.sources.cloud.aws_auth import mapped_node_roles
@@ -22,7 +22,7 @@ _NAME_IT: Final = "name the cluster with --cloud-cluster"
 
 def described(
     request: CloudRequest, kinds: AbstractSet[str] | None = None, mapped: Sequence[str] | None = None
-) -> Iterator[dict[str, Any] | Gap]:
+) -> Iterator[dict[str, Any] | CoverageGap]:
     """The documents about the cluster of `request`, and a gap for each one that cannot be had.
 
     `kinds` (`eks.amazonaws.com/ClusterDescribe`) are those that are wanted; None for all. `mapped` are the ARNs of
@@ -45,7 +45,7 @@ def described(
 
 def described_live(
     request: CloudRequest, hints: Hints, connection: Connection, kinds: AbstractSet[str]
-) -> Iterator[dict[str, Any] | Gap]:
+) -> Iterator[dict[str, Any] | CoverageGap]:
     """The same about the live cluster at the end of `connection`: the one of `hints`, where `request` names none."""
     cluster = request.cluster or identify(hints)
     if cluster is None:

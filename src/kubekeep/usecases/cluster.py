@@ -19,7 +19,7 @@ from kubekeep.kube.watching import Pace
 from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
-from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, Gap, names_of
+from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, CoverageGap, names_of
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.platform import OPENSHIFT, distribution_of, platform_of_node
 from kubekeep.model.resource import Resource
@@ -120,7 +120,7 @@ class LiveCluster:
         self._serves(discover(connection))
         # Facts are asked for when the connection has ended.
         self._openshift = openshift_version(connection) if OPENSHIFT in self._groups else ""
-        self.gaps: list[Gap] = []
+        self.gaps: list[CoverageGap] = []
         self.absent: list[str] = []
         self._nodes = 0
         self._node: dict[str, Any] | None = None
@@ -177,7 +177,7 @@ class LiveCluster:
         """What its cloud tells of it."""
         hints = Hints(self._request.access, self._node)
         for item in described_live(cloud, hints, self._connection, needed.kinds):
-            if isinstance(item, Gap):
+            if isinstance(item, CoverageGap):
                 self.gaps.append(item)
                 continue
             resource = Resource(item)
@@ -218,7 +218,7 @@ class LiveCluster:
         if not following.is_of(planned, gaps):
             following.turn_to(planned, gaps)
 
-    def _followed(self, selection: Selection, choice: Choice) -> tuple[list[Task], list[Gap]]:
+    def _followed(self, selection: Selection, choice: Choice) -> tuple[list[Task], list[CoverageGap]]:
         """What is to be followed, and what is missing then: what one may not follow everywhere is in some namespaces."""
         collection = self._planned(selection, choice, everything=False)
         planned = collection.tasks()
@@ -252,7 +252,7 @@ class LiveCluster:
 
     def permissions(
         self, selection: Selection, choice: Choice, verbs: Sequence[str], *, everything: bool
-    ) -> tuple[dict[Permission, bool], tuple[Gap, ...]]:
+    ) -> tuple[dict[Permission, bool], tuple[CoverageGap, ...]]:
         """What it takes to see what `resources` or `follow` show, each with whether it is granted, and what hides that.
 
         `verbs` are what becomes of each kind: `list`, and `watch` for who follows, and sees when other kinds are served.
@@ -384,10 +384,10 @@ def _taking(task: Task, verbs: Sequence[str]) -> list[Permission]:
 
 def _instead(
     inner: Mapping[Task, Sequence[Task]], lacks: Mapping[Task, Sequence[Permission]]
-) -> tuple[list[Task], list[Gap]]:
+) -> tuple[list[Task], list[CoverageGap]]:
     """What can be followed, in namespaces where it cannot be everywhere, and what is missing then."""
     found: list[Task] = []
-    gaps: list[Gap] = []
+    gaps: list[CoverageGap] = []
     for task, few in inner.items():
         if not lacks.get(task) or all(lacks[one] for one in few):
             found.append(task)

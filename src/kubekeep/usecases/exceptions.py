@@ -12,41 +12,43 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kubekeep.exceptions.apply import waive
-from kubekeep.exceptions.exception import Exemption, FlawError
-from kubekeep.exceptions.kubescape_format import exemption
+from kubekeep.exceptions.apply import apply_exceptions
+from kubekeep.exceptions.kubescape_format import policy_exception
 from kubekeep.exceptions.load import ExceptionsError, read_exceptions
+from kubekeep.exceptions.policy_exception import FlawError, PolicyException
 from kubekeep.fixes.edits.change import Change, RefusedError
 from kubekeep.fixes.edits.reading import Reading
 from kubekeep.fixes.edits.style import Style, block
 from kubekeep.fixes.edits.text import edit
 from kubekeep.fixes.files import Text
+from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.text import visible
-from kubekeep.model.waiver import WaiverStatus, WaiverUse
 from kubekeep.posture.select import frameworks_named, select
 from kubekeep.sinks.file import atomic
 
-PROBLEMS = frozenset(WaiverStatus) - {WaiverStatus.MATCHED, WaiverStatus.UNUSED}
+PROBLEMS = frozenset(ExceptionStatus) - {ExceptionStatus.MATCHED, ExceptionStatus.UNUSED}
 """What is wrong with an exception whatever is scanned."""
 
 
-def held(exemptions: Sequence[Exemption]) -> tuple[WaiverUse, ...]:
+def held(policy_exceptions: Sequence[PolicyException]) -> tuple[ExceptionUse, ...]:
     """What can be said of exceptions without a scan: which are expired, too broad, or name what nobody knows."""
     everything = select(frameworks_named(("allcontrols",)))
-    _, uses = waive((), exemptions, everything, dt.datetime.now(dt.UTC), namespaces={}, folder="/", inline=False)
+    _, uses = apply_exceptions(
+        (), policy_exceptions, everything, dt.datetime.now(dt.UTC), namespaces={}, folder="/", inline=False
+    )
     return uses
 
 
-def add(path: str, entry: Mapping[str, Any]) -> WaiverUse:
+def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
     """Append an entry to the list in the file at `path`, or make the file; everything else in it stays as it is.
 
     Gives the exception with its doubts. Raises ExceptionsError where that cannot be, or the entry would cover nothing.
     """
     shown = display_path(path)
     try:
-        found = exemption(dict(entry), Location(shown), 0)
+        found = policy_exception(dict(entry), Location(shown), 0)
     except FlawError as error:
         raise ExceptionsError(visible(str(error))) from error
     use = held([found])[0]

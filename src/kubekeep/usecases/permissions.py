@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kubekeep.kube.review import Permission
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.usecases.cluster import WATCH, connected
 from kubekeep.usecases.scan import ScanRequest, looks_everywhere, selected
 
@@ -20,7 +20,7 @@ class Preflight(msgspec.Struct, frozen=True):
     """The permissions that a scan needs, each with whether it is granted; `gaps` are what could not be found out."""
 
     permissions: Mapping[Permission, bool]
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[CoverageGap, ...] = ()
 
     @property
     def missing(self) -> list[Permission]:
@@ -28,7 +28,7 @@ class Preflight(msgspec.Struct, frozen=True):
         return [permission for permission, granted in self.permissions.items() if not granted]
 
     @property
-    def unknown(self) -> list[Gap]:
+    def unknown(self) -> list[CoverageGap]:
         """What nobody can tell for another reason than a missing permission, or what else a permission would tell of.
 
         Who may not read definitions does not know which custom kinds carry pods.

@@ -19,10 +19,10 @@ from kubekeep.exceptions.inline.comments import Syntax, comments, has_aliases
 from kubekeep.exceptions.inline.suppressions import Commented
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
+from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.finding import Evidence, Excerpt
 from kubekeep.model.location import line_starts
 from kubekeep.model.resource import FileType, Resource
-from kubekeep.model.waiver import WaiverUse
 from kubekeep.posture.select import Selection, UnknownNameError, controls_named
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.inputs import Inputs
@@ -36,9 +36,9 @@ _WIDTH: Final = 300
 _MARKERS: Final = tuple(PRODUCT.encode(name) for name in ("UTF-8", "UTF-16-LE", "UTF-16-BE"))
 
 
-def waived(
+def excepted(
     results: Sequence[ResourceResult], source: Inputs, selection: Selection, now: dt.datetime
-) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
+) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
     """`results` with what comments in their files waive, and what became of these comments."""
     found = {path: _commented(file, path, source) for (_, file), path in source.manifests.items()}
     seen: set[tuple[str, str]] = set()
@@ -61,7 +61,7 @@ def waived(
         except UnknownNameError:
             return None
 
-    return commented.waive(results, found, source.path_of, control_of, now)
+    return commented.apply_exceptions(results, found, source.path_of, control_of, now)
 
 
 def _files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resource]]:

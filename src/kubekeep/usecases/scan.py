@@ -21,30 +21,30 @@ from kubekeep import _native
 from kubekeep.admission.enforcement import Enforcers
 from kubekeep.admission.policy import AdmissionError, Policies, policies_in_force, policies_of
 from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.exceptions.load import Exceptions, Waivers
+from kubekeep.exceptions.load import ExceptionOptions, Exceptions
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
-from kubekeep.library.foreign import ForeignControl
+from kubekeep.library.kubescape_rules import KubescapeControl
 from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.attack import EVERYTHING, Attacks, Question
 from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
-from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.commit import Repository
 from kubekeep.model.control import WORKLOAD, Control, Provider
+from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.redaction import without_tokens
 from kubekeep.model.resource import Resource
-from kubekeep.model.waiver import WaiverUse
 from kubekeep.posture.choice import Chooser
 from kubekeep.posture.coverage_gaps import unseen
 from kubekeep.posture.evaluate import Compile, run
-from kubekeep.posture.judge import Judge
-from kubekeep.posture.kubescape_rules import ForeignJudge
+from kubekeep.posture.kubescape_rules import KubescapeEvaluator
 from kubekeep.posture.select import Selection, UnknownNameError, controls_named, frameworks_named, select
-from kubekeep.posture.summary import summarise
+from kubekeep.posture.summary import summarize
+from kubekeep.posture.third_party import ThirdPartyEvaluator
 from kubekeep.posture.workload import parse_workload, with_needs
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
@@ -87,7 +87,7 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     read: ReadOptions = ReadOptions()
     workload: str = ""
     """The one workload to judge, with what it needs; everything else is read only for what relates to it."""
-    waivers: Waivers = Waivers()
+    exceptions: ExceptionOptions = ExceptionOptions()
     extras: frozenset[Extra] = frozenset()
     """What reports want to know beside the verdicts."""
     attacks: Question = EVERYTHING
@@ -112,7 +112,7 @@ class Live(Protocol):
     its objects have ended.
     """
 
-    gaps: list[Gap]
+    gaps: list[CoverageGap]
     absent: list[str]
 
     @property
@@ -164,7 +164,7 @@ def scan(
         if request.snapshot:
             # What a cluster holds may say how it wants to be judged, wherever in the dump that stands.
             selection = _selection(request, found)
-        gaps: list[Gap] = [] if cluster is None else cluster.gaps
+        gaps: list[CoverageGap] = [] if cluster is None else cluster.gaps
         pack = cluster is not None and not found
         judge = functools.partial(run, kubernetes_minor=minor, note=note, focus=focus, gaps=gaps, pack=pack)
         results = _ordered(judge(resources, selection, compile_rules), cluster)
@@ -175,7 +175,7 @@ def scan(
         results = _with_extras(results, source, request.extras, selection)
         repository = _repository(request, results, source)
         hidden = unseen(gaps, selection, selection.provider)
-        totals = summarise(results, selection, hidden, enforcers.of(selection.controls))
+        totals = summarize(results, selection, hidden, enforcers.of(selection.controls))
         attacks = _attacks(request, found, results, selection)
     return Assessment(
         # A folder is text for people here, not a path to walk.
@@ -188,7 +188,7 @@ def scan(
         unread=tuple(unread),
         files=source.files,
         notes=(*notes, *source.notes, *_unmatched(chooser, cluster)),
-        waivers=uses,
+        exceptions=uses,
         attacks=attacks,
         repository=repository,
         chosen=chooser.took or not str(request.choice),
@@ -278,12 +278,12 @@ def _accepted(
     source: Inputs,
     selection: Selection,
     now: dt.datetime,
-) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
+) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
     """The results with what exceptions and comments waive, and what became of each of those."""
     results, uses = exceptions.applied(results, selection, now)
-    if not request.waivers.honours_inline(snapshot=request.is_whole):
+    if not request.exceptions.honours_inline(snapshot=request.is_whole):
         return results, uses
-    results, comments = places.waived(results, source, selection, now)
+    results, comments = places.excepted(results, source, selection, now)
     return results, (*uses, *comments)
 
 
@@ -354,7 +354,7 @@ def hold(request: ScanRequest) -> None:
 def exceptions_of(request: ScanRequest) -> Exceptions:
     """The exceptions that `request` names. Raises what `scan` does for them."""
     rules = request.rules or gather()
-    return Exceptions(request.waivers, rules.exceptions, snapshot=request.is_whole)
+    return Exceptions(request.exceptions, rules.exceptions, snapshot=request.is_whole)
 
 
 def _focus(request: ScanRequest, source: Inputs, chooser: Chooser) -> Callable[[Resource], bool] | None:
@@ -420,7 +420,7 @@ def _selection(request: ScanRequest, found: Sequence[Resource] = ()) -> Selectio
     frameworks = tuple({framework.slug: framework for framework in (*frameworks, *more)}.values())
     params = {**rules.inputs, **params_of(found), **request.params}
     foreign = [item for item in _foreign(rules, frameworks, named, loose=unnamed) if item.control.slug not in excluded]
-    judges = [ForeignJudge(foreign, params={**rules.defaults, **params}, provider=request.cloud_provider)]
+    judges = [KubescapeEvaluator(foreign, params={**rules.defaults, **params}, provider=request.cloud_provider)]
     selection = select(
         frameworks,
         named,
@@ -436,7 +436,7 @@ def _selection(request: ScanRequest, found: Sequence[Resource] = ()) -> Selectio
     return msgspec.structs.replace(selection, given=frozenset(request.params))
 
 
-def _judges(request: ScanRequest, rules: ExtraRules, found: Sequence[Resource]) -> list[Judge]:
+def _judges(request: ScanRequest, rules: ExtraRules, found: Sequence[Resource]) -> list[ThirdPartyEvaluator]:
     """What judges by the admission policies of `request`, and by those among `found` if it asks for them."""
     given = [_policies(request.policies)] if request.policies else []
     if request.cluster_policies:
@@ -444,12 +444,12 @@ def _judges(request: ScanRequest, rules: ExtraRules, found: Sequence[Resource]) 
     if not given:
         return []
     # Only a scan with policies pays for loading CEL.
-    from kubekeep.admission.evaluate import PolicyJudge  # noqa: PLC0415
+    from kubekeep.admission.evaluate import PolicyEvaluator  # noqa: PLC0415
 
     taken = {*rules.library.controls, *(item.control.slug for item in rules.controls)}
-    judges: list[Judge] = []
+    judges: list[ThirdPartyEvaluator] = []
     for policies in given:
-        judges.append(PolicyJudge(policies, taken))
+        judges.append(PolicyEvaluator(policies, taken))
         taken |= {control.slug for control in judges[-1].controls}
     return judges
 
@@ -471,7 +471,7 @@ def _unnamed(rules: ExtraRules) -> tuple[Framework, ...]:
 
 def _foreign(
     rules: ExtraRules, frameworks: Sequence[Framework], named: Sequence[Control], *, loose: bool
-) -> list[ForeignControl]:
+) -> list[KubescapeControl]:
     """The controls of bundles and bare files that were asked for; with `loose`, those of no framework too.
 
     Where the library has a control of the same number in this scan, the number stays its own.

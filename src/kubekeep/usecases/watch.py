@@ -24,19 +24,19 @@ from kubekeep.kube.errors import ConnectionLostError, KubeError
 from kubekeep.kube.watching import Pace
 from kubekeep.library.params import ParamsError, params_of
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
-from kubekeep.model.cluster import ClusterFacts, Gap
+from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.enforcement import Enforcement
+from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.model.waiver import WaiverUse
-from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned, Unmatched
+from kubekeep.model.watch import Began, Figures, Followed, Shown, Unmatched, VerdictChange, VerdictChanged, WatchEvent
 from kubekeep.posture.choice import Chooser
 from kubekeep.posture.coverage_gaps import unseen
-from kubekeep.posture.incremental import Standing
+from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import Selection
-from kubekeep.posture.summary import summarise
+from kubekeep.posture.summary import summarize
 from kubekeep.sources.cluster.following import Following
 from kubekeep.sources.cluster.wanted import Namespaces
 from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connected
@@ -54,12 +54,12 @@ _RETURN: Final = 5.0
 _PATIENCE: Final = 5.0
 """Seconds for which a cluster that cannot be followed is nothing to tell of: most streams that break off go on at once."""
 
-_PARAMS: Final = Gap(group="kubescape.io", kind="ControlInput", resource="controlinputs", why="")
+_PARAMS: Final = CoverageGap(group="kubescape.io", kind="ControlInput", resource="controlinputs", why="")
 """What sets parameters, where nobody can tell which."""
 
 _AT_ONCE: Final = "rules that get all objects at once, and admission policies, cannot be watched: scan instead"
 
-Tell = Callable[[Sequence[Happening]], None]
+Tell = Callable[[Sequence[WatchEvent]], None]
 """Takes what has happened at one moment; there is something."""
 
 
@@ -87,14 +87,14 @@ class Current(msgspec.Struct, frozen=True):
     minor: int
     facts: ClusterFacts
     results: tuple[ResourceResult, ...]
-    uses: tuple[WaiverUse, ...]
+    uses: tuple[ExceptionUse, ...]
     enforced: Mapping[str, tuple[Enforcement, ...]]
 
     def assessment(self, request: ScanRequest) -> Assessment:
         """All that a report needs."""
         gaps = self.facts.gaps
         hidden = unseen(gaps, self.selection, self.selection.provider)
-        totals = summarise(self.results, self.selection, hidden, self.enforced)
+        totals = summarize(self.results, self.selection, hidden, self.enforced)
         return Assessment(
             target=Target((), "", self.facts),
             started=self.started,
@@ -104,7 +104,7 @@ class Current(msgspec.Struct, frozen=True):
             results=self.results,
             unread=tuple(Unread(Location(gap.permission), gap.text) for gap in gaps),
             files=0,
-            waivers=self.uses,
+            exceptions=self.uses,
             choice=request.choice,
             params=self.selection.params,
             **{field: getattr(totals, field) for field in totals.__struct_fields__},
@@ -124,7 +124,7 @@ class Watch:
         self._tell = tell
         self._exceptions = exceptions_of(request.scan)
         self._known: dict[str, ResourceResult] = {}
-        self._gaps: tuple[Gap, ...] = ()
+        self._gaps: tuple[CoverageGap, ...] = ()
         self._lost_at = 0.0
         self._lost_told = False
         self._selection = selected(request.scan)
@@ -180,7 +180,7 @@ class Watch:
             self._lost_told = True
             self._tell([Followed(dt.datetime.now(dt.UTC), why)])
 
-    def judged_by(self, cluster: LiveCluster) -> Selection:
+    def rule_name(self, cluster: LiveCluster) -> Selection:
         """What the cluster wants to be judged by; the same as before where what it says makes no sense any more."""
         try:
             self._selection = selected(self._request.scan, cluster.settings(policies=False))
@@ -196,7 +196,7 @@ class Watch:
         session.standing.settle(gaps)
         now = dt.datetime.now(dt.UTC)
         results: dict[str, ResourceResult] = session.standing.results
-        uses: tuple[WaiverUse, ...] = ()
+        uses: tuple[ExceptionUse, ...] = ()
         if self._exceptions.are_any or session.notes_changed:
             results, uses = self._accepted(session, now)
         turns = [*self._turned(results, gaps, now)]
@@ -214,7 +214,7 @@ class Watch:
             session.enforced(),
         )
         self._count(session.following, started, len(turns) if not first else 0)
-        happened: list[Happening] = []
+        happened: list[WatchEvent] = []
         if first:
             failed = sum(item.status is Status.FAILED for one in results.values() for item in one.verdicts.values())
             happened.append(Began(now, facts.name, session.objects, failed, len(gaps)))
@@ -228,7 +228,9 @@ class Watch:
         if happened:
             self._tell(happened)
 
-    def _accepted(self, session: _Session, now: dt.datetime) -> tuple[dict[str, ResourceResult], tuple[WaiverUse, ...]]:
+    def _accepted(
+        self, session: _Session, now: dt.datetime
+    ) -> tuple[dict[str, ResourceResult], tuple[ExceptionUse, ...]]:
         """All results with what exceptions cover."""
         self._exceptions.forget()
         for _ in self._exceptions.noting(session.notes.values()):
@@ -238,11 +240,13 @@ class Watch:
         results, uses = self._exceptions.applied([*found.values()], session.selection, now)
         return dict(zip(found, results, strict=True)), uses
 
-    def _turned(self, results: Mapping[str, ResourceResult], gaps: Sequence[Gap], now: dt.datetime) -> Iterator[Turned]:
+    def _turned(
+        self, results: Mapping[str, ResourceResult], gaps: Sequence[CoverageGap], now: dt.datetime
+    ) -> Iterator[VerdictChanged]:
         """The verdicts that are others than before, the worst first; takes note of them. `gaps` hide what is not there."""
         controls = {control.slug: control for control in self._selection.controls}
         before, self._known = self._known, dict(results)
-        found: list[Turned] = []
+        found: list[VerdictChanged] = []
         for key in before.keys() | results.keys():
             known, result = before.get(key), results.get(key)
             either = result or known
@@ -250,11 +254,11 @@ class Watch:
                 continue
             old = known.verdicts if known else {}
             new = result.verdicts if result else {}
-            gone = Turn.UNKNOWN if result is None and _is_hidden(either.resource, gaps) else Turn.GONE
+            gone = VerdictChange.UNKNOWN if result is None and _is_hidden(either.resource, gaps) else VerdictChange.GONE
             for slug in old.keys() | new.keys():
                 turn = _turn(old.get(slug), new.get(slug), gone)
                 if turn is not None and slug in controls:
-                    found.append(Turned(now, turn, controls[slug], either.resource, new.get(slug)))
+                    found.append(VerdictChanged(now, turn, controls[slug], either.resource, new.get(slug)))
         found.sort(key=lambda item: (-item.control.severity, item.resource.id, item.control.id))
         yield from found
 
@@ -287,12 +291,12 @@ class _Session:
         self._request = request
         self._stopped = stopped
         scan = request.scan
-        self.selection = watch.judged_by(cluster)
+        self.selection = watch.rule_name(cluster)
         self.minor = minor_of(scan, cluster, [])
         self.facts = cluster.facts()
         self.chooser = Chooser(scan.choice)
         focus = self.chooser if str(scan.choice) else None
-        self.standing = Standing(self.selection, self._compiled, kubernetes_minor=self.minor, focus=focus)
+        self.standing = IncrementalEvaluator(self.selection, self._compiled, kubernetes_minor=self.minor, focus=focus)
         self.notes: dict[str, Resource] = {}
         """What exceptions have to know of, by key."""
         self.notes_changed = False
@@ -329,7 +333,7 @@ class _Session:
         return len(self._keys)
 
     @property
-    def gaps(self) -> tuple[Gap, ...]:
+    def gaps(self) -> tuple[CoverageGap, ...]:
         """What is not shown at this moment; parameters that make no sense are as good as not shown."""
         try:
             params_of(self._settings.values())
@@ -455,22 +459,22 @@ class _Session:
         return False
 
 
-def _is_hidden(resource: Resource, gaps: Sequence[Gap]) -> bool:
+def _is_hidden(resource: Resource, gaps: Sequence[CoverageGap]) -> bool:
     """Whether one of `gaps` hides `resource`, or for one made of related objects some of these."""
     parts = resource.related or (resource,)
     return any(gap.hides(item.group, item.kind, item.namespace, item.name) for item in parts for gap in gaps)
 
 
-def _turn(before: Verdict | None, after: Verdict | None, gone: Turn) -> Turn | None:
+def _turn(before: Verdict | None, after: Verdict | None, gone: VerdictChange) -> VerdictChange | None:
     """What became of a verdict, `gone` where there is none any more; None for nothing that anybody has to know."""
     was = None if before is None else before.status
     status = None if after is None else after.status
     if status is Status.FAILED:
-        return Turn.FAILED if was is not Status.FAILED else None
+        return VerdictChange.FAILED if was is not Status.FAILED else None
     if status is Status.NOT_EVALUATED:
-        return Turn.UNKNOWN if was in (Status.PASSED, Status.FAILED) else None
+        return VerdictChange.UNKNOWN if was in (Status.PASSED, Status.FAILED) else None
     if was is not Status.FAILED:
         return None
     if after is None:
         return gone
-    return Turn.ACCEPTED if after.is_waived else Turn.MENDED
+    return VerdictChange.ACCEPTED if after.is_excepted else VerdictChange.FIXED

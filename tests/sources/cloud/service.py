@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kubekeep.model.cloud import AZURE_CLOUDS, AzureCloud, Endpoints
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from tests.cluster.authority import Authority
 
 UNIVERSE = "universe.example"
@@ -39,11 +39,11 @@ HOSTS = (
 TOKEN = "token-of-the-test"  # noqa: S105 - looked for where it must not be
 
 
-def told(found: Iterable[dict[str, Any] | Gap]) -> tuple[dict[str, Any], list[Gap]]:
+def told(found: Iterable[dict[str, Any] | CoverageGap]) -> tuple[dict[str, Any], list[CoverageGap]]:
     """The data of each document by its kind, and the gaps."""
     items = list(found)
-    gaps = [item for item in items if isinstance(item, Gap)]
-    return {item["kind"]: item["data"] for item in items if not isinstance(item, Gap)}, gaps
+    gaps = [item for item in items if isinstance(item, CoverageGap)]
+    return {item["kind"]: item["data"] for item in items if not isinstance(item, CoverageGap)}, gaps
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from kubekeep.model.cloud import AZURE_CLOUDS, DOCUMENTS, AzureCloud, CloudCluster
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.aks import describe
 from tests.sources.cloud import azure
@@ -29,7 +29,7 @@ def user(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def described(
     cloud: Cloud, cluster: CloudCluster = SHOP, kinds: frozenset[str] = ALL
-) -> tuple[dict[str, Any], list[Gap]]:
+) -> tuple[dict[str, Any], list[CoverageGap]]:
     """The data of each document by its kind, and the gaps."""
     return told(describe(cluster, kinds, cloud.azure))
 
@@ -140,14 +140,14 @@ def test_nobody_is_logged_in(cloud: Cloud) -> None:
 def test_a_server_that_is_not_there() -> None:
     gone = AzureCloud(manager="https://127.0.0.1:1")
     (gap,) = describe(SHOP, {"ClusterDescribe"}, gone)
-    assert isinstance(gap, Gap)
+    assert isinstance(gap, CoverageGap)
     assert gap.permission == "let Azure be reached"
 
 
 def test_an_answer_that_is_no_document(cloud: Cloud) -> None:
     cloud.say(azure.CLUSTER, Answer(["no", "cluster"]))
     (gap,) = describe(SHOP, {"ClusterDescribe"}, cloud.azure)
-    assert isinstance(gap, Gap)
+    assert isinstance(gap, CoverageGap)
     assert gap.why == "the answer is no JSON object"
 
 

@@ -16,7 +16,7 @@ from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
 
 from kubekeep.model.cloud import DOCUMENTS, CloudCluster, parse_cluster
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.eks import describe
 from tests.sources.cloud.amazon import ACCOUNT, PULLING, REGION, make_cluster, make_role, policy
@@ -34,7 +34,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def described(kinds: frozenset[str] = ALL, cluster: CloudCluster = SHOP) -> tuple[dict[str, Any], list[Gap]]:
+def described(kinds: frozenset[str] = ALL, cluster: CloudCluster = SHOP) -> tuple[dict[str, Any], list[CoverageGap]]:
     """The data of each document by its kind, and the gaps."""
     return told(describe(cluster, kinds))
 
@@ -190,7 +190,7 @@ def test_nobody_is_logged_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_profile_that_is_not_there() -> None:
     (gap,) = describe(SHOP, {"ClusterDescribe"}, "nobody")
-    assert isinstance(gap, Gap)
+    assert isinstance(gap, CoverageGap)
     assert gap.why == "The config profile (nobody) could not be found"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kubekeep.model.cloud import DOCUMENTS, CloudCluster, Endpoints
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.redaction import MASK
 from kubekeep.sources.cloud.gke import describe, endpoints_of
 from tests.sources.cloud import google
@@ -27,7 +27,7 @@ def user(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def described(
     cloud: Cloud, cluster: CloudCluster = SHOP, kinds: frozenset[str] = ALL
-) -> tuple[dict[str, Any], list[Gap]]:
+) -> tuple[dict[str, Any], list[CoverageGap]]:
     """The data of each document by its kind, and the gaps."""
     return told(describe(cluster, kinds, cloud.endpoints))
 
@@ -138,7 +138,7 @@ def test_a_file_of_credentials_that_is_not_there(cloud: Cloud, monkeypatch: pyte
 def test_an_answer_that_is_no_document(cloud: Cloud) -> None:
     cloud.say(google.CLUSTER, Answer(["no", "cluster"]))
     (gap,) = describe(SHOP, {"ClusterDescribe"}, cloud.endpoints)
-    assert isinstance(gap, Gap)
+    assert isinstance(gap, CoverageGap)
     assert gap.why == "the answer is no JSON object"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import discover
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.wanted import Namespaces, Wanted
@@ -27,7 +27,7 @@ PODS = frozenset({WORKLOAD})
 
 def collected(
     proxy: Front, *kinds: str, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (), whole: str = ""
-) -> tuple[list[str], list[Gap]]:
+) -> tuple[list[str], list[CoverageGap]]:
     """What a collection gives of the namespaces that tests make (`Kind namespace/name`, sorted), and what it lacks."""
     wanted = Wanted(kinds=frozenset(kinds), whole=frozenset({whole} - {""}), namespaces=Namespaces(include, exclude))
     with connecting.connection(proxy.url) as connection:

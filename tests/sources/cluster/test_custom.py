@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kubekeep.kube.discovery import discover
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import WORKLOAD
 from kubekeep.sources.cluster.collect import Collection
 from kubekeep.sources.cluster.custom import carries_pods
@@ -88,7 +88,7 @@ def apply(cluster: Cluster, thing: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def collected(server: str, namespace: str) -> tuple[set[str], list[Gap]]:
+def collected(server: str, namespace: str) -> tuple[set[str], list[CoverageGap]]:
     with connecting.connection(server) as connection:
         collection = Collection(connection, discover(connection), WANTED)
         found = {f"{item.kind} {item.name}" for item in collection if item.namespace == namespace}

@@ -29,7 +29,7 @@ CONCERNED = [
 ]
 CASES = [
     case
-    for case in cases_of(builtin(), [builtin().controls[control.judged_by] for control in CONCERNED])
+    for case in cases_of(builtin(), [builtin().controls[control.rule_name] for control in CONCERNED])
     if any(is_slim(thing) and slim(thing) != thing for thing in objects(case))
 ]
 

@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.exceptions.exception import Exemption, Policy, expiry
+from kubekeep.exceptions.policy_exception import Policy, PolicyException, expiry
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
-from kubekeep.model.waiver import Waiver, WaiverSource
 from kubekeep.model.workload import pod_path, value_at_or
 
 PREFIXES: Final = ("kubekeep.io/", "kubescape.io/")
@@ -46,14 +46,16 @@ _HINTS: Final = ("skip", "keep", "scape")
 _ALIKE: Final = 0.8
 
 
-def exemptions_of(resource: Resource) -> Iterator[Exemption]:
+def annotated_exceptions(resource: Resource) -> Iterator[PolicyException]:
     """The exceptions that `resource` carries, each for itself alone; what only looks like one has a flaw."""
     counting = _counting(resource)
     metadata = {place: found for place in _places(counting) if (found := _mapping(resource, place))}
     keys = " ".join(str(key) for found in metadata.values() for field in _FIELDS for key in _texts(found, field))
     # Nearly all objects say nothing of exceptions, and every one is asked.
     said = keys.casefold()
-    return _Beside(resource, counting, metadata).exemptions() if any(hint in said for hint in _HINTS) else iter(())
+    return (
+        _Beside(resource, counting, metadata).policy_exceptions() if any(hint in said for hint in _HINTS) else iter(())
+    )
 
 
 class _Strange(msgspec.Struct, frozen=True):
@@ -82,7 +84,7 @@ class _Beside:
             for said in self._all_annotations():
                 self._note_expiry(f"{prefix}{EXPIRY}", said)
 
-    def exemptions(self) -> Iterator[Exemption]:
+    def policy_exceptions(self) -> Iterator[PolicyException]:
         """The exceptions in the order in which they stand, then what only looks like one."""
         for place in filter(self._metadata.__contains__, self._counting):
             said = self._texts(place, "annotations")
@@ -93,11 +95,11 @@ class _Beside:
                 ignore = f"{prefix}{IGNORE}"
                 for field in _FIELDS:
                     if str(self._texts(place, field).get(ignore, "")).casefold() in _ON:
-                        yield self._exemption((*place, field, ignore))
+                        yield self._policy_exception((*place, field, ignore))
         for item in self._strange:
-            yield self._exemption(item.at, flaw=item.text)
+            yield self._policy_exception(item.at, flaw=item.text)
 
-    def _skipped(self, at: Path, said: Any) -> Exemption:
+    def _skipped(self, at: Path, said: Any) -> PolicyException:
         key = at[-1]
         names = [name.strip() for name in said.split(",") if name.strip()] if isinstance(said, str) else []
         option = next((name for name in names if _OPTION.search(name) or _DATE.search(name)), None)
@@ -108,9 +110,9 @@ class _Beside:
             flaw = f"{key} has to name the controls"
         elif option is not None:
             flaw = f"{key} holds controls and nothing else, not {option[:60]!r}: the day goes into {EXPIRY}"
-        return self._exemption(at, tuple(Policy(control=name, exact=True) for name in names), flaw)
+        return self._policy_exception(at, tuple(Policy(control=name, exact=True) for name in names), flaw)
 
-    def _exemption(self, at: Path, policies: tuple[Policy, ...] = (), flaw: str = "") -> Exemption:
+    def _policy_exception(self, at: Path, policies: tuple[Policy, ...] = (), flaw: str = "") -> PolicyException:
         """An exception that stands at `at`, with the reason beside it and the expiry."""
         resource = self._resource
         name = f"{at[-1]} of {'/'.join(filter(None, (resource.namespace, resource.kind, resource.name)))}"
@@ -119,10 +121,10 @@ class _Beside:
         nearest = [self._texts(at[:-2], "annotations"), *self._all_annotations()]
         text = {key: said[key] for key in keys for said in reversed(nearest) if key in said}
         reasons = [str(text[key]) for key in keys[2:4] if key in text]
-        return Exemption(
-            waiver=Waiver(
+        return PolicyException(
+            exception=AppliedException(
                 name=name,
-                source=WaiverSource.ANNOTATION,
+                source=ExceptionSource.ANNOTATION,
                 reason=next(iter(reasons), ""),
                 expires=self._expires,
                 location=resource.locate(at),

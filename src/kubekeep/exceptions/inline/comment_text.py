@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.exceptions.exception import expiry
+from kubekeep.exceptions.policy_exception import expiry
 
 EXAMPLE: Final = "until=2027-01-31"
 _KEYS: Final = ("until", "reason")

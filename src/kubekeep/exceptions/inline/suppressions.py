@@ -16,10 +16,10 @@ from kubekeep.exceptions.inline.comment_marks import MARKER
 from kubekeep.exceptions.inline.comments import Comment
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
+from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.model.location import Location, Marks, Path, parse_path
+from kubekeep.model.location import Location, Path, SourceMap, parse_path
 from kubekeep.model.resource import Resource
-from kubekeep.model.waiver import WaivedFinding, Waiver, WaiverSource, WaiverStatus, WaiverUse
 
 PathOf = Callable[[str, Resource], str]
 """The path of a file that a place of a resource names."""
@@ -30,18 +30,18 @@ class Commented(msgspec.Struct, frozen=True):
 
     file: str
     comments: tuple[Comment, ...] = ()
-    documents: tuple[tuple[Any, Marks], ...] = ()
+    documents: tuple[tuple[Any, SourceMap], ...] = ()
     has_aliases: bool = False
     """Whether something in it may be borrowed from elsewhere in it."""
 
 
-def waive(
+def apply_exceptions(
     results: Sequence[ResourceResult],
     files: Mapping[str, Commented],
     path_of: PathOf,
     control_of: Callable[[str], Control | None],
     now: dt.datetime,
-) -> tuple[list[ResourceResult], tuple[WaiverUse, ...]]:
+) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
     """`results` with what comments waive, and what became of every comment, by file and line.
 
     `files` are by their paths, and `control_of` knows what a comment calls a control. Evidence is covered at its
@@ -79,11 +79,11 @@ class _Mark:
         self.controls = {control.slug: control for control in found.values() if control is not None}
         self.unknown = tuple(name for name, control in found.items() if control is None)
         self.expired = comment.until is not None and comment.until <= now
-        self.findings: dict[tuple[str, str], WaivedFinding] = {}
+        self.findings: dict[tuple[str, str], ExceptedFinding] = {}
         place = Location(file, comment.place)
-        self.waiver = Waiver(
+        self.exception = AppliedException(
             name=str(place),
-            source=WaiverSource.COMMENT,
+            source=ExceptionSource.COMMENT,
             reason=comment.reason,
             expires=comment.until,
             location=place,
@@ -96,7 +96,7 @@ class _Mark:
 
     def cover(self, slug: str, resource: Resource) -> None:
         """Note a finding that it covers."""
-        found = WaivedFinding(
+        found = ExceptedFinding(
             resource=resource.id,
             kind=resource.kind,
             namespace=resource.namespace,
@@ -105,11 +105,11 @@ class _Mark:
         )
         self.findings.setdefault((found.resource, slug), found)
 
-    def use(self, evaluated: set[str]) -> WaiverUse:
+    def use(self, evaluated: set[str]) -> ExceptionUse:
         """What became of it; `evaluated` are the controls that said something of some resource."""
         status, text = self._status(evaluated)
-        return WaiverUse(
-            waiver=self.waiver,
+        return ExceptionUse(
+            exception=self.exception,
             status=status,
             text=text,
             controls=self.comment.names,
@@ -117,19 +117,19 @@ class _Mark:
             findings=tuple(self.findings.values()),
         )
 
-    def _status(self, evaluated: set[str]) -> tuple[WaiverStatus, str]:
+    def _status(self, evaluated: set[str]) -> tuple[ExceptionStatus, str]:
         comment = self.comment
         if comment.problem or not comment.names:
-            broad = WaiverStatus.TOO_BROAD, f"name the controls that it is for: {MARKER} C-0057"
-            return (WaiverStatus.INVALID, comment.problem) if comment.problem else broad
+            broad = ExceptionStatus.TOO_BROAD, f"name the controls that it is for: {MARKER} C-0057"
+            return (ExceptionStatus.INVALID, comment.problem) if comment.problem else broad
         if self.unknown:
-            return WaiverStatus.INVALID_CONTROL, f"no control is called {', '.join(self.unknown)}"
+            return ExceptionStatus.INVALID_CONTROL, f"no control is called {', '.join(self.unknown)}"
         if self.expired:
-            return WaiverStatus.EXPIRED, f"it was for findings until {comment.until:%Y-%m-%d}"
+            return ExceptionStatus.EXPIRED, f"it was for findings until {comment.until:%Y-%m-%d}"
         if self.findings:
-            return WaiverStatus.MATCHED, ""
+            return ExceptionStatus.MATCHED, ""
         told = bool(evaluated & self.controls.keys())
-        return WaiverStatus.UNUSED, "" if told else "this scan evaluated nothing that it names"
+        return ExceptionStatus.UNUSED, "" if told else "this scan evaluated nothing that it names"
 
 
 class _Reader:
@@ -148,22 +148,24 @@ class _Reader:
 
     def verdict(self, verdict: Verdict, slug: str, resource: Resource) -> Verdict:
         """A verdict with what is waived of it."""
-        if not self._marks or not (verdict.status is Status.FAILED or verdict.is_waived):
+        if not self._marks or not (verdict.status is Status.FAILED or verdict.is_excepted):
             return verdict
         evidence = tuple(self._evidence(item, slug, resource) for item in verdict.evidence)
         if all(new is old for new, old in zip(evidence, verdict.evidence, strict=True)):
             return verdict
-        is_waived = all(item.waiver is not None for item in evidence)
-        return msgspec.structs.replace(verdict, evidence=evidence, status=Status.PASSED if is_waived else Status.FAILED)
+        is_excepted = all(item.exception is not None for item in evidence)
+        return msgspec.structs.replace(
+            verdict, evidence=evidence, status=Status.PASSED if is_excepted else Status.FAILED
+        )
 
     def _evidence(self, evidence: Evidence, slug: str, resource: Resource) -> Evidence:
         found = list(self._covering(evidence, slug, resource))
         for mark in found:
             mark.cover(slug, resource)
-        if not found or evidence.waiver is not None:
+        if not found or evidence.exception is not None:
             return evidence
         nearest = min(found, key=lambda mark: mark.comment.last - mark.comment.first)
-        return msgspec.structs.replace(evidence, waiver=nearest.waiver)
+        return msgspec.structs.replace(evidence, exception=nearest.exception)
 
     def _covering(self, evidence: Evidence, slug: str, resource: Resource) -> Iterator[_Mark]:
         location = evidence.location

@@ -10,12 +10,12 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Final
 
 from kubekeep.model.commit import Commit
+from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Excerpt
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
-from kubekeep.model.waiver import Waiver
 from kubekeep.reports.shared.content import Content, ControlFindings, Finding, made_by
 from kubekeep.reports.shared.wording import command
 
@@ -53,7 +53,7 @@ class _Tables:
         self._texts = _Once()
         self._resources = _Once()
         self._excerpts = _Once()
-        self._waivers = _Once()
+        self._exceptions = _Once()
 
     def text(self, value: str) -> int:
         """The number of a text, harmless to show; 0 is the empty one."""
@@ -84,22 +84,22 @@ class _Tables:
         lines = [self.text(line.expandtabs(_TAB)) for line in excerpt.lines]
         return self._excerpts.add(excerpt, [excerpt.first, *lines])
 
-    def waiver(self, waiver: Waiver | None) -> int:
+    def exception(self, exception: AppliedException | None) -> int:
         """Name, source, reason, the day it ends and its place; -1 for none."""
-        if waiver is None:
+        if exception is None:
             return -1
-        if waiver in self._waivers:
-            return self._waivers.number(waiver)
-        expires = f"{waiver.expires:%Y-%m-%d}" if waiver.expires else ""
-        place = str(waiver.location) if waiver.location else ""
-        texts = (waiver.name, waiver.source.value, waiver.reason, expires, place)
-        return self._waivers.add(waiver, [*map(self.text, texts)])
+        if exception in self._exceptions:
+            return self._exceptions.number(exception)
+        expires = f"{exception.expires:%Y-%m-%d}" if exception.expires else ""
+        place = str(exception.location) if exception.location else ""
+        texts = (exception.name, exception.source.value, exception.reason, expires, place)
+        return self._exceptions.add(exception, [*map(self.text, texts)])
 
     def dump(self) -> Iterator[tuple[str, list[Any]]]:
         """Each table by name; identities have served their turn."""
         yield "resources", [row[:-1] for row in self._resources.values]
         yield "excerpts", self._excerpts.values
-        yield "waivers", self._waivers.values
+        yield "waivers", self._exceptions.values
         yield "texts", self._texts.values or [""]
 
 
@@ -119,7 +119,7 @@ def pieces(content: Content) -> Iterator[str]:
     ]
     yield '{"controls":' + _safe(controls) + ',"frameworks":' + _safe(frameworks) + ',"findings":['
     comma = ""
-    for row in _rows((*content.findings, *content.waived), numbers, tables):
+    for row in _rows((*content.findings, *content.excepted), numbers, tables):
         yield comma + _safe(row)
         comma = ","
     yield "]"
@@ -166,7 +166,7 @@ def _evidence(evidence: Evidence, resource: Resource, tables: _Tables) -> list[i
         tables.text(evidence.message),
         tables.text(setting),
         tables.text(_commit(evidence.commit)),
-        tables.waiver(evidence.waiver) + 1,
+        tables.exception(evidence.exception) + 1,
         tables.excerpt(evidence.excerpt) + 1,
     ]
     while row and not row[-1]:

@@ -45,7 +45,7 @@ def pieces(assessment: Assessment) -> Iterator[str]:
             policy=_policy(style, script),
             style=style,
             script=script,
-            waivers=_waivers(content),
+            exceptions=_exceptions(content),
             picture=_picture(assessment),
             data=map(Markup, data.pieces(content)),
             position={item.control.slug: number for number, item in enumerate(assessment.controls)},
@@ -132,8 +132,8 @@ def _result(summary: ControlSummary) -> tuple[str, str]:
         evaluated = counts.passed + counts.failed
         return "failed", f"{counts.failed:,} of {number(evaluated, 'resource')} failed"
     if summary.status is Status.PASSED:
-        waived = f", {counts.waived:,} by waivers" if counts.waived else ""
-        return "passed", f"passed ({number(counts.passed, 'resource')}{waived})"
+        excepted = f", {counts.excepted:,} by waivers" if counts.excepted else ""
+        return "passed", f"passed ({number(counts.passed, 'resource')}{excepted})"
     reason = summary.reason.text if summary.reason else "no reason is known"
     return ("idle", "nothing to look at") if shared.is_idle(summary) else ("gap", f"not evaluated: {reason}")
 
@@ -158,21 +158,21 @@ def _links(control: Control) -> list[str]:
     return [link for link in found if re.match(r"https?://[^\s]+\Z", link)]
 
 
-def _waivers(content: shared.Content) -> list[dict[str, Any]]:
+def _exceptions(content: shared.Content) -> list[dict[str, Any]]:
     """Each waiver with what became of it and how many findings it covers, those that cover nothing last."""
     covered: dict[Any, int] = {}
-    for group in content.waived:
+    for group in content.excepted:
         for finding in group.findings:
-            for waiver in finding.waivers:
-                covered[waiver] = covered.get(waiver, 0) + 1
-    uses = {use.waiver: use for use in content.assessment.waivers}
+            for exception in finding.exceptions:
+                covered[exception] = covered.get(exception, 0) + 1
+    uses = {use.exception: use for use in content.assessment.exceptions}
     rows = [
         {
-            "waiver": waiver,
-            "status": use.status.value if (use := uses.get(waiver)) else "matched",
+            "waiver": exception,
+            "status": use.status.value if (use := uses.get(exception)) else "matched",
             "text": use.text if use else "",
-            "count": covered.get(waiver, 0),
+            "count": covered.get(exception, 0),
         }
-        for waiver in dict.fromkeys((*covered, *uses))
+        for exception in dict.fromkeys((*covered, *uses))
     ]
     return sorted(rows, key=lambda row: -row["count"])

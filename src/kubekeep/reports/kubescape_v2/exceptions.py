@@ -7,51 +7,51 @@ from collections import Counter
 from typing import Any
 
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
 from kubekeep.model.text import utc_text
-from kubekeep.model.waiver import Waiver, WaiverStatus, WaiverUse
 from kubekeep.reports.kubescape_v2.locations import location_entry
 
 
-def policy(waiver: Waiver) -> Any:
+def policy(exception: AppliedException) -> Any:
     """The whole exception as it was given; what is known of it where it has no form of Kubescape's."""
-    return json.loads(waiver.text) if waiver.text else named(waiver)
+    return json.loads(exception.text) if exception.text else named(exception)
 
 
-def named(waiver: Waiver) -> dict[str, Any]:
+def named(exception: AppliedException) -> dict[str, Any]:
     """What names an exception, in Kubescape's words, with the place of ours."""
-    entry: dict[str, Any] = {"name": waiver.name, "source": waiver.source}
-    if waiver.reason:
-        entry["reason"] = waiver.reason
-    if waiver.expires is not None:
-        entry["expirationDate"] = utc_text(waiver.expires)
-    if waiver.location is not None:
-        entry["location"] = location_entry(waiver.location)
+    entry: dict[str, Any] = {"name": exception.name, "source": exception.source}
+    if exception.reason:
+        entry["reason"] = exception.reason
+    if exception.expires is not None:
+        entry["expirationDate"] = utc_text(exception.expires)
+    if exception.location is not None:
+        entry["location"] = location_entry(exception.location)
     return entry
 
 
 def audit(assessment: Assessment) -> dict[str, Any]:
     """`exceptionAudit`: what became of each exception; reasons, places, messages and two statuses are our own."""
-    uses = assessment.waivers
+    uses = assessment.exceptions
     counts = Counter(use.status for use in uses)
     return {
         "summary": {
             "total": len(uses),
-            "active": len(uses) - counts[WaiverStatus.EXPIRED],
-            "expired": counts[WaiverStatus.EXPIRED],
-            "matched": counts[WaiverStatus.MATCHED],
-            "unused": counts[WaiverStatus.UNUSED],
-            "invalidControl": counts[WaiverStatus.INVALID_CONTROL],
-            "tooBroad": counts[WaiverStatus.TOO_BROAD],
-            "invalid": counts[WaiverStatus.INVALID],
+            "active": len(uses) - counts[ExceptionStatus.EXPIRED],
+            "expired": counts[ExceptionStatus.EXPIRED],
+            "matched": counts[ExceptionStatus.MATCHED],
+            "unused": counts[ExceptionStatus.UNUSED],
+            "invalidControl": counts[ExceptionStatus.INVALID_CONTROL],
+            "tooBroad": counts[ExceptionStatus.TOO_BROAD],
+            "invalid": counts[ExceptionStatus.INVALID],
         },
         "items": [_use(use) for use in uses],
         "generated": utc_text(assessment.finished),
     }
 
 
-def _use(use: WaiverUse) -> dict[str, Any]:
-    entry: dict[str, Any] = {**named(use.waiver), "status": use.status, "matchCount": len(use.findings)}
-    if use.status is WaiverStatus.EXPIRED:
+def _use(use: ExceptionUse) -> dict[str, Any]:
+    entry: dict[str, Any] = {**named(use.exception), "status": use.status, "matchCount": len(use.findings)}
+    if use.status is ExceptionStatus.EXPIRED:
         entry["expired"] = True
     if use.unknown:
         entry["invalidControls"] = list(use.unknown)

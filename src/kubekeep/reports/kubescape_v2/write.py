@@ -68,7 +68,7 @@ _CATEGORIES: Final = {
     "storage": ("Workload", "Storage"),
 }
 """Areas of the library that have a category of their own in Kubescape, with its sub-category."""
-_WAIVED: Final = "w/exceptions"
+_EXCEPTED: Final = "w/exceptions"
 """Kubescape's word for what passed by exceptions."""
 _HOSTS: Final = ("github", "gitlab", "bitbucket", "azure")
 """Words in the names of the hosts that Kubescape calls so."""
@@ -172,7 +172,7 @@ class _Texts:
         return text
 
     def _made(self, slug: str, verdict: Verdict, resource: Resource) -> str:
-        key = (slug, verdict.status, verdict.reason, verdict.is_waived)
+        key = (slug, verdict.status, verdict.reason, verdict.is_excepted)
         text = self._plain.get(key)
         if text is None:
             text = self._plain[key] = self._form.control(associated(self._by_slug[slug], verdict, self._assessment))
@@ -230,13 +230,13 @@ def _framework(summary: FrameworkSummary, by_slug: dict[str, ControlSummary]) ->
 
 def _control(summary: ControlSummary) -> dict[str, Any]:
     entry: dict[str, Any] = {
-        "statusInfo": _status(summary.status, summary.reason, waived=bool(summary.counts.waived)),
+        "statusInfo": _status(summary.status, summary.reason, excepted=bool(summary.counts.excepted)),
         "controlID": summary.control.id,
         "name": summary.control.title,
         "status": _STATUS[summary.status],
         "resourceIDs": {},
         "ResourceCounters": _counters(summary.counts),
-        "subStatusCounters": {"ignoredResources": summary.counts.waived},
+        "subStatusCounters": {"ignoredResources": summary.counts.excepted},
         "score": summary.score,
     }
     if summary.compliance is not None:
@@ -262,10 +262,10 @@ def _category(area: str) -> dict[str, Any]:
     return {"name": name, "id": ""} | ({"subCategory": {"name": sub, "id": ""}} if sub else {})
 
 
-def _status(status: Status, reason: Reason | None, *, waived: bool) -> dict[str, str]:
+def _status(status: Status, reason: Reason | None, *, excepted: bool) -> dict[str, str]:
     entry = {"status": _STATUS[status]}
-    if status is Status.PASSED and waived:
-        entry["subStatus"] = _WAIVED
+    if status is Status.PASSED and excepted:
+        entry["subStatus"] = _EXCEPTED
     if status is Status.NOT_EVALUATED:
         entry["subStatus"] = _sub_status(reason)
         if reason is not None and reason.text:
@@ -331,7 +331,7 @@ def associated(summary: ControlSummary, verdict: Verdict, of: Assessment) -> dic
         }
     rule["name"] = control.slug
     rule["status"] = _STATUS[verdict.status]
-    status = _status(verdict.status, verdict.reason, waived=verdict.is_waived)
+    status = _status(verdict.status, verdict.reason, excepted=verdict.is_excepted)
     rule["subStatus"] = status.get("subStatus", "")
     return {
         "controlID": control.id,
@@ -345,9 +345,9 @@ def associated(summary: ControlSummary, verdict: Verdict, of: Assessment) -> dic
 def evidence(verdict: Verdict, resource: Resource) -> dict[str, Any]:
     """What stands at the end of the only rule of `associated` for a verdict with evidence."""
     entry: dict[str, Any] = {"paths": [path for item in verdict.evidence for path in paths(item)]}
-    waivers = dict.fromkeys(item.waiver for item in verdict.evidence if item.waiver is not None)
-    if waivers:
-        entry["exception"] = [waivers_v2.policy(item) for item in waivers]
+    exceptions = dict.fromkeys(item.exception for item in verdict.evidence if item.exception is not None)
+    if exceptions:
+        entry["exception"] = [waivers_v2.policy(item) for item in exceptions]
     if resource.related:
         entry["relatedResourcesIDs"] = [item.id for item in resource.related]
     return entry
@@ -362,8 +362,8 @@ def paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
         place["change"] = evidence.change
     if evidence.commit is not None:
         place["lastCommit"] = _commit(evidence.commit)
-    if evidence.waiver is not None:
-        place["exception"] = waivers_v2.named(evidence.waiver)
+    if evidence.exception is not None:
+        place["exception"] = waivers_v2.named(evidence.exception)
     unmended = evidence.fix is None and not evidence.delete
     if not evidence.path:
         yield {"fixPath": _NO_FIX, **place}

@@ -10,7 +10,7 @@ from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports.format import Format, Options
-from kubekeep.reports.markdown.findings import closing, write_findings, write_waived
+from kubekeep.reports.markdown.findings import closing, write_excepted, write_findings
 from kubekeep.reports.markdown.page import Page
 from kubekeep.reports.markdown.summary import write_summary
 
@@ -20,7 +20,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
     page = Page(stream)
     write_summary(page, assessment)
     left = write_findings(page, assessment, options)
-    write_waived(page, assessment)
+    write_excepted(page, assessment)
     page.close(closing(assessment, left, options))
 
 

@@ -45,12 +45,12 @@ def write_findings(page: Page, assessment: Assessment, options: Options) -> int:
     return left
 
 
-def write_waived(page: Page, assessment: Assessment) -> None:
+def write_excepted(page: Page, assessment: Assessment) -> None:
     """Write what was accepted, by whom and until when."""
-    waived = assessment.waived()
-    total = sum(map(len, waived.values()))
+    excepted = assessment.excepted()
+    total = sum(map(len, excepted.values()))
     if total and page.fold(f"{number(total, 'finding')} waived"):
-        page.items(_waived(assessment, waived), total, "waived finding", most=_RESOURCES)
+        page.items(_excepted(assessment, excepted), total, "waived finding", most=_RESOURCES)
         page.unfold()
 
 
@@ -103,9 +103,9 @@ def _note(evidence: Evidence) -> str:
     return f"from {setting}" if setting else ""
 
 
-def _waived(assessment: Assessment, waived: dict[str, _Found]) -> Iterator[str]:
+def _excepted(assessment: Assessment, excepted: dict[str, _Found]) -> Iterator[str]:
     for summary in assessment.controls:
-        for resource, verdict in waived.get(summary.control.slug, ()):
-            waivers = dict.fromkeys(item.waiver for item in verdict.evidence if item.waiver is not None)
-            why = ", ".join(words(wording.accepted(waiver)) for waiver in waivers)
+        for resource, verdict in excepted.get(summary.control.slug, ()):
+            exceptions = dict.fromkeys(item.exception for item in verdict.evidence if item.exception is not None)
+            why = ", ".join(words(wording.accepted(exception)) for exception in exceptions)
             yield f"- {code(summary.control.id)} {code(resource.label)}: {why}\n"

@@ -59,8 +59,8 @@ def _lines(assessment: Assessment, failed: list[ControlSummary]) -> Iterator[str
         verb, counts_as = ("was", "counts") if came.gaps == 1 else ("were", "count")
         said = f"**{number(came.gaps, 'control')} {verb} not evaluated**"
         yield f"⚠️ {said} and {counts_as} neither as passed nor as failed"
-    if waived := sum(map(len, assessment.waived().values())):
-        yield f"ℹ️ {number(waived, 'finding')} waived"  # noqa: RUF001 - a sign, not a letter
+    if excepted := sum(map(len, assessment.excepted().values())):
+        yield f"ℹ️ {number(excepted, 'finding')} waived"  # noqa: RUF001 - a sign, not a letter
     yield f"{extent}: {compliance}, risk score {risk(assessment.score)}"
 
 

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from kubekeep.model.assessment import ControlSummary
 from kubekeep.model.control import Control
+from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Excerpt, Status
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
-from kubekeep.model.waiver import Waiver
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, code_line, line, paragraphs
 from kubekeep.reports.shared.content import (
     ControlFindings,
@@ -75,7 +75,7 @@ def head(summary: ControlSummary) -> dict[str, Any]:
         "status": status(summary),
         "failed": counts.failed,
         "evaluated": counts.passed + counts.failed,
-        "waived": counts.waived,
+        "waived": counts.excepted,
         "anchor": f"control-{control.slug}",
     }
 
@@ -119,11 +119,11 @@ def _finding(finding: Finding, bounds: Bounds, number: int) -> dict[str, Any]:
         "made_by": line(made_by(finding.resource)),
         "evidence": [_evidence(item, finding, excerpts) for item in shown],
         "more": len(finding.evidence) - len(shown),
-        "waivers": [waiver(item) for item in finding.waivers],
+        "waivers": [exception(item) for item in finding.exceptions],
     }
 
 
-def waiver(item: Waiver) -> dict[str, Any]:
+def exception(item: AppliedException) -> dict[str, Any]:
     """A decision to accept a finding: the reason, until when it holds, and where it is written."""
     where = f" in {item.location}" if item.location else ""
     return {

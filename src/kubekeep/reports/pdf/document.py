@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.attack import AttackPath, Attacks
+from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.text import utc_text
-from kubekeep.model.waiver import WaiverStatus, WaiverUse
-from kubekeep.reports.pdf.details import Bounds, framework, group, head, name, waiver
+from kubekeep.reports.pdf.details import Bounds, exception, framework, group, head, name
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
 from kubekeep.reports.shared.content import Content, content, grade, risk
 from kubekeep.reports.shared.wording import number, percent, scanned
@@ -45,7 +45,7 @@ def document(assessment: Assessment, *, whole: bool) -> dict[str, Any]:
 
 
 def _findings(told: Content, *, whole: bool) -> dict[str, Any]:
-    bounds, waived = Bounds(told.findings, whole=whole), Bounds(told.waived, whole=whole)
+    bounds, excepted = Bounds(told.findings, whole=whole), Bounds(told.excepted, whole=whole)
     found = {item.summary.control.slug: item for item in told.findings}
     evidence = (item for entry in told.findings for one in entry.findings for item in one.evidence)
     return {
@@ -53,8 +53,8 @@ def _findings(told: Content, *, whole: bool) -> dict[str, Any]:
         "findings": [group(item, bounds) for item in told.findings],
         "per_control": bounds.resources,
         "excerpts": any(item.excerpt for item in evidence),
-        "waived": [group(item, waived) for item in told.waived],
-        "waivers": [_use(item) for item in told.assessment.waivers if item.status is not WaiverStatus.MATCHED],
+        "waived": [group(item, excepted) for item in told.excepted],
+        "waivers": [_use(item) for item in told.assessment.exceptions if item.status is not ExceptionStatus.MATCHED],
     }
 
 
@@ -162,8 +162,8 @@ def _summary(told: Content) -> dict[str, Any]:
     }
 
 
-def _use(item: WaiverUse) -> dict[str, Any]:
-    return {**waiver(item.waiver), "status": item.status.value, "text": line(item.text, LONGEST_PROSE)}
+def _use(item: ExceptionUse) -> dict[str, Any]:
+    return {**exception(item.exception), "status": item.status.value, "text": line(item.text, LONGEST_PROSE)}
 
 
 def _attacks(attacks: Attacks) -> dict[str, Any]:

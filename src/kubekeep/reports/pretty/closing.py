@@ -9,11 +9,11 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.finding import Cause, Status
 from kubekeep.reports.format import Options
-from kubekeep.reports.pretty.waived import write_audit, write_waived
+from kubekeep.reports.pretty.excepted import write_audit, write_excepted
 from kubekeep.reports.shared.content import LEVELS, count
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 from kubekeep.reports.shared.wording import enforced, number, percent, scanned, worst_first
@@ -48,7 +48,7 @@ _WAITING_IN_CLUSTER: Final[dict[Cause | None, str]] = {
 def write_closing(terminal: Terminal, assessment: Assessment, options: Options) -> None:
     """Write everything that follows the findings."""
     _write_passed(terminal, assessment, options)
-    write_waived(terminal, assessment, options)
+    write_excepted(terminal, assessment, options)
     if options.audit:
         write_audit(terminal, assessment)
     _write_gaps(terminal, assessment, options)
@@ -140,16 +140,16 @@ def _write_places(terminal: Terminal, assessment: Assessment, hidden: AbstractSe
         terminal.line(Span(str(item.location), style, whole=True, url=url), "  ", item.message, indent=2)
 
 
-def _alike(gaps: Iterable[Gap]) -> dict[str, list[Gap]]:
+def _alike(gaps: Iterable[CoverageGap]) -> dict[str, list[CoverageGap]]:
     """What a cluster did not show, by the reason for it."""
-    found: dict[str, list[Gap]] = {}
+    found: dict[str, list[CoverageGap]] = {}
     for gap in gaps:
         if not gap.needs:
             found.setdefault(gap.text, []).append(gap)
     return found
 
 
-def _write_hidden(terminal: Terminal, why: str, gaps: Iterable[Gap], options: Options) -> None:
+def _write_hidden(terminal: Terminal, why: str, gaps: Iterable[CoverageGap], options: Options) -> None:
     """What was not shown for one reason: one line for each namespace; many kinds are only counted, unless verbose."""
     terminal.line(Span(why), indent=2)
     places: dict[tuple[str, str], list[str]] = {}
@@ -249,7 +249,7 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line(Span("→ Next: ", "bold"), _check(assessment))
     elif any(summary.is_gap for summary in assessment.controls):
         terminal.line(Span("→ Next: ", "bold"), "nothing failed; give the scan what the controls above wait for.")
-    elif assessment.waived():
+    elif assessment.excepted():
         terminal.line(Span("✔ Nothing failed but what is accepted.", "bold green"))
     else:
         terminal.line(Span("✔ Nothing failed and nothing was left out.", "bold green"))

@@ -14,12 +14,12 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary
+from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.framework import within
 from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.model.severity import Severity
-from kubekeep.model.waiver import Waiver
 from kubekeep.reports.shared.wording import number
 
 LEVELS: Final = tuple(sorted(Severity, reverse=True))
@@ -60,9 +60,9 @@ class Finding(msgspec.Struct, frozen=True):
     place: Location | None
 
     @property
-    def waivers(self) -> tuple[Waiver, ...]:
+    def exceptions(self) -> tuple[AppliedException, ...]:
         """The decisions to accept it; none for a finding that stands."""
-        return tuple(dict.fromkeys(item.waiver for item in self.evidence if item.waiver is not None))
+        return tuple(dict.fromkeys(item.exception for item in self.evidence if item.exception is not None))
 
 
 class ControlFindings(msgspec.Struct, frozen=True):
@@ -99,7 +99,7 @@ class FrameworkPart(msgspec.Struct, frozen=True):
     sections: tuple[SectionPart, ...]
 
 
-class Gap(msgspec.Struct, frozen=True):
+class CoverageGap(msgspec.Struct, frozen=True):
     """Controls that were not evaluated for the same reason."""
 
     text: str
@@ -117,8 +117,8 @@ class Content(msgspec.Struct, frozen=True):
     severities: tuple[SeverityCount, ...]
     frameworks: tuple[FrameworkPart, ...]
     findings: tuple[ControlFindings, ...]
-    waived: tuple[ControlFindings, ...]
-    gaps: tuple[Gap, ...]
+    excepted: tuple[ControlFindings, ...]
+    gaps: tuple[CoverageGap, ...]
     idle: tuple[ControlSummary, ...]
 
     @property
@@ -164,7 +164,7 @@ def content(assessment: Assessment) -> Content:
         severities=tuple(_severities(findings)),
         frameworks=tuple(_framework(item, by_slug) for item in assessment.frameworks),
         findings=findings,
-        waived=tuple(_grouped(ordered, assessment.waived())),
+        excepted=tuple(_grouped(ordered, assessment.excepted())),
         gaps=_gaps(assessment.controls),
         idle=tuple(item for item in assessment.controls if is_idle(item)),
     )
@@ -216,13 +216,13 @@ def _severities(findings: Iterable[ControlFindings]) -> Iterator[SeverityCount]:
             yield SeverityCount(level, controls[level], total[level])
 
 
-def _gaps(controls: Iterable[ControlSummary]) -> tuple[Gap, ...]:
+def _gaps(controls: Iterable[ControlSummary]) -> tuple[CoverageGap, ...]:
     by_reason: dict[str, list[ControlSummary]] = {}
     for summary in controls:
         if summary.is_gap:
             text = summary.reason.text if summary.reason else "no reason is known"
             by_reason.setdefault(text, []).append(summary)
-    found = (Gap(text, tuple(items)) for text, items in by_reason.items())
+    found = (CoverageGap(text, tuple(items)) for text, items in by_reason.items())
     return tuple(sorted(found, key=lambda gap: -len(gap.controls)))
 
 

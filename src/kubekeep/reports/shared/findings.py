@@ -15,13 +15,13 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.control import Control
+from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, visible
-from kubekeep.model.waiver import Waiver
 from kubekeep.reports.shared.wording import change
 
 MOST: Final = 50
@@ -74,9 +74,9 @@ class Finding(msgspec.Struct, frozen=True):
         return next(located, None) or self.resource.locate(())
 
     @property
-    def waivers(self) -> tuple[Waiver, ...]:
+    def exceptions(self) -> tuple[AppliedException, ...]:
         """The decisions to accept it; none for a finding that stands."""
-        return tuple(dict.fromkeys(item.waiver for item in self.evidence if item.waiver is not None))
+        return tuple(dict.fromkeys(item.exception for item in self.evidence if item.exception is not None))
 
     @property
     def lines(self) -> Iterator[str]:
@@ -93,13 +93,13 @@ def standing(assessment: Assessment, distinct: Distinct) -> Iterator[Finding]:
     return _findings(assessment.controls, assessment.failures(), distinct)
 
 
-def waived(assessment: Assessment, distinct: Distinct) -> Iterator[Finding]:
+def excepted(assessment: Assessment, distinct: Distinct) -> Iterator[Finding]:
     """What is waived, in the same order.
 
     With the `distinct` of `standing`, read before: a finding waived in part stands first, and one waived as a whole
     keeps the uid that it had.
     """
-    return _findings(assessment.controls, assessment.waived(), distinct)
+    return _findings(assessment.controls, assessment.excepted(), distinct)
 
 
 def _findings(
@@ -189,7 +189,9 @@ def unix_time(moment: dt.datetime) -> float:
     return (moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment).timestamp()
 
 
-def waiver_text(waiver: Waiver) -> str:
+def exception_text(exception: AppliedException) -> str:
     """`accepted by the waiver web until 2027-01-31: behind a gateway`."""
-    until = f" until {waiver.expires:%Y-%m-%d}" if waiver.expires else ""
-    return visible(f"accepted by the waiver {waiver.name}{until}" + (f": {waiver.reason}" if waiver.reason else ""))
+    until = f" until {exception.expires:%Y-%m-%d}" if exception.expires else ""
+    return visible(
+        f"accepted by the waiver {exception.name}{until}" + (f": {exception.reason}" if exception.reason else "")
+    )

@@ -25,6 +25,8 @@ from kubekeep.reports.shared.findings import (
     Distinct,
     Finding,
     digest,
+    excepted,
+    exception_text,
     frameworks,
     is_broken,
     named,
@@ -32,8 +34,6 @@ from kubekeep.reports.shared.findings import (
     standing,
     undecided,
     unix_time,
-    waived,
-    waiver_text,
 )
 
 MOST: Final = 128 * 1024
@@ -113,7 +113,7 @@ def _reports(assessment: Assessment) -> Iterator[_Report]:
     for entry in assessment.results:
         space = _space(entry.resource)
         by_namespace.setdefault(space, [])
-        passed[space] += sum(each.status is Status.PASSED and not each.is_waived for each in entry.verdicts.values())
+        passed[space] += sum(each.status is Status.PASSED and not each.is_excepted for each in entry.verdicts.values())
     for namespace in sorted(by_namespace):
         report = _Report(namespace, counts=Counter({"pass": passed[namespace]}))
         for result in by_namespace[namespace]:
@@ -147,7 +147,7 @@ def _results(assessment: Assessment) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "", _input(f"not read: {item.location}: {item.message}", stamp)
     for finding in standing(assessment, distinct):
         yield _space(finding.resource), _found(finding, "fail", stamp, serves)
-    for finding in waived(assessment, distinct):
+    for finding in excepted(assessment, distinct):
         yield _space(finding.resource), _found(finding, "skip", stamp, serves)
     for summary, resource, why in undecided(assessment):
         entry = _unjudged(summary.control, why, stamp)
@@ -196,8 +196,8 @@ def _found(finding: Finding, outcome: str, stamp: dict[str, int], serves: Mappin
         properties["frameworks"] = _text(", ".join(names))
     if control.link:
         properties["link"] = _text(control.link)
-    if finding.waivers:
-        properties["waiver"] = _text("; ".join(map(waiver_text, finding.waivers)))
+    if finding.exceptions:
+        properties["waiver"] = _text("; ".join(map(exception_text, finding.exceptions)))
     entry["resources"] = _references(finding.resource)
     return entry
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
 from kubekeep.model.text import json_text, visible
-from kubekeep.model.watch import Began, Figures, Followed, Happening, Shown, Turn, Turned, Unmatched
+from kubekeep.model.watch import Began, Figures, Followed, Shown, Unmatched, VerdictChange, VerdictChanged, WatchEvent
 
 _WORDS: Final = {
-    Turn.FAILED: "FAILED",
-    Turn.MENDED: "mended",
-    Turn.ACCEPTED: "accepted",
-    Turn.GONE: "gone",
-    Turn.UNKNOWN: "unknown",
+    VerdictChange.FAILED: "FAILED",
+    VerdictChange.FIXED: "mended",
+    VerdictChange.ACCEPTED: "accepted",
+    VerdictChange.GONE: "gone",
+    VerdictChange.UNKNOWN: "unknown",
 }
 
 
@@ -22,17 +22,17 @@ _NARROW: Final = 40
 """Characters that text has in a line at least."""
 
 
-def lines(happened: Sequence[Happening], width: int | None = None) -> Iterator[str]:
+def lines(happened: Sequence[WatchEvent], width: int | None = None) -> Iterator[str]:
     """Lines for people on what has happened at one moment.
 
     Each says all by itself, for logs; at a terminal `width` characters wide, what has become of an object stands below
     its name. All that is gone with an object, or unknown, is one line.
     """
-    found = [item for item in happened if isinstance(item, Turned)]
+    found = [item for item in happened if isinstance(item, VerdictChanged)]
     for item in happened:
-        if not isinstance(item, Turned):
+        if not isinstance(item, VerdictChanged):
             yield from _wrapped(f"{_clock(item)} ", _said(item), width)
-    objects: dict[str, list[Turned]] = {}
+    objects: dict[str, list[VerdictChanged]] = {}
     for turned in found:
         objects.setdefault(turned.resource.id, []).append(turned)
     for turns in objects.values():
@@ -46,7 +46,7 @@ def lines(happened: Sequence[Happening], width: int | None = None) -> Iterator[s
                 yield from _wrapped(f"  {head}", text, width)
 
 
-def _below(turns: Sequence[Turned], *, whole: bool) -> Iterator[tuple[str, str]]:
+def _below(turns: Sequence[VerdictChanged], *, whole: bool) -> Iterator[tuple[str, str]]:
     """What has become of one object, what went with it in one: word and severity, and what it is about."""
     gone = [item for item in turns if item.verdict is None]
     for item in turns:
@@ -69,7 +69,7 @@ def _wrapped(head: str, text: str, width: int | None) -> Iterator[str]:
         yield f"{head if number == 0 else ' ' * len(head)}{piece}"
 
 
-def _clock(happening: Happening) -> str:
+def _clock(happening: WatchEvent) -> str:
     return f"{happening.at.astimezone():%H:%M:%S}"
 
 
@@ -94,25 +94,25 @@ def _number(number: int, name: str) -> str:
     return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
-def _why(turned: Turned, *, whole: bool) -> str:
+def _why(turned: VerdictChanged, *, whole: bool) -> str:
     """Where and why a verdict is as it is; where there is not room for the `whole`, the place is left out if there is a reason."""
     verdict = turned.verdict
     if verdict is None:
         return ""
-    if turned.turn is not Turn.FAILED:
+    if turned.turn is not VerdictChange.FAILED:
         return verdict.reason.text if verdict.reason else ""
-    first = next((item for item in verdict.evidence if item.waiver is None), None)
+    first = next((item for item in verdict.evidence if item.exception is None), None)
     words = [word for word in (first.path, first.note) if word] if first else []
     more = f" and {len(verdict.evidence) - 1} more" if len(verdict.evidence) > 1 else ""
     return f"{', '.join(words if whole else words[-1:])}{more}" if words else ""
 
 
-def documents(happened: Sequence[Happening]) -> Iterator[str]:
+def documents(happened: Sequence[WatchEvent]) -> Iterator[str]:
     """Lines of JSON for programs on what has happened at one moment, one each."""
     return map(_document, happened)
 
 
-def _document(happening: Happening) -> str:
+def _document(happening: WatchEvent) -> str:
     found: dict[str, Any] = {"time": happening.at.isoformat()}
     match happening:
         case Began():
@@ -125,12 +125,12 @@ def _document(happening: Happening) -> str:
             found |= {"event": "shown" if happening.again else "notShown", "permission": gap.permission, "why": gap.why}
         case Unmatched():
             found |= {"event": "unmatched", "message": happening.text}
-        case Turned():
+        case VerdictChanged():
             found |= {"event": happening.turn.value, **_turned(happening)}
     return json_text(found)
 
 
-def _turned(happening: Turned) -> dict[str, Any]:
+def _turned(happening: VerdictChanged) -> dict[str, Any]:
     control, resource, verdict = happening.control, happening.resource, happening.verdict
     found: dict[str, Any] = {
         "control": {"id": control.id, "name": control.slug, "title": control.title, "severity": control.level.label},

@@ -6,10 +6,10 @@ import math
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
+from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
-from kubekeep.model.waiver import Waiver
 
 
 def change(evidence: Evidence) -> str:
@@ -50,11 +50,11 @@ def place(resource: Resource, verdict: Verdict) -> Location | None:
     return next(places, None) or resource.locate(())
 
 
-def accepted(waiver: Waiver) -> str:
+def accepted(exception: AppliedException) -> str:
     """Why it was accepted and until when: `waived by legacy-app: moves in June (until 2027-01-01)`."""
-    reason = f": {waiver.reason}" if waiver.reason else ""
-    until = f" (until {waiver.expires.date().isoformat()})" if waiver.expires else ""
-    return f"waived by {waiver.name}{reason}{until}"
+    reason = f": {exception.reason}" if exception.reason else ""
+    until = f" (until {exception.expires.date().isoformat()})" if exception.expires else ""
+    return f"waived by {exception.name}{reason}{until}"
 
 
 def enforced(item: Enforcement) -> str:

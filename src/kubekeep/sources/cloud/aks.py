@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from kubekeep.model.cloud import CLUSTER, ENTITIES, POLICIES, AzureCloud, CloudCluster
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.sources.cloud.documents import document, missing
 from kubekeep.sources.cloud.errors import CloudError, mapping, refusal, sdk
 
@@ -22,7 +22,9 @@ _LOGIN: Final = "log in to Azure"
 _MOST_PAGES: Final = 100
 
 
-def describe(cluster: CloudCluster, kinds: AbstractSet[str], azure: AzureCloud) -> Iterator[dict[str, Any] | Gap]:
+def describe(
+    cluster: CloudCluster, kinds: AbstractSet[str], azure: AzureCloud
+) -> Iterator[dict[str, Any] | CoverageGap]:
     """The documents of `kinds` about `cluster`, and a gap for each one that cannot be had; `azure` is asked."""
     try:
         subscription = _Subscription(cluster.account, azure)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.cloud import DOCUMENTS, GROUPS
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Provider
 from kubekeep.model.redaction import MASK, without_tokens
 
@@ -37,10 +37,10 @@ def document(provider: Provider, kind: str, name: str, data: Any) -> dict[str, A
     }
 
 
-def missing(provider: Provider, kinds: Iterable[str], needs: str, why: str) -> list[Gap]:
+def missing(provider: Provider, kinds: Iterable[str], needs: str, why: str) -> list[CoverageGap]:
     """The gaps for documents of `kinds` that could not be had; `needs` is what to do about it."""
     return [
-        Gap(group=GROUPS[provider], version="v1", kind=kind, resource=kind, why=why, needs=needs)
+        CoverageGap(group=GROUPS[provider], version="v1", kind=kind, resource=kind, why=why, needs=needs)
         for kind in DOCUMENTS[provider]
         if kind in kinds
     ]

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final, TypeVar
 
 from kubekeep.model.cloud import CLUSTER, ENTITIES, POLICIES, REPOSITORIES, CloudCluster
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.sources.cloud.documents import document, missing
 from kubekeep.sources.cloud.errors import CloudError, sdk
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 def describe(
     cluster: CloudCluster, kinds: AbstractSet[str], profile: str = "", mapped: Sequence[str] | None = None
-) -> Iterator[dict[str, Any] | Gap]:
+) -> Iterator[dict[str, Any] | CoverageGap]:
     """The documents of `kinds` about `cluster`, and a gap for each one that cannot be had.
 
     `mapped` are the ARNs of roles of nodes that the cluster itself knows by its ConfigMap; None if nobody asked it.
@@ -47,7 +47,7 @@ def describe(
 
 def _policies(
     account: _Account, cluster: dict[str, Any], kinds: AbstractSet[str], mapped: Sequence[str] | None
-) -> Iterator[dict[str, Any] | Gap]:
+) -> Iterator[dict[str, Any] | CoverageGap]:
     """Who has which policies, and what those say, as far as it is about the nodes of the cluster."""
     name = str(cluster["name"])
     try:

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from kubekeep.model.cloud import CLUSTER, ENTITIES, REPOSITORIES, CloudCluster, Endpoints
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.sources.cloud.documents import document, missing
 from kubekeep.sources.cloud.errors import CloudError, mapping, refusal, sdk
 
@@ -24,7 +24,9 @@ _TIMEOUT: Final = (5, 30)
 """Seconds to connect, and between two pieces of an answer."""
 
 
-def describe(cluster: CloudCluster, kinds: AbstractSet[str], endpoints: Endpoints) -> Iterator[dict[str, Any] | Gap]:
+def describe(
+    cluster: CloudCluster, kinds: AbstractSet[str], endpoints: Endpoints
+) -> Iterator[dict[str, Any] | CoverageGap]:
     """The documents of `kinds` about `cluster`, and a gap for each one that cannot be had."""
     try:
         project = _Project(cluster.account, endpoints)

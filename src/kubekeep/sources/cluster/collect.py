@@ -19,7 +19,7 @@ from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.kube.errors import FORBIDDEN, ApiError, KubeError, brief
 from kubekeep.kube.listing import Listing, Query
 from kubekeep.kube.schemas import Schemas
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.kinds import plural_of
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.sources.cluster.custom import carries_pods, may_carry_pods
@@ -58,7 +58,7 @@ class Collection:
         is_judged: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
         """Nothing is asked yet. What `is_judged` takes is never left out for an owner that it does not take."""
-        self.gaps: list[Gap] = []
+        self.gaps: list[CoverageGap] = []
         self.absent: list[str] = []
         """Namespaces that are meant and do not exist."""
         self._catalogue = catalogue
@@ -151,10 +151,10 @@ class Collection:
         finally:
             self._hand(_Arrived(task), arrivals)
 
-    def _one_by_one(self, task: Task, why: str, arrivals: queue.Queue[_Arrived]) -> Iterator[Gap]:
+    def _one_by_one(self, task: Task, why: str, arrivals: queue.Queue[_Arrived]) -> Iterator[CoverageGap]:
         """List in the namespaces that are judged what one may not list everywhere; gives what is missing then."""
         inner = inside(task, self.judged)
-        missing: list[Gap] = []
+        missing: list[CoverageGap] = []
         for item in inner:
             some = False
             try:
@@ -207,7 +207,7 @@ class Collection:
             if group in failed:
                 resource = plural_of(kind)
                 self.gaps.append(
-                    Gap(group=group, kind=kind, resource=resource, why=failed[group], carries_pods=may_carry)
+                    CoverageGap(group=group, kind=kind, resource=resource, why=failed[group], carries_pods=may_carry)
                 )
             return []
         found: list[Served] = []
@@ -241,7 +241,7 @@ class Collection:
         why = self._catalogue.failed.get(group)
         if why is not None and any(carries_pods(definition, version) for version in _versions(spec)):
             resource = str(names.get("plural"))
-            self.gaps.append(Gap(group=group, kind=kind, resource=resource, why=why, carries_pods=True))
+            self.gaps.append(CoverageGap(group=group, kind=kind, resource=resource, why=why, carries_pods=True))
         return None
 
     def _namespaces(self) -> Namespaces:

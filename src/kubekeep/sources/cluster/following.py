@@ -18,7 +18,7 @@ import msgspec
 
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.watching import Event, Gone, Listed, Lost, Pace, Page, Put, Refused, Resumed, watching
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.identity import key_of, uid_in
 from kubekeep.sources.cluster.owners import Owners, controller
@@ -88,7 +88,7 @@ class _Followed:
         """Whether the server knew the kind when it was last asked."""
         self.lost = ""
         """Why it is not, where it has been."""
-        self.gap: Gap | None = None
+        self.gap: CoverageGap | None = None
 
 
 class Following:
@@ -98,7 +98,7 @@ class Following:
         self,
         connection: Connection,
         tasks: Sequence[Task],
-        gaps: Iterable[Gap] = (),
+        gaps: Iterable[CoverageGap] = (),
         pace: Pace = Pace(),  # noqa: B008
         is_judged: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
@@ -139,7 +139,7 @@ class Following:
         for followed in self._followed:
             followed.stopped.set()
 
-    def turn_to(self, tasks: Iterable[Task], gaps: Iterable[Gap]) -> None:
+    def turn_to(self, tasks: Iterable[Task], gaps: Iterable[CoverageGap]) -> None:
         """Follow `tasks` from now on, with what is missing anyhow: what is new is listed, what is left is not shown."""
         planned = dict.fromkeys(tasks)
         left = [item for item in self._followed if item.task not in planned]
@@ -159,18 +159,18 @@ class Following:
         served = [item.task for item in self._followed if item.is_served]
         return [task for task in served if (task.query.served.group, task.query.served.kind) not in kinds]
 
-    def is_of(self, tasks: Iterable[Task], gaps: Iterable[Gap]) -> bool:
+    def is_of(self, tasks: Iterable[Task], gaps: Iterable[CoverageGap]) -> bool:
         """Whether it follows `tasks` with `gaps` from the beginning, in whatever order."""
         own = {item.task for item in self._followed}
         return own == set(tasks) and set(self._gaps) == set(gaps)
 
     @property
-    def gaps(self) -> tuple[Gap, ...]:
+    def gaps(self) -> tuple[CoverageGap, ...]:
         """What is not shown at this moment."""
         return tuple(dict.fromkeys((*self._gaps, *(item.gap for item in self._followed if item.gap is not None))))
 
     @property
-    def unlisted(self) -> tuple[Gap, ...]:
+    def unlisted(self) -> tuple[CoverageGap, ...]:
         """Those of what the server was asked for and did not answer; it is asked again."""
         return tuple(item.gap for item in self._followed if item.gap is not None and item.lost)
 
@@ -289,7 +289,7 @@ class Following:
                 followed.is_current = followed.is_known and followed.listing is None
                 followed.is_served, followed.lost = True, ""
 
-    def _know(self, followed: _Followed, there: set[str], gap: Gap | None) -> None:
+    def _know(self, followed: _Followed, there: set[str], gap: CoverageGap | None) -> None:
         """Everything that is there is known by now, but for the gap."""
         for key in followed.keys - there:
             self._remove(followed, key)

@@ -16,7 +16,7 @@ import msgspec
 from kubekeep.kube.access import ClusterRequest, Patience
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError
-from kubekeep.model.cluster import Gap
+from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.host_data import VERSION
 from kubekeep.sources.host.configuration import without_secrets
@@ -46,7 +46,7 @@ class Kubelets:
     """The kubelets of some nodes, by the names of these; iterate over it once. `gaps` are complete when that has ended."""
 
     def __init__(self, request: ClusterRequest, nodes: Sequence[str]) -> None:
-        self.gaps: list[Gap] = []
+        self.gaps: list[CoverageGap] = []
         self._request = msgspec.structs.replace(request, patience=_PATIENCE)
         self._nodes = nodes
 
@@ -72,7 +72,7 @@ class Kubelets:
         self.gaps += _gaps(refused, len(self._nodes))
 
 
-def unasked(gaps: Iterable[Gap]) -> Iterator[Gap]:
+def unasked(gaps: Iterable[CoverageGap]) -> Iterator[CoverageGap]:
     """What is missing of kubelets where Nodes are among `gaps`: nobody has asked those of the others."""
     for gap in gaps:
         if (gap.group, gap.kind) == ("", "Node"):
@@ -116,7 +116,7 @@ def _configuration(connection: Connection, node: str) -> dict[str, Any]:
     return own | {key: value for key, value in settings.items() if key not in own}
 
 
-def _gaps(refused: Sequence[tuple[str, KubeError]], nodes: int) -> Iterator[Gap]:
+def _gaps(refused: Sequence[tuple[str, KubeError]], nodes: int) -> Iterator[CoverageGap]:
     """One gap for each node, or one for all where the permission is missing."""
     forbidden = [error for _, error in refused if isinstance(error, ApiError) and error.status == _FORBIDDEN]
     if len(forbidden) == nodes and nodes > 1:
@@ -126,5 +126,5 @@ def _gaps(refused: Sequence[tuple[str, KubeError]], nodes: int) -> Iterator[Gap]
         yield _gap(f"node {name}: {error}")
 
 
-def _gap(why: str) -> Gap:
-    return Gap(group="", kind=KIND, resource=RESOURCE, verb=VERB, why=why)
+def _gap(why: str) -> CoverageGap:
+    return CoverageGap(group="", kind=KIND, resource=RESOURCE, verb=VERB, why=why)

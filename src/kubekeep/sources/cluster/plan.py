@@ -10,7 +10,7 @@ import msgspec
 from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.kube.listing import Query
 from kubekeep.model import cilium
-from kubekeep.model.cluster import RBAC, RBAC_KINDS, Gap, names_of
+from kubekeep.model.cluster import RBAC, RBAC_KINDS, CoverageGap, names_of
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
 from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.resource import is_builtin
@@ -55,10 +55,10 @@ class Task(msgspec.Struct, frozen=True):
         """What controls may call the kind."""
         return names_of(self.query.served.group, self.query.served.kind, carries_pods=self.carries_pods)
 
-    def gap(self, why: str, *, partial: bool = False, inside: bool = False) -> Gap:
+    def gap(self, why: str, *, partial: bool = False, inside: bool = False) -> CoverageGap:
         """What is missing when the query fails."""
         served = self.query.served
-        return Gap(
+        return CoverageGap(
             verb=self.query.verb,
             group=served.group,
             kind=served.kind,
@@ -154,7 +154,7 @@ def inside(task: Task, judged: Iterable[str]) -> list[Task]:
     return [msgspec.structs.replace(task, query=one) for one in found]
 
 
-def refused(task: Task, why: str, inner: Sequence[Task], missing: Sequence[Gap]) -> Iterator[Gap]:
+def refused(task: Task, why: str, inner: Sequence[Task], missing: Sequence[CoverageGap]) -> Iterator[CoverageGap]:
     """What is missing where `task` is refused, and of the `inner` ones in its place what is `missing`."""
     if not inner or len(missing) == len(inner):
         yield task.gap(why)
@@ -164,14 +164,14 @@ def refused(task: Task, why: str, inner: Sequence[Task], missing: Sequence[Gap])
     yield from missing
 
 
-def unknown(wanted: Wanted, catalogue: Catalogue) -> Iterator[Gap]:
+def unknown(wanted: Wanted, catalogue: Catalogue) -> Iterator[CoverageGap]:
     """The kinds that are wanted and may be in a group that cannot be had."""
     served = {(item.group, item.kind) for item in catalogue.kinds}
     for group, kind in sorted(_named(wanted, catalogue.failed)):
         if group in catalogue.failed and (group, kind) not in served:
             known = BUILTIN.get((group, kind))
             plural = known.plural if known else EVERYTHING if kind == EVERYTHING else plural_of(kind)
-            yield Gap(group=group, kind=kind, resource=plural, why=catalogue.failed[group])
+            yield CoverageGap(group=group, kind=kind, resource=plural, why=catalogue.failed[group])
 
 
 def _named(wanted: Wanted, groups: Iterable[str]) -> set[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from kubekeep.model.location import Marks, Path, Position, Region, line_starts
+from kubekeep.model.location import Path, Position, Region, SourceMap, line_starts
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import Limits, Problem
 
@@ -18,7 +18,7 @@ class Mapping(msgspec.Struct, frozen=True):
     """The first document of a file, empty if the file is, and its marks, None if the file is empty."""
 
     value: dict[str, Any]
-    marks: Marks | None = None
+    marks: SourceMap | None = None
 
     def region(self, path: Path) -> Region | None:
         """Where `path` stands, or its nearest ancestor."""

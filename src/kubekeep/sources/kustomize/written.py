@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.location import Location, Marks, Path, Position, Region, line_starts, value_at
+from kubekeep.model.location import Location, Path, Position, Region, SourceMap, line_starts, value_at
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import Document, Limits, Problem
 
@@ -39,7 +39,7 @@ class Written:
         self,
         file: str,
         value: Any,
-        marks: Marks | None = None,
+        marks: SourceMap | None = None,
         *,
         shift: tuple[int, int] = (0, 0),
         whole: Region | None = None,

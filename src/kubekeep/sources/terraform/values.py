@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from kubekeep.model.location import Location, Marks, Path, Position, Region
+from kubekeep.model.location import Location, Path, Position, Region, SourceMap
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ class Decoded(msgspec.Struct, frozen=True):
     """A YAML or JSON document that was decoded from a text, with the marks of its nodes; its places are looked up late."""
 
     document: Any
-    marks: Marks
+    marks: SourceMap
     text: Text
 
     def value(self) -> Any:

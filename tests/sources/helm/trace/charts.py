@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from kubekeep.model.location import Location, Marks, line_starts
+from kubekeep.model.location import Location, SourceMap, line_starts
 from kubekeep.model.location import Path as Steps
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.trace import ChartTexts, DocumentTrace, Instrumentation, ValuesLayer, instrument
@@ -51,7 +51,7 @@ class Traced:
         return f"{self.value['kind']}/{self.value['metadata']['name']}"
 
 
-def parsed(text: str) -> tuple[Any, Marks]:
+def parsed(text: str) -> tuple[Any, SourceMap]:
     """The value of a YAML text of one document, and where its nodes stand."""
     for document in yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS):
         if isinstance(document, Document):

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from kubekeep.model.location import Marks, Path
+from kubekeep.model.location import Path, SourceMap
 
 
 class ValuesLayer(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class ValuesLayer(msgspec.Struct, frozen=True):
     scope: tuple[str, ...]
     file: str
     value: Any
-    marks: Marks | None = None
+    marks: SourceMap | None = None
     root: Path = ()
 
 

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from kubekeep.model.location import Location, Marks, Path, Region, Setting, Trace
+from kubekeep.model.location import LazySourceMap, Location, Path, Region, Setting, SourceMap
 from kubekeep.sources.helm.trace.documents import Alignment
 from kubekeep.sources.helm.trace.layers import Ref
 from kubekeep.sources.helm.trace.missing import Block
@@ -46,7 +46,7 @@ class DocumentTrace:
         self._at = at
         self._alignment = alignment
 
-    def over(self, marks: Marks) -> Trace:
+    def over(self, marks: SourceMap) -> LazySourceMap:
         """The trace of the document, whose nodes stand where `marks` say in its text."""
         return _Trace(self, marks)
 
@@ -87,7 +87,7 @@ class DocumentTrace:
 class _Trace:
     """A document's trace with the places of its nodes."""
 
-    def __init__(self, document: DocumentTrace, marks: Marks) -> None:
+    def __init__(self, document: DocumentTrace, marks: SourceMap) -> None:
         self._document = document
         self._marks = marks
         self._known: dict[Path, Location] = {}

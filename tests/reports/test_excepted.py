@@ -15,63 +15,63 @@ from lxml import etree
 from tests.reports import rendering
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, ResourceResult
+from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
-from kubekeep.model.waiver import WaivedFinding, Waiver, WaiverSource, WaiverStatus, WaiverUse
 from kubekeep.reports import Options, names
 
 ASSETS = Path(__file__).parent / "assets"
 HOSTILE = "\x1b[31mred\x1b]8;;http://evil\x07 ]]> <script>alert(1)</script> \u202eesrever \ud800\x00"
 POLICY = {"name": "known", "posturePolicies": [{"controlID": "C-0057"}]}
-KNOWN = Waiver(
+KNOWN = AppliedException(
     name="known",
-    source=WaiverSource.FILE,
+    source=ExceptionSource.FILE,
     reason=f"the vendor decides {HOSTILE}",
     expires=dt.datetime(2027, 1, 31, 23, 59, 59, tzinfo=dt.UTC),
     location=Location("exceptions.json", Region(Position(3, 5), Position(3, 11))),
     text=json.dumps(POLICY),
 )
-BESIDE = Waiver(name="kubescape.io/skip-controls of web-6", source=WaiverSource.ANNOTATION)
-WAIVED = {"web-5": KNOWN, "web-6": BESIDE}
+BESIDE = AppliedException(name="kubescape.io/skip-controls of web-6", source=ExceptionSource.ANNOTATION)
+EXCEPTED = {"web-5": KNOWN, "web-6": BESIDE}
 
 
 def accepting(assessment: Assessment) -> Assessment:
     """The same scan with one control accepted for two resources, and in one of many places for a third."""
     results = tuple(_result(result) for result in assessment.results)
     statuses = [item.verdicts["privileged"] for item in results if "privileged" in item.verdicts]
-    waived = sum(verdict.is_waived for verdict in statuses)
+    excepted = sum(verdict.is_excepted for verdict in statuses)
     failed = sum(verdict.status is Status.FAILED for verdict in statuses)
-    counts = Counts(passed=waived, failed=failed, waived=waived)
+    counts = Counts(passed=excepted, failed=failed, excepted=excepted)
     uses = (
-        WaiverUse(
-            waiver=KNOWN,
-            status=WaiverStatus.MATCHED,
+        ExceptionUse(
+            exception=KNOWN,
+            status=ExceptionStatus.MATCHED,
             controls=("C-0057",),
-            findings=(WaivedFinding("path=1/api=x", "Deployment", "default", "web-5", "C-0057"),),
+            findings=(ExceptedFinding("path=1/api=x", "Deployment", "default", "web-5", "C-0057"),),
         ),
-        WaiverUse(waiver=BESIDE, status=WaiverStatus.MATCHED),
-        WaiverUse(
-            waiver=msgspec.structs.replace(KNOWN, name=f"typo {HOSTILE}"),
-            status=WaiverStatus.INVALID_CONTROL,
+        ExceptionUse(exception=BESIDE, status=ExceptionStatus.MATCHED),
+        ExceptionUse(
+            exception=msgspec.structs.replace(KNOWN, name=f"typo {HOSTILE}"),
+            status=ExceptionStatus.INVALID_CONTROL,
             text=f"nobody knows C-9 {HOSTILE}",
             unknown=("C-9",),
         ),
-        WaiverUse(waiver=msgspec.structs.replace(KNOWN, name="old"), status=WaiverStatus.EXPIRED),
-        WaiverUse(waiver=msgspec.structs.replace(KNOWN, name="idle"), status=WaiverStatus.UNUSED),
+        ExceptionUse(exception=msgspec.structs.replace(KNOWN, name="old"), status=ExceptionStatus.EXPIRED),
+        ExceptionUse(exception=msgspec.structs.replace(KNOWN, name="idle"), status=ExceptionStatus.UNUSED),
     )
     controls = tuple(_summary(item, counts) for item in assessment.controls)
-    return msgspec.structs.replace(assessment, results=results, controls=controls, waivers=uses)
+    return msgspec.structs.replace(assessment, results=results, controls=controls, exceptions=uses)
 
 
 def _result(result: ResourceResult) -> ResourceResult:
-    verdict, waiver = result.verdicts.get("privileged"), WAIVED.get(result.resource.name)
+    verdict, exception = result.verdicts.get("privileged"), EXCEPTED.get(result.resource.name)
     if verdict is None or result.resource.source is None or not result.resource.source.path.startswith("deploy/web-"):
         return result
-    if waiver is not None:
-        evidence = tuple(msgspec.structs.replace(item, waiver=waiver) for item in verdict.evidence)
+    if exception is not None:
+        evidence = tuple(msgspec.structs.replace(item, exception=exception) for item in verdict.evidence)
         changed = Verdict(Status.PASSED, evidence)
     elif result.resource.name == "web-0":
-        first: Evidence = msgspec.structs.replace(verdict.evidence[0], waiver=KNOWN)
+        first: Evidence = msgspec.structs.replace(verdict.evidence[0], exception=KNOWN)
         changed = Verdict(Status.FAILED, (first, *verdict.evidence[1:]))
     else:
         return result
@@ -122,9 +122,9 @@ def test_json_has_them_as_kubescape_has(accepted: Assessment) -> None:
         for entry in result["controls"]
         if entry["controlID"] == "C-0057"
     }
-    waived = entries["web-5"]
-    assert waived["status"] == {"status": "passed", "subStatus": "w/exceptions"}
-    (rule,) = waived["rules"]
+    excepted = entries["web-5"]
+    assert excepted["status"] == {"status": "passed", "subStatus": "w/exceptions"}
+    (rule,) = excepted["rules"]
     assert (rule["status"], rule["subStatus"], rule["exception"]) == ("passed", "w/exceptions", [POLICY])
     assert rule["paths"][0]["exception"]["expirationDate"] == "2027-01-31T23:59:59Z"
     partly = entries["web-0"]
@@ -135,7 +135,7 @@ def test_json_has_them_as_kubescape_has(accepted: Assessment) -> None:
 
 
 def test_a_control_that_passes_by_exceptions_alone_says_so(accepted: Assessment) -> None:
-    counts = Counts(passed=2, waived=2)
+    counts = Counts(passed=2, excepted=2)
     controls = tuple(
         msgspec.structs.replace(item, status=Status.PASSED, counts=counts) if item.control.id == "C-0057" else item
         for item in accepted.controls

@@ -11,24 +11,24 @@ import click
 import msgspec
 
 from kubekeep.cli.arguments import Names
-from kubekeep.exceptions.load import Waivers
+from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.exceptions.sets import set_names
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.waiver import WaiverStatus
+from kubekeep.model.exception import ExceptionStatus
 
 _PROBLEMS: Final = {
-    WaiverStatus.EXPIRED: "{} expired",
-    WaiverStatus.INVALID_CONTROL: "{} with unknown controls",
-    WaiverStatus.TOO_BROAD: "{} too broad",
-    WaiverStatus.INVALID: "{} not understood",
-    WaiverStatus.UNUSED: "{} unused",
+    ExceptionStatus.EXPIRED: "{} expired",
+    ExceptionStatus.INVALID_CONTROL: "{} with unknown controls",
+    ExceptionStatus.TOO_BROAD: "{} too broad",
+    ExceptionStatus.INVALID: "{} not understood",
+    ExceptionStatus.UNUSED: "{} unused",
 }
 
 
 class Accepting(msgspec.Struct, frozen=True):
     """Which exceptions a scan goes by, and whether each of them is to be told."""
 
-    waivers: Waivers
+    exceptions: ExceptionOptions
     audit: bool
 
     def tell(self, assessment: Assessment) -> None:
@@ -37,15 +37,15 @@ class Accepting(msgspec.Struct, frozen=True):
             click.echo(told, err=True)
 
 
-def waiver_options(function: Callable[..., None]) -> Callable[..., None]:
+def exception_options(function: Callable[..., None]) -> Callable[..., None]:
     """Options on exceptions, handed on as one argument, `accepting`."""
 
     @functools.wraps(function)
     def gathered(
         *, exceptions: Names, exception_sets: Names, honor_inline_exceptions: bool | None, audit: bool, **others: Any
     ) -> None:
-        waivers = Waivers(files=exceptions, sets=exception_sets, inline=honor_inline_exceptions)
-        function(accepting=Accepting(waivers, audit), **others)
+        chosen = ExceptionOptions(files=exceptions, sets=exception_sets, inline=honor_inline_exceptions)
+        function(accepting=Accepting(chosen, audit), **others)
 
     for option in (
         click.option(
@@ -79,13 +79,13 @@ def waiver_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def _told(assessment: Assessment, *, audit: bool) -> str:
     """One line on what became of the exceptions; empty if there are none."""
-    if not assessment.waivers:
+    if not assessment.exceptions:
         return ""
     # That most of a ready-made set, which has no place in a file, covers nothing is as it should be.
-    told = [use for use in assessment.waivers if use.waiver.location or use.status is not WaiverStatus.UNUSED]
+    told = [use for use in assessment.exceptions if use.exception.location or use.status is not ExceptionStatus.UNUSED]
     counts = Counter(use.status for use in told)
-    covered = sum(map(len, assessment.waived().values()))
-    total = len(assessment.waivers)
+    covered = sum(map(len, assessment.excepted().values()))
+    total = len(assessment.exceptions)
     parts = [f"{total} exception{'' if total == 1 else 's'}: {covered} finding{'' if covered == 1 else 's'} accepted"]
     parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]
     if doubtful := sum(1 for use in told if use.doubts):

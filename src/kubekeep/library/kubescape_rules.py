@@ -41,7 +41,7 @@ class Match(msgspec.Struct, frozen=True):
 EVERYTHING: Final = Match((ANY,), (ANY,), (ANY,))
 
 
-class ForeignRule(msgspec.Struct, frozen=True, kw_only=True):
+class KubescapeRule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule: Rego over the array of all objects it matches."""
 
     name: str
@@ -58,11 +58,11 @@ class ForeignRule(msgspec.Struct, frozen=True, kw_only=True):
     """Why it cannot be evaluated whatever the input holds."""
 
 
-class ForeignControl(msgspec.Struct, frozen=True, kw_only=True):
+class KubescapeControl(msgspec.Struct, frozen=True, kw_only=True):
     """A control that rules of other people decide: it fails where any of them says so."""
 
     control: Control
-    rules: tuple[ForeignRule, ...]
+    rules: tuple[KubescapeRule, ...]
     fixed: dict[str, tuple[str, ...]] = {}
     """Parameters that the control itself sets."""
     review: Reason | None = None
@@ -73,7 +73,7 @@ class ForeignControl(msgspec.Struct, frozen=True, kw_only=True):
     """Whether text that is no Rego is refused at once, as that of a file which somebody is writing."""
 
 
-def targets(rules: Sequence[ForeignRule]) -> tuple[str, ...]:
+def targets(rules: Sequence[KubescapeRule]) -> tuple[str, ...]:
     """What `rules` look at, as a control names its targets."""
     found = [
         kind if is_builtin(group) else f"{group}/{kind}"

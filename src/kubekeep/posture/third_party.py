@@ -13,7 +13,7 @@ from kubekeep.model.finding import Verdict
 from kubekeep.model.resource import Resource
 
 
-class Judge(Protocol):
+class ThirdPartyEvaluator(Protocol):
     """Controls that are decided by something else than a rule of the library."""
 
     @property

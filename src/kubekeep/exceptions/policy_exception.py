@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.model.exception import AppliedException
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.location import Path
-from kubekeep.model.waiver import Waiver
 
 EVERYTHING: Final = "*"
 """No regular expression, but what Kubescape's own exceptions say for anything at all."""
@@ -80,7 +80,7 @@ class Designator(msgspec.Struct, frozen=True):
         return tuple((key, literal(text)) for key, text in self.attributes) if self.exact else self.attributes
 
 
-class Exemption(msgspec.Struct, frozen=True, kw_only=True):
+class PolicyException(msgspec.Struct, frozen=True, kw_only=True):
     """An exception: the waiver that reports name, and what it is for.
 
     It is for what one of `policies` and one of `designators` matches and both selectors take; without `policies`
@@ -88,7 +88,7 @@ class Exemption(msgspec.Struct, frozen=True, kw_only=True):
     may cover more, or less, than was meant.
     """
 
-    waiver: Waiver
+    exception: AppliedException
     policies: tuple[Policy, ...] = ()
     designators: tuple[Designator, ...] = ()
     objects: LabelSelector | None = None

@@ -11,7 +11,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import called
 
 
-class WaiverSource(enum.StrEnum):
+class ExceptionSource(enum.StrEnum):
     """Where waivers are written."""
 
     FILE = "exceptions file"
@@ -21,21 +21,21 @@ class WaiverSource(enum.StrEnum):
     COMMENT = "comment"
 
 
-class Waiver(msgspec.Struct, frozen=True, kw_only=True):
+class AppliedException(msgspec.Struct, frozen=True, kw_only=True):
     """One waiver as reports name it.
 
     `text` is the whole exception as JSON text in Kubescape's form, for the formats that show it.
     """
 
     name: str
-    source: WaiverSource
+    source: ExceptionSource
     reason: str = ""
     expires: dt.datetime | None = None
     location: Location | None = None
     text: str = ""
 
 
-class WaiverStatus(enum.StrEnum):
+class ExceptionStatus(enum.StrEnum):
     """What became of a waiver in a scan, in the words of Kubescape's `exceptionAudit` where it has any."""
 
     MATCHED = "matched"
@@ -50,7 +50,7 @@ class WaiverStatus(enum.StrEnum):
     """It cannot be read; the text says why."""
 
 
-class WaivedFinding(msgspec.Struct, frozen=True, gc=False):
+class ExceptedFinding(msgspec.Struct, frozen=True, gc=False):
     """One finding that a waiver covers: the resource's id and parts of its identity, and the control's id."""
 
     resource: str
@@ -65,16 +65,16 @@ class WaivedFinding(msgspec.Struct, frozen=True, gc=False):
         return called(self.kind, self.namespace, self.name)
 
 
-class WaiverUse(msgspec.Struct, frozen=True, kw_only=True):
+class ExceptionUse(msgspec.Struct, frozen=True, kw_only=True):
     """One waiver with what became of it. `controls` are the names it gives, `unknown` those nobody knows.
 
     `doubts` are what `text` says of why it may cover more, or less, than was meant.
     """
 
-    waiver: Waiver
-    status: WaiverStatus
+    exception: AppliedException
+    status: ExceptionStatus
     text: str = ""
     controls: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
-    findings: tuple[WaivedFinding, ...] = ()
+    findings: tuple[ExceptedFinding, ...] = ()
     doubts: tuple[str, ...] = ()

@@ -7,19 +7,19 @@ import datetime as dt
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.model.waiver import Waiver, WaiverSource
 
-GATEWAY = Waiver(
+GATEWAY = AppliedException(
     name="gateway",
-    source=WaiverSource.FILE,
+    source=ExceptionSource.FILE,
     reason="runs the packet filter",
     expires=dt.datetime(2027, 1, 31, tzinfo=dt.UTC),
 )
-LEGACY = Waiver(name="legacy", source=WaiverSource.ANNOTATION)
+LEGACY = AppliedException(name="legacy", source=ExceptionSource.ANNOTATION)
 
 
-def with_waivers(assessment: Assessment) -> Assessment:
+def with_exceptions(assessment: Assessment) -> Assessment:
     """`web-0` keeps all but its first place, `web-1` has none left, and the control `labels` passes by its waiver."""
     results = tuple(map(_result, assessment.results))
     return msgspec.structs.replace(assessment, results=results, controls=tuple(map(_summary, assessment.controls)))
@@ -40,19 +40,19 @@ def _result(result: ResourceResult) -> ResourceResult:
     return ResourceResult(result.resource, verdicts)
 
 
-def _all(verdict: Verdict, waiver: Waiver) -> Verdict:
-    return Verdict(Status.PASSED, tuple(_accepted(item, waiver) for item in verdict.evidence))
+def _all(verdict: Verdict, exception: AppliedException) -> Verdict:
+    return Verdict(Status.PASSED, tuple(_accepted(item, exception) for item in verdict.evidence))
 
 
-def _accepted(evidence: Evidence, waiver: Waiver) -> Evidence:
-    return msgspec.structs.replace(evidence, waiver=waiver)
+def _accepted(evidence: Evidence, exception: AppliedException) -> Evidence:
+    return msgspec.structs.replace(evidence, exception=exception)
 
 
 def _summary(summary: ControlSummary) -> ControlSummary:
     counts = summary.counts
     match summary.control.slug:
         case "privileged" | "labels":
-            changed = msgspec.structs.replace(counts, failed=counts.failed - 1, passed=counts.passed + 1, waived=1)
+            changed = msgspec.structs.replace(counts, failed=counts.failed - 1, passed=counts.passed + 1, excepted=1)
             status = Status.FAILED if changed.failed else Status.PASSED
             return msgspec.structs.replace(summary, counts=changed, status=status)
         case _:
