@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from kubekeep._native import YamlDocuments
+from kubekeep.library import kubescape_rules
 from kubekeep.library.bundles import read_limited
 from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule
 from kubekeep.library.load import CONTROL_FILE, RULE_FILE, LibraryError

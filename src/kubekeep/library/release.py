@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule, Match
 from kubekeep.library.load import LibraryError
 from kubekeep.model.control import LOADED, Control, Parameter

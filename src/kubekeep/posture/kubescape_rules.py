@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.engine.rego import RegoError, RegoVersion, evaluate
+from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule
 from kubekeep.model.control import Control, Parameter, Provider
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict

@@ -45,7 +45,7 @@ def pieces(assessment: Assessment) -> Iterator[str]:
             policy=_policy(style, script),
             style=style,
             script=script,
-            exceptions=_exceptions(content),
+            waivers=_exceptions(content),
             picture=_picture(assessment),
             data=map(Markup, data.pieces(content)),
             position={item.control.slug: number for number, item in enumerate(assessment.controls)},
