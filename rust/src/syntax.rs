@@ -52,64 +52,6 @@ pub fn check_imports(name: &str, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Members that OPA's certificates and requests have and ours have not. Reading one would be undefined.
-const ABSENT: &[&str] = &[
-    "Attributes",
-    "AuthorityKeyId",
-    "CRLDistributionPoints",
-    "ExcludedDNSDomains",
-    "ExcludedEmailAddresses",
-    "ExcludedIPRanges",
-    "ExcludedURIDomains",
-    "ExtKeyUsage",
-    "ExtraExtensions",
-    "InhibitAnyPolicy",
-    "InhibitPolicyMapping",
-    "IssuingCertificateURL",
-    "OCSPServer",
-    "PermittedDNSDomains",
-    "PermittedDNSDomainsCritical",
-    "PermittedEmailAddresses",
-    "PermittedIPRanges",
-    "PermittedURIDomains",
-    "Policies",
-    "PolicyIdentifiers",
-    "PolicyMappings",
-    "PublicKey",
-    "PublicKeyAlgorithm",
-    "RequireExplicitPolicy",
-    "SignatureAlgorithm",
-    "SubjectKeyId",
-    "URIs",
-    "UnhandledCriticalExtensions",
-    "UnknownExtKeyUsage",
-];
-
-/// Refuse a set of modules that parses certificates and names a member that ours lack.
-pub fn check_certificates(modules: &[(String, String)]) -> Result<(), Failure> {
-    if !modules
-        .iter()
-        .any(|(_, text)| text.contains("crypto.x509."))
-    {
-        return Ok(());
-    }
-    for (name, text) in modules {
-        for (index, line) in text.lines().enumerate() {
-            let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-            if let Some(member) = words.find(|word| ABSENT.contains(word)) {
-                return Err(Failure::at(
-                    "rego_compile_error",
-                    format!("the member {member} of a certificate is not supported"),
-                    name,
-                    u32::try_from(index + 1).unwrap_or(u32::MAX),
-                    1,
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Add to an error of the parser the name of the newer syntax that the text seems to use.
 pub fn explain(failure: Failure, text: &str) -> Failure {
     let mut words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));

@@ -4,74 +4,20 @@ from typing import Any
 
 import pytest
 
+from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.port import Query
 from kubekeep.engine.rego import RegoError, evaluate
 
-SETTINGS = {
-    "aws_access_key": "AKIDEXAMPLE",
-    "aws_secret_access_key": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
-    "aws_service": "iam",
-    "aws_region": "us-east-1",
-}
 UNKNOWN_TYPE = (
     "jsonschema: has a primitive type that is NOT VALID -- given: /text/ "
     "Expected valid values are:[array boolean integer number null object string]"
 )
-#: 2015-08-30T12:36:00Z, the moment of Amazon's example
-MOMENT = 1440938160 * 10**9
 
 
 def call(expression: str, value: Any = None, *, strict: bool = False) -> Any:
     """The value of an expression, None when it is undefined."""
     found = evaluate({}, f"x = {expression}", input=value, strict_builtin_errors=strict)
     return found[0]["x"] if found else None
-
-
-def sign(request: dict[str, Any], settings: dict[str, Any] = SETTINGS, moment: Any = MOMENT) -> Any:
-    """The signed request."""
-    return call("providers.aws.sign_req(input[0], input[1], input[2])", [request, settings, moment], strict=True)
-
-
-def test_a_request_is_signed_as_in_the_example_of_amazon() -> None:
-    """Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html."""
-    signed = sign(
-        {
-            "method": "GET",
-            "url": "https://iam.amazonaws.com/?Action=ListUsers&Version=2010-05-08",
-            "headers": {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "User-Agent": "me"},
-        }
-    )
-    assert signed["headers"]["host"] == "iam.amazonaws.com"
-    assert signed["headers"]["x-amz-date"] == "20150830T123600Z"
-    assert signed["headers"]["Authorization"] == (
-        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request,"
-        "SignedHeaders=content-type;host;x-amz-date,"
-        "Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"
-    )
-
-
-@pytest.mark.parametrize(
-    ("request_", "settings", "moment", "message"),
-    [
-        ({}, SETTINGS, MOMENT, 'missing required request parameters.* {"method", "url"}'),
-        ({"method": "get", "url": "http://a", "bad": 1}, SETTINGS, MOMENT, 'invalid request parameters.* {"bad"}'),
-        ({"method": 1, "url": "http://a"}, SETTINGS, MOMENT, 'invalid values for required .* {"method"}'),
-        ({"method": "get", "url": "http://a"}, {}, MOMENT, "missing required AWS config"),
-        (
-            {"method": "get", "url": "http://a"},
-            {**SETTINGS, "aws_region": 1},
-            MOMENT,
-            'invalid values .* {"aws_region"}',
-        ),
-        ({"method": "get", "url": "http://a"}, SETTINGS, 1.5, "could not convert time_ns"),
-        ({"method": "get", "url": "http://a"}, SETTINGS, 10**18, "not supported"),
-        ({"method": "get", "url": "http://a b"}, SETTINGS, MOMENT, "not supported"),
-        ({"method": "get", "url": "http://a", "body": 1.5}, SETTINGS, MOMENT, "not supported"),
-        ({"method": "get", "url": "http://a", "headers": {"a": "1", "A": "2"}}, SETTINGS, MOMENT, "not supported"),
-    ],
-)
-def test_a_wrong_request_is_not_signed(request_: Any, settings: Any, moment: Any, message: str) -> None:
-    with pytest.raises(RegoError, match=message):
-        sign(request_, settings, moment)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +92,39 @@ def test_only_text_is_unmarshalled() -> None:
         call("json.unmarshal(1)", strict=True)
 
 
-@pytest.mark.parametrize("member", ["PublicKey", "SignatureAlgorithm", "ExtKeyUsage"])
-def test_a_member_that_certificates_lack_here_is_refused_and_not_undefined(member: str) -> None:
-    module = f"package a\n\np := [c.{member} |\n\tsome c in crypto.x509.parse_certificates(input)\n]\n"
-    with pytest.raises(RegoError, match=f"the member {member} of a certificate is not supported") as refused:
-        evaluate({"a.rego": module}, "data.a.p = x")
-    assert (refused.value.file, refused.value.line) == ("a.rego", 3)
-    assert evaluate({"a.rego": f'package a\n\np := {{"{member}": 1}}\n'}, "data.a.p = x") == [{"x": {member: 1}}]
+@pytest.mark.parametrize(
+    ("name", "arity"),
+    [
+        ("crypto.parse_private_keys", 1),
+        ("crypto.x509.parse_and_verify_certificates", 1),
+        ("crypto.x509.parse_and_verify_certificates_with_options", 2),
+        ("crypto.x509.parse_certificate_request", 1),
+        ("crypto.x509.parse_certificates", 1),
+        ("crypto.x509.parse_keypair", 2),
+        ("crypto.x509.parse_rsa_private_key", 1),
+        ("graphql.is_valid", 2),
+        ("graphql.parse", 2),
+        ("graphql.parse_and_verify", 2),
+        ("graphql.parse_query", 1),
+        ("graphql.parse_schema", 1),
+        ("graphql.schema_is_valid", 1),
+        ("io.jwt.decode", 1),
+        ("io.jwt.decode_verify", 2),
+        ("io.jwt.encode_sign", 3),
+        ("io.jwt.encode_sign_raw", 3),
+        *((f"io.jwt.verify_{name}{bits}", 2) for name in ("es", "hs", "ps", "rs") for bits in (256, 384, 512)),
+        ("io.jwt.verify_eddsa", 2),
+        ("providers.aws.sign_req", 3),
+    ],
+)
+def test_unsupported_family_is_refused_before_evaluation(name: str, arity: int) -> None:
+    """OPA's functions for GraphQL, JSON Web Tokens, AWS requests, private keys and certificates."""
+    call_text = f"{name}({', '.join(['input'] * arity)})"
+    module = f"package a\n\nallowed if {{\n\tfalse\n\t{call_text}\n}}\n"
+    with pytest.raises(RegoError) as raised:
+        evaluate({"a.rego": module}, "data.a.allowed = x")
+    assert str(raised.value) == f"a.rego:5: rego_type_error: the built-in function {name} is not supported"
+    with pytest.raises(RegoError, match=f"rego_type_error: the built-in function {name} is not supported"):
+        call(call_text)
+    with pytest.raises(ValueError, match=f"a.rego:5: .*the built-in function {name} is not supported"):
+        RegoPolicySet([{"a.rego": module}], [[Query("a", "data.a.allowed")]], {})

@@ -3,22 +3,17 @@
 //! An extension is looked up before the crate's own built-ins, so each one here replaces its
 //! namesake. Nothing here opens a connection or reads a file.
 
-mod aws;
 mod cidr;
 mod collections;
 mod globs;
-mod graphql;
 mod guards;
 mod hashes;
-mod jwt;
-mod keys;
 mod offline;
 mod patterns;
 mod sprintf;
 mod text;
 mod uri;
 mod value;
-mod x509;
 
 use std::cell::RefCell;
 
@@ -28,20 +23,16 @@ use regorus::{Engine, Value};
 type Entry = (&'static str, u8, fn(&[Value]) -> anyhow::Result<Value>);
 
 const GROUPS: &[&[Entry]] = &[
-    aws::ENTRIES,
     cidr::ENTRIES,
     collections::ENTRIES,
     globs::ENTRIES,
-    graphql::ENTRIES,
     hashes::ENTRIES,
     guards::ENTRIES,
-    jwt::ENTRIES,
     offline::ENTRIES,
     patterns::ENTRIES,
     sprintf::ENTRIES,
     text::ENTRIES,
     uri::ENTRIES,
-    x509::ENTRIES,
 ];
 
 thread_local! {
@@ -82,8 +73,8 @@ fn failed(name: &str, error: anyhow::Error, strict: bool) -> anyhow::Result<Valu
     Err(anyhow::anyhow!("eval_builtin_error: {name}: {error}"))
 }
 
-/// Functions of OPA that do not exist here; the other ones are refused when they are called.
-const MISSING: &[&str] = &[
+/// Functions of OPA that this engine does not have; modules and queries that call them are refused before evaluation.
+const UNSUPPORTED: &[&str] = &[
     "and",
     "assign",
     "div",
@@ -101,11 +92,42 @@ const MISSING: &[&str] = &[
     "rem",
     "rego.metadata.chain",
     "rego.metadata.rule",
+    "crypto.parse_private_keys",
+    "crypto.x509.parse_and_verify_certificates",
+    "crypto.x509.parse_and_verify_certificates_with_options",
+    "crypto.x509.parse_certificate_request",
+    "crypto.x509.parse_certificates",
+    "crypto.x509.parse_keypair",
+    "crypto.x509.parse_rsa_private_key",
+    "graphql.is_valid",
+    "graphql.parse",
+    "graphql.parse_and_verify",
+    "graphql.parse_query",
+    "graphql.parse_schema",
+    "graphql.schema_is_valid",
+    "io.jwt.decode",
+    "io.jwt.decode_verify",
+    "io.jwt.encode_sign",
+    "io.jwt.encode_sign_raw",
+    "io.jwt.verify_eddsa",
+    "io.jwt.verify_es256",
+    "io.jwt.verify_es384",
+    "io.jwt.verify_es512",
+    "io.jwt.verify_hs256",
+    "io.jwt.verify_hs384",
+    "io.jwt.verify_hs512",
+    "io.jwt.verify_ps256",
+    "io.jwt.verify_ps384",
+    "io.jwt.verify_ps512",
+    "io.jwt.verify_rs256",
+    "io.jwt.verify_rs384",
+    "io.jwt.verify_rs512",
+    "providers.aws.sign_req",
 ];
 
-/// What to say of a call of something that is no function.
+/// The error message for a call of a function that does not exist.
 pub fn undefined(name: &str) -> String {
-    if MISSING.contains(&name) {
+    if UNSUPPORTED.contains(&name) {
         format!("the built-in function {name} is not supported")
     } else {
         format!("undefined function {name}")

@@ -51,13 +51,13 @@ const REQUEST: &[&str] = &[
 ];
 
 /// Names as a set in Rego.
-pub fn keys_shown(names: &[&str]) -> String {
+fn keys_shown(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
     format!("{{{}}}", quoted.join(", "))
 }
 
 /// A request as `http.send` takes it: nothing unknown, and what it needs.
-pub fn check_request(request: &Value, position: usize) -> Result<()> {
+fn check_request(request: &Value, position: usize) -> Result<()> {
     let Value::Object(members) = request else {
         return Err(mismatch(position, "object", request));
     };
