@@ -27,7 +27,7 @@ def main() -> int:
     """Check the package, the native crate and the tests."""
     python = sorted(SOURCE.rglob("*.py"))
     problems = [problem for file in python for problem in (*_module(file), *_size(file))]
-    for folder in ("rust/src", "tests", "scripts", "benchmarks"):
+    for folder in ("rust", "tests", "scripts", "benchmarks"):
         for file in sorted((ROOT / folder).rglob("*.*")):
             if file.suffix in (".py", ".rs", ".go"):
                 problems += _size(file)

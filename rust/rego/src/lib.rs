@@ -1,0 +1,20 @@
+//! Rego evaluation with OPA's results and error codes: the crate regorus and the corrections that it needs.
+//!
+//! No file or network access, no knowledge of controls or Kubernetes.
+
+mod builtins;
+mod check;
+mod failure;
+pub mod pattern;
+mod policy_set;
+mod query;
+mod references;
+mod source;
+mod syntax;
+
+pub use failure::Failure;
+pub use policy_set::{PolicySet, RuleQuery};
+pub use query::Query;
+
+/// Modules as (path, source).
+pub type Modules = Vec<(String, String)>;

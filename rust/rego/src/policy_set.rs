@@ -1,0 +1,190 @@
+//! Evaluation of many documents against one compiled set of policies, on all cores.
+//!
+//! A document is parsed once, and the context that all documents share is added to it. The error of a rule that
+//! fails is reported under the name of that rule. Each shard of modules has an engine of its own, because an
+//! evaluation takes longer the more modules its engine holds.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use regorus::{Engine, Value};
+use serde_json::{Map, Value as Json};
+
+use crate::{builtins, source, Modules};
+
+/// Name, path and shard of a rule.
+pub type RuleQuery = (String, String, usize);
+
+/// Compiled modules with groups of rules to evaluate together.
+pub struct PolicySet {
+    engines: Vec<Engine>,
+    groups: Arc<[Vec<RuleQuery>]>,
+    context: Value,
+}
+
+impl PolicySet {
+    /// Compile the modules of each shard. The fields of `context`, a JSON object, are part of every document.
+    pub fn compile(
+        shards: Vec<Modules>,
+        groups: Vec<Vec<RuleQuery>>,
+        context: &str,
+    ) -> anyhow::Result<Self> {
+        if let Some((name, _, shard)) = groups
+            .iter()
+            .flatten()
+            .find(|(.., shard)| *shard >= shards.len())
+        {
+            anyhow::bail!("{name}: no shard {shard}");
+        }
+        let first = |shard: usize| groups.iter().flatten().find(|query| query.2 == shard);
+        let engines = shards
+            .into_par_iter()
+            .enumerate()
+            .map(|(shard, modules)| prepare_engine(modules, first(shard)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Self {
+            engines,
+            groups: groups.into(),
+            context: Value::from_json_str(context)?,
+        })
+    }
+
+    /// Return the same policies with another context. Nothing is compiled again.
+    pub fn with_context(&self, context: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            engines: self.engines.clone(),
+            groups: self.groups.clone(),
+            context: Value::from_json_str(context)?,
+        })
+    }
+
+    /// Evaluate each (document as JSON, group numbers). Returns for each document None if every rule of the groups
+    /// is empty or undefined, else JSON `{"name": value}`; the value of a rule that failed is `{"error": "message"}`.
+    pub fn evaluate(
+        &self,
+        documents: &[(Vec<u8>, Vec<usize>)],
+    ) -> anyhow::Result<Vec<Option<String>>> {
+        documents
+            .par_iter()
+            .map_init(
+                || self.engines.clone(),
+                |engines, (document, groups)| self.evaluate_document(engines, document, groups),
+            )
+            .collect()
+    }
+
+    fn evaluate_document(
+        &self,
+        engines: &mut [Engine],
+        document: &[u8],
+        groups: &[usize],
+    ) -> anyhow::Result<Option<String>> {
+        let input = self.add_context(document);
+        let mut current = usize::MAX;
+        let mut outcome = Map::new();
+        for number in groups {
+            let group = self
+                .groups
+                .get(*number)
+                .ok_or_else(|| anyhow::anyhow!("no group {number}"))?;
+            for (name, path, shard) in group {
+                let value = match &input {
+                    Ok(input) => {
+                        let engine = &mut engines[*shard];
+                        if *shard != current {
+                            engine.set_input(input.clone());
+                            current = *shard;
+                        }
+                        evaluate_rule(engine, path).and_then(|value| non_empty(&value))
+                    }
+                    // A document that cannot be read fails every rule.
+                    Err(error) => Err(anyhow::anyhow!("{error:#}")),
+                };
+                match value {
+                    Ok(None) => {}
+                    Ok(Some(value)) => {
+                        outcome.insert(name.clone(), value);
+                    }
+                    Err(error) => {
+                        outcome.insert(
+                            name.clone(),
+                            serde_json::json!({"error": format!("{error:#}")}),
+                        );
+                    }
+                }
+            }
+        }
+        Ok(if outcome.is_empty() {
+            None
+        } else {
+            Some(serde_json::to_string(&outcome)?)
+        })
+    }
+
+    /// Parse a document and add the context. A reference to `data` would walk over all modules, one to `input`
+    /// does not; the fields are shared, not copied.
+    fn add_context(&self, document: &[u8]) -> anyhow::Result<Value> {
+        let mut input = Value::from_json_str(std::str::from_utf8(document)?)?;
+        let fields = input.as_object_mut()?;
+        for (name, value) in self.context.as_object()?.iter() {
+            fields.insert(name.clone(), value.clone());
+        }
+        Ok(input)
+    }
+}
+
+/// Evaluate one rule. The refusal of a built-in is an error even if another body of the function has a value, and
+/// a panic of the interpreter is an error of this rule only.
+fn evaluate_rule(engine: &mut Engine, rule: &str) -> anyhow::Result<Value> {
+    builtins::take_refusal();
+    let value = catch_unwind(AssertUnwindSafe(|| engine.eval_rule(rule.to_string())))
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("the evaluation broke down")))?;
+    match builtins::take_refusal() {
+        Some(refusal) => Err(anyhow::anyhow!(refusal)),
+        None => Ok(value),
+    }
+}
+
+/// Return a rule's value as JSON, without the empty fields of an object; None if nothing is left.
+fn non_empty(value: &Value) -> anyhow::Result<Option<Json>> {
+    if let Value::Object(fields) = value {
+        let mut kept = Map::new();
+        for (name, field) in fields.iter().filter(|(_, field)| !is_empty(field)) {
+            kept.insert(name.as_string()?.to_string(), serde_json::to_value(field)?);
+        }
+        return Ok((!kept.is_empty()).then_some(Json::Object(kept)));
+    }
+    Ok(if is_empty(value) {
+        None
+    } else {
+        Some(serde_json::to_value(value)?)
+    })
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Undefined => true,
+        Value::Set(members) => members.is_empty(),
+        Value::Array(elements) => elements.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// Make an engine with `modules`. One of its rules is evaluated, so that clones share the finished analysis.
+fn prepare_engine(modules: Modules, rule: Option<&RuleQuery>) -> anyhow::Result<Engine> {
+    let mut engine = Engine::new();
+    engine.set_strict_builtin_errors(false);
+    builtins::install(&mut engine, false)?;
+    source::lift_length_limits(&mut engine);
+    for (path, text) in source::prepare(modules, false)?.texts {
+        engine.add_policy(path, text)?;
+    }
+    engine.set_input(Value::new_object());
+    if let Some((_, path, _)) = rule {
+        // An error on the empty document is ignored: real documents report theirs.
+        let _ = engine.eval_rule(path.clone());
+    }
+    Ok(engine)
+}

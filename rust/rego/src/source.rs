@@ -1,0 +1,576 @@
+//! Rewriting of the few Rego constructs that regorus cannot parse or evaluates wrongly.
+//!
+//! A module is parsed, the spans to change are taken from its syntax tree, and the text between them is kept, so that
+//! line numbers do not change.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use regorus::unstable::{
+    AssignOp, Expr, Literal, LiteralStmt, Module, Parser, Query, Rule, RuleHead, Source, Span,
+};
+use regorus::{Engine, PolicyLengthConfig};
+
+use crate::builtins;
+use crate::check::{check, check_query};
+use crate::failure::Failure;
+use crate::references::bound_names;
+use crate::{syntax, Modules};
+
+/// Sources longer than this are refused; lines may be as long as the source.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Maximum number of brackets that are open at once.
+const MAX_NESTED: usize = 500;
+
+/// regorus' parser reads the contents of a bracket or brace once as a literal and once as a comprehension, so that its
+/// work doubles with each level. This many units take seconds.
+const MAX_PARSING: u64 = 1 << 20;
+
+/// Accept long lines and long sources: generated rules have both.
+pub fn lift_length_limits(engine: &mut Engine) {
+    engine.set_policy_length_config(PolicyLengthConfig {
+        max_col: NonZeroU32::MAX,
+        max_file_bytes: NonZeroUsize::MIN.saturating_add(MAX_BYTES),
+        max_lines: NonZeroUsize::MIN.saturating_add(MAX_BYTES),
+    });
+}
+
+/// Check the modules of one evaluation together and rewrite them for the engine.
+pub fn prepare(modules: Modules, v0: bool) -> Result<Prepared, Failure> {
+    let (mut texts, mut trees) = (Vec::new(), Vec::new());
+    for (name, text) in modules {
+        check_nesting(&name, &text)?;
+        syntax::check_imports(&name, &text)?;
+        let (text, tree) = parse_module(&name, text, v0)?;
+        let mut edits = Edits::new(&text);
+        edits.module(&tree);
+        let edits = edits.finish()?;
+        texts.push((name, apply(text, edits)));
+        trees.push(tree);
+    }
+    check(&trees)?;
+    Ok(Prepared { texts, trees })
+}
+
+/// Rewritten sources by name, and the syntax trees of the original sources.
+pub struct Prepared {
+    pub texts: Vec<(String, String)>,
+    pub trees: Vec<Module>,
+}
+
+/// Parse a module, appending `= true` to functions that are only a head with constants, `f("x")`.
+fn parse_module(name: &str, mut text: String, v0: bool) -> Result<(String, Module), Failure> {
+    loop {
+        let failure = {
+            let source = source(name, &text)?;
+            match parse(&source, v0) {
+                Ok(module) => return Ok((text, module)),
+                Err(failure) => failure,
+            }
+        };
+        match find_head_end(&failure, &text) {
+            Some(end) => text.insert_str(end, " = true"),
+            None => return Err(syntax::explain(failure, &text)),
+        }
+    }
+}
+
+/// Return the end of the function head that the parser reports to have no body.
+fn find_head_end(failure: &Failure, text: &str) -> Option<usize> {
+    let (line, column, message) = failure.location();
+    if !message.contains("must have a body or assignment") {
+        return None;
+    }
+    let start: usize = text
+        .split_inclusive('\n')
+        .take((line as usize).checked_sub(1)?)
+        .map(str::len)
+        .sum();
+    let start = start + (column as usize).checked_sub(1)?;
+    let mut depth = 0_usize;
+    let mut quoted = false;
+    for (index, character) in text.get(start..)?.char_indices() {
+        match character {
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '(' => depth += 1,
+            ')' if depth == 1 => return Some(start + index + 1),
+            ')' => depth = depth.checked_sub(1)?,
+            '\n' if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Check a query and rewrite it for the engine.
+pub fn prepare_query(text: String, trees: &[Module]) -> Result<String, Failure> {
+    check_nesting("query", &text)?;
+    let edits = {
+        let source = source("query", &text)?;
+        let mut parser = parser(&source, false)?;
+        let query = parser
+            .parse_user_query()
+            .map_err(|error| syntax::explain(Failure::parse(&error), &text))?;
+        check_query(&query, trees)?;
+        let mut edits = Edits::new(&text);
+        edits.query(&query);
+        edits.finish()?
+    };
+    Ok(apply(text, edits))
+}
+
+fn source(name: &str, text: &str) -> Result<Source, Failure> {
+    let limit = NonZeroUsize::MIN.saturating_add(MAX_BYTES);
+    Source::from_contents_with_limits(name.into(), text.into(), limit, limit)
+        .map_err(|error| Failure::parse(&error))
+}
+
+fn parser(source: &Source, v0: bool) -> Result<Parser<'_>, Failure> {
+    let mut parser = Parser::new(source).map_err(|error| Failure::parse(&error))?;
+    parser.set_max_col(NonZeroU32::MAX);
+    if !v0 {
+        parser
+            .enable_rego_v1()
+            .map_err(|error| Failure::parse(&error))?;
+    }
+    Ok(parser)
+}
+
+fn parse(source: &Source, v0: bool) -> Result<Module, Failure> {
+    parser(source, v0)?
+        .parse()
+        .map_err(|error| Failure::parse(&error))
+}
+
+fn check_nesting(name: &str, text: &str) -> Result<(), Failure> {
+    let (mut open, mut line, mut work) = (Vec::new(), 1_u32, 0_u64);
+    let mut doubling = 0_u32;
+    for byte in text.bytes() {
+        match byte {
+            b'\n' => line = line.saturating_add(1),
+            b'(' => open.push(byte),
+            b'[' | b'{' => {
+                open.push(byte);
+                doubling += 1;
+                work = work.saturating_add(1_u64.checked_shl(doubling).unwrap_or(u64::MAX));
+            }
+            b')' | b']' | b'}' => {
+                let doubled = open.pop().is_some_and(|opened| opened != b'(');
+                doubling -= u32::from(doubled);
+            }
+            _ => {}
+        }
+        if open.len() > MAX_NESTED || work > MAX_PARSING {
+            let message = "too many brackets inside of each other to be read".into();
+            return Err(Failure::at("rego_parse_error", message, name, line, 1));
+        }
+    }
+    Ok(())
+}
+
+/// Replacements of parts of a source: (start, end, new text), in bytes.
+struct Edits<'a> {
+    text: &'a str,
+    list: Vec<(usize, usize, String)>,
+    refused: Option<Failure>,
+    /// True if the current statement is a whole body without braces.
+    is_bare: bool,
+}
+
+fn apply(mut text: String, mut edits: Vec<(usize, usize, String)>) -> String {
+    edits.sort_by_key(|edit| std::cmp::Reverse((edit.0, edit.1)));
+    for (start, end, new) in edits {
+        let lines = text
+            .get(start..end)
+            .unwrap_or_default()
+            .matches('\n')
+            .count();
+        if text.is_char_boundary(start) && text.is_char_boundary(end) {
+            text.replace_range(start..end, &format!("{new}{}", "\n".repeat(lines)));
+        }
+    }
+    text
+}
+
+impl<'a> Edits<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            list: Vec::new(),
+            refused: None,
+            is_bare: false,
+        }
+    }
+
+    fn finish(self) -> Result<Vec<(usize, usize, String)>, Failure> {
+        match self.refused {
+            Some(failure) => Err(failure),
+            None => Ok(self.list),
+        }
+    }
+
+    fn module(&mut self, module: &Module) {
+        for rule in &module.policy {
+            match rule.as_ref() {
+                Rule::Default { value, .. } => self.expression(value),
+                Rule::Spec { head, bodies, .. } => {
+                    match head {
+                        RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => {
+                            assign
+                                .iter()
+                                .for_each(|assign| self.expression(&assign.value));
+                        }
+                        RuleHead::Set { key, .. } => {
+                            key.iter().for_each(|key| self.expression(key))
+                        }
+                    }
+                    for body in bodies {
+                        body.assign
+                            .iter()
+                            .for_each(|assign| self.expression(&assign.value));
+                        self.body(&body.query);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Rewrite the body of a rule. A body of a single statement may have no braces, which are added if the statement
+    /// becomes several.
+    fn body(&mut self, query: &Query) {
+        if let [only] = query.stmts.as_slice() {
+            let head = self
+                .text
+                .get(..only.span.start as usize)
+                .unwrap_or_default();
+            self.is_bare = !head.trim_end().ends_with('{');
+            self.statement(only);
+        } else {
+            self.query(query);
+        }
+    }
+
+    fn join_statements(&self, text: String) -> String {
+        let line = text.replace('\n', " ");
+        if self.is_bare {
+            format!("{{ {line} }}")
+        } else {
+            line
+        }
+    }
+
+    fn query(&mut self, query: &Query) {
+        self.is_bare = false;
+        for statement in &query.stmts {
+            self.statement(statement);
+        }
+    }
+
+    fn statement(&mut self, statement: &LiteralStmt) {
+        for modifier in &statement.with_mods {
+            self.expression(&modifier.r#as);
+        }
+        match &statement.literal {
+            Literal::SomeVars { .. } => {}
+            Literal::SomeIn {
+                key,
+                value,
+                collection,
+                ..
+            } => {
+                key.iter().for_each(|key| self.expression(key));
+                self.expression(value);
+                self.expression(collection);
+            }
+            Literal::Expr { expr, .. } => {
+                self.statement_expression(expr, !statement.with_mods.is_empty())
+            }
+            Literal::NotExpr { expr, .. } => self.statement_expression(expr, true),
+            Literal::Every { domain, query, .. } => {
+                self.expression(domain);
+                self.query(query);
+            }
+        }
+    }
+
+    /// Rewrite the expression of a statement. A `fixed` one is negated or has modifiers, so it must remain a single
+    /// statement.
+    fn statement_expression(&mut self, expression: &Expr, fixed: bool) {
+        match expression {
+            Expr::Call { params, fcn, .. } if params.len() == 2 && is_walk(fcn) => {
+                params.iter().for_each(|element| self.expression(element));
+                return;
+            }
+            Expr::Call { .. } => self.output_argument(expression),
+            Expr::AssignExpr { lhs, rhs, op, .. } => {
+                if let (Some(argument), false) =
+                    (walk_argument(rhs), fixed && *op == AssignOp::ColEq)
+                {
+                    self.walk(lhs, rhs, argument, *op == AssignOp::ColEq);
+                    return;
+                }
+                let is_unification = matches!(op, AssignOp::Eq) && !fixed;
+                if is_unification
+                    && is_composite(lhs)
+                    && is_composite(rhs)
+                    && self.unification(lhs, rhs)
+                {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.expression(expression);
+    }
+
+    /// Rewrite `[path, value] := walk(x)`, which is undefined in regorus, as `walk(x, [path, value])`.
+    fn walk(&mut self, target: &Expr, call: &Expr, argument: &Expr, declares: bool) {
+        let (start, end) = (self.extent(target).0, self.extent(call).1);
+        self.require_unchanged(argument);
+        self.require_unchanged(target);
+        let mut names = Vec::new();
+        if declares {
+            bound_names(target, &mut names);
+            names.retain(|name| name != "_");
+        }
+        let declared = if names.is_empty() {
+            String::new()
+        } else {
+            format!("some {}; ", names.join(", "))
+        };
+        let text = format!(
+            "{declared}walk({}, {})",
+            self.slice(argument),
+            self.slice(target)
+        );
+        let text = self.join_statements(text);
+        self.list.push((start, end, text));
+    }
+
+    /// Match the members of `=` one by one if both sides have free variables: regorus matches only one side against
+    /// the other. Returns true if the expression was rewritten.
+    fn unification(&mut self, left: &Expr, right: &Expr) -> bool {
+        let mut pairs = Vec::new();
+        if !pair_members(left, right, &mut pairs) || pairs.len() < 2 {
+            return false;
+        }
+        self.require_unchanged(left);
+        self.require_unchanged(right);
+        let text: Vec<String> = pairs
+            .iter()
+            .map(|(left, right)| format!("{} = {}", self.slice(left), self.slice(right)))
+            .collect();
+        let text = self.join_statements(text.join("; "));
+        self.list
+            .push((self.extent(left).0, self.extent(right).1, text));
+        true
+    }
+
+    /// Refuse a part that is to be moved and would itself have to be rewritten.
+    fn require_unchanged(&mut self, expression: &Expr) {
+        let mut inner = Edits::new(self.text);
+        inner.expression(expression);
+        if let Some(failure) = inner.refused {
+            self.refused.get_or_insert(failure);
+        } else if !inner.list.is_empty() {
+            self.refuse(
+                expression.span(),
+                "this construct inside of a call or pattern",
+            );
+        }
+    }
+
+    fn slice(&self, expression: &Expr) -> String {
+        let (start, end) = self.extent(expression);
+        self.text.get(start..end).unwrap_or_default().to_string()
+    }
+
+    /// Rewrite `f(a, b, x)` of a built-in with two arguments as `x = f(a, b)`. regorus supports the output argument for
+    /// its own built-ins only.
+    fn output_argument(&mut self, expression: &Expr) {
+        let Expr::Call {
+            span, fcn, params, ..
+        } = expression
+        else {
+            return;
+        };
+        let Some((output, inputs)) = params.split_last() else {
+            return;
+        };
+        if builtins::arity(fcn.span().text()) != Some(inputs.len()) {
+            return;
+        }
+        let start = span.start as usize;
+        let (from, to) = self.extent(output);
+        let comma = match inputs.last() {
+            Some(last) => self.extent(last).1,
+            None => from,
+        };
+        self.require_unchanged(output.as_ref());
+        self.list.push((
+            start,
+            start,
+            format!("{} = ", self.slice(output).replace('\n', " ")),
+        ));
+        self.list.push((comma, to, String::new()));
+    }
+
+    fn expression(&mut self, expression: &Expr) {
+        match expression {
+            Expr::Array { items, .. } | Expr::Set { items, .. } => {
+                items.iter().for_each(|element| self.expression(element));
+            }
+            Expr::Object { fields, .. } => {
+                for (_, key, value) in fields {
+                    self.expression(key);
+                    self.expression(value);
+                }
+            }
+            Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
+                self.expression(term);
+                self.query(query);
+            }
+            Expr::ObjectCompr {
+                key, value, query, ..
+            } => {
+                self.expression(key);
+                self.expression(value);
+                self.query(query);
+            }
+            Expr::Call {
+                params, fcn, span, ..
+            } => {
+                if is_walk(fcn) {
+                    self.refuse(span, "walk() inside of an expression");
+                }
+                params.iter().for_each(|element| self.expression(element));
+            }
+            Expr::UnaryExpr { expr, .. } => self.expression(expr),
+            Expr::RefDot { refr, .. } => self.expression(refr),
+            Expr::RefBrack { refr, index, .. } => {
+                self.expression(refr);
+                self.expression(index);
+            }
+            Expr::BinExpr { lhs, rhs, .. }
+            | Expr::BoolExpr { lhs, rhs, .. }
+            | Expr::ArithExpr { lhs, rhs, .. }
+            | Expr::AssignExpr { lhs, rhs, .. } => {
+                self.expression(lhs);
+                self.expression(rhs);
+            }
+            Expr::Membership {
+                key,
+                value,
+                collection,
+                ..
+            } => {
+                if let Some(key) = key {
+                    self.keyed_membership(key, value, collection);
+                }
+                key.iter().for_each(|key| self.expression(key));
+                self.expression(value);
+                self.expression(collection);
+            }
+            _ => {}
+        }
+    }
+
+    /// Rewrite `key, value in set`, which is false in regorus, as a call of OPA's internal function.
+    fn keyed_membership(&mut self, key: &Expr, value: &Expr, collection: &Expr) {
+        let (start, end) = (self.extent(key).0, self.extent(collection).1);
+        let (from, to) = (self.extent(value).1, self.extent(collection).0);
+        let between = self.text.get(from..to).unwrap_or_default().to_string();
+        let commas = between.replacen("in", ",", 1);
+        self.list.push((start, start, "internal.member_3(".into()));
+        self.list.push((from, to, commas.replace('\n', " ")));
+        self.list.push((end, end, ")".into()));
+    }
+
+    /// Return start and end of an expression. In regorus the span of a string excludes its quotes, and the span of an
+    /// object starts at one of its keys.
+    fn extent(&self, expression: &Expr) -> (usize, usize) {
+        let span = expression.span();
+        let (start, end) = (span.start as usize, span.end as usize);
+        match expression {
+            Expr::String { .. } | Expr::RawString { .. } => (start.saturating_sub(1), end + 1),
+            Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => (self.extent(refr).0, end),
+            Expr::Object { fields, .. } => {
+                let key = fields
+                    .first()
+                    .map_or(start + 1, |(_, key, _)| self.extent(key).0);
+                (
+                    self.text
+                        .get(..key)
+                        .and_then(|head| head.rfind('{'))
+                        .unwrap_or(start),
+                    end,
+                )
+            }
+            Expr::BinExpr { lhs, rhs, .. }
+            | Expr::BoolExpr { lhs, rhs, .. }
+            | Expr::ArithExpr { lhs, rhs, .. } => {
+                (start.min(self.extent(lhs).0), end.max(self.extent(rhs).1))
+            }
+            _ => (start, end),
+        }
+    }
+
+    fn refuse(&mut self, span: &Span, construct: &str) {
+        self.refused.get_or_insert_with(|| {
+            let file = span.source.file();
+            Failure::at(
+                "rego_compile_error",
+                format!("{construct} is not supported"),
+                file,
+                span.line,
+                span.col,
+            )
+        });
+    }
+}
+
+fn is_walk(function: &Expr) -> bool {
+    matches!(function, Expr::Var { span, .. } if span.text() == "walk")
+}
+
+fn walk_argument(expression: &Expr) -> Option<&Expr> {
+    match expression {
+        Expr::Call { fcn, params, .. } if params.len() == 1 && is_walk(fcn) => {
+            params.first().map(AsRef::as_ref)
+        }
+        _ => None,
+    }
+}
+
+fn is_composite(expression: &Expr) -> bool {
+    matches!(expression, Expr::Array { .. } | Expr::Object { .. })
+}
+
+/// Pair the members of two patterns. Returns false if their shapes differ.
+fn pair_members<'a>(
+    left: &'a Expr,
+    right: &'a Expr,
+    pairs: &mut Vec<(&'a Expr, &'a Expr)>,
+) -> bool {
+    match (left, right) {
+        (Expr::Array { items: ours, .. }, Expr::Array { items: theirs, .. }) => {
+            ours.len() == theirs.len()
+                && ours.iter().zip(theirs).all(|(ours, theirs)| pair_members(ours, theirs, pairs))
+        }
+        (Expr::Object { fields: ours, .. }, Expr::Object { fields: theirs, .. }) => {
+            ours.len() == theirs.len()
+                && ours.iter().all(|(_, key, value)| {
+                    let same = theirs.iter().find(|(_, other, _)| {
+                        matches!((key.as_ref(), other.as_ref()),
+                            (Expr::String { value: ours, .. }, Expr::String { value: theirs, .. }) if ours == theirs)
+                    });
+                    same.is_some_and(|(_, _, other)| pair_members(value, other, pairs))
+                })
+        }
+        _ => {
+            pairs.push((left, right));
+            true
+        }
+    }
+}
