@@ -17,7 +17,7 @@ from kubekeep.admission.match import Subject, Subjects, UnknownLabelError, is_ex
 from kubekeep.admission.policy import AdmissionError, BindingSpec, ParamKind, ParamRef, Policies, Policy, ResourceRule
 from kubekeep.admission.program import AdmissionProgram, Check, Denial, Doubt, Opinion
 from kubekeep.engine.cel.program import CompileError
-from kubekeep.engine.cel.values import UnavailableError, partial
+from kubekeep.engine.cel.values import UnavailableError, partial_map
 from kubekeep.model.control import EVERYTHING, POLICIES, Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.kinds import BUILTIN
@@ -200,7 +200,7 @@ def _names(subject: Subject, namespace: Resource | None, operations: Sequence[st
     return {
         "object": _object(subject, resource.object),
         "oldObject": None if creates else _UNKNOWN_OLD,
-        "request": partial("request", request, frozenset({"userInfo", "options"})),
+        "request": partial_map("request", request, frozenset({"userInfo", "options"})),
         "namespaceObject": _namespace(subject, namespace) if served.namespaced else None,
         "authorizer": _UNKNOWN_AUTHORIZER,
         "authorizer.requestResource": _UNKNOWN_AUTHORIZER,
@@ -224,9 +224,9 @@ def _object(subject: Subject, found: dict[str, Any]) -> dict[str, Any]:
 def _namespace(subject: Subject, namespace: Resource | None) -> dict[str, Any]:
     if namespace is None:
         about = f"namespace {subject.namespace}"
-        labels = partial(f"{about}: labels", {NAME_LABEL: subject.namespace})
-        return partial(
-            about, {"metadata": partial(f"{about}: metadata", {"name": subject.namespace, "labels": labels})}
+        labels = partial_map(f"{about}: labels", {NAME_LABEL: subject.namespace})
+        return partial_map(
+            about, {"metadata": partial_map(f"{about}: metadata", {"name": subject.namespace, "labels": labels})}
         )
     metadata = {**_metadata(namespace), "labels": dict(subject.namespace_labels)}
     return {"metadata": metadata, "spec": {}, "status": {}}

@@ -11,11 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.engine.cel.authorizer import CHECKER
-from kubekeep.engine.cel.blame import Path, places
-from kubekeep.engine.cel.compile import Lazy, Run
-from kubekeep.engine.cel.program import CALL_BUDGET, CompileError, Environment, Program, started
-from kubekeep.engine.cel.types import BOOL, DYN, INT, STRING, Type, read
+from kubekeep.engine.cel.compile import Activation, LazyVariables
+from kubekeep.engine.cel.failing_paths import Path, find_failing_paths
+from kubekeep.engine.cel.program import CALL_BUDGET, CHECKER, CelEnvironment, CelProgram, CompileError, run_code
+from kubekeep.engine.cel.types import BOOL, DYN, INT, STRING, CelType, parse_type
 from kubekeep.engine.cel.values import BudgetError, CelError, UnavailableError
 
 POLICY_BUDGET: Final = 10 * CALL_BUDGET
@@ -25,16 +24,16 @@ MAXIMUM_MESSAGE: Final = 5 * 1024
 _VARIABLES: Final = "kubernetes.variables"
 _REQUEST: Final = "kubernetes.AdmissionRequest"
 _NAMESPACE: Final = "kubernetes.Namespace"
-_STRINGS: Final = read("list(string)")
-_TEXTS: Final = read("map(string, string)")
-_TIME: Final = read("timestamp")
+_STRINGS: Final = parse_type("list(string)")
+_TEXTS: Final = parse_type("map(string, string)")
+_TIME: Final = parse_type("timestamp")
 
 
-def _fields(names: str, kind: Type = STRING) -> dict[str, Type]:
+def _fields(names: str, kind: CelType = STRING) -> dict[str, CelType]:
     return dict.fromkeys(names.split(), kind)
 
 
-_OBJECTS: Final[Mapping[str, Mapping[str, Type]]] = {
+_OBJECTS: Final[Mapping[str, Mapping[str, CelType]]] = {
     _REQUEST: {
         **_fields("kind requestKind", ("kubernetes.GroupVersionKind",)),
         **_fields("resource requestResource", ("kubernetes.GroupVersionResource",)),
@@ -48,7 +47,7 @@ _OBJECTS: Final[Mapping[str, Mapping[str, Type]]] = {
     "kubernetes.UserInfo": {
         **_fields("username uid"),
         "groups": _STRINGS,
-        "extra": read("map(string, list(string))"),
+        "extra": parse_type("map(string, list(string))"),
     },
     _NAMESPACE: {
         "metadata": ("kubernetes.NamespaceMetadata",),
@@ -63,7 +62,7 @@ _OBJECTS: Final[Mapping[str, Mapping[str, Type]]] = {
         "finalizers": _STRINGS,
     },
     "kubernetes.NamespaceSpec": {"finalizers": _STRINGS},
-    "kubernetes.NamespaceStatus": {"conditions": read("list(kubernetes.NamespaceCondition)"), "phase": STRING},
+    "kubernetes.NamespaceStatus": {"conditions": parse_type("list(kubernetes.NamespaceCondition)"), "phase": STRING},
     "kubernetes.NamespaceCondition": {**_fields("status type message reason"), "lastTransitionTime": _TIME},
 }
 
@@ -110,7 +109,7 @@ class AdmissionProgram:
         has_params: bool,
     ) -> None:
         """`variables` and `conditions` are names with expressions. Raises CompileError, which names the place."""
-        declared: dict[str, Type] = {
+        declared: dict[str, CelType] = {
             "object": DYN,
             "oldObject": DYN,
             "namespaceObject": (_NAMESPACE,),
@@ -119,10 +118,10 @@ class AdmissionProgram:
             **({"params": DYN} if has_params else {}),
         }
         trusted = {**declared, "authorizer": (CHECKER,), "authorizer.requestResource": DYN}
-        fields: dict[str, Type] = {}
+        fields: dict[str, CelType] = {}
         objects = {**_OBJECTS, _VARIABLES: fields}
-        environment = Environment(trusted, objects)
-        self._definitions: dict[str, Program] = {}
+        environment = CelEnvironment(trusted, objects)
+        self._definitions: dict[str, CelProgram] = {}
         for name, expression in variables:
             found = _compiled(environment, f"variables.{name}", expression, None)
             self._definitions[name] = found
@@ -132,7 +131,7 @@ class AdmissionProgram:
             (
                 check,
                 _compiled(environment, f"validations[{place}].expression", check.expression, BOOL),
-                _message(Environment(declared, objects), place, check),
+                _message(CelEnvironment(declared, objects), place, check),
             )
             for place, check in enumerate(checks)
         ]
@@ -145,27 +144,27 @@ class AdmissionProgram:
         return _Evaluation(self._definitions, names, shown or (lambda: names)).opinion(self._conditions, self._checks)
 
 
-def _compiled(environment: Environment, where: str, expression: str, wanted: Type | None) -> Program:
+def _compiled(environment: CelEnvironment, where: str, expression: str, wanted: CelType | None) -> CelProgram:
     try:
         return environment.compile(expression.strip("\n"), wanted)
     except CompileError as error:
         raise CompileError(f"{where}: {error}") from None
 
 
-def _message(environment: Environment, place: int, check: Check) -> Program | None:
+def _message(environment: CelEnvironment, place: int, check: Check) -> CelProgram | None:
     if not check.message_expression:
         return None
     return _compiled(environment, f"validations[{place}].messageExpression", check.message_expression, STRING)
 
 
-_Checks = Sequence[tuple[Check, Program, Program | None]]
+_Checks = Sequence[tuple[Check, CelProgram, CelProgram | None]]
 
 
-class _Evaluation(Lazy):
+class _Evaluation(LazyVariables):
     """The expressions on one object: `variables` are computed when they are asked for, once."""
 
     def __init__(
-        self, definitions: Mapping[str, Program], names: Mapping[str, Any], shown: Callable[[], Mapping[str, Any]]
+        self, definitions: Mapping[str, CelProgram], names: Mapping[str, Any], shown: Callable[[], Mapping[str, Any]]
     ) -> None:
         self._definitions = definitions
         self._shown = shown
@@ -184,16 +183,16 @@ class _Evaluation(Lazy):
             raise value
         return value
 
-    def run(self, program: Program) -> Any:
+    def run(self, program: CelProgram) -> Any:
         """The value of one expression. Raises CelError and BudgetError."""
         given = min(self._left, CALL_BUDGET)
-        run = Run(dict(self._names), given)
+        run = Activation(dict(self._names), given)
         try:
-            return started(program.code, run)
+            return run_code(program.code, run)
         finally:
             self._left -= given - max(run.left, 0)
 
-    def opinion(self, conditions: Sequence[Program], checks: _Checks) -> Opinion:
+    def opinion(self, conditions: Sequence[CelProgram], checks: _Checks) -> Opinion:
         """What all expressions say together."""
         try:
             doubts = []
@@ -216,17 +215,19 @@ class _Evaluation(Lazy):
             if isinstance(value, Doubt):
                 doubts.append(value)
             elif value is False:
-                denials.append(Denial(self._text(check, message), places(program, self._names, self._definitions)))
+                denials.append(
+                    Denial(self._text(check, message), find_failing_paths(program, self._names, self._definitions))
+                )
         return Opinion(matches=True, denials=tuple(denials), doubts=tuple(doubts))
 
-    def _answer(self, program: Program) -> Any:
+    def _answer(self, program: CelProgram) -> Any:
         try:
             return self.run(program)
         except CelError as error:
             problem = f"expression '{program.text.strip()}' resulted in error: {self._spoken(program, error)}"
             return Doubt(problem, isinstance(error, UnavailableError))
 
-    def _spoken(self, program: Program, error: CelError) -> str:
+    def _spoken(self, program: CelProgram, error: CelError) -> str:
         """The text of `error`, if it says nothing that must not be shown: it is the same without that."""
         try:
             _Evaluation(self._definitions, self._shown(), self._shown).run(program)
@@ -237,7 +238,7 @@ class _Evaluation(Lazy):
                 return str(error)
         return "its text could quote a secret"
 
-    def _text(self, check: Check, expression: Program | None) -> str:
+    def _text(self, check: Check, expression: CelProgram | None) -> str:
         """The message, chosen as the API server chooses it."""
         made = ""
         if expression is not None:

@@ -1,31 +1,42 @@
-"""A checked tree to nested Python functions, each of which computes one node. Never checks types before it runs."""
+"""Compiler from a checked tree to nested Python functions, one for each node. Does not check types ahead of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from kubekeep.engine.cel.check import TYPE_NAMES, Checked
-from kubekeep.engine.cel.functions import Functions, Implementation
-from kubekeep.engine.cel.sequences import sorted_by
-from kubekeep.engine.cel.tree import Call, Fold, Ident, ListLiteral, Literal, MapLiteral, Node, Select, dotted, walk
+from kubekeep.engine.cel.check import TYPE_NAMES, CheckedExpression
+from kubekeep.engine.cel.functions import FunctionRegistry, Implementation
+from kubekeep.engine.cel.sequences import sort_by_keys
+from kubekeep.engine.cel.tree import (
+    CallNode,
+    CelNode,
+    IdentifierNode,
+    ListNode,
+    LiteralNode,
+    MacroNode,
+    MapNode,
+    SelectNode,
+    qualified_name,
+    walk,
+)
 from kubekeep.engine.cel.values import (
     NONE,
     BudgetError,
     CelError,
-    CelType,
-    Optional,
-    Partial,
+    OptionalValue,
+    PartialMap,
+    TypeValue,
     UnavailableError,
-    equal,
+    are_equal,
+    count_values,
     no_overload,
     type_name,
-    weight,
 )
 
 
-class Run:
-    """One evaluation: what names stand for, and what it may still cost."""
+class Activation:
+    """State of one evaluation: the values of names and the remaining cost budget."""
 
     __slots__ = ("left", "names")
 
@@ -33,55 +44,55 @@ class Run:
         self.names = names
         self.left = budget
 
-    def pay(self, cost: int) -> None:
-        """Take `cost` off the budget. Raises BudgetError when there is none left."""
+    def charge(self, cost: int) -> None:
+        """Subtract `cost` from the budget. Raises BudgetError if it is exhausted."""
         self.left -= cost
         if self.left < 0:
             raise BudgetError("operation cancelled: actual cost limit exceeded")
 
 
-Code: TypeAlias = Callable[[Run], Any]
+Code: TypeAlias = Callable[[Activation], Any]
 
 
-class Lazy:
-    """Named values that are computed when they are asked for, once: `variables`."""
+class LazyVariables:
+    """Named values that are computed on first use: `variables` of a policy."""
 
     def get(self, field: str) -> Any:
-        """The value of `field`. Raises CelError if it has none."""
+        """Return the value of `field`. Raises CelError if it has none."""
         raise NotImplementedError
 
 
-def compiled(node: Node, checked: Checked, functions: Functions) -> Code:
-    """The code of `node`."""
+def compile_node(node: CelNode, checked: CheckedExpression, functions: FunctionRegistry) -> Code:
+    """Compile `node` and return its code."""
     return _Compiler(checked, functions).code(node)
 
 
 class _Compiler:
-    def __init__(self, checked: Checked, functions: Functions) -> None:
+    def __init__(self, checked: CheckedExpression, functions: FunctionRegistry) -> None:
         self._checked = checked
         self._functions = functions
 
-    def code(self, node: Node) -> Code:  # noqa: PLR0911 - one case a kind of node
+    def code(self, node: CelNode) -> Code:  # noqa: PLR0911 - one case a kind of node
         match node:
-            case Literal(value=value):
+            case LiteralNode(value=value):
                 return lambda _: value
-            case Ident(name=name):
+            case IdentifierNode(name=name):
                 return self._name(name)
-            case Select():
+            case SelectNode():
                 return self._select(node)
-            case Call():
+            case CallNode():
                 return self._call(node)
-            case ListLiteral():
+            case ListNode():
                 return self._list(node)
-            case MapLiteral():
+            case MapNode():
                 return self._map(node)
-            case Fold():
+            case MacroNode():
                 return self._fold(node)
 
     def _name(self, name: str) -> Code:
-        known = CelType(name) if name in TYPE_NAMES else None
+        known = TypeValue(name) if name in TYPE_NAMES else None
 
-        def read(run: Run) -> Any:
+        def read(run: Activation) -> Any:
             value = run.names.get(name, known)
             if isinstance(value, UnavailableError):
                 raise value
@@ -89,10 +100,10 @@ class _Compiler:
 
         return read
 
-    def _select(self, node: Select) -> Code:
-        name = dotted(node)
+    def _select(self, node: SelectNode) -> Code:
+        name = qualified_name(node)
         if name in TYPE_NAMES:
-            return lambda _: CelType(str(name))
+            return lambda _: TypeValue(str(name))
         operand, field = self.code(node.operand), node.field
         if node.test:
             return lambda run: _has(operand(run), field)
@@ -100,7 +111,7 @@ class _Compiler:
             return lambda run: _optional_field(operand(run), field)
         return lambda run: _field(operand(run), field)
 
-    def _call(self, node: Call) -> Code:
+    def _call(self, node: CallNode) -> Code:
         name = self._checked.global_names.get(id(node), node.function)
         arguments = node.arguments[1:] if id(node) in self._checked.global_names else node.arguments
         codes = [self.code(argument) for argument in arguments]
@@ -110,29 +121,29 @@ class _Compiler:
         member = node.member and name == node.function
         return _dispatched(name, codes, self._functions, member=member)
 
-    def _list(self, node: ListLiteral) -> Code:
-        codes = [(self.code(item), place in node.optional) for place, item in enumerate(node.items)]
+    def _list(self, node: ListNode) -> Code:
+        codes = [(self.code(element), index in node.optional) for index, element in enumerate(node.items)]
         if not node.optional:
             plain = [code for code, _ in codes]
             return lambda run: [code(run) for code in plain]
         return lambda run: [value for code, optional in codes for value in _maybe(code(run), optional=optional)]
 
-    def _map(self, node: MapLiteral) -> Code:
-        entries = [(self.code(key), self.code(value), optional) for key, value, optional in node.entries]
+    def _map(self, node: MapNode) -> Code:
+        parts = [(self.code(key), self.code(value), optional) for key, value, optional in node.entries]
 
-        def build(run: Run) -> dict[Any, Any]:
-            found: dict[Any, Any] = {}
-            for key, code, optional in entries:
+        def build(run: Activation) -> dict[Any, Any]:
+            entries: dict[Any, Any] = {}
+            for key, code, optional in parts:
                 name = key(run)
                 if not isinstance(name, str | int | float):
                     raise CelError("unsupported key type")
                 for value in _maybe(code(run), optional=optional):
-                    found[name] = value
-            return found
+                    entries[name] = value
+            return entries
 
         return build
 
-    def _fold(self, node: Fold) -> Code:
+    def _fold(self, node: MacroNode) -> Code:
         source, body = self.code(node.source), self.code(node.body)
         condition = None if node.condition is None else self.code(node.condition)
         if node.kind in ("optMap", "optFlatMap"):
@@ -147,9 +158,9 @@ def _field(value: Any, field: str) -> Any:
             return value[field]
         except KeyError:
             raise _missing(value, field) from None
-    if isinstance(value, Optional):
+    if isinstance(value, OptionalValue):
         return _optional_field(value.value, field) if value.present else NONE
-    if isinstance(value, Lazy):
+    if isinstance(value, LazyVariables):
         return value.get(field)
     if isinstance(value, UnavailableError):
         raise value
@@ -157,36 +168,36 @@ def _field(value: Any, field: str) -> Any:
 
 
 def _missing(value: dict[str, Any], field: Any) -> CelError:
-    if isinstance(value, Partial) and value.hides(field):
+    if isinstance(value, PartialMap) and value.is_hidden(field):
         return UnavailableError(f"{value.about}.{field} is not known")
     return CelError(f"no such key: {field}")
 
 
 def _has(value: Any, field: str) -> bool:
-    if isinstance(value, Optional):
+    if isinstance(value, OptionalValue):
         return value.present and _has(value.value, field)
-    if isinstance(value, Lazy):
+    if isinstance(value, LazyVariables):
         value.get(field)
         return True
     if not isinstance(value, dict):
         raise no_overload()
-    if isinstance(value, Partial) and value.hides(field):
+    if isinstance(value, PartialMap) and value.is_hidden(field):
         raise _missing(value, field)
     return field in value
 
 
 def _optional_field(value: Any, field: str) -> Any:
-    if isinstance(value, Optional):
+    if isinstance(value, OptionalValue):
         return _optional_field(value.value, field) if value.present else NONE
-    if isinstance(value, dict) and (field in value or (isinstance(value, Partial) and value.hides(field))):
-        return Optional(present=True, value=_field(value, field))
+    if isinstance(value, dict) and (field in value or (isinstance(value, PartialMap) and value.is_hidden(field))):
+        return OptionalValue(present=True, value=_field(value, field))
     if isinstance(value, list):
         raise CelError("unsupported index type 'string' in list")
     return NONE
 
 
 def _index(value: Any, key: Any) -> Any:
-    if isinstance(value, Optional):
+    if isinstance(value, OptionalValue):
         return _optional_index(value.value, key) if value.present else NONE
     if isinstance(value, dict):
         if isinstance(key, str | int | float) and key in value:
@@ -203,58 +214,58 @@ def _index(value: Any, key: Any) -> Any:
 
 def _optional_index(value: Any, key: Any) -> Any:
     try:
-        found = _index(value, key)
+        element = _index(value, key)
     except UnavailableError:
         raise
     except CelError:
         return NONE
-    return found if isinstance(value, Optional) else Optional(present=True, value=found)
+    return element if isinstance(value, OptionalValue) else OptionalValue(present=True, value=element)
 
 
 def _indexing(codes: list[Code], find: Callable[[Any, Any], Any]) -> Code:
     operand, key = codes
 
-    def index(run: Run) -> Any:
+    def index(run: Activation) -> Any:
         value = operand(run)
-        # Of nothing, no element is asked for.
-        return NONE if isinstance(value, Optional) and not value.present else find(value, key(run))
+        # An empty optional has no elements: the key is not evaluated.
+        return NONE if isinstance(value, OptionalValue) and not value.present else find(value, key(run))
 
     return index
 
 
 def _maybe(value: Any, *, optional: bool) -> Iterator[Any]:
-    """The value; with `optional`, what is in it."""
+    """Yield the value; with `optional`, the content of a present optional value."""
     if not optional:
         yield value
-    elif not isinstance(value, Optional):
+    elif not isinstance(value, OptionalValue):
         raise no_overload()
     elif value.present:
         yield value.value
 
 
-def _insert(found: dict[Any, Any], key: Any, value: Any) -> None:
-    if key in found:
+def _insert(entries: dict[Any, Any], key: Any, value: Any) -> None:
+    if key in entries:
         raise CelError(f"insert failed: key {key} already exists")
-    found[key] = value
+    entries[key] = value
 
 
-def _dispatched(name: str, codes: list[Code], functions: Functions, *, member: bool) -> Code:
-    overloads = [overload for overload in functions.named(name) if overload.member == member]
+def _dispatched(name: str, codes: list[Code], functions: FunctionRegistry, *, member: bool) -> Code:
+    overloads = [overload for overload in functions.list_overloads(name) if overload.member == member]
     known: dict[tuple[type, ...], Implementation | None] = {}
 
-    def call(run: Run) -> Any:
+    def call(run: Activation) -> Any:
         values = [code(run) for code in codes]
         classes = tuple(map(type, values))
         try:
             implementation = known[classes]
         except KeyError:
-            found = next((overload.call for overload in overloads if overload.takes(classes)), None)
-            implementation = known[classes] = found
+            implementation = next((overload.call for overload in overloads if overload.accepts(classes)), None)
+            known[classes] = implementation
         if implementation is None:
             raise no_overload(name.strip("_"))
         for value in values:
             if isinstance(value, str | list | bytes):
-                run.pay(len(value) // 16)
+                run.charge(len(value) // 16)
         return implementation(*values)
 
     return call
@@ -265,9 +276,9 @@ def _and(codes: list[Code]) -> Code:
 
 
 def _logical(codes: list[Code], *, decisive: bool) -> Code:
-    """All of `codes` until one is `decisive`, whatever others could not be computed."""
+    """Evaluate `codes` until one returns `decisive`; errors of others are raised only if none does."""
 
-    def decide(run: Run) -> bool:
+    def decide(run: Activation) -> bool:
         problem: CelError | None = None
         for code in codes:
             try:
@@ -289,7 +300,7 @@ def _logical(codes: list[Code], *, decisive: bool) -> Code:
 def _choose(codes: list[Code]) -> Code:
     condition, then, otherwise = codes
 
-    def choose(run: Run) -> Any:
+    def choose(run: Activation) -> Any:
         value = condition(run)
         if value is True:
             return then(run)
@@ -300,18 +311,18 @@ def _choose(codes: list[Code]) -> Code:
     return choose
 
 
-def _equality(codes: list[Code], *, wanted: bool) -> Code:
+def _equality(codes: list[Code], *, expected: bool) -> Code:
     left, right = codes
 
-    def compare(run: Run) -> bool:
+    def compare(run: Activation) -> bool:
         one, other = left(run), right(run)
         if isinstance(one, list | dict):
-            run.pay(weight(one))
+            run.charge(count_values(one))
         try:
-            return equal(one, other) is wanted
+            return are_equal(one, other) is expected
         except CelError:
-            # What cannot be compared is not equal, and only asking for that is no error.
-            if wanted:
+            # Values that cannot be compared count as unequal for `!=`; only `==` is an error.
+            if expected:
                 raise
             return True
 
@@ -319,18 +330,18 @@ def _equality(codes: list[Code], *, wanted: bool) -> Code:
 
 
 def _contained(codes: list[Code]) -> Code:
-    item, container = codes
+    key_code, container = codes
 
-    def contained(run: Run) -> bool:
-        wanted, found = item(run), container(run)
-        if isinstance(found, dict):
-            if isinstance(found, Partial) and found.hides(wanted):
-                raise _missing(found, wanted)
-            return isinstance(wanted, str | int | float) and wanted in found
-        if not isinstance(found, list):
+    def contained(run: Activation) -> bool:
+        key, elements = key_code(run), container(run)
+        if isinstance(elements, dict):
+            if isinstance(elements, PartialMap) and elements.is_hidden(key):
+                raise _missing(elements, key)
+            return isinstance(key, str | int | float) and key in elements
+        if not isinstance(elements, list):
             raise no_overload()
-        run.pay(len(found))
-        return any(equal(wanted, one) for one in found)
+        run.charge(len(elements))
+        return any(are_equal(key, one) for one in elements)
 
     return contained
 
@@ -339,8 +350,8 @@ _SPECIAL: Final[Mapping[str, Callable[[list[Code]], Code]]] = {
     "_&&_": _and,
     "_||_": lambda codes: _logical(codes, decisive=True),
     "_?_:_": _choose,
-    "_==_": lambda codes: _equality(codes, wanted=True),
-    "_!=_": lambda codes: _equality(codes, wanted=False),
+    "_==_": lambda codes: _equality(codes, expected=True),
+    "_!=_": lambda codes: _equality(codes, expected=False),
     "@in": _contained,
     "_[_]": lambda codes: _indexing(codes, _index),
     "_[?_]": lambda codes: _indexing(codes, _optional_index),
@@ -356,16 +367,16 @@ class _Loop:
         self._condition = condition
         self._cost = cost
 
-    def rounds(self, run: Run, wanted: Any = dict | list) -> Iterator[tuple[Any, Any]]:
-        """(key, value) of each element, while the names stand for it; the one name is the key of a map."""
+    def rounds(self, run: Activation, expected: Any = dict | list) -> Iterator[tuple[Any, Any]]:
+        """Yield (key, value) of each element with the names bound to it; a single name gets the keys of a map."""
         source = self._source(run)
-        if not isinstance(source, wanted):
+        if not isinstance(source, expected):
             raise CelError(f"got '{type_name(source)}', expected iterable type")
         single = len(self._names) == 1
         before = {name: run.names[name] for name in self._names if name in run.names}
         try:
             for key, value in list(source.items()) if isinstance(source, dict) else enumerate(source):
-                run.pay(self._cost)
+                run.charge(self._cost)
                 if single:
                     run.names[self._names[0]] = key if isinstance(source, dict) else value
                 else:
@@ -385,7 +396,7 @@ def _true(value: Any) -> bool:
 
 
 def _quantified(loop: _Loop, body: Code, *, decisive: bool) -> Code:
-    def decide(run: Run) -> bool:
+    def decide(run: Activation) -> bool:
         problem: CelError | None = None
         for _ in loop.rounds(run):
             try:
@@ -409,24 +420,24 @@ def _transformed(loop: _Loop, body: Code) -> Code:
 
 
 def _entries(loop: _Loop, body: Code) -> Code:
-    def build(run: Run) -> dict[Any, Any]:
-        found: dict[Any, Any] = {}
+    def build(run: Activation) -> dict[Any, Any]:
+        entries: dict[Any, Any] = {}
         for _ in loop.rounds(run):
             made = body(run)
             if not isinstance(made, dict):
                 raise no_overload()
             for key, value in made.items():
-                _insert(found, key, value)
-        return found
+                _insert(entries, key, value)
+        return entries
 
     return build
 
 
 def _sorted(loop: _Loop, body: Code) -> Code:
-    def order(run: Run) -> list[Any]:
+    def order(run: Activation) -> list[Any]:
         pairs = [(value, body(run)) for _, value in loop.rounds(run, list)]
-        run.pay(len(pairs))
-        return sorted_by([value for value, _ in pairs], [key for _, key in pairs])
+        run.charge(len(pairs))
+        return sort_by_keys([value for value, _ in pairs], [key for _, key in pairs])
 
     return order
 
@@ -445,18 +456,18 @@ _FOLDS: Final[Mapping[str, Callable[[_Loop, Code], Code]]] = {
 
 
 def _optional_map(source: Code, name: str, body: Code, *, wrap: bool) -> Code:
-    def apply(run: Run) -> Any:
-        found = source(run)
-        if not isinstance(found, Optional):
+    def apply(run: Activation) -> Any:
+        optional = source(run)
+        if not isinstance(optional, OptionalValue):
             raise no_overload()
-        if not found.present:
+        if not optional.present:
             return NONE
         before = run.names
-        run.names = {**before, name: found.value}
+        run.names = {**before, name: optional.value}
         try:
             value = body(run)
         finally:
             run.names = before
-        return Optional(present=True, value=value) if wrap else value
+        return OptionalValue(present=True, value=value) if wrap else value
 
     return apply

@@ -1,4 +1,4 @@
-"""Functions with their signatures: declared once, for the checker and for the call. Never defines one itself."""
+"""Functions of the language with their signatures, for the checker and for dispatch. Defines no function itself."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from kubekeep.engine.cel.types import UNKNOWN, Type, read
-from kubekeep.engine.cel.values import CelType, Duration, Opaque, Optional, Partial, Timestamp, Uint
+from kubekeep.engine.cel.types import PARAMETER, CelType, parse_type
+from kubekeep.engine.cel.values import Duration, OpaqueValue, OptionalValue, PartialMap, Timestamp, TypeValue, Uint
 
 Implementation: TypeAlias = Callable[..., Any]
 
@@ -21,68 +21,68 @@ _CLASSES: Final[dict[str, tuple[type, ...]]] = {
     "bytes": (bytes,),
     "null_type": (type(None),),
     "list": (list,),
-    "map": (dict, Partial),
+    "map": (dict, PartialMap),
     "google.protobuf.Timestamp": (Timestamp,),
     "google.protobuf.Duration": (Duration,),
-    "optional_type": (Optional,),
-    "type": (CelType,),
+    "optional_type": (OptionalValue,),
+    "type": (TypeValue,),
 }
 
 
 class Overload(msgspec.Struct, frozen=True, eq=False):
-    """One signature of a function and what computes it."""
+    """One signature of a function and its implementation."""
 
-    parameters: tuple[Type, ...]
-    result: Type
+    parameters: tuple[CelType, ...]
+    result: CelType
     member: bool
     call: Implementation
 
-    def takes(self, classes: tuple[type, ...]) -> bool:
-        """Whether it is defined for values of these classes."""
+    def accepts(self, classes: tuple[type, ...]) -> bool:
+        """Return True if the parameters accept values of these Python classes."""
         return len(classes) == len(self.parameters) and all(map(_is_of, classes, self.parameters))
 
 
-def _is_of(kind: type, wanted: Type) -> bool:
-    name = wanted[0]
-    if name in ("dyn", UNKNOWN):
+def _is_of(kind: type, parameter: CelType) -> bool:
+    name = parameter[0]
+    if name in ("dyn", PARAMETER):
         return True
     known = _CLASSES.get(name)
     if known is not None:
         return kind in known
-    return issubclass(kind, Opaque) and kind.type_name == name
+    return issubclass(kind, OpaqueValue) and kind.type_name == name
 
 
-class Functions:
-    """Overloads by the name of their function."""
+class FunctionRegistry:
+    """Overloads of functions by function name."""
 
-    def __init__(self, libraries: Iterable[Functions] = ()) -> None:
+    def __init__(self, libraries: Iterable[FunctionRegistry] = ()) -> None:
         self._overloads: dict[str, tuple[Overload, ...]] = {}
         for library in libraries:
-            for name, found in library._overloads.items():  # noqa: SLF001 - the same class
-                self._overloads[name] = (*self._overloads.get(name, ()), *found)
+            for name, overloads in library._overloads.items():  # noqa: SLF001 - the same class
+                self._overloads[name] = (*self._overloads.get(name, ()), *overloads)
 
     def __contains__(self, name: str) -> bool:
         return name in self._overloads
 
-    def named(self, name: str) -> tuple[Overload, ...]:
-        """The overloads of a function; none if there is no such function."""
+    def list_overloads(self, name: str) -> tuple[Overload, ...]:
+        """Return the overloads of a function, or () if there is no such function."""
         return self._overloads.get(name, ())
 
     def function(self, name: str, *signatures: str, member: bool = False) -> Callable[[Implementation], Implementation]:
-        """Declare what is decorated as `name` with signatures such as `string, int -> string`."""
+        """Declare the decorated function as `name` with signatures such as `string, int -> string`."""
 
         def declare(call: Implementation) -> Implementation:
             for signature in signatures:
                 arguments, _, result = signature.partition("->")
-                parameters = read(f"x({arguments})")[1:] if arguments.strip() else ()
-                overload = Overload(parameters, read(result.strip()), member, call)
+                parameters = parse_type(f"x({arguments})")[1:] if arguments.strip() else ()
+                overload = Overload(parameters, parse_type(result.strip()), member, call)
                 self._overloads[name] = (*self._overloads.get(name, ()), overload)
             return call
 
         return declare
 
     def member(self, name: str, *signatures: str) -> Callable[[Implementation], Implementation]:
-        """The same for a method; the first parameter is its target."""
+        """Declare the decorated function as a method; its first parameter is the target."""
         return self.function(name, *signatures, member=True)
 
     def declare(self, calls: Mapping[str, Implementation], *signatures: str, member: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Timestamps and durations: their text, their parts, in any time zone. Never asks what time it is."""
+"""Timestamps and durations: parsing, formatting and calendar fields in any time zone. Never reads the clock."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any, Final
 
-from kubekeep.engine.cel.functions import Functions
+from kubekeep.engine.cel.functions import FunctionRegistry
 from kubekeep.engine.cel.values import INT_MAX, INT_MIN, CelError, Duration, Timestamp
 
-MOMENTS: Final = Functions()
+MOMENTS: Final = FunctionRegistry()
 
 _SECOND: Final = 1_000_000_000
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -32,12 +32,12 @@ _PART: Final = re.compile(r"(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)", re.ASCII
 _OFFSET: Final = re.compile(r"([+-]?)(\d\d):(\d\d)", re.ASCII)
 
 
-def timestamp_of(value: Any) -> Timestamp:
-    """A timestamp from RFC 3339 text or seconds. Raises CelError."""
+def to_timestamp(value: Any) -> Timestamp:
+    """Convert RFC 3339 text or seconds to a timestamp. Raises CelError."""
     if isinstance(value, Timestamp):
         return value
     if isinstance(value, int):
-        return ranged(value * _SECOND)
+        return check_timestamp(value * _SECOND)
     match = _RFC3339.fullmatch(value)
     if match is None:
         raise CelError("type conversion error from 'string' to 'google.protobuf.Timestamp'")
@@ -48,26 +48,26 @@ def timestamp_of(value: Any) -> Timestamp:
         raise CelError("type conversion error from 'string' to 'google.protobuf.Timestamp'") from None
     offset = (int(hours) * 3600 + int(minutes) * 60) * (-1 if sign == "-" else 1) if sign else 0
     seconds = (moment - _EPOCH) // dt.timedelta(seconds=1) - offset
-    return ranged(seconds * _SECOND + int((fraction or "0")[:9].ljust(9, "0")))
+    return check_timestamp(seconds * _SECOND + int((fraction or "0")[:9].ljust(9, "0")))
 
 
-def ranged(ns: int) -> Timestamp:
-    """A timestamp, if it lies in the years 1 to 9999. Raises CelError."""
+def check_timestamp(ns: int) -> Timestamp:
+    """Return a timestamp in the years 1 to 9999. Raises CelError outside this range."""
     if not -62135596800 * _SECOND <= ns < 253402300800 * _SECOND:
         raise CelError("timestamp overflow")
     return Timestamp(ns)
 
 
-def timestamp_text(value: Timestamp) -> str:
-    """RFC 3339 in UTC, with as many digits of a second as there are."""
+def format_timestamp(value: Timestamp) -> str:
+    """Format as RFC 3339 in UTC, with the fraction of a second only as long as needed."""
     seconds, ns = divmod(value.ns, _SECOND)
     moment = _EPOCH + dt.timedelta(seconds=seconds)
     fraction = f".{ns:09d}".rstrip("0") if ns else ""
     return f"{moment.strftime('%Y-%m-%dT%H:%M:%S').rjust(19, '0')}{fraction}Z"
 
 
-def duration_of(value: Any) -> Duration:
-    """A duration from text such as `1h30m`. Raises CelError."""
+def to_duration(value: Any) -> Duration:
+    """Parse a duration such as `1h30m`. Raises CelError."""
     if isinstance(value, Duration):
         return value
     sign = -1 if value[:1] == "-" else 1
@@ -85,8 +85,8 @@ def duration_of(value: Any) -> Duration:
     return Duration(sign * total)
 
 
-def duration_text(value: Duration) -> str:
-    """Seconds, with as many digits as there are: `90s`, `1.5s`."""
+def format_duration(value: Duration) -> str:
+    """Format as seconds, with the fraction only as long as needed: `90s`, `1.5s`."""
     seconds, ns = divmod(abs(value.ns), _SECOND)
     fraction = f".{ns:09d}".rstrip("0") if ns else ""
     return f"{'-' if value.ns < 0 else ''}{seconds}{fraction}s"

@@ -1,4 +1,4 @@
-"""The operators and conversions of the language itself. Never wraps around: what does not fit is an error."""
+"""Operators and conversions of the language. Arithmetic never wraps around: overflow is an error."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import decimal
 import math
 from typing import Any, Final
 
-from kubekeep.engine.cel.functions import Functions
-from kubekeep.engine.cel.moments import duration_of, duration_text, ranged, timestamp_of, timestamp_text
+from kubekeep.engine.cel.functions import FunctionRegistry
+from kubekeep.engine.cel.moments import check_timestamp, format_duration, format_timestamp, to_duration, to_timestamp
 from kubekeep.engine.cel.values import (
     INT_MAX,
     INT_MIN,
     UINT_MAX,
     CelError,
-    CelType,
     Duration,
     Timestamp,
+    TypeValue,
     Uint,
     no_overload,
     type_name,
 )
 
-OPERATORS: Final = Functions()
+OPERATORS: Final = FunctionRegistry()
 
 _EXPONENT: Final = 6
 _ORDERED: Final = ("bool", "int", "uint", "double", "string", "bytes", "timestamp", "duration")
@@ -41,15 +41,15 @@ OPERATORS.declare(
 )
 
 
-def whole(value: int) -> int:
-    """An int, if it is one. Raises CelError for a number too large."""
+def check_int(value: int) -> int:
+    """Return the value if it fits an int. Raises CelError for overflow."""
     if not INT_MIN <= value <= INT_MAX:
         raise CelError("integer overflow")
     return value
 
 
-def unsigned(value: int) -> Uint:
-    """A uint, if it is one. Raises CelError for a number too large or below zero."""
+def check_uint(value: int) -> Uint:
+    """Return the value as a uint. Raises CelError for overflow and negative numbers."""
     if not 0 <= value <= UINT_MAX:
         raise CelError("unsigned integer overflow")
     return Uint(value)
@@ -74,17 +74,17 @@ def _divide_doubles(a: float, b: float) -> float:
     return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a) * math.copysign(1, b)
 
 
-OPERATORS.function("_+_", "int, int -> int")(lambda a, b: whole(a + b))
-OPERATORS.function("_-_", "int, int -> int")(lambda a, b: whole(a - b))
-OPERATORS.function("_*_", "int, int -> int")(lambda a, b: whole(a * b))
-OPERATORS.function("_/_", "int, int -> int")(lambda a, b: whole(_divide(a, b)))
+OPERATORS.function("_+_", "int, int -> int")(lambda a, b: check_int(a + b))
+OPERATORS.function("_-_", "int, int -> int")(lambda a, b: check_int(a - b))
+OPERATORS.function("_*_", "int, int -> int")(lambda a, b: check_int(a * b))
+OPERATORS.function("_/_", "int, int -> int")(lambda a, b: check_int(_divide(a, b)))
 OPERATORS.function("_%_", "int, int -> int")(_modulo)
-OPERATORS.function("-_", "int -> int")(lambda a: whole(-a))
-OPERATORS.function("_+_", "uint, uint -> uint")(lambda a, b: unsigned(int(a) + b))
-OPERATORS.function("_-_", "uint, uint -> uint")(lambda a, b: unsigned(int(a) - b))
-OPERATORS.function("_*_", "uint, uint -> uint")(lambda a, b: unsigned(int(a) * b))
-OPERATORS.function("_/_", "uint, uint -> uint")(lambda a, b: unsigned(_divide(a, b)))
-OPERATORS.function("_%_", "uint, uint -> uint")(lambda a, b: unsigned(_modulo(a, b)))
+OPERATORS.function("-_", "int -> int")(lambda a: check_int(-a))
+OPERATORS.function("_+_", "uint, uint -> uint")(lambda a, b: check_uint(int(a) + b))
+OPERATORS.function("_-_", "uint, uint -> uint")(lambda a, b: check_uint(int(a) - b))
+OPERATORS.function("_*_", "uint, uint -> uint")(lambda a, b: check_uint(int(a) * b))
+OPERATORS.function("_/_", "uint, uint -> uint")(lambda a, b: check_uint(_divide(a, b)))
+OPERATORS.function("_%_", "uint, uint -> uint")(lambda a, b: check_uint(_modulo(a, b)))
 OPERATORS.function("_+_", "double, double -> double", "string, string -> string", "bytes, bytes -> bytes")(
     lambda a, b: a + b
 )
@@ -94,25 +94,25 @@ OPERATORS.function("_*_", "double, double -> double")(lambda a, b: a * b)
 OPERATORS.function("_/_", "double, double -> double")(_divide_doubles)
 OPERATORS.function("-_", "double -> double")(lambda a: -a)
 OPERATORS.function("!_", "bool -> bool")(lambda a: not a)
-OPERATORS.function("_+_", "timestamp, duration -> timestamp")(lambda a, b: ranged(a.ns + b.ns))
-OPERATORS.function("_+_", "duration, timestamp -> timestamp")(lambda a, b: ranged(a.ns + b.ns))
-OPERATORS.function("_+_", "duration, duration -> duration")(lambda a, b: Duration(whole(a.ns + b.ns)))
+OPERATORS.function("_+_", "timestamp, duration -> timestamp")(lambda a, b: check_timestamp(a.ns + b.ns))
+OPERATORS.function("_+_", "duration, timestamp -> timestamp")(lambda a, b: check_timestamp(a.ns + b.ns))
+OPERATORS.function("_+_", "duration, duration -> duration")(lambda a, b: Duration(check_int(a.ns + b.ns)))
 OPERATORS.function("_-_", "timestamp, timestamp -> duration", "duration, duration -> duration")(
-    lambda a, b: Duration(whole(a.ns - b.ns))
+    lambda a, b: Duration(check_int(a.ns - b.ns))
 )
-OPERATORS.function("_-_", "timestamp, duration -> timestamp")(lambda a, b: ranged(a.ns - b.ns))
+OPERATORS.function("_-_", "timestamp, duration -> timestamp")(lambda a, b: check_timestamp(a.ns - b.ns))
 _SIZED: Final = ("string -> int", "bytes -> int", "list(A) -> int", "map(A, B) -> int")
 OPERATORS.function("size", *_SIZED)(len)
 OPERATORS.member("size", *_SIZED)(len)
-OPERATORS.function("type", "A -> type(A)")(lambda value: CelType(type_name(value)))
+OPERATORS.function("type", "A -> type(A)")(lambda value: TypeValue(type_name(value)))
 OPERATORS.function("dyn", "A -> dyn")(lambda value: value)
 OPERATORS.member("startsWith", "string, string -> bool")(str.startswith)
 OPERATORS.member("endsWith", "string, string -> bool")(str.endswith)
 OPERATORS.member("contains", "string, string -> bool")(lambda text, part: part in text)
 
 
-def _refused(kind: str, wanted: str) -> CelError:
-    return CelError(f"type conversion error from '{kind}' to '{wanted}'")
+def _conversion_error(kind: str, target: str) -> CelError:
+    return CelError(f"type conversion error from '{kind}' to '{target}'")
 
 
 @OPERATORS.function(
@@ -129,9 +129,9 @@ def _int(value: Any) -> int:
                 raise CelError("integer overflow")
             return int(value)
         case str():
-            return whole(_digits(value, "int"))
+            return check_int(_digits(value, "int"))
         case _:
-            return whole(int(value))
+            return check_int(int(value))
 
 
 @OPERATORS.function("uint", "uint -> uint", "int -> uint", "double -> uint", "string -> uint")
@@ -142,26 +142,26 @@ def _uint(value: Any) -> Uint:
                 raise CelError("unsigned integer overflow")
             return Uint(int(value))
         case str():
-            return unsigned(_digits(value, "uint"))
+            return check_uint(_digits(value, "uint"))
         case _:
-            return unsigned(int(value))
+            return check_uint(int(value))
 
 
-def _digits(text: str, wanted: str) -> int:
-    bare = text[1:] if wanted == "int" and text[:1] in ("-", "+") else text
+def _digits(text: str, target: str) -> int:
+    bare = text[1:] if target == "int" and text[:1] in ("-", "+") else text
     if not (bare.isascii() and bare.isdigit()) or len(bare) > 30:
-        raise _refused("string", wanted)
+        raise _conversion_error("string", target)
     return int(text)
 
 
 @OPERATORS.function("double", "double -> double", "int -> double", "uint -> double", "string -> double")
 def _double(value: Any) -> float:
     if isinstance(value, str) and (value != value.strip() or "_" in value):
-        raise _refused("string", "double")
+        raise _conversion_error("string", "double")
     try:
         return float(value)
     except ValueError:
-        raise _refused("string", "double") from None
+        raise _conversion_error("string", "double") from None
 
 
 _BOOLS: Final = {
@@ -172,10 +172,10 @@ _BOOLS: Final = {
 
 @OPERATORS.function("bool", "bool -> bool", "string -> bool")
 def _bool(value: Any) -> bool:
-    found = value if isinstance(value, bool) else _BOOLS.get(value)
-    if found is None:
-        raise _refused("string", "bool")
-    return bool(found)
+    converted = value if isinstance(value, bool) else _BOOLS.get(value)
+    if converted is None:
+        raise _conversion_error("string", "bool")
+    return bool(converted)
 
 
 @OPERATORS.function("bytes", "bytes -> bytes", "string -> bytes")
@@ -187,36 +187,36 @@ def _bytes(value: Any) -> bytes:
     "string",
     *(f"{kind} -> string" for kind in _ORDERED),
 )
-def text_of(value: Any) -> str:  # noqa: PLR0911 - one case a type
-    """The text of a scalar."""
+def to_text(value: Any) -> str:  # noqa: PLR0911 - one case a type
+    """Convert a scalar to text."""
     match value:
         case bool():
             return "true" if value else "false"
         case float():
-            return double_text(value)
+            return format_double(value)
         case int():
             return str(int(value))
         case str():
             return value
         case bytes():
-            return _decoded(value)
+            return _decode(value)
         case Timestamp():
-            return timestamp_text(value)
+            return format_timestamp(value)
         case Duration():
-            return duration_text(value)
+            return format_duration(value)
         case _:
             raise no_overload("string")
 
 
-def _decoded(value: bytes) -> str:
+def _decode(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
         raise CelError("invalid UTF-8 in bytes, cannot convert to string") from None
 
 
-def double_text(value: float) -> str:
-    """A double as Go's `%g` writes it in the fewest digits: with an exponent below 1e-4 and from 1e6 on."""
+def format_double(value: float) -> str:
+    """Format a double like Go's `%g` with the fewest digits: exponent notation below 1e-4 and from 1e6."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -230,5 +230,5 @@ def double_text(value: float) -> str:
     return f"{'-' if sign else ''}{text[0]}{fraction}e{exponent:+03d}"
 
 
-OPERATORS.function("timestamp", "timestamp -> timestamp", "string -> timestamp", "int -> timestamp")(timestamp_of)
-OPERATORS.function("duration", "duration -> duration", "string -> duration")(duration_of)
+OPERATORS.function("timestamp", "timestamp -> timestamp", "string -> timestamp", "int -> timestamp")(to_timestamp)
+OPERATORS.function("duration", "duration -> duration", "string -> duration")(to_duration)

@@ -1,13 +1,24 @@
-"""Tokens to a tree, by precedence, with the macros of CEL and Kubernetes taken apart. Never looks up a name."""
+"""Lexer and parser of expressions, with the macros of CEL and Kubernetes expanded. Never resolves names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
-from kubekeep.engine.cel.tokens import CelSyntaxError, Token, tokens
-from kubekeep.engine.cel.tree import Call, Fold, Ident, ListLiteral, Literal, MapLiteral, Node, Select
-from kubekeep.engine.cel.values import INT_MAX
+import msgspec
+
+from kubekeep.engine.cel.tree import (
+    CallNode,
+    CelNode,
+    IdentifierNode,
+    ListNode,
+    LiteralNode,
+    MacroNode,
+    MapNode,
+    SelectNode,
+)
+from kubekeep.engine.cel.values import INT_MAX, UINT_MAX, Uint
 
 MAXIMUM_DEPTH: Final = 100
 
@@ -57,9 +68,9 @@ _TWO_NAMES: Final = frozenset(
 _CONDITIONAL: Final = frozenset({("map", 1), ("transformList", 2), ("transformMap", 2), ("transformMapEntry", 2)})
 
 
-def parse(text: str) -> Node:
-    """The tree of an expression. Raises CelSyntaxError."""
-    parser = _Parser(list(tokens(text)))
+def parse(text: str) -> CelNode:
+    """Parse an expression. Raises CelSyntaxError."""
+    parser = _Parser(list(tokenize(text)))
     node = parser.expression()
     if parser.token.kind != "end":
         raise CelSyntaxError(f"extraneous input {parser.token.value!r}", parser.token.at)
@@ -67,30 +78,30 @@ def parse(text: str) -> Node:
 
 
 class _Parser:
-    def __init__(self, found: list[Token]) -> None:
-        self._tokens = found
+    def __init__(self, tokens: list[CelToken]) -> None:
+        self._tokens = tokens
         self._next = 0
         self._depth = 0
 
     @property
-    def token(self) -> Token:
+    def token(self) -> CelToken:
         return self._tokens[self._next]
 
-    def _take(self, *kinds: str) -> Token | None:
-        """The next token if it is one of `kinds`, which is then behind."""
+    def _take(self, *kinds: str) -> CelToken | None:
+        """Consume and return the next token if it is one of `kinds`."""
         token = self.token
         if token.kind not in kinds:
             return None
         self._next += 1
         return token
 
-    def _need(self, kind: str) -> Token:
-        found = self._take(kind)
-        if found is None:
+    def _need(self, kind: str) -> CelToken:
+        token = self._take(kind)
+        if token is None:
             raise CelSyntaxError(f"mismatched input {self.token.value!r} expecting {kind!r}", self.token.at)
-        return found
+        return token
 
-    def expression(self) -> Node:
+    def expression(self) -> CelNode:
         self._depth += 1
         if self._depth > MAXIMUM_DEPTH:
             raise CelSyntaxError("nested too deeply", self.token.at)
@@ -99,21 +110,21 @@ class _Parser:
         if question:
             then = self._any()
             self._need(":")
-            node = Call("_?_:_", (node, then, self.expression()), question.at)
+            node = CallNode("_?_:_", (node, then, self.expression()), question.at)
         self._depth -= 1
         return node
 
-    def _any(self) -> Node:
+    def _any(self) -> CelNode:
         return self._chain("||", lambda: self._chain("&&", lambda: self._binary(1)))
 
-    def _chain(self, operator: str, operand: Callable[[], Node]) -> Node:
+    def _chain(self, operator: str, operand: Callable[[], CelNode]) -> CelNode:
         first, at = operand(), self.token.at
-        found = [first]
+        operands = [first]
         while self._take(operator):
-            found.append(operand())
-        return first if len(found) == 1 else Call(f"_{operator}_", tuple(found), at)
+            operands.append(operand())
+        return first if len(operands) == 1 else CallNode(f"_{operator}_", tuple(operands), at)
 
-    def _binary(self, least: int) -> Node:
+    def _binary(self, least: int) -> CelNode:
         left = self._unary()
         length = 0
         while True:
@@ -127,9 +138,9 @@ class _Parser:
                 raise CelSyntaxError("too many operators in a row", token.at)
             self._next += 1
             right = self._binary(precedence + 1)
-            left = Call("@in" if operator == "in" else f"_{operator}_", (left, right), token.at)
+            left = CallNode("@in" if operator == "in" else f"_{operator}_", (left, right), token.at)
 
-    def _unary(self) -> Node:
+    def _unary(self) -> CelNode:
         first = self.token
         count = 0
         while self._take(first.kind) if first.kind in ("!", "-") else None:
@@ -137,21 +148,21 @@ class _Parser:
         if first.kind == "-" and count % 2 and self._is_number():
             value = self.token.value
             self._next += 1
-            return self._member(Literal(-value, first.at))
+            return self._member(LiteralNode(-value, first.at))
         node = self._member(self._primary())
-        return Call(f"{first.kind}_", (node,), first.at) if count % 2 else node
+        return CallNode(f"{first.kind}_", (node,), first.at) if count % 2 else node
 
     def _is_number(self) -> bool:
         return self.token.kind == "value" and type(self.token.value) in (int, float)
 
-    def _primary(self) -> Node:
+    def _primary(self) -> CelNode:
         token = self.token
         self._next += 1
         match token.kind:
             case "value":
                 if type(token.value) is int and token.value > INT_MAX:
                     raise CelSyntaxError("invalid int literal", token.at)
-                return Literal(token.value, token.at)
+                return LiteralNode(token.value, token.at)
             case "(":
                 node = self.expression()
                 self._need(")")
@@ -168,46 +179,46 @@ class _Parser:
                 shown = "<EOF>" if token.kind == "end" else token.value
                 raise CelSyntaxError(f"mismatched input {shown!r}", token.at)
 
-    def _name(self, token: Token) -> Node:
+    def _name(self, token: CelToken) -> CelNode:
         if token.value in _CONSTANTS:
-            return Literal(_CONSTANTS[token.value], token.at)
+            return LiteralNode(_CONSTANTS[token.value], token.at)
         if token.value in _RESERVED:
             raise CelSyntaxError(f"reserved identifier: {token.value}", token.at)
         if not self._take("("):
-            return Ident(token.value, token.at)
+            return IdentifierNode(token.value, token.at)
         arguments = self._arguments()
         if token.value != "has" or len(arguments) != 1:
-            return Call(token.value, arguments, token.at)
-        asked = arguments[0]
-        if not isinstance(asked, Select) or asked.optional:
+            return CallNode(token.value, arguments, token.at)
+        argument = arguments[0]
+        if not isinstance(argument, SelectNode) or argument.optional:
             raise CelSyntaxError("invalid argument to has() macro", token.at)
-        return Select(asked.operand, asked.field, asked.at, test=True)
+        return SelectNode(argument.operand, argument.field, argument.at, test=True)
 
-    def _arguments(self) -> tuple[Node, ...]:
-        found: list[Node] = []
+    def _arguments(self) -> tuple[CelNode, ...]:
+        arguments: list[CelNode] = []
         while not self._take(")"):
-            if found:
+            if arguments:
                 self._need(",")
-            found.append(self.expression())
-        return tuple(found)
+            arguments.append(self.expression())
+        return tuple(arguments)
 
-    def _list(self, opening: Token) -> Node:
-        items: list[Node] = []
+    def _list(self, opening: CelToken) -> CelNode:
+        elements: list[CelNode] = []
         optional: set[int] = set()
         marked = opening.kind == "[?"
         while not self._take("]"):
-            if items:
+            if elements:
                 self._need(",")
                 if self._take("]"):
                     break
             if marked or self._take("?"):
-                optional.add(len(items))
+                optional.add(len(elements))
             marked = False
-            items.append(self.expression())
-        return ListLiteral(tuple(items), frozenset(optional), opening.at)
+            elements.append(self.expression())
+        return ListNode(tuple(elements), frozenset(optional), opening.at)
 
-    def _map(self, opening: Token) -> Node:
-        entries: list[tuple[Node, Node, bool]] = []
+    def _map(self, opening: CelToken) -> CelNode:
+        entries: list[tuple[CelNode, CelNode, bool]] = []
         while not self._take("}"):
             if entries:
                 self._need(",")
@@ -217,9 +228,9 @@ class _Parser:
             key = self.expression()
             self._need(":")
             entries.append((key, self.expression(), optional))
-        return MapLiteral(tuple(entries), opening.at)
+        return MapNode(tuple(entries), opening.at)
 
-    def _member(self, node: Node) -> Node:
+    def _member(self, node: CelNode) -> CelNode:
         length = 0
         while True:
             length += 1
@@ -233,28 +244,140 @@ class _Parser:
             else:
                 index = self.expression()
                 self._need("]")
-                node = Call("_[?_]" if token.kind == "[?" else "_[_]", (node, index), token.at)
+                node = CallNode("_[?_]" if token.kind == "[?" else "_[_]", (node, index), token.at)
 
-    def _selected(self, node: Node) -> Node:
+    def _selected(self, node: CelNode) -> CelNode:
         optional = self._take("?") is not None
         name = self._take("name", "field")
         if name is None:
             raise CelSyntaxError(f"no viable alternative at input {self.token.value!r}", self.token.at)
         if name.kind == "name" and not optional and self._take("("):
             return _method(node, name, self._arguments())
-        return Select(node, name.value, name.at, optional=optional)
+        return SelectNode(node, name.value, name.at, optional=optional)
 
 
-def _method(target: Node, name: Token, arguments: tuple[Node, ...]) -> Node:
-    """A method, or the macro that looks like one."""
+def _method(target: CelNode, name: CelToken, arguments: tuple[CelNode, ...]) -> CelNode:
+    """Return a method call, or the macro with this name."""
     word = name.value
     for count, words in ((2, _TWO_NAMES), (1, _ONE_NAME)):
         conditional = (word, count) in _CONDITIONAL and len(arguments) == count + 2
         if word in words and (conditional or len(arguments) == count + 1):
-            bound = [argument.name for argument in arguments[:count] if isinstance(argument, Ident)]
+            bound = [argument.name for argument in arguments[:count] if isinstance(argument, IdentifierNode)]
             if len(bound) != count or len(set(bound)) != count:
                 raise CelSyntaxError("argument must be a simple name", name.at)
             condition = arguments[count] if conditional else None
             kind = "exists_one" if word == "existsOne" else word
-            return Fold(kind, target, tuple(bound), arguments[-1], name.at, condition)
-    return Call(word, (target, *arguments), name.at, member=True)
+            return MacroNode(kind, target, tuple(bound), arguments[-1], name.at, condition)
+    return CallNode(word, (target, *arguments), name.at, member=True)
+
+
+MAXIMUM_CHARACTERS: Final = 100_000
+
+_TOKEN: Final = re.compile(
+    r"""(?P<space>(?:[\t\n\f\r ]|//[^\n]*)+)
+    |(?P<string>(?P<prefix>[rR][bB]?|[bB][rR]?)?(?P<quote>\"\"\"|'''|"|'))
+    |(?P<double>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
+    |(?P<int>0[xX][0-9a-fA-F]+[uU]?|\d+[uU]?)
+    |(?P<name>[_a-zA-Z][_a-zA-Z0-9]*)
+    |(?P<field>`[a-zA-Z0-9_./ -]+`)
+    |(?P<operator>&&|\|\||[=!<>]=|\[\?|[-+*/%<>!?:.,(){}\[\]])""",
+    re.VERBOSE,
+)
+_ESCAPE: Final = re.compile(
+    r"\\(?:([abfnrtv\\?\"'`])|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2})|)"
+)
+_LETTERS: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+class CelSyntaxError(ValueError):
+    """The text is not an expression; `at` is the character offset of the error."""
+
+    def __init__(self, message: str, at: int) -> None:
+        super().__init__(message)
+        self.at = at
+
+
+class CelToken(msgspec.Struct, frozen=True):
+    """`kind` is name, field, value, end or the operator itself; `value` is that of a literal or a name."""
+
+    kind: str
+    value: Any
+    at: int
+
+
+def tokenize(text: str) -> Iterator[CelToken]:
+    """Yield the tokens of `text`, then an `end` token. Raises CelSyntaxError."""
+    if len(text) > MAXIMUM_CHARACTERS:
+        raise CelSyntaxError(f"longer than {MAXIMUM_CHARACTERS} characters", 0)
+    at = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise CelSyntaxError(f"token recognition error at: {text[at]!r}", at)
+        start, at = at, match.end()
+        match match.lastgroup:
+            case "space":
+                continue
+            case "name":
+                yield CelToken("name", match[0], start)
+            case "field":
+                yield CelToken("field", match[0][1:-1], start)
+            case "double":
+                yield CelToken("value", float(match[0]), start)
+            case "int":
+                yield CelToken("value", _integer(match[0], start), start)
+            case "operator":
+                yield CelToken(match[0], match[0], start)
+            case _:
+                value, at = _string(text, match, start)
+                yield CelToken("value", value, start)
+    yield CelToken("end", None, len(text))
+
+
+def _integer(text: str, at: int) -> int:
+    is_unsigned = text[-1] in "uU"
+    digits = text.rstrip("uU")
+    if len(digits) > 100:
+        raise CelSyntaxError("invalid int literal", at)
+    value = int(digits, 16) if digits[:2] in ("0x", "0X") else int(digits)
+    # One more than the maximum is allowed for the literal after a minus sign; the parser checks it.
+    if value > (UINT_MAX if is_unsigned else INT_MAX + 1):
+        raise CelSyntaxError(f"invalid {'uint' if is_unsigned else 'int'} literal", at)
+    return Uint(value) if is_unsigned else value
+
+
+def _string(text: str, match: re.Match[str], start: int) -> tuple[str | bytes, int]:
+    prefix, quote = (match["prefix"] or "").lower(), match["quote"]
+    body = match.end()
+    at = body
+    while not text.startswith(quote, at):
+        if at >= len(text) or (len(quote) == 1 and text[at] in "\r\n"):
+            raise CelSyntaxError("unterminated string", start)
+        at += 2 if text[at] == "\\" and "r" not in prefix else 1
+    raw, end = text[body:at], at + len(quote)
+    if "b" in prefix:
+        return (raw.encode() if "r" in prefix else _bytes(raw, start)), end
+    return (raw if "r" in prefix else _ESCAPE.sub(lambda escape: _character(escape, start), raw)), end
+
+
+def _character(match: re.Match[str], at: int) -> str:
+    letter, *numbers, octal = match.groups()
+    if letter:
+        return _LETTERS.get(letter, letter)
+    code = int(octal, 8) if octal else next((int(number, 16) for number in numbers if number), -1)
+    if not 0 <= code <= 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+        raise CelSyntaxError("invalid escape in a string", at)
+    return chr(code)
+
+
+def _bytes(raw: str, at: int) -> bytes:
+    decoded, last = bytearray(), 0
+    for match in _ESCAPE.finditer(raw):
+        decoded += raw[last : match.start()].encode()
+        _, byte, short, long, octal = match.groups()
+        if short or long:
+            raise CelSyntaxError("invalid escape in bytes", at)
+        code = int(byte, 16) if byte else int(octal, 8) if octal else ord(_character(match, at))
+        decoded.append(code)
+        last = match.end()
+    return bytes(decoded + raw[last:].encode())

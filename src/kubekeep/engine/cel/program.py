@@ -1,4 +1,4 @@
-"""Expressions to programs: read, checked and made ready once, run many times. Never keeps data between runs."""
+"""Parse, check and compile expressions once, to run them many times. Keeps no state between runs."""
 
 from __future__ import annotations
 
@@ -7,59 +7,89 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.engine.cel.authorizer import AUTHORIZER
-from kubekeep.engine.cel.check import Checked, CheckError, Objects, check
-from kubekeep.engine.cel.compile import Code, Run, compiled
-from kubekeep.engine.cel.functions import Functions
+from kubekeep.engine.cel.check import CheckedExpression, CheckError, ObjectTypes, check
+from kubekeep.engine.cel.compile import Activation, Code, compile_node
+from kubekeep.engine.cel.formats import FORMATS
+from kubekeep.engine.cel.functions import FunctionRegistry
 from kubekeep.engine.cel.moments import MOMENTS
-from kubekeep.engine.cel.names import NAMES
 from kubekeep.engine.cel.network import NETWORK
 from kubekeep.engine.cel.operators import OPERATORS
-from kubekeep.engine.cel.parser import parse
-from kubekeep.engine.cel.printing import PRINTING
+from kubekeep.engine.cel.parser import CelSyntaxError, parse
 from kubekeep.engine.cel.quantity import QUANTITIES
 from kubekeep.engine.cel.sequences import SEQUENCES
-from kubekeep.engine.cel.text import TEXT
-from kubekeep.engine.cel.tokens import CelSyntaxError
-from kubekeep.engine.cel.tree import Node
-from kubekeep.engine.cel.types import Type, show
-from kubekeep.engine.cel.urls import URLS
-from kubekeep.engine.cel.values import CelError
-from kubekeep.engine.cel.versions import VERSIONS
+from kubekeep.engine.cel.strings import STRINGS
+from kubekeep.engine.cel.tree import CelNode
+from kubekeep.engine.cel.types import CelType, format_type
+from kubekeep.engine.cel.values import CelError, UnavailableError
 
 CALL_BUDGET: Final = 1_000_000
-"""What one expression may cost, in about the units of the API server."""
+"""Cost limit of one expression, in units similar to those of the API server."""
 
-KUBERNETES: Final = Functions(
-    (OPERATORS, TEXT, PRINTING, SEQUENCES, MOMENTS, QUANTITIES, NETWORK, URLS, NAMES, VERSIONS, AUTHORIZER)
+_AUTHORIZER: Final = FunctionRegistry()
+
+# Signatures only: an authorizer exists in a cluster, so `authorizer` has no value here.
+_TYPE: Final = "kubernetes.authorization."
+CHECKER: Final = f"{_TYPE}Authorizer"
+_GROUP, _RESOURCE, _PATH, _DECISION = (
+    f"{_TYPE}GroupCheck",
+    f"{_TYPE}ResourceCheck",
+    f"{_TYPE}PathCheck",
+    f"{_TYPE}Decision",
 )
-"""The functions that the API server knows."""
+
+
+def _unavailable(*_: Any) -> Any:
+    raise UnavailableError("authorizer: only a cluster can tell")
+
+
+for _name, _signatures in {
+    "path": (f"{CHECKER}, string -> {_PATH}",),
+    "group": (f"{CHECKER}, string -> {_GROUP}",),
+    "serviceAccount": (f"{CHECKER}, string, string -> {CHECKER}",),
+    "resource": (f"{_GROUP}, string -> {_RESOURCE}",),
+    "subresource": (f"{_RESOURCE}, string -> {_RESOURCE}",),
+    "namespace": (f"{_RESOURCE}, string -> {_RESOURCE}",),
+    "name": (f"{_RESOURCE}, string -> {_RESOURCE}",),
+    "fieldSelector": (f"{_RESOURCE}, string -> {_RESOURCE}",),
+    "labelSelector": (f"{_RESOURCE}, string -> {_RESOURCE}",),
+    "check": (f"{_RESOURCE}, string -> {_DECISION}", f"{_PATH}, string -> {_DECISION}"),
+    "allowed": (f"{_DECISION} -> bool",),
+    "errored": (f"{_DECISION} -> bool",),
+    "error": (f"{_DECISION} -> string",),
+    "reason": (f"{_DECISION} -> string",),
+}.items():
+    _AUTHORIZER.member(_name, *_signatures)(_unavailable)
+
+KUBERNETES: Final = FunctionRegistry(
+    (OPERATORS, STRINGS, SEQUENCES, MOMENTS, QUANTITIES, NETWORK, FORMATS, _AUTHORIZER)
+)
+"""The functions of the Kubernetes CEL environment."""
 
 
 class CompileError(ValueError):
-    """An expression that the API server would refuse; the message names line and column."""
+    """The API server would reject the expression; the message contains line and column."""
 
 
-class Program(msgspec.Struct, frozen=True, eq=False):
-    """An expression that can be run; the parts of its tree too."""
+class CelProgram(msgspec.Struct, frozen=True, eq=False):
+    """A compiled expression, with its syntax tree so that parts of it can be compiled too."""
 
     text: str
-    node: Node
-    type: Type
+    node: CelNode
+    type: CelType
     code: Code
-    checked: Checked
+    checked: CheckedExpression
 
     def run(self, names: Mapping[str, Any], budget: int = CALL_BUDGET) -> Any:
-        """Its value. Raises CelError if it has none, BudgetError if that would cost too much."""
-        return started(self.code, Run(dict(names), budget))
+        """Return the value. Raises CelError if there is none, BudgetError if the cost exceeds the budget."""
+        return run_code(self.code, Activation(dict(names), budget))
 
-    def part(self, node: Node) -> Code:
-        """The code of a part of the tree."""
-        return compiled(node, self.checked, KUBERNETES)
+    def compile_part(self, node: CelNode) -> Code:
+        """Compile a node of the syntax tree."""
+        return compile_node(node, self.checked, KUBERNETES)
 
 
-def started(code: Code, run: Run) -> Any:
-    """What `code` computes; what nests too deeply or is beyond Python's numbers is an error like any other."""
+def run_code(code: Code, run: Activation) -> Any:
+    """Return the value of `code`; too deep nesting and Python's arithmetic errors become CelError."""
     try:
         return code(run)
     except RecursionError:
@@ -68,15 +98,15 @@ def started(code: Code, run: Run) -> Any:
         raise CelError(f"cannot be computed: {type(error).__name__}") from None
 
 
-class Environment:
-    """The variables that expressions may name, with their types, and the fields of those that are objects."""
+class CelEnvironment:
+    """The variables of expressions with their types, and the fields of object types."""
 
-    def __init__(self, variables: Mapping[str, Type], objects: Objects) -> None:
+    def __init__(self, variables: Mapping[str, CelType], objects: ObjectTypes) -> None:
         self._variables = dict(variables)
         self._objects = objects
 
-    def compile(self, text: str, wanted: Type | None = None) -> Program:
-        """The program of an expression, whose type is `wanted`. Raises CompileError."""
+    def compile(self, text: str, expected: CelType | None = None) -> CelProgram:
+        """Compile an expression of type `expected` (None for any). Raises CompileError."""
         try:
             node = parse(text)
             checked = check(node, self._variables, self._objects, KUBERNETES)
@@ -87,7 +117,7 @@ class Environment:
             line = before.count("\n") + 1
             column = error.at - before.rfind("\n")
             raise CompileError(f"{line}:{column}: {error}") from None
-        found = checked.type_of(node)
-        if wanted is not None and found != wanted:
-            raise CompileError(f"must evaluate to {show(wanted)} but got {show(found)}")
-        return Program(text, node, found, compiled(node, checked, KUBERNETES), checked)
+        result_type = checked.get_type(node)
+        if expected is not None and result_type != expected:
+            raise CompileError(f"must evaluate to {format_type(expected)} but got {format_type(result_type)}")
+        return CelProgram(text, node, result_type, compile_node(node, checked, KUBERNETES), checked)

@@ -1,4 +1,4 @@
-"""Quantities of resources, `500m` or `1Gi`, exact. Knows which of them Kubernetes keeps as a whole number."""
+"""Kubernetes resource quantities such as `500m` and `1Gi`, with exact arithmetic. Does not convert units."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from fractions import Fraction
 from typing import Any, Final
 
-from kubekeep.engine.cel.functions import Functions
-from kubekeep.engine.cel.operators import whole
-from kubekeep.engine.cel.values import INT_MAX, INT_MIN, CelError, Opaque
+from kubekeep.engine.cel.functions import FunctionRegistry
+from kubekeep.engine.cel.operators import check_int
+from kubekeep.engine.cel.values import INT_MAX, INT_MIN, CelError, OpaqueValue
 
-QUANTITIES: Final = Functions()
+QUANTITIES: Final = FunctionRegistry()
 
 _FORM: Final = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)", re.ASCII)
 _BINARY: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
@@ -20,10 +20,10 @@ _DIGITS: Final = 18
 _NANO: Final = Fraction(1, 10**9)
 
 
-class Quantity(Opaque):
-    """An amount; `scale` is the power of ten that Kubernetes keeps it in, None if it keeps a decimal.
+class Quantity(OpaqueValue):
+    """An amount; `scale` is the power of ten of its integer form in Kubernetes, None if Kubernetes stores a decimal.
 
-    A `computed` one cannot stand on the right of an equality: Kubernetes holds it by reference there.
+    A `computed` quantity is not allowed as the right operand of an equality: Kubernetes holds it by reference.
     """
 
     __slots__ = ("amount", "computed", "scale")
@@ -35,7 +35,7 @@ class Quantity(Opaque):
         self.computed = computed
 
     def is_comparable(self, other: Any) -> bool:
-        """Whether it is a quantity that Kubernetes holds by value."""
+        """Return True if `other` is a quantity that Kubernetes holds by value."""
         return isinstance(other, Quantity) and not other.computed
 
     def __eq__(self, other: object) -> bool:
@@ -46,23 +46,23 @@ class Quantity(Opaque):
 
     @property
     def integer(self) -> int | None:
-        """Its value, if Kubernetes takes it for a whole number."""
+        """The integer value, or None if Kubernetes does not treat the amount as an integer."""
         if self.scale is None or self.scale < 0 or not INT_MIN <= self.amount <= INT_MAX:
             return None
         return int(self.amount)
 
     def plus(self, other: Quantity) -> Quantity:
-        """The sum."""
+        """Return the sum."""
         scales = [part.scale for part in (self, other) if part.amount]
         known = [scale for scale in scales if scale is not None]
         least = min(known, default=0)
         total = self.amount + other.amount
-        fits = len(known) == len(scales) and abs(total / Fraction(10) ** least) <= INT_MAX
-        return Quantity(total, least if fits else None, computed=True)
+        is_exact = len(known) == len(scales) and abs(total / Fraction(10) ** least) <= INT_MAX
+        return Quantity(total, least if is_exact else None, computed=True)
 
 
-def parse(text: str) -> Quantity:
-    """The quantity that `text` writes. Raises CelError."""
+def parse_quantity(text: str) -> Quantity:
+    """Parse a quantity. Raises CelError."""
     match = _FORM.fullmatch(text)
     if match is None or not text or len(text) > 200:
         raise CelError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
@@ -82,7 +82,7 @@ def parse(text: str) -> Quantity:
 
 
 def _rounded(amount: Fraction) -> Fraction:
-    """No finer than a billionth, away from zero."""
+    """Round to nanos, away from zero."""
     if (amount / _NANO).denominator == 1:
         return amount
     steps = math.ceil(abs(amount) / _NANO)
@@ -92,7 +92,7 @@ def _rounded(amount: Fraction) -> Fraction:
 @QUANTITIES.function("isQuantity", "string -> bool")
 def _is_quantity(text: str) -> bool:
     try:
-        parse(text)
+        parse_quantity(text)
     except CelError:
         return False
     return True
@@ -110,16 +110,16 @@ def _sign(amount: Fraction) -> int:
     return (amount > 0) - (amount < 0)
 
 
-def _count(number: int) -> Quantity:
+def _from_int(number: int) -> Quantity:
     return Quantity(Fraction(number), 0)
 
 
-def _less(quantity: Quantity) -> Quantity:
+def _negate(quantity: Quantity) -> Quantity:
     return Quantity(-quantity.amount, quantity.scale)
 
 
 _PAIR: Final = "kubernetes.Quantity, kubernetes.Quantity -> "
-QUANTITIES.function("quantity", "string -> kubernetes.Quantity")(parse)
+QUANTITIES.function("quantity", "string -> kubernetes.Quantity")(parse_quantity)
 QUANTITIES.function("sign", "kubernetes.Quantity -> int")(lambda quantity: _sign(quantity.amount))
 QUANTITIES.member("isGreaterThan", _PAIR + "bool")(lambda a, b: a.amount > b.amount)
 QUANTITIES.member("isLessThan", _PAIR + "bool")(lambda a, b: a.amount < b.amount)
@@ -127,6 +127,8 @@ QUANTITIES.member("compareTo", _PAIR + "int")(lambda a, b: _sign(a.amount - b.am
 QUANTITIES.member("asApproximateFloat", "kubernetes.Quantity -> double")(lambda quantity: float(quantity.amount))
 QUANTITIES.member("isInteger", "kubernetes.Quantity -> bool")(lambda quantity: quantity.integer is not None)
 QUANTITIES.member("add", _PAIR + "kubernetes.Quantity")(lambda a, b: a.plus(b))
-QUANTITIES.member("sub", _PAIR + "kubernetes.Quantity")(lambda a, b: a.plus(_less(b)))
-QUANTITIES.member("add", "kubernetes.Quantity, int -> kubernetes.Quantity")(lambda a, b: a.plus(_count(whole(b))))
-QUANTITIES.member("sub", "kubernetes.Quantity, int -> kubernetes.Quantity")(lambda a, b: a.plus(_count(-b)))
+QUANTITIES.member("sub", _PAIR + "kubernetes.Quantity")(lambda a, b: a.plus(_negate(b)))
+QUANTITIES.member("add", "kubernetes.Quantity, int -> kubernetes.Quantity")(
+    lambda a, b: a.plus(_from_int(check_int(b)))
+)
+QUANTITIES.member("sub", "kubernetes.Quantity, int -> kubernetes.Quantity")(lambda a, b: a.plus(_from_int(-b)))

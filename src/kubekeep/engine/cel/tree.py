@@ -1,4 +1,4 @@
-"""What an expression consists of, macros already taken apart. Pure values: never evaluates, never knows a type."""
+"""Syntax tree of an expression with macros expanded. Contains no evaluation and no types."""
 
 from __future__ import annotations
 
@@ -8,82 +8,82 @@ from typing import Any, TypeAlias
 import msgspec
 
 
-class Literal(msgspec.Struct, frozen=True, eq=False):
-    """A constant."""
+class LiteralNode(msgspec.Struct, frozen=True, eq=False):
+    """A constant. `at` is the character offset of a node in the text."""
 
     value: Any
     at: int
 
 
-class Ident(msgspec.Struct, frozen=True, eq=False):
-    """A name: of a variable, of a bound name or of a type."""
+class IdentifierNode(msgspec.Struct, frozen=True, eq=False):
+    """A name: a variable, a name bound by a macro, or a type."""
 
     name: str
     at: int
 
 
-class Select(msgspec.Struct, frozen=True, eq=False):
-    """`operand.field`; `operand.?field` if `optional`, `has(operand.field)` if `test`."""
+class SelectNode(msgspec.Struct, frozen=True, eq=False):
+    """Field selection `operand.field`; `operand.?field` if `optional`, `has(operand.field)` if `test`."""
 
-    operand: Node
+    operand: CelNode
     field: str
     at: int
     optional: bool = False
     test: bool = False
 
 
-class Call(msgspec.Struct, frozen=True, eq=False):
-    """A function, an operator (`_+_`) or, with `member`, a method whose target is the first argument."""
+class CallNode(msgspec.Struct, frozen=True, eq=False):
+    """A call of a function, of an operator (`_+_`) or, if `member`, of a method; its target is the first argument."""
 
     function: str
-    arguments: tuple[Node, ...]
+    arguments: tuple[CelNode, ...]
     at: int
     member: bool = False
 
 
-class ListLiteral(msgspec.Struct, frozen=True, eq=False):
-    """`[a, ?b]`; `optional` are the indexes of the elements that may be left out."""
+class ListNode(msgspec.Struct, frozen=True, eq=False):
+    """A list `[a, ?b]`; `optional` holds the indexes of the optional elements."""
 
-    items: tuple[Node, ...]
+    items: tuple[CelNode, ...]
     optional: frozenset[int]
     at: int
 
 
-class MapLiteral(msgspec.Struct, frozen=True, eq=False):
-    """`{key: value, ?key: value}`: key, value and whether it may be left out."""
+class MapNode(msgspec.Struct, frozen=True, eq=False):
+    """A map `{key: value, ?key: value}`; entries are (key, value, optional)."""
 
-    entries: tuple[tuple[Node, Node, bool], ...]
+    entries: tuple[tuple[CelNode, CelNode, bool], ...]
     at: int
 
 
-class Fold(msgspec.Struct, frozen=True, eq=False):
+class MacroNode(msgspec.Struct, frozen=True, eq=False):
     """A macro over the elements of `source`: `all`, `exists`, `map`, `transformList`, `optMap`, `sortBy`, ..."""
 
     kind: str
-    source: Node
+    source: CelNode
     names: tuple[str, ...]
-    body: Node
+    body: CelNode
     at: int
-    condition: Node | None = None
+    condition: CelNode | None = None
 
 
-Node: TypeAlias = Literal | Ident | Select | Call | ListLiteral | MapLiteral | Fold
+CelNode: TypeAlias = LiteralNode | IdentifierNode | SelectNode | CallNode | ListNode | MapNode | MacroNode
 
 
-def children(node: Node) -> Iterator[Node]:
-    """The parts of `node`, in the order of the text."""
+def children(node: CelNode) -> Iterator[CelNode]:
+    """Yield the direct children of `node` in the order of the text."""
     match node:
-        case Select(operand=operand):
+        case SelectNode(operand=operand):
             yield operand
-        case Call(arguments=arguments):
+        case CallNode(arguments=arguments):
             yield from arguments
-        case ListLiteral(items=items):
+        case ListNode(items=items):
             yield from items
-        case MapLiteral(entries=entries):
+        case MapNode(entries=entries):
             for key, value, _ in entries:
                 yield key
                 yield value
-        case Fold():
+        case MacroNode():
             yield node.source
             if node.condition is not None:
                 yield node.condition
@@ -92,20 +92,20 @@ def children(node: Node) -> Iterator[Node]:
             return
 
 
-def walk(node: Node) -> Iterator[Node]:
-    """`node` and everything below it."""
+def walk(node: CelNode) -> Iterator[CelNode]:
+    """Yield `node` and all its descendants."""
     waiting = [node]
     while waiting:
-        found = waiting.pop()
-        yield found
-        waiting.extend(children(found))
+        visited = waiting.pop()
+        yield visited
+        waiting.extend(children(visited))
 
 
-def dotted(node: Node) -> str | None:
-    """The name that a chain of plain selects spells, as in `a.b.c`; None for anything else."""
-    if isinstance(node, Ident):
+def qualified_name(node: CelNode) -> str | None:
+    """Return the name spelled by a chain of plain selections (`a.b.c`), or None for any other node."""
+    if isinstance(node, IdentifierNode):
         return node.name
-    if isinstance(node, Select) and not node.optional and not node.test:
-        head = dotted(node.operand)
+    if isinstance(node, SelectNode) and not node.optional and not node.test:
+        head = qualified_name(node.operand)
         return None if head is None else f"{head}.{node.field}"
     return None

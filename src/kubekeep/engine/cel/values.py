@@ -1,6 +1,7 @@
-"""What CEL computes with, as Python values, and when two are equal. Never knows a function of a library.
+"""Values of CEL as Python objects, and their equality. Contains no library functions.
 
-int, float, str, bytes, bool, None, list and dict are themselves; what Python lacks is here.
+int, float, str, bytes, bool, None, list and dict are used directly; this module defines the types that Python does not
+have.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ NUMBERS: Final = frozenset({"int", "uint", "double"})
 
 
 class CelError(Exception):
-    """An expression has no value on these data; the message says why, in the words of the API server."""
+    """The expression has no value for this input. Messages match the wording of the API server."""
 
 
 class UnavailableError(CelError):
-    """It needs something that manifests do not tell: who asks, what the authorizer says, labels of a namespace."""
+    """The value depends on information that manifests do not contain: user info, the authorizer, namespace labels."""
 
 
 class BudgetError(Exception):
-    """It would cost more than an expression may; no operator absorbs it."""
+    """The evaluation exceeds the cost budget. Not a CelError, so logical operators do not absorb it."""
 
 
 def no_overload(function: str = "") -> CelError:
-    """The error of a function that does not take such values."""
+    """Return the error for a function that has no overload for these argument types."""
     return CelError(f"no such overload{f': {function}' if function else ''}")
 
 
@@ -39,60 +40,60 @@ class Uint(int):
 
 
 class Timestamp(msgspec.Struct, frozen=True, order=True):
-    """Nanoseconds since 1970."""
+    """A point in time, in nanoseconds since 1970-01-01 UTC."""
 
     ns: int
 
 
 class Duration(msgspec.Struct, frozen=True, order=True):
-    """Nanoseconds."""
+    """A length of time in nanoseconds."""
 
     ns: int
 
 
-class Optional(msgspec.Struct, frozen=True, eq=False):
-    """A value or nothing."""
+class OptionalValue(msgspec.Struct, frozen=True, eq=False):
+    """A value of `optional_type`: present with a value, or empty."""
 
     present: bool
     value: Any = None
 
 
-NONE: Final = Optional(present=False)
+NONE: Final = OptionalValue(present=False)
 
 
-class CelType(msgspec.Struct, frozen=True):
-    """A type as a value."""
+class TypeValue(msgspec.Struct, frozen=True):
+    """A type as a value, such as the result of `type(x)`."""
 
     name: str
 
 
-class Opaque:
-    """A value of a Kubernetes library; `type_name` says of which."""
+class OpaqueValue:
+    """Base class of the types in the Kubernetes CEL libraries; `type_name` is the CEL name of the type."""
 
     type_name: str = ""
 
     def is_comparable(self, other: Any) -> bool:
-        """Whether asking if it equals `other` has an answer."""
+        """Return True if equality with `other` is defined."""
         return type(other) is type(self)
 
 
-class Partial(dict[str, Any]):
-    """A map of which not all entries are known: asking for a `hidden` one has no answer; None hides all others."""
+class PartialMap(dict[str, Any]):
+    """A partially known map: reading a `hidden` key raises UnavailableError. hidden=None hides all missing keys."""
 
     about = ""
     hidden: frozenset[str] | None = None
 
-    def hides(self, key: Any) -> bool:
-        """Whether nobody can say what `key` is, or that it is not there."""
+    def is_hidden(self, key: Any) -> bool:
+        """Return True if neither the value of `key` nor its absence is known."""
         return key not in self and (self.hidden is None or key in self.hidden)
 
 
-def partial(about: str, known: dict[str, Any], hidden: frozenset[str] | None = None) -> Partial:
-    """A map of `known` entries; messages call it `about`."""
-    found = Partial(known)
-    found.about = about
-    found.hidden = hidden
-    return found
+def partial_map(about: str, known: dict[str, Any], hidden: frozenset[str] | None = None) -> PartialMap:
+    """Return a map of the known entries; error messages call it `about`."""
+    entries = PartialMap(known)
+    entries.about = about
+    entries.hidden = hidden
+    return entries
 
 
 _NAMES: Final[dict[type, str]] = {
@@ -105,58 +106,58 @@ _NAMES: Final[dict[type, str]] = {
     type(None): "null_type",
     list: "list",
     dict: "map",
-    Partial: "map",
+    PartialMap: "map",
     Timestamp: "google.protobuf.Timestamp",
     Duration: "google.protobuf.Duration",
-    Optional: "optional_type",
-    CelType: "type",
+    OptionalValue: "optional_type",
+    TypeValue: "type",
 }
 
 
 def type_name(value: Any) -> str:
-    """The name of the type of `value`, as `type(value)` and messages say it."""
-    found = _NAMES.get(type(value))
-    if found is not None:
-        return found
-    return value.type_name if isinstance(value, Opaque) else "dyn"
+    """Return the name of the value's type, as in `type(value)` and in error messages."""
+    name = _NAMES.get(type(value))
+    if name is not None:
+        return name
+    return value.type_name if isinstance(value, OpaqueValue) else "dyn"
 
 
 _SIMPLE: Final = frozenset({str, int, float, bool, bytes, type(None), Uint})
 
 
-def equal(left: Any, right: Any) -> bool:  # noqa: PLR0911 - one case a type
-    """Whether two values are equal: numbers of any type by their value, others only within their type.
+def are_equal(left: Any, right: Any) -> bool:  # noqa: PLR0911 - one case a type
+    """Return True if two values are equal: numbers by value across types, other values only within their type.
 
-    Raises CelError where a value of a library would have to be compared with something else.
+    Raises CelError for a library value compared with a value of another type.
     """
     kind, other = type(left), type(right)
     if kind is other and kind in _SIMPLE:
         return bool(left == right)
-    if isinstance(left, Opaque) and not left.is_comparable(right):
+    if isinstance(left, OpaqueValue) and not left.is_comparable(right):
         raise no_overload()
     if kind is bool or other is bool:
         return False
     if isinstance(left, int | float) and isinstance(right, int | float):
         return left == right
     if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(equal, left, right))
+        return len(left) == len(right) and all(map(are_equal, left, right))
     if isinstance(left, dict) and isinstance(right, dict):
-        return len(left) == len(right) and all(key in right and equal(left[key], right[key]) for key in left)
-    if isinstance(left, Optional) and isinstance(right, Optional):
-        return left.present == right.present and (not left.present or equal(left.value, right.value))
+        return len(left) == len(right) and all(key in right and are_equal(left[key], right[key]) for key in left)
+    if isinstance(left, OptionalValue) and isinstance(right, OptionalValue):
+        return left.present == right.present and (not left.present or are_equal(left.value, right.value))
     return kind is other and bool(left == right)
 
 
-def weight(value: Any) -> int:
-    """How many values `value` consists of: what comparing or printing it costs."""
+def count_values(value: Any) -> int:
+    """Return the number of elements in `value`, nested ones included: the cost of comparing or printing it."""
     count, waiting = 0, [value]
     while waiting:
-        found = waiting.pop()
+        element = waiting.pop()
         count += 1
-        if isinstance(found, dict):
-            waiting.extend(found.values())
-        elif isinstance(found, list):
-            waiting.extend(found)
-        elif isinstance(found, str | bytes):
-            count += len(found) // 16
+        if isinstance(element, dict):
+            waiting.extend(element.values())
+        elif isinstance(element, list):
+            waiting.extend(element)
+        elif isinstance(element, str | bytes):
+            count += len(element) // 16
     return count
