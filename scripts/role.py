@@ -15,10 +15,10 @@ import yaml
 from kubekeep.kube.access import Access, ClusterRequest
 from kubekeep.kube.review import Permission
 from kubekeep.library.load import builtin
-from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import RBAC, RBAC_KINDS
 from kubekeep.model.control import SUBJECT, WORKLOAD, Answer, Control
-from kubekeep.model.kinds import BUILTIN, plural_of
+from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
 from kubekeep.model.workload import POD_KINDS
 from kubekeep.posture.routes import GATEWAY_ROUTES
 from kubekeep.sources.cluster.host_data import GROUP
@@ -63,7 +63,7 @@ def kinds(command: str = "scan") -> set[tuple[str, str]]:
     """Group and kind of everything that a command may list; no watch looks for attack paths."""
     nowhere = ClusterRequest(access=Access(name="", server=""))
     selection = selected(ScanRequest(paths=(), cluster=nowhere, frameworks=tuple(builtin().frameworks)))
-    names = wanted(selection, Choice(), everything=command == "scan").kinds | SETTINGS
+    names = wanted(selection, ResourceSelection(), everything=command == "scan").kinds | SETTINGS
     return {DEFINITIONS, *(found for name in names for found in _served(name))}
 
 
@@ -81,7 +81,7 @@ def _served(name: str) -> Iterator[tuple[str, str]]:
     elif name in GROUPS:
         yield GROUPS[name], name
     elif name not in FILES and Control._answer(name) is Answer.AUTOMATED:  # noqa: SLF001
-        found = [pair for pair in BUILTIN if pair[1] == name]
+        found = [pair for pair in BUILTIN_TYPES if pair[1] == name]
         if not found:
             raise LookupError(f"no API group is known of {name}, which a control names")
         yield from (pair for pair in found if pair[0] != "extensions" and pair not in GONE)
@@ -89,7 +89,7 @@ def _served(name: str) -> Iterator[tuple[str, str]]:
 
 def plural(kind: tuple[str, str]) -> str:
     """What a kind is served as."""
-    return BUILTIN[kind].plural if kind in BUILTIN else PLURALS.get(kind) or plural_of(kind[1])
+    return BUILTIN_TYPES[kind].plural if kind in BUILTIN_TYPES else PLURALS.get(kind) or guess_plural(kind[1])
 
 
 def file(command: str) -> Path:

@@ -18,8 +18,8 @@ import yaml
 from kubekeep.admission.evaluate import PolicyEvaluator
 from kubekeep.admission.policy import AdmissionError, Policies, policies_of
 from kubekeep.model.finding import Cause, Status, Verdict
-from kubekeep.model.kinds import Kinds
 from kubekeep.model.resource import Resource
+from kubekeep.model.resource_types import ResourceTypes
 from tests.admission.expressions import expression
 from tests.oracles.program import program
 
@@ -111,7 +111,7 @@ def ask(
 ) -> list[list[tuple[str, ...]]]:
     """What the API server says of each object under each policy."""
     known = {item["metadata"]["name"]: with_name_label(item) for item in namespaces}
-    kinds = Kinds([])
+    kinds = ResourceTypes([])
     requests = []
     for item in objects:
         is_namespace = item["kind"] == "Namespace"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import yaml
 
 from kubekeep.attackpaths.find import find
-from kubekeep.model.attack import AttackPath, Attacks, Question
+from kubekeep.model.attack import AttackPath, AttackQuery, Attacks
 from kubekeep.model.resource import Resource
 
 
 def found(text: str, *sources: str, to: str = "", most: int = 1000) -> Attacks:
     """What is found in the documents of `text`; no control was evaluated on them."""
     resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
-    return find(resources, [], {}, Question(sources, (to,) if to else (), most))
+    return find(resources, [], {}, AttackQuery(sources, (to,) if to else (), most))
 
 
 def chain(path: AttackPath) -> str:

@@ -7,7 +7,7 @@ import yaml
 
 from kubekeep.attackpaths.find import find
 from kubekeep.attackpaths.search import Way, cuts
-from kubekeep.model.attack import Question
+from kubekeep.model.attack import AttackQuery
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.posture.select import UnknownNameError
@@ -40,7 +40,7 @@ def test_of_two_ways_the_surer_is_told_and_the_lesser_is_implied() -> None:
 def test_each_name_of_a_target_is_a_question_of_its_own() -> None:
     text = pod("", f"{PRIVILEGED}, envFrom: [{{secretRef: {{name: db}}}}]")
     resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
-    paths = find(resources, [], {}, Question(("pod/web",), ("secret/db", "node"))).paths
+    paths = find(resources, [], {}, AttackQuery(("pod/web",), ("secret/db", "node"))).paths
     assert [path.target.label for path in paths] == ["a node of the cluster", "Secret shop/db"]
 
 

@@ -11,7 +11,14 @@ import msgspec
 import pytest
 
 from kubekeep.baseline.compare import compare, marked, scanned
-from kubekeep.model.comparison import CHOICE, TARGETS, Change, Comparison, Finding, Scanned
+from kubekeep.model.comparison import (
+    RESOURCE_SELECTION,
+    TARGETS,
+    Comparison,
+    FindingChange,
+    RecordedFinding,
+    ScanRecord,
+)
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.severity import Severity
 from kubekeep.usecases.scan import ScanRequest, scan
@@ -22,11 +29,11 @@ API = Identity("apps", "Deployment", "shop", "api")
 PLACES = ("spec.containers[name=a].image", "spec.containers[name=b].image")
 
 
-def finding(identity: Identity = WEB, place: int = 0, file: str = "web.yaml", control: str = "C-1") -> Finding:
-    return Finding(control, identity, PLACES[place], file, level=Severity.HIGH)
+def finding(identity: Identity = WEB, place: int = 0, file: str = "web.yaml", control: str = "C-1") -> RecordedFinding:
+    return RecordedFinding(control, identity, PLACES[place], file, level=Severity.HIGH)
 
 
-def side(*findings: Finding, **fields: Any) -> Scanned:
+def side(*findings: RecordedFinding, **fields: Any) -> ScanRecord:
     """A scan that looked at both resources, in the files of the findings or else in web.yaml."""
     resources: dict[Identity, set[str]] = {WEB: set(), API: set()}
     for item in findings:
@@ -34,7 +41,7 @@ def side(*findings: Finding, **fields: Any) -> Scanned:
     for files in resources.values():
         files.update(() if files else ("web.yaml",))
     said: dict[str, Any] = {"name": "x", "controls": {"C-1": "", "C-2": ""}, "resources": resources, **fields}
-    return Scanned(findings=findings, **said)
+    return ScanRecord(findings=findings, **said)
 
 
 def told(found: Comparison) -> dict[str, int]:
@@ -74,7 +81,7 @@ def test_what_is_deleted_is_resolved() -> None:
             "x could not read web.yaml",
         ),
         ({"resources": {}, "unread": frozenset({"else.yaml"})}, "absent", "x could not read everything"),
-        ({"resources": {}, "settings": {CHOICE: "kinds Pod"}}, "absent", "x looked only at kinds Pod"),
+        ({"resources": {}, "settings": {RESOURCE_SELECTION: "kinds Pod"}}, "absent", "x looked only at kinds Pod"),
     ],
 )
 def test_where_nobody_looked_nothing_is_resolved_or_new(head: dict[str, Any], status: str, reason: str) -> None:
@@ -172,10 +179,10 @@ def test_what_is_no_target_was_not_looked_at(whole: str, part: str, looked: bool
 
 
 def test_the_same_choice_of_resources_is_no_reason() -> None:
-    settings = {CHOICE: "kinds Deployment"}
+    settings = {RESOURCE_SELECTION: "kinds Deployment"}
     base = side(finding(), settings=settings)
     assert told(compare(base, side(resources={}, settings=settings))) == {"gone": 1}
-    passing = {CHOICE: "changed since main"}
+    passing = {RESOURCE_SELECTION: "changed since main"}
     base = side(finding(), settings=passing)
     assert told(compare(base, side(resources={}, settings=passing))) == {"hole": 1}
 
@@ -285,7 +292,7 @@ def test_a_baseline_does_not_know_what_it_did_not_look_at() -> None:
     for more, reason in (
         ({"unread": frozenset({"web.yaml"})}, "x could not read web.yaml"),
         ({"gaps": {WEB: {"C-1"}}}, "x could not evaluate C-1 on this resource"),
-        ({"settings": {CHOICE: "kinds Pod"}}, "x looked only at kinds Pod"),
+        ({"settings": {RESOURCE_SELECTION: "kinds Pod"}}, "x looked only at kinds Pod"),
     ):
         (item,) = compare(side(**fields, **more), side(finding())).incomparable
         assert (item.head, item.reason) == ("failed", reason)
@@ -332,5 +339,8 @@ def test_a_scan_is_marked_place_by_place(shop: Any) -> None:
         assert None not in changes
         assert result.baseline == comparison
         if granularity is Granularity.EVIDENCE:
-            assert changes == {Change.NEW: len(comparison.new), Change.UNCHANGED: len(comparison.unchanged)}
+            assert changes == {
+                FindingChange.NEW: len(comparison.new),
+                FindingChange.UNCHANGED: len(comparison.unchanged),
+            }
     assert told(compare(head, head)) == {"same": len(head.findings)}

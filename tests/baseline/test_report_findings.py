@@ -13,7 +13,7 @@ from kubekeep.baseline.compare import compare, scanned
 from kubekeep.baseline.file import baseline_text, read_known
 from kubekeep.baseline.report_findings import canonical, findings_of
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.comparison import Scanned
+from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text
@@ -47,7 +47,7 @@ def report(assessment: Assessment, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
-def told(found: Scanned) -> Counter[Any]:
+def told(found: ScanRecord) -> Counter[Any]:
     return Counter((item.control, item.identity, item.path, item.file, item.level) for item in found.findings)
 
 
@@ -135,7 +135,7 @@ def kubescape(*paths: dict[str, Any], status: str = "failed", **more: Any) -> di
     }
 
 
-def read(said: Any, folder: Path) -> Scanned:
+def read(said: Any, folder: Path) -> ScanRecord:
     path = folder / "report.json"
     path.write_text(said if isinstance(said, str) else json.dumps(said), encoding="utf-8")
     return findings_of(path)

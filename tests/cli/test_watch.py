@@ -34,7 +34,7 @@ from kubekeep.kube.errors import KubeconfigError
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.model.watch import Began, Followed, VerdictChange, VerdictChanged, WatchEvent
+from kubekeep.model.watch import ConnectionChanged, VerdictChange, VerdictChanged, WatchEvent, WatchStarted
 from kubekeep.reports.shared.watched import documents, lines
 
 
@@ -220,7 +220,7 @@ def test_names_of_a_cluster_steer_no_terminal_and_break_no_line() -> None:
     hostile = "a\x1b[31m\nFAILED b"
     happened: list[WatchEvent] = [
         turned(hostile, 1, VerdictChange.FAILED, hostile),
-        Followed(dt.datetime.now(dt.UTC), hostile),
+        ConnectionChanged(dt.datetime.now(dt.UTC), hostile),
     ]
     for line in lines(happened):
         assert line.isprintable()
@@ -258,7 +258,7 @@ def test_what_goes_with_an_object_is_one_line_for_people() -> None:
 @pytest.mark.parametrize("width", [20, 60, 100])
 def test_no_line_is_wider_than_a_terminal_that_is_not_very_narrow(width: int) -> None:
     happened: list[WatchEvent] = [turned("n" * 250, 1, VerdictChange.FAILED, "there is no reason " * 20)]
-    happened.append(Followed(dt.datetime.now(dt.UTC), "nobody is there " * 20))
+    happened.append(ConnectionChanged(dt.datetime.now(dt.UTC), "nobody is there " * 20))
     found = [*lines(happened, width)]
     assert max(map(len, found)) <= max(width, 60)
     text = " ".join(" ".join(line.split()) for line in found)
@@ -268,7 +268,11 @@ def test_no_line_is_wider_than_a_terminal_that_is_not_very_narrow(width: int) ->
 
 def test_one_is_no_plural() -> None:
     now = dt.datetime.now(dt.UTC)
-    happened: list[WatchEvent] = [Began(now, "a", 1, 1, 1), Began(now, "a", 2000, 0, 0), Followed(now, "")]
+    happened: list[WatchEvent] = [
+        WatchStarted(now, "a", 1, 1, 1),
+        WatchStarted(now, "a", 2000, 0, 0),
+        ConnectionChanged(now, ""),
+    ]
     assert [text[9:] for text in lines(happened)] == [
         "watching a: 1 object, 1 finding, 1 kind not shown",
         "watching a: 2,000 objects, 0 findings",

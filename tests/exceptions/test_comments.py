@@ -95,7 +95,7 @@ resource "kubernetes_pod" "b" {}
 
 def read(text: str, syntax: Syntax = Syntax.YAML) -> tuple[Comment, ...]:
     documents = yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS) if syntax is Syntax.YAML else ()
-    scalars = [span for item in documents if isinstance(item, Document) for span in item.marks.scalars()]
+    scalars = [span for item in documents if isinstance(item, Document) for span in item.source_map.scalars()]
     return comments(text, syntax, sorted(scalars))
 
 

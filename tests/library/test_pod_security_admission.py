@@ -12,9 +12,9 @@ from kubekeep.kube.access import Access, ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.library.load import ROOT, builtin
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
+from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.evaluate import run
 from kubekeep.posture.select import select
 from kubekeep.usecases.scan import ScanRequest, scan
@@ -242,7 +242,7 @@ def results(access: Access, namespace: str, slug: str) -> list[ResourceResult]:
         paths=(),
         cluster=ClusterRequest(access=access),
         controls=(slug,),
-        choice=Choice(include_namespaces=(namespace,)),
+        choice=ResourceSelection(include_namespaces=(namespace,)),
     )
     return [item for item in scan(request).results if slug in item.verdicts]
 

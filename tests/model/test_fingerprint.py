@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kubekeep.model.fingerprint import Identity, evidence_fingerprint, fingerprint, steady_path
-from kubekeep.model.redaction import redacted
+from kubekeep.model.fingerprint import Identity, evidence_fingerprint, fingerprint, format_stable_path
+from kubekeep.model.redaction import redact
 from kubekeep.model.resource import FileType, Resource, Source
 
 SECRET = "h7Zq-planted"  # noqa: S105 - a value to look for, no secret
@@ -73,14 +73,14 @@ def subject(rules: list[dict[str, Any]], subjects: list[dict[str, Any]], *, vers
 )
 def test_what_a_place_is_known_by(path: str, steady: str) -> None:
     resource = pod(container("side"), container("app"))
-    assert steady_path(resource, path) == steady
-    assert steady_path(Resource(redacted(resource)), path) == steady, "a report tells the same"
+    assert format_stable_path(resource, path) == steady
+    assert format_stable_path(Resource(redact(resource)), path) == steady, "a report tells the same"
 
 
 def test_values_of_other_kinds_may_be_secrets() -> None:
     thing = {"apiVersion": "example.com/v1", "kind": "Thing", "spec": {"words": [SECRET], "items": [{"key": SECRET}]}}
-    assert steady_path(Resource(thing), "spec.words[0]") == "spec.words[0]"
-    assert steady_path(Resource(thing), "spec.items[0].key") == "spec.items[0].key"
+    assert format_stable_path(Resource(thing), "spec.words[0]") == "spec.words[0]"
+    assert format_stable_path(Resource(thing), "spec.items[0].key") == "spec.items[0].key"
 
 
 def test_rules_and_subjects_of_roles_may_move() -> None:

@@ -146,7 +146,7 @@ def test_regions_of_json() -> None:
 def test_marks_of_a_long_list_are_found() -> None:
     text = "items:\n" + "".join(f"- name: n{n}\n" for n in range(5_000))
     document = yaml_document(text)
-    assert [document.marks.region(document.value, ("items", n, "name")).start.line for n in range(5_000)] == list(
+    assert [document.source_map.region(document.value, ("items", n, "name")).start.line for n in range(5_000)] == list(
         range(2, 5_002)
     )
 
@@ -165,7 +165,7 @@ def json_document(text: str) -> Document:
 
 def _cut(text: str, document: Document, path: Path) -> str:
     """The text of the region of `path`."""
-    region = document.marks.region(document.value, path)
+    region = document.source_map.region(document.value, path)
     starts = line_starts(text)
     first, last = (starts[place.line - 1] + place.column - 1 for place in (region.start, region.end))
     return text[first:last]
@@ -265,7 +265,7 @@ def test_regions_of_merged_and_overridden_entries(tangle: Any) -> None:
     text = "m: &m {a: 1, b: {c: 2, c: 3}}\np: &p {<<: *m, b: 4, d: [5]}\nt: " + _flow(tangle)
     (document,) = yaml_text.documents(text, line_starts(text), Limits())
     if isinstance(document, Document):
-        assert len(document.marks) == sum(
+        assert len(document.source_map) == sum(
             2 if path and isinstance(path[-1], str) else 1 for path, _ in paths(document.value)
         )
         _agrees(text, document, yaml_value)
@@ -279,8 +279,11 @@ def test_what_stands_on_another_line_is_borrowed(tangle: Any) -> None:
     if isinstance(document, Document):
         for path, _ in paths(document.value):
             line = {"m": 1, "p": 2, "t": 3}[str(path[0])] if path else 1
-            stands = document.marks.region(document.value, path).start.line == line
-            assert document.marks.borrowed_at(document.value, path) == (() if stands else (line,)), (text, path)
+            stands = document.source_map.region(document.value, path).start.line == line
+            assert document.source_map.find_alias_lines(document.value, path) == (() if stands else (line,)), (
+                text,
+                path,
+            )
 
 
 BORROWING = """\
@@ -331,25 +334,25 @@ k: *i
 )
 def test_the_lines_that_borrow(path: str, lines: tuple[int, ...]) -> None:
     document = yaml_document(BORROWING)
-    assert document.marks.borrowed_at(document.value, parse_path(path)) == lines
+    assert document.source_map.find_alias_lines(document.value, parse_path(path)) == lines
 
 
 def test_nothing_is_borrowed_in_json() -> None:
     text = '{"a": {"b": [1, {"c": 2}], "": {}},\n "d": null}'
     document = json_document(text)
-    assert {document.marks.borrowed_at(document.value, path) for path, _ in paths(document.value)} == {()}
+    assert {document.source_map.find_alias_lines(document.value, path) for path, _ in paths(document.value)} == {()}
 
 
 def test_marks_of_a_part_and_of_a_text_further_down() -> None:
     text = "a: 1\nb:\n  c: [x, {d: 2}]\n  e: 3\nf: 4\n"
     (document,) = yaml_text.documents(text, line_starts(text), Limits())
     assert isinstance(document, Document)
-    part = document.marks.within(document.value, ("b",))
+    part = document.source_map.extract(document.value, ("b",))
     assert part is not None
     value = document.value["b"]
     for path in (("c",), ("c", 0), ("c", 1, "d"), ("e",)):
-        assert part.region(value, path) == document.marks.region(document.value, ("b", *path))
-    assert document.marks.within(document.value, ("b", "none")) is None
-    below = part.below(10)
+        assert part.region(value, path) == document.source_map.region(document.value, ("b", *path))
+    assert document.source_map.extract(document.value, ("b", "none")) is None
+    below = part.shift(10)
     assert below.region(value, ("e",)).start == Position(14, 3)
     assert below.region(value, ("c", 1, "d")).end == Position(13, 15)

@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.model.packed import Packed, pack
-from kubekeep.model.resource import Resource
+from kubekeep.model.resource import PackedObject, Resource, pack_object
 
 POD: dict[str, Any] = {
     "apiVersion": "v1",
@@ -20,7 +19,7 @@ POD: dict[str, Any] = {
 
 @pytest.mark.parametrize("derived", [b"", b'{"containers":[]}'])
 def test_texts_come_back_apart(derived: bytes) -> None:
-    packed = pack(POD, derived=derived)
+    packed = pack_object(POD, derived=derived)
     assert packed.texts == (msgspec.json.encode(POD), derived)
     assert packed.text == msgspec.json.encode(POD)
     assert packed.unpacked() == POD
@@ -28,13 +27,13 @@ def test_texts_come_back_apart(derived: bytes) -> None:
 
 def test_a_text_that_is_known_is_taken() -> None:
     text = msgspec.json.format(msgspec.json.encode(POD))
-    assert pack(POD, text).text == text
+    assert pack_object(POD, text).text == text
 
 
 def test_identity_needs_no_unpacking() -> None:
     whole = Resource(POD)
     packed = whole.packed()
-    assert isinstance(packed.content, Packed)
+    assert isinstance(packed.content, PackedObject)
     assert packed.packed() is packed
     assert (packed.id, packed.label, packed.replicas) == (whole.id, whole.label, whole.replicas)
     assert packed.object == whole.object

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubekeep.model.resource import Resource
-from kubekeep.model.workload import MalformedWorkloadError, view
+from kubekeep.model.workload import MalformedWorkloadError, build_pod_view
 
 
 def _cron_job(spec: dict[str, Any], metadata: dict[str, Any] | None = None) -> Resource:
@@ -40,13 +40,13 @@ def _cron_job(spec: dict[str, Any], metadata: dict[str, Any] | None = None) -> R
 )
 def test_wrong_type_names_its_place(spec: dict[str, Any], place: str) -> None:
     with pytest.raises(MalformedWorkloadError) as error:
-        view(_cron_job(spec))
+        build_pod_view(_cron_job(spec))
     assert str(error.value).startswith(f"spec.jobTemplate.spec.template.spec.{place}: Expected ")
 
 
 def test_annotations_are_a_mapping() -> None:
     with pytest.raises(MalformedWorkloadError, match=r"template\.metadata\.annotations is not a mapping"):
-        view(_cron_job({}, {"annotations": ["a=b"]}))
+        build_pod_view(_cron_job({}, {"annotations": ["a=b"]}))
 
 
 def test_null_is_absent() -> None:
@@ -58,7 +58,7 @@ def test_null_is_absent() -> None:
         "initContainers": None,
         "containers": [{"name": "a", "ports": None, "securityContext": context}],
     }
-    seen = view(_cron_job(spec))
+    seen = build_pod_view(_cron_job(spec))
     assert seen is not None
     assert set(seen["spec"]) == {"securityContext"}
     [container] = seen["containers"]
@@ -67,4 +67,6 @@ def test_null_is_absent() -> None:
 
 
 def test_unknown_fields_and_numbers_are_let_through() -> None:
-    assert view(_cron_job({"schedulingGates": 3, "containers": [{"name": 1, "securityContext": {"runAsUser": 0}}]}))
+    assert build_pod_view(
+        _cron_job({"schedulingGates": 3, "containers": [{"name": 1, "securityContext": {"runAsUser": 0}}]})
+    )

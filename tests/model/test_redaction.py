@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.model.redaction import MASK, redacted
+from kubekeep.model.redaction import MASK, redact
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
 
@@ -71,7 +71,7 @@ OBJECTS = {
 @pytest.mark.parametrize("name", OBJECTS)
 def test_nothing_planted_survives(name: str) -> None:
     before = copy.deepcopy(OBJECTS[name])
-    text = msgspec.json.encode(redacted(Resource(OBJECTS[name]))).decode()
+    text = msgspec.json.encode(redact(Resource(OBJECTS[name]))).decode()
     assert SECRET not in text
     assert '"kept"' in text
     assert OBJECTS[name] == before, "the object itself must stay as it was"
@@ -82,21 +82,21 @@ def test_objects_as_deep_as_sources_let_through(key: str) -> None:
     deepest: Any = {"env": [{"name": "A", "value": SECRET}], "odd \ud800": 1}
     for level in range(480):
         deepest = {key: deepest} if level % 2 else {"list": deepest}
-    text = json_text(redacted(Resource(thing("example.com/v1", "Deep", spec=deepest))))
+    text = json_text(redact(Resource(thing("example.com/v1", "Deep", spec=deepest))))
     assert SECRET not in text
 
 
 def test_joined_resources_carry_their_related_objects_redacted() -> None:
     secret = Resource(thing("v1", "Secret", data={"a": SECRET}))
     joined = Resource({"kind": "ServiceAccount", "name": "robot"}, related=(secret, secret))
-    assert redacted(joined)["relatedObjects"] == [redacted(secret)] * 2
-    assert SECRET not in str(redacted(joined))
+    assert redact(joined)["relatedObjects"] == [redact(secret)] * 2
+    assert SECRET not in str(redact(joined))
 
 
 def test_names_stay_where_values_go() -> None:
-    spec = redacted(Resource(OBJECTS["Pod"]))["spec"]["containers"][0]
+    spec = redact(Resource(OBJECTS["Pod"]))["spec"]["containers"][0]
     assert spec["env"] == [{"name": "PLAIN", "value": MASK}, {"name": "FROM"}]
-    assert redacted(Resource(OBJECTS["Secret"]))["data"] == {"a": MASK}
+    assert redact(Resource(OBJECTS["Secret"]))["data"] == {"a": MASK}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_names_stay_where_values_go() -> None:
 )
 def test_words_of_a_command(word: str, shown: str) -> None:
     pod_object = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"command": ["sh", word]}]}}
-    assert redacted(Resource(pod_object))["spec"]["containers"][0]["command"] == ["sh", shown]
+    assert redact(Resource(pod_object))["spec"]["containers"][0]["command"] == ["sh", shown]
 
 
 @pytest.mark.parametrize(
@@ -130,4 +130,4 @@ def test_words_of_a_command(word: str, shown: str) -> None:
 )
 def test_annotations_that_hold_a_secret(key: str, text: str, shown: str) -> None:
     pod = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "annotations": {key: text}}})
-    assert redacted(pod)["metadata"]["annotations"] == {key: shown}
+    assert redact(pod)["metadata"]["annotations"] == {key: shown}

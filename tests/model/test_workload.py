@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubekeep.model.resource import Resource
-from kubekeep.model.workload import pod_path, view
+from kubekeep.model.workload import build_pod_view, pod_path
 
 POD = {
     "metadata": {"name": "ignored", "labels": {"app": "web"}, "annotations": {"a": "b"}},
@@ -46,7 +46,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("api_version", "kind", "path"), KINDS)
 def test_every_kind_is_seen_alike(api_version: str, kind: str, path: str) -> None:
-    found = view(wrapped(api_version, kind, path))
+    found = build_pod_view(wrapped(api_version, kind, path))
     assert found is not None
     assert found["path"] == f"{path}.spec"
     assert found["metadata_path"] == f"{path}.metadata"
@@ -60,14 +60,14 @@ def test_every_kind_is_seen_alike(api_version: str, kind: str, path: str) -> Non
 
 
 def test_a_pod_is_its_own_template() -> None:
-    found = view(Resource({"apiVersion": "v1", "kind": "Pod"} | POD))
+    found = build_pod_view(Resource({"apiVersion": "v1", "kind": "Pod"} | POD))
     assert found is not None
     assert found["path"] == "spec"
     assert found["containers"][0]["path"] == "spec.containers[0]"
 
 
 def test_containers_inherit_what_pods_share_and_nothing_else() -> None:
-    found = view(wrapped("apps/v1", "Deployment", "spec.template"))
+    found = build_pod_view(wrapped("apps/v1", "Deployment", "spec.template"))
     assert found is not None
     main, init, debug = (item["effective"] for item in found["containers"])
     assert main == {"runAsUser": 0, "runAsNonRoot": True, "privileged": True}
@@ -85,11 +85,11 @@ def test_containers_inherit_what_pods_share_and_nothing_else() -> None:
 )
 def test_what_carries_no_pod_has_no_view(document: dict[str, Any]) -> None:
     assert pod_path(Resource(document)) is None
-    assert view(Resource(document)) is None
+    assert build_pod_view(Resource(document)) is None
 
 
 def test_fields_of_a_container_cannot_pose_as_ours() -> None:
     spec = {"containers": [{"name": "x", "type": "init", "path": "elsewhere", "effective": {"privileged": False}}]}
-    found = view(Resource({"apiVersion": "v1", "kind": "Pod", "spec": spec}))
+    found = build_pod_view(Resource({"apiVersion": "v1", "kind": "Pod", "spec": spec}))
     assert found is not None
     assert found["containers"][0] == {"name": "x", "type": "container", "path": "spec.containers[0]", "effective": {}}

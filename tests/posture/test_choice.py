@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kubekeep.model.choice import Choice
 from kubekeep.model.label_selector import selects
 from kubekeep.model.resource import Resource
+from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.choice import Chooser, parse_labels
 
 WEB = {"app": "web", "env": "prod"}
@@ -50,24 +50,24 @@ def test_what_is_no_selector_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("choice", "taken"),
     [
-        (Choice(), True),
-        (Choice(include_namespaces=("shop",)), True),
-        (Choice(include_namespaces=("blog", "sh*")), True),
-        (Choice(include_namespaces=("blog",)), False),
-        (Choice(exclude_namespaces=("s?op",)), False),
-        (Choice(exclude_namespaces=("blog",)), True),
-        (Choice(include_kinds=("deployment",)), True),
-        (Choice(include_kinds=("Deployments",)), True),
-        (Choice(include_kinds=("Pod",)), False),
-        (Choice(exclude_kinds=("deployment",)), False),
-        (Choice(exclude_kinds=("Deploy*",)), False),
-        (Choice(exclude_kinds=("Daemon*",)), True),
-        (Choice(labels="app=web"), True),
-        (Choice(labels="app=api"), False),
-        (Choice(include_kinds=("Deployment",), labels="app=api"), False),
+        (ResourceSelection(), True),
+        (ResourceSelection(include_namespaces=("shop",)), True),
+        (ResourceSelection(include_namespaces=("blog", "sh*")), True),
+        (ResourceSelection(include_namespaces=("blog",)), False),
+        (ResourceSelection(exclude_namespaces=("s?op",)), False),
+        (ResourceSelection(exclude_namespaces=("blog",)), True),
+        (ResourceSelection(include_kinds=("deployment",)), True),
+        (ResourceSelection(include_kinds=("Deployments",)), True),
+        (ResourceSelection(include_kinds=("Pod",)), False),
+        (ResourceSelection(exclude_kinds=("deployment",)), False),
+        (ResourceSelection(exclude_kinds=("Deploy*",)), False),
+        (ResourceSelection(exclude_kinds=("Daemon*",)), True),
+        (ResourceSelection(labels="app=web"), True),
+        (ResourceSelection(labels="app=api"), False),
+        (ResourceSelection(include_kinds=("Deployment",), labels="app=api"), False),
     ],
 )
-def test_a_deployment_in_shop(choice: Choice, *, taken: bool) -> None:
+def test_a_deployment_in_shop(choice: ResourceSelection, *, taken: bool) -> None:
     assert Chooser(choice)(resource("Deployment", "shop", api="apps/v1", **WEB)) is taken
 
 
@@ -80,17 +80,17 @@ def test_a_deployment_in_shop(choice: Choice, *, taken: bool) -> None:
     ],
 )
 def test_what_is_in_no_namespace_or_is_one(item: Resource, *, included: bool, excluded: bool) -> None:
-    assert Chooser(Choice(include_namespaces=("shop",)))(item) is included
-    assert Chooser(Choice(exclude_namespaces=("shop",)))(item) is excluded
+    assert Chooser(ResourceSelection(include_namespaces=("shop",)))(item) is included
+    assert Chooser(ResourceSelection(exclude_namespaces=("shop",)))(item) is excluded
 
 
 def test_what_names_no_namespace_is_in_default() -> None:
-    assert Chooser(Choice(include_namespaces=("default",)))(resource("Pod"))
+    assert Chooser(ResourceSelection(include_namespaces=("default",)))(resource("Pod"))
 
 
 def test_names_that_nothing_has_are_told() -> None:
     chooser = Chooser(
-        Choice(
+        ResourceSelection(
             include_kinds=("Secret", "Podd", "widgets"),
             exclude_kinds=("Secrets", "Deploments", "Deploy*", "Gadget*"),
             include_namespaces=("shpo",),
@@ -116,7 +116,7 @@ def test_names_that_nothing_has_are_told() -> None:
 
 
 def test_a_name_that_something_has_is_never_told_as_one_that_nothing_has() -> None:
-    choice = Choice(
+    choice = ResourceSelection(
         include_kinds=("Pod", "shop"),
         exclude_kinds=("Widget",),
         include_namespaces=("blog",),
@@ -132,6 +132,6 @@ def test_a_name_that_something_has_is_never_told_as_one_that_nothing_has() -> No
 
 
 def test_a_choice_in_words() -> None:
-    choice = Choice(include_namespaces=("a", "b"), exclude_kinds=("Secret",), changed_since="main")
+    choice = ResourceSelection(include_namespaces=("a", "b"), exclude_kinds=("Secret",), changed_since="main")
     assert str(choice) == "namespaces a, b; no kinds Secret; changed since main"
-    assert not str(Choice())
+    assert not str(ResourceSelection())

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from kubekeep.model.assessment import Assessment, Unread
-from kubekeep.model.comparison import Change, Comparison, Difference, Finding
+from kubekeep.model.comparison import Comparison, Difference, FindingChange, RecordedFinding
 from kubekeep.model.finding import Verdict
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.location import Location
@@ -103,8 +103,8 @@ def test_a_limit_for_what_is_not_in_the_scan_is_an_error(half: Assessment, name:
         judge(half, Gates(coverage={name: 1}))
 
 
-def finding(level: Severity) -> Finding:
-    return Finding("C-0001", Identity("", "Pod", "", "x"), level=level)
+def finding(level: Severity) -> RecordedFinding:
+    return RecordedFinding("C-0001", Identity("", "Pod", "", "x"), level=level)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,10 @@ def test_the_gate_on_new_findings(
         base="b",
         head="h",
         granularity=Granularity.EVIDENCE,
-        new=() if new is None else (Difference(Change.NEW, finding(new), "passed", "failed"),),
-        incomparable=() if hole is None else (Difference(Change.INCOMPARABLE, finding(hole), "absent", head, "x"),),
+        new=() if new is None else (Difference(FindingChange.NEW, finding(new), "passed", "failed"),),
+        incomparable=()
+        if hole is None
+        else (Difference(FindingChange.INCOMPARABLE, finding(hole), "absent", head, "x"),),
     )
     compared = msgspec.structs.replace(half, baseline=comparison)
     (outcome,) = judge(compared, Gates(new=True, new_severity=limit))

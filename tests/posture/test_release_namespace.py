@@ -17,7 +17,9 @@ RBAC = "rbac.authorization.k8s.io/v1"
 
 def made(version: str, kind: str, name: str, later: tuple[Path, ...] | None, **fields: Any) -> Resource:
     metadata = {"name": name, **fields.pop("metadata", {})}
-    return Resource({"apiVersion": version, "kind": kind, "metadata": metadata, **fields}, chosen_later=later)
+    return Resource(
+        {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}, release_namespace_paths=later
+    )
 
 
 def pod(name: str, later: tuple[Path, ...] | None, **metadata: Any) -> Resource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubekeep.model.location import line_starts
-from kubekeep.model.secret_keys import secret_spans
+from kubekeep.model.secret_keys import find_secret_spans
 from kubekeep.privacy.masking import masked_lines
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
@@ -173,7 +173,12 @@ patches:
 
 def masked(text: str, *, by_place: bool = True) -> list[str]:
     documents = yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS) if by_place else ()
-    spans = [span for item in documents if isinstance(item, Document) for span in secret_spans(item.value, item.marks)]
+    spans = [
+        span
+        for item in documents
+        if isinstance(item, Document)
+        for span in find_secret_spans(item.value, item.source_map)
+    ]
     return masked_lines(text, spans)
 
 

@@ -17,13 +17,13 @@ from kubekeep.model.assessment import (
     Target,
     Unread,
 )
-from kubekeep.model.commit import Commit
 from kubekeep.model.control import Control, Parameter
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
+from kubekeep.model.git import Commit
 from kubekeep.model.location import Location, Position, Region, Setting
-from kubekeep.model.resource import FileType, Origin, Resource, Source
+from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
 
 BASE = "/srv/shop"
 PLANTED = "kept-secret-4711"
@@ -154,7 +154,7 @@ def results() -> tuple[ResourceResult, ...]:
 def rendered() -> ResourceResult:
     """A workload of a sub-chart: one value comes from a values file, one from the command line."""
     template = "chart/charts/cache/templates/deploy.yaml"
-    origin = Origin("chart", chart="shop", subchart="cache", values=("values-prod.yaml",))
+    origin = RenderOrigin("chart", chart="shop", subchart="cache", values=("values-prod.yaml",))
     plain = deployment("cache", template)
     assert plain.source is not None
     source = msgspec.structs.replace(plain.source, file_type=FileType.HELM, origin=origin)
@@ -179,7 +179,7 @@ def built() -> ResourceResult:
     """A workload that an overlay builds from a base."""
     plain = deployment("web", "overlays/prod")
     assert plain.source is not None
-    source = msgspec.structs.replace(plain.source, file_type=FileType.KUSTOMIZE, origin=Origin("overlays/prod"))
+    source = msgspec.structs.replace(plain.source, file_type=FileType.KUSTOMIZE, origin=RenderOrigin("overlays/prod"))
     moment = dt.datetime(2026, 3, 1, 9, 30, tzinfo=dt.timezone(dt.timedelta(hours=2)))
     commit = Commit("4f2a" * 10, f"Ann {HOSTILE}", "ann@example.com", moment, f"Open it {HOSTILE}")
     patched = msgspec.structs.replace(privileged("overlays/prod/patch.yaml", 12, 1), commit=commit)

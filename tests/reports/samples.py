@@ -10,21 +10,21 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, Counts, ResourceResult
 from kubekeep.model.attack import (
+    AttackNode,
     AttackPath,
     Attacks,
     Cut,
     Edge,
     EdgeKind,
-    Node,
     NodeKind,
     Opening,
     PrioritisedResource,
     PriorityVector,
     TrackStep,
 )
-from kubekeep.model.commit import Repository
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import PASSED, Evidence, Excerpt, Status, Verdict
+from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.model.severity import Severity
@@ -37,7 +37,7 @@ EXCEPTION: Final = AppliedException(
     expires=dt.datetime(2027, 3, 1, tzinfo=dt.UTC),
     location=Location("exceptions.json"),
 )
-REPOSITORY: Final = Repository("/srv/shop", f"https://git.example.com/shop {HOSTILE}", "main")
+REPOSITORY: Final = GitRepository("/srv/shop", f"https://git.example.com/shop {HOSTILE}", "main")
 UNUSED: Final = AppliedException(name="gone", source=ExceptionSource.COMMENT, location=Location("deploy/old.yaml"))
 
 
@@ -90,9 +90,9 @@ def attacks(assessment: Assessment) -> Attacks:
     """A way from the internet over a workload to a node."""
     by_slug = {item.control.slug: item.control for item in assessment.controls}
     place = Location("deploy/web-0.yaml", Region(Position(21, 13), Position(21, 29)))
-    internet = Node("internet", NodeKind.INTERNET, "internet")
-    web = Node("web", NodeKind.WORKLOAD, f"Deployment default/web-0 {HOSTILE}", place)
-    host = Node("node", NodeKind.HOST, "a node")
+    internet = AttackNode("internet", NodeKind.INTERNET, "internet")
+    web = AttackNode("web", NodeKind.WORKLOAD, f"Deployment default/web-0 {HOSTILE}", place)
+    host = AttackNode("node", NodeKind.HOST, "a node")
     exposed = Edge(internet, web, EdgeKind.EXPOSURE, (Opening("a load balancer leads to it", "Service web"),))
     opening = Opening(
         f"container app is privileged {HOSTILE}", "Deployment web-0", place, (by_slug["privileged"],), "the pod runs"

@@ -19,12 +19,12 @@ from tests.reports.conftest import CONTROLS, HOSTILE
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import (
+    AttackNode,
     AttackPath,
     Attacks,
     Cut,
     Edge,
     EdgeKind,
-    Node,
     NodeKind,
     Opening,
     PrioritisedResource,
@@ -45,17 +45,17 @@ SVG = "{http://www.w3.org/2000/svg}"
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def edge(source: Node, target: Node, text: str = "it is open", assumes: str = "") -> Edge:
+def edge(source: AttackNode, target: AttackNode, text: str = "it is open", assumes: str = "") -> Edge:
     at = Location("deploy/web.yaml", Region(Position(7, 3), Position(7, 9)))
     opening = Opening(text, source.label, at, (CONTROLS["privileged"], CONTROLS["limits"]), assumes)
     return Edge(source, target, EdgeKind.ESCAPE, (opening,))
 
 
 def attacks(text: str = "web", assumes: str = "") -> Attacks:
-    internet = Node("internet", NodeKind.INTERNET, "internet")
-    workload = Node("w", NodeKind.WORKLOAD, f"Deployment {text}", Location(text))
-    host = Node("h", NodeKind.HOST, "a node of the cluster")
-    admin = Node("a", NodeKind.CLUSTER_ADMIN, "cluster-admin")
+    internet = AttackNode("internet", NodeKind.INTERNET, "internet")
+    workload = AttackNode("w", NodeKind.WORKLOAD, f"Deployment {text}", Location(text))
+    host = AttackNode("h", NodeKind.HOST, "a node of the cluster")
+    admin = AttackNode("a", NodeKind.CLUSTER_ADMIN, "cluster-admin")
     first, second, third = edge(internet, workload, text), edge(workload, host, text, assumes), edge(host, admin)
     paths = (
         AttackPath((first, second, third), Severity.CRITICAL),
@@ -106,7 +106,12 @@ def test_the_picture_is_bounded() -> None:
         attacks(),
         paths=tuple(
             AttackPath(
-                (edge(Node(f"s{number}", NodeKind.SUBJECT, f"User {number}"), Node("a", NodeKind.HOST, "node")),),
+                (
+                    edge(
+                        AttackNode(f"s{number}", NodeKind.SUBJECT, f"User {number}"),
+                        AttackNode("a", NodeKind.HOST, "node"),
+                    ),
+                ),
                 Severity.HIGH,
             )
             for number in range(100)

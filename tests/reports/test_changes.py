@@ -13,7 +13,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from kubekeep.model.comparison import Change, Comparison, Difference, Finding, Place
+from kubekeep.model.comparison import Comparison, Difference, FindingChange, RecordedFinding, ReportLocation
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.severity import Severity
@@ -23,12 +23,14 @@ ASSETS = Path(__file__).parent / "assets"
 HOSTILE = "\x1b[31m|`</td>]]>&\n# @all [x](http://evil) \u202e\ud800\x00 <script> 数据 #1 ![i](u) {{x}} __b__"
 
 
-def difference(change: Change, number: int, text: str = "x", level: Severity = Severity.HIGH) -> Difference:
+def difference(change: FindingChange, number: int, text: str = "x", level: Severity = Severity.HIGH) -> Difference:
     region = Region(Position(3, 5), Position(3, 9))
     path = f"spec.{text}"
-    place = Place(path, "fixPath", f"path=1/api=v1//Pod/{text}", Location(f"{text}.yaml", region))
-    finding = Finding(f"C-{number}", Identity("", "Pod", text, text), path, f"{text}.yaml", 0, text, level, place)
-    reasons = {Change.INCOMPARABLE: f"nobody looked {text}", Change.ACCEPTED: f"accepted by {text}"}
+    place = ReportLocation(path, "fixPath", f"path=1/api=v1//Pod/{text}", Location(f"{text}.yaml", region))
+    finding = RecordedFinding(
+        f"C-{number}", Identity("", "Pod", text, text), path, f"{text}.yaml", 0, text, level, place
+    )
+    reasons = {FindingChange.INCOMPARABLE: f"nobody looked {text}", FindingChange.ACCEPTED: f"accepted by {text}"}
     reason = reasons.get(change, "")
     return Difference(change, finding, "passed", "failed", reason)
 
@@ -38,11 +40,11 @@ def comparison(text: str = "x", many: int = 1) -> Comparison:
         base="main.json",
         head="branch.json",
         granularity=Granularity.EVIDENCE,
-        new=tuple(difference(Change.NEW, number, text) for number in range(many)),
-        resolved=(difference(Change.RESOLVED, 7, text),),
-        unchanged=(difference(Change.UNCHANGED, 8, text),),
-        incomparable=(difference(Change.INCOMPARABLE, 9, text, Severity.UNKNOWN),),
-        accepted=(difference(Change.ACCEPTED, 6, text),),
+        new=tuple(difference(FindingChange.NEW, number, text) for number in range(many)),
+        resolved=(difference(FindingChange.RESOLVED, 7, text),),
+        unchanged=(difference(FindingChange.UNCHANGED, 8, text),),
+        incomparable=(difference(FindingChange.INCOMPARABLE, 9, text, Severity.UNKNOWN),),
+        accepted=(difference(FindingChange.ACCEPTED, 6, text),),
         warnings=(f"tool: {text}",),
     )
 

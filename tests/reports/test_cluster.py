@@ -12,10 +12,10 @@ from tests.reports.rendering import printed, rendered, squeezed, written
 from tests.reports.test_json_shape import SHAPE
 
 from kubekeep.model.assessment import Assessment, Counts, Target, Unread
-from kubekeep.model.choice import Choice
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
+from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.privacy.encryption import with_pseudonyms
 from kubekeep.reports import names
 
@@ -194,13 +194,17 @@ def test_the_terminal_names_together_what_lacks_for_one_reason(assessment: Asses
 @pytest.mark.parametrize(
     ("facts", "choice", "words"),
     [
-        (None, Choice(), "nothing was found to scan; check the path."),
-        (FACTS, Choice(), "the cluster holds nothing that these controls look at."),
-        (FACTS, Choice(include_namespaces=("empty",)), "what was chosen holds nothing that these controls look at."),
+        (None, ResourceSelection(), "nothing was found to scan; check the path."),
+        (FACTS, ResourceSelection(), "the cluster holds nothing that these controls look at."),
+        (
+            FACTS,
+            ResourceSelection(include_namespaces=("empty",)),
+            "what was chosen holds nothing that these controls look at.",
+        ),
     ],
 )
 def test_nothing_to_judge_is_told_where_it_was_looked_for(
-    assessment: Assessment, facts: ClusterFacts | None, choice: Choice, words: str
+    assessment: Assessment, facts: ClusterFacts | None, choice: ResourceSelection, words: str
 ) -> None:
     facts = facts and msgspec.structs.replace(facts, gaps=())
     controls = tuple(msgspec.structs.replace(item, status=Status.NOT_EVALUATED) for item in assessment.controls)

@@ -8,7 +8,7 @@ from tests.reports.samples import SAMPLES, full
 
 from kubekeep.baseline.compare import scanned
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.comparison import Change, Comparison, Difference
+from kubekeep.model.comparison import Comparison, Difference, FindingChange
 from kubekeep.model.finding import Evidence
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.model.framework import Framework, Section
@@ -52,7 +52,7 @@ def test_the_worst_comes_first_and_places_from_top_to_bottom(assessment: Assessm
 def test_controls_with_new_findings_come_before_the_worst(assessment: Assessment) -> None:
     plain = [summary.control.id for summary in worst_first(assessment)]
     last = next(item for item in scanned(assessment).findings if item.control == plain[-1])
-    new = (Difference(Change.NEW, last, "passed", "failed"),)
+    new = (Difference(FindingChange.NEW, last, "passed", "failed"),)
     since = Comparison(base="x", head="y", granularity=Granularity.EVIDENCE, new=new)
     marked = msgspec.structs.replace(assessment, baseline=since)
     assert [summary.control.id for summary in worst_first(marked)] == [plain[-1], *plain[:-1]]

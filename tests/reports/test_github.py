@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from kubekeep.model.assessment import Assessment, ResourceResult, Target
-from kubekeep.model.commit import Repository
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
 from kubekeep.reports import Options, load
@@ -202,7 +202,7 @@ def test_paths_are_those_of_the_repository(base: str, file: str, shown: str, ass
     location = Location(file, Region(Position(1, 1), Position(1, 2)))
     one = failing(assessment, "a", Evidence("b", exists=True, location=location))
     cloned = msgspec.structs.replace(
-        one, target=Target((".",), base), repository=Repository("/srv/repo"), results=one.results * 11
+        one, target=Target((".",), base), repository=GitRepository("/srv/repo"), results=one.results * 11
     )
     found = [item.properties["file"] for item in marks(cloned) if "file" in item.properties]
     assert found == [shown] * 10

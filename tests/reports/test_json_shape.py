@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.commit import Commit, Repository
+from kubekeep.model.git import Commit, GitRepository
 from kubekeep.reports import Options, load
 from kubekeep.usecases.scan import ScanRequest, scan
 
@@ -44,7 +44,7 @@ def documents(assessment: Assessment) -> list[dict[str, Any]]:
         ScanRequest(paths=(str(EXAMPLES / "attack-paths"),), snapshot=True, extras=load("json").wants),
         ScanRequest(paths=(str(EXAMPLES / "online-shop" / "operations" / "debug-pod.yaml"),), controls=("C-0057",)),
     )
-    repository = Repository(
+    repository = GitRepository(
         "/srv/shop", "https://github.com/acme/shop", "main", Commit("4f2a", "Ann", "a@b", MOMENT, "Begin")
     )
     tracked = msgspec.structs.replace(assessment, repository=repository)

@@ -16,8 +16,8 @@ import pytest
 from tests.reports.excepted import with_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult
-from kubekeep.model.commit import Commit, Repository
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.resource import Resource
 from kubekeep.reports import Options, load
 
@@ -193,14 +193,14 @@ def test_uuids_stay_from_scan_to_scan(assessment: Assessment) -> None:
 
 def test_the_state_of_the_repository_is_named(assessment: Assessment) -> None:
     commit = Commit("4f2a" * 10, "Ann", "ann@example.com", assessment.started, "Open it")
-    repository = Repository(root="/srv/shop", remote="https://example.com/shop.git", head=commit)
+    repository = GitRepository(root="/srv/shop", remote="https://example.com/shop.git", head=commit)
     props = result_of(msgspec.structs.replace(assessment, repository=repository))["props"]
     assert {item["name"]: item["value"] for item in props} == {
         "coverage": "70",
         "repository": "https://example.com/shop.git",
         "commit": "4f2a" * 10,
     }
-    bare = msgspec.structs.replace(assessment, repository=Repository(root="/srv/shop"))
+    bare = msgspec.structs.replace(assessment, repository=GitRepository(root="/srv/shop"))
     assert [item["name"] for item in result_of(bare)["props"]] == ["coverage"]
 
 

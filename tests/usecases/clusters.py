@@ -12,8 +12,8 @@ import yaml
 from kubekeep.kube.access import ClusterRequest, Patience
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Verdict
+from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.cluster.cluster import Cluster
 from tests.sources.cluster import objects
@@ -150,9 +150,9 @@ def rules_without(cluster: Cluster, *hidden: str) -> list[dict[str, Any]]:
     return [rule for rule in rules if rule["resources"]]
 
 
-def only(*namespaces: str) -> Choice:
+def only(*namespaces: str) -> ResourceSelection:
     """The choice of what is in some namespaces."""
-    return Choice(include_namespaces=namespaces)
+    return ResourceSelection(include_namespaces=namespaces)
 
 
 def role_in(namespace: str, user: str) -> list[dict[str, Any]]:

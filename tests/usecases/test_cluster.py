@@ -10,10 +10,10 @@ import pytest
 from kubekeep.attackpaths.find import find
 from kubekeep.attackpaths.objects import Objects
 from kubekeep.library.load import builtin
-from kubekeep.model.attack import EVERYTHING
-from kubekeep.model.choice import Choice
+from kubekeep.model.attack import ALL_PATHS
 from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
+from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.gate import incomplete
 from kubekeep.posture.select import UnknownNameError, select
 from kubekeep.reports.format import Extra
@@ -72,7 +72,7 @@ def test_whatever_attack_paths_depend_on_is_asked_for(monkeypatch: pytest.Monkey
     find(map(Resource, (route, objects.replicated("Deployment", "shop", "web"))), (), {})
     assert asked >= {"ReferenceGrant", "route.openshift.io/Route", "UDPRoute"}
     selection = select([], [builtin().controls["naked-pod"]])
-    assert asked <= wanted(selection, Choice(), everything=True).kinds
+    assert asked <= wanted(selection, ResourceSelection(), everything=True).kinds
 
 
 def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: str) -> None:
@@ -89,7 +89,7 @@ def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: 
     )
     with front(cluster) as proxy:
         request = clusters.through(cluster.kubeconfig, proxy.url)
-        clusters.scanned(request, extras=frozenset(Extra), attacks=EVERYTHING)
+        clusters.scanned(request, extras=frozenset(Extra), attacks=ALL_PATHS)
         received = b"".join(proxy.sent)
         secrets = [item for item in proxy.asked if item.kind == "secrets"]
     assert [item.headers["accept"] for item in secrets] == [
@@ -177,10 +177,10 @@ def test_one_workload_is_judged_as_in_a_scan_of_everything(cluster: Cluster, nam
 @pytest.mark.parametrize(
     ("asked", "judged"),
     [
-        ({"choice": Choice(include_kinds=("Pod",))}, {"Pod"}),
-        ({"choice": Choice(include_kinds=("pods", "Deployment"))}, {"Deployment"}),
-        ({"choice": Choice(exclude_kinds=("Deployment",))}, {"ReplicaSet"}),
-        ({"choice": Choice(labels="part=a")}, {"Pod"}),
+        ({"choice": ResourceSelection(include_kinds=("Pod",))}, {"Pod"}),
+        ({"choice": ResourceSelection(include_kinds=("pods", "Deployment"))}, {"Deployment"}),
+        ({"choice": ResourceSelection(exclude_kinds=("Deployment",))}, {"ReplicaSet"}),
+        ({"choice": ResourceSelection(labels="part=a")}, {"Pod"}),
         ({"workload": "{namespace}/pod/web-1-a"}, {"Pod"}),
         ({"workload": "{namespace}/deployment/web"}, {"Deployment"}),
     ],

@@ -13,7 +13,7 @@ import pytest
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import SUBJECT
 from kubekeep.model.finding import Cause, Status, Verdict
-from kubekeep.model.watch import Began, Unmatched, WatchEvent
+from kubekeep.model.watch import UnmatchedName, WatchEvent, WatchStarted
 from kubekeep.posture.gate import incomplete
 from kubekeep.usecases.permissions import preflight, roles
 from kubekeep.usecases.scan import ScanRequest
@@ -236,7 +236,7 @@ def watched(cluster: Cluster, user: str, during: Callable[[Watch], None], **requ
     thread = threading.Thread(target=watch.run, args=(stopped,))
     thread.start()
     try:
-        eventually(lambda: any(isinstance(item, Began) for item in told))
+        eventually(lambda: any(isinstance(item, WatchStarted) for item in told))
         during(watch)
     finally:
         stopped.set()
@@ -261,11 +261,11 @@ def test_a_watch_says_what_a_scan_says(shop: Cluster, user: str) -> None:
 
 def test_a_watch_tells_of_a_namespace_that_does_not_exist(shop: Cluster) -> None:
     told = watched(shop, "getting", lambda _: None, controls=("C-0057",), choice=clusters.only(WHERE, "taem"))
-    assert [item.text for item in told if isinstance(item, Unmatched)] == [
+    assert [item.text for item in told if isinstance(item, UnmatchedName)] == [
         "no resource that was read is in namespace taem"
     ]
     told = watched(shop, "admin", lambda _: None, controls=("C-0057",), choice=clusters.only("taem"))
-    assert [item.text for item in told if isinstance(item, Unmatched)] == ["the cluster has no namespace taem"]
+    assert [item.text for item in told if isinstance(item, UnmatchedName)] == ["the cluster has no namespace taem"]
 
 
 def test_a_watch_sees_changes_where_it_may(shop: Cluster) -> None:

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from scripts import role
 
-from kubekeep.model.choice import Choice
-from kubekeep.model.kinds import BUILTIN
-from kubekeep.model.watch import Began, WatchEvent
+from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.resource_types import BUILTIN_TYPES
+from kubekeep.model.watch import WatchEvent, WatchStarted
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.cluster import VERSIONS as VERSION
 from kubekeep.usecases.permissions import Preflight, preflight, roles
@@ -26,7 +26,7 @@ from tests.usecases import clusters
 
 NAME = "kubekeep-scan"
 VERBS = ("list", "watch")
-CUSTOM = sorted(kind for kind in role.kinds() if kind not in BUILTIN)
+CUSTOM = sorted(kind for kind in role.kinds() if kind not in BUILTIN_TYPES)
 VERSIONS = (VERSION.group, VERSION.resource)
 OF_CLUSTER = frozenset(
     {
@@ -171,7 +171,7 @@ def test_who_may_not_read_definitions_is_told_that_more_may_be_needed(complete: 
 
 def test_with_namespaces_what_is_in_them_is_granted_there(complete: Cluster) -> None:
     """A user with those roles sees what an administrator does in the namespace, and nothing more is granted."""
-    choice = Choice(include_namespaces=("default",))
+    choice = ResourceSelection(include_namespaces=("default",))
     request = ScanRequest(paths=(), cluster=clusters.access(complete.kubeconfig), choice=choice)
     whole, inside, central = roles(preflight(request).permissions, "narrow")
     assert (whole["kind"], inside["kind"], inside["metadata"]["namespace"]) == ("ClusterRole", "Role", "default")
@@ -210,7 +210,7 @@ def test_who_watches_is_told_of_watching() -> None:
     assert ("gateway.networking.k8s.io", "referencegrants") in granted(stored()) - verbs.keys()
 
 
-def watched(request: ScanRequest) -> Began:
+def watched(request: ScanRequest) -> WatchStarted:
     """A watch that ends as soon as everything has been seen."""
     stopped = threading.Event()
     told: list[WatchEvent] = []
@@ -220,7 +220,7 @@ def watched(request: ScanRequest) -> Began:
         stopped.set()
 
     Watch(WatchRequest(scan=request), tell).run(stopped)
-    (began,) = [item for item in told if isinstance(item, Began)]
+    (began,) = [item for item in told if isinstance(item, WatchStarted)]
     return began
 
 

@@ -11,7 +11,7 @@ import pytest
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.model.finding import Cause, Reason, Status
-from kubekeep.model.kinds import BUILTIN
+from kubekeep.model.resource_types import BUILTIN_TYPES
 from kubekeep.model.workload import POD_KINDS
 from kubekeep.posture.gate import incomplete
 from kubekeep.usecases.scan import ScanRequest, scan
@@ -39,7 +39,7 @@ HIDDEN = [
 
 
 OWNERS = ("deployments",)
-OWNING = {BUILTIN[kind].plural for kind in POD_KINDS} - {"pods"}
+OWNING = {BUILTIN_TYPES[kind].plural for kind in POD_KINDS} - {"pods"}
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def is_irrelevant(item: ControlSummary) -> bool:
 
 def looks_at(item: ControlSummary, hidden: set[str]) -> bool:
     """Whether a control looks at a kind that is hidden."""
-    kinds = {kind for (_, kind), known in BUILTIN.items() if known.plural in hidden}
+    kinds = {kind for (_, kind), known in BUILTIN_TYPES.items() if known.plural in hidden}
     pods = {kind for _, kind in POD_KINDS}
     targets = set(item.control.targets)
     return (

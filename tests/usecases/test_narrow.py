@@ -9,12 +9,12 @@ import pytest
 
 from kubekeep.engine.policies import RegoPolicySet
 from kubekeep.kube.discovery import Catalogue, Served
-from kubekeep.model.choice import Choice
-from kubekeep.model.cluster import CoverageGap, names_of
+from kubekeep.model.cluster import CoverageGap, expand_kind_names
 from kubekeep.model.control import SUBJECT
 from kubekeep.model.finding import Cause, Verdict
-from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.resource import Resource
+from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
 from kubekeep.posture.choice import Chooser
 from kubekeep.posture.evaluate import run
 from kubekeep.posture.select import Selection, frameworks_named, select
@@ -22,22 +22,25 @@ from kubekeep.sources.cluster.plan import Task, tasks
 from kubekeep.usecases.cluster import wanted
 from tests.posture.living import Living
 
-ONLY = Choice(include_namespaces=("shop",))
+ONLY = ResourceSelection(include_namespaces=("shop",))
 MORE = {
     ("cilium.io", "CiliumNetworkPolicy"): True,
     ("cilium.io", "CiliumClusterwideNetworkPolicy"): False,
     ("gateway.networking.k8s.io", "HTTPRoute"): True,
     ("gateway.networking.k8s.io", "GRPCRoute"): True,
 }
-SERVED = {pair: kind.namespaced for pair, kind in BUILTIN.items()} | MORE
+SERVED = {pair: kind.namespaced for pair, kind in BUILTIN_TYPES.items()} | MORE
 CATALOGUE = Catalogue(
     tuple(
-        Served(group=group, version="v1", kind=kind, plural=plural_of(kind), namespaced=inside, verbs=frozenset())
+        Served(group=group, version="v1", kind=kind, plural=guess_plural(kind), namespaced=inside, verbs=frozenset())
         for (group, kind), inside in SERVED.items()
     )
 )
 INSIDE = {
-    name for (group, kind), inside in SERVED.items() if inside or kind == "Namespace" for name in names_of(group, kind)
+    name
+    for (group, kind), inside in SERVED.items()
+    if inside or kind == "Namespace"
+    for name in expand_kind_names(group, kind)
 }
 
 Verdicts = dict[tuple[str, str], Verdict]

@@ -9,7 +9,7 @@ import pytest
 
 from kubekeep.attackpaths.cited import CITED
 from kubekeep.library.load import builtin
-from kubekeep.model.attack import Attacks, Question
+from kubekeep.model.attack import AttackQuery, Attacks
 from kubekeep.usecases.paths import PathsRequest, attack_paths
 from tests.attackpaths.chains import chain, pod, role, service
 from tests.library.kubescape import SHARED
@@ -19,7 +19,7 @@ GOAT = SHARED / "corpora" / "kubernetes-goat"
 
 def answered(folder: Path, text: str, sources: Iterable[str] = (), targets: Iterable[str] = ()) -> Attacks:
     (folder / "all.yaml").write_text(text, encoding="utf-8")
-    question = Question(tuple(sources), tuple(targets))
+    question = AttackQuery(tuple(sources), tuple(targets))
     request = PathsRequest(paths=(str(folder),), question=question, kubernetes_version="1.34")
     attacks = attack_paths(request).attacks
     assert attacks is not None
@@ -201,7 +201,7 @@ spec:
     (tmp_path / "chart" / "templates" / "pod.yaml").write_text(template, encoding="utf-8")
     (tmp_path / "chart" / "values.yaml").write_text("privileged: true\n", encoding="utf-8")
     request = PathsRequest(
-        paths=(str(tmp_path),), question=Question(("pod/release-name-web",), ("node",)), kubernetes_version="1.34"
+        paths=(str(tmp_path),), question=AttackQuery(("pod/release-name-web",), ("node",)), kubernetes_version="1.34"
     )
     attacks = attack_paths(request).attacks
     assert attacks is not None

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.model.commit import Repository
+from kubekeep.model.git import GitRepository
 from kubekeep.reports import Extra, Options, load
 from kubekeep.usecases.scan import ScanRequest, scan
 
@@ -35,7 +35,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def found(path: Path, *, extras: frozenset[Extra] = frozenset({Extra.REPOSITORY})) -> Repository | None:
+def found(path: Path, *, extras: frozenset[Extra] = frozenset({Extra.REPOSITORY})) -> GitRepository | None:
     return scan(ScanRequest(paths=(str(path),), controls=("C-0057",), extras=extras)).repository
 
 
@@ -97,7 +97,7 @@ def test_json(checkout: Path) -> None:
 def test_addresses(remote: str, provider: str, owner: str, repo: str, checkout: Path) -> None:
     assessment = scan(ScanRequest(paths=(str(checkout),), controls=("C-0057",)))
     stream = io.StringIO()
-    load("json").render(msgspec.structs.replace(assessment, repository=Repository("/r", remote)), stream, Options())
+    load("json").render(msgspec.structs.replace(assessment, repository=GitRepository("/r", remote)), stream, Options())
     context = json.loads(stream.getvalue())["metadata"]["targetMetadata"]["gitRepoContextMetadata"]
     assert (context["provider"], context["owner"], context["repo"]) == (provider, owner, repo)
     assert "lastCommit" not in context

@@ -21,9 +21,16 @@ from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.watching import Pace
 from kubekeep.library.extra import gather
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.choice import Choice
 from kubekeep.model.finding import Cause, Status
-from kubekeep.model.watch import Began, Followed, Shown, VerdictChange, VerdictChanged, WatchEvent
+from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.watch import (
+    ConnectionChanged,
+    CoverageChanged,
+    VerdictChange,
+    VerdictChanged,
+    WatchEvent,
+    WatchStarted,
+)
 from kubekeep.usecases.cluster import connected
 from kubekeep.usecases.scan import ScanRequest, scan, selected
 from kubekeep.usecases.watch import Watch, WatchRequest
@@ -46,7 +53,7 @@ class Live:
             return Kubeconfig((str(kubeconfig),)).access("")
 
         cluster = ClusterRequest(access=read(), again=read, patience=HURRIED)
-        choice = Choice(include_namespaces=namespaces)
+        choice = ResourceSelection(include_namespaces=namespaces)
         self.request = ScanRequest(paths=(), cluster=cluster, choice=choice, **more)
         self._read = read
         self.told: list[WatchEvent] = []
@@ -81,14 +88,14 @@ class Live:
 
     def losses(self) -> list[bool]:
         """Whether the cluster was followed, each time that this was told."""
-        return [not item.why for item in self.told if isinstance(item, Followed)]
+        return [not item.why for item in self.told if isinstance(item, ConnectionChanged)]
 
     def turns(self, turn: VerdictChange) -> set[tuple[str, str]]:
         """(control, resource) of the verdicts that have turned so."""
         return {
             (item.control.slug, item.resource.label)
             for item in self.told
-            if isinstance(item, VerdictChanged) and item.turn is turn
+            if isinstance(item, VerdictChanged) and item.change is turn
         }
 
     def verdicts(self) -> list[Any]:
@@ -183,7 +190,7 @@ def test_each_change_is_told_with_what_it_means_for_others(cluster: Cluster, nam
     cart = f"Deployment {namespace}/cart"
     live = Live(cluster.kubeconfig, (namespace,))
     with live.running():
-        assert [type(item) for item in live.told] == [Began]
+        assert [type(item) for item in live.told] == [WatchStarted]
         cluster.apply([deployment(namespace, privileged=True)])
         eventually(lambda: ("privileged-container", cart) in live.turns(VerdictChange.FAILED))
         cluster.delete(policy(namespace))
@@ -250,7 +257,7 @@ def test_what_is_not_shown_any_more_is_not_evaluated_until_it_is_back(cluster: C
         grant("*")
         eventually(lambda: verdict("missing-network-policy").status is Status.PASSED)
         eventually(live.agrees)
-    shown = [(item.gap.permission, item.again) for item in live.told if isinstance(item, Shown)]
+    shown = [(item.gap.permission, item.is_restored) for item in live.told if isinstance(item, CoverageChanged)]
     lost = f"list networkpolicies.networking.k8s.io in namespace {namespace}"
     assert [again for permission, again in shown if permission in (lost, lost.replace("list", "watch"))] in (
         [False, True],
@@ -315,7 +322,7 @@ def test_exceptions_and_settings_of_the_cluster_count_at_once(own_cluster: Clust
         # Nobody can tell by which parameters it is to be judged, and so it is not.
         own_cluster.apply([settings | {"spec": {"controls": {"sensitiveInterface": ["cart"]}}}])
         eventually(lambda: ("sensitive-interfaces", cart) in live.turns(VerdictChange.UNKNOWN))
-        (gap,) = (item.gap for item in live.told if isinstance(item, Shown))
+        (gap,) = (item.gap for item in live.told if isinstance(item, CoverageChanged))
         assert gap.why == f"{group}/ControlInput default: no control has a parameter sensitiveInterface"
         own_cluster.apply([settings])
         eventually(live.agrees)
@@ -347,7 +354,7 @@ def test_kinds_that_come_later_are_watched(own_cluster: Cluster) -> None:
         assert {item.resource.kind for item in live.told if isinstance(item, VerdictChanged)} == {"Rollout"}
         own_cluster.delete(rollouts)
         eventually(lambda: ("privileged-container", "Rollout shop/cart") in live.turns(VerdictChange.GONE))
-        assert not [item for item in live.told if isinstance(item, Shown)]
+        assert not [item for item in live.told if isinstance(item, CoverageChanged)]
 
 
 def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_nothing_else(own_cluster: Cluster) -> None:
@@ -393,7 +400,11 @@ def test_apis_that_come_and_go_are_noticed(own_cluster: Cluster) -> None:
     exceptions = "list securityexceptions.kubescape.io"
 
     def shown() -> list[bool]:
-        return [item.again for item in live.told if isinstance(item, Shown) and item.gap.permission == exceptions]
+        return [
+            item.is_restored
+            for item in live.told
+            if isinstance(item, CoverageChanged) and item.gap.permission == exceptions
+        ]
 
     with live.running():
         own_cluster.apply([api])

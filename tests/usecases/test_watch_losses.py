@@ -16,7 +16,7 @@ import pytest
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import Connection
 from kubekeep.model.finding import Status
-from kubekeep.model.watch import Shown, VerdictChange, VerdictChanged
+from kubekeep.model.watch import CoverageChanged, VerdictChange, VerdictChanged
 from tests.cluster import supervisor
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube.faults import Asked, Exchange, Front, always, front
@@ -93,12 +93,12 @@ def test_a_server_that_restarts(shop: Cluster) -> None:
     assert live.losses() == [False, True, False, True]
     # Nothing was taken for gone or unknown meanwhile.
     about = [
-        item.turn
+        item.change
         for item in live.told
         if isinstance(item, VerdictChanged) and item.control.slug == "privileged-container"
     ]
     assert about == [VerdictChange.FAILED, VerdictChange.FIXED]
-    assert not [item for item in live.told if isinstance(item, Shown)]
+    assert not [item for item in live.told if isinstance(item, CoverageChanged)]
 
 
 def test_a_server_that_is_replaced(shop: Cluster, cluster: Cluster, namespace: str, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_server_that_shows_nothing_yet(shop: Cluster, tmp_path: Path) -> None:
             is_down["second"] = False
             eventually(lambda: is_back(live))
     assert live.losses() == [False, True]
-    assert not [item for item in live.told if isinstance(item, Shown | VerdictChanged)]
+    assert not [item for item in live.told if isinstance(item, CoverageChanged | VerdictChanged)]
 
 
 def asks_what_it_may(asked: Asked) -> bool:
@@ -335,4 +335,4 @@ def test_a_token_that_is_worth_nothing_any_more(shop: Cluster, tmp_path: Path) -
         shop.apply([deployment("shop", privileged=False)])
         eventually(lambda: ("privileged-container", CART) in live.turns(VerdictChange.FIXED))
         assert live.watch.figures.lists == streams
-    assert not [item for item in live.told if isinstance(item, Shown)]
+    assert not [item for item in live.told if isinstance(item, CoverageChanged)]

@@ -24,8 +24,8 @@ from kubekeep.admission.policy import (
 from kubekeep.model.cluster import RBAC
 from kubekeep.model.control import EVERYTHING, POLICIES, SUBJECT, WORKLOAD, Control
 from kubekeep.model.enforcement import DENY, Enforcement
-from kubekeep.model.kinds import BUILTIN, Served, plural_of
 from kubekeep.model.resource import Resource, kind_names
+from kubekeep.model.resource_types import BUILTIN_TYPES, ResourceType, guess_plural
 
 T = TypeVar("T")
 CONTROL: Final = ("kubekeep.io/control", "controlId")
@@ -135,23 +135,23 @@ def _is_for_all(control: Control, rules: Sequence[ResourceRule]) -> bool:
     return all(any(_covers(rule, served) for rule in making for served in some) for some in _made(control))
 
 
-def _made(control: Control) -> Iterator[Sequence[Served]]:
+def _made(control: Control) -> Iterator[Sequence[ResourceType]]:
     """The resources that `control` is about, each with what else it may be served as.
 
     What carries pods ends as Pods. A subject is one of a binding.
     """
     for target in control.targets:
         if target == WORKLOAD:
-            yield [BUILTIN["", "Pod"]]
+            yield [BUILTIN_TYPES["", "Pod"]]
         elif target == SUBJECT:
-            yield from ([BUILTIN[RBAC, kind]] for kind in _BINDINGS)
+            yield from ([BUILTIN_TYPES[RBAC, kind]] for kind in _BINDINGS)
         else:
             group, _, kind = target.rpartition("/")
-            known = [served for (of, name), served in BUILTIN.items() if target in kind_names(of, name)]
-            yield known or [Served(group, plural_of(kind), namespaced) for namespaced in (True, False)]
+            known = [served for (of, name), served in BUILTIN_TYPES.items() if target in kind_names(of, name)]
+            yield known or [ResourceType(group, guess_plural(kind), namespaced) for namespaced in (True, False)]
 
 
-def _covers(rule: ResourceRule, served: Served) -> bool:
+def _covers(rule: ResourceRule, served: ResourceType) -> bool:
     """Whether a rule is for the objects of a resource themselves (Kubernetes API, RuleWithOperations)."""
     if rule.scope == ("Cluster" if served.namespaced else "Namespaced"):
         return False

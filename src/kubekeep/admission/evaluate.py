@@ -20,11 +20,11 @@ from kubekeep.engine.cel.program import CompileError
 from kubekeep.engine.cel.values import UnavailableError, partial_map
 from kubekeep.model.control import EVERYTHING, POLICIES, Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
-from kubekeep.model.kinds import BUILTIN
-from kubekeep.model.label_selector import NAME_LABEL, labels_of, selects
+from kubekeep.model.label_selector import NAME_LABEL, get_labels, selects
 from kubekeep.model.location import Path, format_path, has_path
-from kubekeep.model.redaction import redacted
+from kubekeep.model.redaction import redact
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource, is_builtin
+from kubekeep.model.resource_types import BUILTIN_TYPES
 
 _UNKNOWN_OLD: Final = UnavailableError("oldObject: the object in the cluster is not known")
 _UNKNOWN_AUTHORIZER: Final = UnavailableError("authorizer: only a cluster can tell")
@@ -165,8 +165,8 @@ def _control(policy: Policy, taken: AbstractSet[str]) -> Control:
 def _kinds(rule: ResourceRule) -> Iterator[str]:
     """What a rule is for, as targets: its custom kinds are all of their group, as only a cluster knows their plurals."""
     plurals = {item.partition("/")[0] for item in rule.resources}
-    known = {served.plural for served in BUILTIN.values()}
-    yield from (kind for (_, kind), served in BUILTIN.items() if served.plural in plurals)
+    known = {served.plural for served in BUILTIN_TYPES.values()}
+    yield from (kind for (_, kind), served in BUILTIN_TYPES.items() if served.plural in plurals)
     for group in rule.api_groups:
         if group == EVERYTHING or is_builtin(group):
             yield from (EVERYTHING for _ in plurals - known)
@@ -209,8 +209,8 @@ def _names(subject: Subject, namespace: Resource | None, operations: Sequence[st
 
 def _shown(names: Mapping[str, Any], subject: Subject, param: Resource | None) -> dict[str, Any]:
     """The names, with nothing that a report may not show."""
-    params = redacted(param) if param is not None and param.kind == "Secret" else names["params"]
-    return {**names, "object": _object(subject, redacted(subject.resource)), "params": params}
+    params = redact(param) if param is not None and param.kind == "Secret" else names["params"]
+    return {**names, "object": _object(subject, redact(subject.resource)), "params": params}
 
 
 def _object(subject: Subject, found: dict[str, Any]) -> dict[str, Any]:
@@ -265,7 +265,7 @@ def _is_param(item: Resource, kind: ParamKind, reference: ParamRef, namespace: s
         return False
     if reference.name:
         return item.name == reference.name
-    return reference.selector is None or selects(reference.selector, labels_of(item.object))
+    return reference.selector is None or selects(reference.selector, get_labels(item.object))
 
 
 def _add(opinion: Opinion, actions: str, resource: Resource, said: _Said) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from kubekeep.admission.policy import GROUP, Match, ResourceRule
-from kubekeep.model.kinds import Kinds, Served
-from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, holds, labels_of, selects
+from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, get_labels, matches_requirement, selects
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
+from kubekeep.model.resource_types import ResourceType, ResourceTypes
 
 
 class UnknownLabelError(Exception):
@@ -24,7 +24,7 @@ class Subject(msgspec.Struct, frozen=True):
     """An object as a request for it would carry it."""
 
     resource: Resource
-    served: Served
+    served: ResourceType
     namespace: str
     labels: Mapping[str, str]
     namespace_labels: Mapping[str, str]
@@ -37,7 +37,7 @@ class Subjects:
 
     def __init__(self, resources: Sequence[Resource], others: Iterable[Resource]) -> None:
         seen = [*others, *resources]
-        self.kinds = Kinds(seen)
+        self.kinds = ResourceTypes(seen)
         self.namespaces = {item.name: item for item in seen if item.kind == "Namespace" and not item.group}
 
     def of(self, resource: Resource) -> Subject:
@@ -47,12 +47,12 @@ class Subjects:
         namespace = (resource.namespace or DEFAULT_NAMESPACE) if served.namespaced else ""
         name = resource.name if is_namespace else namespace
         known = resource if is_namespace else self.namespaces.get(name)
-        labels = labels_of(known.object) if known else {}
+        labels = get_labels(known.object) if known else {}
         return Subject(
             resource=resource,
             served=served,
             namespace=name,
-            labels=labels_of(resource.object),
+            labels=get_labels(resource.object),
             namespace_labels={**labels, NAME_LABEL: name} if name else {},
             knows_namespace=known is not None,
         )
@@ -87,7 +87,7 @@ def _in_namespace(selector: LabelSelector, subject: Subject) -> bool:
     for requirement in selector.requirements:
         if requirement.key != NAME_LABEL:
             unknown.append(requirement.key)
-        elif not holds(requirement, subject.namespace_labels):
+        elif not matches_requirement(requirement, subject.namespace_labels):
             return False
     if unknown:
         raise UnknownLabelError(

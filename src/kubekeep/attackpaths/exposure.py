@@ -14,7 +14,7 @@ from kubekeep.attackpaths.gateways import Gateways
 from kubekeep.attackpaths.graph import Draft, Graph
 from kubekeep.attackpaths.inner import is_inner_balancer, is_inner_ingress, reaches_public, source_ranges
 from kubekeep.attackpaths.objects import Item, Objects, Workload, few
-from kubekeep.model.attack import EdgeKind, Node, NodeKind
+from kubekeep.model.attack import AttackNode, EdgeKind, NodeKind
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.posture.routes import GATEWAY_ROUTES, INGRESS, ROUTES, Backend, backends
 
@@ -25,7 +25,7 @@ NODES_REACHABLE: Final = "the nodes can be reached from outside"
 _LOOPBACK: Final = ("127.", "::1")
 
 
-def workload_node(graph: Graph, workload: Workload) -> Node:
+def workload_node(graph: Graph, workload: Workload) -> AttackNode:
     """The node of a workload."""
     found = graph.nodes.get(workload.id)
     return found or graph.node(workload.id, NodeKind.WORKLOAD, workload.item.label, workload.item)
@@ -74,7 +74,7 @@ class Exposure:
             if labels:
                 self._graph.notes.append(f"{text} {few(labels)}")
 
-    def _service_node(self, service: Item) -> Node:
+    def _service_node(self, service: Item) -> AttackNode:
         return self._graph.node(f"service:{service.namespace}/{service.name}", NodeKind.ENTRY, service.label, service)
 
     def _outward(self, service: Item) -> Iterator[Draft]:

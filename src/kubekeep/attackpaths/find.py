@@ -15,7 +15,7 @@ from kubekeep.attackpaths.objects import Objects, few
 from kubekeep.attackpaths.places import ANONYMOUS, AUTHENTICATED, Places
 from kubekeep.attackpaths.search import Roads, Step, Way, cuts
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.attack import EVERYTHING, AttackPath, Attacks, Cut, EdgeKind, Node, NodeKind, Question
+from kubekeep.model.attack import ALL_PATHS, AttackNode, AttackPath, AttackQuery, Attacks, Cut, EdgeKind, NodeKind
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
 from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
@@ -43,7 +43,7 @@ def find(
     resources: Iterable[Resource],
     results: Sequence[ResourceResult],
     controls: Mapping[str, Control],
-    question: Question = EVERYTHING,
+    question: AttackQuery = ALL_PATHS,
 ) -> Attacks:
     """The attack paths through `resources`, with the controls, by slug, that fail along them.
 
@@ -54,7 +54,7 @@ def find(
     graph = _build(objects, Failing(results, controls))
     roads = Roads(graph, _targets(question.targets, graph))
     found = roads.ways(_sources(question.sources, graph))
-    listed = found[: question.most]
+    listed = found[: question.limit]
     edges = {step: graph.edge(*step) for way in listed for step in way.steps}
     return Attacks(
         paths=tuple(AttackPath(tuple(edges[step] for step in way.steps), way.severity) for way in listed),
@@ -123,7 +123,7 @@ def _ends(word: str, graph: Graph, known: Mapping[str, str]) -> list[str]:
     return found
 
 
-def _spelled(node: Node) -> tuple[str, ...]:
+def _spelled(node: AttackNode) -> tuple[str, ...]:
     """How people may name a node: `deployment/web` and `shop/deployment/web`."""
     kind, _, rest = node.label.lower().partition(" ")
     namespace, _, name = rest.rpartition("/")

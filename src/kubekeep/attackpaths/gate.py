@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from kubekeep.attackpaths.exposure import INTERNET
 from kubekeep.attackpaths.places import ANONYMOUS
-from kubekeep.model.attack import Attacks, NodeKind, Question
+from kubekeep.model.attack import AttackQuery, Attacks, NodeKind
 
 
-def is_open(attacks: Attacks, question: Question) -> bool:
+def is_open(attacks: Attacks, question: AttackQuery) -> bool:
     """Whether someone outside gets to be cluster-admin or, if sources or targets are named, any of the paths is sure."""
     sure = [path for path in attacks.paths if not path.assumptions]
     if question.sources or question.targets:

@@ -15,9 +15,9 @@ from kubekeep.attackpaths.graph import EVERYWHERE, Draft, Graph
 from kubekeep.attackpaths.objects import Item, Objects, absent_label, few, selector_of, within
 from kubekeep.attackpaths.places import Places
 from kubekeep.attackpaths.rights import BUILT_IN, RBAC, Rules, rights
-from kubekeep.model.attack import EdgeKind, Node, NodeKind
+from kubekeep.model.attack import AttackNode, EdgeKind, NodeKind
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.label_selector import labels_of, selects
+from kubekeep.model.label_selector import get_labels, selects
 from kubekeep.posture.joins import account_of
 
 _SAME: Final = {"edit": "admin"}
@@ -84,7 +84,7 @@ class Granted:
                     draft = Draft(text, binding, ("subjects", number), slugs, judged=judged)
                     self._graph.add(source, target, EdgeKind.BINDING, draft)
 
-    def _subject(self, subject: Mapping[str, Any], binding: Item) -> Node | None:
+    def _subject(self, subject: Mapping[str, Any], binding: Item) -> AttackNode | None:
         account = account_of(subject, msgspec.structs.replace(binding.resource, content=binding.object))
         if account is not None:
             return self._places.account(*account)
@@ -109,7 +109,7 @@ class Granted:
         """The rules that other roles of the input add, by their labels, to one that every cluster has."""
         wanted = {f"{_AGGREGATE}{part}" for part in _PARTS.get(name, ())}
         for item in self._objects.of("ClusterRole"):
-            if any(labels_of(item.object).get(label) == "true" for label in wanted):
+            if any(get_labels(item.object).get(label) == "true" for label in wanted):
                 yield from ((rule, item, place) for place, rule in enumerate(as_list(item.object.get("rules"))))
 
     def _read(self, item: Item) -> _Role:
@@ -133,10 +133,10 @@ class Granted:
         listed = as_list(as_mapping(item.object.get("aggregationRule")).get("clusterRoleSelectors"))
         selectors = [selector_of(as_mapping(found)) for found in listed]
         for part in self._objects.of("ClusterRole"):
-            if any(selector and selects(selector, labels_of(part.object)) for selector in selectors):
+            if any(selector and selects(selector, get_labels(part.object)) for selector in selectors):
                 yield part
 
-    def _granted(self, role: _Role, scope: str) -> Node | None:
+    def _granted(self, role: _Role, scope: str) -> AttackNode | None:
         """The node of a role where it holds, cluster-admin for one that allows everything; None if it leads nowhere."""
         if role.rules.allow_everything and scope == EVERYWHERE:
             return self._places.admin

@@ -12,7 +12,7 @@ import msgspec
 
 from kubekeep.attackpaths.objects import Item
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.attack import Edge, EdgeKind, Node, NodeKind, Opening
+from kubekeep.model.attack import AttackNode, Edge, EdgeKind, NodeKind, Opening
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Path
@@ -75,7 +75,7 @@ class Graph:
     """Nodes and edges."""
 
     def __init__(self, failing: Failing) -> None:
-        self.nodes: dict[str, Node] = {}
+        self.nodes: dict[str, AttackNode] = {}
         self.items: dict[str, Item] = {}
         """The objects that nodes stand for, by the ids of these."""
         self.notes: list[str] = []
@@ -84,16 +84,16 @@ class Graph:
         self.is_full = False
         """Whether edges were left out."""
 
-    def node(self, identity: str, kind: NodeKind, label: str, item: Item | None = None) -> Node:
+    def node(self, identity: str, kind: NodeKind, label: str, item: Item | None = None) -> AttackNode:
         """The node of that identity, made if there is none."""
         found = self.nodes.get(identity)
         if found is None:
-            found = self.nodes[identity] = Node(identity, kind, label)
+            found = self.nodes[identity] = AttackNode(identity, kind, label)
             if item is not None:
                 self.items[identity] = item
         return found
 
-    def add(self, source: Node, target: Node, kind: EdgeKind, draft: Draft) -> None:
+    def add(self, source: AttackNode, target: AttackNode, kind: EdgeKind, draft: Draft) -> None:
         """Open the edge from `source` to `target`; what opens one edge several times is all on it."""
         if source.id == target.id:
             return
@@ -131,7 +131,7 @@ class Graph:
             assumes=draft.assumes,
         )
 
-    def _placed(self, identity: str) -> Node:
+    def _placed(self, identity: str) -> AttackNode:
         item = self.items.get(identity)
         node = self.nodes[identity]
         return node if item is None else msgspec.structs.replace(node, location=item.resource.locate(()))

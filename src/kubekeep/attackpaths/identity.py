@@ -8,7 +8,7 @@ from typing import Any, Final
 from kubekeep.attackpaths import cited
 from kubekeep.attackpaths.graph import Draft, Graph
 from kubekeep.attackpaths.objects import Container, Item, Objects, Workload, absent_label
-from kubekeep.model.attack import EdgeKind, Node, NodeKind
+from kubekeep.model.attack import AttackNode, EdgeKind, NodeKind
 from kubekeep.model.json_values import as_list, as_mapping
 
 _TOKEN_TYPE: Final = "kubernetes.io/service-account-token"  # noqa: S105 - a type of Secrets
@@ -16,7 +16,7 @@ _TOKEN_OF: Final = "kubernetes.io/service-account.name"  # noqa: S105 - an annot
 _SECRET, _DATA = NodeKind.SECRET, NodeKind.DATA
 
 
-def account_node(graph: Graph, objects: Objects, namespace: str, name: str) -> Node:
+def account_node(graph: Graph, objects: Objects, namespace: str, name: str) -> AttackNode:
     """The node of a service account, in the input or not."""
     found = objects.accounts.get((namespace, name))
     item = found[0] if found else None
@@ -24,7 +24,7 @@ def account_node(graph: Graph, objects: Objects, namespace: str, name: str) -> N
     return graph.node(f"account:{namespace}/{name}", NodeKind.ACCOUNT, label, item)
 
 
-def data_node(graph: Graph, objects: Objects, kind: str, namespace: str, name: str) -> Node:
+def data_node(graph: Graph, objects: Objects, kind: str, namespace: str, name: str) -> AttackNode:
     """The node of a Secret, a ConfigMap or a PersistentVolumeClaim, in the input or not."""
     found = objects.secrets.get((namespace, name)) if kind == "Secret" else None
     item = found[0] if found else None
@@ -123,7 +123,7 @@ def token_secrets(objects: Objects) -> Iterator[tuple[Item, str]]:
                 yield item, str(name)
 
 
-def join(graph: Graph, objects: Objects, workload: Workload, node: Node) -> None:
+def join(graph: Graph, objects: Objects, workload: Workload, node: AttackNode) -> None:
     """Add what a workload holds: its token, and the data that it reads."""
     namespace = workload.item.namespace
     draft = token(objects, workload)

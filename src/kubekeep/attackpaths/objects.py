@@ -14,11 +14,11 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.kinds import BUILTIN
-from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, labels_of, selects
+from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, get_labels, selects
 from kubekeep.model.location import Path, parse_path
-from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource, called
-from kubekeep.model.workload import MalformedWorkloadError, pod_path, view
+from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource, format_name
+from kubekeep.model.resource_types import BUILTIN_TYPES
+from kubekeep.model.workload import MalformedWorkloadError, build_pod_view, pod_path
 from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, Pair
 
 _MIRROR: Final = "kubernetes.io/config.mirror"
@@ -49,7 +49,7 @@ class Item(msgspec.Struct, frozen=True, eq=False):
     @property
     def label(self) -> str:
         """`Deployment shop/web`; without a namespace that nobody wrote."""
-        return called(self.kind, self.resource.namespace, self.name)
+        return format_name(self.kind, self.resource.namespace, self.name)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class Objects:
         self._kinds: dict[str, list[Item]] = {}
         for resource in resources:
             item = _item(resource)
-            key = resource.kind if resource.builtin else f"{resource.group}/{resource.kind}"
+            key = resource.kind if resource.is_builtin else f"{resource.group}/{resource.kind}"
             self._kinds.setdefault(key, []).append(item)
         for items in self._kinds.values():
             for item in items:
@@ -191,7 +191,7 @@ class Objects:
         found = self._namespaces.get(namespace)
         if found is None:
             return None
-        return all(labels_of(item.object).get(_ENFORCED) in _UNPRIVILEGED for item in found)
+        return all(get_labels(item.object).get(_ENFORCED) in _UNPRIVILEGED for item in found)
 
     def is_selected(self, selector: Mapping[str, Any], namespace: str) -> bool | None:
         """Whether a selector of namespaces takes `namespace`; None if that is up to labels that nobody knows."""
@@ -200,7 +200,7 @@ class Objects:
             return False
         name = {NAME_LABEL: namespace}
         if known := self._namespaces.get(namespace):
-            return any(selects(asked, labels_of(item.object) | name) for item in known)
+            return any(selects(asked, get_labels(item.object) | name) for item in known)
         sure = tuple(item for item in asked.requirements if item.key == NAME_LABEL)
         if not selects(LabelSelector(match_expressions=sure), name):
             return False
@@ -210,7 +210,7 @@ class Objects:
         if pod_path(item.resource) is None or self._is_owned(item):
             return
         try:
-            seen = view(msgspec.structs.replace(item.resource, content=item.object))
+            seen = build_pod_view(msgspec.structs.replace(item.resource, content=item.object))
         except MalformedWorkloadError:
             self.malformed.append(item)
             return
@@ -248,7 +248,7 @@ def few(labels: Iterable[str]) -> str:
 
 def absent_label(kind: str, namespace: str, name: str) -> str:
     """What people call an object that is not in the input; without a namespace that nobody has chosen yet."""
-    return called(kind, "" if namespace == RELEASE_NAMESPACE else namespace, name)
+    return format_name(kind, "" if namespace == RELEASE_NAMESPACE else namespace, name)
 
 
 def selector_of(selector: Mapping[str, Any]) -> LabelSelector | None:
@@ -267,7 +267,7 @@ def within(namespace: str) -> str:
 
 def _item(resource: Resource) -> Item:
     judged = Pair.of(resource).judged
-    served = BUILTIN.get((resource.group, resource.kind))
+    served = BUILTIN_TYPES.get((resource.group, resource.kind))
     namespaced = served.namespaced if served else True
     namespace = (judged.namespace or DEFAULT_NAMESPACE) if namespaced else ""
     return Item(resource, judged.object, namespace, resource.name)

@@ -13,7 +13,7 @@ from kubekeep.attackpaths.exposure import workload_node
 from kubekeep.attackpaths.graph import EVERYWHERE, Draft, Graph
 from kubekeep.attackpaths.identity import account_node, data_node, reads, token_secrets
 from kubekeep.attackpaths.objects import Objects, Workload, within
-from kubekeep.model.attack import EdgeKind, Node, NodeKind
+from kubekeep.model.attack import AttackNode, EdgeKind, NodeKind
 from kubekeep.model.json_values import as_mapping
 
 ADMIN: Final = "cluster-admin"
@@ -36,51 +36,51 @@ class Places:
         self._graph = graph
 
     @property
-    def admin(self) -> Node:
+    def admin(self) -> AttackNode:
         """Whoever may do everything."""
         return self._graph.node(ADMIN, NodeKind.CLUSTER_ADMIN, "cluster-admin")
 
     @property
-    def host(self) -> Node:
+    def host(self) -> AttackNode:
         """Some node of the cluster."""
         return self._graph.node(HOST, NodeKind.HOST, "a node of the cluster")
 
     @property
-    def hosts(self) -> Node:
+    def hosts(self) -> AttackNode:
         """A node of one's choice."""
         return self._graph.node("nodes", NodeKind.HOST, "any node of the cluster")
 
-    def secrets(self, scope: str) -> Node:
+    def secrets(self, scope: str) -> AttackNode:
         """All Secrets of a namespace, or everywhere."""
         return self._graph.node(f"secrets:{scope}", NodeKind.SECRETS, f"every Secret {_in(scope)}")
 
-    def accounts(self, scope: str) -> Node:
+    def accounts(self, scope: str) -> AttackNode:
         """All service accounts of a namespace, or everywhere."""
         return self._graph.node(f"accounts:{scope}", NodeKind.ACCOUNTS, f"any service account {_in(scope)}")
 
-    def pods(self, scope: str) -> Node:
+    def pods(self, scope: str) -> AttackNode:
         """All pods of a namespace, or everywhere."""
         return self._graph.node(f"pods:{scope}", NodeKind.PODS, f"any pod {_in(scope)}")
 
-    def secret(self, namespace: str, name: str) -> Node:
+    def secret(self, namespace: str, name: str) -> AttackNode:
         """One Secret."""
         return data_node(self._graph, self._objects, "Secret", namespace, name)
 
-    def account(self, namespace: str, name: str) -> Node:
+    def account(self, namespace: str, name: str) -> AttackNode:
         """One service account."""
         return account_node(self._graph, self._objects, namespace, name)
 
-    def subject(self, kind: str, name: str) -> Node:
+    def subject(self, kind: str, name: str) -> AttackNode:
         """A user or a group."""
         label = {ANONYMOUS: "anyone, without signing in", AUTHENTICATED: "anyone who has signed in"}
         identity = f"{kind}:{name}"
         return self._graph.node(identity, NodeKind.SUBJECT, label.get(identity, f"{kind} {name}"))
 
-    def secrets_called(self, name: str) -> list[Node]:
+    def secrets_called(self, name: str) -> list[AttackNode]:
         """The Secrets of that name in all namespaces, as far as the input tells of them."""
         return [self.secret(*place) for place in self._secrets.get(name, ())]
 
-    def accounts_called(self, name: str) -> list[Node]:
+    def accounts_called(self, name: str) -> list[AttackNode]:
         """The service accounts of that name in all namespaces, likewise."""
         return [self.account(*place) for place in self._accounts.get(name, ())]
 
@@ -114,7 +114,9 @@ class Places:
     def _has(self, identity: str) -> bool:
         return identity in self._graph.nodes
 
-    def _step(self, source: Node, target: Node, text: str, assumes: str = "", kind: EdgeKind | None = None) -> None:
+    def _step(
+        self, source: AttackNode, target: AttackNode, text: str, assumes: str = "", kind: EdgeKind | None = None
+    ) -> None:
         self._graph.add(source, target, kind or EdgeKind.MEMBERSHIP, Draft(text, assumes=assumes))
 
     def _join_nodes(self) -> None:
@@ -157,7 +159,7 @@ class Places:
             text = "some controllers of the cluster, which may grant any role, run as one"
             self._step(self.accounts(_SYSTEM), self.admin, text, _CONTROLLERS)
 
-    def _all_accounts(self) -> list[tuple[Node, str, str]]:
+    def _all_accounts(self) -> list[tuple[AttackNode, str, str]]:
         found = []
         for node in [*self._graph.nodes.values()]:
             if node.kind is NodeKind.ACCOUNT:
@@ -181,7 +183,7 @@ class Places:
             elif node.kind is NodeKind.SUBJECT and node.id.startswith("User:"):
                 self._member(node, ("system:authenticated",))
 
-    def _member(self, node: Node, groups: Iterable[str]) -> None:
+    def _member(self, node: AttackNode, groups: Iterable[str]) -> None:
         for name in groups:
             if self._has(f"Group:{name}"):
                 self._step(node, self.subject("Group", name), "it is a member")

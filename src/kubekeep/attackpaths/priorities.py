@@ -59,7 +59,9 @@ class _Rating:
     def of(self, result: ResourceResult) -> PrioritisedResource | None:
         """The rating of a resource; None if no way leads through it."""
         resource = result.resource
-        if resource.related or not (pod_path(resource) is not None or (resource.builtin and resource.kind == "Node")):
+        if resource.related or not (
+            pod_path(resource) is not None or (resource.is_builtin and resource.kind == "Node")
+        ):
             return None
         failed = tuple(
             slug

@@ -14,7 +14,7 @@ from kubekeep.attackpaths import cited
 from kubekeep.attackpaths.graph import EVERYWHERE
 from kubekeep.attackpaths.objects import within
 from kubekeep.attackpaths.places import Places
-from kubekeep.model.attack import Node
+from kubekeep.model.attack import AttackNode
 from kubekeep.model.json_values import as_list, as_mapping
 
 RBAC: Final = "rbac.authorization.k8s.io"
@@ -43,7 +43,7 @@ class Right(msgspec.Struct, frozen=True, eq=False):
     `slugs` are the controls that ask about it.
     """
 
-    target: Node
+    target: AttackNode
     text: str
     rule: int
     slugs: tuple[str, ...] = ()
@@ -195,7 +195,7 @@ def _tokens(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
             yield Right(account, "it allows to make its tokens", grant.rule, cited.TOKENS)
 
 
-def _accounts_named(grant: _Grant, scope: str, places: Places) -> Iterator[Node]:
+def _accounts_named(grant: _Grant, scope: str, places: Places) -> Iterator[AttackNode]:
     for name in grant.names:
         yield from places.accounts_called(name) if scope == EVERYWHERE else [places.account(scope, name)]
 
@@ -238,7 +238,7 @@ def _granting(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
     if raised is not None and rules.any_named(RBAC, roles, _CHANGES) is not None:
         for target in _all_of(scope, places):
             yield Right(target, "it allows to write any right into a role", raised, cited.GRANTING)
-    targets: tuple[Node, ...] = ()
+    targets: tuple[AttackNode, ...] = ()
     if everywhere and rules.allows(RBAC, "clusterrolebindings", _WRITES):
         targets = (places.admin,)
     elif rules.allows(RBAC, "rolebindings", _WRITES):
@@ -249,12 +249,12 @@ def _granting(rules: Rules, scope: str, places: Places) -> Iterator[Right]:
                 yield Right(target, "it allows to grant cluster-admin by a binding", grant.rule, cited.GRANTING)
 
 
-def _all_of(scope: str, places: Places) -> tuple[Node, ...]:
+def _all_of(scope: str, places: Places) -> tuple[AttackNode, ...]:
     """What whoever may do everything in a namespace, or everywhere, holds."""
     return (places.admin,) if scope == EVERYWHERE else _all_in(scope, places)
 
 
-def _all_in(scope: str, places: Places) -> tuple[Node, ...]:
+def _all_in(scope: str, places: Places) -> tuple[AttackNode, ...]:
     """What whoever may do everything in a namespace, or in each of them, holds."""
     return places.accounts(scope), places.secrets(scope), places.pods(scope)
 

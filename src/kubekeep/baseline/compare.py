@@ -16,18 +16,18 @@ import msgspec
 from kubekeep.baseline.looked import FAILED, PASSED, Looked, placed_alike
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
 from kubekeep.model.comparison import (
-    CHOICE,
+    RESOURCE_SELECTION,
     TARGETS,
     TOOL,
-    Change,
     Comparison,
     Difference,
-    Finding,
-    Place,
-    Scanned,
+    FindingChange,
+    RecordedFinding,
+    ReportLocation,
+    ScanRecord,
 )
 from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.model.fingerprint import Granularity, Identity, steady_path
+from kubekeep.model.fingerprint import Granularity, Identity, format_stable_path
 
 _Key: TypeAlias = tuple[Identity, str, str]
 _ELSEWHERE = "{base} does not say in which other files the resource stood: make it anew by `kubekeep baseline create`"
@@ -39,17 +39,17 @@ class _Match(msgspec.Struct, frozen=True):
     `moved` are in both, but in files that only one of the scans has.
     """
 
-    both: list[Finding]
-    moved: list[Finding]
-    new: list[Finding]
-    gone: list[Finding]
+    both: list[RecordedFinding]
+    moved: list[RecordedFinding]
+    new: list[RecordedFinding]
+    gone: list[RecordedFinding]
 
 
-def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
+def scanned(assessment: Assessment, name: str = "this scan") -> ScanRecord:
     """What `assessment` found and looked at."""
     controls = {summary.control.slug: summary for summary in assessment.controls}
-    findings: list[Finding] = []
-    accepted: list[Finding] = []
+    findings: list[RecordedFinding] = []
+    accepted: list[RecordedFinding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
     for result, identity, copy in numbered(assessment.results):
@@ -60,7 +60,7 @@ def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
             if verdict.status is Status.NOT_EVALUATED:
                 gaps.setdefault(identity, set()).add(summary.control.id)
             elif verdict.status is Status.FAILED or verdict.is_excepted:
-                head = Finding(
+                head = RecordedFinding(
                     control=summary.control.id,
                     identity=identity,
                     file=file,
@@ -72,7 +72,7 @@ def scanned(assessment: Assessment, name: str = "this scan") -> Scanned:
                     findings += _findings(head, result, verdict.standing)
                 if (excepted := verdict.excepted).evidence:
                     accepted += _findings(head, result, excepted)
-    return Scanned(
+    return ScanRecord(
         name=name,
         findings=tuple(findings),
         accepted=tuple(accepted),
@@ -95,13 +95,13 @@ def numbered(results: Iterable[ResourceResult]) -> Iterator[tuple[ResourceResult
         seen[key] += 1
 
 
-def _findings(head: Finding, result: ResourceResult, verdict: Verdict) -> Iterator[Finding]:
+def _findings(head: RecordedFinding, result: ResourceResult, verdict: Verdict) -> Iterator[RecordedFinding]:
     """One for each place; a failure without any is one of the whole resource."""
     name = result.resource.id
     for evidence in verdict.evidence or (Evidence("", exists=False),):
         location = evidence.location or result.resource.locate(())
-        place = Place(evidence.path, _entry(evidence), name, location)
-        path = steady_path(result.resource, evidence.path)
+        place = ReportLocation(evidence.path, _entry(evidence), name, location)
+        path = format_stable_path(result.resource, evidence.path)
         exception = evidence.exception.name if evidence.exception else ""
         yield msgspec.structs.replace(head, path=path, place=place, exception=exception)
 
@@ -125,7 +125,7 @@ def _settings(assessment: Assessment) -> dict[str, str]:
         "frameworks": ", ".join(sorted(item.framework.name for item in assessment.frameworks)),
         "Kubernetes version": assessment.kubernetes_version,
         TARGETS: ", ".join(assessment.target.paths),
-        CHOICE: str(assessment.choice),
+        RESOURCE_SELECTION: str(assessment.choice),
         "parameters": said_params(assessment.set_params),
     }
 
@@ -135,7 +135,7 @@ def said_params(params: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{name}={','.join(values)}" for name, values in sorted(params.items()) if values)
 
 
-def compare(base: Scanned, head: Scanned, granularity: Granularity = Granularity.EVIDENCE) -> Comparison:
+def compare(base: ScanRecord, head: ScanRecord, granularity: Granularity = Granularity.EVIDENCE) -> Comparison:
     """What became of each finding from `base` to `head`.
 
     Findings are the same by identity of the resource, control and place. Where several resources have one identity,
@@ -146,16 +146,16 @@ def compare(base: Scanned, head: Scanned, granularity: Granularity = Granularity
     if granularity is Granularity.RESOURCE:
         found = _by_resource(found)
     found = sorted(found, key=_order)
-    parts = {change: tuple(item for item in found if item.change is change) for change in Change}
+    parts = {change: tuple(item for item in found if item.change is change) for change in FindingChange}
     return Comparison(
         base=base.name,
         head=head.name,
         granularity=granularity,
-        new=parts[Change.NEW],
-        resolved=parts[Change.RESOLVED],
-        unchanged=parts[Change.UNCHANGED],
-        incomparable=parts[Change.INCOMPARABLE],
-        accepted=parts[Change.ACCEPTED],
+        new=parts[FindingChange.NEW],
+        resolved=parts[FindingChange.RESOLVED],
+        unchanged=parts[FindingChange.UNCHANGED],
+        incomparable=parts[FindingChange.INCOMPARABLE],
+        accepted=parts[FindingChange.ACCEPTED],
         warnings=tuple(_warnings(base, head)),
     )
 
@@ -165,14 +165,14 @@ def _order(item: Difference) -> tuple[int, str, str, Identity, str, int]:
     return -finding.level, finding.control, finding.file, finding.identity, finding.path, finding.copy
 
 
-def _warnings(base: Scanned, head: Scanned) -> Iterator[str]:
+def _warnings(base: ScanRecord, head: ScanRecord) -> Iterator[str]:
     for what, said in base.settings.items():
         other = head.settings.get(what)
         if other is not None and other != said:
             yield f"{what}: {said or 'none'} in {base.name}, {other or 'none'} in {head.name}"
 
 
-def _by_control(base: Scanned, head: Scanned, granularity: Granularity) -> list[Difference]:
+def _by_control(base: ScanRecord, head: ScanRecord, granularity: Granularity) -> list[Difference]:
     """The differences by place, or by control and resource."""
     before, after = _grouped(base.findings, granularity), _grouped(head.findings, granularity)
     excepted = _grouped(head.accepted, granularity)
@@ -181,28 +181,28 @@ def _by_control(base: Scanned, head: Scanned, granularity: Granularity) -> list[
     for key in {**before, **after}:
         match = _paired(before.get(key, []), after.get(key, []), sides)
         excused = _paired(match.gone, excepted.get(key, []), sides)
-        found += (Difference(Change.UNCHANGED, item, FAILED, FAILED) for item in match.both)
+        found += (Difference(FindingChange.UNCHANGED, item, FAILED, FAILED) for item in match.both)
         found += (_moved(item, base) for item in match.moved)
         found += (_accepted(item) for item in (*excused.both, *excused.moved))
-        found += (_difference(Change.NEW, item, sides[0], FAILED) for item in match.new)
-        found += (_difference(Change.RESOLVED, item, sides[1], FAILED) for item in excused.gone)
+        found += (_difference(FindingChange.NEW, item, sides[0], FAILED) for item in match.new)
+        found += (_difference(FindingChange.RESOLVED, item, sides[1], FAILED) for item in excused.gone)
     return found
 
 
-def _moved(finding: Finding, base: Scanned) -> Difference:
+def _moved(finding: RecordedFinding, base: ScanRecord) -> Difference:
     """A finding in another file than before: known, unless it may have been a good twin of the known one."""
     if base.resources is not None:
-        return Difference(Change.UNCHANGED, finding, FAILED, FAILED)
-    return Difference(Change.INCOMPARABLE, finding, FAILED, FAILED, _ELSEWHERE.format(base=base.name))
+        return Difference(FindingChange.UNCHANGED, finding, FAILED, FAILED)
+    return Difference(FindingChange.INCOMPARABLE, finding, FAILED, FAILED, _ELSEWHERE.format(base=base.name))
 
 
-def _accepted(finding: Finding) -> Difference:
+def _accepted(finding: RecordedFinding) -> Difference:
     reason = f"accepted by {finding.exception}" if finding.exception else "accepted"
-    return Difference(Change.ACCEPTED, finding, FAILED, PASSED, reason)
+    return Difference(FindingChange.ACCEPTED, finding, FAILED, PASSED, reason)
 
 
-def _grouped(findings: Iterable[Finding], granularity: Granularity) -> dict[_Key, list[Finding]]:
-    groups: dict[_Key, list[Finding]] = defaultdict(list)
+def _grouped(findings: Iterable[RecordedFinding], granularity: Granularity) -> dict[_Key, list[RecordedFinding]]:
+    groups: dict[_Key, list[RecordedFinding]] = defaultdict(list)
     seen = set()
     for item in findings:
         path = item.path if granularity is Granularity.EVIDENCE else ""
@@ -216,13 +216,13 @@ def _grouped(findings: Iterable[Finding], granularity: Granularity) -> dict[_Key
     return groups
 
 
-def _paired(old: Sequence[Finding], new: Sequence[Finding], sides: tuple[Looked, Looked]) -> _Match:
+def _paired(old: Sequence[RecordedFinding], new: Sequence[RecordedFinding], sides: tuple[Looked, Looked]) -> _Match:
     """Which of `new` is which of `old`, all of one identity, control and place."""
-    left: dict[str, list[Finding]] = defaultdict(list)
+    left: dict[str, list[RecordedFinding]] = defaultdict(list)
     for item in old:
         left[item.file].append(item)
-    both: list[Finding] = []
-    rest: list[Finding] = []
+    both: list[RecordedFinding] = []
+    rest: list[RecordedFinding] = []
     for item in new:
         if left[item.file]:
             left[item.file].pop(0)
@@ -245,11 +245,11 @@ def _paired(old: Sequence[Finding], new: Sequence[Finding], sides: tuple[Looked,
     )
 
 
-def _difference(change: Change, finding: Finding, other: Looked, status: str) -> Difference:
+def _difference(change: FindingChange, finding: RecordedFinding, other: Looked, status: str) -> Difference:
     """The difference that `finding` is when the `other` side does not have it."""
     said, reason = other.status(finding)
-    base, head = (said, status) if change is Change.NEW else (status, said)
-    return Difference(Change.INCOMPARABLE if reason else change, finding, base, head, reason)
+    base, head = (said, status) if change is FindingChange.NEW else (status, said)
+    return Difference(FindingChange.INCOMPARABLE if reason else change, finding, base, head, reason)
 
 
 def _by_resource(found: Iterable[Difference]) -> list[Difference]:
@@ -264,35 +264,35 @@ def _rolled(items: Sequence[Difference]) -> Difference:
     before, after = (any(getattr(item, side) == FAILED for item in items) for side in ("base", "head"))
     worst = max(items, key=lambda item: item.finding.level)
     finding = msgspec.structs.replace(
-        worst.finding, control="", title="", place=Place(resource=worst.finding.place.resource)
+        worst.finding, control="", title="", place=ReportLocation(resource=worst.finding.place.resource)
     )
-    holes = [item for item in items if item.change is Change.INCOMPARABLE]
+    holes = [item for item in items if item.change is FindingChange.INCOMPARABLE]
     base, head = FAILED if before else worst.base, FAILED if after else worst.head
     if before and after:
-        return Difference(Change.UNCHANGED, finding, base, head)
+        return Difference(FindingChange.UNCHANGED, finding, base, head)
     if holes:
-        return Difference(Change.INCOMPARABLE, finding, base, head, holes[0].reason)
-    excused = [item for item in items if item.change is Change.ACCEPTED]
+        return Difference(FindingChange.INCOMPARABLE, finding, base, head, holes[0].reason)
+    excused = [item for item in items if item.change is FindingChange.ACCEPTED]
     if excused and not after:
-        return Difference(Change.ACCEPTED, finding, base, head, excused[0].reason)
-    return Difference(Change.NEW if after else Change.RESOLVED, finding, base, head)
+        return Difference(FindingChange.ACCEPTED, finding, base, head, excused[0].reason)
+    return Difference(FindingChange.NEW if after else FindingChange.RESOLVED, finding, base, head)
 
 
 def marked(assessment: Assessment, comparison: Comparison) -> Assessment:
     """`assessment`, the head of `comparison`, with what became of each of its findings."""
     coarse = comparison.granularity is not Granularity.EVIDENCE
-    changes: dict[tuple[Identity, str, int, str, str], list[Change]] = defaultdict(list)
+    changes: dict[tuple[Identity, str, int, str, str], list[FindingChange]] = defaultdict(list)
     for item in (*comparison.new, *comparison.unchanged, *comparison.incomparable):
         if item.head == FAILED:
             finding = item.finding
             changes[finding.identity, finding.file, finding.copy, finding.control, finding.path].append(item.change)
     ids = {summary.control.slug: summary.control.id for summary in assessment.controls}
 
-    def change(result: ResourceResult, identity: Identity, copy: int, slug: str, path: str) -> Change | None:
+    def change(result: ResourceResult, identity: Identity, copy: int, slug: str, path: str) -> FindingChange | None:
         file = result.resource.source.path if result.resource.source else ""
         if coarse:
             return next(iter(changes.get((identity, file, copy, ids[slug], ""), ())), None)
-        left = changes.get((identity, file, copy, ids[slug], steady_path(result.resource, path)))
+        left = changes.get((identity, file, copy, ids[slug], format_stable_path(result.resource, path)))
         return left.pop(0) if left else None
 
     results = []
@@ -305,7 +305,7 @@ def marked(assessment: Assessment, comparison: Comparison) -> Assessment:
     return msgspec.structs.replace(assessment, results=tuple(results), baseline=comparison)
 
 
-def _changed(verdict: Verdict, change: Callable[[str], Change | None]) -> Verdict:
+def _changed(verdict: Verdict, change: Callable[[str], FindingChange | None]) -> Verdict:
     """`verdict` with what became of its places; what is waived is no finding."""
     if verdict.status is not Status.FAILED:
         return verdict

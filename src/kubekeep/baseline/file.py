@@ -15,7 +15,7 @@ import msgspec
 
 from kubekeep.baseline.report_findings import canonical, findings_of
 from kubekeep.library.load import builtin
-from kubekeep.model.comparison import Finding, Scanned
+from kubekeep.model.comparison import RecordedFinding, ScanRecord
 from kubekeep.model.fingerprint import VERSION, Identity
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
@@ -87,7 +87,7 @@ class _Baseline(_Findings, forbid_unknown_fields=True):
     pseudonyms: str = ""
 
 
-def read_known(path: Path) -> Scanned:
+def read_known(path: Path) -> ScanRecord:
     """What the file at `path` knows: a baseline, or a report in JSON v2 of ours or of Kubescape's. Raises ReportError."""
     data = content(path)
     head = decoded(path, data, _Head, "a baseline or a report in JSON v2")
@@ -106,11 +106,11 @@ def read_known(path: Path) -> Scanned:
         findings = tuple(_finding(item, titles) for item in found.findings)
     except ValueError as error:
         raise ReportError(f"{visible(str(path))}: not a baseline: {visible(str(error))}") from error
-    known = Scanned(name=visible(str(path)), findings=findings, controls=controls, settings=found.settings)
+    known = ScanRecord(name=visible(str(path)), findings=findings, controls=controls, settings=found.settings)
     return _looked_at(known, found) if isinstance(found, _Baseline) else known
 
 
-def _looked_at(known: Scanned, found: _Baseline) -> Scanned:
+def _looked_at(known: ScanRecord, found: _Baseline) -> ScanRecord:
     """`known` with what a baseline says besides its findings."""
     resources: dict[Identity, set[str]] = {}
     for item in known.findings:
@@ -130,9 +130,9 @@ def _looked_at(known: Scanned, found: _Baseline) -> Scanned:
     )
 
 
-def _finding(item: _Known, titles: dict[str, str]) -> Finding:
+def _finding(item: _Known, titles: dict[str, str]) -> RecordedFinding:
     number = canonical(item.control)
-    return Finding(
+    return RecordedFinding(
         control=number,
         identity=item.resource.identity,
         path=item.path,
@@ -143,7 +143,7 @@ def _finding(item: _Known, titles: dict[str, str]) -> Finding:
     )
 
 
-def baseline_text(found: Scanned) -> Iterator[str]:
+def baseline_text(found: ScanRecord) -> Iterator[str]:
     """The text, in pieces, of the baseline that knows all that was `found`."""
     head: dict[str, Any] = {"kubekeepBaseline": _FORM, "paths": VERSION}
     if found.pseudonyms:
@@ -165,7 +165,7 @@ def baseline_text(found: Scanned) -> Iterator[str]:
     yield "\n}\n"
 
 
-def _twins(found: Scanned) -> Iterator[_Twin]:
+def _twins(found: ScanRecord) -> Iterator[_Twin]:
     """The files of resources that fail elsewhere: only for those does it matter whether a file is a new one."""
     failing: dict[Identity, set[str]] = {}
     for item in found.findings:
@@ -175,13 +175,13 @@ def _twins(found: Scanned) -> Iterator[_Twin]:
             yield _Twin(file, _Object.of(identity))
 
 
-def _gaps(found: Scanned) -> Iterator[_Gap]:
+def _gaps(found: ScanRecord) -> Iterator[_Gap]:
     for identity, numbers in found.gaps.items():
         for number in numbers:
             yield _Gap(number, _Object.of(identity))
 
 
-def _known(item: Finding) -> _Known:
+def _known(item: RecordedFinding) -> _Known:
     return _Known(
         control=item.control,
         severity=item.level.label,

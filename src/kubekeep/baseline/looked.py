@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.comparison import CHOICE, TARGETS, Finding, Scanned
+from kubekeep.model.comparison import RESOURCE_SELECTION, TARGETS, RecordedFinding, ScanRecord
 from kubekeep.model.fingerprint import Identity
 
 FAILED, PASSED, SKIPPED, ABSENT = "failed", "passed", "skipped", "absent"
@@ -26,11 +26,11 @@ _SHOWN: Final = 3
 class Looked:
     """What one scan looked at, ready to be asked."""
 
-    def __init__(self, of: Scanned, other: Scanned) -> None:
+    def __init__(self, of: ScanRecord, other: ScanRecord) -> None:
         self.of = of
-        choice = of.settings.get(CHOICE, "")
+        choice = of.settings.get(RESOURCE_SELECTION, "")
         # What has changed, or what a workload needs, is not the same from scan to scan.
-        alike = choice == other.settings.get(CHOICE) and not any(word in choice for word in _PASSING)
+        alike = choice == other.settings.get(RESOURCE_SELECTION) and not any(word in choice for word in _PASSING)
         self._choice = "" if alike else choice
         self._targets = dict.fromkeys(_part(of, other)).keys()
         self._unread = {posixpath.normpath(file) for file in of.unread}
@@ -42,11 +42,11 @@ class Looked:
         for item in of.findings:
             self._failed[item.identity, item.control].add(item.file)
 
-    def has(self, finding: Finding) -> bool:
+    def has(self, finding: RecordedFinding) -> bool:
         """Whether the very resource of `finding`, in its file, was judged."""
         return finding.file in self._judged.get(finding.identity, ())
 
-    def lacks(self, finding: Finding) -> bool:
+    def lacks(self, finding: RecordedFinding) -> bool:
         """Whether the file of `finding` was looked at, and the resource is not there."""
         return not (self.has(finding) or self._missed(finding.file))
 
@@ -65,7 +65,7 @@ class Looked:
             return f"{self.of.name} looked only at {shown}"
         return ""
 
-    def status(self, finding: Finding) -> tuple[str, str]:
+    def status(self, finding: RecordedFinding) -> tuple[str, str]:
         """What this scan says of a finding that it does not have, and why it did not look if it did not."""
         skipped = self._skipped(finding)
         if skipped:
@@ -83,7 +83,7 @@ class Looked:
                 return PASSED, ""
         return ABSENT, missed or self._unseen(finding)
 
-    def _skipped(self, finding: Finding) -> tuple[str, str] | None:
+    def _skipped(self, finding: RecordedFinding) -> tuple[str, str] | None:
         """That the control was not asked for or not evaluated, if so."""
         name, number = self.of.name, finding.control
         told = self.of.controls.get(number)
@@ -95,7 +95,7 @@ class Looked:
             return SKIPPED, f"{name} could not evaluate {number} on this resource"
         return None
 
-    def _unseen(self, finding: Finding) -> str:
+    def _unseen(self, finding: RecordedFinding) -> str:
         """Why this scan may not have seen the resource though it read the file; empty if it is not there."""
         name = self.of.name
         if self.of.unread and finding.file not in self._files and not self._silent:
@@ -103,7 +103,7 @@ class Looked:
         return f"{name} looked only at {self._choice}" if self._choice else ""
 
 
-def placed_alike(base: Scanned, head: Scanned) -> Scanned:
+def placed_alike(base: ScanRecord, head: ScanRecord) -> ScanRecord:
     """`base` with its files named as `head` names those of its own target, where each scan has one.
 
     Two checkouts, or a folder by its name and by `.`, have the same files by different names then.
@@ -130,7 +130,7 @@ def placed_alike(base: Scanned, head: Scanned) -> Scanned:
     )
 
 
-def _judged(scan: Scanned) -> Mapping[Identity, AbstractSet[str]]:
+def _judged(scan: ScanRecord) -> Mapping[Identity, AbstractSet[str]]:
     """The files of each resource, as far as is known."""
     if scan.resources is not None:
         return scan.resources
@@ -140,7 +140,7 @@ def _judged(scan: Scanned) -> Mapping[Identity, AbstractSet[str]]:
     return found
 
 
-def _part(of: Scanned, other: Scanned) -> tuple[str, ...]:
+def _part(of: ScanRecord, other: ScanRecord) -> tuple[str, ...]:
     """The targets of a scan if they may be another part of what the other looked at; empty if they are the same.
 
     Empty, too, where no target is within one of the other scan, as with two checkouts: there nothing can be inferred.
@@ -151,7 +151,7 @@ def _part(of: Scanned, other: Scanned) -> tuple[str, ...]:
     return own if any(_is_below(one, two) or _is_below(two, one) for one in own for two in others) else ()
 
 
-def _targets(scan: Scanned) -> tuple[str, ...]:
+def _targets(scan: ScanRecord) -> tuple[str, ...]:
     """One at least, which is empty where none is known."""
     return tuple(posixpath.normpath(target) if target else "" for target in scan.settings.get(TARGETS, "").split(", "))
 

@@ -12,11 +12,11 @@ import msgspec
 
 from kubekeep.baseline.compare import said_params
 from kubekeep.library.load import builtin
-from kubekeep.model.choice import Choice
-from kubekeep.model.comparison import CHOICE, TARGETS, TOOL, Finding, Place, Scanned
-from kubekeep.model.fingerprint import Identity, steady_path
+from kubekeep.model.comparison import RESOURCE_SELECTION, TARGETS, TOOL, RecordedFinding, ReportLocation, ScanRecord
+from kubekeep.model.fingerprint import Identity, format_stable_path
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
+from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.reports.kubescape_v2.read import (
@@ -34,12 +34,12 @@ _FAILED, _PASSED, _SKIPPED, _IRRELEVANT, _EXCEPTED = "failed", "passed", "skippe
 _RELATED: Final = "relatedObjects"
 
 
-def findings_of(path: Path) -> Scanned:
+def findings_of(path: Path) -> ScanRecord:
     """What the report at `path` found. Raises ReportError."""
     report = read_report(path)
     known = {item.id: item for item in report.resources or ()}
-    findings: list[Finding] = []
-    accepted: list[Finding] = []
+    findings: list[RecordedFinding] = []
+    accepted: list[RecordedFinding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
     seen: Counter[tuple[Identity, str]] = Counter()
@@ -52,7 +52,7 @@ def findings_of(path: Path) -> Scanned:
         resources.setdefault(identity, set()).add(file)
         copy = seen[identity, file]
         seen[identity, file] += 1
-        head = Finding("", identity, file=file, copy=copy)
+        head = RecordedFinding("", identity, file=file, copy=copy)
         for outcome in result.controls or ():
             number = canonical(outcome.number)
             controls.setdefault(number, "")
@@ -62,7 +62,7 @@ def findings_of(path: Path) -> Scanned:
                 findings += _at(told, resource, _failed(result.id, outcome))
             elif outcome.status.status == _SKIPPED and outcome.status.sub_status != _IRRELEVANT:
                 gaps.setdefault(identity, set()).add(number)
-    return Scanned(
+    return ScanRecord(
         name=visible(str(path)),
         findings=tuple(findings),
         accepted=tuple(accepted),
@@ -113,14 +113,16 @@ def _settings(report: Report) -> dict[str, str]:
     settings = {TOOL: f"kubekeep {own.version}" if own else f"kubescape {scan.version}".strip()}
     if scan.target_type:
         settings["frameworks"] = ", ".join(sorted(scan.targets or ())) if scan.target_type == "Framework" else ""
-    choice = Choice(include_namespaces=tuple(scan.included or ()), exclude_namespaces=tuple(scan.excluded or ()))
-    settings[CHOICE] = str(choice)
+    choice = ResourceSelection(
+        include_namespaces=tuple(scan.included or ()), exclude_namespaces=tuple(scan.excluded or ())
+    )
+    settings[RESOURCE_SELECTION] = str(choice)
     if own:
         settings["Kubernetes version"] = own.kubernetes
         if own.targets is not None:
             settings[TARGETS] = ", ".join(own.targets)
         if own.choice is not None:
-            settings[CHOICE] = own.choice
+            settings[RESOURCE_SELECTION] = own.choice
         if own.parameters is not None:
             settings["parameters"] = said_params(own.parameters)
     return {name: visible(text) for name, text in settings.items()}
@@ -148,7 +150,7 @@ def _identity(name: str) -> Identity:
     return Identity(group, kind, namespace, own)
 
 
-def _told(report: Report, head: Finding, outcome: Outcome) -> Finding:
+def _told(report: Report, head: RecordedFinding, outcome: Outcome) -> RecordedFinding:
     """`head` with what a report says of the control, still without a place."""
     summary = (report.summary.controls or {}).get(outcome.number)
     return msgspec.structs.replace(
@@ -159,10 +161,12 @@ def _told(report: Report, head: Finding, outcome: Outcome) -> Finding:
     )
 
 
-def _at(told: Finding, resource: Resource | None, places: Iterable[tuple[Place, str]]) -> Iterator[Finding]:
+def _at(
+    told: RecordedFinding, resource: Resource | None, places: Iterable[tuple[ReportLocation, str]]
+) -> Iterator[RecordedFinding]:
     """`told` at each of the places, with what accepts it there."""
     for place, exception in places:
-        path = steady_path(resource, place.path) if resource else place.path
+        path = format_stable_path(resource, place.path) if resource else place.path
         yield msgspec.structs.replace(told, path=path, place=place, exception=exception)
 
 
@@ -173,15 +177,15 @@ def _level(text: str) -> Severity:
         return Severity.UNKNOWN
 
 
-def _failed(resource: str, outcome: Outcome) -> Iterator[tuple[Place, str]]:
+def _failed(resource: str, outcome: Outcome) -> Iterator[tuple[ReportLocation, str]]:
     """The places that stand; a failure without any is one of the whole resource."""
     rules = [rule for rule in outcome.rules or () if rule.status in (_FAILED, "")]
     entries = [[entry for entry in rule.paths or () if not entry.exception] for rule in rules]
     found = [place for each in entries for place in _places(resource, each)]
-    yield from ((place, "") for place in found or [Place(resource=resource)])
+    yield from ((place, "") for place in found or [ReportLocation(resource=resource)])
 
 
-def _accepted(resource: str, outcome: Outcome) -> Iterator[tuple[Place, str]]:
+def _accepted(resource: str, outcome: Outcome) -> Iterator[tuple[ReportLocation, str]]:
     """The places that exceptions cover, with their names; what is covered without any is the whole resource."""
     whole = outcome.status.status == _PASSED and outcome.status.sub_status == _EXCEPTED
     many = False
@@ -195,7 +199,7 @@ def _accepted(resource: str, outcome: Outcome) -> Iterator[tuple[Place, str]]:
             many = True
             yield from ((place, name) for place in _places(resource, entries))
     if whole and not many:
-        yield Place(resource=resource), ""
+        yield ReportLocation(resource=resource), ""
 
 
 def _exception(entry: Entry, rule: Rule) -> str:
@@ -205,19 +209,19 @@ def _exception(entry: Entry, rule: Rule) -> str:
     return next((visible(name) for name in said if isinstance(name, str)), "")
 
 
-def _places(resource: str, entries: Iterable[Entry]) -> list[Place]:
+def _places(resource: str, entries: Iterable[Entry]) -> list[ReportLocation]:
     """The places of entries. One place may have two: that it failed there, and what to do there."""
-    found: list[Place] = []
+    found: list[ReportLocation] = []
     paths = [(*_path(entry), entry.location) for entry in entries]
     failed: Counter[str] = Counter(path for path, key, _ in paths if key == "failedPath")
     for path, key, lines in paths:
         if key != "failedPath":
             failed[path] -= 1
-            found.append(Place(path, key, resource, _location(lines)))
+            found.append(ReportLocation(path, key, resource, _location(lines)))
     for path, key, lines in paths:
         if key == "failedPath" and failed[path] > 0:
             failed[path] -= 1
-            found.append(Place(path, key, resource, _location(lines)))
+            found.append(ReportLocation(path, key, resource, _location(lines)))
     return found
 
 

@@ -17,7 +17,7 @@ from kubekeep.cli.configured import Configured
 from kubekeep.cli.exception_options import Accepting
 from kubekeep.cli.request_options import assessed, request_options
 from kubekeep.cli.scan import command as scan
-from kubekeep.model.comparison import Scanned
+from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import incomplete
 from kubekeep.reports.kubescape_v2.read import ReportError
@@ -78,7 +78,7 @@ def from_report(report: Path, to: Path) -> None:
     _write(found, to)
 
 
-def _write(found: Scanned, output: Path) -> None:
+def _write(found: ScanRecord, output: Path) -> None:
     with to_file(output) as stream:
         stream.writelines(baseline_text(found))
     count = len(found.findings)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kubekeep.cli import arguments
-from kubekeep.model.choice import Choice
+from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.choice import parse_labels
 
 
@@ -26,7 +26,7 @@ def choice_options(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def gathered(**given: Any) -> None:
         excluded = given.pop("exclude_controls")
-        choice = Choice(
+        choice = ResourceSelection(
             include_namespaces=given.pop("include_namespaces"),
             exclude_namespaces=given.pop("exclude_namespaces"),
             include_kinds=given.pop("include_kinds"),

@@ -68,7 +68,7 @@ def _framework(framework: Framework) -> list[str]:
     titles = {section.id: section.title for section in framework.sections}
     current = ""
     for item in found:
-        section = framework.section_of(item.id)
+        section = framework.find_section(item.id)
         if section not in {current, item.id}:
             lines += _heading(f"{section} {titles[section]}")
             current = section

@@ -12,7 +12,7 @@ import msgspec
 
 from kubekeep.cli import arguments
 from kubekeep.cli.limits import COUNTS, PERCENTAGES, numbers
-from kubekeep.model.comparison import Scanned
+from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.posture.gate import Gates
 
@@ -37,7 +37,7 @@ def gate_options(function: Callable[..., None]) -> Callable[..., None]:
     return gathered
 
 
-def known(path: Path) -> Scanned:
+def known(path: Path) -> ScanRecord:
     """What the baseline at `path` knows; click's error for one that cannot be used, which is never an empty one."""
     from kubekeep.baseline.file import read_known  # noqa: PLC0415 - only a scan with a baseline pays for it
     from kubekeep.reports.kubescape_v2.read import ReportError  # noqa: PLC0415

@@ -14,7 +14,7 @@ import click
 from kubekeep.cli import arguments, outputs, progress
 from kubekeep.cli.source_options import source_options
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.attack import Attacks, Question
+from kubekeep.model.attack import AttackQuery, Attacks
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import Format, Options
 from kubekeep.sources.options import ReadOptions
@@ -105,7 +105,7 @@ def command(  # noqa: PLR0913 - one argument an option
 
     request = PathsRequest(
         paths=words,
-        question=Question(sources, targets, max_paths),
+        question=AttackQuery(sources, targets, max_paths),
         kubernetes_version=kubernetes_version,
         snapshot=snapshot,
         read=read,
@@ -161,7 +161,7 @@ _FORMATS: Final = {
 """Ways to write paths. They are no formats of scans: those hold verdicts."""
 
 
-def _exit_code(assessment: Assessment, question: Question, *, fail_on_path: bool) -> int:
+def _exit_code(assessment: Assessment, question: AttackQuery, *, fail_on_path: bool) -> int:
     if fail_on_path:
         from kubekeep.attackpaths.gate import is_open  # noqa: PLC0415
 

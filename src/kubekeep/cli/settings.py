@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.cloud import AZURE_PUBLIC, AzureCloud, azure_cloud_named
+from kubekeep.model.cloud import AZURE_PUBLIC, AzureCloud, find_azure_cloud
 from kubekeep.sources.options import TOKEN_VARIABLES, Access
 
 _CONFIG: Final = 1 << 20
@@ -121,7 +121,7 @@ def azure_cloud() -> AzureCloud:
     of = os.environ.get
     authority = (of("AZURE_AUTHORITY_HOST") or "").removeprefix("https://").rstrip("/")
     for name in (of("AZURE_SDK_CLOUD_CONF"), authority, _set_by_az()):
-        if name and (known := azure_cloud_named(name)):
+        if name and (known := find_azure_cloud(name)):
             return known
     return AZURE_PUBLIC
 

@@ -56,11 +56,11 @@ class Configuration(msgspec.Struct, frozen=True):
     path: str
     named: bool
     values: dict[str, Any]
-    marks: SourceMap | None = None
+    source_map: SourceMap | None = None
 
     def place(self, at: Path) -> Position:
         """Where the value at `at` is written, or its nearest ancestor."""
-        return self.marks.region(self.values, at).start if self.marks else Position(1, 1)
+        return self.source_map.region(self.values, at).start if self.source_map else Position(1, 1)
 
     def error(self, at: Path, message: str) -> ConfigurationError:
         """The error that `message` is about the value at `at`."""
@@ -131,7 +131,7 @@ def read(path: str, *, named: bool) -> Configuration:
     said = [item for item in found if isinstance(item, Document) and item.value is not None]
     if not said:
         return Configuration(path, named, {})
-    configuration = Configuration(path, named, said[0].value, said[0].marks)
+    configuration = Configuration(path, named, said[0].value, said[0].source_map)
     if not isinstance(said[0].value, dict):
         raise configuration.error((), f"keys and values expected, found {kind(said[0].value)}")
     return configuration

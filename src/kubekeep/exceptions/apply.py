@@ -21,7 +21,7 @@ from kubekeep.exceptions.policy_exception import PolicyException
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.exception import ExceptedFinding, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.model.label_selector import labels_of
+from kubekeep.model.label_selector import get_labels
 from kubekeep.model.resource import Resource
 from kubekeep.posture.select import Selection
 
@@ -66,7 +66,7 @@ class _Scanned:
 
     def __init__(self, results: Sequence[ResourceResult], namespaces: Mapping[str, Mapping[str, str]]) -> None:
         self.namespaces = namespaces
-        self.objects = [labels_of(item.object) for result in results for item in _objects(result.resource)]
+        self.objects = [get_labels(item.object) for result in results for item in _objects(result.resource)]
         """Those of the objects that were judged."""
         self.all_namespaces: dict[str, Mapping[str, str]] = {
             item.namespace: {} for result in results for item in _objects(result.resource) if item.namespace

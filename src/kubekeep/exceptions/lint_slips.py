@@ -24,9 +24,9 @@ from kubekeep.exceptions.policy_exception import (
     matches,
     without_globs,
 )
-from kubekeep.model.kinds import BUILTIN
+from kubekeep.model.resource_types import BUILTIN_TYPES
 
-_KINDS: Final = {kind.casefold(): kind for kind in (*(kind for _, kind in BUILTIN), "User", "Group")}
+_KINDS: Final = {kind.casefold(): kind for kind in (*(kind for _, kind in BUILTIN_TYPES), "User", "Group")}
 _ATTRIBUTES: Final = {name.casefold(): name for name in ATTRIBUTES}
 _NEARLY: Final = 0.85
 """How alike two words are for one to be a slip of the other: CiliumNetworkPolicy is no NetworkPolicy."""

@@ -20,7 +20,7 @@ from kubekeep.exceptions.policy_exception import FlawError, PolicyException
 from kubekeep.exceptions.sets import set_file
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.exception import AppliedException, ExceptionUse
-from kubekeep.model.label_selector import labels_of
+from kubekeep.model.label_selector import get_labels
 from kubekeep.model.location import Location, Path, line_starts
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.resource import Resource
@@ -118,7 +118,7 @@ class Exceptions:
         """The same resources; namespaces among them are noted, and the exceptions that a cluster holds."""
         for resource in resources:
             if resource.kind == "Namespace" and not resource.group:
-                self._namespaces[resource.name] = labels_of(resource.object)
+                self._namespaces[resource.name] = get_labels(resource.object)
             elif self._snapshot and is_security_exception(resource.object):
                 self._found += _security_exception(resource)
             yield resource
@@ -157,11 +157,11 @@ class _File(msgspec.Struct, frozen=True):
 
     def location(self, at: Path) -> Location:
         """Where the value at `at` stands."""
-        return Location(self.shown, self.document.marks.region(self.document.value, at))
+        return Location(self.shown, self.document.source_map.region(self.document.value, at))
 
     def error(self, message: str, at: Path) -> ExceptionsError:
         """The error that `message` is about the value at `at`."""
-        start = self.document.marks.region(self.document.value, at).start
+        start = self.document.source_map.region(self.document.value, at).start
         return ExceptionsError(f"{self.shown}:{start.line}:{start.column}: {visible(message)}")
 
 

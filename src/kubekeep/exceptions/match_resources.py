@@ -21,7 +21,7 @@ from kubekeep.exceptions.policy_exception import (
     PolicyException,
     matches,
 )
-from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, labels_of, selects
+from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, get_labels, selects
 from kubekeep.model.location import format_path
 from kubekeep.model.resource import Resource, Source
 from kubekeep.model.workload import pod_path, value_at_or
@@ -125,7 +125,7 @@ class Resources:
         """What `entry` means of an object of the right kind and namespace; an empty part if nothing."""
         if entry.labels and not _labelled(entry, item):
             return ()
-        if entry.objects is not None and not selects(entry.objects, labels_of(item.object)):
+        if entry.objects is not None and not selects(entry.objects, get_labels(item.object)):
             return ()
         if entry.namespaces is not None and not self._is_in(entry.namespaces, item):
             return ()
@@ -142,7 +142,7 @@ class Resources:
         name = _namespace(item)
         if not name:
             return False
-        labels = labels_of(item.object) if _is_namespace(item) else self._namespaces.get(name)
+        labels = get_labels(item.object) if _is_namespace(item) else self._namespaces.get(name)
         if labels is None and any(requirement.key != NAME_LABEL for requirement in selector.requirements):
             return False
         return selects(selector, {**(labels or {}), NAME_LABEL: name})

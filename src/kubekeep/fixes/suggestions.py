@@ -132,7 +132,7 @@ def _with(verdict: Verdict, edits: Iterable[tuple[Evidence, Sequence[Edit]]]) ->
 def _certain(wish: Wish, target: Target) -> Target:
     """The target, if what stands there is what the object has: others may share what a template or an overlay takes over."""
     source = wish.resource.source
-    is_made = source is None or source.trace is not None or source.origin is not None
+    is_made = source is None or source.lazy_source_map is not None or source.origin is not None
     if is_made and not has_path(wish.resource.object, wish.path):
         raise RefusedError("where it is made, nothing says what becomes of a value that is not there")
     return target

@@ -10,7 +10,7 @@ import msgspec
 
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.errors import KubeError
-from kubekeep.model.cluster import permission
+from kubekeep.model.cluster import format_permission
 
 _PATH: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _PARALLEL: Final = 8
@@ -30,7 +30,7 @@ class Permission(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """`list deployments.apps in namespace shop`."""
-        return permission(self.verb, self.group, self.resource, self.namespace, self.name)
+        return format_permission(self.verb, self.group, self.resource, self.namespace, self.name)
 
 
 class _Status(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from kubekeep.library.load import Library
 from kubekeep.model.control import Answer, Control
-from kubekeep.model.framework import Framework, within
+from kubekeep.model.framework import Framework, is_in_section
 
 
 class Requirement(msgspec.Struct, frozen=True):
@@ -38,10 +38,10 @@ def requirements(library: Library, framework: Framework) -> tuple[Requirement, .
     titles = {section.id: section.title for section in framework.sections}
     if not cited and not titles:
         return tuple(Requirement(control.id, control.title, (control,)) for control in members)
-    uncovered = [section for section in titles if not any(within(number, section) for number in cited)]
+    uncovered = [section for section in titles if not any(is_in_section(number, section) for number in cited)]
     return tuple(
         Requirement(number, titles.get(number, ""), tuple(cited.get(number, ())))
-        for number in sorted((*cited, *uncovered), key=framework.order)
+        for number in sorted((*cited, *uncovered), key=framework.sort_key)
     )
 
 

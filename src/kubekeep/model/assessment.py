@@ -10,18 +10,18 @@ import datetime as dt
 import msgspec
 
 from kubekeep.model.attack import Attacks
-from kubekeep.model.choice import Choice
-from kubekeep.model.cloak import Encryption
 from kubekeep.model.cluster import ClusterFacts
-from kubekeep.model.commit import Repository
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.control import Control
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
+from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
+from kubekeep.model.pseudonyms import Encryption
 from kubekeep.model.resource import Resource
+from kubekeep.model.resource_selection import ResourceSelection
 
 
 class Unread(msgspec.Struct, frozen=True):
@@ -125,13 +125,13 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     exceptions: tuple[ExceptionUse, ...] = ()
     attacks: Attacks | None = None
-    repository: Repository | None = None
+    repository: GitRepository | None = None
     """The repository that the input is in, if a report wants to know."""
     encryption: Encryption | None = None
     """How the names are encrypted, if they are."""
     pseudonyms: str = ""
     """What tells the key of pseudonyms from others without giving it away; empty where names are names."""
-    choice: Choice = Choice()
+    choice: ResourceSelection = ResourceSelection()
     chosen: bool = True
     """Whether `choice` takes anything that was read, whether or not that has changed."""
     baseline: Comparison | None = None

@@ -44,7 +44,7 @@ class NodeKind(enum.StrEnum):
     """Whoever may do everything in the cluster."""
 
 
-class Node(msgspec.Struct, frozen=True, gc=False):
+class AttackNode(msgspec.Struct, frozen=True, gc=False):
     """A place in the graph. `id` is unique in it; `label` is what people read, `Deployment shop/web`.
 
     `location` is where the object stands; None for what stands in no file.
@@ -92,8 +92,8 @@ class Opening(msgspec.Struct, frozen=True):
 class Edge(msgspec.Struct, frozen=True):
     """One step. It is gone only when all its openings are."""
 
-    source: Node
-    target: Node
+    source: AttackNode
+    target: AttackNode
     kind: EdgeKind
     openings: tuple[Opening, ...]
 
@@ -111,12 +111,12 @@ class AttackPath(msgspec.Struct, frozen=True):
     severity: Severity
 
     @property
-    def source(self) -> Node:
+    def source(self) -> AttackNode:
         """Where it starts."""
         return self.edges[0].source
 
     @property
-    def target(self) -> Node:
+    def target(self) -> AttackNode:
         """What it reaches."""
         return self.edges[-1].target
 
@@ -180,19 +180,19 @@ class PrioritisedResource(msgspec.Struct, frozen=True):
     left_out: int = 0
 
 
-class Question(msgspec.Struct, frozen=True):
+class AttackQuery(msgspec.Struct, frozen=True):
     """Where paths start and where they end, by the names that people give them; without names, all that matters.
 
     Known are `internet`, `anonymous` and `authenticated` (anyone without or with any credentials), `cluster-admin`,
-    `node`, `secrets`, and objects as `deployment/web` or `shop/deployment/web`. At most `most` paths are listed.
+    `node`, `secrets`, and objects as `deployment/web` or `shop/deployment/web`. At most `limit` paths are listed.
     """
 
     sources: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
-    most: int = 100
+    limit: int = 100
 
 
-EVERYTHING = Question()
+ALL_PATHS = AttackQuery()
 """All that matters."""
 
 
@@ -216,7 +216,7 @@ class Attacks(msgspec.Struct, frozen=True):
         return tuple(found.values())
 
     @property
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self) -> tuple[AttackNode, ...]:
         """The nodes of all paths, each once."""
         found = {node.id: node for path in self.paths for edge in path.edges for node in (edge.source, edge.target)}
         return tuple(found.values())

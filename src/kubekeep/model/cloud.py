@@ -129,7 +129,7 @@ class CloudRequest(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: Endpoints = Endpoints()
 
 
-def azure_cloud_named(name: str) -> AzureCloud | None:
+def find_azure_cloud(name: str) -> AzureCloud | None:
     """The cloud that a tool of Azure calls `name`; None for one that is not known."""
     return next((cloud for cloud in AZURE_CLOUDS if name in cloud.names), None)
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD, Control
-from kubekeep.model.platform import CALLED
+from kubekeep.model.distribution import DISTRIBUTION_NAMES
 from kubekeep.model.resource import kind_names
 from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 
@@ -16,17 +16,17 @@ RBAC_KINDS: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 """What RBAC subjects are joined from."""
 
 
-def patterns(group: str, kind: str) -> tuple[str, ...]:
+def kind_patterns(group: str, kind: str) -> tuple[str, ...]:
     """What else controls may call a kind that do not name it: all kinds, those of its group, those of its name."""
     return EVERYTHING, "*/*", f"{group}/*", f"*/{kind}"
 
 
-def names_of(group: str, kind: str, *, carries_pods: bool = False) -> frozenset[str]:
+def expand_kind_names(group: str, kind: str, *, carries_pods: bool = False) -> frozenset[str]:
     """What controls may call a kind: the names that its resources have, and what stands for several kinds.
 
     `carries_pods` holds for custom kinds whose objects have a pod template.
     """
-    names = {*kind_names(group, kind), *patterns(group, kind)}
+    names = {*kind_names(group, kind), *kind_patterns(group, kind)}
     if carries_pods or (group, kind) in POD_KINDS:
         names.add(WORKLOAD)
     if group == RBAC and kind in RBAC_KINDS:
@@ -34,7 +34,7 @@ def names_of(group: str, kind: str, *, carries_pods: bool = False) -> frozenset[
     return frozenset(names)
 
 
-def permission(verb: str, group: str, resource: str, namespace: str = "", name: str = "") -> str:
+def format_permission(verb: str, group: str, resource: str, namespace: str = "", name: str = "") -> str:
     """A permission as people say it: `list deployments.apps in namespace shop`, `get namespaces/shop`."""
     whole = f"{resource}.{group}" if group else resource
     one = f"/{name}" if name else ""
@@ -68,13 +68,13 @@ class CoverageGap(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def names(self) -> frozenset[str]:
         """What controls may call the kind; who is not shown what runs nothing misses no workload."""
-        names = names_of(self.group, self.kind, carries_pods=self.carries_pods)
+        names = expand_kind_names(self.group, self.kind, carries_pods=self.carries_pods)
         return names - {WORKLOAD} if (self.group, self.kind) == POD_TEMPLATE else names
 
     @property
     def permission(self) -> str:
         """What would have to be allowed, `list deployments.apps in namespace shop`, or else be done."""
-        return self.needs or permission(self.verb, self.group, self.resource, self.namespace, self.name)
+        return self.needs or format_permission(self.verb, self.group, self.resource, self.namespace, self.name)
 
     @property
     def gvr(self) -> str:
@@ -120,7 +120,7 @@ class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The cluster that was scanned: what people call it, what its API server says of itself, what it did not show.
 
     `info` is the server's answer to `/version`; `provider` the managed platform, empty for none that is known.
-    `distribution` is whose Kubernetes it is (`eks`, `openshift`, `k3s`, see `kubekeep.model.platform`), empty for one
+    `distribution` is whose Kubernetes it is (`eks`, `openshift`, `k3s`, see `kubekeep.model.distribution`), empty for one
     that is not known, and `distribution_version` what that calls itself: for OpenShift its own, else Kubernetes'.
     """
 
@@ -142,5 +142,5 @@ class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
         """Version and distribution in words: `Kubernetes v1.29.8 (OpenShift 4.16.3)`, as far as they are known."""
         # Most distributions go by the version of Kubernetes, which is said already.
         own = self.distribution_version if self.distribution_version != self.version else ""
-        whose = " ".join(filter(None, (CALLED.get(self.distribution, self.distribution), own)))
+        whose = " ".join(filter(None, (DISTRIBUTION_NAMES.get(self.distribution, self.distribution), own)))
         return f"Kubernetes {self.version or 'unknown'}" + (f" ({whose})" if self.distribution else "")

@@ -16,7 +16,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 
 
-class Change(enum.StrEnum):
+class FindingChange(enum.StrEnum):
     """What became of a finding from one scan to the next."""
 
     NEW = "new"
@@ -28,7 +28,7 @@ class Change(enum.StrEnum):
     """One of the two did not look: nobody can say whether it is new or gone."""
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class ReportLocation(msgspec.Struct, frozen=True, gc=False):
     """Where a report shows a finding: its path as it stands there, its file and, if known, the lines.
 
     `entry` is the key of a report in JSON v2 that holds the path; `resource` the id of the resource in it.
@@ -40,7 +40,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     location: Location | None = None
 
 
-class Finding(msgspec.Struct, frozen=True, gc=False):
+class RecordedFinding(msgspec.Struct, frozen=True, gc=False):
     """One failure of a control (its id) on a resource, at a path as `fingerprint.steady_path` gives it.
 
     `file` and `copy` tell resources of one identity apart: the file, and the number in it from 0. `waiver` is the name
@@ -54,18 +54,18 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     copy: int = 0
     title: str = ""
     level: Severity = Severity.UNKNOWN
-    place: Place = Place()
+    place: ReportLocation = ReportLocation()
     exception: str = ""
 
 
-class Scanned(msgspec.Struct, frozen=True, kw_only=True):
+class ScanRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What one scan found and what it looked at: without the second nobody can say that a finding is gone."""
 
     name: str
     """What messages call it: a file, or `this scan`."""
-    findings: tuple[Finding, ...]
+    findings: tuple[RecordedFinding, ...]
     """What stands."""
-    accepted: tuple[Finding, ...] = ()
+    accepted: tuple[RecordedFinding, ...] = ()
     """What would stand without exceptions; unknown, and empty, in a baseline."""
     controls: Mapping[str, str]
     """The controls of the scan by id, with why one could not be evaluated at all; empty for those that were."""
@@ -95,7 +95,7 @@ class Scanned(msgspec.Struct, frozen=True, kw_only=True):
 
 TOOL = "tool"
 """The setting that names the program and its version."""
-CHOICE = "choice of resources"
+RESOURCE_SELECTION = "choice of resources"
 """The setting that says which resources were judged, if not all."""
 TARGETS = "targets"
 """The setting that says what was scanned, as it was given, with commas between."""
@@ -108,8 +108,8 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
     `reason` says why it is incomparable, or what accepts it.
     """
 
-    change: Change
-    finding: Finding
+    change: FindingChange
+    finding: RecordedFinding
     base: str
     head: str
     reason: str = ""

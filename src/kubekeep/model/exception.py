@@ -8,7 +8,7 @@ import enum
 import msgspec
 
 from kubekeep.model.location import Location
-from kubekeep.model.resource import called
+from kubekeep.model.resource import format_name
 
 
 class ExceptionSource(enum.StrEnum):
@@ -62,7 +62,7 @@ class ExceptedFinding(msgspec.Struct, frozen=True, gc=False):
     @property
     def label(self) -> str:
         """The resource as people say it: `Deployment shop/web`."""
-        return called(self.kind, self.namespace, self.name)
+        return format_name(self.kind, self.namespace, self.name)
 
 
 class ExceptionUse(msgspec.Struct, frozen=True, kw_only=True):

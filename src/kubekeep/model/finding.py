@@ -6,9 +6,9 @@ import enum
 
 import msgspec
 
-from kubekeep.model.commit import Commit
-from kubekeep.model.comparison import Change
+from kubekeep.model.comparison import FindingChange
 from kubekeep.model.exception import AppliedException
+from kubekeep.model.git import Commit
 from kubekeep.model.location import Location, Region
 
 
@@ -85,7 +85,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     exception: AppliedException | None = None
     excerpt: Excerpt | None = None
     edits: tuple[Edit, ...] = ()
-    change: Change | None = None
+    change: FindingChange | None = None
 
     @property
     def note(self) -> str:
@@ -117,7 +117,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     @property
     def has_new(self) -> bool:
         """Whether some of its evidence is not in the baseline."""
-        return any(item.change is Change.NEW for item in self.evidence)
+        return any(item.change is FindingChange.NEW for item in self.evidence)
 
     @property
     def excepted(self) -> Verdict:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.location import Path, parse_path
-from kubekeep.model.resource import Resource, called
+from kubekeep.model.resource import Resource, format_name
 from kubekeep.model.text import json_text
 
 VERSION: Final = "v2"
@@ -69,12 +69,12 @@ class Identity(msgspec.Struct, frozen=True, order=True):
         return cls(resource.group, resource.kind, resource.namespace, resource.name, related)
 
     def __str__(self) -> str:
-        return called(self.kind, self.namespace, self.name)
+        return format_name(self.kind, self.namespace, self.name)
 
 
 def evidence_fingerprint(control: str, resource: Resource, path: str) -> str:
     """The fingerprint of the failure of `control` (its id) at `path` of `resource`: 64 hexadecimal digits."""
-    return fingerprint(control, Identity.of(resource), steady_path(resource, path))
+    return fingerprint(control, Identity.of(resource), format_stable_path(resource, path))
 
 
 def fingerprint(control: str, identity: Identity, path: str | None = None) -> str:
@@ -86,7 +86,7 @@ def fingerprint(control: str, identity: Identity, path: str | None = None) -> st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def steady_path(resource: Resource, path: str) -> str:
+def format_stable_path(resource: Resource, path: str) -> str:
     """`path` with the items of lists by what tells them apart, where the object says so, and not by their number.
 
     `spec.containers[name=app].securityContext.capabilities.add[=SYS_ADMIN]`; an item that a fix would append is
@@ -101,9 +101,9 @@ def steady_path(resource: Resource, path: str) -> str:
     match steps:
         case ("relatedObjects", int(number), *rest) if number < len(resource.related):
             related = resource.related[number]
-            return f"relatedObjects[{number}].{_steady(related.object, tuple(rest), scalars=related.builtin)}"
+            return f"relatedObjects[{number}].{_steady(related.object, tuple(rest), scalars=related.is_builtin)}"
         case _:
-            return _steady(resource.object, steps, scalars=resource.builtin)
+            return _steady(resource.object, steps, scalars=resource.is_builtin)
 
 
 def _steady(document: Any, path: Path, *, scalars: bool) -> str:

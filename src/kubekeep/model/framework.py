@@ -35,17 +35,17 @@ class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """Whether `control` serves it."""
         return bool(control.ids) if self.all_controls else self.slug in control.satisfies
 
-    def section_of(self, number: str) -> str:
+    def find_section(self, number: str) -> str:
         """The section that holds requirement `number`: itself, or the one whose number it continues; empty for none."""
-        return max((item.id for item in self.sections if within(number, item.id)), key=len, default="")
+        return max((item.id for item in self.sections if is_in_section(number, item.id)), key=len, default="")
 
-    def order(self, number: str) -> tuple[int, list[tuple[int, str]]]:
+    def sort_key(self, number: str) -> tuple[int, list[tuple[int, str]]]:
         """What requirements sort by: the place of their section, then their own numbers."""
-        places = (place for place, item in enumerate(self.sections) if within(number, item.id))
+        places = (place for place, item in enumerate(self.sections) if is_in_section(number, item.id))
         parts = [(int(part) if part.isdecimal() else 0, part) for part in number.split(".")]
         return next(places, len(self.sections)), parts
 
 
-def within(number: str, section: str) -> bool:
+def is_in_section(number: str, section: str) -> bool:
     """Whether requirement `number` is `section` or a part of it."""
     return number == section or number.startswith(f"{section}.")

@@ -37,7 +37,7 @@ class LabelSelector(msgspec.Struct, frozen=True, rename="camel"):
         )
 
 
-def labels_of(found: Mapping[str, Any]) -> dict[str, str]:
+def get_labels(found: Mapping[str, Any]) -> dict[str, str]:
     """The labels of an object; none if they are malformed."""
     metadata = found.get("metadata")
     labels = metadata.get("labels") if isinstance(metadata, dict) else None
@@ -46,10 +46,10 @@ def labels_of(found: Mapping[str, Any]) -> dict[str, str]:
 
 def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
     """Whether `selector` takes what has these labels."""
-    return all(holds(requirement, labels) for requirement in selector.requirements)
+    return all(matches_requirement(requirement, labels) for requirement in selector.requirements)
 
 
-def holds(requirement: SelectorRequirement, labels: Mapping[str, str]) -> bool:
+def matches_requirement(requirement: SelectorRequirement, labels: Mapping[str, str]) -> bool:
     """Return True if `labels` satisfy `requirement`; an unknown operator is never satisfied."""
     match requirement.operator:
         case "In":

@@ -207,7 +207,7 @@ class SourceMap:
             owner, node, value = found
         return *self._shown(node, owner, value), *self._span(node)
 
-    def borrowed_at(self, document: Any, path: Path) -> tuple[int, ...]:
+    def find_alias_lines(self, document: Any, path: Path) -> tuple[int, ...]:
         """The lines on which the text around the value at `path` takes it from elsewhere, from 1.
 
         Those of the first alias on the way, with its key, or of the mapping that has the merge key: its own key or
@@ -290,7 +290,7 @@ class SourceMap:
         """The indexes where a node that `entries` gave starts and ends."""
         return self._span(node)
 
-    def within(self, document: Any, path: Path) -> SourceMap | None:
+    def extract(self, document: Any, path: Path) -> SourceMap | None:
         """The marks of the value at `path` alone, in the same file; None where the document has none."""
         node, value = 0, document
         for step in path:
@@ -300,7 +300,7 @@ class SourceMap:
             _, node, value = found
         return SourceMap(self._numbers[node * NUMBERS : (node + self._size(node)) * NUMBERS], self._lines)
 
-    def below(self, lines: int) -> SourceMap:
+    def shift(self, lines: int) -> SourceMap:
         """The marks of the same text where `lines` lines of a file stand before it."""
         return SourceMap(self._numbers, array("I", [0]) * lines + self._lines)
 

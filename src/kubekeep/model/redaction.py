@@ -24,9 +24,9 @@ _PAYLOADS: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "bin
 _WORDS: Final = frozenset({"command", "args"})
 _NAMED: Final = r"(?i:[\w.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|credentials))"
 _SECRET: Final = re.compile(_NAMED)
-FLAG: Final = re.compile(rf"--?{_NAMED}")
+SECRET_FLAG: Final = re.compile(rf"--?{_NAMED}")
 """A flag of a command line whose value is a secret."""
-SHAPES: Final = re.compile(
+TOKEN_PATTERN: Final = re.compile(
     r"(?:(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password of a URL
     r"|(?<=://)[^/\s:@]{16,}(?=@)"  # a token in the place of the user
     r"|(?:AKIA|ASIA)[0-9A-Z]{16}"  # AWS access key
@@ -39,18 +39,18 @@ SHAPES: Final = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))"
 )
 """What well-known tokens look like, wherever they stand."""
-ASSIGNED: Final = re.compile(
+ASSIGNMENT_PATTERN: Final = re.compile(
     rf"(?<![\w.-])(--?{_NAMED}[= ]|{_NAMED}=|(?:-u|--user)[= ][\w.@-]+:)(?!-)(?:'[^']*'|\"[^\"]*\"|[^\s'\";|&]+)"
 )
 """A secret that a command line gives to a flag or a variable, which the first group keeps."""
 
 
-def without_tokens(text: str) -> str:
+def mask_tokens(text: str) -> str:
     """A text, such as a message of a program, without tokens of known shapes and values named password or the like."""
-    return ASSIGNED.sub(rf"\1{MASK}", SHAPES.sub(MASK, text))
+    return ASSIGNMENT_PATTERN.sub(rf"\1{MASK}", TOKEN_PATTERN.sub(MASK, text))
 
 
-def redacted(resource: Resource) -> dict[str, Any]:
+def redact(resource: Resource) -> dict[str, Any]:
     """The object of `resource` as reports may embed it.
 
     Masked: values of Secrets, ConfigMaps and container environments, headers of probes. Removed: `valueFrom`
@@ -59,13 +59,13 @@ def redacted(resource: Resource) -> dict[str, Any]:
     gets its related objects as `relatedObjects`, which paths into it count on.
     """
     result = _object(resource.object, resource.kind)
-    if resource.builtin and not resource.kind.endswith("List"):
+    if resource.is_builtin and not resource.kind.endswith("List"):
         at = pod_path(resource)
         result = result if at is None else _replaced(result, at, _searched)
     else:
         result = _searched(result)
     if resource.related:
-        result = {**result, "relatedObjects": [redacted(item) for item in resource.related]}
+        result = {**result, "relatedObjects": [redact(item) for item in resource.related]}
     return result
 
 
@@ -99,7 +99,7 @@ def _annotation(key: Any, value: Any) -> Any:
     """A text that people fill as they like, without what looks like a secret; nothing of one whose key is called so."""
     if not isinstance(value, str):
         return value
-    return MASK if _SECRET.fullmatch(str(key).rpartition("/")[2]) else without_tokens(value)
+    return MASK if _SECRET.fullmatch(str(key).rpartition("/")[2]) else mask_tokens(value)
 
 
 def _masked(payload: Any) -> Any:
@@ -128,7 +128,7 @@ def _searched(value: Any) -> Any:
         for key, item in owner.items() if isinstance(owner, dict) else enumerate(owner):
             if isinstance(item, str):
                 if "://" in item:
-                    owner[key] = without_tokens(item)
+                    owner[key] = mask_tokens(item)
                 continue
             if isinstance(item, dict):
                 copy: Any = dict(item) if _MARKED.isdisjoint(item) else _stripped(item)
@@ -184,7 +184,7 @@ def _valued(entries: Any) -> Any:
 def _words(value: Any) -> Any:
     """A command line without what is certainly a secret; the word after `--password` too."""
     if isinstance(value, str):
-        return without_tokens(value)
+        return mask_tokens(value)
     if not isinstance(value, list):
         return value
     words: list[Any] = []
@@ -192,7 +192,7 @@ def _words(value: Any) -> Any:
         before = value[index - 1] if index else None
         if not isinstance(item, str):
             words.append(item)
-        elif isinstance(before, str) and FLAG.fullmatch(before) and not item.startswith("-"):
+        elif isinstance(before, str) and SECRET_FLAG.fullmatch(before) and not item.startswith("-"):
             words.append(MASK)
         else:
             words.append(_words(item))

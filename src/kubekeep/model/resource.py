@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import enum
 import functools
+import sys
 from typing import Any, Final
 
 import msgspec
 
+from kubekeep import _native
 from kubekeep.model.location import LazySourceMap, Location, Path, SourceMap
-from kubekeep.model.packed import Packed, pack
 
 DEFAULT_NAMESPACE: Final = "default"
 """The namespace of a namespaced resource that names none, as with kubectl."""
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def is_builtin(group: str) -> bool:
@@ -27,7 +30,7 @@ def kind_names(group: str, kind: str) -> frozenset[str]:
     return frozenset((kind, full)) if is_builtin(group) else frozenset((full,))
 
 
-def called(kind: str, namespace: str, name: str) -> str:
+def format_name(kind: str, namespace: str, name: str) -> str:
     """`Deployment shop/web`, as people say it; `Node a` without a namespace."""
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
@@ -42,7 +45,7 @@ class FileType(enum.StrEnum):
     TERRAFORM = "Terraform"
 
 
-class Origin(msgspec.Struct, frozen=True):
+class RenderOrigin(msgspec.Struct, frozen=True):
     """What an object was made from that stands in no file as it is.
 
     `folder` is the chart or the kustomization, as shown to people; for a chart there are its name, the values files
@@ -69,18 +72,69 @@ class Source(msgspec.Struct, frozen=True):
     base: str
     file_type: FileType
     document: int
-    marks: SourceMap | None = None
+    source_map: SourceMap | None = None
     root: Path = ()
-    origin: Origin | None = None
-    trace: LazySourceMap | None = None
+    origin: RenderOrigin | None = None
+    lazy_source_map: LazySourceMap | None = None
 
     def locate(self, document: Any, path: Path) -> Location:
         """The place of `path`, a path from the object's root; `document` is the whole document."""
-        if self.trace is not None:
-            return self.trace.locate(document, self.root + path)
-        if self.marks is None:
+        if self.lazy_source_map is not None:
+            return self.lazy_source_map.locate(document, self.root + path)
+        if self.source_map is None:
             return Location(self.path)
-        return Location(self.path, self.marks.region(document, self.root + path))
+        return Location(self.path, self.source_map.region(document, self.root + path))
+
+
+class PackedObject(msgspec.Struct, frozen=True, gc=False):
+    """An object as compressed JSON; what stands beside it is the same as in it, empty where it is absent."""
+
+    data: bytes
+    size: int
+    """How long the text of the object is; what was derived from it follows."""
+    api_version: str
+    kind: str
+    metadata: dict[str, Any]
+    """`name`, `generateName` and `namespace`."""
+    replicas: int | None
+
+    @property
+    def text(self) -> bytes:
+        """The object as JSON."""
+        return self.texts[0]
+
+    @property
+    def texts(self) -> tuple[bytes, bytes]:
+        """The object as JSON, and the text that was derived from it."""
+        whole = _native.unpack(self.data)
+        return whole[: self.size], whole[self.size :]
+
+    def unpacked(self) -> dict[str, Any]:
+        """The object, made anew each time."""
+        return _decode(self.text)
+
+
+def pack_object(content: dict[str, Any], text: bytes | None = None, derived: bytes = b"") -> PackedObject:
+    """`content`, an object as JSON has it, packed.
+
+    `text` is its JSON, if that is known already; `derived` says mostly the same again and so takes little room.
+    """
+    text = _encode(content) if text is None else text
+    metadata, spec = content.get("metadata"), content.get("spec")
+    known = metadata if isinstance(metadata, dict) else {}
+    replicas = spec.get("replicas") if isinstance(spec, dict) else None
+    return PackedObject(
+        _native.pack(text + derived),
+        len(text),
+        sys.intern(str(content.get("apiVersion") or "")),
+        sys.intern(str(content.get("kind") or "")),
+        {key: _kept(known[key]) for key in ("name", "generateName", "namespace") if key in known},
+        replicas if isinstance(replicas, int) and not isinstance(replicas, bool) else None,
+    )
+
+
+def _kept(value: Any) -> Any:
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 class Resource(msgspec.Struct, frozen=True, gc=False):
@@ -88,18 +142,18 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
     `content` is the object, or the same packed, which costs time for each look at `object` and saves memory.
     `document` is the document it stands in when that is more than the object itself (an item of a List).
-    `chosen_later` are the paths of namespaces that whoever installs the object will choose, beside its own if it
+    `release_namespace_paths` are the paths of namespaces that whoever installs the object will choose, beside its own if it
     names none; None when nothing is left to choose.
     A joined resource (an RBAC subject with its binding and role) names them in `related`; paths that begin
     with `relatedObjects[N]` lead into those. `unknown` are the paths whose value nobody knows yet (Terraform before
     `apply`): `object` lacks them, and no verdict may take them for absent.
     """
 
-    content: dict[str, Any] | Packed
+    content: dict[str, Any] | PackedObject
     source: Source | None = None
     document: Any = None
     related: tuple[Resource, ...] = ()
-    chosen_later: tuple[Path, ...] | None = None
+    release_namespace_paths: tuple[Path, ...] | None = None
     unknown: tuple[Path, ...] = ()
 
     @property
@@ -113,7 +167,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         content = self.content
         if not isinstance(content, dict):
             return self
-        return msgspec.structs.replace(self, content=pack(content, text, derived))
+        return msgspec.structs.replace(self, content=pack_object(content, text, derived))
 
     def unpacked(self) -> Resource:
         """The same to look at often."""
@@ -142,7 +196,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         return str(content.get("kind") or "") if isinstance(content, dict) else content.kind
 
     @property
-    def builtin(self) -> bool:
+    def is_builtin(self) -> bool:
         """Whether its API group is Kubernetes' own (core, apps, batch, ..., *.k8s.io)."""
         return is_builtin(self.group)
 
@@ -166,7 +220,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     @property
     def label(self) -> str:
         """`Deployment shop/web`, as people say it; without a namespace that the object does not say."""
-        return called(self.kind, self.namespace, self.name)
+        return format_name(self.kind, self.namespace, self.name)
 
     @property
     def replicas(self) -> int | None:

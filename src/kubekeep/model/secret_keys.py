@@ -1,4 +1,4 @@
-"""Which keys of a document hold secrets, and where those stand in a text that has marks.
+"""Which keys of a document hold secrets, and where those stand in a text that has source_map.
 
 One home for the names; see `model.redaction` for the places in Kubernetes objects and the shapes of tokens. Rather
 takes too much for a secret than too little: it serves texts that are shown to people, not what rules see.
@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kubekeep.model.location import SourceMap
-from kubekeep.model.redaction import FLAG, LAST_APPLIED
+from kubekeep.model.redaction import LAST_APPLIED, SECRET_FLAG
 
 
-class Holds(enum.Enum):
+class KeyContent(enum.Enum):
     """What stands below a key."""
 
     ALL = "secrets"
@@ -56,61 +56,61 @@ _SENSITIVE_POINTER: Final = re.compile(
 )
 
 
-def holds(key: str, above: Holds = Holds.NOTHING) -> Holds:
+def classify_key(key: str, above: KeyContent = KeyContent.NOTHING) -> KeyContent:
     """What stands below a key that itself stands below something that holds `above`."""
-    if above is Holds.ALL:
-        return Holds.ALL
+    if above is KeyContent.ALL:
+        return KeyContent.ALL
     if key in _REFERENCES:
-        return Holds.REFERENCE
-    if above is Holds.ENV:
-        return Holds.NOTHING if key == "name" else Holds.ALL
-    if above is Holds.REFERENCE:
-        return Holds.REFERENCE if key in _SEEN_IN_REFERENCES else Holds.ALL
+        return KeyContent.REFERENCE
+    if above is KeyContent.ENV:
+        return KeyContent.NOTHING if key == "name" else KeyContent.ALL
+    if above is KeyContent.REFERENCE:
+        return KeyContent.REFERENCE if key in _SEEN_IN_REFERENCES else KeyContent.ALL
     return _named(key)
 
 
 @functools.lru_cache(maxsize=4096)
-def _named(key: str) -> Holds:
+def _named(key: str) -> KeyContent:
     """What a key says of itself."""
     if key in {"command", "args"}:
-        return Holds.WORDS
+        return KeyContent.WORDS
     if key not in _PAYLOAD and _ENV.fullmatch(key[-200:]):
-        return Holds.ENV
-    return Holds.ALL if key in _PAYLOAD or _SECRET.fullmatch(key[-200:]) else Holds.NOTHING
+        return KeyContent.ENV
+    return KeyContent.ALL if key in _PAYLOAD or _SECRET.fullmatch(key[-200:]) else KeyContent.NOTHING
 
 
-def holds_value(key: str, above: Holds = Holds.NOTHING) -> bool:
+def is_secret_value(key: str, above: KeyContent = KeyContent.NOTHING) -> bool:
     """Whether a scalar is a secret.
 
     A label called `env` and a command of one word are none, nor are the names that references hold.
     """
-    kind = holds(key, above)
-    if kind is Holds.REFERENCE:
+    kind = classify_key(key, above)
+    if kind is KeyContent.REFERENCE:
         return not (key in _SEEN_IN_REFERENCES or key.lower().endswith("name"))
-    return kind is Holds.ALL
+    return kind is KeyContent.ALL
 
 
-def points_at_secret(pointer: object) -> bool:
+def is_secret_pointer(pointer: object) -> bool:
     """Whether the path of a JSON patch leads to what `holds` takes for a secret."""
     return isinstance(pointer, str) and _SENSITIVE_POINTER.search(pointer[-200:]) is not None
 
 
-def secret_spans(document: Any, marks: SourceMap) -> Iterator[tuple[int, int]]:
+def find_secret_spans(document: Any, source_map: SourceMap) -> Iterator[tuple[int, int]]:
     """Where the secrets of a document start and end in its text, by index."""
-    todo: list[tuple[Any, int, Holds]] = [(document, 0, Holds.NOTHING)]
+    todo: list[tuple[Any, int, KeyContent]] = [(document, 0, KeyContent.NOTHING)]
     while todo:
         value, node, kind = todo.pop()
-        for step, child, at in marks.entries(value, node):
+        for step, child, at in source_map.entries(value, node):
             below = _below(value, step, child, kind)
             if isinstance(child, dict | list):
                 todo.append((child, at, below))
-            elif below is Holds.ALL and child is not None and not isinstance(child, bool):
-                yield marks.span(at)
+            elif below is KeyContent.ALL and child is not None and not isinstance(child, bool):
+                yield source_map.span(at)
 
 
-def secret_values(document: Any) -> Iterator[str]:
-    """The texts of a document that are secrets, where it has no marks."""
-    todo: list[tuple[Any, Holds]] = [(document, Holds.NOTHING)]
+def find_secret_values(document: Any) -> Iterator[str]:
+    """The texts of a document that are secrets, where it has no source_map."""
+    todo: list[tuple[Any, KeyContent]] = [(document, KeyContent.NOTHING)]
     while todo:
         value, kind = todo.pop()
         steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -118,29 +118,29 @@ def secret_values(document: Any) -> Iterator[str]:
             below = _below(value, step, child, kind)
             if isinstance(child, dict | list):
                 todo.append((child, below))
-            elif below is Holds.ALL and isinstance(child, str):
+            elif below is KeyContent.ALL and isinstance(child, str):
                 yield child
 
 
-def _below(value: Any, step: str | int, child: Any, kind: Holds) -> Holds:
+def _below(value: Any, step: str | int, child: Any, kind: KeyContent) -> KeyContent:
     """What a child of a value holds."""
     if isinstance(value, dict):
-        return _in_mapping(value, str(step), child, Holds.ALL if kind is Holds.WORDS else kind)
-    if isinstance(child, dict | list) or kind is Holds.NOTHING:
+        return _in_mapping(value, str(step), child, KeyContent.ALL if kind is KeyContent.WORDS else kind)
+    if isinstance(child, dict | list) or kind is KeyContent.NOTHING:
         return kind
-    return _word(value, step, child) if kind is Holds.WORDS else Holds.ALL
+    return _word(value, step, child) if kind is KeyContent.WORDS else KeyContent.ALL
 
 
-def _in_mapping(mapping: dict[Any, Any], key: str, child: Any, above: Holds) -> Holds:
-    if key == "value" and points_at_secret(mapping.get("path")):
-        return Holds.ENV if isinstance(child, dict) and "name" in child else Holds.ALL
+def _in_mapping(mapping: dict[Any, Any], key: str, child: Any, above: KeyContent) -> KeyContent:
+    if key == "value" and is_secret_pointer(mapping.get("path")):
+        return KeyContent.ENV if isinstance(child, dict) and "name" in child else KeyContent.ALL
     if isinstance(child, dict | list):
-        return holds(key, above)
-    return Holds.ALL if holds_value(key, above) else Holds.NOTHING
+        return classify_key(key, above)
+    return KeyContent.ALL if is_secret_value(key, above) else KeyContent.NOTHING
 
 
-def _word(words: list[Any], step: str | int, word: Any) -> Holds:
+def _word(words: list[Any], step: str | int, word: Any) -> KeyContent:
     """What a word of a command line is: a secret, if the flag before it says so."""
     before = words[step - 1] if isinstance(step, int) and step else None
-    told = isinstance(before, str) and FLAG.fullmatch(before) and not str(word).startswith("-")
-    return Holds.ALL if told else Holds.NOTHING
+    told = isinstance(before, str) and SECRET_FLAG.fullmatch(before) and not str(word).startswith("-")
+    return KeyContent.ALL if told else KeyContent.NOTHING

@@ -32,22 +32,22 @@ class VerdictChanged(msgspec.Struct, frozen=True):
     """A verdict that has changed."""
 
     at: dt.datetime
-    turn: VerdictChange
+    change: VerdictChange
     control: Control
     resource: Resource
     verdict: Verdict | None
     """What it is by now; None where the resource is gone or not shown, or the control does not apply."""
 
 
-class Shown(msgspec.Struct, frozen=True):
+class CoverageChanged(msgspec.Struct, frozen=True):
     """Something that is not shown any more, or is shown again."""
 
     at: dt.datetime
     gap: CoverageGap
-    again: bool
+    is_restored: bool
 
 
-class Followed(msgspec.Struct, frozen=True):
+class ConnectionChanged(msgspec.Struct, frozen=True):
     """The cluster has not been followed for some seconds, and `why`, or is again; verdicts stay as they were meanwhile."""
 
     at: dt.datetime
@@ -55,7 +55,7 @@ class Followed(msgspec.Struct, frozen=True):
     """Empty where it is followed again."""
 
 
-class Began(msgspec.Struct, frozen=True):
+class WatchStarted(msgspec.Struct, frozen=True):
     """Everything has been seen and judged once."""
 
     at: dt.datetime
@@ -66,17 +66,17 @@ class Began(msgspec.Struct, frozen=True):
     gaps: int
 
 
-class Unmatched(msgspec.Struct, frozen=True):
+class UnmatchedName(msgspec.Struct, frozen=True):
     """A name in what was chosen that nothing has, in a sentence."""
 
     at: dt.datetime
     text: str
 
 
-WatchEvent = VerdictChanged | Shown | Followed | Began | Unmatched
+WatchEvent = VerdictChanged | CoverageChanged | ConnectionChanged | WatchStarted | UnmatchedName
 
 
-class Figures(msgspec.Struct, kw_only=True):
+class WatchMetrics(msgspec.Struct, kw_only=True):
     """What a watch has done so far; times in seconds, moments since the epoch."""
 
     objects: int = 0
@@ -88,4 +88,4 @@ class Figures(msgspec.Struct, kw_only=True):
     is_current: bool = False
     assessments: int = 0
     assess_seconds: float = 0.0
-    turns: int = 0
+    changes: int = 0

@@ -8,8 +8,9 @@ from __future__ import annotations
 import functools
 from typing import Any, Final
 
+import msgspec
+
 from kubekeep.model.location import Path, format_path, value_at
-from kubekeep.model.pod_shape import flaw
 from kubekeep.model.resource import Resource
 
 _TEMPLATE: Final[Path] = ("spec", "template")
@@ -68,7 +69,7 @@ def pod_path(resource: Resource) -> Path | None:
     known = _POD_PATHS.get((resource.group, resource.kind))
     if known is not None:
         return known
-    if resource.related or resource.builtin:
+    if resource.related or resource.is_builtin:
         return None
     for path in CUSTOM_PATHS:
         try:
@@ -80,7 +81,7 @@ def pod_path(resource: Resource) -> Path | None:
     return None
 
 
-def view(resource: Resource) -> dict[str, Any] | None:
+def build_pod_view(resource: Resource) -> dict[str, Any] | None:
     """The pod-spec view of `resource` for rules (`input.workload`), or None when it carries no pod.
 
     Keys: `path` (of the pod spec), `metadata` (the pod's own labels and annotations: a name
@@ -96,7 +97,7 @@ def view(resource: Resource) -> dict[str, Any] | None:
     pod = _mapping(value_at_or(resource.object, at, {}), at)
     where, metadata_path = _places(at)
     spec = _mapping(pod.get("spec"), (*at, "spec"))
-    if problem := flaw(spec):
+    if problem := _find_schema_error(spec):
         raise MalformedWorkloadError(f"{where}{problem}")
     context = spec.get("securityContext") or {}
     inherited = {field: context[field] for field in _SHARED if context.get(field) is not None}
@@ -151,3 +152,105 @@ def _mapping(value: Any, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise MalformedWorkloadError(f"{format_path(path)} is not a mapping")
     return value
+
+
+class _Fields(msgspec.Struct, rename="camel", gc=False):
+    """Part of a pod spec. Every field may be absent or null, which the API takes for the same."""
+
+
+class _Capabilities(_Fields):
+    add: list[str | None] | None = None
+    drop: list[str | None] | None = None
+
+
+class _SELinuxOptions(_Fields):
+    type: str | None = None
+    user: str | None = None
+    role: str | None = None
+
+
+class _SecurityProfile(_Fields):
+    type: str | None = None
+
+
+class _WindowsOptions(_Fields):
+    host_process: bool | None = None
+
+
+class _Sysctl(_Fields):
+    name: str | None = None
+
+
+class _SecurityContext(_Fields):
+    """A security context, of a pod or of a container: what they share has the same types in both."""
+
+    privileged: bool | None = None
+    allow_privilege_escalation: bool | None = None
+    read_only_root_filesystem: bool | None = None
+    run_as_non_root: bool | None = None
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    proc_mount: str | None = None
+    capabilities: _Capabilities | None = None
+    se_linux_options: _SELinuxOptions | None = None
+    seccomp_profile: _SecurityProfile | None = None
+    app_armor_profile: _SecurityProfile | None = None
+    windows_options: _WindowsOptions | None = None
+    sysctls: list[_Sysctl] | None = None
+
+
+class _ProbeTarget(_Fields):
+    host: str | None = None
+
+
+class _ContainerHandler(_Fields):
+    http_get: _ProbeTarget | None = None
+    tcp_socket: _ProbeTarget | None = None
+
+
+class _Lifecycle(_Fields):
+    post_start: _ContainerHandler | None = None
+    pre_stop: _ContainerHandler | None = None
+
+
+class _ContainerPort(_Fields):
+    host_port: int | None = None
+
+
+class _Container(_Fields):
+    security_context: _SecurityContext | None = None
+    ports: list[_ContainerPort] | None = None
+    liveness_probe: _ContainerHandler | None = None
+    readiness_probe: _ContainerHandler | None = None
+    startup_probe: _ContainerHandler | None = None
+    lifecycle: _Lifecycle | None = None
+
+
+class _PodOS(_Fields):
+    name: str | None = None
+
+
+class _PodSpec(_Fields):
+    host_network: bool | None = None
+    host_pid: bool | None = msgspec.field(name="hostPID", default=None)
+    host_ipc: bool | None = msgspec.field(name="hostIPC", default=None)
+    host_users: bool | None = None
+    os: _PodOS | None = None
+    security_context: _SecurityContext | None = None
+    volumes: list[dict[str, Any]] | None = None
+    containers: list[_Container] | None = None
+    init_containers: list[_Container] | None = None
+    ephemeral_containers: list[_Container] | None = None
+
+
+_PATH_MARK: Final = " - at `$"
+
+
+def _find_schema_error(spec: dict[str, Any]) -> str:
+    """What the API server would not read in a pod spec: `.hostPID: Expected ...`; empty if nothing."""
+    try:
+        msgspec.convert(spec, _PodSpec)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(_PATH_MARK)
+        return f"{place.rstrip('`')}: {problem}"
+    return ""

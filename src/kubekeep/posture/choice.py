@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 from typing import Final
 
-from kubekeep.model.choice import Choice
-from kubekeep.model.kinds import BUILTIN, Kinds, plural_of
-from kubekeep.model.label_selector import LabelSelector, SelectorRequirement, labels_of, selects
+from kubekeep.model.label_selector import LabelSelector, SelectorRequirement, get_labels, selects
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
+from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.resource_types import BUILTIN_TYPES, ResourceTypes, guess_plural
 
 _KEY: Final = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"
 _VALUE: Final = r"(?:[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)?"
@@ -24,7 +24,7 @@ _BARE: Final = re.compile(rf"(!?)\s*({_KEY})")
 _SPLIT: Final = re.compile(r",(?![^()]*\))")
 _KIND: Final = "kind"
 _NAMESPACE: Final = "namespace"
-_BUILTIN: Final = {word: kind for (_, kind), served in BUILTIN.items() for word in (kind.lower(), served.plural)}
+_BUILTIN: Final = {word: kind for (_, kind), served in BUILTIN_TYPES.items() for word in (kind.lower(), served.plural)}
 """The kinds of Kubernetes, by what people call them."""
 
 
@@ -56,10 +56,10 @@ class Chooser:
     namespace is left out where namespaces are included. Raises ValueError for labels that are no selector.
     """
 
-    def __init__(self, choice: Choice) -> None:
+    def __init__(self, choice: ResourceSelection) -> None:
         self._choice = choice
         self._selector = parse_labels(choice.labels) if choice.labels else LabelSelector()
-        self._kinds = Kinds(())
+        self._kinds = ResourceTypes(())
         self._seen: set[tuple[str, str]] = set()
         self.took = False
         """Whether there was any resource to be judged."""
@@ -67,7 +67,7 @@ class Chooser:
     def __call__(self, resource: Resource) -> bool:
         """Whether `resource` is to be judged."""
         choice = self._choice
-        kinds = {resource.kind.lower(), plural_of(resource.kind)}
+        kinds = {resource.kind.lower(), guess_plural(resource.kind)}
         namespaces = {self._namespace(resource)} - {""}
         # All are asked, whatever the first says: a name that a resource has must not be told as one that none has.
         answers = (
@@ -75,7 +75,7 @@ class Chooser:
             not self._has(_KIND, choice.exclude_kinds, kinds),
             not choice.include_namespaces or self._has(_NAMESPACE, choice.include_namespaces, namespaces),
             not self._has(_NAMESPACE, choice.exclude_namespaces, namespaces),
-            selects(self._selector, labels_of(resource.object)),
+            selects(self._selector, get_labels(resource.object)),
         )
         taken = all(answers)
         self.took = self.took or taken

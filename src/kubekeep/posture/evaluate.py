@@ -20,9 +20,8 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
-from kubekeep.model.packed import Packed
-from kubekeep.model.resource import Resource
-from kubekeep.model.workload import MalformedWorkloadError, view
+from kubekeep.model.resource import PackedObject, Resource
+from kubekeep.model.workload import MalformedWorkloadError, build_pod_view
 from kubekeep.posture.coverage_gaps import Unseen, unseen
 from kubekeep.posture.index import Index, kept_for
 from kubekeep.posture.release_namespace import Pair, Written
@@ -177,7 +176,7 @@ class _Collector:
     def _take(self, pair: Pair, *, always: bool) -> None:
         problem, workload = "", None
         try:
-            workload = view(pair.judged)
+            workload = build_pod_view(pair.judged)
         except MalformedWorkloadError as error:
             problem = str(error)
         rule_plan = self._book.rule_plan(pair.judged, has_pod=workload is not None or bool(problem))
@@ -200,14 +199,14 @@ def document(text: bytes, workload: bytes) -> bytes:
 
 def document_of(resource: Resource) -> bytes:
     """The document of a resource; its view is made anew."""
-    workload = view(resource.unpacked())
+    workload = build_pod_view(resource.unpacked())
     return document(text_of(resource), b"" if workload is None else _encode(workload))
 
 
 def text_of(resource: Resource) -> bytes:
     """The object of a resource as JSON."""
     content = resource.content
-    return content.text if isinstance(content, Packed) else _encode(content)
+    return content.text if isinstance(content, PackedObject) else _encode(content)
 
 
 def local_document(workload: bytes) -> bytes:
@@ -234,7 +233,7 @@ class _Entry:
 
     def _document(self) -> bytes:
         judged = self.pair.judged
-        return document(*judged.content.texts) if isinstance(judged.content, Packed) else document_of(judged)
+        return document(*judged.content.texts) if isinstance(judged.content, PackedObject) else document_of(judged)
 
     def result(self, around: EvaluationContext, alike: dict[bytes, dict[str, Verdict]]) -> ResourceResult:
         """The verdicts; those of others that are `alike` are the same."""

@@ -19,7 +19,7 @@ from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, Control, Provider
 from kubekeep.model.finding import Cause, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.model.workload import MalformedWorkloadError, view
+from kubekeep.model.workload import MalformedWorkloadError, build_pod_view
 from kubekeep.posture.coverage_gaps import Unseen, unseen
 from kubekeep.posture.evaluate import (
     Compile,
@@ -204,7 +204,7 @@ class IncrementalEvaluator:
         """Hold `resource` under `key`, and put down what is to be asked about it."""
         problem, workload, seen = "", None, resource.unpacked()
         try:
-            workload = view(seen)
+            workload = build_pod_view(seen)
         except MalformedWorkloadError as error:
             problem = str(error)
         rule_plan = self._book.rule_plan(seen, has_pod=workload is not None or bool(problem))

@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Control, Provider
+from kubekeep.model.distribution import detect_provider
 from kubekeep.model.json_values import as_mapping
-from kubekeep.model.platform import platform_of_node
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.workload import POD_TEMPLATE, pod_path, value_at_or
 from kubekeep.posture.isolation import enforcement, isolation
@@ -65,7 +65,7 @@ class Index:
         """Take note of `resource`."""
         self.provider = self.provider or provider_of(resource)
         if not self._kinds.isdisjoint(resource.kind_names) and not _ordinary_pod(resource):
-            kind = resource.kind if resource.builtin else f"{resource.group}/{resource.kind}"
+            kind = resource.kind if resource.is_builtin else f"{resource.group}/{resource.kind}"
             self._objects.setdefault(kind, {}).setdefault(_namespace(resource), []).append(_kept(kind, resource.object))
         if "ServiceAccount" in self._kinds or WORKLOAD in self._kinds:
             self._note_pod(resource)
@@ -184,7 +184,7 @@ _ALTERNATIVES: Final = frozenset({"PodSecurityPolicy"})
 
 def _ordinary_pod(resource: Resource) -> bool:
     """Whether it is one of the many Pods that no rule looks up one by one: `pods` tells of those what is needed."""
-    return resource.kind == "Pod" and resource.builtin and resource.namespace != "kube-system"
+    return resource.kind == "Pod" and resource.is_builtin and resource.namespace != "kube-system"
 
 
 def _namespace(resource: Resource) -> str:
@@ -204,8 +204,8 @@ def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
 
 def provider_of(resource: Resource) -> Provider | None:
     """The managed platform that `resource` tells of."""
-    if resource.kind == "Node" and resource.builtin:
-        return platform_of_node(resource.object)
+    if resource.kind == "Node" and resource.is_builtin:
+        return detect_provider(resource.object)
     return PLATFORMS.get(resource.group)
 
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.kinds import BUILTIN
 from kubekeep.model.location import Path, value_at
 from kubekeep.model.resource import Resource
+from kubekeep.model.resource_types import BUILTIN_TYPES
 
 RELEASE_NAMESPACE: Final = "release-namespace"
 """Stands for the namespace that will be chosen."""
@@ -29,7 +29,7 @@ class Pair(msgspec.Struct, frozen=True, gc=False):
     @staticmethod
     def of(resource: Resource) -> Pair:
         """The pair of `resource`."""
-        return Pair(resource, resource if resource.chosen_later is None else _installed(resource))
+        return Pair(resource, resource if resource.release_namespace_paths is None else _installed(resource))
 
     def packed(self, text: bytes, derived: bytes) -> Pair:
         """The same in less memory; what is joined from others shares theirs.
@@ -64,8 +64,8 @@ class Written:
 
 def _installed(resource: Resource) -> Resource:
     """`resource` in RELEASE_NAMESPACE wherever its namespace is chosen later."""
-    served = BUILTIN.get((resource.group, resource.kind))
-    paths = [*(resource.chosen_later or ())]
+    served = BUILTIN_TYPES.get((resource.group, resource.kind))
+    paths = [*(resource.release_namespace_paths or ())]
     if not resource.namespace and served is not None and served.namespaced:
         paths.append(("metadata", "namespace"))
     changed = copy.deepcopy(resource.object) if paths else resource.object

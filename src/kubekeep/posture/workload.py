@@ -12,9 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.kinds import plural_of
-from kubekeep.model.label_selector import LabelSelector, labels_of, selects
+from kubekeep.model.label_selector import LabelSelector, get_labels, selects
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
+from kubekeep.model.resource_types import guess_plural
 from kubekeep.model.text import visible
 from kubekeep.model.workload import pod_path, value_at_or
 from kubekeep.posture.joins import account_of
@@ -49,7 +49,7 @@ class WorkloadName(msgspec.Struct, frozen=True):
         kind = _SHORT.get(self.kind.lower(), self.kind).lower()
         return (
             resource.name == self.name
-            and kind in (resource.kind.lower(), plural_of(resource.kind))
+            and kind in (resource.kind.lower(), guess_plural(resource.kind))
             and self.group in ("", resource.group)
             and self.version in ("", resource.version)
             and self.namespace in ("", _namespace(resource))
@@ -111,7 +111,7 @@ def _needs(target: Resource, resources: Sequence[Resource]) -> Iterator[Resource
             kind = str(role.get("kind"))
             roles.add((kind, _namespace(item) if kind == "Role" else "", str(role.get("name"))))
             yield item
-    labels = labels_of(pod)
+    labels = get_labels(pod)
     for item in resources:
         if (
             (item.kind == "ServiceAccount" and (_namespace(item), item.name) == (namespace, account))
@@ -133,7 +133,7 @@ def _selects(item: Resource, labels: dict[str, str]) -> bool:
     if item.kind == "Service" and not item.group:
         selector = as_mapping(spec.get("selector"))
         return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
-    if item.kind == "NetworkPolicy" and item.builtin:
+    if item.kind == "NetworkPolicy" and item.is_builtin:
         try:
             return selects(msgspec.convert(as_mapping(spec.get("podSelector")), LabelSelector), labels)
         except msgspec.ValidationError:

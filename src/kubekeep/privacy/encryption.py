@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.cloak import Encryption
+from kubekeep.model.pseudonyms import Encryption
 from kubekeep.model.text import json_text
 from kubekeep.privacy.pseudonymise import hidden
 

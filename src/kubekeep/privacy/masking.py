@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.redaction import ASSIGNED, FLAG, MASK, SHAPES
-from kubekeep.model.secret_keys import Holds, holds, holds_value, points_at_secret
+from kubekeep.model.redaction import ASSIGNMENT_PATTERN, MASK, SECRET_FLAG, TOKEN_PATTERN
+from kubekeep.model.secret_keys import KeyContent, classify_key, is_secret_pointer, is_secret_value
 
 _LINE_END: Final = re.compile(r"\r\n?|\n")
 _DEEPEST: Final = 50
@@ -32,7 +32,7 @@ _ITEM: Final = re.compile(r"(\s*-\s+)(\S.*)")
 _INLINE: Final = re.compile(
     r"""(?P<key>[\w./-]{1,80})(?P<end>["']?\s*[:=]\s*)(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}\]"'#]+)"""
 )
-_FLOW_FLAG: Final = re.compile(rf"(?<![\w.-])({FLAG.pattern})(\s*[\"']?\s*,\s*[\"']?)([^\"',\]\s-][^\"',\]\s]*)")
+_FLOW_FLAG: Final = re.compile(rf"(?<![\w.-])({SECRET_FLAG.pattern})(\s*[\"']?\s*,\s*[\"']?)([^\"',\]\s-][^\"',\]\s]*)")
 _SHORTEST_BLOB: Final = 32
 _BLOB: Final = re.compile(rf"(?<![\w+/=:@.-])[A-Za-z0-9+/_-]{{{_SHORTEST_BLOB},}}={{0,2}}(?![\w.-])")
 _FLOW: Final = re.compile(r"""(?<![\w./-])([\w./-]{1,80})["']?\s*[:=]\s*[\[{](?!\s*$)""")
@@ -43,7 +43,7 @@ class _Block(msgspec.Struct):
     """A part of the text that holds secrets: below a key at `indent`, or up to where its bracket or heredoc ends."""
 
     indent: int
-    kind: Holds
+    kind: KeyContent
     is_text: bool = False
     depth: int = 0
     end: str = ""
@@ -51,7 +51,7 @@ class _Block(msgspec.Struct):
 
 def masked_lines(text: str, spans: Iterable[tuple[int, int]] = ()) -> list[str]:
     """The lines of `text` without its secrets; `spans` are stretches known to be secret, by index."""
-    known = [*spans, *((match.start(), match.end()) for match in SHAPES.finditer(text))]
+    known = [*spans, *((match.start(), match.end()) for match in TOKEN_PATTERN.finditer(text))]
     return list(_by_lines(_LINE_END.split(_without(text, known))))
 
 
@@ -131,19 +131,19 @@ class _Reader:
             self._blocks.pop()
 
     def _entry(self, row: str, block: _Block | None) -> str:
-        kind = block.kind if block is not None else Holds.NOTHING
+        kind = block.kind if block is not None else KeyContent.NOTHING
         match = _ENTRY.match(row)
         if match is None:
             return self._bare(row, kind)
         self._flag = False
         key, rest = match["key"], row[match.end() :]
         pointed = self._pointing(key, rest)
-        below = Holds.ALL if pointed else holds(key, kind)
+        below = KeyContent.ALL if pointed else classify_key(key, kind)
         opening = _OPENING.fullmatch(rest)
-        is_flow = rest[:1] in {"[", "{"} and below is not Holds.NOTHING and not key.lower().endswith("ref")
-        if below is Holds.WORDS or (opening is None and not (pointed or is_flow or holds_value(key, kind))):
+        is_flow = rest[:1] in {"[", "{"} and below is not KeyContent.NOTHING and not key.lower().endswith("ref")
+        if below is KeyContent.WORDS or (opening is None and not (pointed or is_flow or is_secret_value(key, kind))):
             return row[: match.end()] + _told(rest)
-        if below is not Holds.NOTHING and not row.lstrip().startswith("#"):
+        if below is not KeyContent.NOTHING and not row.lstrip().startswith("#"):
             self._open(len(match["lead"]), rest, below)
         if opening is not None or _CONSTANT.fullmatch(rest):
             return row
@@ -152,20 +152,20 @@ class _Reader:
     def _pointing(self, key: str, rest: str) -> bool:
         """Whether this is the value of a JSON patch within the text, whose path may come before or after it."""
         self._pointed = max(self._pointed - 1, 0)
-        if key == "op" or (key == "path" and points_at_secret(rest.strip("\"' ,"))):
+        if key == "op" or (key == "path" and is_secret_pointer(rest.strip("\"' ,"))):
             self._pointed = 3
         return key == "value" and self._pointed > 0
 
-    def _bare(self, row: str, kind: Holds) -> str:
+    def _bare(self, row: str, kind: KeyContent) -> str:
         """A line without a key."""
         item = _ITEM.fullmatch(row)
         word = item[2].strip("\"', ") if item is not None else ""
-        flagged, self._flag = self._flag, bool(word) and FLAG.fullmatch(word) is not None
-        if kind is Holds.NOTHING:
+        flagged, self._flag = self._flag, bool(word) and SECRET_FLAG.fullmatch(word) is not None
+        if kind is KeyContent.NOTHING:
             return f"{item[1]}{MASK}" if item is not None and flagged and not word.startswith("-") else _told(row)
         return row if _BARE.fullmatch(row) else _hidden(row)
 
-    def _open(self, indent: int, rest: str, kind: Holds) -> None:
+    def _open(self, indent: int, rest: str, kind: KeyContent) -> None:
         if len(self._blocks) == _DEEPEST:
             return
         heredoc = _HEREDOC.search(rest)
@@ -200,11 +200,13 @@ def _told(text: str) -> str:
     if "-" in text and "," in text:
         text = _FLOW_FLAG.sub(rf"\1\2{MASK}", text)
     if "=" in text or "-" in text:
-        text = ASSIGNED.sub(rf"\1{MASK}", text)
+        text = ASSIGNMENT_PATTERN.sub(rf"\1{MASK}", text)
     if ":" in text or "=" in text:
         text = _INLINE.sub(_inline, text)
         if "{" in text or "[" in text:
-            flows = (match for match in _FLOW.finditer(text) if holds(match[1]) in {Holds.ALL, Holds.ENV})
+            flows = (
+                match for match in _FLOW.finditer(text) if classify_key(match[1]) in {KeyContent.ALL, KeyContent.ENV}
+            )
             cut = next((match.end() for match in flows), None)
             text = text if cut is None else text[:cut] + MASK
     return text
@@ -220,5 +222,5 @@ def _blob(match: re.Match[str]) -> str:
 
 def _inline(match: re.Match[str]) -> str:
     value = match["value"]
-    is_shown = not holds_value(match["key"].strip("-")) or _CONSTANT.fullmatch(value) or MASK in value
+    is_shown = not is_secret_value(match["key"].strip("-")) or _CONSTANT.fullmatch(value) or MASK in value
     return match[0] if is_shown or value[0] in "{[" else f"{match['key']}{match['end']}{_masked(value)}"

@@ -15,17 +15,17 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Target, Unread
 from kubekeep.model.attack import Attacks
-from kubekeep.model.choice import Choice
-from kubekeep.model.cloak import Cloak
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
-from kubekeep.model.comparison import Comparison, Difference, Place
+from kubekeep.model.comparison import Comparison, Difference, ReportLocation
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionUse
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import Location, format_path, parse_path
-from kubekeep.model.redaction import redacted
-from kubekeep.model.resource import Origin, Resource, Source, is_builtin
+from kubekeep.model.pseudonyms import Pseudonymiser
+from kubekeep.model.redaction import redact
+from kubekeep.model.resource import RenderOrigin, Resource, Source, is_builtin
+from kubekeep.model.resource_selection import ResourceSelection
 
 _FIELD: Final = re.compile(r"[a-z][A-Za-z0-9]*")
 """What the fields of Kubernetes look like; keys that do not are somebody's names."""
@@ -55,7 +55,7 @@ _SAID: Final = frozenset({Cause.DECLINED, Cause.MALFORMED, Cause.RULE_ERROR})
 _HIDDEN: Final = "hidden"
 
 
-def hidden(assessment: Assessment, cloak: Cloak) -> Assessment:
+def hidden(assessment: Assessment, cloak: Pseudonymiser) -> Assessment:
     """`assessment` as `cloak` lets it be seen."""
     return _Hiding(cloak).assessment(assessment)
 
@@ -68,7 +68,7 @@ def _escaped(step: str) -> str:
 class _Hiding:
     """What one cloak makes of an assessment."""
 
-    def __init__(self, cloak: Cloak) -> None:
+    def __init__(self, cloak: Pseudonymiser) -> None:
         self._cloak = cloak
         self._resources: dict[int, Resource] = {}
 
@@ -124,7 +124,7 @@ class _Hiding:
         )
         return Attacks(prioritised=found, notes=("attack paths are left out where names are hidden",))
 
-    def _choice(self, choice: Choice) -> Choice:
+    def _choice(self, choice: ResourceSelection) -> ResourceSelection:
         word = self._cloak.word
         return msgspec.structs.replace(
             choice,
@@ -153,7 +153,7 @@ class _Hiding:
     def _difference(self, difference: Difference) -> Difference:
         finding = difference.finding
         location = finding.place.location
-        place = Place(
+        place = ReportLocation(
             path=finding.place.path and self._steps(finding.place.path),
             entry=finding.place.entry,
             resource=finding.place.resource and self._cloak.word(finding.place.resource),
@@ -300,9 +300,9 @@ class _Hiding:
         """The object without its secrets, then without its names; hidden once, as subjects share what they relate."""
         known = self._resources.get(id(resource))
         if known is None:
-            bare = redacted(msgspec.structs.replace(resource, related=()))
+            bare = redact(msgspec.structs.replace(resource, related=()))
             known = self._resources[id(resource)] = Resource(
-                self._object(bare, builtin=resource.builtin),
+                self._object(bare, builtin=resource.is_builtin),
                 None if resource.source is None else self._source(resource.source),
                 related=tuple(map(self._resource, resource.related)),
             )
@@ -336,7 +336,7 @@ class _Hiding:
         """Without marks and traces, which would lead to the files that people have."""
         origin = source.origin
         if origin is not None:
-            origin = Origin(
+            origin = RenderOrigin(
                 folder=self._path(origin.folder),
                 chart=origin.chart and self._cloak.word(origin.chart),
                 subchart=origin.subchart and self._cloak.word(origin.subchart),

@@ -18,9 +18,9 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.cluster import ClusterFacts
-from kubekeep.model.commit import Repository
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status
+from kubekeep.model.git import GitRepository
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.reports.format import Extra, Format, Options
@@ -130,7 +130,7 @@ def _platform(cluster: ClusterFacts | None) -> Iterator[dict[str, str]]:
         yield from (_prop(name, value) for name, value in said.items() if visible(value).strip())
 
 
-def _source(repository: Repository | None) -> Iterator[dict[str, str]]:
+def _source(repository: GitRepository | None) -> Iterator[dict[str, str]]:
     """Which state of which repository was assessed, so that an auditor can look at it again."""
     if repository is not None:
         commit = repository.head.hash if repository.head else ""

@@ -13,12 +13,12 @@ from typing import Any, Final, TextIO
 from urllib.parse import quote, quote_from_bytes
 
 from kubekeep.model.assessment import Assessment, Unread
-from kubekeep.model.commit import Repository
-from kubekeep.model.comparison import Change
+from kubekeep.model.comparison import FindingChange
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Verdict
 from kubekeep.model.fingerprint import Identity, fingerprint
+from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location, Region
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
@@ -45,7 +45,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
     stream.write("]}]}\n")
 
 
-def _provenance(repository: Repository | None) -> dict[str, Any]:
+def _provenance(repository: GitRepository | None) -> dict[str, Any]:
     """Where the files are under version control (§3.14.14), if that has an address."""
     if repository is None or "://" not in repository.remote:
         return {}
@@ -281,11 +281,11 @@ def _fingerprint(control: Control, resource: Resource, seen: Counter[str]) -> st
 def _state(verdict: Verdict) -> str:
     """The `baselineState` (§3.27.24); empty without a baseline, or where nobody can tell."""
     changes = {evidence.change for evidence in verdict.evidence}
-    if changes == {Change.NEW}:
+    if changes == {FindingChange.NEW}:
         return "new"
-    if Change.NEW in changes:
+    if FindingChange.NEW in changes:
         return "updated"
-    return "unchanged" if changes == {Change.UNCHANGED} else ""
+    return "unchanged" if changes == {FindingChange.UNCHANGED} else ""
 
 
 def _absent(assessment: Assessment) -> Iterator[dict[str, Any]]:

@@ -93,6 +93,6 @@ def _shown(path: str, places: Mapping[str, str]) -> str:
 
 def _inline(found: Iterable[gitops.InlineValues]) -> Iterator[InlineValues]:
     for item in found:
-        marks = item.marks.within(item.document, item.root) if item.marks is not None else None
-        below = marks.below(item.first_line - 1) if marks is not None else None
+        marks = item.source_map.extract(item.document, item.root) if item.source_map is not None else None
+        below = marks.shift(item.first_line - 1) if marks is not None else None
         yield InlineValues(item.value, item.file, below)

@@ -53,15 +53,15 @@ class InlineValues(msgspec.Struct, frozen=True):
     value: dict[str, Any]
     file: str
     document: Any
-    marks: SourceMap | None
+    source_map: SourceMap | None
     root: Path
     first_line: int = 1
 
     def locate(self, path: Path) -> Location:
         """The place of a value in the application's file."""
-        if self.marks is None:
+        if self.source_map is None:
             return Location(self.file)
-        region = self.marks.region(self.document, self.root + path)
+        region = self.source_map.region(self.document, self.root + path)
         shift = self.first_line - 1
         if shift:
             start, end = region.start, region.end
@@ -362,7 +362,7 @@ class _Reader(msgspec.Struct, frozen=True):
         """Values that are part of the object."""
         source = self.item.source
         document = self.item.object if self.item.document is None else self.item.document
-        marks = source.marks if source else None
+        marks = source.source_map if source else None
         root = (source.root if source else ()) + self.path + path
         return InlineValues(value, source.path if source else "", document, marks, root)
 
@@ -376,7 +376,7 @@ class _Reader(msgspec.Struct, frozen=True):
         if not isinstance(value, dict):
             return Unread(place, "the values are no mapping")
         line = place.region.start.line if place.region else 0
-        marks = found.marks if found is not None and line else None
+        marks = found.source_map if found is not None and line else None
         return InlineValues(value, place.file, value, marks, (), line + ("\n" in text))
 
     def _missing(self, name: str, *steps: str | int) -> Unread:

@@ -91,7 +91,7 @@ def _contents(data: bytes, file: Root, limits: Limits) -> Iterator[Resource | Un
         if isinstance(document, Problem):
             yield _unread(file, document, lines)
         elif document is not None:
-            source = Source(file.shown, file.base, file_type, number, document.marks)
+            source = Source(file.shown, file.base, file_type, number, document.source_map)
             yield from _resources(document, source, file, lines)
 
 
@@ -115,7 +115,7 @@ def _resources(document: Document, source: Source, file: Root, lines: array[int]
     is_kubernetes = False
     for found in objects(document.value):
         if isinstance(found, Doubt):
-            yield Unread(Location(file.shown, document.marks.region(document.value, found.path)), found.message)
+            yield Unread(Location(file.shown, document.source_map.region(document.value, found.path)), found.message)
         elif not found.path:
             is_kubernetes = True
             yield Resource(found.object, source)

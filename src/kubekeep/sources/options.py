@@ -18,7 +18,7 @@ class InlineValues(msgspec.Struct, frozen=True):
 
     value: dict[str, Any]
     file: str
-    marks: SourceMap | None = None
+    source_map: SourceMap | None = None
 
 
 class ChartValues(msgspec.Struct, frozen=True):

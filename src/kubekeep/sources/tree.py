@@ -48,7 +48,7 @@ class Document(msgspec.Struct, frozen=True):
     """One document of a file: its value, the marks of that value, and what is doubtful about it."""
 
     value: Any
-    marks: SourceMap
+    source_map: SourceMap
     problems: tuple[Problem, ...] = ()
 
 

@@ -17,12 +17,12 @@ from kubekeep.kube.review import Permission, allowed
 from kubekeep.kube.version import ServerVersion, server_version
 from kubekeep.kube.watching import Pace
 from kubekeep.library.params import CONTROL_INPUT
-from kubekeep.model.choice import Choice
 from kubekeep.model.cloud import CloudRequest
-from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, CoverageGap, names_of
+from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, CoverageGap, expand_kind_names
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control, Provider
-from kubekeep.model.platform import OPENSHIFT, distribution_of, platform_of_node
+from kubekeep.model.distribution import OPENSHIFT, detect_distribution, detect_provider
 from kubekeep.model.resource import Resource
+from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.choice import Chooser
 from kubekeep.posture.index import provider_of
 from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
@@ -134,7 +134,7 @@ class LiveCluster:
         self._inside: dict[str, bool] = {}
         """What controls call the kinds, and whether one of those is in namespaces, or Namespace."""
         for served in catalogue.kinds:
-            for name in names_of(served.group, served.kind):
+            for name in expand_kind_names(served.group, served.kind):
                 is_inside = served.namespaced or served.kind == "Namespace"
                 self._inside[name] = self._inside.get(name, False) or is_inside
 
@@ -147,7 +147,7 @@ class LiveCluster:
         """The objects that say how the cluster wants to be judged; with `policies`, its admission policies too."""
         return list(self._collected(Wanted(kinds=SETTINGS | _POLICIES if policies else SETTINGS)))
 
-    def resources(self, selection: Selection, choice: Choice, *, everything: bool) -> Iterator[Resource]:
+    def resources(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Iterator[Resource]:
         """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere.
 
         What is not shown is among `gaps` when they have ended.
@@ -168,7 +168,7 @@ class LiveCluster:
             yield from self._described(self._cloud, needed)
 
     def _note(self, node: dict[str, Any]) -> None:
-        platform = platform_of_node(node)
+        platform = detect_provider(node)
         if self._node is None or (self._provider is None and platform is not None):
             self._node = node
         self._provider = self._provider or platform
@@ -184,7 +184,7 @@ class LiveCluster:
             self._provider = self._provider or provider_of(resource)
             yield resource
 
-    def follow(self, selection: Selection, choice: Choice, pace: Pace) -> Following:
+    def follow(self, selection: Selection, choice: ResourceSelection, pace: Pace) -> Following:
         """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
         return Following(self._connection, *self._followed(selection, choice), pace, judged(choice))
 
@@ -201,7 +201,7 @@ class LiveCluster:
         """Let all that is followed be taken up anew: the network may be another one."""
         self._connection.interrupt()
 
-    def look(self, selection: Selection, choice: Choice, following: Following, *, routine: bool) -> None:
+    def look(self, selection: Selection, choice: ResourceSelection, following: Following, *, routine: bool) -> None:
         """Let what is followed be what the cluster serves, or shows, by now, and know its version. Raises KubeError.
 
         An API server that has just been started does not know all that it serves: unless this is a `routine`, what is
@@ -218,7 +218,7 @@ class LiveCluster:
         if not following.is_of(planned, gaps):
             following.turn_to(planned, gaps)
 
-    def _followed(self, selection: Selection, choice: Choice) -> tuple[list[Task], list[CoverageGap]]:
+    def _followed(self, selection: Selection, choice: ResourceSelection) -> tuple[list[Task], list[CoverageGap]]:
         """What is to be followed, and what is missing then: what one may not follow everywhere is in some namespaces."""
         collection = self._planned(selection, choice, everything=False)
         planned = collection.tasks()
@@ -245,13 +245,13 @@ class LiveCluster:
                 raise
             return {}
 
-    def _planned(self, selection: Selection, choice: Choice, *, everything: bool) -> Collection:
+    def _planned(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Collection:
         needed = self._wanted(selection, choice, everything=everything)
         needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS, everywhere=SETTINGS)
         return Collection(self._connection, self._catalogue, needed)
 
     def permissions(
-        self, selection: Selection, choice: Choice, verbs: Sequence[str], *, everything: bool
+        self, selection: Selection, choice: ResourceSelection, verbs: Sequence[str], *, everything: bool
     ) -> tuple[dict[Permission, bool], tuple[CoverageGap, ...]]:
         """What it takes to see what `resources` or `follow` show, each with whether it is granted, and what hides that.
 
@@ -270,7 +270,7 @@ class LiveCluster:
         granted = allowed(self._connection, [*asked, *instead.values()])
         return {one: granted[one] or granted[instead.get(one, one)] for one in asked}, tuple(collection.gaps)
 
-    def _wanted(self, selection: Selection, choice: Choice, *, everything: bool) -> Wanted:
+    def _wanted(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Wanted:
         needed = wanted(selection, choice, everything=everything, is_inside=self._is_inside)
         if self._request.host_scan is True:
             # Its Nodes tell whose kubelets there are.
@@ -298,7 +298,7 @@ class LiveCluster:
     def facts(self) -> ClusterFacts:
         """What a report says of it."""
         version = self._version.said.get("gitVersion", "")
-        distribution = distribution_of(version, self._groups, [] if self._node is None else [self._node])
+        distribution = detect_distribution(version, self._groups, [] if self._node is None else [self._node])
         return ClusterFacts(
             name=self._request.access.name,
             info=self._version.said,
@@ -331,7 +331,7 @@ def connected(request: ClusterRequest, cloud: CloudRequest | None = None) -> Ite
 
 def wanted(
     selection: Selection,
-    choice: Choice,
+    choice: ResourceSelection,
     *,
     everything: bool,
     is_inside: Callable[[str], bool] = lambda _: True,
@@ -365,7 +365,7 @@ def _far(active: Sequence[Control], selection: Selection) -> frozenset[str]:
     return frozenset({"Node"} if by_platform else ()).union(*map(wide, active))
 
 
-def judged(choice: Choice) -> Callable[[Resource], bool]:
+def judged(choice: ResourceSelection) -> Callable[[Resource], bool]:
     """What takes the resources that `choice` wants judged. Raises UnknownNameError for a workload that is no name."""
     if choice.workload:
         return parse_workload(choice.workload).means

@@ -10,7 +10,7 @@ from kubekeep.baseline.compare import compare, marked, scanned
 from kubekeep.baseline.file import read_known
 from kubekeep.baseline.report_findings import findings_of
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.comparison import Comparison, Scanned
+from kubekeep.model.comparison import Comparison, ScanRecord
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.reports.kubescape_v2.read import ReportError
 
@@ -26,7 +26,7 @@ def diff(base: Path, head: Path, granularity: Granularity | None = None) -> Comp
     return compared(read_known(base), findings_of(head), granularity)
 
 
-def compared(base: Scanned, head: Scanned, granularity: Granularity | None) -> Comparison:
+def compared(base: ScanRecord, head: ScanRecord, granularity: Granularity | None) -> Comparison:
     """The comparison at `granularity`.
 
     Without one by place, if both are ours: tools do not name places alike, and every finding would be another. Raises
@@ -40,13 +40,13 @@ def compared(base: Scanned, head: Scanned, granularity: Granularity | None) -> C
     return msgspec.structs.replace(found, warnings=(*found.warnings, COARSE))
 
 
-def _strangers(base: Scanned, head: Scanned) -> str:
+def _strangers(base: ScanRecord, head: ScanRecord) -> str:
     if base.pseudonyms and head.pseudonyms:
         return f"{base.name}: names are hidden under another key than in {head.name}: {_ONE_KEY}"
     hidden, plain = (base, head) if base.pseudonyms else (head, base)
     return f"{hidden.name}: names are hidden, and in {plain.name} they are not: {_ONE_KEY}"
 
 
-def against(assessment: Assessment, base: Scanned, granularity: Granularity | None = None) -> Assessment:
+def against(assessment: Assessment, base: ScanRecord, granularity: Granularity | None = None) -> Assessment:
     """`assessment` with what is new and known since `base`. Raises ReportError where its names are hidden."""
     return marked(assessment, compared(base, scanned(assessment), granularity))

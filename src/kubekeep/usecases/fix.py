@@ -263,7 +263,7 @@ class _Planner:
     def _proof(self, active: Sequence[int], texts: Mapping[str, bytes]) -> Proof:
         """What a scan of the changed files says."""
         sources = [result.resource.source for result in self._assessment.results if result.resource.source]
-        is_made = any(source.origin is not None or source.trace is not None for source in sources)
+        is_made = any(source.origin is not None or source.lazy_source_map is not None for source in sources)
         beside = {*texts, *(source.path for source in sources if is_made)}
         existing = [path for path in beside if os.path.exists(path)]
         with Twin(self._request.paths, existing, whole=is_made) as twin:

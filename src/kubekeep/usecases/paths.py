@@ -10,7 +10,7 @@ import msgspec
 from kubekeep.attackpaths.cited import CITED
 from kubekeep.attackpaths.tracks import tracks
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.attack import EVERYTHING, Question
+from kubekeep.model.attack import ALL_PATHS, AttackQuery
 from kubekeep.reports.format import Extra
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.scan import ScanRequest, scan
@@ -20,7 +20,7 @@ class PathsRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Where to look and what for; a `snapshot` is all objects of a cluster."""
 
     paths: tuple[str, ...]
-    question: Question = EVERYTHING
+    question: AttackQuery = ALL_PATHS
     kubernetes_version: str
     snapshot: bool = False
     read: ReadOptions = ReadOptions()

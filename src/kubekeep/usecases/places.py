@@ -163,14 +163,14 @@ def _cut(lines: Sequence[str], window: _Window) -> Excerpt | None:
 
 def _masked(text: str) -> list[str]:
     """The lines of a file without secrets."""
-    from kubekeep.model.secret_keys import secret_spans  # noqa: PLC0415
+    from kubekeep.model.secret_keys import find_secret_spans  # noqa: PLC0415
     from kubekeep.privacy.masking import masked_lines  # noqa: PLC0415 - only who asks for excerpts pays for them
 
     spans: list[tuple[int, int]] = []
     for reader in (yaml_text, json_text) if text.lstrip()[:1] in {"{", "["} else (yaml_text,):
         for item in reader.documents(text, line_starts(text), DEFAULT_LIMITS):
             if isinstance(item, Document):
-                spans += secret_spans(item.value, item.marks)
+                spans += find_secret_spans(item.value, item.source_map)
     return masked_lines(text, spans)
 
 
@@ -196,11 +196,11 @@ def _commented(file: str, path: str, source: Inputs, *, is_chart: bool = False) 
     if is_chart and "{{" in text and not is_whole:
         return Commented(file, comments(text, Syntax.TEMPLATE), has_aliases=has_aliases(text))
     documents = [item for item in found if isinstance(item, Document)]
-    scalars = [span for item in documents for span in item.marks.scalars()]
+    scalars = [span for item in documents for span in item.source_map.scalars()]
     return Commented(
         file,
         comments(text, Syntax.YAML, sorted(scalars)),
-        tuple((item.value, item.marks) for item in documents),
+        tuple((item.value, item.source_map) for item in documents),
         has_aliases=has_aliases(text),
     )
 

@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.commit import Repository
+from kubekeep.model.git import GitRepository
 from kubekeep.sources.inputs import Inputs
 
 
 def repository_of(
     results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str]
-) -> Repository | None:
+) -> GitRepository | None:
     """The repository that the first resource with a file is in; None if that is in none, or git does not say."""
     place = next(
         (

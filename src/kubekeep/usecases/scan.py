@@ -27,17 +27,17 @@ from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.kubescape_rules import KubescapeControl
 from kubekeep.library.params import params_of
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
-from kubekeep.model.attack import EVERYTHING, Attacks, Question
-from kubekeep.model.choice import Choice
+from kubekeep.model.attack import ALL_PATHS, AttackQuery, Attacks
 from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
-from kubekeep.model.commit import Repository
 from kubekeep.model.control import WORKLOAD, Control, Provider
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.framework import Framework
+from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
-from kubekeep.model.redaction import without_tokens
+from kubekeep.model.redaction import mask_tokens
 from kubekeep.model.resource import Resource
+from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.choice import Chooser
 from kubekeep.posture.coverage_gaps import unseen
 from kubekeep.posture.evaluate import Compile, run
@@ -90,9 +90,9 @@ class ScanRequest(msgspec.Struct, frozen=True, kw_only=True):
     exceptions: ExceptionOptions = ExceptionOptions()
     extras: frozenset[Extra] = frozenset()
     """What reports want to know beside the verdicts."""
-    attacks: Question = EVERYTHING
+    attacks: AttackQuery = ALL_PATHS
     """Which attack paths, if the extras ask for them."""
-    choice: Choice = Choice()
+    choice: ResourceSelection = ResourceSelection()
     """The resources to judge."""
     excluded: tuple[str, ...] = ()
     """Controls to leave out, of the scan and of its scores."""
@@ -122,7 +122,7 @@ class Live(Protocol):
     def settings(self, *, policies: bool) -> list[Resource]:
         """The objects that say how it wants to be judged; with `policies`, its admission policies and bindings too."""
 
-    def resources(self, selection: Selection, choice: Choice, *, everything: bool) -> Iterator[Resource]:
+    def resources(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Iterator[Resource]:
         """The objects that the controls of `selection` need; with `everything`, all that leads anywhere."""
 
     def facts(self) -> ClusterFacts:
@@ -287,7 +287,7 @@ def _accepted(
     return results, (*uses, *comments)
 
 
-def _repository(request: ScanRequest, results: Sequence[ResourceResult], source: Inputs) -> Repository | None:
+def _repository(request: ScanRequest, results: Sequence[ResourceResult], source: Inputs) -> GitRepository | None:
     if Extra.REPOSITORY not in request.extras:
         return None
     return repository_of(results, source, request.read.access.environment)
@@ -496,6 +496,6 @@ def _resources(source: Inputs, unread: list[Unread]) -> Iterator[Resource]:
     for item in source:
         if isinstance(item, Unread):
             # Messages of other programs repeat what they cannot read.
-            unread.append(msgspec.structs.replace(item, message=without_tokens(item.message)))
+            unread.append(msgspec.structs.replace(item, message=mask_tokens(item.message)))
         else:
             yield item

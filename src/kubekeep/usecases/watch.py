@@ -31,7 +31,16 @@ from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.model.watch import Began, Figures, Followed, Shown, Unmatched, VerdictChange, VerdictChanged, WatchEvent
+from kubekeep.model.watch import (
+    ConnectionChanged,
+    CoverageChanged,
+    UnmatchedName,
+    VerdictChange,
+    VerdictChanged,
+    WatchEvent,
+    WatchMetrics,
+    WatchStarted,
+)
 from kubekeep.posture.choice import Chooser
 from kubekeep.posture.coverage_gaps import unseen
 from kubekeep.posture.incremental import IncrementalEvaluator
@@ -117,7 +126,7 @@ class Watch:
     def __init__(self, request: WatchRequest, tell: Tell) -> None:
         """Raises what a scan does for names, versions, rules and exceptions, and ValueError for what cannot be watched."""
         self._cluster = _watchable(request.scan)
-        self.figures = Figures()
+        self.figures = WatchMetrics()
         self.current: Current | None = None
         """None until everything has been judged once."""
         self._request = request
@@ -172,13 +181,13 @@ class Watch:
         now = time.monotonic()
         if not why:
             if self._lost_told:
-                self._tell([Followed(dt.datetime.now(dt.UTC), "")])
+                self._tell([ConnectionChanged(dt.datetime.now(dt.UTC), "")])
             self._lost_at, self._lost_told = 0.0, False
             return
         self._lost_at = self._lost_at or now
         if now - self._lost_at >= self._request.patience and not self._lost_told and self.current is not None:
             self._lost_told = True
-            self._tell([Followed(dt.datetime.now(dt.UTC), why)])
+            self._tell([ConnectionChanged(dt.datetime.now(dt.UTC), why)])
 
     def rule_name(self, cluster: LiveCluster) -> Selection:
         """What the cluster wants to be judged by; the same as before where what it says makes no sense any more."""
@@ -217,11 +226,11 @@ class Watch:
         happened: list[WatchEvent] = []
         if first:
             failed = sum(item.status is Status.FAILED for one in results.values() for item in one.verdicts.values())
-            happened.append(Began(now, facts.name, session.objects, failed, len(gaps)))
+            happened.append(WatchStarted(now, facts.name, session.objects, failed, len(gaps)))
             unmatched = session.chooser.unmatched(all_read=False, absent=session.following.absent)
-            happened += [Unmatched(now, text) for text in unmatched]
+            happened += [UnmatchedName(now, text) for text in unmatched]
         turned = (gap for gap in (*gaps, *self._gaps) if (gap in gaps) != (gap in self._gaps))
-        happened += [Shown(now, gap, again=gap not in gaps) for gap in turned]
+        happened += [CoverageChanged(now, gap, is_restored=gap not in gaps) for gap in turned]
         self._gaps = gaps
         self.figures.gaps = len(gaps)
         happened += () if first else turns
@@ -268,7 +277,7 @@ class Watch:
         figures.last_event = tally.last_event
         figures.assessments += 1
         figures.assess_seconds += time.monotonic() - started
-        figures.turns += turns
+        figures.changes += turns
 
 
 def _watchable(request: ScanRequest) -> ClusterRequest:

@@ -11,7 +11,7 @@ from kubekeep.fixes.edits.reading import Reading
 from kubekeep.fixes.edits.target import Target, target_of
 from kubekeep.fixes.edits.text import edit
 from kubekeep.model.location import Location, Path, Position, Region, Setting, parse_path
-from kubekeep.model.resource import FileType, Origin, Resource, Source
+from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
 from kubekeep.sources.inputs import read
 
 VALUES = """\
@@ -60,7 +60,7 @@ class Given:
 
 def made(kind: FileType, location: Location, spec: dict[str, Any]) -> Resource:
     """An object that was rendered or built."""
-    source = Source("made", "/", kind, 0, origin=Origin("folder"), trace=Given(location))
+    source = Source("made", "/", kind, 0, origin=RenderOrigin("folder"), lazy_source_map=Given(location))
     return Resource({"apiVersion": "v1", "kind": "Pod", "spec": spec}, source)
 
 

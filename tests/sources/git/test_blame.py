@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.model.commit import Commit
+from kubekeep.model.git import Commit
 from kubekeep.sources.git.blame import Blame
 from kubekeep.sources.git.program import GitError
 from kubekeep.sources.git.worktree import moment, repository, root_of, without_credentials

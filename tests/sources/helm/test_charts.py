@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.location import Position, Region
-from kubekeep.model.resource import FileType, Origin
+from kubekeep.model.resource import FileType, RenderOrigin
 from kubekeep.sources.helm.charts import Charts
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.walk import Kind, Root
@@ -83,8 +83,8 @@ def test_packed_subcharts_show_the_archive(renderer: str | None, helm: str, tmp_
     assert as_json(resources) == plain(CHARTS / "shop", helm)
     shown = {(item.source.path, item.source.origin) for item in resources if item.source is not None}
     template = "shop/charts/cache-1.0.0.tgz/templates/cache.yaml"
-    assert (template, Origin("shop", "shop", "sessions")) in shown
-    assert (template, Origin("shop", "shop", "carts")) in shown
+    assert (template, RenderOrigin("shop", "shop", "sessions")) in shown
+    assert (template, RenderOrigin("shop", "shop", "carts")) in shown
 
 
 def test_a_resource_names_its_template_and_what_it_was_made_from(renderer: str | None, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_resource_names_its_template_and_what_it_was_made_from(renderer: str |
     assert store.source.path == "charts/shop/charts/broker/charts/store/templates/claim.yaml"
     assert store.source.base == str(CHARTS.parent)
     assert store.source.file_type is FileType.HELM
-    assert store.source.origin == Origin("charts/shop", "shop", "store", (str(values),))
+    assert store.source.origin == RenderOrigin("charts/shop", "shop", "store", (str(values),))
 
 
 VALUES = {

@@ -43,7 +43,7 @@ def later(folder: Path, renderer: str | None, options: HelmOptions) -> dict[str,
     """By kind, the paths of namespaces that are left open."""
     resources, unread = read(chart(folder, TEMPLATES), renderer, options=options)
     assert unread == []
-    return {item.kind: item.chosen_later for item in resources if isinstance(item, Resource)}
+    return {item.kind: item.release_namespace_paths for item in resources if isinstance(item, Resource)}
 
 
 def test_what_a_template_takes_from_the_release_is_left_open(renderer: str | None, tmp_path: Path) -> None:

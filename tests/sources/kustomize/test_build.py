@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.assessment import Unread
-from kubekeep.model.resource import FileType, Origin, Resource
+from kubekeep.model.resource import FileType, RenderOrigin, Resource
 from kubekeep.sources.kustomize.build import Kustomizations
 from tests.sources.kustomize.builds import build, folders, plainly, resources, written
 from tests.sources.kustomize.features import BUILT, CHART, TREES
@@ -44,7 +44,7 @@ def test_each_object_tells_its_kustomization_and_its_place_in_the_output(tmp_pat
         ("prod", str(root), 2),
     ]
     assert {source.file_type for source in sources if source} == {FileType.KUSTOMIZE}
-    assert {source.origin for source in sources if source} == {Origin("prod")}
+    assert {source.origin for source in sources if source} == {RenderOrigin("prod")}
 
 
 def test_every_kustomization_is_built_in_the_order_given(tmp_path: Path) -> None:

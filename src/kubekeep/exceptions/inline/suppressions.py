@@ -193,7 +193,7 @@ class _Reader:
         if location.setting is None or not documents:
             return ()
         value, marks = documents[0]
-        return marks.borrowed_at(value, _steps(location.setting.key))
+        return marks.find_alias_lines(value, _steps(location.setting.key))
 
     def _path(self, file: str, resource: Resource) -> str:
         """The path of a file, as places of a resource name it."""
@@ -219,9 +219,9 @@ def _borrowed_at(resource: Resource, path: Path) -> tuple[int, ...]:
     source = resource.source
     if source is None:
         return ()
-    if source.trace is None and source.marks is not None:
+    if source.lazy_source_map is None and source.source_map is not None:
         document = resource.object if resource.document is None else resource.document
-        return source.marks.borrowed_at(document, source.root + path)
+        return source.source_map.find_alias_lines(document, source.root + path)
     # A trace knows places alone. What is borrowed was written before what borrows it.
     above = resource.locate(())
     for length in range(1, len(path) + 1):

@@ -35,7 +35,7 @@ def target_of(resource: Resource, path: Path, read: Callable[[str], Reading]) ->
     location = resource.locate(path)
     if source is None or location is None:
         raise RefusedError("it came from no file")
-    if source.trace is None and source.origin is None and source.marks is not None:
+    if source.lazy_source_map is None and source.origin is None and source.source_map is not None:
         _unchanged(resource, source.document, read(source.path))
         return Target(source.path, source.document, source.root + path)
     if location.setting is not None:

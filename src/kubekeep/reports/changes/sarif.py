@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any, Final, TextIO
 from urllib.parse import quote_from_bytes
 
-from kubekeep.model.comparison import Change, Comparison, Difference, Finding
+from kubekeep.model.comparison import Comparison, Difference, FindingChange, RecordedFinding
 from kubekeep.model.fingerprint import fingerprint
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
@@ -22,7 +22,7 @@ _LEVELS: Final = {Severity.CRITICAL: "error", Severity.HIGH: "warning", Severity
 
 def render(comparison: Comparison, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
     """Write a log with one run as one line of JSON with a line feed at its end."""
-    rules: dict[str, Finding] = {}
+    rules: dict[str, RecordedFinding] = {}
     for item in regressions(comparison):
         rules.setdefault(_rule_id(item.finding), item.finding)
     index = {number: place for place, number in enumerate(rules)}
@@ -40,11 +40,11 @@ def render(comparison: Comparison, stream: TextIO, options: Options) -> None:  #
     stream.write("]}]}\n")
 
 
-def _rule_id(finding: Finding) -> str:
+def _rule_id(finding: RecordedFinding) -> str:
     return finding.control or "resource"
 
 
-def _rule(number: str, finding: Finding) -> dict[str, Any]:
+def _rule(number: str, finding: RecordedFinding) -> dict[str, Any]:
     rule: dict[str, Any] = {
         "id": visible(number),
         "shortDescription": {"text": visible(heading(finding) or "Resource that fails")},
@@ -54,7 +54,7 @@ def _rule(number: str, finding: Finding) -> dict[str, Any]:
     return rule
 
 
-def _level(finding: Finding) -> str:
+def _level(finding: RecordedFinding) -> str:
     return _LEVELS.get(finding.level, "note")
 
 
@@ -70,12 +70,12 @@ def _result(item: Difference, index: int, seen: Counter[str]) -> dict[str, Any]:
         "locations": [_location(finding)],
         "partialFingerprints": {"kubekeepPlace/v2": f"{told}:{seen[told]}"},
     }
-    if item.change is Change.NEW:
+    if item.change is FindingChange.NEW:
         entry["baselineState"] = "new"
     return entry
 
 
-def _location(finding: Finding) -> dict[str, Any]:
+def _location(finding: RecordedFinding) -> dict[str, Any]:
     logical = {"fullyQualifiedName": visible(str(finding.identity)), "kind": "resource"}
     place = finding.place.location
     file = place.file if place else finding.file

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from kubekeep.model.comparison import Comparison, Difference, Finding
+from kubekeep.model.comparison import Comparison, Difference, RecordedFinding
 
 
-def resource_id(finding: Finding) -> str:
+def resource_id(finding: RecordedFinding) -> str:
     """The id of the resource in its report, or what a baseline keeps of it in the same order."""
     identity = finding.identity
     return finding.place.resource or f"{identity.group}//{identity.namespace}/{identity.kind}/{identity.name}"
 
 
-def place_of(finding: Finding) -> str:
+def place_of(finding: RecordedFinding) -> str:
     """`deploy/web.yaml:12:9`, the file alone, or nothing."""
     return str(finding.place.location) if finding.place.location else finding.file
 
 
-def what(finding: Finding) -> str:
+def what(finding: RecordedFinding) -> str:
     """The place in the resource, for people."""
     return finding.place.path or finding.path
 
 
-def heading(finding: Finding) -> str:
+def heading(finding: RecordedFinding) -> str:
     """`C-0057 Privileged container`; nothing where only resources are compared."""
     return f"{finding.control} {finding.title}".strip()
 

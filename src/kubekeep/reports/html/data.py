@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, Final
 
-from kubekeep.model.commit import Commit
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Excerpt
 from kubekeep.model.fingerprint import Identity, fingerprint
+from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible

@@ -19,11 +19,11 @@ import msgspec
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary, Unread
 from kubekeep.model.attack import PrioritisedResource
 from kubekeep.model.cluster import ClusterFacts
-from kubekeep.model.commit import Commit, Repository
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
-from kubekeep.model.redaction import redacted
+from kubekeep.model.git import Commit, GitRepository
+from kubekeep.model.redaction import redact
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text
@@ -298,7 +298,7 @@ def _severities(counts: Counter[Severity]) -> dict[str, int]:
 
 def resource_entry(name: str, resource: Resource) -> dict[str, Any]:
     """The entry of `resources`; `name` is the id of `resource`."""
-    entry: dict[str, Any] = {"resourceID": name, "object": redacted(resource)}
+    entry: dict[str, Any] = {"resourceID": name, "object": redact(resource)}
     if resource.source is not None:
         entry["source"] = _source(resource, resource.source)
     return entry
@@ -439,7 +439,7 @@ def _cluster(assessment: Assessment, facts: ClusterFacts) -> dict[str, Any]:
     }
 
 
-def _repository(found: Repository) -> dict[str, Any]:
+def _repository(found: GitRepository) -> dict[str, Any]:
     address = found.remote.removesuffix("/").removesuffix(".git")
     host, _, path = address.rpartition("://")[2].rpartition("@")[2].replace(":", "/", 1).partition("/")
     owner, _, name = path.rpartition("/")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.comparison import Change
+from kubekeep.model.comparison import FindingChange
 from kubekeep.model.finding import Evidence, Verdict
 from kubekeep.model.location import Location, parse_path, value_at
-from kubekeep.model.redaction import MASK, redacted
+from kubekeep.model.redaction import MASK, redact
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import Options
@@ -74,17 +74,17 @@ def _write_head(terminal: Terminal, summary: ControlSummary, new: int) -> None:
 
 
 def _write_resource(terminal: Terminal, base: str, resource: Resource, verdict: Verdict, options: Options) -> None:
-    evidence = sorted(verdict.evidence, key=lambda item: (item.change is not Change.NEW, *top_down(item)))
+    evidence = sorted(verdict.evidence, key=lambda item: (item.change is not FindingChange.NEW, *top_down(item)))
     head = evidence[0].location if evidence else None
     head = head or resource.locate(())
     place: list[Span | str] = [place_span(str(head), head, base), "  "] if head else []
     kustomization = made_by(resource)
     terminal.line(*place, Span(resource.label, "bold", whole=True), *kustomization, indent=2)
     shown = evidence if options.verbose else evidence[:_SHOWN]
-    safe = redacted(resource) if any(item.exists for item in shown) else {}
+    safe = redact(resource) if any(item.exists for item in shown) else {}
     for item in shown:
         where = _elsewhere(item.location, head, base)
-        if item.change is Change.NEW:
+        if item.change is FindingChange.NEW:
             where.insert(0, Span("NEW ", "bold red"))
         terminal.line(*where, *_change(item, resource, safe), indent=4)
         _write_setting(terminal, base, item.location)

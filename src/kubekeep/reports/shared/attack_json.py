@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.attack import Attacks, Edge, Node, Opening
+from kubekeep.model.attack import AttackNode, Attacks, Edge, Opening
 from kubekeep.model.location import Location
 from kubekeep.model.text import utc_text
 
@@ -45,7 +45,7 @@ def attack_document(assessment: Assessment, attacks: Attacks) -> dict[str, Any]:
     }
 
 
-def _node(node: Node) -> dict[str, Any]:
+def _node(node: AttackNode) -> dict[str, Any]:
     entry: dict[str, Any] = {"id": node.id, "kind": node.kind.value, "label": node.label}
     return entry if node.location is None else {**entry, "location": _location(node.location)}
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from kubekeep.model.attack import Attacks, Edge, Node, NodeKind
+from kubekeep.model.attack import AttackNode, Attacks, Edge, NodeKind
 from kubekeep.model.text import visible, xml_safe
 from kubekeep.reports.shared.layers import Layout, layout
 
@@ -84,7 +84,7 @@ def _middle(row: float) -> float:
     return _EDGE + row * _ROW + _ROW / 2
 
 
-def _box(node: Node, column: int, row: float) -> str:
+def _box(node: AttackNode, column: int, row: float) -> str:
     x, y = _left(column), _middle(row) - _BOX_HEIGHT / 2
     place = f"\n{visible(str(node.location))}" if node.location else ""
     lines = [_short(line) for line in _lines(visible(node.label))]

@@ -16,7 +16,7 @@ import msgspec
 from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.model.framework import within
+from kubekeep.model.framework import is_in_section
 from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.model.severity import Severity
@@ -240,11 +240,11 @@ def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> I
         for text in member.control.satisfies.get(framework.slug, ()):
             cited.setdefault(text, []).append(member)
     loose = sorted((item for item in members if not item.control.satisfies.get(framework.slug)), key=_outcome)
-    uncovered = [section for section in titles if not any(within(text, section) for text in cited)]
+    uncovered = [section for section in titles if not any(is_in_section(text, section) for text in cited)]
     parts: dict[str, list[RequirementPart]] = {}
-    for text in sorted((*cited, *uncovered), key=framework.order):
+    for text in sorted((*cited, *uncovered), key=framework.sort_key):
         part = RequirementPart(text, titles.get(text, ""), tuple(cited.get(text, ())))
-        parts.setdefault(framework.section_of(text), []).append(part)
+        parts.setdefault(framework.find_section(text), []).append(part)
     for section, requirements in parts.items():
         yield SectionPart(section, titles.get(section, ""), tuple(requirements))
     if loose:

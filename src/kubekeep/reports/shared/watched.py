@@ -7,7 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
 from kubekeep.model.text import json_text, visible
-from kubekeep.model.watch import Began, Figures, Followed, Shown, Unmatched, VerdictChange, VerdictChanged, WatchEvent
+from kubekeep.model.watch import (
+    ConnectionChanged,
+    CoverageChanged,
+    UnmatchedName,
+    VerdictChange,
+    VerdictChanged,
+    WatchEvent,
+    WatchMetrics,
+    WatchStarted,
+)
 
 _WORDS: Final = {
     VerdictChange.FAILED: "FAILED",
@@ -50,7 +59,7 @@ def _below(turns: Sequence[VerdictChanged], *, whole: bool) -> Iterator[tuple[st
     """What has become of one object, what went with it in one: word and severity, and what it is about."""
     gone = [item for item in turns if item.verdict is None]
     for item in turns:
-        head = f"{_WORDS[item.turn]:8} {item.control.level.label:8} "
+        head = f"{_WORDS[item.change]:8} {item.control.level.label:8} "
         if item.verdict is not None or len(gone) == 1:
             why = _why(item, whole=whole)
             yield head, f"{item.control.title} ({item.control.id}){f': {why}' if why else ''}"
@@ -73,20 +82,20 @@ def _clock(happening: WatchEvent) -> str:
     return f"{happening.at.astimezone():%H:%M:%S}"
 
 
-def _said(happening: Began | Shown | Followed | Unmatched) -> str:
+def _said(happening: WatchStarted | CoverageChanged | ConnectionChanged | UnmatchedName) -> str:
     match happening:
-        case Began():
+        case WatchStarted():
             missing = f", {_number(happening.gaps, 'kind')} not shown" if happening.gaps else ""
             objects, findings = _number(happening.objects, "object"), _number(happening.failed, "finding")
             return f"watching {happening.cluster}: {objects}, {findings}{missing}"
-        case Followed():
+        case ConnectionChanged():
             return (
                 f"the cluster cannot be followed: {happening.why}" if happening.why else "following the cluster again"
             )
-        case Shown():
-            word = "shown again" if happening.again else f"not shown: {happening.gap.text}"
+        case CoverageChanged():
+            word = "shown again" if happening.is_restored else f"not shown: {happening.gap.text}"
             return f"{happening.gap.permission}: {word}"
-        case Unmatched():
+        case UnmatchedName():
             return happening.text
 
 
@@ -99,7 +108,7 @@ def _why(turned: VerdictChanged, *, whole: bool) -> str:
     verdict = turned.verdict
     if verdict is None:
         return ""
-    if turned.turn is not VerdictChange.FAILED:
+    if turned.change is not VerdictChange.FAILED:
         return verdict.reason.text if verdict.reason else ""
     first = next((item for item in verdict.evidence if item.exception is None), None)
     words = [word for word in (first.path, first.note) if word] if first else []
@@ -115,18 +124,22 @@ def documents(happened: Sequence[WatchEvent]) -> Iterator[str]:
 def _document(happening: WatchEvent) -> str:
     found: dict[str, Any] = {"time": happening.at.isoformat()}
     match happening:
-        case Began():
+        case WatchStarted():
             found |= {"event": "began", "cluster": happening.cluster, "objects": happening.objects}
             found |= {"findings": happening.failed, "notShown": happening.gaps}
-        case Followed():
+        case ConnectionChanged():
             found |= {"event": "lost", "why": happening.why} if happening.why else {"event": "resumed"}
-        case Shown():
+        case CoverageChanged():
             gap = happening.gap
-            found |= {"event": "shown" if happening.again else "notShown", "permission": gap.permission, "why": gap.why}
-        case Unmatched():
+            found |= {
+                "event": "shown" if happening.is_restored else "notShown",
+                "permission": gap.permission,
+                "why": gap.why,
+            }
+        case UnmatchedName():
             found |= {"event": "unmatched", "message": happening.text}
         case VerdictChanged():
-            found |= {"event": happening.turn.value, **_turned(happening)}
+            found |= {"event": happening.change.value, **_turned(happening)}
     return json_text(found)
 
 
@@ -154,7 +167,7 @@ def _turned(happening: VerdictChanged) -> dict[str, Any]:
     return found
 
 
-def write_figures(figures: Figures, stream: TextIO) -> None:
+def write_figures(figures: WatchMetrics, stream: TextIO) -> None:
     """The figures in the text format of Prometheus."""
     for name, kind, text, value in (
         ("objects", "gauge", "Objects that are being watched.", figures.objects),
@@ -171,7 +184,7 @@ def write_figures(figures: Figures, stream: TextIO) -> None:
         ("current", "gauge", "Whether everything else is being followed at this moment.", int(figures.is_current)),
         ("assessments_total", "counter", "How often something was judged again.", figures.assessments),
         ("assess_seconds_total", "counter", "How long that took.", figures.assess_seconds),
-        ("turns_total", "counter", "Verdicts that changed.", figures.turns),
+        ("turns_total", "counter", "Verdicts that changed.", figures.changes),
     ):
         full = f"kubekeep_watch_{name}"
         stream.write(f"# HELP {full} {text}\n# TYPE {full} {kind}\n{full} {value!r}\n")

@@ -10,7 +10,7 @@ import msgspec
 from kubekeep.model.cloud import DOCUMENTS, GROUPS
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Provider
-from kubekeep.model.redaction import MASK, without_tokens
+from kubekeep.model.redaction import MASK, mask_tokens
 
 _SECRET: Final = frozenset(
     {
@@ -55,7 +55,7 @@ def without_secrets(value: Any) -> Any:
         return {key: _field(_plain(key), item) for key, item in value.items()}
     if isinstance(value, list):
         return [without_secrets(item) for item in value]
-    return without_tokens(value) if isinstance(value, str) else value
+    return mask_tokens(value) if isinstance(value, str) else value
 
 
 def _field(name: str, value: Any) -> Any:

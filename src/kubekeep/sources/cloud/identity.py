@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from kubekeep.kube.access import Access, Plugin
-from kubekeep.model.cloud import AZURE_CLOUDS, AzureCloud, CloudCluster, azure_cloud_named, parse_cluster
+from kubekeep.model.cloud import AZURE_CLOUDS, AzureCloud, CloudCluster, find_azure_cloud, parse_cluster
 from kubekeep.model.control import Provider
-from kubekeep.model.platform import machine, platform_of_node
+from kubekeep.model.distribution import detect_provider, get_provider_id
 
 _REGION: Final = r"[a-z]{2,4}(?:-[a-z]+)+-\d"
 _EKSCTL: Final = re.compile(r"(?:.*@)?(?P<name>[^@/]+)\.(?P<region>[a-z0-9-]+)\.eksctl\.io")
@@ -47,7 +47,7 @@ class Hints(msgspec.Struct, frozen=True):
     @property
     def provider(self) -> Provider | None:
         """The managed platform that the Node tells of."""
-        return None if self.node is None else platform_of_node(self.node)
+        return None if self.node is None else detect_provider(self.node)
 
 
 def identify(hints: Hints) -> CloudCluster | None:
@@ -72,7 +72,7 @@ def azure_of(hints: Hints) -> AzureCloud | None:
     """
     host = urlsplit(hints.access.server).hostname or ""
     plugin = hints.access.login.plugin
-    named = azure_cloud_named("" if plugin is None else _flag(plugin.args, _AZURE_FLAGS))
+    named = find_azure_cloud("" if plugin is None else _flag(plugin.args, _AZURE_FLAGS))
     region = str(_labels(hints.node or {}).get(_REGION_LABEL) or "")
     by_host = (cloud for cloud in AZURE_CLOUDS if host.endswith(cloud.servers))
     by_region = (cloud for cloud in AZURE_CLOUDS if cloud.regions and region.startswith(cloud.regions))
@@ -96,10 +96,10 @@ def _found(hints: Hints) -> Iterator[CloudCluster]:
             yield parse_cluster(name)
         except ValueError:
             continue
-    if match := _AZURE_MACHINE.fullmatch(machine(node)):
+    if match := _AZURE_MACHINE.fullmatch(get_provider_id(node)):
         yield CloudCluster(provider="aks", account=match["subscription"], node_group=match["group"])
     host = urlsplit(hints.access.server).hostname
-    if host and (match := _GOOGLE_MACHINE.fullmatch(machine(node))):
+    if host and (match := _GOOGLE_MACHINE.fullmatch(get_provider_id(node))):
         yield CloudCluster(provider="gke", account=match["project"], endpoint=host)
 
 
@@ -123,7 +123,7 @@ def _plugin_region(plugin: Plugin) -> str:
 
 def _region(hints: Hints) -> str:
     """The region of AWS, by the address of the API server or the machine of the Node; empty where neither tells."""
-    match = _EKS_SERVER.fullmatch(hints.access.server) or _AWS_MACHINE.fullmatch(machine(hints.node or {}))
+    match = _EKS_SERVER.fullmatch(hints.access.server) or _AWS_MACHINE.fullmatch(get_provider_id(hints.node or {}))
     return match["region"] if match else ""
 
 

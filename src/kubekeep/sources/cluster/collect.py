@@ -20,8 +20,8 @@ from kubekeep.kube.errors import FORBIDDEN, ApiError, KubeError, brief
 from kubekeep.kube.listing import Listing, Query
 from kubekeep.kube.schemas import Schemas
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.model.kinds import plural_of
 from kubekeep.model.resource import Resource, is_builtin
+from kubekeep.model.resource_types import guess_plural
 from kubekeep.sources.cluster.custom import carries_pods, may_carry_pods
 from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
 from kubekeep.sources.cluster.host_data import as_document
@@ -205,7 +205,7 @@ class Collection:
         if query is None:
             group, kind = _DEFINITION
             if group in failed:
-                resource = plural_of(kind)
+                resource = guess_plural(kind)
                 self.gaps.append(
                     CoverageGap(group=group, kind=kind, resource=resource, why=failed[group], carries_pods=may_carry)
                 )

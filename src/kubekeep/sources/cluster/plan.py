@@ -10,10 +10,10 @@ import msgspec
 from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.kube.listing import Query
 from kubekeep.model import cilium
-from kubekeep.model.cluster import RBAC, RBAC_KINDS, CoverageGap, names_of
+from kubekeep.model.cluster import RBAC, RBAC_KINDS, CoverageGap, expand_kind_names
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
-from kubekeep.model.kinds import BUILTIN, plural_of
 from kubekeep.model.resource import is_builtin
+from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
 from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 from kubekeep.sources.cluster.wanted import FEW, Namespaces, Wanted
 
@@ -53,7 +53,7 @@ class Task(msgspec.Struct, frozen=True):
     @property
     def names(self) -> frozenset[str]:
         """What controls may call the kind."""
-        return names_of(self.query.served.group, self.query.served.kind, carries_pods=self.carries_pods)
+        return expand_kind_names(self.query.served.group, self.query.served.kind, carries_pods=self.carries_pods)
 
     def gap(self, why: str, *, partial: bool = False, inside: bool = False) -> CoverageGap:
         """What is missing when the query fails."""
@@ -83,7 +83,7 @@ def tasks(wanted: Wanted, catalogue: Catalogue, custom: Iterable[Served], namesp
     pods = {(item.group, item.kind) for item in custom} | POD_KINDS
     for served in catalogue.kinds:
         carries = (served.group, served.kind) in pods
-        names = wanted.kinds & names_of(served.group, served.kind, carries_pods=carries)
+        names = wanted.kinds & expand_kind_names(served.group, served.kind, carries_pods=carries)
         if not names:
             continue
         near = names <= wanted.near
@@ -169,15 +169,15 @@ def unknown(wanted: Wanted, catalogue: Catalogue) -> Iterator[CoverageGap]:
     served = {(item.group, item.kind) for item in catalogue.kinds}
     for group, kind in sorted(_named(wanted, catalogue.failed)):
         if group in catalogue.failed and (group, kind) not in served:
-            known = BUILTIN.get((group, kind))
-            plural = known.plural if known else EVERYTHING if kind == EVERYTHING else plural_of(kind)
+            known = BUILTIN_TYPES.get((group, kind))
+            plural = known.plural if known else EVERYTHING if kind == EVERYTHING else guess_plural(kind)
             yield CoverageGap(group=group, kind=kind, resource=plural, why=catalogue.failed[group])
 
 
 def _named(wanted: Wanted, groups: Iterable[str]) -> set[tuple[str, str]]:
     """Group and kind of what is wanted, as far as names tell the group; names for any group mean all of `groups`."""
     found = {(name.partition("/")[0], name.partition("/")[2]) for name in wanted.kinds if "/" in name}
-    found |= {(group, kind) for group, kind in BUILTIN if kind in wanted.kinds}
+    found |= {(group, kind) for group, kind in BUILTIN_TYPES if kind in wanted.kinds}
     if WORKLOAD in wanted.kinds:
         found |= POD_KINDS
     if SUBJECT in wanted.kinds:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from kubekeep.model.assessment import Unread
-from kubekeep.model.commit import Commit
+from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.text import visible
 from kubekeep.sources.git.program import GitError, GitLimitError

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from kubekeep.model.commit import Commit, Repository
+from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.text import visible
 from kubekeep.sources.git.program import OUTPUT, Git, GitError
 
@@ -99,7 +99,7 @@ class Worktree:
             raise GitError(f"the list of shallow commits cannot be read: {error.strerror}") from None
         return frozenset(data.decode("ascii", "replace").split())
 
-    def facts(self) -> Repository:
+    def facts(self) -> GitRepository:
         """What is checked out here, and where it came from."""
         ref = self._run("symbolic-ref", "--quiet", "HEAD", accepted=(0, 1)).decode("utf-8", "surrogateescape").strip()
         branch = ref.removeprefix("refs/heads/")
@@ -112,7 +112,7 @@ class Worktree:
             )  # fmt: skip
             hash_, author, email, seconds, zone, subject = told.decode("utf-8", "replace").rstrip("\n").split("\0", 5)
             head = Commit(hash_, author, email, moment(seconds, zone), subject)
-        return Repository(self.root, self._remote(branch), branch, head)
+        return GitRepository(self.root, self._remote(branch), branch, head)
 
     def _remote(self, branch: str) -> str:
         """The address of the branch's remote, of `origin`, or of the only one."""
@@ -134,7 +134,7 @@ def root_of(path: str) -> str | None:
         folder = above
 
 
-def repository(path: str, environment: Mapping[str, str]) -> Repository | None:
+def repository(path: str, environment: Mapping[str, str]) -> GitRepository | None:
     """The repository that `path` is in; None when it is in none. Raises GitError."""
     root = root_of(path)
     return None if root is None else Worktree(root, environment).facts()

@@ -10,7 +10,7 @@ from typing import Final
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Path, Position, Region, has_path, line_starts
 from kubekeep.model.redaction import MASK
-from kubekeep.model.secret_keys import secret_values
+from kubekeep.model.secret_keys import find_secret_values
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.chart import METADATA, VALUES, Chart, Instance
 from kubekeep.sources.helm.parsed import MappingError, mapping
@@ -115,7 +115,7 @@ class Explainer:
         for layer in reversed(self._texts.values):
             below = _within(layer, path)
             if below is not None and has_path(layer.value, below):
-                region = layer.marks.region(layer.value, below) if layer.marks is not None else None
+                region = layer.source_map.region(layer.value, below) if layer.source_map is not None else None
                 yield Location(layer.file, region)
 
     def _dependencies(self, message: str) -> Iterator[Location]:
@@ -138,7 +138,7 @@ class Explainer:
             text = text.replace(name, shown)
         for layer in self._texts.values:
             # Functions of templates repeat the value that they cannot use.
-            for secret in secret_values(layer.value):
+            for secret in find_secret_values(layer.value):
                 text = text.replace(secret, MASK) if len(secret) >= _SHORTEST_SECRET else text
         if _MISSING in text and _FETCHES not in text:
             text = f"{text}; `{_FETCHES}` fetches them"

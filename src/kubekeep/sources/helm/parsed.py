@@ -18,11 +18,11 @@ class Mapping(msgspec.Struct, frozen=True):
     """The first document of a file, empty if the file is, and its marks, None if the file is empty."""
 
     value: dict[str, Any]
-    marks: SourceMap | None = None
+    source_map: SourceMap | None = None
 
     def region(self, path: Path) -> Region | None:
         """Where `path` stands, or its nearest ancestor."""
-        return None if self.marks is None else self.marks.region(self.value, path)
+        return None if self.source_map is None else self.source_map.region(self.value, path)
 
 
 class MappingError(Exception):
@@ -53,7 +53,7 @@ def mapping(data: bytes, limits: Limits) -> Mapping:
             break
         if not isinstance(found.value, dict):
             raise MappingError("not a mapping", Region(Position(1, 1), Position(1, 1)))
-        return Mapping(found.value, found.marks)
+        return Mapping(found.value, found.source_map)
     return Mapping({})
 
 

@@ -91,8 +91,8 @@ class _Reader:
             raise ChartError(shown, f"values file cannot be read: {error}", error.region) from error
         # The Helm SDK takes nothing but UTF-8.
         self._contents[name] = text_of(self._contents[name]).encode()
-        if read.marks is not None:
-            self._layers.append(ValuesLayer((), shown, read.value, read.marks))
+        if read.source_map is not None:
+            self._layers.append(ValuesLayer((), shown, read.value, read.source_map))
         return name
 
     def _inline(self, values: InlineValues) -> str:
@@ -100,7 +100,7 @@ class _Reader:
         name = f"values-{len(self._contents)}"
         self._contents[name] = msgspec.json.encode(values.value)
         self._shown[name] = values.file
-        self._layers.append(ValuesLayer((), values.file, values.value, values.marks))
+        self._layers.append(ValuesLayer((), values.file, values.value, values.source_map))
         return name
 
     def _copied(self, path: str, prefix: str, what: str) -> str:

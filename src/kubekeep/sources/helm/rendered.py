@@ -12,7 +12,7 @@ import msgspec
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, line_starts
-from kubekeep.model.resource import FileType, Origin, Resource, Source
+from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.chart import Chart
 from kubekeep.sources.helm.namespaces import ReleaseNamespace
@@ -37,9 +37,9 @@ class Makers(msgspec.Struct, frozen=True):
     namespace: ReleaseNamespace
     application: str = ""
 
-    def origin(self, subchart: str) -> Origin:
+    def origin(self, subchart: str) -> RenderOrigin:
         """What its objects were made from."""
-        return Origin(self.chart.shown or ".", self.chart.name, subchart, self.values, self.application)
+        return RenderOrigin(self.chart.shown or ".", self.chart.name, subchart, self.values, self.application)
 
 
 def resources(makers: Makers, rendered: Rendered, limits: Limits) -> Iterator[Resource | Unread]:
@@ -50,8 +50,8 @@ def resources(makers: Makers, rendered: Rendered, limits: Limits) -> Iterator[Re
         for text, trace in zip(texts, rendered.traces[name], strict=True):
             source = Source(template.shown, makers.base, FileType.HELM, 0, origin=makers.origin(template.subchart))
             for document in yaml_text.documents(text, line_starts(text), limits):
-                own = trace.over(document.marks) if isinstance(document, Document) else None
-                made = msgspec.structs.replace(source, document=number, trace=own)
+                own = trace.over(document.source_map) if isinstance(document, Document) else None
+                made = msgspec.structs.replace(source, document=number, lazy_source_map=own)
                 yield from _document(document, made, makers.namespace)
                 number += 1
     seen: set[str] = set()
@@ -87,10 +87,10 @@ def _objects(
         later = namespace.left_open(document.value, source, found.path) if namespace is not None else None
         if not found.path:
             if not _is_unknown_hook(found.object):
-                yield Resource(found.object, source, chosen_later=later)
+                yield Resource(found.object, source, release_namespace_paths=later)
         else:
             item = msgspec.structs.replace(source, root=found.path)
-            yield Resource(found.object, item, document.value, chosen_later=later)
+            yield Resource(found.object, item, document.value, release_namespace_paths=later)
     if is_kubernetes:
         for problem in document.problems[:_SHOWN_PROBLEMS]:
             yield Unread(Location(source.path), f"in what this template prints: {problem.message}")
@@ -116,4 +116,6 @@ def _definitions(data: bytes, source: Source, limits: Limits) -> Iterator[Resour
         if isinstance(document, Problem):
             yield Unread(Location(source.path), document.message)
         elif document is not None:
-            yield from _objects(document, msgspec.structs.replace(source, document=number, marks=document.marks))
+            yield from _objects(
+                document, msgspec.structs.replace(source, document=number, source_map=document.source_map)
+            )

@@ -54,17 +54,17 @@ def _layers(instances: Sequence[Instance], limits: Limits) -> Iterator[ValuesLay
             if below.scope[:-1] == at.scope and len(below.scope) == len(at.scope) + 1:
                 yield from _imported(at, below, parsed[id(below.chart)])
         values = parsed[id(at.chart)]
-        if values.marks is not None:
-            yield ValuesLayer(at.scope, at.chart.shown_file(VALUES), values.value, values.marks)
+        if values.source_map is not None:
+            yield ValuesLayer(at.scope, at.chart.shown_file(VALUES), values.value, values.source_map)
 
 
 def _imported(parent: Instance, below: Instance, values: Mapping) -> Iterator[ValuesLayer]:
     for entry in parent.chart.dependencies:
-        if (entry.alias or entry.name) != below.scope[-1] or values.marks is None:
+        if (entry.alias or entry.name) != below.scope[-1] or values.source_map is None:
             continue
         for child, target in entry.imports:
             scope = (*parent.scope, *map(str, target))
-            yield ValuesLayer(scope, below.chart.shown_file(VALUES), values.value, values.marks, child)
+            yield ValuesLayer(scope, below.chart.shown_file(VALUES), values.value, values.source_map, child)
 
 
 def _values(chart: Chart, limits: Limits) -> Mapping:

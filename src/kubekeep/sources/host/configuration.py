@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Final
 
-from kubekeep.model.redaction import MASK, without_tokens
+from kubekeep.model.redaction import MASK, mask_tokens
 
 _DEEPEST: Final = 200
 _SECRETS: Final = frozenset({"secret", "staticpodurlheader"})
@@ -32,7 +32,7 @@ def without_secrets(value: Any, depth: int = _DEEPEST) -> Any:
         case list():
             return [without_secrets(item, depth - 1) for item in value]
         case str():
-            return without_queries(without_tokens(value))
+            return without_queries(mask_tokens(value))
         case _:
             return value
 

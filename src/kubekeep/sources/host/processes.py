@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.redaction import FLAG, MASK, SHAPES
+from kubekeep.model.redaction import MASK, SECRET_FLAG, TOKEN_PATTERN
 from kubekeep.sources.host.configuration import without_queries
 from kubekeep.sources.host.root import Root, UnreadableError
 
@@ -135,7 +135,7 @@ def masked(words: Iterable[str]) -> list[str]:
         if sign and _is_secret(given) and value.lower() not in _CONSTANTS:
             shown.append(f"{given}={MASK}")
         else:
-            shown.append(without_queries(SHAPES.sub(MASK, word)))
+            shown.append(without_queries(TOKEN_PATTERN.sub(MASK, word)))
     return shown
 
 
@@ -144,7 +144,7 @@ def _differ(processes: Iterable[Process]) -> bool:
 
 
 def _is_secret(given: str) -> bool:
-    return any(pattern.fullmatch(given) for pattern in (FLAG, _KEYS, _HEADERS))
+    return any(pattern.fullmatch(given) for pattern in (SECRET_FLAG, _KEYS, _HEADERS))
 
 
 def _processes(root: Root, numbers: Iterable[int]) -> Iterator[Process]:

@@ -18,7 +18,7 @@ import msgspec
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, line_starts
 from kubekeep.model.paths import display_path
-from kubekeep.model.resource import FileType, Origin, Resource, Source
+from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
 from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.child import Cost, Outcome
 from kubekeep.sources.kustomize.graph import Graph, kustomization_file, walk
@@ -139,8 +139,8 @@ class Kustomizations:
                 folder.base,
                 FileType.KUSTOMIZE,
                 number,
-                origin=Origin(shown),
-                trace=ObjectTrace(build, number),
+                origin=RenderOrigin(shown),
+                lazy_source_map=ObjectTrace(build, number),
             )
             for found in objects(document.value):
                 if isinstance(found, Doubt):

@@ -116,7 +116,7 @@ class Pages:
         shift = self._block_shift(spot, text)
         whole = spot.written.region(spot.path) if shift is None else None
         return tuple(
-            Written(spot.written.file, found.value, found.marks, shift=shift or (0, 0), whole=whole)
+            Written(spot.written.file, found.value, found.source_map, shift=shift or (0, 0), whole=whole)
             for found in self._parsed(text, line_starts(text))
             if isinstance(found, Document)
         )
@@ -140,7 +140,7 @@ class Pages:
             text = ""
         lines = line_starts(text)
         found = list(self._parsed(text, lines))
-        documents = tuple(Written(file, item.value, item.marks) for item in found if isinstance(item, Document))
+        documents = tuple(Written(file, item.value, item.source_map) for item in found if isinstance(item, Document))
         problem = next((item for item in found if isinstance(item, Problem)), None)
         return Page(text, documents, problem, lines)
 

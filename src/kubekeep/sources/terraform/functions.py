@@ -49,7 +49,7 @@ def decode(text: str, read: Callable[[str, array[int], Limits], Any]) -> Any:
     lined = text if isinstance(text, Text) else None
     if lined is None:
         return plain(document.value)
-    return Decoded(document.value, document.marks, lined).value()
+    return Decoded(document.value, document.source_map, lined).value()
 
 
 def plain(value: Any) -> Any:

@@ -47,7 +47,7 @@ def _document(text: str, file: str) -> Mapping:
     if found is None or not isinstance(found.value, dict):
         raise HclSyntaxError("not Terraform: a file in JSON is one object")
     numbered = Text.of(text, file, list(range(1, len(lines) + 1)))
-    value: Mapping = Decoded(found.value, found.marks, numbered).value()
+    value: Mapping = Decoded(found.value, found.source_map, numbered).value()
     return value
 
 

@@ -205,7 +205,7 @@ class _Reader:
         document = self._documents.get(block.place.file, 0)
         self._documents[block.place.file] = document + 1
         written = Written(value, place if attribute else block.place)
-        source = Source(block.place.file, self._base, FileType.TERRAFORM, document, trace=written)
+        source = Source(block.place.file, self._base, FileType.TERRAFORM, document, lazy_source_map=written)
         yield Resource(plain, source, unknown=tuple(path for path, _ in unknown))
         for path, what in unknown[:_SHOWN_UNKNOWNS]:
             where = written.locate(plain, path)

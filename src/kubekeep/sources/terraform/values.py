@@ -81,7 +81,7 @@ class Decoded(msgspec.Struct, frozen=True):
     """A YAML or JSON document that was decoded from a text, with the marks of its nodes; its places are looked up late."""
 
     document: Any
-    marks: SourceMap
+    source_map: SourceMap
     text: Text
 
     def value(self) -> Any:
@@ -99,7 +99,7 @@ class Decoded(msgspec.Struct, frozen=True):
 
     def place(self, path: Path) -> Location:
         """Where a node of the document stands in the file of the text."""
-        region = self.marks.region(self.document, path)
+        region = self.source_map.region(self.document, path)
         return Location(self.text.file, Region(self._position(region.start), self._position(region.end)))
 
     def _position(self, position: Position) -> Position:

@@ -38,8 +38,8 @@ class Traced:
     def __init__(self, template: str, text: str, trace: DocumentTrace) -> None:
         self.template = template
         self.text = text
-        self.value, self.marks = parsed(text)
-        self._trace = trace.over(self.marks)
+        self.value, self.source_map = parsed(text)
+        self._trace = trace.over(self.source_map)
 
     def locate(self, *path: str | int) -> Location:
         """The place of a path."""
@@ -55,7 +55,7 @@ def parsed(text: str) -> tuple[Any, SourceMap]:
     """The value of a YAML text of one document, and where its nodes stand."""
     for document in yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS):
         if isinstance(document, Document):
-            return document.value, document.marks
+            return document.value, document.source_map
     raise ValueError(text)
 
 

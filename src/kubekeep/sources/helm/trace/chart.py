@@ -22,7 +22,7 @@ class ValuesLayer(msgspec.Struct, frozen=True):
     scope: tuple[str, ...]
     file: str
     value: Any
-    marks: SourceMap | None = None
+    source_map: SourceMap | None = None
     root: Path = ()
 
 

@@ -74,7 +74,7 @@ class Layers:
                 if found is _HIDDEN:
                     break
                 if found is not ABSENT and own:
-                    region = layer.marks.region(layer.value, own) if layer.marks else None
+                    region = layer.source_map.region(layer.value, own) if layer.source_map else None
                     return Setting(format_path(own), layer.file, region)
         return None
 

@@ -55,7 +55,7 @@ _MOVED: Final = {
 }
 
 
-class Served(msgspec.Struct, frozen=True):
+class ResourceType(msgspec.Struct, frozen=True):
     """How a kind is served: its group, its plural, and whether its objects live in namespaces."""
 
     group: str
@@ -73,7 +73,7 @@ class Served(msgspec.Struct, frozen=True):
         return (here, *moved, *there)
 
 
-def plural_of(kind: str) -> str:
+def guess_plural(kind: str) -> str:
     """The plural that Kubernetes' clients guess."""
     word = kind.lower()
     if kind in _UNUSUAL:
@@ -83,23 +83,23 @@ def plural_of(kind: str) -> str:
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
-def _builtin() -> dict[tuple[str, str], Served]:
+def _builtin() -> dict[tuple[str, str], ResourceType]:
     return {
-        (group, kind): Served(group, plural_of(kind), namespaced)
+        (group, kind): ResourceType(group, guess_plural(kind), namespaced)
         for table, namespaced in ((_NAMESPACED, True), (_CLUSTER, False))
         for group, kinds in table.items()
         for kind in kinds.split()
     }
 
 
-BUILTIN: Final = _builtin()
+BUILTIN_TYPES: Final = _builtin()
 
 
-class Kinds:
+class ResourceTypes:
     """How every kind is served: the built-in ones, and those that definitions among some objects define."""
 
     def __init__(self, resources: Iterable[Resource]) -> None:
-        self._known = dict(BUILTIN)
+        self._known = dict(BUILTIN_TYPES)
         for resource in resources:
             if resource.kind == "CustomResourceDefinition" and resource.group == "apiextensions.k8s.io":
                 self._define(resource.object.get("spec"))
@@ -107,11 +107,11 @@ class Kinds:
     def _define(self, spec: Any) -> None:
         match spec:
             case {"group": str(group), "names": {"kind": str(kind), "plural": str(plural)}, "scope": str(scope)}:
-                self._known.setdefault((group, kind), Served(group, plural, scope == "Namespaced"))
+                self._known.setdefault((group, kind), ResourceType(group, plural, scope == "Namespaced"))
             case _:
                 pass
 
-    def of(self, resource: Resource) -> Served:
+    def of(self, resource: Resource) -> ResourceType:
         """How `resource` is served; a custom kind that nothing defines has a namespace if the object names one."""
         known = self._known.get((resource.group, resource.kind))
-        return known or Served(resource.group, plural_of(resource.kind), bool(resource.namespace))
+        return known or ResourceType(resource.group, guess_plural(resource.kind), bool(resource.namespace))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kubekeep.model.control import Provider
 
-CALLED: Final[Mapping[str, str]] = {
+DISTRIBUTION_NAMES: Final[Mapping[str, str]] = {
     "aks": "AKS",
     "eks": "EKS",
     "gke": "GKE",
@@ -54,7 +54,7 @@ _KUBEADM: Final = "kubeadm.alpha.kubernetes.io/cri-socket"
 AnnotationKubeadmCRISocket). No managed platform has its Nodes join that way."""
 
 
-def platform_of_node(node: Mapping[str, Any]) -> Provider | None:
+def detect_provider(node: Mapping[str, Any]) -> Provider | None:
     """The managed platform that a Node is of; None where it tells of none."""
     if _KUBEADM in _names(node, "annotations"):
         return None
@@ -66,7 +66,7 @@ def platform_of_node(node: Mapping[str, Any]) -> Provider | None:
     told = _of_version(version)
     if told in ("eks", "gke"):
         return "eks" if told == "eks" else "gke"
-    cloud = _MACHINES.get(machine(node).partition(":")[0])
+    cloud = _MACHINES.get(get_provider_id(node).partition(":")[0])
     # Images of others for EKS have kubelets without a mark; whole Nodes of AKS and GKE have labels.
     if _is_elsewhere(node, version) or (version and cloud != "eks"):
         return None
@@ -82,12 +82,12 @@ def _is_elsewhere(node: Mapping[str, Any], version: str) -> bool:
     )
 
 
-def machine(node: Mapping[str, Any]) -> str:
+def get_provider_id(node: Mapping[str, Any]) -> str:
     """What the cloud calls the machine of a Node, such as `aws:///eu-west-1a/i-0abc`; empty where it tells nothing."""
     return str(_mapping(node.get("spec")).get("providerID") or "")
 
 
-def distribution_of(version: str, groups: Iterable[str], nodes: Iterable[Mapping[str, Any]]) -> str:
+def detect_distribution(version: str, groups: Iterable[str], nodes: Iterable[Mapping[str, Any]]) -> str:
     """`eks`, `aks`, `gke`, `openshift`, `k3s`, `rke2` or `kubeadm`; empty for one that is not known.
 
     `version` is what the API server calls its own (`v1.34.1+k3s1`), `groups` are the API groups that it serves.
@@ -99,7 +99,7 @@ def distribution_of(version: str, groups: Iterable[str], nodes: Iterable[Mapping
     for node in nodes:
         if _KUBEADM in _names(node, "annotations"):
             return "kubeadm"
-        if platform := platform_of_node(node):
+        if platform := detect_provider(node):
             return platform
     return ""
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubekeep.model.control import Provider
-from kubekeep.model.platform import distribution_of, platform_of_node
+from kubekeep.model.distribution import detect_distribution, detect_provider
 
 
 def node(machine: str = "", kubelet: str = "", *labels: str, annotations: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -67,7 +67,7 @@ CLUSTER_API = "cluster.x-k8s.io/machine"
     ],
 )
 def test_the_platform_of_a_node(found: dict[str, Any], expected: Provider | None) -> None:
-    assert platform_of_node(found) == expected
+    assert detect_provider(found) == expected
 
 
 JOINED = node("", "v1.33.1", annotations=(KUBEADM,))
@@ -92,4 +92,4 @@ JOINED = node("", "v1.33.1", annotations=(KUBEADM,))
     ],
 )
 def test_distributions(version: str, groups: tuple[str, ...], nodes: tuple[dict[str, Any], ...], expected: str) -> None:
-    assert distribution_of(version, groups, nodes) == expected
+    assert detect_distribution(version, groups, nodes) == expected

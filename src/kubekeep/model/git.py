@@ -21,7 +21,7 @@ class Commit(msgspec.Struct, frozen=True):
     subject: str
 
 
-class Repository(msgspec.Struct, frozen=True):
+class GitRepository(msgspec.Struct, frozen=True):
     """A repository on this machine: the absolute real path of its working tree, and what is checked out.
 
     `remote` is the address it was cloned from, without credentials, empty if it has none; `branch` is empty on a

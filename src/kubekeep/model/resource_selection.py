@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class ResourceSelection(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for; where nothing was, everything is judged.
 
     Kinds go by their names in any case. `labels` is a selector as `kubectl -l` takes it. `changed_since` is a Git

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 
-class Cloak(Protocol):
+class Pseudonymiser(Protocol):
     """Hides text. Equal text is hidden alike within one assessment, so that what belongs together still does."""
 
     def word(self, text: str) -> str:
