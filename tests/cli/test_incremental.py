@@ -9,21 +9,21 @@ from click.testing import CliRunner
 
 from kubekeep.cli.scan import command
 from kubekeep.cli.settings import cache_folder
-from kubekeep.engine.outcome_file import OutcomeFile
-from kubekeep.engine.port import Outcome
+from kubekeep.engine.outcome_cache import OutcomeCache
+from kubekeep.engine.policy_set import Outcome
 
 SHOP = str(Path(__file__).parents[2] / "examples" / "online-shop")
 
 
 def test_the_memory_is_in_the_cache_folder_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put: list[bytes] = []
-    remember = OutcomeFile.put
+    remember = OutcomeCache.put
 
-    def counted(self: OutcomeFile, key: bytes, outcome: Outcome) -> None:
+    def counted(self: OutcomeCache, key: bytes, outcome: Outcome) -> None:
         put.append(key)
         remember(self, key, outcome)
 
-    monkeypatch.setattr(OutcomeFile, "put", counted)
+    monkeypatch.setattr(OutcomeCache, "put", counted)
     environment = {"XDG_CACHE_HOME": str(tmp_path)}
     arguments = ["framework", "nsa", SHOP, "--format", "csv"]
     plain = CliRunner().invoke(command, arguments, env=environment)

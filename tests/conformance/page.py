@@ -1,37 +1,37 @@
-"""The reference page and the ratchet, both made of one run. Same cases and engine, same bytes."""
+"""Reference page and baseline of a conformance run. The same cases and engine give the same bytes."""
 
 import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.conformance.judge import Judged, Verdict
+from tests.conformance.comparison import Agreement, CaseResult
 from tests.conformance.suite import MODULE
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reference/rego-conformance.md"
 BASELINE = Path(__file__).with_name("baseline.json")
 
-#: Folders about syntax newer than this engine's parser; their errors name the syntax.
+#: Folders about syntax that is newer than the parser; their errors name the syntax.
 NEWEST = frozenset({"keywordrefs", "logic_operators", "rego_v2_import", "stringinterpolation"})
 
 
-def totals(judged: Sequence[Judged]) -> dict[str, int]:
-    """Number of cases by verdict, every verdict named."""
-    found = Counter(item.verdict for item in judged)
-    return {verdict.value: found[verdict] for verdict in Verdict}
+def totals(results: Sequence[CaseResult]) -> dict[str, int]:
+    """Count the cases by agreement, including zero counts."""
+    counts = Counter(result.agreement for result in results)
+    return {agreement.value: counts[agreement] for agreement in Agreement}
 
 
-def write(judged: Sequence[Judged]) -> None:
-    """Renew both files."""
-    BASELINE.write_text(json.dumps(totals(judged), indent=2) + "\n", "utf-8")
+def write(results: Sequence[CaseResult]) -> None:
+    """Write both files."""
+    BASELINE.write_text(json.dumps(totals(results), indent=2) + "\n", "utf-8")
     PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(render(judged), "utf-8")
+    PAGE.write_text(render(results), "utf-8")
 
 
-def render(judged: Sequence[Judged]) -> str:
-    """The page as Markdown."""
-    current = [item for item in judged if item.folder not in NEWEST]
+def render(results: Sequence[CaseResult]) -> str:
+    """Render the page as Markdown."""
+    current = [result for result in results if result.folder not in NEWEST]
     lines = [
         "# Conformance of the Rego engine",
         "",
@@ -44,7 +44,7 @@ def render(judged: Sequence[Judged]) -> str:
         "",
         "| cases | agree | other code | raises | WRONG | crash |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
-        _row("all", judged),
+        _row("all", results),
         _row("without the newest syntax", current),
         "",
         f"The newest syntax is what these folders are about: {', '.join(sorted(NEWEST))}. *Other code* means that both",
@@ -55,15 +55,15 @@ def render(judged: Sequence[Judged]) -> str:
         "| folder | agree | other code | raises | WRONG | crash |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for folder in sorted({item.folder for item in judged}):
-        cases = [item for item in judged if item.folder == folder]
-        if any(item.verdict != Verdict.AGREE for item in cases):
+    for folder in sorted({result.folder for result in results}):
+        cases = [result for result in results if result.folder == folder]
+        if any(result.agreement != Agreement.AGREE for result in cases):
             lines.append(_row(folder, cases))
-    whole = {item.folder for item in judged} - {item.folder for item in judged if item.verdict != Verdict.AGREE}
-    lines += ["", "## Folders that agree in full", "", ", ".join(sorted(whole)) + ".", ""]
+    folders = {result.folder for result in results}
+    folders -= {result.folder for result in results if result.agreement != Agreement.AGREE}
+    lines += ["", "## Folders that agree in full", "", ", ".join(sorted(folders)) + ".", ""]
     return "\n".join(lines)
 
 
-def _row(name: str, cases: Sequence[Judged]) -> str:
-    found = totals(cases)
-    return f"| {name} | {' | '.join(str(number) for number in found.values())} |"
+def _row(name: str, cases: Sequence[CaseResult]) -> str:
+    return f"| {name} | {' | '.join(map(str, totals(cases).values()))} |"

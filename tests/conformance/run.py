@@ -1,8 +1,8 @@
-"""Run the suite on all cores, and survive the death of a worker.
+"""Run the conformance suite on all cores. A worker that crashes does not end the run.
 
-python -m tests.conformance.run            count by verdict
-python -m tests.conformance.run WRONG re   list the cases of a verdict that match a pattern
-python -m tests.conformance.run --write    renew the reference page and the ratchet
+python -m tests.conformance.run            count cases by agreement
+python -m tests.conformance.run WRONG re   list the cases of one kind that match a pattern
+python -m tests.conformance.run --write    write the reference page and the baseline
 """
 
 import os
@@ -15,47 +15,47 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from tests.conformance import page
-from tests.conformance.judge import Judged, Verdict, judge
+from tests.conformance.comparison import Agreement, CaseResult, compare
 from tests.conformance.suite import Case, directory, load
 
-#: Seconds that a bundle of cases may take before its worker is given up.
-PATIENCE = 120
+#: Time limit of a bundle of cases in seconds.
+TIME_LIMIT = 120
 BUNDLE = 50
 
 
-def run(cases: Sequence[Case]) -> list[Judged]:
-    """Judge all cases, in their order."""
+def run(cases: Sequence[Case]) -> list[CaseResult]:
+    """Compare all cases, in their order."""
     bundles = [cases[start : start + BUNDLE] for start in range(0, len(cases), BUNDLE)]
-    judged: list[Judged] = []
+    results: list[CaseResult] = []
     with _pool(os.cpu_count() or 1) as pool:
-        waiting = [(bundle, pool.submit(_judge_all, bundle)) for bundle in bundles]
-        for bundle, future in waiting:
-            judged.extend(_outcome(bundle, future))
-    return judged
+        pending = [(bundle, pool.submit(_compare_all, bundle)) for bundle in bundles]
+        for bundle, future in pending:
+            results.extend(_outcome(bundle, future))
+    return results
 
 
-def _judge_all(cases: Iterable[Case]) -> list[Judged]:
-    return [judge(case) for case in cases]
+def _compare_all(cases: Iterable[Case]) -> list[CaseResult]:
+    return [compare(case) for case in cases]
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn"))
 
 
-def _outcome(bundle: Sequence[Case], future: "Future[list[Judged]]") -> list[Judged]:
+def _outcome(bundle: Sequence[Case], future: "Future[list[CaseResult]]") -> list[CaseResult]:
     try:
-        return future.result(timeout=PATIENCE)
+        return future.result(timeout=TIME_LIMIT)
     except (BrokenProcessPool, TimeoutError):
-        return [_alone(case) for case in bundle]
+        return [_compare_alone(case) for case in bundle]
 
 
-def _alone(case: Case) -> Judged:
-    """Judge a case of a bundle that died in a process of its own, to learn which one it was."""
+def _compare_alone(case: Case) -> CaseResult:
+    """Compare one case of a crashed bundle in a process of its own, to identify the crash."""
     with _pool(1) as pool:
         try:
-            return pool.submit(judge, case).result(timeout=PATIENCE)
+            return pool.submit(compare, case).result(timeout=TIME_LIMIT)
         except (BrokenProcessPool, TimeoutError) as error:
-            return Judged(case.version, case.folder, case.note, Verdict.CRASH, repr(error))
+            return CaseResult(case.version, case.folder, case.note, Agreement.CRASH, repr(error))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,15 +63,15 @@ def main(arguments: Sequence[str]) -> int:
     if root is None:
         print("the `go` command is needed to fetch OPA's cases", file=sys.stderr)
         return 2
-    judged = run(list(load(root)))
+    results = run(list(load(root)))
     if arguments == ["--write"]:
-        page.write(judged)
-    for verdict, number in sorted(Counter(item.verdict for item in judged).items()):
-        print(f"{number:5} {verdict}")
+        page.write(results)
+    for agreement, number in sorted(Counter(result.agreement for result in results).items()):
+        print(f"{number:5} {agreement}")
     if len(arguments) == 2:
-        for item in judged:
-            line = f"{item.version}/{item.folder}/{item.note}: {item.detail}"
-            if item.verdict == arguments[0] and re.search(arguments[1], line):
+        for result in results:
+            line = f"{result.version}/{result.folder}/{result.note}: {result.detail}"
+            if result.agreement == arguments[0] and re.search(arguments[1], line):
                 print(line)
     return 0
 

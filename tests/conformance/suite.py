@@ -1,7 +1,6 @@
-"""OPA's own conformance cases: where they are, and how a case is read.
+"""OPA's conformance cases, read from the folder `v1/test/cases/testdata` of OPA's Go module and never copied.
 
-The cases are the folder `v1/test/cases/testdata` of OPA's Go module. They are read from there and
-never copied. The meaning of their fields is in `v1/test/cases/cases.go` of the same module.
+`v1/test/cases/cases.go` of the same module documents their fields.
 """
 
 import json
@@ -21,7 +20,7 @@ MODULE = "github.com/open-policy-agent/opa@v1.22.2"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case: what to evaluate and what OPA says of it."""
+    """Conformance case: modules, query, documents and OPA's result."""
 
     version: Literal["v0", "v1"]
     folder: str
@@ -45,16 +44,16 @@ class Case:
 
 @cache
 def directory() -> Path | None:
-    """The folder with the cases, fetched by the `go` command; None where there is no `go`."""
+    """Return the folder with the cases, fetched by the `go` command; None if there is no `go`."""
     go = shutil.which("go")
     if go is None:
         return None
-    answer = subprocess.run([go, "mod", "download", "-json", MODULE], capture_output=True, check=True)
-    return Path(json.loads(answer.stdout)["Dir"]) / "v1/test/cases/testdata"
+    process = subprocess.run([go, "mod", "download", "-json", MODULE], capture_output=True, check=True)
+    return Path(json.loads(process.stdout)["Dir"]) / "v1/test/cases/testdata"
 
 
 def load(root: Path) -> Iterator[Case]:
-    """All cases, by file name, in the order of the files."""
+    """Yield all cases in the order of their files."""
     for file in sorted(root.glob("v[01]/**/*.yaml")):
         version, folder = file.relative_to(root).parts[:2]
         document = yaml.load(file.read_text("utf-8"), Loader=_Loader)
@@ -81,14 +80,14 @@ def _case(version: Literal["v0", "v1"], folder: str, entry: dict[str, Any]) -> C
     )
 
 
-_OTHER_IN_GO = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
+_NOT_IN_GO = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
 
 
 class _Loader(yaml.CSafeLoader):
-    """Scalars as the Go library reads them on the way to JSON: 1e3 is a number, a date and `on` are text."""
+    """Loader with the scalars of Go's YAML library: 1e3 is a number, a date and `on` are text."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012 - the library declares it so
-        first: [(tag, pattern) for tag, pattern in pairs if tag not in _OTHER_IN_GO]
+    yaml_implicit_resolvers = {  # noqa: RUF012 - declared so by the library
+        first: [(tag, pattern) for tag, pattern in pairs if tag not in _NOT_IN_GO]
         for first, pairs in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -103,9 +102,9 @@ _Loader.add_implicit_resolver(
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_key(key): _as_json(item) for key, item in value.items()}
+        return {_key(key): _as_json(member) for key, member in value.items()}
     if isinstance(value, list):
-        return [_as_json(item) for item in value]
+        return [_as_json(element) for element in value]
     return value
 
 

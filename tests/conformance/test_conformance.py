@@ -1,42 +1,44 @@
-"""OPA's own cases: never fewer in agreement than before, and never one that is silently wrong."""
+"""OPA's own cases: the number that agree never drops, and no result is silently wrong."""
 
 import json
 
 import pytest
 
 from tests.conformance import page
-from tests.conformance.judge import Judged, Verdict
+from tests.conformance.comparison import Agreement, CaseResult
 from tests.conformance.run import run
 from tests.conformance.suite import directory, load
 
 
 @pytest.fixture(scope="module")
-def judged() -> list[Judged]:
+def results() -> list[CaseResult]:
     root = directory()
     if root is None:
         pytest.skip("the `go` command is needed to fetch OPA's cases")
     return run(list(load(root)))
 
 
-def test_no_case_is_answered_differently(judged: list[Judged]) -> None:
-    assert [item for item in judged if item.verdict in (Verdict.WRONG, Verdict.CRASH)] == []
+def test_no_result_differs_from_opa(results: list[CaseResult]) -> None:
+    assert [result for result in results if result.agreement in (Agreement.WRONG, Agreement.CRASH)] == []
 
 
-def test_agreement_does_not_drop(judged: list[Judged]) -> None:
+def test_agreement_does_not_drop(results: list[CaseResult]) -> None:
     before = json.loads(page.BASELINE.read_text("utf-8"))
-    now = page.totals(judged)
+    now = page.totals(results)
     assert sum(now.values()) == sum(before.values())
     assert now["agree"] >= before["agree"]
 
 
-def test_the_reference_page_is_of_this_run(judged: list[Judged]) -> None:
-    assert page.PAGE.read_text("utf-8") == page.render(judged)
+def test_reference_page_is_current(results: list[CaseResult]) -> None:
+    assert page.PAGE.read_text("utf-8") == page.render(results)
 
 
-def test_an_error_about_newer_syntax_names_it(judged: list[Judged]) -> None:
+def test_error_names_newer_syntax(results: list[CaseResult]) -> None:
     unnamed = [
-        item
-        for item in judged
-        if item.folder in page.NEWEST and item.verdict == Verdict.RAISES and "not supported" not in item.detail
+        result
+        for result in results
+        if result.folder in page.NEWEST
+        and result.agreement == Agreement.RAISES
+        and "not supported" not in result.detail
     ]
     assert unnamed == []

@@ -1,22 +1,22 @@
-"""A compiler of rules that counts what it evaluates. Never evaluates anything by itself."""
+"""Policy sets that count evaluated documents, for tests of caches and incremental evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.engine.port import Outcome
+from kubekeep.engine.policy_set import Outcome, PolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet
 
 
-class Counting:
-    """Compiles with the real engine and counts the documents it is given."""
+class CountingPolicySet(PolicySet):
+    """Policy set on the real engine that counts documents. Calling it compiles rules, so it also serves as `Compile`."""
 
     def __init__(self) -> None:
         self.documents = 0
         self._policies: RegoPolicySet
 
-    def __call__(self, *arguments: Any) -> Counting:
+    def __call__(self, *arguments: Any) -> CountingPolicySet:
         self._policies = RegoPolicySet(*arguments)
         return self
 
@@ -24,14 +24,14 @@ class Counting:
         self.documents += len(documents)
         return self._policies.evaluate(documents)
 
-    def with_context(self, context: Mapping[str, Any]) -> Counting:
-        return _Shared(self, self._policies.with_context(context))
+    def with_context(self, context: Mapping[str, Any]) -> CountingPolicySet:
+        return _SharedCount(self, self._policies.with_context(context))
 
 
-class _Shared(Counting):
-    """The same in another context, counted together."""
+class _SharedCount(CountingPolicySet):
+    """The same rules with another context, counted together with the first."""
 
-    def __init__(self, first: Counting, policies: RegoPolicySet) -> None:
+    def __init__(self, first: CountingPolicySet, policies: RegoPolicySet) -> None:
         self._first, self._policies = first, policies
 
     def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:

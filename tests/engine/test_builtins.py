@@ -1,4 +1,4 @@
-"""Built-ins of our own: values from OPA's documentation, the RFCs and Go's packages."""
+"""Results of our own built-ins: values from OPA's documentation, the RFCs and Go's packages."""
 
 import hashlib
 import hmac
@@ -10,9 +10,9 @@ from kubekeep.engine.rego import RegoError, evaluate
 
 
 def call(expression: str, **options: Any) -> Any:
-    """The value of an expression, None when it is undefined."""
-    found = evaluate({}, f"x = {expression}", **options)
-    return found[0]["x"] if found else None
+    """Return the value of an expression, or None if it is undefined."""
+    results = evaluate({}, f"x = {expression}", **options)
+    return results[0]["x"] if results else None
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def call(expression: str, **options: Any) -> Any:
         ("regex.match(`^[[:alpha:]]\\w{2}$`, `a_1`)", True),
         ("re_match(`^\\w$`, `é`)", False),
         (
-            "[regex.is_valid(it) | some it in [`a{2}`, `a**`, `(?=a)`, `[`, `x{`, 7]]",
+            "[regex.is_valid(text) | some text in [`a{2}`, `a**`, `(?=a)`, `[`, `x{`, 7]]",
             [True, False, False, False, True, False],
         ),
         ("regex.match(`[`, `a`)", None),
@@ -82,7 +82,7 @@ def call(expression: str, **options: Any) -> Any:
         ("json.is_valid(1)", False),
     ],
 )
-def test_answers(expression: str, expected: Any) -> None:
+def test_results(expression: str, expected: Any) -> None:
     assert call(expression) == expected
 
 
@@ -96,7 +96,7 @@ def test_keyed_digests(name: str) -> None:
     assert call(f'crypto.hmac.{name}("text", "key")') == hmac.new(b"key", b"text", name).hexdigest()
 
 
-def test_a_regular_expression_takes_long_text() -> None:
+def test_regular_expression_matches_long_text() -> None:
     assert call('regex.match("^a+$", input)', input="a" * 200_000) is True
 
 
@@ -109,7 +109,7 @@ def test_a_regular_expression_takes_long_text() -> None:
         ('units.parse("10e10000000Ei")', "eval_builtin_error"),
     ],
 )
-def test_wrong_arguments_are_errors_when_strict(expression: str, code: str) -> None:
+def test_wrong_arguments_are_errors_in_strict_mode(expression: str, code: str) -> None:
     with pytest.raises(RegoError) as caught:
         call(expression, strict_builtin_errors=True)
     assert caught.value.code == code
@@ -125,6 +125,6 @@ def test_wrong_arguments_are_errors_when_strict(expression: str, code: str) -> N
         'net.lookup_ip_addr("example.com")',
     ],
 )
-def test_what_cannot_be_right_is_never_undefined(expression: str) -> None:
+def test_unsupported_call_is_an_error_and_not_undefined(expression: str) -> None:
     with pytest.raises(RegoError, match="not supported"):
         call(expression)

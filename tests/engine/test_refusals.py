@@ -1,12 +1,12 @@
-"""Built-ins that are answered in part, or not at all: an error that names them, never a guess."""
+"""Built-ins that are supported in part or not at all: the error names the function."""
 
 from typing import Any
 
 import pytest
 
-from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.engine.port import Query
+from kubekeep.engine.policy_set import RuleQuery
 from kubekeep.engine.rego import RegoError, evaluate
+from kubekeep.engine.rego_policies import RegoPolicySet
 
 UNKNOWN_TYPE = (
     "jsonschema: has a primitive type that is NOT VALID -- given: /text/ "
@@ -15,9 +15,9 @@ UNKNOWN_TYPE = (
 
 
 def call(expression: str, value: Any = None, *, strict: bool = False) -> Any:
-    """The value of an expression, None when it is undefined."""
-    found = evaluate({}, f"x = {expression}", input=value, strict_builtin_errors=strict)
-    return found[0]["x"] if found else None
+    """Return the value of an expression, or None if it is undefined."""
+    results = evaluate({}, f"x = {expression}", input=value, strict_builtin_errors=strict)
+    return results[0]["x"] if results else None
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def call(expression: str, value: Any = None, *, strict: bool = False) -> Any:
         ("a*b*", "b+", True),
     ],
 )
-def test_globs_that_meet(left: str, right: str, expected: Any) -> None:
+def test_globs_match(left: str, right: str, expected: Any) -> None:
     assert call("regex.globs_match(input[0], input[1])", [left, right]) is expected
 
 
@@ -51,7 +51,7 @@ def test_globs_that_meet(left: str, right: str, expected: Any) -> None:
         ),
     ],
 )
-def test_answers_of_the_parts_that_are_there(expression: str, expected: Any) -> None:
+def test_supported_arguments_have_results(expression: str, expected: Any) -> None:
     assert call(expression) == expected
 
 
@@ -68,26 +68,26 @@ def test_answers_of_the_parts_that_are_there(expression: str, expected: Any) -> 
         ("lt(1, 2)", "lt"),
     ],
 )
-def test_an_unsupported_built_in_is_named(expression: str, name: str) -> None:
+def test_unsupported_built_in_is_named(expression: str, name: str) -> None:
     with pytest.raises(RegoError, match="not supported") as raised:
         call(expression)
     assert name in raised.value.message
 
 
 @pytest.mark.parametrize("function", ["regex.match", "re_match"])
-def test_an_expression_that_takes_too_much_memory_is_refused(function: str) -> None:
+def test_regular_expression_with_too_much_memory_is_refused(function: str) -> None:
     assert call(f"{function}(`^\\pL{{10}}$`, `abcdefghij`)") is True
-    for wanted in (f"{function}(`^\\pL{{1000}}$`, `a`)", "regex.is_valid(`^\\pL{1000}$`)"):
+    for expression in (f"{function}(`^\\pL{{1000}}$`, `a`)", "regex.is_valid(`^\\pL{1000}$`)"):
         with pytest.raises(RegoError, match="not supported: a regular expression of this size"):
-            call(wanted)
+            call(expression)
 
 
-def test_a_request_is_checked_before_it_is_refused() -> None:
+def test_request_is_checked_before_it_is_refused() -> None:
     with pytest.raises(RegoError, match="eval_type_error: operand 1 missing required"):
         call("http.send({})", strict=True)
 
 
-def test_only_text_is_unmarshalled() -> None:
+def test_unmarshal_accepts_only_text() -> None:
     with pytest.raises(RegoError, match="eval_type_error: operand 1 must be string but got number"):
         call("json.unmarshal(1)", strict=True)
 
@@ -127,4 +127,4 @@ def test_unsupported_family_is_refused_before_evaluation(name: str, arity: int) 
     with pytest.raises(RegoError, match=f"rego_type_error: the built-in function {name} is not supported"):
         call(call_text)
     with pytest.raises(ValueError, match=f"a.rego:5: .*the built-in function {name} is not supported"):
-        RegoPolicySet([{"a.rego": module}], [[Query("a", "data.a.allowed")]], {})
+        RegoPolicySet([{"a.rego": module}], [[RuleQuery("a", "data.a.allowed")]], {})

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.fixes.edits.change import ABSENT, Change
 from kubekeep.fixes.edits.reading import Reading
 from kubekeep.fixes.edits.target import target_of

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.cases import Case, cases_of
 from kubekeep.library.cases import objects as documents
 from kubekeep.library.load import builtin

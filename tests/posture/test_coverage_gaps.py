@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.finding import Cause, Status, Verdict

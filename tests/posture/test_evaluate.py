@@ -11,15 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.engine.port import Outcome, RuleFailure
+from kubekeep.engine.policy_set import Outcome, RuleFailure
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import run
 from kubekeep.posture.select import controls_named, frameworks_named, select
 from kubekeep.sources.inputs import read
-from tests.engine.counting import Counting
+from tests.engine.counting import CountingPolicySet
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 
@@ -47,7 +47,7 @@ def test_the_order_of_resources_changes_no_verdict() -> None:
 
 
 def test_equal_workloads_are_evaluated_once() -> None:
-    counting = Counting()
+    counting = CountingPolicySet()
     resources = [pod(f"web-{number}") for number in range(700)] + [pod("other", hostNetwork=True)]
     selection = select(named=controls_named(["C-0057"]))
     results = run(resources, selection, counting, kubernetes_minor=34)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import CoverageGap
@@ -15,7 +15,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import run
 from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import Selection, frameworks_named, select
-from tests.engine.counting import Counting
+from tests.engine.counting import CountingPolicySet
 from tests.posture.living import Living
 
 Verdicts = list[tuple[str, str, dict[str, Any]]]
@@ -65,7 +65,7 @@ def test_every_verdict_is_that_of_a_run_over_everything(seed: int) -> None:
 
 
 def test_what_is_the_same_is_not_asked_again() -> None:
-    counting = Counting()
+    counting = CountingPolicySet()
     standing = IncrementalEvaluator(everything(), counting, kubernetes_minor=34)
     living = Living(6)
     for _ in range(120):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Evidence, Status, Verdict

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.kubescape_rules import (
     API_SERVER,
     EVERYTHING,

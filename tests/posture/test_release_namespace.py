@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource

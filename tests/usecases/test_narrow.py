@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.kube.discovery import Catalogue, Served
 from kubekeep.model.cluster import CoverageGap, expand_kind_names
 from kubekeep.model.control import SUBJECT

@@ -1,1 +1,1 @@
-"""HOW: rules and inputs to violations, many at once, on all cores. Never knows a source, a report or a cluster."""
+"""Rule engines: Rego for many documents on all cores, and CEL. No knowledge of sources, reports or clusters."""

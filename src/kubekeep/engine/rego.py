@@ -1,9 +1,7 @@
-"""Rego by name: one query against a set of modules, answered as OPA answers it.
+"""Evaluation of one Rego query against a set of modules, with OPA's results and error codes.
 
-What OPA would refuse is refused here with OPA's error code, and what this engine cannot evaluate the
-way OPA does is refused too, by the name of the construct; it never guesses. It reads no files, opens
-no connection and keeps nothing between calls. Many documents against the same rules are the business
-of `kubekeep.engine.port`.
+Constructs that this engine cannot evaluate as OPA does are refused by name. No files, no connections, no state between
+calls. `kubekeep.engine.policy_set` evaluates many documents against the same rules.
 """
 
 import json
@@ -16,22 +14,22 @@ from kubekeep import _native
 
 RegoVersion = Literal["v1", "v0"]
 
-#: Seconds that one query may take unless the caller says otherwise.
+#: Default time limit of one query in seconds.
 TIME_LIMIT = 10.0
 
 
 class RegoError(Exception):
-    """A module, query or evaluation that Rego refuses.
+    """Error of a module, a query or an evaluation.
 
     Attributes:
         code: OPA's code: `rego_parse_error`, `rego_compile_error`, `rego_type_error`,
             `rego_unsafe_var_error`, `rego_recursion_error`, `eval_conflict_error`,
             `eval_builtin_error`, `eval_type_error`, `eval_with_merge_error`,
             `eval_cancel_error` (a limit was reached) or `eval_internal_error`.
-        message: What is wrong, in one line.
-        file: Name of the module, as given to `evaluate`; empty when it belongs to no place.
-        line: Line in that module, from 1; 0 when it belongs to no place.
-        column: Column in that line, from 1; 0 when it belongs to no place.
+        message: Description of the error in one line.
+        file: Name of the module, as passed to `evaluate`; empty if there is no location.
+        line: Line in that module, from 1; 0 if there is no location.
+        column: Column in that line, from 1; 0 if there is no location.
     """
 
     def __init__(self, code: str, message: str, file: str = "", line: int = 0, column: int = 0) -> None:
@@ -43,9 +41,9 @@ class RegoError(Exception):
         self.column = column
 
     def __str__(self) -> str:
-        """The line OPA prints: `file:line: code: message`, without a place when there is none."""
-        where = f"{self.file}:{self.line}: " if self.line else ""
-        return f"{where}{self.code}: {self.message}"
+        """Return the line that OPA prints: `file:line: code: message`; without a location only code and message."""
+        location = f"{self.file}:{self.line}: " if self.line else ""
+        return f"{location}{self.code}: {self.message}"
 
 
 def evaluate(
@@ -62,35 +60,33 @@ def evaluate(
 
     Args:
         modules: Rego sources by file name.
-        query: What to ask, for example `data.policy.deny = x` or `input.n > 3; y = input.n + 1`.
-        data: Base documents, a mapping of what JSON can say, or None for none. Documents may nest
-            127 levels deep; a number keeps all its digits. A `msgspec.Raw` is taken as JSON text.
-        input: The input document, anything JSON can say. None means there is no input, so that
-            `input` is undefined; pass a query result to give the JSON null. It may be a `msgspec.Raw` too.
+        query: The query, for example `data.policy.deny = x` or `input.n > 3; y = input.n + 1`.
+        data: Base documents, a mapping of JSON values, or None. Documents may nest 127 levels deep; numbers
+            keep all their digits. A `msgspec.Raw` is used as JSON text.
+        input: The input document, any JSON value or a `msgspec.Raw`. None means no input: `input` is undefined.
+            Pass `msgspec.Raw(b"null")` for the JSON null.
         rego_version: Syntax of the modules and of the query. `v0` is the language before OPA 1.0;
-            a v0 module that imports `rego.v1` is read as v1.
-        strict_builtin_errors: Whether the failure of a built-in function is an error. When false,
-            as in OPA, the call is undefined.
-        time_limit: Seconds after which the evaluation is given up with `eval_cancel_error`.
+            a v0 module that imports `rego.v1` is parsed as v1.
+        strict_builtin_errors: Raise if a built-in function fails. If false, the call is undefined, as in OPA.
+        time_limit: Seconds before the evaluation ends with `eval_cancel_error`.
 
     Returns:
-        One mapping per result, from variable to value. Sets come as sorted lists and the keys of
-        objects as strings, as in OPA's JSON. A query without variables has empty mappings; one that
-        is undefined has no result at all. `data.p.q = x` gives `[{"x": ...}]`.
+        One mapping per result, from variable to value. Sets are sorted lists and the keys of objects are
+        strings, as in OPA's JSON. A query without variables has empty mappings, an undefined query no results. `data.p.q = x` gives `[{"x": ...}]`.
 
     Raises:
-        RegoError: The sources, the query or the evaluation are wrong, a limit was reached, or a
-            construct is not supported; `code` says which.
+        RegoError: Invalid sources or query, failed evaluation, exceeded limit or unsupported construct, as
+            `code` tells.
 
-    Source: https://www.openpolicyagent.org/docs/policy-reference and, for the behaviour that is
-    held by tests, OPA's own conformance cases (`docs/reference/rego-conformance.md`).
+    Source: https://www.openpolicyagent.org/docs/policy-reference and OPA's conformance cases, which are run as tests
+    (`docs/reference/rego-conformance.md`).
     """
     try:
         text = _native.evaluate(
             list(modules.items()),
             query,
-            None if data is None else _document("data", data),
-            None if input is None else _document("input", input),
+            None if data is None else _encode_document("data", data),
+            None if input is None else _encode_document("input", input),
             rego_version == "v0",
             strict_builtin_errors,
             time_limit,
@@ -104,7 +100,7 @@ def evaluate(
     return bindings
 
 
-def _document(name: str, value: Any) -> str:
+def _encode_document(name: str, value: Any) -> str:
     if isinstance(value, msgspec.Raw):
         return bytes(value).decode()
     try:

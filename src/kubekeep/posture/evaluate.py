@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.engine.port import Outcome, PolicySet, Query
+from kubekeep.engine.policy_set import Compile, Outcome, PolicySet
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, Control, Provider
@@ -28,8 +28,6 @@ from kubekeep.posture.release_namespace import Pair, Written
 from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
 from kubekeep.posture.select import Selection
 from kubekeep.posture.verdicts import EvaluationContext, as_far_as_known, unset_by, verdicts_of
-
-Compile = Callable[[Sequence[Mapping[str, str]], Sequence[Sequence[Query]], Mapping[str, Any]], PolicySet]
 
 _BATCH: Final = 256
 """Documents an evaluation: enough to keep all cores busy, few enough to keep memory flat."""

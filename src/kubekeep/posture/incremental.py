@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.engine.port import Outcome
+from kubekeep.engine.policy_set import Compile, Outcome
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, Control, Provider
@@ -22,7 +22,6 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.workload import MalformedWorkloadError, build_pod_view
 from kubekeep.posture.coverage_gaps import Unseen, unseen
 from kubekeep.posture.evaluate import (
-    Compile,
     document,
     document_of,
     elsewhere_of,

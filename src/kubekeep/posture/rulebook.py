@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.engine.port import Query
+from kubekeep.engine.policy_set import RuleQuery
 from kubekeep.library.load import Library, Rule
 from kubekeep.model.control import SUBJECT, WORKLOAD, Control
 from kubekeep.model.resource import Resource
@@ -55,7 +55,7 @@ class Rulebook:
         places = {control.slug: number for number, shard in enumerate(shards) for control in shard}
         self.conditional = frozenset(slug for slug, rule in rules.items() if APPLIES in rule.outcomes)
         """Slugs of the controls whose rule says itself what it applies to."""
-        self.groups: list[list[Query]] = []
+        self.groups: list[list[RuleQuery]] = []
         self._controls = (*controls, *silent)
         self._numbers: dict[tuple[str, Stage, str], int] = {}
         self.askers: dict[int, list[Control]] = {}
@@ -72,7 +72,7 @@ class Rulebook:
         self.askers.setdefault(number, []).append(control)
         group = self.groups[number]
         if all(query.name != control.rule_name for query in group):
-            group.append(Query(control.rule_name, f"data.{control.package}.{_OUTCOME}", shard))
+            group.append(RuleQuery(control.rule_name, f"data.{control.package}.{_OUTCOME}", shard))
 
     def _number(self, target: str, stage: Stage, rule: str) -> int:
         number = self._numbers.setdefault((target, stage, rule), len(self.groups))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.engine.port import Outcome, RuleFailure
+from kubekeep.engine.policy_set import Outcome, RuleFailure
 from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Path, format_path, has_path, parse_path

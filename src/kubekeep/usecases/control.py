@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library import scaffold
 from kubekeep.library.cases import Case, cases_of, objects
 from kubekeep.library.load import ROOT, Library, LibraryError, builtin

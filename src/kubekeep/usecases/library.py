@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library import package
 from kubekeep.library.load import Library, LibraryError, builtin
 from kubekeep.registry import artifacts, keys

@@ -20,7 +20,8 @@ import msgspec
 from kubekeep import _native
 from kubekeep.admission.enforcement import Enforcers
 from kubekeep.admission.policy import AdmissionError, Policies, policies_in_force, policies_of
-from kubekeep.engine.policies import RegoPolicySet
+from kubekeep.engine.policy_set import Compile
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.exceptions.load import ExceptionOptions, Exceptions
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
@@ -40,7 +41,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.choice import Chooser
 from kubekeep.posture.coverage_gaps import unseen
-from kubekeep.posture.evaluate import Compile, run
+from kubekeep.posture.evaluate import run
 from kubekeep.posture.kubescape_rules import KubescapeEvaluator
 from kubekeep.posture.select import Selection, UnknownNameError, controls_named, frameworks_named, select
 from kubekeep.posture.summary import summarize
@@ -258,15 +259,14 @@ def _rules(request: ScanRequest, notes: list[str]) -> Iterator[Compile]:
     if not request.remembered:
         yield RegoPolicySet
         return
-    # Only a scan with a memory pays for loading what keeps one.
-    from kubekeep.engine.outcome_file import OutcomeFile  # noqa: PLC0415
-    from kubekeep.engine.remembered import remembering  # noqa: PLC0415
+    # Only a scan with a cache pays for loading it.
+    from kubekeep.engine.outcome_cache import OutcomeCache, cache_outcomes  # noqa: PLC0415
 
     engine = Path(_native.__file__).read_bytes()
-    memory = OutcomeFile(Path(request.remembered), _native.VERSION.encode() + hashlib.blake2b(engine).digest())
-    yield remembering(RegoPolicySet, memory)
+    cache = OutcomeCache(Path(request.remembered), _native.VERSION.encode() + hashlib.blake2b(engine).digest())
+    yield cache_outcomes(RegoPolicySet, cache)
     try:
-        memory.save()
+        cache.save()
     except OSError as error:
         notes.append(f"what rules said could not be remembered in {request.remembered}: {error.strerror}")
 

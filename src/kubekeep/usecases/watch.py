@@ -15,9 +15,8 @@ import msgspec
 from kubekeep import _native
 from kubekeep.admission.enforcement import Enforcers
 from kubekeep.admission.policy import is_binding, is_policy
-from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.engine.port import Query
-from kubekeep.engine.stopping import StoppedError, Stopping
+from kubekeep.engine.policy_set import RuleQuery, StoppablePolicySet, StoppedError
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.exceptions.custom_resources import is_security_exception
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import ConnectionLostError, KubeError
@@ -327,9 +326,9 @@ class _Session:
         self.following = cluster.follow(self.selection, scan.choice, request.pace)
 
     def _compiled(
-        self, shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[Query]], context: Mapping[str, Any]
-    ) -> Stopping:
-        return Stopping(RegoPolicySet(shards, groups, context), self._stopped)
+        self, shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
+    ) -> StoppablePolicySet:
+        return StoppablePolicySet(RegoPolicySet(shards, groups, context), self._stopped)
 
     @property
     def nodes(self) -> int:

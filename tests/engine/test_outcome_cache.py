@@ -1,4 +1,4 @@
-"""Remembered outcomes: those of a full evaluation, always, whatever is done to the file."""
+"""Cached outcomes equal those of a full evaluation, in every state of the file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubekeep.engine.outcome_file import OutcomeFile
-from kubekeep.engine.policies import RegoPolicySet
-from kubekeep.engine.port import Outcome, Query, RuleFailure
-from kubekeep.engine.remembered import remembering
-from tests.engine.counting import Counting
+from kubekeep.engine.outcome_cache import OutcomeCache, cache_outcomes
+from kubekeep.engine.policy_set import Outcome, RuleFailure, RuleQuery
+from kubekeep.engine.rego_policies import RegoPolicySet
+from tests.engine.counting import CountingPolicySet
 
 RULE = """package rules
 violation contains {"path": input.object.name, "limit": input.params.limit} if input.object.size > input.params.limit
@@ -25,7 +24,7 @@ violation contains {"path": input.object.name, "limit": input.params.limit} if i
 OTHER = """package others
 violation contains "named" if startswith(input.object.name, "a")
 """
-GROUPS = ([Query("size", "data.rules.violation", 0)], [Query("name", "data.others.violation", 1)])
+GROUPS = ([RuleQuery("size", "data.rules.violation", 0)], [RuleQuery("name", "data.others.violation", 1)])
 PROGRAM = b"this one"
 
 
@@ -41,14 +40,14 @@ def evaluated(
     limit: int = 3,
     program: bytes = PROGRAM,
 ) -> tuple[list[Outcome], int]:
-    """What the rules say with the memory at `path`, and how many documents were evaluated for it."""
-    counting = Counting()
-    memory = OutcomeFile(path, program)
+    """Return the outcomes with the cache at `path`, and the number of documents that were evaluated."""
+    counting = CountingPolicySet()
+    cache = OutcomeCache(path, program)
     shards = [{"rule.rego": rule}, {"other.rego": OTHER}]
-    policies = remembering(counting, memory)(shards, GROUPS, {"params": {"limit": limit}})
-    found = policies.evaluate(documents)
-    memory.save()
-    return found, counting.documents
+    policies = cache_outcomes(counting, cache)(shards, GROUPS, {"params": {"limit": limit}})
+    outcomes = policies.evaluate(documents)
+    cache.save()
+    return outcomes, counting.documents
 
 
 def fresh(documents: Sequence[tuple[bytes, tuple[int, ...]]], *, rule: str = RULE, limit: int = 3) -> list[Outcome]:
@@ -58,9 +57,7 @@ def fresh(documents: Sequence[tuple[bytes, tuple[int, ...]]], *, rule: str = RUL
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_what_is_remembered_is_what_would_be_said(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
+def test_cached_outcomes_equal_fresh_ones(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("cache") / "outcomes"
     for _ in range(data.draw(st.integers(1, 5))):
         names = data.draw(st.lists(st.sampled_from(["a", "b", "ab"]), max_size=5))
@@ -72,15 +69,15 @@ def test_what_is_remembered_is_what_would_be_said(
             text = path.read_bytes()
             at = data.draw(st.integers(0, max(0, len(text) - 1)))
             flipped = text[:at] + bytes(byte ^ 1 for byte in text[at : at + 1]) + text[at + 1 :]
-            left = {"none": text, "deleted": b"", "torn": text[:at], "flipped": flipped, "empty": b""}[damage]
-            path.write_bytes(left)
+            content = {"none": text, "deleted": b"", "torn": text[:at], "flipped": flipped, "empty": b""}[damage]
+            path.write_bytes(content)
             if damage == "deleted":
                 path.unlink()
-        found, _ = evaluated(path, documents, rule=rule, limit=limit)
-        assert found == fresh(documents, rule=rule, limit=limit)
+        outcomes, _ = evaluated(path, documents, rule=rule, limit=limit)
+        assert outcomes == fresh(documents, rule=rule, limit=limit)
 
 
-def test_the_same_is_not_evaluated_again_and_anything_else_is(tmp_path: Path) -> None:
+def test_only_changed_inputs_are_evaluated(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "outcomes"
     documents = [document("a", 5), document("b", 1)]
     assert evaluated(path, documents)[1] == 2
@@ -89,20 +86,20 @@ def test_the_same_is_not_evaluated_again_and_anything_else_is(tmp_path: Path) ->
     assert evaluated(path, documents, limit=4) == (fresh(documents, limit=4), 2)
     assert evaluated(path, documents, rule=RULE.replace(">", "<"))[1] == 2
     assert evaluated(path, documents, program=b"another")[1] == 2
-    # Another context is another key, beside the first.
+    # Another context has another key; the first is kept.
     assert evaluated(path, documents, program=b"another", limit=4)[1] == 2
     assert evaluated(path, documents, program=b"another")[1] == 0
 
 
-def test_related_data_are_part_of_what_is_asked(tmp_path: Path) -> None:
+def test_cluster_context_is_part_of_the_key(tmp_path: Path) -> None:
     rule = "package rules\nviolation contains name if some name in input.cluster.names"
     documents = [document("a", 1)]
     for names, count in ((["x"], 1), (["x"], 0), (["y"], 1)):
-        counting, memory = Counting(), OutcomeFile(tmp_path / "outcomes", PROGRAM)
+        counting, cache = CountingPolicySet(), OutcomeCache(tmp_path / "outcomes", PROGRAM)
         shards = [{"rule.rego": rule}, {"other.rego": OTHER}]
-        policies = remembering(counting, memory)(shards, GROUPS, {})
+        policies = cache_outcomes(counting, cache)(shards, GROUPS, {})
         (outcome,) = policies.with_context({"cluster": {"names": names}}).evaluate(documents)
-        memory.save()
+        cache.save()
         assert outcome["size"] == names
         assert counting.documents == count
 
@@ -116,14 +113,14 @@ def test_related_data_are_part_of_what_is_asked(tmp_path: Path) -> None:
         'rand.intn("x", 5) >= 0',
     ],
 )
-def test_rules_that_may_change_their_mind_are_asked_again(tmp_path: Path, call: str) -> None:
+def test_unstable_rules_are_not_cached(tmp_path: Path, call: str) -> None:
     rule = f'package rules\nviolation contains "now" if {call}\n'
     documents = [document("a", 1)]
     for _ in range(2):
         assert evaluated(tmp_path / "outcomes", documents, rule=rule) == (fresh(documents, rule=rule), 1)
 
 
-def test_failures_are_not_remembered(tmp_path: Path) -> None:
+def test_failures_are_not_cached(tmp_path: Path) -> None:
     rule = 'package rules\nviolation := "one" if input.object.size > 0\nviolation := "two" if input.object.size > 1\n'
     for _ in range(2):
         (outcome,), count = evaluated(tmp_path / "outcomes", [document("a", 5)], rule=rule)
@@ -131,15 +128,15 @@ def test_failures_are_not_remembered(tmp_path: Path) -> None:
         assert count == 1
 
 
-def test_only_the_user_may_read_it_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_file_is_private_and_has_no_leftovers(tmp_path: Path) -> None:
     path = tmp_path / "kubekeep" / "outcomes"
     evaluated(path, [document("a", 5)])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [item.name for item in path.parent.iterdir()] == ["outcomes"]
+    assert [file.name for file in path.parent.iterdir()] == ["outcomes"]
     assert b"size" not in path.read_bytes()
 
 
-def test_links_pipes_and_folders_in_its_place_are_no_file(tmp_path: Path) -> None:
+def test_links_pipes_and_folders_are_ignored(tmp_path: Path) -> None:
     documents = [document("a", 5)]
     evaluated(tmp_path / "real", documents)
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -147,27 +144,27 @@ def test_links_pipes_and_folders_in_its_place_are_no_file(tmp_path: Path) -> Non
     os.mkfifo(tmp_path / "pipe")
     assert evaluated(tmp_path / "pipe", documents)[1] == 1
     (tmp_path / "folder").mkdir()
-    memory = OutcomeFile(tmp_path / "folder", PROGRAM)
-    memory.put(b"key", {})
+    cache = OutcomeCache(tmp_path / "folder", PROGRAM)
+    cache.put(b"key", {})
     with pytest.raises(OSError, match="folder"):
-        memory.save()
-    assert not [item for item in tmp_path.iterdir() if item.name.startswith(".")]
+        cache.save()
+    assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
 
 
-def test_the_oldest_goes_first_when_there_is_no_room(tmp_path: Path) -> None:
+def test_oldest_outcomes_are_dropped_first(tmp_path: Path) -> None:
     path = tmp_path / "outcomes"
     for number in range(10):
-        memory = OutcomeFile(path, PROGRAM, limit=200)
-        memory.put(b"%d" % number, {"rule": "x" * 40})
-        assert memory.get(b"0") is not None or number > 2
-        memory.save()
-    last = OutcomeFile(path, PROGRAM, limit=200)
-    # What is used stays, what is not goes.
+        cache = OutcomeCache(path, PROGRAM, limit=200)
+        cache.put(b"%d" % number, {"rule": "x" * 40})
+        assert cache.get(b"0") is not None or number > 2
+        cache.save()
+    last = OutcomeCache(path, PROGRAM, limit=200)
+    # Used outcomes are kept, unused ones are dropped.
     assert [number for number in range(10) if last.get(b"%d" % number)][-1] == 9
     assert 1 < sum(last.get(b"%d" % number) is not None for number in range(10)) < 5
 
 
-def test_several_writers_leave_a_whole_file(tmp_path: Path) -> None:
+def test_concurrent_writers_leave_a_valid_file(tmp_path: Path) -> None:
     path = tmp_path / "outcomes"
     dice = random.Random(1)
     parts = [[document("a", dice.randrange(50)) for _ in range(50)] for _ in range(8)]
@@ -177,5 +174,5 @@ def test_several_writers_leave_a_whole_file(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     counts = [evaluated(tmp_path / "outcomes", part) for part in parts]
-    assert [found for found, _ in counts] == [fresh(part) for part in parts]
+    assert [outcomes for outcomes, _ in counts] == [fresh(part) for part in parts]
     assert sum(count for _, count in counts) < sum(map(len, parts))

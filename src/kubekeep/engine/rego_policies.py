@@ -1,0 +1,61 @@
+"""Policy sets of Rego rules, evaluated by the native module on all cores.
+
+Documents and outcomes cross the boundary as JSON text. No file access, no knowledge of the meaning of a rule.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from kubekeep import _native
+from kubekeep.engine.policy_set import Outcome, PolicySet, RuleFailure, RuleQuery
+
+_EMPTY: Final[Outcome] = {}
+_CACHED_VALUES: Final = 1 << 14
+"""Decoded values to keep: many objects have the same problem, so outcomes repeat."""
+_decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class RegoPolicySet(PolicySet):
+    """Rego v1 modules, compiled once."""
+
+    def __init__(
+        self,
+        shards: Sequence[Mapping[str, str]],
+        groups: Sequence[Sequence[RuleQuery]],
+        context: Mapping[str, Any],
+    ) -> None:
+        """Compile the modules (path to source) of each shard; a shard holds all imports of its rules.
+
+        Each group lists queries, such as `RuleQuery("x", "data.kubekeep.controls.x.violation")`. The fields of
+        `context` are part of `input`, together with those of the document.
+        Raises ValueError, with file and line, for modules that do not compile.
+        """
+        self._native = _native.PolicySet(
+            [list(modules.items()) for modules in shards], groups, msgspec.json.encode(context).decode()
+        )
+
+    def evaluate(self, documents: Sequence[tuple[bytes, Sequence[int]]]) -> list[Outcome]:
+        """Return the outcome of each (document as JSON, group numbers), in order."""
+        return [_EMPTY if text is None else decode_outcome(text) for text in self._native.evaluate(documents)]
+
+    def with_context(self, context: Mapping[str, Any]) -> RegoPolicySet:
+        """Return the same rules with another context; modules are not parsed again."""
+        copy = object.__new__(RegoPolicySet)
+        copy._native = self._native.with_context(msgspec.json.encode(context).decode())
+        return copy
+
+
+def decode_outcome(text: str | bytes) -> Outcome:
+    """Decode the JSON of an outcome. Equal values share one object."""
+    return {name: _decode_value(bytes(value)) for name, value in _decode(text).items()}
+
+
+@functools.lru_cache(maxsize=_CACHED_VALUES)
+def _decode_value(text: bytes) -> Any:
+    value = msgspec.json.decode(text)
+    return RuleFailure(str(value["error"])) if isinstance(value, dict) and "error" in value else value

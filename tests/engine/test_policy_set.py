@@ -1,0 +1,108 @@
+"""Rego policy sets: groups, separate errors, unreadable documents, shards, contexts and stopping."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from kubekeep.engine.policy_set import RuleFailure, RuleQuery, StoppablePolicySet, StoppedError
+from kubekeep.engine.rego_policies import RegoPolicySet
+
+LIBRARY = {
+    "lib.rego": "package lib\nbig contains x if { some x in input.items; x > input.params.limit }",
+}
+FIRST = {
+    "a.rego": 'package a\nimport data.lib\nviolation contains {"path": sprintf("items[%d]", [x])} if some x in lib.big',
+}
+SECOND = {
+    "b.rego": 'package b\napplies if input.kind == "b"\nclash := 1 if input.kind\nclash := 2 if input.clash',
+}
+SHARDS = [LIBRARY | FIRST, SECOND]
+GROUPS = [
+    [RuleQuery("a", "data.a.violation"), RuleQuery("b applies", "data.b.applies", 1)],
+    [RuleQuery("b clash", "data.b.clash", 1)],
+]
+
+
+@pytest.fixture(scope="module")
+def policies() -> RegoPolicySet:
+    return RegoPolicySet(SHARDS, GROUPS, {"params": {"limit": 10}})
+
+
+def outcome(policies: RegoPolicySet, document: Any, *groups: int) -> Any:
+    (result,) = policies.evaluate([(json.dumps(document).encode(), groups)])
+    return result
+
+
+def test_outcome_has_only_non_empty_values(policies: RegoPolicySet) -> None:
+    assert outcome(policies, {"items": [1, 2]}, 0) == {}
+    assert outcome(policies, {"items": [11, 12], "kind": "b"}, 0) == {
+        "a": [{"path": "items[11]"}, {"path": "items[12]"}],
+        "b applies": True,
+    }
+
+
+def test_only_requested_groups_are_evaluated(policies: RegoPolicySet) -> None:
+    assert outcome(policies, {"items": [11], "kind": "x"}, 1) == {"b clash": 1}
+    assert set(outcome(policies, {"items": [11], "kind": "x"}, 0, 1)) == {"a", "b clash"}
+
+
+def test_failing_rule_does_not_affect_others() -> None:
+    groups = [[*GROUPS[0], *GROUPS[1]]]
+    values = outcome(
+        RegoPolicySet(SHARDS, groups, {"params": {"limit": 10}}), {"items": [11], "kind": "b", "clash": 1}, 0
+    )
+    assert isinstance(values["b clash"], RuleFailure)
+    assert values["a"] == [{"path": "items[11]"}]
+    assert values["b applies"] is True
+
+
+def test_too_deep_document_fails_its_rules_and_not_the_batch(policies: RegoPolicySet) -> None:
+    deep = b'{"items":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    failed, after = policies.evaluate([(deep, [0]), (b'{"items":[99]}', [0])])
+    assert all(isinstance(value, RuleFailure) for value in failed.values())
+    assert set(failed) == {"a", "b applies"}
+    assert after == {"a": [{"path": "items[99]"}]}
+
+
+def test_context_changes_outcomes(policies: RegoPolicySet) -> None:
+    other = policies.with_context({"params": {"limit": 100}})
+    assert outcome(other, {"items": [11]}, 0) == {}
+    assert outcome(policies, {"items": [11]}, 0) != {}, "the first set keeps its context"
+
+
+def test_outcomes_are_in_the_order_of_documents(policies: RegoPolicySet) -> None:
+    documents = [(json.dumps({"items": [number]}).encode(), [0]) for number in range(3000)]
+    for number, values in enumerate(policies.evaluate(documents)):
+        assert values == ({"a": [{"path": f"items[{number}]"}]} if number > 10 else {})
+
+
+def test_unknown_shard_is_refused() -> None:
+    with pytest.raises(ValueError, match="a: no shard 1"):
+        RegoPolicySet([LIBRARY | FIRST], [[RuleQuery("a", "data.a.violation", 1)]], {})
+
+
+def test_compile_error_names_the_module() -> None:
+    with pytest.raises(ValueError, match=r"broken\.rego:2"):
+        RegoPolicySet([{"broken.rego": "package x\np if {"}], [], {})
+
+
+def test_stopped_policy_set_evaluates_nothing() -> None:
+    stopped = threading.Event()
+    module = "package a\nname := input.name"
+    rules = RegoPolicySet([{"a.rego": module}], [[RuleQuery("name", "data.a.name")]], {"name": "one"})
+    first = StoppablePolicySet(rules, stopped)
+    second = first.with_context({"name": "two"})
+    assert [policies.evaluate([(b"{}", (0,))]) for policies in (first, second)] == [
+        [{"name": "one"}],
+        [{"name": "two"}],
+    ]
+    stopped.set()
+    for policies in (first, second):
+        with pytest.raises(StoppedError):
+            policies.evaluate([(b"{}", (0,))])
+    with pytest.raises(StoppedError):
+        first.with_context({})
