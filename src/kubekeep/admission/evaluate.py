@@ -20,6 +20,7 @@ from kubekeep.engine.cel.program import CompileError
 from kubekeep.engine.cel.values import UnavailableError, partial_map
 from kubekeep.model.control import EVERYTHING, POLICIES, Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.label_selector import NAME_LABEL, get_labels, selects
 from kubekeep.model.location import Path, format_path, has_path
 from kubekeep.model.redaction import redact
@@ -233,8 +234,7 @@ def _namespace(subject: Subject, namespace: Resource | None) -> dict[str, Any]:
 
 
 def _metadata(resource: Resource) -> dict[str, Any]:
-    found = resource.object.get("metadata")
-    return found if isinstance(found, dict) else {}
+    return as_mapping(resource.object.get("metadata"))
 
 
 def _params(

@@ -34,6 +34,7 @@ from kubekeep.exceptions.policy_exception import (
     PolicyException,
 )
 from kubekeep.model.exception import AppliedException, ExceptionSource
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Location, Path
 from kubekeep.model.text import json_text
 
@@ -111,9 +112,8 @@ def exception_of(
     value: Mapping[str, Any], location: Location | None, reason: str = "", until: dt.datetime | None = None
 ) -> AppliedException:
     """What reports name an object."""
-    metadata = value.get("metadata")
-    said = metadata if isinstance(metadata, dict) else {}
-    name = "/".join(str(said[key]) for key in ("namespace", "name") if said.get(key))
+    metadata = as_mapping(value.get("metadata"))
+    name = "/".join(str(metadata[key]) for key in ("namespace", "name") if metadata.get(key))
     return AppliedException(
         name=f"{value.get('kind')} {name}".rstrip(),
         source=ExceptionSource.OBJECT,

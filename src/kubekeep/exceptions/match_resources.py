@@ -21,6 +21,7 @@ from kubekeep.exceptions.policy_exception import (
     PolicyException,
     matches,
 )
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, get_labels, selects
 from kubekeep.model.location import format_path
 from kubekeep.model.resource import Resource, Source
@@ -207,9 +208,7 @@ def _labelled(entry: _Entry, item: Resource) -> bool:
 
 
 def _texts(item: Resource, field: str) -> dict[Any, Any]:
-    metadata = item.object.get("metadata")
-    said = metadata.get(field) if isinstance(metadata, dict) else None
-    return said if isinstance(said, dict) else {}
+    return as_mapping(as_mapping(item.object.get("metadata")).get(field))
 
 
 def _containers(item: Resource, pattern: str) -> Iterator[str]:

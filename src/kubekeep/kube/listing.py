@@ -15,6 +15,7 @@ from kubekeep.kube.answer import JSON, TOO_DEEP
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Served
 from kubekeep.kube.errors import FORBIDDEN, ApiError, ConnectionLostError, UnreadableError
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.redaction import LAST_APPLIED
 from kubekeep.model.resource import is_builtin
 from kubekeep.model.text import visible
@@ -181,6 +182,5 @@ def _is_deep(value: Any) -> bool:
 
 
 def _identity(item: dict[str, Any]) -> str:
-    metadata = item.get("metadata")
-    known = metadata if isinstance(metadata, dict) else {}
-    return str(known.get("uid") or f"{known.get('namespace')}/{known.get('name')}")
+    metadata = as_mapping(item.get("metadata"))
+    return str(metadata.get("uid") or f"{metadata.get('namespace')}/{metadata.get('name')}")

@@ -12,6 +12,7 @@ import msgspec
 from kubekeep.kube.connection import Connection
 from kubekeep.kube.discovery import Served
 from kubekeep.kube.errors import ApiError
+from kubekeep.model.json_values import as_list
 
 _NOT_FOUND: Final = 404
 _KINDS: Final = "x-kubernetes-group-version-kind"
@@ -50,5 +51,4 @@ class Schemas:
 
 
 def _kinds(schema: dict[str, Any]) -> list[Any]:
-    found = schema.get(_KINDS)
-    return found if isinstance(found, list) else []
+    return as_list(schema.get(_KINDS))

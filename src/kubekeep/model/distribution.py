@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kubekeep.model.control import Provider
+from kubekeep.model.json_values import as_mapping
 
 DISTRIBUTION_NAMES: Final[Mapping[str, str]] = {
     "aks": "AKS",
@@ -62,7 +63,7 @@ def detect_provider(node: Mapping[str, Any]) -> Provider | None:
     for beginning, provider in _LABELS.items():
         if any(label.startswith(beginning) for label in labels):
             return provider
-    version = str(_mapping(_mapping(node.get("status")).get("nodeInfo")).get("kubeletVersion") or "")
+    version = str(as_mapping(as_mapping(node.get("status")).get("nodeInfo")).get("kubeletVersion") or "")
     told = _of_version(version)
     if told in ("eks", "gke"):
         return "eks" if told == "eks" else "gke"
@@ -84,7 +85,7 @@ def _is_elsewhere(node: Mapping[str, Any], version: str) -> bool:
 
 def get_provider_id(node: Mapping[str, Any]) -> str:
     """What the cloud calls the machine of a Node, such as `aws:///eu-west-1a/i-0abc`; empty where it tells nothing."""
-    return str(_mapping(node.get("spec")).get("providerID") or "")
+    return str(as_mapping(node.get("spec")).get("providerID") or "")
 
 
 def detect_distribution(version: str, groups: Iterable[str], nodes: Iterable[Mapping[str, Any]]) -> str:
@@ -110,8 +111,4 @@ def _of_version(version: str) -> str:
 
 
 def _names(node: Mapping[str, Any], field: str) -> list[str]:
-    return [str(name) for name in _mapping(_mapping(node.get("metadata")).get(field))]
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return [str(name) for name in as_mapping(as_mapping(node.get("metadata")).get(field))]

@@ -234,9 +234,7 @@ def _steady(kind: str, item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _labels(pod: dict[str, Any]) -> dict[str, Any]:
-    metadata = pod.get("metadata")
-    labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    return labels if isinstance(labels, dict) else {}
+    return as_mapping(as_mapping(pod.get("metadata")).get("labels"))
 
 
 def _ports(spec: dict[str, Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource
 
 _ACCOUNTS: Final = "system:serviceaccounts"
@@ -146,9 +147,7 @@ def _by_rarest(services: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def _selector(service: Mapping[str, Any]) -> Mapping[str, Any]:
-    spec = service.get("spec")
-    selector = spec.get("selector") if isinstance(spec, dict) else None
-    return selector if isinstance(selector, dict) else {}
+    return as_mapping(as_mapping(service.get("spec")).get("selector"))
 
 
 def _pairs(labels: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule
 from kubekeep.model.control import Control, Parameter, Provider
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource
 from kubekeep.posture.index import provider_of
 from kubekeep.posture.kubescape_responses import Response, ResponseError, evidence, responses
@@ -203,8 +204,7 @@ def _values(rule: KubescapeRule, source: str, data: str, objects: msgspec.Raw, l
         raise ResponseError("no package of plain names")
     said = {"data": msgspec.Raw(data.encode()), "input": objects, "time_limit": limit}
     rows = _query(rule, source, f"said = data.{package}", said)
-    value = rows[0]["said"] if rows else {}
-    return value if isinstance(value, dict) else {}
+    return as_mapping(rows[0]["said"]) if rows else {}
 
 
 def _query(rule: KubescapeRule, source: str, query: str, options: dict[str, Any]) -> list[dict[str, Any]]:

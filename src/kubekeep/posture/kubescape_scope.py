@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.library.kubescape_rules import ANY, API_SERVER, SUBJECTS, KubescapeRule, Match
+from kubekeep.model.json_values import as_list
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
@@ -74,7 +75,7 @@ class Scope:
         wanted = Resource(said)
         named = [place for place in self._named.get((wanted.kind, wanted.name), ()) if place in among]
         found = [place for place in named if _is_meant(wanted, self.resources[place])]
-        related = [item for item in _listed(said.get("relatedObjects")) if isinstance(item, dict)]
+        related = [item for item in as_list(said.get("relatedObjects")) if isinstance(item, dict)]
         if related and not found:
             return [place for item in related for place in self._anywhere(item)]
         if related:
@@ -101,10 +102,6 @@ def _is_meant(wanted: Resource, resource: Resource) -> bool:
 
 def _parts(resource: Resource) -> list[str]:
     return sorted(part.identity for part in resource.related)
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _matches(match: Match, resource: Resource) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.assessment import Unread
+from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import Location, Path, Position, Region, SourceMap, line_starts
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
@@ -132,7 +133,7 @@ def _is_git(item: Resource) -> bool:
 
 
 def _application(item: Resource, roots: Sequence[Root]) -> Iterator[Found]:
-    spec = _mapping(_at(item.object, "spec"))
+    spec = as_mapping(_at(item.object, "spec"))
     sources = spec.get("sources")
     if isinstance(sources, list) and sources:
         listed: list[tuple[Any, Path]] = [(source, ("spec", "sources", at)) for at, source in enumerate(sources)]
@@ -165,9 +166,9 @@ def _argo_source(reader: _Reader, references: Mapping[str, str]) -> Iterator[Fou
     for name, why in (("plugin", "the plugin is not run"), ("kustomize", "its changes are not made")):
         if source.get(name):
             yield Unread(reader.place(name), f"{name} of this application: {why}")
-    helm = _mapping(source.get("helm"))
+    helm = as_mapping(source.get("helm"))
     if kind is not Kind.CHART:
-        recurse = bool(_mapping(source.get("directory")).get("recurse"))
+        recurse = bool(as_mapping(source.get("directory")).get("recurse"))
         yield Follow(path, kind, item, namespace=_argo_namespace(item), recurse=recurse)
         return
     problems: list[Unread] = []
@@ -236,7 +237,7 @@ def _helm_release(item: Resource, roots: Sequence[Root], remotes: Mapping[tuple[
     target = _text(spec.get("targetNamespace"))
     outside = _Reader(item, roots, ("spec",), spec)
     inline = (outside.inline(spec["values"], ("values",)),) if isinstance(spec.get("values"), dict) else ()
-    files = [name for name in _list(chart.get("valuesFiles")) if isinstance(name, str)]
+    files = [name for name in as_list(chart.get("valuesFiles")) if isinstance(name, str)]
     if not files and isinstance(chart.get("valuesFile"), str):
         files = [chart["valuesFile"]]
     found = tuple(reader.existing(files, root.path, root, "valuesFiles", problems))
@@ -253,7 +254,7 @@ def _helm_release(item: Resource, roots: Sequence[Root], remotes: Mapping[tuple[
 
 
 def _kustomization(item: Resource, roots: Sequence[Root], remotes: Mapping[tuple[str, str], Any]) -> Iterator[Found]:
-    spec = _mapping(_at(item.object, "spec"))
+    spec = as_mapping(_at(item.object, "spec"))
     reader = _Reader(item, roots, ("spec",), spec)
     url = _flux_url(item, spec.get("sourceRef"), remotes)
     root, path = (None, None) if url is None else reader.target(_text(spec.get("path")) or ".", url)
@@ -269,7 +270,7 @@ def _kustomization(item: Resource, roots: Sequence[Root], remotes: Mapping[tuple
 
 def _flux_url(item: Resource, reference: Any, remotes: Mapping[tuple[str, str], Any]) -> str | None:
     """The URL of the repository a source reference names; empty if nobody knows, None if it is no Git repository."""
-    given = _mapping(reference)
+    given = as_mapping(reference)
     if given.get("kind") != "GitRepository":
         return None
     namespace = _text(given.get("namespace")) or item.namespace
@@ -315,7 +316,7 @@ class _Reader(msgspec.Struct, frozen=True):
     ) -> Iterator[str]:
         """The values files of an Argo CD source; those that cannot be taken over are problems."""
         ignore = bool(helm.get("ignoreMissingValueFiles"))
-        for at, name in enumerate(_list(helm.get("valueFiles"))):
+        for at, name in enumerate(as_list(helm.get("valueFiles"))):
             if not isinstance(name, str):
                 continue
             folder, rest = chart, name
@@ -349,8 +350,8 @@ class _Reader(msgspec.Struct, frozen=True):
 
     def file_parameters(self, helm: Mapping[str, Any], root: Root, chart: str, problems: list[Unread]) -> Iterator[str]:
         """Argo CD's file parameters in the form of Helm's `--set-file`."""
-        for at, one in enumerate(_list(helm.get("fileParameters"))):
-            given = _mapping(one)
+        for at, one in enumerate(as_list(helm.get("fileParameters"))):
+            given = as_mapping(one)
             name, path = _text(given.get("name")), _text(given.get("path"))
             found = _inside(root.path, chart, path)
             if found is not None and os.path.isfile(found):
@@ -413,14 +414,6 @@ def _at(value: Any, *steps: str) -> Any:
     for step in steps:
         value = value.get(step) if isinstance(value, dict) else None
     return value
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:

@@ -19,6 +19,7 @@ import msgspec
 
 from kubekeep.exceptions.policy_exception import Policy, PolicyException, expiry
 from kubekeep.model.exception import AppliedException, ExceptionSource
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
@@ -49,7 +50,9 @@ _ALIKE: Final = 0.8
 def annotated_exceptions(resource: Resource) -> Iterator[PolicyException]:
     """The exceptions that `resource` carries, each for itself alone; what only looks like one has a flaw."""
     counting = _counting(resource)
-    metadata = {place: found for place in _places(counting) if (found := _mapping(resource, place))}
+    metadata = {
+        place: found for place in _places(counting) if (found := as_mapping(value_at_or(resource.object, place, None)))
+    }
     keys = " ".join(str(key) for found in metadata.values() for field in _FIELDS for key in _texts(found, field))
     # Nearly all objects say nothing of exceptions, and every one is asked.
     said = keys.casefold()
@@ -173,14 +176,8 @@ def _places(counting: tuple[Path, ...]) -> tuple[Path, ...]:
     return (*counting, *between)
 
 
-def _mapping(resource: Resource, place: Path) -> dict[str, Any]:
-    found = value_at_or(resource.object, place, None)
-    return found if isinstance(found, dict) else {}
-
-
 def _texts(metadata: Mapping[str, Any], field: str) -> Mapping[str, Any]:
-    found = metadata.get(field)
-    return found if isinstance(found, dict) else {}
+    return as_mapping(metadata.get(field))
 
 
 def _strange(key: str, value: Any, field: str, *, counts: bool) -> tuple[str, bool] | None:

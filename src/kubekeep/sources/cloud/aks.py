@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from kubekeep.model.cloud import CLUSTER, ENTITIES, POLICIES, AzureCloud, CloudCluster
 from kubekeep.model.cluster import CoverageGap
+from kubekeep.model.json_values import as_mapping
 from kubekeep.sources.cloud.documents import document, missing
 from kubekeep.sources.cloud.errors import CloudError, mapping, refusal, sdk
 
@@ -129,9 +130,8 @@ class _Subscription:
             raise CloudError("let Azure be reached", _first(error)) from None
         if response.status_code == 200:
             return mapping(answer)
-        said = answer.get("error") if isinstance(answer, dict) else None
-        told = said if isinstance(said, dict) else {}
-        why = f"{response.status_code} {told.get('code', response.reason)}: {told.get('message', '')}"
+        details = as_mapping(as_mapping(answer).get("error"))
+        why = f"{response.status_code} {details.get('code', response.reason)}: {details.get('message', '')}"
         raise refusal(response.status_code, why, login=_LOGIN, right=right)
 
 

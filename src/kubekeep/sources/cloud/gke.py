@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from kubekeep.model.cloud import CLUSTER, ENTITIES, REPOSITORIES, CloudCluster, Endpoints
 from kubekeep.model.cluster import CoverageGap
+from kubekeep.model.json_values import as_mapping
 from kubekeep.sources.cloud.documents import document, missing
 from kubekeep.sources.cloud.errors import CloudError, mapping, refusal, sdk
 
@@ -150,7 +151,6 @@ class _Project:
             raise CloudError("let Google Cloud be reached", str(error)) from None
         if response.status_code == 200:
             return mapping(answer)
-        said = answer.get("error") if isinstance(answer, dict) else None
-        told = said if isinstance(said, dict) else {}
-        why = f"{response.status_code} {told.get('status', response.reason)}: {told.get('message', '')}"
+        details = as_mapping(as_mapping(answer).get("error"))
+        why = f"{response.status_code} {details.get('status', response.reason)}: {details.get('message', '')}"
         raise refusal(response.status_code, why, login=_LOGIN, right=right)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.workload import pod_path
 from kubekeep.sources.cluster.posture import Posture, posture
@@ -151,7 +152,7 @@ def kind_of(reference: dict[str, Any]) -> Kind:
 
 
 def _metadata(item: dict[str, Any]) -> dict[str, Any]:
-    return _mapping(item.get("metadata"))
+    return as_mapping(item.get("metadata"))
 
 
 def _is_within(own: Posture | None, other: Posture | None) -> bool:
@@ -161,14 +162,10 @@ def _is_within(own: Posture | None, other: Posture | None) -> bool:
 
 def _is_idle(item: dict[str, Any], own: Kind) -> bool:
     """Whether nothing of an object runs: a Pod or Job that has ended, a former revision without pods."""
-    status, spec = _mapping(item.get("status")), _mapping(item.get("spec"))
+    status, spec = as_mapping(item.get("status")), as_mapping(item.get("spec"))
     if own in _REVISIONS:
         return spec.get("replicas") == 0 and not status.get("replicas")
     conditions = status.get("conditions")
     said = (one for one in conditions if isinstance(one, dict)) if isinstance(conditions, list) else ()
     ends = (one.get("type") in _ENDED and one.get("status") == "True" for one in said)
     return own in _ENDING and (status.get("phase") in _ENDED or any(ends))
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path, value_at_or
 
@@ -76,9 +77,9 @@ class Posture(msgspec.Struct, frozen=True, gc=False):
 def posture(resource: Resource) -> Posture:
     """That of the pod, or the template of pods, in `resource`; nonsense in a custom kind says nothing."""
     at = pod_path(resource)
-    pod = _mapping(value_at_or(resource.object, at, None)) if at is not None else {}
-    metadata, spec = _mapping(pod.get("metadata")), _mapping(pod.get("spec"))
-    labels = _hashes((label, _text(value)) for label, value in _mapping(metadata.get("labels")).items())
+    pod = as_mapping(value_at_or(resource.object, at, None)) if at is not None else {}
+    metadata, spec = as_mapping(pod.get("metadata")), as_mapping(pod.get("spec"))
+    labels = _hashes((label, _text(value)) for label, value in as_mapping(metadata.get("labels")).items())
     text = _encode(_looked_at(resource, metadata, spec))
     powers, bounds = _known(text) if len(text) <= _LONG else _powers_and_bounds(text)
     return Posture(powers, bounds, labels)
@@ -95,11 +96,11 @@ def _looked_at(resource: Resource, metadata: dict[str, Any], spec: dict[str, Any
             | {"volumeMounts": [one for one in _items(container, "volumeMounts") if one.get("name") not in given]}
             for container in _items(spec, field)
         ]
-    annotations = _mapping(metadata.get("annotations"))
+    annotations = as_mapping(metadata.get("annotations"))
     found["profiles"] = {key: value for key, value in annotations.items() if key.startswith(_APPARMOR)}
     # The claims of a StatefulSet, which its controller makes volumes of.
-    claims = _items(_mapping(resource.object.get("spec")), "volumeClaimTemplates")
-    found["claims"] = [_text(_mapping(claim.get("metadata")).get("name")) for claim in claims]
+    claims = _items(as_mapping(resource.object.get("spec")), "volumeClaimTemplates")
+    found["claims"] = [_text(as_mapping(claim.get("metadata")).get("name")) for claim in claims]
     return found
 
 
@@ -108,9 +109,9 @@ def _is_given(volume: dict[str, Any], spec: dict[str, Any]) -> bool:
     name = volume.get("name")
     if not isinstance(name, str) or not name.startswith(_OWN_TOKEN):
         return False
-    sources = _items(_mapping(volume.get("projected")), "sources")
+    sources = _items(as_mapping(volume.get("projected")), "sources")
     named = {
-        _text(_mapping(source.get(field)).get("name")) for source in sources for field in _NAMED if field in source
+        _text(as_mapping(source.get(field)).get("name")) for source in sources for field in _NAMED if field in source
     }
     return spec.get("automountServiceAccountToken") is not False and named <= _AUTHORITIES
 
@@ -140,7 +141,7 @@ def _pod_powers(spec: dict[str, Any]) -> Iterator[_Said]:
         if spec.get(field) is True:
             yield (field,)
     yield "account", _text(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
-    for sysctl in _items(_mapping(spec.get("securityContext")), "sysctls"):
+    for sysctl in _items(as_mapping(spec.get("securityContext")), "sysctls"):
         yield "sysctl", _text(sysctl.get("name")), _text(sysctl.get("value"))
 
 
@@ -150,7 +151,7 @@ def _pod_bounds(spec: dict[str, Any]) -> Iterator[_Said]:
             yield (field,)
     if spec.get("runtimeClassName"):
         yield "runtime", _text(spec.get("runtimeClassName"))
-    context = _mapping(spec.get("securityContext"))
+    context = as_mapping(spec.get("securityContext"))
     yield from ((field,) for field in _OF_VOLUMES if context.get(field) is not None)
     yield from _resources(spec)
 
@@ -177,7 +178,7 @@ def _volume(volume: dict[str, Any]) -> Iterator[_Said]:
 def _projected(volume: dict[str, Any]) -> Iterator[_Said]:
     for source in _items(volume, "sources"):
         for field in _NAMED:
-            if name := _text(_mapping(source.get(field)).get("name")):
+            if name := _text(as_mapping(source.get(field)).get("name")):
                 yield field, name
         token = source.get("serviceAccountToken")
         # Of another audience it is nothing to the API server; webhooks of clouds give such ones.
@@ -204,15 +205,15 @@ def _container_powers(field: str, container: dict[str, Any], spec: dict[str, Any
         on_node = _text(port.get("hostPort") or 0) or (number if spec.get("hostNetwork") is True else 0)
         yield "port", number, on_node, _text(port.get("protocol") or "TCP")
     for variable in _items(container, "env"):
-        source = _mapping(variable.get("valueFrom"))
+        source = as_mapping(variable.get("valueFrom"))
         if isinstance(reference := source.get("secretKeyRef"), dict):
             yield "secret", _text(reference.get("name"))
     for many in _items(container, "envFrom"):
         if isinstance(reference := many.get("secretRef"), dict):
             yield "secret", _text(reference.get("name"))
-    hooks = _mapping(container.get("lifecycle"))
+    hooks = as_mapping(container.get("lifecycle"))
     for called in (*map(container.get, _PROBES), *map(hooks.get, _HOOKS)):
-        for action in _mapping(called).values():
+        for action in as_mapping(called).values():
             if isinstance(action, dict):
                 yield "calls", _text(action.get("host")), _texts(action.get("command"))
 
@@ -228,7 +229,7 @@ def _container_bounds(container: dict[str, Any]) -> Iterator[_Said]:
 
 def _resources(fields: dict[str, Any]) -> Iterator[_Said]:
     """That there are limits and requests: how much, autoscalers change in pods alone."""
-    for section, amounts in _mapping(fields.get("resources")).items():
+    for section, amounts in as_mapping(fields.get("resources")).items():
         if isinstance(amounts, dict):
             # Zero is no limit.
             yield from (
@@ -238,7 +239,7 @@ def _resources(fields: dict[str, Any]) -> Iterator[_Said]:
 
 def _effective(spec: dict[str, Any], container: dict[str, Any], old_profile: Any) -> dict[str, Any]:
     """The security context of a container, with what it has from its pod and from the annotations of former days."""
-    shared, own = _mapping(spec.get("securityContext")), _mapping(container.get("securityContext"))
+    shared, own = as_mapping(spec.get("securityContext")), as_mapping(container.get("securityContext"))
     context = shared | {field: value for field, value in own.items() if value is not None}
     if isinstance(old_profile, str) and not context.get("appArmorProfile"):
         kind, name = _APPARMOR_TYPES.get(old_profile, "Localhost"), old_profile.removeprefix("localhost/")
@@ -249,14 +250,14 @@ def _effective(spec: dict[str, Any], container: dict[str, Any], old_profile: Any
 def _context_powers(context: dict[str, Any]) -> Iterator[_Said]:
     if context.get("privileged") is True:
         yield ("privileged",)
-    windows = _mapping(context.get("windowsOptions"))
+    windows = as_mapping(context.get("windowsOptions"))
     if windows.get("hostProcess") is True:
         yield ("hostProcess",)
     if windows.get("runAsUserName"):
         yield "user", _text(windows.get("runAsUserName"))
     if context.get("procMount", "Default") != "Default":
         yield ("procMount",)
-    for capability in _texts(_mapping(context.get("capabilities")).get("add")):
+    for capability in _texts(as_mapping(context.get("capabilities")).get("add")):
         yield "add", capability.upper().removeprefix("CAP_")
     for field in ("runAsUser", "runAsGroup"):
         if context.get(field) == 0:
@@ -271,7 +272,7 @@ def _confined_by(context: dict[str, Any]) -> Iterator[_Said]:
         if kind == "Unconfined" or (kind == "Localhost" and field == "seccompProfile"):
             yield field, kind, profile
     for field in _SELINUX:
-        if value := _mapping(context.get("seLinuxOptions")).get(field):
+        if value := as_mapping(context.get("seLinuxOptions")).get(field):
             yield field, _text(value)
 
 
@@ -284,7 +285,7 @@ def _context_bounds(context: dict[str, Any]) -> Iterator[_Said]:
     for field in ("runAsUser", "runAsGroup"):
         if isinstance(context.get(field), int) and context[field] != 0:
             yield (field,)
-    for capability in _texts(_mapping(context.get("capabilities")).get("drop")):
+    for capability in _texts(as_mapping(context.get("capabilities")).get("drop")):
         yield "drop", capability.upper().removeprefix("CAP_")
     for field in _PROFILES:
         kind, profile = _profile(context, field)
@@ -294,7 +295,7 @@ def _context_bounds(context: dict[str, Any]) -> Iterator[_Said]:
 
 def _profile(context: dict[str, Any], field: str) -> tuple[Any, Any]:
     """The type of a profile, and its name on the node."""
-    profile = _mapping(context.get(field))
+    profile = as_mapping(context.get(field))
     return _text(profile.get("type")), _text(profile.get("localhostProfile"))
 
 
@@ -309,10 +310,6 @@ def _are_among(few: bytes, many: bytes) -> bool:
 def _items(fields: dict[str, Any], *names: str) -> list[dict[str, Any]]:
     lists = (fields.get(name) for name in names)
     return [item for found in lists if isinstance(found, list) for item in found if isinstance(item, dict)]
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> Any:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Path
-from kubekeep.sources.kustomize.references import entries, mapping
+from kubekeep.sources.kustomize.references import entries
 from kubekeep.sources.kustomize.selector import chosen_by, selects
 from kubekeep.sources.kustomize.shadow import equal
 from kubekeep.sources.kustomize.state import Asked, State
@@ -45,7 +46,7 @@ class Pairs:
 
     @property
     def _said(self) -> dict[str, Any]:
-        return mapping(self._pairs.value)
+        return as_mapping(self._pairs.value)
 
     def spot(self, asked: Asked, state: State) -> Spot | None:  # noqa: ARG002 - the protocol's
         """The pair, or all of them for a mapping that they made."""
@@ -104,7 +105,7 @@ class Replicas:
 
     def __init__(self, spot: Spot) -> None:
         self._spot = spot
-        self._entry = mapping(spot.value)
+        self._entry = as_mapping(spot.value)
 
     def apply(self, state: State) -> None:
         """Claim if the object has that name."""
@@ -128,7 +129,7 @@ class Image:
 
     def __init__(self, spot: Spot) -> None:
         self._spot = spot
-        self._entry = {key: str(value) for key, value in mapping(spot.value).items() if value not in (None, "")}
+        self._entry = {key: str(value) for key, value in as_mapping(spot.value).items() if value not in (None, "")}
 
     def apply(self, state: State) -> None:
         """Claim, and let entries that follow know the new name."""
@@ -175,7 +176,7 @@ class Replacement:
 
     def apply(self, state: State) -> None:
         """Claim if the target is this object."""
-        wanted = mapping(mapping(self._target.value).get("select"))
+        wanted = as_mapping(as_mapping(self._target.value).get("select"))
         if any(selects(wanted, [identity], state.texts) for identity in state.ids):
             state.claim(self)
 
@@ -204,7 +205,7 @@ def _leads(text: str, asked: Asked) -> bool:
                 return False
         elif isinstance(step, int):
             name, _, wanted = item.partition("=")
-            found = mapping(value).get(name) if name else value
+            found = as_mapping(value).get(name) if name else value
             if str(found) != wanted:
                 return False
         elif item != step:

@@ -9,8 +9,9 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from kubekeep.model.json_values import as_mapping
 from kubekeep.sources.kustomize.graph import Node
-from kubekeep.sources.kustomize.references import entries, mapping
+from kubekeep.sources.kustomize.references import entries
 from kubekeep.sources.kustomize.selector import Identity
 from kubekeep.sources.kustomize.shadow import Field, grown
 from kubekeep.sources.kustomize.state import Step
@@ -23,14 +24,14 @@ UNKNOWN: Final = object()
 
 def generated(spot: Spot, kind: str, node: Node, pages: Pages) -> tuple[Identity, Callable[[], Field]]:
     """The object that the entry at `spot` generates: its identity before any transformation, and its fields."""
-    entry = mapping(spot.value)
+    entry = as_mapping(spot.value)
     identity = Identity("", "v1", kind, str(entry.get("namespace") or ""), str(entry.get("name") or ""))
     return identity, lambda: _root(spot, kind, node, pages)
 
 
 def merged(spot: Spot, kind: str, node: Node, pages: Pages) -> Step | None:
     """The entry as a change of an object that was there before; None if it makes one of its own."""
-    behavior = mapping(spot.value).get("behavior")
+    behavior = as_mapping(spot.value).get("behavior")
     if behavior not in ("merge", "replace"):
         return None
     identity, make = generated(spot, kind, node, pages)
@@ -46,12 +47,12 @@ def _root(spot: Spot, kind: str, node: Node, pages: Pages) -> Field:
         said = {
             key: grown(value, at.below(name, key), 0)
             for at in (shared, options)
-            for key, value in mapping(at.below(name).value).items()
+            for key, value in as_mapping(at.below(name).value).items()
         }
         if said:
             at = options.below(name) if options.below(name).value else shared.below(name)
             metadata[name] = Field(said, at, 0)
-    if mapping(spot.value).get("namespace"):
+    if as_mapping(spot.value).get("namespace"):
         metadata["namespace"] = _field(spot, "namespace")
     root = {
         "apiVersion": Field("v1", spot, 0),
@@ -60,7 +61,7 @@ def _root(spot: Spot, kind: str, node: Node, pages: Pages) -> Field:
         "data": Field(data, spot, 0),
         "binaryData": Field(data, spot, 0),
     }
-    if mapping(spot.value).get("type"):
+    if as_mapping(spot.value).get("type"):
         root["type"] = _field(spot, "type")
     for at in (shared, options):
         if at.below("immutable").value is not None:

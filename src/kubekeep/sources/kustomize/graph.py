@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.sources.kustomize.references import FILES, Reference, Role, charts, mapping, references
+from kubekeep.model.json_values import as_mapping
+from kubekeep.sources.kustomize.references import FILES, Reference, Role, charts, references
 from kubekeep.sources.kustomize.written import Pages, Spot, Written
 
 _FOLDERS: Final = 1_000
@@ -45,12 +46,12 @@ class Node(msgspec.Struct, frozen=True):
     @property
     def component(self) -> bool:
         """Whether it is a part for other kustomizations and need not build alone."""
-        return mapping(self.written.value).get("kind") == _COMPONENT
+        return as_mapping(self.written.value).get("kind") == _COMPONENT
 
     @property
     def foreign(self) -> bool:
         """Whether it is an object that only has the file name of a kustomization, such as one of Flux."""
-        version = mapping(self.written.value).get("apiVersion")
+        version = as_mapping(self.written.value).get("apiVersion")
         return isinstance(version, str) and version != "" and not version.startswith(_GROUP)
 
     def resolved(self, text: str) -> str:
@@ -159,7 +160,7 @@ class _Walk:
         else:
             documents = self._pages.inline(reference.spot)
         for document in documents:
-            value = mapping(document.value)
+            value = as_mapping(document.value)
             if value.get("apiVersion") != _BUILTIN:
                 self._refuse(reference.spot, f"{_plugin_name(value)} runs a program or a container: not allowed")
             elif value.get("kind") == "HelmChartInflationGenerator":
@@ -184,7 +185,7 @@ def _plugin_name(value: dict[str, object]) -> str:
 
 def _as_kustomization(document: Written) -> Written:
     """A configured plugin as the kustomization whose fields do the same, so that its files are found alike."""
-    value = mapping(document.value)
+    value = as_mapping(document.value)
     fields = {
         "patches": [value],
         "configMapGenerator": [value],
@@ -200,9 +201,9 @@ def _chart_problem(node: Node, spot: Spot) -> str | None:
 
     kustomize puts its names on the command line of helm, where one that begins with a dash would be an option.
     """
-    chart = mapping(spot.value)
-    root = mapping(node.written.value)
-    shared = mapping(root.get("helmGlobals"))
+    chart = as_mapping(spot.value)
+    root = as_mapping(node.written.value)
+    shared = as_mapping(root.get("helmGlobals"))
     texts = [text for text in _texts(chart) if isinstance(text, str)]
     if any(text.startswith("-") or "\0" in text for text in texts):
         return "helmCharts: a value that begins with a dash would be an option of helm: not allowed"

@@ -15,10 +15,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from kubekeep.model.json_values import as_mapping
 from kubekeep.sources.kustomize.generators import generated, merged
 from kubekeep.sources.kustomize.graph import Graph, Node
 from kubekeep.sources.kustomize.level import steps
-from kubekeep.sources.kustomize.references import charts, entries, mapping
+from kubekeep.sources.kustomize.references import charts, entries
 from kubekeep.sources.kustomize.selector import Identity
 from kubekeep.sources.kustomize.shadow import Field, grown
 from kubekeep.sources.kustomize.state import State, Step
@@ -62,7 +63,7 @@ class Instances:
     def __init__(self, root: str, graph: Graph, pages: Pages) -> None:
         self._graph = graph
         self._pages = pages
-        self._schema = any(mapping(node.written.value).get("openapi") for node in graph.nodes.values())
+        self._schema = any(as_mapping(node.written.value).get("openapi") for node in graph.nodes.values())
         self._steps: dict[str, tuple[Step, ...]] = {}
         self._count = 0
         self._all: list[Instance] = []
@@ -137,7 +138,7 @@ class Instances:
 
 def _release(chart: Spot) -> str:
     """What charts commonly put into the names of their objects."""
-    entry = mapping(chart.value)
+    entry = as_mapping(chart.value)
     return str(entry.get("releaseName") or entry.get("name") or "\0")
 
 
@@ -155,5 +156,5 @@ def _named(node: Node, *fields: str) -> Iterator[Spot]:
 def _generators(node: Node) -> Iterator[tuple[Spot, str]]:
     for field, kind in (("configMapGenerator", "ConfigMap"), ("secretGenerator", "Secret")):
         for spot in entries(Spot(node.written, (field,))):
-            if mapping(spot.value):
+            if as_mapping(spot.value):
                 yield spot, kind

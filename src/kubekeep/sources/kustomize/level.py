@@ -12,9 +12,10 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from kubekeep.model.json_values import as_mapping
 from kubekeep.sources.kustomize.claims import Image, Namespace, Replacement, Replicas, annotations_of, labels_of
 from kubekeep.sources.kustomize.graph import Node
-from kubekeep.sources.kustomize.references import entries, mapping
+from kubekeep.sources.kustomize.references import entries
 from kubekeep.sources.kustomize.state import Step
 from kubekeep.sources.kustomize.steps import Affix, Patch
 from kubekeep.sources.kustomize.written import Pages, Spot, Written
@@ -63,15 +64,17 @@ class _Level:
             yield Patch(document, None, {})
 
     def _patch(self, entry: Spot) -> Iterator[Step]:
-        said = mapping(entry.value)
+        said = as_mapping(entry.value)
         target = said.get("target")
         for field in ("path", "patch", "jsonOp"):
             found = self._documents(entry.below(field)) if field == "path" else self._pages.inline(entry.below(field))
             for document in found:
-                yield Patch(document, mapping(target) if target is not None else None, mapping(said.get("options")))
+                yield Patch(
+                    document, as_mapping(target) if target is not None else None, as_mapping(said.get("options"))
+                )
 
     def _replacement(self, entry: Spot) -> Iterator[Step]:
-        if isinstance(mapping(entry.value).get("path"), str):
+        if isinstance(as_mapping(entry.value).get("path"), str):
             for document in self._documents(entry.below("path")):
                 inner = Spot(document)
                 for item in entries(inner) if isinstance(document.value, list) else (inner,):
@@ -81,7 +84,7 @@ class _Level:
     def _configured(self, document: Written) -> Iterator[Step]:
         """A transformer that is configured in a document of its own instead of a field of the kustomization."""
         spot = Spot(document)
-        kind = mapping(document.value).get("kind")
+        kind = as_mapping(document.value).get("kind")
         if kind in ("PatchTransformer", "PatchJson6902Transformer"):
             yield from self._patch(spot)
         elif kind == "PatchStrategicMergeTransformer":
@@ -98,7 +101,7 @@ class _Level:
 def _names(root: Spot) -> Iterator[Step]:
     if root.below("namespace").value:
         yield Namespace(root.below("namespace"))
-    said = mapping(root.value)
+    said = as_mapping(root.value)
     if said.get("namePrefix"):
         yield Affix(prefix=str(said["namePrefix"]))
     if said.get("nameSuffix"):
@@ -107,7 +110,7 @@ def _names(root: Spot) -> Iterator[Step]:
 
 def _pairs(root: Spot) -> Iterator[Step]:
     for entry in entries(root.below("labels")):
-        said = mapping(entry.value)
+        said = as_mapping(entry.value)
         selectors, templates = bool(said.get("includeSelectors")), bool(said.get("includeTemplates"))
         yield labels_of(entry.below("pairs"), templates=templates, selectors=selectors)
     if root.below("commonLabels").value:

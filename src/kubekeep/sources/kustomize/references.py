@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -95,11 +95,6 @@ def entries(spot: Spot) -> Iterator[Spot]:
     if isinstance(value, list):
         for index in range(len(value)):
             yield spot.below(index)
-
-
-def mapping(value: Any) -> dict[str, Any]:
-    """A mapping as it is, and none for whatever else stands in its place."""
-    return value if isinstance(value, dict) else {}
 
 
 def charts(written: Written) -> Iterator[Spot]:

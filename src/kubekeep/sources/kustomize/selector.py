@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep._native import Pattern
-from kubekeep.sources.kustomize.references import mapping
+from kubekeep.model.json_values import as_mapping
 
 _LONGEST: Final = 500
 _TERM: Final = re.compile(
@@ -36,9 +36,9 @@ class Identity(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, value: Any) -> Identity:
         """That of an object, or of the part of one that a patch says."""
-        metadata = mapping(mapping(value).get("metadata"))
-        group, _, version = str(mapping(value).get("apiVersion") or "").rpartition("/")
-        kind, name = mapping(value).get("kind"), metadata.get("name")
+        metadata = as_mapping(as_mapping(value).get("metadata"))
+        group, _, version = str(as_mapping(value).get("apiVersion") or "").rpartition("/")
+        kind, name = as_mapping(value).get("kind"), metadata.get("name")
         return cls(group, version, str(kind or ""), str(metadata.get("namespace") or ""), str(name or ""))
 
     def same(self, other: Identity) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from kubekeep.sources.kustomize.references import mapping
+from kubekeep.model.json_values import as_mapping
 from kubekeep.sources.kustomize.written import Spot
 
 _DIRECTIVE: Final = "$"
@@ -102,7 +102,7 @@ def grown(value: Any, spot: Spot, time: int, *, fixed: bool = False) -> Field:
         items = [
             grown(child, spot if fixed else spot.below(index), time, fixed=fixed)
             for index, child in enumerate(value)
-            if mapping(child).get(_PATCH) is None
+            if as_mapping(child).get(_PATCH) is None
         ]
         return Field(items, spot, time)
     return Field(value, spot, time)
@@ -136,7 +136,7 @@ def _merged(existing: Field | None, value: Any, at: Spot, time: int, where: tupl
     if value is None:
         return None
     if existing is None:
-        return None if mapping(value).get(_PATCH) == _DELETE else grown(value, at, time)
+        return None if as_mapping(value).get(_PATCH) == _DELETE else grown(value, at, time)
     if isinstance(value, dict) and isinstance(existing.value, dict):
         return merge(existing, value, at, time, where[0])
     if isinstance(value, list) and isinstance(existing.value, list):
@@ -145,7 +145,7 @@ def _merged(existing: Field | None, value: Any, at: Spot, time: int, where: tupl
 
 
 def _merged_list(existing: Field, value: list[Any], at: Spot, time: int, where: tuple[str | None, str]) -> Field | None:
-    directives = {mapping(item).get(_PATCH) for item in value if len(mapping(item)) == 1}
+    directives = {as_mapping(item).get(_PATCH) for item in value if len(as_mapping(item)) == 1}
     if _DELETE in directives:
         return None
     kind, name = where
@@ -190,7 +190,7 @@ def _joined(existing: Field, added: list[Field]) -> Field:
 def merge_keys(kind: str | None, name: str, items: Sequence[Any]) -> tuple[str, ...] | None:
     """What tells the items of the list `name` apart when it is merged; None if it is replaced instead."""
     for keys in MERGE_KEYS.get(name, ()) if kind is not None else ():
-        if items and all(keys[0] in mapping(item) for item in items):
+        if items and all(keys[0] in as_mapping(item) for item in items):
             # The ports of network policies and endpoints are replaced.
             return keys if keys[0] != "port" or kind == "Service" else None
     return None

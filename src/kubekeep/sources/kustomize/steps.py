@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kubekeep.model.json_values import as_mapping
 from kubekeep.sources.kustomize.json_patch import operate
-from kubekeep.sources.kustomize.references import mapping
 from kubekeep.sources.kustomize.selector import Identity, selects
 from kubekeep.sources.kustomize.shadow import Field, merge
 from kubekeep.sources.kustomize.state import State
@@ -56,7 +56,7 @@ class Patch:
 
     def _kept(self, root: Field) -> dict[tuple[str, ...], Field | None]:
         """What kustomize puts back after a strategic merge, and what the patch said only to name its object."""
-        version = mapping(self._spot.value).get("apiVersion")
+        version = as_mapping(self._spot.value).get("apiVersion")
         changeable = {
             ("apiVersion",): version is not None and version != root.text("apiVersion"),
             ("kind",): self._retype,
@@ -114,8 +114,8 @@ class Generated:
             fresh, old = self._root.child(name), state.root.child(name)
             if fresh is None:
                 continue
-            keys = mapping(fresh.value)
-            before = {} if self._replace or old is None else mapping(old.value)
+            keys = as_mapping(fresh.value)
+            before = {} if self._replace or old is None else as_mapping(old.value)
             moved = {key: Field(field.value, field.spot, state.time) for key, field in keys.items()}
             at = fresh if old is None or self._replace else old
             state.root.value[name] = Field({**before, **moved}, at.spot, at.time)
