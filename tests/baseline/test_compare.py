@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.baseline.compare import compare, marked, scanned
+from kubekeep.baseline.assessment_findings import scanned
+from kubekeep.baseline.compare import compare, marked
 from kubekeep.model.comparison import (
     RESOURCE_SELECTION,
     TARGETS,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kubekeep.baseline.compare import compare, scanned
+from kubekeep.baseline.assessment_findings import scanned
+from kubekeep.baseline.compare import compare
 from kubekeep.baseline.file import baseline_text, read_known
 from kubekeep.baseline.report_findings import canonical, findings_of
 from kubekeep.model.assessment import Assessment

@@ -9,7 +9,7 @@ from typing import Any
 
 from kubekeep.exceptions.apply import apply_exceptions
 from kubekeep.exceptions.kubescape_format import policy_exception
-from kubekeep.exceptions.match_resources import Resources
+from kubekeep.exceptions.match import Resources
 from kubekeep.exceptions.policy_exception import PolicyException, matches
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.exception import ExceptionStatus

@@ -14,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubekeep.exceptions.kubescape_format import policy_exception
-from kubekeep.exceptions.lint import is_everything, is_for_everything
-from kubekeep.exceptions.lint_slips import slips
+from kubekeep.exceptions.lint import is_everything, is_for_everything, slips
 from kubekeep.exceptions.load import ExceptionsError, read_exceptions, read_set
-from kubekeep.exceptions.match_controls import Controls
+from kubekeep.exceptions.match import Controls
 from kubekeep.exceptions.policy_exception import Patterns, PolicyException, expiry, literal, matches
 from kubekeep.exceptions.sets import set_names, set_title
 from kubekeep.model.location import Location

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from kubekeep.exceptions.inline.comments import Comment
-from kubekeep.exceptions.inline.suppressions import Commented, apply_exceptions
+from kubekeep.exceptions.inline.suppressions import Commented, apply_comments
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus
@@ -21,7 +21,7 @@ def test_what_is_waived_already_keeps_its_waiver() -> None:
     evidence = Evidence("spec", exists=True, location=Location("a.yaml", place), exception=given)
     result = ResourceResult(Resource({"kind": "Pod"}, source), {"privileged": Verdict(Status.PASSED, (evidence,))})
     control = Control(slug="privileged", title="t", severity=8.0, asks="", why="", fix="", ids=("C-0057",))
-    changed, (use,) = apply_exceptions(
+    changed, (use,) = apply_comments(
         [result],
         {"/a.yaml": Commented("a.yaml", (Comment(place, 1, 1, ("C-0057",)),))},
         lambda file, _: f"/{file}",

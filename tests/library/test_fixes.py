@@ -18,6 +18,7 @@ from kubekeep.fixes.edits.change import ABSENT, Change
 from kubekeep.fixes.edits.reading import Reading
 from kubekeep.fixes.edits.target import target_of
 from kubekeep.fixes.edits.text import edit
+from kubekeep.fixes.plan import Plan, write
 from kubekeep.fixes.wanted_changes import Why
 from kubekeep.library.cases import Case, cases_of, objects
 from kubekeep.library.load import builtin
@@ -27,7 +28,7 @@ from kubekeep.posture.evaluate import run
 from kubekeep.posture.select import select
 from kubekeep.sources.inputs import read
 from kubekeep.usecases.control import judge, verdicts
-from kubekeep.usecases.fix import FixRequest, Plan, plan, write
+from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.oracles.program import program
 

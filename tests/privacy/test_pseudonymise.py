@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.baseline import compare as diff
+from kubekeep.baseline import assessment_findings
+from kubekeep.baseline.compare import compare, marked
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.fingerprint import Identity
@@ -136,7 +137,7 @@ spec: {containers: [{name: q9zmain, image: q9zimage, securityContext: {privilege
 
 
 def test_what_became_of_findings_names_nothing(scanned: Assessment) -> None:
-    live = diff.scanned(scanned)
+    live = assessment_findings.scanned(scanned)
     gone = msgspec.structs.replace(
         live.findings[0], identity=Identity("", "Pod", "q9zshop", "q9zgone"), control="C-0057"
     )
@@ -145,7 +146,7 @@ def test_what_became_of_findings_names_nothing(scanned: Assessment) -> None:
     base = msgspec.structs.replace(
         live, name="q9zfolder/q9zbase.json", findings=known, unread=frozenset(), settings={"targets": "q9zfolder"}
     )
-    told = diff.marked(scanned, diff.compare(base, live))
+    told = marked(scanned, compare(base, live))
     for whole in (with_pseudonyms(told, None), encrypted(told, KEY)):
         found = whole.baseline
         assert found is not None

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.reports.samples import SAMPLES, full
 
-from kubekeep.baseline.compare import scanned
+from kubekeep.baseline.assessment_findings import scanned
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, Difference, FindingChange
 from kubekeep.model.finding import Evidence

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.baseline.compare import scanned
+from kubekeep.baseline.assessment_findings import scanned
 from kubekeep.baseline.file import baseline_text, read_known
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment

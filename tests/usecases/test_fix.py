@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from kubekeep.fixes.plan import Plan, write
 from kubekeep.fixes.wanted_changes import Why
-from kubekeep.usecases.fix import FixRequest, Plan, plan, write
+from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.scan import ScanRequest, scan
 
 POD = """\

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from kubekeep.fixes.plan import write
 from kubekeep.model.finding import Status
-from kubekeep.usecases.fix import FixRequest, plan, write
+from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.scan import ScanRequest, scan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

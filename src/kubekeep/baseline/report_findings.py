@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.baseline.compare import said_params
+from kubekeep.baseline.assessment_findings import said_params
 from kubekeep.library.load import builtin
 from kubekeep.model.comparison import RESOURCE_SELECTION, TARGETS, TOOL, RecordedFinding, ReportLocation, ScanRecord
 from kubekeep.model.fingerprint import Identity, format_stable_path

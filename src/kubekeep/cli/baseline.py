@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from kubekeep.baseline.compare import scanned
+from kubekeep.baseline.assessment_findings import scanned
 from kubekeep.baseline.file import baseline_text
 from kubekeep.baseline.report_findings import findings_of
 from kubekeep.cli import arguments

@@ -20,6 +20,7 @@ from kubekeep.cli.atomic_files import UnwritableError, to_file
 from kubekeep.cli.settings import settings
 from kubekeep.fixes.edits.diff import patch
 from kubekeep.fixes.edits.reading import Reading
+from kubekeep.fixes.plan import FileChange, Plan, write
 from kubekeep.fixes.reported import Reported, reported
 from kubekeep.fixes.wanted_changes import Left, Why
 from kubekeep.model.location import Path as Steps
@@ -28,7 +29,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.sources.tree import Problem
-from kubekeep.usecases.fix import FileChange, FixRequest, Plan, plan, write
+from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest
 
 _NOT_FIXED: Final = 1

@@ -13,10 +13,8 @@ from typing import Final
 import msgspec
 
 from kubekeep.exceptions.inline.annotations import annotated_exceptions
-from kubekeep.exceptions.lint import is_for_everything
-from kubekeep.exceptions.lint_slips import slips
-from kubekeep.exceptions.match_controls import Controls, Reach
-from kubekeep.exceptions.match_resources import Part, Resources
+from kubekeep.exceptions.lint import is_for_everything, slips
+from kubekeep.exceptions.match import Controls, Part, Reach, Resources
 from kubekeep.exceptions.policy_exception import PolicyException
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.exception import ExceptedFinding, ExceptionStatus, ExceptionUse

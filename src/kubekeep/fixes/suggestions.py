@@ -1,7 +1,7 @@
 """Exact edits for findings, as editors and code scanning offer them: each mends a verdict and is sure to do that alone.
 
 Where that is not certain there are none: for a file that cannot be changed, a value that a template makes from another,
-and a verdict of which some evidence has no fix. Writes nothing; `usecases.fix` changes files, and proves by a scan.
+and a verdict of which some evidence has no fix. Writes nothing; `fixes.plan` changes files, and proves by a scan.
 """
 
 from __future__ import annotations

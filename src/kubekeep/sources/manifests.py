@@ -76,6 +76,19 @@ def opened(path: str) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
+def decode_text(data: bytes | None) -> str | None:
+    """Decode a file in UTF-8, or in UTF-16 if it has a byte order mark. Return None for None and for other bytes."""
+    if data is None:
+        return None
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in data and not is_utf16:
+        return None
+    try:
+        return data.decode("UTF-16" if is_utf16 else "UTF-8").removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        return None
+
+
 def _contents(data: bytes, file: Root, limits: Limits) -> Iterator[Resource | Unread]:
     encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
     try:

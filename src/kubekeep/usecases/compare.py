@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from kubekeep.baseline.compare import compare, marked, scanned
+from kubekeep.baseline.assessment_findings import scanned
+from kubekeep.baseline.compare import compare, marked
 from kubekeep.baseline.file import read_known
 from kubekeep.baseline.report_findings import findings_of
 from kubekeep.model.assessment import Assessment

@@ -22,6 +22,7 @@ from kubekeep.admission.enforcement import Enforcers
 from kubekeep.admission.policy import AdmissionError, Policies, policies_in_force, policies_of
 from kubekeep.engine.policy_set import Compile
 from kubekeep.engine.rego_policies import RegoPolicySet
+from kubekeep.exceptions.inline.suppressions import apply_suppressions
 from kubekeep.exceptions.load import ExceptionOptions, Exceptions
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
@@ -50,7 +51,6 @@ from kubekeep.posture.workload import parse_workload, with_needs
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import ReadOptions
-from kubekeep.usecases import places
 from kubekeep.usecases.blame import with_commits
 from kubekeep.usecases.repository import repository_of
 
@@ -283,7 +283,7 @@ def _accepted(
     results, uses = exceptions.applied(results, selection, now)
     if not request.exceptions.honours_inline(snapshot=request.is_whole):
         return results, uses
-    results, comments = places.excepted(results, source, selection, now)
+    results, comments = apply_suppressions(results, source, selection, now)
     return results, (*uses, *comments)
 
 
@@ -298,7 +298,9 @@ def _with_extras(
 ) -> list[ResourceResult]:
     """`results` with what reports want of the files, while these are at hand."""
     if Extra.EXCERPTS in extras:
-        results = places.with_excerpts(results, source)
+        from kubekeep.privacy.excerpts import add_excerpts  # noqa: PLC0415 - only reports with excerpts pay for it
+
+        results = add_excerpts(results, source)
     if Extra.EDITS in extras:
         # What plans edits is loaded for reports that show some.
         from kubekeep.fixes.suggestions import with_edits  # noqa: PLC0415

@@ -17,8 +17,17 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.exceptions.inline.comment_marks import LINE_END, MARKER, PRODUCT, Mark, is_marked, marks
-from kubekeep.exceptions.inline.comment_text import Said, continues, said
+from kubekeep.exceptions.inline.comment_text import (
+    LINE_END,
+    MARKER,
+    PRODUCT,
+    Mark,
+    Said,
+    continues,
+    is_marked,
+    marks,
+    said,
+)
 from kubekeep.model.location import Position, Region, line_starts
 
 _CLOSED: Final = re.compile(r"[ \t]*\*/.*")

@@ -7,19 +7,27 @@ alias or a merge key borrows from elsewhere in the file is waived where it is bo
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from kubekeep.exceptions.inline.comment_marks import MARKER
-from kubekeep.exceptions.inline.comments import Comment
+from kubekeep.exceptions.inline.comment_text import MARKER, PRODUCT, is_marked
+from kubekeep.exceptions.inline.comments import Comment, Syntax, comments, has_aliases
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.model.location import Location, Path, SourceMap, parse_path
-from kubekeep.model.resource import Resource
+from kubekeep.model.location import Location, Path, SourceMap, line_starts, parse_path
+from kubekeep.model.resource import FileType, Resource
+from kubekeep.posture.select import Selection, UnknownNameError, controls_named
+from kubekeep.sources import yaml_text
+from kubekeep.sources.inputs import Inputs
+from kubekeep.sources.manifests import decode_text
+from kubekeep.sources.tree import DEFAULT_LIMITS, Document
+
+_MARKERS: Final = tuple(PRODUCT.encode(name) for name in ("UTF-8", "UTF-16-LE", "UTF-16-BE"))
 
 PathOf = Callable[[str, Resource], str]
 """The path of a file that a place of a resource names."""
@@ -35,7 +43,85 @@ class Commented(msgspec.Struct, frozen=True):
     """Whether something in it may be borrowed from elsewhere in it."""
 
 
-def apply_exceptions(
+def apply_suppressions(
+    results: Sequence[ResourceResult], source: Inputs, selection: Selection, now: dt.datetime
+) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
+    """`results` with what comments in their files waive, and what became of these comments."""
+    found = {path: _commented(file, path, source) for (_, file), path in source.manifests.items()}
+    seen: set[tuple[str, str]] = set()
+    for file, resource in _files(results):
+        key = file, resource.source.base if resource.source is not None else ""
+        if key in seen:
+            continue
+        seen.add(key)
+        path = source.path_of(file, resource)
+        if path not in found:
+            is_chart = resource.source is not None and resource.source.file_type is FileType.HELM
+            found[path] = _commented(file, path, source, is_chart=is_chart)
+    if not any(file.comments for file in found.values()):
+        return list(results), ()
+
+    @functools.cache
+    def control_of(name: str) -> Control | None:
+        try:
+            return controls_named((name,), selection.library, selection.controls)[0]
+        except UnknownNameError:
+            return None
+
+    return apply_comments(results, found, source.path_of, control_of, now)
+
+
+def _files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resource]]:
+    """The files that results come from, as they are shown, with a resource that names them."""
+    for result in results:
+        resource = result.resource
+        whole = resource.locate(())
+        if whole is not None:
+            yield whole.file, resource
+        if resource.source is not None:
+            yield resource.source.path, resource
+            if (origin := resource.source.origin) is not None:
+                yield from ((file, resource) for file in origin.values)
+                if origin.chart:
+                    yield f"{origin.folder}/values.yaml", resource
+        for verdict in result.verdicts.values():
+            for evidence in verdict.evidence:
+                if (location := evidence.location) is not None:
+                    yield location.file, resource
+                    if location.setting is not None:
+                        yield location.setting.file, resource
+
+
+def _commented(file: str, path: str, source: Inputs, *, is_chart: bool = False) -> Commented:
+    """A file with its comments."""
+    text = None if file.endswith(".json") else _marked(source.content(path))
+    if text is None:
+        return Commented(file)
+    if file.endswith((".tf", ".tfvars")):
+        return Commented(file, comments(text, Syntax.TERRAFORM))
+    found = list(yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS))
+    is_whole = all(item is None or isinstance(item, Document) for item in found)
+    if is_chart and "{{" in text and not is_whole:
+        return Commented(file, comments(text, Syntax.TEMPLATE), has_aliases=has_aliases(text))
+    documents = [item for item in found if isinstance(item, Document)]
+    scalars = [span for item in documents for span in item.source_map.scalars()]
+    return Commented(
+        file,
+        comments(text, Syntax.YAML, sorted(scalars)),
+        tuple((item.value, item.source_map) for item in documents),
+        has_aliases=has_aliases(text),
+    )
+
+
+def _marked(data: bytes | None) -> str | None:
+    """The text of a file that may have comments which waive; None for all others, most of them without reading it."""
+    if data is None or not any(marker in data.lower() for marker in _MARKERS):
+        return None
+    text = decode_text(data)
+    return text if text is not None and is_marked(text) else None
+
+
+def apply_comments(
     results: Sequence[ResourceResult],
     files: Mapping[str, Commented],
     path_of: PathOf,

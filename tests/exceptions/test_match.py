@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubekeep.exceptions.custom_resources import security_exception
-from kubekeep.exceptions.match_resources import Resources
+from kubekeep.exceptions.match import Resources
 from kubekeep.model.resource import Resource
 
 RBAC = "rbac.authorization.k8s.io"

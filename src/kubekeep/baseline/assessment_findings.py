@@ -1,0 +1,103 @@
+"""Convert an assessment to findings that can be compared with another scan. Pure; reads no report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
+from kubekeep.model.comparison import RESOURCE_SELECTION, TARGETS, TOOL, RecordedFinding, ReportLocation, ScanRecord
+from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.fingerprint import Identity, format_stable_path
+
+
+def scanned(assessment: Assessment, name: str = "this scan") -> ScanRecord:
+    """What `assessment` found and looked at."""
+    controls = {summary.control.slug: summary for summary in assessment.controls}
+    findings: list[RecordedFinding] = []
+    accepted: list[RecordedFinding] = []
+    gaps: dict[Identity, set[str]] = {}
+    resources: dict[Identity, set[str]] = {}
+    for result, identity, copy in numbered(assessment.results):
+        file = result.resource.source.path if result.resource.source else ""
+        resources.setdefault(identity, set()).add(file)
+        for slug, verdict in result.verdicts.items():
+            summary = controls[slug]
+            if verdict.status is Status.NOT_EVALUATED:
+                gaps.setdefault(identity, set()).add(summary.control.id)
+            elif verdict.status is Status.FAILED or verdict.is_excepted:
+                head = RecordedFinding(
+                    control=summary.control.id,
+                    identity=identity,
+                    file=file,
+                    copy=copy,
+                    title=summary.control.title,
+                    level=summary.control.level,
+                )
+                if verdict.status is Status.FAILED:
+                    findings += _findings(head, result, verdict.standing)
+                if (excepted := verdict.excepted).evidence:
+                    accepted += _findings(head, result, excepted)
+    return ScanRecord(
+        name=name,
+        findings=tuple(findings),
+        accepted=tuple(accepted),
+        controls={summary.control.id: _unevaluated(summary) for summary in assessment.controls},
+        gaps=gaps,
+        resources=resources,
+        unread=frozenset(item.location.file for item in assessment.unread),
+        settings=_settings(assessment),
+        pseudonyms=assessment.pseudonyms,
+    )
+
+
+def numbered(results: Iterable[ResourceResult]) -> Iterator[tuple[ResourceResult, Identity, int]]:
+    """Each result with the identity of its resource and the number of that identity within its file, from 0."""
+    seen: Counter[tuple[Identity, str]] = Counter()
+    for result in results:
+        identity = Identity.of(result.resource)
+        key = identity, result.resource.source.path if result.resource.source else ""
+        yield result, identity, seen[key]
+        seen[key] += 1
+
+
+def _findings(head: RecordedFinding, result: ResourceResult, verdict: Verdict) -> Iterator[RecordedFinding]:
+    """One for each place; a failure without any is one of the whole resource."""
+    name = result.resource.id
+    for evidence in verdict.evidence or (Evidence("", exists=False),):
+        location = evidence.location or result.resource.locate(())
+        place = ReportLocation(evidence.path, _entry(evidence), name, location)
+        path = format_stable_path(result.resource, evidence.path)
+        exception = evidence.exception.name if evidence.exception else ""
+        yield msgspec.structs.replace(head, path=path, place=place, exception=exception)
+
+
+def _entry(evidence: Evidence) -> str:
+    if evidence.fix is not None:
+        return "fixPath"
+    return "deletePath" if evidence.delete else "reviewPath"
+
+
+def _unevaluated(summary: ControlSummary) -> str:
+    """Why a control was evaluated on nothing; empty where it was, or where the verdicts on resources tell."""
+    if not summary.is_gap or summary.counts.not_evaluated:
+        return ""
+    return (summary.reason.text if summary.reason else "") or "no reason is known"
+
+
+def _settings(assessment: Assessment) -> dict[str, str]:
+    return {
+        TOOL: f"kubekeep {assessment.version}",
+        "frameworks": ", ".join(sorted(item.framework.name for item in assessment.frameworks)),
+        "Kubernetes version": assessment.kubernetes_version,
+        TARGETS: ", ".join(assessment.target.paths),
+        RESOURCE_SELECTION: str(assessment.choice),
+        "parameters": said_params(assessment.set_params),
+    }
+
+
+def said_params(params: Mapping[str, Sequence[str]]) -> str:
+    """Parameters of controls as settings hold them."""
+    return "; ".join(f"{name}={','.join(values)}" for name, values in sorted(params.items()) if values)
