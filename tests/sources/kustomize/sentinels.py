@@ -1,6 +1,6 @@
-"""Random kustomizations in which each value that somebody wrote is unlike all others, so that it tells its own line.
+"""Random kustomizations in which every value is unique, so that it identifies its line.
 
-Never asserts; the same seed makes the same tree.
+Never asserts; the same seed gives the same tree.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ KINDS: Final = {
 _BUILTIN: Final = ("Deployment", "DaemonSet", "CronJob", "Pod")
 
 
-class Trees:
-    """Writes one tree: a base, overlays on it and components beside them."""
+class KustomizationTree:
+    """Writes one tree: a base, overlays on it and components."""
 
     def __init__(self, root: Path, seed: int) -> None:
         self._root = root
@@ -32,7 +32,7 @@ class Trees:
         self._objects: list[tuple[str, str]] = []
 
     def write(self) -> str:
-        """The folder of the outermost overlay."""
+        """Write the tree and return the folder of the outermost overlay."""
         documents = []
         for number in range(self._random.randint(2, 4)):
             kind = self._random.choice(list(KINDS))
@@ -56,7 +56,7 @@ class Trees:
 
     def _rules(self, folder: str) -> dict[str, Any]:
         rules: dict[str, Any] = {}
-        made: dict[str, Callable[[], Any]] = {
+        generators: dict[str, Callable[[], Any]] = {
             "namePrefix": lambda: self._random.choice("abc") + "-",
             "nameSuffix": lambda: "-" + self._random.choice("xyz"),
             "namespace": self._text,
@@ -65,14 +65,14 @@ class Trees:
             "images": lambda: [{"name": f"image{self._random.randint(0, 2)}", "newTag": self._text()}],
             "replicas": lambda: [{"name": name, "count": self._number()} for _, name in self._replicated()],
         }
-        for name, make in made.items():
+        for name, make in generators.items():
             if self._random.random() < 0.25:
                 rules[name] = make()
         rules["patches"] = [self._patch(folder, number) for number in range(self._random.randint(0, 4))]
         return rules
 
     def _replicated(self) -> list[tuple[str, str]]:
-        return [item for item in self._objects if item[0] == "Deployment"][:1]
+        return [reference for reference in self._objects if reference[0] == "Deployment"][:1]
 
     def _patch(self, folder: str, number: int) -> dict[str, Any]:
         kind, name = self._random.choice(self._objects)
@@ -91,7 +91,7 @@ class Trees:
 
     def _operations(self, kind: str) -> list[dict[str, Any]]:
         pod = "/" + "/".join(KINDS[kind][1])
-        made: list[dict[str, Any]] = [
+        operations: list[dict[str, Any]] = [
             {"op": "add", "path": f"/metadata/annotations/{self._key()}", "value": self._text()},
             {"op": "add", "path": f"{pod}/containers/0/args/-", "value": self._text()},
             {"op": "add", "path": f"{pod}/containers/0/env/0", "value": {"name": self._key(), "value": self._text()}},
@@ -100,7 +100,7 @@ class Trees:
             {"op": "remove", "path": f"{pod}/containers/0/env/0"},
             {"op": "add", "path": f"{pod}/containers/-", "value": self._container(f"c{self._random.randint(5, 9)}x")},
         ]
-        return self._random.sample(made, self._random.randint(1, 3))
+        return self._random.sample(operations, self._random.randint(1, 3))
 
     def _merge(self, kind: str, name: str) -> dict[str, Any]:
         version, path = KINDS[kind]
@@ -116,7 +116,7 @@ class Trees:
         if self._random.random() < 0.3:
             pod["volumes"] = [{"name": self._random.choice(("v0", "v1")), "hostPath": {"path": self._text()}}]
         if kind not in _BUILTIN:
-            # Without merge keys the list would lose what operations address.
+            # Without merge keys the list would lose the entries that operations address.
             pod["containers"] = [self._container("c0")]
         patch = self._document(version, kind, name, {"annotations": {self._key(): self._text()}}, path, pod)
         patch["metadata"].pop("labels", None)
@@ -189,16 +189,16 @@ class Trees:
 
 
 class Block(str):
-    """Text that is written as a literal block."""
+    """Text to write as a literal block."""
 
     __slots__ = ()
 
 
 class _Dumper(yaml.SafeDumper):
-    """Literal blocks, and no aliases."""
+    """YAML with literal blocks and without aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Whether `data` is never made an alias: nothing is."""
+        """Return True: never write an alias."""
         del data
         return True
 

@@ -1,4 +1,4 @@
-"""What kustomizations give: exactly the objects of real kustomize, each once, and which files are spoken for."""
+"""Objects of kustomizations: exactly those of kustomize, and the files that are not read again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import FileType, RenderOrigin, Resource
 from kubekeep.sources.kustomize.build import Kustomizations
-from tests.sources.kustomize.builds import build, folders, plainly, resources, written
+from tests.sources.kustomize.builds import build, build_with_kustomize, list_folders, resources, write_tree
 from tests.sources.kustomize.features import BUILT, CHART, TREES
 
 COMPONENT = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
@@ -19,25 +19,27 @@ POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: one}\nspec: {}\n"
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_objects_are_those_of_kustomize(name: str, tmp_path: Path) -> None:
-    root = written(tmp_path, TREES[name])
-    found = build(root, BUILT)
-    assert [item.object for item in found if isinstance(item, Resource)] == plainly(root / BUILT)
-    assert len(found) == len(plainly(root / BUILT))
+def test_objects_match_kustomize(name: str, tmp_path: Path) -> None:
+    root = write_tree(tmp_path, TREES[name])
+    results = build(root, BUILT)
+    assert [result.object for result in results if isinstance(result, Resource)] == build_with_kustomize(root / BUILT)
+    assert len(results) == len(build_with_kustomize(root / BUILT))
 
 
 @pytest.mark.skipif(shutil.which("helm") is None, reason="no helm on the PATH")
-def test_charts_are_inflated_when_that_is_allowed(tmp_path: Path) -> None:
-    root = written(tmp_path, CHART)
+def test_charts_are_inflated_if_allowed(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, CHART)
     before = sorted(root.rglob("*"))
-    found = build(root, BUILT, Kustomizations(allow_helm=True))
-    assert [item.object for item in found if isinstance(item, Resource)] == plainly(root / BUILT, allow_helm=True)
+    results = build(root, BUILT, Kustomizations(allow_helm=True))
+    assert [result.object for result in results if isinstance(result, Resource)] == build_with_kustomize(
+        root / BUILT, allow_helm=True
+    )
     assert sorted(root.rglob("*")) == before
 
 
-def test_each_object_tells_its_kustomization_and_its_place_in_the_output(tmp_path: Path) -> None:
-    root = written(tmp_path, TREES["overlays"])
-    sources = [item.source for item in build(root, "prod") if isinstance(item, Resource)]
+def test_objects_have_kustomization_and_document_number(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, TREES["overlays"])
+    sources = [result.source for result in build(root, "prod") if isinstance(result, Resource)]
     assert [(source.path, source.base, source.document) for source in sources if source] == [
         ("prod", str(root), 0),
         ("prod", str(root), 1),
@@ -47,24 +49,24 @@ def test_each_object_tells_its_kustomization_and_its_place_in_the_output(tmp_pat
     assert {source.origin for source in sources if source} == {RenderOrigin("prod")}
 
 
-def test_every_kustomization_is_built_in_the_order_given(tmp_path: Path) -> None:
-    root = written(tmp_path, TREES["overlays"])
-    found = list(Kustomizations().read(folders(root)))
-    paths = [item.source.path for item in found if isinstance(item, Resource) and item.source]
+def test_kustomizations_are_built_in_order(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, TREES["overlays"])
+    results = list(Kustomizations().read(list_folders(root)))
+    paths = [result.source.path for result in results if isinstance(result, Resource) and result.source]
     assert paths == ["base"] * 2 + ["prod"] * 3 + ["staging"] * 2
 
 
-def test_files_of_a_build_are_spoken_for(tmp_path: Path) -> None:
-    root = written(tmp_path, {**TREES["generators"], "other.yaml": POD})
+def test_files_of_a_build_are_reached(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, {**TREES["generators"], "other.yaml": POD})
     reader = Kustomizations()
     build(root, "prod", reader)
     reached = {Path(path).relative_to(root.resolve()).as_posix() for path in reader.reached}
     assert reached == set(TREES["generators"])
 
 
-def test_a_component_alone_gives_what_it_can_and_is_no_error_otherwise(tmp_path: Path) -> None:
+def test_component_without_base_is_no_error(tmp_path: Path) -> None:
     patch = "patches:\n- path: p.yaml\n"
-    root = written(
+    root = write_tree(
         tmp_path,
         {
             "whole/kustomization.yaml": f"{COMPONENT}resources: [pod.yaml]\n",
@@ -75,19 +77,19 @@ def test_a_component_alone_gives_what_it_can_and_is_no_error_otherwise(tmp_path:
         },
     )
     reader = Kustomizations()
-    found = list(reader.read(folders(root)))
-    assert [(item.source.path, item.name) for item in found if isinstance(item, Resource) and item.source] == [
-        ("whole", "one")
-    ]
-    assert len(found) == 1
+    results = list(reader.read(list_folders(root)))
+    assert [
+        (result.source.path, result.name) for result in results if isinstance(result, Resource) and result.source
+    ] == [("whole", "one")]
+    assert len(results) == 1
     reached = {Path(path).relative_to(root.resolve()).as_posix() for path in reader.reached}
-    # The object of the part is left for whoever reads plain manifests; its patch is no object.
+    # The manifest of the part is left to the reader of plain manifests; its patch is not.
     assert reached == {"whole/kustomization.yaml", "whole/pod.yaml", "part/kustomization.yaml", "part/p.yaml"}
 
 
-def test_a_failed_kustomization_is_told_and_its_objects_are_left_to_others(tmp_path: Path) -> None:
+def test_failed_kustomization_is_unread_and_its_manifests_are_not_reached(tmp_path: Path) -> None:
     files = {"k/kustomization.yaml": "resources:\n- pod.yaml\n- missing.yaml\npatches:\n- path: p.yaml\n"}
-    root = written(tmp_path, {**files, "k/pod.yaml": POD, "k/p.yaml": POD})
+    root = write_tree(tmp_path, {**files, "k/pod.yaml": POD, "k/p.yaml": POD})
     reader = Kustomizations()
     (unread,) = build(root, "k", reader)
     assert isinstance(unread, Unread)
@@ -97,22 +99,22 @@ def test_a_failed_kustomization_is_told_and_its_objects_are_left_to_others(tmp_p
     assert {Path(path).name for path in reader.reached} == {"kustomization.yaml", "p.yaml"}
 
 
-def test_a_broken_component_is_told(tmp_path: Path) -> None:
-    root = written(tmp_path, {"part/kustomization.yaml": f"{COMPONENT}resources: [missing.yaml]\n"})
+def test_broken_component_is_unread(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, {"part/kustomization.yaml": f"{COMPONENT}resources: [missing.yaml]\n"})
     (unread,) = build(root, "part")
     assert isinstance(unread, Unread)
     assert str(unread.location) == "part/kustomization.yaml:3"
 
 
-def test_an_object_of_flux_is_no_kustomization(tmp_path: Path) -> None:
+def test_flux_object_is_no_kustomization(tmp_path: Path) -> None:
     text = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\n"
     reader = Kustomizations()
-    assert build(written(tmp_path, {"k/kustomization.yaml": text}), "k", reader) == []
+    assert build(write_tree(tmp_path, {"k/kustomization.yaml": text}), "k", reader) == []
     assert reader.reached == set()
 
 
-def test_without_kustomize_people_learn_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = written(tmp_path, TREES["access"])
+def test_missing_kustomize_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_tree(tmp_path, TREES["access"])
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     (unread,) = build(root, "prod")
@@ -121,16 +123,14 @@ def test_without_kustomize_people_learn_how_to_get_it(tmp_path: Path, monkeypatc
     assert "kubekeep[kustomize]" in unread.message
 
 
-def test_the_packaged_kubectl_is_found_without_an_active_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = written(tmp_path, TREES["access"])
+def test_packaged_kubectl_needs_no_active_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_tree(tmp_path, TREES["access"])
     monkeypatch.setenv("PATH", str(tmp_path))
     assert len(resources(root, "prod")) == 3
 
 
-def test_a_program_that_is_no_kustomize_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = written(tmp_path, {**TREES["access"], "bin/kustomize": "#!/bin/sh\nexit 0\n"})
+def test_other_program_named_kustomize_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_tree(tmp_path, {**TREES["access"], "bin/kustomize": "#!/bin/sh\nexit 0\n"})
     (root / "bin/kustomize").chmod(0o755)
     monkeypatch.setenv("PATH", str(root / "bin"))
     assert len(resources(root, "prod")) == 3

@@ -1,4 +1,4 @@
-"""Public projects: every kustomization gives what real kustomize gives, and every object that Kubescape found."""
+"""Public projects: objects match kustomize, and include every object that Kubescape reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import read
 from kubekeep.sources.kustomize.build import Kustomizations
 from tests.library.kubescape import FACTS, SHARED
-from tests.sources.kustomize.builds import folders, plainly
+from tests.sources.kustomize.builds import build_with_kustomize, list_folders
 
 CORPUS = SHARED / "corpora" / "microservices-demo"
 ASSISTANT = "kustomize/components/shopping-assistant/shoppingassistantservice.yaml"
@@ -20,49 +20,51 @@ ASSISTANT = "kustomize/components/shopping-assistant/shoppingassistantservice.ya
 pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="no corpora beside the checkout")
 
 
-def test_objects_are_those_of_kustomize_and_of_kubescape() -> None:
+def test_objects_match_kustomize_and_kubescape() -> None:
     reader = Kustomizations()
-    found = list(reader.read(folders(CORPUS)))
-    assert not [item for item in found if isinstance(item, Unread)]
+    results = list(reader.read(list_folders(CORPUS)))
+    assert not [resource for resource in results if isinstance(resource, Unread)]
     ours: dict[str, list[Resource]] = {}
-    for item in found:
-        assert isinstance(item, Resource)
-        assert item.source is not None
-        ours.setdefault(item.source.path, []).append(item)
-    for folder, items in ours.items():
-        assert [item.object for item in items] == plainly(CORPUS / folder), folder
-    # A component that needs a base: what it brings is read as the plain file it is.
+    for resource in results:
+        assert isinstance(resource, Resource)
+        assert resource.source is not None
+        ours.setdefault(resource.source.path, []).append(resource)
+    for folder, resources in ours.items():
+        assert [resource.object for resource in resources] == build_with_kustomize(CORPUS / folder), folder
+    # A component that needs a base: its manifest is read as a plain file.
     assert str((CORPUS / ASSISTANT).resolve()) not in reader.reached
-    names = Counter((path, item.kind, item.name) for path, items in ours.items() for item in items)
+    names = Counter((path, resource.kind, resource.name) for path, resources in ours.items() for resource in resources)
     names += Counter(
-        (ASSISTANT, item.kind, item.name) for item in read([str(CORPUS / ASSISTANT)]) if isinstance(item, Resource)
+        (ASSISTANT, resource.kind, resource.name)
+        for resource in read([str(CORPUS / ASSISTANT)])
+        if isinstance(resource, Resource)
     )
     rows = [json.loads(line) for line in (FACTS / "verdicts/microservices-demo.jsonl").read_text().splitlines()]
-    wanted = Counter(
+    expected = Counter(
         (row["path"], row["kind"], row["name"])
         for row in rows
         if row["fileType"] == "Kustomize Directory" or row["path"] == ASSISTANT
     )
-    assert sum(wanted.values()) == 268
-    assert wanted - names == Counter()
+    assert sum(expected.values()) == 268
+    assert expected - names == Counter()
     # The rest are objects of Istio, for which Kubescape has no control.
-    assert {kind for _, kind, _ in names - wanted} <= {"Gateway", "VirtualService", "ServiceEntry", "HTTPRoute"}
+    assert {kind for _, kind, _ in names - expected} <= {"Gateway", "VirtualService", "ServiceEntry", "HTTPRoute"}
 
 
-def test_every_value_leads_to_a_line_that_holds_it() -> None:
-    for item in Kustomizations().read(folders(CORPUS)):
-        assert isinstance(item, Resource)
-        for path in _scalars(item.object, ()):
-            place = item.locate(path)
-            assert place is not None
-            assert place.region is not None
-            line = (CORPUS / place.file).read_text().splitlines()[place.region.start.line - 1]
+def test_every_location_contains_its_key() -> None:
+    for resource in Kustomizations().read(list_folders(CORPUS)):
+        assert isinstance(resource, Resource)
+        for path in _scalar_paths(resource.object, ()):
+            location = resource.locate(path)
+            assert location is not None
+            assert location.region is not None
+            line = (CORPUS / location.file).read_text().splitlines()[location.region.start.line - 1]
             assert isinstance(path[-1], int) or str(path[-1]) in line or path[-1] in {"name", "value"}, (path, line)
 
 
-def _scalars(value: object, path: tuple[str | int, ...]) -> list[tuple[str | int, ...]]:
+def _scalar_paths(value: object, path: tuple[str | int, ...]) -> list[tuple[str | int, ...]]:
     if isinstance(value, dict) and value:
-        return [found for key, child in value.items() for found in _scalars(child, (*path, key))]
+        return [scalar for key, child in value.items() for scalar in _scalar_paths(child, (*path, key))]
     if isinstance(value, list) and value:
-        return [found for index, child in enumerate(value) for found in _scalars(child, (*path, index))]
+        return [scalar for index, child in enumerate(value) for scalar in _scalar_paths(child, (*path, index))]
     return [path]

@@ -1,4 +1,4 @@
-"""What kustomize says about a failure becomes a place and a sentence, whatever it says."""
+"""Error texts of kustomize become a location and a sentence."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubekeep.sources.kustomize.child import Outcome
-from kubekeep.sources.kustomize.graph import walk
-from kubekeep.sources.kustomize.messages import failure, lacks_base
-from kubekeep.sources.kustomize.trace import Build
-from kubekeep.sources.kustomize.written import Pages
+from kubekeep.sources.kustomize.documents import SourceFiles
+from kubekeep.sources.kustomize.graph import build_graph
+from kubekeep.sources.kustomize.messages import describe_failure, is_base_missing
+from kubekeep.sources.kustomize.source_map import Build
+from kubekeep.sources.kustomize.tool import ProcessResult
 from kubekeep.sources.tree import DEFAULT_LIMITS
-from tests.sources.kustomize.builds import written
+from tests.sources.kustomize.builds import write_tree
 
 FILES = {
     "over/kustomization.yaml": "resources:\n- ../base\npatches:\n- path: patch.yaml\n",
@@ -29,21 +29,21 @@ FRAGMENTS = ("error: ", "Error: ", "accumulating resources: ", "accumulation err
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    root = written(tmp_path_factory.mktemp("tree"), FILES).resolve()
-    pages = Pages(DEFAULT_LIMITS)
-    graph = walk(str(root / "over"), pages, most_bytes=1_000_000, allow_helm=False)
-    return Build(str(root / "over"), "over", graph, pages)
+    root = write_tree(tmp_path_factory.mktemp("tree"), FILES).resolve()
+    files = SourceFiles(DEFAULT_LIMITS)
+    graph = build_graph(str(root / "over"), files, max_bytes=1_000_000, allow_helm=False)
+    return Build(str(root / "over"), "over", graph, files)
 
 
-def said(build: Build, text: str) -> str:
+def shorten(build: Build, text: str) -> str:
     root = str(Path(build.node.folder).parent)
-    outcome = Outcome(1, b"", text.replace("ROOT", root).encode())
-    location, message = failure(outcome, build)
+    result = ProcessResult(1, b"", text.replace("ROOT", root).encode())
+    location, message = describe_failure(result, build)
     return f"{location} {message.removeprefix('kustomize could not build it: ')}"
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("error: something", "over/kustomization.yaml something"),
         ("# Warning: 'bases' is deprecated.\nError: x\n", "over/kustomization.yaml x"),
@@ -60,32 +60,32 @@ def said(build: Build, text: str) -> str:
         ("error: yaml: line 7: bad in File: patch.yaml", "over/patch.yaml:7 yaml: line 7: bad in File: patch.yaml"),
     ],
 )
-def test_messages_are_short_and_placed(build: Build, text: str, wanted: str) -> None:
-    assert said(build, text) == wanted
+def test_messages_are_short_and_have_locations(build: Build, text: str, expected: str) -> None:
+    assert shorten(build, text) == expected
 
 
-def test_a_limit_is_told_instead(build: Build) -> None:
-    location, message = failure(Outcome(-9, b"", b"error: killed", "more than 20 seconds"), build)
+def test_exceeded_limit_replaces_the_error(build: Build) -> None:
+    location, message = describe_failure(ProcessResult(-9, b"", b"error: killed", "more than 20 seconds"), build)
     assert str(location) == "over/kustomization.yaml"
     assert "more than 20 seconds" in message
 
 
 @pytest.mark.parametrize(
-    ("text", "lacks"),
+    ("text", "is_missing"),
     [
         ('error: no resource matches strategic merge patch "Deployment.v1.apps/x.[noNs]": no matches for Id', True),
         ("error: accumulating resources from 'gone.yaml'", False),
     ],
 )
-def test_a_component_without_its_base_is_known(text: str, lacks: bool) -> None:  # noqa: FBT001
-    assert lacks_base(Outcome(1, b"", text.encode())) is lacks
+def test_missing_base_is_recognised(text: str, is_missing: bool) -> None:  # noqa: FBT001
+    assert is_base_missing(ProcessResult(1, b"", text.encode())) is is_missing
 
 
 @settings(deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=4)), max_size=20))
-def test_any_message_becomes_a_sentence(build: Build, parts: list[str]) -> None:
+def test_any_error_text_becomes_printable(build: Build, parts: list[str]) -> None:
     root = str(Path(build.node.folder).parent)
     text = "".join(part if not part.startswith("/") else root + part for part in parts)
-    location, message = failure(Outcome(1, b"", text.encode("utf-8", "replace")), build)
+    location, message = describe_failure(ProcessResult(1, b"", text.encode("utf-8", "replace")), build)
     assert message.isprintable()
     assert location.file.startswith(("over/", "base/"))

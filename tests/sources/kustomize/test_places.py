@@ -1,4 +1,4 @@
-"""Each value of a built object leads to the line that a person would change: checked by hand, feature by feature."""
+"""Locations of values of built objects, checked by hand for every feature."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources.kustomize.build import Kustomizations
 from kubekeep.sources.walk import Kind, Root
-from tests.sources.kustomize.builds import plainly, resources, said, written
+from tests.sources.kustomize.builds import build_with_kustomize, describe_location, resources, write_tree
 from tests.sources.kustomize.features import BUILT, CHART, TREES
 
 POD = "spec.template.spec"
@@ -39,7 +39,7 @@ EXPECTED: dict[str, dict[str, dict[str, str]]] = {
             "spec.template.metadata.labels.team": "prod/kustomization.yaml: team: prod-team",
             "spec.template.metadata.annotations.owner": "staging/kustomization.yaml: owner: staging-owner",
             f"{FIRST}.image": "base/deployment.yaml: image: registry.test/web:1.0",
-            # Missing: the nearest that is there.
+            # Missing: the nearest existing ancestor.
             f"{FIRST}.resources.limits": "base/deployment.yaml: - name: web",
             f"{FIRST}.securityContext.runAsNonRoot": "base/deployment.yaml: securityContext:",
             f"{POD}.securityContext": "base/deployment.yaml: spec:",
@@ -215,49 +215,49 @@ EXPECTED: dict[str, dict[str, dict[str, str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", TREES)
-def test_values_lead_to_the_line_that_set_them(name: str, tmp_path: Path) -> None:
-    root = written(tmp_path, TREES[name])
-    found = resources(root, BUILT)
+@pytest.mark.parametrize("tree", TREES)
+def test_values_are_located_where_they_are_set(tree: str, tmp_path: Path) -> None:
+    root = write_tree(tmp_path, TREES[tree])
+    built = resources(root, BUILT)
     traced = {
-        wanted: {path: said(root, _of(found, wanted), path) for path in paths}
-        for wanted, paths in EXPECTED[name].items()
+        name: {path: describe_location(root, find_object(built, name), path) for path in paths}
+        for name, paths in EXPECTED[tree].items()
     }
-    assert traced == EXPECTED[name]
+    assert traced == EXPECTED[tree]
 
 
-def _of(found: dict[str, Resource], wanted: str) -> Resource:
-    """The object of that name, whose hash may be a star."""
-    (key,) = [key for key in found if key == wanted or (wanted.endswith("*") and key.startswith(wanted[:-1]))]
-    return found[key]
+def find_object(built: dict[str, Resource], name: str) -> Resource:
+    """Return the object called name; a trailing * stands for a hash."""
+    (key,) = [key for key in built if key == name or (name.endswith("*") and key.startswith(name[:-1]))]
+    return built[key]
 
 
 @pytest.mark.skipif(shutil.which("helm") is None, reason="no helm on the PATH")
-def test_what_a_chart_gave_leads_to_its_entry(tmp_path: Path) -> None:
-    root = written(tmp_path, CHART)
+def test_chart_objects_are_located_at_their_entry(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, CHART)
     (pod,) = resources(root, BUILT, Kustomizations(allow_helm=True)).values()
-    assert said(root, pod, "spec.containers[0].image") == "prod/kustomization.yaml: - name: shop"
-    assert said(root, pod, "spec.hostIPC") == "prod/kustomization.yaml: value: true"
+    assert describe_location(root, pod, "spec.containers[0].image") == "prod/kustomization.yaml: - name: shop"
+    assert describe_location(root, pod, "spec.hostIPC") == "prod/kustomization.yaml: value: true"
 
 
-def test_files_are_shown_as_the_folder_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = written(tmp_path, TREES["overlays"])
+def test_files_are_shown_relative_to_the_given_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_tree(tmp_path, TREES["overlays"])
     monkeypatch.chdir(root / "prod")
-    found = list(Kustomizations().read([Root(Kind.KUSTOMIZATION, ".", ".", str(root / "prod"))]))
-    places = [item.locate(parse_path("spec")) for item in found if isinstance(item, Resource)]
-    shown = {place.file for place in places if place}
+    built = list(Kustomizations().read([Root(Kind.KUSTOMIZATION, ".", ".", str(root / "prod"))]))
+    locations = [resource.locate(parse_path("spec")) for resource in built if isinstance(resource, Resource)]
+    shown = {location.file for location in locations if location}
     assert shown == {"../base/deployment.yaml", "../base/service.yaml", "config.json"}
-    assert len(plainly(root / "prod")) == len(found)
+    assert len(build_with_kustomize(root / "prod")) == len(built)
 
 
 @pytest.mark.skipif(shutil.which("helm") is None, reason="no helm on the PATH")
-def test_charts_are_told_apart_by_their_releases(tmp_path: Path) -> None:
+def test_charts_are_distinguished_by_release(tmp_path: Path) -> None:
     second = "- name: shop\n  releaseName: mine\n- name: shop\n  releaseName: yours\n"
-    root = written(tmp_path, CHART)
-    written(root, {"prod/kustomization.yaml": f"helmCharts:\n{second}"})
-    found = resources(root, BUILT, Kustomizations(allow_helm=True))
-    places = {name: item.locate(("spec",)) for name, item in found.items()}
-    assert {name: str(place) for name, place in places.items()} == {
+    root = write_tree(tmp_path, CHART)
+    write_tree(root, {"prod/kustomization.yaml": f"helmCharts:\n{second}"})
+    built = resources(root, BUILT, Kustomizations(allow_helm=True))
+    locations = {name: resource.locate(("spec",)) for name, resource in built.items()}
+    assert {name: str(location) for name, location in locations.items()} == {
         "Pod/mine-shop": "prod/kustomization.yaml:2",
         "Pod/yours-shop": "prod/kustomization.yaml:4",
     }
@@ -279,7 +279,7 @@ def test_inline_patches_keep_their_lines(style: str, end: str, tmp_path: Path) -
     if style == "folded":
         patch = ['[{"op": "add", "path": "/spec/hostPID",', '"value": true}]']
     lines = ["resources: [pod.yaml]", "patches:", f"- patch: {indicator}", *(f"{indent}  {text}" for text in patch)]
-    root = written(tmp_path, {"k/pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: one}\nspec: {}\n"})
+    root = write_tree(tmp_path, {"k/pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: one}\nspec: {}\n"})
     text = end.join([*lines, "  target: {kind: Pod}", ""])
     (root / "k/kustomization.yaml").write_bytes(text.encode())
     (pod,) = resources(root, "k").values()

@@ -1,4 +1,4 @@
-"""Whatever a kustomization says, reading and replaying it never raises: it may be of any shape."""
+"""Property: reading and replaying a kustomization of any shape never raises."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubekeep.sources.kustomize.graph import walk
-from kubekeep.sources.kustomize.trace import Build, ObjectTrace
-from kubekeep.sources.kustomize.written import Pages
+from kubekeep.sources.kustomize.documents import SourceFiles
+from kubekeep.sources.kustomize.graph import build_graph
+from kubekeep.sources.kustomize.source_map import Build, ObjectSourceMap
 from kubekeep.sources.tree import DEFAULT_LIMITS
 
 WORDS = ("name", "kind", "metadata", "labels", "path", "patch", "target", "op", "value", "add", "remove", "-", "$patch",
@@ -70,15 +70,15 @@ PATHS = (
 @given(
     st.one_of(JUNK, st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4), SHAPED), st.one_of(st.just(POD), JUNK)
 )
-def test_nothing_that_is_written_breaks_a_trace(said: Any, document: Any) -> None:
-    if isinstance(said, dict):
-        said = {"resources": ["pod.yaml"], **said}
+def test_any_kustomization_can_be_replayed(fields: Any, document: Any) -> None:
+    if isinstance(fields, dict):
+        fields = {"resources": ["pod.yaml"], **fields}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
-        (root / "kustomization.yaml").write_text(yaml.safe_dump(said), encoding="utf-8")
+        (root / "kustomization.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
         (root / "pod.yaml").write_text(yaml.safe_dump(POD), encoding="utf-8")
-        pages = Pages(DEFAULT_LIMITS)
-        graph = walk(str(root), pages, most_bytes=1_000_000, allow_helm=True)
-        trace = ObjectTrace(Build(str(root), "k", graph, pages), 0)
-        files = {trace.locate(document, path).file for path in PATHS}
+        source_files = SourceFiles(DEFAULT_LIMITS)
+        graph = build_graph(str(root), source_files, max_bytes=1_000_000, allow_helm=True)
+        source_map = ObjectSourceMap(Build(str(root), "k", graph, source_files), 0)
+        files = {source_map.locate(document, path).file for path in PATHS}
     assert files <= {"k/kustomization.yaml", "k/pod.yaml"}

@@ -1,4 +1,4 @@
-"""Property: on random kustomizations each value leads to the line that it was written on, and never to a wrong file."""
+"""Property: on random kustomizations each value has the location of the line it was written on, never a wrong file."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import pytest
 
 from kubekeep.model.location import Path as Steps
 from kubekeep.model.location import format_path
-from tests.sources.kustomize.builds import line, plainly, resources
-from tests.sources.kustomize.sentinels import Trees
+from tests.sources.kustomize.builds import build_with_kustomize, describe_line, resources
+from tests.sources.kustomize.sentinels import KustomizationTree
 
 SENTINEL = re.compile(r"s\d{5}")
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_values_lead_to_where_they_were_written(seed: int, tmp_path: Path) -> None:
-    folder = Trees(tmp_path, seed).write()
-    found = resources(tmp_path, folder)
-    assert [item.object for item in found.values()] == plainly(tmp_path / folder)
+def test_values_are_located_at_their_source(seed: int, tmp_path: Path) -> None:
+    folder = KustomizationTree(tmp_path, seed).write()
+    built = resources(tmp_path, folder)
+    assert [resource.object for resource in built.values()] == build_with_kustomize(tmp_path / folder)
     wrong, files, count = [], [], 0
-    for resource in found.values():
+    for resource in built.values():
         for path, text in _sentinels(resource.object, ()):
             count += 1
-            place = resource.locate(path)
-            assert place is not None
-            if text not in line(tmp_path, place):
-                wrong.append(f"{resource.kind} {format_path(path)} {text}: {line(tmp_path, place)}")
-            if text not in (tmp_path / place.file).read_text(encoding="utf-8"):
+            location = resource.locate(path)
+            assert location is not None
+            if text not in describe_line(tmp_path, location):
+                wrong.append(f"{resource.kind} {format_path(path)} {text}: {describe_line(tmp_path, location)}")
+            if text not in (tmp_path / location.file).read_text(encoding="utf-8"):
                 files.append(wrong[-1])
     assert files == []
     assert count > 10
@@ -38,7 +38,7 @@ def test_values_lead_to_where_they_were_written(seed: int, tmp_path: Path) -> No
 
 
 def _sentinels(value: Any, path: Steps) -> Iterator[tuple[Steps, str]]:
-    """The paths of values that stand nowhere else, with the text that tells where."""
+    """Yield the paths of unique values with the text of the value."""
     if isinstance(value, dict):
         for key, child in value.items():
             yield from _sentinels(child, (*path, key))

@@ -1,1 +1,1 @@
-"""Kustomizations: built by real kustomize, each value with the place in the base, patch or entry that set it."""
+"""Kustomizations: built by the kustomize program; each value has the location in the base, patch or entry that set it."""

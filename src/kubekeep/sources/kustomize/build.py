@@ -1,8 +1,7 @@
-"""Kustomizations as resources, each built on its own by real kustomize, with the place of every value.
+"""Resources of kustomizations: each is built by the kustomize program, and every value has a source map.
 
-What cannot be built, or is refused, is an Unread; then the files that hold whole objects are left for whoever reads
-plain manifests, and only patches and other parts are withheld from that. Never fetches, never writes into the tree,
-never enables plugins or functions.
+A kustomization that fails or is refused becomes an `Unread`; its manifests are then left to the reader of plain
+manifests, its patches are not. Never fetches, never writes into the tree, never enables plugins or functions.
 """
 
 from __future__ import annotations
@@ -20,29 +19,26 @@ from kubekeep.model.location import Location, line_starts
 from kubekeep.model.paths import display_path
 from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
 from kubekeep.sources import yaml_text
-from kubekeep.sources.kustomize.child import Cost, Outcome
-from kubekeep.sources.kustomize.graph import Graph, kustomization_file, walk
-from kubekeep.sources.kustomize.messages import failure, lacks_base
-from kubekeep.sources.kustomize.tool import GET_ONE, Tool, find
-from kubekeep.sources.kustomize.trace import Build, ObjectTrace
-from kubekeep.sources.kustomize.written import Pages
+from kubekeep.sources.kustomize.documents import SourceFiles
+from kubekeep.sources.kustomize.graph import KustomizationGraph, build_graph, find_kustomization_file
+from kubekeep.sources.kustomize.messages import describe_failure, is_base_missing
+from kubekeep.sources.kustomize.source_map import Build, ObjectSourceMap
+from kubekeep.sources.kustomize.tool import MISSING_TOOL, KustomizeTool, ProcessLimits, ProcessResult, find_tool
 from kubekeep.sources.objects import Doubt, objects
 from kubekeep.sources.signals import awaited
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits, Problem
 from kubekeep.sources.walk import Root
 
 _WORKERS: Final = 2
-_AHEAD: Final = 4
-"""Builds whose output may wait to be read."""
+_MAX_WAITING: Final = 4
+"""Builds that may wait for their output to be read."""
 
 
 class Kustomizations:
     """Builds kustomizations, two at a time.
 
-    `reached` holds, by their real paths, the files that need not be read as plain manifests any more: all that a
-    successful build read, and of others the patches, data files and kustomizations, which are no objects. It is
-    complete when `read` has ended. A component that does not build alone gives nothing and is no error: it is a
-    part of other kustomizations. A file that only has the name of a kustomization is left to others.
+    A component that cannot be built alone gives no resource and no error. A file that only has the name of a
+    kustomization is ignored.
     """
 
     def __init__(
@@ -50,88 +46,93 @@ class Kustomizations:
         limits: Limits = DEFAULT_LIMITS,
         *,
         allow_helm: bool = False,
-        cost: Cost = Cost(),  # noqa: B008 - frozen
+        process_limits: ProcessLimits = ProcessLimits(),  # noqa: B008 - frozen
     ) -> None:
         self.reached: set[str] = set()
+        """Real paths of files not to read as plain manifests; complete when `read` has ended.
+
+        All files of successful builds; of other builds the patches, data files and kustomizations.
+        """
         self.files_of: dict[str, set[str]] = {}
-        """By the shown folder of a kustomization, the real paths of all files that it is made from."""
+        """Real paths of all files of a kustomization, by the folder shown to users."""
         self._limits = limits
         self._allow_helm = allow_helm
-        self._cost = cost
-        self._pages = Pages(limits)
-        self._tool: Tool | None = None
+        self._process_limits = process_limits
+        self._files = SourceFiles(limits)
+        self._tool: KustomizeTool | None = None
         self._searched = False
 
     def read(self, folders: Sequence[Root]) -> Iterator[Resource | Unread]:
-        """The objects of kustomizations, in the order given and that of kustomize's output."""
-        waiting: deque[tuple[Root, Graph, Future[Outcome] | None]] = deque()
-        todo = deque(folders)
+        """Yield the objects of kustomizations, in the order of folders and of kustomize's output."""
+        waiting: deque[tuple[Root, KustomizationGraph, Future[ProcessResult] | None]] = deque()
+        pending = deque(folders)
         with ThreadPoolExecutor(_WORKERS) as pool:
-            while todo or waiting:
-                while todo and len(waiting) < _AHEAD:
-                    folder = todo.popleft()
-                    graph = self._walked(folder)
-                    waiting.append((folder, graph, self._started(folder, graph, pool)))
+            while pending or waiting:
+                while pending and len(waiting) < _MAX_WAITING:
+                    folder = pending.popleft()
+                    real = os.path.realpath(folder.path)
+                    graph = build_graph(real, self._files, max_bytes=self._limits.bytes, allow_helm=self._allow_helm)
+                    waiting.append((folder, graph, self._start(real, graph, pool)))
                 folder, graph, future = waiting.popleft()
-                yield from self._finished(folder, graph, future)
+                yield from self._finish(folder, graph, future)
 
-    def _walked(self, folder: Root) -> Graph:
-        real = os.path.realpath(folder.path)
-        return walk(real, self._pages, most_bytes=self._limits.bytes, allow_helm=self._allow_helm)
-
-    def _started(self, folder: Root, graph: Graph, pool: ThreadPoolExecutor) -> Future[Outcome] | None:
-        """The build, if it may be and there is something to do it with."""
-        root = graph.nodes.get(os.path.realpath(folder.path))
-        if graph.refusals or root is None or root.foreign:
+    def _start(self, real: str, graph: KustomizationGraph, pool: ThreadPoolExecutor) -> Future[ProcessResult] | None:
+        """Start the build; None if it is refused or there is no kustomize."""
+        root = graph.nodes.get(real)
+        if graph.refusals or root is None or root.is_custom_resource:
             return None
         if not self._searched:
             self._searched = True
-            self._tool = find(allow_helm=self._allow_helm)
+            self._tool = find_tool(allow_helm=self._allow_helm)
         if self._tool is None:
             return None
-        return pool.submit(self._tool.build, os.path.realpath(folder.path), self._cost)
+        return pool.submit(self._tool.build, real, self._process_limits)
 
-    def _finished(self, folder: Root, graph: Graph, future: Future[Outcome] | None) -> Iterator[Resource | Unread]:
+    def _finish(
+        self, folder: Root, graph: KustomizationGraph, future: Future[ProcessResult] | None
+    ) -> Iterator[Resource | Unread]:
         real = os.path.realpath(folder.path)
-        if real in graph.nodes and graph.nodes[real].foreign:
+        if real in graph.nodes and graph.nodes[real].is_custom_resource:
             return
         self.reached |= graph.files
         self.files_of[folder.shown] = {*graph.files, *graph.resources}
         if real not in graph.nodes:
-            file = kustomization_file(real)
+            file = find_kustomization_file(real)
             message = "there is no kustomization file" if file is None else "the kustomization cannot be read"
             yield Unread(Location(folder.shown), message)
             return
-        build = Build(real, folder.shown, graph, self._pages)
+        build = Build(real, folder.shown, graph, self._files)
         if graph.refusals:
             refusal = graph.refusals[0]
-            where = build.location(refusal.spot) if refusal.spot else Location(build.shown(refusal.file))
-            yield Unread(where, f"{refusal.message}; the kustomization {display_path(folder.shown)} was not built")
+            location = build.locate(refusal.origin) if refusal.origin else Location(build.display_path(refusal.file))
+            yield Unread(location, f"{refusal.message}; the kustomization {display_path(folder.shown)} was not built")
             return
+        location = Location(build.display_path(build.node.file))
         if future is None:
-            yield Unread(Location(build.shown(build.node.file)), GET_ONE)
+            yield Unread(location, MISSING_TOOL)
             return
         try:
-            outcome = awaited(future)
+            result = awaited(future)
         except OSError as error:
-            yield Unread(Location(build.shown(build.node.file)), f"kustomize could not be started: {error.strerror}")
+            yield Unread(location, f"kustomize could not be started: {error.strerror}")
             return
-        if outcome.exceeded or outcome.code != 0:
-            # The patches of a component are for objects of those that use it.
-            if not (build.node.component and lacks_base(outcome)):
-                yield Unread(*failure(outcome, build))
+        if result.exceeded or result.code != 0:
+            # The patches of a component are for objects of the kustomizations that include it.
+            if not (build.node.is_component and is_base_missing(result)):
+                yield Unread(*describe_failure(result, build))
             return
         self.reached |= graph.resources
-        yield from self._resources(outcome.output, folder, build)
+        yield from self._read_output(result.output, folder, build)
 
-    def _resources(self, output: bytes, folder: Root, build: Build) -> Iterator[Resource | Unread]:
+    def _read_output(self, output: bytes, folder: Root, build: Build) -> Iterator[Resource | Unread]:
         shown = display_path(folder.shown)
         text = output.decode("utf-8", "replace")
         limits = msgspec.structs.replace(self._limits, bytes=max(self._limits.bytes, len(output)))
         number = 0
         for document in yaml_text.documents(text, line_starts(text), limits):
             if isinstance(document, Problem):
-                yield Unread(Location(build.shown(build.node.file)), f"what kustomize built: {document.message}")
+                file = build.display_path(build.node.file)
+                yield Unread(Location(file), f"what kustomize built: {document.message}")
             if document is None or isinstance(document, Problem):
                 continue
             source = Source(
@@ -140,13 +141,13 @@ class Kustomizations:
                 FileType.KUSTOMIZE,
                 number,
                 origin=RenderOrigin(shown),
-                lazy_source_map=ObjectTrace(build, number),
+                lazy_source_map=ObjectSourceMap(build, number),
             )
-            for found in objects(document.value):
-                if isinstance(found, Doubt):
-                    yield Unread(source.locate(document.value, found.path), found.message)
-                elif found.path:
-                    yield Resource(found.object, msgspec.structs.replace(source, root=found.path), document.value)
+            for match in objects(document.value):
+                if isinstance(match, Doubt):
+                    yield Unread(source.locate(document.value, match.path), match.message)
+                elif match.path:
+                    yield Resource(match.object, msgspec.structs.replace(source, root=match.path), document.value)
                 else:
-                    yield Resource(found.object, source)
+                    yield Resource(match.object, source)
             number += 1

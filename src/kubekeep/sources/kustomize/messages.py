@@ -1,6 +1,6 @@
-"""What kustomize says when a build fails, for people: short, without absolute paths, at the file and line it names.
+"""Messages about failed builds: kustomize's error text, shortened, without absolute paths, with a location.
 
-Never guesses a line: where the message names none, and no entry that is in it, the place is the file.
+Never guesses a line: without a line or a reference in the error text, the location is the file.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Final
 
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.paths import display_path
-from kubekeep.sources.kustomize.child import Outcome
-from kubekeep.sources.kustomize.graph import Node
-from kubekeep.sources.kustomize.references import references
-from kubekeep.sources.kustomize.trace import Build
+from kubekeep.sources.kustomize.documents import list_references
+from kubekeep.sources.kustomize.graph import Kustomization
+from kubekeep.sources.kustomize.source_map import Build
+from kubekeep.sources.kustomize.tool import ProcessResult
 
-_LONGEST: Final = 1_000
-_LOGGED: Final = re.compile(r'^[EF]\d{4} .*?err=(?:"(?P<text>(?:[^"\\]|\\.)*)"|<\s(?P<lines>.*)>)', re.DOTALL)
+_MAX_LENGTH: Final = 1_000
+_LOG_LINE: Final = re.compile(r'^[EF]\d{4} .*?err=(?:"(?P<text>(?:[^"\\]|\\.)*)"|<\s(?P<lines>.*)>)', re.DOTALL)
 _NOISE: Final = re.compile(r"^#.*$", re.MULTILINE)
 _ROOT: Final = re.compile(r"(?:accumulation of path|target for path|files under:|under) '?(?P<folder>/[^\n:']*)")
 _LINE: Final = re.compile(r"\bline (?P<line>\d{1,7})\b")
 _NO_FOLDER: Final = re.compile(r"^accumulation err='(.*)': must build at directory: .*$", re.DOTALL)
-"""A file that cannot be read is tried as a folder too: that it is none helps nobody."""
+"""An unreadable file is tried as a folder too; the second error is of no use."""
 _NO_OBJECT: Final = re.compile(
     r"no matches for Id|no resource matches|unable to find patch target|nothing selected by|cannot merge or replace"
     r"|does not match a config with the following GVK"
@@ -36,74 +36,78 @@ _STEPS: Final = re.compile(r"^(?:accumulating (?:resources|components): |accumul
 _PATCH: Final = re.compile(
     r"trouble configuring builtin \w+ with config: `.*?`: | (?:SM or JSON )?patch from \[.*\Z", re.DOTALL
 )
-"""kustomize repeats a patch that it cannot read, and there may be secrets in it."""
+"""The content of an invalid patch, repeated by kustomize; it may contain secrets."""
 
 
-def failure(outcome: Outcome, build: Build) -> tuple[Location, str]:
-    """Where and why a build failed."""
-    if outcome.exceeded:
-        file = build.shown(build.node.file)
-        return Location(file), f"kustomize was stopped: it took {outcome.exceeded}; nothing of it was assessed"
-    text = _text(outcome)
-    location = _location(text, build)
-    return location, f"kustomize could not build it: {_short(text, build) or f'exit code {outcome.code}'}"
+def describe_failure(result: ProcessResult, build: Build) -> tuple[Location, str]:
+    """Return location and message of a failed build."""
+    if result.exceeded:
+        file = build.display_path(build.node.file)
+        return Location(file), f"kustomize was stopped: it took {result.exceeded}; nothing of it was assessed"
+    text = _error_text(result)
+    location = _find_location(text, build)
+    return location, f"kustomize could not build it: {_shorten(text, build) or f'exit code {result.code}'}"
 
 
-def lacks_base(outcome: Outcome) -> bool:
-    """Whether a build failed only because what it changes is not there."""
-    return not outcome.exceeded and _NO_OBJECT.search(_text(outcome)) is not None
+def is_base_missing(result: ProcessResult) -> bool:
+    """Return True if a build failed only because the objects it changes are missing."""
+    return not result.exceeded and _NO_OBJECT.search(_error_text(result)) is not None
 
 
-def _text(outcome: Outcome) -> str:
-    text = _NOISE.sub("", outcome.messages.decode("utf-8", "replace")).strip()
-    logged = _LOGGED.search(text)
-    if logged is not None and logged["lines"] is not None:
-        return logged["lines"].strip()
-    if logged is not None:
-        return logged["text"].replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\")
+def _error_text(result: ProcessResult) -> str:
+    text = _NOISE.sub("", result.messages.decode("utf-8", "replace")).strip()
+    match = _LOG_LINE.search(text)
+    if match is not None and match["lines"] is not None:
+        return match["lines"].strip()
+    if match is not None:
+        return match["text"].replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\")
     start = text.rfind("Error: ") if text.startswith("Usage") else -1
     return text[start + len("Error: ") :] if start >= 0 else text.removeprefix("error: ").removeprefix("Error: ")
 
 
-def _short(text: str, build: Build) -> str:
-    """The end of kustomize's chain of causes, with paths as people know them."""
+def _shorten(text: str, build: Build) -> str:
+    """Return the end of kustomize's chain of causes, with display paths."""
     while (step := _STEPS.match(text)) is not None:
         text = text[step.end() :]
     text = _PATCH.sub(lambda match: " patch" if match[0].startswith(" ") else "", _NO_FOLDER.sub(r"\1", text))
-    for file, shown in _paths(build):
-        text = text.replace(file, shown)
+    for folder, shown in _list_folders(build):
+        text = text.replace(folder, shown)
     text = _PRIVATE.sub("<private folder>", " ".join(text.split()))
-    return display_path(text if len(text) <= _LONGEST else text[:_LONGEST] + " ...")
+    return display_path(text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + " ...")
 
 
-def _paths(build: Build) -> Iterator[tuple[str, str]]:
-    """Folders by their absolute path and as people know them, the longest first."""
+def _list_folders(build: Build) -> Iterator[tuple[str, str]]:
+    """Yield absolute paths of folders with their display paths, the longest first."""
     folders = {node.folder for node in build.nodes}
     folders |= {os.path.dirname(folder) for folder in folders}  # noqa: PTH120
     for folder in sorted(folders - {os.sep}, key=len, reverse=True):
-        yield folder, build.shown(folder)
+        yield folder, build.display_path(folder)
 
 
-def _location(text: str, build: Build) -> Location:
+def _find_location(text: str, build: Build) -> Location:
     nodes = {node.folder: node for node in build.nodes}
     named = [nodes[match["folder"]] for match in _ROOT.finditer(text) if match["folder"] in nodes]
     node = named[-1] if named else build.node
-    line = _LINE.search(text)
-    for name, file in _files(text, node):
-        if line is not None:
-            place = Position(int(line["line"]), 1)
-            return Location(build.shown(file), Region(place, place))
-        spot = next((item.spot for item in references(node.written) if item.text == name), None)
-        if spot is not None:
-            return build.location(spot)
-    if line is not None and ("kustomization" in text or "yaml: " in text) and not _files(text, node):
-        place = Position(int(line["line"]), 1)
-        if not node.written.value:
-            return Location(build.shown(node.file), Region(place, place))
-    return Location(build.shown(node.file))
+    match = _LINE.search(text)
+    region = None
+    if match is not None:
+        position = Position(int(match["line"]), 1)
+        region = Region(position, position)
+    files = _list_named_files(text, node)
+    for name, file in files:
+        if region is not None:
+            return Location(build.display_path(file), region)
+        origin = next(
+            (reference.origin for reference in list_references(node.document) if reference.text == name), None
+        )
+        if origin is not None:
+            return build.locate(origin)
+    is_own_line = ("kustomization" in text or "yaml: " in text) and not files and not node.document.value
+    return Location(build.display_path(node.file), region if is_own_line else None)
 
 
-def _files(text: str, node: Node) -> list[tuple[str, str]]:
-    """The files that the message names of those that the kustomization refers to, by what it calls them."""
-    found = [(text.rfind(item.text), item.text) for item in references(node.written) if "\n" not in item.text]
-    return [(name, node.resolved(name)) for at, name in sorted(found, reverse=True) if at >= 0 and len(name) > 1]
+def _list_named_files(text: str, node: Kustomization) -> list[tuple[str, str]]:
+    """Return references of the kustomization named in the error text, last first, with their real paths."""
+    names = [reference.text for reference in list_references(node.document) if "\n" not in reference.text]
+    positions = sorted(((text.rfind(name), name) for name in names), reverse=True)
+    return [(name, node.resolve(name)) for position, name in positions if position >= 0 and len(name) > 1]

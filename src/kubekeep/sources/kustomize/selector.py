@@ -1,7 +1,7 @@
-"""Which objects a patch or another transformation is for: by identity, by regular expressions, by labels.
+"""Selection of the objects a transformer applies to: by identity, regular expression, labels or annotations.
 
-As kustomize selects (`types.Selector`): original and current names count, expressions match whole names. Never
-raises: an expression that cannot be read selects nothing.
+Follows kustomize (`types.Selector`): original and current names count, expressions match whole names. Never raises: an
+invalid expression selects nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from kubekeep._native import Pattern
 from kubekeep.model.json_values import as_mapping
 
-_LONGEST: Final = 500
+_MAX_LENGTH: Final = 500
 _TERM: Final = re.compile(
     r"\s*(?:(?P<no>!)\s*(?P<absent>[^\s,=!()]+)"
     r"|(?P<key>[^\s,=!()]+)\s*(?:(?P<op>==?|!=)\s*(?P<value>[^\s,()]*)|(?P<word>in|notin)\s*\((?P<values>[^)]*)\))?)\s*(?:,|$)"
@@ -24,8 +24,8 @@ _TERM: Final = re.compile(
 _DEFAULT: Final = "default"
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """What tells an object apart: API group and version, kind, namespace, name."""
+class ResourceId(msgspec.Struct, frozen=True):
+    """Identity of an object in a build: API group and version, kind, namespace, name."""
 
     group: str
     version: str
@@ -34,17 +34,17 @@ class Identity(msgspec.Struct, frozen=True):
     name: str
 
     @classmethod
-    def of(cls, value: Any) -> Identity:
-        """That of an object, or of the part of one that a patch says."""
+    def from_object(cls, value: Any) -> ResourceId:
+        """Read the identity of an object or of a patch that names one."""
         metadata = as_mapping(as_mapping(value).get("metadata"))
         group, _, version = str(as_mapping(value).get("apiVersion") or "").rpartition("/")
         kind, name = as_mapping(value).get("kind"), metadata.get("name")
         return cls(group, version, str(kind or ""), str(metadata.get("namespace") or ""), str(name or ""))
 
-    def same(self, other: Identity) -> bool:
-        """Whether both are one object; no namespace is that called default."""
-        ours, theirs = self.namespace or _DEFAULT, other.namespace or _DEFAULT
-        return ours == theirs and (self.group, self.version, self.kind, self.name) == (
+    def matches(self, other: ResourceId) -> bool:
+        """Return True if both identify one object; an empty namespace is the default one."""
+        namespaces = {self.namespace or _DEFAULT, other.namespace or _DEFAULT}
+        return len(namespaces) == 1 and (self.group, self.version, self.kind, self.name) == (
             other.group,
             other.version,
             other.kind,
@@ -52,63 +52,65 @@ class Identity(msgspec.Struct, frozen=True):
         )
 
 
-def selects(target: Mapping[str, Any], ids: Sequence[Identity], texts: Callable[[str], Mapping[str, str]]) -> bool:
-    """Whether a target of patches selects an object that has had the identities `ids`, the first its original one.
+def selects(
+    target: Mapping[str, Any], ids: Sequence[ResourceId], read_metadata: Callable[[str], Mapping[str, str]]
+) -> bool:
+    """Return True if a target selects an object. ids: its identities so far, the original one first.
 
-    `texts` gives its `labels` and its `annotations` at that moment.
+    read_metadata: returns the current `labels` or `annotations`.
     """
     first, last = ids[0], ids[-1]
     return (
-        chosen_by(target.get("namespace"), first.namespace or _DEFAULT, last.namespace or _DEFAULT)
-        and chosen_by(target.get("name"), first.name, last.name)
-        and chosen_by(target.get("group"), last.group)
-        and chosen_by(target.get("version"), last.version)
-        and chosen_by(target.get("kind"), last.kind)
-        and _chosen(target.get("labelSelector"), texts, "labels")
-        and _chosen(target.get("annotationSelector"), texts, "annotations")
+        matches_expression(target.get("namespace"), first.namespace or _DEFAULT, last.namespace or _DEFAULT)
+        and matches_expression(target.get("name"), first.name, last.name)
+        and matches_expression(target.get("group"), last.group)
+        and matches_expression(target.get("version"), last.version)
+        and matches_expression(target.get("kind"), last.kind)
+        and _matches_pairs(target.get("labelSelector"), read_metadata, "labels")
+        and _matches_pairs(target.get("annotationSelector"), read_metadata, "annotations")
     )
 
 
-def chosen_by(expression: Any, *texts: str) -> bool:
-    """Whether one of the texts is wholly matched by an expression of Go, or there is none."""
+def matches_expression(expression: Any, *texts: str) -> bool:
+    """Return True if a Go regular expression matches all of one of the texts, or if there is no expression."""
     if not isinstance(expression, str) or not expression:
         return True
-    if len(expression) > _LONGEST:
+    if len(expression) > _MAX_LENGTH:
         return False
     if expression.replace("-", "").isalnum():
         return expression in texts
-    form = _whole(expression)
-    return form is not None and any(form.matches(text) for text in texts)
+    pattern = _compile(expression)
+    return pattern is not None and any(pattern.matches(text) for text in texts)
 
 
 @lru_cache(maxsize=256)
-def _whole(expression: str) -> Pattern | None:
+def _compile(expression: str) -> Pattern | None:
     try:
         return Pattern(f"^(?:{expression})$")
     except ValueError:
         return None
 
 
-def _chosen(expression: Any, texts: Callable[[str], Mapping[str, str]], name: str) -> bool:
-    """Whether a label selector in text form selects; https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/."""
+def _matches_pairs(expression: Any, read_metadata: Callable[[str], Mapping[str, str]], name: str) -> bool:
+    """Evaluate a selector in text form; https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/."""
     if not isinstance(expression, str) or not expression.strip():
         return True
-    labels, at = texts(name), 0
-    while at < len(expression):
-        term = _TERM.match(expression, at)
-        if term is None or term.end() == at or not _holds(term, labels):
+    pairs, position = read_metadata(name), 0
+    while position < len(expression):
+        term = _TERM.match(expression, position)
+        if term is None or term.end() == position or not _matches_term(term, pairs):
             return False
-        at = term.end()
+        position = term.end()
     return True
 
 
-def _holds(term: re.Match[str], labels: Mapping[str, str]) -> bool:
+def _matches_term(term: re.Match[str], pairs: Mapping[str, str]) -> bool:
     if term["no"]:
-        return term["absent"] not in labels
+        return term["absent"] not in pairs
     key = term["key"]
     if term["word"]:
         values = {value.strip() for value in term["values"].split(",")}
-        return (labels.get(key) in values) == (term["word"] == "in")
+        return (pairs.get(key) in values) == (term["word"] == "in")
     if term["op"]:
-        return (labels.get(key) == term["value"]) == (term["op"] != "!=")
-    return key in labels
+        return (pairs.get(key) == term["value"]) == (term["op"] != "!=")
+    return key in pairs

@@ -1,7 +1,7 @@
-"""Real kustomize: where it is, and one build with it, offline and within limits.
+"""The kustomize program: discovery, and builds of hostile input offline and within limits.
 
-Never fetches: there is no git on its path, no protocol that git may use, no home folder and no way to a proxy that
-answers. Never lets a kustomization run programs: exec and Go plugins and functions are not enabled.
+Never fetches: there is no git on its PATH, no protocol git may use, no home folder and no reachable proxy. Never enables
+exec plugins, Go plugins or functions. Never uses a shell and never leaves a process behind.
 """
 
 # Paths are text here, as the programs take them:
@@ -9,56 +9,105 @@ answers. Never lets a kustomization run programs: exec and Go plugins and functi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
+import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 
-from kubekeep.sources.kustomize.child import Cost, Outcome, run
+from kubekeep.sources.signals import held_signals
 
-GET_ONE: Final = (
+MISSING_TOOL: Final = (
     "kustomizations are built by real kustomize, and there is none: put kustomize or kubectl on the PATH, "
     "or install kubekeep[kustomize]"
 )
 _PROBE: Final = "buildMetadata: [originAnnotations]\nresources: [probe.yaml]\n"
 _PROBE_OBJECT: Final = "{apiVersion: v1, kind: ConfigMap, metadata: {name: probe}}\n"
 _PROBE_ANSWER: Final = b"path: probe.yaml"
-_NOWHERE: Final = "http://127.0.0.1:0"
+_DEAD_PROXY: Final = "http://127.0.0.1:0"
+_POLL_SECONDS: Final = 0.05
+_CHUNK: Final = 1 << 16
+_MIB: Final = 1 << 20
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_MESSAGE_BYTES: Final = 256 * 1024
 
 
-class Tool(msgspec.Struct, frozen=True):
-    """A kustomize that was found to work: the first words of its command line, and the helm it may use or none."""
+class ProcessLimits(msgspec.Struct, frozen=True):
+    """Limits of one run: wall-clock seconds, bytes of standard output, bytes of resident memory."""
+
+    seconds: float = 20.0
+    output: int = 64 * _MIB
+    memory: int = 1024 * _MIB
+
+
+class ProcessResult(msgspec.Struct, frozen=True):
+    """Result of a run: exit code, standard output and error, and the exceeded limit in words ("" if none)."""
+
+    code: int
+    output: bytes
+    messages: bytes
+    exceeded: str = ""
+
+
+class KustomizeTool(msgspec.Struct, frozen=True):
+    """A working kustomize: the first words of its command line, and the helm it may use ("" for none)."""
 
     command: tuple[str, ...]
     helm: str = ""
 
-    def build(self, folder: str, cost: Cost) -> Outcome:
-        """Build the kustomization in `folder`; with `helm`, charts that lie beside it are inflated."""
+    def build(self, folder: str, limits: ProcessLimits) -> ProcessResult:
+        """Build the kustomization in folder; inflate the charts beside it if helm is set."""
         helm = ("--enable-helm", "--helm-command", self.helm) if self.helm else ()
         with tempfile.TemporaryDirectory(prefix="kubekeep-") as private:
-            # Not in the folder: a program looks for its own configuration where it stands.
-            return run((*self.command, *helm, folder), environment=_environment(private), folder=private, cost=cost)
+            # Not in the folder: programs look for configuration in their working directory.
+            return run((*self.command, *helm, folder), environment=_environment(private), folder=private, limits=limits)
 
 
-def find(*, allow_helm: bool) -> Tool | None:
-    """The first kustomize that can build, newer than 2021; None if there is none."""
+def find_tool(*, allow_helm: bool) -> KustomizeTool | None:
+    """Return the first kustomize 4.3 or later on this system, None if there is none."""
     helm = (shutil.which("helm") or "") if allow_helm else ""
     for command in _candidates():
-        for prefix in dict.fromkeys((_alone(), ())):
-            if _works(Tool((*prefix, *command))):
-                return Tool((*prefix, *command), os.path.abspath(helm) if helm else "")  # noqa: PTH100
+        for prefix in dict.fromkeys((_network_isolation(), ())):
+            if _works(KustomizeTool((*prefix, *command))):
+                return KustomizeTool((*prefix, *command), os.path.abspath(helm) if helm else "")  # noqa: PTH100
     return None
 
 
-def _alone() -> tuple[str, ...]:
-    """What starts a program in a network of its own, where the system allows it; else the environment must do.
+def run(argv: Sequence[str], *, environment: Mapping[str, str], folder: str, limits: ProcessLimits) -> ProcessResult:
+    """Run argv in folder until it ends or exceeds a limit; raises OSError if it cannot be started.
 
-    Root is not made another user by that: it would lose sight of what only root may read.
+    Standard error beyond 256 KiB is dropped. The process and its children form a session and are killed together.
+    Memory is limited only on Linux.
+    """
+    with contextlib.ExitStack() as stack:
+        with held_signals():
+            process = subprocess.Popen(  # noqa: S603 - an argument list, from a program found on PATH
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(environment),
+                cwd=folder,
+                start_new_session=os.name == "posix",
+            )
+            stack.enter_context(process)
+            stack.callback(_kill, process)
+        return _wait(process, limits)
+
+
+def _network_isolation() -> tuple[str, ...]:
+    """Return the command that starts a program in its own network namespace; () where the system has none.
+
+    Root stays root: another user could not read files that only root may read.
     """
     unshare = shutil.which("unshare")
     if unshare is None:
@@ -72,24 +121,24 @@ def _candidates() -> Iterator[tuple[str, ...]]:
         yield os.path.abspath(kustomize), "build"  # noqa: PTH100
     if kubectl:
         yield os.path.abspath(kubectl), "kustomize"  # noqa: PTH100
-    # Installed beside this Python, whose environment need not be active.
+    # Installed with this Python, whose environment need not be activated.
     packaged = shutil.which("kubectl", path=sysconfig.get_path("scripts"))
     if packaged and packaged != kubectl:
         yield packaged, "kustomize"
 
 
 @lru_cache(maxsize=16)
-def _works(tool: Tool) -> bool:
-    """Whether it builds a kustomization that needs what kustomize can since version 4.3."""
+def _works(tool: KustomizeTool) -> bool:
+    """Return True if the tool builds a kustomization that requires kustomize 4.3."""
     with tempfile.TemporaryDirectory(prefix="kubekeep-") as folder:
         for name, text in (("kustomization.yaml", _PROBE), ("probe.yaml", _PROBE_OBJECT)):
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text)
         try:
-            outcome = tool.build(folder, Cost())
+            result = tool.build(folder, ProcessLimits())
         except OSError:
             return False
-    return outcome.code == 0 and _PROBE_ANSWER in outcome.output
+    return result.code == 0 and _PROBE_ANSWER in result.output
 
 
 def _environment(private: str) -> dict[str, str]:
@@ -102,9 +151,78 @@ def _environment(private: str) -> dict[str, str]:
         "GIT_ALLOW_PROTOCOL": "none",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
-        "HTTP_PROXY": _NOWHERE,
-        "HTTPS_PROXY": _NOWHERE,
-        "ALL_PROXY": _NOWHERE,
+        "HTTP_PROXY": _DEAD_PROXY,
+        "HTTPS_PROXY": _DEAD_PROXY,
+        "ALL_PROXY": _DEAD_PROXY,
         "NO_PROXY": "",
         "GOMAXPROCS": "2",
     }
+
+
+class _StreamReader(threading.Thread):
+    """Reads a stream to its end in the background and keeps about max_bytes of it."""
+
+    def __init__(self, stream: IO[bytes] | None, max_bytes: int) -> None:
+        super().__init__(daemon=True)
+        assert stream is not None  # noqa: S101 - `run` opens pipes
+        self._stream = stream
+        self._max_bytes = max_bytes
+        self.content = bytearray()
+        self.start()
+
+    def run(self) -> None:
+        """Read until every writer has closed the stream."""
+        while chunk := os.read(self._stream.fileno(), _CHUNK):
+            if len(self.content) <= self._max_bytes:
+                self.content.extend(chunk)
+
+
+def _wait(process: subprocess.Popen[bytes], limits: ProcessLimits) -> ProcessResult:
+    output, messages = _StreamReader(process.stdout, limits.output), _StreamReader(process.stderr, _MESSAGE_BYTES)
+    deadline = time.monotonic() + limits.seconds
+    exceeded = ""
+    while not exceeded and (output.is_alive() or messages.is_alive() or process.poll() is None):
+        # Wait for an open stream first; a process may close its streams and keep running.
+        if output.is_alive():
+            output.join(_POLL_SECONDS)
+        elif messages.is_alive():
+            messages.join(_POLL_SECONDS)
+        else:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_POLL_SECONDS)
+        exceeded = _exceeded_limit(process.pid, len(output.content), deadline, limits)
+    _kill(process)
+    code = process.wait()
+    output.join()
+    messages.join()
+    return ProcessResult(code, bytes(output.content), bytes(messages.content), exceeded)
+
+
+def _exceeded_limit(pid: int, output: int, deadline: float, limits: ProcessLimits) -> str:
+    if output > limits.output:
+        return f"more than {limits.output // _MIB} MiB of output"
+    if time.monotonic() > deadline:
+        return f"more than {limits.seconds:g} seconds"
+    if _resident_bytes(pid) > limits.memory:
+        return f"more than {limits.memory // _MIB} MiB of memory"
+    return ""
+
+
+def _resident_bytes(pid: int) -> int:
+    """Return the resident bytes of a process and its descendants; 0 on systems without /proc."""
+    total = 0
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            total = int(file.read().split()[1]) * _PAGE
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                total += sum(_resident_bytes(int(child)) for child in file.read().split())
+    return total
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
