@@ -1,6 +1,6 @@
-"""How an attacker could get from where he stands to what he wants: paths, what would break them, and priorities.
+"""Attack paths from entry points to targets, the changes that break them, and priorities of resources.
 
-Values only; how they are found is in `attackpaths`. Nothing here says that an attack took place.
+Values only; the search is in `attackpaths`. A path is a possibility, not evidence of an attack.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from kubekeep.model.severity import Severity
 
 
 class NodeKind(enum.StrEnum):
-    """What an attacker can hold, or come from."""
+    """Kind of a node: a position an attacker can hold or start from."""
 
     INTERNET = "internet"
-    """Anyone outside the cluster."""
+    """Any client outside the cluster."""
     ENTRY = "entry"
-    """What lets traffic in: a Service, an Ingress, a route."""
+    """An object that admits traffic: a Service, an Ingress, a route."""
     WORKLOAD = "workload"
     """The containers of a workload."""
     PODS = "pods"
-    """The containers of every pod of a namespace, or of the cluster."""
+    """The containers of all pods in a namespace or the cluster."""
     ACCOUNT = "service account"
     ACCOUNTS = "service accounts"
-    """Every service account of a namespace, or of the cluster."""
+    """All service accounts of a namespace or the cluster."""
     SUBJECT = "subject"
     """A user or a group."""
     ROLE = "role"
-    """A role, granted in a namespace or in the cluster."""
+    """A role, granted in a namespace or the cluster."""
     HOST = "node"
     """A node of the cluster as root, or with the credentials of its kubelet."""
     SECRET = "secret"  # noqa: S105 - a kind of node, no password
     SECRETS = "secrets"
-    """Every Secret of a namespace, or of the cluster."""
+    """All Secrets of a namespace or the cluster."""
     DATA = "data"
     """A ConfigMap or a volume."""
     CLUSTER_ADMIN = "cluster-admin"
-    """Whoever may do everything in the cluster."""
+    """Unrestricted permissions in the cluster."""
 
 
 class AttackNode(msgspec.Struct, frozen=True, gc=False):
-    """A place in the graph. `id` is unique in it; `label` is what people read, `Deployment shop/web`.
+    """A node of the attack graph. `id` is unique in it; `label` is the display name, `Deployment shop/web`.
 
-    `location` is where the object stands; None for what stands in no file.
+    `location` is the location of the object; None if it comes from no file.
     """
 
     id: str
@@ -57,29 +57,29 @@ class AttackNode(msgspec.Struct, frozen=True, gc=False):
 
 
 class EdgeKind(enum.StrEnum):
-    """What takes an attacker from one node to the next."""
+    """Kind of a step from one node to the next."""
 
     EXPOSURE = "exposure"
     ESCAPE = "escape"
-    """A container is no boundary to the node."""
+    """A container that does not isolate its processes from the node."""
     COLOCATION = "colocation"
-    """Who holds a node holds the pods on it."""
+    """Control of a node includes the pods on it."""
     IDENTITY = "identity"
-    """The token of a service account lies in a container."""
+    """The token of a service account is mounted in a container."""
     MEMBERSHIP = "membership"
-    """Kubernetes itself counts someone as a member of a group, or something as one of many."""
+    """Kubernetes treats the subject as a member of a group, or the object as one of many."""
     BINDING = "binding"
     PERMISSION = "permission"
-    """What a role allows leads there."""
+    """A role permits the step."""
     DATA = "data"
-    """A container reads it."""
+    """A container reads the data."""
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """One reason why an edge is there: a sentence part (`container web is privileged`), and what makes it so.
+    """One reason for an edge: a clause (`container web is privileged`) and its cause.
 
-    `owner` is the object that makes it, as people read it, and `location` the place in it. `controls` fail there, so
-    that what they ask for closes the opening. `assumes` is what the input does not tell and must hold too.
+    `owner` is the display name of the object that causes it, and `location` the location in that object. `controls`
+    fail there; fixing them removes the opening. `assumes` is a precondition that the input does not confirm.
     """
 
     text: str
@@ -90,7 +90,7 @@ class Opening(msgspec.Struct, frozen=True):
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """One step. It is gone only when all its openings are."""
+    """One step. Removed only when all its openings are."""
 
     source: AttackNode
     target: AttackNode
@@ -99,44 +99,45 @@ class Edge(msgspec.Struct, frozen=True):
 
     @property
     def assumes(self) -> str:
-        """What must hold for the step; empty if one of its openings needs nothing else."""
+        """Precondition of the step; empty if one of its openings has none."""
         assumed = [opening.assumes for opening in self.openings]
         return "" if not all(assumed) else assumed[0]
 
 
 class AttackPath(msgspec.Struct, frozen=True):
-    """A way from a source to a target, at least one edge long. `severity` is that of holding the target."""
+    """A path from a source to a target of at least one edge. `severity` is the severity of controlling the target."""
 
     edges: tuple[Edge, ...]
     severity: Severity
 
     @property
     def source(self) -> AttackNode:
-        """Where it starts."""
+        """The entry point."""
         return self.edges[0].source
 
     @property
     def target(self) -> AttackNode:
-        """What it reaches."""
+        """The last node."""
         return self.edges[-1].target
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What the input does not tell and must hold for the path, without repetition."""
+        """Preconditions of all steps that the input does not confirm, without repetition."""
         return tuple(dict.fromkeys(edge.assumes for edge in self.edges if edge.assumes))
 
     @property
     def controls(self) -> tuple[Control, ...]:
-        """The controls that fail along it, without repetition."""
-        found = (control for edge in self.edges for opening in edge.openings for control in opening.controls)
-        return tuple({control.slug: control for control in found}.values())
+        """Failed controls along the path, without repetition."""
+        controls = (control for edge in self.edges for opening in edge.openings for control in opening.controls)
+        return tuple({control.slug: control for control in controls}.values())
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """An edge that is worth removing, with the places in `Attacks.paths` of the paths that are no more without it.
+    """An edge worth removing. `paths` are the indexes in `Attacks.paths` of the paths that this breaks.
 
-    `further` is how many paths it ends that are not listed. After `detours` of all these paths there is still another
-    way to the same, longer or less sure. Of a list of cuts each counts what those before it leave.
+    `further` is the number of broken paths that are not listed. `detours` is the number of all these paths that have an
+    alternative to the same target, longer or less certain. Each cut in a list counts only the paths left by those
+    before it.
     """
 
     edge: Edge
@@ -146,7 +147,7 @@ class Cut(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """How many paths it ends."""
+        """The number of paths it breaks."""
         return len(self.paths) + self.further
 
 
@@ -159,7 +160,7 @@ class TrackStep(msgspec.Struct, frozen=True):
 
 
 class PriorityVector(msgspec.Struct, frozen=True):
-    """One way through an attack track, a failed control at each step, with the score of Kubescape's prioritisation."""
+    """A path through an attack track, a failed control at each step, with the score of Kubescape's prioritisation."""
 
     track: str
     steps: tuple[TrackStep, ...]
@@ -168,9 +169,9 @@ class PriorityVector(msgspec.Struct, frozen=True):
 
 
 class PrioritisedResource(msgspec.Struct, frozen=True):
-    """A resource with all its ways through attack tracks; `score` is their sum, `severity` the worst of them.
+    """A resource with its vectors through attack tracks; `score` is their sum, `severity` the highest of them.
 
-    `left_out` is how many ways more there are that are neither listed nor counted.
+    `left_out` is the number of further vectors, neither listed nor counted.
     """
 
     resource: Resource
@@ -181,10 +182,11 @@ class PrioritisedResource(msgspec.Struct, frozen=True):
 
 
 class AttackQuery(msgspec.Struct, frozen=True):
-    """Where paths start and where they end, by the names that people give them; without names, all that matters.
+    """Names of the entry points and targets of the paths to search for; empty for all relevant ones.
 
-    Known are `internet`, `anonymous` and `authenticated` (anyone without or with any credentials), `cluster-admin`,
-    `node`, `secrets`, and objects as `deployment/web` or `shop/deployment/web`. At most `limit` paths are listed.
+    Valid names are `internet`, `anonymous` and `authenticated` (clients without or with any credentials),
+    `cluster-admin`, `node`, `secrets`, and objects as `deployment/web` or `shop/deployment/web`. At most `limit` paths
+    are listed.
     """
 
     sources: tuple[str, ...] = ()
@@ -193,14 +195,14 @@ class AttackQuery(msgspec.Struct, frozen=True):
 
 
 ALL_PATHS = AttackQuery()
-"""All that matters."""
+"""The query for all relevant entry points and targets."""
 
 
 class Attacks(msgspec.Struct, frozen=True):
-    """What attackers could do: resources by priority, the highest score first, and paths, the worst first.
+    """Result of the attack path analysis: resources by descending priority score, and paths, highest severity first.
 
-    `left_out` is how many paths more there are. `cuts` are the edges whose removal ends most paths, chosen one after
-    the other, the best first. `notes` say what the input lacks, so that paths through it cannot be seen.
+    `left_out` is the number of further paths. `cuts` are the edges that break most paths, chosen one after the other,
+    best first. `notes` list missing input, so that paths through it cannot be detected.
     """
 
     prioritised: tuple[PrioritisedResource, ...] = ()
@@ -211,12 +213,12 @@ class Attacks(msgspec.Struct, frozen=True):
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """The edges of all paths, each once."""
-        found = {(edge.source.id, edge.target.id): edge for path in self.paths for edge in path.edges}
-        return tuple(found.values())
+        """The distinct edges of all paths."""
+        edges = {(edge.source.id, edge.target.id): edge for path in self.paths for edge in path.edges}
+        return tuple(edges.values())
 
     @property
     def nodes(self) -> tuple[AttackNode, ...]:
-        """The nodes of all paths, each once."""
-        found = {node.id: node for path in self.paths for edge in path.edges for node in (edge.source, edge.target)}
-        return tuple(found.values())
+        """The distinct nodes of all paths."""
+        nodes = {node.id: node for path in self.paths for edge in path.edges for node in (edge.source, edge.target)}
+        return tuple(nodes.values())

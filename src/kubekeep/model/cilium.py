@@ -1,4 +1,4 @@
-"""Where Cilium keeps the settings that matter to all namespaces. Never reads them."""
+"""Location of the Cilium settings that apply to all namespaces. Never reads them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from typing import Final
 
 GROUP: Final = "cilium.io"
 HOMES: Final = ("kube-system", "cilium")
-"""The namespaces where it is installed (Cilium docs, Installation using Helm; OpenShift)."""
+"""Namespaces in which Cilium is installed (Cilium docs, Installation using Helm; OpenShift)."""
 SETTINGS: Final = "cilium-config"
-"""The ConfigMap there that says whether it drops what no policy allows."""
+"""Name of the ConfigMap that sets whether traffic is dropped unless a policy allows it."""

@@ -1,4 +1,4 @@
-"""Which cluster of which cloud is meant, as the clouds name them, and what they tell of it. Values only."""
+"""Managed clusters by their names in each cloud, and the endpoints of cloud APIs. Values only."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ DOCUMENTS: Final[Mapping[Provider, tuple[str, ...]]] = {
     "aks": (CLUSTER, ENTITIES, POLICIES),
     "gke": (CLUSTER, REPOSITORIES, ENTITIES),
 }
-"""The kinds of documents about a cluster that there are for each platform."""
+"""Kinds of documents about a cluster that each platform provides."""
 GROUPS: Final[Mapping[Provider, str]] = {provider: group for group, provider in PLATFORMS.items()}
-"""The API group of the documents of each platform."""
+"""API group of the documents of each platform."""
 
 FORMS: Final = (
     "eks/REGION/NAME, aks/SUBSCRIPTION/GROUP/NAME or gke/PROJECT/LOCATION/NAME, "
     "an ARN, a resource ID of Azure or projects/PROJECT/locations/LOCATION/clusters/NAME"
 )
-"""How people may name a cluster."""
+"""Accepted forms of a cluster name."""
 _AZURE: Final = r"providers/Microsoft\.ContainerService/managedClusters"
 _WORD: Final = r"[A-Za-z0-9][\w.():-]{0,127}"
 _PATTERNS: Final[tuple[tuple[Provider, str], ...]] = (
@@ -44,10 +44,10 @@ _PATTERNS: Final[tuple[tuple[Provider, str], ...]] = (
 class CloudCluster(msgspec.Struct, frozen=True, kw_only=True):
     """One cluster of a managed platform.
 
-    `account` is the subscription of Azure or the project of Google; AWS has none to name. `place` is the region of AWS,
-    the resource group of Azure, or the region or zone of Google. Where `name` is empty, the cluster is the one of its
-    account with the `node_group` (the resource group of an AKS cluster's nodes) or the `endpoint` (host of the API
-    server of a GKE cluster).
+    `account` is the subscription in Azure or the project in Google Cloud; AWS needs none. `place` is the region in AWS,
+    the resource group in Azure, or the region or zone in Google Cloud. If `name` is empty, the cluster is identified
+    within its account by `node_group` (the resource group of the nodes of an AKS cluster) or `endpoint` (host of the
+    API server of a GKE cluster).
     """
 
     provider: Provider
@@ -60,16 +60,16 @@ class CloudCluster(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if self.name:
             return "/".join(filter(None, (self.provider, self.account, self.place, self.name)))
-        told = f"nodes in {self.node_group}" if self.node_group else f"endpoint {self.endpoint}"
-        return f"{self.provider}/{self.account} ({told})"
+        locator = f"nodes in {self.node_group}" if self.node_group else f"endpoint {self.endpoint}"
+        return f"{self.provider}/{self.account} ({locator})"
 
 
 class AzureCloud(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the clouds of Azure, which know nothing of one another: addresses without a slash at the end.
+    """One of Azure's separate clouds, with URLs that have no slash at the end.
 
-    `manager` is where Azure Resource Manager answers, `audience` what tokens for it are asked for (itself where it is
-    empty), `authority` who gives them (empty for the one that the SDK finds). It is known by `names` that tools of
-    Azure call it, by what the names of its API servers end in, and by what its regions begin with.
+    `manager` is the URL of Azure Resource Manager, `audience` the resource for its tokens (`manager` if empty),
+    `authority` the issuer of tokens (chosen by the SDK if empty). The cloud is recognised by `names`, its names in
+    Azure's tools, by the suffix of its API servers and by the prefixes of its regions.
     """
 
     manager: str
@@ -103,13 +103,14 @@ AZURE_CLOUDS: Final = (
         regions=("china",),
     ),
 )
-"""What Azure's SDK and command line have for each cloud (azure-core, AzureClouds; `az cloud list`)."""
+"""Values from Azure's SDK and command line (azure-core, AzureClouds; `az cloud list`)."""
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
-    """Where Azure and Google are asked; each an address without a slash at the end. AWS's SDK knows its own.
+    """Endpoints of Azure and Google Cloud, URLs without a slash at the end. AWS's SDK has its own.
 
-    Google's are those of its public cloud; credentials of another universe of Google have the same there.
+    The defaults for Google are those of its public cloud; other Google universes offer the same services under their
+    domain.
     """
 
     azure: AzureCloud = AZURE_PUBLIC
@@ -119,9 +120,9 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CloudRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """That the cloud is to be asked, about this `cluster` or else the one that the cluster itself tells of.
+    """A request to query the cloud about `cluster`, or else about the cluster that the live cluster identifies.
 
-    `profile` is the one of the configuration of AWS's command line; empty for the default.
+    `profile` is a profile of the AWS command line; empty for the default.
     """
 
     cluster: CloudCluster | None = None
@@ -130,12 +131,12 @@ class CloudRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_azure_cloud(name: str) -> AzureCloud | None:
-    """The cloud that a tool of Azure calls `name`; None for one that is not known."""
+    """Return the cloud with this name in Azure's tools; None if unknown."""
     return next((cloud for cloud in AZURE_CLOUDS if name in cloud.names), None)
 
 
 def parse_cluster(text: str) -> CloudCluster:
-    """The cluster that people call `text`. Raises ValueError that says how one is named."""
+    """Parse the name of a cluster. Raises ValueError with the accepted forms."""
     for provider, pattern in _PATTERNS:
         if match := re.fullmatch(pattern.replace("WORD", _WORD), text):
             return CloudCluster(provider=provider, **match.groupdict())

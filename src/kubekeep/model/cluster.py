@@ -1,4 +1,4 @@
-"""A live cluster: what it says of itself, and what it did not show. Values only."""
+"""Facts about a live cluster, and its coverage gaps. Values only."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 
 RBAC: Final = "rbac.authorization.k8s.io"
 RBAC_KINDS: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
-"""What RBAC subjects are joined from."""
+"""Kinds that RBAC subjects are joined from."""
 
 
 def kind_patterns(group: str, kind: str) -> tuple[str, ...]:
-    """What else controls may call a kind that do not name it: all kinds, those of its group, those of its name."""
+    """Return the patterns of controls that match a kind without its exact name: all kinds, its group, its name."""
     return EVERYTHING, "*/*", f"{group}/*", f"*/{kind}"
 
 
 def expand_kind_names(group: str, kind: str, *, carries_pods: bool = False) -> frozenset[str]:
-    """What controls may call a kind: the names that its resources have, and what stands for several kinds.
+    """Return all names and patterns that controls may use for a kind.
 
-    `carries_pods` holds for custom kinds whose objects have a pod template.
+    `carries_pods` is true for custom kinds with a pod template.
     """
     names = {*kind_names(group, kind), *kind_patterns(group, kind)}
     if carries_pods or (group, kind) in POD_KINDS:
@@ -35,20 +35,20 @@ def expand_kind_names(group: str, kind: str, *, carries_pods: bool = False) -> f
 
 
 def format_permission(verb: str, group: str, resource: str, namespace: str = "", name: str = "") -> str:
-    """A permission as people say it: `list deployments.apps in namespace shop`, `get namespaces/shop`."""
-    whole = f"{resource}.{group}" if group else resource
-    one = f"/{name}" if name else ""
-    # A Namespace is in itself.
-    inside = namespace and not (resource == "namespaces" and not group)
-    return f"{verb} {whole}{one}" + (f" in namespace {namespace}" if inside else "")
+    """Format a permission: `list deployments.apps in namespace shop`, `get namespaces/shop`."""
+    resource_name = f"{resource}.{group}" if group else resource
+    suffix = f"/{name}" if name else ""
+    # The namespace of a Namespace object is redundant.
+    is_in_namespace = namespace and not (resource == "namespaces" and not group)
+    return f"{verb} {resource_name}{suffix}" + (f" in namespace {namespace}" if is_in_namespace else "")
 
 
 class CoverageGap(msgspec.Struct, frozen=True, kw_only=True):
-    """Objects of one kind that a cluster did not show, all of them, those of a `namespace` or one `name`, and why.
+    """Objects of one kind that could not be listed: all, those of a `namespace` or one `name`, and the reason.
 
-    `resource` is the plural as the API has it; `partial` says that some have been seen, `inside` that all have been that
-    are in the namespaces that are judged. `carries_pods` holds for custom kinds whose objects have a pod template. Documents about a cluster that its cloud did not give are a gap too; what
-    has to be done for them is in `needs`.
+    `resource` is the plural in the API. `partial` is true if some objects were listed, `inside` if all those in the
+    evaluated namespaces were. `carries_pods` is true for custom kinds with a pod template. Documents that a cloud did
+    not provide are gaps too; `needs` names the missing permission.
     """
 
     group: str
@@ -63,65 +63,65 @@ class CoverageGap(msgspec.Struct, frozen=True, kw_only=True):
     inside: bool = False
     carries_pods: bool = False
     needs: str = ""
-    """What to do about it where the cluster has no say, as an order: `allow ecr:DescribeRepositories`."""
+    """Next step if the cluster cannot grant it, in the imperative: `allow ecr:DescribeRepositories`."""
 
     @property
     def names(self) -> frozenset[str]:
-        """What controls may call the kind; who is not shown what runs nothing misses no workload."""
+        """Names that controls may use for the kind, without `workload` for PodTemplates, which never run."""
         names = expand_kind_names(self.group, self.kind, carries_pods=self.carries_pods)
         return names - {WORKLOAD} if (self.group, self.kind) == POD_TEMPLATE else names
 
     @property
     def permission(self) -> str:
-        """What would have to be allowed, `list deployments.apps in namespace shop`, or else be done."""
+        """The missing permission, `list deployments.apps in namespace shop`, or `needs`."""
         return self.needs or format_permission(self.verb, self.group, self.resource, self.namespace, self.name)
 
     @property
     def gvr(self) -> str:
-        """`apps/v1/deployments`, as Kubescape names what it lists."""
+        """`apps/v1/deployments`, the identifier of listed resources in Kubescape."""
         return "/".join(filter(None, (self.group, self.version, self.resource)))
 
     @property
     def selector(self) -> str:
-        """The field selector that stands for what is missing."""
+        """The field selector of the missing objects."""
         fields = (("metadata.name", self.name), ("metadata.namespace", self.namespace))
         return ",".join(f"{field}={value}" for field, value in fields if value)
 
     @property
     def is_partial(self) -> bool:
-        """Whether some have been seen."""
+        """True if some objects were listed."""
         return self.partial or self.inside
 
     def hides(self, group: str, kind: str, namespace: str, name: str) -> bool:
-        """Whether it may be for it that an object is not seen which is judged: what is `inside` is shown."""
-        where = name if (group, kind) == ("", "Namespace") else namespace
+        """Return True if the gap may be the reason that an evaluated object was not listed; never for `inside`."""
+        own_namespace = name if (group, kind) == ("", "Namespace") else namespace
         return (
             not self.inside
             and self.group == group
             and self.kind in (EVERYTHING, kind)
-            and self.namespace in ("", where)
+            and self.namespace in ("", own_namespace)
             and self.name in ("", name)
         )
 
     def matters_to(self, control: Control) -> bool:
-        """Whether `control` looks at the kind, or compares with it."""
-        looked_at = control.relates if self.inside else (*control.targets, *control.relates)
-        return not self.names.isdisjoint(looked_at)
+        """Return True if `control` evaluates the kind, or compares with it."""
+        needed = control.relates if self.inside else (*control.targets, *control.relates)
+        return not self.names.isdisjoint(needed)
 
     @property
     def text(self) -> str:
-        """Why, and whether some have been seen all the same."""
+        """The reason, with a note if some objects were listed."""
         if self.inside:
             return f"{self.why}, but for the namespaces that are scanned"
         return f"cut off: {self.why}" if self.partial else self.why
 
 
 class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The cluster that was scanned: what people call it, what its API server says of itself, what it did not show.
+    """The scanned cluster: display name, version, distribution and coverage gaps.
 
-    `info` is the server's answer to `/version`; `provider` the managed platform, empty for none that is known.
-    `distribution` is whose Kubernetes it is (`eks`, `openshift`, `k3s`, see `kubekeep.model.distribution`), empty for one
-    that is not known, and `distribution_version` what that calls itself: for OpenShift its own, else Kubernetes'.
+    `info` is the server's response to `/version`; `provider` the managed platform, empty if none was detected.
+    `distribution` is the Kubernetes distribution (`eks`, `openshift`, `k3s`, see `kubekeep.model.distribution`), empty
+    if unknown, and `distribution_version` its version: OpenShift's own, else that of Kubernetes.
     """
 
     name: str
@@ -134,13 +134,13 @@ class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def version(self) -> str:
-        """`v1.34.4`; empty if the server does not tell."""
+        """`v1.34.4`; empty if the server does not report it."""
         return self.info.get("gitVersion", "")
 
     @property
     def kubernetes(self) -> str:
-        """Version and distribution in words: `Kubernetes v1.29.8 (OpenShift 4.16.3)`, as far as they are known."""
-        # Most distributions go by the version of Kubernetes, which is said already.
-        own = self.distribution_version if self.distribution_version != self.version else ""
-        whose = " ".join(filter(None, (DISTRIBUTION_NAMES.get(self.distribution, self.distribution), own)))
-        return f"Kubernetes {self.version or 'unknown'}" + (f" ({whose})" if self.distribution else "")
+        """Version and distribution in words: `Kubernetes v1.29.8 (OpenShift 4.16.3)`, without unknown parts."""
+        # Most distributions use the version of Kubernetes, which is already included.
+        version = self.distribution_version if self.distribution_version != self.version else ""
+        distribution = " ".join(filter(None, (DISTRIBUTION_NAMES.get(self.distribution, self.distribution), version)))
+        return f"Kubernetes {self.version or 'unknown'}" + (f" ({distribution})" if self.distribution else "")

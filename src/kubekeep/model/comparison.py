@@ -1,6 +1,6 @@
-"""Two scans side by side: what each found and looked at, and what is new, gone or not to be told between them.
+"""Comparison of two scans: findings and coverage of each, and the findings that are new, resolved or not comparable.
 
-Values only; how they are told apart is in `baseline.compare`.
+Values only; the comparison itself is in `baseline.compare`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from kubekeep.model.severity import Severity
 
 
 class FindingChange(enum.StrEnum):
-    """What became of a finding from one scan to the next."""
+    """Change of a finding from one scan to the next."""
 
     NEW = "new"
     RESOLVED = "resolved"
     UNCHANGED = "unchanged"
     ACCEPTED = "accepted"
-    """It is still there, and an exception covers it now: nobody mended it."""
+    """Still present, and now covered by an exception; not fixed."""
     INCOMPARABLE = "incomparable"
-    """One of the two did not look: nobody can say whether it is new or gone."""
+    """Not evaluated in one of the two scans, so neither new nor resolved."""
 
 
 class ReportLocation(msgspec.Struct, frozen=True, gc=False):
-    """Where a report shows a finding: its path as it stands there, its file and, if known, the lines.
+    """Location of a finding in a report: its path as shown, its file and, if known, its lines.
 
-    `entry` is the key of a report in JSON v2 that holds the path; `resource` the id of the resource in it.
+    `entry` is the key of a JSON v2 report that holds the path; `resource` the id of the resource in it.
     """
 
     path: str = ""
@@ -41,10 +41,10 @@ class ReportLocation(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecordedFinding(msgspec.Struct, frozen=True, gc=False):
-    """One failure of a control (its id) on a resource, at a path as `fingerprint.steady_path` gives it.
+    """A failure of a control (its id) on a resource, at a path built by `fingerprint.format_stable_path`.
 
-    `file` and `copy` tell resources of one identity apart: the file, and the number in it from 0. `waiver` is the name
-    of the exception that covers it, empty if it stands.
+    `file` and `copy` distinguish resources with the same identity: the file, and the 0-based number within it.
+    `exception` is the name of the exception that covers the finding, empty if none does.
     """
 
     control: str
@@ -59,53 +59,54 @@ class RecordedFinding(msgspec.Struct, frozen=True, gc=False):
 
 
 class ScanRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What one scan found and what it looked at: without the second nobody can say that a finding is gone."""
+    """Findings and coverage of one scan. Without the coverage a missing finding cannot be called resolved."""
 
     name: str
-    """What messages call it: a file, or `this scan`."""
+    """Name for messages: a file, or `this scan`."""
     findings: tuple[RecordedFinding, ...]
-    """What stands."""
+    """Findings without an exception."""
     accepted: tuple[RecordedFinding, ...] = ()
-    """What would stand without exceptions; unknown, and empty, in a baseline."""
+    """Findings covered by exceptions; unknown, and empty, in a baseline."""
     controls: Mapping[str, str]
-    """The controls of the scan by id, with why one could not be evaluated at all; empty for those that were."""
+    """Controls of the scan by id, with the reason if one was not evaluated at all; empty text for evaluated ones."""
     gaps: Mapping[Identity, AbstractSet[str]] = {}
-    """Controls that could not be evaluated on a resource."""
+    """Controls that were not evaluated on a resource."""
     resources: Mapping[Identity, AbstractSet[str]] | None = None
-    """The resources that were judged, with their files; None where not even those that fail have all of theirs."""
+    """Evaluated resources with their files; None if the record does not list all files, not even of failing resources.
+    """
     only_failing: bool = False
-    """Whether `resources` has those alone that fail somewhere, as a baseline does: of others it is silent."""
+    """True if `resources` lists only resources with a failure, as a baseline does."""
     unread: frozenset[str] = frozenset()
     """Files that could not be read, or only in part."""
     settings: Mapping[str, str] = {}
-    """What else decides what is found, in words by its name: tool, frameworks, targets, choice, parameters."""
+    """Other settings that affect findings, by name: tool, frameworks, targets, resource selection, parameters."""
     pseudonyms: str = ""
-    """Under which key names are hidden, as `Assessment.pseudonyms` has it; empty if they are not."""
+    """Fingerprint of the key for pseudonyms, as in `Assessment.pseudonyms`; empty for plain names."""
 
     @property
     def is_ours(self) -> bool:
-        """Whether Kubekeep made it, so that places can be compared with those of another of its scans."""
+        """True if Kubekeep produced the record, so paths can be compared with its other scans."""
         return self.settings.get(TOOL, "").startswith("kubekeep")
 
     @property
     def files(self) -> frozenset[str]:
-        """The files of the resources that were judged."""
+        """Files of the evaluated resources."""
         return frozenset().union(*(self.resources or {}).values())
 
 
 TOOL = "tool"
-"""The setting that names the program and its version."""
+"""Setting with the name and version of the program."""
 RESOURCE_SELECTION = "choice of resources"
-"""The setting that says which resources were judged, if not all."""
+"""Setting with the resource selection, absent if all resources were evaluated."""
 TARGETS = "targets"
-"""The setting that says what was scanned, as it was given, with commas between."""
+"""Setting with the scanned inputs as the user gave them, separated by commas."""
 
 
 class Difference(msgspec.Struct, frozen=True, gc=False):
-    """One finding with what became of it.
+    """One finding with its change.
 
-    `base` and `head` are what the two scans say of the control on the resource: failed, passed, skipped or absent.
-    `reason` says why it is incomparable, or what accepts it.
+    `base` and `head` are the results of the control on the resource in the two scans: failed, passed, skipped or
+    absent. `reason` says why the finding is incomparable, or names the exception that accepts it.
     """
 
     change: FindingChange
@@ -116,7 +117,7 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of every finding of two scans, the worst first. `base` and `head` are their names."""
+    """Changes of all findings between two scans, highest severity first. `base` and `head` name the scans."""
 
     base: str
     head: str

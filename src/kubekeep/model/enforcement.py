@@ -1,4 +1,4 @@
-"""What an admission policy of a cluster does about a control: whether it is bound, and what comes of it. Values only."""
+"""Enforcement of a control by admission policies of a cluster: bindings and actions. Values only."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 import msgspec
 
 DENY: Final = "Deny"
-"""The action that keeps an object out; the others only tell of it."""
+"""The action that rejects an object; all others only report it."""
 
 
 class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
-    """A ValidatingAdmissionPolicy that asks what a control asks.
+    """A ValidatingAdmissionPolicy that checks the same as a control.
 
-    `bound` says whether a binding names it: without one it does nothing. `actions` are those of all its bindings
-    together. `partial` says that the policy, or the bindings that bring one of the actions, leave some objects out.
+    `bound` is true if a binding refers to the policy; without one it has no effect. `actions` are the actions of all
+    its bindings. `partial` is true if the policy, or the bindings for one of the actions, exclude some objects.
     """
 
     policy: str
@@ -24,5 +24,5 @@ class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def denies(self) -> bool:
-        """Whether it keeps objects out."""
+        """Return True if the policy rejects objects."""
         return DENY in self.actions

@@ -1,4 +1,4 @@
-"""A waiver: somebody's decision that a finding is accepted, for a reason and until a day. Never decides what it covers."""
+"""Exceptions: approved deviations with a reason and an expiry date. Never matches findings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kubekeep.model.resource import format_name
 
 
 class ExceptionSource(enum.StrEnum):
-    """Where waivers are written."""
+    """Kinds of places in which exceptions are written."""
 
     FILE = "exceptions file"
     OBJECT = "object"
@@ -22,7 +22,7 @@ class ExceptionSource(enum.StrEnum):
 
 
 class AppliedException(msgspec.Struct, frozen=True, kw_only=True):
-    """One waiver as reports name it.
+    """An exception as reports name it.
 
     `text` is the whole exception as JSON text in Kubescape's form, for the formats that show it.
     """
@@ -36,22 +36,22 @@ class AppliedException(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExceptionStatus(enum.StrEnum):
-    """What became of a waiver in a scan, in the words of Kubescape's `exceptionAudit` where it has any."""
+    """Status of an exception after a scan, with the terms of Kubescape's `exceptionAudit` where it has any."""
 
     MATCHED = "matched"
     UNUSED = "unused"
-    """It covers no finding: what it was for is mended or was never there."""
+    """Covers no finding: the finding has been fixed or never existed."""
     EXPIRED = "expired"
     INVALID_CONTROL = "invalid-control"
-    """It names a control that nobody knows."""
+    """Refers to an unknown control."""
     TOO_BROAD = "too-broad"
-    """It would cover everything, and covers nothing for that reason."""
+    """Would cover everything, and is ignored for that reason."""
     INVALID = "invalid"
-    """It cannot be read; the text says why."""
+    """Cannot be read; the text says why."""
 
 
 class ExceptedFinding(msgspec.Struct, frozen=True, gc=False):
-    """One finding that a waiver covers: the resource's id and parts of its identity, and the control's id."""
+    """A finding covered by an exception: the resource's id and parts of its identity, and the control's id."""
 
     resource: str
     kind: str
@@ -61,14 +61,14 @@ class ExceptedFinding(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def label(self) -> str:
-        """The resource as people say it: `Deployment shop/web`."""
+        """The display name of the resource: `Deployment shop/web`."""
         return format_name(self.kind, self.namespace, self.name)
 
 
 class ExceptionUse(msgspec.Struct, frozen=True, kw_only=True):
-    """One waiver with what became of it. `controls` are the names it gives, `unknown` those nobody knows.
+    """An exception with its status. `controls` are the names it lists, `unknown` the unknown ones among them.
 
-    `doubts` are what `text` says of why it may cover more, or less, than was meant.
+    `doubts` are the sentences of `text` on a scope that may be broader or narrower than intended.
     """
 
     exception: AppliedException

@@ -1,8 +1,8 @@
-"""What a finding is the same by, from scan to scan: its control, its resource and the place inside the resource.
+"""Fingerprints of findings, stable across scans: control, resource, and path inside the resource.
 
-Neither lines, files, the order of documents or of named items, nor the version of an API or of Kubekeep change it.
-Never looks at a value that could be a secret, and so gives the same for an object and for what a report embeds of it.
-Two resources may have one identity (a base and its overlay): who compares tells those apart by their files.
+Independent of lines, files, the order of documents and of named list elements, the API version and Kubekeep's version.
+Never includes a value that could be a secret, so an object and its redacted copy in a report have the same fingerprint.
+Two resources may share an identity (a base and its overlay); comparisons distinguish them by file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kubekeep.model.resource import Resource, format_name
 from kubekeep.model.text import json_text
 
 VERSION: Final = "v2"
-"""Changes with what is hashed: a file of other fingerprints cannot be compared."""
+"""Changes with the hashed data: files with other versions cannot be compared."""
 
 _parse = functools.lru_cache(maxsize=4096)(parse_path)
 _KEYS: Final = (
@@ -33,28 +33,28 @@ _KEYS: Final = (
     ("ip",),
     ("host",),
 )
-"""Fields that tell the items of a list apart, in the order they are looked for."""
+"""Fields that identify list elements, in order of preference."""
 _OPAQUE: Final = frozenset({"env", "httpHeaders", "data", "binaryData", "stringData"})
-"""Below these, and in kinds that are not Kubernetes' own, any value but a name may be a secret."""
+"""Fields below which, as in custom kinds, any value except a name may be a secret."""
 _REMOVED: Final = frozenset({"envFrom", "status"})
-"""What reports do not embed: the items keep their numbers."""
+"""Fields that reports omit: their list elements keep their numbers."""
 _WORDS: Final = frozenset({"command", "args"})
 _FLAG: Final = re.compile(r"--[a-z][a-z0-9-]*(?==|\Z)")
 
 
 class Granularity(enum.StrEnum):
-    """What counts as one finding."""
+    """Unit that counts as one finding."""
 
     EVIDENCE = "evidence"
-    """Each place in a resource that makes a control fail."""
+    """Each path in a resource that makes a control fail."""
     CONTROL = "control"
     """Each control that fails for a resource."""
     RESOURCE = "resource"
-    """Each resource that some control fails for."""
+    """Each resource with a failed control."""
 
 
 class Identity(msgspec.Struct, frozen=True, order=True):
-    """Which object of a cluster a resource is, whatever the version of its API; joined ones name what they join."""
+    """Identity of a resource in a cluster, independent of the API version; joined resources list their parts."""
 
     group: str
     kind: str
@@ -64,7 +64,7 @@ class Identity(msgspec.Struct, frozen=True, order=True):
 
     @classmethod
     def of(cls, resource: Resource) -> Identity:
-        """The identity of `resource`."""
+        """Return the identity of `resource`."""
         related = tuple(map(cls.of, resource.related))
         return cls(resource.group, resource.kind, resource.namespace, resource.name, related)
 
@@ -73,24 +73,24 @@ class Identity(msgspec.Struct, frozen=True, order=True):
 
 
 def evidence_fingerprint(control: str, resource: Resource, path: str) -> str:
-    """The fingerprint of the failure of `control` (its id) at `path` of `resource`: 64 hexadecimal digits."""
+    """Return the fingerprint of a failure of `control` (its id) at `path`: 64 hexadecimal digits."""
     return fingerprint(control, Identity.of(resource), format_stable_path(resource, path))
 
 
 def fingerprint(control: str, identity: Identity, path: str | None = None) -> str:
-    """The fingerprint of a place, a path as `steady_path` gives it; without one, of the control on the resource.
+    """Return the fingerprint of a path from `format_stable_path`; without a path, of the control on the resource.
 
-    Without a control too (empty), of the resource.
+    If the control is empty too, of the resource.
     """
     text = json_text([VERSION, control, msgspec.to_builtins(identity), path])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def format_stable_path(resource: Resource, path: str) -> str:
-    """`path` with the items of lists by what tells them apart, where the object says so, and not by their number.
+    """Format `path` with identifying fields instead of list indexes, if the objects have them.
 
-    `spec.containers[name=app].securityContext.capabilities.add[=SYS_ADMIN]`; an item that a fix would append is
-    `[+]`. What is no path stays as it is.
+    `spec.containers[name=app].securityContext.capabilities.add[=SYS_ADMIN]`; an element that a fix would append is
+    `[+]`. Text that is no path is returned unchanged.
     """
     try:
         steps = _parse(path)
@@ -101,13 +101,13 @@ def format_stable_path(resource: Resource, path: str) -> str:
     match steps:
         case ("relatedObjects", int(number), *rest) if number < len(resource.related):
             related = resource.related[number]
-            return f"relatedObjects[{number}].{_steady(related.object, tuple(rest), scalars=related.is_builtin)}"
+            return f"relatedObjects[{number}].{_format_steps(related.object, tuple(rest), scalars=related.is_builtin)}"
         case _:
-            return _steady(resource.object, steps, scalars=resource.is_builtin)
+            return _format_steps(resource.object, steps, scalars=resource.is_builtin)
 
 
-def _steady(document: Any, path: Path, *, scalars: bool) -> str:
-    """The steady text of `path`; items without a name go by their value where `scalars` are no secrets."""
+def _format_steps(document: Any, path: Path, *, scalars: bool) -> str:
+    """Format the stable path; elements without a name are identified by their value if `scalars` cannot be secrets."""
     parts: list[str] = []
     value, key = document, ""
     hidden = False
@@ -120,7 +120,7 @@ def _steady(document: Any, path: Path, *, scalars: bool) -> str:
         elif hidden:
             parts.append(f"[{step}]")
         else:
-            parts.append(f"[{_item(value, step, key, scalars=scalars)}]")
+            parts.append(f"[{_format_element(value, step, key, scalars=scalars)}]")
         value = _child(value, step)
     return "".join(parts)
 
@@ -133,31 +133,35 @@ def _child(value: Any, step: str | int) -> Any:
     return None
 
 
-def _item(items: Any, index: int, key: str, *, scalars: bool) -> str:
-    if not isinstance(items, list) or index >= len(items):
+def _format_element(elements: Any, index: int, key: str, *, scalars: bool) -> str:
+    if not isinstance(elements, list) or index >= len(elements):
         return "+"
-    item = items[index]
-    if isinstance(item, dict):
-        return _key(item, _KEYS if scalars else _KEYS[:1]) or str(index)
+    element = elements[index]
+    if isinstance(element, dict):
+        return _format_key(element, _KEYS if scalars else _KEYS[:1]) or str(index)
     if key in _WORDS:
-        flag = _FLAG.match(item) if isinstance(item, str) else None
+        flag = _FLAG.match(element) if isinstance(element, str) else None
         return flag.group() if flag else str(index)
-    return f"={item}" if scalars and isinstance(item, str | int) else str(index)
+    return f"={element}" if scalars and isinstance(element, str | int) else str(index)
 
 
-def _key(item: dict[Any, Any], keys: tuple[tuple[str, ...], ...]) -> str:
-    """What tells `item` apart by the first of `keys` that it has; an embedded object is known by its metadata."""
-    metadata = item.get("metadata")
+def _format_key(element: dict[Any, Any], keys: tuple[tuple[str, ...], ...]) -> str:
+    """Return the identifying fields of `element`, by the first of `keys` it has; an embedded object by its metadata."""
+    metadata = element.get("metadata")
     if isinstance(metadata, dict) and metadata.get("name"):
-        item = {**metadata, "kind": item.get("kind")}
+        element = {**metadata, "kind": element.get("kind")}
     for fields in keys:
-        found = [f"{field}={said}" for field in fields if (said := _said(item.get(field)))]
-        if found:
-            return ",".join(found)
+        parts = [f"{field}={text}" for field in fields if (text := _format_value(element.get(field)))]
+        if parts:
+            return ",".join(parts)
     return ""
 
 
-def _said(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, list):
-        return "+".join(sorted(filter(None, map(_said, value)))) if all(isinstance(item, str) for item in value) else ""
+        return (
+            "+".join(sorted(filter(None, map(_format_value, value))))
+            if all(isinstance(element, str) for element in value)
+            else ""
+        )
     return str(value) if isinstance(value, str | int) else ""

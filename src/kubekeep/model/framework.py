@@ -1,4 +1,4 @@
-"""A framework: sections in order and which controls serve them. Never holds a rule."""
+"""Frameworks: their sections in order, and the controls that belong to them. Never holds a rule."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from kubekeep.model.control import Control, Provider
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A numbered or named part of a framework; `id` is what `satisfies` of a control cites."""
+    """A numbered or named section of a framework; controls refer to its `id` in `satisfies`."""
 
     id: str
     title: str
 
 
 class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One framework of the library, as its file says; membership is written in the controls."""
+    """A framework of the library, decoded from its file; the controls list the frameworks they belong to."""
 
     slug: str = ""
     name: str
-    """The name reports print, in the spelling that scripts compare with."""
+    """Display name in reports, with the spelling that scripts rely on."""
     title: str
     version: str = ""
     description: str
     url: str = ""
     aliases: tuple[str, ...] = ()
     provider: Provider | None = None
-    """The managed platform that it is written for: whoever asks for it says that theirs is one."""
+    """The managed platform of the framework: selecting it asserts that the cluster is on that platform."""
     all_controls: bool = False
-    """Every control with a number belongs to it; those without ask the same again for a standard of their own."""
+    """True if all controls with a number belong to it; the others repeat one for another standard."""
     sections: tuple[Section, ...] = ()
 
     def has(self, control: Control) -> bool:
-        """Whether `control` serves it."""
+        """Return True if `control` belongs to the framework."""
         return bool(control.ids) if self.all_controls else self.slug in control.satisfies
 
     def find_section(self, number: str) -> str:
-        """The section that holds requirement `number`: itself, or the one whose number it continues; empty for none."""
-        return max((item.id for item in self.sections if is_in_section(number, item.id)), key=len, default="")
+        """Return the section of requirement `number`: itself, or the longest section that contains it; else ""."""
+        return max((section.id for section in self.sections if is_in_section(number, section.id)), key=len, default="")
 
     def sort_key(self, number: str) -> tuple[int, list[tuple[int, str]]]:
-        """What requirements sort by: the place of their section, then their own numbers."""
-        places = (place for place, item in enumerate(self.sections) if is_in_section(number, item.id))
+        """Return the sort key of a requirement: the index of its section, then its numbers."""
+        indexes = (index for index, section in enumerate(self.sections) if is_in_section(number, section.id))
         parts = [(int(part) if part.isdecimal() else 0, part) for part in number.split(".")]
-        return next(places, len(self.sections)), parts
+        return next(indexes, len(self.sections)), parts
 
 
 def is_in_section(number: str, section: str) -> bool:
-    """Whether requirement `number` is `section` or a part of it."""
+    """Return True if requirement `number` is `section` or a part of it."""
     return number == section or number.startswith(f"{section}.")

@@ -1,4 +1,4 @@
-"""Who changed a line last, and which repository a scan looked at. Facts for reports; never asks git."""
+"""Commits and working trees as reports show them. Values only; never runs git."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import msgspec
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """A commit: its full hash, and of its author the name, the e-mail address and the time, with its zone.
+    """A commit: full hash, author name and e-mail address, author time with time zone, and subject.
 
-    Name, address and subject are what somebody wrote: hostile text. A time that no calendar has is the nearest there
-    is.
+    Name, address and subject are untrusted text. A time outside the calendar is clamped to the nearest valid one.
     """
 
     hash: str
@@ -22,10 +21,10 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class GitRepository(msgspec.Struct, frozen=True):
-    """A repository on this machine: the absolute real path of its working tree, and what is checked out.
+    """A Git repository on this machine: the absolute real path of its working tree and the checked-out revision.
 
-    `remote` is the address it was cloned from, without credentials, empty if it has none; `branch` is empty on a
-    detached head, `head` None before the first commit.
+    `remote` is the clone URL without credentials, empty if there is none; `branch` is empty on a detached head, `head`
+    is None before the first commit.
     """
 
     root: str

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
-"""The label that holds the name of a namespace; the API server sets it."""
+"""The label with the name of a namespace; the API server sets it."""
 
 
 class SelectorRequirement(msgspec.Struct, frozen=True):
@@ -30,22 +30,22 @@ class LabelSelector(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def requirements(self) -> tuple[SelectorRequirement, ...]:
-        """All of it as requirements."""
+        """The whole selector as a list of requirements, all of which must match."""
         return (
             *(SelectorRequirement(key, "In", (value,)) for key, value in self.match_labels.items()),
             *self.match_expressions,
         )
 
 
-def get_labels(found: Mapping[str, Any]) -> dict[str, str]:
-    """The labels of an object; none if they are malformed."""
-    metadata = found.get("metadata")
+def get_labels(resource_object: Mapping[str, Any]) -> dict[str, str]:
+    """Return the labels of an object, {} if they are malformed."""
+    metadata = resource_object.get("metadata")
     labels = metadata.get("labels") if isinstance(metadata, dict) else None
     return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
 
 
 def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
-    """Whether `selector` takes what has these labels."""
+    """Return True if `selector` matches `labels`."""
     return all(matches_requirement(requirement, labels) for requirement in selector.requirements)
 
 

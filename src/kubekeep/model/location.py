@@ -1,7 +1,4 @@
-"""Where something stands: paths into a document, regions of a file, and the marks that join the two.
-
-Pure values; never opens a file.
-"""
+"""Locations: paths into a document, regions of a file, and source maps from paths to regions. Never opens a file."""
 
 from __future__ import annotations
 
@@ -23,9 +20,9 @@ _PLAIN: Final = re.compile(r"[^.\[\]\"]+")
 
 
 def parse_path(text: str) -> Path:
-    """The steps of `spec.containers[0].image` or `metadata.annotations["a.b/c"]`.
+    """Parse a path such as `spec.containers[0].image` or `metadata.annotations["a.b/c"]`.
 
-    Raises ValueError for text that is not such a path.
+    Raises ValueError for text that is not a path.
     """
     steps: list[str | int] = []
     at = 0
@@ -45,7 +42,7 @@ def parse_path(text: str) -> Path:
 
 
 def format_path(path: Path) -> str:
-    """The text of `path`, which `parse_path` reads back. Keys with dots, brackets or quotes are quoted."""
+    """Format `path` so that `parse_path` can read it. Keys with dots, brackets or quotes are quoted."""
     parts: list[str] = []
     for step in path:
         if isinstance(step, int):
@@ -59,7 +56,7 @@ def format_path(path: Path) -> str:
 
 
 def value_at(document: Any, path: Path) -> Any:
-    """The value at `path`; raises LookupError where the document has none."""
+    """Return the value at `path`. Raises LookupError if the document has none."""
     value = document
     for step in path:
         if isinstance(value, dict):  # noqa: SIM114 - two types for mypy
@@ -72,7 +69,7 @@ def value_at(document: Any, path: Path) -> Any:
 
 
 def has_path(document: Any, path: Path) -> bool:
-    """Whether `path` leads to a value of `document`."""
+    """Return True if the document has a value at `path`."""
     try:
         value_at(document, path)
     except LookupError:
@@ -81,23 +78,23 @@ def has_path(document: Any, path: Path) -> bool:
 
 
 class Position(msgspec.Struct, frozen=True, order=True, gc=False):
-    """A place in a text file. Lines and columns count from 1; columns are Unicode code points."""
+    """A position in a text file. Lines and columns count from 1; columns are Unicode code points."""
 
     line: int
     column: int
 
 
 class Region(msgspec.Struct, frozen=True, gc=False):
-    """A stretch of a file; `end` is the place after the last character, as SARIF counts."""
+    """A range of a file; `end` is the position after the last character, as in SARIF."""
 
     start: Position
     end: Position
 
 
 class Setting(msgspec.Struct, frozen=True, gc=False):
-    """A value that a template took over: its key, and the file and region that set it.
+    """A value that a template inserted: its key, and the file and region that set it.
 
-    `file` is a values file as shown to people, or the option of the command line (`--set`), which has no region.
+    `file` is the display path of a values file, or a command-line option (`--set`), which has no region.
     """
 
     key: str
@@ -109,9 +106,9 @@ class Setting(msgspec.Struct, frozen=True, gc=False):
 
 
 class Location(msgspec.Struct, frozen=True, gc=False):
-    """A file, as it is shown to people, and the region in it; no region where a file has no lines.
+    """A file, by its display path, and a region in it; no region if the file has no lines.
 
-    `setting` is the value that the file took over there, if the file is a template.
+    `setting` is the value that the file inserted there, if the file is a template.
     """
 
     file: str
@@ -127,27 +124,27 @@ def _shown(file: str, region: Region | None) -> str:
 
 
 class LazySourceMap(Protocol):
-    """What knows where a person wrote the values of a document that stands in no file as it is.
+    """Source map of a document that was generated: rendered from templates, built from overlays or converted.
 
-    Such documents are rendered from templates, built from overlays or converted from another language.
+    Locations are looked up on demand, in the files that a person wrote.
     """
 
     def locate(self, document: Any, path: Path) -> Location:
-        """The place of `path`, a path from the document's root, or of its nearest ancestor with a place.
+        """Return the location of `path`, or of its nearest ancestor with a known location.
 
-        Never raises, and never names a file that has no part in the value: the file of the whole document is the
-        least it gives.
+        `path` begins at the root of the document. Never raises, and never returns a file unrelated to the value; the
+        fallback is the file of the whole document.
         """
 
 
 NUMBERS: Final = 3
-"""How many numbers `Marks` takes for a node."""
+"""Count of integers that `SourceMap` stores for a node."""
 
 _LINE_END: Final = re.compile(r"\r\n?|\n")
 
 
 def line_starts(text: str) -> array[int]:
-    """The index of the first character of every line, as editors and SARIF count lines: after LF, CR LF and CR."""
+    """Return the index of the first character of every line. Lines end with LF, CR LF or CR, as in SARIF."""
     if "\r" in text:
         return array("I", [0, *(match.end() for match in _LINE_END.finditer(text))])
     lengths = map(len, text.split("\n"))
@@ -156,78 +153,77 @@ def line_starts(text: str) -> array[int]:
 
 
 class SourceMap:
-    """The place of every node of one document, packed.
+    """Locations of all nodes of one document, in compact form.
 
-    Three numbers a node, in document order with each mapping key before its value: the index in the file of its
-    first character, that after its last one, and the number of nodes of its subtree, itself included. Twelve
-    bytes a node keep all places of a large corpus in memory, where a dict of paths would cost a hundred times
-    that. The order is that of the value: entries of a dict as they are stored. `lines` are the `line_starts` of
-    the file, which its documents share.
+    Three integers per node, in document order with each mapping key before its value: start index in the file, end
+    index, and the number of nodes in its subtree, itself included. Twelve bytes per node keep all locations of a large
+    corpus in memory; a dict of paths would need about a hundred times as much. The order is that of the value: dict
+    entries as they are stored. `lines` are the `line_starts` of the file, shared by its documents.
     """
 
-    __slots__ = ("_items", "_lines", "_numbers", "_regions")
+    __slots__ = ("_lines", "_numbers", "_regions", "_rows_by_node")
 
     def __init__(self, numbers: array[int], lines: array[int]) -> None:
         self._numbers = numbers
         self._lines = lines
-        self._items: dict[int, list[int]] = {}
+        self._rows_by_node: dict[int, list[int]] = {}
         self._regions: dict[tuple[int, int], Region] = {}
 
     def __len__(self) -> int:
         return len(self._numbers) // NUMBERS
 
     def region(self, document: Any, path: Path) -> Region:
-        """The region of `path`, or of its nearest ancestor that the document has.
+        """Return the region of `path`, or of its nearest existing ancestor.
 
-        - An entry of a mapping spans its key and, if that is a scalar on the key's right, its value: `image: nginx`.
-          The entry of a collection is its key alone, so that a finding does not underline half a file.
-        - An item of a sequence spans its scalar; a collection there, and the root of the document, spans its
-          first key or item. Empty collections (`{}`, `[]`) and aliased ones (`*name`) span their own text.
-        - What an alias stands for has the place of the alias; what is inside it, or merged in by `<<`, the
-          place where a person wrote it.
+        - An entry of a mapping spans its key and, if the value is a scalar to the right of the key, the value:
+          `image: nginx`. The entry of a collection is its key alone, so that a finding does not underline half a file.
+        - An element of a sequence spans its scalar; a collection there, and the root of the document, spans its first
+          key or element. Empty collections (`{}`, `[]`) and aliases (`*name`) span their own text.
+        - The value of an alias has the location of the alias; values inside it, or merged in by `<<`, have the location
+          of the original text.
         """
         node, owner, value = 0, -1, document
         for step in path:
-            found = self._child(value, node, step)
-            if found is None:
+            child = self._child(value, node, step)
+            if child is None:
                 break
-            owner, node, value = found
+            owner, node, value = child
         return self._region(*self._shown(node, owner, value))
 
     def extents(self, document: Any, path: Path) -> tuple[int, int, int, int]:
-        """The indexes where the region of `path` starts and ends, and where the value itself does.
+        """Return the start and end index of the region of `path`, and the start and end index of the value itself.
 
-        A block collection begins at its first key or dash. Raises LookupError where the document has no such path.
+        A block collection begins at its first key or dash. Raises LookupError if the document has no such path.
         """
         node, owner, value = 0, -1, document
         for step in path:
-            found = self._child(value, node, step)
-            if found is None:
+            child = self._child(value, node, step)
+            if child is None:
                 raise LookupError(format_path(path))
-            owner, node, value = found
+            owner, node, value = child
         return *self._shown(node, owner, value), *self._span(node)
 
     def find_alias_lines(self, document: Any, path: Path) -> tuple[int, ...]:
-        """The lines on which the text around the value at `path` takes it from elsewhere, from 1.
+        """Return the 1-based lines of the alias or merge key through which the value at `path` is inserted.
 
-        Those of the first alias on the way, with its key, or of the mapping that has the merge key: its own key or
-        dash, and what of it no other entry stands on. Empty for a value that stands in its own place. As in `region`,
-        a path that the document lacks means its nearest ancestor.
+        These are the lines of the first alias on the path, with its key; for a merge key, the lines of the mapping that
+        has it: its own key or dash, and its lines without those of other entries. Empty for a value written in place.
+        As in `region`, a missing path stands for its nearest ancestor.
         """
         node, owner, value = 0, -1, document
         for step in path:
-            found = self._child(value, node, step)
-            if found is None:
+            child = self._child(value, node, step)
+            if child is None:
                 break
-            if found[1] not in self._direct(value, node, found[1]):
+            if child[1] not in self._direct(value, node, child[1]):
                 return self._own_lines(value, node, owner)
-            owner, node, value = found
+            owner, node, value = child
         return ()
 
     def _direct(self, value: Any, node: int, only: int = -1) -> dict[int, tuple[int, int]]:
-        """The children that stand in the text of their collection, and in no other child's; with their stretches.
+        """Return the spans of children written inside their collection, and not inside the text of another child.
 
-        Of a sequence, where nothing is merged, `only` one child need be looked at.
+        In a sequence, which has no merge keys, only the child `only` needs to be checked.
         """
         first, last = self._span(node)
         if isinstance(value, list):
@@ -235,13 +231,13 @@ class SourceMap:
             spans = [(*self._span(at), at) for at in nodes]
         else:
             spans = [(self._span(at - 1)[0], self._span(at)[1], at) for _, _, at in self.entries(value, node)]
-        found: dict[int, tuple[int, int]] = {}
-        taken = first
+        spans_by_node: dict[int, tuple[int, int]] = {}
+        next_free = first
         for start, end, at in sorted(spans):
-            if taken <= start <= last:
-                found[at] = start, end
-                taken = max(end, taken)
-        return found
+            if next_free <= start <= last:
+                spans_by_node[at] = start, end
+                next_free = max(end, next_free)
+        return spans_by_node
 
     def _own_lines(self, value: Any, node: int, owner: int) -> tuple[int, ...]:
         start, end = self._span(node)
@@ -256,7 +252,7 @@ class SourceMap:
         return set(range(self._position(start).line, self._position(max(end - 1, start)).line + 1))
 
     def _shown(self, node: int, owner: int, value: Any) -> tuple[int, int]:
-        """The stretch that stands for a node and its key, if it has one."""
+        """Return the span of a node together with its key, if it has one."""
         start, end = self._span(node if owner < 0 else owner)
         if owner >= 0:
             if not isinstance(value, dict | list):
@@ -268,13 +264,13 @@ class SourceMap:
         return start, end
 
     def scalars(self) -> list[tuple[int, int]]:
-        """Where scalars, aliases and empty collections start and end, by index and in that order."""
+        """Return the sorted start and end indexes of scalars, aliases and empty collections."""
         numbers = self._numbers
         spans = {(numbers[at], numbers[at + 1]) for at in range(0, len(numbers), NUMBERS) if numbers[at + 2] == 1}
         return sorted(spans)
 
     def entries(self, value: Any, node: int = 0) -> Iterator[tuple[str | int, Any, int]]:
-        """What the value of a node holds: step, value and node; nothing for a scalar. The root is node 0."""
+        """Yield step, value and node of each child of `node`; nothing for a scalar. The root is node 0."""
         if isinstance(value, dict):
             at = node + 1
             for key, child in value.items():
@@ -287,32 +283,32 @@ class SourceMap:
                 at += self._size(at)
 
     def span(self, node: int) -> tuple[int, int]:
-        """The indexes where a node that `entries` gave starts and ends."""
+        """Return the start and end index of a node that `entries` yielded."""
         return self._span(node)
 
     def extract(self, document: Any, path: Path) -> SourceMap | None:
-        """The marks of the value at `path` alone, in the same file; None where the document has none."""
+        """Return the source map of the value at `path`, in the same file; None if the document has no such value."""
         node, value = 0, document
         for step in path:
-            found = self._child(value, node, step)
-            if found is None:
+            child = self._child(value, node, step)
+            if child is None:
                 return None
-            _, node, value = found
+            _, node, value = child
         return SourceMap(self._numbers[node * NUMBERS : (node + self._size(node)) * NUMBERS], self._lines)
 
     def shift(self, lines: int) -> SourceMap:
-        """The marks of the same text where `lines` lines of a file stand before it."""
+        """Return the source map of the same text with `lines` lines inserted before it."""
         return SourceMap(self._numbers, array("I", [0]) * lines + self._lines)
 
     def _region(self, start: int, end: int) -> Region:
-        """One value a stretch: dozens of controls miss something at the same place."""
+        """Return the cached region: dozens of controls report the same span."""
         region = self._regions.get((start, end))
         if region is None:
             region = self._regions[start, end] = Region(self._position(start), self._position(end))
         return region
 
     def _child(self, value: Any, node: int, step: str | int) -> tuple[int, int, Any] | None:
-        """The (key node or -1, node, value) that `step` leads to, or None."""
+        """Return (key node or -1, node, value) of the child at `step`, or None."""
         if isinstance(value, dict):
             at = node + 1
             for key, child in value.items():
@@ -324,14 +320,14 @@ class SourceMap:
         return None
 
     def _rows(self, node: int, count: int) -> list[int]:
-        """The nodes of a sequence's items; kept, because every finding of a long List asks for them."""
-        rows = self._items.get(node)
+        """Return the nodes of the elements of a sequence; cached, as every finding in a long List needs them."""
+        rows = self._rows_by_node.get(node)
         if rows is None:
             rows, at = [], node + 1
             for _ in range(count):
                 rows.append(at)
                 at += self._size(at)
-            self._items[node] = rows
+            self._rows_by_node[node] = rows
         return rows
 
     def _size(self, node: int) -> int:

@@ -6,7 +6,10 @@ import os
 
 
 def display_path(path: str) -> str:
-    """The path as a terminal and a report can hold it: bytes that are not UTF-8 and control characters escaped."""
+    """Return the path as safe text for terminals and reports.
+
+    Bytes that are not UTF-8 and control characters are escaped.
+    """
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text
@@ -14,6 +17,6 @@ def display_path(path: str) -> str:
 
 
 def error_reason(error: OSError | ValueError) -> str:
-    """What the system says about a path, for people."""
+    """Return the system's error message for a path, without a capital letter at the start."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text[:1].lower() + text[1:]

@@ -1,6 +1,6 @@
-"""What hides names: the contract of pseudonyms and encryption, and what a reader needs to undo the latter.
+"""Contract of pseudonymisation and encryption of names, and the data a reader needs to decrypt them.
 
-Holds no key and knows no algorithm.
+Holds no key and implements no algorithm.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import msgspec
 
 
 class Pseudonymiser(Protocol):
-    """Hides text. Equal text is hidden alike within one assessment, so that what belongs together still does."""
+    """Replaces names by pseudonyms. Equal text gets equal pseudonyms within an assessment, so references match."""
 
     def word(self, text: str) -> str:
-        """What stands for a name, a value or a step of a path."""
+        """Return the replacement for a name, a value or a path step."""
 
     def text(self, text: str) -> str:
-        """What stands for a sentence that may hold names; empty if it is lost."""
+        """Return the replacement for a sentence that may contain names; empty if the text has to be dropped."""
 
 
 class Encryption(msgspec.Struct, frozen=True):
-    """How the names of a report are encrypted, in the words of Kubescape's `encryptionMetadata`.
+    """Encryption of the names in a report, with the fields of Kubescape's `encryptionMetadata`.
 
-    `key` is the key of the names, encrypted with one that is derived from the master key.
+    `key` is the data key, encrypted with a key derived from the master key.
     """
 
     key: str

@@ -1,10 +1,10 @@
-"""Objects without their secrets: what may be embedded in a report, a log or a database.
+"""Redaction of secrets in objects, before they are embedded in a report, a log or a database.
 
-The one home of that knowledge. Never changes the object it is given: what is redacted is copied first. It
-knows where Kubernetes keeps secrets, not what a secret looks like, with one exception: the words of `command`
-and `args`, annotations and addresses stay, because controls judge them (flags of the control plane) and reports
-quote their paths, so there only passwords in URLs, values of flags and variables called password, token or the
-like, and the shapes of well-known tokens are struck out.
+The only module with this knowledge. Never changes an object: the redacted fields are copied first. Redaction is based
+on the fields in which Kubernetes keeps secrets, not on the look of values, with one exception: `command` and `args`,
+annotations and URLs stay, because controls evaluate them (flags of the control plane) and reports quote their paths.
+There only passwords in URLs, values of flags and variables named password, token or similar, and tokens of well-known
+formats are masked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path
 
 MASK: Final = "XXXXXX"
-"""What stands in the place of a secret, as in Kubescape's reports."""
+"""Replacement for a secret, as in Kubescape's reports."""
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _PAYLOADS: Final = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
@@ -25,7 +25,7 @@ _WORDS: Final = frozenset({"command", "args"})
 _NAMED: Final = r"(?i:[\w.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|credentials))"
 _SECRET: Final = re.compile(_NAMED)
 SECRET_FLAG: Final = re.compile(rf"--?{_NAMED}")
-"""A flag of a command line whose value is a secret."""
+"""A command-line flag whose value is a secret."""
 TOKEN_PATTERN: Final = re.compile(
     r"(?:(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password of a URL
     r"|(?<=://)[^/\s:@]{16,}(?=@)"  # a token in the place of the user
@@ -38,102 +38,102 @@ TOKEN_PATTERN: Final = re.compile(
     r"|(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # JSON Web Token
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))"
 )
-"""What well-known tokens look like, wherever they stand."""
+"""Formats of well-known tokens, anywhere in a text."""
 ASSIGNMENT_PATTERN: Final = re.compile(
     rf"(?<![\w.-])(--?{_NAMED}[= ]|{_NAMED}=|(?:-u|--user)[= ][\w.@-]+:)(?!-)(?:'[^']*'|\"[^\"]*\"|[^\s'\";|&]+)"
 )
-"""A secret that a command line gives to a flag or a variable, which the first group keeps."""
+"""A secret assigned to a flag or a variable in a command line; the first group is not a secret."""
 
 
 def mask_tokens(text: str) -> str:
-    """A text, such as a message of a program, without tokens of known shapes and values named password or the like."""
+    """Mask tokens of known formats and values named password or similar in a text, such as an error message."""
     return ASSIGNMENT_PATTERN.sub(rf"\1{MASK}", TOKEN_PATTERN.sub(MASK, text))
 
 
 def redact(resource: Resource) -> dict[str, Any]:
-    """The object of `resource` as reports may embed it.
+    """Return a copy of the object of `resource` that reports may embed.
 
-    Masked: values of Secrets, ConfigMaps and container environments, headers of probes. Removed: `valueFrom`
-    and `envFrom`, the last-applied annotation, `managedFields`, `status`. Lists and kinds that embed other
-    objects are followed; a custom kind is searched whole, as its pods may sit anywhere. A joined resource
-    gets its related objects as `relatedObjects`, which paths into it count on.
+    Masked: values of Secrets, ConfigMaps and container environments, headers of probes. Removed: `valueFrom` and
+    `envFrom`, the last-applied annotation, `managedFields`, `status`. Lists and kinds that embed other objects are
+    searched; a custom kind is searched completely, as its pods may be anywhere. The related objects of a joined
+    resource become `relatedObjects`, as paths into it require.
     """
-    result = _object(resource.object, resource.kind)
+    result = _redact_object(resource.object, resource.kind)
     if resource.is_builtin and not resource.kind.endswith("List"):
         at = pod_path(resource)
-        result = result if at is None else _replaced(result, at, _searched)
+        result = result if at is None else _replace_at(result, at, _redact_tree)
     else:
-        result = _searched(result)
+        result = _redact_tree(result)
     if resource.related:
-        result = {**result, "relatedObjects": [redact(item) for item in resource.related]}
+        result = {**result, "relatedObjects": [redact(part) for part in resource.related]}
     return result
 
 
-def _object(item: dict[str, Any], kind: str) -> dict[str, Any]:
-    """`item` without what the API server keeps for itself and without the payload of its kind."""
-    result = {key: value for key, value in item.items() if key != "status"}
+def _redact_object(resource_object: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return `resource_object` without the fields of the API server and with the payload of its kind masked."""
+    result = {key: value for key, value in resource_object.items() if key != "status"}
     for key in _PAYLOADS.get(kind, ()):
         if result.get(key) is not None:
-            result[key] = _masked(result[key])
-    if isinstance(item.get("metadata"), dict):
-        result["metadata"] = _metadata(item["metadata"])
-    if kind.endswith("List") and isinstance(item.get("items"), list):
-        result["items"] = [_member(entry, kind.removesuffix("List")) for entry in item["items"]]
+            result[key] = _mask_payload(result[key])
+    if isinstance(resource_object.get("metadata"), dict):
+        result["metadata"] = _redact_metadata(resource_object["metadata"])
+    if kind.endswith("List") and isinstance(resource_object.get("items"), list):
+        result["items"] = [_redact_element(element, kind.removesuffix("List")) for element in resource_object["items"]]
     return result
 
 
-def _member(item: Any, kind: str) -> Any:
-    return _object(item, str(item.get("kind") or kind)) if isinstance(item, dict) else item
+def _redact_element(element: Any, kind: str) -> Any:
+    return _redact_object(element, str(element.get("kind") or kind)) if isinstance(element, dict) else element
 
 
-def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+def _redact_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     result = {key: value for key, value in metadata.items() if key != "managedFields"}
     annotations = result.get("annotations")
     if isinstance(annotations, dict):
         kept = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
-        result["annotations"] = {key: _annotation(key, value) for key, value in kept.items()}
+        result["annotations"] = {key: _redact_annotation(key, value) for key, value in kept.items()}
     return result
 
 
-def _annotation(key: Any, value: Any) -> Any:
-    """A text that people fill as they like, without what looks like a secret; nothing of one whose key is called so."""
+def _redact_annotation(key: Any, value: Any) -> Any:
+    """Mask secrets in the value of an annotation; the whole value if the key names a secret."""
     if not isinstance(value, str):
         return value
     return MASK if _SECRET.fullmatch(str(key).rpartition("/")[2]) else mask_tokens(value)
 
 
-def _masked(payload: Any) -> Any:
+def _mask_payload(payload: Any) -> Any:
     return dict.fromkeys(payload, MASK) if isinstance(payload, dict) else MASK
 
 
-def _replaced(value: Any, path: Path, change: Any) -> Any:
-    """`value` with what stands at `path` changed, copied down to there; itself where the path leads nowhere."""
+def _replace_at(value: Any, path: Path, change: Any) -> Any:
+    """Return a copy of `value` with the value at `path` changed; `value` itself if there is no such path."""
     if not path:
         return change(value)
     if not isinstance(value, dict) or path[0] not in value:
         return value
-    return {**value, path[0]: _replaced(value[path[0]], path[1:], change)}
+    return {**value, path[0]: _replace_at(value[path[0]], path[1:], change)}
 
 
-def _searched(value: Any) -> Any:
-    """A copy of `value` without the secrets of the containers and objects anywhere in it.
+def _redact_tree(value: Any) -> Any:
+    """Return a copy of `value` without the secrets of all containers and objects in it.
 
-    Not recursive: a manifest nested as deep as sources let through must not exhaust the stack.
+    Not recursive: a manifest nested as deeply as sources allow must not exhaust the stack.
     """
     top = [value]
     todo: list[Any] = [top]
     while todo:
-        # A copy already, whose collections are still those of the original.
+        # Already a copy, but its collections are still the original ones.
         owner = todo.pop()
-        for key, item in owner.items() if isinstance(owner, dict) else enumerate(owner):
-            if isinstance(item, str):
-                if "://" in item:
-                    owner[key] = mask_tokens(item)
+        for key, child in owner.items() if isinstance(owner, dict) else enumerate(owner):
+            if isinstance(child, str):
+                if "://" in child:
+                    owner[key] = mask_tokens(child)
                 continue
-            if isinstance(item, dict):
-                copy: Any = dict(item) if _MARKED.isdisjoint(item) else _stripped(item)
-            elif isinstance(item, list):
-                copy = list(item)
+            if isinstance(child, dict):
+                copy: Any = dict(child) if _MARKED.isdisjoint(child) else _redact_mapping(child)
+            elif isinstance(child, list):
+                copy = list(child)
             else:
                 continue
             owner[key] = copy
@@ -141,59 +141,61 @@ def _searched(value: Any) -> Any:
     return top[0]
 
 
-def _stripped(mapping: dict[Any, Any]) -> dict[Any, Any]:
-    """A copy of one mapping; the collections in it are still the same."""
+def _redact_mapping(mapping: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a copy of one mapping; the collections in it are still the original ones."""
     if mapping.get("kind") in _PAYLOADS:
-        mapping = _object(mapping, mapping["kind"])
+        mapping = _redact_object(mapping, mapping["kind"])
     elif isinstance(mapping.get("metadata"), dict):
-        mapping = {**mapping, "metadata": _metadata(mapping["metadata"])}
+        mapping = {**mapping, "metadata": _redact_metadata(mapping["metadata"])}
     return {
-        key: _field(key, item) if key in _FIELDS else item for key, item in mapping.items() if key not in _REFERENCES
+        key: _redact_field(key, value) if key in _FIELDS else value
+        for key, value in mapping.items()
+        if key not in _REFERENCES
     }
 
 
 _REFERENCES: Final = frozenset({"envFrom", "valueFrom"})
 _FIELDS: Final = _WORDS | {"env", "httpHeaders", "stringData"}
-"""Fields that may hold secrets, whatever they look like."""
+"""Fields that may hold secrets of any format."""
 _MARKED: Final = _FIELDS | _REFERENCES | {"kind", "metadata"}
-"""Fields of mappings that are more than a copy."""
+"""Fields of mappings that need more than a copy."""
 
 
-def _field(key: Any, value: Any) -> Any:
+def _redact_field(key: Any, value: Any) -> Any:
     if key in ("env", "httpHeaders"):
-        return _valued(value)
+        return _mask_values(value)
     if key == "stringData":
-        return _masked(value)
-    return _words(value)
+        return _mask_payload(value)
+    return _mask_words(value)
 
 
-def _valued(entries: Any) -> Any:
-    """Names without their values: the entries of `env` and `httpHeaders`."""
+def _mask_values(entries: Any) -> Any:
+    """Mask the values of entries of `env` and `httpHeaders`; names stay."""
     if isinstance(entries, dict):
-        return _masked(entries)
+        return _mask_payload(entries)
     if not isinstance(entries, list):
         return entries if entries is None else MASK
     return [
-        {key: MASK if key == "value" else item for key, item in entry.items() if key != "valueFrom"}
+        {key: MASK if key == "value" else value for key, value in entry.items() if key != "valueFrom"}
         if isinstance(entry, dict)
         else MASK
         for entry in entries
     ]
 
 
-def _words(value: Any) -> Any:
-    """A command line without what is certainly a secret; the word after `--password` too."""
+def _mask_words(value: Any) -> Any:
+    """Mask secrets in a command line, including the word after `--password`."""
     if isinstance(value, str):
         return mask_tokens(value)
     if not isinstance(value, list):
         return value
     words: list[Any] = []
-    for index, item in enumerate(value):
-        before = value[index - 1] if index else None
-        if not isinstance(item, str):
-            words.append(item)
-        elif isinstance(before, str) and SECRET_FLAG.fullmatch(before) and not item.startswith("-"):
+    for index, word in enumerate(value):
+        previous = value[index - 1] if index else None
+        if not isinstance(word, str):
+            words.append(word)
+        elif isinstance(previous, str) and SECRET_FLAG.fullmatch(previous) and not word.startswith("-"):
             words.append(MASK)
         else:
-            words.append(_words(item))
+            words.append(_mask_words(word))
     return words

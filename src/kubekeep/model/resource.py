@@ -1,4 +1,4 @@
-"""A Kubernetes object with its identity and the place it came from. Never fetched, never changed here."""
+"""Kubernetes objects with their identity and source location. Never fetches or changes an object."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep import _native
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import LazySourceMap, Location, Path, SourceMap
 
 DEFAULT_NAMESPACE: Final = "default"
-"""The namespace of a namespaced resource that names none, as with kubectl."""
+"""The namespace of a namespaced resource without `metadata.namespace`, as in kubectl."""
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def is_builtin(group: str) -> bool:
-    """Whether an API group is Kubernetes' own (core, apps, batch, ..., *.k8s.io)."""
+    """Return True for an API group of Kubernetes itself (core, apps, batch, ..., *.k8s.io)."""
     return "." not in group or group.endswith(".k8s.io")
 
 
 @functools.lru_cache(maxsize=1024)
 def kind_names(group: str, kind: str) -> frozenset[str]:
-    """What a control may call a kind: `group/Kind`, and a built-in kind by its name alone."""
+    """Return the names that controls may use for a kind: `group/Kind`, and for a built-in kind also `Kind`."""
     full = f"{group}/{kind}"
     return frozenset((kind, full)) if is_builtin(group) else frozenset((full,))
 
 
 def format_name(kind: str, namespace: str, name: str) -> str:
-    """`Deployment shop/web`, as people say it; `Node a` without a namespace."""
+    """Format a display name: `Deployment shop/web`, or `Node a` without a namespace."""
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
 class FileType(enum.StrEnum):
-    """What kind of source an object was read from, in the words reports use."""
+    """Kind of source of an object, with the terms of reports."""
 
     YAML = "YAML"
     JSON = "JSON"
@@ -46,11 +47,11 @@ class FileType(enum.StrEnum):
 
 
 class RenderOrigin(msgspec.Struct, frozen=True):
-    """What an object was made from that stands in no file as it is.
+    """Chart or kustomization that generated an object.
 
-    `folder` is the chart or the kustomization, as shown to people; for a chart there are its name, the values files
-    it was rendered with beside its own, and the name of the innermost sub-chart the template belongs to. An
-    `application` that said how is named by its file and line.
+    `folder` is the display path of the chart or kustomization. For a chart there are its name, the values files given
+    in addition to its own, and the name of the innermost sub-chart with the template. `application` is the file and
+    line of the Argo CD or Flux object that configured the rendering, if any.
     """
 
     folder: str
@@ -61,11 +62,11 @@ class RenderOrigin(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """The file and document that an object was read from, or the template or kustomization it was made from.
+    """File and document of an object, or the template or kustomization that generated it.
 
-    `path` is shown to people (relative to `base` when below it); `base` is the absolute folder of the scan;
-    `document` counts the documents of the file from 0, an item of a List keeps its List's number. An object that
-    stands in no file as it is has an `origin`, and a `trace` to the places a person wrote.
+    `path` is the display path (relative to `base` if below it); `base` is the absolute folder of the scan; `document`
+    is the 0-based number of the document in the file, the same for all items of a List. A generated object has an
+    `origin`, and a `lazy_source_map` to the original files.
     """
 
     path: str
@@ -78,7 +79,7 @@ class Source(msgspec.Struct, frozen=True):
     lazy_source_map: LazySourceMap | None = None
 
     def locate(self, document: Any, path: Path) -> Location:
-        """The place of `path`, a path from the object's root; `document` is the whole document."""
+        """Return the location of `path`, a path from the root of the object; `document` is the whole document."""
         if self.lazy_source_map is not None:
             return self.lazy_source_map.locate(document, self.root + path)
         if self.source_map is None:
@@ -87,11 +88,11 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class PackedObject(msgspec.Struct, frozen=True, gc=False):
-    """An object as compressed JSON; what stands beside it is the same as in it, empty where it is absent."""
+    """An object as compressed JSON, with the fields that reports read most often; absent fields are empty."""
 
     data: bytes
     size: int
-    """How long the text of the object is; what was derived from it follows."""
+    """Length of the JSON text in bytes; derived text follows it."""
     api_version: str
     kind: str
     metadata: dict[str, Any]
@@ -105,48 +106,48 @@ class PackedObject(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def texts(self) -> tuple[bytes, bytes]:
-        """The object as JSON, and the text that was derived from it."""
+        """The object as JSON, and the derived text."""
         whole = _native.unpack(self.data)
         return whole[: self.size], whole[self.size :]
 
     def unpacked(self) -> dict[str, Any]:
-        """The object, made anew each time."""
+        """Decode the object; every call returns a new copy."""
         return _decode(self.text)
 
 
 def pack_object(content: dict[str, Any], text: bytes | None = None, derived: bytes = b"") -> PackedObject:
-    """`content`, an object as JSON has it, packed.
+    """Compress `content`, an object as decoded JSON.
 
-    `text` is its JSON, if that is known already; `derived` says mostly the same again and so takes little room.
+    `text` is its JSON, if already known; `derived` is further text, mostly a repetition of it and so small when
+    compressed.
     """
     text = _encode(content) if text is None else text
-    metadata, spec = content.get("metadata"), content.get("spec")
-    known = metadata if isinstance(metadata, dict) else {}
+    metadata, spec = as_mapping(content.get("metadata")), content.get("spec")
     replicas = spec.get("replicas") if isinstance(spec, dict) else None
     return PackedObject(
         _native.pack(text + derived),
         len(text),
         sys.intern(str(content.get("apiVersion") or "")),
         sys.intern(str(content.get("kind") or "")),
-        {key: _kept(known[key]) for key in ("name", "generateName", "namespace") if key in known},
+        {key: _intern(metadata[key]) for key in ("name", "generateName", "namespace") if key in metadata},
         replicas if isinstance(replicas, int) and not isinstance(replicas, bool) else None,
     )
 
 
-def _kept(value: Any) -> Any:
+def _intern(value: Any) -> Any:
     return sys.intern(value) if isinstance(value, str) else value
 
 
 class Resource(msgspec.Struct, frozen=True, gc=False):
-    """One object: as it was sent (`object`), with where it came from.
+    """One object as submitted to the API (`object`), with its source.
 
-    `content` is the object, or the same packed, which costs time for each look at `object` and saves memory.
-    `document` is the document it stands in when that is more than the object itself (an item of a List).
-    `release_namespace_paths` are the paths of namespaces that whoever installs the object will choose, beside its own if it
-    names none; None when nothing is left to choose.
-    A joined resource (an RBAC subject with its binding and role) names them in `related`; paths that begin
-    with `relatedObjects[N]` lead into those. `unknown` are the paths whose value nobody knows yet (Terraform before
-    `apply`): `object` lacks them, and no verdict may take them for absent.
+    `content` is the object, or a packed object, which saves memory and costs time on each access to `object`.
+    `document` is the document of the object if it holds more than the object (an item of a List).
+    `release_namespace_paths` are the paths of namespaces that are chosen at installation, in addition to
+    `metadata.namespace` if it is set; None if there are none. A joined resource (an RBAC subject with its binding and
+    role) lists them in `related`; paths that begin with `relatedObjects[N]` refer to those. `unknown` are the paths of
+    values not known yet (Terraform before `apply`): `object` does not have them, and no verdict may treat them as
+    absent.
     """
 
     content: dict[str, Any] | PackedObject
@@ -163,14 +164,14 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         return content if isinstance(content, dict) else content.unpacked()
 
     def packed(self, text: bytes | None = None, derived: bytes = b"") -> Resource:
-        """The same in less memory; `text` and `derived` are for `pack`."""
+        """Return a packed copy; `text` and `derived` are passed to `pack_object`."""
         content = self.content
         if not isinstance(content, dict):
             return self
         return msgspec.structs.replace(self, content=pack_object(content, text, derived))
 
     def unpacked(self) -> Resource:
-        """The same to look at often."""
+        """Return a copy for frequent access to `object`."""
         return self if isinstance(self.content, dict) else msgspec.structs.replace(self, content=self.object)
 
     @property
@@ -191,18 +192,18 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def kind(self) -> str:
-        """`Deployment`, ..."""
+        """The kind, such as `Deployment`."""
         content = self.content
         return str(content.get("kind") or "") if isinstance(content, dict) else content.kind
 
     @property
     def is_builtin(self) -> bool:
-        """Whether its API group is Kubernetes' own (core, apps, batch, ..., *.k8s.io)."""
+        """True for an API group of Kubernetes itself (core, apps, batch, ..., *.k8s.io)."""
         return is_builtin(self.group)
 
     @property
     def kind_names(self) -> frozenset[str]:
-        """What a control may call its kind, as the function of that name has it."""
+        """Names that controls may use for the kind; see `kind_names`."""
         return kind_names(self.group, self.kind)
 
     @property
@@ -214,17 +215,17 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def namespace(self) -> str:
-        """`metadata.namespace`; empty when the object does not say."""
+        """`metadata.namespace`; empty if it is not set."""
         return str(self._metadata().get("namespace") or self._subject("namespace"))
 
     @property
     def label(self) -> str:
-        """`Deployment shop/web`, as people say it; without a namespace that the object does not say."""
+        """Display name, `Deployment shop/web`; without a namespace if none is set."""
         return format_name(self.kind, self.namespace, self.name)
 
     @property
     def replicas(self) -> int | None:
-        """`spec.replicas`, where it is a number."""
+        """`spec.replicas`, if it is a number."""
         content = self.content
         if not isinstance(content, dict):
             return content.replicas
@@ -238,7 +239,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         return metadata if isinstance(metadata, dict) else {}
 
     def _subject(self, key: str) -> str:
-        """What a joined subject says of itself, which has no metadata."""
+        """Return a field of a joined subject, which has no metadata."""
         content = self.content
         return str(content.get(key) or "") if isinstance(content, dict) else ""
 
@@ -249,10 +250,10 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def id(self) -> str:
-        """The identity within a scan, in Kubescape's form: file objects carry a hash of file and document."""
+        """Identity within a scan, in Kubescape's form: objects from files include a hash of file and document."""
         if self.related:
             subject = f"{self.api_version}/{self.namespace}/{self.kind}/{self.name}"
-            return "/".join(sorted([*(item.id for item in self.related), subject]))
+            return "/".join(sorted([*(part.id for part in self.related), subject]))
         if self.source is None:
             return self.identity
         place = f"{self.source.path}:{self.source.document}"
@@ -261,7 +262,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         return f"path={_fnv1a(place.encode('utf-8', 'surrogatepass'))}/api={self.identity}"
 
     def locate(self, path: Path) -> Location | None:
-        """The place of `path` in the file a person wrote; None for an object that came from no file."""
+        """Return the location of `path` in the original file; None for an object without a file."""
         match path:
             case ("relatedObjects", int(number), *rest) if number < len(self.related):
                 return self.related[number].locate(tuple(rest))
@@ -272,7 +273,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
 
 def _fnv1a(data: bytes) -> int:
-    """FNV-1a, 64 bits."""
+    """Return the 64-bit FNV-1a hash."""
     value = 0xCBF29CE484222325
     for byte in data:
         value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF

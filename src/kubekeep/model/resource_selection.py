@@ -1,4 +1,4 @@
-"""Which resources of the input a scan judges. Everything else it reads all the same, for what relates to it."""
+"""Resources of the input that a scan evaluates. All other resources are still read, as related objects."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import msgspec
 
 
 class ResourceSelection(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for; where nothing was, everything is judged.
+    """The selection that a user requested; an empty field selects everything.
 
-    Kinds go by their names in any case. `labels` is a selector as `kubectl -l` takes it. `changed_since` is a Git
-    revision, `workload` the one workload that is judged.
+    Kinds are matched by name, ignoring case. `labels` is a selector in the syntax of `kubectl -l`. `changed_since` is a
+    Git revision, `workload` the only workload to evaluate.
     """
 
     include_namespaces: tuple[str, ...] = ()
@@ -21,8 +21,8 @@ class ResourceSelection(msgspec.Struct, frozen=True, kw_only=True):
     workload: str = ""
 
     def __str__(self) -> str:
-        """In words, empty for everything: `namespaces shop, blog; no kinds Secret`."""
-        said = (
+        """Return the selection in words, empty if it selects everything: `namespaces shop, blog; no kinds Secret`."""
+        criteria = (
             ("namespaces", ", ".join(self.include_namespaces)),
             ("no namespaces", ", ".join(self.exclude_namespaces)),
             ("kinds", ", ".join(self.include_kinds)),
@@ -31,4 +31,4 @@ class ResourceSelection(msgspec.Struct, frozen=True, kw_only=True):
             ("changed since", self.changed_since),
             ("workload", self.workload),
         )
-        return "; ".join(f"{what} {text}" for what, text in said if text)
+        return "; ".join(f"{name} {text}" for name, text in criteria if text)

@@ -1,6 +1,6 @@
-"""The resource that each kind of Kubernetes is served as, and whether it lives in a namespace. Never asks a cluster.
+"""Plural names and scopes (namespaced or cluster-wide) of the kinds of Kubernetes. Never queries a cluster.
 
-What custom kinds are called is said by their definitions, or guessed as Kubernetes' own clients guess it.
+Names of custom kinds come from their CustomResourceDefinitions, or are guessed as Kubernetes' own clients do.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _MOVED: Final = {
 
 
 class ResourceType(msgspec.Struct, frozen=True):
-    """How a kind is served: its group, its plural, and whether its objects live in namespaces."""
+    """API group, plural name and scope of a kind."""
 
     group: str
     plural: str
@@ -64,17 +64,19 @@ class ResourceType(msgspec.Struct, frozen=True):
 
     @property
     def equivalents(self) -> tuple[tuple[str, str], ...]:
-        """(group, plural) of everything that is the same resource under another group, itself first."""
-        here = (self.group, self.plural)
-        there = [
-            (group, plural) for (group, plural), to in _MOVED.items() if to == self.group and plural == self.plural
+        """(group, plural) of every group that serves the same resource, this one first."""
+        own = (self.group, self.plural)
+        legacy = [
+            (group, plural)
+            for (group, plural), target in _MOVED.items()
+            if target == self.group and plural == self.plural
         ]
-        moved = [(_MOVED[here], self.plural)] if here in _MOVED else []
-        return (here, *moved, *there)
+        current = [(_MOVED[own], self.plural)] if own in _MOVED else []
+        return (own, *current, *legacy)
 
 
 def guess_plural(kind: str) -> str:
-    """The plural that Kubernetes' clients guess."""
+    """Guess the plural of a kind with the rule of Kubernetes' clients."""
     word = kind.lower()
     if kind in _UNUSUAL:
         return _UNUSUAL[kind]
@@ -96,7 +98,7 @@ BUILTIN_TYPES: Final = _builtin()
 
 
 class ResourceTypes:
-    """How every kind is served: the built-in ones, and those that definitions among some objects define."""
+    """Resource types by kind: built-in ones and those defined by CustomResourceDefinitions among the resources."""
 
     def __init__(self, resources: Iterable[Resource]) -> None:
         self._known = dict(BUILTIN_TYPES)
@@ -112,6 +114,6 @@ class ResourceTypes:
                 pass
 
     def of(self, resource: Resource) -> ResourceType:
-        """How `resource` is served; a custom kind that nothing defines has a namespace if the object names one."""
-        known = self._known.get((resource.group, resource.kind))
-        return known or ResourceType(resource.group, guess_plural(resource.kind), bool(resource.namespace))
+        """Return the resource type of `resource`; an undefined kind is namespaced if the object has a namespace."""
+        resource_type = self._known.get((resource.group, resource.kind))
+        return resource_type or ResourceType(resource.group, guess_plural(resource.kind), bool(resource.namespace))

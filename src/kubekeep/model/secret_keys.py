@@ -1,7 +1,7 @@
-"""Which keys of a document hold secrets, and where those stand in a text that has source_map.
+"""Keys of documents that hold secrets, and the positions of those secrets in a text with a source map.
 
-One home for the names; see `model.redaction` for the places in Kubernetes objects and the shapes of tokens. Rather
-takes too much for a secret than too little: it serves texts that are shown to people, not what rules see.
+The only list of such names; see `model.redaction` for fields of Kubernetes objects and formats of tokens. Prefers false
+positives to missed secrets: it serves texts shown to people, not the input of rules.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kubekeep.model.redaction import LAST_APPLIED, SECRET_FLAG
 
 
 class KeyContent(enum.Enum):
-    """What stands below a key."""
+    """Kind of content below a key."""
 
     ALL = "secrets"
     ENV = "variables: names may be seen, values not"
@@ -43,7 +43,7 @@ _REFERENCES: Final = frozenset(
         *("secret_name", "service_account_token", "envFrom", "env_from", "valueFrom", "value_from", "fieldRef"),
     }
 )
-"""Keys that sound like secrets and lead to the names of such."""
+"""Keys that resemble secrets and hold only their names."""
 _SEEN_IN_REFERENCES: Final = frozenset(
     {
         *("name", "key", "items", "path", "mode", "optional", "defaultMode", "namespace", "audience", "apiVersion"),
@@ -57,7 +57,7 @@ _SENSITIVE_POINTER: Final = re.compile(
 
 
 def classify_key(key: str, above: KeyContent = KeyContent.NOTHING) -> KeyContent:
-    """What stands below a key that itself stands below something that holds `above`."""
+    """Return the content below a key, which itself is below a key with content `above`."""
     if above is KeyContent.ALL:
         return KeyContent.ALL
     if key in _REFERENCES:
@@ -66,12 +66,12 @@ def classify_key(key: str, above: KeyContent = KeyContent.NOTHING) -> KeyContent
         return KeyContent.NOTHING if key == "name" else KeyContent.ALL
     if above is KeyContent.REFERENCE:
         return KeyContent.REFERENCE if key in _SEEN_IN_REFERENCES else KeyContent.ALL
-    return _named(key)
+    return _classify_name(key)
 
 
 @functools.lru_cache(maxsize=4096)
-def _named(key: str) -> KeyContent:
-    """What a key says of itself."""
+def _classify_name(key: str) -> KeyContent:
+    """Return the content that the key itself suggests."""
     if key in {"command", "args"}:
         return KeyContent.WORDS
     if key not in _PAYLOAD and _ENV.fullmatch(key[-200:]):
@@ -80,9 +80,9 @@ def _named(key: str) -> KeyContent:
 
 
 def is_secret_value(key: str, above: KeyContent = KeyContent.NOTHING) -> bool:
-    """Whether a scalar is a secret.
+    """Return True if a scalar is a secret.
 
-    A label called `env` and a command of one word are none, nor are the names that references hold.
+    A label `env` and a command of one word are not, nor are the names in references.
     """
     kind = classify_key(key, above)
     if kind is KeyContent.REFERENCE:
@@ -91,17 +91,17 @@ def is_secret_value(key: str, above: KeyContent = KeyContent.NOTHING) -> bool:
 
 
 def is_secret_pointer(pointer: object) -> bool:
-    """Whether the path of a JSON patch leads to what `holds` takes for a secret."""
+    """Return True if the path of a JSON patch refers to a key that `classify_key` considers secret."""
     return isinstance(pointer, str) and _SENSITIVE_POINTER.search(pointer[-200:]) is not None
 
 
 def find_secret_spans(document: Any, source_map: SourceMap) -> Iterator[tuple[int, int]]:
-    """Where the secrets of a document start and end in its text, by index."""
+    """Yield the start and end indexes of secrets in the text of a document."""
     todo: list[tuple[Any, int, KeyContent]] = [(document, 0, KeyContent.NOTHING)]
     while todo:
         value, node, kind = todo.pop()
         for step, child, at in source_map.entries(value, node):
-            below = _below(value, step, child, kind)
+            below = _classify_child(value, step, child, kind)
             if isinstance(child, dict | list):
                 todo.append((child, at, below))
             elif below is KeyContent.ALL and child is not None and not isinstance(child, bool):
@@ -109,29 +109,29 @@ def find_secret_spans(document: Any, source_map: SourceMap) -> Iterator[tuple[in
 
 
 def find_secret_values(document: Any) -> Iterator[str]:
-    """The texts of a document that are secrets, where it has no source_map."""
+    """Yield the secret strings of a document that has no source map."""
     todo: list[tuple[Any, KeyContent]] = [(document, KeyContent.NOTHING)]
     while todo:
         value, kind = todo.pop()
         steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for step, child in steps:
-            below = _below(value, step, child, kind)
+            below = _classify_child(value, step, child, kind)
             if isinstance(child, dict | list):
                 todo.append((child, below))
             elif below is KeyContent.ALL and isinstance(child, str):
                 yield child
 
 
-def _below(value: Any, step: str | int, child: Any, kind: KeyContent) -> KeyContent:
-    """What a child of a value holds."""
+def _classify_child(value: Any, step: str | int, child: Any, kind: KeyContent) -> KeyContent:
+    """Return the content of a child of a value."""
     if isinstance(value, dict):
-        return _in_mapping(value, str(step), child, KeyContent.ALL if kind is KeyContent.WORDS else kind)
+        return _classify_entry(value, str(step), child, KeyContent.ALL if kind is KeyContent.WORDS else kind)
     if isinstance(child, dict | list) or kind is KeyContent.NOTHING:
         return kind
-    return _word(value, step, child) if kind is KeyContent.WORDS else KeyContent.ALL
+    return _classify_word(value, step, child) if kind is KeyContent.WORDS else KeyContent.ALL
 
 
-def _in_mapping(mapping: dict[Any, Any], key: str, child: Any, above: KeyContent) -> KeyContent:
+def _classify_entry(mapping: dict[Any, Any], key: str, child: Any, above: KeyContent) -> KeyContent:
     if key == "value" and is_secret_pointer(mapping.get("path")):
         return KeyContent.ENV if isinstance(child, dict) and "name" in child else KeyContent.ALL
     if isinstance(child, dict | list):
@@ -139,8 +139,8 @@ def _in_mapping(mapping: dict[Any, Any], key: str, child: Any, above: KeyContent
     return KeyContent.ALL if is_secret_value(key, above) else KeyContent.NOTHING
 
 
-def _word(words: list[Any], step: str | int, word: Any) -> KeyContent:
-    """What a word of a command line is: a secret, if the flag before it says so."""
-    before = words[step - 1] if isinstance(step, int) and step else None
-    told = isinstance(before, str) and SECRET_FLAG.fullmatch(before) and not str(word).startswith("-")
-    return KeyContent.ALL if told else KeyContent.NOTHING
+def _classify_word(words: list[Any], step: str | int, word: Any) -> KeyContent:
+    """Return the content of a command-line word: a secret if the preceding flag expects one."""
+    previous = words[step - 1] if isinstance(step, int) and step else None
+    is_secret = isinstance(previous, str) and SECRET_FLAG.fullmatch(previous) and not str(word).startswith("-")
+    return KeyContent.ALL if is_secret else KeyContent.NOTHING

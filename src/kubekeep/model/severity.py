@@ -1,4 +1,4 @@
-"""Severity: the one table of names, numbers and colours. Never decides what is severe; controls carry a score."""
+"""Severity levels with their names, score bands and colours. Never rates anything; controls carry a score."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class Severity(enum.IntEnum):
-    """How bad a failure is, in rising order. Cut points follow Kubescape's bands of the 0-10 score."""
+    """Severity of a failure, in rising order. Thresholds follow Kubescape's bands of the 0-10 score."""
 
     UNKNOWN = 0
     LOW = 1
@@ -16,27 +16,27 @@ class Severity(enum.IntEnum):
 
     @property
     def label(self) -> str:
-        """The name people read: `Critical`, `High`, ..."""
+        """Display name: `Critical`, `High`, ..."""
         return self.name.capitalize()
 
     @property
     def colour(self) -> str:
-        """The terminal colour that stands for this severity."""
+        """Terminal colour of the level."""
         return _COLOURS[self]
 
     @property
     def ink(self) -> str:
-        """The colour on screens and paper, `#rrggbb`: white text on it is readable (WCAG 2.2 AA, 4.5 to 1)."""
+        """Colour on screens and paper, `#rrggbb`, with a contrast of 4.5:1 to white text (WCAG 2.2 AA)."""
         return _INKS[self]
 
     @classmethod
     def of(cls, score: float) -> Severity:
-        """The band of a severity score from 0 to 10."""
+        """Return the level of a severity score from 0 to 10."""
         return next((level for floor, level in _FLOORS if score >= floor), cls.UNKNOWN)
 
     @classmethod
     def named(cls, text: str) -> Severity:
-        """The severity called `text` in any case; raises ValueError for other words."""
+        """Parse the name of a level, ignoring case. Raises ValueError for other words."""
         try:
             return cls[text.strip().upper()]
         except KeyError:
@@ -62,7 +62,7 @@ _INKS = {
 
 
 def read_score(text: str) -> float:
-    """The severity score in `text`. Raises ValueError for what is no number from 0 to 10."""
+    """Parse a severity score. Raises ValueError unless it is a number from 0 to 10."""
     score = float(text)
     if not 0 <= score <= 10:
         raise ValueError(text)
@@ -70,5 +70,5 @@ def read_score(text: str) -> float:
 
 
 def sarif_level(score: float) -> str:
-    """SARIF's `level` for a severity score: error from 9, warning from 4, else note."""
+    """Return SARIF's `level` for a severity score: error from 9, warning from 4, else note."""
     return "error" if score >= 9 else "warning" if score >= 4 else "note"

@@ -1,6 +1,6 @@
-"""Text as it leaves us: hostile text made harmless for terminals, JSON and XML, and moments as RFC 3339.
+"""Safe output of untrusted text for terminals, JSON and XML, and timestamps in RFC 3339.
 
-Never shortens or translates anything.
+Never shortens or translates text.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from typing import Any, Final
 import msgspec
 
 _BIDI: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-"""Marks that turn the direction of text (Unicode UAX #9): with them a line shows what it does not say."""
+"""Characters that change the direction of text (Unicode UAX #9), and so make a line display differently than it reads.
+"""
 _HIDDEN: Final = "\xad\u200b\u2028\u2029\u2060-\u2064\ufeff\U000e0000-\U000e007f"
-"""Marks without width and tags; joiners stay, as some scripts cannot be written without them."""
+"""Characters without width and tags; joiners stay, as some scripts need them."""
 _UNSEEN: Final = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_HIDDEN}{_BIDI}]")
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def visible(text: str) -> str:
-    r"""`text` on one line with every character that steers a terminal or hides shown as an escape (`\x1b`).
+    r"""Return `text` on one line, with control and invisible characters as escapes (`\x1b`).
 
-    Covers C0 and C1 controls, line and paragraph separators, direction marks, marks without width, tags and lone
-    surrogates; what is left prints as it reads.
+    Covers C0 and C1 controls, line and paragraph separators, direction marks, zero-width characters, tags and lone
+    surrogates; all other characters are printable.
     """
     return _UNSEEN.sub(_escape, text)
 
@@ -34,12 +35,12 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def xml_safe(text: str) -> str:
-    """`text` with each character that XML 1.0 (§2.2, Char) forbids replaced by U+FFFD; escaping is the writer's."""
+    """Replace characters that XML 1.0 (§2.2, Char) forbids by U+FFFD; does not escape markup."""
     return _NOT_XML.sub("\ufffd", text)
 
 
 def json_text(value: Any) -> str:
-    """The JSON text of `value`, always valid Unicode: lone surrogates become `?`, keys that are no text become text."""
+    """Encode `value` as JSON in valid Unicode: lone surrogates become `?`, keys that are not strings become strings."""
     try:
         return msgspec.json.encode(value).decode()
     except (UnicodeEncodeError, TypeError):
@@ -47,16 +48,16 @@ def json_text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    # loops and no comprehensions, which take a frame each: documents are nested as deep as sources allow
+    # Loops instead of comprehensions, which need a frame each: documents are nested as deeply as sources allow.
     if isinstance(value, dict):
         mapping: dict[str, Any] = {}
-        for key, item in value.items():
-            mapping[_plain_text(key)] = _plain(item)
+        for key, child in value.items():
+            mapping[_plain_text(key)] = _plain(child)
         return mapping
     if isinstance(value, list | tuple):
         sequence: list[Any] = []
-        for item in value:
-            sequence.append(_plain(item))  # noqa: PERF401
+        for child in value:
+            sequence.append(_plain(child))  # noqa: PERF401
         return sequence
     return value if isinstance(value, bool | int | float | None) else _plain_text(value)
 
@@ -66,6 +67,6 @@ def _plain_text(value: Any) -> str:
 
 
 def utc_text(moment: dt.datetime, timespec: str = "seconds") -> str:
-    """`moment` in UTC as RFC 3339: `2026-11-24T10:00:01Z`; one without a zone is UTC already."""
+    """Format `moment` in UTC as RFC 3339: `2026-11-24T10:00:01Z`; one without a time zone is taken as UTC."""
     utc = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
     return utc.isoformat(timespec=timespec).replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What happens while a cluster is being watched: verdicts that change, what is not shown any more, and figures. Values only."""
+"""Events and metrics of a watch: changed verdicts, lost and restored coverage, connection state. Values only."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from kubekeep.model.resource import Resource
 
 
 class VerdictChange(enum.StrEnum):
-    """What became of the verdict of a control on a resource."""
+    """Change of the verdict of a control on a resource."""
 
     FAILED = "failed"
-    """It fails, and did not before."""
+    """Fails, and did not before."""
     FIXED = "mended"
-    """It failed before, and passes."""
+    """Failed before, and passes now."""
     ACCEPTED = "accepted"
-    """It failed before, and an exception covers it now."""
+    """Failed before, and an exception covers it now."""
     GONE = "gone"
-    """It failed before, and there is no such resource any more, or the control does not apply to it."""
+    """Failed before, and the resource was deleted, or the control no longer applies to it."""
     UNKNOWN = "not evaluated"
-    """It had an answer before, or it failed and the resource is not shown any more."""
+    """Had a verdict before, or failed and the resource can no longer be listed."""
 
 
 class VerdictChanged(msgspec.Struct, frozen=True):
-    """A verdict that has changed."""
+    """A changed verdict."""
 
     at: dt.datetime
     change: VerdictChange
     control: Control
     resource: Resource
     verdict: Verdict | None
-    """What it is by now; None where the resource is gone or not shown, or the control does not apply."""
+    """The current verdict; None if the resource was deleted or cannot be listed, or the control does not apply."""
 
 
 class CoverageChanged(msgspec.Struct, frozen=True):
-    """Something that is not shown any more, or is shown again."""
+    """A new coverage gap, or a closed one."""
 
     at: dt.datetime
     gap: CoverageGap
@@ -48,26 +48,29 @@ class CoverageChanged(msgspec.Struct, frozen=True):
 
 
 class ConnectionChanged(msgspec.Struct, frozen=True):
-    """The cluster has not been followed for some seconds, and `why`, or is again; verdicts stay as they were meanwhile."""
+    """The connection to the cluster has been lost for some seconds, or is restored.
+
+    Verdicts stay the same while it is lost.
+    """
 
     at: dt.datetime
     why: str
-    """Empty where it is followed again."""
+    """Reason of the loss; empty if the connection is restored."""
 
 
 class WatchStarted(msgspec.Struct, frozen=True):
-    """Everything has been seen and judged once."""
+    """The first complete evaluation has finished."""
 
     at: dt.datetime
     cluster: str
     objects: int
     failed: int
-    """Findings: controls that a resource fails, counted by resource."""
+    """Findings: failed controls, counted per resource."""
     gaps: int
 
 
 class UnmatchedName(msgspec.Struct, frozen=True):
-    """A name in what was chosen that nothing has, in a sentence."""
+    """A name in the resource selection that matches nothing, as a sentence."""
 
     at: dt.datetime
     text: str
@@ -77,7 +80,7 @@ WatchEvent = VerdictChanged | CoverageChanged | ConnectionChanged | WatchStarted
 
 
 class WatchMetrics(msgspec.Struct, kw_only=True):
-    """What a watch has done so far; times in seconds, moments since the epoch."""
+    """Counters of a watch; durations in seconds, times in seconds since the epoch."""
 
     objects: int = 0
     events: int = 0

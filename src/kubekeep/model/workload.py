@@ -1,6 +1,6 @@
-"""Where the pod spec sits in each kind, and the normalised view of it that rules see.
+"""Pods in resources: the path of the pod in each kind, its schema, and the normalised view for rules.
 
-The one home of that knowledge; never judges what it finds.
+Never evaluates a rule.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ _POD_PATHS: Final[dict[tuple[str, str], Path]] = {
     ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
 }
 POD_KINDS: Final = frozenset(_POD_PATHS)
-"""Group and kind of everything built-in that carries a pod."""
+"""Group and kind of all built-in kinds that contain a pod."""
 POD_TEMPLATE: Final = ("", "PodTemplate")
-"""The one among those of which nothing runs: no controller makes pods of it. Few may see it, as `view` and `admin` lack it."""
+"""The only one of those kinds that never runs: no controller creates pods from it. Few users can list it, as the roles
+`view` and `admin` do not include it."""
 CUSTOM_PATHS: Final[tuple[Path, ...]] = (
     _TEMPLATE,
     ("spec", "podTemplate"),
     ("spec", "jobTemplate", "spec", "template"),
     ("template",),
 )
-"""Where custom kinds (Argo Rollouts, Knative, OpenKruise, Agent Sandbox, ...) carry their pod template."""
+"""Paths of the pod template in custom kinds (Argo Rollouts, Knative, OpenKruise, Agent Sandbox, ...)."""
 
 _CONTAINER_LISTS: Final = (
     ("containers", "container"),
@@ -54,17 +55,17 @@ _SHARED: Final = (
     "appArmorProfile",
     "windowsOptions",
 )
-"""Fields of a pod's security context that a container's own overrides (Kubernetes API, PodSecurityContext)."""
+"""Fields of a pod's security context that a container can override (Kubernetes API, PodSecurityContext)."""
 
 
 class MalformedWorkloadError(ValueError):
-    """The pod spec does not have the shape of the API, so no rule can be trusted on it."""
+    """The pod spec does not match the schema of the API, so rules cannot be evaluated reliably."""
 
 
 def pod_path(resource: Resource) -> Path | None:
-    """The path of the pod (metadata and spec) inside `resource`; None when it carries none.
+    """Return the path of the pod (metadata and spec) inside `resource`; None if it contains none.
 
-    Built-in kinds are known by name; any other kind counts when it has a template with containers.
+    Built-in kinds are listed here; other kinds count if they have a template with containers.
     """
     known = _POD_PATHS.get((resource.group, resource.kind))
     if known is not None:
@@ -82,45 +83,45 @@ def pod_path(resource: Resource) -> Path | None:
 
 
 def build_pod_view(resource: Resource) -> dict[str, Any] | None:
-    """The pod-spec view of `resource` for rules (`input.workload`), or None when it carries no pod.
+    """Build the view of a pod for rules (`input.workload`), or None if `resource` contains no pod.
 
-    Keys: `path` (of the pod spec), `metadata` (the pod's own labels and annotations: a name
-    would tell equal pods apart), `metadata_path`, `spec` (the pod spec without
-    its containers), `containers` (main, init and ephemeral ones in that order; each the container as written
-    with `type` (container, init, ephemeral), `path` and `effective`: its security context with what it
-    inherits from the pod). Null fields of `spec` and of containers are left out: the API takes them for absent.
-    Raises MalformedWorkloadError for a spec that is not of the API's shape.
+    Keys: `path` (of the pod spec), `metadata` (labels and annotations of the pod, without its name, so that equal pods
+    have equal views), `metadata_path`, `spec` (the pod spec without its containers), `containers` (main, init and
+    ephemeral ones in that order; each the container as written with `type` (container, init, ephemeral), `path` and
+    `effective`: the effective security context, pod and container settings combined). Null fields of `spec` and of
+    containers are left out: the API treats them as absent. Raises MalformedWorkloadError for a spec that does not match
+    the schema of the API.
     """
     at = pod_path(resource)
     if at is None:
         return None
-    pod = _mapping(value_at_or(resource.object, at, {}), at)
-    where, metadata_path = _places(at)
-    spec = _mapping(pod.get("spec"), (*at, "spec"))
+    pod = _require_mapping(value_at_or(resource.object, at, {}), at)
+    spec_path, metadata_path = _format_pod_paths(at)
+    spec = _require_mapping(pod.get("spec"), (*at, "spec"))
     if problem := _find_schema_error(spec):
-        raise MalformedWorkloadError(f"{where}{problem}")
+        raise MalformedWorkloadError(f"{spec_path}{problem}")
     context = spec.get("securityContext") or {}
     inherited = {field: context[field] for field in _SHARED if context.get(field) is not None}
     containers = [
-        _container(item, f"{where}.{field}[{index}]", kind, inherited)
+        _container(container, f"{spec_path}.{field}[{index}]", kind, inherited)
         for field, kind in _CONTAINER_LISTS
-        for index, item in enumerate(spec.get(field) or ())
+        for index, container in enumerate(spec.get(field) or ())
     ]
-    metadata = _mapping(pod.get("metadata"), (*at, "metadata"))
+    metadata = _require_mapping(pod.get("metadata"), (*at, "metadata"))
     for field in ("labels", "annotations"):
-        _mapping(metadata.get(field), (*at, "metadata", field))
+        _require_mapping(metadata.get(field), (*at, "metadata", field))
     return {
-        "path": where,
+        "path": spec_path,
         "metadata": {field: metadata[field] for field in ("labels", "annotations") if metadata.get(field)},
         "metadata_path": metadata_path,
-        "spec": {key: value for key, value in _stated(spec).items() if key not in _CONTAINER_FIELDS},
+        "spec": {key: value for key, value in _drop_nulls(spec).items() if key not in _CONTAINER_FIELDS},
         "containers": containers,
     }
 
 
 @functools.lru_cache
-def _places(at: Path) -> tuple[str, str]:
-    """The paths of the spec and of the metadata of a pod, as text."""
+def _format_pod_paths(at: Path) -> tuple[str, str]:
+    """Return the paths of the spec and of the metadata of a pod, as text."""
     return format_path((*at, "spec")), format_path((*at, "metadata"))
 
 
@@ -128,25 +129,25 @@ _CONTAINER_FIELDS: Final = frozenset(field for field, _ in _CONTAINER_LISTS)
 
 
 def value_at_or(document: Any, path: Path, default: Any) -> Any:
-    """The value at `path`, or `default` where the document has none."""
+    """Return the value at `path`, or `default` if the document has none."""
     try:
         return value_at(document, path)
     except LookupError:
         return default
 
 
-def _container(item: dict[str, Any], where: str, kind: str, inherited: dict[str, Any]) -> dict[str, Any]:
-    stated = _stated(item)
-    own = _stated(item.get("securityContext") or {})
-    return {**stated, "type": kind, "path": where, "effective": {**inherited, **own} if own else inherited}
+def _container(container: dict[str, Any], path: str, kind: str, inherited: dict[str, Any]) -> dict[str, Any]:
+    stated = _drop_nulls(container)
+    own = _drop_nulls(container.get("securityContext") or {})
+    return {**stated, "type": kind, "path": path, "effective": {**inherited, **own} if own else inherited}
 
 
-def _stated(fields: dict[str, Any]) -> dict[str, Any]:
-    """`fields` without those that are null, which the API takes for absent and Rego for a value."""
+def _drop_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return `fields` without null values, which the API treats as absent and Rego as values."""
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _mapping(value: Any, path: Path) -> dict[str, Any]:
+def _require_mapping(value: Any, path: Path) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -155,7 +156,11 @@ def _mapping(value: Any, path: Path) -> dict[str, Any]:
 
 
 class _Fields(msgspec.Struct, rename="camel", gc=False):
-    """Part of a pod spec. Every field may be absent or null, which the API takes for the same."""
+    """Part of a pod spec. Every field may be absent or null, which are equivalent in the API.
+
+    Rules compare `privileged` with true, so the text "true" would pass, though no API server accepts it. The schema is
+    therefore checked once, in C, before rules run. Fields that no rule reads are not checked.
+    """
 
 
 class _Capabilities(_Fields):
@@ -182,7 +187,7 @@ class _Sysctl(_Fields):
 
 
 class _SecurityContext(_Fields):
-    """A security context, of a pod or of a container: what they share has the same types in both."""
+    """A security context of a pod or a container: fields that both have are of the same type."""
 
     privileged: bool | None = None
     allow_privilege_escalation: bool | None = None
@@ -247,10 +252,10 @@ _PATH_MARK: Final = " - at `$"
 
 
 def _find_schema_error(spec: dict[str, Any]) -> str:
-    """What the API server would not read in a pod spec: `.hostPID: Expected ...`; empty if nothing."""
+    """Return the first error of a pod spec against the schema: `.hostPID: Expected ...`; empty if it is valid."""
     try:
         msgspec.convert(spec, _PodSpec)
     except msgspec.ValidationError as error:
-        problem, _, place = str(error).partition(_PATH_MARK)
-        return f"{place.rstrip('`')}: {problem}"
+        problem, _, path = str(error).partition(_PATH_MARK)
+        return f"{path.rstrip('`')}: {problem}"
     return ""
