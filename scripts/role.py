@@ -12,7 +12,7 @@ from typing import Final
 
 import yaml
 
-from kubekeep.kube.access import Access, ClusterRequest
+from kubekeep.kube.access import ClusterAccess, ClusterRequest
 from kubekeep.kube.review import Permission
 from kubekeep.library.load import builtin
 from kubekeep.model.cluster import RBAC, RBAC_KINDS
@@ -61,7 +61,7 @@ DEFINITIONS: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 def kinds(command: str = "scan") -> set[tuple[str, str]]:
     """Group and kind of everything that a command may list; no watch looks for attack paths."""
-    nowhere = ClusterRequest(access=Access(name="", server=""))
+    nowhere = ClusterRequest(access=ClusterAccess(name="", server=""))
     selection = selected(ScanRequest(paths=(), cluster=nowhere, frameworks=tuple(builtin().frameworks)))
     names = wanted(selection, ResourceSelection(), everything=command == "scan").kinds | SETTINGS
     return {DEFINITIONS, *(found for name in names for found in _served(name))}

@@ -306,13 +306,13 @@ def test_a_kubeconfig_that_is_read_again_means_the_same_context(tmp_path: Path) 
     kubeconfig = tmp_path / "config"
     kubeconfig.write_text(json.dumps(config("https://one.example.com")))
     request = ClusterOptions(kubeconfig=str(kubeconfig), impersonation=Impersonation(user="ann")).request("watch")
-    assert request.again is not None
-    assert request.again() == request.access
+    assert request.reload_access is not None
+    assert request.reload_access() == request.access
     moved = config("https://two.example.com")
     moved["contexts"].append({"name": "b", "context": {"cluster": "c"}})
     kubeconfig.write_text(json.dumps(moved | {"current-context": "b"}))
-    access = request.again()
+    access = request.reload_access()
     assert (access.name, access.server, access.impersonation.user) == ("a", "https://two.example.com", "ann")
     kubeconfig.unlink()
     with pytest.raises(KubeconfigError):
-        request.again()
+        request.reload_access()

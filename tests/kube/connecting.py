@@ -5,32 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kubekeep.kube.access import Access, ClusterRequest, Login, Patience
-from kubekeep.kube.connection import Connection
-from kubekeep.kube.discovery import Catalogue, Served
+from kubekeep.kube.access import ClusterAccess, ClusterLogin, ClusterRequest, RetryPolicy
+from kubekeep.kube.connection import KubeConnection
+from kubekeep.kube.discovery import ApiResource, Catalogue
 from tests.cluster.cluster import Cluster
 
-HURRIED = Patience(first_wait=0.01, longest_wait=0.05, connect=10, silence=5, answer=20)
+HURRIED = RetryPolicy(first_wait=0.01, longest_wait=0.05, connect=10, silence=5, answer=20)
 
 
-def request(server: str, login: Login | None = None, patience: Patience = HURRIED) -> ClusterRequest:
+def request(server: str, login: ClusterLogin | None = None, patience: RetryPolicy = HURRIED) -> ClusterRequest:
     """The request for a cluster at `server`, by default as whoever is taken there without credentials."""
-    return ClusterRequest(access=Access(name="test", server=server, login=login or Login()), patience=patience)
+    return ClusterRequest(
+        access=ClusterAccess(name="test", server=server, login=login or ClusterLogin()), retry_policy=patience
+    )
 
 
-def connection(server: str, login: Login | None = None, patience: Patience = HURRIED) -> Connection:
+def connection(server: str, login: ClusterLogin | None = None, patience: RetryPolicy = HURRIED) -> KubeConnection:
     """A connection to `server`."""
-    return Connection(request(server, login, patience))
+    return KubeConnection(request(server, login, patience))
 
 
-def served(catalogue: Catalogue, group: str, kind: str) -> Served:
+def served(catalogue: Catalogue, group: str, kind: str) -> ApiResource:
     """How a kind is served that is there."""
-    found = catalogue.of(group, kind)
+    found = catalogue.find(group, kind)
     assert found is not None
     return found
 
 
-CONFIG_MAPS = Served(
+CONFIG_MAPS = ApiResource(
     group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True, verbs=frozenset({"list"})
 )
 

@@ -17,10 +17,10 @@ import msgspec
 import pytest
 import yaml
 
-from kubekeep.kube.access import Access, ClusterRequest, Impersonation
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.access import ClusterAccess, ClusterRequest, Impersonation
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeconfigError, KubeError, LoginError, UnreachableError
-from kubekeep.kube.in_cluster import in_cluster
+from kubekeep.kube.in_cluster import load_in_cluster_access
 from kubekeep.kube.kubeconfig import Kubeconfig
 from tests.cluster.cluster import Cluster
 from tests.kube import connecting
@@ -31,17 +31,19 @@ PATH = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 EXEC = "client.authentication.k8s.io/v1"
 
 
-def who(access: Access, **environment: str) -> dict[str, Any]:
+def who(access: ClusterAccess, **environment: str) -> dict[str, Any]:
     """What the API server says who `access` is."""
     environment = {"PATH": os.environ["PATH"]} | environment
-    request = ClusterRequest(access=access, environment=environment, patience=connecting.HURRIED)
-    with Connection(request) as connection:
+    request = ClusterRequest(access=access, environment=environment, retry_policy=connecting.HURRIED)
+    with KubeConnection(request) as connection:
         answer: dict[str, Any] = connection.post(PATH, REVIEW, dict[str, Any])
     found: dict[str, Any] = answer["status"]["userInfo"]
     return found
 
 
-def kubeconfig(cluster: Cluster, tmp_path: Path, user: dict[str, Any], changes: dict[str, Any] | None = None) -> Access:
+def kubeconfig(
+    cluster: Cluster, tmp_path: Path, user: dict[str, Any], changes: dict[str, Any] | None = None
+) -> ClusterAccess:
     """The access of a kubeconfig with one user."""
     there = {"server": cluster.address, "certificate-authority": str(cluster.authority)} | (changes or {})
     document = {
@@ -129,13 +131,13 @@ def with_certificates(cluster: Cluster, folder: Path, second: str = ":") -> Clus
     file.write_text(f"#!/bin/sh\n{script}\n")
     file.chmod(0o755)
     access = kubeconfig(cluster, folder, {"exec": {"apiVersion": EXEC, "command": str(file)}})
-    return ClusterRequest(access=access, environment={"PATH": os.environ["PATH"]}, patience=connecting.HURRIED)
+    return ClusterRequest(access=access, environment={"PATH": os.environ["PATH"]}, retry_policy=connecting.HURRIED)
 
 
 def test_new_credentials_change_the_certificate_that_is_shown(cluster: Cluster, tmp_path: Path) -> None:
     """Old before they were sent: each request is made with what the program hands out for it."""
     request = with_certificates(cluster, tmp_path)
-    with Connection(request) as connection:
+    with KubeConnection(request) as connection:
         answers = [connection.post(PATH, REVIEW, dict[str, Any]) for _ in range(2)]
     assert [answer["status"]["userInfo"]["username"] for answer in answers] == ["viewer", "nobody"]
 
@@ -153,7 +155,7 @@ def test_what_shows_an_old_certificate_is_closed_by_its_last_reader(
 
     monkeypatch.setattr(httpx2.Client, "close", closing)
     request = with_certificates(cluster, tmp_path, second=f"rmdir {tmp_path}/ran")
-    with Connection(request) as connection:
+    with KubeConnection(request) as connection:
         with connection.stream("/version", {}, silence=20) as pieces:
             answers = [connection.post(PATH, REVIEW, dict[str, Any]) for _ in range(4)]
             assert len(closed) == 3
@@ -315,7 +317,7 @@ def test_nobody_listens(cluster: Cluster, tmp_path: Path) -> None:
     ],
 )
 def test_the_name_of_a_context_steers_no_terminal(change: dict[str, Any], message: str) -> None:
-    access = Access(name="shop\x1b[2J", server="http://127.0.0.1:9")
+    access = ClusterAccess(name="shop\x1b[2J", server="http://127.0.0.1:9")
     with pytest.raises(KubeError, match=message) as found:
         who(msgspec.structs.replace(access, **change))
     assert str(found.value).startswith(r"shop\x1b[2J: ")
@@ -333,7 +335,7 @@ def account(cluster: Cluster, namespace: str, folder: Path) -> dict[str, str]:
 
 def test_in_a_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     environment = account(cluster, namespace, tmp_path)
-    access = in_cluster(environment, tmp_path)
+    access = load_in_cluster_access(environment, tmp_path)
     assert access is not None
     assert (access.name, access.namespace) == ("in-cluster", namespace)
     assert who(access)["username"] == f"system:serviceaccount:{namespace}:scanner"
@@ -345,17 +347,17 @@ def test_in_a_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
 
 def test_outside_a_cluster(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     environment = account(cluster, namespace, tmp_path)
-    assert in_cluster({}, tmp_path) is None
-    assert in_cluster(environment | {"KUBERNETES_SERVICE_HOST": ""}, tmp_path) is None
-    assert in_cluster(environment, tmp_path / "gone") is None
-    found = in_cluster(environment | {"KUBERNETES_SERVICE_HOST": "fd00::1"}, tmp_path)
+    assert load_in_cluster_access({}, tmp_path) is None
+    assert load_in_cluster_access(environment | {"KUBERNETES_SERVICE_HOST": ""}, tmp_path) is None
+    assert load_in_cluster_access(environment, tmp_path / "gone") is None
+    found = load_in_cluster_access(environment | {"KUBERNETES_SERVICE_HOST": "fd00::1"}, tmp_path)
     assert found is not None
     assert found.server.startswith("https://[fd00::1]:")
     with pytest.raises(KubeconfigError, match="KUBERNETES_SERVICE_PORT is no number: 'tcp"):
-        in_cluster(environment | {"KUBERNETES_SERVICE_PORT": "tcp://10.0.0.1:443"}, tmp_path)
+        load_in_cluster_access(environment | {"KUBERNETES_SERVICE_PORT": "tcp://10.0.0.1:443"}, tmp_path)
     (tmp_path / "ca.crt").unlink()
     with pytest.raises(KubeconfigError, match=f"{tmp_path}: No such file"):
-        in_cluster(environment, tmp_path)
+        load_in_cluster_access(environment, tmp_path)
 
 
 def test_no_traceback_tells_a_secret(cluster: Cluster, tmp_path: Path) -> None:
@@ -364,5 +366,5 @@ def test_no_traceback_tells_a_secret(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(LoginError) as refused:
         who(access)
     told = traceback.TracebackException.from_exception(refused.value, capture_locals=True)
-    assert "_sent" in {frame.name for frame in told.stack}
+    assert "_open_response" in {frame.name for frame in told.stack}
     assert "do-not-tell" not in "".join(told.format())

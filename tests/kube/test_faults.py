@@ -16,12 +16,12 @@ import msgspec
 import pytest
 
 from kubekeep.kube import listing
-from kubekeep.kube.access import Login
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.access import ClusterLogin
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import discover
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, UnreadableError
-from kubekeep.kube.listing import Listing, Query
-from kubekeep.kube.review import Permission, allowed
+from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, UnreadableResponseError
+from kubekeep.kube.listing import Listing, ListQuery
+from kubekeep.kube.review import Permission, review_permissions
 from tests.cluster.cluster import Cluster
 from tests.kube import connecting
 from tests.kube.faults import Exchange, Fault, always, front, older, page_of, times
@@ -52,7 +52,7 @@ def known(cluster: Cluster, where: str) -> set[str]:
 def listed(server: str, namespace: str, **changes: Any) -> list[str]:
     """The uids of the ConfigMaps of a namespace, as the product lists them."""
     patience = msgspec.structs.replace(connecting.HURRIED, **changes)
-    query = Query(served=connecting.CONFIG_MAPS, namespace=namespace)
+    query = ListQuery(served=connecting.CONFIG_MAPS, namespace=namespace)
     with connecting.connection(server, patience=patience) as connection:
         return [item["metadata"]["uid"] for page in Listing(connection, query, SIZE) for item in page]
 
@@ -208,7 +208,7 @@ def test_what_etcd_has_forgotten_is_listed_all_the_same(own_cluster: Cluster) ->
     """No front: the API server itself says that the list has expired, and gives the token to go on with."""
     known = connecting.config_maps(own_cluster, "default", [f"number-{number:02}" for number in range(12)])
     with front(own_cluster) as proxy, connecting.connection(proxy.url) as connection:
-        pages = iter(Listing(connection, Query(served=connecting.CONFIG_MAPS, namespace="default"), SIZE))
+        pages = iter(Listing(connection, ListQuery(served=connecting.CONFIG_MAPS, namespace="default"), SIZE))
         found = [item["metadata"]["uid"] for item in next(pages)]
         own_cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "later"}}])
         own_cluster.compact()
@@ -310,8 +310,8 @@ def test_a_token_that_is_replaced_in_the_middle(cluster: Cluster, where: str, kn
         return True
 
     with front(cluster, stale) as proxy:
-        login = Login(token_file=str(file))
-        query = Query(served=connecting.CONFIG_MAPS, namespace=where)
+        login = ClusterLogin(token_file=str(file))
+        query = ListQuery(served=connecting.CONFIG_MAPS, namespace=where)
         with connecting.connection(proxy.url, login) as connection:
             found = [item["metadata"]["uid"] for page in Listing(connection, query, SIZE) for item in page]
         refused = [asked for asked in proxy.lists() if "continue" in asked.query]
@@ -321,7 +321,7 @@ def test_a_token_that_is_replaced_in_the_middle(cluster: Cluster, where: str, kn
 
 
 def test_a_token_that_is_not_taken_is_an_error_at_once(cluster: Cluster, where: str) -> None:
-    login = Login(token=GUESSED)
+    login = ClusterLogin(token=GUESSED)
     with (
         front(cluster) as proxy,
         connecting.connection(proxy.url, login) as connection,
@@ -401,7 +401,7 @@ def nested(exchange: Exchange) -> None:
 def test_a_group_that_cannot_be_read_ends_no_connection(cluster: Cluster) -> None:
     fault = always(lambda asked: asked.path == "/apis/apps/v1", nested)
     with front(cluster, older(cluster), fault) as proxy, connecting.connection(proxy.url) as connection:
-        with pytest.raises(UnreadableError):
+        with pytest.raises(UnreadableResponseError):
             discover(connection)
         assert connection.get("/version", dict[str, Any])
 
@@ -413,7 +413,7 @@ def test_a_review_that_fails_ends_no_connection_and_the_others_are_not_asked(clu
     )
     with front(cluster, reviews) as proxy, connecting.connection(proxy.url) as connection:
         with pytest.raises(ApiError, match="not you"):
-            allowed(connection, asked)
+            review_permissions(connection, asked)
         assert len(proxy.asked) < len(asked)
         assert connection.get("/version", dict[str, Any])
 
@@ -428,7 +428,7 @@ def test_nonsense_about_a_group_is_no_empty_group(cluster: Cluster, document: di
     with front(cluster, older(cluster), fault) as proxy, connecting.connection(proxy.url) as connection:
         found = discover(connection)
     assert "no whole document" in found.failed["apps"]
-    assert found.of("batch", "Job")
+    assert found.find("batch", "Job")
 
 
 @pytest.mark.parametrize("wait", ["page", "retry"])
@@ -443,7 +443,7 @@ def test_closing_wakes_who_waits(cluster: Cluster, where: str, wait: str) -> Non
         else:
             exchange.refuse(503, "ServiceUnavailable", "later", headers={"Retry-After": "60"})
 
-    query = Query(served=connecting.CONFIG_MAPS, namespace=where)
+    query = ListQuery(served=connecting.CONFIG_MAPS, namespace=where)
     patience = msgspec.structs.replace(connecting.HURRIED, silence=60, longest_wait=60)
     with front(cluster, always(PAGES, hang)) as proxy, ThreadPoolExecutor() as pool:
         connection = connecting.connection(proxy.url, patience=patience)
@@ -474,7 +474,7 @@ def test_sockets_are_closed_by_their_last_reader(cluster: Cluster, monkeypatch: 
 
 def test_nothing_is_sent_through_a_closed_connection(cluster: Cluster) -> None:
     with front(cluster) as proxy:
-        connection: Connection = connecting.connection(proxy.url)
+        connection: KubeConnection = connecting.connection(proxy.url)
         connection.close()
         with pytest.raises(ConnectionLostError, match="closed"):
             connection.get("/version", dict[str, Any])

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from kubekeep.kube.access import Access, Impersonation, Login
+from kubekeep.kube.access import ClusterAccess, ClusterLogin, Impersonation
 from kubekeep.kube.errors import KubeconfigError
-from kubekeep.kube.kubeconfig import Kubeconfig, paths_of
+from kubekeep.kube.kubeconfig import Kubeconfig, list_kubeconfig_paths
 
 SECRET = "do-not-tell-Zm9vYmFy"  # noqa: S105 - of nobody
 SERVER = "https://cluster.example.com:6443"
@@ -35,7 +35,7 @@ def written(file: Path, document: Any) -> str:
     return str(file)
 
 
-def access(tmp_path: Path, context: str = "", **parts: Any) -> Access:
+def access(tmp_path: Path, context: str = "", **parts: Any) -> ClusterAccess:
     return Kubeconfig([written(tmp_path / "config", config(**parts))]).access(context)
 
 
@@ -43,7 +43,7 @@ def test_the_current_context_says_where_and_who(tmp_path: Path) -> None:
     found = access(tmp_path, user={"token": SECRET})
     assert (found.name, found.server, found.namespace) == ("here", SERVER, "shop")
     assert (found.authority, found.insecure, found.compressed) == (None, False, True)
-    assert found.login == Login(token=SECRET)
+    assert found.login == ClusterLogin(token=SECRET)
 
 
 def test_the_first_file_to_say_something_wins(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_the_first_file_to_say_something_wins(tmp_path: Path) -> None:
     assert merged.current == "here"
     found = merged.access()
     # An entry is taken whole: what a later file says more of it does not count.
-    assert (found.server_name, found.proxy, found.login) == ("first.example.com", "", Login(token="first"))  # noqa: S106
+    assert (found.server_name, found.proxy, found.login) == ("first.example.com", "", ClusterLogin(token="first"))  # noqa: S106
     there = merged.access("there")
     assert (there.server, there.login.token) == ("https://two.example.com", "first")
 
@@ -115,14 +115,14 @@ def test_everything_that_is_null_is_absent(tmp_path: Path) -> None:
     user = {"token": SECRET, "exec": None, "as": None, "as-groups": None, "client-key": None, "auth-provider": None}
     cluster = {"certificate-authority": None, "proxy-url": None, "extensions": None}
     found = access(tmp_path, user=user, cluster=cluster, preferences=None)
-    assert found.login == Login(token=SECRET)
+    assert found.login == ClusterLogin(token=SECRET)
     assert Kubeconfig([written(tmp_path / "null", {"users": None, "contexts": None, "clusters": None})]).contexts == ()
     assert Kubeconfig([written(tmp_path / "empty", "")]).contexts == ()
 
 
 def test_a_context_may_have_no_user(tmp_path: Path) -> None:
     contexts = [{"name": "here", "context": {"cluster": "one"}}]
-    assert access(tmp_path, contexts=contexts).login == Login()
+    assert access(tmp_path, contexts=contexts).login == ClusterLogin()
 
 
 def test_names_of_all_languages(tmp_path: Path) -> None:
@@ -192,9 +192,9 @@ def test_a_server_with_tls_needs_no_scheme(tmp_path: Path, secured: dict[str, An
 
 def test_the_token_of_openid_connect_is_shown_as_it_stands(tmp_path: Path) -> None:
     provider = {"name": "oidc", "config": {"id-token": SECRET, "refresh-token": "other"}}
-    assert access(tmp_path, user={"auth-provider": provider}).login == Login(token=SECRET)
+    assert access(tmp_path, user={"auth-provider": provider}).login == ClusterLogin(token=SECRET)
     both = {"token": "own", "auth-provider": provider}
-    assert access(tmp_path, user=both).login == Login(token="own")  # noqa: S106
+    assert access(tmp_path, user=both).login == ClusterLogin(token="own")  # noqa: S106
 
 
 EXEC = {"command": "aws", "apiVersion": "client.authentication.k8s.io/v1"}
@@ -285,4 +285,4 @@ def test_nothing_secret_is_shown_of_what_was_read(tmp_path: Path) -> None:
     ],
 )
 def test_the_files_that_kubectl_reads(variable: str | None, home: str | None, paths: tuple[str, ...]) -> None:
-    assert paths_of(variable, home) == paths
+    assert list_kubeconfig_paths(variable, home) == paths

@@ -14,11 +14,9 @@ from typing import Any
 import pytest
 
 from kubekeep.kube import credentials as credentials_module
-from kubekeep.kube import plugin as plugins
-from kubekeep.kube.access import Certificate, Login, Plugin
-from kubekeep.kube.credentials import Credentials
+from kubekeep.kube.access import Certificate, ClusterLogin, Plugin
+from kubekeep.kube.credentials import Credentials, PluginCredentials, run_plugin
 from kubekeep.kube.errors import LoginError
-from kubekeep.kube.plugin import Handed, ask
 from tests.cluster.cluster import eventually
 
 V1, V1BETA1 = "client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"
@@ -40,11 +38,13 @@ def says(status: Any, version: str = V1) -> str:
     return f"cat <<'END'\n{json.dumps(document)}\nEND"
 
 
-def handed(plugin: Plugin, environment: Mapping[str, str] = ENVIRONMENT, *, terminal: bool = False) -> Handed:
-    return ask(plugin, environment, terminal=terminal, ended=threading.Event())
+def handed(
+    plugin: Plugin, environment: Mapping[str, str] = ENVIRONMENT, *, terminal: bool = False
+) -> PluginCredentials:
+    return run_plugin(plugin, environment, terminal=terminal, stop=threading.Event())
 
 
-def asked(folder: Path, text: str, *, terminal: bool = False, **fields: Any) -> Handed:
+def asked(folder: Path, text: str, *, terminal: bool = False, **fields: Any) -> PluginCredentials:
     fields = {"api_version": V1, "command": program(folder, text)} | fields
     return handed(Plugin(**fields), terminal=terminal)
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_run(tmp_path: Path) -> None:
 
 
 def test_a_program_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "_SECONDS", 1)
+    monkeypatch.setattr(credentials_module, "_TIMEOUT", 1)
     with pytest.raises(LoginError, match="gave no credentials within 1 seconds"):
         asked(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600")
     with pytest.raises(ProcessLookupError):
@@ -168,9 +168,9 @@ def test_a_program_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytes
 def test_a_program_ends_with_the_connection(tmp_path: Path) -> None:
     """And with it who waits for it, though what it has started goes on and holds its output."""
     text = f"sleep 600 & echo $! > {tmp_path}/child\necho $$ > {tmp_path}/new && mv {tmp_path}/new {tmp_path}/pid; wait"
-    login = Login(plugin=Plugin(api_version=V1, command=program(tmp_path, text)))
+    login = ClusterLogin(plugin=Plugin(api_version=V1, command=program(tmp_path, text)))
     ended = threading.Event()
-    credentials = Credentials(login, ENVIRONMENT, terminal=False, ended=ended)
+    credentials = Credentials(login, ENVIRONMENT, terminal=False, stop=ended)
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(credentials.current)
         eventually((tmp_path / "pid").exists)
@@ -192,32 +192,38 @@ def counting(folder: Path, until: str) -> Plugin:
 
 
 def test_a_program_is_asked_once_while_its_answer_is_good(tmp_path: Path) -> None:
-    credentials = Credentials(Login(plugin=counting(tmp_path, "2999-01-01T00:00:00Z")), ENVIRONMENT, terminal=False)
+    credentials = Credentials(
+        ClusterLogin(plugin=counting(tmp_path, "2999-01-01T00:00:00Z")), ENVIRONMENT, terminal=False
+    )
     assert [credentials.current().header for _ in range(3)] == ["Bearer token-1"] * 3
 
 
 def test_a_program_is_asked_again_when_its_answer_is_old(tmp_path: Path) -> None:
-    credentials = Credentials(Login(plugin=counting(tmp_path, "2001-01-01T00:00:00Z")), ENVIRONMENT, terminal=False)
+    credentials = Credentials(
+        ClusterLogin(plugin=counting(tmp_path, "2001-01-01T00:00:00Z")), ENVIRONMENT, terminal=False
+    )
     assert [credentials.current().header for _ in range(2)] == ["Bearer token-1", "Bearer token-2"]
 
 
 def test_what_was_refused_is_renewed_once_for_all_who_had_it(tmp_path: Path) -> None:
-    credentials = Credentials(Login(plugin=counting(tmp_path, "2999-01-01T00:00:00Z")), ENVIRONMENT, terminal=False)
+    credentials = Credentials(
+        ClusterLogin(plugin=counting(tmp_path, "2999-01-01T00:00:00Z")), ENVIRONMENT, terminal=False
+    )
     refused = credentials.current()
-    renewed = [credentials.renewed(refused) for _ in range(3)]
+    renewed = [credentials.renew(refused) for _ in range(3)]
     assert [held and held.header for held in renewed] == ["Bearer token-2"] * 3
     assert (tmp_path / "runs").read_text() == "run\n" * 2
 
 
 def test_a_program_that_fails_is_not_run_for_each_who_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plugin = Plugin(api_version=V1, command=program(tmp_path, f"echo run >> {tmp_path}/runs; exit 7"))
-    credentials = Credentials(Login(plugin=plugin), ENVIRONMENT, terminal=False)
+    credentials = Credentials(ClusterLogin(plugin=plugin), ENVIRONMENT, terminal=False)
     with ThreadPoolExecutor(8) as pool:
         errors = [str(asked.exception()) for asked in [pool.submit(credentials.current) for _ in range(8)]]
     assert errors == [f"the program {plugin.command!r} gave no credentials: exit code 7"] * 8
     assert (tmp_path / "runs").read_text() == "run\n"
-    monkeypatch.setattr(credentials_module, "_AGAIN", -1.0)
-    again = Credentials(Login(plugin=plugin), ENVIRONMENT, terminal=False)
+    monkeypatch.setattr(credentials_module, "_RERUN_SECONDS", -1.0)
+    again = Credentials(ClusterLogin(plugin=plugin), ENVIRONMENT, terminal=False)
     for _ in range(2):
         with pytest.raises(LoginError):
             again.current()
@@ -228,28 +234,28 @@ def test_a_program_that_gives_what_was_refused_is_run_again_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = f"echo run >> {tmp_path}/runs\n{says({'token': 'same'})}"
-    login = Login(plugin=Plugin(api_version=V1, command=program(tmp_path, text)))
+    login = ClusterLogin(plugin=Plugin(api_version=V1, command=program(tmp_path, text)))
     credentials = Credentials(login, ENVIRONMENT, terminal=False)
     refused = credentials.current()
-    assert [credentials.renewed(refused) for _ in range(3)] == [None] * 3
+    assert [credentials.renew(refused) for _ in range(3)] == [None] * 3
     assert (tmp_path / "runs").read_text() == "run\n" * 2
-    monkeypatch.setattr(credentials_module, "_AGAIN", -1.0)
+    monkeypatch.setattr(credentials_module, "_RERUN_SECONDS", -1.0)
     credentials = Credentials(login, ENVIRONMENT, terminal=False)
     refused = credentials.current()
-    assert [credentials.renewed(refused) for _ in range(2)] == [None] * 2
+    assert [credentials.renew(refused) for _ in range(2)] == [None] * 2
     assert (tmp_path / "runs").read_text() == "run\n" * 5
 
 
 def test_a_token_of_ones_own_goes_before_a_program(tmp_path: Path) -> None:
     """As kubectl has it."""
-    login = Login(token="own", plugin=counting(tmp_path, "2999-01-01T00:00:00Z"))  # noqa: S106
+    login = ClusterLogin(token="own", plugin=counting(tmp_path, "2999-01-01T00:00:00Z"))  # noqa: S106
     assert Credentials(login, ENVIRONMENT, terminal=False).current().header == "Bearer own"
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("token", ["a\nb", "a\x00b", "a\x7fb", "é", "a\tb"])
 def test_a_token_that_cannot_be_sent_is_not_cited(token: str) -> None:
-    credentials = Credentials(Login(token=f"{SECRET}{token}"), {}, terminal=False)
+    credentials = Credentials(ClusterLogin(token=f"{SECRET}{token}"), {}, terminal=False)
     with pytest.raises(LoginError, match="a token has characters that cannot be sent") as found:
         credentials.current()
     assert SECRET not in str(found.value)
@@ -257,7 +263,7 @@ def test_a_token_that_cannot_be_sent_is_not_cited(token: str) -> None:
 
 def test_a_file_of_a_token(tmp_path: Path) -> None:
     file = tmp_path / "token"
-    login = Login(token_file=str(file))
+    login = ClusterLogin(token_file=str(file))
     with pytest.raises(LoginError, match=f"{file}: no token can be read there"):
         Credentials(login, {}, terminal=False).current()
     file.write_text("first\n")
@@ -266,23 +272,23 @@ def test_a_file_of_a_token(tmp_path: Path) -> None:
     assert held.header == "Bearer first"
     assert "first" not in repr(held)
     file.write_text("second")
-    renewed = credentials.renewed(held)
+    renewed = credentials.renew(held)
     assert renewed is not None
     assert renewed.header == "Bearer second"
     file.unlink()
     # Nothing new, and nobody who knows better: what there is has been refused.
-    assert credentials.renewed(renewed) is None
+    assert credentials.renew(renewed) is None
 
 
 def test_a_file_goes_before_the_token_beside_it(tmp_path: Path) -> None:
     file = tmp_path / "token"
-    login = Login(token="static", token_file=str(file))  # noqa: S106
+    login = ClusterLogin(token="static", token_file=str(file))  # noqa: S106
     assert Credentials(login, {}, terminal=False).current().header == "Bearer static"
     file.write_text("rotated")
     assert Credentials(login, {}, terminal=False).current().header == "Bearer rotated"
 
 
 def test_a_name_and_a_password() -> None:
-    held = Credentials(Login(username="ann", password="pässword"), {}, terminal=False).current()  # noqa: S106
+    held = Credentials(ClusterLogin(username="ann", password="pässword"), {}, terminal=False).current()  # noqa: S106
     assert held.header == "Basic YW5uOnDDpHNzd29yZA=="
     assert "YW5u" not in repr(held)

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.kube.access import Access, Certificate, ClusterRequest, Login
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.access import Certificate, ClusterAccess, ClusterLogin, ClusterRequest
+from kubekeep.kube.connection import KubeConnection
+from kubekeep.kube.discovery import get_server_version
 from kubekeep.kube.errors import ConnectionLostError, KubeconfigError, KubeError
-from kubekeep.kube.proxy import proxy_for
-from kubekeep.kube.version import server_version
+from kubekeep.kube.transport import select_proxy
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import KUBERNETES
 from tests.kube import connecting
@@ -38,7 +38,7 @@ SECRET = "do-not-tell"  # noqa: S105 - of nobody
     ],
 )
 def test_the_variable_of_the_scheme(server: str, environment: dict[str, str], expected: str) -> None:
-    assert proxy_for(server, environment) == expected
+    assert select_proxy(server, environment) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,25 +71,25 @@ def test_the_variable_of_the_scheme(server: str, environment: dict[str, str], ex
 )
 def test_where_no_proxy_is_wanted(server: str, exceptions: str, *, direct: bool) -> None:
     for name in ("NO_PROXY", "no_proxy"):
-        assert proxy_for(server, {"HTTPS_PROXY": PROXY, name: exceptions}) == ("" if direct else PROXY)
+        assert select_proxy(server, {"HTTPS_PROXY": PROXY, name: exceptions}) == ("" if direct else PROXY)
 
 
 def asked(cluster: Cluster, **fields: Any) -> ClusterRequest:
     pair = cluster.layout.pair("admin")
     certificate = Certificate(pair.certificate.read_bytes(), pair.key.read_bytes())
     environment = fields.pop("environment", {})
-    access = Access(
+    access = ClusterAccess(
         name="test",
         authority=cluster.authority.read_bytes(),
-        login=Login(certificate=certificate),
+        login=ClusterLogin(certificate=certificate),
         **({"server": cluster.address} | fields),
     )
-    return ClusterRequest(access=access, environment=environment, patience=connecting.HURRIED)
+    return ClusterRequest(access=access, environment=environment, retry_policy=connecting.HURRIED)
 
 
 def version(request: ClusterRequest) -> str:
-    with Connection(request) as connection:
-        return server_version(connection).said["gitVersion"]
+    with KubeConnection(request) as connection:
+        return get_server_version(connection).fields["gitVersion"]
 
 
 def test_the_proxy_of_the_kubeconfig_leads_anywhere(cluster: Cluster) -> None:
@@ -166,5 +166,5 @@ def test_a_proxy_that_is_gone(cluster: Cluster) -> None:
     with pytest.raises(
         ConnectionLostError, match=r"cannot be reached through the proxy 127\.0\.0\.1:9: .*refused"
     ) as refused:
-        version(msgspec.structs.replace(request, patience=hurried))
+        version(msgspec.structs.replace(request, retry_policy=hurried))
     assert SECRET not in str(refused.value)

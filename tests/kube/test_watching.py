@@ -12,13 +12,24 @@ from typing import Any, Self
 import msgspec
 import pytest
 
-from kubekeep.kube.listing import Query
-from kubekeep.kube.watching import Event, Gone, Listed, Lost, Pace, Page, Put, Refused, Resumed, watching
+from kubekeep.kube.listing import ListQuery
+from kubekeep.kube.watching import (
+    ListCompleted,
+    ObjectChanged,
+    ObjectDeleted,
+    ObjectEvent,
+    PageListed,
+    WatchLost,
+    WatchRefused,
+    WatchResumed,
+    WatchTiming,
+    watch_objects,
+)
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube.connecting import CONFIG_MAPS, config_maps, connection
 from tests.kube.faults import Asked, Exchange, Front, front, times
 
-QUICK = Pace(stream=30, silence=20, first_wait=0.02, longest_wait=0.1, refused=0.1)
+QUICK = WatchTiming(stream=30, silence=20, first_wait=0.02, longest_wait=0.1, refused=0.1)
 Spoil = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 
@@ -26,14 +37,14 @@ class Seen:
     """What a watch shows of the ConfigMaps of a namespace: names and what they say, and what happened."""
 
     def __init__(
-        self, server: str, namespace: str, pace: Pace = QUICK, *, metadata_only: bool = False, name: str = ""
+        self, server: str, namespace: str, pace: WatchTiming = QUICK, *, metadata_only: bool = False, name: str = ""
     ) -> None:
         self.said: dict[str, Any] = {}
-        self.events: list[Event] = []
+        self.events: list[ObjectEvent] = []
         self.items: list[dict[str, Any]] = []
         self._connection = connection(server)
         self._stopped = threading.Event()
-        query = Query(served=CONFIG_MAPS, namespace=namespace, metadata_only=metadata_only, name=name)
+        query = ListQuery(served=CONFIG_MAPS, namespace=namespace, metadata_only=metadata_only, name=name)
         self._thread = threading.Thread(target=self._read, args=(query, pace))
         self._thread.start()
 
@@ -50,25 +61,25 @@ class Seen:
         """Break off what is under way."""
         self._connection.interrupt()
 
-    def of(self, kind: type) -> list[Event]:
+    def of(self, kind: type) -> list[ObjectEvent]:
         """The events of a kind."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    def _read(self, query: Query, pace: Pace) -> None:
+    def _read(self, query: ListQuery, pace: WatchTiming) -> None:
         listing: set[str] = set()
-        for event in watching(self._connection, query, self._stopped, pace):
+        for event in watch_objects(self._connection, query, self._stopped, pace):
             self.events.append(event)
             match event:
-                case Page(items, first):
+                case PageListed(items, first):
                     listing = set() if first else listing
                     listing |= {self._put(item) for item in items}
-                case Listed():
+                case ListCompleted():
                     self.said = {name: value for name, value in self.said.items() if name in listing}
-                case Put(item):
+                case ObjectChanged(item):
                     self._put(item)
-                case Gone(item):
+                case ObjectDeleted(item):
                     self.said.pop(item["metadata"]["name"], None)
-                case Refused():
+                case WatchRefused():
                     self.said = {}
 
     def _put(self, item: dict[str, Any]) -> str:
@@ -91,7 +102,7 @@ def said(cluster: Cluster, namespace: str, name: str, value: str) -> None:
 
 def lives(cluster: Cluster, namespace: str, seen: Seen, about: str) -> None:
     """Let objects come, change and go until all of it has been seen, and not by the first list alone."""
-    eventually(lambda: seen.of(Listed))
+    eventually(lambda: seen.of(ListCompleted))
     for number in range(3):
         said(cluster, namespace, f"{about}-{number}", "first")
         said(cluster, namespace, f"{about}-{number}", "second")
@@ -193,10 +204,10 @@ def test_streams_that_fail_are_taken_up_again(cluster: Cluster, namespace: str, 
     with Seen(before.url, namespace) as seen:
         lives(cluster, namespace, seen, "one")
         lives(cluster, namespace, seen, "two")
-    assert len(seen.of(Listed)) == 1
+    assert len(seen.of(ListCompleted)) == 1
     assert "nobody" not in seen.said
-    assert bool(seen.of(Lost)) == (spoil not in (as_it_is, in_small_pieces, ends_behind_a_line))
-    assert len(seen.of(Resumed)) >= bool(seen.of(Lost))
+    assert bool(seen.of(WatchLost)) == (spoil not in (as_it_is, in_small_pieces, ends_behind_a_line))
+    assert len(seen.of(WatchResumed)) >= bool(seen.of(WatchLost))
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
@@ -204,15 +215,15 @@ def test_servers_that_stumble_are_asked_again(cluster: Cluster, namespace: str, 
     before.faults.insert(0, times(2, is_watch, lambda exchange: exchange.refuse(status, "Busy", "later")))
     with Seen(before.url, namespace) as seen:
         lives(cluster, namespace, seen, "one")
-    assert len(seen.of(Lost)) == 2
-    assert len(seen.of(Listed)) == 1
+    assert len(seen.of(WatchLost)) == 2
+    assert len(seen.of(ListCompleted)) == 1
 
 
 def test_connections_that_break_are_made_anew(cluster: Cluster, namespace: str, before: Front) -> None:
     before.faults.insert(0, times(3, is_watch, Exchange.drop))
     with Seen(before.url, namespace) as seen:
         lives(cluster, namespace, seen, "one")
-    assert len(seen.of(Lost)) == 3
+    assert len(seen.of(WatchLost)) == 3
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -227,9 +238,9 @@ def test_a_version_that_is_forgotten_means_a_new_list(
         eventually(lambda: seen.said == there(cluster, namespace))
         # What goes while nobody looks is not there in the new list.
         lives(cluster, namespace, seen, "two")
-        eventually(lambda: len(seen.of(Listed)) == 2)
+        eventually(lambda: len(seen.of(ListCompleted)) == 2)
         lives(cluster, namespace, seen, "three")
-    assert not seen.of(Lost)
+    assert not seen.of(WatchLost)
 
 
 def test_a_bookmark_is_where_the_next_stream_begins(cluster: Cluster, namespace: str, before: Front) -> None:
@@ -249,8 +260,8 @@ def test_a_refusal_is_told_and_asked_about_again(cluster: Cluster, namespace: st
     before.faults.insert(0, times(1, is_watch, lambda exchange: exchange.refuse(403, "Forbidden", "not you")))
     with Seen(before.url, namespace) as seen:
         lives(cluster, namespace, seen, "one")
-    assert seen.of(Refused) == [Refused("not you", "watch")]
-    assert len(seen.of(Listed)) == 2
+    assert seen.of(WatchRefused) == [WatchRefused("not you", "watch")]
+    assert len(seen.of(ListCompleted)) == 2
 
 
 @pytest.mark.parametrize("depth", [2000, 100_000])
@@ -266,10 +277,12 @@ def test_an_object_that_is_nested_too_deeply_is_told(
 
     before.faults.insert(0, times(1, is_watch, relayed(cluster, deep)))
     with Seen(before.url, namespace) as seen:
-        eventually(lambda: seen.of(Refused))
+        eventually(lambda: seen.of(WatchRefused))
         lives(cluster, namespace, seen, "one")
-    assert seen.of(Refused) == [Refused("the API server answers an object that is nested too deeply", "watch")]
-    assert len(seen.of(Listed)) == 2
+    assert seen.of(WatchRefused) == [
+        WatchRefused("the API server answers an object that is nested too deeply", "watch")
+    ]
+    assert len(seen.of(ListCompleted)) == 2
 
 
 def test_of_some_kinds_nothing_but_metadata_comes(cluster: Cluster, namespace: str, before: Front) -> None:
@@ -291,10 +304,10 @@ def test_silence_is_no_news(cluster: Cluster, namespace: str, before: Front) -> 
         exchange.stream(b"" for _ in range(1) if waiting.wait(20))
 
     before.faults.insert(0, times(1, is_watch, hang))
-    with Seen(before.url, namespace, Pace(silence=0.5, first_wait=0.02, longest_wait=0.1, refused=0.1)) as seen:
+    with Seen(before.url, namespace, WatchTiming(silence=0.5, first_wait=0.02, longest_wait=0.1, refused=0.1)) as seen:
         lives(cluster, namespace, seen, "one")
         waiting.set()
-    assert seen.of(Lost)
+    assert seen.of(WatchLost)
 
 
 def test_what_is_interrupted_is_taken_up_again_where_it_was(cluster: Cluster, namespace: str, before: Front) -> None:
@@ -307,7 +320,7 @@ def test_what_is_interrupted_is_taken_up_again_where_it_was(cluster: Cluster, na
         seen.interrupt()
         eventually(lambda: streams() > begun)
         lives(cluster, namespace, seen, "two")
-    assert len(seen.of(Listed)) == 1
+    assert len(seen.of(ListCompleted)) == 1
 
 
 @pytest.mark.parametrize("verb", ["list", "watch"])
@@ -320,9 +333,9 @@ def test_who_is_not_known_is_lost_and_not_refused(cluster: Cluster, namespace: s
     before.faults.insert(0, times(2, fits, lambda exchange: exchange.refuse(401, "Unauthorized", "who are you")))
     with Seen(before.url, namespace) as seen:
         lives(cluster, namespace, seen, "one")
-    assert seen.of(Lost)
-    assert not seen.of(Refused)
-    assert len(seen.of(Listed)) == 1
+    assert seen.of(WatchLost)
+    assert not seen.of(WatchRefused)
+    assert len(seen.of(ListCompleted)) == 1
 
 
 def test_a_kind_that_is_not_served_is_lost_and_said_to_be(cluster: Cluster, namespace: str, before: Front) -> None:
@@ -332,8 +345,8 @@ def test_a_kind_that_is_not_served_is_lost_and_said_to_be(cluster: Cluster, name
     before.faults.insert(0, times(2, fits, lambda exchange: exchange.refuse(404, "NotFound", "no such kind")))
     with Seen(before.url, namespace) as seen:
         lives(cluster, namespace, seen, "one")
-    assert seen.of(Lost) == [Lost("no such kind", is_served=False)] * 2
-    assert len(seen.of(Listed)) == 1
+    assert seen.of(WatchLost) == [WatchLost("no such kind", is_served=False)] * 2
+    assert len(seen.of(ListCompleted)) == 1
 
 
 def test_one_object_is_looked_at_again_and_again(cluster: Cluster, namespace: str) -> None:
@@ -344,10 +357,10 @@ def test_one_object_is_looked_at_again_and_again(cluster: Cluster, namespace: st
     path = f"/api/v1/namespaces/{namespace}/configmaps/one"
     with (
         front(cluster, user=user) as proxy,
-        Seen(proxy.url, namespace, msgspec.structs.replace(QUICK, look=0.02), name="one") as seen,
+        Seen(proxy.url, namespace, msgspec.structs.replace(QUICK, poll=0.02), name="one") as seen,
     ):
         eventually(lambda: len(proxy.asked) > 3)
-        assert seen.events == [Page([], first=True), Listed()]
+        assert seen.events == [PageListed([], first=True), ListCompleted()]
         said(cluster, namespace, "one", "first")
         eventually(lambda: seen.said == {"one": "first"})
         said(cluster, namespace, "one", "second")
@@ -359,4 +372,4 @@ def test_one_object_is_looked_at_again_and_again(cluster: Cluster, namespace: st
         cluster.admin("DELETE", path)
         eventually(lambda: seen.said == {})
         assert {asked.path for asked in proxy.asked} == {path}
-    assert seen.of(Refused) == []
+    assert seen.of(WatchRefused) == []

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from kubekeep.engine.rego_policies import RegoPolicySet
-from kubekeep.kube.access import Access, ClusterRequest
+from kubekeep.kube.access import ClusterAccess, ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.library.load import ROOT, builtin
 from kubekeep.model.assessment import ResourceResult
@@ -236,7 +236,7 @@ def statuses(cluster: Cluster, namespace: str, slug: str = ENFORCED) -> dict[str
     return {item.resource.name: item.verdicts[slug].status for item in results(access, namespace, slug)}
 
 
-def results(access: Access, namespace: str, slug: str) -> list[ResourceResult]:
+def results(access: ClusterAccess, namespace: str, slug: str) -> list[ResourceResult]:
     """The results of a control in a namespace, as far as somebody's access to the cluster goes."""
     request = ScanRequest(
         paths=(),

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from kubekeep.kube.access import ClusterRequest, Patience
+from kubekeep.kube.access import ClusterRequest, RetryPolicy
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Verdict
@@ -20,7 +20,7 @@ from tests.sources.cluster import objects
 
 _SHOP = Path(__file__).parent.parent.parent / "examples" / "online-shop"
 _RBAC = "rbac.authorization.k8s.io"
-_HURRIED = Patience(tries=3, first_wait=0.01, longest_wait=0.05)
+_HURRIED = RetryPolicy(tries=3, first_wait=0.01, longest_wait=0.05)
 
 
 def access(kubeconfig: Path, context: str = "") -> ClusterRequest:
@@ -32,7 +32,7 @@ def through(kubeconfig: Path, address: str) -> ClusterRequest:
     """The same through a front, which takes everybody for the administrator."""
     found = access(kubeconfig)
     spoilt = msgspec.structs.replace(found.access, server=address)
-    return msgspec.structs.replace(found, access=spoilt, patience=_HURRIED)
+    return msgspec.structs.replace(found, access=spoilt, retry_policy=_HURRIED)
 
 
 def scanned(cluster: ClusterRequest, **request: Any) -> Assessment:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kubekeep.engine.rego_policies import RegoPolicySet
-from kubekeep.kube.discovery import Catalogue, Served
+from kubekeep.kube.discovery import ApiResource, Catalogue
 from kubekeep.model.cluster import CoverageGap, expand_kind_names
 from kubekeep.model.control import SUBJECT
 from kubekeep.model.finding import Cause, Verdict
@@ -32,7 +32,9 @@ MORE = {
 SERVED = {pair: kind.namespaced for pair, kind in BUILTIN_TYPES.items()} | MORE
 CATALOGUE = Catalogue(
     tuple(
-        Served(group=group, version="v1", kind=kind, plural=guess_plural(kind), namespaced=inside, verbs=frozenset())
+        ApiResource(
+            group=group, version="v1", kind=kind, plural=guess_plural(kind), namespaced=inside, verbs=frozenset()
+        )
         for (group, kind), inside in SERVED.items()
     )
 )

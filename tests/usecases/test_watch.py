@@ -14,11 +14,11 @@ import msgspec
 import pytest
 
 from kubekeep.cli.watch_pages import pages
-from kubekeep.kube.access import Access, ClusterRequest
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.access import ClusterAccess, ClusterRequest
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import discover
 from kubekeep.kube.kubeconfig import Kubeconfig
-from kubekeep.kube.watching import Pace
+from kubekeep.kube.watching import WatchTiming
 from kubekeep.library.extra import gather
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status
@@ -42,17 +42,17 @@ from tests.sources.cluster.objects import definition, open_schema
 from tests.usecases.test_incremental import made
 
 RULE = Path(__file__).parents[1] / "reports" / "varied_more" / "nobody.rego"
-PACE = Pace(stream=2, silence=10, first_wait=0.05, longest_wait=0.2, refused=0.3)
+PACE = WatchTiming(stream=2, silence=10, first_wait=0.05, longest_wait=0.2, refused=0.3)
 
 
 class Live:
     """A watch that runs beside the test, and what it has told."""
 
     def __init__(self, kubeconfig: Path, namespaces: tuple[str, ...], **more: Any) -> None:
-        def read() -> Access:
+        def read() -> ClusterAccess:
             return Kubeconfig((str(kubeconfig),)).access("")
 
-        cluster = ClusterRequest(access=read(), again=read, patience=HURRIED)
+        cluster = ClusterRequest(access=read(), reload_access=read, retry_policy=HURRIED)
         choice = ResourceSelection(include_namespaces=namespaces)
         self.request = ScanRequest(paths=(), cluster=cluster, choice=choice, **more)
         self._read = read
@@ -366,7 +366,7 @@ def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_noth
     selection, choice = selected(request), request.choice
     assert request.cluster is not None
     with contextlib.ExitStack() as stack:
-        other = stack.enter_context(Connection(request.cluster))
+        other = stack.enter_context(KubeConnection(request.cluster))
         # Whoever cannot tell what a group has takes it for anything.
         own_cluster.delete(UNAVAILABLE)
         eventually(lambda: not discover(other).failed)
@@ -378,7 +378,7 @@ def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_noth
 
         try:
             own_cluster.apply([later])
-            eventually(lambda: discover(other).of(group, kind))
+            eventually(lambda: discover(other).find(group, kind))
             assert kind not in followed()
             live.look(selection, choice, following, routine=True)
             assert kind in followed()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kubekeep.kube.access import ClusterRequest
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.model.finding import Status
 from kubekeep.model.watch import CoverageChanged, VerdictChange, VerdictChanged
 from tests.cluster import supervisor
@@ -262,10 +262,10 @@ def test_a_server_that_cannot_say_what_one_may_has_not_taken_it_away(shop: Clust
 
 
 def test_a_connection_that_nobody_meant_to_close_is_made_anew(shop: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Connection] = []
+    made: list[KubeConnection] = []
 
-    def connect(request: ClusterRequest) -> Connection:
-        made.append(Connection(request))
+    def connect(request: ClusterRequest) -> KubeConnection:
+        made.append(KubeConnection(request))
         return made[-1]
 
     monkeypatch.setattr("kubekeep.usecases.cluster.Connection", connect)

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from kubekeep.cli.settings import ClusterSettings, azure_cloud, cluster_settings
-from kubekeep.kube.access import Access, ClusterRequest, Impersonation
+from kubekeep.kube.access import ClusterAccess, ClusterRequest, Impersonation
 from kubekeep.model.cloud import FORMS, CloudRequest, Endpoints, parse_cluster
 
 _NOWHERE: Final = "name a file or a folder to {task}, or - for standard input; for a cluster, {why}"
@@ -59,22 +59,22 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
             terminal=sys.stdin.isatty(),
             host_scan=self.host_scan,
             # Whichever context is the current one by then, it is this one that is meant.
-            again=lambda: self._access(task, settings, context)[0],
+            reload_access=lambda: self._access(task, settings, context)[0],
         )
 
-    def _access(self, task: str, settings: ClusterSettings, context: str) -> tuple[Access, str]:
+    def _access(self, task: str, settings: ClusterSettings, context: str) -> tuple[ClusterAccess, str]:
         """How the cluster of `context` is reached, and the context that says so, if one does. Raises KubeconfigError."""
         from kubekeep.kube.errors import KubeconfigError  # noqa: PLC0415
-        from kubekeep.kube.in_cluster import in_cluster  # noqa: PLC0415
-        from kubekeep.kube.kubeconfig import Kubeconfig, paths_of  # noqa: PLC0415
+        from kubekeep.kube.in_cluster import load_in_cluster_access  # noqa: PLC0415
+        from kubekeep.kube.kubeconfig import Kubeconfig, list_kubeconfig_paths  # noqa: PLC0415
 
-        paths = (self.kubeconfig,) if self.kubeconfig else paths_of(settings.kubeconfig, settings.home)
+        paths = (self.kubeconfig,) if self.kubeconfig else list_kubeconfig_paths(settings.kubeconfig, settings.home)
         found = Kubeconfig(paths)
         if found.contexts or self.kubeconfig or context:
             access = found.access(context)
             context = access.name
         else:
-            inside = in_cluster(settings.environment)
+            inside = load_in_cluster_access(settings.environment)
             if inside is None:
                 why = f"there is no kubeconfig at {' or '.join(paths) or 'home'}"
                 raise KubeconfigError(_NOWHERE.format(task=task, why=why))

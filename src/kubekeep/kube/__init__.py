@@ -1,4 +1,4 @@
-"""The only client of the Kubernetes API: who one is, what is served, and objects page by page.
+"""Client of the Kubernetes API: credentials, discovery, permissions, and objects by list or watch. Never writes.
 
-Reads and asks; never changes anything in a cluster, and never judges what it reads.
+Every request to a cluster goes through this package; it does not evaluate the objects it reads.
 """

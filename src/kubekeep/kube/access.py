@@ -1,4 +1,4 @@
-"""How a cluster is reached and as whom. Values only; reads nothing and connects to nothing."""
+"""Address and credentials of a cluster. Values only: reads nothing and does not connect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """A client's certificate with its key, both as PEM."""
+    """A client certificate with its key, both as PEM."""
 
     certificate: bytes
     key: bytes
@@ -18,9 +18,9 @@ class Certificate(msgspec.Struct, frozen=True):
 
 
 class Plugin(msgspec.Struct, frozen=True, kw_only=True):
-    """A program that hands out credentials (client.authentication.k8s.io, `v1` or `v1beta1`).
+    """A credential plugin: a program that returns credentials (client.authentication.k8s.io, `v1` or `v1beta1`).
 
-    `cluster` is what it is told about the cluster, as JSON values; None if it is told nothing.
+    `cluster` is the cluster information passed to the plugin, as JSON values; None to pass nothing.
     """
 
     api_version: str
@@ -35,23 +35,23 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
         return f"Plugin({self.command!r}, ...)"
 
 
-class Login(msgspec.Struct, frozen=True, kw_only=True):
-    """Who one is to the API server: the certificate, and the first of a file of a token, a token, a password and a program."""
+class ClusterLogin(msgspec.Struct, frozen=True, kw_only=True):
+    """Credentials of a user: a certificate, and the first set of token_file, token, username and plugin."""
 
     token: str = ""
     token_file: str = ""
-    """The path of a file whose token is replaced from time to time."""
+    """Path of a token file that is rotated."""
     username: str = ""
     password: str = ""
     certificate: Certificate | None = None
     plugin: Plugin | None = None
 
     def __repr__(self) -> str:
-        return "Login(...)"
+        return "ClusterLogin(...)"
 
 
 class Impersonation(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to act as (Kubernetes docs, user impersonation); nobody without a user."""
+    """User to impersonate (Kubernetes docs, user impersonation); disabled if `user` is empty."""
 
     user: str = ""
     uid: str = ""
@@ -59,11 +59,11 @@ class Impersonation(msgspec.Struct, frozen=True, kw_only=True):
     extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """One cluster, as one user.
+class ClusterAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """One cluster as one user.
 
-    `name` is what people call it: the context, or `in-cluster`. `server` is the address without a slash at the end.
-    `authority` are the certificates to trust, as PEM; None for those of the system.
+    `name` is the context or `in-cluster`, `server` the URL without a trailing slash, `authority` the trusted
+    certificates as PEM, None for those of the system.
     """
 
     name: str
@@ -71,23 +71,23 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str = ""
     authority: bytes | None = None
     insecure: bool = False
-    """Nobody asks who answers: only where the kubeconfig or the user says so."""
+    """Skip verification of the server's certificate; set only by the kubeconfig or an option."""
     server_name: str = ""
-    """The name in the server's certificate, where it differs from the one in the address."""
+    """Name in the server's certificate, if it differs from the host in `server`."""
     proxy: str = ""
     compressed: bool = True
-    login: Login = Login()
+    login: ClusterLogin = ClusterLogin()
     impersonation: Impersonation = Impersonation()
 
     def __repr__(self) -> str:
-        return f"Access({self.name!r}, ...)"
+        return f"ClusterAccess({self.name!r}, ...)"
 
 
-class Patience(msgspec.Struct, frozen=True, kw_only=True):
-    """How long and how often a request is tried; times in seconds.
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Retries and timeouts of a request, in seconds.
 
-    `silence` may lie between two pieces of an answer, `answer` is for all of it; whoever has not answered after that, in
-    however many tries, is not asked again. A server that says itself how long to wait is obeyed up to `longest_wait`.
+    `silence` is the maximum pause between two parts of a response, `answer` the maximum for all of it; after `answer`
+    seconds in any number of tries there is no further try. Retry-After of the server is honoured up to `longest_wait`.
     """
 
     tries: int = 6
@@ -100,19 +100,19 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClusterRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The cluster to talk to, and as whom.
+    """The cluster to connect to, with credentials.
 
-    `environment` is what credential programs inherit, who may ask the person at a `terminal`.
+    `environment` is inherited by credential plugins; with `terminal` they may prompt the user.
     """
 
-    access: Access
+    access: ClusterAccess
     environment: Mapping[str, str] = {}
     terminal: bool = False
-    patience: Patience = Patience()
+    retry_policy: RetryPolicy = RetryPolicy()
     host_scan: bool | None = None
-    """Whether kubelets are asked too (True), or nothing about nodes is read (False); None reads what an agent wrote."""
-    again: Callable[[], Access] | None = None
-    """Gives the access as its kubeconfig has it by now, or raises KubeError; None for one that cannot become another."""
+    """True: query kubelets too. False: read nothing about nodes. None: read the host-scan reports of the agent."""
+    reload_access: Callable[[], ClusterAccess] | None = None
+    """Loads the access from its kubeconfig again, or raises KubeError; None if the access cannot change."""
 
     def __repr__(self) -> str:
         return f"ClusterRequest({self.access!r})"

@@ -1,4 +1,4 @@
-"""What API servers answer: documents, and refusals in Kubernetes' own words. Sends nothing, and cites nothing it cannot read."""
+"""Decoding of API server responses: documents and errors. Sends nothing, never quotes content it cannot parse."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import httpx2
 import msgspec
 
-from kubekeep.kube.errors import ApiError, ConnectionLostError, UnreadableError
+from kubekeep.kube.errors import ApiError, ConnectionLostError, UnreadableResponseError
 from kubekeep.model.text import visible
 
 T = TypeVar("T")
@@ -18,39 +18,40 @@ LONGEST_MESSAGE: Final = 600
 TOO_DEEP: Final = "the API server answers an object that is nested too deeply"
 
 
-class _Status(msgspec.Struct, frozen=True):
-    """Kubernetes' own words for a refusal (meta/v1, Status)."""
+class _StatusResponse(msgspec.Struct, frozen=True):
+    """An error response (meta/v1, Status)."""
 
     message: str = ""
     reason: str = ""
     metadata: dict[str, Any] | None = None
 
 
-def decoded(response: httpx2.Response, body: bytes, wanted: type[T]) -> T:
-    """`body`, that of `response`, as `wanted`.
+def decode_response(response: httpx2.Response, body: bytes, expected: type[T]) -> T:
+    """Decode `body` of `response` as `expected`; `str` returns the text.
 
-    Raises ConnectionLostError for what is no whole document of that shape, UnreadableError for one that is nested too deeply.
+    Raises ConnectionLostError for an incomplete document or another shape, UnreadableResponseError for one nested too
+    deeply.
     """
-    if wanted is str:
+    if expected is str:
         return body.decode("utf-8", "replace")  # type: ignore[return-value]
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != JSON:
         raise ConnectionLostError(f"the API server answers {visible(kind) or 'something'} where {JSON} was asked for")
     try:
-        return msgspec.json.decode(body, type=wanted)
+        return msgspec.json.decode(body, type=expected)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConnectionLostError(f"the API server answers no whole document: {visible(str(error))}") from None
     except RecursionError:
-        raise UnreadableError(TOO_DEEP) from None
+        raise UnreadableResponseError(TOO_DEEP) from None
 
 
-def refusal(response: httpx2.Response, body: bytes) -> ApiError:
-    """The error that `response`, whose status is no success, and its `body` tell of."""
+def to_api_error(response: httpx2.Response, body: bytes) -> ApiError:
+    """Convert a response with an error status, and its `body`, to an ApiError."""
     code = response.status_code
     phrase = httpx2.codes.get_reason_phrase(code)
-    status = _Status()
+    status = _StatusResponse()
     with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        status = msgspec.json.decode(body, type=_Status)
+        status = msgspec.json.decode(body, type=_StatusResponse)
     message = visible(status.message[:LONGEST_MESSAGE]) or f"the API server answers {code} {phrase}".rstrip()
     continues = (status.metadata or {}).get("continue")
     return ApiError(
@@ -58,9 +59,9 @@ def refusal(response: httpx2.Response, body: bytes) -> ApiError:
         status.reason or phrase,
         message,
         continues=continues if isinstance(continues, str) else "",
-        retry_after=_seconds(response.headers.get("retry-after", "")),
+        retry_after=_parse_seconds(response.headers.get("retry-after", "")),
     )
 
 
-def _seconds(text: str) -> float:
+def _parse_seconds(text: str) -> float:
     return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0

@@ -1,6 +1,6 @@
-"""Requests to one API server: with credentials, limits, and patience for a server that is busy or stumbles.
+"""Requests to one API server, with credentials, limits and retries.
 
-Sends GETs, and POSTs of reviews, which change nothing. Follows no redirect.
+Sends GET requests and POST requests of reviews, which change nothing. Follows no redirects.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ import httpx2
 import msgspec
 from socksio import SOCKSError
 
-from kubekeep.kube import tls
-from kubekeep.kube.access import Access, Certificate, ClusterRequest
-from kubekeep.kube.answer import JSON, LONGEST_MESSAGE, decoded, refusal
-from kubekeep.kube.credentials import Credentials, Held
+from kubekeep.kube.access import Certificate, ClusterAccess, ClusterRequest
+from kubekeep.kube.answer import JSON, LONGEST_MESSAGE, decode_response, to_api_error
+from kubekeep.kube.credentials import Credentials, RequestCredentials
 from kubekeep.kube.errors import (
     ApiError,
     ConnectionLostError,
@@ -31,41 +30,41 @@ from kubekeep.kube.errors import (
     KubeError,
     LoginError,
     UnreachableError,
-    UnreadableError,
+    UnreadableResponseError,
 )
-from kubekeep.kube.proxy import proxy_for
+from kubekeep.kube.transport import create_tls_context, select_proxy
 from kubekeep.model.text import visible
 
 T = TypeVar("T")
 
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
-"""What a server answers that may answer otherwise soon."""
+"""Temporary errors of a server."""
 _UNAUTHORIZED: Final = 401
 
 
 class _Sender(msgspec.Struct, eq=False):
-    """A client that shows one certificate, and how many requests of it are under way."""
+    """An HTTP client with one client certificate, and the number of its requests in progress."""
 
     certificate: Certificate | None
     client: httpx2.Client
-    under_way: int = 0
+    active_requests: int = 0
 
 
-class Connection:
-    """The connection to the cluster of one access; several threads may send requests through it."""
+class KubeConnection:
+    """Connection to one cluster as one user; usable from several threads."""
 
     def __init__(self, request: ClusterRequest) -> None:
-        self.access: Access = request.access
+        self.access: ClusterAccess = request.access
         self._name = visible(request.access.name)
-        self._through = ""
-        self._patience = request.patience
+        self._proxy_text = ""
+        self._retry = request.retry_policy
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._credentials = Credentials(
-            request.access.login, request.environment, terminal=request.terminal, ended=self._closed
+            request.access.login, request.environment, terminal=request.terminal, stop=self._closed
         )
         self._current: _Sender | None = None
-        """What sends the next request, unless its certificate is another one by then."""
+        """Sender of the next request, replaced when the client certificate changes."""
         self._environment = request.environment
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
@@ -77,124 +76,125 @@ class Connection:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it has ended."""
+        """True after `close`."""
         return self._closed.is_set()
 
     def close(self) -> None:
-        """End it at once; requests under way, and those that wait, raise ConnectionLostError."""
+        """Close the connection at once: requests in progress, and those that wait, raise ConnectionLostError."""
         self._closed.set()
         self.interrupt()
         with self._lock:
-            sender = self._superseded(None)
+            sender = self._replace_sender(None)
         if sender is not None:
             sender.client.close()
 
-    def _superseded(self, current: _Sender | None) -> _Sender | None:
-        """Let another send from now on, or nobody; gives the one to close, if nobody reads from its sockets any more."""
+    def _replace_sender(self, current: _Sender | None) -> _Sender | None:
+        """Set the current sender; return the previous one if it has no active requests and must be closed."""
         before, self._current = self._current, current
-        return before if before is not None and not before.under_way else None
+        return before if before is not None and not before.active_requests else None
 
-    def _done(self, sender: _Sender) -> None:
-        """A request of `sender` has ended. With the last one of a sender that sends no more, its sockets are closed.
+    def _release(self, sender: _Sender) -> None:
+        """Count a finished request; close a replaced sender after its last request.
 
-        The number of a socket that is closed under a reader may be that of another, whose answers the reader then takes.
+        A socket must not be closed while another thread reads it: its number may be reused, and the reader would then
+        read the response of another request.
         """
         with self._lock:
-            sender.under_way -= 1
-            is_over = not sender.under_way and sender is not self._current
-        if is_over:
+            sender.active_requests -= 1
+            is_unused = not sender.active_requests and sender is not self._current
+        if is_unused:
             sender.client.close()
 
     def interrupt(self) -> None:
-        """Break off all that is under way, as if the network had: what is asked then goes by new sockets."""
+        """Abort all requests in progress as if the network had failed; later requests use new sockets."""
         with self._lock:
             sockets = tuple(self._sockets)
-        for known in sockets:
-            # Wakes the thread that reads from it, which closing would not; TLS has nothing more to say to anybody.
+        for connected in sockets:
+            # shutdown() wakes the thread that reads from the socket, close() would not. TLS needs no goodbye.
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(known, socket.SHUT_RDWR)
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
     @contextlib.contextmanager
-    def closed_on_error(self, *borne: type[KubeError]) -> Iterator[None]:
-        """End it if what is done meanwhile raises, so that no thread waits for an answer that nobody wants any more.
+    def close_on_error(self, *tolerated: type[KubeError]) -> Iterator[None]:
+        """Close the connection if the body raises, so that no thread keeps waiting for an unneeded response.
 
-        Errors of the kinds `borne` end nothing: others may still want answers through it.
+        Errors of the types in `tolerated` do not close it: other threads may still use it.
         """
-        done = False
+        is_finished = False
         try:
             yield
-            done = True
-        except borne:
-            done = True
+            is_finished = True
+        except tolerated:
+            is_finished = True
             raise
         finally:
-            if not done:
+            if not is_finished:
                 self.close()
 
-    def get(self, path: str, wanted: type[T], params: Mapping[str, str] | None = None, accept: str = JSON) -> T:
-        """What the server answers at `path`, read as `wanted`.
+    def get(self, path: str, expected: type[T], params: Mapping[str, str] | None = None, accept: str = JSON) -> T:
+        """Send GET to `path` and decode the response as `expected`.
 
-        Raises ApiError where it refuses, ConnectionLostError where it does not answer with a whole document in time,
-        LoginError where it does not know us.
+        Raises ApiError if the server refuses, ConnectionLostError if the response is incomplete or too late, LoginError
+        if the credentials are rejected.
         """
-        return self._patiently("GET", path, wanted, params=params or {}, accept=accept)
+        return self._request("GET", path, expected, params=params or {}, accept=accept)
 
-    def post(self, path: str, body: Any, wanted: type[T]) -> T:
-        """The answer to a review. Raises as `get` does."""
-        return self._patiently("POST", path, wanted, body=msgspec.json.encode(body), accept=JSON)
+    def post(self, path: str, body: Any, expected: type[T]) -> T:
+        """Send a review and decode the response. Raises the errors of `get`."""
+        return self._request("POST", path, expected, body=msgspec.json.encode(body), accept=JSON)
 
     def text(self, path: str) -> str:
-        """What the server answers at `path`, as text. Raises as `get` does."""
-        return self._patiently("GET", path, str, accept="*/*")
+        """Send GET to `path` and return the response as text. Raises the errors of `get`."""
+        return self._request("GET", path, str, accept="*/*")
 
     @contextlib.contextmanager
     def stream(
         self, path: str, params: Mapping[str, str], silence: float, accept: str = JSON
     ) -> Iterator[Iterator[bytes]]:
-        """The pieces of an endless answer, as they come; `silence` is how many seconds may pass between two.
+        """Yield the parts of an endless response; `silence` is the maximum number of seconds between two.
 
-        Raises as `get` does, and ConnectionLostError when the stream breaks off.
+        Raises the errors of `get`, and ConnectionLostError if the stream breaks.
         """
-        with self._sent("GET", path, params=params, accept=accept, body=None, silence=silence) as response:
-            yield self._pieces(response)
+        with self._open_response("GET", path, params=params, accept=accept, body=None, silence=silence) as response:
+            yield self._iterate_body(response)
 
-    def _pieces(self, response: httpx2.Response) -> Iterator[bytes]:
+    def _iterate_body(self, response: httpx2.Response) -> Iterator[bytes]:
         try:
             yield from response.iter_bytes()
         except (httpx2.HTTPError, httpx2.StreamError) as error:
-            raise ConnectionLostError(self._told(error)) from None
+            raise ConnectionLostError(self._describe_failure(error)) from None
 
-    def _patiently(
+    def _request(
         self,
         method: str,
         path: str,
-        wanted: type[T],
+        expected: type[T],
         *,
         params: Mapping[str, str] | None = None,
         accept: str,
         body: bytes | None = None,
     ) -> T:
-        until = time.monotonic() + self._patience.answer
-        for attempt in range(1, self._patience.tries + 1):
-            wait = min(self._patience.first_wait * 2 ** (attempt - 1), self._patience.longest_wait)
+        until = time.monotonic() + self._retry.answer
+        for attempt in range(1, self._retry.tries + 1):
+            wait = min(self._retry.first_wait * 2 ** (attempt - 1), self._retry.longest_wait)
             try:
-                with self._sent(method, path, params=params or {}, accept=accept, body=body) as response:
-                    return decoded(response, self._body(response), wanted)
+                with self._open_response(method, path, params=params or {}, accept=accept, body=body) as response:
+                    return decode_response(response, self._read_body(response), expected)
             except ApiError as error:
-                if error.status not in _BUSY or attempt == self._patience.tries:
+                if error.status not in _BUSY or attempt == self._retry.tries:
                     raise
-                wait = max(wait, min(error.retry_after, self._patience.longest_wait))
+                wait = max(wait, min(error.retry_after, self._retry.longest_wait))
             except ConnectionLostError:
-                # A server that says nothing says nothing to many requests: all of them would wait for all tries.
-                if attempt == self._patience.tries or self._closed.is_set() or time.monotonic() > until:
+                # An unresponsive server delays all requests: without this limit each would use all its tries.
+                if attempt == self._retry.tries or self._closed.is_set() or time.monotonic() > until:
                     raise
-            # Whoever was turned away together must not come back together.
+            # Jitter: clients that were refused together must not retry together.
             if self._closed.wait(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - no secret
                 raise ConnectionLostError(f"{self._name}: the connection was closed")
         raise ConnectionLostError(f"{self._name}: not a single try")
 
     @contextlib.contextmanager
-    def _sent(
+    def _open_response(
         self,
         method: str,
         path: str,
@@ -204,26 +204,28 @@ class Connection:
         body: bytes | None,
         silence: float | None = None,
     ) -> Iterator[httpx2.Response]:
-        """The response, whose status is good, while it is open. With new credentials where the server wants some."""
+        """Open a response and check its status. Retries once with renewed credentials after status 401."""
         with contextlib.ExitStack() as requests:
-            held, client = self._client(None, requests)
-            response = self._send(client, held, method, path, params=params, accept=accept, body=body, silence=silence)
+            credentials, client = self._client(None, requests)
+            response = self._send(
+                client, credentials, method, path, params=params, accept=accept, body=body, silence=silence
+            )
             if response.status_code == _UNAUTHORIZED:
                 response.close()
                 requests.close()
-                held, client = self._client(held, requests)
+                credentials, client = self._client(credentials, requests)
                 response = self._send(
-                    client, held, method, path, params=params, accept=accept, body=body, silence=silence
+                    client, credentials, method, path, params=params, accept=accept, body=body, silence=silence
                 )
             with contextlib.closing(response):
                 if not response.is_success:
-                    raise refusal(response, self._body(response))
+                    raise to_api_error(response, self._read_body(response))
                 yield response
 
     def _send(
         self,
         client: httpx2.Client,
-        held: Held,
+        credentials: RequestCredentials,
         method: str,
         path: str,
         *,
@@ -232,12 +234,16 @@ class Connection:
         body: bytes | None,
         silence: float | None,
     ) -> httpx2.Response:
-        patience = self._patience
-        headers = [("Accept", accept), *([("Content-Type", JSON)] if body is not None else []), *_acting(self.access)]
-        if held.header:
-            headers.append(("Authorization", held.header))
+        retry_policy = self._retry
+        headers = [
+            ("Accept", accept),
+            *([("Content-Type", JSON)] if body is not None else []),
+            *_impersonation_headers(self.access),
+        ]
+        if credentials.header:
+            headers.append(("Authorization", credentials.header))
         opened: list[socket.socket] = []
-        extensions: dict[str, Any] = {"trace": lambda event, info: opened.extend(self._seen(event, info))}
+        extensions: dict[str, Any] = {"trace": lambda event, info: opened.extend(self._register_socket(event, info))}
         if self.access.server_name:
             extensions["sni_hostname"] = self.access.server_name
         try:
@@ -247,7 +253,7 @@ class Connection:
                 params=params or None,
                 content=body,
                 headers=[(name.encode(), value.encode()) for name, value in headers],
-                timeout=httpx2.Timeout(silence or patience.silence, connect=patience.connect),
+                timeout=httpx2.Timeout(silence or retry_policy.silence, connect=retry_policy.connect),
                 extensions=extensions,
             )
             return client.send(request, stream=True, follow_redirects=False)
@@ -257,67 +263,75 @@ class Connection:
             ) from None
         except SOCKSError:
             _close(opened)
-            raise ConnectionLostError(self._told(ConnectionError("it is no SOCKS proxy, or hangs up"))) from None
+            raise ConnectionLostError(
+                self._describe_failure(ConnectionError("it is no SOCKS proxy, or hangs up"))
+            ) from None
         except httpx2.LocalProtocolError:
-            # The message would cite the header.
+            # The original message would contain the header.
             raise UnreachableError(f"{self._name}: who to act as has characters that cannot be sent") from None
         except httpx2.HTTPError as error:
             if isinstance(error, httpx2.ProxyError):
-                # One of SOCKS that refuses is left open.
+                # httpx leaves the socket open if a SOCKS proxy refuses.
                 _close(opened)
-            told = self._told(error)
-            raise (UnreachableError if _is_final(error) else ConnectionLostError)(told) from None
+            message = self._describe_failure(error)
+            raise (UnreachableError if _is_final(error) else ConnectionLostError)(message) from None
 
-    def _seen(self, event: str, info: Mapping[str, Any]) -> tuple[socket.socket, ...]:
-        """Know the sockets, to wake who waits for them; gives the one that this is about."""
+    def _register_socket(self, event: str, info: Mapping[str, Any]) -> tuple[socket.socket, ...]:
+        """Remember the sockets, so that `interrupt` can wake their readers; returns the socket of this event."""
         if not event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             return ()
-        known: socket.socket = info["return_value"].get_extra_info("socket")
+        connected: socket.socket = info["return_value"].get_extra_info("socket")
         with self._lock:
-            self._sockets.add(known)
+            self._sockets.add(connected)
             if not self._closed.is_set():
-                return (known,)
-        # Nobody else knows of it yet, to close it.
-        known.close()
+                return (connected,)
+        # No other code has a reference to the socket yet.
+        connected.close()
         raise ConnectionLostError(f"{self._name}: the connection was closed")
 
-    def _client(self, refused: Held | None, requests: contextlib.ExitStack) -> tuple[Held, httpx2.Client]:
-        """Credentials, and a client that shows their certificate; others than those `refused`, which raise LoginError.
+    def _client(
+        self, refused: RequestCredentials | None, requests: contextlib.ExitStack
+    ) -> tuple[RequestCredentials, httpx2.Client]:
+        """Return credentials and a client with their certificate; LoginError if none but the `refused` ones exist.
 
-        The client is that of a request until `requests` ends.
+        The client is reserved for a request until `requests` ends.
         """
         if refused is None:
-            held = self._credentials.current()
+            credentials = self._credentials.current()
         else:
-            fresh = self._credentials.renewed(refused)
-            if fresh is None:
+            renewed = self._credentials.renew(refused)
+            if renewed is None:
                 raise LoginError(f"{self._name}: the API server does not take the credentials (401)")
-            held = fresh
+            credentials = renewed
         idle: _Sender | None = None
         with self._lock:
             if self._closed.is_set():
                 raise ConnectionLostError(f"{self._name}: the connection was closed")
             sender = self._current
-            if sender is None or sender.certificate != held.certificate:
-                # Requests under way end with the client that they began with.
-                sender = _Sender(held.certificate, self._made(held))
-                idle = self._superseded(sender)
-            sender.under_way += 1
-        requests.callback(self._done, sender)
+            if sender is None or sender.certificate != credentials.certificate:
+                # Requests in progress keep the client they started with.
+                sender = _Sender(credentials.certificate, self._create_client(credentials))
+                idle = self._replace_sender(sender)
+            sender.active_requests += 1
+        requests.callback(self._release, sender)
         if idle is not None:
             idle.client.close()
-        return held, sender.client
+        return credentials, sender.client
 
-    def _made(self, held: Held) -> httpx2.Client:
+    def _create_client(self, credentials: RequestCredentials) -> httpx2.Client:
         access = self.access
         try:
-            proxy = access.proxy or proxy_for(access.server, self._environment)
-            # Without the name and password that may be in it.
-            self._through = f" through the proxy {visible(urlsplit(proxy).netloc.rpartition('@')[2])}" if proxy else ""
+            proxy = access.proxy or select_proxy(access.server, self._environment)
+            # Without user name and password.
+            self._proxy_text = (
+                f" through the proxy {visible(urlsplit(proxy).netloc.rpartition('@')[2])}" if proxy else ""
+            )
             return httpx2.Client(
-                verify=tls.context(access, held.certificate) if access.server.lower().startswith("https:") else False,
+                verify=create_tls_context(access, credentials.certificate)
+                if access.server.lower().startswith("https:")
+                else False,
                 proxy=proxy or None,
-                # What the environment says is in the request.
+                # The environment of the request is used instead.
                 trust_env=False,
                 headers={
                     "User-Agent": "kubekeep",
@@ -327,36 +341,36 @@ class Connection:
                 http2=False,
             )
         except (ValueError, httpx2.InvalidURL):
-            # The message would cite the address, which may hold a password.
+            # The original message would contain the address, possibly with a password.
             raise KubeconfigError(
                 f"{self._name}: the proxy cannot be used: only http://, https:// and socks5:// addresses can"
             ) from None
 
-    def _body(self, response: httpx2.Response) -> bytes:
-        until = time.monotonic() + self._patience.answer
+    def _read_body(self, response: httpx2.Response) -> bytes:
+        until = time.monotonic() + self._retry.answer
         pieces: list[bytes] = []
         size = 0
-        for piece in self._pieces(response):
+        for piece in self._iterate_body(response):
             size += len(piece)
-            if size > self._patience.most_bytes:
-                raise UnreadableError(f"{self._name}: an answer has more than {self._patience.most_bytes} bytes")
+            if size > self._retry.most_bytes:
+                raise UnreadableResponseError(f"{self._name}: an answer has more than {self._retry.most_bytes} bytes")
             if time.monotonic() > until:
-                raise ConnectionLostError(f"{self._name}: an answer took longer than {self._patience.answer:g} s")
+                raise ConnectionLostError(f"{self._name}: an answer took longer than {self._retry.answer:g} s")
             pieces.append(piece)
         return b"".join(pieces)
 
-    def _told(self, error: Exception) -> str:
+    def _describe_failure(self, error: Exception) -> str:
         why = visible(str(error)[:LONGEST_MESSAGE]) or type(error).__name__
-        return f"{self._name}: {visible(self.access.server)} cannot be reached{self._through}: {why}"
+        return f"{self._name}: {visible(self.access.server)} cannot be reached{self._proxy_text}: {why}"
 
 
 def _close(sockets: Iterable[socket.socket]) -> None:
-    for known in sockets:
-        known.close()
+    for connected in sockets:
+        connected.close()
 
 
-def _acting(access: Access) -> list[tuple[str, str]]:
-    """The headers that say whom to act as (Kubernetes docs, user impersonation)."""
+def _impersonation_headers(access: ClusterAccess) -> list[tuple[str, str]]:
+    """Return the impersonation headers (Kubernetes docs, user impersonation)."""
     acting = access.impersonation
     if not acting.user:
         return []
@@ -369,7 +383,7 @@ def _acting(access: Access) -> list[tuple[str, str]]:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether a connection fails for a reason that will not go: nobody of that name, or nobody who is trusted."""
+    """Return True if a retry cannot help: the host name does not exist or the certificate is not trusted."""
     if not isinstance(error, httpx2.ConnectError):
         return False
     cause: BaseException | None = error

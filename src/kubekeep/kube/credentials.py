@@ -1,138 +1,285 @@
-"""What is sent to the API server to say who one is, renewed when it grows old. Never shown, never stored."""
+"""Credentials sent to the API server, renewed when they expire; runs credential plugins without a shell.
+
+Plugins follow client.authentication.k8s.io `v1` and `v1beta1`. Credentials stay in memory and are never displayed.
+"""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
+import json
+import os
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 
-from kubekeep.kube.access import Certificate, Login, Plugin
+from kubekeep.kube.access import Certificate, ClusterLogin, Plugin
 from kubekeep.kube.errors import LoginError
-from kubekeep.kube.plugin import Handed, ask
 from kubekeep.model.text import visible
 
 _FILE_SECONDS: Final = 60
-"""How long the token of a file is used before the file is read again: kubelets replace it minutes before its end."""
-_MOST_BYTES: Final = 1 << 20
-_AGAIN: Final = 5.0
-"""Seconds for which a program that gave nothing new is not run again: it may ask a person, or a service that is busy."""
+"""Seconds before a token file is read again; kubelets rotate tokens minutes before they expire."""
+_MAXIMUM_TOKEN_FILE: Final = 1 << 20
+_RERUN_SECONDS: Final = 5.0
+"""Seconds before a plugin that returned nothing new runs again: it may prompt the user or call a busy service."""
 
 
-class Held(msgspec.Struct, frozen=True):
-    """The credentials of the moment: the value of the header `Authorization`, and the certificate."""
+class RequestCredentials(msgspec.Struct, frozen=True):
+    """The Authorization header and the client certificate of a request."""
 
     header: str = ""
     certificate: Certificate | None = None
 
     def __repr__(self) -> str:
-        return "Held(...)"
+        return "RequestCredentials(...)"
 
 
 class Credentials:
-    """The credentials of one login; several threads may ask for them."""
+    """The current credentials of a login; usable from several threads."""
 
     def __init__(
-        self, login: Login, environment: Mapping[str, str], *, terminal: bool, ended: threading.Event | None = None
+        self,
+        login: ClusterLogin,
+        environment: Mapping[str, str],
+        *,
+        terminal: bool,
+        stop: threading.Event | None = None,
     ) -> None:
-        """`environment` is what programs inherit; with a `terminal` they may ask the person there. They end with `ended`."""
-        self._ended = ended or threading.Event()
+        """Create the credentials. Plugins inherit `environment`, may prompt with a `terminal`, and end with `stop`."""
+        self._stop = stop or threading.Event()
         self._login = login
         self._environment = environment
         self._terminal = terminal
         self._lock = threading.Lock()
-        self._handed: Handed | None = None
+        self._plugin_credentials: PluginCredentials | None = None
         self._failure = ""
         self._idle_until = -float("inf")
-        """Until when the program is not run again, on the monotonic clock."""
+        """Time on the monotonic clock before which the plugin is not run again."""
         self._read_at = -float("inf")
         self._token = ""
 
-    def current(self) -> Held:
-        """The credentials of the moment. Raises LoginError."""
+    def current(self) -> RequestCredentials:
+        """Return the current credentials. Raises LoginError."""
         with self._lock:
             return self._current()
 
-    def renewed(self, refused: Held) -> Held | None:
-        """Other credentials than `refused`, which the server did not take; None if there are none. Raises LoginError."""
+    def renew(self, refused: RequestCredentials) -> RequestCredentials | None:
+        """Return credentials other than the rejected ones, or None if there are none. Raises LoginError."""
         with self._lock:
-            held = self._current()
-            if held != refused:
-                return held
+            current = self._current()
+            if current != refused:
+                return current
             if time.monotonic() < self._idle_until:
                 return None
-            self._handed = None
+            self._plugin_credentials = None
             self._read_at = -float("inf")
-            fresh = self._current()
-            if fresh != refused:
-                return fresh
-            if self._program is not None:
-                self._idle_until = time.monotonic() + _AGAIN
+            renewed = self._current()
+            if renewed != refused:
+                return renewed
+            if self._plugin is not None:
+                self._idle_until = time.monotonic() + _RERUN_SECONDS
             return None
 
     @property
-    def _program(self) -> Plugin | None:
-        """The program that is asked, where nothing goes before it."""
+    def _plugin(self) -> Plugin | None:
+        """The plugin, if no credential of higher precedence is set."""
         login = self._login
         return None if login.token or login.token_file or login.username else login.plugin
 
-    def _current(self) -> Held:
+    def _current(self) -> RequestCredentials:
         login = self._login
-        if self._program is not None:
-            handed = self._handed
-            if handed is None or (handed.until is not None and handed.until <= dt.datetime.now(dt.UTC)):
-                handed = self._handed = self._asked(self._program)
-            return Held(_bearer(handed.token), handed.certificate or login.certificate)
+        if self._plugin is not None:
+            credentials = self._plugin_credentials
+            if credentials is None or (credentials.until is not None and credentials.until <= dt.datetime.now(dt.UTC)):
+                credentials = self._plugin_credentials = self._run_plugin(self._plugin)
+            return RequestCredentials(_format_bearer(credentials.token), credentials.certificate or login.certificate)
         if login.token_file:
-            return Held(_bearer(self._from_file(login.token_file)), login.certificate)
+            return RequestCredentials(_format_bearer(self._load_token(login.token_file)), login.certificate)
         if login.token:
-            return Held(_bearer(login.token), login.certificate)
+            return RequestCredentials(_format_bearer(login.token), login.certificate)
         if login.username:
             pair = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
-            return Held(f"Basic {pair}", login.certificate)
-        return Held("", login.certificate)
+            return RequestCredentials(f"Basic {pair}", login.certificate)
+        return RequestCredentials("", login.certificate)
 
-    def _asked(self, plugin: Plugin) -> Handed:
-        """What the program hands out. Many threads want that at once: one that fails is not run for each of them."""
+    def _run_plugin(self, plugin: Plugin) -> PluginCredentials:
+        """Run the plugin. After a failure the error is repeated for a while: many threads may need credentials at once."""
         if self._failure and time.monotonic() < self._idle_until:
             raise LoginError(self._failure)
         try:
-            found = ask(plugin, self._environment, terminal=self._terminal, ended=self._ended)
+            credentials = run_plugin(plugin, self._environment, terminal=self._terminal, stop=self._stop)
         except LoginError as error:
-            self._failure, self._idle_until = str(error), time.monotonic() + _AGAIN
+            self._failure, self._idle_until = str(error), time.monotonic() + _RERUN_SECONDS
             raise
         self._failure = ""
-        return found
+        return credentials
 
-    def _from_file(self, path: str) -> str:
+    def _load_token(self, path: str) -> str:
         now = time.monotonic()
         if now - self._read_at >= _FILE_SECONDS:
-            # What was good a moment ago is better than nothing while the file is being replaced.
-            self._token = _read(path) or self._token or self._login.token
+            # The previous token is still better than none while the file is being replaced.
+            self._token = _read_token(path) or self._token or self._login.token
             if not self._token:
                 raise LoginError(f"{visible(path)}: no token can be read there")
             self._read_at = now
         return self._token
 
 
-def _read(path: str) -> str:
-    """The token in a file; empty for none."""
+def _read_token(path: str) -> str:
+    """Return the token in a file, or ""."""
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 - the text that people typed
-            return stream.read(_MOST_BYTES).decode("ascii").strip()
+            return stream.read(_MAXIMUM_TOKEN_FILE).decode("ascii").strip()
     except (OSError, ValueError):
         return ""
 
 
-def _bearer(token: str) -> str:
+def _format_bearer(token: str) -> str:
     token = token.strip()
     if not token:
         return ""
-    # Whoever is handed such a header cites it in the error.
+    # httpx would quote an invalid header in its error.
     if not (token.isascii() and token.isprintable()):
         raise LoginError("a token has characters that cannot be sent")
     return f"Bearer {token}"
+
+
+_TIMEOUT: Final = 120
+"""Time limit in seconds of a plugin that does not prompt the user."""
+_MAXIMUM_OUTPUT: Final = 1 << 20
+_POLL_SECONDS: Final = 0.25
+"""Interval in seconds of checking for the end of the connection."""
+
+
+class PluginCredentials(msgspec.Struct, frozen=True):
+    """Credentials returned by a plugin; `until` is the expiry, None if they do not expire."""
+
+    token: str = ""
+    certificate: Certificate | None = None
+    until: dt.datetime | None = None
+
+    def __repr__(self) -> str:
+        return "Handed(...)"
+
+
+class _CredentialStatus(msgspec.Struct, frozen=True, rename="camel"):
+    token: str | None = None
+    client_certificate_data: str | None = None
+    client_key_data: str | None = None
+    expiration_timestamp: dt.datetime | None = None
+
+    def __repr__(self) -> str:
+        return "_CredentialStatus(...)"
+
+
+class _ExecCredential(msgspec.Struct, frozen=True, rename="camel"):
+    api_version: str
+    kind: str
+    status: _CredentialStatus | None = None
+
+
+def run_plugin(
+    plugin: Plugin, environment: Mapping[str, str], *, terminal: bool, stop: threading.Event
+) -> PluginCredentials:
+    """Run the program of `plugin` and return its credentials. Raises LoginError.
+
+    The program inherits `environment`, may prompt the user if there is a `terminal`, and is stopped when `stop` is set.
+    """
+    is_interactive = terminal and plugin.interactive != "Never"
+    if plugin.interactive == "Always" and not is_interactive:
+        raise LoginError(f"{_format_command(plugin)} has to ask a person, and there is no terminal")
+    command = _find_command(plugin, environment)
+    exec_info = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": {"interactive": is_interactive}}
+    if plugin.cluster is not None:
+        exec_info["spec"] = {"cluster": plugin.cluster, "interactive": is_interactive}
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the program that the kubeconfig names, as kubectl runs it
+            [command, *plugin.args],
+            env={**environment, **dict(plugin.env), "KUBERNETES_EXEC_INFO": json.dumps(exec_info)},
+            stdin=None if is_interactive else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+    except OSError as error:
+        raise LoginError(f"{_format_command(plugin)} cannot be run: {error.strerror}") from error
+    try:
+        output = _read_output(plugin, process, float("inf") if is_interactive else _TIMEOUT, stop)
+    finally:
+        # A child of the program may hold the other end of the pipe.
+        if process.stdout is not None:
+            process.stdout.close()
+        process.kill()
+        process.wait()
+    if process.returncode:
+        raise LoginError(f"{_format_command(plugin)} gave no credentials: exit code {process.returncode}")
+    return _parse_credentials(plugin, output)
+
+
+def _read_output(plugin: Plugin, process: subprocess.Popen[bytes], seconds: float, stop: threading.Event) -> bytes:
+    """Return the output of the program after it has ended."""
+    until = time.monotonic() + seconds
+    output = bytearray()
+    reader = threading.Thread(target=_read_pipe, args=(process.stdout, output), daemon=True)
+    reader.start()
+    while not stop.is_set():
+        reader.join(_POLL_SECONDS)
+        if len(output) > _MAXIMUM_OUTPUT:
+            raise LoginError(
+                f"{_format_command(plugin)} gave no credentials: it says more than {_MAXIMUM_OUTPUT} bytes"
+            )
+        if not reader.is_alive():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_POLL_SECONDS)
+                return bytes(output)
+        if time.monotonic() > until:
+            raise LoginError(f"{_format_command(plugin)} gave no credentials within {seconds} seconds")
+    raise LoginError(f"{_format_command(plugin)} was not waited for: the connection was closed")
+
+
+def _read_pipe(stream: IO[bytes], into: bytearray) -> None:
+    """Read a pipe until it ends or exceeds the maximum output."""
+    # Another thread may close it.
+    with contextlib.suppress(OSError, ValueError):
+        while len(into) <= _MAXIMUM_OUTPUT and (piece := os.read(stream.fileno(), 1 << 16)):
+            into += piece
+
+
+def _find_command(plugin: Plugin, environment: Mapping[str, str]) -> str:
+    """Return the path of the program."""
+    if "\0" in "".join((plugin.command, *plugin.args, *(part for pair in plugin.env for part in pair))):
+        raise LoginError(f"{_format_command(plugin)} cannot be run: a character in what it is given is zero")
+    command = shutil.which(plugin.command, path=environment.get("PATH", os.defpath))
+    if command is None:
+        hint = f"\n{visible(plugin.install_hint)}" if plugin.install_hint else ""
+        raise LoginError(f"{_format_command(plugin)}, which gives the credentials, is not installed{hint}")
+    return command
+
+
+def _parse_credentials(plugin: Plugin, output: bytes) -> PluginCredentials:
+    try:
+        credential = msgspec.json.decode(output, type=_ExecCredential)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # The message contains the position of the error, never the output.
+        raise LoginError(f"{_format_command(plugin)} said no ExecCredential: {visible(str(error))}") from None
+    if credential.kind != "ExecCredential" or credential.api_version != plugin.api_version:
+        raise LoginError(f"{_format_command(plugin)} said no ExecCredential of {plugin.api_version}")
+    status = credential.status or _CredentialStatus()
+    token = status.token or ""
+    pair = (status.client_certificate_data or "", status.client_key_data or "")
+    if any(pair) != all(pair) or not (token or all(pair)):
+        raise LoginError(f"{_format_command(plugin)} gave neither a token nor a certificate with its key")
+    until = status.expiration_timestamp
+    return PluginCredentials(
+        token=token,
+        certificate=Certificate(pair[0].encode(), pair[1].encode()) if all(pair) else None,
+        until=until.replace(tzinfo=dt.UTC) if until is not None and until.tzinfo is None else until,
+    )
+
+
+def _format_command(plugin: Plugin) -> str:
+    return f"the program {visible(plugin.command)!r}"

@@ -1,7 +1,7 @@
-"""What an API server serves: groups, versions and kinds (Kubernetes docs, API discovery).
+"""The version of an API server, the groups and kinds it serves, and their schemas (Kubernetes docs, API discovery).
 
-Asks for the aggregated form, two requests in all, and takes the older form, one request a group, from who has no other.
-A group that cannot be had is told by name: its kinds are unknown, which is not the same as absent.
+Uses aggregated discovery (two requests) and falls back to one request for each group. A group that cannot be read is
+reported by name: its kinds are unknown, not absent.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from urllib.parse import quote
 import msgspec
 
 from kubekeep.kube.answer import JSON
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError
+from kubekeep.model.json_values import as_list
 from kubekeep.model.text import visible
 
 _AGGREGATED: Final = ",".join(
@@ -27,8 +28,8 @@ _CORE: Final = ""
 T = TypeVar("T")
 
 
-class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind as a cluster serves it, in the version that the server prefers."""
+class ApiResource(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind served by a cluster, in the version preferred by the server."""
 
     group: str
     version: str
@@ -39,72 +40,72 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def api_version(self) -> str:
-        """`apps/v1`, or `v1` for the core group."""
+        """The apiVersion: `apps/v1`, or `v1` for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def full_name(self) -> str:
-        """`deployments.apps`, or `pods` for the core group."""
+        """The qualified name: `deployments.apps`, or `pods` for the core group."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     def path(self, namespace: str = "", name: str = "") -> str:
-        """Where its objects are: of one namespace, or all of them; or the one of a name."""
+        """Return the URL path of the objects of one namespace or of all, or of the object called `name`."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        # Whatever somebody takes for a namespace or a name leads nowhere else.
+        # Quoting keeps a namespace or name with slashes inside this path.
         inside = f"/namespaces/{quote(namespace, safe='')}" if namespace and self.namespaced else ""
         one = f"/{quote(name, safe='')}" if name else ""
         return f"{root}{inside}/{self.plural}{one}"
 
 
 class Catalogue(msgspec.Struct, frozen=True):
-    """Everything that is served and can be listed; `failed` says of each group that cannot be had why."""
+    """All kinds that are served and can be listed; `failed` maps unreadable groups to the reason."""
 
-    kinds: tuple[Served, ...]
+    kinds: tuple[ApiResource, ...]
     failed: Mapping[str, str] = {}
 
-    def of(self, group: str, kind: str) -> Served | None:
-        """How one kind is served; None if it is not."""
-        return next((item for item in self.kinds if item.group == group and item.kind == kind), None)
+    def find(self, group: str, kind: str) -> ApiResource | None:
+        """Return the resource of one kind, or None if it is not served."""
+        return next((resource for resource in self.kinds if resource.group == group and resource.kind == kind), None)
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _ResponseKind(msgspec.Struct, frozen=True):
     kind: str = ""
     group: str = ""
 
 
-class _Resource(msgspec.Struct, frozen=True, rename="camel"):
+class _DiscoveredResource(msgspec.Struct, frozen=True, rename="camel"):
     resource: str
     scope: str
-    response_kind: _Kind | None = None
+    response_kind: _ResponseKind | None = None
     verbs: frozenset[str] | None = None
 
 
-class _Version(msgspec.Struct, frozen=True):
+class _DiscoveredVersion(msgspec.Struct, frozen=True):
     version: str
-    resources: tuple[_Resource, ...] | None = None
+    resources: tuple[_DiscoveredResource, ...] | None = None
     freshness: str = "Current"
 
 
-class _Metadata(msgspec.Struct, frozen=True):
+class _GroupMetadata(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-class _Group(msgspec.Struct, frozen=True):
-    metadata: _Metadata = _Metadata()
-    versions: tuple[_Version, ...] | None = None
+class _DiscoveredGroup(msgspec.Struct, frozen=True):
+    metadata: _GroupMetadata = _GroupMetadata()
+    versions: tuple[_DiscoveredVersion, ...] | None = None
 
 
 class _GroupDiscovery(msgspec.Struct, frozen=True):
-    items: tuple[_Group, ...]
+    items: tuple[_DiscoveredGroup, ...]
 
 
-class _Named(msgspec.Struct, frozen=True):
+class _GroupVersion(msgspec.Struct, frozen=True):
     version: str
 
 
 class _ApiGroup(msgspec.Struct, frozen=True):
     name: str
-    versions: tuple[_Named, ...] = ()
+    versions: tuple[_GroupVersion, ...] = ()
 
 
 class _ApiVersions(msgspec.Struct, frozen=True):
@@ -117,49 +118,49 @@ class _ApiGroupList(msgspec.Struct, frozen=True):
     groups: tuple[_ApiGroup, ...]
 
 
-class _Member(msgspec.Struct, frozen=True):
+class _ApiResource(msgspec.Struct, frozen=True):
     name: str
     kind: str
     namespaced: bool
     verbs: frozenset[str] | None = None
 
 
-class _Members(msgspec.Struct, frozen=True):
+class _ApiResourceList(msgspec.Struct, frozen=True):
     kind: Literal["APIResourceList"]
-    resources: tuple[_Member, ...]
+    resources: tuple[_ApiResource, ...]
 
 
-def discover(connection: Connection) -> Catalogue:
-    """What the cluster serves. Raises KubeError if the server cannot be asked at all, or does not say."""
+def discover(connection: KubeConnection) -> Catalogue:
+    """Discover the kinds that the cluster serves. Raises KubeError if discovery fails altogether."""
     failed: dict[str, str] = {}
-    core = list(_discovered(connection, "/api", failed))
+    core = list(_discover_path(connection, "/api", failed))
     if not core and _CORE not in failed:
-        # No API server is without Namespaces: something else has answered.
-        raise _nonsense("nothing of the core group")
-    return Catalogue((*core, *_discovered(connection, "/apis", failed)), failed)
+        # Every API server has namespaces: the response came from something else.
+        raise _invalid_discovery("nothing of the core group")
+    return Catalogue((*core, *_discover_path(connection, "/apis", failed)), failed)
 
 
-def _discovered(connection: Connection, path: str, failed: dict[str, str]) -> Iterator[Served]:
-    """What is served below `path`."""
+def _discover_path(connection: KubeConnection, path: str, failed: dict[str, str]) -> Iterator[ApiResource]:
+    """Yield the resources served below `path`."""
     document = connection.get(path, dict[str, Any], accept=_AGGREGATED)
     if document.get("kind") == "APIGroupDiscoveryList":
-        yield from _aggregated(_typed(document, _GroupDiscovery).items, failed)
+        yield from _read_aggregated(_convert(document, _GroupDiscovery).items, failed)
     elif path == "/api":
-        versions = _typed(document, _ApiVersions).versions
-        yield from _one_by_one(connection, [_ApiGroup(_CORE, tuple(map(_Named, versions)))], failed)
+        versions = _convert(document, _ApiVersions).versions
+        yield from _discover_groups(connection, [_ApiGroup(_CORE, tuple(map(_GroupVersion, versions)))], failed)
     else:
-        yield from _one_by_one(connection, _typed(document, _ApiGroupList).groups, failed)
+        yield from _discover_groups(connection, _convert(document, _ApiGroupList).groups, failed)
 
 
-def _aggregated(groups: Iterable[_Group], failed: dict[str, str]) -> Iterator[Served]:
+def _read_aggregated(groups: Iterable[_DiscoveredGroup], failed: dict[str, str]) -> Iterator[ApiResource]:
     for group in groups:
         name = group.metadata.name
         versions = group.versions or ()
         if any(version.freshness != "Current" for version in versions):
-            # The server tells what it remembers of a group whose own server is gone.
+            # The server returns a cached document of a group because its own API server is down.
             failed[name] = "its API server does not answer"
-        yield from _preferred(
-            Served(
+        yield from _select_preferred(
+            ApiResource(
                 group=name,
                 version=version.version,
                 kind=resource.response_kind.kind,
@@ -173,27 +174,29 @@ def _aggregated(groups: Iterable[_Group], failed: dict[str, str]) -> Iterator[Se
         )
 
 
-def _one_by_one(connection: Connection, groups: Iterable[_ApiGroup], failed: dict[str, str]) -> Iterator[Served]:
-    # After an error the map asks nothing more, and what is under way ends by the patience of the connection.
-    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.closed_on_error(KubeError):
-        for found, problem, group in pool.map(lambda group: _members(connection, group), groups):
+def _discover_groups(
+    connection: KubeConnection, groups: Iterable[_ApiGroup], failed: dict[str, str]
+) -> Iterator[ApiResource]:
+    # After an error no further group is requested; requests in progress end by the timeouts of the connection.
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.close_on_error(KubeError):
+        for resources, problem, group in pool.map(lambda group: _list_resources(connection, group), groups):
             if problem:
                 failed[group.name] = problem
-            yield from _preferred(found)
+            yield from _select_preferred(resources)
 
 
-def _members(connection: Connection, group: _ApiGroup) -> tuple[list[Served], str, _ApiGroup]:
-    found: list[Served] = []
+def _list_resources(connection: KubeConnection, group: _ApiGroup) -> tuple[list[ApiResource], str, _ApiGroup]:
+    resources: list[ApiResource] = []
     problem = ""
     for version in group.versions:
         path = f"/apis/{group.name}/{version.version}" if group.name else f"/api/{version.version}"
         try:
-            members = connection.get(path, _Members).resources
+            members = connection.get(path, _ApiResourceList).resources
         except (ApiError, ConnectionLostError) as error:
             problem = str(error)
             continue
-        found += (
-            Served(
+        resources += (
+            ApiResource(
                 group=group.name,
                 version=version.version,
                 kind=member.kind,
@@ -204,24 +207,90 @@ def _members(connection: Connection, group: _ApiGroup) -> tuple[list[Served], st
             for member in members
             if "/" not in member.name
         )
-    return found, problem, group
+    return resources, problem, group
 
 
-def _typed(value: Any, wanted: type[T]) -> T:
+def _convert(value: Any, expected: type[T]) -> T:
     try:
-        return msgspec.convert(value, wanted)
+        return msgspec.convert(value, expected)
     except msgspec.ValidationError as error:
-        raise _nonsense(visible(str(error))) from None
+        raise _invalid_discovery(visible(str(error))) from None
 
 
-def _nonsense(why: str) -> ConnectionLostError:
+def _invalid_discovery(why: str) -> ConnectionLostError:
     return ConnectionLostError(f"the API server does not say what it serves: {why}")
 
 
-def _preferred(kinds: Iterable[Served]) -> Iterator[Served]:
-    """Each resource once, in the first version that lets it be listed."""
+def _select_preferred(kinds: Iterable[ApiResource]) -> Iterator[ApiResource]:
+    """Yield each resource once, in the first version that can be listed."""
     known: set[str] = set()
-    for item in kinds:
-        if "list" in item.verbs and item.plural not in known:
-            known.add(item.plural)
-            yield item
+    for resource in kinds:
+        if "list" in resource.verbs and resource.plural not in known:
+            known.add(resource.plural)
+            yield resource
+
+
+_FORBIDDEN: Final = 403
+
+
+class ServerVersion(msgspec.Struct, frozen=True):
+    """The response of `/version`."""
+
+    fields: dict[str, str]
+
+    @property
+    def minor_number(self) -> int | None:
+        """The number of the minor version; `34+` of managed platforms is 34. None if it is not a number."""
+        digits = self.fields.get("minor", "").rstrip("+")
+        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 4 else None
+
+
+def get_server_version(connection: KubeConnection) -> ServerVersion:
+    """Return the version of the cluster, without fields if reading it is forbidden. Raises KubeError."""
+    try:
+        fields = connection.get("/version", dict[str, Any])
+    except ApiError as error:
+        if error.status != _FORBIDDEN:
+            raise
+        return ServerVersion({})
+    return ServerVersion({str(key): value for key, value in fields.items() if isinstance(value, str)})
+
+
+_NOT_FOUND: Final = 404
+_KINDS: Final = "x-kubernetes-group-version-kind"
+
+
+class _SchemaComponents(msgspec.Struct, frozen=True):
+    schemas: dict[str, dict[str, Any]] = {}
+
+
+class _OpenApiDocument(msgspec.Struct, frozen=True):
+    components: _SchemaComponents = _SchemaComponents()
+
+
+class PublishedSchemas:
+    """OpenAPI v3 schemas of a cluster, readable by every user (Kubernetes docs, OpenAPI V3); cached per group version."""
+
+    def __init__(self, connection: KubeConnection) -> None:
+        self._connection = connection
+        self._known: dict[str, _OpenApiDocument] = {}
+
+    def get(self, served: ApiResource) -> dict[str, Any] | None:
+        """Return the published schema of a kind, or None. Raises KubeError."""
+        own = {"group": served.group, "version": served.version, "kind": served.kind}
+        document = self._document(served.api_version)
+        return next((schema for schema in document.components.schemas.values() if own in _list_kinds(schema)), None)
+
+    def _document(self, api_version: str) -> _OpenApiDocument:
+        if api_version not in self._known:
+            try:
+                self._known[api_version] = self._connection.get(f"/openapi/v3/apis/{api_version}", _OpenApiDocument)
+            except ApiError as error:
+                if error.status != _NOT_FOUND:
+                    raise
+                self._known[api_version] = _OpenApiDocument()
+        return self._known[api_version]
+
+
+def _list_kinds(schema: dict[str, Any]) -> list[Any]:
+    return as_list(schema.get(_KINDS))

@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a cluster, in sentences for people. Carries no secrets."""
+"""Errors of the Kubernetes client, with messages for users. Contains no secrets."""
 
 from __future__ import annotations
 
@@ -7,37 +7,38 @@ from typing import Final
 
 FORBIDDEN: Final = 403
 _USER: Final = re.compile(r'forbidden: User "([^"]+)" cannot ')
-"""How an API server tells who may not."""
+"""User name in the API server's message for status 403."""
 
 
 class KubeError(Exception):
-    """Something about a cluster cannot be had; the message says what and why, and steers no terminal."""
+    """Base class; messages say what failed and why, without control characters."""
 
 
 class KubeconfigError(KubeError):
-    """A kubeconfig, or what it refers to, cannot be used."""
+    """A kubeconfig, or a file it refers to, cannot be used."""
 
 
 class LoginError(KubeError):
-    """The credentials cannot be had, or the API server does not take them."""
+    """Credentials are unavailable, or the API server rejects them."""
 
 
 class ConnectionLostError(KubeError):
-    """The API server cannot be reached, or did not answer to the end."""
+    """The API server is unreachable or its response is incomplete; a retry may succeed."""
 
 
 class UnreachableError(KubeError):
-    """The API server cannot be reached, and trying again will not help."""
+    """The API server is unreachable, and a retry will not help."""
 
 
-class UnreadableError(KubeError):
-    """What the API server answers cannot be taken in, and will be the same the next time."""
+class UnreadableResponseError(KubeError):
+    """The response cannot be processed; a retry would return the same response."""
 
 
 class ApiError(KubeError):
-    """The API server refused: `status` is the code of HTTP, `reason` Kubernetes' own word (`Forbidden`, `Expired`).
+    """The API server refused the request.
 
-    `continues` is the token with which a list that took too long goes on, where the server gives one; `retry_after` are the seconds to wait.
+    `status` is the HTTP status, `reason` the machine-readable reason of Kubernetes (`Forbidden`, `Expired`),
+    `continues` the token to continue an expired list, if the server sent one, `retry_after` the seconds to wait.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class ApiError(KubeError):
         self.retry_after = retry_after
 
 
-def brief(error: KubeError) -> str:
-    """What went wrong; of a refusal only whose it is, where what was refused is said beside it."""
+def summarise_error(error: KubeError) -> str:
+    """Return the message of an error; for status 403 only the user, as the caller names the denied request itself."""
     user = _USER.search(str(error)) if isinstance(error, ApiError) and error.status == FORBIDDEN else None
     return f"forbidden for {user[1]}" if user else str(error)

@@ -1,6 +1,6 @@
-"""The access of a pod to the cluster that it runs in (Kubernetes docs, accessing the API from a pod).
+"""Access of a pod to its own cluster (Kubernetes docs, accessing the API from a pod).
 
-Reads the files that the kubelet mounts; connects to nothing.
+Reads the files mounted by the kubelet; does not connect.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from kubekeep.kube.access import Access, Login
+from kubekeep.kube.access import ClusterAccess, ClusterLogin
 from kubekeep.kube.errors import KubeconfigError
 from kubekeep.model.text import visible
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where the kubelet mounts the token of a pod's service account."""
+"""Mount path of the pod's service account token."""
 NAME: Final = "in-cluster"
 
 
-def in_cluster(environment: Mapping[str, str], account: Path = ACCOUNT) -> Access | None:
-    """The access of this pod; None outside a cluster. Raises KubeconfigError where files of the account are missing."""
+def load_in_cluster_access(environment: Mapping[str, str], account: Path = ACCOUNT) -> ClusterAccess | None:
+    """Return the access of this pod, or None outside a cluster. Raises KubeconfigError if account files are missing."""
     host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT")
     token = account / "token"
     if not host or not port or not token.exists():
@@ -33,12 +33,12 @@ def in_cluster(environment: Mapping[str, str], account: Path = ACCOUNT) -> Acces
         raise KubeconfigError(f"{account}: {why}") from error
     if not (port.isascii() and port.isdigit()):
         raise KubeconfigError(f"KUBERNETES_SERVICE_PORT is no number: {visible(port)!r}")
-    return Access(
+    return ClusterAccess(
         name=NAME,
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
         namespace=own,
         authority=authority,
-        # What goes over the network of a cluster costs less than compressing it.
+        # Compression costs more time than it saves on a cluster network.
         compressed=False,
-        login=Login(token_file=str(token)),
+        login=ClusterLogin(token_file=str(token)),
     )

@@ -1,6 +1,6 @@
-"""The access that kubeconfig files describe, merged as kubectl merges them (Kubernetes docs, organizing cluster access).
+"""Access to clusters from kubeconfig files, merged as by kubectl (Kubernetes docs, organizing cluster access).
 
-Reads the files and what they name; connects to nothing and runs nothing.
+Reads the files and the files they refer to; does not connect and runs no programs.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from urllib.parse import urlsplit
 import msgspec
 import yaml
 
-from kubekeep.kube.access import Access, Certificate, Impersonation, Login, Plugin
+from kubekeep.kube.access import Certificate, ClusterAccess, ClusterLogin, Impersonation, Plugin
 from kubekeep.kube.errors import KubeconfigError
 from kubekeep.model.text import visible
 
 _MOST_BYTES: Final = 8 << 20
 _PLUGIN_VERSIONS: Final = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _EXECUTION: Final = "client.authentication.k8s.io/exec"
-"""The extension of a cluster that plugins are told about (client.authentication.k8s.io/v1, Cluster.config)."""
+"""The extension of a cluster that is passed to plugins (client.authentication.k8s.io/v1, Cluster.config)."""
 
 T = TypeVar("T")
 
 
-class _Loader(yaml.CSafeLoader):
-    """Reads what looks like a date as text, as kubectl does."""
+class _KubeconfigLoader(yaml.CSafeLoader):
+    """YAML loader that reads dates as text, like kubectl."""
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [item for item in known if item[0] != "tag:yaml.org,2002:timestamp"]
+_KubeconfigLoader.yaml_implicit_resolvers = {
+    first: [resolver for resolver in known if resolver[0] != "tag:yaml.org,2002:timestamp"]
     for first, known in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
 
 
-class _Named(msgspec.Struct, frozen=True):
-    """What any value of an extension is called."""
+class _Extension(msgspec.Struct, frozen=True):
+    """An extension with its name and any value."""
 
     name: str
     extension: Any = None
 
 
-class _Cluster(msgspec.Struct, frozen=True, rename="kebab"):
+class _KubeconfigCluster(msgspec.Struct, frozen=True, rename="kebab"):
     server: str = ""
     certificate_authority: str = ""
     certificate_authority_data: str = ""
@@ -52,36 +52,36 @@ class _Cluster(msgspec.Struct, frozen=True, rename="kebab"):
     tls_server_name: str = ""
     proxy_url: str = ""
     disable_compression: bool = False
-    extensions: tuple[_Named, ...] = ()
+    extensions: tuple[_Extension, ...] = ()
 
 
-class _Variable(msgspec.Struct, frozen=True):
+class _EnvironmentVariable(msgspec.Struct, frozen=True):
     name: str
     value: str = ""
 
     def __repr__(self) -> str:
-        return f"_Variable({self.name!r}, ...)"
+        return f"_EnvironmentVariable({self.name!r}, ...)"
 
 
-class _Exec(msgspec.Struct, frozen=True, rename="camel"):
+class _ExecConfig(msgspec.Struct, frozen=True, rename="camel"):
     command: str
     api_version: str
     args: tuple[str, ...] = ()
-    env: tuple[_Variable, ...] = ()
+    env: tuple[_EnvironmentVariable, ...] = ()
     install_hint: str = ""
     provide_cluster_info: bool = False
     interactive_mode: str = "IfAvailable"
 
 
-class _Provider(msgspec.Struct, frozen=True):
+class _AuthProvider(msgspec.Struct, frozen=True):
     name: str = ""
     config: dict[str, str] = {}
 
     def __repr__(self) -> str:
-        return f"_Provider({self.name!r}, ...)"
+        return f"_AuthProvider({self.name!r}, ...)"
 
 
-class _User(msgspec.Struct, frozen=True, rename="kebab"):
+class _KubeconfigUser(msgspec.Struct, frozen=True, rename="kebab"):
     client_certificate: str = ""
     client_certificate_data: str = ""
     client_key: str = ""
@@ -94,77 +94,77 @@ class _User(msgspec.Struct, frozen=True, rename="kebab"):
     impersonate_uid: str = msgspec.field(default="", name="as-uid")
     impersonate_groups: tuple[str, ...] = msgspec.field(default=(), name="as-groups")
     impersonate_extra: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict, name="as-user-extra")
-    exec: _Exec | None = None
-    auth_provider: _Provider | None = None
+    exec: _ExecConfig | None = None
+    auth_provider: _AuthProvider | None = None
 
     def __repr__(self) -> str:
-        return "_User(...)"
+        return "_KubeconfigUser(...)"
 
 
-class _Context(msgspec.Struct, frozen=True):
+class _KubeconfigContext(msgspec.Struct, frozen=True):
     cluster: str = ""
     user: str = ""
     namespace: str = ""
 
 
-class _Entry(msgspec.Struct, frozen=True):
-    """A value with the file that it stands in, which what it names is relative to."""
+class _KubeconfigEntry(msgspec.Struct, frozen=True):
+    """A value with its file; relative paths in the value are relative to the file."""
 
     file: str
     value: Any
 
     def __repr__(self) -> str:
-        return f"_Entry({self.file!r}, ...)"
+        return f"_KubeconfigEntry({self.file!r}, ...)"
 
 
 class Kubeconfig:
-    """Kubeconfig files merged: the first to set a value wins."""
+    """Merged kubeconfig files: the first file that sets a value wins."""
 
     def __init__(self, paths: Sequence[str]) -> None:
-        """Read the files at `paths`; those that do not exist are passed over. Raises KubeconfigError."""
+        """Read the files at `paths`; missing files are skipped. Raises KubeconfigError."""
         self.paths = tuple(paths)
         self._current = ""
-        self._maps: dict[str, dict[str, _Entry]] = {"clusters": {}, "users": {}, "contexts": {}}
+        self._maps: dict[str, dict[str, _KubeconfigEntry]] = {"clusters": {}, "users": {}, "contexts": {}}
         for path in paths:
-            document = _document(path)
+            document = _read_document(path)
             if document is not None:
                 self._merge(path, document)
 
     @property
     def contexts(self) -> tuple[str, ...]:
-        """The names of all contexts, in the order of the files."""
+        """Names of all contexts, in the order of the files."""
         return tuple(self._maps["contexts"])
 
     @property
     def current(self) -> str:
-        """The name of the current context; empty if none is set."""
+        """Name of the current context, or "" if none is set."""
         return self._current
 
-    def access(self, context: str = "") -> Access:
-        """The access of a context, the current one by default. Raises KubeconfigError."""
+    def access(self, context: str = "") -> ClusterAccess:
+        """Return the access of a context, by default of the current one. Raises KubeconfigError."""
         name = context or self._current
         if not name:
-            raise KubeconfigError(f"{self._shown()}: no current context is set{self._known('contexts')}")
+            raise KubeconfigError(f"{self._format_paths()}: no current context is set{self._list_known('contexts')}")
         where = self._entry("contexts", name, "context")
-        chosen = _typed(where, "context", _Context)
+        chosen = _convert(where, "context", _KubeconfigContext)
         cluster_entry = self._entry("clusters", chosen.cluster, f"context {name!r}: cluster")
-        cluster = _typed(cluster_entry, "cluster", _Cluster)
+        cluster = _convert(cluster_entry, "cluster", _KubeconfigCluster)
         if not cluster.server:
             raise KubeconfigError(f"{cluster_entry.file}: cluster {visible(chosen.cluster)!r} names no server")
-        server = _addressed(cluster)
-        if problem := _flaw(server):
-            # Not cited: it may hold a password.
+        server = _server_url(cluster)
+        if problem := _find_address_problem(server):
+            # The address is not quoted: it may contain a password.
             raise KubeconfigError(f"{cluster_entry.file}: cluster {visible(chosen.cluster)!r}: server {problem}")
-        authority = _content(
+        authority = _read_content(
             cluster_entry, cluster.certificate_authority_data, cluster.certificate_authority, "certificate-authority"
         )
-        login, impersonation = Login(), Impersonation()
+        login, impersonation = ClusterLogin(), Impersonation()
         if chosen.user:
             entry = self._entry("users", chosen.user, f"context {name!r}: user")
-            user = _typed(entry, "user", _User)
-            login = _login(entry, user, _told(cluster, authority))
-            impersonation = _impersonation(entry, user)
-        return Access(
+            user = _convert(entry, "user", _KubeconfigUser)
+            login = _create_login(entry, user, _plugin_cluster(cluster, authority))
+            impersonation = _create_impersonation(entry, user)
+        return ClusterAccess(
             name=name,
             server=server.rstrip("/"),
             namespace=chosen.namespace,
@@ -182,46 +182,48 @@ class Kubeconfig:
         if not self._current and isinstance(current, str):
             self._current = current
         for kind, known in self._maps.items():
-            items = document.get(kind)
-            if not isinstance(items, list):
-                if items is not None:
+            entries = document.get(kind)
+            if not isinstance(entries, list):
+                if entries is not None:
                     raise KubeconfigError(f"{path}: {kind} is not a list")
                 continue
-            for number, item in enumerate(items):
-                name = item.get("name") if isinstance(item, dict) else None
+            for number, entry in enumerate(entries):
+                name = entry.get("name") if isinstance(entry, dict) else None
                 if not isinstance(name, str):
                     raise KubeconfigError(f"{path}: {kind}[{number}] has no name")
                 if name in known and known[name].file == path:
                     raise KubeconfigError(f"{path}: {kind} has {visible(name)!r} twice")
-                known.setdefault(name, _Entry(path, item))
+                known.setdefault(name, _KubeconfigEntry(path, entry))
 
-    def _entry(self, kind: str, name: str, what: str) -> _Entry:
+    def _entry(self, kind: str, name: str, what: str) -> _KubeconfigEntry:
         entry = self._maps[kind].get(name)
         if entry is None:
-            raise KubeconfigError(f"{self._shown()}: {what} {visible(name)!r} is not there{self._known(kind)}")
+            raise KubeconfigError(
+                f"{self._format_paths()}: {what} {visible(name)!r} is not there{self._list_known(kind)}"
+            )
         return entry
 
-    def _known(self, kind: str) -> str:
+    def _list_known(self, kind: str) -> str:
         names = ", ".join(map(visible, self._maps[kind]))
         return f"; there are {names}" if names else ""
 
-    def _shown(self) -> str:
+    def _format_paths(self) -> str:
         return os.pathsep.join(self.paths)
 
 
-def _document(path: str) -> dict[str, Any] | None:
-    """What a file says; None for a file that is not there or says nothing. Never cites a file that may hold secrets."""
+def _read_document(path: str) -> dict[str, Any] | None:
+    """Parse a file; None if it is missing or empty. Errors do not quote the file, which may contain secrets."""
     try:
         with open(path, "rb") as stream:  # noqa: PTH123 - the text that people typed
-            data = stream.read(_MOST_BYTES + 1)
+            content = stream.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise KubeconfigError(f"{path}: {error.strerror or 'cannot be read'}") from error
-    if len(data) > _MOST_BYTES:
+    if len(content) > _MOST_BYTES:
         raise KubeconfigError(f"{path}: larger than {_MOST_BYTES} bytes")
     try:
-        document = yaml.load(data, Loader=_Loader)  # noqa: S506 - a safe one
+        document = yaml.load(content, Loader=_KubeconfigLoader)  # noqa: S506 - a safe one
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
@@ -235,40 +237,40 @@ def _document(path: str) -> dict[str, Any] | None:
     return document
 
 
-def _typed(entry: _Entry, field: str, wanted: type[T]) -> T:
+def _convert(entry: _KubeconfigEntry, field: str, expected: type[T]) -> T:
     value = entry.value.get(field)
     try:
-        return msgspec.convert(_stated({} if value is None else value), wanted)
+        return msgspec.convert(_drop_nulls({} if value is None else value), expected)
     except msgspec.ValidationError as error:
         name = visible(str(entry.value.get("name")))
         raise KubeconfigError(f"{entry.file}: {field} {name!r}: {visible(str(error))}") from None
 
 
-def _stated(value: Any) -> Any:
-    """`value` without nulls, which kubectl takes for absent."""
+def _drop_nulls(value: Any) -> Any:
+    """Return `value` without nulls, which kubectl treats as absent."""
     if isinstance(value, dict):
-        return {key: _stated(item) for key, item in value.items() if item is not None}
-    return [_stated(item) for item in value] if isinstance(value, list) else value
+        return {key: _drop_nulls(element) for key, element in value.items() if element is not None}
+    return [_drop_nulls(element) for element in value] if isinstance(value, list) else value
 
 
-def _login(entry: _Entry, user: _User, told: dict[str, object]) -> Login:
+def _create_login(entry: _KubeconfigEntry, user: _KubeconfigUser, cluster: dict[str, object]) -> ClusterLogin:
     name = visible(str(entry.value.get("name")))
-    certificate = _content(entry, user.client_certificate_data, user.client_certificate, "client-certificate")
-    key = _content(entry, user.client_key_data, user.client_key, "client-key")
+    certificate = _read_content(entry, user.client_certificate_data, user.client_certificate, "client-certificate")
+    key = _read_content(entry, user.client_key_data, user.client_key, "client-key")
     if (certificate is None) != (key is None):
         raise KubeconfigError(f"{entry.file}: user {name!r} has a client certificate or its key, not both")
-    return Login(
-        token=user.token or _provided(entry, user),
-        token_file=_beside(entry, user.token_file),
+    return ClusterLogin(
+        token=user.token or _read_provider_token(entry, user),
+        token_file=_resolve_path(entry, user.token_file),
         username=user.username,
         password=user.password,
         certificate=None if certificate is None or key is None else Certificate(certificate, key),
-        plugin=None if user.exec is None else _plugin(entry, user.exec, told),
+        plugin=None if user.exec is None else _create_plugin(entry, user.exec, cluster),
     )
 
 
-def _provided(entry: _Entry, user: _User) -> str:
-    """The token that an auth-provider of OpenID Connect keeps in the kubeconfig; it is never renewed here."""
+def _read_provider_token(entry: _KubeconfigEntry, user: _KubeconfigUser) -> str:
+    """Return the token that an OIDC auth-provider stored in the kubeconfig; it is never refreshed."""
     provider = user.auth_provider
     if provider is None:
         return ""
@@ -282,36 +284,36 @@ def _provided(entry: _Entry, user: _User) -> str:
     return token
 
 
-def _plugin(entry: _Entry, asked: _Exec, told: dict[str, object]) -> Plugin:
+def _create_plugin(entry: _KubeconfigEntry, config: _ExecConfig, cluster: dict[str, object]) -> Plugin:
     name = visible(str(entry.value.get("name")))
-    if asked.api_version not in _PLUGIN_VERSIONS:
+    if config.api_version not in _PLUGIN_VERSIONS:
         raise KubeconfigError(
             f"{entry.file}: user {name!r}: exec plugins speak {' or '.join(_PLUGIN_VERSIONS)}, "
-            f"not {visible(asked.api_version)!r}"
+            f"not {visible(config.api_version)!r}"
         )
-    if asked.interactive_mode not in ("Never", "IfAvailable", "Always"):
+    if config.interactive_mode not in ("Never", "IfAvailable", "Always"):
         raise KubeconfigError(f"{entry.file}: user {name!r}: interactiveMode is Never, IfAvailable or Always")
-    # A command with a separator is a path, relative to the file; a bare one is looked for on PATH.
-    command = _beside(entry, asked.command) if os.sep in asked.command else asked.command
+    # A command with a separator is a path relative to the file; a bare command is searched on PATH.
+    command = _resolve_path(entry, config.command) if os.sep in config.command else config.command
     return Plugin(
-        api_version=asked.api_version,
+        api_version=config.api_version,
         command=command,
-        args=asked.args,
-        env=tuple((variable.name, variable.value) for variable in asked.env),
-        install_hint=asked.install_hint,
-        interactive=asked.interactive_mode,
-        cluster=told if asked.provide_cluster_info else None,
+        args=config.args,
+        env=tuple((variable.name, variable.value) for variable in config.env),
+        install_hint=config.install_hint,
+        interactive=config.interactive_mode,
+        cluster=cluster if config.provide_cluster_info else None,
     )
 
 
-def _addressed(cluster: _Cluster) -> str:
-    """The address of the server, which may go without a scheme where TLS is set up, as for kubectl."""
+def _server_url(cluster: _KubeconfigCluster) -> str:
+    """Return the server URL; like kubectl, assumes https if TLS is configured and the scheme is missing."""
     secured = cluster.certificate_authority or cluster.certificate_authority_data or cluster.insecure_skip_tls_verify
     return f"https://{cluster.server}" if secured and "://" not in cluster.server else cluster.server
 
 
-def _flaw(server: str) -> str:
-    """What is wrong with an address; empty for nothing."""
+def _find_address_problem(server: str) -> str:
+    """Return the problem of an address, or ""."""
     try:
         url = urlsplit(server)
         if url.scheme not in {"https", "http"} or not url.hostname or url.port == 0:
@@ -321,23 +323,23 @@ def _flaw(server: str) -> str:
     return "has a name and a password in it: those belong to a user" if "@" in url.netloc else ""
 
 
-def _told(cluster: _Cluster, authority: bytes | None) -> dict[str, object]:
-    """What plugins are told about a cluster (client.authentication.k8s.io/v1, Cluster)."""
-    said: dict[str, object] = {
+def _plugin_cluster(cluster: _KubeconfigCluster, authority: bytes | None) -> dict[str, object]:
+    """Return the cluster information for plugins (client.authentication.k8s.io/v1, Cluster)."""
+    fields: dict[str, object] = {
         "server": cluster.server,
         "tls-server-name": cluster.tls_server_name,
         "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
         "certificate-authority-data": base64.b64encode(authority or b"").decode(),
         "proxy-url": cluster.proxy_url,
         "disable-compression": cluster.disable_compression,
-        "config": next((item.extension for item in cluster.extensions if item.name == _EXECUTION), None),
+        "config": next((extension.extension for extension in cluster.extensions if extension.name == _EXECUTION), None),
     }
-    return {key: value for key, value in said.items() if value}
+    return {key: value for key, value in fields.items() if value}
 
 
-def _impersonation(entry: _Entry, user: _User) -> Impersonation:
+def _create_impersonation(entry: _KubeconfigEntry, user: _KubeconfigUser) -> Impersonation:
     if not user.impersonate and (user.impersonate_uid or user.impersonate_groups or user.impersonate_extra):
-        # Whoever meant to act with fewer rights must not act with all of theirs.
+        # Without this check a user who wants fewer rights would act with all of them.
         name = visible(str(entry.value.get("name")))
         raise KubeconfigError(f"{entry.file}: user {name!r}: as-uid, as-groups and as-user-extra need as")
     return Impersonation(
@@ -348,30 +350,30 @@ def _impersonation(entry: _Entry, user: _User) -> Impersonation:
     )
 
 
-def _content(entry: _Entry, data: str, path: str, what: str) -> bytes | None:
-    """What stands in the kubeconfig itself in base64, or else in the file that it names; None for neither."""
-    if data:
+def _read_content(entry: _KubeconfigEntry, encoded: str, path: str, what: str) -> bytes | None:
+    """Return the base64 value in the kubeconfig, or else the content of the named file; None without both."""
+    if encoded:
         try:
-            return base64.b64decode("".join(data.split()), validate=True)
+            return base64.b64decode("".join(encoded.split()), validate=True)
         except ValueError:
             raise KubeconfigError(f"{entry.file}: {what}-data is not base64") from None
     if not path:
         return None
-    found = _beside(entry, path)
+    resolved = _resolve_path(entry, path)
     try:
-        with open(found, "rb") as stream:  # noqa: PTH123 - the text that people typed
+        with open(resolved, "rb") as stream:  # noqa: PTH123 - the text that people typed
             content = stream.read(_MOST_BYTES)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "no path"
-        raise KubeconfigError(f"{visible(found)}: {what} cannot be read: {why}") from None
+        raise KubeconfigError(f"{visible(resolved)}: {what} cannot be read: {why}") from None
     return content
 
 
-def _beside(entry: _Entry, path: str) -> str:
+def _resolve_path(entry: _KubeconfigEntry, path: str) -> str:
     return str(Path(entry.file).absolute().parent / path) if path else ""
 
 
-def paths_of(variable: str | None, home: str | None) -> tuple[str, ...]:
-    """The files that kubectl reads: those of KUBECONFIG, or else the one at home."""
+def list_kubeconfig_paths(variable: str | None, home: str | None) -> tuple[str, ...]:
+    """Return the files read by kubectl: those in KUBECONFIG, or else ~/.kube/config."""
     named = tuple(dict.fromkeys(part for part in (variable or "").split(os.pathsep) if part))
     return named or ((str(Path(home, ".kube", "config")),) if home else ())

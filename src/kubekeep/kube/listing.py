@@ -1,6 +1,6 @@
-"""Objects of one kind, page by page, none twice and none lost (Kubernetes docs, retrieving large results sets in chunks).
+"""Pages of objects of one kind, without duplicates or losses (Kubernetes docs, retrieving large result sets).
 
-Keeps one page at a time.
+Holds one page at a time.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.kube.answer import JSON, TOO_DEEP
-from kubekeep.kube.connection import Connection
-from kubekeep.kube.discovery import Served
-from kubekeep.kube.errors import FORBIDDEN, ApiError, ConnectionLostError, UnreadableError
+from kubekeep.kube.connection import KubeConnection
+from kubekeep.kube.discovery import ApiResource
+from kubekeep.kube.errors import FORBIDDEN, ApiError, ConnectionLostError, UnreadableResponseError
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.redaction import LAST_APPLIED
 from kubekeep.model.resource import is_builtin
@@ -26,25 +26,27 @@ _NOT_FOUND: Final = 404
 _METADATA_LIST: Final = "PartialObjectMetadataList"
 _METADATA_ONLY: Final = f"{JSON};as={_METADATA_LIST};g=meta.k8s.io;v=v1"
 _DEEPEST: Final = 500
-"""Levels of an object; no manifest has a tenth of them."""
-_OPEN: Final = frozenset({"ControllerRevision", "CustomResourceDefinition"})
-"""Kinds of Kubernetes whose objects may be nested as whoever makes them likes, as custom ones are."""
+"""Maximum nesting of an object, in levels; manifests stay far below a tenth of it."""
+_FREE_FORM: Final = frozenset({"ControllerRevision", "CustomResourceDefinition"})
+"""Built-in kinds whose objects contain arbitrary nested values, like custom resources."""
 _RESTARTS: Final = 5
-"""How often a list may begin anew because the server has forgotten where it was."""
+"""Maximum number of restarts after the server expired the continue token."""
 _EMPTY: Final = 300
-"""How many pages may have nothing in them. A server may fill them before it selects (meta/v1, ListOptions: `limit`), and
-so a selector that leaves much out gives some; 150,000 objects, as many as these would hold, are more than the Pods that a
-cluster is made for."""
+"""Maximum number of pages without objects.
+
+Servers may fill a page before applying selectors (meta/v1, ListOptions: `limit`), so empty pages occur. 300 pages
+correspond to 150,000 objects, more than the supported number of pods of a cluster.
+"""
 
 
-class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What to list: the objects of a kind, of one namespace or all, that the selectors take.
+class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Objects to list: one kind, in one namespace or all, that match the selectors.
 
-    With a `name` it is the one object of that name, for who may get it and not list; a Namespace is in itself. With
-    `metadata_only` the server leaves everything else of the objects out.
+    With a `name`, the object of that name, for users who may get but not list it; a Namespace is in itself. With
+    `metadata_only` the server omits everything but the metadata.
     """
 
-    served: Served
+    served: ApiResource
     namespace: str = ""
     name: str = ""
     fields: str = ""
@@ -53,72 +55,74 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verb(self) -> str:
-        """What has to be allowed."""
+        """The required verb: `get` or `list`."""
         return "get" if self.name else "list"
 
 
-class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
+class _ListMetadata(msgspec.Struct, frozen=True, rename="camel"):
     continues: str = msgspec.field(default="", name="continue")
     resource_version: str = ""
 
 
-class _Page(msgspec.Struct, frozen=True, rename="camel"):
+class _ListPage(msgspec.Struct, frozen=True, rename="camel"):
     kind: str
-    metadata: _Metadata
+    metadata: _ListMetadata
     items: list[dict[str, Any]] | None
 
 
 class Listing:
-    """The pages of one query; iterate over it once. `resource_version` is that of the first page, for a watch."""
+    """Pages of one query; can be iterated once. `resource_version` is that of the first page, to start a watch."""
 
-    def __init__(self, connection: Connection, query: Query, page: int = PAGE) -> None:
+    def __init__(self, connection: KubeConnection, query: ListQuery, page: int = PAGE) -> None:
         self.resource_version = ""
         self._connection = connection
         self._query = query
         self._page = page
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
-        """The objects, each with its `apiVersion` and `kind`. Raises KubeError where the list ends before its end."""
+        """Yield pages of objects with `apiVersion` and `kind` set. Raises KubeError if the list is incomplete."""
         if self._query.name:
-            yield from self._one()
+            yield from self._get_one()
             return
         seen: set[str] = set()
         continues, restarts, repeated, empty = "", 0, 0, 0
         while True:
             try:
-                page = self._get(continues)
+                page = self._get_page(continues)
             except ApiError as error:
                 if error.status != _GONE or not continues or restarts >= _RESTARTS:
                     raise
                 restarts += 1
-                # A server that can goes on behind the last object, at what is true by now; else from the start.
+                # Some servers continue after the last object with a new resource version; others restart the list.
                 continues = error.continues
                 continue
             self.resource_version = self.resource_version or page.metadata.resource_version
-            items = [named(self._query.served, item) for item in page.items or ()]
-            # Objects that were made anew under the same name in between are others.
-            fresh = list({name: item for item in items if (name := _identity(item)) not in seen}.values())
-            seen.update(map(_identity, fresh))
-            if fresh:
-                yield fresh
-            repeated += len(items) - len(fresh)
-            empty += not items
+            objects = [complete_object(self._query.served, resource) for resource in page.items or ()]
+            # Objects recreated under the same name in between have another identity.
+            new_objects = list(
+                {name: resource for resource in objects if (name := _identity(resource)) not in seen}.values()
+            )
+            seen.update(map(_identity, new_objects))
+            if new_objects:
+                yield new_objects
+            repeated += len(objects) - len(new_objects)
+            empty += not objects
             if page.metadata.continues and (
                 page.metadata.continues == continues or repeated > (restarts + 1) * len(seen)
             ):
                 raise ConnectionLostError("the API server gives the same objects again and again")
-            # All are counted: of pages without an object, those in between may have objects that are known.
+            # Empty pages are counted in total: pages between them may contain only known objects.
             if empty > (restarts + 1) * _EMPTY:
                 raise ConnectionLostError("the API server gives pages without objects again and again")
             continues = page.metadata.continues
             if not continues:
                 return
 
-    def _one(self) -> Iterator[list[dict[str, Any]]]:
-        """The object of the name; nothing where there is none. Who may list need not be allowed to get it."""
+    def _get_one(self) -> Iterator[list[dict[str, Any]]]:
+        """Yield the object called `name`, if it exists. Users who may list need not be allowed to get it."""
         query = self._query
         try:
-            item = self._connection.get(query.served.path(query.namespace, query.name), dict[str, Any])
+            resource = self._connection.get(query.served.path(query.namespace, query.name), dict[str, Any])
         except ApiError as error:
             if error.status == FORBIDDEN:
                 query = msgspec.structs.replace(query, name="", fields=f"metadata.name={query.name}")
@@ -128,11 +132,11 @@ class Listing:
             if error.status != _NOT_FOUND:
                 raise
             return
-        if item.get("kind") != query.served.kind:
+        if resource.get("kind") != query.served.kind:
             raise ConnectionLostError(f"the API server answers no {query.served.kind} where one was asked for")
-        yield [named(query.served, item)]
+        yield [complete_object(query.served, resource)]
 
-    def _get(self, continues: str) -> _Page:
+    def _get_page(self, continues: str) -> _ListPage:
         query = self._query
         params = {
             "limit": str(self._page),
@@ -142,45 +146,45 @@ class Listing:
         }
         page = self._connection.get(
             query.served.path(query.namespace),
-            _Page,
+            _ListPage,
             {key: value for key, value in params.items() if value},
             _METADATA_ONLY if query.metadata_only else JSON,
         )
         if not page.kind.endswith("List") or (query.metadata_only and page.kind != _METADATA_LIST):
-            wanted = _METADATA_LIST if query.metadata_only else "list"
-            raise ConnectionLostError(f"the API server answers a {visible(page.kind)} where a {wanted} was asked for")
+            expected = _METADATA_LIST if query.metadata_only else "list"
+            raise ConnectionLostError(f"the API server answers a {visible(page.kind)} where a {expected} was asked for")
         return page
 
 
-def named(served: Served, item: dict[str, Any]) -> dict[str, Any]:
-    """An object as a person would get it: lists leave out what all their items have in common.
+def complete_object(served: ApiResource, resource: dict[str, Any]) -> dict[str, Any]:
+    """Add `apiVersion` and `kind`, which lists omit, and drop managedFields and the last-applied annotation.
 
-    Raises UnreadableError for one that is nested too deeply.
+    Raises UnreadableResponseError for an object that is nested too deeply.
     """
-    metadata = item.get("metadata")
+    metadata = resource.get("metadata")
     if isinstance(metadata, dict):
-        # Who wrote which field is half of many objects, and no control asks.
+        # managedFields is half of many objects, and no control reads it.
         metadata.pop("managedFields", None)
         if isinstance(annotations := metadata.get("annotations"), dict):
-            # The whole object once more, and the values of Secrets though only their metadata was asked for.
+            # The annotation repeats the whole object, including the values of Secrets requested as metadata only.
             annotations.pop(LAST_APPLIED, None)
-    if (not is_builtin(served.group) or served.kind in _OPEN) and _is_deep(item):
-        raise UnreadableError(TOO_DEEP)
-    called = {"apiVersion": served.api_version, "kind": served.kind}
-    return called | {key: value for key, value in item.items() if key not in called}
+    if (not is_builtin(served.group) or served.kind in _FREE_FORM) and _is_deep(resource):
+        raise UnreadableResponseError(TOO_DEEP)
+    identifiers = {"apiVersion": served.api_version, "kind": served.kind}
+    return identifiers | {key: value for key, value in resource.items() if key not in identifiers}
 
 
 def _is_deep(value: Any) -> bool:
-    """Whether a value is nested more deeply than whoever looks at it further on can follow."""
+    """Return True if a value is nested more deeply than later recursive code supports."""
     level = [value]
     for _ in range(_DEEPEST):
         inner = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
         if not level:
             return False
     return True
 
 
-def _identity(item: dict[str, Any]) -> str:
-    metadata = as_mapping(item.get("metadata"))
+def _identity(resource: dict[str, Any]) -> str:
+    metadata = as_mapping(resource.get("metadata"))
     return str(metadata.get("uid") or f"{metadata.get('namespace')}/{metadata.get('name')}")

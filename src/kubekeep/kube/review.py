@@ -1,4 +1,4 @@
-"""What one may do in a cluster (authorization.k8s.io/v1, SelfSubjectAccessReview). Asks; changes nothing."""
+"""Permissions in a cluster, by SelfSubjectAccessReview (authorization.k8s.io/v1). Changes nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.errors import KubeError
 from kubekeep.model.cluster import format_permission
 
@@ -17,9 +17,9 @@ _PARALLEL: Final = 8
 
 
 class Permission(msgspec.Struct, frozen=True):
-    """One verb on one resource (`nodes`) or subresource (`nodes/proxy`), everywhere or in one namespace.
+    """One verb on one resource (`nodes`) or subresource (`nodes/proxy`), cluster-wide or in one namespace.
 
-    With a `name`, on the one object of that name.
+    With a `name`, on the object of this name only.
     """
 
     verb: str
@@ -29,27 +29,29 @@ class Permission(msgspec.Struct, frozen=True):
     name: str = ""
 
     def __str__(self) -> str:
-        """`list deployments.apps in namespace shop`."""
+        """Return the permission as text: `list deployments.apps in namespace shop`."""
         return format_permission(self.verb, self.group, self.resource, self.namespace, self.name)
 
 
-class _Status(msgspec.Struct, frozen=True):
+class _ReviewStatus(msgspec.Struct, frozen=True):
     allowed: bool = False
 
 
-class _Review(msgspec.Struct, frozen=True):
-    status: _Status
+class _AccessReview(msgspec.Struct, frozen=True):
+    status: _ReviewStatus
 
 
-def allowed(connection: Connection, permissions: Iterable[Permission]) -> dict[Permission, bool]:
-    """Which of `permissions` the API server would grant, in the order given. Raises KubeError."""
-    asked = list(dict.fromkeys(permissions))
-    # After an error the map asks nothing more, and what is under way ends by the patience of the connection.
-    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.closed_on_error(KubeError):
-        return dict(zip(asked, pool.map(lambda one: _is_allowed(connection, one), asked), strict=True))
+def review_permissions(connection: KubeConnection, permissions: Iterable[Permission]) -> dict[Permission, bool]:
+    """Return for each of `permissions` if the API server grants it, in the order of the argument. Raises KubeError."""
+    requested = list(dict.fromkeys(permissions))
+    # After an error no further review is requested; requests in progress end by the timeouts of the connection.
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.close_on_error(KubeError):
+        return dict(
+            zip(requested, pool.map(lambda permission: _is_allowed(connection, permission), requested), strict=True)
+        )
 
 
-def _is_allowed(connection: Connection, permission: Permission) -> bool:
+def _is_allowed(connection: KubeConnection, permission: Permission) -> bool:
     resource, _, subresource = permission.resource.partition("/")
     attributes = {
         "verb": permission.verb,
@@ -64,4 +66,4 @@ def _is_allowed(connection: Connection, permission: Permission) -> bool:
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": attributes},
     }
-    return connection.post(_PATH, body, _Review).status.allowed
+    return connection.post(_PATH, body, _AccessReview).status.allowed

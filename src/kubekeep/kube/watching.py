@@ -1,7 +1,7 @@
-"""The objects of one kind as they come, change and go: a list, and from there on a watch (Kubernetes docs, API concepts).
+"""Changes of the objects of one kind: a list, followed by a watch (Kubernetes docs, API concepts).
 
-Goes on by itself after everything that may pass: a stream that ends or breaks off, a server that stumbles, a version that
-it has forgotten, a permission that is taken away. Keeps no object; never takes silence for news.
+Recovers from temporary failures: streams that end or break, server errors, expired resource versions, revoked
+permissions. Keeps no objects and never treats silence as a change.
 """
 
 from __future__ import annotations
@@ -15,29 +15,36 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.kube.answer import JSON, TOO_DEEP
-from kubekeep.kube.connection import Connection
-from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError, LoginError, UnreadableError, brief
-from kubekeep.kube.listing import Listing, Query, named
+from kubekeep.kube.connection import KubeConnection
+from kubekeep.kube.errors import (
+    ApiError,
+    ConnectionLostError,
+    KubeError,
+    LoginError,
+    UnreadableResponseError,
+    summarise_error,
+)
+from kubekeep.kube.listing import Listing, ListQuery, complete_object
 from kubekeep.model.text import visible
 
 _GONE: Final = 410
 _REFUSALS: Final = frozenset({403, 405, 406, 415})
-"""What a server answers that will not change its mind soon."""
+"""Status codes that are not expected to change soon."""
 _NOT_FOUND: Final = 404
 """The kind is not served, or not yet."""
 _UNAUTHORIZED: Final = 401
-"""Nothing is said of what one may see: who one is has to be found out anew."""
+"""The credentials are rejected, which says nothing about permissions."""
 _METADATA_ONLY: Final = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _SHORT: Final = 0.5
-"""Seconds: a stream that ends sooner without a word was none."""
+"""Seconds: a stream that ends sooner without an event counts as a failure."""
 _LONGEST_LINE: Final = 64 << 20
-"""Bytes of one event; etcd takes objects of 1.5 MB."""
+"""Maximum size of one event in bytes; etcd accepts objects of 1.5 MB."""
 
 
-class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How patient a watch is; times in seconds.
+class WatchTiming(msgspec.Struct, frozen=True, kw_only=True):
+    """Timing of a watch in seconds.
 
-    The server ends a stream after `stream`, and says something at least every `silence`, or is taken for gone.
+    The server ends a stream after `stream`, and sends at least a bookmark every `silence`, or counts as lost.
     """
 
     stream: float = 300.0
@@ -45,98 +52,102 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     first_wait: float = 0.5
     longest_wait: float = 30.0
     refused: float = 30.0
-    """How long until what was refused is asked for again, or who is not known tries again."""
-    look: float = 30.0
-    """How long until an object that is asked for by its name is asked for again."""
+    """Wait before retrying after a refusal or rejected credentials."""
+    poll: float = 30.0
+    """Interval of reading an object requested by name."""
 
 
-class Page(msgspec.Struct, frozen=True, gc=False):
-    """Objects of a list; those of the `first` page begin a list of everything."""
+class PageListed(msgspec.Struct, frozen=True, gc=False):
+    """Objects of a list; the `first` page starts a new, complete list."""
 
-    items: list[dict[str, Any]]
+    objects: list[dict[str, Any]]
     first: bool
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """The list is complete: what was not in it is not there."""
+class ListCompleted(msgspec.Struct, frozen=True):
+    """The list is complete: objects that were not in it do not exist."""
 
 
-class Put(msgspec.Struct, frozen=True, gc=False):
-    """An object has come or changed."""
+class ObjectChanged(msgspec.Struct, frozen=True, gc=False):
+    """An object was created or changed."""
 
-    item: dict[str, Any]
-
-
-class Gone(msgspec.Struct, frozen=True, gc=False):
-    """An object has gone."""
-
-    item: dict[str, Any]
+    object: dict[str, Any]
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """Objects are not shown: nothing is known of them until the next list. `verb` is what is not allowed."""
+class ObjectDeleted(msgspec.Struct, frozen=True, gc=False):
+    """An object was deleted."""
+
+    object: dict[str, Any]
+
+
+class WatchRefused(msgspec.Struct, frozen=True):
+    """The objects cannot be read and are unknown until the next list. `verb` is the denied verb."""
 
     why: str
     verb: str
 
 
-class Lost(msgspec.Struct, frozen=True):
-    """The server cannot be followed for now, or the kind is not served by it; what was known may have changed."""
+class WatchLost(msgspec.Struct, frozen=True):
+    """The watch is interrupted, or the kind is not served; known objects may have changed."""
 
     why: str
     is_served: bool = True
 
 
-class Resumed(msgspec.Struct, frozen=True):
-    """The server is being followed again, from where it was lost."""
+class WatchResumed(msgspec.Struct, frozen=True):
+    """The watch has resumed from the point of interruption."""
 
 
-Event = Page | Listed | Put | Gone | Refused | Lost | Resumed
+ObjectEvent = PageListed | ListCompleted | ObjectChanged | ObjectDeleted | WatchRefused | WatchLost | WatchResumed
 
 
-class _ForgottenError(Exception):
-    """The server does not know any more what has happened since."""
+class _ExpiredError(Exception):
+    """The resource version has expired (410 Gone)."""
 
 
-class _Event(msgspec.Struct, frozen=True):
+class _StreamEvent(msgspec.Struct, frozen=True):
     type: str
     object: dict[str, Any]
 
 
-def watching(
-    connection: Connection,
-    query: Query,
+def watch_objects(
+    connection: KubeConnection,
+    query: ListQuery,
     stopped: threading.Event,
-    pace: Pace = Pace(),  # noqa: B008 - frozen
-) -> Iterator[Event]:
-    """What becomes of the objects of `query`, until `stopped` is set or the connection is closed.
+    pace: WatchTiming = WatchTiming(),  # noqa: B008 - frozen
+) -> Iterator[ObjectEvent]:
+    """Yield events of the objects of `query` until `stopped` is set or the connection is closed.
 
-    A single object is looked at from time to time: who may get it need not be allowed to watch it.
+    A single object is read periodically: users who may get it need not be allowed to watch it.
     """
-    watch = _Watch(connection, query, stopped, pace)
-    while not watch.over():
+    state = _Watch(connection, query, stopped, pace)
+    while not state.is_over():
         try:
             if query.name:
-                yield from watch.looked()
+                yield from state.poll()
                 continue
-            yield from watch.listed()
-            while not watch.over():
-                yield from watch.streamed()
-        except _ForgottenError:
-            # Everything is listed anew then, but not by a server that forgets as fast as it tells.
-            watch.wait(refused=False)
+            yield from state.list_objects()
+            while not state.is_over():
+                yield from state.stream_events()
+        except _ExpiredError:
+            # The list starts again, after a wait in case the server expires versions immediately.
+            state.wait(refused=False)
         except KubeError as error:
-            if watch.over():
+            if state.is_over():
                 return
-            refused = isinstance(error, UnreadableError) or (isinstance(error, ApiError) and error.status in _REFUSALS)
-            yield Refused(brief(error), watch.verb) if refused else _loss(error)
-            watch.wait(refused=refused or _is_unknown(error))
+            refused = isinstance(error, UnreadableResponseError) or (
+                isinstance(error, ApiError) and error.status in _REFUSALS
+            )
+            yield WatchRefused(summarise_error(error), state.verb) if refused else _to_lost(error)
+            state.wait(refused=refused or _is_unauthenticated(error))
 
 
 class _Watch:
-    """Where one watch is."""
+    """State of one watch."""
 
-    def __init__(self, connection: Connection, query: Query, stopped: threading.Event, pace: Pace) -> None:
+    def __init__(
+        self, connection: KubeConnection, query: ListQuery, stopped: threading.Event, pace: WatchTiming
+    ) -> None:
         self.verb = "list"
         self._connection = connection
         self._query = query
@@ -144,48 +155,48 @@ class _Watch:
         self._pace = pace
         self._version = ""
         self._failures = 0
-        self._looked: list[dict[str, Any]] | None = None
+        self._polled: list[dict[str, Any]] | None = None
 
-    def over(self) -> bool:
-        """Whether nobody wants to know any more."""
+    def is_over(self) -> bool:
+        """Return True if the watch was stopped or the connection is closed."""
         return self._stopped.is_set() or self._connection.is_closed
 
     def wait(self, *, refused: bool) -> None:
-        """Let some time pass, more after each failure in a row."""
+        """Wait before the next attempt, longer after each failure in a row."""
         pace = self._pace
         wait = pace.refused if refused else min(pace.first_wait * 2**self._failures, pace.longest_wait)
         self._failures = min(self._failures + 1, 16)
-        # Whoever was turned away together must not come back together.
+        # Jitter: clients that were refused together must not retry together.
         self._stopped.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
 
-    def listed(self) -> Iterator[Event]:
-        """Everything that is there."""
+    def list_objects(self) -> Iterator[ObjectEvent]:
+        """List all objects and remember the resource version."""
         self.verb, self._version = "list", ""
         listing = Listing(self._connection, self._query)
-        yield Page([], first=True)
-        for items in listing:
-            yield Page(items, first=False)
+        yield PageListed([], first=True)
+        for objects in listing:
+            yield PageListed(objects, first=False)
         self._version = listing.resource_version
         self._failures = 0
-        yield Listed()
+        yield ListCompleted()
 
-    def looked(self) -> Iterator[Event]:
-        """The one object of a name where it is another one than before, and a pause."""
+    def poll(self) -> Iterator[ObjectEvent]:
+        """Read the single object, yield it if it changed, and wait."""
         self.verb = "get"
         try:
-            found = [item for items in Listing(self._connection, self._query) for item in items]
+            objects = [resource for page in Listing(self._connection, self._query) for resource in page]
         except KubeError:
-            self._looked = None
+            self._polled = None
             raise
         self._failures = 0
-        if found != self._looked:
-            self._looked = found
-            yield Page(found, first=True)
-            yield Listed()
-        self._stopped.wait(self._pace.look * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+        if objects != self._polled:
+            self._polled = objects
+            yield PageListed(objects, first=True)
+            yield ListCompleted()
+        self._stopped.wait(self._pace.poll * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
 
-    def streamed(self) -> Iterator[Event]:
-        """What happens from there on, until the stream ends; one that breaks off is taken up again after a while."""
+    def stream_events(self) -> Iterator[ObjectEvent]:
+        """Yield events of the watch until the stream ends; a broken stream is resumed after a wait."""
         self.verb = "watch"
         params = {
             "watch": "true",
@@ -203,68 +214,68 @@ class _Watch:
                 self._pace.silence,
                 _METADATA_ONLY if self._query.metadata_only else JSON,
             ) as pieces:
-                yield from self._events(pieces)
+                yield from self._decode_events(pieces)
             if version == self._version and time.monotonic() - started < _SHORT:
-                yield from self._lost(ConnectionLostError("the API server ends the watch at once"))
+                yield from self._recover(ConnectionLostError("the API server ends the watch at once"))
         except ApiError as error:
             if error.status == _GONE:
-                raise _ForgottenError from error
+                raise _ExpiredError from error
             if error.status in _REFUSALS:
                 raise
-            yield from self._lost(error)
-        except UnreadableError:
+            yield from self._recover(error)
+        except UnreadableResponseError:
             raise
         except KubeError as error:
-            yield from self._lost(error)
+            yield from self._recover(error)
 
-    def _lost(self, error: KubeError) -> Iterator[Event]:
-        if not self.over():
-            yield _loss(error)
-            self.wait(refused=_is_unknown(error))
+    def _recover(self, error: KubeError) -> Iterator[ObjectEvent]:
+        if not self.is_over():
+            yield _to_lost(error)
+            self.wait(refused=_is_unauthenticated(error))
 
-    def _events(self, pieces: Iterator[bytes]) -> Iterator[Event]:
+    def _decode_events(self, pieces: Iterator[bytes]) -> Iterator[ObjectEvent]:
         if self._failures:
-            yield Resumed()
-        for line in _lines(pieces):
+            yield WatchResumed()
+        for line in _split_lines(pieces):
             try:
-                event = msgspec.json.decode(line, type=_Event)
+                event = msgspec.json.decode(line, type=_StreamEvent)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise ConnectionLostError(f"the API server sends no whole event: {visible(str(error))}") from None
             except RecursionError:
-                raise UnreadableError(TOO_DEEP) from None
-            yield from self._told(event)
-            if self.over():
+                raise UnreadableResponseError(TOO_DEEP) from None
+            yield from self._convert_event(event)
+            if self.is_over():
                 return
 
-    def _told(self, event: _Event) -> Iterator[Event]:
-        thing = event.object
+    def _convert_event(self, event: _StreamEvent) -> Iterator[ObjectEvent]:
+        resource = event.object
         if event.type == "ERROR":
-            if thing.get("code") == _GONE:
-                raise _ForgottenError
-            raise ConnectionLostError(f"the API server ends the watch: {visible(str(thing.get('message'))[:600])}")
-        metadata = thing.get("metadata")
+            if resource.get("code") == _GONE:
+                raise _ExpiredError
+            raise ConnectionLostError(f"the API server ends the watch: {visible(str(resource.get('message'))[:600])}")
+        metadata = resource.get("metadata")
         version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
         if not isinstance(version, str) or not version:
             raise ConnectionLostError("the API server sends an event without a version")
         if event.type in ("ADDED", "MODIFIED"):
-            yield Put(named(self._query.served, thing))
+            yield ObjectChanged(complete_object(self._query.served, resource))
         elif event.type == "DELETED":
-            yield Gone(named(self._query.served, thing))
+            yield ObjectDeleted(complete_object(self._query.served, resource))
         self._version = version
         self._failures = 0
 
 
-def _loss(error: KubeError) -> Lost:
-    return Lost(str(error), is_served=not (isinstance(error, ApiError) and error.status == _NOT_FOUND))
+def _to_lost(error: KubeError) -> WatchLost:
+    return WatchLost(str(error), is_served=not (isinstance(error, ApiError) and error.status == _NOT_FOUND))
 
 
-def _is_unknown(error: KubeError) -> bool:
-    """Whether the server does not know us, or there are no credentials to show it."""
+def _is_unauthenticated(error: KubeError) -> bool:
+    """Return True if credentials are missing or rejected."""
     return isinstance(error, LoginError) or (isinstance(error, ApiError) and error.status == _UNAUTHORIZED)
 
 
-def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The lines of a stream; what is behind the last line end was not said to the end."""
+def _split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the complete lines of a stream; an incomplete last line is dropped."""
     rest: list[bytes] = []
     size = 0
     for piece in pieces:
@@ -278,4 +289,4 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
         rest.append(last)
         size += len(last)
         if size > _LONGEST_LINE:
-            raise UnreadableError(f"the API server sends an event of more than {_LONGEST_LINE} bytes")
+            raise UnreadableResponseError(f"the API server sends an event of more than {_LONGEST_LINE} bytes")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.model.cloud import DOCUMENTS, GROUPS, CloudRequest
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Provider
@@ -44,7 +44,7 @@ def described(
 
 
 def described_live(
-    request: CloudRequest, hints: Hints, connection: Connection, kinds: AbstractSet[str]
+    request: CloudRequest, hints: Hints, connection: KubeConnection, kinds: AbstractSet[str]
 ) -> Iterator[dict[str, Any] | CoverageGap]:
     """The same about the live cluster at the end of `connection`: the one of `hints`, where `request` names none."""
     cluster = request.cluster or identify(hints)

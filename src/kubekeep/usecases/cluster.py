@@ -9,13 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.kube.access import ClusterRequest
-from kubekeep.kube.connection import Connection
-from kubekeep.kube.discovery import Catalogue, discover
+from kubekeep.kube.connection import KubeConnection
+from kubekeep.kube.discovery import Catalogue, ServerVersion, discover, get_server_version
 from kubekeep.kube.errors import FORBIDDEN, ApiError, KubeError
-from kubekeep.kube.listing import Query
-from kubekeep.kube.review import Permission, allowed
-from kubekeep.kube.version import ServerVersion, server_version
-from kubekeep.kube.watching import Pace
+from kubekeep.kube.listing import ListQuery
+from kubekeep.kube.review import Permission, review_permissions
+from kubekeep.kube.watching import WatchTiming
 from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.cloud import CloudRequest
 from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, CoverageGap, expand_kind_names
@@ -108,7 +107,7 @@ class _ClusterVersions(msgspec.Struct, frozen=True):
 class LiveCluster:
     """One cluster while it is being scanned."""
 
-    def __init__(self, request: ClusterRequest, connection: Connection, cloud: CloudRequest | None = None) -> None:
+    def __init__(self, request: ClusterRequest, connection: KubeConnection, cloud: CloudRequest | None = None) -> None:
         """Ask for its version and what it serves. Raises KubeError if it cannot be reached.
 
         With `cloud`, what its cloud tells of it is among its objects.
@@ -116,7 +115,7 @@ class LiveCluster:
         self._request = request
         self._connection = connection
         self._cloud = cloud
-        self._version: ServerVersion = server_version(connection)
+        self._version: ServerVersion = get_server_version(connection)
         self._serves(discover(connection))
         # Facts are asked for when the connection has ended.
         self._openshift = openshift_version(connection) if OPENSHIFT in self._groups else ""
@@ -184,11 +183,11 @@ class LiveCluster:
             self._provider = self._provider or provider_of(resource)
             yield resource
 
-    def follow(self, selection: Selection, choice: ResourceSelection, pace: Pace) -> Following:
+    def follow(self, selection: Selection, choice: ResourceSelection, pace: WatchTiming) -> Following:
         """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
         return Following(self._connection, *self._followed(selection, choice), pace, judged(choice))
 
-    def definitions(self, pace: Pace) -> Definitions:
+    def definitions(self, pace: WatchTiming) -> Definitions:
         """What tells that other kinds may be served than when this connection began."""
         return Definitions(self._connection, self._catalogue, pace)
 
@@ -207,8 +206,8 @@ class LiveCluster:
         An API server that has just been started does not know all that it serves: unless this is a `routine`, what is
         being followed all the same is not taken for gone.
         """
-        version = server_version(self._connection)
-        if version.said:
+        version = get_server_version(self._connection)
+        if version.fields:
             # Who may not ask for it any more knows it from before.
             self._version = version
         self._serves(discover(self._connection))
@@ -239,7 +238,7 @@ class LiveCluster:
     def _granted(self, asked: Iterable[Permission]) -> dict[Permission, bool]:
         """Which permissions are; nothing for who may not even ask, as he is told of every refusal. Raises KubeError."""
         try:
-            return allowed(self._connection, asked)
+            return review_permissions(self._connection, asked)
         except ApiError as error:
             if error.status != FORBIDDEN:
                 raise
@@ -267,7 +266,7 @@ class LiveCluster:
             asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
         # Who may list need not be allowed to get.
         instead = {one: _list_of(one) for one in asked if one.name}
-        granted = allowed(self._connection, [*asked, *instead.values()])
+        granted = review_permissions(self._connection, [*asked, *instead.values()])
         return {one: granted[one] or granted[instead.get(one, one)] for one in asked}, tuple(collection.gaps)
 
     def _wanted(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Wanted:
@@ -297,11 +296,11 @@ class LiveCluster:
 
     def facts(self) -> ClusterFacts:
         """What a report says of it."""
-        version = self._version.said.get("gitVersion", "")
+        version = self._version.fields.get("gitVersion", "")
         distribution = detect_distribution(version, self._groups, [] if self._node is None else [self._node])
         return ClusterFacts(
             name=self._request.access.name,
-            info=self._version.said,
+            info=self._version.fields,
             provider=self._provider or "",
             nodes=self._nodes,
             gaps=tuple(dict.fromkeys(self.gaps)),
@@ -310,7 +309,7 @@ class LiveCluster:
         )
 
 
-def openshift_version(connection: Connection) -> str:
+def openshift_version(connection: KubeConnection) -> str:
     """The version that OpenShift says it is at, such as `4.16.3`; empty where it does not tell us."""
     try:
         path = f"/apis/{VERSIONS.group}/v1/{VERSIONS.resource}"
@@ -325,7 +324,7 @@ def openshift_version(connection: Connection) -> str:
 @contextlib.contextmanager
 def connected(request: ClusterRequest, cloud: CloudRequest | None = None) -> Iterator[LiveCluster]:
     """The cluster of `request`, with what its `cloud` tells. Raises KubeError if it cannot be reached."""
-    with Connection(request) as connection:
+    with KubeConnection(request) as connection:
         yield LiveCluster(request, connection, cloud)
 
 
@@ -372,7 +371,7 @@ def judged(choice: ResourceSelection) -> Callable[[Resource], bool]:
     return Chooser(choice) if str(choice) else lambda _: True
 
 
-def permission_of(query: Query, verb: str = "") -> Permission:
+def permission_of(query: ListQuery, verb: str = "") -> Permission:
     """What it takes to do `verb` with the objects of `query`; without one, to read them once."""
     return Permission(verb or query.verb, query.served.group, query.served.plural, query.namespace, query.name)
 

@@ -20,7 +20,7 @@ from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.exceptions.custom_resources import is_security_exception
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import ConnectionLostError, KubeError
-from kubekeep.kube.watching import Pace
+from kubekeep.kube.watching import WatchTiming
 from kubekeep.library.params import ParamsError, params_of
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
@@ -80,7 +80,7 @@ class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     scan: ScanRequest
-    pace: Pace = Pace()
+    pace: WatchTiming = WatchTiming()
     pause: float = 0.2
     resync: float = 600.0
     patience: float = _PATIENCE
@@ -165,11 +165,11 @@ class Watch:
 
     def has_moved(self) -> bool:
         """Whether the kubeconfig leads elsewhere by now, or as somebody else; takes it from there."""
-        if self._cluster.again is None:
+        if self._cluster.reload_access is None:
             return False
         with contextlib.suppress(KubeError):
             # What is being written at this moment is read the next time.
-            access = self._cluster.again()
+            access = self._cluster.reload_access()
             if access != self._cluster.access:
                 self._cluster = msgspec.structs.replace(self._cluster, access=access)
                 return True

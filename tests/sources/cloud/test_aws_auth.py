@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from kubekeep.kube.access import ClusterRequest
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.sources.cloud.aws_auth import mapped_node_roles, node_roles
 from tests.cluster.cluster import Cluster
@@ -40,7 +40,7 @@ def aws_auth(text: str) -> dict[str, Any]:
 
 
 def asked(kubeconfig: Path) -> tuple[str, ...] | None:
-    with Connection(ClusterRequest(access=Kubeconfig((str(kubeconfig),)).access())) as connection:
+    with KubeConnection(ClusterRequest(access=Kubeconfig((str(kubeconfig),)).access())) as connection:
         return mapped_node_roles(connection)
 
 

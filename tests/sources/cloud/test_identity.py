@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.kube.access import Access, Login, Plugin
+from kubekeep.kube.access import ClusterAccess, ClusterLogin, Plugin
 from kubekeep.model.cloud import CloudCluster
 from kubekeep.sources.cloud.identity import Hints, azure_of, identify, profile_of
 
@@ -19,9 +19,9 @@ SERVER = "https://0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com"
 
 def access(
     name: str = "work", server: str = "https://10.0.0.1", *args: str, env: tuple[tuple[str, str], ...] = ()
-) -> Access:
+) -> ClusterAccess:
     plugin = Plugin(api_version="client.authentication.k8s.io/v1beta1", command="aws", args=args, env=env)
-    return Access(name=name, server=server, login=Login(plugin=plugin) if args else Login())
+    return ClusterAccess(name=name, server=server, login=ClusterLogin(plugin=plugin) if args else ClusterLogin())
 
 
 def node(machine: str, **labels: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import discover
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, WORKLOAD
@@ -478,7 +478,7 @@ def test_an_api_that_is_down_is_a_gap_for_who_needs_it(cluster: Cluster) -> None
 def test_who_stops_looking_ends_the_lists(cluster: Cluster, namespace: str) -> None:
     cluster.apply([objects.pod(namespace, "a")])
     with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
-        given: Connection = connection
+        given: KubeConnection = connection
         found = iter(Collection(given, discover(given), Wanted(kinds=frozenset({"Pod", "Service"}))))
         next(found)
         found.close()  # type: ignore[attr-defined]

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import Catalogue, discover
-from kubekeep.kube.watching import Lost, Resumed
+from kubekeep.kube.watching import WatchLost, WatchResumed
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster import following
 from kubekeep.sources.cluster.collect import Collection
@@ -39,7 +39,7 @@ class World:
 
     def __init__(
         self,
-        known: Connection,
+        known: KubeConnection,
         catalogue: Catalogue,
         where: str,
         is_judged: Callable[[Resource], bool] = lambda _: True,
@@ -264,11 +264,11 @@ def test_being_lost_is_not_being_current(cluster: Cluster, namespace: str, world
     eventually(world.look)
     followed = vars(world.following)["_followed"][0]
     assert world.following.is_current
-    vars(world.following)["_arrivals"].put((followed, Lost("gone")))
+    vars(world.following)["_arrivals"].put((followed, WatchLost("gone")))
     eventually(lambda: world.look() and not world.following.is_current)
     assert world.following.lost.endswith(": gone")
     assert not world.following.gaps
-    vars(world.following)["_arrivals"].put((followed, Resumed()))
+    vars(world.following)["_arrivals"].put((followed, WatchResumed()))
     eventually(lambda: world.look() and world.following.is_current)
     assert cluster.address
     assert namespace
@@ -280,17 +280,17 @@ def test_it_tells_what_cannot_be_followed(cluster: Cluster, namespace: str, worl
     followed, arrivals = vars(following)["_followed"], vars(following)["_arrivals"]
     assert following.lost == ""
     for number in (0, 1):
-        arrivals.put((followed[number], Lost("gone")))
+        arrivals.put((followed[number], WatchLost("gone")))
     eventually(lambda: world.look() and following.lost)
     first = followed[0].task.query.served
     assert following.lost == f"{first.full_name} and 1 more: gone"
     assert not following.is_lost
     for item in followed:
-        arrivals.put((item, Lost("all is gone")))
+        arrivals.put((item, WatchLost("all is gone")))
     eventually(lambda: world.look() and following.is_lost)
     assert following.lost == "all is gone"
     for item in followed:
-        arrivals.put((item, Resumed()))
+        arrivals.put((item, WatchResumed()))
     eventually(lambda: world.look() and not following.lost)
     assert cluster.address
     assert namespace
@@ -321,7 +321,7 @@ def test_kinds_are_gone_when_they_are_not_served_and_not_only_unsaid(world: Worl
     assert following.kept(tasks[1:]) == tasks[:1]
     other = msgspec.structs.replace(tasks[0], carries_pods=not tasks[0].carries_pods)
     assert following.kept([other, *tasks[1:]]) == []
-    vars(following)["_arrivals"].put((followed[0], Lost("not found", is_served=False)))
+    vars(following)["_arrivals"].put((followed[0], WatchLost("not found", is_served=False)))
     eventually(lambda: world.look() and following.missed)
     assert following.kept(tasks[1:]) == []
     assert namespace
@@ -337,7 +337,7 @@ def test_what_is_followed_can_become_more_and_less(cluster: Cluster, namespace: 
     (left,) = [item for item in followed if item.task.query.served.kind == "ConfigMap"]
     gap = left.task.gap("for another reason")
     following.turn_to([task for task in tasks if task is not left.task], [gap])
-    vars(following)["_arrivals"].put((left, Lost("not listened to")))
+    vars(following)["_arrivals"].put((left, WatchLost("not listened to")))
     gone = world.changes(0.3, 0.1)
     assert {before[uid].kind for uid in gone} == {"ConfigMap"}
     assert {*gone} == {uid for uid, resource in before.items() if resource.kind == "ConfigMap"}
@@ -358,7 +358,7 @@ def test_who_wants_an_end_waits_for_nothing(world: World) -> None:
     followed = vars(world.following)["_followed"][0]
     ended = threading.Event()
     ended.set()
-    vars(world.following)["_arrivals"].put((followed, Lost("gone")))
+    vars(world.following)["_arrivals"].put((followed, WatchLost("gone")))
     assert world.following.changes(600, 600, 600, ended) == {}
     assert not world.following.lost
 

@@ -190,7 +190,7 @@ def test_kubelets_of_nodes_that_nobody_knows_are_a_gap(cluster: Cluster, fault: 
     with kubelet(cluster, {"configz": {"kubeletconfig": {"readOnlyPort": 0}}}), front(cluster, fault) as proxy:
         assert request.cluster is not None
         through = msgspec.structs.replace(request.cluster, access=connecting.request(proxy.url).access)
-        hurried = msgspec.structs.replace(through, patience=connecting.HURRIED)
+        hurried = msgspec.structs.replace(through, retry_policy=connecting.HURRIED)
         found = scan(msgspec.structs.replace(request, cluster=hurried))
     (summary,) = found.controls
     assert summary.status is Status.NOT_EVALUATED

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.errors import KubeError
 
 _PATH: Final = "/api/v1/namespaces/kube-system/configmaps"
@@ -32,7 +32,7 @@ class _List(msgspec.Struct, frozen=True):
     items: tuple[_ConfigMap, ...] | None = None
 
 
-def mapped_node_roles(connection: Connection) -> tuple[str, ...] | None:
+def mapped_node_roles(connection: KubeConnection) -> tuple[str, ...] | None:
     """The ARNs of the roles of nodes that `aws-auth` names; none without one, None where it cannot be read."""
     try:
         # Listing is a permission that a scan has anyway.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from kubekeep.kube.access import Access, Plugin
+from kubekeep.kube.access import ClusterAccess, Plugin
 from kubekeep.model.cloud import AZURE_CLOUDS, AzureCloud, CloudCluster, find_azure_cloud, parse_cluster
 from kubekeep.model.control import Provider
 from kubekeep.model.distribution import detect_provider, get_provider_id
@@ -41,7 +41,7 @@ _REGION_LABEL: Final = "topology.kubernetes.io/region"
 class Hints(msgspec.Struct, frozen=True):
     """What is known of a live cluster: how it is reached, and one of its Nodes, if it showed any."""
 
-    access: Access
+    access: ClusterAccess
     node: Mapping[str, Any] | None = None
 
     @property
@@ -57,7 +57,7 @@ def identify(hints: Hints) -> CloudCluster | None:
     return next(found, None)
 
 
-def profile_of(access: Access) -> str:
+def profile_of(access: ClusterAccess) -> str:
     """The profile of AWS's command line with which the kubeconfig has credentials made; empty for the default."""
     plugin = access.login.plugin
     if plugin is None:

@@ -14,11 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.kube.connection import Connection
-from kubekeep.kube.discovery import Catalogue, Served
-from kubekeep.kube.errors import FORBIDDEN, ApiError, KubeError, brief
-from kubekeep.kube.listing import Listing, Query
-from kubekeep.kube.schemas import Schemas
+from kubekeep.kube.connection import KubeConnection
+from kubekeep.kube.discovery import ApiResource, Catalogue, PublishedSchemas
+from kubekeep.kube.errors import FORBIDDEN, ApiError, KubeError, summarise_error
+from kubekeep.kube.listing import Listing, ListQuery
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.resource_types import guess_plural
@@ -52,7 +51,7 @@ class Collection:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: KubeConnection,
         catalogue: Catalogue,
         wanted: Wanted,
         is_judged: Callable[[Resource], bool] = lambda _: True,
@@ -77,7 +76,7 @@ class Collection:
         self.gaps += unknown(self._wanted, self._catalogue)
         return sorted(found, key=lambda task: task.stage)
 
-    def before(self) -> Iterator[Query]:
+    def before(self) -> Iterator[ListQuery]:
         """What is listed to find out what there is to list.
 
         Who may see some namespaces may hardly ever see definitions: what is published of them will do then.
@@ -86,10 +85,10 @@ class Collection:
             yield self._definitions
 
     @property
-    def _definitions(self) -> Query | None:
+    def _definitions(self) -> ListQuery | None:
         """What asks for the definitions of custom kinds; None where those do not matter."""
-        served = self._catalogue.of(*_DEFINITION)
-        return Query(served=served) if served is not None and needs_definitions(self._wanted) else None
+        served = self._catalogue.find(*_DEFINITION)
+        return ListQuery(served=served) if served is not None and needs_definitions(self._wanted) else None
 
     def __iter__(self) -> Iterator[Resource]:
         planned = self.tasks()
@@ -117,7 +116,7 @@ class Collection:
         """The objects of tasks, each once."""
         arrivals: queue.Queue[_Arrived] = queue.Queue(maxsize=_WAITING)
         # First the connection ends, so that the threads do, then there are none to wait for.
-        with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, self._connection.closed_on_error():
+        with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, self._connection.close_on_error():
             running = [pool.submit(self._fetch, task, arrivals) for task in planned]
             left = len(planned)
             while left:
@@ -145,9 +144,9 @@ class Collection:
                 self.absent.append(task.query.name)
         except KubeError as error:
             if isinstance(error, ApiError) and error.status == FORBIDDEN and not some:
-                self.gaps += self._one_by_one(task, brief(error), arrivals)
+                self.gaps += self._one_by_one(task, summarise_error(error), arrivals)
             elif not task.beside:
-                self.gaps.append(task.gap(brief(error), partial=some))
+                self.gaps.append(task.gap(summarise_error(error), partial=some))
         finally:
             self._hand(_Arrived(task), arrivals)
 
@@ -162,7 +161,7 @@ class Collection:
                     some = True
                     self._hand(_Arrived(task, page), arrivals)
             except KubeError as error:
-                missing.append(item.gap(brief(error), partial=some))
+                missing.append(item.gap(summarise_error(error), partial=some))
         if not task.beside:
             yield from refused(task, why, inner, missing)
 
@@ -183,11 +182,11 @@ class Collection:
         self._seen.add(key)
         return True
 
-    def _custom(self) -> list[Served]:
+    def _custom(self) -> list[ApiResource]:
         """The custom kinds that carry pods."""
         if not needs_definitions(self._wanted):
             return []
-        found: list[Served] = []
+        found: list[ApiResource] = []
         if self._wanted.namespaces.named:
             with contextlib.suppress(KubeError):
                 found = self._published()
@@ -196,7 +195,7 @@ class Collection:
         # Of a group that cannot be had, definitions alone tell.
         return list(dict.fromkeys((*found, *self._defined())))
 
-    def _defined(self) -> list[Served]:
+    def _defined(self) -> list[ApiResource]:
         """The same by their definitions; takes note of those that are not served at this moment."""
         query = self._definitions
         failed = self._catalogue.failed
@@ -210,24 +209,24 @@ class Collection:
                     CoverageGap(group=group, kind=kind, resource=resource, why=failed[group], carries_pods=may_carry)
                 )
             return []
-        found: list[Served] = []
+        found: list[ApiResource] = []
         try:
             for page in Listing(self._connection, query, _DEFINITIONS):
                 found += filter(None, map(self._carrier, page))
         except KubeError as error:
-            self.gaps.append(Task(query, carries_pods=may_carry).gap(brief(error), partial=bool(found)))
+            self.gaps.append(Task(query, carries_pods=may_carry).gap(summarise_error(error), partial=bool(found)))
         return found
 
-    def _published(self) -> list[Served]:
+    def _published(self) -> list[ApiResource]:
         """The same by the schemas that the API server publishes. Raises KubeError."""
-        schemas = Schemas(self._connection)
-        return [served for served in self._others() if may_carry_pods(schemas.of(served))]
+        schemas = PublishedSchemas(self._connection)
+        return [served for served in self._others() if may_carry_pods(schemas.get(served))]
 
-    def _others(self) -> Iterator[Served]:
+    def _others(self) -> Iterator[ApiResource]:
         """What is served beside the kinds of Kubernetes and may carry pods."""
         return (served for served in self._catalogue.kinds if not _has_no_pods(served.group))
 
-    def _carrier(self, definition: dict[str, Any]) -> Served | None:
+    def _carrier(self, definition: dict[str, Any]) -> ApiResource | None:
         spec = definition.get("spec")
         if not isinstance(spec, dict):
             return None
@@ -235,7 +234,7 @@ class Collection:
         kind = str(names.get("kind"))
         if group == HOST_DATA:
             return None
-        served = self._catalogue.of(group, kind)
+        served = self._catalogue.find(group, kind)
         if served is not None:
             return served if carries_pods(definition, served.version) else None
         why = self._catalogue.failed.get(group)
@@ -247,14 +246,14 @@ class Collection:
     def _namespaces(self) -> Namespaces:
         """The namespaces that are meant, by their names."""
         asked = self._wanted.namespaces
-        served = self._catalogue.of("", "Namespace")
+        served = self._catalogue.find("", "Namespace")
         if not asked.has_patterns or served is None:
             return asked
-        query = Query(served=served, metadata_only=True)
+        query = ListQuery(served=served, metadata_only=True)
         try:
             names = tuple(Resource(item).name for page in Listing(self._connection, query) for item in page)
         except KubeError as error:
-            self.gaps.append(Task(query, carries_pods=False).gap(brief(error)))
+            self.gaps.append(Task(query, carries_pods=False).gap(summarise_error(error)))
             # Then everything is listed, and who judges goes by the patterns.
             return Namespaces()
         return asked.resolved(names)

@@ -16,8 +16,19 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.kube.connection import Connection
-from kubekeep.kube.watching import Event, Gone, Listed, Lost, Pace, Page, Put, Refused, Resumed, watching
+from kubekeep.kube.connection import KubeConnection
+from kubekeep.kube.watching import (
+    ListCompleted,
+    ObjectChanged,
+    ObjectDeleted,
+    ObjectEvent,
+    PageListed,
+    WatchLost,
+    WatchRefused,
+    WatchResumed,
+    WatchTiming,
+    watch_objects,
+)
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.identity import key_of, uid_in
@@ -53,7 +64,7 @@ class _Went(msgspec.Struct, frozen=True, gc=False):
     key: str
 
 
-_Arrival = _Items | _Came | _Went | Listed | Refused | Lost | Resumed
+_Arrival = _Items | _Came | _Went | ListCompleted | WatchRefused | WatchLost | WatchResumed
 
 
 class Tally(msgspec.Struct):
@@ -96,10 +107,10 @@ class Following:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: KubeConnection,
         tasks: Sequence[Task],
         gaps: Iterable[CoverageGap] = (),
-        pace: Pace = Pace(),  # noqa: B008
+        pace: WatchTiming = WatchTiming(),  # noqa: B008
         is_judged: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
         """Begin; `gaps` are what is missing anyhow. `is_judged` as for a collection."""
@@ -245,12 +256,12 @@ class Following:
     def _follow(self, followed: _Followed) -> None:
         """Hand on what happens; while a list comes in, few others may."""
         with contextlib.ExitStack() as turn:
-            for event in watching(self._connection, followed.task.query, followed.stopped, self._pace):
-                if isinstance(event, Page) and event.first:
+            for event in watch_objects(self._connection, followed.task.query, followed.stopped, self._pace):
+                if isinstance(event, PageListed) and event.first:
                     turn.close()
                     self._lists.acquire()
                     turn.callback(self._lists.release)
-                elif not isinstance(event, Page):
+                elif not isinstance(event, PageListed):
                     turn.close()
                 if not self._hand(followed, _packed(event)):
                     return
@@ -277,15 +288,15 @@ class Following:
             case _Went(key):
                 self._count()
                 self._remove(followed, key)
-            case Listed():
+            case ListCompleted():
                 self.tally.lists += 1
                 self._know(followed, followed.listing or set(), None)
-            case Refused(why, verb):
+            case WatchRefused(why, verb):
                 gap = msgspec.structs.replace(followed.task.gap(why), verb=verb)
                 self._know(followed, set(), None if followed.task.beside else gap)
-            case Lost(why, is_served):
+            case WatchLost(why, is_served):
                 self._lose(followed, why, is_served=is_served)
-            case Resumed():
+            case WatchResumed():
                 followed.is_current = followed.is_known and followed.listing is None
                 followed.is_served, followed.lost = True, ""
 
@@ -387,14 +398,14 @@ class Following:
         return None if key in self._owner and self._owners.have_said(resource.object) else resource
 
 
-def _packed(event: Event) -> _Arrival:
+def _packed(event: ObjectEvent) -> _Arrival:
     """An event that takes little room while it waits."""
     match event:
-        case Page(items, first):
+        case PageListed(items, first):
             return _Items([(key_of(item), Resource(item).packed()) for item in items], first)
-        case Put(item):
+        case ObjectChanged(item):
             return _Came(key_of(item), Resource(item).packed())
-        case Gone(item):
+        case ObjectDeleted(item):
             return _Went(key_of(item))
         case _:
             return event

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from kubekeep.kube.access import ClusterRequest, Patience
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.access import ClusterRequest, RetryPolicy
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource
@@ -25,7 +25,7 @@ KIND: Final = "KubeletConfiguration"
 VERB: Final = "get"
 RESOURCE: Final = "nodes/proxy"
 _API_VERSION: Final = "kubelet.config.k8s.io/v1beta1"
-_PATIENCE: Final = Patience(tries=2, first_wait=1.0, longest_wait=2.0, silence=20.0, answer=30.0, most_bytes=4 << 20)
+_PATIENCE: Final = RetryPolicy(tries=2, first_wait=1.0, longest_wait=2.0, silence=20.0, answer=30.0, most_bytes=4 << 20)
 """One node that does not answer must not hold up the others for long."""
 _PARALLEL: Final = 8
 _FORBIDDEN: Final = 403
@@ -47,16 +47,16 @@ class Kubelets:
 
     def __init__(self, request: ClusterRequest, nodes: Sequence[str]) -> None:
         self.gaps: list[CoverageGap] = []
-        self._request = msgspec.structs.replace(request, patience=_PATIENCE)
+        self._request = msgspec.structs.replace(request, retry_policy=_PATIENCE)
         self._nodes = nodes
 
     def __iter__(self) -> Iterator[Resource]:
         """A KubeletConfiguration for each node that answers, with the name of the node; else what its open port tells."""
         refused: list[tuple[str, KubeError]] = []
         with (
-            Connection(self._request) as connection,
+            KubeConnection(self._request) as connection,
             ThreadPoolExecutor(max_workers=_PARALLEL) as pool,
-            connection.closed_on_error(),
+            connection.close_on_error(),
         ):
             asked = [pool.submit(_asked, connection, name) for name in self._nodes]
             try:
@@ -79,7 +79,7 @@ def unasked(gaps: Iterable[CoverageGap]) -> Iterator[CoverageGap]:
             yield msgspec.structs.replace(gap, kind=KIND, why=f"the nodes are not all known: {gap.text}", partial=False)
 
 
-def _asked(connection: Connection, node: str) -> _Answer:
+def _asked(connection: KubeConnection, node: str) -> _Answer:
     try:
         return _Answer(_configuration(connection, node))
     except ApiError as error:
@@ -90,7 +90,7 @@ def _asked(connection: Connection, node: str) -> _Answer:
         return _Answer(None, error)
 
 
-def _is_open(connection: Connection, node: str) -> bool:
+def _is_open(connection: KubeConnection, node: str) -> bool:
     """Whether the kubelet answers on its read-only port, which asks nobody who he is."""
     try:
         return connection.text(f"/api/v1/nodes/http:{quote(node, safe='')}:{_READ_ONLY}/proxy/healthz").strip() == "ok"
@@ -103,7 +103,7 @@ def _opened(node: str) -> dict[str, Any]:
     return {"apiVersion": VERSION, "kind": "KubeletInfo", "metadata": {"name": node}, "data": {"readOnlyPort": port}}
 
 
-def _configuration(connection: Connection, node: str) -> dict[str, Any]:
+def _configuration(connection: KubeConnection, node: str) -> dict[str, Any]:
     """The configuration of one kubelet, without secrets. Raises KubeError."""
     try:
         found = connection.get(f"/api/v1/nodes/{quote(node, safe='')}/proxy/configz", dict[str, Any])

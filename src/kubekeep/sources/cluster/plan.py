@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.kube.discovery import Catalogue, Served
-from kubekeep.kube.listing import Query
+from kubekeep.kube.discovery import ApiResource, Catalogue
+from kubekeep.kube.listing import ListQuery
 from kubekeep.model import cilium
 from kubekeep.model.cluster import RBAC, RBAC_KINDS, CoverageGap, expand_kind_names
 from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
@@ -39,7 +39,7 @@ class Task(msgspec.Struct, frozen=True):
     `near` says that only those in the namespaces that are judged matter, `beside` that nobody misses what is not shown.
     """
 
-    query: Query
+    query: ListQuery
     carries_pods: bool
     near: bool = False
     beside: bool = False
@@ -78,7 +78,9 @@ def needs_definitions(wanted: Wanted) -> bool:
     return WORKLOAD in wanted.kinds
 
 
-def tasks(wanted: Wanted, catalogue: Catalogue, custom: Iterable[Served], namespaces: Namespaces) -> Iterator[Task]:
+def tasks(
+    wanted: Wanted, catalogue: Catalogue, custom: Iterable[ApiResource], namespaces: Namespaces
+) -> Iterator[Task]:
     """The queries for what is wanted of what is served; `custom` are kinds that carry pods by their definitions."""
     pods = {(item.group, item.kind) for item in custom} | POD_KINDS
     for served in catalogue.kinds:
@@ -100,20 +102,20 @@ def tasks(wanted: Wanted, catalogue: Catalogue, custom: Iterable[Served], namesp
     yield from _cilium(wanted, catalogue, namespaces)
 
 
-def _missed(served: Served, names: frozenset[str]) -> frozenset[str]:
+def _missed(served: ApiResource, names: frozenset[str]) -> frozenset[str]:
     """By which of the `names` that are wanted a kind is missed: PodTemplates are no workloads that anybody misses."""
     if (served.group, served.kind) != POD_TEMPLATE:
         return names
     return (names - {WORKLOAD}) | {served.kind}
 
 
-def _of_cluster(served: Served, namespaces: Namespaces, named: Sequence[str]) -> Iterator[Query]:
+def _of_cluster(served: ApiResource, namespaces: Namespaces, named: Sequence[str]) -> Iterator[ListQuery]:
     """What matters to some namespaces of a kind that is in none: only the Namespaces that they are."""
     is_one = _is_namespaces(served)
     if is_one and named:
-        yield from (Query(served=served, namespace=name, name=name) for name in named)
+        yield from (ListQuery(served=served, namespace=name, name=name) for name in named)
     elif not namespaces.included or (is_one and not namespaces.none):
-        yield Query(served=served)
+        yield ListQuery(served=served)
 
 
 def _cilium(wanted: Wanted, catalogue: Catalogue, namespaces: Namespaces) -> Iterator[Task]:
@@ -121,22 +123,22 @@ def _cilium(wanted: Wanted, catalogue: Catalogue, namespaces: Namespaces) -> Ite
 
     Few install it elsewhere than in the first of its homes: nobody is told to grant a look into the others.
     """
-    served = catalogue.of("", "ConfigMap")
+    served = catalogue.find("", "ConfigMap")
     runs = any(item.group == cilium.GROUP for item in catalogue.kinds)
     if served is None or not runs or "ConfigMap" not in wanted.kinds:
         return
     for home in cilium.HOMES:
         if (namespaces.included and home not in namespaces.judged) or home in namespaces.excluded:
-            query = Query(served=served, namespace=home, name=cilium.SETTINGS)
+            query = ListQuery(served=served, namespace=home, name=cilium.SETTINGS)
             yield Task(query, carries_pods=False, beside=home != cilium.HOMES[0])
 
 
-def is_namespace(query: Query) -> bool:
+def is_namespace(query: ListQuery) -> bool:
     """Whether it asks for one Namespace by its name."""
     return bool(query.name) and _is_namespaces(query.served)
 
 
-def _is_namespaces(served: Served) -> bool:
+def _is_namespaces(served: ApiResource) -> bool:
     return (served.group, served.kind) == ("", "Namespace")
 
 
@@ -187,14 +189,14 @@ def _named(wanted: Wanted, groups: Iterable[str]) -> set[tuple[str, str]]:
     return found
 
 
-def _queries(served: Served, namespaces: Namespaces, *, metadata_only: bool) -> Iterator[Query]:
+def _queries(served: ApiResource, namespaces: Namespaces, *, metadata_only: bool) -> Iterator[ListQuery]:
     if namespaces.none:
         return
     if namespaces.included and len(namespaces.judged) <= FEW:
         for name in namespaces.judged:
-            yield Query(served=served, namespace=name, metadata_only=metadata_only)
+            yield ListQuery(served=served, namespace=name, metadata_only=metadata_only)
     else:
         # Who judges leaves out what is listed all the same.
         excluded = () if namespaces.included or len(namespaces.excluded) > FEW else namespaces.excluded
         fields = ",".join(f"metadata.namespace!={name}" for name in excluded)
-        yield Query(served=served, fields=fields, metadata_only=metadata_only)
+        yield ListQuery(served=served, fields=fields, metadata_only=metadata_only)

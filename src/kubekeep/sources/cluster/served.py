@@ -11,27 +11,27 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.kube.connection import Connection
+from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import Catalogue
-from kubekeep.kube.listing import Query
-from kubekeep.kube.watching import Gone, Listed, Pace, Put, watching
+from kubekeep.kube.listing import ListQuery
+from kubekeep.kube.watching import ListCompleted, ObjectChanged, ObjectDeleted, WatchTiming, watch_objects
 
 DEFINING: Final = (("apiextensions.k8s.io", "CustomResourceDefinition"), ("apiregistration.k8s.io", "APIService"))
 """Group and kind of what defines kinds."""
 
 
-def defining(catalogue: Catalogue) -> Iterator[Query]:
+def defining(catalogue: Catalogue) -> Iterator[ListQuery]:
     """What is watched to know when other kinds are served."""
     for group, kind in DEFINING:
-        served = catalogue.of(group, kind)
+        served = catalogue.find(group, kind)
         if served is not None:
-            yield Query(served=served, metadata_only=True)
+            yield ListQuery(served=served, metadata_only=True)
 
 
 class Definitions:
     """What defines kinds, as it comes, changes and goes; a thread waits for each."""
 
-    def __init__(self, connection: Connection, catalogue: Catalogue, pace: Pace) -> None:
+    def __init__(self, connection: KubeConnection, catalogue: Catalogue, pace: WatchTiming) -> None:
         self.changed = 0.0
         """When something has last, or was listed, which tells what went unseen; on the monotonic clock, 0 for never."""
         self._connection = connection
@@ -44,7 +44,7 @@ class Definitions:
         """Let all threads end; they do when the connection is closed."""
         self._stopped.set()
 
-    def _follow(self, query: Query) -> None:
-        for event in watching(self._connection, query, self._stopped, self._pace):
-            if isinstance(event, Listed | Put | Gone):
+    def _follow(self, query: ListQuery) -> None:
+        for event in watch_objects(self._connection, query, self._stopped, self._pace):
+            if isinstance(event, ListCompleted | ObjectChanged | ObjectDeleted):
                 self.changed = time.monotonic()
