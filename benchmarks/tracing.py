@@ -20,7 +20,7 @@ import charts
 
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm import rendering
-from kubekeep.sources.helm.charts import Charts
+from kubekeep.sources.helm.reader import ChartReader
 from kubekeep.sources.helm.trace import ChartTexts, Instrumentation, instrument
 from kubekeep.sources.options import HelmOptions
 from kubekeep.sources.walk import Kind, Root
@@ -42,7 +42,7 @@ def once(folder: Path, helm: str | None, *, traced: bool) -> float:
     started = time.perf_counter()
     with (
         mock.patch.object(rendering, "instrument", instrument if traced else without),
-        Charts(HelmOptions(), helm=helm) as reader,
+        ChartReader(HelmOptions(), helm=helm) as reader,
     ):
         for item in reader.read(roots):
             if traced and isinstance(item, Resource):

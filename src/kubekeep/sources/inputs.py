@@ -211,14 +211,14 @@ class Inputs:
 
     def _charts(self, roots: Sequence[Root], options: HelmOptions) -> Iterator[Resource | Unread]:
         from kubekeep.sources.git.worktree import root_of  # noqa: PLC0415 - as above
-        from kubekeep.sources.helm.charts import Charts  # noqa: PLC0415
+        from kubekeep.sources.helm.reader import ChartReader  # noqa: PLC0415
 
         for root in roots:
             mine = options.per_chart.get(os.path.abspath(root.path), ChartValues())
             self._touched.look(root.shown, (root.path, *mine.files, *options.values.files))
         # A chart may take in another of its repository, by a dependency or a link.
         helm, fence = shutil.which("helm"), lambda base: root_of(base) or base
-        with Charts(options, helm=helm, fence=fence, yaml_limits=self._limits) as charts:
+        with ChartReader(options, helm=helm, fence=fence, yaml_limits=self._limits) as charts:
             templates: set[str] = set()
             for item in charts.read(root for root in roots if not root.only):
                 if isinstance(item, Resource) and item.source is not None:

@@ -1,4 +1,4 @@
-"""The renderers that every test of charts runs with: the program helm that the oracles build, and the Helm SDK."""
+"""Renderers used by all chart tests: the program helm built by the oracles, and the Helm SDK."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def helm() -> str:
 
 @pytest.fixture(params=["program", "sdk"])
 def renderer(request: pytest.FixtureRequest) -> str | None:
-    """What `Charts` takes as `helm`: a program, or None for the SDK."""
+    """Argument `helm` of `ChartReader`: path of the program, or None for the SDK."""
     path: str = request.getfixturevalue("helm")
     return path if request.param == "program" else None

@@ -1,4 +1,4 @@
-"""Reading charts in tests: everything a chart gives, and what plain `helm template` prints for it. Never asserts."""
+"""Read charts in tests, and run plain `helm template` for comparison. Never asserts on results."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.location import line_starts
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.sources import yaml_text
-from kubekeep.sources.helm.charts import Charts
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartLimits
+from kubekeep.sources.helm.reader import ChartReader
 from kubekeep.sources.objects import Found, objects
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.tree import DEFAULT_LIMITS
@@ -30,15 +30,17 @@ def read(
     limits: ChartLimits = DEFAULT_CHART_LIMITS,
     base: Path | None = None,
 ) -> tuple[list[Resource], list[Unread]]:
-    """The resources of a chart and what was not read, shown relative to `base`, the folder of the scan."""
+    """Read a chart: its resources and unread inputs, with paths relative to `base`, the folder of the scan."""
     base = base or chart.parent
-    with Charts(options, helm=helm, limits=limits) as charts:
-        found = list(charts.read([Root(Kind.CHART, str(chart), str(chart.relative_to(base)), str(base))]))
-    return [item for item in found if isinstance(item, Resource)], [item for item in found if isinstance(item, Unread)]
+    with ChartReader(options, helm=helm, limits=limits) as charts:
+        results = list(charts.read([Root(Kind.CHART, str(chart), str(chart.relative_to(base)), str(base))]))
+    return [result for result in results if isinstance(result, Resource)], [
+        result for result in results if isinstance(result, Unread)
+    ]
 
 
 def plain(chart: Path, helm: str, options: HelmOptions = OPTIONS) -> list[str]:
-    """The objects that `helm template` prints, each as JSON, sorted."""
+    """Return the objects printed by `helm template`, each as JSON, sorted."""
     values = options.values
     argv = [
         helm,
@@ -54,29 +56,29 @@ def plain(chart: Path, helm: str, options: HelmOptions = OPTIONS) -> list[str]:
     for field in ("set_json", "set", "set_string", "set_file"):
         argv += [f"--{field.replace('_', '-')}={text}" for text in getattr(values, field)]
     text = subprocess.run(argv, check=True, capture_output=True, timeout=60).stdout.decode()
-    found: list[str] = []
+    printed: list[str] = []
     for document in yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS):
         assert not hasattr(document, "at"), document
         if document is not None:
-            items = objects(getattr(document, "value", None))
-            found += [json.dumps(item.object, sort_keys=True) for item in items if isinstance(item, Found)]
-    return sorted(found)
+            matches = objects(getattr(document, "value", None))
+            printed += [json.dumps(match.object, sort_keys=True) for match in matches if isinstance(match, Found)]
+    return sorted(printed)
 
 
 def as_json(resources: list[Resource]) -> list[str]:
-    """The objects, each as JSON, sorted."""
+    """Return the objects, each as JSON, sorted."""
     return sorted(json.dumps(item.object, sort_keys=True) for item in resources)
 
 
 def with_values(**values: Any) -> HelmOptions:
-    """Options with these values."""
+    """Build options with these values."""
     return HelmOptions(values=ChartValues(**values), kube_version=KUBERNETES)
 
 
 def chart(
     folder: Path, files: dict[str, str | bytes], metadata: str = "apiVersion: v2\nname: c\nversion: 1.0.0\n"
 ) -> Path:
-    """A chart of these files in `folder`."""
+    """Write a chart with these files to `folder`."""
     for name, text in {"Chart.yaml": metadata, **files}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

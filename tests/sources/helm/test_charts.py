@@ -1,4 +1,4 @@
-"""Rendered charts: the same objects as `helm template`, with template, sub-chart and values in their sources."""
+"""Rendered charts: same objects as `helm template`, with template, sub-chart and values files in their origins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from kubekeep.model.location import Position, Region
 from kubekeep.model.resource import FileType, RenderOrigin
-from kubekeep.sources.helm.charts import Charts
+from kubekeep.sources.helm.reader import ChartReader
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.walk import Kind, Root
 from tests.library.kubescape import SHARED
@@ -27,7 +27,7 @@ CORPORA = (
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_objects_are_those_of_helm_template(name: str, renderer: str | None, helm: str) -> None:
+def test_objects_equal_helm_template(name: str, renderer: str | None, helm: str) -> None:
     resources, unread = read(CHARTS / name, renderer)
 
     assert unread == []
@@ -35,7 +35,7 @@ def test_objects_are_those_of_helm_template(name: str, renderer: str | None, hel
 
 
 @pytest.mark.parametrize("path", CORPORA)
-def test_objects_of_public_charts_are_those_of_helm_template(path: str, renderer: str | None, helm: str) -> None:
+def test_objects_of_public_charts_equal_helm_template(path: str, renderer: str | None, helm: str) -> None:
     if not SHARED.exists():
         pytest.skip("the public charts are not here")
     folder = SHARED / "corpora" / path
@@ -46,19 +46,19 @@ def test_objects_of_public_charts_are_those_of_helm_template(path: str, renderer
     assert as_json(resources) == plain(folder, helm)
 
 
-def test_a_chart_that_helm_creates_is_read_whole(renderer: str | None, helm: str, tmp_path: Path) -> None:
+def test_helm_create_chart_is_read(renderer: str | None, helm: str, tmp_path: Path) -> None:
     subprocess.run([helm, "create", "fresh"], cwd=tmp_path, check=True, capture_output=True)
     options = with_values(set=("ingress.enabled=true,autoscaling.enabled=true,serviceAccount.name=it",))
 
     resources, unread = read(tmp_path / "fresh", renderer, options)
 
     assert unread == []
-    assert {"Deployment", "Ingress", "HorizontalPodAutoscaler", "Pod"} <= {item.kind for item in resources}
+    assert {"Deployment", "Ingress", "HorizontalPodAutoscaler", "Pod"} <= {resource.kind for resource in resources}
     assert as_json(resources) == plain(tmp_path / "fresh", helm, options)
 
 
 @pytest.mark.parametrize("name", ["shop", "web"])
-def test_a_packed_chart_gives_what_its_folder_gives(name: str, renderer: str | None, helm: str, tmp_path: Path) -> None:
+def test_packed_chart_equals_folder(name: str, renderer: str | None, helm: str, tmp_path: Path) -> None:
     target = tmp_path / f"{name}-1.0.0.tgz"
     subprocess.run([helm, "package", CHARTS / name, "--destination", tmp_path], check=True, capture_output=True)
 
@@ -66,10 +66,12 @@ def test_a_packed_chart_gives_what_its_folder_gives(name: str, renderer: str | N
 
     assert unread == []
     assert as_json(resources) == as_json(read(CHARTS / name, renderer)[0])
-    assert all(item.source is not None and item.source.path.startswith(f"{target.name}/") for item in resources)
+    assert all(
+        resource.source is not None and resource.source.path.startswith(f"{target.name}/") for resource in resources
+    )
 
 
-def test_packed_subcharts_show_the_archive(renderer: str | None, helm: str, tmp_path: Path) -> None:
+def test_packed_subchart_paths_include_archive(renderer: str | None, helm: str, tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     shutil.copytree(CHARTS / "shop", folder)
     subprocess.run(
@@ -81,13 +83,13 @@ def test_packed_subcharts_show_the_archive(renderer: str | None, helm: str, tmp_
 
     assert unread == []
     assert as_json(resources) == plain(CHARTS / "shop", helm)
-    shown = {(item.source.path, item.source.origin) for item in resources if item.source is not None}
+    shown = {(resource.source.path, resource.source.origin) for resource in resources if resource.source is not None}
     template = "shop/charts/cache-1.0.0.tgz/templates/cache.yaml"
     assert (template, RenderOrigin("shop", "shop", "sessions")) in shown
     assert (template, RenderOrigin("shop", "shop", "carts")) in shown
 
 
-def test_a_resource_names_its_template_and_what_it_was_made_from(renderer: str | None, tmp_path: Path) -> None:
+def test_resource_has_template_and_origin(renderer: str | None, tmp_path: Path) -> None:
     values = tmp_path / "more.yaml"
     values.write_text("tags: {queue: true}\n")
     options = with_values(files=(str(values),))
@@ -95,7 +97,7 @@ def test_a_resource_names_its_template_and_what_it_was_made_from(renderer: str |
     resources, unread = read(CHARTS / "shop", renderer, options, base=CHARTS.parent)
 
     assert unread == []
-    store = next(item for item in resources if item.kind == "PersistentVolumeClaim")
+    store = next(resource for resource in resources if resource.kind == "PersistentVolumeClaim")
     assert store.source is not None
     assert store.source.path == "charts/shop/charts/broker/charts/store/templates/claim.yaml"
     assert store.source.base == str(CHARTS.parent)
@@ -110,7 +112,7 @@ VALUES = {
 }
 
 
-def test_values_are_merged_in_helms_order(renderer: str | None, helm: str, tmp_path: Path) -> None:
+def test_values_are_merged_in_helm_order(renderer: str | None, helm: str, tmp_path: Path) -> None:
     first, second, content = tmp_path / "first.yaml", tmp_path / "second.yaml", tmp_path / "con,tent"
     first.write_text("a: {b: {c: 2, x: first}, z: [1]}\nlong: 8\n")
     second.write_text("a: {b: {x: second}}\nflag: null\n")
@@ -124,7 +126,7 @@ def test_values_are_merged_in_helms_order(renderer: str | None, helm: str, tmp_p
     assert as_json(resources) == plain(CHARTS / "values", helm, options)
 
 
-def test_items_of_lists_are_assigned_by_the_program(helm: str, tmp_path: Path) -> None:
+def test_program_assigns_list_items(helm: str, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("a: {z: [1, 2]}\n")
     options = with_values(files=(str(values),), set=("a.z[1]=5,long=12345678",))
@@ -133,7 +135,7 @@ def test_items_of_lists_are_assigned_by_the_program(helm: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("text", ["a.z[1]=5", "long=12345678"])
-def test_the_sdk_refuses_what_it_would_read_otherwise(text: str, tmp_path: Path) -> None:
+def test_sdk_rejects_ambiguous_assignments(text: str, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("a: {z: [1, 2]}\n")
 
@@ -143,7 +145,7 @@ def test_the_sdk_refuses_what_it_would_read_otherwise(text: str, tmp_path: Path)
     assert "needs the program helm" in unread[0].message
 
 
-def test_release_namespace_and_versions_reach_the_templates(renderer: str | None, helm: str) -> None:
+def test_release_options_reach_templates(renderer: str | None, helm: str) -> None:
     options = HelmOptions(
         release="mine", namespace="there", kube_version="1.29.3", api_versions=("monitoring.example.com/v1",)
     )
@@ -151,18 +153,18 @@ def test_release_namespace_and_versions_reach_the_templates(renderer: str | None
     resources, unread = read(CHARTS / "portable", renderer, options)
 
     assert unread == []
-    assert [item.api_version for item in resources] == ["autoscaling/v2beta2", "monitoring.example.com/v1"]
+    assert [resource.api_version for resource in resources] == ["autoscaling/v2beta2", "monitoring.example.com/v1"]
     assert as_json(resources) == plain(CHARTS / "portable", helm, options)
 
 
-def test_values_for_one_chart_come_before_those_for_all(renderer: str | None, tmp_path: Path) -> None:
+def test_values_for_one_chart_are_weaker_than_values_for_all(renderer: str | None, tmp_path: Path) -> None:
     values = tmp_path / "one.yaml"
     values.write_text("replicas: 7\nextraLabels: {team: a, tier: b}\n")
     mine = ChartValues(files=(str(values),))
     web = CHARTS / "web"
     options = HelmOptions(ChartValues(set=("extraLabels.team=z",)), {str(web): mine}, kube_version=KUBERNETES)
 
-    deployment = next(item for item in read(web, renderer, options)[0] if item.kind == "Deployment")
+    deployment = next(resource for resource in read(web, renderer, options)[0] if resource.kind == "Deployment")
 
     assert deployment.object["spec"]["replicas"] == 7
     labels = deployment.object["metadata"]["labels"]
@@ -172,7 +174,7 @@ def test_values_for_one_chart_come_before_those_for_all(renderer: str | None, tm
     assert deployment.source.origin.values == (str(values),)
 
 
-def test_a_dependency_on_a_folder_is_taken_from_there(renderer: str | None, helm: str, tmp_path: Path) -> None:
+def test_local_dependency_is_loaded(renderer: str | None, helm: str, tmp_path: Path) -> None:
     built = tmp_path / "charts"
     shutil.copytree(CHARTS, built)
     subprocess.run([helm, "dependency", "build", built / "worker"], check=True, capture_output=True)
@@ -184,15 +186,17 @@ def test_a_dependency_on_a_folder_is_taken_from_there(renderer: str | None, helm
     assert not (CHARTS / "worker" / "charts").exists()
 
 
-def test_a_library_chart_gives_nothing(renderer: str | None) -> None:
+def test_library_chart_has_no_resources(renderer: str | None) -> None:
     assert read(CHARTS / "common", renderer) == ([], [])
 
 
-def test_definitions_are_read_where_they_stand(renderer: str | None) -> None:
+def test_custom_resource_definitions_are_located(renderer: str | None) -> None:
     resources, _ = read(CHARTS / "operator", renderer)
 
     places = {
-        item.name: item.locate(("spec", "group")) for item in resources if item.kind == "CustomResourceDefinition"
+        resource.name: resource.locate(("spec", "group"))
+        for resource in resources
+        if resource.kind == "CustomResourceDefinition"
     }
     assert {name: str(place) for name, place in places.items()} == {
         "databases.example.com": "operator/crds/databases.yaml:8",
@@ -200,35 +204,35 @@ def test_definitions_are_read_where_they_stand(renderer: str | None) -> None:
     }
 
 
-def test_definitions_of_a_subchart_come_with_it(renderer: str | None, helm: str) -> None:
+def test_enabled_subchart_adds_custom_resource_definitions(renderer: str | None, helm: str) -> None:
     options = with_values(set=("backups.enabled=true",))
 
     resources, unread = read(CHARTS / "operator", renderer, options)
 
     assert unread == []
-    assert "backups.example.com" in {item.name for item in resources}
+    assert "backups.example.com" in {resource.name for resource in resources}
     assert as_json(resources) == plain(CHARTS / "operator", helm, options)
 
 
-def test_nulls_of_charts_are_as_the_renderer_reads_them(helm: str) -> None:
-    """Helm 3 keeps a null of a chart's own values and lets it delete a sub-chart's value; Helm 4 does neither."""
+def test_null_values_depend_on_helm_version(helm: str) -> None:
+    """Helm 3 keeps a null of a chart's own values, which can delete a sub-chart's value; Helm 4 does neither."""
     three, four = (read(CHARTS / "nulls", renderer)[0] for renderer in (helm, None))
 
     assert as_json(three) == plain(CHARTS / "nulls", helm)
-    assert [item.object["data"] for item in three] == [{"secrets": "false"}, {"empty": "true"}]
-    assert sorted(str(item.object["data"]) for item in four) == ["{'empty': 'false'}", "{'secrets': 'true'}"]
+    assert [resource.object["data"] for resource in three] == [{"secrets": "false"}, {"empty": "true"}]
+    assert sorted(str(resource.object["data"]) for resource in four) == ["{'empty': 'false'}", "{'secrets': 'true'}"]
 
 
-def test_documents_of_a_template_are_counted(renderer: str | None) -> None:
+def test_documents_of_template_are_numbered(renderer: str | None) -> None:
     resources, _ = read(CHARTS / "many", renderer)
 
-    numbers = {item.name: item.source.document for item in resources if item.source is not None}
-    assert len({item.id for item in resources}) == len(resources)
+    numbers = {resource.name: resource.source.document for resource in resources if resource.source is not None}
+    assert len({resource.id for resource in resources}) == len(resources)
     assert numbers["one"] == numbers["two"]
     assert len({numbers[name] for name in ("a", "b", "c", "one")}) == 4
 
 
-def test_many_charts_come_in_order_and_one_failure_stops_none(renderer: str | None, tmp_path: Path) -> None:
+def test_failed_chart_does_not_stop_others(renderer: str | None, tmp_path: Path) -> None:
     template = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Chart.Name }}\n"
     roots = []
     for number in range(8):
@@ -238,11 +242,13 @@ def test_many_charts_come_in_order_and_one_failure_stops_none(renderer: str | No
         )
         roots.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
 
-    with Charts(OPTIONS, helm=renderer) as charts:
-        found = [getattr(item, "name", "") or getattr(item, "message", "") for item in charts.read(iter(roots))]
+    with ChartReader(OPTIONS, helm=renderer) as charts:
+        outcomes = [
+            getattr(result, "name", "") or getattr(result, "message", "") for result in charts.read(iter(roots))
+        ]
 
     failed = "the chart does not render: this one does not"
-    assert found == ["c0", "c1", "c2", failed, "c4", "c5", "c6", "c7"]
+    assert outcomes == ["c0", "c1", "c2", failed, "c4", "c5", "c6", "c7"]
 
 
 BROKEN = {
@@ -262,7 +268,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_does_not_render_is_said_at_the_line(name: str, renderer: str | None) -> None:
+def test_render_error_is_located(name: str, renderer: str | None) -> None:
     file, place, message = BROKEN[name]
 
     resources, unread = read(CHARTS / "broken" / name, renderer, base=CHARTS)
@@ -276,20 +282,20 @@ def test_what_does_not_render_is_said_at_the_line(name: str, renderer: str | Non
     assert tempfile.gettempdir() not in unread[0].message
 
 
-def test_a_missing_dependency_names_the_command_that_fetches_it(renderer: str | None) -> None:
+def test_missing_dependency_names_command(renderer: str | None) -> None:
     _, unread = read(CHARTS / "broken" / "missing-dependency", renderer)
 
     assert "helm dependency build" in unread[0].message
 
 
-def test_a_schema_is_held_against_the_option_too(renderer: str | None) -> None:
+def test_schema_applies_to_options(renderer: str | None) -> None:
     _, unread = read(CHARTS / "web", renderer, with_values(set=("replicas=0",)))
 
     assert unread[0].location.file == "--set"
     assert "minimum" in unread[0].message
 
 
-def test_without_any_helm_each_chart_is_said_to_be_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_helm_chart_is_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # noqa: ARG005 - as if the extra were not there
 
     resources, unread = read(CHARTS / "web", None)
@@ -299,7 +305,7 @@ def test_without_any_helm_each_chart_is_said_to_be_unread(monkeypatch: pytest.Mo
     assert "pip install 'kubekeep[helm]'" in unread[0].message
 
 
-def test_a_helm_that_does_not_work_makes_room_for_the_sdk() -> None:
+def test_sdk_replaces_broken_program() -> None:
     resources, unread = read(CHARTS / "web", sys.executable)
 
     assert unread == []
@@ -321,9 +327,7 @@ def test_a_helm_that_does_not_work_makes_room_for_the_sdk() -> None:
         (with_values(set=("novalue",)), "--set", "key 'novalue' has no value"),
     ],
 )
-def test_values_that_cannot_be_read_are_said(
-    options: HelmOptions, file: str, message: str, renderer: str | None
-) -> None:
+def test_unreadable_values_are_reported(options: HelmOptions, file: str, message: str, renderer: str | None) -> None:
     resources, unread = read(CHARTS / "web", renderer, options)
 
     assert resources == []
@@ -331,7 +335,7 @@ def test_values_that_cannot_be_read_are_said(
     assert message in unread[0].message
 
 
-def test_a_values_file_that_is_no_mapping_is_named_with_its_line(renderer: str | None, tmp_path: Path) -> None:
+def test_invalid_values_file_is_located(renderer: str | None, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("a: 1\nb: [\n")
 

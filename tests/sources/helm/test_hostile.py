@@ -1,4 +1,4 @@
-"""Charts that mean harm: each ends in a message inside the limits, and nothing outside is read or written."""
+"""Hostile charts: each ends in an error within the limits, and nothing outside the chart is read or written."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ import pytest
 
 from kubekeep.model.assessment import Unread
 from kubekeep.model.resource import Resource
-from kubekeep.sources.helm.charts import Charts
 from kubekeep.sources.helm.limits import ChartLimits
-from kubekeep.sources.helm.renderers import environment
+from kubekeep.sources.helm.reader import ChartReader
+from kubekeep.sources.helm.renderers import build_environment
 from kubekeep.sources.options import DEFAULT_RELEASE, HelmOptions
 from kubekeep.sources.walk import Kind, Root
 from tests.cluster.cluster import eventually
@@ -37,9 +37,9 @@ METADATA: Final = "apiVersion: v2\nname: c\nversion: 1.0.0\n"
 HIDDEN: Final = "the-secret-of-another-file"
 
 
-def only(found: tuple[list[Resource], list[Unread]]) -> Unread:
-    """What was not read, if that is all there was, and it tells no more than a message should."""
-    resources, unread = found
+def only(results: tuple[list[Resource], list[Unread]]) -> Unread:
+    """Return the only unread input, if there is no resource and the message is short and printable."""
+    resources, unread = results
     assert resources == []
     assert len(unread) == 1
     assert len(unread[0].message) < 1500
@@ -73,7 +73,7 @@ TEMPLATES: Final = {
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_templates_meet_their_limits(name: str, renderer: str | None, tmp_path: Path) -> None:
+def test_hostile_template_is_stopped(name: str, renderer: str | None, tmp_path: Path) -> None:
     template, message = TEMPLATES[name]
     folder = chart(tmp_path / "c", {"templates/t.yaml": template})
     started = time.monotonic()
@@ -85,27 +85,27 @@ def test_templates_meet_their_limits(name: str, renderer: str | None, tmp_path: 
     assert time.monotonic() - started < 8 * SMALL.seconds
 
 
-def test_after_a_killed_chart_the_next_is_rendered(renderer: str | None, tmp_path: Path) -> None:
+def test_next_chart_is_rendered_after_kill(renderer: str | None, tmp_path: Path) -> None:
     roots = []
     for name in ("endless loop", "memory", "good"):
         template = TEMPLATES[name][0] if name in TEMPLATES else POD
         folder = chart(tmp_path / name.replace(" ", "-"), {"templates/t.yaml": template})
         roots.append(Root(Kind.CHART, str(folder), folder.name, str(tmp_path)))
 
-    with Charts(OPTIONS, helm=renderer, limits=SMALL) as charts:
-        found = list(charts.read(roots))
+    with ChartReader(OPTIONS, helm=renderer, limits=SMALL) as charts:
+        results = list(charts.read(roots))
 
-    assert [type(item) for item in found] == [Unread, Unread, Resource]
+    assert [type(result) for result in results] == [Unread, Unread, Resource]
 
 
-def test_what_only_tracing_makes_too_large_is_rendered_without(renderer: str | None, tmp_path: Path) -> None:
+def test_large_output_is_rendered_without_instrumentation(renderer: str | None, tmp_path: Path) -> None:
     text = POD + 'spec:\n  hostname: {{ repeat 300000 "x" }}\n'
     folder = chart(tmp_path / "c", {f"templates/t{number}.yaml": text for number in range(5)})
 
     resources, unread = read(folder, renderer, limits=SMALL)
 
     assert unread == []
-    places = [item.locate(("spec", "hostname")) for item in resources]
+    places = [resource.locate(("spec", "hostname")) for resource in resources]
     assert [place.file for place in places if place] == [f"c/templates/t{number}.yaml" for number in range(5)]
 
 
@@ -120,7 +120,7 @@ ESCAPES: Final = {
 
 
 @pytest.mark.parametrize("name", ESCAPES)
-def test_templates_see_nothing_but_the_chart(name: str, renderer: str | None, tmp_path: Path) -> None:
+def test_templates_cannot_leave_chart(name: str, renderer: str | None, tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text(HIDDEN)
     folder = chart(tmp_path / "c", {"templates/t.yaml": f"{POD}  annotations:\n    seen: |-\n      x{ESCAPES[name]}\n"})
 
@@ -132,13 +132,13 @@ def test_templates_see_nothing_but_the_chart(name: str, renderer: str | None, tm
 
 
 @pytest.mark.parametrize("function", ["env", "expandenv", "readFile"])
-def test_functions_that_read_the_machine_do_not_exist(function: str, renderer: str | None, tmp_path: Path) -> None:
+def test_host_functions_are_not_defined(function: str, renderer: str | None, tmp_path: Path) -> None:
     folder = chart(tmp_path / "c", {"templates/t.yaml": f'a: {{{{ {function} "HOME" }}}}'})
 
     assert f'function "{function}" not defined' in only(read(folder, renderer)).message
 
 
-def test_a_chart_is_never_written_to(renderer: str | None, tmp_path: Path) -> None:
+def test_chart_is_not_modified(renderer: str | None, tmp_path: Path) -> None:
     dependency = 'dependencies: [{name: d, version: 1.0.0, repository: "file://../d"}]\n'
     chart(tmp_path / "d", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
     folder = chart(tmp_path / "c", {"templates/t.yaml": POD}, METADATA + dependency)
@@ -150,7 +150,7 @@ def test_a_chart_is_never_written_to(renderer: str | None, tmp_path: Path) -> No
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_plugins_and_settings_of_the_user_have_no_say(
+def test_user_plugins_and_settings_are_ignored(
     renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugin = tmp_path / "plugins" / "evil"
@@ -169,28 +169,28 @@ def test_plugins_and_settings_of_the_user_have_no_say(
 
 @pytest.fixture
 def service() -> Iterator[tuple[str, list[str]]]:
-    """The address of a service on loopback, and what it was asked for."""
-    asked: list[str] = []
+    """Yield the address of an HTTP service on loopback, and the list of paths requested from it."""
+    requests: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requests.append(self.path)
             self.send_error(404)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the test has its own record."""
+            """Write nothing: the test keeps its own record."""
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
+    yield f"http://127.0.0.1:{server.server_port}", requests
     server.shutdown()
     server.server_close()
     thread.join()
 
 
-def test_nothing_is_fetched(renderer: str | None, tmp_path: Path, service: tuple[str, list[str]]) -> None:
-    address, asked = service
+def test_no_network_access(renderer: str | None, tmp_path: Path, service: tuple[str, list[str]]) -> None:
+    address, requests = service
     dependency = f'dependencies: [{{name: d, version: 1.0.0, repository: "{address}"}}]\n'
     schema = f'{{"$ref": "{address}/schema.json"}}'
     first = chart(tmp_path / "first", {"templates/t.yaml": POD}, METADATA + dependency)
@@ -201,13 +201,13 @@ def test_nothing_is_fetched(renderer: str | None, tmp_path: Path, service: tuple
     assert "missing in charts/ directory: d" in only(read(first, renderer)).message
     assert "which is not read" in read(second, renderer, limits=SMALL)[1][0].message
     only(read(first, renderer, with_values(files=(f"{address}/values.yaml",))))
-    assert asked == []
+    assert requests == []
 
 
 @pytest.mark.parametrize("reference", ["file://{}", "{}", "https://example.com/{}", "#/$defs/a"])
 @pytest.mark.parametrize("key", ["$ref", "$schema"])
-def test_a_schema_reads_no_file(reference: str, key: str, renderer: str | None, tmp_path: Path) -> None:
-    """Helm reads what a schema refers to; a chart with such a schema is rendered without, and that is said."""
+def test_schema_references_are_not_read(reference: str, key: str, renderer: str | None, tmp_path: Path) -> None:
+    """Helm would read the reference of a schema; such a chart is rendered without its schema, and this is reported."""
     (tmp_path / "secret.json").write_text('{"const": "' + HIDDEN + '"}')
     target = reference.format(tmp_path / "secret.json")
     schema = f'{{"n": {"1" * 5000}, "$defs": {{"a": {{}}}}, "properties": {{"a": {{"{key}": "{target}"}}}}}}'
@@ -218,7 +218,7 @@ def test_a_schema_reads_no_file(reference: str, key: str, renderer: str | None, 
     assert HIDDEN not in str(unread)
     assert len(resources) == 1
     outside = key == "$schema" or not target.startswith("#")
-    assert [str(item.location) for item in unread] == ["c/values.schema.json"] * outside
+    assert [str(entry.location) for entry in unread] == ["c/values.schema.json"] * outside
 
 
 LINKS: Final = {
@@ -232,7 +232,7 @@ LINKS: Final = {
 
 
 @pytest.mark.parametrize("name", LINKS)
-def test_links_stay_in_the_scanned_folder(name: str, renderer: str | None, tmp_path: Path) -> None:
+def test_links_outside_folder_are_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
     target, message = LINKS[name]
     (tmp_path / "secret.txt").write_text(HIDDEN)
     folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
@@ -245,7 +245,7 @@ def test_links_stay_in_the_scanned_folder(name: str, renderer: str | None, tmp_p
 
 
 @pytest.mark.parametrize("name", [".helmignore", "Chart.yaml", "values.yaml"])
-def test_files_of_the_chart_are_no_links_out(name: str, renderer: str | None, tmp_path: Path) -> None:
+def test_chart_files_linked_outside_are_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text(METADATA)
     folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
     (folder / name).unlink(missing_ok=True)
@@ -254,7 +254,7 @@ def test_files_of_the_chart_are_no_links_out(name: str, renderer: str | None, tm
     assert "out of the scanned folder" in only(read(folder, renderer, base=folder)).message
 
 
-def test_links_within_the_scanned_folder_are_followed(renderer: str | None, tmp_path: Path) -> None:
+def test_links_inside_folder_are_followed(renderer: str | None, tmp_path: Path) -> None:
     chart(tmp_path / "d", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
     folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
     (folder / "charts").mkdir()
@@ -263,13 +263,13 @@ def test_links_within_the_scanned_folder_are_followed(renderer: str | None, tmp_
     resources, unread = read(folder, renderer)
 
     assert unread == []
-    assert sorted(item.source.path for item in resources if item.source) == [
+    assert sorted(resource.source.path for resource in resources if resource.source) == [
         "c/charts/d/templates/d.yaml",
         "c/templates/t.yaml",
     ]
 
 
-def test_a_farm_of_links_meets_the_limit(renderer: str | None, tmp_path: Path) -> None:
+def test_many_links_exceed_limit(renderer: str | None, tmp_path: Path) -> None:
     folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
     for level in range(12):
         (folder / f"l{level}").mkdir()
@@ -279,7 +279,7 @@ def test_a_farm_of_links_meets_the_limit(renderer: str | None, tmp_path: Path) -
     assert "more than 200 files and folders" in only(read(folder, renderer, limits=SMALL)).message
 
 
-def test_special_files_are_not_waited_for(renderer: str | None, tmp_path: Path) -> None:
+def test_special_files_do_not_block(renderer: str | None, tmp_path: Path) -> None:
     folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
     os.mkfifo(folder / "templates" / "pipe.yaml")
 
@@ -291,7 +291,7 @@ def test_special_files_are_not_waited_for(renderer: str | None, tmp_path: Path) 
         assert only(read(folder, renderer)).location.file == "c/socket"
 
 
-def test_very_many_templates_are_too_many(renderer: str | None, tmp_path: Path) -> None:
+def test_many_templates_exceed_limit(renderer: str | None, tmp_path: Path) -> None:
     data = archive(*((f"c/templates/t{number}.yaml", b"") for number in range(300)))
     (tmp_path / "c.tgz").write_bytes(data)
     folder = chart(tmp_path / "c", {f"templates/t{number}.yaml": "" for number in range(300)})
@@ -301,7 +301,7 @@ def test_very_many_templates_are_too_many(renderer: str | None, tmp_path: Path) 
 
 
 def archive(*members: tuple[tarfile.TarInfo | str, bytes]) -> bytes:
-    """A packed chart with these members after a Chart.yaml."""
+    """Build a packed chart of a Chart.yaml and these members."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for member, data in (("c/Chart.yaml", METADATA.encode()), *members):
@@ -313,14 +313,14 @@ def archive(*members: tuple[tarfile.TarInfo | str, bytes]) -> bytes:
 
 
 def special(kind: bytes, name: str = "c/templates/x", target: str = "") -> tarfile.TarInfo:
-    """A member that is no file."""
+    """Build a member that is not a regular file."""
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, target
     return info
 
 
 def lying() -> bytes:
-    """A packed chart that ends before its last member does."""
+    """Build a packed chart that is cut off within its last member."""
     whole = gzip.decompress(archive(("c/values.yaml", b"a: 1\n" * 1000)))
     return gzip.compress(whole[:2500])
 
@@ -348,7 +348,7 @@ ARCHIVES: Final = {
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
-def test_packed_charts_hold_files_below_the_chart(name: str, renderer: str | None, tmp_path: Path) -> None:
+def test_hostile_archive_is_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
     data, message = ARCHIVES[name]
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -362,7 +362,7 @@ def test_packed_charts_hold_files_below_the_chart(name: str, renderer: str | Non
 
 
 @pytest.mark.parametrize("name", ["bomb", "symbolic link", "no gzip"])
-def test_packed_subcharts_meet_the_same_limits(name: str, renderer: str | None, tmp_path: Path) -> None:
+def test_hostile_packed_subchart_is_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
     data, message = ARCHIVES[name]
     folder = chart(tmp_path / "p", {"charts/c.tgz": data, "templates/t.yaml": POD})
 
@@ -372,7 +372,7 @@ def test_packed_subcharts_meet_the_same_limits(name: str, renderer: str | None, 
     assert message in unread.message
 
 
-def test_charts_within_charts_have_a_depth(renderer: str | None, tmp_path: Path) -> None:
+def test_subchart_depth_limit(renderer: str | None, tmp_path: Path) -> None:
     data = archive()
     for _ in range(20):
         data = archive(("c/charts/c.tgz", data))
@@ -381,7 +381,7 @@ def test_charts_within_charts_have_a_depth(renderer: str | None, tmp_path: Path)
     assert "deeper than 16" in only(read(tmp_path / "c.tgz", renderer)).message
 
 
-def test_aliases_of_subcharts_do_not_multiply(renderer: str | None, tmp_path: Path) -> None:
+def test_subchart_alias_limit(renderer: str | None, tmp_path: Path) -> None:
     entries = ", ".join(f"{{name: c, version: 1.0.0, alias: a{number}}}" for number in range(50))
     folder = tmp_path / "c"
     for level in range(4):
@@ -411,7 +411,7 @@ METADATAS: Final = {
 
 
 @pytest.mark.parametrize("name", METADATAS)
-def test_chart_files_that_are_wrong_are_said(name: str, helm: str, tmp_path: Path) -> None:
+def test_invalid_chart_yaml_is_reported(name: str, helm: str, tmp_path: Path) -> None:
     metadata, message = METADATAS[name]
     folder = chart(tmp_path / "c", {"templates/t.yaml": POD}, metadata)
 
@@ -439,7 +439,7 @@ VALUES: Final = {
 
 @pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("where", ["chart", "option"])
-def test_odd_values_are_read_or_said(name: str, where: str, renderer: str | None, tmp_path: Path) -> None:
+def test_unusual_values_are_read_or_reported(name: str, where: str, renderer: str | None, tmp_path: Path) -> None:
     data, is_read = VALUES[name]
     own = {"values.yaml": data} if where == "chart" else {}
     folder = chart(tmp_path / "c", {"templates/t.yaml": POD, **own})
@@ -455,7 +455,7 @@ def test_odd_values_are_read_or_said(name: str, where: str, renderer: str | None
         assert file in ("c/values.yaml", str(tmp_path / "given.yaml"), "c/Chart.yaml")
 
 
-def test_dependencies_in_a_circle_are_said(renderer: str | None, tmp_path: Path) -> None:
+def test_dependency_cycle_is_reported(renderer: str | None, tmp_path: Path) -> None:
     for name, other in (("a", "b"), ("b", "a")):
         entry = f'dependencies: [{{name: {other}, version: 1.0.0, repository: "file://../{other}"}}]\n'
         chart(tmp_path / name, {"templates/t.yaml": POD}, METADATA.replace(": c", f": {name}") + entry)
@@ -467,7 +467,7 @@ def test_dependencies_in_a_circle_are_said(renderer: str | None, tmp_path: Path)
 
 
 @pytest.mark.parametrize("target", ["../outside", "/", "../../../../../etc", "../nothing-here"])
-def test_dependencies_stay_in_the_scanned_folder(target: str, renderer: str | None, tmp_path: Path) -> None:
+def test_dependencies_outside_folder_are_rejected(target: str, renderer: str | None, tmp_path: Path) -> None:
     chart(tmp_path / "outside", {"templates/d.yaml": POD}, METADATA.replace(": c", ": d"))
     entry = f'dependencies: [{{name: d, version: 1.0.0, repository: "file://{target}"}}]\n'
     folder = chart(tmp_path / "in" / "c", {"templates/t.yaml": POD}, METADATA + entry)
@@ -479,44 +479,44 @@ def test_dependencies_stay_in_the_scanned_folder(target: str, renderer: str | No
 
 
 @pytest.mark.parametrize("release", ["-f/etc/passwd", "--debug", "../x", "UPPER", "x" * 80, "a b", ""])
-def test_names_of_releases_are_never_options(release: str, renderer: str | None, tmp_path: Path) -> None:
+def test_release_name_is_not_an_option(release: str, renderer: str | None, tmp_path: Path) -> None:
     folder = chart(tmp_path / "c", {"templates/t.yaml": POD + "  labels: {r: {{ .Release.Name | quote }}}\n"})
 
     resources, unread = read(folder, renderer, HelmOptions(release=release, kube_version=KUBERNETES))
 
-    shown = [item.object["metadata"]["labels"]["r"] for item in resources]
+    shown = [resource.object["metadata"]["labels"]["r"] for resource in resources]
     assert shown == [release or DEFAULT_RELEASE] or len(unread) == 1
 
 
-def test_a_template_cannot_speak_for_another(renderer: str | None, tmp_path: Path) -> None:
+def test_forged_source_comments(renderer: str | None, tmp_path: Path) -> None:
     forged = f"{POD}---\n# Source: c/templates/other.yaml\n{POD}------\n# Source: c/templates/other.yaml\n{POD}"
     folder = chart(tmp_path / "c", {"templates/t.yaml": forged, "templates/other.yaml": POD})
 
     resources, unread = read(folder, renderer)
 
-    paths = [item.source.path for item in resources if item.source is not None]
+    paths = [resource.source.path for resource in resources if resource.source is not None]
     assert paths.count("c/templates/other.yaml") == 1
     assert len(paths) + len(unread) >= 3
 
 
-def test_the_environment_of_a_renderer_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_renderer_environment_is_isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", HIDDEN)
 
-    seen = environment("/nowhere")
+    seen = build_environment("/nowhere")
 
     assert HIDDEN not in str(seen)
     assert {seen[name] for name in ("HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")} == {"/nowhere"}
 
 
 @pytest.mark.parametrize("name", ["a\\b.yaml", "a\nb.yaml", "a\x1b[31m.yaml", "a\udcff.yaml"])
-def test_names_that_helm_would_read_otherwise_are_refused(name: str, renderer: str | None, tmp_path: Path) -> None:
+def test_ambiguous_file_names_are_rejected(name: str, renderer: str | None, tmp_path: Path) -> None:
     folder = chart(tmp_path / "c", {"templates/t.yaml": POD})
     (folder / "templates" / name).write_text(POD)
 
     assert "is no name for a file of a chart" in only(read(folder, renderer)).message
 
 
-def test_who_stops_reading_does_not_wait(renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_reader_does_not_wait(renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = Root(Kind.CHART, str(chart(tmp_path / "good", {"templates/t.yaml": POD})), "good", str(tmp_path))
     endless = []
     for number in range(4):
@@ -525,8 +525,8 @@ def test_who_stops_reading_does_not_wait(renderer: str | None, tmp_path: Path, m
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     with ThreadPoolExecutor(1) as reader:
-        with Charts(OPTIONS, helm=renderer, limits=ChartLimits(seconds=3000)) as charts:
-            # By itself, as an endless one may come before it where one child renders all.
+        with ChartReader(OPTIONS, helm=renderer, limits=ChartLimits(seconds=3000)) as charts:
+            # Read alone, because the SDK's single child could render an endless chart first.
             first = next(charts.read([good]))
             second = reader.submit(lambda: next(charts.read(endless)))
             eventually(lambda: any(place.startswith(str(tmp_path)) for place in working_folders()))
@@ -537,11 +537,9 @@ def test_who_stops_reading_does_not_wait(renderer: str | None, tmp_path: Path, m
     assert "3000 seconds" not in left.message
 
 
-def test_no_child_outlives_a_killed_chart(
-    renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_chart_leaves_no_child(renderer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = chart(tmp_path / "c", {"templates/t.yaml": TEMPLATES["endless loop"][0]})
-    # Whatever a child does, it does in a folder below this one.
+    # All working folders of child processes are below this folder.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     only(read(folder, renderer, limits=SMALL))
@@ -550,9 +548,9 @@ def test_no_child_outlives_a_killed_chart(
 
 
 def working_folders() -> list[str]:
-    """The working folders of all processes."""
-    found = []
+    """List the working folders of all processes."""
+    folders = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            found.append(str((process / "cwd").readlink()))
-    return found
+            folders.append(str((process / "cwd").readlink()))
+    return folders

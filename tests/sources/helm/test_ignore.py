@@ -1,4 +1,4 @@
-"""`.helmignore`: the files that Helm leaves out, no more and no fewer."""
+"""`.helmignore` rules leave out exactly the files that Helm leaves out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sources.helm.ignore import Ignore
+from kubekeep.sources.helm.files import HelmIgnore
 from tests.sources.helm.reading import as_json, chart, plain, read
 
 FILES = ("a.txt", "b.txt", "x/a.txt", "x/y/a.txt", "x/y/b.md", "build/o", "x/build/o", "[a].txt", "a^b", "!n", "é.txt")
@@ -45,7 +45,7 @@ data:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_what_is_left_out_is_what_helm_leaves_out(rule: str, helm: str, tmp_path: Path) -> None:
+def test_ignored_files_equal_helm(rule: str, helm: str, tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {name: name for name in FILES}
     folder = chart(tmp_path / "c", {**files, "templates/t.yaml": TEMPLATE, ".helmignore": f"{rule}\n"})
     printed = subprocess.run([helm, "template", folder], capture_output=True, check=False)
@@ -61,11 +61,11 @@ def test_what_is_left_out_is_what_helm_leaves_out(rule: str, helm: str, tmp_path
 
 
 @pytest.mark.parametrize("rule", ["a/**", "[a", "[]", "[^]", "[a-]*", "[-a]", "a\\"])
-def test_patterns_that_helm_refuses_are_refused(rule: str, helm: str, tmp_path: Path) -> None:
+def test_invalid_patterns_are_rejected(rule: str, helm: str, tmp_path: Path) -> None:
     folder = chart(tmp_path / "c", {"templates/t.yaml": TEMPLATE, ".helmignore": f"{rule}\n"})
     assert subprocess.run([helm, "template", folder], capture_output=True, check=False).returncode == 1
 
     with pytest.raises(ValueError):
-        Ignore(rule)
+        HelmIgnore(rule)
 
     assert read(folder, helm)[1][0].location.file == "c/.helmignore"

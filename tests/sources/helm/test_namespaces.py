@@ -1,4 +1,4 @@
-"""Namespaces that whoever installs a chart will choose, told from those that somebody has decided on."""
+"""Namespaces taken from an unnamed release, as opposed to namespaces set in the chart or by the user."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ metadata:
 
 
 def later(folder: Path, renderer: str | None, options: HelmOptions) -> dict[str, object]:
-    """By kind, the paths of namespaces that are left open."""
+    """Return the paths of open namespaces by kind."""
     resources, unread = read(chart(folder, TEMPLATES), renderer, options=options)
     assert unread == []
-    return {item.kind: item.release_namespace_paths for item in resources if isinstance(item, Resource)}
+    return {resource.kind: resource.release_namespace_paths for resource in resources if isinstance(resource, Resource)}
 
 
-def test_what_a_template_takes_from_the_release_is_left_open(renderer: str | None, tmp_path: Path) -> None:
-    found = later(tmp_path / "c", renderer, HelmOptions())
-    binding = found.pop("RoleBinding")
+def test_namespace_from_release_is_open(renderer: str | None, tmp_path: Path) -> None:
+    open_paths = later(tmp_path / "c", renderer, HelmOptions())
+    binding = open_paths.pop("RoleBinding")
     assert isinstance(binding, tuple)
     assert set(binding) == {
         ("metadata", "namespace"),
         ("subjects", 1, "namespace"),
         ("subjects", 2, "namespace"),
     }
-    assert found == {"Role": (), "ServiceAccount": ()}
+    assert open_paths == {"Role": (), "ServiceAccount": ()}
 
 
-def test_a_namespace_that_was_named_is_settled(renderer: str | None, tmp_path: Path) -> None:
-    found = later(tmp_path / "c", renderer, HelmOptions(namespace="default"))
-    assert set(found.values()) == {None}
+def test_named_namespace_is_not_open(renderer: str | None, tmp_path: Path) -> None:
+    open_paths = later(tmp_path / "c", renderer, HelmOptions(namespace="default"))
+    assert set(open_paths.values()) == {None}

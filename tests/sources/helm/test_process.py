@@ -1,4 +1,4 @@
-"""Children and their limits, with programs that try to go beyond them."""
+"""Limits of child processes, tested with programs that try to exceed them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from typing import Final
 import pytest
 
 from kubekeep.sources.helm.limits import ChartLimits
-from kubekeep.sources.helm.process import Child, EndedError, LimitError
+from kubekeep.sources.helm.process import ChildProcess, EndedError, LimitError
 
 LIMITS: Final = ChartLimits(seconds=3, memory=300 * 2**20, output=100_000)
 LINUX: Final = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits that only Linux has")
 
 
-def child(code: str, folder: Path, *arguments: str) -> Child:
-    """A Python program as a child."""
-    return Child((sys.executable, "-ISc", code, *arguments), str(folder), {"ONLY": "this"}, LIMITS, LIMITS.seconds)
+def child(code: str, folder: Path, *arguments: str) -> ChildProcess:
+    """Start a Python program as a child process."""
+    return ChildProcess(
+        (sys.executable, "-ISc", code, *arguments), str(folder), {"ONLY": "this"}, LIMITS, LIMITS.seconds
+    )
 
 
-def test_output_and_status_come_back(tmp_path: Path) -> None:
+def test_output_and_status(tmp_path: Path) -> None:
     with child("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)", tmp_path) as running:
         assert running.receive(None) == b"out\n"
         assert running.status() == 3
         assert running.errors == "err\n"
 
 
-def test_a_child_sees_its_folder_and_its_environment(tmp_path: Path) -> None:
+def test_child_folder_and_environment(tmp_path: Path) -> None:
     code = "import json, os; print(json.dumps([os.getcwd(), sorted(os.environ)]))"
     with child(code, tmp_path) as running:
         folder, names = json.loads(running.receive(None))
@@ -50,7 +52,7 @@ def test_a_child_sees_its_folder_and_its_environment(tmp_path: Path) -> None:
         ("import os, time; os.close(1); time.sleep(60)", "took longer than 3 seconds"),
     ],
 )
-def test_limits_end_a_child(code: str, message: str, tmp_path: Path) -> None:
+def test_limits_kill_child(code: str, message: str, tmp_path: Path) -> None:
     started = time.monotonic()
 
     with child(code, tmp_path) as running, pytest.raises(LimitError, match=message):
@@ -59,20 +61,20 @@ def test_limits_end_a_child(code: str, message: str, tmp_path: Path) -> None:
     assert time.monotonic() - started < 30
 
 
-def _to_its_end(running: Child) -> None:
+def _to_its_end(running: ChildProcess) -> None:
     running.receive(None)
     running.status()
 
 
 @LINUX
-def test_memory_is_limited(tmp_path: Path) -> None:
+def test_memory_limit(tmp_path: Path) -> None:
     with child("x = bytearray(400 * 2**20); print(len(x))", tmp_path) as running:
         assert running.receive(None) == b""
         assert running.status() != 0
 
 
 @LINUX
-def test_files_stay_small(tmp_path: Path) -> None:
+def test_file_size_limit(tmp_path: Path) -> None:
     with child("open('large', 'wb').write(b'x' * 10**6)", tmp_path) as running:
         running.receive(None)
         assert running.status() != 0
@@ -81,7 +83,7 @@ def test_files_stay_small(tmp_path: Path) -> None:
 
 
 @LINUX
-def test_there_is_no_network(tmp_path: Path) -> None:
+def test_no_network(tmp_path: Path) -> None:
     code = (
         "import socket, sys\n"
         "try: socket.create_connection(('127.0.0.1', int(sys.argv[1])), 2); print('reached')\n"
@@ -98,7 +100,7 @@ def _port(service: socket.socket) -> int:
     return port
 
 
-def test_what_a_child_started_ends_with_it(tmp_path: Path) -> None:
+def test_descendants_are_killed(tmp_path: Path) -> None:
     code = (
         "import subprocess, sys\n"
         "p = subprocess.Popen([sys.executable, '-ISc', 'import time; time.sleep(600)'], stdout=subprocess.DEVNULL)\n"
@@ -111,14 +113,14 @@ def test_what_a_child_started_ends_with_it(tmp_path: Path) -> None:
     assert "time.sleep(600)" not in [line.rpartition("import time; ")[2] for line in listed.splitlines()]
 
 
-def test_a_child_that_ends_early_is_told_from_one_that_answers(tmp_path: Path) -> None:
+def test_early_end_is_an_error(tmp_path: Path) -> None:
     with child("import sys; print('abc', end=''); print('why', file=sys.stderr)", tmp_path) as running:
         assert running.receive(2) == b"ab"
         with pytest.raises(EndedError, match="why"):
             running.receive(2)
 
 
-def test_questions_are_answered_in_turn(tmp_path: Path) -> None:
+def test_requests_are_answered_in_turn(tmp_path: Path) -> None:
     code = "import sys\nfor line in sys.stdin: print(line.strip() * 2, flush=True)"
     with child(code, tmp_path) as running:
         for word in (b"ab", b"cd"):
@@ -126,6 +128,9 @@ def test_questions_are_answered_in_turn(tmp_path: Path) -> None:
             assert running.receive(5) == word * 2 + b"\n"
 
 
-def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises((OSError, EndedError)), Child((str(tmp_path / "no"),), str(tmp_path), {}, LIMITS, 1) as running:
+def test_missing_program_is_an_error(tmp_path: Path) -> None:
+    with (
+        pytest.raises((OSError, EndedError)),
+        ChildProcess((str(tmp_path / "no"),), str(tmp_path), {}, LIMITS, 1) as running,
+    ):
         running.receive(1)

@@ -1,4 +1,4 @@
-"""Assignments of `--set` and its kin: what they set is what Helm sets."""
+"""Options such as `--set`: parsed assignments equal Helm's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS
-from kubekeep.sources.helm.release import given
-from kubekeep.sources.helm.set_options import assignments, files_renamed, json_assignments, put, typed
+from kubekeep.sources.helm.release import read_user_values
+from kubekeep.sources.helm.set_options import (
+    convert_value,
+    parse_assignments,
+    parse_json_assignments,
+    rename_files,
+    set_value,
+)
 from kubekeep.sources.options import ChartValues
 from kubekeep.sources.tree import DEFAULT_LIMITS
 from tests.sources.helm.reading import chart, read, with_values
@@ -39,22 +45,22 @@ SETS = (
 
 
 def _put(text: str) -> None:
-    for entry in assignments(text):
-        put({}, entry.path, entry.values)
+    for entry in parse_assignments(text):
+        set_value({}, entry.path, entry.values)
 
 
 def _set(text: str, field: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     option: dict[str, Any] = {field: (text,)}
-    layers = given((ChartValues(**option),), DEFAULT_CHART_LIMITS, DEFAULT_LIMITS).layers
+    layers = read_user_values((ChartValues(**option),), DEFAULT_CHART_LIMITS, DEFAULT_LIMITS).layers
     for layer in layers:
-        put(values, (), layer.value)
+        set_value(values, (), layer.value)
     return values
 
 
 @pytest.mark.parametrize("field", ["set", "set_string"])
 @pytest.mark.parametrize("text", SETS)
-def test_assignments_set_what_helm_sets(text: str, field: str, helm: str, tmp_path: Path) -> None:
+def test_assignments_equal_helm(text: str, field: str, helm: str, tmp_path: Path) -> None:
     template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  all: {{ .Values | toJson | quote }}\n"
     folder = chart(tmp_path / "c", {"templates/t.yaml": template})
 
@@ -65,7 +71,7 @@ def test_assignments_set_what_helm_sets(text: str, field: str, helm: str, tmp_pa
 
 
 @pytest.mark.parametrize("text", ['a=1,b={"c":[1,2]}', 'a.b="x"', "a=,b=2", 'a[1]={"x":1}'])
-def test_json_assignments_set_what_helm_sets(text: str, helm: str, tmp_path: Path) -> None:
+def test_json_assignments_equal_helm(text: str, helm: str, tmp_path: Path) -> None:
     template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  all: {{ .Values | toJson | quote }}\n"
     folder = chart(tmp_path / "c", {"templates/t.yaml": template})
 
@@ -76,17 +82,17 @@ def test_json_assignments_set_what_helm_sets(text: str, helm: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("text", ["a", "a=1,b", "a[99999]=1"])
-def test_what_sets_nothing_is_refused(text: str) -> None:
+def test_invalid_assignment_is_rejected(text: str) -> None:
     with pytest.raises(ValueError):
         _put(text)
 
 
-def test_json_that_is_none_is_refused() -> None:
+def test_invalid_json_is_rejected() -> None:
     with pytest.raises(ValueError):
-        list(json_assignments("a={"))
+        list(parse_json_assignments("a={"))
 
 
-def test_files_get_other_names() -> None:
+def test_set_file_paths_are_renamed() -> None:
     names = iter(("one", "two", "three"))
     seen: list[str] = []
 
@@ -94,9 +100,16 @@ def test_files_get_other_names() -> None:
         seen.append(path)
         return next(names)
 
-    assert files_renamed(r"a.b=/x\,y,c={/p,/q}", rename) == "a.b=one,c={two,three}"
+    assert rename_files(r"a.b=/x\,y,c={/p,/q}", rename) == "a.b=one,c={two,three}"
     assert seen == ["/x,y", "/p", "/q"]
 
 
-def test_values_are_typed_as_helm_types_them() -> None:
-    assert [typed(text) for text in ("1", "01", "1.5", "true", "null", "x")] == [1, "01", "1.5", True, None, "x"]
+def test_value_types_equal_helm() -> None:
+    assert [convert_value(text) for text in ("1", "01", "1.5", "true", "null", "x")] == [
+        1,
+        "01",
+        "1.5",
+        True,
+        None,
+        "x",
+    ]

@@ -1,4 +1,5 @@
-"""Helm charts as resources: loaded safely, rendered by Helm itself in a confined child, each document with its place.
+"""Helm charts as resources, rendered by Helm in a confined child process, with the location of each value.
 
-`charts` is the entry. Never judges, never reaches the network, never writes outside a private folder of its own.
+`reader` is the entry point. Never evaluates controls, never accesses the network, writes only to a private temporary
+folder.
 """

@@ -1,13 +1,14 @@
-"""A chart with its sub-charts, as Helm loads it: what is a template, what a sub-chart, what it depends on.
+"""Load a chart with its sub-charts by Helm's rules: templates, values, custom resource definitions and dependencies.
 
-Packed sub-charts are unpacked in memory, and dependencies on folders (`file://`) that nobody vendored are taken from
-there as `helm dependency build` would. Never renders, never fetches.
+Packed sub-charts are unpacked in memory. Dependencies on local folders (`file://`) that are not vendored in `charts/`
+are loaded from the folder, as `helm dependency build` would do. Never renders, never downloads.
 """
 
-# ruff: noqa: PTH112, PTH113, PTH118 - paths stay the text that people typed
+# ruff: noqa: PTH112, PTH113, PTH118 - paths stay as the user typed them
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
 from collections.abc import Iterator, Mapping
@@ -18,11 +19,9 @@ import msgspec
 from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Path, Region
 from kubekeep.model.paths import display_path
-from kubekeep.sources.helm import files as chart_files
-from kubekeep.sources.helm import schema
-from kubekeep.sources.helm.limits import Budget, ChartError, ChartLimits
-from kubekeep.sources.helm.parsed import Mapping as Parsed
-from kubekeep.sources.helm.parsed import MappingError, mapping
+from kubekeep.sources.helm.files import read_archive, read_file, read_folder
+from kubekeep.sources.helm.limits import ChartBudget, ChartError, ChartLimits
+from kubekeep.sources.helm.yaml_mapping import MappingError, YamlMapping, read_mapping
 from kubekeep.sources.tree import Limits
 
 METADATA: Final = "Chart.yaml"
@@ -38,7 +37,7 @@ _TEXTS: Final = ("name", "alias", "version", "repository")
 
 
 class Dependency(msgspec.Struct, frozen=True):
-    """An entry of `dependencies`, and where it stands."""
+    """An entry of `dependencies` with its location."""
 
     name: str
     alias: str
@@ -47,51 +46,56 @@ class Dependency(msgspec.Struct, frozen=True):
     file: str
     region: Region | None
     imports: tuple[tuple[Path, Path], ...] = ()
-    """Paths of `import-values`: in the sub-chart, in this chart."""
+    """Paths of `import-values`: the path in the sub-chart, and the path in this chart."""
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """One chart. `shown` is its folder or archive, `place` its folder in the archive that Helm gets ("" for the root).
+    """One chart, without the files of its sub-charts.
 
-    `files` are its own by their path in it; those of `subcharts` are not among them. `fetched` are the dependencies
-    that were taken from a folder outside `charts/`, with the version found there; `unread` is what was left out of it.
+    `shown` is the path of its folder or archive in reports. `archive_folder` is its folder in the archive passed to Helm ("" for
+    the root). `files` maps paths within the chart to contents. `local_dependencies` are the dependencies loaded from a
+    folder outside `charts/`, each with the version of the chart in that folder. `unread` lists files left out.
     """
 
     name: str
     version: str
     type: str
     shown: str
-    place: str
+    archive_folder: str
     files: Mapping[str, bytes]
     dependencies: tuple[Dependency, ...]
     subcharts: tuple[Chart, ...]
-    fetched: tuple[tuple[Dependency, str], ...]
+    local_dependencies: tuple[tuple[Dependency, str], ...]
     unread: tuple[Unread, ...] = ()
 
     @property
     def is_library(self) -> bool:
-        """Whether it has nothing to render by itself: as a sub-chart Helm asks for no case, alone it does."""
+        """Return True if it is a library chart.
+
+        Type is compared without case, as Helm does for sub-charts.
+        """
         return self.type.lower() == LIBRARY
 
     def shown_file(self, name: str) -> str:
-        """A file of it, as it is shown to people."""
+        """Return the path of one of its files for reports."""
         return display_path(posixpath.join(self.shown, name))
 
     def templates(self) -> Iterator[str]:
-        """The paths of its templates, partials and notes too; a library has only partials."""
+        """Return the paths of its templates, including partials and notes; a library chart has only partials."""
         names = (name for name in self.files if name.startswith(TEMPLATES))
         return (name for name in names if posixpath.basename(name).startswith("_")) if self.is_library else names
 
     def crds(self) -> list[str]:
-        """The paths of its custom resource definitions, in order."""
+        """Return the paths of its custom resource definitions, sorted."""
         endings = (".yaml", ".yml", ".json")
         return sorted(name for name in self.files if name.startswith(_CRDS) and name.endswith(endings))
 
 
-class Instance(msgspec.Struct, frozen=True):
-    """A chart at one place of a release: `full` is what Helm calls it in template names, `scope` where its values are.
+class ChartInstance(msgspec.Struct, frozen=True):
+    """A chart at one position of a release.
 
-    The name is the alias that its parent gives it, if any.
+    `full` is Helm's prefix of its template names. `scope` is the path of its values: the names of the sub-charts from
+    the root, aliases included.
     """
 
     chart: Chart
@@ -99,137 +103,146 @@ class Instance(msgspec.Struct, frozen=True):
     scope: tuple[str, ...] = ()
 
 
-def instances(chart: Chart, limits: ChartLimits) -> list[Instance]:
-    """The chart and its sub-charts, parents first, a sub-chart once for each alias. Raises ChartError."""
-    found = [Instance(chart, chart.name)]
-    for at in found:
-        for sub in at.chart.subcharts:
-            given = [entry.alias or entry.name for entry in at.chart.dependencies if entry.name == sub.name]
-            for name in dict.fromkeys(given or [sub.name]):
-                found.append(Instance(sub, f"{at.full}/charts/{name}", (*at.scope, name)))
-                if len(found) > limits.instances:
+def list_instances(chart: Chart, limits: ChartLimits) -> list[ChartInstance]:
+    """List the chart and its sub-charts, parents first, a sub-chart once for each alias. Raises ChartError."""
+    all_instances = [ChartInstance(chart, chart.name)]
+    for instance in all_instances:
+        for sub in instance.chart.subcharts:
+            names = [entry.alias or entry.name for entry in instance.chart.dependencies if entry.name == sub.name]
+            for name in dict.fromkeys(names or [sub.name]):
+                all_instances.append(ChartInstance(sub, f"{instance.full}/charts/{name}", (*instance.scope, name)))
+                if len(all_instances) > limits.instances:
                     raise ChartError(chart.shown_file(METADATA), f"more than {limits.instances} sub-charts: not read")
-    return found
+    return all_instances
 
 
-def load(path: str, shown: str, root: str, limits: ChartLimits, yaml_limits: Limits) -> Chart:
-    """The chart in the folder or packed chart `path`.
+def load_chart(path: str, shown: str, root: str, limits: ChartLimits, yaml_limits: Limits) -> Chart:
+    """Load the chart from a folder or a packed chart.
 
-    Links and `file://` dependencies may not lead out of `root`, the absolute folder of the scan. Raises ChartError.
+    root: absolute folder of the scan; links and `file://` dependencies must stay within it. Raises ChartError.
     """
-    return _Loader(os.path.realpath(root), limits, yaml_limits).top(path, shown)
+    return _ChartLoader(os.path.realpath(root), limits, yaml_limits).top(path, shown)
 
 
-class _Home(msgspec.Struct, frozen=True):
-    """Where a chart is from: shown, in the archive, and its folder if it has one; `above` are the folders around it."""
+class _ChartLocation(msgspec.Struct, frozen=True):
+    """Location of a chart during loading: path in reports, folder in Helm's archive, and source folder if there is one.
+
+    `above` are the real paths of the folders of its ancestors, used to detect cycles.
+    """
 
     shown: str
-    place: str
+    archive_folder: str
     folder: str = ""
     above: tuple[str, ...] = ()
     depth: int = 0
 
 
-class _Loader:
+class _ChartLoader:
     def __init__(self, root: str, limits: ChartLimits, yaml_limits: Limits) -> None:
         self._root = root
         self._limits = limits
         self._yaml_limits = yaml_limits
-        self._budget = Budget(limits)
+        self._budget = ChartBudget(limits)
 
     def top(self, path: str, shown: str) -> Chart:
         if os.path.isdir(path):
             real = os.path.realpath(path)
-            return self._chart(self._folder(path, shown), _Home(shown, "", real, (real,)))
-        return self._chart(self._archive(chart_files.read_file(path, shown, self._budget), shown), _Home(shown, ""))
+            return self._load_chart(self._folder(path, shown), _ChartLocation(shown, "", real, (real,)))
+        return self._load_chart(self._archive(read_file(path, shown, self._budget), shown), _ChartLocation(shown, ""))
 
     def _folder(self, path: str, shown: str) -> dict[str, bytes]:
-        return chart_files.folder(path, shown, self._root, self._budget)
+        return read_folder(path, shown, self._root, self._budget)
 
     def _archive(self, data: bytes, shown: str) -> dict[str, bytes]:
-        return chart_files.archive(data, shown, self._budget)
+        return read_archive(data, shown, self._budget)
 
-    def _chart(self, files: dict[str, bytes], home: _Home) -> Chart:
-        if home.depth > self._limits.depth:
-            raise ChartError(home.shown, f"charts within charts deeper than {self._limits.depth}: not read")
-        own, below = _sorted(files)
-        shown = posixpath.join(home.shown, METADATA)
+    def _load_chart(self, files: dict[str, bytes], location: _ChartLocation) -> Chart:
+        if location.depth > self._limits.depth:
+            raise ChartError(location.shown, f"charts within charts deeper than {self._limits.depth}: not read")
+        own, below = _split_subcharts(files)
+        shown = posixpath.join(location.shown, METADATA)
         if METADATA not in own:
-            raise ChartError(home.shown, f"{METADATA} file is missing")
-        metadata = self._parsed(own[METADATA], shown)
-        name = _name(metadata.value, shown)
-        dependencies = _dependencies(metadata, shown)
+            raise ChartError(location.shown, f"{METADATA} file is missing")
+        metadata = self._parse_mapping(own[METADATA], shown)
+        name = _read_name(metadata.value, shown)
+        dependencies = _read_dependencies(metadata, shown)
         if REQUIREMENTS in own:
-            shown = posixpath.join(home.shown, REQUIREMENTS)
-            dependencies = _dependencies(self._parsed(own[REQUIREMENTS], shown), shown)
-        unread = tuple(_without_schema(own, home))
-        subcharts = list(self._vendored(own, below, home))
-        fetched = list(self._fetched(dependencies, subcharts, home))
+            shown = posixpath.join(location.shown, REQUIREMENTS)
+            dependencies = _read_dependencies(self._parse_mapping(own[REQUIREMENTS], shown), shown)
+        unread = tuple(_drop_schema(own, location))
+        subcharts = list(self._load_vendored(own, below, location))
+        local_dependencies = list(self._load_local_dependencies(dependencies, subcharts, location))
         return Chart(
             name,
-            _text(metadata.value, "version"),
-            _text(metadata.value, "type"),
-            home.shown,
-            home.place,
+            _read_text(metadata.value, "version"),
+            _read_text(metadata.value, "type"),
+            location.shown,
+            location.archive_folder,
             own,
             dependencies,
-            (*subcharts, *(chart for _, chart in fetched)),
-            tuple((entry, chart.version) for entry, chart in fetched),
+            (*subcharts, *(chart for _, chart in local_dependencies)),
+            tuple((entry, chart.version) for entry, chart in local_dependencies),
             unread,
         )
 
-    def _parsed(self, data: bytes, shown: str) -> Parsed:
+    def _parse_mapping(self, data: bytes, shown: str) -> YamlMapping:
         try:
-            return mapping(data, self._yaml_limits)
+            return read_mapping(data, self._yaml_limits)
         except MappingError as error:
             raise ChartError(shown, f"cannot load {posixpath.basename(shown)}: {error}", error.region) from error
 
-    def _vendored(self, own: dict[str, bytes], below: dict[str, dict[str, bytes]], home: _Home) -> Iterator[Chart]:
-        """The charts in `charts/`; what is there and no chart stays with `own`, so that Helm says what it thinks."""
+    def _load_vendored(
+        self, own: dict[str, bytes], below: dict[str, dict[str, bytes]], location: _ChartLocation
+    ) -> Iterator[Chart]:
+        """Load the charts in `charts/`. Other entries stay in `own`, so that Helm reports its own error for them."""
         for entry, files in sorted(below.items()):
-            shown = posixpath.join(home.shown, _CHARTS, entry)
+            shown = posixpath.join(location.shown, _CHARTS, entry)
             if entry.endswith(_PACKED) and files.keys() == {""}:
-                place = posixpath.join(home.place, _CHARTS, entry.removesuffix(_PACKED) + ".packed")
-                inner = _Home(shown, place, depth=home.depth + 1)
-                yield self._chart(self._archive(files[""], shown), inner)
+                archive_folder = posixpath.join(
+                    location.archive_folder, _CHARTS, entry.removesuffix(_PACKED) + ".packed"
+                )
+                sub_location = _ChartLocation(shown, archive_folder, depth=location.depth + 1)
+                yield self._load_chart(self._archive(files[""], shown), sub_location)
             elif METADATA in files and not entry.endswith(_PACKED):
-                folder = os.path.join(home.folder, _CHARTS, entry) if home.folder else ""
-                place = posixpath.join(home.place, _CHARTS, entry)
-                yield self._chart(files, _Home(shown, place, folder, home.above, home.depth + 1))
+                folder = os.path.join(location.folder, _CHARTS, entry) if location.folder else ""
+                archive_folder = posixpath.join(location.archive_folder, _CHARTS, entry)
+                yield self._load_chart(
+                    files, _ChartLocation(shown, archive_folder, folder, location.above, location.depth + 1)
+                )
             else:
                 own.update((posixpath.join(_CHARTS, entry, name).rstrip("/"), data) for name, data in files.items())
 
-    def _fetched(
-        self, dependencies: tuple[Dependency, ...], vendored: list[Chart], home: _Home
+    def _load_local_dependencies(
+        self, dependencies: tuple[Dependency, ...], vendored: list[Chart], location: _ChartLocation
     ) -> Iterator[tuple[Dependency, Chart]]:
-        """The dependencies on folders that are not in `charts/`."""
+        """Load the `file://` dependencies that are not in `charts/`."""
         have = {chart.name for chart in vendored}
         for number, entry in enumerate(dependencies):
-            if not (home.folder and entry.repository.startswith(_LOCAL)) or entry.name in have:
+            if not (location.folder and entry.repository.startswith(_LOCAL)) or entry.name in have:
                 continue
             have.add(entry.name)
-            path = os.path.join(home.folder, entry.repository.removeprefix(_LOCAL))
+            path = os.path.join(location.folder, entry.repository.removeprefix(_LOCAL))
             real = os.path.realpath(path)
             if os.path.commonpath((self._root, real)) != self._root:
                 message = f"dependency {entry.name!r} is in {entry.repository}, outside of the scanned folder: not read"
                 raise ChartError(entry.file, f"{message}; scan a folder that holds both", entry.region)
-            if real in home.above:
+            if real in location.above:
                 raise ChartError(entry.file, f"dependency {entry.name!r} leads back to this chart", entry.region)
             if not os.path.isfile(os.path.join(real, METADATA)):
                 message = f"dependency {entry.name!r}: there is no chart in {entry.repository}"
                 raise ChartError(entry.file, message, entry.region)
-            shown = posixpath.normpath(posixpath.join(home.shown, os.path.relpath(real, home.folder)))
-            place = posixpath.join(home.place, _CHARTS, f"{number}.fetched")
-            inner = _Home(shown, place, real, (*home.above, real), home.depth + 1)
-            chart = self._chart(self._folder(real, shown), inner)
+            shown = posixpath.normpath(posixpath.join(location.shown, os.path.relpath(real, location.folder)))
+            archive_folder = posixpath.join(location.archive_folder, _CHARTS, f"{number}.fetched")
+            sub_location = _ChartLocation(shown, archive_folder, real, (*location.above, real), location.depth + 1)
+            chart = self._load_chart(self._folder(real, shown), sub_location)
             if chart.name != entry.name:
                 message = f"dependency {entry.name!r}: the chart in {entry.repository} is called {chart.name!r}"
                 raise ChartError(entry.file, message, entry.region)
             yield entry, chart
 
 
-def _sorted(files: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, dict[str, bytes]]]:
-    """The chart's own files, and those of `charts/` by entry there and path below it, as Helm tells them apart."""
+def _split_subcharts(files: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, dict[str, bytes]]]:
+    """Split the files into the chart's own and those below `charts/`, grouped by entry, by Helm's rules."""
     own: dict[str, bytes] = {}
     below: dict[str, dict[str, bytes]] = {}
     for name, data in files.items():
@@ -241,18 +254,18 @@ def _sorted(files: dict[str, bytes]) -> tuple[dict[str, bytes], dict[str, dict[s
     return own, below
 
 
-def _without_schema(own: dict[str, bytes], home: _Home) -> Iterator[Unread]:
-    """Take the schema out of a chart's files if it leads outside, and say so: what it renders is the same."""
-    target = schema.outside(own.get(schema.NAME, b""))
+def _drop_schema(own: dict[str, bytes], location: _ChartLocation) -> Iterator[Unread]:
+    """Remove the schema if it refers to another file or address, and report that. The rendered output does not change."""
+    target = find_outside_reference(own.get(SCHEMA, b""))
     if target is not None:
-        del own[schema.NAME]
-        told = (
+        del own[SCHEMA]
+        message = (
             f"refers to {display_path(target)[:200]!r}, which is not read: the values were not held against this schema"
         )
-        yield Unread(Location(display_path(posixpath.join(home.shown, schema.NAME))), told)
+        yield Unread(Location(display_path(posixpath.join(location.shown, SCHEMA))), message)
 
 
-def _name(metadata: dict[str, Any], shown: str) -> str:
+def _read_name(metadata: dict[str, Any], shown: str) -> str:
     name = metadata.get("name")
     if not isinstance(name, str) or not name:
         raise ChartError(shown, "chart.metadata.name is required")
@@ -261,28 +274,62 @@ def _name(metadata: dict[str, Any], shown: str) -> str:
     return name
 
 
-def _text(metadata: dict[str, Any], key: str) -> str:
+def _read_text(metadata: dict[str, Any], key: str) -> str:
     value = metadata.get(key)
     return value if isinstance(value, str) else ""
 
 
-def _dependencies(metadata: Parsed, file: str) -> tuple[Dependency, ...]:
-    """The entries of `dependencies` that have a name; what else is in there Helm refuses itself."""
+def _read_dependencies(metadata: YamlMapping, file: str) -> tuple[Dependency, ...]:
+    """Read the entries of `dependencies` that have a name; Helm itself rejects any other entry."""
     entries = metadata.value.get("dependencies")
-    found: list[Dependency] = []
+    dependencies: list[Dependency] = []
     for number, entry in enumerate(entries if isinstance(entries, list) else ()):
-        if isinstance(entry, dict) and _text(entry, "name"):
-            name, alias, version, repository = (_text(entry, key) for key in _TEXTS)
+        if isinstance(entry, dict) and _read_text(entry, "name"):
+            name, alias, version, repository = (_read_text(entry, key) for key in _TEXTS)
             region = metadata.region(("dependencies", number, "name"))
-            imports = tuple(_imports(entry.get("import-values")))
-            found.append(Dependency(name, alias, version, repository, file, region, imports))
-    return tuple(found)
+            imports = tuple(_read_imports(entry.get("import-values")))
+            dependencies.append(Dependency(name, alias, version, repository, file, region, imports))
+    return tuple(dependencies)
 
 
-def _imports(entries: Any) -> Iterator[tuple[Path, Path]]:
+def _read_imports(entries: Any) -> Iterator[tuple[Path, Path]]:
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, str):
             yield ("exports", *entry.split(".")), ()
         elif isinstance(entry, dict) and isinstance(entry.get("child"), str) and isinstance(entry.get("parent"), str):
             parent = entry["parent"]
             yield tuple(entry["child"].split(".")), () if parent == "." else tuple(parent.split("."))
+
+
+SCHEMA: Final = "values.schema.json"
+_STANDARD: Final = ("http://json-schema.org/", "https://json-schema.org/")
+_WITHIN: Final = ("#", *_STANDARD)
+_REFERENCES: Final = {"$ref": _WITHIN, "$dynamicRef": _WITHIN, "$recursiveRef": _WITHIN, "$schema": _STANDARD}
+_TOO_DEEP: Final = "more levels than can be read"
+
+
+def find_outside_reference(data: bytes) -> str | None:
+    """Return the first reference of a JSON schema that leads out of the document; None for none or invalid JSON.
+
+    Helm would read any file and fetch any address that a reference names. References within the schema and to the JSON
+    Schema standard are allowed.
+    """
+    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    try:
+        # Numbers are kept as text: Python rejects very long integers, and the rest of the schema would not be checked.
+        todo: list[Any] = [json.loads(text, parse_int=str, parse_float=str)]
+    except RecursionError:
+        return _TOO_DEEP
+    except ValueError:
+        return None
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            for key, known in _REFERENCES.items():
+                target = value.get(key)
+                if isinstance(target, str) and not target.startswith(known):
+                    return target
+            todo.extend(value.values())
+        elif isinstance(value, list):
+            todo.extend(value)
+    return None

@@ -1,9 +1,12 @@
-"""The files of a chart, from a folder or a packed chart, in memory. Hostile input meets its limits here.
+"""Read the files of a chart from a folder or a packed chart into memory, with limits for hostile input.
 
-Links are followed where they stay below the scanned folder; packed charts hold files and nothing else. Never writes.
+Also the rules of `.helmignore` (helm.sh/docs/chart_template_guide/helm_ignore_file). They differ from gitignore: a
+pattern without a slash matches the file name only, one with a slash the whole path, `**` is an error, and a negated
+pattern leaves out every path that does not match it. Links are followed only within the scanned folder; packed charts
+may contain regular files only. Never writes.
 """
 
-# Paths stay the text that people typed, so os.path and not pathlib:
+# os.path instead of pathlib, because paths stay as the user typed them:
 # ruff: noqa: PTH110, PTH112, PTH114, PTH118, PTH208
 
 from __future__ import annotations
@@ -19,20 +22,21 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from kubekeep.model.paths import display_path, error_reason
-from kubekeep.sources.helm.ignore import Ignore
-from kubekeep.sources.helm.limits import Budget, ChartError
+from kubekeep.sources.helm.limits import ChartBudget, ChartError
 
 IGNORE_FILE: Final = ".helmignore"
 _DRIVE: Final = re.compile(r"[A-Za-z]:/")
-_UNSPEAKABLE: Final = re.compile("[\x00-\x1f\x7f\\\\\ud800-\udfff]")
-"""What no name in a chart may hold: Helm prints names in lines, and takes a backslash for a slash."""
+_FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f\\\\\ud800-\udfff]")
+"""Characters not allowed in file names: Helm prints names in lines, and treats a backslash as a slash."""
 _TAR_OVERHEAD: Final = 2
-"""A tar file may be this many times its content, and a kilobyte an entry, for its headers and padding."""
+"""Maximum size of a tar file relative to its content, besides a kilobyte per entry, for headers and padding."""
 
 
-def read_file(path: str, shown: str, budget: Budget) -> bytes:
-    """The content of a regular file, counted; raises ChartError for anything else, and never waits for a pipe."""
+def read_file(path: str, shown: str, budget: ChartBudget) -> bytes:
+    """Read a regular file and count it in the budget. Raises ChartError for any other kind; never blocks on a pipe."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as stream:
@@ -41,20 +45,20 @@ def read_file(path: str, shown: str, budget: Budget) -> bytes:
             data = stream.read(min(budget.limits.file_bytes, budget.bytes_left) + 1)
     except (OSError, ValueError) as error:
         raise ChartError(shown, error_reason(error)) from error
-    budget.take(len(data), shown)
+    budget.count_bytes(len(data), shown)
     return data
 
 
-def folder(path: str, shown: str, root: str, budget: Budget) -> dict[str, bytes]:
-    """The files below a chart's folder by their path in it, without those that `.helmignore` leaves out.
+def read_folder(path: str, shown: str, root: str, budget: ChartBudget) -> dict[str, bytes]:
+    """Read the files of a chart's folder by path, without those that `.helmignore` leaves out.
 
-    `root` is the real path of the folder that links may not lead out of. Raises ChartError.
+    root: real path of the folder that links must stay in. Raises ChartError.
     """
-    return dict(_Folder(path, shown, root, budget).files())
+    return dict(_ChartFolder(path, shown, root, budget).files())
 
 
-class _Folder:
-    def __init__(self, path: str, shown: str, root: str, budget: Budget) -> None:
+class _ChartFolder:
+    def __init__(self, path: str, shown: str, root: str, budget: ChartBudget) -> None:
         self._path = path
         self._shown = shown
         self._root = root
@@ -62,32 +66,32 @@ class _Folder:
         self._ignore = self._rules()
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        """Depth first, in the order of names, as Helm walks."""
+        """Yield files depth first in the order of names, as Helm does."""
         todo: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(self._path),))]
         while todo:
             name, within = todo.pop()
             if within:
                 todo.extend(self._entries(name, within))
             else:
-                shown = self._shown_of(name)
+                shown = self._shown_path(name)
                 yield name, read_file(os.path.join(self._path, name), shown, self._budget)
 
-    def _rules(self) -> Ignore:
+    def _rules(self) -> HelmIgnore:
         path = os.path.join(self._path, IGNORE_FILE)
         if not os.path.lexists(path):
-            return Ignore("")
-        shown = self._shown_of(IGNORE_FILE)
+            return HelmIgnore("")
+        shown = self._shown_path(IGNORE_FILE)
         self._check_link(path, shown)
         try:
-            return Ignore(read_file(path, shown, self._budget).decode("utf-8", "surrogateescape"))
+            return HelmIgnore(read_file(path, shown, self._budget).decode("utf-8", "surrogateescape"))
         except ValueError as error:
             raise ChartError(shown, str(error)) from error
 
-    def _shown_of(self, name: str) -> str:
+    def _shown_path(self, name: str) -> str:
         return display_path(os.path.join(self._shown, name))
 
     def _check_link(self, path: str, shown: str) -> str:
-        """The real path of what `path` names; raises ChartError where it leads out or nowhere."""
+        """Return the real path. Raises ChartError for a link that leaves the root or has no target."""
         real = os.path.realpath(path)
         if os.path.islink(path):
             if os.path.commonpath((self._root, real)) != self._root:
@@ -97,40 +101,40 @@ class _Folder:
         return real
 
     def _entries(self, name: str, within: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
-        """What is in a folder, the first name last; `within` are the real folders that lead to it."""
-        shown = self._shown_of(name)
+        """List a folder's entries in reverse order; `within` are the real paths of the folder and its ancestors."""
+        shown = self._shown_path(name)
         try:
             names = sorted(os.listdir(within[-1]), reverse=True)
         except OSError as error:
             raise ChartError(shown, error_reason(error)) from error
-        found: list[tuple[str, tuple[str, ...]]] = []
+        entries: list[tuple[str, tuple[str, ...]]] = []
         for entry in names:
             below = f"{name}/{entry}" if name else entry
-            if _UNSPEAKABLE.search(entry):
+            if _FORBIDDEN.search(entry):
                 raise ChartError(shown, f"{display_path(entry)[:200]!r} is no name for a file of a chart: not read")
             path = os.path.join(self._path, below)
-            self._budget.entry(shown)
+            self._budget.count_entry(shown)
             is_folder = os.path.isdir(path)
-            if self._ignore.leaves_out(below, folder=is_folder):
+            if self._ignore.is_ignored(below, folder=is_folder):
                 continue
-            real = self._check_link(path, self._shown_of(below))
+            real = self._check_link(path, self._shown_path(below))
             if is_folder and real in within:
-                raise ChartError(self._shown_of(below), "symbolic link to a folder it is in: a circle")
-            found.append((below, (*within, real) if is_folder else ()))
-        return found
+                raise ChartError(self._shown_path(below), "symbolic link to a folder it is in: a circle")
+            entries.append((below, (*within, real) if is_folder else ()))
+        return entries
 
 
-def archive(data: bytes, shown: str, budget: Budget) -> dict[str, bytes]:
-    """The files of a packed chart by their path in it. Raises ChartError for all that Helm would not pack."""
+def read_archive(data: bytes, shown: str, budget: ChartBudget) -> dict[str, bytes]:
+    """Read the files of a packed chart by path. Raises ChartError for any archive that `helm package` would not create."""
     files: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=_Unzipped(data, shown, budget), mode="r|", errorlevel=2) as tar:
+        with tarfile.open(fileobj=_GzipStream(data, shown, budget), mode="r|", errorlevel=2) as tar:
             for member in tar:
-                budget.entry(shown)
+                budget.count_entry(shown)
                 if member.isdir():
                     continue
                 name = _member_name(member, shown)
-                budget.take(member.size, f"{shown}/{name}")
+                budget.count_bytes(member.size, f"{shown}/{name}")
                 stream = tar.extractfile(member)
                 content = b"" if stream is None else stream.read()
                 if len(content) != member.size:
@@ -144,7 +148,7 @@ def archive(data: bytes, shown: str, budget: Budget) -> dict[str, bytes]:
 
 
 def _member_name(member: tarfile.TarInfo, shown: str) -> str:
-    """The path in the chart of a member; raises ChartError for links, devices and paths that lead out."""
+    """Return the member's path in the chart. Raises ChartError for links, special files and paths outside the chart."""
     quoted = display_path(member.name)[:200]
     if not member.isreg() or member.issparse():
         what = "link" if member.issym() or member.islnk() else "special file"
@@ -153,15 +157,15 @@ def _member_name(member: tarfile.TarInfo, shown: str) -> str:
     top, _, name = full.partition("/")
     clean = posixpath.normpath(name) if name else ""
     leads_out = full.startswith("/") or top in ("", "..") or clean in ("", ".") or ".." in name.split("/")
-    if leads_out or clean.startswith("/") or _DRIVE.match(clean) or _UNSPEAKABLE.search(clean):
+    if leads_out or clean.startswith("/") or _DRIVE.match(clean) or _FORBIDDEN.search(clean):
         raise ChartError(shown, f"{quoted!r} in this packed chart is no path below the chart's folder: not read")
     return clean
 
 
-class _Unzipped(io.RawIOBase):
-    """The tar file in a packed chart, unpacked as it is read and never beyond the limits."""
+class _GzipStream(io.RawIOBase):
+    """The tar stream of a packed chart, decompressed while it is read, within the limits."""
 
-    def __init__(self, data: bytes, shown: str, budget: Budget) -> None:
+    def __init__(self, data: bytes, shown: str, budget: ChartBudget) -> None:
         super().__init__()
         self._stream = gzip.GzipFile(fileobj=io.BytesIO(data))
         self._shown = shown
@@ -177,3 +181,91 @@ class _Unzipped(io.RawIOBase):
         if self._left < 0:
             raise ChartError(self._shown, f"this packed chart unpacks to more than {self._limit} bytes: not read")
         return data
+
+
+_DEFAULT: Final = "templates/.?*"
+_CHAR: Final = r"(?:\\.|[^\\\]-])"
+_RANGE: Final = re.compile(rf"({_CHAR})(?:-({_CHAR}))?", re.DOTALL)
+_CLASS: Final = re.compile(rf"\[\^?+(?:{_RANGE.pattern})+\]", re.DOTALL)
+
+
+class _IgnoreRule(msgspec.Struct, frozen=True):
+    pattern: re.Pattern[str]
+    whole: bool
+    negated: bool
+    folder: bool
+
+    def matches(self, path: str) -> bool:
+        return self.pattern.fullmatch(path if self.whole else posixpath.basename(path)) is not None
+
+
+class HelmIgnore:
+    """Rules of a `.helmignore` file, and Helm's built-in rule for hidden files in `templates/`.
+
+    Raises ValueError for a pattern that Helm rejects.
+    """
+
+    def __init__(self, text: str) -> None:
+        lines = [line.strip() for line in text.removeprefix("\ufeff").split("\n")]
+        self._rules = [_parse_rule(line) for line in (*lines, _DEFAULT) if line and not line.startswith("#")]
+
+    def is_ignored(self, path: str, *, folder: bool) -> bool:
+        """Return True if a file, or a folder with its content, is left out. path: relative to the chart."""
+        for rule in self._rules:
+            if rule.negated:
+                if (rule.folder and not folder) or not rule.matches(path):
+                    return True
+            elif (folder or not rule.folder) and rule.matches(path):
+                return True
+        return False
+
+
+def _parse_rule(line: str) -> _IgnoreRule:
+    if "**" in line:
+        raise ValueError("double-star (**) syntax is not supported")
+    negated = line.startswith("!")
+    text = line[1:] if negated else line
+    folder = text.endswith("/")
+    text = text.removesuffix("/")
+    return _IgnoreRule(_compile_glob(text.removeprefix("/")), "/" in text, negated, folder)
+
+
+def _compile_glob(glob: str) -> re.Pattern[str]:
+    """Translate a pattern of Go's `filepath.Match` into a regular expression. Raises ValueError for an invalid pattern."""
+    parts: list[str] = []
+    index = 0
+    while index < len(glob):
+        char = glob[index]
+        if char == "*":
+            parts.append("[^/]*")
+        elif char == "?":
+            parts.append("[^/]")
+        elif char == "[":
+            match = _CLASS.match(glob, index)
+            if match is None:
+                raise ValueError(f"syntax error in pattern {glob!r}")
+            parts.append(f"(?!/){_compile_class(match[0])}")
+            index = match.end()
+            continue
+        elif char == "\\":
+            index += 1
+            if index == len(glob):
+                raise ValueError(f"syntax error in pattern {glob!r}")
+            parts.append(re.escape(glob[index]))
+        else:
+            parts.append(re.escape(char))
+        index += 1
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def _compile_class(text: str) -> str:
+    """Translate a character class; a range in reverse order matches no character."""
+    negated = text.startswith("[^")
+    parts: list[str] = []
+    for match in _RANGE.finditer(text, 2 if negated else 1, len(text) - 1):
+        first, last = (piece[-1:] for piece in match.groups(default=match[1]))
+        if first <= last:
+            parts.append(f"{re.escape(first)}-{re.escape(last)}")
+    if not parts:
+        return "." if negated else "(?!)"
+    return f"[{'^' if negated else ''}{''.join(parts)}]"

@@ -1,4 +1,4 @@
-"""What a chart may cost, and the error that says why one is not read. Values only."""
+"""Limits for loading and rendering a chart, and the error for a chart that exceeds them. No I/O."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MIB: Final = 1024 * 1024
 
 
 class ChartLimits(msgspec.Struct, frozen=True):
-    """The limits of one chart with all its sub-charts.
+    """Limits for one chart with all its sub-charts.
 
-    `entries` are files and folders, `bytes` the sum of what is read or unpacked, `file_bytes` one file: these two are
-    Helm's own. `depth` counts charts within charts, `instances` the sub-charts that aliases multiply. A rendering has
-    `seconds` of wall clock, `memory` bytes of data, and prints `output` bytes.
+    `entries` counts files and folders; `bytes` is the total read or unpacked, `file_bytes` the maximum of one file
+    (both are Helm's limits). `depth` is the nesting of sub-charts, `instances` the number of sub-charts after aliases.
+    For rendering: `seconds` of wall clock, `memory` and `output` in bytes.
     """
 
     entries: int = 20_000
@@ -34,15 +34,15 @@ DEFAULT_CHART_LIMITS: Final = ChartLimits()
 
 
 class ChartError(Exception):
-    """A chart that cannot be read or rendered: where a person looks first, and why."""
+    """A chart that cannot be read or rendered, with the reason and the location to look at."""
 
     def __init__(self, file: str, message: str, region: Region | None = None) -> None:
         super().__init__(message)
         self.unread = Unread(Location(file or ".", region), message)
 
 
-class Budget:
-    """What is left of a chart's entries and bytes, while it is read."""
+class ChartBudget:
+    """Remaining entries and bytes while a chart is loaded."""
 
     def __init__(self, limits: ChartLimits) -> None:
         self.limits = limits
@@ -51,17 +51,17 @@ class Budget:
 
     @property
     def bytes_left(self) -> int:
-        """How many bytes may still be read."""
+        """Number of bytes that may still be read."""
         return self._bytes
 
-    def entry(self, shown: str) -> None:
-        """Count a file or folder; raises ChartError when there are too many."""
+    def count_entry(self, shown: str) -> None:
+        """Count a file or folder. Raises ChartError beyond the limit."""
         self._entries -= 1
         if self._entries < 0:
             raise ChartError(shown, f"the chart has more than {self.limits.entries} files and folders: not read")
 
-    def take(self, count: int, shown: str) -> None:
-        """Count the bytes of the file `shown`; raises ChartError for too many."""
+    def count_bytes(self, count: int, shown: str) -> None:
+        """Count the bytes of the file `shown`. Raises ChartError beyond the limit."""
         if count > self.limits.file_bytes:
             raise ChartError(shown, f"larger than {self.limits.file_bytes} bytes, the most that Helm loads: not read")
         self._bytes -= count

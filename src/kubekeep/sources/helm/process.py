@@ -1,7 +1,7 @@
-"""Programs in a child that can do no harm: limits on time, memory and output, an empty environment, no network.
+"""Run programs in a confined child process: limits on time, memory and output, empty environment, no network.
 
-The network is a namespace of its own where the kernel allows one (Linux), and memory is limited on Linux; elsewhere
-time and output still are. A child and all it started are killed together. Never runs a shell.
+On Linux memory is limited, and the child has its own network namespace where the kernel allows that; time and output
+are limited everywhere. A child and its descendants are killed together. Never runs a shell.
 """
 
 # ruff: noqa: S603 - argv lists of our own, without a shell
@@ -25,45 +25,50 @@ from typing import IO, Final, Self
 from kubekeep.sources.helm.limits import ChartLimits
 
 _KEPT_ERRORS: Final = 32 * 1024
-"""Bytes of the beginning and of the end: Go says first why it gives up, Helm last."""
+"""Bytes kept of the beginning and of the end of standard error: Go prints the reason first, Helm last."""
 _CHUNK: Final = 256 * 1024
 _CPU_SECONDS: Final = 2
-"""Seconds of processor time for a second of wall clock: a child whose parent died ends by itself."""
-_MOST_WRITTEN: Final = 64 * 1024
+"""Processor seconds per second of wall clock: a child ends by itself after the parent died."""
+_MAX_FILE_SIZE: Final = 64 * 1024
 _OUT_OF_MEMORY: Final = re.compile("out of memory|cannot allocate memory|stack exceeds")
-"""How the Go runtime gives up."""
+"""Messages of the Go runtime for exhausted memory."""
 
 
 class LimitError(Exception):
-    """A child that went beyond a limit and was killed; the text names the limit."""
+    """A child that exceeded a limit and was killed; the message names the limit."""
 
 
 class EndedError(Exception):
-    """A child that ended before it said what it should."""
+    """A child that ended before it sent a complete answer."""
 
 
-class Child:
-    """A running program. Leaving the context kills it and everything it started."""
+class ChildProcess:
+    """A running program. Leaving the context kills the program and all its descendants."""
 
     def __init__(
-        self, argv: Sequence[str], folder: str, environment: Mapping[str, str], limits: ChartLimits, cpu_seconds: float
+        self,
+        argv: Sequence[str],
+        folder: str,
+        build_environment: Mapping[str, str],
+        limits: ChartLimits,
+        cpu_seconds: float,
     ) -> None:
-        """Start `argv` in `folder`; raises OSError where that is impossible."""
+        """Start `argv` in `folder`. Raises OSError if that fails."""
         self._limits = limits
         self._process = subprocess.Popen(
-            [*_without_network(), *argv],
+            [*_network_namespace_command(), *argv],
             cwd=folder,
-            env=dict(environment),
+            env=dict(build_environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        _limit(self._process.pid, limits.memory, int(cpu_seconds * _CPU_SECONDS) + 1)
+        _set_limits(self._process.pid, limits.memory, int(cpu_seconds * _CPU_SECONDS) + 1)
         self._stdin, self._stdout, self._stderr = (
-            _present(self._process.stdin),
-            _present(self._process.stdout),
-            _present(self._process.stderr),
+            _require_pipe(self._process.stdin),
+            _require_pipe(self._process.stdout),
+            _require_pipe(self._process.stderr),
         )
         self._errors = bytearray()
         self._selector = selectors.DefaultSelector()
@@ -79,12 +84,12 @@ class Child:
         self.close()
 
     def kill(self) -> None:
-        """Kill it and all that it started; safe while another thread waits for it."""
+        """Kill the child and its descendants. Safe to call while another thread waits for output."""
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Kill it, if it still runs."""
+        """Kill the child if it still runs, and close its pipes."""
         self.kill()
         self._process.kill()
         self._selector.close()
@@ -95,11 +100,11 @@ class Child:
 
     @property
     def errors(self) -> str:
-        """What it wrote to its standard error so far, without the middle of very much."""
+        """Standard error so far, with the middle of long output removed."""
         return self._errors.decode("utf-8", "replace")
 
     def send(self, data: bytes) -> None:
-        """Write to its standard input; raises EndedError if it does not listen."""
+        """Write to its standard input. Raises EndedError if the child closed it."""
         try:
             self._stdin.write(data)
             self._stdin.flush()
@@ -112,11 +117,11 @@ class Child:
             self._stdin.close()
 
     def receive(self, size: int | None) -> bytes:
-        """`size` bytes of its standard output, or all to its end. Raises LimitError, and EndedError for fewer."""
+        """Read `size` bytes of standard output, or all output if None. Raises LimitError; EndedError for too few."""
         deadline = time.monotonic() + self._limits.seconds
         received = bytearray()
         while size is None or len(received) < size:
-            chunk = self._chunk(deadline, _CHUNK if size is None else size - len(received))
+            chunk = self._read_chunk(deadline, _CHUNK if size is None else size - len(received))
             if not chunk:
                 break
             received += chunk
@@ -127,23 +132,23 @@ class Child:
         return bytes(received)
 
     def status(self) -> int:
-        """Its exit status, after its output has ended. Raises LimitError if a limit ended it, or if it does not end."""
+        """Wait for the exit status after the end of output. Raises LimitError if a limit ended the child or on timeout."""
         try:
             code = self._process.wait(self._limits.seconds)
         except subprocess.TimeoutExpired as error:
-            raise self._late() from error
+            raise self._time_limit_error() from error
         if code != 0 and _OUT_OF_MEMORY.search(self.errors):
-            raise self._large()
+            raise self._memory_limit_error()
         if code == -signal.SIGXCPU:
-            raise self._late()
+            raise self._time_limit_error()
         return code
 
-    def _chunk(self, deadline: float, most: int) -> bytes:
-        """Some of its output, empty at the end."""
+    def _read_chunk(self, deadline: float, most: int) -> bytes:
+        """Read some of its output; empty at the end."""
         while True:
             ready = self._selector.select(max(0.0, deadline - time.monotonic()))
             if not ready:
-                raise self._late()
+                raise self._time_limit_error()
             streams = [key.fileobj for key, _ in ready]
             if self._stderr in streams:
                 errors = os.read(self._stderr.fileno(), _CHUNK)
@@ -154,10 +159,10 @@ class Child:
             if self._stdout in streams:
                 return os.read(self._stdout.fileno(), most)
 
-    def _late(self) -> LimitError:
+    def _time_limit_error(self) -> LimitError:
         return LimitError(f"took longer than {self._limits.seconds:g} seconds")
 
-    def _large(self) -> LimitError:
+    def _memory_limit_error(self) -> LimitError:
         return LimitError(f"needed more than {self._limits.memory // 2**20} MiB of memory")
 
     def _end(self) -> LimitError | EndedError:
@@ -168,15 +173,15 @@ class Child:
         return EndedError(self.errors)
 
 
-def _present(stream: IO[bytes] | None) -> IO[bytes]:
+def _require_pipe(stream: IO[bytes] | None) -> IO[bytes]:
     if stream is None:
         raise OSError("a child without pipes")
     return stream
 
 
 @functools.cache
-def _without_network() -> tuple[str, ...]:
-    """What stands before a command so that it runs without a network; nothing where that is impossible."""
+def _network_namespace_command() -> tuple[str, ...]:
+    """Return the command prefix that removes network access; empty if that is not possible."""
     unshare = shutil.which("unshare", path=os.defpath)
     if not sys.platform.startswith("linux") or unshare is None:
         return ()
@@ -190,8 +195,8 @@ def _without_network() -> tuple[str, ...]:
     return command if tried.returncode == 0 else ()
 
 
-def _limit(pid: int, memory: int, cpu_seconds: int) -> None:
-    """Limit a child from outside, before it can have done much: nothing of ours runs between fork and exec."""
+def _set_limits(pid: int, memory: int, cpu_seconds: int) -> None:
+    """Set resource limits from the parent right after the start, so that no code runs between fork and exec."""
     if sys.platform != "linux":
         return
     import resource  # noqa: PLC0415 - Unix only
@@ -200,7 +205,7 @@ def _limit(pid: int, memory: int, cpu_seconds: int) -> None:
         (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, _MOST_WRITTEN),
+        (resource.RLIMIT_FSIZE, _MAX_FILE_SIZE),
     )
     for kind, most in limits:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -1,6 +1,7 @@
-"""What the user gives to a rendering - values files, assignments, names - read, checked and put in a private folder.
+"""Collect the input of a release: the user's values and options, and the texts of templates and values files.
 
-Helm never sees a path of the user: it gets copies by names of ours. Never merges values; Helm does.
+Values files are copied to a private folder under new names, so Helm never receives a path of the user. Never renders
+and never merges values; Helm does.
 """
 
 # ruff: noqa: PTH118, PTH123
@@ -8,28 +9,36 @@ Helm never sees a path of the user: it gets copies by names of ours. Never merge
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from kubekeep.model.paths import display_path
-from kubekeep.sources.helm import set_options
+from kubekeep.sources.helm.chart import VALUES, Chart, ChartInstance
 from kubekeep.sources.helm.files import read_file
-from kubekeep.sources.helm.limits import Budget, ChartError, ChartLimits
-from kubekeep.sources.helm.parsed import MappingError, mapping, text_of
-from kubekeep.sources.helm.trace import ValuesLayer
+from kubekeep.sources.helm.limits import ChartBudget, ChartError, ChartLimits
+from kubekeep.sources.helm.set_options import (
+    convert_value,
+    parse_assignments,
+    parse_json_assignments,
+    rename_files,
+    set_value,
+)
+from kubekeep.sources.helm.trace import ChartTexts, ValuesLayer
+from kubekeep.sources.helm.yaml_mapping import MappingError, YamlMapping, decode_text, read_mapping
 from kubekeep.sources.options import ChartValues, HelmOptions, InlineValues
 from kubekeep.sources.tree import Limits
 
 _SCHEME: Final = "://"
 
 
-class Given(msgspec.Struct, frozen=True):
-    """The user's values for a chart, from the weakest to the strongest.
+class UserValues(msgspec.Struct, frozen=True):
+    """The user's values for a chart, weakest first.
 
-    `files` are names of values files as Helm gets them, `contents` the files to write for it by these names, `shown`
-    what people call those. `assignments` are options of Helm's with their arguments, in Helm's order.
+    `files` are the names of values files as passed to Helm, `contents` the files to write under these names, `shown`
+    the names for reports. `assignments` are Helm's options with their arguments, in Helm's order.
     """
 
     files: tuple[str, ...]
@@ -39,72 +48,72 @@ class Given(msgspec.Struct, frozen=True):
     layers: tuple[ValuesLayer, ...]
 
     def write(self, folder: str) -> None:
-        """Put the files into a private folder; raises OSError."""
+        """Write the files into a private folder. Raises OSError."""
         for name, data in self.contents.items():
             with open(os.path.join(folder, name), "xb") as stream:
                 stream.write(data)
 
 
-class Job(msgspec.Struct, frozen=True):
-    """One rendering: the private folder with the chart and the values, and what it is rendered as."""
+class RenderJob(msgspec.Struct, frozen=True):
+    """One rendering: private folder with the chart and values, release options."""
 
     folder: str
     chart: str
-    given: Given
+    values: UserValues
     options: HelmOptions
 
 
-def given(sources: tuple[ChartValues, ...], limits: ChartLimits, yaml_limits: Limits) -> Given:
-    """The values of `sources`, the stronger ones later. Raises ChartError for what cannot be read."""
-    return _Reader(limits, yaml_limits).given(sources)
+def read_user_values(sources: tuple[ChartValues, ...], limits: ChartLimits, yaml_limits: Limits) -> UserValues:
+    """Read the values of `sources`, strongest last. Raises ChartError for unreadable input."""
+    return _UserValuesReader(limits, yaml_limits).read(sources)
 
 
-class _Reader:
+class _UserValuesReader:
     def __init__(self, limits: ChartLimits, yaml_limits: Limits) -> None:
         self._limits = yaml_limits
-        self._budget = Budget(limits)
+        self._budget = ChartBudget(limits)
         self._names: dict[str, str] = {}
         self._contents: dict[str, bytes] = {}
         self._shown: dict[str, str] = {}
         self._layers: list[ValuesLayer] = []
 
-    def given(self, sources: tuple[ChartValues, ...]) -> Given:
+    def read(self, sources: tuple[ChartValues, ...]) -> UserValues:
         files: list[str] = []
         for source in sources:
             self._names.update(source.names)
-            files.extend(map(self._values_file, source.files))
-            files.extend(map(self._inline, source.inline))
+            files.extend(map(self._read_values_file, source.files))
+            files.extend(map(self._write_inline, source.inline))
         assignments: list[tuple[str, str]] = []
         for option in ("set_json", "set", "set_string", "set_file"):
             name = f"--{option.replace('_', '-')}"
             for source in sources:
                 texts: tuple[str, ...] = getattr(source, option)
-                assignments.extend((name, self._assignment(name, text)) for text in texts)
-        return Given(tuple(files), self._contents, self._shown, tuple(assignments), tuple(self._layers))
+                assignments.extend((name, self._read_assignment(name, text)) for text in texts)
+        return UserValues(tuple(files), self._contents, self._shown, tuple(assignments), tuple(self._layers))
 
-    def _values_file(self, path: str) -> str:
-        name = self._copied(path, "values", "values file")
+    def _read_values_file(self, path: str) -> str:
+        name = self._copy_file(path, "values", "values file")
         shown = self._shown[name]
         try:
-            read = mapping(self._contents[name], self._limits)
+            read = read_mapping(self._contents[name], self._limits)
         except MappingError as error:
             raise ChartError(shown, f"values file cannot be read: {error}", error.region) from error
-        # The Helm SDK takes nothing but UTF-8.
-        self._contents[name] = text_of(self._contents[name]).encode()
+        # The Helm SDK accepts only UTF-8.
+        self._contents[name] = decode_text(self._contents[name]).encode()
         if read.source_map is not None:
             self._layers.append(ValuesLayer((), shown, read.value, read.source_map))
         return name
 
-    def _inline(self, values: InlineValues) -> str:
-        """A file with values that stand in another document; JSON is YAML."""
+    def _write_inline(self, values: InlineValues) -> str:
+        """Write values from another document to a file; JSON is valid YAML."""
         name = f"values-{len(self._contents)}"
         self._contents[name] = msgspec.json.encode(values.value)
         self._shown[name] = values.file
         self._layers.append(ValuesLayer((), values.file, values.value, values.source_map))
         return name
 
-    def _copied(self, path: str, prefix: str, what: str) -> str:
-        """The name of a copy of the user's file."""
+    def _copy_file(self, path: str, prefix: str, what: str) -> str:
+        """Copy the user's file and return the name of the copy."""
         shown = display_path(self._names.get(path, path))
         if path == "-" or _SCHEME in path:
             raise ChartError(shown, f"{what}: only files are read")
@@ -113,24 +122,84 @@ class _Reader:
         self._shown[name] = shown
         return name
 
-    def _assignment(self, option: str, text: str) -> str:
-        """The option's argument as Helm gets it."""
+    def _read_assignment(self, option: str, text: str) -> str:
+        """Return the option's argument as passed to Helm."""
         try:
             value: dict[str, Any] = {}
-            for path, item in _set(option, text):
-                set_options.put(value, path, item)
+            for path, assigned in _set(option, text):
+                set_value(value, path, assigned)
             self._layers.append(ValuesLayer((), option, value))
             if option != "--set-file":
                 return text
-            return set_options.files_renamed(text, lambda path: self._copied(path, "set-file", option))
+            return rename_files(text, lambda path: self._copy_file(path, "set-file", option))
         except ValueError as error:
             raise ChartError(option, f"failed parsing {option} data: {error}") from error
 
 
 def _set(option: str, text: str) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     if option == "--set-json":
-        yield from set_options.json_assignments(text)
+        yield from parse_json_assignments(text)
         return
-    for entry in set_options.assignments(text):
-        values = [set_options.typed(value) if option == "--set" else value for value in entry.values]
+    for entry in parse_assignments(text):
+        values = [convert_value(value) if option == "--set" else value for value in entry.values]
         yield entry.path, values if entry.is_list else values[0]
+
+
+class ReleaseTemplate(msgspec.Struct, frozen=True):
+    """A template: path in reports, and name of its sub-chart ("" for the root chart)."""
+
+    shown: str
+    subchart: str
+
+
+def list_templates(instances: Sequence[ChartInstance]) -> dict[str, ReleaseTemplate]:
+    """Return all templates of a release by Helm's template name."""
+    templates: dict[str, ReleaseTemplate] = {}
+    for instance in instances:
+        subchart = instance.scope[-1] if instance.scope else ""
+        for name in instance.chart.templates():
+            templates[posixpath.join(instance.full, name)] = ReleaseTemplate(instance.chart.shown_file(name), subchart)
+    return templates
+
+
+def collect_chart_texts(
+    instances: Sequence[ChartInstance], user_layers: Sequence[ValuesLayer], limits: Limits
+) -> ChartTexts:
+    """Collect the templates and values of a release; `user_layers` are the strongest."""
+    texts: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    for instance in instances:
+        for name in instance.chart.templates():
+            template_name = posixpath.join(instance.full, name)
+            texts[template_name] = instance.chart.files[name].decode("utf-8", "replace")
+            shown[template_name] = instance.chart.shown_file(name)
+    return ChartTexts(texts, (*_layers(instances, limits), *user_layers), shown)
+
+
+def _layers(instances: Sequence[ChartInstance], limits: Limits) -> Iterator[ValuesLayer]:
+    """Yield the charts' own values, weakest first: a sub-chart's values, the values its parent imports, the parent's."""
+    parsed = {id(instance.chart): _values(instance.chart, limits) for instance in instances}
+    for instance in reversed(instances):
+        for sub_instance in instances:
+            if sub_instance.scope[:-1] == instance.scope and len(sub_instance.scope) == len(instance.scope) + 1:
+                yield from _imported(instance, sub_instance, parsed[id(sub_instance.chart)])
+        values = parsed[id(instance.chart)]
+        if values.source_map is not None:
+            yield ValuesLayer(instance.scope, instance.chart.shown_file(VALUES), values.value, values.source_map)
+
+
+def _imported(parent: ChartInstance, below: ChartInstance, values: YamlMapping) -> Iterator[ValuesLayer]:
+    for entry in parent.chart.dependencies:
+        if (entry.alias or entry.name) != below.scope[-1] or values.source_map is None:
+            continue
+        for child, target in entry.imports:
+            scope = (*parent.scope, *map(str, target))
+            yield ValuesLayer(scope, below.chart.shown_file(VALUES), values.value, values.source_map, child)
+
+
+def _values(chart: Chart, limits: Limits) -> YamlMapping:
+    """Read the chart's values.yaml; empty if it is invalid, since Helm reports the error."""
+    try:
+        return read_mapping(chart.files.get(VALUES, b""), limits)
+    except MappingError:
+        return YamlMapping({})

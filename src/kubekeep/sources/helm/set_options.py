@@ -1,7 +1,7 @@
-r"""What an option like `--set` sets: the grammar of Helm's assignments, as far as their places matter.
+"""Parse options such as `--set`: Helm's grammar of assignments (helm.sh/docs/intro/using_helm).
 
-`a.b=c,d[0].e=f`, `\` before a character that means itself, `{x,y}` for a list (helm.sh/docs/intro/using_helm). Used to
-say where a value is from and which files `--set-file` names; the values that templates get are Helm's own reading.
+`a.b=c,d[0].e=f`, a backslash before a literal character, `{x,y}` for a list. Used to locate values and to find the
+files of `--set-file`; Helm itself computes the values for templates.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import msgspec
 
 from kubekeep.model.location import Path
 
-_MOST_ITEMS: Final = 65_536
+_MAX_INDEX: Final = 65_536
 _INDEX: Final = re.compile(r"\[(\d{1,6})\]")
 _DECODER: Final = json.JSONDecoder()
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """One `key=value`: the key as it is written, its steps, and the value's text, unescaped; several for a list."""
+    """One `key=value`: the key as written, its path, and the unescaped values (several for a list)."""
 
     key: str
     path: Path
@@ -29,34 +29,34 @@ class Assignment(msgspec.Struct, frozen=True):
     is_list: bool
 
 
-def assignments(text: str) -> Iterator[Assignment]:
-    """The assignments of `--set`, `--set-string` or `--set-file`. Raises ValueError for a key without a value."""
+def parse_assignments(text: str) -> Iterator[Assignment]:
+    """Parse the argument of `--set`, `--set-string` or `--set-file`. Raises ValueError for a key without a value."""
     at = 0
     while at < len(text):
-        equal = _until(text, at, "=")
+        equal = _find_unescaped(text, at, "=")
         if equal == len(text):
             raise ValueError(f"key {text[at:]!r} has no value")
         key, at = text[at:equal], equal + 1
         if text.startswith("{", at):
-            end = _until(text, at, "}")
-            items = tuple(_pieces(text[at + 1 : end], ","))
+            end = _find_unescaped(text, at, "}")
+            items = tuple(_split(text[at + 1 : end], ","))
             at = end + 1
-            yield Assignment(key, _path(key), items, is_list=True)
+            yield Assignment(key, _parse_path(key), items, is_list=True)
             at += text.startswith(",", at)
         else:
-            end = _until(text, at, ",")
-            yield Assignment(key, _path(key), (_unescaped(text[at:end]),), is_list=False)
+            end = _find_unescaped(text, at, ",")
+            yield Assignment(key, _parse_path(key), (_unescape(text[at:end]),), is_list=False)
             at = end + 1
 
 
-def json_assignments(text: str) -> Iterator[tuple[Path, Any]]:
-    """The assignments of `--set-json`, which may also be one whole object. Raises ValueError."""
+def parse_json_assignments(text: str) -> Iterator[tuple[Path, Any]]:
+    """Parse the argument of `--set-json`, assignments or one object. Raises ValueError."""
     if text.lstrip().startswith("{"):
         yield (), json.loads(text)
         return
     at = 0
     while at < len(text):
-        equal = _until(text, at, "=")
+        equal = _find_unescaped(text, at, "=")
         if equal == len(text):
             raise ValueError(f"key {text[at:]!r} has no value")
         key, at = text[at:equal].strip(), equal + 1
@@ -64,31 +64,31 @@ def json_assignments(text: str) -> Iterator[tuple[Path, Any]]:
         value = None
         if at < len(text) and text[at] != ",":
             value, at = _DECODER.raw_decode(text, at)
-        yield _path(key), value
-        at = _until(text, at, ",") + 1
+        yield _parse_path(key), value
+        at = _find_unescaped(text, at, ",") + 1
 
 
-def typed(text: str) -> Any:
-    """A value of `--set` as Helm types it."""
+def convert_value(text: str) -> Any:
+    """Convert a value of `--set` to the type that Helm gives it."""
     words: dict[str, Any] = {"true": True, "false": False, "null": None, "0": 0}
     if text.lower() in words:
         return words[text.lower()]
     return int(text) if re.fullmatch(r"-?[1-9]\d{0,17}", text) else text
 
 
-def put(values: dict[str, Any], path: Path, value: Any) -> None:
-    """Set `path` in `values` to `value`, making what leads to it. Raises ValueError for a list that is too long."""
+def set_value(values: dict[str, Any], path: Path, value: Any) -> None:
+    """Set `path` in `values`, creating its parents. Raises ValueError for a list index that is too large."""
     if not path:
         if isinstance(value, dict):
-            for key, item in value.items():
-                put(values, (key,), item)
+            for key, entry in value.items():
+                set_value(values, (key,), entry)
         return
     at: Any = values
     for step, following in zip(path, (*path[1:], None), strict=True):
         fresh: Any = value if following is None else ([] if isinstance(following, int) else {})
         if isinstance(step, int):
-            if step >= _MOST_ITEMS:
-                raise ValueError(f"index of {step} is greater than {_MOST_ITEMS}")
+            if step >= _MAX_INDEX:
+                raise ValueError(f"index of {step} is greater than {_MAX_INDEX}")
             at.extend([None] * (step + 1 - len(at)))
             known = at[step]
         else:
@@ -98,46 +98,48 @@ def put(values: dict[str, Any], path: Path, value: Any) -> None:
         at = at[step]
 
 
-def files_renamed(text: str, rename: Callable[[str], str]) -> str:
-    """A `--set-file` with each path replaced by what `rename` says, which must need no escape. Raises ValueError."""
-    found: list[str] = []
-    for entry in assignments(text):
-        paths = [rename(path) for path in entry.values]
-        found.append(f"{entry.key}={{{','.join(paths)}}}" if entry.is_list else f"{entry.key}={paths[0]}")
-    return ",".join(found)
+def rename_files(text: str, rename: Callable[[str], str]) -> str:
+    """Replace each path of a `--set-file` argument by `rename(path)`, unescaped. Raises ValueError."""
+    renamed: list[str] = []
+    for assignment in parse_assignments(text):
+        paths = [rename(path) for path in assignment.values]
+        renamed.append(
+            f"{assignment.key}={{{','.join(paths)}}}" if assignment.is_list else f"{assignment.key}={paths[0]}"
+        )
+    return ",".join(renamed)
 
 
-def _until(text: str, at: int, stop: str) -> int:
-    """The index of the next `stop` that no backslash stands before, or the end."""
+def _find_unescaped(text: str, at: int, stop: str) -> int:
+    """Return the index of the next unescaped `stop`, or the end."""
     while at < len(text) and text[at] != stop:
         at += 2 if text[at] == "\\" else 1
     return min(at, len(text))
 
 
-def _pieces(text: str, stop: str) -> Iterator[str]:
+def _split(text: str, stop: str) -> Iterator[str]:
     at = 0
     while True:
-        end = _until(text, at, stop)
-        yield _unescaped(text[at:end])
+        end = _find_unescaped(text, at, stop)
+        yield _unescape(text[at:end])
         if end == len(text):
             return
         at = end + 1
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
-def _path(key: str) -> Path:
-    r"""`a\.b.c[0]` as steps."""
+def _parse_path(key: str) -> Path:
+    r"""Parse a key such as `a\.b.c[0]` into steps."""
     steps: list[str | int] = []
     at = 0
     while at <= len(key):
-        end = _until(key, at, ".")
+        end = _find_unescaped(key, at, ".")
         piece = key[at:end]
-        name = _until(piece, 0, "[")
+        name = _find_unescaped(piece, 0, "[")
         if piece[:name] or name == len(piece):
-            steps.append(_unescaped(piece[:name]))
+            steps.append(_unescape(piece[:name]))
         steps.extend(int(index) for index in _INDEX.findall(piece[name:]))
         at = end + 1
     return tuple(steps)

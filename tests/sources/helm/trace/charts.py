@@ -1,4 +1,4 @@
-"""Charts in folders, rendered by the real Helm with twins beside, and traced. Never asserts."""
+"""Render chart folders with the real Helm and instrumentation, and trace the output. Never asserts on results."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 
 
 def _helm() -> str | None:
-    found = shutil.which("helm")
-    if found is None and (go := shutil.which("go")):
+    program = shutil.which("helm")
+    if program is None and (go := shutil.which("go")):
         folder = subprocess.run([go, "env", "GOPATH"], capture_output=True, text=True, check=True).stdout.strip()
-        found = shutil.which("helm", path=str(Path(folder, "bin")))
-    return found
+        program = shutil.which("helm", path=str(Path(folder, "bin")))
+    return program
 
 
 HELM: Final = _helm()
@@ -33,16 +33,16 @@ _SOURCE: Final = re.compile(r"^---\n# Source: (.*)\n", re.MULTILINE)
 
 
 class Traced:
-    """One document: its text, value and marks, and its trace."""
+    """One document: text, value, source map and trace."""
 
     def __init__(self, template: str, text: str, trace: DocumentTrace) -> None:
         self.template = template
         self.text = text
         self.value, self.source_map = parsed(text)
-        self._trace = trace.over(self.source_map)
+        self._trace = trace.build_source_map(self.source_map)
 
     def locate(self, *path: str | int) -> Location:
-        """The place of a path."""
+        """Return the location of a path."""
         return self._trace.locate(self.value, path)
 
     @property
@@ -52,7 +52,7 @@ class Traced:
 
 
 def parsed(text: str) -> tuple[Any, SourceMap]:
-    """The value of a YAML text of one document, and where its nodes stand."""
+    """Parse a YAML text of one document; returns value and source map."""
     for document in yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS):
         if isinstance(document, Document):
             return document.value, document.source_map
@@ -60,7 +60,7 @@ def parsed(text: str) -> tuple[Any, SourceMap]:
 
 
 def load(folder: Path, *, values: Sequence[Path] = (), sets: dict[str, Any] | None = None) -> ChartTexts:
-    """The texts of a chart whose sub-charts lie unpacked in `charts`."""
+    """Load the texts of a chart with unpacked sub-charts in `charts`."""
     name = yaml.safe_load((folder / "Chart.yaml").read_text())["name"]
     templates: dict[str, str] = {}
     shown: dict[str, str] = {}
@@ -81,32 +81,34 @@ def load(folder: Path, *, values: Sequence[Path] = (), sets: dict[str, Any] | No
 
 
 def layer(file: Path, shown: str, scope: tuple[str, ...]) -> ValuesLayer:
-    """The layer of one values file."""
+    """Load the layer of one values file."""
     text = file.read_text()
     return ValuesLayer(scope, shown, *parsed(text)) if yaml.safe_load(text) else ValuesLayer(scope, shown, {})
 
 
 def _charts(folder: Path, helm_name: str, scope: tuple[str, ...]) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
-    """The chart and its sub-charts, with Helm's names, once for each alias."""
+    """Yield the chart and its sub-charts with Helm's names and scopes, once for each alias."""
     yield folder, helm_name, scope
-    wanted = yaml.safe_load((folder / "Chart.yaml").read_text()).get("dependencies") or []
+    dependencies = yaml.safe_load((folder / "Chart.yaml").read_text()).get("dependencies") or []
     below = folder / "charts"
     for sub in sorted(below.iterdir()) if below.is_dir() else ():
         name = yaml.safe_load((sub / "Chart.yaml").read_text())["name"]
-        for alias in [one.get("alias", name) for one in wanted if one["name"] == name] or [name]:
+        for alias in [dependency.get("alias", name) for dependency in dependencies if dependency["name"] == name] or [
+            name
+        ]:
             yield from _charts(sub, f"{helm_name}/charts/{alias}", (*scope, alias))
 
 
 def helm_template(folder: Path, *options: str) -> dict[str, list[str]]:
-    """What `helm template` prints, by template, in its order. Raises RuntimeError with Helm's message."""
+    """Run `helm template`; returns documents by template in Helm's order. Raises RuntimeError with Helm's message."""
     assert HELM is not None
     command = [HELM, "template", "rel", str(folder), "--namespace", "spacex", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
-    found = list(_SOURCE.finditer(done.stdout))
+    matches = list(_SOURCE.finditer(done.stdout))
     outputs: dict[str, list[str]] = {}
-    for match, following in zip(found, [*found[1:], None], strict=True):
+    for match, following in zip(matches, [*matches[1:], None], strict=True):
         text = done.stdout[match.end() : following.start() if following else len(done.stdout)]
         outputs.setdefault(match[1], []).append(text)
     return outputs
@@ -115,21 +117,21 @@ def helm_template(folder: Path, *options: str) -> dict[str, list[str]]:
 def rendered(
     folder: Path, copy: Path, *options: str, values: Sequence[Path] = (), sets: dict[str, Any] | None = None
 ) -> tuple[Instrumentation, dict[str, list[str]]]:
-    """A chart's instrumentation, and what Helm prints for a copy with its files."""
+    """Render an instrumented copy of a chart; returns the instrumentation and the output."""
     instrumentation = instrument(load(folder, values=values, sets=sets))
     shutil.copytree(folder, copy)
     for name, text in instrumentation.files.items():
         file = copy / name.partition("/")[2]
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
-    given = [part for file in values for part in ("--values", str(file))]
-    return instrumentation, helm_template(copy, *given, *options)
+    arguments = [part for file in values for part in ("--values", str(file))]
+    return instrumentation, helm_template(copy, *arguments, *options)
 
 
 def traced(
     folder: Path, copy: Path, *options: str, values: Sequence[Path] = (), sets: dict[str, Any] | None = None
 ) -> list[Traced]:
-    """The documents of a chart with an object in them, traced."""
+    """Return the documents of a chart that contain an object, traced."""
     instrumentation, outputs = rendered(folder, copy, *options, values=values, sets=sets)
     traces = instrumentation.traces(outputs)
     return [
@@ -142,7 +144,7 @@ def traced(
 
 
 def paths(value: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:
-    """Every path of a value, and what is there."""
+    """Yield every path of a value with the value there."""
     yield path, value
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, below in entries:

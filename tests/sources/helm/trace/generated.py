@@ -1,8 +1,8 @@
-"""Charts made at random in which everything is unique, so that the rendered text itself tells where it was written.
+"""Random charts with unique words, so that the rendered text itself identifies its source.
 
-Keys that templates write are `k1`, `k2`, ...; constants of templates `lit1`; every value is `v1` or a number of six
-digits, every key of a values file that may be rendered `y1`. A line of a template that prints such keys carries a
-comment that names them. Never renders and never asserts.
+Keys written by templates are `k1`, `k2`, ...; constants of templates `lit1`; values are `v1` or numbers of six digits,
+keys of values files that may be rendered `y1`. A line of a template that prints such keys has a comment that names
+them. Never renders and never asserts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LINES: Final = ("T-", "k")
 
 
 class Where(msgspec.Struct, frozen=True):
-    """How a template reaches values and its root at some place."""
+    """Expressions for the values and the root at some position of a template."""
 
     values: str
     root: str
@@ -27,8 +27,8 @@ class Where(msgspec.Struct, frozen=True):
     def deeper(self, by: int = 2) -> Where:
         return msgspec.structs.replace(self, indent=self.indent + by)
 
-    def inside(self) -> Where:
-        """Where the dot has been rebound, the root is still `$`."""
+    def rebind(self) -> Where:
+        """Return the expressions after the dot was rebound; the root is still `$`."""
         if self.root == ".":
             return msgspec.structs.replace(self, values="$.Values", root="$")
         return (
@@ -39,7 +39,7 @@ class Where(msgspec.Struct, frozen=True):
 
 
 class ChartMaker:
-    """One chart: templates by file name, helpers, values, and values that a file of the command line sets over them."""
+    """One chart: templates by file name, helpers, values, and values that a command line file overrides."""
 
     def __init__(self, seed: int, prefix: str = "") -> None:
         self.random = random.Random(f"{seed}{prefix}")
@@ -62,7 +62,7 @@ class ChartMaker:
         return self.new("v")
 
     def put(self, value: Any, over: Any = None) -> list[str]:
-        """A new path in the values that holds `value`; `over` what the command line makes of it."""
+        """Add a path with `value` to the values; `over` is the override of the command line."""
         path = [self.random.choice("abcde") for _ in range(self.random.choice((0, 0, 1, 2)))] + [self.new("p")]
         for tree, what in ((self.values, value), (self.over, over)):
             if what is not None:
@@ -84,7 +84,7 @@ class ChartMaker:
         return self.ref(self.put(self.scalar(), over), where)
 
     def everywhere(self, over: Any, where: Where) -> str:
-        """A global value; `over` is what the chart above says of it, if there is one."""
+        """Add a global value; `over` is the override of the parent chart."""
         name = self.new("g")
         self.values.setdefault("global", {})[name] = self.scalar()
         if over is not None:
@@ -92,21 +92,21 @@ class ChartMaker:
         return f"{where.values}.global.{name}"
 
     def mapping(self, depth: int = 2) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        entries: dict[str, Any] = {}
         for _ in range(self.random.randint(1, 3)):
             choice = self.random.random()
             if depth and choice < 0.25:
-                found[self.new("y")] = self.mapping(depth - 1)
+                entries[self.new("y")] = self.mapping(depth - 1)
             elif depth and choice < 0.5:
-                found[self.new("y")] = [
+                entries[self.new("y")] = [
                     self.mapping(depth - 1) if self.random.random() < 0.5 else self.scalar() for _ in range(2)
                 ]
             else:
-                found[self.new("y")] = self.scalar()
-        return found
+                entries[self.new("y")] = self.scalar()
+        return entries
 
     def block(self, where: Where) -> list[str]:
-        """A few constructs, one after the other."""
+        """Write a few constructs in sequence."""
         lines: list[str] = []
         for _ in range(self.random.randint(1, 3)):
             lines += self.construct(where)
@@ -144,7 +144,7 @@ class ChartMaker:
         return [f"{' ' * where.indent}{self.new('k')}: {value}"]
 
     def tagged(self, value: Any) -> str:
-        """A comment that names the keys which the line prints."""
+        """Write a comment that names the keys printed by the line."""
         return "{{/* " + " ".join(f"T-{key}" for key in _keys(value)) + " */}}"
 
     def to_yaml(self, where: Where) -> list[str]:
@@ -178,11 +178,11 @@ class ChartMaker:
     def maps(self, where: Where) -> list[str]:
         name, other = self.new("q"), self.new("q")
         value = [{name: self.scalar(), other: self.mapping(1)} for _ in range(2)]
-        ref, pad, inner = self.ref(self.put(value), where), " " * where.indent, where.inside()
+        ref, pad, inner = self.ref(self.put(value), where), " " * where.indent, where.rebind()
         loop, dot = self.random.choice(
             ((ref, ""), (f"$one := {ref}", "$one"), (f"$i, $one := {ref}", "$one"), (f"$_, $one := {ref}", ""))
         )
-        tag = "".join(self.tagged(item[other]) for item in value)
+        tag = "".join(self.tagged(entry[other]) for entry in value)
         skip = (
             [f'{pad}{{{{- if eq (toString {dot}.{name}) "never" }}}}{{{{ continue }}}}{{{{ end }}}}']
             if self.random.random() < 0.3
@@ -301,7 +301,7 @@ class ChartMaker:
         return [
             f"{pad}{{{{- with {ref} }}}}",
             f"{pad}{self.new('k')}: {{{{ .{name} }}}}",
-            *self.block(where.inside()),
+            *self.block(where.rebind()),
             f"{pad}{{{{- end }}}}",
         ]
 
@@ -325,11 +325,11 @@ class ChartMaker:
             if not where.indent:
                 pipes.append(f'{{{{ template "{name}" {dot} }}}}')
         if dashes and self.random.random() < 0.3:
-            return self.kept(name, dot, where.indent)
+            return self.held_text(name, dot, where.indent)
         return [self.random.choice(pipes)]
 
-    def kept(self, name: str, dot: str, indent: int) -> list[str]:
-        """A helper's text that a variable or the dot holds for a while."""
+    def held_text(self, name: str, dot: str, indent: int) -> list[str]:
+        """Write a helper's text through a variable or the dot."""
         pad, var = " " * indent, self.new("var")
         return self.random.choice(
             (
@@ -350,7 +350,7 @@ class ChartMaker:
         return [f"{' ' * where.indent}{self.new('k')}:", *self.literal(where.deeper()), *self.block(where.deeper())]
 
     def computed(self, where: Where) -> list[str]:
-        """A helper's YAML that is read again."""
+        """Write a helper whose YAML output is parsed again."""
         name, pad, var, key = self.new("name"), " " * where.indent, self.new("var"), self.new("q")
         self.helpers.append(
             f'{{{{- define "{name}" -}}}}\n{key}: {{{{ {self.leaf(Where(".Values", ".", 0))} }}}}\n{{{{- end }}}}'
@@ -371,7 +371,7 @@ class ChartMaker:
         ]
 
     def template(self) -> str:
-        """A file with one to three objects."""
+        """Write a file with one to three objects."""
         documents = []
         for _ in range(self.random.randint(1, 3)):
             head = [
@@ -389,7 +389,7 @@ class ChartMaker:
         return self.random.choice(("---\n", "", "# Licence\n", "{{/* head */}}\n")) + "\n---\n".join(documents) + "\n"
 
     def write(self, folder: Path, name: str, dependencies: str = "") -> None:
-        """The chart as files below a folder."""
+        """Write the chart's files to a folder."""
         (folder / "templates").mkdir(parents=True)
         for number in range(self.random.randint(1, 3)):
             (folder / "templates" / f"t{number}.yaml").write_text(self.template())
@@ -406,7 +406,7 @@ _DEPENDENCIES: Final = """dependencies:
 
 
 def write(folder: Path, seed: int) -> Path:
-    """A chart with two sub-charts, one of them under two names; gives a values file for the command line."""
+    """Write a chart with two sub-charts, one of them under two aliases; returns a values file for the command line."""
     above, below, other = ChartMaker(seed), ChartMaker(seed, "s"), ChartMaker(seed, "o")
     below.write(folder / "charts" / "sub", "sub")
     other.write(folder / "charts" / "other", "other")
@@ -436,4 +436,4 @@ _RENDER: Final = """{{- define "common.render" -}}
 def _keys(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [key for name, below in value.items() for key in (name, *_keys(below))]
-    return [key for item in value for key in _keys(item)] if isinstance(value, list) else []
+    return [key for entry in value for key in _keys(entry)] if isinstance(value, list) else []

@@ -1,4 +1,4 @@
-"""Public charts: each key stands on the line that is named, or an action does, and each setting holds the value."""
+"""Public charts: each location is the line of its key or of an action, and each setting has the value."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _CHARTS = [
 
 @needs_helm
 @pytest.mark.parametrize("chart", _CHARTS)
-def test_every_path_is_where_its_key_is(chart: str, tmp_path: Path) -> None:
+def test_location_shows_key_or_action(chart: str, tmp_path: Path) -> None:
     folder = SHARED / chart
     if not folder.is_dir():
         pytest.skip("the corpora are not here")
     values, _ = parsed((folder / "values.yaml").read_text())
-    seen = 0
+    checked = 0
     for document in traced(folder, tmp_path / "copy"):
         for path, value in paths(document.value):
             location = document.locate(*path)
@@ -41,5 +41,5 @@ def test_every_path_is_where_its_key_is(chart: str, tmp_path: Path) -> None:
             if location.setting is not None and not isinstance(value, dict | list):
                 assert location.setting.region is not None
                 assert str(value_at(values, parse_path(location.setting.key))).lower() in str(value).lower()
-            seen += 1
-    assert seen > 10
+            checked += 1
+    assert checked > 10

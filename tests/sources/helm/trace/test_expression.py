@@ -1,4 +1,4 @@
-"""Expressions as trees, with the places that are rewritten in twins."""
+"""Parsing expressions, with the spans that instrumentation rewrites."""
 
 from __future__ import annotations
 
@@ -9,17 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubekeep.sources.helm.trace.expression import DEPTH, Chain, Dot, Function, Literal, Pipe, Variable, parse
+from kubekeep.sources.helm.trace.expression import (
+    MAX_NESTING,
+    Chain,
+    Dot,
+    FunctionName,
+    LiteralOperand,
+    Pipeline,
+    Variable,
+    parse,
+)
 from kubekeep.sources.helm.trace.template import TemplateError
 
 
-def test_fields_belong_to_what_they_touch() -> None:
+def test_fields_bind_to_adjacent_operand() -> None:
     (command,) = parse('index .Values.a $x.b .c (dict "k" .).k.l $ .').commands
     assert command[1:] == (
         Chain(Dot(6, 6), ("Values", "a")),
         Chain(Variable("x", 16, 18), ("b",)),
         Chain(Dot(21, 21), ("c",)),
-        Chain(Pipe((), False, ((Function("dict", 25, 29), Literal("k", 30, 33), Dot(34, 35)),)), ("k", "l")),
+        Chain(
+            Pipeline((), False, ((FunctionName("dict", 25, 29), LiteralOperand("k", 30, 33), Dot(34, 35)),)), ("k", "l")
+        ),
         Variable("", 41, 42),
         Dot(43, 44),
     )
@@ -46,25 +57,27 @@ def test_declarations(source: str, names: tuple[str, ...], assigns: bool) -> Non
      ("'a'", "'a'"), ("1_000", 1000)],
 )  # fmt: skip
 def test_constants(source: str, value: Any) -> None:
-    assert parse(source).commands == ((Literal(value, 0, len(source)),),)
+    assert parse(source).commands == ((LiteralOperand(value, 0, len(source)),),)
 
 
-def test_a_pipeline_keeps_its_order_and_spans() -> None:
+def test_pipeline_order_and_spans() -> None:
     source = ' include "a.b" . | nindent 4 '
     pipe = parse(source)
-    assert [command[0] for command in pipe.commands] == [Function("include", 1, 8), Function("nindent", 19, 26)]
+    assert [command[0] for command in pipe.commands] == [FunctionName("include", 1, 8), FunctionName("nindent", 19, 26)]
     name = pipe.commands[0][1]
-    assert isinstance(name, Literal)
+    assert isinstance(name, LiteralOperand)
     assert source[name.at : name.end] == '"a.b"'
 
 
-@pytest.mark.parametrize("source", ["(", ")", "a)", '"a', "#", "a | (b", "(" * (DEPTH + 2) + ")" * (DEPTH + 2)])
-def test_what_is_no_expression_is_refused(source: str) -> None:
+@pytest.mark.parametrize(
+    "source", ["(", ")", "a)", '"a', "#", "a | (b", "(" * (MAX_NESTING + 2) + ")" * (MAX_NESTING + 2)]
+)
+def test_invalid_expression_is_rejected(source: str) -> None:
     with pytest.raises(TemplateError):
         parse(source)
 
 
 @given(st.text(alphabet=' .$|()"`\\:=,abx1-', max_size=40))
-def test_any_text_is_an_expression_or_refused(source: str) -> None:
+def test_any_text_is_parsed_or_rejected(source: str) -> None:
     with suppress(TemplateError):
-        assert isinstance(parse(source), Pipe)
+        assert isinstance(parse(source), Pipeline)

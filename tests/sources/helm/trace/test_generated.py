@@ -1,4 +1,4 @@
-"""The share of right answers on charts made at random, against what the unique words in them tell."""
+"""Accuracy of lines and settings on random charts, compared with their unique words."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.location import format_path
-from kubekeep.sources.helm.trace.documents import pieces
-from kubekeep.sources.helm.trace.twin import TWIN, Twins
-from kubekeep.sources.helm.trace.units import Units
+from kubekeep.sources.helm.trace.alignment import split_pieces
+from kubekeep.sources.helm.trace.instrumented import OUTPUT_LINE, InstrumentedTemplates
+from kubekeep.sources.helm.trace.template import TemplateSet
 from tests.sources.helm.trace import generated
 from tests.sources.helm.trace.charts import helm_template, load, needs_helm, rendered, traced
 from tests.sources.helm.trace.truth import Words, verdict
@@ -20,7 +20,7 @@ pytestmark = needs_helm
 _SEEDS = range(8)
 
 
-def test_lines_and_keys_are_right_and_no_file_is_wrong(tmp_path: Path) -> None:
+def test_lines_settings_and_files_are_correct(tmp_path: Path) -> None:
     counted: Counter[str] = Counter()
     wrong: list[str] = []
     for seed in _SEEDS:
@@ -30,12 +30,12 @@ def test_lines_and_keys_are_right_and_no_file_is_wrong(tmp_path: Path) -> None:
         words = Words(folder, over)
         for document in traced(folder, folder.with_name("copy"), values=[over]):
             for path, truth in words.truths(document):
-                found = document.locate(*path)
-                line, setting, wrong_file = verdict(truth, found)
-                borne = "key" if truth.settings else "no key"
-                counted.update({f"line {line}": 1, f"{borne} {setting}": 1, f"file {not wrong_file}": 1})
+                location = document.locate(*path)
+                line, setting, wrong_file = verdict(truth, location)
+                kind = "key" if truth.settings else "no key"
+                counted.update({f"line {line}": 1, f"{kind} {setting}": 1, f"file {not wrong_file}": 1})
                 if line is False or setting is False or wrong_file:
-                    wrong.append(f"{seed} {document.template} {format_path(path)}: {found}, not {truth}")
+                    wrong.append(f"{seed} {document.template} {format_path(path)}: {location}, not {truth}")
     assert counted["file False"] == 0, wrong[:5]
     assert counted["line True"] > 2000
     assert counted["key True"] > 1000
@@ -45,7 +45,7 @@ def test_lines_and_keys_are_right_and_no_file_is_wrong(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(100, 104))
-def test_a_twin_prints_what_its_template_prints(tmp_path: Path, seed: int) -> None:
+def test_instrumented_copy_prints_same_text(tmp_path: Path, seed: int) -> None:
     folder = tmp_path / "chart"
     folder.mkdir()
     over = generated.write(folder, seed)
@@ -53,14 +53,14 @@ def test_a_twin_prints_what_its_template_prints(tmp_path: Path, seed: int) -> No
     assert instrumentation.files
     plain = helm_template(folder, "--values", str(over))
     assert {name: texts for name, texts in outputs.items() if name not in instrumentation.files} == plain
-    units = Units(load(folder).templates)
-    twins = Twins(units)
+    template_set = TemplateSet(load(folder).templates)
+    copies = InstrumentedTemplates(template_set)
     (added,) = instrumentation.files
-    lines = [text.partition(TWIN)[2] for text in outputs[added] if TWIN in text]
+    lines = [text.partition(OUTPUT_LINE)[2] for text in outputs[added] if OUTPUT_LINE in text]
     printed = {int(number): json.loads(text) for number, _, text in (line.partition(" ") for line in lines)}
-    for number, unit in enumerate(units.all):
+    for number, file in enumerate(template_set.all):
         if number not in printed:
             continue
-        texts = plain.get(unit.name, [])
-        own = sorted(piece.text for piece in pieces(twins.read(printed[number]).plain))
+        texts = plain.get(file.name, [])
+        own = sorted(piece.text for piece in split_pieces(copies.read(printed[number]).plain))
         assert own == sorted(text.strip() for text in texts if text.strip())

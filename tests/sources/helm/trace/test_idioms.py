@@ -1,4 +1,4 @@
-"""Idioms of templates one by one: the line of the template, and what sets the value, as `line of values.yaml key`."""
+"""Template idioms one by one: line of the template, and setting as `line of values.yaml key`."""
 
 from __future__ import annotations
 
@@ -135,20 +135,20 @@ _IDIOMS: list[tuple[str, str, str, dict[str, tuple[int, str]]]] = [
 @pytest.mark.parametrize(
     ("template", "values", "expected"), [row[1:] for row in _IDIOMS], ids=[row[0] for row in _IDIOMS]
 )
-def test_idiom(tmp_path: Path, template: str, values: str, expected: dict[str, tuple[int, str]]) -> None:
+def test_idiom_location(tmp_path: Path, template: str, values: str, expected: dict[str, tuple[int, str]]) -> None:
     check(tmp_path, template, values, expected)
 
 
 def check(tmp_path: Path, template: str, values: str, expected: dict[str, tuple[int, str]]) -> None:
-    """Hold each path of what a template prints to a line of it, and to the line and key of a value, if it took one."""
+    """Compare each path's template line and setting with the expectation."""
     folder = write(tmp_path, {"templates/a.yaml": template, "values.yaml": values})
     (document,) = traced(folder, tmp_path / "copy")
-    found = {}
+    traced_paths = {}
     for path in expected:
-        place = document.locate(*parse_path(path))
-        setting = place.setting
-        assert place.file == "templates/a.yaml"
-        assert place.region is not None
+        location = document.locate(*parse_path(path))
+        setting = location.setting
+        assert location.file == "templates/a.yaml"
+        assert location.region is not None
         line = setting.region.start.line if setting and setting.region else 0
-        found[path] = (place.region.start.line, f"{line} {setting.key}" if setting else "")
-    assert found == expected
+        traced_paths[path] = (location.region.start.line, f"{line} {setting.key}" if setting else "")
+    assert traced_paths == expected

@@ -1,4 +1,4 @@
-"""What is known when twins did not render, render differently, or belong to a chart that took no part."""
+"""Traces without instrumented output, with output that differs, and of charts that are not enabled."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from tests.sources.helm.trace.test_styles import write
 _POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: pod\nspec:\n"
 
 
-def test_without_twins_the_template_is_all_that_is_said() -> None:
+def test_without_instrumentation_only_file_is_known() -> None:
     chart = ChartTexts(
         {"shop/templates/a.yaml": "{{ toYaml .Values }}\n"}, [], {"shop/templates/a.yaml": "templates/a.yaml"}
     )
     ((trace,),) = instrument(chart).traces({"shop/templates/a.yaml": ["a: 1\n"]}).values()
-    value, marks = parsed("a: 1\n")
-    assert trace.over(marks).locate(value, ("a",)) == Location("templates/a.yaml")
+    value, source_map = parsed("a: 1\n")
+    assert trace.build_source_map(source_map).locate(value, ("a",)) == Location("templates/a.yaml")
 
 
-def test_a_document_of_a_file_that_is_no_template_names_that_file() -> None:
+def test_unknown_template_is_located_in_its_file() -> None:
     ((trace,),) = instrument(ChartTexts({}, [], {})).traces({"shop/templates/b.yaml": ["a: 1\n"]}).values()
-    value, marks = parsed("a: 1\n")
-    assert trace.over(marks).locate(value, ("a",)) == Location("shop/templates/b.yaml")
+    value, source_map = parsed("a: 1\n")
+    assert trace.build_source_map(source_map).locate(value, ("a",)) == Location("shop/templates/b.yaml")
 
 
-def test_a_template_without_actions_needs_no_twin() -> None:
+def test_template_without_actions_is_not_instrumented() -> None:
     text = "# head\n---\na: 1\n---\nb:\n  - c: 2\n"
     instrumentation = instrument(ChartTexts({"shop/templates/a.yaml": text}, [], {}))
     assert instrumentation.files == {}
     first, second = instrumentation.traces({"shop/templates/a.yaml": ["b:\n  - c: 2\n", "a: 1\n"]})[
         "shop/templates/a.yaml"
     ]
-    value, marks = parsed("b:\n  - c: 2\n")
-    assert str(first.over(marks).locate(value, ("b", 0, "c"))) == "shop/templates/a.yaml:6"
-    value, marks = parsed("a: 1\n")
-    assert str(second.over(marks).locate(value, ("a", "none"))) == "shop/templates/a.yaml:3"
+    value, source_map = parsed("b:\n  - c: 2\n")
+    assert str(first.build_source_map(source_map).locate(value, ("b", 0, "c"))) == "shop/templates/a.yaml:6"
+    value, source_map = parsed("a: 1\n")
+    assert str(second.build_source_map(source_map).locate(value, ("a", "none"))) == "shop/templates/a.yaml:3"
 
 
-def test_a_text_that_is_no_template_is_left_to_helm() -> None:
+def test_invalid_template_is_not_instrumented() -> None:
     chart = ChartTexts({"shop/templates/a.yaml": "a: {{ .Values.a", "shop/templates/b.yaml": "b: {{ 1 }}"}, [], {})
     (added,) = instrument(chart).files.values()
     assert ".Values.a" not in added
 
 
 @needs_helm
-def test_the_added_file_is_rendered_last(tmp_path: Path) -> None:
-    """So that what a template sets for others to see is as it was for those that people wrote."""
+def test_instrumentation_is_rendered_last(tmp_path: Path) -> None:
+    """Values changed by the instrumented copies do not affect the chart's own templates."""
     folder = write(
         tmp_path,
         {
@@ -64,14 +64,14 @@ def test_the_added_file_is_rendered_last(tmp_path: Path) -> None:
     instrumentation, outputs = rendered(folder, tmp_path / "copy")
     plain = helm_template(folder)
     assert {name: texts for name, texts in outputs.items() if name not in instrumentation.files} == plain
-    # The second time, the count is another one; the lines stay where they are.
-    places = {document.template: document.locate("spec", "z") for document in traced(folder, tmp_path / "other")}
-    assert str(places["shop/templates/z.yaml"]) == "templates/z.yaml:7"
+    # In the instrumented copy the count differs, but lines are the same.
+    locations = {document.template: document.locate("spec", "z") for document in traced(folder, tmp_path / "other")}
+    assert str(locations["shop/templates/z.yaml"]) == "templates/z.yaml:7"
 
 
 @needs_helm
 @pytest.mark.parametrize("off", ["one", "two", "three"])
-def test_a_definition_of_a_chart_that_takes_no_part_is_not_named(tmp_path: Path, off: str) -> None:
+def test_definition_of_disabled_chart_is_not_located(tmp_path: Path, off: str) -> None:
     names = ("one", "two", "three")
     lines = "".join(f"- {{name: {name}, version: 1.0.0, condition: {name}.enabled}}\n" for name in names)
     files = {
@@ -84,13 +84,13 @@ def test_a_definition_of_a_chart_that_takes_no_part_is_not_named(tmp_path: Path,
         files[f"charts/{name}/templates/_part.tpl"] = f'{{{{ define "part" -}}}}\nfrom: {name}\n{{{{- end }}}}\n'
     folder = write(tmp_path, files)
     (document,) = traced(folder, tmp_path / "copy")
-    taken = document.value["spec"]["from"]
-    assert taken != off
-    assert document.locate("spec", "from").file in {f"charts/{taken}/templates/_part.tpl", "templates/a.yaml"}
+    used_chart = document.value["spec"]["from"]
+    assert used_chart != off
+    assert document.locate("spec", "from").file in {f"charts/{used_chart}/templates/_part.tpl", "templates/a.yaml"}
 
 
 @needs_helm
-def test_an_alias_that_takes_no_part_leaves_the_file_of_the_other(tmp_path: Path) -> None:
+def test_disabled_alias_keeps_file_of_enabled_alias(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
         {
@@ -107,7 +107,7 @@ def test_an_alias_that_takes_no_part_leaves_the_file_of_the_other(tmp_path: Path
 
 
 @needs_helm
-def test_values_that_are_new_each_time_move_no_line(tmp_path: Path) -> None:
+def test_random_values_do_not_move_lines(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
         {
@@ -134,7 +134,7 @@ def test_values_that_are_new_each_time_move_no_line(tmp_path: Path) -> None:
         "{{- range until 14 }}{{ $x = concat (list $x) (list $x | uniq) $.Values.z }}{{ end }}",
     ],
 )
-def test_what_grows_with_every_turn_is_not_followed_for_ever(tmp_path: Path, loop: str) -> None:
+def test_growing_values_are_bounded(tmp_path: Path, loop: str) -> None:
     text = f'{{{{- $x := "ab" }}}}{loop}\n{_POD}  x: {{{{ kindOf $x }}}}\n  y: {{{{ .Values.y }}}}\n'
     folder = write(tmp_path, {"templates/a.yaml": text, "values.yaml": "y: 1\nz: [1, 2]\n"})
     (document,) = traced(folder, tmp_path / "copy")
@@ -143,7 +143,7 @@ def test_what_grows_with_every_turn_is_not_followed_for_ever(tmp_path: Path, loo
 
 
 @needs_helm
-def test_the_texts_of_a_chart_are_read_as_helm_does(tmp_path: Path) -> None:
+def test_line_ends_and_unicode(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
         {"templates/a.yaml": _POD.replace("\n", "\r\n") + "  é: {{ `⠿` }} # ⡿\r\n  b: {{ .Release.Name }}\r\n"},
@@ -155,7 +155,7 @@ def test_the_texts_of_a_chart_are_read_as_helm_does(tmp_path: Path) -> None:
 
 
 @needs_helm
-def test_without_twins_the_keys_of_the_template_tell(tmp_path: Path) -> None:
+def test_without_instrumentation_literal_lines_are_located(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
         {
@@ -186,10 +186,12 @@ def test_without_twins_the_keys_of_the_template_tell(tmp_path: Path) -> None:
     )
     outputs = helm_template(folder)
     ((trace,),) = instrument(load(folder)).traces(outputs).values()
-    value, marks = parsed(outputs["shop/templates/a.yaml"][0])
-    found = {path: trace.over(marks).locate(value, parse_path(path)) for path in _LINES}
-    assert {path: place.region.start.line if place.region else 0 for path, place in found.items()} == _LINES
-    assert {place.file for place in found.values()} == {"templates/a.yaml"}
+    value, source_map = parsed(outputs["shop/templates/a.yaml"][0])
+    locations = {path: trace.build_source_map(source_map).locate(value, parse_path(path)) for path in _LINES}
+    assert {
+        path: location.region.start.line if location.region else 0 for path, location in locations.items()
+    } == _LINES
+    assert {location.file for location in locations.values()} == {"templates/a.yaml"}
 
 
 _LINES = {
@@ -207,7 +209,7 @@ _LINES = {
 @pytest.mark.parametrize(
     "made", ["e2a081e2a0bf", "e2a082e2a0bfe2a083e2a0bf", "e2a084e2a090", "e2a085e2a09078e2a086", "e2a083e2a090"]
 )
-def test_values_that_look_like_marks_do_no_harm(tmp_path: Path, made: str) -> None:
+def test_values_resembling_markers(tmp_path: Path, made: str) -> None:
     fake = bytes.fromhex(made).decode()
     folder = write(
         tmp_path,
@@ -219,12 +221,12 @@ def test_values_that_look_like_marks_do_no_harm(tmp_path: Path, made: str) -> No
     (document,) = traced(folder, tmp_path / "copy")
     assert document.value["spec"]["a"] == fake * 3
     assert document.locate("spec", "a").file == "templates/a.yaml"
-    found = document.locate("spec", "b")
-    assert str(found) == "templates/a.yaml:7"
+    location = document.locate("spec", "b")
+    assert str(location) == "templates/a.yaml:7"
 
 
 @needs_helm
-def test_charts_below_charts(tmp_path: Path) -> None:
+def test_nested_charts(tmp_path: Path) -> None:
     def chart(name: str, more: str = "") -> str:
         return f"apiVersion: v2\nname: {name}\nversion: 1.0.0\n{more}"
 
@@ -246,10 +248,10 @@ def test_charts_below_charts(tmp_path: Path) -> None:
             + '  image: {{ index .Subcharts "data-base" "Values" "side-car" "tag" }}\n',
         },
     )
-    below, above = sorted(traced(folder, tmp_path / "copy"), key=lambda one: one.template)
+    below, above = sorted(traced(folder, tmp_path / "copy"), key=lambda document: document.template)
     where = "charts/data-base/charts/lib"
-    found = {step: below.locate("spec", step) for step in ("tag", "port", "own", "zone", "file")}
-    assert {step: f"{place} {place.setting}" for step, place in found.items()} == {
+    locations = {step: below.locate("spec", step) for step in ("tag", "port", "own", "zone", "file")}
+    assert {step: f"{location} {location.setting}" for step, location in locations.items()} == {
         "tag": f"{where}/templates/a.yaml:6 values.yaml:5 data-base.side-car.tag",
         "port": f"{where}/templates/a.yaml:7 charts/data-base/values.yaml:3 side-car.port",
         "own": f"{where}/templates/a.yaml:8 {where}/values.yaml:3 name",

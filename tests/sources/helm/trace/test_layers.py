@@ -1,4 +1,4 @@
-"""Values by layers: the strongest one that sets a path, as its file writes it."""
+"""Values by layers: the strongest layer that sets a path, with the key as written in its file."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
-from kubekeep.sources.helm.trace.chart import ValuesLayer
-from kubekeep.sources.helm.trace.layers import ABSENT, Layers, Ref
+from kubekeep.sources.helm.trace.values_layers import ABSENT, ValueRef, ValuesLayer, ValuesLayers
 from tests.sources.helm.trace.charts import parsed
 
 
 def yaml(file: str, text: str, scope: tuple[str, ...] = (), root: tuple[str, ...] = ()) -> ValuesLayer:
-    value, marks = parsed(text)
-    return ValuesLayer(scope, file, value, marks, root)
+    value, source_map = parsed(text)
+    return ValuesLayer(scope, file, value, source_map, root)
 
 
-LAYERS = Layers(
+LAYERS = ValuesLayers(
     [
         yaml(
             "charts/redis/values.yaml", "image: {tag: '5', name: redis}\nglobal: {zone: own, tier: own}\n", ("redis",)
@@ -51,8 +50,10 @@ LAYERS = Layers(
         ((), ("redis", "image", "name"), "redis", "charts/redis/values.yaml:1 image.name"),
     ],
 )
-def test_who_sets_what(scope: tuple[str, ...], path: tuple[str | int, ...], value: Any, setting: str | None) -> None:
-    ref = Ref(scope, path)
+def test_strongest_layer_sets_value(
+    scope: tuple[str, ...], path: tuple[str | int, ...], value: Any, setting: str | None
+) -> None:
+    ref = ValueRef(scope, path)
     assert LAYERS.value(ref) == value
-    found = LAYERS.setting(ref)
-    assert (str(found) if found else None) == setting
+    actual = LAYERS.setting(ref)
+    assert (str(actual) if actual else None) == setting

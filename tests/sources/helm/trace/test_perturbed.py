@@ -1,4 +1,4 @@
-"""Charts changed in one place and rendered again by Helm: what changes in the objects is what that place made."""
+"""Charts changed in one line or value and rendered again by Helm: the change must appear where it was traced."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def _objects(folder: Path, *options: str) -> dict[_Key, Any]:
-    """The objects that Helm renders, none for a chart that it does not take."""
+    """Return the objects that Helm renders, {} for a chart that Helm rejects."""
     try:
         outputs = helm_template(folder, *options)
     except RuntimeError:
@@ -49,13 +49,16 @@ def _objects(folder: Path, *options: str) -> dict[_Key, Any]:
     return objects
 
 
-def _traced(folder: Path, to: Path) -> dict[_Key, Traced]:
-    found = traced(folder, to)
-    return {(one.template, one.value["kind"], str(one.value["metadata"]["name"])): one for one in found}
+def _trace(folder: Path, to: Path) -> dict[_Key, Traced]:
+    documents = traced(folder, to)
+    return {
+        (document.template, document.value["kind"], str(document.value["metadata"]["name"])): document
+        for document in documents
+    }
 
 
-def test_a_line_whose_key_is_changed_is_the_line_of_what_changes(folder: Path, tmp_path: Path) -> None:
-    before = _traced(folder, tmp_path / "copy")
+def test_changed_line_is_traced_line(folder: Path, tmp_path: Path) -> None:
+    before = _trace(folder, tmp_path / "copy")
     lines = [
         (file, number, match)
         for file in sorted(folder.rglob("templates/*"))
@@ -63,7 +66,7 @@ def test_a_line_whose_key_is_changed_is_the_line_of_what_changes(folder: Path, t
         for number, line in enumerate(file.read_text().split("\n"))
         if (match := _LINE.match(line)) and match[2] not in ("kind", "apiVersion", "metadata")
     ]
-    seen = 0
+    checked = 0
     for file, number, match in random.Random(1).sample(lines, min(_CHANGES, len(lines))):
         changed = tmp_path / "changed"
         shutil.rmtree(changed, ignore_errors=True)
@@ -76,26 +79,26 @@ def test_a_line_whose_key_is_changed_is_the_line_of_what_changes(folder: Path, t
                 location = before[key].locate(*path)
                 assert location.region is not None
                 assert (location.file, location.region.start.line) == (file.relative_to(folder).as_posix(), number + 1)
-                seen += 1
-    assert seen > 5
+                checked += 1
+    assert checked > 5
 
 
 def _ending(value: Any, end: str) -> Iterator[Steps]:
-    """The paths whose last key ends so, without that."""
+    """Yield the paths whose last key has a suffix, without the suffix."""
     for path, _ in paths(value):
         if path and str(path[-1]).endswith(end):
             yield tuple(step.removesuffix(end) if isinstance(step, str) else step for step in path)
 
 
-def test_a_value_that_is_changed_is_the_key_of_what_changes(folder: Path, tmp_path: Path) -> None:
-    before = _traced(folder, tmp_path / "copy")
+def test_changed_value_is_traced_setting(folder: Path, tmp_path: Path) -> None:
+    before = _trace(folder, tmp_path / "copy")
     values = yaml.safe_load((folder / "values.yaml").read_text())
     leaves = [
         (path, value)
         for path, value in paths(values)
         if isinstance(value, str | int) and not isinstance(value, bool) and value != ""
     ]
-    seen = 0
+    checked = 0
     for path, value in random.Random(1).sample(leaves, min(_CHANGES, len(leaves))):
         changed = copy.deepcopy(values)
         sentinel = 987_654 if isinstance(value, int) else "zqzq"
@@ -104,11 +107,11 @@ def test_a_value_that_is_changed_is_the_key_of_what_changes(folder: Path, tmp_pa
         file.write_text(yaml.safe_dump(changed))
         for key, after in _objects(folder, "--values", str(file)).items():
             for where, now in paths(after):
-                # A value that is only a part of what is printed shares it with others.
+                # A value that is only part of the printed text shares it with others.
                 if now != sentinel or key not in before or not has_path(before[key].value, where):
                     continue
                 setting = before[key].locate(*where).setting
                 assert setting is not None, (key, where)
                 assert setting.key == format_path(path)
-                seen += 1
-    assert seen > 2
+                checked += 1
+    assert checked > 2

@@ -1,4 +1,4 @@
-"""Charts in the styles that people write, with what a reader of each would say, found by hand."""
+"""Charts in common styles, with locations determined by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = needs_helm
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
-    """A chart `shop` of some files."""
+    """Write a chart `shop` with these files."""
     for name, text in {
         "Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.2.3\nappVersion: 7.7.7\n",
         **files,
@@ -28,8 +28,8 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder / "shop"
 
 
-def said(folder: Path, location: Location) -> tuple[str, str, str]:
-    """The file, the text of the line, and the setting as `file key` with the line that sets it checked."""
+def describe(folder: Path, location: Location) -> tuple[str, str, str]:
+    """Return file, text of the line, and setting as `file key`; asserts that the line of the setting contains its key."""
     assert location.region is not None
     line = (folder / location.file).read_text().split("\n")[location.region.start.line - 1].strip()
     setting = location.setting
@@ -43,10 +43,10 @@ def said(folder: Path, location: Location) -> tuple[str, str, str]:
 
 
 def check(folder: Path, documents: list[Traced], expected: dict[tuple[str, str], tuple[str, str, str]]) -> None:
-    """Each (object, path) is where a reader would say."""
+    """Compare the location of each (object, path) with the expectation."""
     by_name = {document.name: document for document in documents}
-    found = {(name, path): said(folder, by_name[name].locate(*parse_path(path))) for name, path in expected}
-    assert found == expected
+    described = {(name, path): describe(folder, by_name[name].locate(*parse_path(path))) for name, path in expected}
+    assert described == expected
 
 
 COMMON: Final = {
@@ -231,7 +231,7 @@ _OBJECT: Final = "StatefulSet/rel-shop"
 _POD: Final = "spec.template.spec"
 
 
-def test_a_chart_over_a_library_of_helpers(tmp_path: Path) -> None:
+def test_chart_with_library_helpers(tmp_path: Path) -> None:
     folder = write(tmp_path, COMMON)
     own = "templates/statefulset.yaml"
     labels = 'labels: {{- include "common.labels.standard" ( dict "customLabels" .Values.commonLabels "context" $ ) | nindent 4 }}'
@@ -267,7 +267,7 @@ def test_a_chart_over_a_library_of_helpers(tmp_path: Path) -> None:
         f"{_POD}.containers[1].image": (own, sidecars, "values.yaml sidecars[0].image"),
         f"{_POD}.containers[1].securityContext.privileged": (
             own, sidecars, "values.yaml sidecars[0].securityContext.privileged"),
-        # What is missing is where it would be added.
+        # A missing key is located at the line to add it to.
         f"{_POD}.securityContext.runAsNonRoot": (
             own, context, "values.yaml podSecurityContext",
         ),
@@ -358,7 +358,7 @@ MAPPED: Final = {
 }
 
 
-def test_a_chart_that_makes_objects_from_a_map(tmp_path: Path) -> None:
+def test_chart_with_workload_map(tmp_path: Path) -> None:
     folder = write(tmp_path, MAPPED)
     own = "templates/_workload.tpl"
     image = 'image: "{{ $merged.image.repository }}:{{ $merged.image.tag | default $root.Chart.AppVersion }}"'
@@ -444,7 +444,7 @@ _FAMILY: Final = {
 }
 
 
-def test_sub_charts_their_aliases_and_what_the_parent_says(tmp_path: Path) -> None:
+def test_subcharts_aliases_and_parent_values(tmp_path: Path) -> None:
     folder = write(tmp_path, _FAMILY)
     pod, helpers = "charts/cache/templates/pod.yaml", "charts/cache/templates/_helpers.tpl"
     documents = traced(
@@ -465,7 +465,7 @@ def test_sub_charts_their_aliases_and_what_the_parent_says(tmp_path: Path) -> No
                 pod, "image: {{ .Values.image.repository }}", "--set sessions.image.repository"),
             ("Pod/sessions", "spec.containers[0].args[0]"): (
                 pod, 'args: ["{{ .Values.image.tag }}"]', "values.yaml sessions.image.tag"),
-            # A value that differs in every rendering moves nothing.
+            # A value that differs in every rendering does not change other locations.
             ("Pod/sessions", "spec.containers[0].env[0].value"): (
                 pod, "value: {{ .Values.password | default (randAlphaNum 20) | quote }}", ""),
             ("Pod/sessions", "spec.containers[0].env[1].value"): (
@@ -475,7 +475,7 @@ def test_sub_charts_their_aliases_and_what_the_parent_says(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("sets", [{}, {"ingress.enabled": "true"}, {"autoscaling.enabled": "true"}])
-def test_the_chart_that_helm_creates(tmp_path: Path, sets: dict[str, Any]) -> None:
+def test_helm_create_chart(tmp_path: Path, sets: dict[str, Any]) -> None:
     assert HELM is not None
     subprocess.run([HELM, "create", str(tmp_path / "shop")], check=True, capture_output=True)
     folder = tmp_path / "shop"

@@ -1,4 +1,4 @@
-"""Templates as trees: delimiters, trims, comments and quotes as Go reads them, and everything has its place."""
+"""Parsing templates: delimiters, trim markers, comments and quotes as in Go, with positions."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubekeep.sources.helm.trace.template import (
-    DEPTH,
-    MAXIMUM,
-    Action,
-    Branch,
-    Call,
-    Jump,
-    Range,
+    MAX_LENGTH,
+    MAX_NESTING,
+    ActionNode,
+    BranchNode,
+    CallNode,
+    JumpNode,
+    RangeNode,
     TemplateError,
-    Text,
-    inside,
-    read,
-    unquoted,
+    TextNode,
+    parse_template,
+    unquote,
+    walk_nodes,
 )
 
 
 def texts(source: str) -> list[str]:
-    return [node.text for node in inside(read(source).body) if isinstance(node, Text)]
+    return [node.text for node in walk_nodes(parse_template(source).body) if isinstance(node, TextNode)]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def texts(source: str) -> list[str]:
         ("{{- .x -}} \n {{- .y -}} ", []),
     ],
 )
-def test_literal_text_is_what_trims_leave(source: str, expected: list[str]) -> None:
+def test_trim_markers_trim_text(source: str, expected: list[str]) -> None:
     assert texts(source) == expected
 
 
@@ -56,12 +56,12 @@ def test_literal_text_is_what_trims_leave(source: str, expected: list[str]) -> N
         st.sampled_from(["a\n", "  b: ", "{{- .x }}", "{{ .y -}}", "{{/* c */}}", "{{- /* d */ -}}", "é\r\n", "{x"])
     )
 )
-def test_every_text_and_action_stands_where_it_says(parts: list[str]) -> None:
+def test_positions_of_text_and_actions(parts: list[str]) -> None:
     source = "".join(parts)
-    for node in read(source).body:
-        if isinstance(node, Text):
+    for node in parse_template(source).body:
+        if isinstance(node, TextNode):
             assert source[node.at : node.at + len(node.text)] == node.text
-        elif isinstance(node, Action):
+        elif isinstance(node, ActionNode):
             assert source[node.at : node.at + 2] == "{{"
             assert source[node.end - 2 : node.end] == "}}"
             assert node.source in source[node.at : node.end]
@@ -69,42 +69,42 @@ def test_every_text_and_action_stands_where_it_says(parts: list[str]) -> None:
 
 def test_branches_loops_and_jumps_nest() -> None:
     source = "{{ range $i, $x := .a }}{{ if eq $i 1 }}{{ break }}{{ else }}{{ continue }}{{ end }}{{ else }}-{{ end }}"
-    (loop,) = read(source).body
-    assert isinstance(loop, Range)
+    (loop,) = parse_template(source).body
+    assert isinstance(loop, RangeNode)
     assert loop.source == "$i, $x := .a "
     (branch,) = loop.body
-    assert isinstance(branch, Branch)
+    assert isinstance(branch, BranchNode)
     assert [case.source for case in branch.cases] == ["eq $i 1 ", None]
-    assert [case.body for case in branch.cases] == [(Jump("break"),), (Jump("continue"),)]
+    assert [case.body for case in branch.cases] == [(JumpNode("break"),), (JumpNode("continue"),)]
     assert [source[case.at : case.at + 4] for case in branch.cases] == ["{{ i", "{{ e"]
 
 
 @pytest.mark.parametrize("source", ["{{if.x}}1{{end}}", "{{if(.x)}}1{{end}}", "{{ if\n.x }}1{{ end }}"])
-def test_a_keyword_needs_no_space_behind(source: str) -> None:
-    (branch,) = read(source).body
-    assert isinstance(branch, Branch)
+def test_keyword_without_space(source: str) -> None:
+    (branch,) = parse_template(source).body
+    assert isinstance(branch, BranchNode)
 
 
-def test_with_has_else_with() -> None:
-    (branch,) = read("{{ with .a }}1{{ else with .b }}2{{ else }}3{{ end }}").body
-    assert isinstance(branch, Branch)
+def test_else_with() -> None:
+    (branch,) = parse_template("{{ with .a }}1{{ else with .b }}2{{ else }}3{{ end }}").body
+    assert isinstance(branch, BranchNode)
     assert branch.rebinds
     assert [case.source for case in branch.cases] == [".a ", ".b ", None]
 
 
-def test_definitions_are_apart_and_a_block_is_both() -> None:
-    tree = read(
+def test_definitions_and_blocks() -> None:
+    tree = parse_template(
         '{{ define "a" }}A{{ end }}{{ block "b" .x }}B{{ end }}{{ template `c` }}{{ define "d" }} {{/* */}} {{ end }}'
     )
     assert set(tree.defines) == {"a", "b"}
-    calls = [(node.name, node.source) for node in tree.body if isinstance(node, Call)]
+    calls = [(node.name, node.source) for node in tree.body if isinstance(node, CallNode)]
     assert calls == [("b", ".x "), ("c", "")]
 
 
 @pytest.mark.parametrize("word", ["iffy", "end1", "rangefinder .x", ".if", "$if", "ended"])
-def test_words_that_only_begin_like_keywords_are_expressions(word: str) -> None:
-    (action,) = read(f"{{{{ {word} }}}}").body
-    assert isinstance(action, Action)
+def test_keyword_prefix_is_expression(word: str) -> None:
+    (action,) = parse_template(f"{{{{ {word} }}}}").body
+    assert isinstance(action, ActionNode)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ def test_words_that_only_begin_like_keywords_are_expressions(word: str) -> None:
         "{{" * 10_000,
         "{{ `" * 10_000,
         "{{/*" * 10_000,
-        "{{ if 1 }}" * (DEPTH + 2) + "{{ end }}" * (DEPTH + 2),
-        "x" * (MAXIMUM + 1),
+        "{{ if 1 }}" * (MAX_NESTING + 2) + "{{ end }}" * (MAX_NESTING + 2),
+        "x" * (MAX_LENGTH + 1),
     ],
 )
-def test_what_is_no_template_is_refused_at_once(source: str) -> None:
+def test_invalid_template_is_rejected_quickly(source: str) -> None:
     with pytest.raises(TemplateError):
-        read(source)
+        parse_template(source)
 
 
 @pytest.mark.parametrize(
@@ -138,5 +138,5 @@ def test_what_is_no_template_is_refused_at_once(source: str) -> None:
         ('"\\UFFFFFFFF"', "\ufffd"),
     ],
 )
-def test_string_literals_are_gos(literal: str, text: str) -> None:
-    assert unquoted(literal) == text
+def test_go_string_literals(literal: str, text: str) -> None:
+    assert unquote(literal) == text

@@ -1,4 +1,4 @@
-"""What the unique words of a generated chart tell about each path of a rendered object. Never asks the tracing."""
+"""Expected locations of a generated chart, derived from its unique words. Independent of the tracing code."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _KEY: Final = re.compile(r"\b([ky][a-z]*\d+x)$")
 
 
 class Truth(msgspec.Struct, frozen=True):
-    """Where a path was written; `settings` are the lines of the values, one of which is right, None for no answer."""
+    """Expected source of a path: one of `lines`, and one of the lines of `settings`; None if unknown."""
 
     lines: frozenset[tuple[str, int]] | None
     settings: frozenset[tuple[str, int]] | None
 
 
 class Words:
-    """Where the unique words of a chart stand: `templates` by key, `values` by value or key."""
+    """Lines of the unique words of a chart: `templates` by key, `values` by value or key."""
 
     def __init__(self, folder: Path, over: Path) -> None:
         self.templates: dict[str, set[tuple[str, int]]] = {}
@@ -41,7 +41,7 @@ class Words:
                     self.values.setdefault(word, set()).add((shown, number))
 
     def truths(self, traced: Traced) -> Iterator[tuple[Steps, Truth]]:
-        """The paths of a document, with some that it does not have."""
+        """Yield the paths of a document with the expectation, including some missing paths."""
         for path, value in paths(traced.value):
             named = next((str(step) for step in reversed(path) if _KEY.search(str(step))), None)
             if named is None:
@@ -59,26 +59,26 @@ class Words:
     def _settings(self, value: Any) -> frozenset[tuple[str, int]] | None:
         if isinstance(value, dict | list):
             return None
-        found: set[tuple[str, int]] = set()
+        lines: set[tuple[str, int]] = set()
         for word in _WORD.findall(str(value)):
-            found |= self.values.get(word, set())
-        return frozenset(found)
+            lines |= self.values.get(word, set())
+        return frozenset(lines)
 
     def _of_mapping(self, value: dict[str, Any]) -> frozenset[tuple[str, int]] | None:
-        """No setting where a template writes one of the entries."""
+        """Expect no setting if a template writes one of the entries."""
         return frozenset() if any(str(key).startswith("k") for key in value) else None
 
 
-def verdict(truth: Truth, found: Location) -> tuple[bool | None, bool | None, bool]:
-    """Whether the line is right, the setting is right (None where the truth is not known), and a file is wrong."""
+def verdict(truth: Truth, location: Location) -> tuple[bool | None, bool | None, bool]:
+    """Compare a location: line correct, setting correct (None if the expectation is unknown), and wrong file."""
     line = setting = None
     wrong_file = False
     if truth.lines is not None:
-        line = found.region is not None and (found.file, found.region.start.line) in truth.lines
-        wrong_file = found.file not in {file for file, _ in truth.lines}
+        line = location.region is not None and (location.file, location.region.start.line) in truth.lines
+        wrong_file = location.file not in {file for file, _ in truth.lines}
     if truth.settings is not None:
-        own = found.setting
-        place = (own.file, own.region.start.line) if own and own.region else None
-        setting = place in truth.settings if truth.settings else own is None
-        wrong_file |= bool(place and truth.settings and place[0] not in {file for file, _ in truth.settings})
+        own = location.setting
+        source = (own.file, own.region.start.line) if own and own.region else None
+        setting = source in truth.settings if truth.settings else own is None
+        wrong_file |= bool(source and truth.settings and source[0] not in {file for file, _ in truth.settings})
     return line, setting, wrong_file

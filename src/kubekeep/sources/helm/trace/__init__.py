@@ -1,10 +1,10 @@
-"""From a rendered object back to the line of the template, and to the key of the values file, that a person wrote.
+"""Trace a rendered object back to the line of its template and the key of the values file that set a value.
 
-Pure: texts in, texts and places out. Never runs Helm, never touches a disk.
+Texts in, locations out: never runs Helm, no I/O. See docs/decisions/0007-line-tracing.md.
 """
 
-from kubekeep.sources.helm.trace.chart import ChartTexts, ValuesLayer
-from kubekeep.sources.helm.trace.document import DocumentTrace
+from kubekeep.sources.helm.trace.document_trace import DocumentTrace
 from kubekeep.sources.helm.trace.instrumentation import Instrumentation, instrument
+from kubekeep.sources.helm.trace.values_layers import ChartTexts, ValuesLayer
 
 __all__ = ["ChartTexts", "DocumentTrace", "Instrumentation", "ValuesLayer", "instrument"]

@@ -1,7 +1,7 @@
-"""Templates gone through with symbols instead of values: which variables hold what, and what each action prints.
+"""Evaluate templates with symbols instead of values: contents of variables, and the symbols that actions print.
 
-`Walk` knows what nodes do to variables and the dot; what is taken where there is a choice is told by who derives
-from it. `Reading` asks the values; what they do not tell is taken all ways. Never makes text.
+`TemplateWalk` implements the effect of nodes on variables and the dot; subclasses choose the branches. `PossibleOutput`
+chooses by the values, and takes every branch whose condition is unknown. Never produces text.
 """
 
 from __future__ import annotations
@@ -15,75 +15,85 @@ from kubekeep.sources.helm.trace import functions
 from kubekeep.sources.helm.trace.expression import (
     Chain,
     Dot,
-    Function,
-    Literal,
+    FunctionName,
+    LiteralOperand,
     Operand,
-    Pipe,
+    Pipeline,
     Variable,
-    included,
-    merged_into,
+    find_include,
+    find_merge_target,
     parse,
 )
 from kubekeep.sources.helm.trace.symbols import (
     NOTHING,
     UNKNOWN,
-    Chart,
-    Known,
-    Made,
-    Row,
+    ChartDot,
+    Computed,
+    Constant,
+    ListSymbol,
+    MappingSymbol,
     Symbol,
     Symbols,
-    Table,
-    several,
+    create_alternatives,
 )
-from kubekeep.sources.helm.trace.template import Action, Branch, Call, Jump, Node, Range, TemplateError, Text, read
-from kubekeep.sources.helm.trace.units import Units
+from kubekeep.sources.helm.trace.template import (
+    ActionNode,
+    BranchNode,
+    CallNode,
+    JumpNode,
+    Node,
+    RangeNode,
+    TemplateError,
+    TemplateSet,
+    TextNode,
+    parse_template,
+)
 
-DEEPEST: Final = 24
-"""How deep named templates may call each other before nobody asks further what they print."""
-_TURNS: Final = 64
+MAX_DEPTH: Final = 24
+"""Maximum nesting of named templates that is followed."""
+_MOST_ITERATIONS: Final = 64
 
 
 class Frame(msgspec.Struct):
-    """What a template sees: the dot, `$`, its variables by name, and which of these its innermost block declared.
+    """State of a running template: dot, `$`, variables by name, and the variables declared in the innermost block.
 
-    `names` is never changed in place, so that a frame can be kept by keeping it.
+    `names` is never modified in place, so a snapshot shares it.
     """
 
-    unit: int
+    file: int
     dot: Symbol
     root: Symbol
     names: dict[str, Symbol]
     local: set[str]
     depth: int
 
-    def kept(self) -> Frame:
-        """The frame as it is now."""
-        return Frame(self.unit, self.dot, self.root, self.names, set(), self.depth)
+    def snapshot(self) -> Frame:
+        """Return a copy of the current state."""
+        return Frame(self.file, self.dot, self.root, self.names, set(), self.depth)
 
 
-def text_of(name: str) -> str:
-    """Where a frame keeps which named template made the text of a variable, and for what dot."""
+def text_key(name: str) -> str:
+    """Return the variable name that stores the named template, and its dot, that produced the text of a variable."""
     return f"{name} text"
 
 
-class Evaluator:
-    """Expressions to symbols, for one release. Named templates that are included in expressions are read."""
+class ExpressionEvaluator:
+    """Evaluates expressions to symbols for one release, including named templates in expressions."""
 
-    def __init__(self, units: Units, symbols: Symbols) -> None:
-        self.units = units
+    def __init__(self, template_set: TemplateSet, symbols: Symbols) -> None:
+        self.template_set = template_set
         self.symbols = symbols
         self._read: dict[tuple[str, tuple[str, ...]], Symbol] = {}
 
-    def source(self, source: str, frame: Frame) -> Symbol:
-        """The symbol of an expression; nothing for one that is not understood."""
+    def evaluate_source(self, source: str, frame: Frame) -> Symbol:
+        """Evaluate an expression; NOTHING if it cannot be parsed."""
         try:
-            return self.pipe(parse(source), frame)
+            return self.evaluate_pipe(parse(source), frame)
         except TemplateError:
             return NOTHING
 
-    def pipe(self, pipe: Pipe, frame: Frame) -> Symbol:
-        """The symbol of a pipeline, whatever it declares."""
+    def evaluate_pipe(self, pipe: Pipeline, frame: Frame) -> Symbol:
+        """Evaluate a pipeline, ignoring the variables it declares."""
         value: Symbol | None = None
         for command in pipe.commands:
             value = self._command(command, value, frame)
@@ -94,101 +104,103 @@ class Evaluator:
         if not command:
             return NOTHING
         first, *rest = command
-        if not isinstance(first, Function):
+        if not isinstance(first, FunctionName):
             # With arguments it is a method, such as .Files.Get.
-            return NOTHING if rest or last is not None else self.operand(first, frame)
-        arguments = [self.operand(operand, frame) for operand in rest]
+            return NOTHING if rest or last is not None else self.evaluate_operand(first, frame)
+        arguments = [self.evaluate_operand(operand, frame) for operand in rest]
         if last is not None:
             arguments.append(last)
         match first.name:
             case "include" if len(arguments) == 2:
                 name = self.symbols.value(arguments[0])
-                return self.include(name if isinstance(name, str) else "", arguments[1], frame)
+                return self.evaluate_include(name if isinstance(name, str) else "", arguments[1], frame)
             case "tpl" if arguments:
                 return self._tpl(arguments, frame)
         return functions.call(first.name, self.symbols, arguments)
 
-    def operand(self, operand: Operand, frame: Frame) -> Symbol:
-        """The symbol of one operand."""
+    def evaluate_operand(self, operand: Operand, frame: Frame) -> Symbol:
+        """Evaluate one operand."""
         match operand:
-            case Literal():
-                return Known(operand.value)
+            case LiteralOperand():
+                return Constant(operand.value)
             case Dot():
                 return frame.dot
             case Variable():
                 return frame.names.get(operand.name, NOTHING) if operand.name else frame.root
             case Chain():
-                base = self.operand(operand.base, frame)
+                base = self.evaluate_operand(operand.base, frame)
                 return self.symbols.descend(base, operand.names) or functions.NIL
-            case Pipe():
-                return self.pipe(operand, frame)
+            case Pipeline():
+                return self.evaluate_pipe(operand, frame)
         return functions.call(operand.name, self.symbols, [])
 
-    def include(self, name: str, dot: Symbol, frame: Frame) -> Symbol:
-        """What a named template prints; nothing of one that is not known."""
-        definition = self.units.defines.get(name)
-        if definition is None or frame.depth >= DEEPEST:
-            return Made((dot,)) if isinstance(dot, Table) else NOTHING
-        key = (name, dot.scope) if isinstance(dot, Chart) else None
+    def evaluate_include(self, name: str, dot: Symbol, frame: Frame) -> Symbol:
+        """Evaluate the output of a named template; nothing is known of undefined ones."""
+        definition = self.template_set.defines.get(name)
+        if definition is None or frame.depth >= MAX_DEPTH:
+            return Computed((dot,)) if isinstance(dot, MappingSymbol) else NOTHING
+        key = (name, dot.scope) if isinstance(dot, ChartDot) else None
         if key in self._read:
             return self._read[key]
-        found = self._printed(definition.body, Frame(definition.unit, dot, dot, {}, set(), frame.depth + 1))
+        printed = self._printed(definition.body, Frame(definition.file, dot, dot, {}, set(), frame.depth + 1))
         if key is not None:
-            self._read[key] = found
-        return found
+            self._read[key] = printed
+        return printed
 
     def _tpl(self, arguments: Sequence[Symbol], frame: Frame) -> Symbol:
-        """A template in a value is that value; one in a constant is read."""
+        """Evaluate `tpl`: a template from values is that value, a constant template is parsed."""
         text = arguments[0]
-        if isinstance(text, Known) and isinstance(text.value, str) and frame.depth < DEEPEST:
+        if isinstance(text, Constant) and isinstance(text.value, str) and frame.depth < MAX_DEPTH:
             dot = arguments[-1]
             try:
-                return self._printed(read(text.value).body, Frame(frame.unit, dot, dot, {}, set(), frame.depth + 1))
+                return self._printed(
+                    parse_template(text.value).body, Frame(frame.file, dot, dot, {}, set(), frame.depth + 1)
+                )
             except TemplateError:
                 return NOTHING
         return text
 
     def _printed(self, body: Sequence[Node], frame: Frame) -> Symbol:
-        reading = Reading(self)
-        reading.block(body, frame)
-        return Made(tuple(reading.parts), UNKNOWN)
+        reading = PossibleOutput(self)
+        reading.walk_block(body, frame)
+        return Computed(tuple(reading.parts), UNKNOWN)
 
 
-class Jumped(Exception):  # noqa: N818 - control flow of the template
-    """A break or continue on its way to its loop."""
+class LoopJump(Exception):  # noqa: N818 - control flow of the template
+    """`break` or `continue` on its way to the loop."""
 
     def __init__(self, word: str) -> None:
         super().__init__(word)
         self.word = word
 
 
-class Walk:
-    """Going through nodes in the order in which they ran, or may have run."""
+class TemplateWalk:
+    """Walk over the nodes of a template in execution order."""
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: ExpressionEvaluator) -> None:
         self.evaluator = evaluator
 
-    def taken(self, branch: Branch, frame: Frame) -> list[int]:
-        """The cases that ran."""
+    def select_cases(self, branch: BranchNode, frame: Frame) -> list[int]:
+        """Return the numbers of the cases to walk."""
         raise NotImplementedError
 
-    def turns(self, loop: Range, over: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:
-        """The key and the element of each turn."""
+    def list_iterations(self, loop: RangeNode, over: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:
+        """Yield key and element of each iteration."""
         raise NotImplementedError
 
-    def text(self, node: Text, frame: Frame) -> None:
-        """Literal text, which does nothing to variables."""
+    def visit_text(self, node: TextNode, frame: Frame) -> None:
+        """Visit literal text, which has no effect on variables."""
 
-    def action(self, node: Action, pipe: Pipe, frame: Frame) -> None:
-        """An action that prints."""
+    def visit_action(self, node: ActionNode, pipe: Pipeline, frame: Frame) -> None:
+        """Visit an action that prints."""
         raise NotImplementedError
 
-    def call(self, node: Call, frame: Frame) -> None:
-        """A call of a named template."""
+    def visit_call(self, node: CallNode, frame: Frame) -> None:
+        """Visit a call of a named template."""
         raise NotImplementedError
 
-    def block(self, nodes: Sequence[Node], frame: Frame, declared: dict[str, Symbol] | None = None) -> None:
-        """Nodes with a scope of their own, in which `declared` are set."""
+    def walk_block(self, nodes: Sequence[Node], frame: Frame, declared: dict[str, Symbol] | None = None) -> None:
+        """Walk nodes in a scope of their own, with `declared` set."""
         outer, local, dot = frame.names, frame.local, frame.dot
         frame.local = set(declared or ())
         if declared:
@@ -204,122 +216,126 @@ class Walk:
     def _nodes(self, nodes: Sequence[Node], frame: Frame) -> None:
         for node in nodes:
             match node:
-                case Text():
-                    self.text(node, frame)
-                case Action():
+                case TextNode():
+                    self.visit_text(node, frame)
+                case ActionNode():
                     self._action(node, frame)
-                case Branch():
+                case BranchNode():
                     self._branch(node, frame)
-                case Range():
+                case RangeNode():
                     self._range(node, frame)
-                case Call():
-                    self.call(node, frame)
-                case Jump():
-                    raise Jumped(node.word)
+                case CallNode():
+                    self.visit_call(node, frame)
+                case JumpNode():
+                    raise LoopJump(node.word)
 
-    def _action(self, node: Action, frame: Frame) -> None:
-        # Setting a variable copies all of them.
+    def _action(self, node: ActionNode, frame: Frame) -> None:
+        # Setting a variable copies all variables.
         self.evaluator.symbols.budget.step(1 + len(frame.names) // 8)
         try:
             pipe = parse(node.source)
         except TemplateError:
-            pipe = Pipe((), False, ())
+            pipe = Pipeline((), False, ())
         if not pipe.names:
-            self.action(node, pipe, frame)
+            self.visit_action(node, pipe, frame)
             return
-        value = self.evaluator.pipe(pipe, frame)
+        value = self.evaluator.evaluate_pipe(pipe, frame)
         name = pipe.names[0]
-        frame.names = {**frame.names, name: value, text_of(name): self._text(pipe, frame)}
-        into = merged_into(pipe)
+        frame.names = {**frame.names, name: value, text_key(name): self._text(pipe, frame)}
+        into = find_merge_target(pipe)
         if into in frame.names:
             frame.names[into] = value
         if not pipe.assigns:
-            frame.local.update((name, text_of(name)))
+            frame.local.update((name, text_key(name)))
 
-    def _text(self, pipe: Pipe, frame: Frame) -> Symbol:
-        """The named template whose text a pipeline gives, and its dot."""
-        found = included(pipe)
-        return Row((Known(found[0]), self.evaluator.operand(found[1], frame))) if found else functions.NIL
+    def _text(self, pipe: Pipeline, frame: Frame) -> Symbol:
+        """Return the named template whose text a pipeline returns, with its dot."""
+        include = find_include(pipe)
+        return (
+            ListSymbol((Constant(include[0]), self.evaluator.evaluate_operand(include[1], frame)))
+            if include
+            else functions.NIL
+        )
 
-    def _branch(self, node: Branch, frame: Frame) -> None:
-        taken = self.taken(node, frame)
-        if not taken:
+    def _branch(self, node: BranchNode, frame: Frame) -> None:
+        select_cases = self.select_cases(node, frame)
+        if not select_cases:
             return
-        last = max(taken)
+        last = max(select_cases)
         declared: dict[str, Symbol] = {}
         before, results = frame.names, []
         for number, case in enumerate(node.cases[: last + 1]):
             dot = frame.dot
             if case.source is not None:
                 dot = self._condition(case.source, frame, declared) if node.rebinds or ":=" in case.source else dot
-            if number in taken:
+            if number in select_cases:
                 frame.names, outer = before, frame.dot
                 scope = declared
                 if node.rebinds and case.source is not None:
                     frame.dot = dot
                 else:
-                    scope = {name: value for name, value in declared.items() if name != text_of(".")}
+                    scope = {name: value for name, value in declared.items() if name != text_key(".")}
                 try:
-                    self.block(case.body, frame, scope)
+                    self.walk_block(case.body, frame, scope)
                 finally:
                     frame.dot = outer
                 results.append(frame.names)
         if len(results) > 1:
-            frame.names = {name: either([result[name] for result in results]) for name in before}
+            frame.names = {name: merge_alternatives([result[name] for result in results]) for name in before}
 
     def _condition(self, source: str, frame: Frame, declared: dict[str, Symbol]) -> Symbol:
         try:
             pipe = parse(source)
         except TemplateError:
             return NOTHING
-        value = self.evaluator.pipe(pipe, frame)
+        value = self.evaluator.evaluate_pipe(pipe, frame)
         if pipe.names and not pipe.assigns:
             declared[pipe.names[0]] = value
-        declared[text_of(".")] = self._text(pipe, frame)
+        declared[text_key(".")] = self._text(pipe, frame)
         return value
 
-    def _range(self, node: Range, frame: Frame) -> None:
+    def _range(self, node: RangeNode, frame: Frame) -> None:
         try:
             pipe = parse(node.source)
         except TemplateError:
-            pipe = Pipe((), False, ())
-        over = self.evaluator.pipe(pipe, frame)
+            pipe = Pipeline((), False, ())
+        over = self.evaluator.evaluate_pipe(pipe, frame)
         ran = False
-        for key, element in self.turns(node, over, frame):
+        for key, element in self.list_iterations(node, over, frame):
             ran = True
             pair = (key, element) if len(pipe.names) > 1 else (element,)
-            declared = {**dict(zip(pipe.names, pair, strict=False)), text_of("."): functions.NIL}
+            declared = {**dict(zip(pipe.names, pair, strict=False)), text_key("."): functions.NIL}
             outer = frame.dot
             frame.dot = element
             try:
-                self.block(node.body, frame, declared)
-            except Jumped as jumped:
+                self.walk_block(node.body, frame, declared)
+            except LoopJump as jumped:
                 if jumped.word == "break":
                     break
             finally:
                 frame.dot = outer
         if not ran and node.otherwise:
-            self.block(node.otherwise, frame)
+            self.walk_block(node.otherwise, frame)
 
 
-def either(symbols: list[Symbol]) -> Symbol:
-    """One of these, whichever it was."""
+def merge_alternatives(symbols: list[Symbol]) -> Symbol:
+    """Combine symbols of which one applies."""
     distinct: list[Symbol] = []
     for symbol in symbols:
         if not any(symbol is other for other in distinct):
             distinct.append(symbol)
-    return several(distinct) or NOTHING
+    return create_alternatives(distinct) or NOTHING
 
 
-class Reading(Walk):
-    """What a named template prints for some dot, as far as the values tell: `parts` are its actions in order."""
+class PossibleOutput(TemplateWalk):
+    """Output of a named template for a dot, as far as values determine it; `parts` are its actions in order."""
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: ExpressionEvaluator) -> None:
         super().__init__(evaluator)
         self.parts: list[Symbol] = []
 
-    def taken(self, branch: Branch, frame: Frame) -> list[int]:
-        """The case whose condition holds, and those before it of which nobody knows."""
+    def select_cases(self, branch: BranchNode, frame: Frame) -> list[int]:
+        """Return the case whose condition is true, and the cases before it whose condition is unknown."""
         possible: list[int] = []
         for number, case in enumerate(branch.cases):
             truth = True if case.source is None else self._truth(case.source, frame)
@@ -330,28 +346,28 @@ class Reading(Walk):
         return possible
 
     def _truth(self, source: str, frame: Frame) -> bool | None:
-        return self.evaluator.symbols.truth(self.evaluator.source(source, frame))
+        return self.evaluator.symbols.truth(self.evaluator.evaluate_source(source, frame))
 
-    def turns(self, loop: Range, over: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:  # noqa: ARG002 - only marks need them
-        """The first few turns; one if nobody knows how many there are."""
+    def list_iterations(self, loop: RangeNode, over: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:  # noqa: ARG002 - only replays need them
+        """Yield the first iterations; one if their number is unknown."""
         symbols = self.evaluator.symbols
-        value = over.entries if isinstance(over, Table) else symbols.value(over)
+        value = over.entries if isinstance(over, MappingSymbol) else symbols.value(over)
         if isinstance(value, dict):
-            for name in sorted(value)[:_TURNS]:
+            for name in sorted(value)[:_MOST_ITERATIONS]:
                 element = symbols.child(over, name) or NOTHING
-                yield Made((element,), name), element
+                yield Computed((element,), name), element
             return
-        some = functions.items(symbols, over)
+        some = functions.list_elements(symbols, over)
         if some is None:
-            some = [Made((over,))]
-        for number, element in enumerate(some[:_TURNS]):
-            yield Made((), number), element
+            some = [Computed((over,))]
+        for number, element in enumerate(some[:_MOST_ITERATIONS]):
+            yield Computed((), number), element
 
-    def action(self, node: Action, pipe: Pipe, frame: Frame) -> None:  # noqa: ARG002 - only marks need it
-        """Keep what is printed."""
-        self.parts.append(self.evaluator.pipe(pipe, frame))
+    def visit_action(self, node: ActionNode, pipe: Pipeline, frame: Frame) -> None:  # noqa: ARG002 - only replays need it
+        """Record the printed symbol."""
+        self.parts.append(self.evaluator.evaluate_pipe(pipe, frame))
 
-    def call(self, node: Call, frame: Frame) -> None:
-        """Keep what the named template prints."""
-        dot = self.evaluator.source(node.source, frame) if node.source.strip() else functions.NIL
-        self.parts.append(self.evaluator.include(node.name, dot, frame))
+    def visit_call(self, node: CallNode, frame: Frame) -> None:
+        """Record the output of the named template."""
+        dot = self.evaluator.evaluate_source(node.source, frame) if node.source.strip() else functions.NIL
+        self.parts.append(self.evaluator.evaluate_include(node.name, dot, frame))

@@ -1,4 +1,4 @@
-"""The expressions of Go's text/template as trees. Never evaluates them."""
+"""Parse the expressions of Go's text/template into trees. Never evaluates."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.sources.helm.trace.template import TemplateError, unquoted
+from kubekeep.sources.helm.trace.template import TemplateError, unquote
 
-DEPTH: Final = 100
+MAX_NESTING: Final = 100
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>\s+)|(?P<string>"(?:[^"\\\n]|\\.)*"|`[^`]*`)|(?P<char>'(?:[^'\\\n]|\\.)*')"""
@@ -20,7 +20,7 @@ _TOKEN: Final = re.compile(
 _WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "nil": None}
 
 
-class Literal(msgspec.Struct, frozen=True):
+class LiteralOperand(msgspec.Struct, frozen=True):
     """A constant, with the span of its text in the source."""
 
     value: Any
@@ -29,7 +29,7 @@ class Literal(msgspec.Struct, frozen=True):
 
 
 class Dot(msgspec.Struct, frozen=True, gc=False):
-    """`.`: what the template is about, with the span of its text in the source; of no width before a field."""
+    """The current value `.`, with the span of its text in the source (empty before a field)."""
 
     at: int
     end: int
@@ -43,8 +43,8 @@ class Variable(msgspec.Struct, frozen=True, gc=False):
     end: int
 
 
-class Function(msgspec.Struct, frozen=True, gc=False):
-    """The name of a function, with the span of its text in the source."""
+class FunctionName(msgspec.Struct, frozen=True, gc=False):
+    """Name of a function, with the span of its text in the source."""
 
     name: str
     at: int
@@ -58,10 +58,10 @@ class Chain(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
 
 
-class Pipe(msgspec.Struct, frozen=True):
-    """A pipeline: each command is a list of operands, the value of the one before is the last operand of the next.
+class Pipeline(msgspec.Struct, frozen=True):
+    """A pipeline: the value of each command is the last operand of the next one.
 
-    `names` are the variables that it declares, or sets if `assigns`, without their dollar.
+    `names` are the variables that it declares, or assigns if `assigns`, without the dollar sign.
     """
 
     names: tuple[str, ...]
@@ -69,21 +69,21 @@ class Pipe(msgspec.Struct, frozen=True):
     commands: tuple[tuple[Operand, ...], ...]
 
 
-Operand = Literal | Dot | Variable | Function | Chain | Pipe
+Operand = LiteralOperand | Dot | Variable | FunctionName | Chain | Pipeline
 
 
 @lru_cache(maxsize=8192)
-def parse(source: str) -> Pipe:
-    """The tree of what stands between the delimiters; raises TemplateError for what is no expression."""
-    parser = _Parser(source)
+def parse(source: str) -> Pipeline:
+    """Parse the text between the delimiters of an action. Raises TemplateError."""
+    parser = _ExpressionParser(source)
     pipe = parser.pipe(0)
     if parser.kind:
         raise TemplateError(f"not an expression: {source[:80]!r}")
     return pipe
 
 
-class _Parser:
-    """One source; `kind` and `text` are the token at hand, empty at the end, `spaced` whether space precedes it."""
+class _ExpressionParser:
+    """State of the parser: `kind` and `text` of the current token (empty at the end), `spaced` if space precedes it."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -107,11 +107,11 @@ class _Parser:
                 return
             self._spaced = True
 
-    def pipe(self, depth: int) -> Pipe:
-        """A pipeline up to the end or a closing parenthesis."""
-        if depth > DEPTH:
-            raise TemplateError(f"nested deeper than {DEPTH} levels")
-        names, assigns = self._declared()
+    def pipe(self, depth: int) -> Pipeline:
+        """Parse a pipeline up to the end or a closing parenthesis."""
+        if depth > MAX_NESTING:
+            raise TemplateError(f"nested deeper than {MAX_NESTING} levels")
+        names, assigns = self._declared_names()
         commands: list[tuple[Operand, ...]] = []
         while True:
             operands: list[Operand] = []
@@ -119,10 +119,10 @@ class _Parser:
                 operands.append(self._operand(depth))
             commands.append(tuple(operands))
             if self._text != "|" or self.kind != "mark":
-                return Pipe(names, assigns, tuple(commands))
+                return Pipeline(names, assigns, tuple(commands))
             self._advance()
 
-    def _declared(self) -> tuple[tuple[str, ...], bool]:
+    def _declared_names(self) -> tuple[tuple[str, ...], bool]:
         match = _DECLARED.match(self._source, self._at)
         if match is None:
             return (), False
@@ -148,26 +148,26 @@ class _Parser:
             self._advance()
             return inner
         if kind == "field":
-            # The names of the chain, this one first, are read by the caller.
+            # The caller reads the names of the chain, including this one.
             self._spaced = False
             return Dot(at, at)
         self._advance()
         match kind:
             case "string":
-                return Literal(unquoted(text), at, end)
+                return LiteralOperand(unquote(text), at, end)
             case "variable":
                 return Variable(text[1:], at, end)
             case "number" | "char":
-                return Literal(_number(text), at, end)
+                return LiteralOperand(_number(text), at, end)
             case "word":
-                return Literal(_WORDS[text], at, end) if text in _WORDS else Function(text, at, end)
+                return LiteralOperand(_WORDS[text], at, end) if text in _WORDS else FunctionName(text, at, end)
             case _ if text == ".":
                 return Dot(at, end)
         raise TemplateError(f"not an operand: {text[:80]!r}")
 
 
-def after_declaration(source: str) -> int:
-    """Where the value begins in the source of a pipeline that declares or sets variables."""
+def find_value_start(source: str) -> int:
+    """Return the index of the value in a pipeline that declares or assigns variables."""
     match = _DECLARED.match(source, len(source) - len(source.lstrip()))
     return match.end() if match else 0
 
@@ -176,7 +176,7 @@ _DECLARED: Final = re.compile(r"\$(\w+)\s*(?:,\s*\$(\w+)\s*)?(:=|=(?!=))")
 
 
 def _number(text: str) -> Any:
-    """The number, or the text itself where Python writes numbers in another way."""
+    """Convert to a number; return the text if Python has no such number syntax."""
     for read in (lambda: int(text, 0), lambda: float(text)):
         try:
             return read()
@@ -185,53 +185,53 @@ def _number(text: str) -> Any:
     return text
 
 
-def included(pipe: Pipe) -> tuple[str, Operand] | None:
-    """The named template that a pipeline includes first of all, and what it hands to it."""
+def find_include(pipe: Pipeline) -> tuple[str, Operand] | None:
+    """Return the named template that a pipeline includes first, and its argument."""
     match pipe.commands[0] if pipe.commands else ():
-        case (Function(name="include"), Literal(value=str() as name), dot):
+        case (FunctionName(name="include"), LiteralOperand(value=str() as name), dot):
             return name, dot
-        case (*_, Pipe() as inner):
-            return included(inner)
+        case (*_, Pipeline() as inner):
+            return find_include(inner)
     return None
 
 
-def indentation(pipe: Pipe) -> int | None:
-    """How far a pipeline moves the lines of the named template that it includes to the right.
+def find_indentation(pipe: Pipeline) -> int | None:
+    """Return the number of columns by which a pipeline indents the named template that it includes.
 
-    None if it includes none, or does more to its text.
+    None if it includes none, or changes its text in another way.
     """
     match pipe.commands:
-        case ((Function(name="include"), Literal(value=str()), _), *rest):
+        case ((FunctionName(name="include"), LiteralOperand(value=str()), _), *rest):
             columns = 0
         case _:
             return None
     for command in rest:
         match command:
-            case (Function(name="indent" | "nindent"), Literal(value=int() as more)):
+            case (FunctionName(name="indent" | "nindent"), LiteralOperand(value=int() as more)):
                 columns += more
-            case (Function(name="trim"),):
+            case (FunctionName(name="trim"),):
                 continue
             case _:
                 return None
     return columns
 
 
-def first_variable(pipe: Pipe) -> str:
-    """The name of the variable that a pipeline begins with, `.` if with the dot, empty if with none."""
+def find_first_variable(pipe: Pipeline) -> str:
+    """Return the name of the variable that a pipeline begins with, `.` for the dot, "" for neither."""
     match pipe.commands[0] if pipe.commands else ():
         case (Variable(name=name),):
             return name
         case (Dot(),):
             return "."
-        case (*_, Pipe() as inner):
-            return first_variable(inner)
+        case (*_, Pipeline() as inner):
+            return find_first_variable(inner)
     return ""
 
 
-def merged_into(pipe: Pipe) -> str:
-    """The variable whose mapping a pipeline changes, as `merge $x ...` does; empty if it changes none."""
+def find_merge_target(pipe: Pipeline) -> str:
+    """Return the variable whose mapping a pipeline modifies, as `merge $x ...` does; "" for none."""
     match pipe.commands:
-        case ((Function(name=function), Variable(name=name), *_),) if function.lower().startswith(
+        case ((FunctionName(name=function), Variable(name=name), *_),) if function.lower().startswith(
             ("merge", "mustmerge")
         ):
             return name

@@ -1,4 +1,4 @@
-"""Twins into the rendering, traces out of it: what joins the parts of this package. See ADR 7."""
+"""Add instrumented copies of a chart's templates to a rendering, and build traces from their output. See ADR 7."""
 
 from __future__ import annotations
 
@@ -7,108 +7,114 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
-from kubekeep.sources.helm.trace.chart import ChartTexts
-from kubekeep.sources.helm.trace.document import DocumentTrace
-from kubekeep.sources.helm.trace.documents import matched, pieces
-from kubekeep.sources.helm.trace.layers import Layers
-from kubekeep.sources.helm.trace.marks import MarkedText
-from kubekeep.sources.helm.trace.outline import Outline
-from kubekeep.sources.helm.trace.rendered import Release, Rendered
-from kubekeep.sources.helm.trace.twin import LIVE, TWIN, Twins
-from kubekeep.sources.helm.trace.units import Units
+from kubekeep.sources.helm.trace.alignment import Outline, match_documents, split_pieces
+from kubekeep.sources.helm.trace.document_trace import DocumentTrace
+from kubekeep.sources.helm.trace.instrumented import ENABLED_LINE, OUTPUT_LINE, InstrumentedTemplates
+from kubekeep.sources.helm.trace.markers import MarkedText
+from kubekeep.sources.helm.trace.template import TemplateSet
+from kubekeep.sources.helm.trace.template_output import TemplateOutput, TracedRelease
+from kubekeep.sources.helm.trace.values_layers import ChartTexts, ValuesLayers
 
 _NO_VALUE: Final = "<no value>"
-"""What Go prints for nothing; Helm takes it out of what templates print."""
+"""Text that Go prints for a missing value; Helm removes it from the output."""
 
 
 def instrument(chart: ChartTexts) -> Instrumentation:
-    """What to add to a rendered copy of a chart so that its documents can be traced."""
+    """Build the instrumentation of a chart."""
     return Instrumentation(chart)
 
 
 class Instrumentation:
-    """`files` has texts by template name to add to the copy: names that no template of the chart has.
+    """Templates to add to the copy of a chart, and the traces from their output.
 
-    Helm renders them after all templates of the chart, so they can change nothing of what those print.
+    `files` are texts by template name; no template of the chart has such a name. Helm renders them after the templates
+    of the chart, so they cannot change the chart's output.
     """
 
     def __init__(self, chart: ChartTexts) -> None:
         self._chart = chart
-        self._units = Units(chart.templates)
-        self._twins = Twins(self._units)
-        self._name = _name(chart.templates)
-        self.files: dict[str, str] = {self._name: self._twins.text} if self._twins.text else {}
+        self._template_set = TemplateSet(chart.templates)
+        self._copies = InstrumentedTemplates(self._template_set)
+        self._file_name = _choose_name(chart.templates)
+        self.files: dict[str, str] = {self._file_name: self._copies.text} if self._copies.text else {}
 
     def traces(self, outputs: Mapping[str, Sequence[str]]) -> dict[str, list[DocumentTrace]]:
-        """The traces of the documents that Helm printed, by template, parallel to `outputs`.
+        """Build the traces of the rendered documents, by template and parallel to `outputs`.
 
-        `outputs` has the texts of the documents by template name, those of `files` among them if they were rendered.
+        outputs: texts of documents by template name, including those of `files` if Helm rendered them.
         """
-        marked, live = self._marked(outputs.get(self._name, ()))
-        release = Release(self._units, Layers(self._chart.values), self._twins.places, self._doubtful(live))
-        numbers = {unit.name: number for number, unit in enumerate(self._units.all)}
+        marked, enabled = self._parse_output(outputs.get(self._file_name, ()))
+        release = TracedRelease(
+            self._template_set,
+            ValuesLayers(self._chart.values),
+            self._copies.positions,
+            self._find_replaced_files(enabled),
+        )
+        numbers = {file.name: number for number, file in enumerate(self._template_set.all)}
         result: dict[str, list[DocumentTrace]] = {}
         for name, documents in outputs.items():
-            if name == self._name:
+            if name == self._file_name:
                 continue
             number = numbers.get(name)
             text = marked.get(number) if number is not None else None
             if number is None:
                 result[name] = [DocumentTrace(self._chart.shown, name, document) for document in documents]
             elif text is None:
-                result[name] = [self._outlined(number, document) for document in documents]
+                result[name] = [self._outline_document(number, document) for document in documents]
             else:
-                result[name] = list(self._traced(documents, text, Rendered(release, number, text), number))
+                result[name] = list(self._trace_pieces(documents, text, TemplateOutput(release, number, text), number))
         return result
 
-    def _outlined(self, number: int, document: str) -> DocumentTrace:
-        unit = self._units.all[number]
-        return DocumentTrace(self._chart.shown, unit.name, document, Outline(unit, document))
+    def _outline_document(self, number: int, document: str) -> DocumentTrace:
+        file = self._template_set.all[number]
+        return DocumentTrace(self._chart.shown, file.name, document, Outline(file, document))
 
-    def _traced(
-        self, documents: Sequence[str], text: MarkedText, rendered: Rendered, number: int
+    def _trace_pieces(
+        self, documents: Sequence[str], text: MarkedText, rendered: TemplateOutput, number: int
     ) -> Iterator[DocumentTrace]:
-        shown, name = self._chart.shown, self._units.all[number].name
-        for document, found in zip(documents, matched(documents, pieces(text.plain)), strict=True):
-            if found is None:
-                yield self._outlined(number, document)
+        shown, name = self._chart.shown, self._template_set.all[number].name
+        for document, match in zip(documents, match_documents(documents, split_pieces(text.plain)), strict=True):
+            if match is None:
+                yield self._outline_document(number, document)
                 continue
-            piece, alignment = found
-            # What Helm prints is trimmed; what it was cut out of may not be.
+            piece, alignment = match
+            # Helm trims its output; the instrumented output may have surrounding space.
             at = piece.at if alignment else piece.at - document.find(document.strip())
             yield DocumentTrace(shown, name, document, rendered, at, alignment)
 
-    def _marked(self, documents: Sequence[str]) -> tuple[dict[int, MarkedText], set[tuple[str, ...]]]:
-        """What the twins printed by number of file, and the sub-charts that take part."""
-        marked: dict[int, MarkedText] = dict(self._twins.fixed)
-        live: set[tuple[str, ...]] = {()}
+    def _parse_output(self, documents: Sequence[str]) -> tuple[dict[int, MarkedText], set[tuple[str, ...]]]:
+        """Parse the instrumented output: marked texts by file number, and the scopes of enabled sub-charts."""
+        marked: dict[int, MarkedText] = dict(self._copies.literal_outputs)
+        enabled: set[tuple[str, ...]] = {()}
         for line in (line for document in documents for line in document.split("\n")):
             with suppress(ValueError):
-                if line.startswith(TWIN):
-                    number, _, text = line.removeprefix(TWIN).partition(" ")
-                    marked[int(number)] = self._twins.read(json.loads(text).replace(_NO_VALUE, ""))
-                elif line.startswith(LIVE):
-                    live.add(tuple(json.loads(line.removeprefix(LIVE))))
-        return marked, live
+                if line.startswith(OUTPUT_LINE):
+                    number, _, text = line.removeprefix(OUTPUT_LINE).partition(" ")
+                    marked[int(number)] = self._copies.read(json.loads(text).replace(_NO_VALUE, ""))
+                elif line.startswith(ENABLED_LINE):
+                    enabled.add(tuple(json.loads(line.removeprefix(ENABLED_LINE))))
+        return marked, enabled
 
-    def _doubtful(self, live: set[tuple[str, ...]]) -> dict[int, int | None]:
-        """For files whose chart took no part, though their definitions were used: the file that Helm took instead.
+    def _find_replaced_files(self, enabled: set[tuple[str, ...]]) -> dict[int, int | None]:
+        """Find definitions used from a chart that was not enabled: map its file to the file that Helm used instead.
 
-        None where that says something else.
+        None if that file has another text.
         """
-        units = self._units.all
-        instead: dict[int, int | None] = {}
-        for definition in self._units.defines.values():
-            if units[definition.unit].scope in live:
+        files = self._template_set.all
+        replacements: dict[int, int | None] = {}
+        for definition in self._template_set.defines.values():
+            if files[definition.file].scope in enabled:
                 continue
-            other = next((number for number in reversed(definition.others) if units[number].scope in live), None)
-            same = other is not None and units[other].source == units[definition.unit].source
-            instead[definition.unit] = other if same and instead.get(definition.unit, other) == other else None
-        return instead
+            other = next((number for number in reversed(definition.others) if files[number].scope in enabled), None)
+            same = other is not None and files[other].source == files[definition.file].source
+            replacements[definition.file] = (
+                other if same and replacements.get(definition.file, other) == other else None
+            )
+        return replacements
 
 
-def _name(templates: Mapping[str, str]) -> str:
-    """A name that Helm renders last: it goes from the deepest folder up, and backwards through the alphabet."""
+def _choose_name(templates: Mapping[str, str]) -> str:
+    """Choose a template name that Helm renders last: deepest folders first, then reverse alphabetical order."""
     root = next(iter(templates), "chart").split("/", 1)[0]
     first = min((name for name in templates if name.count("/") == 2), default=f"{root}/templates/0")
     base = first.rpartition("/")[2]

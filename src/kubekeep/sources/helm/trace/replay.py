@@ -1,116 +1,212 @@
-"""What a template did when Helm rendered it, gone through again with symbols along the marks that it left.
+"""Replay the execution of a template with symbols, following the markers that it left.
 
-Every branch that was taken and every turn of a loop has a mark, so nothing is guessed: the outcome is the frame that
-each action saw, by the mark that it began with. Never looks at the text between the marks.
+Every case taken and every iteration has a marker, so nothing is guessed. The result is the state of each action by the
+index of its first marker, and the branches that were not taken, with their position in the output. Never reads the text
+between the markers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
-from kubekeep.sources.helm.trace.evaluate import DEEPEST, Evaluator, Frame, Walk, text_of
-from kubekeep.sources.helm.trace.expression import Function, Literal, Pipe, first_variable, included
+import msgspec
+
+from kubekeep.sources.helm.trace.evaluate import MAX_DEPTH, ExpressionEvaluator, Frame, TemplateWalk, text_key
+from kubekeep.sources.helm.trace.expression import (
+    FunctionName,
+    LiteralOperand,
+    Pipeline,
+    find_first_variable,
+    find_include,
+    find_indentation,
+)
 from kubekeep.sources.helm.trace.functions import NIL
-from kubekeep.sources.helm.trace.marks import Events, Kind
-from kubekeep.sources.helm.trace.symbols import NOTHING, Chart, Known, Made, Row, Symbol, Table, TooMuch
-from kubekeep.sources.helm.trace.template import Action, Branch, Call, Range
+from kubekeep.sources.helm.trace.markers import ExecutionEvents, MarkerKind
+from kubekeep.sources.helm.trace.symbols import (
+    NOTHING,
+    ChartDot,
+    Computed,
+    Constant,
+    ListSymbol,
+    MappingSymbol,
+    StepLimitError,
+    Symbol,
+)
+from kubekeep.sources.helm.trace.template import ActionNode, BranchNode, CallNode, RangeNode
 
-_NESTED = 4 * DEEPEST
+_MAX_CALLS = 4 * MAX_DEPTH
 
 
-class LostError(Exception):
-    """The marks do not tell what the template says."""
+class ReplayError(Exception):
+    """Markers that do not match the template."""
 
 
-class Replay(Walk):
-    """One template's run. `seen` has the pipeline and the frame of each action by the index of its first mark."""
+class Replay(TemplateWalk):
+    """Execution of one template; `frames` has pipeline and state of each action by the index of its first marker."""
 
-    def __init__(self, evaluator: Evaluator, events: Events, places: list[tuple[int, int]]) -> None:
+    def __init__(
+        self, evaluator: ExpressionEvaluator, events: ExecutionEvents, positions: list[tuple[int, int]]
+    ) -> None:
         super().__init__(evaluator)
-        self.seen: dict[int, tuple[Pipe, Frame]] = {}
+        self.frames: dict[int, tuple[Pipeline, Frame]] = {}
         self._events = events
-        self._places = places
+        self._positions = positions
         self._next = 0
 
-    def run(self, unit: int) -> None:
-        """Go through the template of a file; stops where the marks make no sense, with what was seen until then."""
-        of = self.evaluator.units.all[unit]
-        dot = Chart(of.scope)
+    def run(self, file: int) -> None:
+        """Replay the template of a file; stops at the first inconsistent marker and keeps the results so far."""
+        template = self.evaluator.template_set.all[file]
+        dot = ChartDot(template.scope)
         try:
-            self.block(of.body, Frame(unit, dot, dot, {}, set(), 0))
-        except (LostError, TooMuch, RecursionError):
+            self.walk_block(template.body, Frame(file, dot, dot, {}, set(), 0))
+        except (ReplayError, StepLimitError, RecursionError):
             return
 
-    def _peek(self, kind: Kind, unit: int) -> int | None:
-        """The place of the next mark, if it is of this kind and file; marks of literal text are passed over."""
+    def _peek(self, kind: MarkerKind, file: int) -> int | None:
+        """Return the position of the next marker if it has this kind and file; skips markers of literal text."""
         kinds = self._events.kinds
-        while self._next < len(kinds) and kinds[self._next] == Kind.TEXT:
+        while self._next < len(kinds) and kinds[self._next] == MarkerKind.TEXT:
             self._next += 1
         if self._next == len(kinds) or kinds[self._next] != kind:
             return None
-        of, at = self._places[self._events.numbers[self._next]]
-        return at if of == unit else None
+        of, at = self._positions[self._events.numbers[self._next]]
+        return at if of == file else None
 
-    def _take(self, kind: Kind, unit: int, at: int) -> int:
-        if self._peek(kind, unit) != at:
-            raise LostError
+    def _take(self, kind: MarkerKind, file: int, at: int) -> int:
+        if self._peek(kind, file) != at:
+            raise ReplayError
         self._next += 1
         return self._next - 1
 
-    def taken(self, branch: Branch, frame: Frame) -> list[int]:
-        """The case whose mark comes next."""
-        at = self._peek(Kind.CASE, frame.unit)
+    def select_cases(self, branch: BranchNode, frame: Frame) -> list[int]:
+        """Return the case of the next marker."""
+        at = self._peek(MarkerKind.CASE, frame.file)
         for number, case in enumerate(branch.cases):
             if case.at == at:
                 self._next += 1
                 return [number]
         return []
 
-    def turns(self, loop: Range, over: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:
-        """One for each mark."""
+    def list_iterations(self, loop: RangeNode, over: Symbol, frame: Frame) -> Iterator[tuple[Symbol, Symbol]]:
+        """Yield an iteration for each marker."""
         symbols = self.evaluator.symbols
-        is_list = isinstance(over, Row) or isinstance(symbols.value(over), list)
-        is_table = isinstance(over, Table) or isinstance(symbols.value(over), dict)
-        while self._peek(Kind.TURN, frame.unit) == loop.at:
+        is_list = isinstance(over, ListSymbol) or isinstance(symbols.value(over), list)
+        is_table = isinstance(over, MappingSymbol) or isinstance(symbols.value(over), dict)
+        while self._peek(MarkerKind.TURN, frame.file) == loop.at:
             key = self._events.keys[self._next]
             self._next += 1
             step = int(key) if key.isdigit() and not is_table else key
             element = symbols.child(over, step) or NOTHING
-            yield Made((), step) if is_list else Made((element,), step), element
+            yield Computed((), step) if is_list else Computed((element,), step), element
 
-    def action(self, node: Action, pipe: Pipe, frame: Frame) -> None:
-        """An action, and the named template that it includes, if its twin was called."""
+    def visit_action(self, node: ActionNode, pipe: Pipeline, frame: Frame) -> None:
+        """Replay an action, and the named template that it includes if its instrumented copy was called."""
         self._begin(node, pipe, frame)
-        if self._peek(Kind.END, frame.unit) != node.at:
-            name, dot = self._called(pipe, frame)
+        if self._peek(MarkerKind.END, frame.file) != node.at:
+            name, dot = self._find_call(pipe, frame)
             self._named(name, dot, frame)
-        self._take(Kind.END, frame.unit, node.at)
+        self._take(MarkerKind.END, frame.file, node.at)
 
-    def _called(self, pipe: Pipe, frame: Frame) -> tuple[str, Symbol]:
-        """The named template whose text an action prints, and the dot it was given when that was made."""
-        found = included(pipe)
-        if found is not None:
-            return found[0], self.evaluator.operand(found[1], frame)
-        match frame.names.get(text_of(first_variable(pipe))):
-            case Row(items=(Known(value=str() as name), dot)):
+    def _find_call(self, pipe: Pipeline, frame: Frame) -> tuple[str, Symbol]:
+        """Return the named template whose text an action prints, and the dot of that call."""
+        include = find_include(pipe)
+        if include is not None:
+            return include[0], self.evaluator.evaluate_operand(include[1], frame)
+        match frame.names.get(text_key(find_first_variable(pipe))):
+            case ListSymbol(items=(Constant(value=str() as name), dot)):
                 return name, dot
-        raise LostError
+        raise ReplayError
 
-    def call(self, node: Call, frame: Frame) -> None:
-        """A named template."""
-        dot = self.evaluator.source(node.source, frame) if node.source.strip() else NIL
-        call = (Function("include", 0, 0), Literal(node.name, 0, 0), Literal(None, 0, 0))
-        self._begin(node, Pipe((), False, (call,)), frame)
-        if self._peek(Kind.END, frame.unit) != node.at:
+    def visit_call(self, node: CallNode, frame: Frame) -> None:
+        """Replay a call of a named template."""
+        dot = self.evaluator.evaluate_source(node.source, frame) if node.source.strip() else NIL
+        call = (FunctionName("include", 0, 0), LiteralOperand(node.name, 0, 0), LiteralOperand(None, 0, 0))
+        self._begin(node, Pipeline((), False, (call,)), frame)
+        if self._peek(MarkerKind.END, frame.file) != node.at:
             self._named(node.name, dot, frame)
-        self._take(Kind.END, frame.unit, node.at)
+        self._take(MarkerKind.END, frame.file, node.at)
 
-    def _begin(self, node: Action | Call, pipe: Pipe, frame: Frame) -> None:
-        event = self._take(Kind.BEGIN, frame.unit, node.at)
-        self.seen[event] = (pipe, frame.kept())
+    def _begin(self, node: ActionNode | CallNode, pipe: Pipeline, frame: Frame) -> None:
+        event = self._take(MarkerKind.BEGIN, frame.file, node.at)
+        self.frames[event] = (pipe, frame.snapshot())
 
     def _named(self, name: str, dot: Symbol, frame: Frame) -> None:
-        definition = self.evaluator.units.defines.get(name)
-        if definition is None or frame.depth > _NESTED:
-            raise LostError
-        self.block(definition.body, Frame(definition.unit, dot, dot, {}, set(), frame.depth + 1))
+        definition = self.evaluator.template_set.defines.get(name)
+        if definition is None or frame.depth > _MAX_CALLS:
+            raise ReplayError
+        self.walk_block(definition.body, Frame(definition.file, dot, dot, {}, set(), frame.depth + 1))
+
+
+class UntakenBranch(msgspec.Struct, frozen=True):
+    """A branch with cases that did not run: index of the first marker after it, and the state at the branch.
+
+    `shift` is the number of columns by which its lines are indented in the output.
+    """
+
+    event: int
+    branch: BranchNode
+    cases: tuple[int, ...]
+    frame: Frame
+    shift: int
+
+
+class UntakenBranchReplay(Replay):
+    """Execution of one template that also records untaken cases in `skipped`, in order.
+
+    Separate from the first replay and with its own symbols, so that locations of existing values do not depend on it.
+    """
+
+    def __init__(
+        self, evaluator: ExpressionEvaluator, events: ExecutionEvents, positions: list[tuple[int, int]]
+    ) -> None:
+        super().__init__(evaluator, events, positions)
+        self.skipped: list[UntakenBranch] = []
+        self._shift: int | None = 0
+
+    def select_cases(self, branch: BranchNode, frame: Frame) -> list[int]:
+        """Return the case of the next marker, and record the others."""
+        taken = super().select_cases(branch, frame)
+        others = tuple(number for number in range(len(branch.cases)) if number not in taken)
+        if others and self._shift is not None:
+            event = self._first_after(branch, self._next - len(taken))
+            self.skipped.append(UntakenBranch(event, branch, others, frame.snapshot(), self._shift))
+        return taken
+
+    def _first_after(self, branch: BranchNode, event: int) -> int:
+        """Return the first marker after a branch; markers of text before an event may precede or follow it."""
+        while event and self._events.kinds[event - 1] == MarkerKind.TEXT:
+            _, at = self._positions[self._events.numbers[event - 1]]
+            if at < branch.at:
+                break
+            event -= 1
+        return event
+
+    def visit_action(self, node: ActionNode, pipe: Pipeline, frame: Frame) -> None:
+        """Replay an action, and the named template that it includes, even if that ran no action."""
+        outer, more = self._shift, find_indentation(pipe)
+        self._shift = None if outer is None or more is None else outer + more
+        super().visit_action(node, pipe, frame)
+        include = find_include(pipe)
+        if include is not None:
+            self._walk_unmarked(include[0], self.evaluator.evaluate_operand(include[1], frame), frame)
+        self._shift = outer
+
+    def visit_call(self, node: CallNode, frame: Frame) -> None:
+        """Replay a named template, even if it ran no action."""
+        super().visit_call(node, frame)
+        dot = self.evaluator.evaluate_source(node.source, frame) if node.source.strip() else NIL
+        self._walk_unmarked(node.name, dot, frame)
+
+    def _walk_unmarked(self, name: str, dot: Symbol, frame: Frame) -> None:
+        """Record the branches of a named template that left only text markers during the call just replayed."""
+        kinds, end = self._events.kinds, self._next - 1
+        begin = end - 1
+        while kinds[begin] == MarkerKind.TEXT:
+            begin -= 1
+        if self._shift is None or kinds[begin] != MarkerKind.BEGIN:
+            return
+        self._next = end
+        with suppress(ReplayError):
+            self._named(name, dot, frame)
+        self._next = end + 1

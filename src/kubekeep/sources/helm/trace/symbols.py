@@ -1,4 +1,4 @@
-"""What an expression of a template stands for: which values it takes over, and which of their parts. Pure values."""
+"""Symbols for the results of template expressions: the values that a result was taken from, and their parts. No I/O."""
 
 from __future__ import annotations
 
@@ -8,144 +8,151 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.location import Path
-from kubekeep.sources.helm.trace.layers import Absent, Layers, Ref
+from kubekeep.sources.helm.trace.values_layers import Absent, ValueRef, ValuesLayers
 
 
-class Unknown:
-    """A value that only Helm knows."""
+class UnknownValue:
+    """A value known only to Helm."""
 
 
-UNKNOWN: Final = Unknown()
+UNKNOWN: Final = UnknownValue()
 
 
-class Chart(msgspec.Struct, frozen=True):
-    """The dot that a template of a sub-chart begins with: `.Values`, `.Release`, ..."""
+class ChartDot(msgspec.Struct, frozen=True):
+    """The initial dot of a (sub-)chart's templates: `.Values`, `.Release`, ..."""
 
     scope: tuple[str, ...]
 
 
-class Subcharts(msgspec.Struct, frozen=True):
+class SubchartDots(msgspec.Struct, frozen=True):
     """`.Subcharts`: the dots of sub-charts by name."""
 
     scope: tuple[str, ...]
 
 
-class Known(msgspec.Struct, frozen=True):
+class Constant(msgspec.Struct, frozen=True):
     """A constant of the template."""
 
     value: Any
 
 
-class Table(msgspec.Struct):
-    """A mapping that the template makes, and may add to."""
+class MappingSymbol(msgspec.Struct):
+    """A mapping created by the template, which may add to it."""
 
     entries: dict[str, Symbol]
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A list that the template makes."""
+class ListSymbol(msgspec.Struct, frozen=True):
+    """A list created by the template."""
 
     items: tuple[Symbol, ...]
 
 
-class Several(msgspec.Struct, frozen=True):
-    """One of these, the first that there is; for mappings put together, entry by entry."""
+class Alternatives(msgspec.Struct, frozen=True):
+    """The first of these symbols that has a value; for merged mappings, decided entry by entry."""
 
     options: tuple[Symbol, ...]
 
 
-class Parsed(msgspec.Struct, frozen=True):
-    """What was read from a text that these were printed into: an entry is that of one of them, or made from it."""
+class ParsedText(msgspec.Struct, frozen=True):
+    """The result of parsing a text into which these symbols were printed.
+
+    An entry belongs to one of them, or is computed from one.
+    """
 
     parts: tuple[Symbol, ...]
 
 
-class Made(msgspec.Struct, frozen=True):
-    """Something computed from these, the most telling first; its parts cannot be told apart."""
+class Computed(msgspec.Struct, frozen=True):
+    """A value computed from these symbols, most relevant first; its parts cannot be told apart."""
 
     parts: tuple[Symbol, ...] = ()
     value: Any = UNKNOWN
 
 
-Symbol = Ref | Chart | Subcharts | Known | Table | Row | Several | Parsed | Made
-NOTHING: Final = Made()
-_MOST: Final = 64
-_DEEPEST: Final = 500
-"""The longest path into values that is followed; files of values are not read beyond it."""
+Symbol = (
+    ValueRef | ChartDot | SubchartDots | Constant | MappingSymbol | ListSymbol | Alternatives | ParsedText | Computed
+)
+NOTHING: Final = Computed()
+_MAX_REFS: Final = 64
+_MAX_PATH: Final = 500
+"""Maximum length of paths into values; values files are not read beyond it."""
 
 
-class TooMuch(Exception):  # noqa: N818 - a limit, not an error of the template
-    """Templates that take more steps than anybody waits for."""
+class StepLimitError(Exception):
+    """Evaluation of templates that takes too many steps."""
 
 
-class Budget:
-    """How many steps are left."""
+class StepBudget:
+    """Remaining number of steps."""
 
     def __init__(self, steps: int) -> None:
         self._left = steps
 
     def step(self, cost: int = 1) -> None:
-        """Take some; raises TooMuch after the last."""
+        """Use steps. Raises StepLimitError when none are left."""
         self._left -= cost
         if self._left < 0:
-            raise TooMuch
+            raise StepLimitError
 
 
 class Symbols:
-    """Symbols of one release, whose values are `layers`. What templates set in them later is kept in `overrides`."""
+    """Operations on the symbols of one release. `overrides` has the entries that templates set in values."""
 
-    def __init__(self, layers: Layers, budget: Budget) -> None:
+    def __init__(self, layers: ValuesLayers, budget: StepBudget) -> None:
         self.layers = layers
         self.budget = budget
         self.overrides: dict[tuple[tuple[str, ...], Path], Symbol] = {}
 
     def child(self, symbol: Symbol, step: str | int) -> Symbol | None:  # noqa: PLR0911 - one for each kind
-        """What is below a symbol; None if surely nothing."""
+        """Return the child of a symbol; None if it surely does not exist."""
         self.budget.step()
         match symbol:
-            case Ref():
+            case ValueRef():
                 return self._of_ref(symbol, step)
-            case Chart():
+            case ChartDot():
                 return self._of_chart(symbol, step)
-            case Subcharts():
-                return Chart((*symbol.scope, str(step)))
-            case Known():
-                found = _constant(symbol.value, step)
-                return None if found is None else Known(found)
-            case Table():
+            case SubchartDots():
+                return ChartDot((*symbol.scope, str(step)))
+            case Constant():
+                constant = _constant(symbol.value, step)
+                return None if constant is None else Constant(constant)
+            case MappingSymbol():
                 return symbol.entries.get(str(step))
-            case Row():
-                item: Symbol | None = _constant(symbol.items, step)
-                return item
-            case Several():
-                return several([below for option in symbol.options if (below := self.child(option, step)) is not None])
-            case Parsed():
+            case ListSymbol():
+                element: Symbol | None = _constant(symbol.items, step)
+                return element
+            case Alternatives():
+                return create_alternatives(
+                    [below for option in symbol.options if (below := self.child(option, step)) is not None]
+                )
+            case ParsedText():
                 return self._of_parsed(symbol, step)
         return symbol
 
     def descend(self, symbol: Symbol, path: Path) -> Symbol | None:
-        """What is at a path below a symbol; None if surely nothing."""
-        found: Symbol | None = symbol
+        """Return the symbol at a path; None if it surely does not exist."""
+        current: Symbol | None = symbol
         for step in path:
-            if found is None:
+            if current is None:
                 return None
-            found = self.child(found, step)
-        return found
+            current = self.child(current, step)
+        return current
 
     def value(self, symbol: Symbol) -> Any:  # noqa: PLR0911 - one for each kind
-        """What a symbol is: None for a value that nobody sets, UNKNOWN if only Helm knows."""
+        """Return the value of a symbol: None if it is unset, UNKNOWN if only Helm knows it."""
         self.budget.step()
         match symbol:
-            case Ref():
+            case ValueRef():
                 value = self.layers.value(symbol)
                 return None if isinstance(value, Absent) else value
-            case Known() | Made():
+            case Constant() | Computed():
                 return symbol.value
-            case Table() if not symbol.entries:
+            case MappingSymbol() if not symbol.entries:
                 return {}
-            case Row() if not symbol.items:
+            case ListSymbol() if not symbol.items:
                 return []
-            case Several():
+            case Alternatives():
                 for option in symbol.options:
                     value = self.value(option)
                     if value is not None:
@@ -154,78 +161,78 @@ class Symbols:
         return UNKNOWN
 
     def truth(self, symbol: Symbol) -> bool | None:
-        """Whether Go holds a symbol for true; None if only Helm knows."""
+        """Return the truth value of a symbol in Go; None if only Helm knows it."""
         match symbol:
-            case Table():
+            case MappingSymbol():
                 return bool(symbol.entries)
-            case Row():
+            case ListSymbol():
                 return bool(symbol.items)
-            case Chart():
+            case ChartDot():
                 return True
         value = self.value(symbol)
         return None if value is UNKNOWN else bool(value)
 
-    def refs(self, symbol: Symbol, *, whole: bool = False) -> Iterator[Ref]:
-        """The values that a symbol is made from, the most telling first, a few dozen at most.
+    def refs(self, symbol: Symbol, *, whole: bool = False) -> Iterator[ValueRef]:
+        """Yield the values that a symbol is made of, most relevant first, limited to a few dozen.
 
-        `whole` leaves out those that only make up some of its entries.
+        whole: leave out values that only contribute entries.
         """
         waiting: list[Symbol] = [symbol]
-        for _ in range(_MOST):
+        for _ in range(_MAX_REFS):
             if not waiting:
                 return
             match waiting.pop():
-                case Ref() as ref:
+                case ValueRef() as ref:
                     yield ref
-                case Several(options=inner) | Parsed(parts=inner) | Made(parts=(_,) as inner):
+                case Alternatives(options=inner) | ParsedText(parts=inner) | Computed(parts=(_,) as inner):
                     waiting.extend(reversed(inner))
-                case Made(parts=inner) | Row(items=inner) if not whole:
+                case Computed(parts=inner) | ListSymbol(items=inner) if not whole:
                     waiting.extend(reversed(inner))
-                case Table(entries=entries) if not whole:
+                case MappingSymbol(entries=entries) if not whole:
                     waiting.extend(reversed(entries.values()))
                 case _:
                     continue
 
-    def _of_ref(self, ref: Ref, step: str | int) -> Symbol:
-        if len(ref.path) >= _DEEPEST:
+    def _of_ref(self, ref: ValueRef, step: str | int) -> Symbol:
+        if len(ref.path) >= _MAX_PATH:
             return NOTHING
         below = ref.child(step)
         return self.overrides.get((below.scope, below.path), below) if self.overrides else below
 
-    def _of_parsed(self, parsed: Parsed, step: str | int) -> Symbol | None:
+    def _of_parsed(self, parsed: ParsedText, step: str | int) -> Symbol | None:
         below: list[Symbol] = []
         scalars: list[Symbol] = []
         for part in parsed.parts:
             value = self.value(part)
-            if isinstance(part, Table) or isinstance(value, dict | list):
-                found = self.child(part, step)
-                if found is not None and self.value(found) is not None:
-                    below.append(found)
+            if isinstance(part, MappingSymbol) or isinstance(value, dict | list):
+                child = self.child(part, step)
+                if child is not None and self.value(child) is not None:
+                    below.append(child)
             elif value is not None:
                 scalars.append(part)
-        return several(below) or (Made(tuple(scalars)) if scalars else None)
+        return create_alternatives(below) or (Computed(tuple(scalars)) if scalars else None)
 
-    def _of_chart(self, chart: Chart, step: str | int) -> Symbol:
+    def _of_chart(self, chart: ChartDot, step: str | int) -> Symbol:
         override = self.overrides.get((chart.scope, ("", step)))
         if override is not None:
             return override
         match step:
             case "Values":
-                return Ref(chart.scope, ())
+                return ValueRef(chart.scope, ())
             case "Subcharts":
-                return Subcharts(chart.scope)
+                return SubchartDots(chart.scope)
         return NOTHING
 
     def put(self, symbol: Symbol, step: str, value: Symbol) -> None:
         """Set an entry of a mapping, as `set` does."""
         match symbol:
-            case Table():
+            case MappingSymbol():
                 symbol.entries[step] = value
-            case Ref():
+            case ValueRef():
                 self.overrides[symbol.scope, (*symbol.path, step)] = value
-            case Chart():
+            case ChartDot():
                 self.overrides[symbol.scope, ("", step)] = value
-            case Several() if symbol.options:
+            case Alternatives() if symbol.options:
                 self.put(symbol.options[0], step, value)
 
 
@@ -236,8 +243,8 @@ def _constant(value: Any, step: str | int) -> Any | None:
         return None
 
 
-def several(options: list[Symbol]) -> Symbol | None:
-    """One symbol for some; None for none."""
+def create_alternatives(options: list[Symbol]) -> Symbol | None:
+    """Combine options into one symbol; None for none."""
     if len(options) < 2:
         return options[0] if options else None
-    return Several(tuple(options))
+    return Alternatives(tuple(options))

@@ -1,23 +1,29 @@
-"""A Go template as a tree: text, actions, branches, loops and definitions, each with its place in the source.
+"""Parse Go templates into trees of text, actions, branches, loops and definitions, with positions in the source.
 
-Follows the lexer of Go's text/template (`lex.go`): delimiters, trim markers, comments, the three kinds of quotes.
-Whitespace that trim markers remove is not part of any text here. Never evaluates, and never judges an expression:
-the source of each is kept as it is.
+Follows the lexer of Go's text/template (`lex.go`): delimiters, trim markers, comments, three kinds of quotes. Text
+excludes the white space removed by trim markers. Expressions are kept as source, see `expression`. Also numbers the
+files of a chart in Helm's order. Never renders.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Final
 
 import msgspec
 
-MAXIMUM: Final = 4 * 1024 * 1024
-"""The longest template that is read, in characters: Helm takes longer ones, but nobody writes them."""
-DEPTH: Final = 200
+from kubekeep.model.location import Position, Region, line_starts
 
-# Possessive, so that an action that is never closed is found out in one pass.
+MAX_LENGTH: Final = 4 * 1024 * 1024
+"""Maximum length in characters; Helm accepts longer templates, but they do not occur in practice."""
+MAX_NESTING: Final = 200
+
+# Possessive, so that an action without an end fails in a single pass.
 _ACTION: Final = re.compile(
     r"""\{\{(?:-(?=[ \t\r\n]))?\s*+/\*(?s:.*?)\*/(?:[ \t\r\n]+-)?\}\}"""
     r"""|\{\{(?:-(?=[ \t\r\n]))?((?:"(?:[^"\\\n]|\\.)*+"|`[^`]*+`|'(?:[^'\\\n]|\\.)*+'|[^"`'}])*+)\}\}"""
@@ -29,26 +35,26 @@ _SPACE: Final = " \t\r\n"
 
 
 class TemplateError(ValueError):
-    """A text that is no Go template, or one of a size that nobody writes."""
+    """A text that is not a Go template, or exceeds the limits."""
 
 
-class Text(msgspec.Struct, frozen=True, gc=False):
+class TextNode(msgspec.Struct, frozen=True, gc=False):
     """Literal text, trimmed; `at` is the index of its first character."""
 
     at: int
     text: str
 
 
-class Action(msgspec.Struct, frozen=True, gc=False):
-    """`{{ pipeline }}`: prints a value or sets a variable. `at` and `end` span it with its delimiters."""
+class ActionNode(msgspec.Struct, frozen=True, gc=False):
+    """`{{ pipeline }}`: prints a value or sets a variable. `at` and `end` include the delimiters."""
 
     at: int
     end: int
     source: str
 
 
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """`{{ template "name" pipeline }}`, or the call that a `block` makes; `source` is the pipeline, empty for none."""
+class CallNode(msgspec.Struct, frozen=True, gc=False):
+    """`{{ template "name" pipeline }}`, or the call made by a `block`; `source` is the pipeline, "" for none."""
 
     at: int
     end: int
@@ -56,24 +62,24 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     source: str
 
 
-class Case(msgspec.Struct, frozen=True):
-    """One branch; `source` is its condition, None for `else`."""
+class BranchCase(msgspec.Struct, frozen=True):
+    """One case of a branch; `source` is its condition, None for `else`."""
 
     at: int
     source: str | None
     body: tuple[Node, ...]
 
 
-class Branch(msgspec.Struct, frozen=True):
-    """`if` or `with` (whose value becomes the dot) and its `else` branches, in order."""
+class BranchNode(msgspec.Struct, frozen=True):
+    """`if`, or `with` (`rebinds`: the value becomes the dot), and its `else` cases in order."""
 
     at: int
     rebinds: bool
-    cases: tuple[Case, ...]
+    cases: tuple[BranchCase, ...]
 
 
-class Range(msgspec.Struct, frozen=True):
-    """A loop; `otherwise` runs when it had nothing to go through."""
+class RangeNode(msgspec.Struct, frozen=True):
+    """A loop; `otherwise` runs if there is no iteration."""
 
     at: int
     source: str
@@ -81,72 +87,72 @@ class Range(msgspec.Struct, frozen=True):
     otherwise: tuple[Node, ...] | None
 
 
-class Jump(msgspec.Struct, frozen=True, gc=False):
+class JumpNode(msgspec.Struct, frozen=True, gc=False):
     """`break` or `continue`."""
 
     word: str
 
 
-Node = Text | Action | Call | Branch | Range | Jump
+Node = TextNode | ActionNode | CallNode | BranchNode | RangeNode | JumpNode
 
 
-class Template(msgspec.Struct, frozen=True):
-    """A file: what it prints itself, and what it defines. A definition that only has space or comments is left out."""
+class ParsedTemplate(msgspec.Struct, frozen=True):
+    """A parsed file: its own body and its definitions. Definitions with only space and comments are left out."""
 
     body: tuple[Node, ...]
     defines: dict[str, tuple[Node, ...]]
 
 
-def inside(nodes: Sequence[Node]) -> Iterator[Node]:
-    """All nodes of a body, with those of its branches and loops."""
+def walk_nodes(nodes: Sequence[Node]) -> Iterator[Node]:
+    """Yield all nodes of a body, including those of branches and loops."""
     for node in nodes:
         yield node
         match node:
-            case Branch(cases=cases):
+            case BranchNode(cases=cases):
                 for case in cases:
-                    yield from inside(case.body)
-            case Range():
-                yield from inside((*node.body, *(node.otherwise or ())))
+                    yield from walk_nodes(case.body)
+            case RangeNode():
+                yield from walk_nodes((*node.body, *(node.otherwise or ())))
 
 
-def read(source: str) -> Template:
-    """The tree of a template; raises TemplateError for a text that Go would not take."""
-    if len(source) > MAXIMUM:
-        raise TemplateError(f"longer than {MAXIMUM} characters")
-    return _Reader(source).template()
+def parse_template(source: str) -> ParsedTemplate:
+    """Parse a template. Raises TemplateError for a text that Go would reject."""
+    if len(source) > MAX_LENGTH:
+        raise TemplateError(f"longer than {MAX_LENGTH} characters")
+    return _TemplateReader(source).template()
 
 
-class _Reader:
-    """One source. `_tokens` are literal texts and (start, end, inside) of actions, `_next` the first not yet taken."""
+class _TemplateReader:
+    """State of the parser; `_tokens` are literal texts and (start, end, content) of actions, `_next` the next index."""
 
     def __init__(self, source: str) -> None:
         self._tokens = list(_tokens(source))
         self._next = 0
         self._defines: dict[str, tuple[Node, ...]] = {}
 
-    def template(self) -> Template:
+    def template(self) -> ParsedTemplate:
         body, closing = self._nodes(0)
         if closing is not None:
             raise TemplateError("an else or end that closes nothing")
-        return Template(body, self._defines)
+        return ParsedTemplate(body, self._defines)
 
     def _nodes(self, depth: int) -> tuple[tuple[Node, ...], tuple[str, str, int] | None]:
-        """Nodes up to an `else` or `end`, and that: its word, what follows it, and its place."""
-        if depth > DEPTH:
-            raise TemplateError(f"nested deeper than {DEPTH} levels")
+        """Parse nodes up to an `else` or `end`; return them with its word, its rest and its position."""
+        if depth > MAX_NESTING:
+            raise TemplateError(f"nested deeper than {MAX_NESTING} levels")
         nodes: list[Node] = []
         while self._next < len(self._tokens):
             token = self._tokens[self._next]
             self._next += 1
-            if isinstance(token, Text):
+            if isinstance(token, TextNode):
                 nodes.append(token)
                 continue
-            at, end, inside = token
-            match = _WORD.match(inside)
+            at, end, content = token
+            match = _WORD.match(content)
             if match is None:
-                nodes.append(Action(at, end, inside))
+                nodes.append(ActionNode(at, end, content))
                 continue
-            word, rest = match[1], inside[match.end() :]
+            word, rest = match[1], content[match.end() :]
             if word in ("else", "end"):
                 return tuple(nodes), (word, rest, at)
             node = self._keyword(word, rest, (at, end), depth)
@@ -161,40 +167,40 @@ class _Reader:
             case "range":
                 return self._range(rest, span[0], depth)
             case "break" | "continue":
-                return Jump(word)
+                return JumpNode(word)
             case "template":
-                return Call(*span, *_named(rest))
+                return CallNode(*span, *_named(rest))
             case _:
                 name, source = _named(rest)
                 body, _ = self._nodes(depth + 1)
-                if any(not isinstance(node, Text) or node.text.strip() for node in body):
+                if any(not isinstance(node, TextNode) or node.text.strip() for node in body):
                     self._defines[name] = body
-                return Call(*span, name, source) if word == "block" else None
+                return CallNode(*span, name, source) if word == "block" else None
 
-    def _branch(self, word: str, source: str | None, at: int, depth: int) -> Branch:
-        cases: list[Case] = []
+    def _branch(self, word: str, source: str | None, at: int, depth: int) -> BranchNode:
+        cases: list[BranchCase] = []
         while True:
             body, closing = self._nodes(depth + 1)
-            cases.append(Case(at, source, body))
+            cases.append(BranchCase(at, source, body))
             if closing is None:
                 raise TemplateError(f"{word} without end")
             kind, rest, at = closing
             if kind == "end":
-                return Branch(cases[0].at, word == "with", tuple(cases))
+                return BranchNode(cases[0].at, word == "with", tuple(cases))
             match = _ELSE.match(rest)
             source = rest[match.end() :] if match else None
 
-    def _range(self, source: str, at: int, depth: int) -> Range:
+    def _range(self, source: str, at: int, depth: int) -> RangeNode:
         body, closing = self._nodes(depth + 1)
         otherwise = None
         if closing is not None and closing[0] == "else":
             otherwise, closing = self._nodes(depth + 1)
         if closing is None:
             raise TemplateError("range without end")
-        return Range(at, source, body, otherwise)
+        return RangeNode(at, source, body, otherwise)
 
 
-def _tokens(source: str) -> Iterator[Text | tuple[int, int, str]]:
+def _tokens(source: str) -> Iterator[TextNode | tuple[int, int, str]]:
     at, trims = 0, False
     while True:
         opening = source.find("{{", at)
@@ -209,31 +215,31 @@ def _tokens(source: str) -> Iterator[Text | tuple[int, int, str]]:
         if match is not None and source[stop + 2] == "-" and source[stop + 3] in _SPACE:
             last = start + len(source[start:stop].rstrip(_SPACE))
         if last > start:
-            yield Text(start, source[start:last])
+            yield TextNode(start, source[start:last])
         if match is None:
             return
         at = match.end()
-        inside = match[1]
-        if inside is None:
+        content = match[1]
+        if content is None:
             trims = source[at - 3] == "-"
             continue
-        trims = len(inside) > 1 and inside[-1] == "-" and inside[-2] in _SPACE
-        yield stop, at, inside[:-2] if trims else inside
+        trims = len(content) > 1 and content[-1] == "-" and content[-2] in _SPACE
+        yield stop, at, content[:-2] if trims else content
 
 
 def _named(rest: str) -> tuple[str, str]:
     match = _NAME.match(rest)
     if match is None:
         raise TemplateError("a template without a name")
-    return unquoted(match[1]), rest[match.end() :]
+    return unquote(match[1]), rest[match.end() :]
 
 
 _ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))")
 _LETTERS: Final = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
-def unquoted(literal: str) -> str:
-    """The text of a Go string literal."""
+def unquote(literal: str) -> str:
+    """Return the text of a Go string literal."""
     if literal[0] == "`" or "\\" not in literal:
         return literal[1:-1]
     return _ESCAPE.sub(_escape, literal[1:-1])
@@ -245,3 +251,86 @@ def _escape(match: re.Match[str]) -> str:
         return _LETTERS.get(letter, letter)
     number = int(code, 16) if code else int(octal, 8)
     return chr(number) if number <= 0x10FFFF else "\ufffd"
+
+
+class TemplateFile:
+    """One template file. `scope` are the names of its sub-charts, outermost first."""
+
+    def __init__(self, name: str, source: str, tree: ParsedTemplate | None) -> None:
+        self.name = name
+        self.source = source
+        self.tree = tree
+        self.scope = find_scope(name)
+
+    @property
+    def prints(self) -> bool:
+        """True if Helm parses its output as manifests."""
+        base = PurePosixPath(self.name).name
+        return self.tree is not None and not base.startswith("_") and not base.endswith("NOTES.txt")
+
+    @property
+    def body(self) -> tuple[Node, ...]:
+        """Nodes outside of definitions."""
+        return self.tree.body if self.tree else ()
+
+    @property
+    def chart(self) -> str:
+        """Name of its chart's folder, as Helm writes it."""
+        return "/charts/".join((self.name.split("/", 1)[0], *self.scope))
+
+    def region(self, start: int, end: int) -> Region:
+        """Return the region between two indexes."""
+        return Region(self._position(start), self._position(end))
+
+    def line(self, index: int) -> int:
+        """Return the line of an index, from 1."""
+        return bisect_right(self._lines, index)
+
+    def _position(self, index: int) -> Position:
+        line = self.line(index)
+        return Position(line, index - self._lines[line - 1] + 1)
+
+    @cached_property
+    def _lines(self) -> array[int]:
+        """Indexes of the starts of lines."""
+        return line_starts(self.source)
+
+
+class NamedTemplate(msgspec.Struct, frozen=True):
+    """A named template: number of its file, body, and the numbers of other files that define the name."""
+
+    file: int
+    body: tuple[Node, ...]
+    others: tuple[int, ...] = ()
+
+
+class TemplateSet:
+    """All template files of a chart and its sub-charts, in Helm's parse order; later definitions replace earlier ones."""
+
+    def __init__(self, templates: Mapping[str, str]) -> None:
+        names = sorted(templates, key=lambda name: (name.count("/"), name), reverse=True)
+        self.all = [TemplateFile(name, templates[name], _tree(templates[name])) for name in names]
+        self.defines: dict[str, NamedTemplate] = {}
+        for number, file in enumerate(self.all):
+            for name, body in (file.tree.defines if file.tree else {}).items():
+                before = self.defines.get(name)
+                others = (*before.others, before.file) if before else ()
+                self.defines[name] = NamedTemplate(number, body, others)
+
+
+def _tree(source: str) -> ParsedTemplate | None:
+    try:
+        return parse_template(source)
+    except TemplateError:
+        return None
+
+
+def find_scope(name: str) -> tuple[str, ...]:
+    """Return the sub-charts of a template: `web/charts/redis/templates/x.yaml` is in ("redis",)."""
+    parts = name.split("/")
+    scope: list[str] = []
+    at = 1
+    while at + 1 < len(parts) and parts[at] == "charts":
+        scope.append(parts[at + 1])
+        at += 2
+    return tuple(scope)

@@ -1,8 +1,8 @@
-"""Marks in a rendered text: short runs of characters that nobody uses, which tell what of a template ran there.
+"""Markers in rendered text: short character sequences that record the execution of a template.
 
-They are printable, so that no quoting of Go escapes them, and no white space, so that no trimming eats them. What
-stands after a mark on its line was printed there. Reading a marked text gives the text that Helm would have printed
-without them, and what ran, in order. Never knows templates: a mark carries a kind and a number.
+They are printable, so Go's quoting keeps them, and not white space, so trimming keeps them. Text after a marker on the
+same line was printed there. Reading a marked text yields Helm's output without markers, and the recorded events in
+order. Knows nothing of templates: a marker holds a kind and a number.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Final
 import msgspec
 
 _BLOCKS: Final = (0x2800, 0xA000, 0x1400, 0x13000)
-"""Braille, Yi, Canadian syllabics, hieroglyphs: 256 assigned, printable characters from each of these on."""
+"""Braille, Yi, Canadian syllabics, hieroglyphs: 256 assigned, printable characters from each of these code points."""
 _BASE: Final = 240
 _FIRST_DIGIT: Final = 16
 
 
-class Kind(enum.IntEnum):
-    """What a mark says: text that begins, an action that begins or ends, a branch taken, a turn of a loop."""
+class MarkerKind(enum.IntEnum):
+    """Event recorded by a marker: start of text, start or end of an action, case taken, iteration of a loop."""
 
     TEXT = 1
     BEGIN = 2
@@ -35,8 +35,8 @@ class Kind(enum.IntEnum):
 _KEY_END: Final = 6
 
 
-class Alphabet:
-    """The marks of one chart: written with characters that none of its texts has; numbers stay below `count`."""
+class MarkerAlphabet:
+    """Markers of one chart, in characters that do not occur in its texts; numbers are below `count`."""
 
     def __init__(self, texts: Iterable[str], count: int) -> None:
         self.first = _unused(texts)
@@ -44,38 +44,38 @@ class Alphabet:
         self._width = 1
         while _BASE**self._width < count:
             self._width += 1
-        kinds = f"[{chr(self.first + Kind.TEXT)}-{chr(self.first + Kind.CASE)}]"
+        kinds = f"[{chr(self.first + MarkerKind.TEXT)}-{chr(self.first + MarkerKind.CASE)}]"
         digits = f"([{chr(self.first + _FIRST_DIGIT)}-{chr(self.first + 255)}]{{{self._width}}})"
-        turn, end = chr(self.first + Kind.TURN), chr(self.first + _KEY_END)
+        turn, end = chr(self.first + MarkerKind.TURN), chr(self.first + _KEY_END)
         self._pattern = re.compile(f"({kinds}){digits}|{turn}{digits}([^{end}]*){end}")
 
     @property
     def pattern(self) -> str:
-        """One mark, or a part of one, as a regular expression of Go that has no groups."""
-        turn, end = chr(self.first + Kind.TURN), chr(self.first + _KEY_END)
+        """One marker, or a part of one, as a Go regular expression without groups."""
+        turn, end = chr(self.first + MarkerKind.TURN), chr(self.first + _KEY_END)
         return f"{turn}[^{end}]*{end}|[{chr(self.first)}-{chr(self.first + 255)}]"
 
     def digits(self, number: int) -> str:
-        """A number as it stands in marks."""
+        """Encode a number for use in markers."""
         digits = ""
         for _ in range(self._width):
             number, digit = divmod(number, _BASE)
             digits += self._digits[digit]
         return digits
 
-    def mark(self, kind: Kind, digits: str) -> str:
-        """The characters of a mark; after that of a turn come the key of the turn and `key_end`."""
+    def mark(self, kind: MarkerKind, digits: str) -> str:
+        """Return a marker; for an iteration, the key and `key_end` follow it."""
         return chr(self.first + kind) + digits
 
     @property
     def key_end(self) -> str:
-        """What closes the key of a turn."""
+        """Character that ends the key of an iteration."""
         return chr(self.first + _KEY_END)
 
     def read(self, marked: str, count: int) -> MarkedText:
-        """The text without its marks, and these; what looks like one but has a number from `count` on is text."""
-        pieces: list[str] = []
-        events = Events()
+        """Split a marked text into text and events. Markers with a number of `count` or more are text."""
+        parts: list[str] = []
+        events = ExecutionEvents()
         at = length = 0
         for match in self._pattern.finditer(marked):
             number = self._number(match[2] or match[3])
@@ -84,13 +84,13 @@ class Alphabet:
             piece = marked[at : match.start()]
             at = match.end()
             length += len(piece)
-            pieces.append(piece)
+            parts.append(piece)
             if match[1]:
                 events.add(length, ord(match[1]) - self.first, number, "")
             else:
-                events.add(length, Kind.TURN, number, match[4])
-        pieces.append(marked[at:])
-        return MarkedText("".join(pieces), events)
+                events.add(length, MarkerKind.TURN, number, match[4])
+        parts.append(marked[at:])
+        return MarkedText("".join(parts), events)
 
     def _number(self, digits: str) -> int:
         number = 0
@@ -100,7 +100,7 @@ class Alphabet:
 
 
 def _unused(texts: Iterable[str]) -> int:
-    """The first character of a block that no text uses; the last one if all are used, and then nothing will match."""
+    """Return the first character of a block that no text uses; the last block if all are used, which never matches."""
     held = [text for text in texts if not text.isascii()]
     for first in _BLOCKS[:-1]:
         pattern = re.compile(f"[{chr(first)}-{chr(first + 255)}]")
@@ -109,8 +109,8 @@ def _unused(texts: Iterable[str]) -> int:
     return _BLOCKS[-1]
 
 
-class Events:
-    """What ran, in order: where in the text, the kind, the number, and the keys of turns by index."""
+class ExecutionEvents:
+    """Recorded events in order: offset in the text, kind and number; keys of iterations by index."""
 
     __slots__ = ("keys", "kinds", "numbers", "offsets")
 
@@ -124,20 +124,20 @@ class Events:
         return len(self.kinds)
 
     def add(self, offset: int, kind: int, number: int, key: str) -> None:
-        """One more."""
-        if kind == Kind.TURN:
+        """Append an event."""
+        if kind == MarkerKind.TURN:
             self.keys[len(self.kinds)] = key
         self.offsets.append(offset)
         self.kinds.append(kind)
         self.numbers.append(number)
 
 
-class Printed(msgspec.Struct, frozen=True, gc=False):
-    """What stands at some place of a marked text.
+class CharacterOrigin(msgspec.Struct, frozen=True, gc=False):
+    """Origin of a character of a marked text.
 
-    `number` is that of the literal text or of the action that printed it, -1 for white space between marks. For text,
-    `within` is how far behind its mark the place is, else -1. `event` is the index of the mark that began the
-    innermost action around it, -1 outside of all: for text, the call that printed it.
+    `number` is the number of the literal text or of the action that printed it, -1 for white space between markers.
+    `within` is the offset from the marker for literal text, else -1. `event` is the index of the marker that began the
+    innermost surrounding action (for literal text, the call that printed it), -1 for none.
     """
 
     number: int
@@ -146,9 +146,9 @@ class Printed(msgspec.Struct, frozen=True, gc=False):
 
 
 class MarkedText:
-    """A text and the marks that were in it. `plain` is the text without them."""
+    """A text, `plain`, and the markers removed from it."""
 
-    def __init__(self, plain: str, events: Events) -> None:
+    def __init__(self, plain: str, events: ExecutionEvents) -> None:
         self.plain = plain
         self.events = events
         self._around = array("l")
@@ -156,37 +156,39 @@ class MarkedText:
         self._ends: dict[int, int] = {}
         stack: list[int] = []
         for index, kind in enumerate(events.kinds):
-            if kind == Kind.BEGIN:
+            if kind == MarkerKind.BEGIN:
                 self._outer[index] = stack[-1] if stack else -1
                 stack.append(index)
-            elif kind == Kind.END and stack:
+            elif kind == MarkerKind.END and stack:
                 self._ends[stack.pop()] = events.offsets[index]
             self._around.append(stack[-1] if stack else -1)
 
-    def at(self, offset: int) -> Printed:
-        """What stands at an index of `plain`."""
+    def at(self, offset: int) -> CharacterOrigin:
+        """Return the origin of the character at an index of `plain`."""
         return self._printed(bisect_right(self.events.offsets, offset) - 1, offset)
 
     def actions(self, start: int, end: int) -> list[int]:
-        """The events that began the innermost actions which printed something, or nothing, from `start` to `end`."""
+        """List the events of the innermost actions that printed text, or nothing, between two offsets."""
         offsets, kinds = self.events.offsets, self.events.kinds
         index = max(bisect_right(offsets, start) - 1, 0)
         while index > 0 and offsets[index] == start:
             index -= 1
-        found: dict[int, None] = {}
+        actions: dict[int, None] = {}
         while index < len(kinds) and (offsets[index] < end or offsets[index] == start):
-            is_inner = kinds[index] == Kind.BEGIN and index + 1 < len(kinds) and kinds[index + 1] == Kind.END
+            is_inner = (
+                kinds[index] == MarkerKind.BEGIN and index + 1 < len(kinds) and kinds[index + 1] == MarkerKind.END
+            )
             if is_inner and (offsets[index + 1] > start or offsets[index] >= start):
-                found[index] = None
+                actions[index] = None
             index += 1
-        return list(found)
+        return list(actions)
 
     def outer(self, event: int) -> int:
-        """The event that began the action around the one that `event` began, or -1."""
+        """Return the event of the surrounding action, or -1."""
         return self._outer.get(event, -1)
 
     def caller(self, event: int) -> int:
-        """The outermost action that printed nothing but what the one that `event` began did; that itself if none."""
+        """Return the outermost action with the same output as an event's action; the event itself if there is none."""
         offsets, plain = self.events.offsets, self.plain
         start, end = offsets[event], self._ends.get(event, offsets[event])
         outer = self._outer.get(event, -1)
@@ -197,17 +199,17 @@ class MarkedText:
             event, outer = outer, self._outer.get(outer, -1)
         return event
 
-    def _printed(self, index: int, offset: int) -> Printed:
-        """Marks of branches and turns are no text: the one that counts is before them."""
+    def _printed(self, index: int, offset: int) -> CharacterOrigin:
+        """Find the origin; markers of cases and iterations are skipped, since they are no text."""
         kinds = self.events.kinds
-        while index >= 0 and kinds[index] in (Kind.CASE, Kind.TURN):
+        while index >= 0 and kinds[index] in (MarkerKind.CASE, MarkerKind.TURN):
             index -= 1
         if index < 0:
-            return Printed(-1, -1, -1)
+            return CharacterOrigin(-1, -1, -1)
         number, around = self.events.numbers[index], self._around[index]
         match kinds[index]:
-            case Kind.TEXT:
-                return Printed(number, offset - self.events.offsets[index], around)
-            case Kind.BEGIN:
-                return Printed(number, -1, around)
-        return Printed(-1, -1, around)
+            case MarkerKind.TEXT:
+                return CharacterOrigin(number, offset - self.events.offsets[index], around)
+            case MarkerKind.BEGIN:
+                return CharacterOrigin(number, -1, around)
+        return CharacterOrigin(-1, -1, around)

@@ -1,4 +1,4 @@
-"""What a branch that was not taken would have written: its line, and what it would take over. Helm is the judge."""
+"""Lines of untaken branches for missing keys, and the values they would print, verified with Helm."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FORMS: list[tuple[str, str, str, dict[str, tuple[int, str]]]] = [
      {f"spec.{_NOT}": (11, "1 sc"), f"spec.l[0].{_NOT}": (8, "")}),
     ("with, of an item", _HEAD + "  l:\n    - x: 1\n      {{- with .Values.sc }}\n      securityContext: {{- toYaml . | nindent 8 }}\n"
      "      {{- end }}\n    - x: 2\n", "sc: {}\n", {f"spec.l[0].{_NOT}": (9, "1 sc"), f"spec.l[1].{_NOT}": (11, "")}),
-    ("a key that nobody sets", _HEAD + "  a: 1\n" + _WITH, "x: {}\n", {f"spec.{_NOT}": (8, "")}),
+    ("an unset key", _HEAD + "  a: 1\n" + _WITH, "x: {}\n", {f"spec.{_NOT}": (8, "")}),
     ("if", _HEAD + "  a: 1\n  {{- if .Values.resources }}\n  resources: {{- toYaml .Values.resources | nindent 4 }}\n  {{- end }}\n",
      "resources: {}\n", {"spec.resources.limits.cpu": (8, "1 resources")}),
     ("a flag beside the value", _HEAD + "  a: 1\n  {{- if .Values.sc.enabled }}\n"
@@ -74,7 +74,9 @@ _FORMS: list[tuple[str, str, str, dict[str, tuple[int, str]]]] = [
 @pytest.mark.parametrize(
     ("template", "values", "expected"), [row[1:] for row in _FORMS], ids=[row[0] for row in _FORMS]
 )
-def test_form(tmp_path: Path, template: str, values: str, expected: dict[str, tuple[int, str]]) -> None:
+def test_untaken_branch_location(
+    tmp_path: Path, template: str, values: str, expected: dict[str, tuple[int, str]]
+) -> None:
     check(tmp_path, template, values, expected)
 
 
@@ -91,20 +93,22 @@ _CREATED = {
 }
 
 
-def test_what_is_set_where_it_is_said_is_printed_by_the_line_that_was_named(tmp_path: Path) -> None:
+def test_suggested_setting_is_printed_by_located_line(tmp_path: Path) -> None:
     assert HELM is not None
     folder = tmp_path / "shop"
     subprocess.run([HELM, "create", str(folder)], check=True, capture_output=True)
-    (before,) = (one for one in traced(folder, tmp_path / "copy") if one.template.endswith("deployment.yaml"))
+    (before,) = (
+        document for document in traced(folder, tmp_path / "copy") if document.template.endswith("deployment.yaml")
+    )
     for number, (name, value) in enumerate(_CREATED.items()):
         path = parse_path(f"spec.template.spec.{name}")
         assert not has_path(before.value, path)
-        said = before.locate(*path)
-        assert said.setting is not None
+        expected = before.locate(*path)
+        assert expected.setting is not None
         file = tmp_path / "set.yaml"
-        file.write_text(f"{said.setting.key}: {value}\n")
+        file.write_text(f"{expected.setting.key}: {value}\n")
         documents = traced(folder, tmp_path / f"copy{number}", values=[file])
-        (after,) = (one for one in documents if one.template.endswith("deployment.yaml"))
+        (after,) = (document for document in documents if document.template.endswith("deployment.yaml"))
         assert has_path(after.value, path)
-        place = after.locate(*path)
-        assert (place.file, place.region) == (said.file, said.region)
+        location = after.locate(*path)
+        assert (location.file, location.region) == (expected.file, expected.region)

@@ -1,8 +1,8 @@
-"""Render charts with the Helm SDK (helm-python-sdk) for another process: the program that `sdk` runs.
+"""Child process that renders charts with the Helm SDK (helm-python-sdk) for `renderers.HelmSdk`.
 
-Reads requests on standard input and answers each on standard output: eight bytes of length, then JSON. Started by its
-path with the folder of the SDK as its argument, so that it needs neither an environment nor Kubekeep. Never reads or
-writes a file but those that a request names.
+Reads requests from standard input and writes each answer to standard output: eight bytes of length, then JSON. It is
+started by file path with the SDK's folder as argument, so it needs neither an environment nor the kubekeep package.
+Reads and writes only files named in a request.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 _LENGTH = 8
-_NO_YAML = "YAML parse error on "
-"""What Helm says when it has rendered all, and a template printed something else."""
+_INVALID_YAML = "YAML parse error on "
+"""Prefix of Helm's error after rendering succeeded and a template printed invalid YAML."""
 
 
 def main(source: BinaryIO, target: BinaryIO) -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until the input ends."""
     while len(head := source.read(_LENGTH)) == _LENGTH:
         request = json.loads(source.read(int.from_bytes(head, "big")))
         answer = json.dumps(_answer(request)).encode()
@@ -33,8 +33,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     os.chdir(request["folder"])
     try:
         values = _values(request)
-        error = _checked(request, values)
-        templates = _templates(request, values) if not error or _NO_YAML in error else {}
+        error = _check_installation(request, values)
+        templates = _templates(request, values) if not error or _INVALID_YAML in error else {}
     except HelmError as failure:
         return {"error": str(failure)}
     except _NeedsProgramError as failure:
@@ -43,14 +43,17 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 class _NeedsProgramError(Exception):
-    """Values that the SDK would not read as `helm` does."""
+    """Values that the SDK would read differently from `helm`."""
 
 
-def _checked(request: dict[str, Any], values: dict[str, Any]) -> str:
-    """What an installation finds wrong - dependencies, versions, YAML - and rendering alone does not; mostly nothing."""
+def _check_installation(request: dict[str, Any], values: dict[str, Any]) -> str:
+    """Return the error of a client-side dry run of the installation, "" if there is none.
+
+    An installation checks dependencies, versions and YAML; rendering alone does not.
+    """
     from helm_python import Chart, Config, HelmError  # noqa: PLC0415 - as above
 
-    # On a chart of its own: both change the chart they get.
+    # The chart is loaded twice because both calls modify it.
     with (
         Config(storage_driver="memory", kubeconfig_content="") as config,
         Chart.load_archive(_archive(request)) as chart,
@@ -63,7 +66,7 @@ def _checked(request: dict[str, Any], values: dict[str, Any]) -> str:
 
 
 def _templates(request: dict[str, Any], values: dict[str, Any]) -> dict[str, str]:
-    """What the templates print, by their names."""
+    """Render the templates; returns their output by template name."""
     from helm_python import Chart  # noqa: PLC0415 - as above
 
     with Chart.load_archive(_archive(request)) as chart:
@@ -76,7 +79,7 @@ def _archive(request: dict[str, Any]) -> bytes:
 
 
 def _call(function: str, config: Any, chart: Any, request: dict[str, Any], values: dict[str, Any]) -> str:
-    """The C function with the options that its Python wrapper does not know: versions of Kubernetes and of APIs."""
+    """Call the C function with the Kubernetes version and API versions, options that the Python wrapper does not pass."""
     from helm_python import _native  # noqa: PLC0415 - as above
 
     options: dict[str, Any] = {"namespace": request["namespace"]}
@@ -94,11 +97,11 @@ def _call(function: str, config: Any, chart: Any, request: dict[str, Any], value
 
 
 _LARGEST_PLAIN = 999_999
-"""Beyond it a number that came through JSON prints with an exponent; one of `--set` does not."""
+"""Largest integer printed without an exponent: JSON turns numbers into floats; Helm's own `--set` does not."""
 
 
 def _values(request: dict[str, Any]) -> dict[str, Any]:
-    """The values of files and options, merged as `helm` does it."""
+    """Merge the values of files and options as `helm` does."""
     import helm_python as helm  # noqa: PLC0415 - as above
 
     parsers = {
@@ -115,10 +118,10 @@ def _values(request: dict[str, Any]) -> dict[str, Any]:
         except helm.HelmError as error:
             raise helm.HelmValuesError(f"failed to parse {file}: {error}", code=error.code) from error
     for option, text in request["assignments"]:
-        found = parsers[option](text)
-        if option == "--set" and _has_large_number(found):
+        assigned = parsers[option](text)
+        if option == "--set" and _has_large_number(assigned):
             raise _NeedsProgramError("--set with a number of seven digits or more")
-        _merge(values, found, text)
+        _merge(values, assigned, text)
     return values
 
 

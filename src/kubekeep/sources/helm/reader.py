@@ -1,0 +1,175 @@
+"""Read Helm charts as resources: each chart is loaded, rendered by Helm in a confined child process, and parsed.
+
+A chart that cannot be loaded or rendered becomes an `Unread` with Helm's message at the line that the message names;
+templates are never parsed as manifests. Writes only to its own temporary folder.
+"""
+
+# ruff: noqa: PTH102, PTH118 - paths stay as the user typed them
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Final, Self
+
+from kubekeep.model.assessment import Unread
+from kubekeep.model.location import Location
+from kubekeep.model.paths import error_reason
+from kubekeep.model.resource import Resource
+from kubekeep.sources.helm.chart import LIBRARY, METADATA, Chart, list_instances, load_chart
+from kubekeep.sources.helm.error_messages import Explainer
+from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartError, ChartLimits
+from kubekeep.sources.helm.process import LimitError
+from kubekeep.sources.helm.release import UserValues, collect_chart_texts, list_templates, read_user_values
+from kubekeep.sources.helm.renderers import EXTRA, HelmProgram, HelmSdk, Renderer
+from kubekeep.sources.helm.rendering import NotRenderedError, ReleaseRenderer
+from kubekeep.sources.helm.resources import ReleaseContext, ReleaseNamespace, list_resources
+from kubekeep.sources.options import ChartValues, HelmOptions
+from kubekeep.sources.signals import awaited
+from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
+from kubekeep.sources.walk import Root
+
+_WORKERS: Final = 2
+_MAX_WAITING: Final = 4
+"""Maximum number of charts rendered ahead of the consumer."""
+_NO_RENDERER: Final = f"no program helm is there, and the package {EXTRA} is not installed"
+_INSTALL_HINT: Final = "install Helm 3 or 4 (https://helm.sh), or pip install 'kubekeep[helm]'"
+
+
+class ChartReader:
+    """Renders charts with the same options, two at a time.
+
+    helm: path of the program helm, or None; the Helm SDK is used if the program is missing or does not work. fence:
+    returns the folder that links and dependencies of a chart must stay in, for the base of its root. Use it as a
+    context manager: it owns a temporary folder and, with the SDK, a child process that serves all charts.
+    """
+
+    def __init__(
+        self,
+        options: HelmOptions,
+        *,
+        helm: str | None,
+        fence: Callable[[str], str] = lambda base: base,
+        limits: ChartLimits = DEFAULT_CHART_LIMITS,
+        yaml_limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._options = options
+        self._helm = helm
+        self._fence = fence
+        self._limits = limits
+        self._yaml_limits = yaml_limits
+        self._lock = threading.Lock()
+        self._renderer: Renderer | None = None
+        self._rendering: ReleaseRenderer | None = None
+        self._faults: list[str] = []
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.mkdtemp(prefix="kubekeep-helm-")
+        self._pool = ThreadPoolExecutor(_WORKERS, "helm")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Results of charts that are still rendering are no longer needed.
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._closed = True
+        if self._renderer is not None:
+            self._renderer.close()
+        self._pool.shutdown()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def read(self, roots: Iterable[Root]) -> Iterator[Resource | Unread]:
+        """Yield the resources of charts (folders with a Chart.yaml, and packed charts) in the order of `roots`.
+
+        Rendered documents come in Helm's order, hooks last, then the custom resource definitions of `crds/`. A library
+        chart yields nothing. Input that cannot be read or rendered is yielded as an Unread.
+        """
+        waiting: deque[Future[list[Resource | Unread]]] = deque()
+        for root in roots:
+            waiting.append(self._pool.submit(self._read_chart, root))
+            if len(waiting) > _MAX_WAITING:
+                yield from awaited(waiting.popleft())
+        while waiting:
+            yield from awaited(waiting.popleft())
+
+    def _read_chart(self, root: Root) -> list[Resource | Unread]:
+        shown = "" if root.shown == os.curdir else root.shown
+        try:
+            chart = load_chart(root.path, shown, self._fence(root.base), self._limits, self._yaml_limits)
+            if chart.type == LIBRARY:
+                return []
+            return self._render_chart(chart, root)
+        except ChartError as error:
+            return [error.unread]
+        except OSError as error:
+            return [Unread(Location(root.shown), f"the chart was not rendered: {error_reason(error)}")]
+
+    def _render_chart(self, chart: Chart, root: Root) -> list[Resource | Unread]:
+        rendering = self._get_renderer()
+        metadata_file = chart.shown_file(METADATA)
+        if rendering is None:
+            raise ChartError(metadata_file, f"the chart was not rendered: {'; '.join(self._faults)}; {_INSTALL_HINT}")
+        instances = list_instances(chart, self._limits)
+        values = self._user_values(root)
+        texts = collect_chart_texts(instances, values.layers, self._yaml_limits)
+        try:
+            rendered = rendering.render(instances, texts, values)
+        except LimitError as error:
+            raise ChartError(metadata_file, f"the chart was not rendered: it {error}") from error
+        except NotRenderedError as error:
+            return [Explainer(instances, texts, values, self._yaml_limits).explain(error)]
+        shown = {texts.shown[name]: text for name, text in texts.templates.items()}
+        namespace = ReleaseNamespace(bool(self._options.namespace), shown)
+        files = tuple(values.shown[name] for name in values.files)
+        context = ReleaseContext(
+            chart, root.base, files, list_templates(instances), namespace, self._options.application
+        )
+        left_out = dict.fromkeys(unread for instance in instances for unread in instance.chart.unread)
+        return [*left_out, *list_resources(context, rendered, self._yaml_limits)]
+
+    def _user_values(self, root: Root) -> UserValues:
+        """Read the user's values for one chart."""
+        mine = self._options.per_chart.get(os.path.abspath(root.path), ChartValues())  # noqa: PTH100
+        sources = (self._options.deployed, mine, self._options.values)
+        return read_user_values(sources, self._limits, self._yaml_limits)
+
+    def _get_renderer(self) -> ReleaseRenderer | None:
+        """Return the release renderer, created on first use; None if Helm is not available."""
+        with self._lock:
+            if self._rendering is None and not self._faults and not self._closed:
+                self._renderer = self._find_renderer()
+                if self._renderer is not None:
+                    self._rendering = ReleaseRenderer(self._renderer, self._folder, self._options)
+            return self._rendering
+
+    def _find_renderer(self) -> Renderer | None:
+        home = os.path.join(self._folder, "home")
+        os.mkdir(home, 0o700)
+        if self._helm is not None:
+            program = HelmProgram(self._helm, home, self._limits)
+            fault = _fault(program)
+            if not fault:
+                return program
+            self._faults.append(f"the program helm does not work: {fault}")
+        if HelmSdk.folder() is not None:
+            return HelmSdk(home, self._limits)
+        self._faults.append(_NO_RENDERER)
+        return None
+
+
+def _fault(program: HelmProgram) -> str:
+    try:
+        return program.fault
+    except OSError as error:
+        return error_reason(error)
+    except LimitError as error:
+        return f"it {error}"

@@ -1,0 +1,237 @@
+"""Locate the nodes of one rendered document: line of the template, and key of the value behind it.
+
+Uses only recorded output; never guesses a file.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from kubekeep.model.location import LazySourceMap, Location, Path, Region, Setting, SourceMap
+from kubekeep.sources.helm.trace.alignment import Alignment, Outline
+from kubekeep.sources.helm.trace.symbols import Computed
+from kubekeep.sources.helm.trace.template import TemplateFile
+from kubekeep.sources.helm.trace.template_output import TemplateOutput
+from kubekeep.sources.helm.trace.untaken import MappingBlock
+from kubekeep.sources.helm.trace.values_layers import ValueRef
+
+_ENTRIES: Final = 64
+_FLOW: Final = frozenset(("", "{", "*"))
+
+
+class DocumentTrace:
+    """Source of the text of one document.
+
+    shown: paths of templates in reports. output: the instrumented output, the outline if there is none, or None. at:
+    index of the document in the output. alignment: maps the document's lines to those of the output, if they differ.
+    """
+
+    def __init__(
+        self,
+        shown: Mapping[str, str],
+        template: str,
+        text: str,
+        output: TemplateOutput | Outline | None = None,
+        at: int = 0,
+        alignment: Alignment | None = None,
+    ) -> None:
+        self.file = shown.get(template, template)
+        self._shown = shown
+        self._text = text
+        self._output = output if isinstance(output, TemplateOutput) else None
+        self._outline = output if isinstance(output, Outline) else None
+        self._start = at
+        self._alignment = alignment
+
+    def build_source_map(self, source_map: SourceMap) -> LazySourceMap:
+        """Build the lazy source map of the document from the positions of its nodes."""
+        return _TracedSourceMap(self, source_map)
+
+    def index(self, index: int) -> int | None:
+        """Return the index in the output of a character of the document; None if unknown."""
+        if self._alignment is None:
+            return self._start + index
+        aligned = self._alignment.index(index)
+        return None if aligned is None else self._start + aligned
+
+    def location(self, start: int, end: int, setting: Setting | None) -> Location:
+        """Return the location of a span of the document."""
+        if self._outline is not None:
+            return Location(self.file, self._outline.region(start), setting)
+        first, last = self.index(start), self.index(max(end - 1, start))
+        if self._output is None or first is None:
+            return Location(self.file, None, setting)
+        region = self._output.region(first, max(last if last is not None else first, first) + 1)
+        if region is None:
+            return Location(self.file, None, setting)
+        return self.template_location(*region, setting)
+
+    def template_location(self, file: TemplateFile, region: Region, setting: Setting | None) -> Location:
+        """Return the location of a region of a template."""
+        return Location(self._shown.get(file.name, file.name), region, setting)
+
+    @property
+    def output(self) -> TemplateOutput | None:
+        """The instrumented output, None if there is none."""
+        return self._output
+
+    @property
+    def text(self) -> str:
+        """Text of the document."""
+        return self._text
+
+
+class _TracedSourceMap:
+    """Lazy source map of one document."""
+
+    def __init__(self, document: DocumentTrace, source_map: SourceMap) -> None:
+        self._document = document
+        self._source_map = source_map
+        self._known: dict[Path, Location] = {}
+        self._known_extents: dict[Path, tuple[int, int, int, int]] = {}
+
+    def locate(self, document: Any, path: Path) -> Location:
+        """See `model.location.LazySourceMap`."""
+        location = self._known.get(path)
+        if location is None:
+            location = self._known[path] = self._locate(document, path)
+        return location
+
+    def _locate(self, document: Any, path: Path) -> Location:
+        nearest, value = _find_nearest(document, path)
+        setting = None
+        if self._document.output is not None:
+            if isinstance(value, dict | list) and value:
+                setting = self._find_collection_setting(self._document.output, document, nearest, value)
+            else:
+                setting = self._find_scalar_setting(self._document.output, document, nearest)
+        if setting is None and nearest != path and isinstance(value, dict):
+            location = self._missing(document, nearest, path[len(nearest) :])
+            if location is not None:
+                return location
+        start, end, *_ = self._extents_at(document, nearest)
+        return self._document.location(start, end, setting)
+
+    def _missing(self, document: Any, nearest: Path, steps: Path) -> Location | None:
+        """Return the line of an untaken branch that would have written a missing key; None if there is not exactly one."""
+        output, text = self._document.output, self._document.text
+        _, _, start, end = self._extents_at(document, nearest)
+        if output is None or text[start : start + 1] in _FLOW:
+            return None
+        last = text.rfind("\n", 0, start + len(text[start:end].rstrip())) + 1
+        first, last_line = self._document.index(start), self._document.index(max(last, start))
+        if first is None or last_line is None:
+            return None
+        missing_line = output.missing(MappingBlock(first, last_line, start - text.rfind("\n", 0, start) - 1), steps)
+        if missing_line is None:
+            return None
+        file, region, setting = missing_line
+        return self._document.template_location(file, region, setting)
+
+    def _extents_at(self, document: Any, path: Path) -> tuple[int, int, int, int]:
+        """Return the extents of a path; cached, because those of surrounding entries are needed repeatedly."""
+        extents = self._known_extents.get(path)
+        if extents is None:
+            extents = self._known_extents[path] = self._source_map.extents(document, path)
+        return extents
+
+    def _find_scalar_setting(self, output: TemplateOutput, document: Any, path: Path) -> Setting | None:
+        """Find the value that a scalar or an empty collection was taken from."""
+        _, _, value_at, value_end = self._extents_at(document, path)
+        start, end = self._document.index(value_at), self._document.index(max(value_end - 1, value_at))
+        if start is None or end is None:
+            return None
+        text = self._document.text[value_at:value_end]
+        if not text:
+            end += len(self._document.text[value_at:].partition("\n")[0]) + 1
+        candidates: list[tuple[ValueRef, Setting]] = []
+        for action in output.actions(start, end + bool(text)):
+            # An empty value may also be printed by an action further on.
+            if not text and not output.shares_line(action, start - 1):
+                continue
+            below = self._relative_path(document, path, action)
+            symbol = output.printed(action, below)
+            settings = output.settings(symbol) if symbol is not None else []
+            if below and isinstance(symbol, Computed):
+                # The action printed more than this value, and its parts cannot be told apart.
+                settings = [
+                    (ref, setting)
+                    for ref, setting in settings
+                    if _is_printed(output.value(ref), text) or _is_printed(ref.path[-1] if ref.path else "", text)
+                ]
+            candidates += settings
+        shown = [setting for ref, setting in candidates if _is_printed(output.value(ref), text)]
+        return next(iter(shown), candidates[0][1] if candidates else None)
+
+    def _find_collection_setting(self, output: TemplateOutput, document: Any, path: Path, value: Any) -> Setting | None:
+        """Find the value that a whole collection was taken from: all its entries come from the same action."""
+        first, *others = _sample_steps(value)
+        action = self._find_action(document, (*path, first))
+        if action < 0 or any(self._find_action(document, (*path, step)) != action for step in others):
+            return None
+        below = self._relative_path(document, (*path, first), action)
+        if not below:
+            return None
+        symbol = output.printed(action, below[:-1])
+        settings = output.settings(symbol, whole=True) if symbol is not None else []
+        return next((setting for _, setting in settings), None)
+
+    def _find_action(self, document: Any, path: Path, *, of_value: bool = False) -> int:
+        """Return the innermost action that printed an entry's key, a list item's dash, or the value; -1 for none."""
+        output = self._document.output
+        at, _, value_at, _ = self._extents_at(document, path)
+        if of_value:
+            at = value_at
+        elif isinstance(path[-1], int):
+            # The dash, or the bracket or comma of a flow sequence.
+            at = max(len(self._document.text[:at].rstrip()) - 1, 0)
+        index = self._document.index(at)
+        return output.action_at(index) if output is not None and index is not None else -1
+
+    def _relative_path(self, document: Any, path: Path, action: int) -> Path:
+        """Return the path relative to the action's output; () if the action printed only the value."""
+        for length in range(1, len(path) + 1):
+            head = path[:length]
+            if self._find_action(document, head, of_value=True) != action:
+                continue
+            if self._find_action(document, head) != action:
+                return path[length:]
+            step = path[length - 1]
+            if isinstance(step, int):
+                # Items printed by one action are contiguous and include this one.
+                own = path[: length - 1]
+                first = bisect_left(
+                    range(step), True, key=lambda number: self._find_action(document, (*own, number)) == action
+                )
+                return (step - first, *path[length:])
+            return path[length - 1 :]
+        return ()
+
+
+def _find_nearest(document: Any, path: Path) -> tuple[Path, Any]:
+    """Return the longest prefix of a path that exists in the document, and its value."""
+    value: Any = document
+    for length, step in enumerate(path):
+        if isinstance(value, dict) and step in value:  # noqa: SIM114 - two types for mypy
+            value = value[step]
+        elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
+            value = value[step]
+        else:
+            return path[:length], value
+    return path, value
+
+
+def _sample_steps(value: dict[str, Any] | list[Any]) -> Iterator[str | int]:
+    """Yield the first entries of a collection, as a sample, and the last one."""
+    steps: Sequence[str | int] = list(value) if isinstance(value, dict) else range(len(value))
+    yield from steps[:_ENTRIES]
+    yield from steps[max(len(steps) - 1, _ENTRIES) :]
+
+
+def _is_printed(value: Any, text: str) -> bool:
+    """Return True if a value's printed form is part of a text."""
+    if isinstance(value, bool):
+        return str(value).lower() in text
+    return isinstance(value, str | int | float) and str(value) != "" and str(value) in text

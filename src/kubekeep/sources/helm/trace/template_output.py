@@ -1,0 +1,227 @@
+"""Instrumented output of one template: the source position of each character, and the values that were printed.
+
+Works on text and offsets; never parses YAML.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Final
+
+import msgspec
+
+from kubekeep.model.location import Path, Region, Setting
+from kubekeep.sources.helm.trace.evaluate import ExpressionEvaluator, Frame
+from kubekeep.sources.helm.trace.expression import Pipeline
+from kubekeep.sources.helm.trace.markers import CharacterOrigin, MarkedText
+from kubekeep.sources.helm.trace.replay import Replay, UntakenBranchReplay
+from kubekeep.sources.helm.trace.symbols import StepBudget, StepLimitError, Symbol, Symbols
+from kubekeep.sources.helm.trace.template import (
+    ActionNode,
+    BranchNode,
+    CallNode,
+    Node,
+    RangeNode,
+    TemplateFile,
+    TemplateSet,
+)
+from kubekeep.sources.helm.trace.untaken import MappingBlock, MissingLine, UntakenBranches
+from kubekeep.sources.helm.trace.values_layers import ValueRef, ValuesLayers
+
+_STEPS: Final = 3_000_000
+"""Maximum evaluation steps for the expressions of one chart (some seconds), and again for its untaken branches."""
+
+
+class SourceSpan(msgspec.Struct, frozen=True, gc=False):
+    """Span of a template's source: number of the file, first index, index after the last."""
+
+    file: int
+    start: int
+    end: int
+
+
+class TracedRelease:
+    """State shared by all templates of a rendered chart."""
+
+    def __init__(
+        self,
+        template_set: TemplateSet,
+        layers: ValuesLayers,
+        positions: list[tuple[int, int]],
+        uncertain: dict[int, int | None],
+    ) -> None:
+        self.template_set = template_set
+        self.layers = layers
+        self.positions = positions
+        self.uncertain = uncertain
+        self.budget = StepBudget(_STEPS)
+        # A separate budget, so that locations of existing values do not depend on earlier lookups of missing ones.
+        self.missing_budget = StepBudget(_STEPS)
+        self._actions: dict[int, dict[int, int]] = {}
+
+    def action_end(self, file: int, at: int) -> int:
+        """Return the end of the action that begins at an index of a file."""
+        ends = self._actions.get(file)
+        if ends is None:
+            ends = self._actions[file] = {}
+            template = self.template_set.all[file]
+            for body in (template.body, *(template.tree.defines.values() if template.tree else ())):
+                _ends(body, ends)
+        return ends.get(at, at)
+
+
+def _ends(body: tuple[Node, ...], ends: dict[int, int]) -> None:
+    for node in body:
+        match node:
+            case ActionNode() | CallNode():
+                ends[node.at] = node.end
+            case BranchNode():
+                for case in node.cases:
+                    _ends(case.body, ends)
+            case RangeNode():
+                _ends(node.body, ends)
+                _ends(node.otherwise or (), ends)
+
+
+class TemplateOutput:
+    """Output of one template, from the markers of its instrumented copy."""
+
+    def __init__(self, release: TracedRelease, file: int, text: MarkedText) -> None:
+        self._release = release
+        self._file = file
+        self._text = text
+        self._symbols: dict[int, Symbol | None] = {}
+
+    def region(self, start: int, end: int) -> tuple[TemplateFile, Region] | None:
+        """Return the template and region that printed a span of the output; None if unknown."""
+        first = self._find_span(start)
+        if first is None:
+            return None
+        last = self._find_span(max(end - 1, start))
+        stop = last.end if last and last.file == first.file and last.end > first.start else first.end
+        file = self._release.template_set.all[first.file]
+        return file, file.region(first.start, stop)
+
+    def _find_span(self, offset: int) -> SourceSpan | None:
+        """Return the source of a character; for a file that may not be the one used, the action that called it."""
+        printed = self._text.at(offset)
+        spot = self._own(printed)
+        event = printed.event
+        uncertain = self._release.uncertain
+        while spot is not None and spot.file in uncertain:
+            instead = uncertain[spot.file]
+            if instead is not None:
+                return SourceSpan(instead, spot.start, spot.end)
+            spot = self._action(event) if event >= 0 else None
+            event = self._text.outer(event)
+        return spot
+
+    def _own(self, printed: CharacterOrigin) -> SourceSpan | None:
+        if printed.within < 0:
+            return self._action(printed.event) if printed.event >= 0 else None
+        file, at = self._release.positions[printed.number]
+        return SourceSpan(file, at + printed.within, at + printed.within + 1)
+
+    def _action(self, event: int) -> SourceSpan:
+        """Return the span of an action, or of the call of a named template that prints nothing else.
+
+        For `sidecars: {{ include "render" .Values.sidecars }}` the relevant line is this one, not the helper that
+        renders any value.
+        """
+        event = self._text.caller(event)
+        file, at = self._release.positions[self._text.events.numbers[event]]
+        return SourceSpan(file, at, self._release.action_end(file, at))
+
+    def actions(self, start: int, end: int) -> list[int]:
+        """List the innermost actions that printed a span, by the index of their marker."""
+        return self._text.actions(start, end)
+
+    def shares_line(self, action: int, offset: int) -> bool:
+        """Return True if an action is on the template line that printed a character."""
+        own, other = self._action(action), self._find_span(offset)
+        if other is None or own.file != other.file:
+            return False
+        file = self._release.template_set.all[own.file]
+        return file.line(own.start) == file.line(other.start)
+
+    def action_at(self, offset: int) -> int:
+        """Return the innermost action that printed a character; -1 for literal text."""
+        printed = self._text.at(offset)
+        return printed.event if printed.within < 0 else -1
+
+    def printed(self, action: int, path: Path) -> Symbol | None:
+        """Return the symbol at a path of an action's output; None if nothing is known."""
+        try:
+            symbol = self._symbol(action)
+            return None if symbol is None else self._evaluator.symbols.descend(symbol, path)
+        except (StepLimitError, RecursionError):
+            return None
+
+    def _symbol(self, action: int) -> Symbol | None:
+        if action not in self._symbols:
+            frames = self._frames.get(action)
+            self._symbols[action] = None
+            if frames is not None:
+                self._symbols[action] = self._evaluator.evaluate_pipe(*frames)
+        return self._symbols[action]
+
+    def settings(self, symbol: Symbol, *, whole: bool = False) -> list[tuple[ValueRef, Setting]]:
+        """List the values that a symbol is made of and that a layer sets, most relevant first.
+
+        whole: leave out values that are only part of it.
+        """
+        settings = []
+        for ref in self._evaluator.symbols.refs(symbol, whole=whole):
+            setting = self._release.layers.setting(ref)
+            if setting is not None:
+                settings.append((ref, setting))
+        return settings
+
+    def value(self, ref: ValueRef) -> object:
+        """Return the merged value."""
+        return self._release.layers.value(ref)
+
+    @cached_property
+    def _evaluator(self) -> ExpressionEvaluator:
+        return ExpressionEvaluator(self._release.template_set, Symbols(self._release.layers, self._release.budget))
+
+    @cached_property
+    def _frames(self) -> dict[int, tuple[Pipeline, Frame]]:
+        replay = Replay(self._evaluator, self._text.events, self._release.positions)
+        replay.run(self._file)
+        return replay.frames
+
+    def missing(self, block: MappingBlock, steps: Path) -> tuple[TemplateFile, Region, Setting | None] | None:
+        """Return the line of an untaken branch that would have written a path into a mapping; None if not exactly one.
+
+        Includes the setting of the value that the line would print, if there is one.
+        """
+        try:
+            lines = self._missing.find_lines(block, steps)
+        except (StepLimitError, RecursionError):
+            return None
+        if len({(line.file, line.start) for line in lines}) != 1 or lines[0].file in self._release.uncertain:
+            return None
+        settings = {self._find_missing_setting(line) for line in lines}
+        file = self._release.template_set.all[lines[0].file]
+        return file, file.region(lines[0].start, lines[0].end), settings.pop() if len(settings) == 1 else None
+
+    def _find_missing_setting(self, found: MissingLine) -> Setting | None:
+        """Return the setting nearest to a path."""
+        if found.symbol is None:
+            return None
+        for length in range(len(found.below), -1, -1):
+            symbol = self._evaluator.symbols.descend(found.symbol, found.below[:length])
+            settings = self.settings(symbol, whole=bool(found.below)) if symbol is not None else []
+            if settings:
+                return settings[0][1] if len({setting for _, setting in settings}) == 1 else None
+        return None
+
+    @cached_property
+    def _missing(self) -> UntakenBranches:
+        evaluator = ExpressionEvaluator(
+            self._release.template_set, Symbols(self._release.layers, self._release.missing_budget)
+        )
+        run = UntakenBranchReplay(evaluator, self._text.events, self._release.positions)
+        run.run(self._file)
+        return UntakenBranches(self._text, run.skipped, evaluator)
