@@ -21,8 +21,8 @@ from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
 from kubekeep.model.workload import POD_KINDS
 from kubekeep.posture.routes import GATEWAY_ROUTES
+from kubekeep.sources.cluster.definitions import DEFINITION_KINDS
 from kubekeep.sources.cluster.host_data import GROUP
-from kubekeep.sources.cluster.served import DEFINING
 from kubekeep.usecases.cluster import SETTINGS, VERSIONS, WATCH, wanted
 from kubekeep.usecases.permissions import roles
 from kubekeep.usecases.scan import ScanRequest, selected
@@ -100,7 +100,7 @@ def file(command: str) -> Path:
 def text(command: str) -> str:
     """The role for a command."""
     verbs = VERBS[command]
-    looked_at = kinds(command) | ({*DEFINING} if WATCH in verbs else set())
+    looked_at = kinds(command) | ({*DEFINITION_KINDS} if WATCH in verbs else set())
     permissions = [VERSIONS, *(Permission(verb, pair[0], plural(pair)) for pair in looked_at for verb in verbs)]
     head = HEAD.format(command=command, deeds=" and ".join(verbs))
     return head + yaml.safe_dump_all(roles(permissions, f"kubekeep-{command}"), sort_keys=False)

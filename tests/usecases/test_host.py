@@ -12,7 +12,7 @@ from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Answer, Control
 from kubekeep.model.finding import Status
-from kubekeep.usecases.host import Collected, collect, text
+from kubekeep.usecases.host import CollectedNode, collect, text
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.sources.host import nodes
 
@@ -34,7 +34,7 @@ UNANSWERED = {
 
 
 @pytest.fixture(scope="module")
-def collected(tmp_path_factory: pytest.TempPathFactory) -> Collected:
+def collected(tmp_path_factory: pytest.TempPathFactory) -> CollectedNode:
     root = tmp_path_factory.mktemp("node")
     nodes.kubeadm(root)
     with nodes.running(nodes.PROGRAMS) as pids:
@@ -42,7 +42,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Collected:
     return collect(str(root))
 
 
-def assessed(folder: Path, collected: Collected, *more: Path, snapshot: bool = False) -> Assessment:
+def assessed(folder: Path, collected: CollectedNode, *more: Path, snapshot: bool = False) -> Assessment:
     file = folder / "node.yaml"
     file.write_text(text(collected, as_json=False), encoding="utf-8")
     paths = (str(file), *map(str, more))
@@ -52,7 +52,7 @@ def assessed(folder: Path, collected: Collected, *more: Path, snapshot: bool = F
 
 
 @pytest.fixture(scope="module")
-def assessment(collected: Collected, tmp_path_factory: pytest.TempPathFactory) -> Assessment:
+def assessment(collected: CollectedNode, tmp_path_factory: pytest.TempPathFactory) -> Assessment:
     return assessed(tmp_path_factory.mktemp("scan"), collected)
 
 
@@ -143,7 +143,7 @@ def test_a_finding_names_the_file_of_the_node(assessment: Assessment) -> None:
     assert evidence.location.file.endswith("node.yaml")
 
 
-def test_data_of_the_node_is_joined_with_its_object(collected: Collected, tmp_path: Path) -> None:
+def test_data_of_the_node_is_joined_with_its_object(collected: CollectedNode, tmp_path: Path) -> None:
     node = {
         "apiVersion": "v1",
         "kind": "Node",
@@ -158,5 +158,5 @@ def test_data_of_the_node_is_joined_with_its_object(collected: Collected, tmp_pa
     assert status(assessed(tmp_path, collected, file, snapshot=True), "kernel-fs-context-escape") is Status.PASSED
 
 
-def test_both_layouts_of_the_file_say_the_same(collected: Collected) -> None:
+def test_both_layouts_of_the_file_say_the_same(collected: CollectedNode) -> None:
     assert yaml.safe_load(text(collected, as_json=False)) == json.loads(text(collected, as_json=True))

@@ -18,7 +18,7 @@ from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
 from kubekeep.posture.choice import Chooser
 from kubekeep.posture.evaluate import run
 from kubekeep.posture.select import Selection, frameworks_named, select
-from kubekeep.sources.cluster.plan import Task, tasks
+from kubekeep.sources.cluster.plan import ListTask, plan_tasks
 from kubekeep.usecases.cluster import wanted
 from tests.posture.living import Living
 
@@ -52,12 +52,12 @@ def everything(framework: str = "allcontrols") -> Selection:
     return select(frameworks_named([framework]), whole_cluster=True)
 
 
-def planned(framework: str = "allcontrols") -> list[Task]:
+def planned(framework: str = "allcontrols") -> list[ListTask]:
     needed = wanted(everything(framework), ONLY, everything=False, is_inside=INSIDE.__contains__)
-    return [*tasks(needed, CATALOGUE, (), needed.namespaces)]
+    return [*plan_tasks(needed, CATALOGUE, (), needed.namespaces)]
 
 
-def takes(task: Task, resource: Resource) -> bool:
+def takes(task: ListTask, resource: Resource) -> bool:
     """Whether a query is about a resource."""
     query = task.query
     is_kind = (query.served.group, query.served.kind) == (resource.group, resource.kind)
@@ -149,9 +149,9 @@ def test_the_plan_of_one_namespace() -> None:
 
 def test_settings_of_cilium_are_looked_at_wherever_they_are() -> None:
     task, other = (task for task in planned() if task.query.served.kind == "ConfigMap" and task.query.name)
-    assert (task.query.namespace, task.query.name, task.beside) == ("kube-system", "cilium-config", False)
+    assert (task.query.namespace, task.query.name, task.is_optional) == ("kube-system", "cilium-config", False)
     # Nobody misses a namespace that hardly any cluster has.
-    assert (other.query.namespace, other.query.name, other.beside) == ("cilium", "cilium-config", True)
+    assert (other.query.namespace, other.query.name, other.is_optional) == ("cilium", "cilium-config", True)
     missing = {
         (seed, *key): verdict
         for seed in range(3)

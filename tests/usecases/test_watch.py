@@ -374,7 +374,7 @@ def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_noth
         following = live.follow(selection, choice, PACE)
 
         def followed() -> set[str]:
-            return {task.query.served.kind for task in following.kept(())}
+            return {task.query.served.kind for task in following.list_retained(())}
 
         try:
             own_cluster.apply([later])

@@ -32,12 +32,12 @@ from kubekeep.posture.workload import parse_workload
 from kubekeep.sources.cloud.identity import Hints
 from kubekeep.sources.cluster import kubelets
 from kubekeep.sources.cluster.collect import Collection
-from kubekeep.sources.cluster.following import Following
+from kubekeep.sources.cluster.definitions import DefinitionWatch, list_definition_queries
+from kubekeep.sources.cluster.follower import ClusterFollower
 from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
-from kubekeep.sources.cluster.kubelets import Kubelets
-from kubekeep.sources.cluster.plan import Task, inside
-from kubekeep.sources.cluster.served import Definitions, defining
-from kubekeep.sources.cluster.wanted import FEW, Namespaces, Wanted
+from kubekeep.sources.cluster.kubelets import KubeletConfigurations
+from kubekeep.sources.cluster.plan import ListTask, split_by_namespace
+from kubekeep.sources.cluster.scope import MAX_NAMESPACE_QUERIES, ClusterScope, NamespaceSelection
 from kubekeep.usecases.cloud import described_live
 
 WATCH: Final = "watch"
@@ -144,7 +144,7 @@ class LiveCluster:
 
     def settings(self, *, policies: bool) -> list[Resource]:
         """The objects that say how the cluster wants to be judged; with `policies`, its admission policies too."""
-        return list(self._collected(Wanted(kinds=SETTINGS | _POLICIES if policies else SETTINGS)))
+        return list(self._collected(ClusterScope(kinds=SETTINGS | _POLICIES if policies else SETTINGS)))
 
     def resources(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Iterator[Resource]:
         """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere.
@@ -160,9 +160,9 @@ class LiveCluster:
             yield resource
         self._nodes += len(nodes)
         if self._asks_kubelets(needed):
-            found = Kubelets(self._request, nodes)
+            found = KubeletConfigurations(self._request, nodes)
             yield from found
-            self.gaps += (*found.gaps, *kubelets.unasked(self.gaps))
+            self.gaps += (*found.gaps, *kubelets.list_unqueried(self.gaps))
         if self._cloud is not None:
             yield from self._described(self._cloud, needed)
 
@@ -172,7 +172,7 @@ class LiveCluster:
             self._node = node
         self._provider = self._provider or platform
 
-    def _described(self, cloud: CloudRequest, needed: Wanted) -> Iterator[Resource]:
+    def _described(self, cloud: CloudRequest, needed: ClusterScope) -> Iterator[Resource]:
         """What its cloud tells of it."""
         hints = Hints(self._request.access, self._node)
         for item in described_live(cloud, hints, self._connection, needed.kinds):
@@ -183,13 +183,13 @@ class LiveCluster:
             self._provider = self._provider or provider_of(resource)
             yield resource
 
-    def follow(self, selection: Selection, choice: ResourceSelection, pace: WatchTiming) -> Following:
+    def follow(self, selection: Selection, choice: ResourceSelection, pace: WatchTiming) -> ClusterFollower:
         """The same objects as they come, change and go, and those of `settings`; what is missing is its affair."""
-        return Following(self._connection, *self._followed(selection, choice), pace, judged(choice))
+        return ClusterFollower(self._connection, *self._followed(selection, choice), pace, judged(choice))
 
-    def definitions(self, pace: WatchTiming) -> Definitions:
+    def definitions(self, pace: WatchTiming) -> DefinitionWatch:
         """What tells that other kinds may be served than when this connection began."""
-        return Definitions(self._connection, self._catalogue, pace)
+        return DefinitionWatch(self._connection, self._catalogue, pace)
 
     @property
     def is_closed(self) -> bool:
@@ -200,7 +200,9 @@ class LiveCluster:
         """Let all that is followed be taken up anew: the network may be another one."""
         self._connection.interrupt()
 
-    def look(self, selection: Selection, choice: ResourceSelection, following: Following, *, routine: bool) -> None:
+    def look(
+        self, selection: Selection, choice: ResourceSelection, following: ClusterFollower, *, routine: bool
+    ) -> None:
         """Let what is followed be what the cluster serves, or shows, by now, and know its version. Raises KubeError.
 
         An API server that has just been started does not know all that it serves: unless this is a `routine`, what is
@@ -213,17 +215,17 @@ class LiveCluster:
         self._serves(discover(self._connection))
         planned, gaps = self._followed(selection, choice)
         if not routine:
-            planned += following.kept(planned)
-        if not following.is_of(planned, gaps):
-            following.turn_to(planned, gaps)
+            planned += following.list_retained(planned)
+        if not following.has_tasks(planned, gaps):
+            following.replace_tasks(planned, gaps)
 
-    def _followed(self, selection: Selection, choice: ResourceSelection) -> tuple[list[Task], list[CoverageGap]]:
+    def _followed(self, selection: Selection, choice: ResourceSelection) -> tuple[list[ListTask], list[CoverageGap]]:
         """What is to be followed, and what is missing then: what one may not follow everywhere is in some namespaces."""
         collection = self._planned(selection, choice, everything=False)
-        planned = collection.tasks()
-        few = collection.judged if len(collection.judged) <= FEW else ()
+        planned = collection.plan_tasks()
+        few = collection.namespaces if len(collection.namespaces) <= MAX_NAMESPACE_QUERIES else ()
         # What says how the cluster is to be judged counts wherever it is.
-        inner = {task: inside(task, few) if task.names.isdisjoint(SETTINGS) else [] for task in planned}
+        inner = {task: split_by_namespace(task, few) if task.names.isdisjoint(SETTINGS) else [] for task in planned}
         asked = {
             task: _taking(task, ("list", WATCH))
             for tasks in inner.items()
@@ -246,7 +248,7 @@ class LiveCluster:
 
     def _planned(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Collection:
         needed = self._wanted(selection, choice, everything=everything)
-        needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS, everywhere=SETTINGS)
+        needed = msgspec.structs.replace(needed, kinds=needed.kinds | SETTINGS, cluster_wide=SETTINGS)
         return Collection(self._connection, self._catalogue, needed)
 
     def permissions(
@@ -258,10 +260,12 @@ class LiveCluster:
         """
         collection = self._planned(selection, choice, everything=everything)
         asked = [VERSIONS] if OPENSHIFT in self._groups else []
-        asked += [permission_of(query) for query in collection.before()]
-        asked += [one for task in collection.tasks() if not task.beside for one in _taking(task, verbs)]
+        asked += [permission_of(query) for query in collection.list_definition_queries()]
+        asked += [one for task in collection.plan_tasks() if not task.is_optional for one in _taking(task, verbs)]
         if WATCH in verbs:
-            asked += [permission_of(query, verb) for query in defining(self._catalogue) for verb in verbs]
+            asked += [
+                permission_of(query, verb) for query in list_definition_queries(self._catalogue) for verb in verbs
+            ]
         if self._asks_kubelets(self._wanted(selection, choice, everything=everything)):
             asked.append(Permission(kubelets.VERB, "", kubelets.RESOURCE))
         # Who may list need not be allowed to get.
@@ -269,11 +273,11 @@ class LiveCluster:
         granted = review_permissions(self._connection, [*asked, *instead.values()])
         return {one: granted[one] or granted[instead.get(one, one)] for one in asked}, tuple(collection.gaps)
 
-    def _wanted(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> Wanted:
+    def _wanted(self, selection: Selection, choice: ResourceSelection, *, everything: bool) -> ClusterScope:
         needed = wanted(selection, choice, everything=everything, is_inside=self._is_inside)
         if self._request.host_scan is True:
             # Its Nodes tell whose kubelets there are.
-            return msgspec.structs.replace(needed, beside=needed.beside - {"Node"})
+            return msgspec.structs.replace(needed, optional=needed.optional - {"Node"})
         if self._request.host_scan is None:
             return needed
         kinds = frozenset(kind for kind in needed.kinds if kind.partition("/")[0] != HOST_DATA)
@@ -283,13 +287,15 @@ class LiveCluster:
         """Whether there may be objects in a namespace, or Namespaces, among what controls call `name`."""
         return self._inside.get(name, bool(self._catalogue.failed))
 
-    def _asks_kubelets(self, needed: Wanted) -> bool:
+    def _asks_kubelets(self, needed: ClusterScope) -> bool:
         return self._request.host_scan is True and kubelets.KIND in needed.kinds
 
-    def _collected(self, wanted: Wanted, is_judged: Callable[[Resource], bool] = lambda _: True) -> Iterator[Resource]:
+    def _collected(
+        self, wanted: ClusterScope, is_judged: Callable[[Resource], bool] = lambda _: True
+    ) -> Iterator[Resource]:
         collection = Collection(self._connection, self._catalogue, wanted, is_judged)
         yield from collection
-        self.absent += collection.absent
+        self.absent += collection.missing_namespaces
         # What is wanted twice is missed once, and what is known later is known better.
         found = sorted(collection.gaps, key=lambda gap: gap.permission)
         self.gaps[:] = {(gap.permission, gap.why): gap for gap in (*self.gaps, *found)}.values()
@@ -334,7 +340,7 @@ def wanted(
     *,
     everything: bool,
     is_inside: Callable[[str], bool] = lambda _: True,
-) -> Wanted:
+) -> ClusterScope:
     """What the controls of `selection` look at and compare with; with `everything`, all that leads anywhere.
 
     `is_inside` tells whether there may be objects in a namespace among what controls call by a name.
@@ -349,12 +355,12 @@ def wanted(
     beside = (_TOLD | {"PodTemplate"}) - looked_at - far
     brought = {kind for control in active if control.brought for kind in control.targets}
     is_narrow = bool(choice.include_namespaces) and not everything
-    return Wanted(
+    return ClusterScope(
         kinds=frozenset(kinds),
-        whole=frozenset(brought),
-        near=frozenset(near) if is_narrow else frozenset(),
-        beside=beside if is_narrow else frozenset(),
-        namespaces=Namespaces(choice.include_namespaces, choice.exclude_namespaces),
+        complete=frozenset(brought),
+        local=frozenset(near) if is_narrow else frozenset(),
+        optional=beside if is_narrow else frozenset(),
+        namespaces=NamespaceSelection(choice.include_namespaces, choice.exclude_namespaces),
     )
 
 
@@ -376,23 +382,23 @@ def permission_of(query: ListQuery, verb: str = "") -> Permission:
     return Permission(verb or query.verb, query.served.group, query.served.plural, query.namespace, query.name)
 
 
-def _taking(task: Task, verbs: Sequence[str]) -> list[Permission]:
+def _taking(task: ListTask, verbs: Sequence[str]) -> list[Permission]:
     """What it takes to do `verbs` with what a task is about; what has a name is only asked for."""
     return [permission_of(task.query, verb) for verb in ([""] if task.query.name else verbs)]
 
 
 def _instead(
-    inner: Mapping[Task, Sequence[Task]], lacks: Mapping[Task, Sequence[Permission]]
-) -> tuple[list[Task], list[CoverageGap]]:
+    inner: Mapping[ListTask, Sequence[ListTask]], lacks: Mapping[ListTask, Sequence[Permission]]
+) -> tuple[list[ListTask], list[CoverageGap]]:
     """What can be followed, in namespaces where it cannot be everywhere, and what is missing then."""
-    found: list[Task] = []
+    found: list[ListTask] = []
     gaps: list[CoverageGap] = []
     for task, few in inner.items():
         if not lacks.get(task) or all(lacks[one] for one in few):
             found.append(task)
             continue
         found += few
-        if not task.near and not task.beside:
+        if not task.is_local and not task.is_optional:
             gaps.append(msgspec.structs.replace(task.gap("forbidden", inside=True), verb=lacks[task][0].verb))
     return found, gaps
 

@@ -8,14 +8,14 @@ import msgspec
 
 from kubekeep.model.text import json_text
 from kubekeep.reports.shared.yaml_text import entries
-from kubekeep.sources.host.collect import Collected, collect
+from kubekeep.sources.host.collect import CollectedNode, collect
 
-__all__ = ["Collected", "collect", "kinds", "text"]
+__all__ = ["CollectedNode", "collect", "kinds", "text"]
 
 _INDENT: Final = 2
 
 
-def text(collected: Collected, *, as_json: bool) -> str:
+def text(collected: CollectedNode, *, as_json: bool) -> str:
     """The documents as one List, in YAML or JSON."""
     whole: dict[str, Any] = {"apiVersion": "v1", "kind": "List", "items": list(collected.documents)}
     if as_json:
@@ -23,6 +23,6 @@ def text(collected: Collected, *, as_json: bool) -> str:
     return entries(whole)
 
 
-def kinds(collected: Collected) -> list[str]:
+def kinds(collected: CollectedNode) -> list[str]:
     """What the documents are about, in their order."""
     return [str(document["kind"]) for document in collected.documents]

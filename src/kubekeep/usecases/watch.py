@@ -45,8 +45,8 @@ from kubekeep.posture.coverage_gaps import unseen
 from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import Selection
 from kubekeep.posture.summary import summarize
-from kubekeep.sources.cluster.following import Following
-from kubekeep.sources.cluster.wanted import Namespaces
+from kubekeep.sources.cluster.follower import ClusterFollower
+from kubekeep.sources.cluster.scope import NamespaceSelection
 from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connected
 from kubekeep.usecases.scan import ScanRequest, exceptions_of, minor_of, selected
 from kubekeep.usecases.watch_schedule import Agenda, Sleep
@@ -226,7 +226,7 @@ class Watch:
         if first:
             failed = sum(item.status is Status.FAILED for one in results.values() for item in one.verdicts.values())
             happened.append(WatchStarted(now, facts.name, session.objects, failed, len(gaps)))
-            unmatched = session.chooser.unmatched(all_read=False, absent=session.following.absent)
+            unmatched = session.chooser.unmatched(all_read=False, absent=session.following.missing_namespaces)
             happened += [UnmatchedName(now, text) for text in unmatched]
         turned = (gap for gap in (*gaps, *self._gaps) if (gap in gaps) != (gap in self._gaps))
         happened += [CoverageChanged(now, gap, is_restored=gap not in gaps) for gap in turned]
@@ -270,8 +270,8 @@ class Watch:
         found.sort(key=lambda item: (-item.control.severity, item.resource.id, item.control.id))
         yield from found
 
-    def _count(self, following: Following, started: float, turns: int) -> None:
-        figures, tally = self.figures, following.tally
+    def _count(self, following: ClusterFollower, started: float, turns: int) -> None:
+        figures, tally = self.figures, following.counters
         figures.events, figures.lists, figures.lost = tally.events, tally.lists, tally.lost
         figures.last_event = tally.last_event
         figures.assessments += 1
@@ -315,7 +315,7 @@ class _Session:
         self._keys: set[str] = set()
         self._whole_by = time.monotonic() + 1.5 * request.pace.longest_wait + _RETURN
         """Until when kinds are waited for that were shown before; on the monotonic clock."""
-        self._by_pattern = Namespaces(scan.choice.include_namespaces).has_patterns
+        self._by_pattern = NamespaceSelection(scan.choice.include_namespaces).has_patterns
         self._heard = 0.0
         """When a namespace came that may be meant by a pattern, or the cluster came back; on the monotonic clock."""
         self._was_lost = False
@@ -389,7 +389,7 @@ class _Session:
                 if not gc.get_freeze_count():
                     # What is known by now stays: looking for cycles in all of it, again and again, delays verdicts.
                     gc.freeze()
-            self._watch.note_loss(self.following.lost)
+            self._watch.note_loss(self.following.disconnect_reason)
             if self._has_to_begin_anew():
                 return
             self._look()
@@ -399,7 +399,7 @@ class _Session:
         if self._watch.current is None:
             return True
         now = time.monotonic()
-        if self.following.is_lost:
+        if self.following.is_disconnected:
             self._whole_by = now + 1.5 * self._request.pace.longest_wait + _RETURN
             return False
         return now > self._whole_by or {gap.permission for gap in self.following.unlisted} <= self._watch.missing
@@ -409,7 +409,7 @@ class _Session:
         if self._wants_otherwise() or minor_of(self._request.scan, self._cluster, []) != self.minor:
             return True
         started = time.monotonic()
-        if self.following.lost and started >= self._elsewhere:
+        if self.following.disconnect_reason and started >= self._elsewhere:
             self._elsewhere = started + self._request.patience
             if self._watch.has_moved():
                 return True
@@ -418,12 +418,12 @@ class _Session:
     def _look(self) -> None:
         """Follow what the cluster serves by now, if it is time to look; a cluster that cannot be asked serves the same."""
         # Who does not answer is not waited for, and may be another one when it does.
-        if self.following.is_lost:
+        if self.following.is_disconnected:
             self._was_lost = True
             return
         if self._was_lost:
             self._was_lost, self._heard = False, time.monotonic()
-        if not self._agenda.is_due(max(self._definitions.changed, self.following.missed, self._heard)):
+        if not self._agenda.is_due(max(self._definitions.changed, self.following.unserved_since, self._heard)):
             return
         started = time.monotonic()
         with contextlib.suppress(KubeError):

@@ -14,7 +14,7 @@ from kubekeep.kube.discovery import discover
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.sources.cluster.collect import Collection
-from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from kubekeep.sources.cluster.scope import ClusterScope, NamespaceSelection
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube import connecting
 from tests.kube.faults import Asked, Exchange, Fault, Front, always, each, front, page_of
@@ -26,10 +26,12 @@ PODS = frozenset({WORKLOAD})
 
 
 def collected(
-    proxy: Front, *kinds: str, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (), whole: str = ""
+    proxy: Front, *kinds: str, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (), complete: str = ""
 ) -> tuple[list[str], list[CoverageGap]]:
     """What a collection gives of the namespaces that tests make (`Kind namespace/name`, sorted), and what it lacks."""
-    wanted = Wanted(kinds=frozenset(kinds), whole=frozenset({whole} - {""}), namespaces=Namespaces(include, exclude))
+    wanted = ClusterScope(
+        kinds=frozenset(kinds), complete=frozenset({complete} - {""}), namespaces=NamespaceSelection(include, exclude)
+    )
     with connecting.connection(proxy.url) as connection:
         collection = Collection(connection, discover(connection), wanted)
         found = [f"{item.kind} {item.namespace}/{item.name}" for item in collection]
@@ -89,7 +91,7 @@ def test_what_kubectl_wrote_beside_a_secret_goes_no_further(cluster: Cluster, na
     meta = {"name": "applied", "namespace": namespace, "annotations": annotations}
     cluster.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": meta}])
     with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
-        wanted = Wanted(kinds=frozenset({"Secret"}), namespaces=Namespaces((namespace,)))
+        wanted = ClusterScope(kinds=frozenset({"Secret"}), namespaces=NamespaceSelection((namespace,)))
         (found,) = Collection(connection, discover(connection), wanted)
     assert found.object["metadata"]["annotations"] == {"team": "shop"}
     assert SECRET_VALUE not in str(found.object)
@@ -112,7 +114,7 @@ def test_a_server_that_gives_more_than_metadata_is_not_listened_to(cluster: Clus
 
 def test_rules_of_users_may_need_all_of_it(cluster: Cluster, namespace: str) -> None:
     with front(cluster) as proxy:
-        collected(proxy, "Lease", include=(namespace,), whole="Lease")
+        collected(proxy, "Lease", include=(namespace,), complete="Lease")
         collected(proxy, "Lease", include=(namespace,))
     assert [asked.headers["accept"] for asked in proxy.lists()] == ["application/json", METADATA_ONLY]
 
@@ -479,7 +481,7 @@ def test_who_stops_looking_ends_the_lists(cluster: Cluster, namespace: str) -> N
     cluster.apply([objects.pod(namespace, "a")])
     with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
         given: KubeConnection = connection
-        found = iter(Collection(given, discover(given), Wanted(kinds=frozenset({"Pod", "Service"}))))
+        found = iter(Collection(given, discover(given), ClusterScope(kinds=frozenset({"Pod", "Service"}))))
         next(found)
         found.close()  # type: ignore[attr-defined]
         assert given.is_closed
@@ -497,7 +499,7 @@ def test_nobody_waits_for_who_has_gone(cluster: Cluster) -> None:
 
     with front(cluster, always(page_of("pods"), more)) as proxy:
         with connecting.connection(proxy.url) as connection:
-            collection = Collection(connection, discover(connection), Wanted(kinds=frozenset({"Pod"})))
+            collection = Collection(connection, discover(connection), ClusterScope(kinds=frozenset({"Pod"})))
             found = iter(collection)
             next(found)
             # As many as may wait, and one in hand: from here on there is no room.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kubekeep.model.control import WORKLOAD
-from kubekeep.sources.cluster.owners import Owners
+from kubekeep.sources.cluster.owners import OwnerIndex
 from tests.cluster.cluster import Cluster
 from tests.kube.faults import front
 from tests.sources.cluster import objects
@@ -166,7 +166,7 @@ def test_a_revision_of_who_is_gone_without_pods_speaks_for_nobody(*, is_judged: 
     gone["metadata"]["uid"] = "gone"
     old = objects.made(objects.replicated("ReplicaSet", "shop", "web-1", replicas=0), gone)
     old["metadata"]["uid"] = "old"
-    owners = Owners(lambda _: is_judged)
+    owners = OwnerIndex(lambda _: is_judged)
     owners.add(old)
     assert not owners.have_said(old)
     assert not owners.have_said(objects.made_of(old, "web-1-a", hostPID=True))

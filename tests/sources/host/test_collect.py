@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from kubekeep.sources.host.collect import Collected, collect
+from kubekeep.sources.host.collect import CollectedNode, collect
 from tests.sources.host import nodes
 from tests.sources.host.nodes import put
 
 OWN = os.getuid(), os.getgid()
 
 
-def of(collected: Collected, kind: str) -> dict[str, Any]:
+def of(collected: CollectedNode, kind: str) -> dict[str, Any]:
     (found,) = [document for document in collected.documents if document["kind"] == kind]
     return found
 
 
-def data(collected: Collected, kind: str) -> Any:
+def data(collected: CollectedNode, kind: str) -> Any:
     return of(collected, kind)["data"]
 
 
@@ -31,7 +31,7 @@ def whys(document: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def kubeadm(tmp_path_factory: pytest.TempPathFactory) -> Collected:
+def kubeadm(tmp_path_factory: pytest.TempPathFactory) -> CollectedNode:
     root = tmp_path_factory.mktemp("kubeadm")
     nodes.kubeadm(root)
     with nodes.running(nodes.PROGRAMS) as pids:
@@ -39,7 +39,7 @@ def kubeadm(tmp_path_factory: pytest.TempPathFactory) -> Collected:
     return collect(str(root))
 
 
-def test_every_document_names_the_node(kubeadm: Collected) -> None:
+def test_every_document_names_the_node(kubeadm: CollectedNode) -> None:
     assert kubeadm.layout == "kubeadm"
     assert {document["metadata"]["name"] for document in kubeadm.documents} == {"node-1"}
     assert [document["kind"] for document in kubeadm.documents] == [
@@ -48,7 +48,7 @@ def test_every_document_names_the_node(kubeadm: Collected) -> None:
     ]
 
 
-def test_nothing_is_missing_on_a_node_that_has_it_all(kubeadm: Collected) -> None:
+def test_nothing_is_missing_on_a_node_that_has_it_all(kubeadm: CollectedNode) -> None:
     assert [line.partition(":")[0] for line in kubeadm.not_read] == ["CloudProviderInfo"]
 
 
@@ -65,7 +65,7 @@ def test_a_node_with_etcd_alone_lacks_nothing_of_the_rest(tmp_path: Path) -> Non
     assert "schedulerInfo.cmdLine" not in lacking
 
 
-def test_a_file_has_its_mode_and_owner(kubeadm: Collected) -> None:
+def test_a_file_has_its_mode_and_owner(kubeadm: CollectedNode) -> None:
     found = data(kubeadm, "KubeletInfo")["kubeConfigFile"]
     assert found["path"] == "/etc/kubernetes/kubelet.conf"
     assert found["permissions"] == 0o600
@@ -83,7 +83,7 @@ def test_a_number_of_a_user_without_end_is_nobody(tmp_path: Path, file: str) -> 
     assert found["ownership"]["username" if file == "passwd" else "groupname"] == "owner"
 
 
-def test_the_kubelet_is_told_with_its_configuration(kubeadm: Collected) -> None:
+def test_the_kubelet_is_told_with_its_configuration(kubeadm: CollectedNode) -> None:
     found = data(kubeadm, "KubeletInfo")
     assert "--config=/var/lib/kubelet/config.yaml" in found["cmdLine"]
     assert json.loads(found["configFile"]["content"])["readOnlyPort"] == 0
@@ -94,7 +94,7 @@ def test_the_kubelet_is_told_with_its_configuration(kubeadm: Collected) -> None:
     ]
 
 
-def test_the_control_plane_is_told_with_its_files(kubeadm: Collected) -> None:
+def test_the_control_plane_is_told_with_its_files(kubeadm: CollectedNode) -> None:
     found = data(kubeadm, "ControlPlaneInfo")
     server = found["APIServerInfo"]
     assert "--authorization-mode=Node,RBAC" in server["cmdLine"]
@@ -115,7 +115,7 @@ def test_the_control_plane_is_told_with_its_files(kubeadm: Collected) -> None:
     }
 
 
-def test_no_secret_is_in_the_documents(kubeadm: Collected) -> None:
+def test_no_secret_is_in_the_documents(kubeadm: CollectedNode) -> None:
     text = json.dumps(kubeadm.documents)
     assert nodes.HIDDEN not in text
     keys = json.loads(data(kubeadm, "ControlPlaneInfo")["APIServerInfo"]["encryptionProviderConfigFile"]["content"])
@@ -124,7 +124,7 @@ def test_no_secret_is_in_the_documents(kubeadm: Collected) -> None:
     assert "PRIVATE KEY" not in text
 
 
-def test_the_system_is_told(kubeadm: Collected) -> None:
+def test_the_system_is_told(kubeadm: CollectedNode) -> None:
     assert data(kubeadm, "OsReleaseFile") == {"content": nodes.OS_RELEASE}
     assert data(kubeadm, "KernelVersion")["content"].startswith("Linux version")
     assert data(kubeadm, "LinuxKernelVariables") == {
@@ -138,7 +138,7 @@ def test_the_system_is_told(kubeadm: Collected) -> None:
     }
 
 
-def test_the_network_is_told(kubeadm: Collected) -> None:
+def test_the_network_is_told(kubeadm: CollectedNode) -> None:
     assert data(kubeadm, "CNIInfo")["CNINames"] == ["flannel"], "what is chained to it sets up no network"
     assert data(kubeadm, "KubeProxyInfo")["kubeConfigFile"]["path"] == "/var/lib/kube-proxy/kubeconfig.conf"
     assert of(kubeadm, "KubeProxyConfiguration")["metricsBindAddress"] == "0.0.0.0:10249"
@@ -411,7 +411,7 @@ def test_the_plugin_is_the_one_that_the_runtime_calls(
     assert data(collect(str(tmp_path)), "CNIInfo").get("CNINames") == names
 
 
-def as_nobody(look: Callable[[], Collected]) -> Collected:
+def as_nobody(look: Callable[[], CollectedNode]) -> CollectedNode:
     """What somebody without rights gets."""
     if os.geteuid():
         return look()

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sources.host.control_plane import control_plane
-from kubekeep.sources.host.draft import Draft
-from kubekeep.sources.host.files import Files, accounts
-from kubekeep.sources.host.layout import layout_of
-from kubekeep.sources.host.network import kube_proxy
-from kubekeep.sources.host.node import Node
-from kubekeep.sources.host.processes import Process, Running, running
-from kubekeep.sources.host.root import Root
+from kubekeep.sources.host.control_plane import collect_control_plane
+from kubekeep.sources.host.document import HostDocument, HostNode
+from kubekeep.sources.host.files import NodeFiles, read_accounts
+from kubekeep.sources.host.layout import detect_layout
+from kubekeep.sources.host.network import collect_kube_proxy
+from kubekeep.sources.host.processes import Process, RunningProcesses, list_processes
+from kubekeep.sources.host.root import NodeRoot
 from tests.cluster.cluster import eventually
 from tests.sources.host import nodes
 
@@ -44,22 +43,24 @@ def contained(folder: Path, program: str, flag: str) -> Iterator[None]:
         started.communicate()
 
 
-def node_with(root: Root, program: str, flag: str) -> Node:
+def node_with(root: NodeRoot, program: str, flag: str) -> HostNode:
     """A node on which this one process runs, as soon as that has taken its name."""
 
     def found() -> Process | None:
-        return next((item for item in running(root).processes if item.program == program and flag in item.words), None)
+        return next(
+            (item for item in list_processes(root).processes if item.program == program and flag in item.words), None
+        )
 
     process = eventually(found)
     assert process.contained
-    return Node("node-1", Files(root, accounts(root)), Running((process,)), layout_of(root))
+    return HostNode("node-1", NodeFiles(root, read_accounts(root)), RunningProcesses((process,)), detect_layout(root))
 
 
 def test_a_file_is_read_where_the_process_sees_it(tmp_path: Path) -> None:
     nodes.put(tmp_path, "/encryption.yaml", nodes.ENCRYPTION)
     program, flag = "kube-apiserver", "--encryption-provider-config=/mnt/encryption.yaml"
-    with contained(tmp_path, program, flag), Root.at("/") as root:
-        draft = control_plane(node_with(root, program, flag))
+    with contained(tmp_path, program, flag), NodeRoot.open("/") as root:
+        draft = collect_control_plane(node_with(root, program, flag))
         assert not Path("/mnt/encryption.yaml").exists()
     entry = draft.data["APIServerInfo"]["encryptionProviderConfigFile"]
     assert (entry["path"], entry["permissions"]) == ("/mnt/encryption.yaml", 0o640)
@@ -70,9 +71,9 @@ def test_a_kubeconfig_without_credentials_is_not_looked_at(tmp_path: Path) -> No
     nodes.put(tmp_path, "/config.conf", nodes.PROXY_CONFIG.replace("/var/lib/kube-proxy", "/mnt"))
     nodes.put(tmp_path, "/kubeconfig.conf", "users: [{name: default, user: {tokenFile: /var/run/token}}]\n")
     program, flag = "kube-proxy", "--config=/mnt/config.conf"
-    with contained(tmp_path, program, flag), Root.at("/") as root:
-        draft, configuration = kube_proxy(node_with(root, program, flag))
-    assert isinstance(draft, Draft)
+    with contained(tmp_path, program, flag), NodeRoot.open("/") as root:
+        draft, configuration = collect_kube_proxy(node_with(root, program, flag))
+    assert isinstance(draft, HostDocument)
     assert "kubeConfigFile" not in draft.data
     assert isinstance(configuration, dict)
     assert configuration["clientConnection"] == {"kubeconfig": "/mnt/kubeconfig.conf"}
@@ -82,10 +83,12 @@ def test_what_a_process_saw_is_not_looked_for_on_the_node(tmp_path: Path) -> Non
     nodes.kubeadm(tmp_path)
     flag = "--encryption-provider-config=/etc/kubernetes/encryption.yaml"
     process = Process(pid=7, words=("kube-apiserver", flag), contained=True, uid=0, network="")
-    with Root.at(str(tmp_path)) as root:
+    with NodeRoot.open(str(tmp_path)) as root:
         (tmp_path / "proc/7").mkdir(parents=True)
         (tmp_path / "proc/7/root").symlink_to(tmp_path)
-        draft = control_plane(Node("node-1", Files(root, accounts(root)), Running((process,)), layout_of(root)))
+        draft = collect_control_plane(
+            HostNode("node-1", NodeFiles(root, read_accounts(root)), RunningProcesses((process,)), detect_layout(root))
+        )
     assert "encryptionProviderConfigFile" not in draft.data["APIServerInfo"]
     (refusal,) = [item for item in draft.not_read if item.field == "APIServerInfo.encryptionProviderConfigFile"]
     assert refusal.why == "the files of process 7: what stands at /proc is not the process file system"

@@ -14,9 +14,9 @@ import pytest
 
 from kubekeep.sources.host import embedded
 from kubekeep.sources.host import journal as reader
-from kubekeep.sources.host.embedded import with_embedded
-from kubekeep.sources.host.processes import Process, Running, running
-from kubekeep.sources.host.root import Root, UnreadableError
+from kubekeep.sources.host.embedded import add_embedded
+from kubekeep.sources.host.processes import Process, RunningProcesses, list_processes
+from kubekeep.sources.host.root import HostReadError, NodeRoot
 from tests.cluster.cluster import eventually
 from tests.sources.host import journal, nodes
 
@@ -30,21 +30,21 @@ FAKE = {"kube-apiserver": ["--anonymous-auth=true"]}
 journalled = pytest.mark.skipif(not journal.installed, reason="needs systemd and util-linux")
 
 
-def told(root: Path) -> Running:
-    with Root.at(str(root)) as found:
-        return with_embedded(found, running(found), "k3s")
+def told(root: Path) -> RunningProcesses:
+    with NodeRoot.open(str(root)) as found:
+        return add_embedded(found, list_processes(found), "k3s")
 
 
 def why(root: Path, program: str = "kube-apiserver") -> str:
-    with pytest.raises(UnreadableError) as caught:
-        told(root).of(program)
+    with pytest.raises(HostReadError) as caught:
+        told(root).find(program)
     prefix = "k3s runs it in its own process: "
     assert str(caught.value).startswith(prefix)
     return str(caught.value).removeprefix(prefix)
 
 
-def words(programs: Mapping[str, object], found: Running) -> dict[str, list[str]]:
-    return {name: list(found.of(name).words[1:]) for name in programs}
+def words(programs: Mapping[str, object], found: RunningProcesses) -> dict[str, list[str]]:
+    return {name: list(found.find(name).words[1:]) for name in programs}
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def service(tmp_path: Path) -> Iterator[Path]:
         nodes.titled(SERVER, nodes.k3s_log(PROGRAMS), stream.fileno()) as pid,
     ):
         nodes.show(tmp_path, [pid])
-        with Root.at(str(tmp_path)) as root:
-            eventually(lambda: len(list(reader.messages(root, pid, 0))) > len(PROGRAMS))
+        with NodeRoot.open(str(tmp_path)) as root:
+            eventually(lambda: len(list(reader.read_messages(root, pid, 0))) > len(PROGRAMS))
         yield tmp_path
 
 
@@ -67,8 +67,8 @@ def service(tmp_path: Path) -> Iterator[Path]:
 def test_the_journal_tells_how_each_program_was_started(service: Path) -> None:
     found = told(service)
     assert words(PROGRAMS, found) == PROGRAMS
-    server = found.of("kube-apiserver")
-    assert server.flag("authorization-mode") == "Node,RBAC"
+    server = found.find("kube-apiserver")
+    assert server.get_flag("authorization-mode") == "Node,RBAC"
     assert nodes.HIDDEN not in server.line
     assert not found.hidden
 
@@ -157,7 +157,7 @@ def test_a_log_tells_how_each_program_was_started(node: Path) -> None:
     logging(node, nodes.k3s_log(PROGRAMS))
     found = told(node)
     assert words(PROGRAMS, found) == PROGRAMS
-    assert nodes.HIDDEN not in found.of("kube-apiserver").line
+    assert nodes.HIDDEN not in found.find("kube-apiserver").line
 
 
 def test_the_last_start_counts(node: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_log_of_another_start_tells_nothing(node: Path) -> None:
 
 def test_what_comes_into_the_log_later_does_not_count(node: Path) -> None:
     logging(node, nodes.k3s_log(PROGRAMS) + nodes.k3s_log(FAKE, dt.datetime.now(dt.UTC) + LATER))
-    assert told(node).of("kube-apiserver").flag("anonymous-auth") == "false"
+    assert told(node).find("kube-apiserver").get_flag("anonymous-auth") == "false"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_moments_are_told_in_any_zone_and_to_the_nanosecond(node: Path, zone: dt
     now = dt.datetime.now(zone).isoformat(timespec="seconds")
     moment = f"{now[:19]}{fraction}{now[19:].replace('+00:00', 'Z')}"
     logging(node, [f'time="{moment}" level=info msg="Running kubelet --read-only-port=0"'])
-    assert told(node).of("kubelet").flag("read-only-port") == "0"
+    assert told(node).find("kubelet").get_flag("read-only-port") == "0"
     nodes.put(node, LOG, (node / LOG.lstrip("/")).read_text(encoding="utf-8").replace(moment[:4], "2020", 1))
     assert why(node, "kubelet") == "its log does not say how it was started"
 
@@ -206,7 +206,7 @@ def test_moments_are_told_in_any_zone_and_to_the_nanosecond(node: Path, zone: dt
 def test_values_are_kept_as_they_were(node: Path) -> None:
     flags = ['--a="two words"', "--b=c\\d", "--switch=true"]
     logging(node, nodes.k3s_log({"kubelet": flags}))
-    assert told(node).of("kubelet").words == ("kubelet", *flags)
+    assert told(node).find("kubelet").words == ("kubelet", *flags)
 
 
 def test_of_a_log_that_is_too_long_the_beginning_counts(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +221,7 @@ def test_of_a_log_that_is_too_long_the_beginning_counts(node: Path, monkeypatch:
 def test_what_a_server_does_not_run_is_said(node: Path) -> None:
     logging(node, nodes.k3s_log({name: flags for name, flags in PROGRAMS.items() if name != "kube-proxy"}))
     assert why(node, "kube-proxy") == "its log does not say how it was started"
-    assert told(node).of("kubelet").flag("read-only-port") == "0"
+    assert told(node).find("kubelet").get_flag("read-only-port") == "0"
 
 
 def test_what_anybody_calls_so_does_not_stand_for_what_is_hidden(node: Path) -> None:
@@ -230,7 +230,7 @@ def test_what_anybody_calls_so_does_not_stand_for_what_is_hidden(node: Path) -> 
         nodes.titled("kube-apiserver --anonymous-auth=false", [], 2) as rogue,
     ):
         nodes.show(node, [host, rogue])
-    assert [process.words[-1] for process in told(node).on_node("kube-apiserver")] == ["--anonymous-auth=false"]
+    assert [process.words[-1] for process in told(node).list_on_node("kube-apiserver")] == ["--anonymous-auth=false"]
     assert "log" in why(node)
 
 
@@ -307,15 +307,15 @@ def k3s(pid: int, uid: int) -> Process:
 
 def test_of_several_only_that_of_root_can_be_meant(node: Path) -> None:
     logging(node, nodes.k3s_log(PROGRAMS))
-    with Root.at(str(node)) as root:
-        (own,) = [process for process in running(root).processes if process.pid != 1]
+    with NodeRoot.open(str(node)) as root:
+        (own,) = [process for process in list_processes(root).processes if process.pid != 1]
         own = k3s(own.pid, 0)
-        assert with_embedded(root, Running((k3s(7, 1000), own)), "k3s").of("kubelet").pid == own.pid
-        with pytest.raises(UnreadableError, match="2 processes are called k3s"):
-            with_embedded(root, Running((k3s(7, 0), own)), "k3s").of("kubelet")
+        assert add_embedded(root, RunningProcesses((k3s(7, 1000), own)), "k3s").find("kubelet").pid == own.pid
+        with pytest.raises(HostReadError, match="2 processes are called k3s"):
+            add_embedded(root, RunningProcesses((k3s(7, 0), own)), "k3s").find("kubelet")
 
 
 def test_programs_of_their_own_are_left_alone(node: Path) -> None:
-    seen = Running((k3s(7, 0),))
-    with Root.at(str(node)) as root:
-        assert with_embedded(root, seen, "") is seen
+    seen = RunningProcesses((k3s(7, 0),))
+    with NodeRoot.open(str(node)) as root:
+        assert add_embedded(root, seen, "") is seen

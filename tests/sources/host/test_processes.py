@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sources.host.processes import Process, Running, flag, masked
-from kubekeep.sources.host.processes import running as seen
-from kubekeep.sources.host.root import Root, UnreadableError
+from kubekeep.sources.host.processes import Process, RunningProcesses, get_flag, mask_words
+from kubekeep.sources.host.processes import list_processes as seen
+from kubekeep.sources.host.root import HostReadError, NodeRoot
 from tests.sources.host.nodes import KUBELET, put, running
 
 NODE, ELSEWHERE = "net:[1]", "net:[2]"
@@ -25,11 +25,11 @@ INIT = process(1, "/sbin/init")
 
 
 def test_a_process_that_runs_is_found_by_its_name() -> None:
-    with running({KUBELET: ["--config=/a b", "--kubeconfig", "/c"]}) as (pid,), Root.at("/") as root:
+    with running({KUBELET: ["--config=/a b", "--kubeconfig", "/c"]}) as (pid,), NodeRoot.open("/") as root:
         found = next(item for item in seen(root).processes if item.pid == pid)
     assert found.program == "kubelet"
-    assert found.flag("config") == "/a b"
-    assert found.flag("kubeconfig") == "/c"
+    assert found.get_flag("config") == "/a b"
+    assert found.get_flag("kubeconfig") == "/c"
     assert found.uid == os.getuid()
     assert not found.contained
 
@@ -44,7 +44,7 @@ def test_a_process_that_runs_is_found_by_its_name() -> None:
     ],
 )
 def test_a_flag_with_an_empty_word_stays_empty(flags: list[str], line: str) -> None:
-    with running({KUBELET: flags}) as (pid,), Root.at("/") as root:
+    with running({KUBELET: flags}) as (pid,), NodeRoot.open("/") as root:
         found = next(item for item in seen(root).processes if item.pid == pid)
     assert found.words[3:] == tuple(flags)
     assert found.line == f"{KUBELET} -s -- {line}"
@@ -54,7 +54,7 @@ def test_a_flag_with_an_empty_word_stays_empty(flags: list[str], line: str) -> N
 def test_a_title_is_taken_apart(tmp_path: Path, title: str) -> None:
     put(tmp_path, "/proc/7/cmdline", title)
     put(tmp_path, "/proc/7/status", "Uid:\t0\t0\t0\t0\n")
-    with Root.at(str(tmp_path)) as root:
+    with NodeRoot.open(str(tmp_path)) as root:
         (found,) = seen(root).processes
     assert found.words == ("k3s", "server", "--v=2")
 
@@ -62,8 +62,8 @@ def test_a_title_is_taken_apart(tmp_path: Path, title: str) -> None:
 def test_a_number_of_a_user_without_end_is_nobody(tmp_path: Path) -> None:
     put(tmp_path, "/proc/7/cmdline", "kubelet\0")
     put(tmp_path, "/proc/7/status", f"Uid:\t{'9' * 5000}\n")
-    with Root.at(str(tmp_path)) as root:
-        assert seen(root).of("kubelet").uid == -1
+    with NodeRoot.open(str(tmp_path)) as root:
+        assert seen(root).find("kubelet").uid == -1
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux")
@@ -83,56 +83,56 @@ def test_a_process_of_a_container_is_told_from_those_of_the_node() -> None:
         assert started.stdout is not None
         if not started.stdout.readline():
             pytest.skip("this system lets nobody make a PID namespace")
-        with Root.at("/") as root:
+        with NodeRoot.open("/") as root:
             found = [item for item in seen(root).processes if "echo; read x; true" in item.words]
         started.communicate("\n")
     assert {item.program: item.contained for item in found} == {"unshare": False, "sh": True}
 
 
 def test_nothing_is_made_up_where_proc_shows_nothing(tmp_path: Path) -> None:
-    with Root.at(str(tmp_path)) as root:
+    with NodeRoot.open(str(tmp_path)) as root:
         found = seen(root)
-    with pytest.raises(UnreadableError, match="/proc: there is no such file"):
-        found.of("kubelet")
+    with pytest.raises(HostReadError, match="/proc: there is no such file"):
+        found.find("kubelet")
     (tmp_path / "proc").mkdir()
-    with Root.at(str(tmp_path)) as root, pytest.raises(UnreadableError, match="shows no processes"):
-        seen(root).of("kubelet")
+    with NodeRoot.open(str(tmp_path)) as root, pytest.raises(HostReadError, match="shows no processes"):
+        seen(root).find("kubelet")
 
 
 def test_of_several_the_one_of_root_counts() -> None:
     own, rogue = process(10, KUBELET, "--config=/own"), process(11, "kubelet", "--config=/etc/shadow", uid=1000)
-    assert Running((INIT, rogue, own)).of("kubelet") is own
+    assert RunningProcesses((INIT, rogue, own)).find("kubelet") is own
 
 
 def test_of_a_program_that_is_hidden_no_other_is_taken() -> None:
     rogue = process(11, "kube-apiserver", "--anonymous-auth=false", uid=1000)
-    seen_processes = Running((INIT, rogue), hidden={"kube-apiserver": "k3s runs it in its own process"})
-    with pytest.raises(UnreadableError, match="k3s runs it in its own process"):
-        seen_processes.of("kube-apiserver")
+    seen_processes = RunningProcesses((INIT, rogue), hidden={"kube-apiserver": "k3s runs it in its own process"})
+    with pytest.raises(HostReadError, match="k3s runs it in its own process"):
+        seen_processes.find("kube-apiserver")
 
 
 def test_of_two_that_differ_none_is_certain() -> None:
     pair = process(10, "kubelet", "--config=/a"), process(11, "kubelet", "--config=/b")
-    with pytest.raises(UnreadableError, match="2 processes are called kubelet, with different command lines"):
-        Running((INIT, *pair)).of("kubelet")
+    with pytest.raises(HostReadError, match="2 processes are called kubelet, with different command lines"):
+        RunningProcesses((INIT, *pair)).find("kubelet")
 
 
 def test_two_that_are_alike_are_as_good_as_one() -> None:
     pair = process(10, "kube-proxy", "--v=2"), process(11, "kube-proxy", "--v=2")
-    assert Running((INIT, *pair)).of("kube-proxy").words == ("kube-proxy", "--v=2")
+    assert RunningProcesses((INIT, *pair)).find("kube-proxy").words == ("kube-proxy", "--v=2")
 
 
 def test_a_cluster_in_pods_is_not_that_of_the_node() -> None:
     inner = process(10, "kube-apiserver", "--anonymous-auth=true", contained=True, network=ELSEWHERE)
     own = process(11, "kube-apiserver", "--anonymous-auth=false", contained=True)
-    assert Running((INIT, inner, own)).of("kube-apiserver") is own
-    with pytest.raises(UnreadableError, match="no process called kube-apiserver"):
-        Running((INIT, inner)).of("kube-apiserver")
+    assert RunningProcesses((INIT, inner, own)).find("kube-apiserver") is own
+    with pytest.raises(HostReadError, match="no process called kube-apiserver"):
+        RunningProcesses((INIT, inner)).find("kube-apiserver")
 
 
 def test_a_kubelet_in_a_container_is_not_that_of_the_node() -> None:
-    with pytest.raises(UnreadableError, match="no process called kubelet"):
-        Running((INIT, process(10, "kubelet", contained=True))).of("kubelet", contained=False)
+    with pytest.raises(HostReadError, match="no process called kubelet"):
+        RunningProcesses((INIT, process(10, "kubelet", contained=True))).find("kubelet", contained=False)
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_a_kubelet_in_a_container_is_not_that_of_the_node() -> None:
     ],
 )
 def test_flags_are_read_as_the_programs_do(words: list[str], value: str) -> None:
-    assert flag(words, "config") == value
+    assert get_flag(words, "config") == value
 
 
 def test_underscores_in_flags_are_dashes() -> None:
-    assert flag(["--client_ca_file=/a"], "client-ca-file") == "/a"
+    assert get_flag(["--client_ca_file=/a"], "client-ca-file") == "/a"
 
 
 @pytest.mark.parametrize(
@@ -181,4 +181,4 @@ def test_underscores_in_flags_are_dashes() -> None:
     ],
 )
 def test_secrets_are_masked_and_what_rules_read_is_not(words: list[str], shown: list[str]) -> None:
-    assert masked(words) == shown
+    assert mask_words(words) == shown

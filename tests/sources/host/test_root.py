@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sources.host.root import MissingError, Root, UnreadableError
+from kubekeep.sources.host.root import HostReadError, MissingFileError, NodeRoot
 from tests.sources.host.nodes import put
 
 LIMIT = 1000
@@ -25,153 +25,157 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def root(folder: Path) -> Iterator[Root]:
-    with Root.at(str(folder)) as found:
+def root(folder: Path) -> Iterator[NodeRoot]:
+    with NodeRoot.open(str(folder)) as found:
         yield found
 
 
 @pytest.mark.parametrize(
     "target", ["/etc/hostname", "../etc/hostname", "../../../../../etc/hostname", "/../etc/hostname"]
 )
-def test_links_end_below_the_root(folder: Path, root: Root, target: str) -> None:
+def test_links_end_below_the_root(folder: Path, root: NodeRoot, target: str) -> None:
     (folder / "var").mkdir()
     (folder / "var/link").symlink_to(target)
-    assert root.text("/var/link", LIMIT) == "inside"
+    assert root.read_text("/var/link", LIMIT) == "inside"
 
 
 @pytest.mark.parametrize("path", ["/../outside", "/etc/../../outside", "/link", "/folder/outside"])
-def test_nothing_leads_out(folder: Path, root: Root, path: str) -> None:
+def test_nothing_leads_out(folder: Path, root: NodeRoot, path: str) -> None:
     (folder / "link").symlink_to(folder.parent / "outside")
     (folder / "folder").symlink_to("..")
-    with pytest.raises(MissingError):
-        root.text(path, LIMIT)
-    with pytest.raises(MissingError):
-        root.facts(path)
+    with pytest.raises(MissingFileError):
+        root.read_text(path, LIMIT)
+    with pytest.raises(MissingFileError):
+        root.get_status(path)
 
 
-def test_links_to_folders_are_followed_on_the_way(folder: Path, root: Root) -> None:
+def test_links_to_folders_are_followed_on_the_way(folder: Path, root: NodeRoot) -> None:
     (folder / "usr").symlink_to("/etc")
-    assert root.text("/usr/hostname", LIMIT) == "inside"
-    assert root.names("/usr") == ["hostname"]
-    assert root.facts("/usr").is_folder
-    assert root.link("/usr") == "/etc"
+    assert root.read_text("/usr/hostname", LIMIT) == "inside"
+    assert root.list_names("/usr") == ["hostname"]
+    assert root.get_status("/usr").is_folder
+    assert root.read_link("/usr") == "/etc"
 
 
-def test_links_in_a_circle_end(folder: Path, root: Root) -> None:
+def test_links_in_a_circle_end(folder: Path, root: NodeRoot) -> None:
     (folder / "a").symlink_to("b")
     (folder / "b").symlink_to("a")
-    with pytest.raises(UnreadableError, match="too many links"):
-        root.facts("/a")
+    with pytest.raises(HostReadError, match="too many links"):
+        root.get_status("/a")
 
 
-def test_a_pipe_is_not_waited_for(folder: Path, root: Root) -> None:
+def test_a_pipe_is_not_waited_for(folder: Path, root: NodeRoot) -> None:
     os.mkfifo(folder / "pipe")
-    assert not root.facts("/pipe").is_folder
-    with pytest.raises(UnreadableError, match="not a regular file"):
-        root.text("/pipe", LIMIT)
+    assert not root.get_status("/pipe").is_folder
+    with pytest.raises(HostReadError, match="not a regular file"):
+        root.read_text("/pipe", LIMIT)
 
 
-def test_a_device_is_not_opened(root: Root) -> None:
-    with Root.at("/") as system, pytest.raises(UnreadableError, match="not a regular file"):
-        system.text("/dev/zero", LIMIT)
-    with pytest.raises(UnreadableError, match="not a regular file"):
-        root.text("/etc", LIMIT)
+def test_a_device_is_not_opened(root: NodeRoot) -> None:
+    with NodeRoot.open("/") as system, pytest.raises(HostReadError, match="not a regular file"):
+        system.read_text("/dev/zero", LIMIT)
+    with pytest.raises(HostReadError, match="not a regular file"):
+        root.read_text("/etc", LIMIT)
 
 
-def test_a_large_file_is_refused(folder: Path, root: Root) -> None:
+def test_a_large_file_is_refused(folder: Path, root: NodeRoot) -> None:
     with (folder / "large").open("wb") as stream:
         stream.truncate(1 << 40)
-    with pytest.raises(UnreadableError, match="more than 1000 bytes"):
-        root.text("/large", LIMIT)
+    with pytest.raises(HostReadError, match="more than 1000 bytes"):
+        root.read_text("/large", LIMIT)
 
 
-def test_lines_come_one_by_one_up_to_the_limit(folder: Path, root: Root) -> None:
+def test_lines_come_one_by_one_up_to_the_limit(folder: Path, root: NodeRoot) -> None:
     (folder / "log").write_bytes(b"one\ntw\xff\n" + b"x" * LIMIT)
-    lines = root.lines("/log", LIMIT)
+    lines = root.read_lines("/log", LIMIT)
     assert [next(lines), next(lines)] == ["one\n", "tw\ufffd\n"]
-    with pytest.raises(UnreadableError, match="more than 1000 bytes"):
+    with pytest.raises(HostReadError, match="more than 1000 bytes"):
         next(lines)
     os.mkfifo(folder / "pipe")
-    with pytest.raises(UnreadableError, match="not a regular file"):
-        next(root.lines("/pipe", LIMIT))
+    with pytest.raises(HostReadError, match="not a regular file"):
+        next(root.read_lines("/pipe", LIMIT))
 
 
-def test_a_folder_is_handed_over_only_from_below_the_root(folder: Path, root: Root) -> None:
-    with root.folder("/etc") as descriptor:
+def test_a_folder_is_handed_over_only_from_below_the_root(folder: Path, root: NodeRoot) -> None:
+    with root.open_folder("/etc") as descriptor:
         assert [item.name for item in Path(f"/proc/self/fd/{descriptor}").iterdir()] == ["hostname"]
     (folder / "out").symlink_to(folder.parent)
-    with pytest.raises(MissingError), root.folder("/out"):
+    with pytest.raises(MissingFileError), root.open_folder("/out"):
         pass
-    with pytest.raises(MissingError), root.folder("/etc/hostname"):
+    with pytest.raises(MissingFileError), root.open_folder("/etc/hostname"):
         pass
 
 
 def test_what_has_no_length_is_read_all_the_same() -> None:
-    with Root.at("/") as system:
-        assert system.text("/proc/version", LIMIT).startswith("Linux version")
+    with NodeRoot.open("/") as system:
+        assert system.read_text("/proc/version", LIMIT).startswith("Linux version")
 
 
-def test_a_path_with_a_nul_is_nowhere(root: Root) -> None:
-    with pytest.raises(MissingError):
-        root.facts("/etc/host\0name")
+def test_a_path_with_a_nul_is_nowhere(root: NodeRoot) -> None:
+    with pytest.raises(MissingFileError):
+        root.get_status("/etc/host\0name")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_said(folder: Path, root: Root) -> None:
+def test_what_may_not_be_read_is_said(folder: Path, root: NodeRoot) -> None:
     (folder / "etc").chmod(0)
     try:
-        with pytest.raises(UnreadableError, match="permission denied"):
-            root.text("/etc/hostname", LIMIT)
+        with pytest.raises(HostReadError, match="permission denied"):
+            root.read_text("/etc/hostname", LIMIT)
     finally:
         (folder / "etc").chmod(0o700)
 
 
-def test_files_of_folders_are_listed_without_going_through_links(folder: Path, root: Root) -> None:
+def test_files_of_folders_are_listed_without_going_through_links(folder: Path, root: NodeRoot) -> None:
     (folder / "etc/pki/etcd").mkdir(parents=True)
     (folder / "etc/pki/etcd/ca.key").touch()
     (folder / "etc/pki/ca.crt").touch()
     (folder / "etc/pki/loop").symlink_to("..")
     found = ["/etc/pki/ca.crt", "/etc/pki/etcd/ca.key", "/etc/pki/loop"]
-    assert root.files("/etc/pki", 3) == (found, {})
-    assert root.files("/etc/pki", 0) == (["/etc/pki/ca.crt", "/etc/pki/loop"], {"/etc/pki/etcd": "it is too deep"})
+    assert root.list_files("/etc/pki", 3) == (found, {})
+    assert root.list_files("/etc/pki", 0) == (["/etc/pki/ca.crt", "/etc/pki/loop"], {"/etc/pki/etcd": "it is too deep"})
 
 
-def test_files_come_in_the_order_in_which_go_walks(folder: Path, root: Root) -> None:
+def test_files_come_in_the_order_in_which_go_walks(folder: Path, root: NodeRoot) -> None:
     for name in ("b/2.conf", "b/1.conf", "b-c.conf", "a.conf", "b.d/x.conf"):
         put(folder, f"/conf/{name}", "")
     found = ["a.conf", "b/1.conf", "b/2.conf", "b-c.conf", "b.d/x.conf"]
-    assert root.files("/conf", 1)[0] == [f"/conf/{name}" for name in found]
+    assert root.list_files("/conf", 1)[0] == [f"/conf/{name}" for name in found]
 
 
-def test_more_files_than_anybody_has_are_refused(folder: Path, root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_files_than_anybody_has_are_refused(folder: Path, root: NodeRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a/1", "a/2", "b/1", "b/2"):
         put(folder, f"/conf/{name}", "")
-    assert len(root.files("/conf", 1)[0]) == 4
+    assert len(root.list_files("/conf", 1)[0]) == 4
     monkeypatch.setattr("kubekeep.sources.host.root._ENTRIES", 5)
-    with pytest.raises(UnreadableError, match="more than 5 entries"):
-        root.files("/conf", 1)
+    with pytest.raises(HostReadError, match="more than 5 entries"):
+        root.list_files("/conf", 1)
 
 
 def test_the_files_of_a_process_are_those_of_its_root(folder: Path) -> None:
-    with Root.at("/") as system, system.seen_by(os.getpid()) as own:
-        assert own.text(str(folder / "etc/hostname"), LIMIT) == "inside"
+    with NodeRoot.open("/") as system, system.open_process_root(os.getpid()) as own:
+        assert own.read_text(str(folder / "etc/hostname"), LIMIT) == "inside"
 
 
-def test_a_folder_that_looks_like_proc_is_not_taken_for_it(folder: Path, root: Root) -> None:
+def test_a_folder_that_looks_like_proc_is_not_taken_for_it(folder: Path, root: NodeRoot) -> None:
     (folder / "proc/7").mkdir(parents=True)
     (folder / "proc/7/root").symlink_to(folder.parent)
-    with pytest.raises(UnreadableError, match="not the process file system"):
-        root.seen_by(7)
+    with pytest.raises(HostReadError, match="not the process file system"):
+        root.open_process_root(7)
 
 
 def test_no_descriptor_is_left_open(folder: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with Root.at(str(folder)) as root:
-        looks = (root.facts, lambda path: root.text(path, LIMIT), lambda path: list(root.lines(path, LIMIT)))
+    with NodeRoot.open(str(folder)) as root:
+        looks = (
+            root.get_status,
+            lambda path: root.read_text(path, LIMIT),
+            lambda path: list(root.read_lines(path, LIMIT)),
+        )
         for path in ("/etc/hostname", "/etc/none", "/none/none", "/etc/../.."):
-            for look in (*looks, root.names, root.link):
+            for look in (*looks, root.list_names, root.read_link):
                 try:
                     look(path)
-                except UnreadableError:
+                except HostReadError:
                     continue
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -21,13 +21,21 @@ from kubekeep.kube.listing import Listing, ListQuery
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.resource_types import guess_plural
-from kubekeep.sources.cluster.custom import carries_pods, may_carry_pods
+from kubekeep.sources.cluster.custom_kinds import has_pod_template, may_have_pod_template
 from kubekeep.sources.cluster.host_data import GROUP as HOST_DATA
-from kubekeep.sources.cluster.host_data import as_document
-from kubekeep.sources.cluster.identity import key_of, uid_of
-from kubekeep.sources.cluster.owners import Owners, controller, kind_of
-from kubekeep.sources.cluster.plan import Task, inside, is_namespace, needs_definitions, refused, tasks, unknown
-from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from kubekeep.sources.cluster.host_data import convert_host_data
+from kubekeep.sources.cluster.object_key import build_key, get_uid
+from kubekeep.sources.cluster.owners import OwnerIndex, get_controller, get_owner_kind
+from kubekeep.sources.cluster.plan import (
+    ListTask,
+    find_unknown_kinds,
+    is_namespace,
+    needs_definitions,
+    plan_tasks,
+    report_refused,
+    split_by_namespace,
+)
+from kubekeep.sources.cluster.scope import ClusterScope, NamespaceSelection
 
 _PARALLEL: Final = 4
 _WAITING: Final = 4
@@ -42,7 +50,7 @@ _DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 class _Arrived(msgspec.Struct, frozen=True, gc=False):
     """A page of a task; without one, the task has ended."""
 
-    task: Task
+    task: ListTask
     items: list[dict[str, Any]] | None = None
 
 
@@ -53,30 +61,30 @@ class Collection:
         self,
         connection: KubeConnection,
         catalogue: Catalogue,
-        wanted: Wanted,
+        wanted: ClusterScope,
         is_judged: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
         """Nothing is asked yet. What `is_judged` takes is never left out for an owner that it does not take."""
         self.gaps: list[CoverageGap] = []
-        self.absent: list[str] = []
+        self.missing_namespaces: list[str] = []
         """Namespaces that are meant and do not exist."""
         self._catalogue = catalogue
         self._connection = connection
         self._wanted = wanted
         self._seen: set[str] = set()
-        self._owners = Owners(is_judged)
-        self.judged: tuple[str, ...] = ()
+        self._owners = OwnerIndex(is_judged)
+        self.namespaces: tuple[str, ...] = ()
         """The names of the namespaces that are meant, once there are tasks; empty where those are not known, or are all."""
 
-    def tasks(self) -> list[Task]:
+    def plan_tasks(self) -> list[ListTask]:
         """What has to be listed. Asks for definitions and the names of namespaces, where those matter."""
-        namespaces = self._namespaces()
-        self.judged = () if namespaces.has_patterns else namespaces.judged
-        found = tasks(self._wanted, self._catalogue, self._custom(), namespaces)
-        self.gaps += unknown(self._wanted, self._catalogue)
+        namespaces = self._resolve_namespaces()
+        self.namespaces = () if namespaces.has_patterns else namespaces.judged
+        found = plan_tasks(self._wanted, self._catalogue, self._custom(), namespaces)
+        self.gaps += find_unknown_kinds(self._wanted, self._catalogue)
         return sorted(found, key=lambda task: task.stage)
 
-    def before(self) -> Iterator[ListQuery]:
+    def list_definition_queries(self) -> Iterator[ListQuery]:
         """What is listed to find out what there is to list.
 
         Who may see some namespaces may hardly ever see definitions: what is published of them will do then.
@@ -91,12 +99,12 @@ class Collection:
         return ListQuery(served=served) if served is not None and needs_definitions(self._wanted) else None
 
     def __iter__(self) -> Iterator[Resource]:
-        planned = self.tasks()
+        planned = self.plan_tasks()
         for stage in sorted({task.stage for task in planned}):
             for item in self._unmade([task for task in planned if task.stage == stage]):
-                yield Resource(as_document(item))
+                yield Resource(convert_host_data(item))
 
-    def _unmade(self, planned: Sequence[Task]) -> Iterator[dict[str, Any]]:
+    def _unmade(self, planned: Sequence[ListTask]) -> Iterator[dict[str, Any]]:
         """The objects of one stage that nothing else has made; those whose maker may be yet to come are the last."""
         makers = {(task.query.served.group, task.query.served.kind) for task in planned if task.carries_pods}
         waiting: list[dict[str, Any]] = []
@@ -105,14 +113,14 @@ class Collection:
                 yield item
                 continue
             self._owners.add(item)
-            owner = controller(item)
-            if owner is not None and kind_of(owner) in makers:
+            owner = get_controller(item)
+            if owner is not None and get_owner_kind(owner) in makers:
                 waiting.append(item)
             elif not self._owners.have_said(item):
                 yield item
         yield from (item for item in waiting if not self._owners.have_said(item))
 
-    def _listed(self, planned: Sequence[Task]) -> Iterator[tuple[Task, dict[str, Any]]]:
+    def _listed(self, planned: Sequence[ListTask]) -> Iterator[tuple[ListTask, dict[str, Any]]]:
         """The objects of tasks, each once."""
         arrivals: queue.Queue[_Arrived] = queue.Queue(maxsize=_WAITING)
         # First the connection ends, so that the threads do, then there are none to wait for.
@@ -133,7 +141,7 @@ class Collection:
             for future in running:
                 future.result()
 
-    def _fetch(self, task: Task, arrivals: queue.Queue[_Arrived]) -> None:
+    def _fetch(self, task: ListTask, arrivals: queue.Queue[_Arrived]) -> None:
         """Hand the pages of a task on; it always ends with an arrival that has none."""
         some = False
         try:
@@ -141,18 +149,18 @@ class Collection:
                 some = True
                 self._hand(_Arrived(task, page), arrivals)
             if is_namespace(task.query) and not some:
-                self.absent.append(task.query.name)
+                self.missing_namespaces.append(task.query.name)
         except KubeError as error:
             if isinstance(error, ApiError) and error.status == FORBIDDEN and not some:
                 self.gaps += self._one_by_one(task, summarise_error(error), arrivals)
-            elif not task.beside:
+            elif not task.is_optional:
                 self.gaps.append(task.gap(summarise_error(error), partial=some))
         finally:
             self._hand(_Arrived(task), arrivals)
 
-    def _one_by_one(self, task: Task, why: str, arrivals: queue.Queue[_Arrived]) -> Iterator[CoverageGap]:
+    def _one_by_one(self, task: ListTask, why: str, arrivals: queue.Queue[_Arrived]) -> Iterator[CoverageGap]:
         """List in the namespaces that are judged what one may not list everywhere; gives what is missing then."""
-        inner = inside(task, self.judged)
+        inner = split_by_namespace(task, self.namespaces)
         missing: list[CoverageGap] = []
         for item in inner:
             some = False
@@ -162,8 +170,8 @@ class Collection:
                     self._hand(_Arrived(task, page), arrivals)
             except KubeError as error:
                 missing.append(item.gap(summarise_error(error), partial=some))
-        if not task.beside:
-            yield from refused(task, why, inner, missing)
+        if not task.is_optional:
+            yield from report_refused(task, why, inner, missing)
 
     def _hand(self, arrived: _Arrived, arrivals: queue.Queue[_Arrived]) -> None:
         """Hand a page on as soon as there is room; if the connection ends meanwhile, nobody takes it any more."""
@@ -174,9 +182,9 @@ class Collection:
 
     def _is_new(self, item: dict[str, Any]) -> bool:
         """Whether an object has not been seen, in another version."""
-        if not uid_of(item):
+        if not get_uid(item):
             return True
-        key = key_of(item)
+        key = build_key(item)
         if key in self._seen:
             return False
         self._seen.add(key)
@@ -214,13 +222,13 @@ class Collection:
             for page in Listing(self._connection, query, _DEFINITIONS):
                 found += filter(None, map(self._carrier, page))
         except KubeError as error:
-            self.gaps.append(Task(query, carries_pods=may_carry).gap(summarise_error(error), partial=bool(found)))
+            self.gaps.append(ListTask(query, carries_pods=may_carry).gap(summarise_error(error), partial=bool(found)))
         return found
 
     def _published(self) -> list[ApiResource]:
         """The same by the schemas that the API server publishes. Raises KubeError."""
         schemas = PublishedSchemas(self._connection)
-        return [served for served in self._others() if may_carry_pods(schemas.get(served))]
+        return [served for served in self._others() if may_have_pod_template(schemas.get(served))]
 
     def _others(self) -> Iterator[ApiResource]:
         """What is served beside the kinds of Kubernetes and may carry pods."""
@@ -236,14 +244,14 @@ class Collection:
             return None
         served = self._catalogue.find(group, kind)
         if served is not None:
-            return served if carries_pods(definition, served.version) else None
+            return served if has_pod_template(definition, served.version) else None
         why = self._catalogue.failed.get(group)
-        if why is not None and any(carries_pods(definition, version) for version in _versions(spec)):
+        if why is not None and any(has_pod_template(definition, version) for version in _versions(spec)):
             resource = str(names.get("plural"))
             self.gaps.append(CoverageGap(group=group, kind=kind, resource=resource, why=why, carries_pods=True))
         return None
 
-    def _namespaces(self) -> Namespaces:
+    def _resolve_namespaces(self) -> NamespaceSelection:
         """The namespaces that are meant, by their names."""
         asked = self._wanted.namespaces
         served = self._catalogue.find("", "Namespace")
@@ -253,9 +261,9 @@ class Collection:
         try:
             names = tuple(Resource(item).name for page in Listing(self._connection, query) for item in page)
         except KubeError as error:
-            self.gaps.append(Task(query, carries_pods=False).gap(summarise_error(error)))
+            self.gaps.append(ListTask(query, carries_pods=False).gap(summarise_error(error)))
             # Then everything is listed, and who judges goes by the patterns.
-            return Namespaces()
+            return NamespaceSelection()
         return asked.resolved(names)
 
 

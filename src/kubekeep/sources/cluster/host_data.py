@@ -10,7 +10,7 @@ GROUP: Final = HOST_DATA
 VERSION: Final = f"{GROUP}/v1beta0"
 
 
-def as_document(item: dict[str, Any]) -> dict[str, Any]:
+def convert_host_data(item: dict[str, Any]) -> dict[str, Any]:
     """A custom resource of the node agent as Kubescape hands it to rules: its `spec` as `data`, `v1beta0`.
 
     Any other object is given back as it is, and one without a `spec` too.

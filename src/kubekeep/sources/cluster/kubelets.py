@@ -19,7 +19,7 @@ from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.host_data import VERSION
-from kubekeep.sources.host.configuration import without_secrets
+from kubekeep.sources.host.configuration import mask_secrets
 
 KIND: Final = "KubeletConfiguration"
 VERB: Final = "get"
@@ -42,7 +42,7 @@ class _Answer(msgspec.Struct, frozen=True):
     error: KubeError | None = None
 
 
-class Kubelets:
+class KubeletConfigurations:
     """The kubelets of some nodes, by the names of these; iterate over it once. `gaps` are complete when that has ended."""
 
     def __init__(self, request: ClusterRequest, nodes: Sequence[str]) -> None:
@@ -72,7 +72,7 @@ class Kubelets:
         self.gaps += _gaps(refused, len(self._nodes))
 
 
-def unasked(gaps: Iterable[CoverageGap]) -> Iterator[CoverageGap]:
+def list_unqueried(gaps: Iterable[CoverageGap]) -> Iterator[CoverageGap]:
     """What is missing of kubelets where Nodes are among `gaps`: nobody has asked those of the others."""
     for gap in gaps:
         if (gap.group, gap.kind) == ("", "Node"):
@@ -107,7 +107,7 @@ def _configuration(connection: KubeConnection, node: str) -> dict[str, Any]:
     """The configuration of one kubelet, without secrets. Raises KubeError."""
     try:
         found = connection.get(f"/api/v1/nodes/{quote(node, safe='')}/proxy/configz", dict[str, Any])
-        settings = without_secrets(found.get("kubeletconfig"))
+        settings = mask_secrets(found.get("kubeletconfig"))
     except (RecursionError, ValueError):
         raise ConnectionLostError("the kubelet answers a document that is nested too deeply") from None
     if not isinstance(settings, dict) or not settings:

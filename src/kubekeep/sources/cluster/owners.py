@@ -16,7 +16,7 @@ import msgspec
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.workload import pod_path
-from kubekeep.sources.cluster.posture import Posture, posture
+from kubekeep.sources.cluster.privileges import PodPrivileges, read_privileges
 
 Kind = tuple[str, str]
 
@@ -58,12 +58,12 @@ class _Maker(msgspec.Struct, frozen=True, gc=False):
 
     name: str
     own: Kind
-    posture: Posture | None
+    privileges: PodPrivileges | None
     claim: _Claim | None
     is_judged: bool
 
 
-class Owners:
+class OwnerIndex:
     """What carries pods among the objects shown so far, of which those that `is_judged` takes are judged."""
 
     def __init__(self, is_judged: Callable[[Resource], bool] = lambda _: True) -> None:
@@ -80,7 +80,7 @@ class Owners:
         if pod_path(resource) is None:
             return self._known.pop(key, None) is not None
         claim = _claim(resource)
-        said = None if claim is not None and _is_idle(item, own) else posture(resource)
+        said = None if claim is not None and _is_idle(item, own) else read_privileges(resource)
         maker = _Maker(resource.name, own, said, claim, self._is_judged(resource))
         if self._known.get(key) == maker:
             return False
@@ -101,14 +101,14 @@ class Owners:
         maker, is_told, is_compared = self._maker(_claim(resource)), False, False
         if maker is None:
             return False
-        own = None if _is_idle(item, (resource.group, resource.kind)) else posture(resource)
+        own = None if _is_idle(item, (resource.group, resource.kind)) else read_privileges(resource)
         for _ in range(_LONGEST_CHAIN):
-            if not _is_within(own, maker.posture):
+            if not _is_within(own, maker.privileges):
                 return False
-            if own is None or maker.posture is not None:
+            if own is None or maker.privileges is not None:
                 is_compared, is_told = True, is_told or maker.is_judged
             above = self._maker(maker.claim)
-            if above is None or not _is_within(maker.posture, above.posture):
+            if above is None or not _is_within(maker.privileges, above.privileges):
                 return is_compared and (is_told or not self._is_judged(resource))
             maker = above
         return False
@@ -128,14 +128,14 @@ class Owners:
 
 def _claim(resource: Resource) -> _Claim | None:
     """What `resource` says of who has made it; None if it says nothing."""
-    owner = controller(resource.object)
+    owner = get_controller(resource.object)
     if owner is None:
         return None
     own = resource.group, resource.kind
-    return _Claim(resource.namespace, resource.name, own, kind_of(owner), str(owner.get("uid")))
+    return _Claim(resource.namespace, resource.name, own, get_owner_kind(owner), str(owner.get("uid")))
 
 
-def controller(item: dict[str, Any]) -> dict[str, Any] | None:
+def get_controller(item: dict[str, Any]) -> dict[str, Any] | None:
     """The reference of an object to the one owner that manages it."""
     references = _metadata(item).get("ownerReferences")
     for reference in references if isinstance(references, list) else ():
@@ -144,7 +144,7 @@ def controller(item: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def kind_of(reference: dict[str, Any]) -> Kind:
+def get_owner_kind(reference: dict[str, Any]) -> Kind:
     """Group and kind of an owner."""
     group, slash, _ = str(reference.get("apiVersion")).partition("/")
     # Old objects still name their owners by the group that these have left.
@@ -155,7 +155,7 @@ def _metadata(item: dict[str, Any]) -> dict[str, Any]:
     return as_mapping(item.get("metadata"))
 
 
-def _is_within(own: Posture | None, other: Posture | None) -> bool:
+def _is_within(own: PodPrivileges | None, other: PodPrivileges | None) -> bool:
     """Whether what runs with `own` is no weaker than `other`; what does not run never is."""
     return own is None or other is None or own.is_within(other)
 

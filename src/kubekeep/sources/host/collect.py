@@ -9,14 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.sources.host import control_plane, network, system
-from kubekeep.sources.host.draft import Draft
-from kubekeep.sources.host.embedded import with_embedded
-from kubekeep.sources.host.files import Files, accounts
-from kubekeep.sources.host.kubelet import kubelet
-from kubekeep.sources.host.layout import layout_of
-from kubekeep.sources.host.node import Node
-from kubekeep.sources.host.processes import Running, running
-from kubekeep.sources.host.root import Root, UnreadableError
+from kubekeep.sources.host.document import HostDocument, HostNode
+from kubekeep.sources.host.embedded import add_embedded
+from kubekeep.sources.host.files import NodeFiles, read_accounts
+from kubekeep.sources.host.kubelet import collect_kubelet
+from kubekeep.sources.host.layout import detect_layout
+from kubekeep.sources.host.processes import RunningProcesses, list_processes
+from kubekeep.sources.host.root import HostReadError, NodeRoot
 
 _BYTES: Final = 4096
 _METADATA: Final = (
@@ -24,7 +23,7 @@ _METADATA: Final = (
 )
 
 
-class Collected(msgspec.Struct, frozen=True):
+class CollectedNode(msgspec.Struct, frozen=True):
     """The documents about a node, how it is laid out (`kubeadm`), and sentences on what is missing in them."""
 
     documents: tuple[dict[str, Any], ...]
@@ -32,57 +31,57 @@ class Collected(msgspec.Struct, frozen=True):
     not_read: tuple[str, ...]
 
 
-def collect(folder: str, name: str = "") -> Collected:
+def collect(folder: str, name: str = "") -> CollectedNode:
     """What is known of the node whose root is `folder`; `name` is what the cluster calls it, else its own word.
 
     Raises OSError where the folder cannot be opened, ValueError for a node that does not tell its name.
     """
-    with Root.at(folder) as root:
-        layout = layout_of(root)
-        seen = with_embedded(root, running(root), layout.embeds)
-        files = Files(root, accounts(root))
+    with NodeRoot.open(folder) as root:
+        layout = detect_layout(root)
+        seen = add_embedded(root, list_processes(root), layout.embeds)
+        files = NodeFiles(root, read_accounts(root))
         own = name or _override(seen) or _hostname(root, own=posixpath.normpath(folder) == "/")
-        node = Node(own, files, seen, layout)
+        node = HostNode(own, files, seen, layout)
         found = list(_found(node))
-    drafts = [item for item in found if isinstance(item, Draft)]
-    return Collected(
-        tuple(item.document() if isinstance(item, Draft) else item for item in found if _tells(item)),
+    drafts = [item for item in found if isinstance(item, HostDocument)]
+    return CollectedNode(
+        tuple(item.build() if isinstance(item, HostDocument) else item for item in found if _tells(item)),
         node.layout.name,
         (*(f"{draft.kind} {item}" for draft in drafts for item in draft.not_read), _METADATA),
     )
 
 
-def _found(node: Node) -> Iterator[Draft | dict[str, Any]]:
-    yield kubelet(node)
+def _found(node: HostNode) -> Iterator[HostDocument | dict[str, Any]]:
+    yield collect_kubelet(node)
     if control_plane.is_control_plane(node):
-        yield control_plane.control_plane(node)
-    yield from network.kube_proxy(node)
-    yield network.cni(node)
-    yield network.open_ports(node)
-    yield system.release(node)
-    yield system.kernel(node)
-    yield system.variables(node)
-    yield system.hardening(node)
+        yield control_plane.collect_control_plane(node)
+    yield from network.collect_kube_proxy(node)
+    yield network.collect_cni(node)
+    yield network.collect_open_ports(node)
+    yield system.collect_os_release(node)
+    yield system.collect_kernel_version(node)
+    yield system.collect_kernel_variables(node)
+    yield system.collect_hardening(node)
 
 
-def _tells(item: Draft | dict[str, Any]) -> bool:
-    return bool(item.data) if isinstance(item, Draft) else True
+def _tells(item: HostDocument | dict[str, Any]) -> bool:
+    return bool(item.data) if isinstance(item, HostDocument) else True
 
 
-def _override(seen: Running) -> str:
+def _override(seen: RunningProcesses) -> str:
     """The name that the kubelet was told."""
     try:
-        return seen.of("kubelet", contained=False).flag("hostname-override")
-    except UnreadableError:
+        return seen.find("kubelet", contained=False).get_flag("hostname-override")
+    except HostReadError:
         return ""
 
 
-def _hostname(root: Root, *, own: bool) -> str:
+def _hostname(root: NodeRoot, *, own: bool) -> str:
     """The name of the node; a kubelet takes it in small letters. Whose `own` root it is asks the kernel."""
     for path in (*(["/proc/sys/kernel/hostname"] if own else []), "/etc/hostname"):
         try:
-            text = root.text(path, _BYTES)
-        except UnreadableError:
+            text = root.read_text(path, _BYTES)
+        except HostReadError:
             continue
         if name := text.strip().lower():
             return name

@@ -12,8 +12,8 @@ import msgspec
 
 from kubekeep.model.location import line_starts
 from kubekeep.sources import yaml_text
-from kubekeep.sources.host.configuration import without_secrets
-from kubekeep.sources.host.root import MissingError, Root, UnreadableError
+from kubekeep.sources.host.configuration import mask_secrets
+from kubekeep.sources.host.root import HostReadError, MissingFileError, NodeRoot
 from kubekeep.sources.tree import Limits, Problem
 
 _BYTES: Final = 1 << 20
@@ -23,29 +23,29 @@ _DIGITS: Final = 10
 _PERMISSIONS: Final = 0o777
 
 
-class Accounts(msgspec.Struct, frozen=True):
+class NodeAccounts(msgspec.Struct, frozen=True):
     """The names of users and groups by their numbers, as the node has them."""
 
     users: dict[int, str]
     groups: dict[int, str]
 
 
-def accounts(root: Root) -> Accounts:
+def read_accounts(root: NodeRoot) -> NodeAccounts:
     """The users and groups that the files below `root` tell; none where those cannot be read."""
-    return Accounts(_names(root, "/etc/passwd"), _names(root, "/etc/group"))
+    return NodeAccounts(_names(root, "/etc/passwd"), _names(root, "/etc/group"))
 
 
-class Files(msgspec.Struct, frozen=True):
+class NodeFiles(msgspec.Struct, frozen=True):
     """The files below one root."""
 
-    root: Root
-    accounts: Accounts
+    root: NodeRoot
+    accounts: NodeAccounts
 
-    def described(self, path: str) -> dict[str, Any]:
+    def describe(self, path: str) -> dict[str, Any]:
         """The `path`, `permissions` and `ownership` of a file. Raises UnreadableError."""
         if not path.startswith("/"):
-            raise UnreadableError("the path depends on the working directory of the process")
-        facts = self.root.facts(path)
+            raise HostReadError("the path depends on the working directory of the process")
+        facts = self.root.get_status(path)
         owner: dict[str, Any] = {"uid": facts.uid, "gid": facts.gid}
         if name := self.accounts.users.get(facts.uid):
             owner["username"] = name
@@ -59,35 +59,35 @@ class Files(msgspec.Struct, frozen=True):
         A file of any other kind is not what a command line says it is: its content is nobody's business.
         """
         if not path.startswith("/"):
-            raise UnreadableError("the path depends on the working directory of the process")
-        text = self.root.text(path, _BYTES)
+            raise HostReadError("the path depends on the working directory of the process")
+        text = self.root.read_text(path, _BYTES)
         found = next(iter(yaml_text.documents(text, line_starts(text), _LIMITS)), None)
         if found is None or isinstance(found, Problem):
-            raise UnreadableError("it cannot be read as YAML")
+            raise HostReadError("it cannot be read as YAML")
         value = found.value
         kind = value.get("kind") if isinstance(value, dict) else None
         if not isinstance(kind, str) or kind not in kinds:
-            raise UnreadableError(f"it holds no {' or '.join(sorted(kinds))}")
-        shown: dict[str, Any] = without_secrets(value)
+            raise HostReadError(f"it holds no {' or '.join(sorted(kinds))}")
+        shown: dict[str, Any] = mask_secrets(value)
         return shown
 
-    def first(self, paths: Iterable[str]) -> str:
+    def find_first(self, paths: Iterable[str]) -> str:
         """The first of `paths` that is there, if only as far as may be known. Raises MissingError if none is."""
         for path in paths:
             try:
-                self.root.facts(path)
-            except MissingError:
+                self.root.get_status(path)
+            except MissingFileError:
                 continue
-            except UnreadableError:
+            except HostReadError:
                 return path
             return path
-        raise MissingError
+        raise MissingFileError
 
 
-def _names(root: Root, path: str) -> dict[int, str]:
+def _names(root: NodeRoot, path: str) -> dict[int, str]:
     try:
-        lines = root.text(path, _BYTES).splitlines()
-    except UnreadableError:
+        lines = root.read_text(path, _BYTES).splitlines()
+    except HostReadError:
         return {}
     names: dict[int, str] = {}
     for line in lines:

@@ -17,7 +17,7 @@ from typing import IO, Final
 
 import msgspec
 
-from kubekeep.sources.host.root import MissingError, Root, UnreadableError
+from kubekeep.sources.host.root import HostReadError, MissingFileError, NodeRoot
 from kubekeep.sources.signals import held_signals
 
 _FOLDERS: Final = ("/var/log/journal", "/run/log/journal")
@@ -35,27 +35,27 @@ class _Entry(msgspec.Struct, frozen=True):
     monotonic: str = msgspec.field(name="__MONOTONIC_TIMESTAMP", default="")
 
 
-def messages(root: Root, pid: int, since: float) -> Iterator[str]:
+def read_messages(root: NodeRoot, pid: int, since: float) -> Iterator[str]:
     """What the process `pid` has written since `since`, in seconds after the node was started; the oldest first.
 
     Raises UnreadableError.
     """
-    boot = root.text("/proc/sys/kernel/random/boot_id", 100).strip().replace("-", "")
+    boot = root.read_text("/proc/sys/kernel/random/boot_id", 100).strip().replace("-", "")
     if not _BOOT.fullmatch(boot):
-        raise UnreadableError("nothing tells which boot of the node this is")
+        raise HostReadError("nothing tells which boot of the node this is")
     program = shutil.which("journalctl")
     if program is None:
-        raise UnreadableError("journalctl is not installed")
+        raise HostReadError("journalctl is not installed")
     seen = False
     for path in _FOLDERS:
         try:
-            with root.folder(path) as descriptor:
+            with root.open_folder(path) as descriptor:
                 seen = True
                 yield from _messages(program, descriptor, (f"_BOOT_ID={boot}", f"_PID={pid}"), since)
-        except MissingError:
+        except MissingFileError:
             continue
     if not seen:
-        raise UnreadableError(f"neither {' nor '.join(_FOLDERS)} is there")
+        raise HostReadError(f"neither {' nor '.join(_FOLDERS)} is there")
 
 
 def _messages(program: str, folder: int, matches: tuple[str, ...], since: float) -> Iterator[str]:
@@ -67,7 +67,7 @@ def _messages(program: str, folder: int, matches: tuple[str, ...], since: float)
             try:
                 entry = msgspec.json.decode(line, type=_Entry)
             except msgspec.DecodeError:
-                raise UnreadableError("journalctl printed no JSON") from None
+                raise HostReadError("journalctl printed no JSON") from None
             # The clock of the journal stands still while the machine sleeps: then nothing is said rather than too much.
             if entry.monotonic.isdecimal() and int(entry.monotonic) >= since * 1e6:
                 yield _text(entry.message)
@@ -89,7 +89,7 @@ def _running(words: list[str], folder: int) -> Iterator[IO[bytes]]:
                 pass_fds=(folder,),
             )
     except OSError as error:
-        raise UnreadableError(f"journalctl cannot be started: {error.strerror}") from None
+        raise HostReadError(f"journalctl cannot be started: {error.strerror}") from None
     timer = threading.Timer(_SECONDS, process.kill)
     timer.start()
     assert process.stdout is not None  # noqa: S101 - it is a pipe
@@ -103,9 +103,9 @@ def _running(words: list[str], folder: int) -> Iterator[IO[bytes]]:
         process.wait()
         process.stdout.close()
     if time.monotonic() > deadline:
-        raise UnreadableError(f"journalctl took more than {_SECONDS:g} seconds")
+        raise HostReadError(f"journalctl took more than {_SECONDS:g} seconds")
     if code:
-        raise UnreadableError(f"journalctl ended with exit code {code}")
+        raise HostReadError(f"journalctl ended with exit code {code}")
 
 
 def _lines(output: IO[bytes]) -> Iterator[bytes]:
@@ -113,7 +113,7 @@ def _lines(output: IO[bytes]) -> Iterator[bytes]:
     while line := output.readline(_LINE + 1):
         read += len(line)
         if len(line) > _LINE or read > _BYTES:
-            raise UnreadableError(f"the journal has more than {_BYTES >> 20} MiB of it, or an entry of more than 1 MiB")
+            raise HostReadError(f"the journal has more than {_BYTES >> 20} MiB of it, or an entry of more than 1 MiB")
         yield line
 
 

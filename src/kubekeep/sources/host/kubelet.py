@@ -5,12 +5,11 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Final
 
-from kubekeep.sources.host.configuration import content, merged
-from kubekeep.sources.host.draft import Draft
+from kubekeep.sources.host.configuration import format_configuration, merge
+from kubekeep.sources.host.document import HostDocument, HostNode
 from kubekeep.sources.host.layout import UNIT_FOLDERS
-from kubekeep.sources.host.node import Node
 from kubekeep.sources.host.processes import Process
-from kubekeep.sources.host.root import MissingError, UnreadableError
+from kubekeep.sources.host.root import HostReadError, MissingFileError
 
 _KINDS: Final = frozenset({"KubeletConfiguration"})
 _DROP_IN: Final = ".conf"
@@ -19,14 +18,14 @@ _DEPTH: Final = 8
 _MOST_DROP_INS: Final = 200
 
 
-def kubelet(node: Node) -> Draft:
+def collect_kubelet(node: HostNode) -> HostDocument:
     """What is known of the kubelet."""
-    draft = Draft("KubeletInfo", node.name)
+    draft = HostDocument("KubeletInfo", node.name)
     process: Process | None = None
     try:
-        process = node.running.of("kubelet", contained=False)
-    except UnreadableError as error:
-        draft.lacks("cmdLine", error)
+        process = node.running.find("kubelet", contained=False)
+    except HostReadError as error:
+        draft.add_missing("cmdLine", error)
     configuration: dict[str, Any] = {}
     if process is not None:
         draft.put("cmdLine", process.line)
@@ -34,16 +33,18 @@ def kubelet(node: Node) -> Draft:
     else:
         # Without its command line nobody knows whether the kubelet reads the file, and which flags win over it.
         _file(draft, node, "configFile", "", node.layout.kubelet_config)
-    _file(draft, node, "kubeConfigFile", process.flag("kubeconfig") if process else "", node.layout.kubelet_kubeconfig)
+    _file(
+        draft, node, "kubeConfigFile", process.get_flag("kubeconfig") if process else "", node.layout.kubelet_kubeconfig
+    )
     _file(draft, node, "clientCAFile", *_authority(node, process, configuration))
     _services(draft, node)
     return draft
 
 
-def _configuration(draft: Draft, node: Node, process: Process) -> dict[str, Any]:
+def _configuration(draft: HostDocument, node: HostNode, process: Process) -> dict[str, Any]:
     """The configuration that the files of the kubelet make; empty where one of them cannot be read."""
-    path, folder = process.flag("config"), process.flag("config-dir")
-    base = draft.configuration("configFile", node.files, path, _KINDS) if path else {}
+    path, folder = process.get_flag("config"), process.get_flag("config-dir")
+    base = draft.add_configuration("configFile", node.files, path, _KINDS) if path else {}
     if not folder:
         return base
     entry = draft.data.get("configFile") or {"path": folder}
@@ -54,94 +55,94 @@ def _configuration(draft: Draft, node: Node, process: Process) -> dict[str, Any]
     result = base
     for inner in paths:
         try:
-            result = merged(result, node.files.configuration(inner, _KINDS))
-        except UnreadableError as error:
-            draft.lacks("configFile.content", error, inner)
+            result = merge(result, node.files.configuration(inner, _KINDS))
+        except HostReadError as error:
+            draft.add_missing("configFile.content", error, inner)
             return {}
     if not result:
-        draft.lacks("configFile.content", "the folder holds no configuration", folder)
+        draft.add_missing("configFile.content", "the folder holds no configuration", folder)
         return {}
-    entry["content"] = content(result)
+    entry["content"] = format_configuration(result)
     draft.put("configFile", entry)
     return result
 
 
-def _drop_in_files(draft: Draft, node: Node, folder: str) -> list[str] | None:
+def _drop_in_files(draft: HostDocument, node: HostNode, folder: str) -> list[str] | None:
     """The paths of the files that the kubelet merges, in their order; None where they are not all known, which is said.
 
     They are those of folders below too: the kubelet goes through them with Go's filepath.WalkDir.
     """
     try:
         found, refused = _walked(node, folder)
-    except MissingError:
+    except MissingFileError:
         return []
-    except UnreadableError as error:
+    except HostReadError as error:
         found, refused = [], {folder: str(error)}
     paths = [path for path in found if path.endswith(_DROP_IN)]
     if len(paths) > _MOST_DROP_INS:
         paths, refused = [], {folder: f"there are more than {_MOST_DROP_INS} files"}
-    draft.listed("dropInFiles", node.files, paths)
+    draft.add_files("dropInFiles", node.files, paths)
     for path, why in refused.items():
-        draft.lacks("dropInFiles", why, path)
-        draft.lacks("configFile.content", why, path)
+        draft.add_missing("dropInFiles", why, path)
+        draft.add_missing("configFile.content", why, path)
     return None if refused else paths
 
 
-def _walked(node: Node, folder: str) -> tuple[list[str], dict[str, str]]:
+def _walked(node: HostNode, folder: str) -> tuple[list[str], dict[str, str]]:
     """The files in a folder and below, and the folders that were refused. Raises UnreadableError."""
     if not folder.startswith("/"):
-        raise UnreadableError("the path depends on the working directory of the process")
+        raise HostReadError("the path depends on the working directory of the process")
     try:
-        node.files.root.link(folder)
-    except UnreadableError:
-        return node.files.root.files(folder, _DEPTH)
+        node.files.root.read_link(folder)
+    except HostReadError:
+        return node.files.root.list_files(folder, _DEPTH)
     # It goes through no link, not even one that it was given.
     return [], {}
 
 
-def _authority(node: Node, process: Process | None, configuration: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+def _authority(node: HostNode, process: Process | None, configuration: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The file of the authority that the kubelet takes certificates of, and where to look without its word."""
     if process is None:
         return "", node.layout.kubelet_authority
     field: Any = configuration
     for name in ("authentication", "x509", "clientCAFile"):
         field = field.get(name) if isinstance(field, dict) else None
-    return process.flag("client-ca-file") or (field if isinstance(field, str) else ""), ()
+    return process.get_flag("client-ca-file") or (field if isinstance(field, str) else ""), ()
 
 
-def _file(draft: Draft, node: Node, field: str, named: str, usual: tuple[str, ...]) -> None:
+def _file(draft: HostDocument, node: HostNode, field: str, named: str, usual: tuple[str, ...]) -> None:
     """Say what is known of the file that was `named`, or else of the first `usual` one that is there."""
     try:
-        path = named or node.files.first(usual)
-    except MissingError as error:
-        draft.lacks(field, error, ", ".join(usual))
+        path = named or node.files.find_first(usual)
+    except MissingFileError as error:
+        draft.add_missing(field, error, ", ".join(usual))
         return
-    draft.file(field, node.files, path)
+    draft.add_file(field, node.files, path)
 
 
-def _services(draft: Draft, node: Node) -> None:
+def _services(draft: HostDocument, node: HostNode) -> None:
     """The unit of systemd that starts the kubelet, and its drop-ins: of each name the one that takes effect."""
     found: list[str] = []
     for unit in node.layout.units:
         try:
-            paths = [node.files.first(posixpath.join(folder, f"{unit}.service") for folder in UNIT_FOLDERS)]
-        except MissingError:
+            paths = [node.files.find_first(posixpath.join(folder, f"{unit}.service") for folder in UNIT_FOLDERS)]
+        except MissingFileError:
             paths = []
         found += [*paths, *_drop_ins(draft, node, unit)]
-    if not draft.listed("serviceFiles", node.files, found):
+    if not draft.add_files("serviceFiles", node.files, found):
         units = " or ".join(f"{unit}.service" for unit in node.layout.units)
-        draft.lacks("serviceFiles", f"systemd has no {units}")
+        draft.add_missing("serviceFiles", f"systemd has no {units}")
 
 
-def _drop_ins(draft: Draft, node: Node, unit: str) -> list[str]:
+def _drop_ins(draft: HostDocument, node: HostNode, unit: str) -> list[str]:
     found: dict[str, str] = {}
     for folder in (posixpath.join(place, f"{unit}.service.d") for place in UNIT_FOLDERS):
         try:
-            names = node.files.root.names(folder)
-        except MissingError:
+            names = node.files.root.list_names(folder)
+        except MissingFileError:
             continue
-        except UnreadableError as error:
-            draft.lacks("serviceFiles", error, folder)
+        except HostReadError as error:
+            draft.add_missing("serviceFiles", error, folder)
             continue
         for name in names:
             if name.endswith(_DROP_IN):

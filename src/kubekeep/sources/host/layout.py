@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.sources.host.root import MissingError, Root, UnreadableError
+from kubekeep.sources.host.root import HostReadError, MissingFileError, NodeRoot
 
 UNIT_FOLDERS: Final = (
     "/etc/systemd/system",
@@ -18,7 +18,7 @@ UNIT_FOLDERS: Final = (
 """Where systemd looks for units, the first that has one wins (systemd.unit(5))."""
 
 
-class Layout(msgspec.Struct, frozen=True, kw_only=True):
+class NodeLayout(msgspec.Struct, frozen=True, kw_only=True):
     """Paths of one distribution. It is told by `signs`, and that a node is of the control plane by `control_plane`.
 
     `embeds` names the program that runs all of Kubernetes in its own process; empty where each has a process.
@@ -42,9 +42,9 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[str, ...] = ("/etc/cni/net.d",)
 
 
-def _rancher(name: str, *, embeds: str, units: tuple[str, ...], networks: tuple[str, ...]) -> Layout:
+def _rancher(name: str, *, embeds: str, units: tuple[str, ...], networks: tuple[str, ...]) -> NodeLayout:
     home = f"/var/lib/rancher/{name}"
-    return Layout(
+    return NodeLayout(
         name=name,
         signs=(f"{home}/agent", f"{home}/server"),
         control_plane=(f"{home}/server/db", f"{home}/server/cred"),
@@ -66,7 +66,7 @@ def _rancher(name: str, *, embeds: str, units: tuple[str, ...], networks: tuple[
 _MANIFESTS: Final = tuple(
     f"/etc/kubernetes/manifests/{name}.yaml" for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 )
-_KUBEADM: Final = Layout(
+_KUBEADM: Final = NodeLayout(
     name="kubeadm",
     control_plane=(*_MANIFESTS, "/etc/kubernetes/manifests/etcd.yaml"),
     kubelet_config=("/var/lib/kubelet/config.yaml",),
@@ -81,21 +81,21 @@ LAYOUTS: Final = (
         networks=("/var/lib/rancher/k3s/agent/etc/cni/net.d", "/etc/cni/net.d"),
     ),
     _rancher("rke2", embeds="", units=("rke2-server", "rke2-agent"), networks=("/etc/cni/net.d",)),
-    Layout(
+    NodeLayout(
         name="eks",
         signs=("/etc/eks", "/etc/kubernetes/kubelet/config.json", "/etc/kubernetes/kubelet/kubelet-config.json"),
         kubelet_config=("/etc/kubernetes/kubelet/config.json", "/etc/kubernetes/kubelet/kubelet-config.json"),
         kubelet_kubeconfig=("/var/lib/kubelet/kubeconfig",),
         kubelet_authority=("/etc/kubernetes/pki/ca.crt",),
     ),
-    Layout(
+    NodeLayout(
         name="aks",
         signs=("/etc/kubernetes/azure.json", "/etc/default/kubeletconfig.json"),
         kubelet_config=("/etc/default/kubeletconfig.json",),
         kubelet_kubeconfig=("/var/lib/kubelet/kubeconfig",),
         kubelet_authority=("/etc/kubernetes/certs/ca.crt",),
     ),
-    Layout(
+    NodeLayout(
         name="gke",
         signs=("/home/kubernetes/kubelet-config.yaml", "/home/kubernetes/kube-env"),
         kubelet_config=("/home/kubernetes/kubelet-config.yaml",),
@@ -106,17 +106,17 @@ LAYOUTS: Final = (
 )
 
 
-def layout_of(root: Root) -> Layout:
+def detect_layout(root: NodeRoot) -> NodeLayout:
     """The distribution whose files are below `root`; kubeadm's where none shows."""
-    return next((layout for layout in LAYOUTS if any(is_there(root, path) for path in layout.signs)), _KUBEADM)
+    return next((layout for layout in LAYOUTS if any(path_exists(root, path) for path in layout.signs)), _KUBEADM)
 
 
-def is_there(root: Root, path: str) -> bool:
+def path_exists(root: NodeRoot, path: str) -> bool:
     """Whether something is at a path; what may not be looked at is there."""
     try:
-        root.facts(path)
-    except MissingError:
+        root.get_status(path)
+    except MissingFileError:
         return False
-    except UnreadableError:
+    except HostReadError:
         return True
     return True

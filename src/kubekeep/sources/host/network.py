@@ -13,11 +13,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kubekeep.sources.host.draft import Draft
-from kubekeep.sources.host.files import Files
-from kubekeep.sources.host.node import Node
+from kubekeep.sources.host.document import HostDocument, HostNode
+from kubekeep.sources.host.files import NodeFiles
 from kubekeep.sources.host.processes import Process
-from kubekeep.sources.host.root import MissingError, UnreadableError
+from kubekeep.sources.host.root import HostReadError, MissingFileError
 
 _BYTES: Final = 1 << 20
 _TABLE: Final = 16 << 20
@@ -39,18 +38,18 @@ _HEX: Final = "[0-9A-F]{8}(?:[0-9A-F]{24})?"
 _ROW: Final = re.compile(rf"\s*\d+: ({_HEX}):([0-9A-F]{{4}}) ({_HEX}):([0-9A-F]{{4}}) ([0-9A-F]{{2}}) ")
 
 
-def kube_proxy(node: Node) -> Iterator[Draft | dict[str, Any]]:
+def collect_kube_proxy(node: HostNode) -> Iterator[HostDocument | dict[str, Any]]:
     """What is known of kube-proxy, and its configuration file as an object; nothing where it does not run."""
-    draft = Draft("KubeProxyInfo", node.name)
+    draft = HostDocument("KubeProxyInfo", node.name)
     process: Process | None = None
     try:
-        process = node.running.of("kube-proxy")
-    except UnreadableError as error:
-        draft.lacks("cmdLine", error)
+        process = node.running.find("kube-proxy")
+    except HostReadError as error:
+        draft.add_missing("cmdLine", error)
     if process is None:
         try:
-            draft.file("kubeConfigFile", node.files, node.files.first(node.layout.proxy_kubeconfig))
-        except MissingError:
+            draft.add_file("kubeConfigFile", node.files, node.files.find_first(node.layout.proxy_kubeconfig))
+        except MissingFileError:
             yield draft
             return
         yield draft
@@ -58,77 +57,77 @@ def kube_proxy(node: Node) -> Iterator[Draft | dict[str, Any]]:
     draft.put("cmdLine", process.line)
     configuration: dict[str, Any] = {}
     try:
-        with node.files_of(process) as files:
-            configuration = _configuration(draft, files, process.flag("config"))
+        with node.open_files(process) as files:
+            configuration = _configuration(draft, files, process.get_flag("config"))
             # In a container the configuration names a file of a ConfigMap, which everybody may read: it holds no
             # credentials, but says where the token of the service account is.
             named = "" if process.contained else _kubeconfig(configuration)
-            if path := process.flag("kubeconfig") or named:
-                draft.file("kubeConfigFile", files, path)
-    except UnreadableError as error:
-        draft.lacks("kubeConfigFile", f"the files of process {process.pid}: {error}")
+            if path := process.get_flag("kubeconfig") or named:
+                draft.add_file("kubeConfigFile", files, path)
+    except HostReadError as error:
+        draft.add_missing("kubeConfigFile", f"the files of process {process.pid}: {error}")
     yield draft
     if configuration:
         yield {**configuration, "metadata": {"name": node.name}}
 
 
-def cni(node: Node) -> Draft:
+def collect_cni(node: HostNode) -> HostDocument:
     """The files of the network plugins, and the names of those that set up the network of Pods.
 
     Beside configurations there are kubeconfigs, which plugins also keep in folders of their own.
     """
-    draft = Draft("CNIInfo", node.name)
+    draft = HostDocument("CNIInfo", node.name)
     try:
-        folder = node.files.first(node.layout.networks)
-        paths, refused = node.files.root.files(folder, _DEPTH)
-    except UnreadableError as error:
-        draft.lacks("CNIConfigFiles", error, ", ".join(node.layout.networks))
+        folder = node.files.find_first(node.layout.networks)
+        paths, refused = node.files.root.list_files(folder, _DEPTH)
+    except HostReadError as error:
+        draft.add_missing("CNIConfigFiles", error, ", ".join(node.layout.networks))
         return draft
     if len(paths) > _MOST_FILES:
-        draft.lacks("CNIConfigFiles", f"there are more than {_MOST_FILES} files", folder)
+        draft.add_missing("CNIConfigFiles", f"there are more than {_MOST_FILES} files", folder)
     else:
-        draft.listed("CNIConfigFiles", node.files, paths)
+        draft.add_files("CNIConfigFiles", node.files, paths)
     for path, why in refused.items():
-        draft.lacks("CNIConfigFiles", why, path)
+        draft.add_missing("CNIConfigFiles", why, path)
     try:
         names = _plugins(node, [path for path in paths if _is_configuration(path, folder)])
-    except UnreadableError as error:
-        draft.lacks("CNINames", error)
+    except HostReadError as error:
+        draft.add_missing("CNINames", error)
         return draft
     if names == ["flannel"] and node.layout.name == "k3s":
-        draft.lacks("CNINames", "k3s enforces network policies beside flannel, unless that is turned off")
+        draft.add_missing("CNINames", "k3s enforces network policies beside flannel, unless that is turned off")
     elif names:
         draft.put("CNINames", names)
     return draft
 
 
-def open_ports(node: Node) -> Draft:
+def collect_open_ports(node: HostNode) -> HostDocument:
     """The ports on which somebody listens in the network of the node."""
-    draft = Draft("OpenPortsList", node.name)
+    draft = HostDocument("OpenPortsList", node.name)
     for transport in ("tcp", "udp"):
         rows: list[dict[str, Any]] = []
         for version in ("", "6"):
             path = f"/proc/1/net/{transport}{version}"
             try:
-                rows += _listening(node.files.root.text(path, _TABLE), transport)
-            except MissingError as error:
+                rows += _listening(node.files.root.read_text(path, _TABLE), transport)
+            except MissingFileError as error:
                 if not version:
-                    draft.lacks(f"{transport}Ports", error, path)
-            except UnreadableError as error:
-                draft.lacks(f"{transport}Ports", error, path)
+                    draft.add_missing(f"{transport}Ports", error, path)
+            except HostReadError as error:
+                draft.add_missing(f"{transport}Ports", error, path)
         if not any(item.field == f"{transport}Ports" for item in draft.not_read):
             draft.put(f"{transport}Ports", rows)
     return draft
 
 
-def _configuration(draft: Draft, files: Files, path: str) -> dict[str, Any]:
+def _configuration(draft: HostDocument, files: NodeFiles, path: str) -> dict[str, Any]:
     """The configuration of kube-proxy in a file; empty where there is none, or none that can be read."""
     if not path:
         return {}
     try:
         return files.configuration(path, _KINDS)
-    except UnreadableError as error:
-        draft.lacks("configuration", error, path)
+    except HostReadError as error:
+        draft.add_missing("configuration", error, path)
         return {}
 
 
@@ -143,11 +142,11 @@ def _is_configuration(path: str, folder: str) -> bool:
     return posixpath.dirname(path) == folder and path.endswith((".conf", ".conflist", ".json"))
 
 
-def _plugins(node: Node, paths: list[str]) -> list[str]:
+def _plugins(node: HostNode, paths: list[str]) -> list[str]:
     """The plugins that a container runtime calls: those of the first file, or of all if that one calls the others."""
     names: list[str] = []
     for path in paths:
-        names += [name for name in _types(node.files.root.text(path, _BYTES)) if name not in _CHAINED]
+        names += [name for name in _types(node.files.root.read_text(path, _BYTES)) if name not in _CHAINED]
         if names and not _CALLING & set(names):
             break
     return list(dict.fromkeys(name for name in names if name not in _CALLING)) or list(dict.fromkeys(names))
@@ -157,10 +156,10 @@ def _types(text: str) -> list[str]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        raise UnreadableError("a configuration file of CNI is no JSON") from None
+        raise HostReadError("a configuration file of CNI is no JSON") from None
     plugins = found.get("plugins", [found]) if isinstance(found, dict) else None
     if not isinstance(plugins, list):
-        raise UnreadableError("a configuration file of CNI has no list of plugins")
+        raise HostReadError("a configuration file of CNI has no list of plugins")
     return [plugin["type"] for plugin in plugins if isinstance(plugin, dict) and isinstance(plugin.get("type"), str)]
 
 

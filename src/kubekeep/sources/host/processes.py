@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.redaction import MASK, SECRET_FLAG, TOKEN_PATTERN
-from kubekeep.sources.host.configuration import without_queries
-from kubekeep.sources.host.root import Root, UnreadableError
+from kubekeep.sources.host.configuration import mask_queries
+from kubekeep.sources.host.root import HostReadError, NodeRoot
 
 _LINE: Final = 1 << 20
 _STATUS: Final = 1 << 16
@@ -46,30 +46,30 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         """Its command line without what is secret in it; a flag before an empty word is `--flag=`, so that it stays empty."""
         shown: list[str] = []
-        for word in masked(self.words):
+        for word in mask_words(self.words):
             if word:
                 shown.append(word)
             elif shown and shown[-1].startswith("-") and "=" not in shown[-1]:
                 shown[-1] += "="
         return " ".join(shown)
 
-    def flag(self, name: str) -> str:
+    def get_flag(self, name: str) -> str:
         """The value of a flag, the last one where it is given several times; empty without one."""
-        return flag(self.words, name)
+        return get_flag(self.words, name)
 
 
-class NotRunningError(UnreadableError):
+class NotRunningError(HostReadError):
     """No process of a program is there, of all that are seen."""
 
 
-class Running(msgspec.Struct, frozen=True):
+class RunningProcesses(msgspec.Struct, frozen=True):
     """All processes that are seen, and why others are not, if that is known: `hidden` says it by program."""
 
     processes: tuple[Process, ...]
     problem: str = ""
     hidden: Mapping[str, str] = {}
 
-    def of(self, program: str, *, contained: bool | None = None) -> Process:
+    def find(self, program: str, *, contained: bool | None = None) -> Process:
         """The one process of a program, in a container or not if that matters. Raises UnreadableError if none is certain.
 
         Those count that are in the network of the node, as far as that may be known, and of several with different
@@ -77,19 +77,19 @@ class Running(msgspec.Struct, frozen=True):
         that is `hidden`.
         """
         if program in self.hidden:
-            raise UnreadableError(self.hidden[program])
-        found = [process for process in self.on_node(program) if contained in (None, process.contained)]
+            raise HostReadError(self.hidden[program])
+        found = [process for process in self.list_on_node(program) if contained in (None, process.contained)]
         if _differ(found):
             found = [process for process in found if process.uid == 0] or found
         if not found and self.problem:
-            raise UnreadableError(self.problem)
+            raise HostReadError(self.problem)
         if not found:
             raise NotRunningError(f"no process called {program} is seen")
         if _differ(found):
-            raise UnreadableError(f"{len(found)} processes are called {program}, with different command lines")
+            raise HostReadError(f"{len(found)} processes are called {program}, with different command lines")
         return found[0]
 
-    def on_node(self, program: str) -> list[Process]:
+    def list_on_node(self, program: str) -> list[Process]:
         """The processes of a program that are in the network of the node, as far as that may be known."""
         own = next((process.network for process in self.processes if process.pid == 1), "")
         return [
@@ -99,17 +99,19 @@ class Running(msgspec.Struct, frozen=True):
         ]
 
 
-def running(root: Root) -> Running:
+def list_processes(root: NodeRoot) -> RunningProcesses:
     """The processes that /proc below `root` shows."""
     try:
-        names = root.names("/proc")
-    except UnreadableError as error:
-        return Running((), f"/proc: {error}")
+        names = root.list_names("/proc")
+    except HostReadError as error:
+        return RunningProcesses((), f"/proc: {error}")
     found = tuple(_processes(root, sorted(int(name) for name in names if name.isdecimal() and name.isascii())))
-    return Running(found, "" if found else "/proc shows no processes: it is that of the node where its PIDs are shared")
+    return RunningProcesses(
+        found, "" if found else "/proc shows no processes: it is that of the node where its PIDs are shared"
+    )
 
 
-def flag(words: Sequence[str], name: str) -> str:
+def get_flag(words: Sequence[str], name: str) -> str:
     """The value of a flag in the words of a command line; the last one holds, a flag alone is `true`."""
     found = ""
     for index, word in enumerate(words):
@@ -121,7 +123,7 @@ def flag(words: Sequence[str], name: str) -> str:
     return found
 
 
-def masked(words: Iterable[str]) -> list[str]:
+def mask_words(words: Iterable[str]) -> list[str]:
     """The words of a command line with a mask in the place of what is secret; switches keep their value."""
     shown: list[str] = []
     secret = False
@@ -135,7 +137,7 @@ def masked(words: Iterable[str]) -> list[str]:
         if sign and _is_secret(given) and value.lower() not in _CONSTANTS:
             shown.append(f"{given}={MASK}")
         else:
-            shown.append(without_queries(TOKEN_PATTERN.sub(MASK, word)))
+            shown.append(mask_queries(TOKEN_PATTERN.sub(MASK, word)))
     return shown
 
 
@@ -147,19 +149,21 @@ def _is_secret(given: str) -> bool:
     return any(pattern.fullmatch(given) for pattern in (SECRET_FLAG, _KEYS, _HEADERS))
 
 
-def _processes(root: Root, numbers: Iterable[int]) -> Iterator[Process]:
+def _processes(root: NodeRoot, numbers: Iterable[int]) -> Iterator[Process]:
     for pid in numbers:
         try:
-            words = _words(root.text(f"/proc/{pid}/cmdline", _LINE))
-            status = dict(line.partition(":")[::2] for line in root.text(f"/proc/{pid}/status", _STATUS).splitlines())
-        except UnreadableError:
+            words = _words(root.read_text(f"/proc/{pid}/cmdline", _LINE))
+            status = dict(
+                line.partition(":")[::2] for line in root.read_text(f"/proc/{pid}/status", _STATUS).splitlines()
+            )
+        except HostReadError:
             # It has ended, or shows itself to nobody.
             continue
         if not words and pid != 1:
             continue
         try:
-            network = root.link(f"/proc/{pid}/ns/net")
-        except UnreadableError:
+            network = root.read_link(f"/proc/{pid}/ns/net")
+        except HostReadError:
             network = ""
         yield Process(
             pid=pid,

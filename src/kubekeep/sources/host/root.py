@@ -31,14 +31,14 @@ _WHY: Final = {
 }
 
 
-class UnreadableError(Exception):
+class HostReadError(Exception):
     """A file is there, or may be, and cannot be looked at; the message says why, without its path."""
 
     is_absent = False
     """Whether it is known that there is no such file."""
 
 
-class MissingError(UnreadableError):
+class MissingFileError(HostReadError):
     """There is no such file."""
 
     is_absent = True
@@ -47,7 +47,7 @@ class MissingError(UnreadableError):
         super().__init__("there is no such file")
 
 
-class Facts(msgspec.Struct, frozen=True):
+class FileStatus(msgspec.Struct, frozen=True):
     """What the system knows of a file: the bits of its mode without its type, its owner's numbers, and which it is."""
 
     mode: int
@@ -57,7 +57,7 @@ class Facts(msgspec.Struct, frozen=True):
     identity: tuple[int, int]
 
 
-class Root:
+class NodeRoot:
     """The files below a folder, by their absolute paths there; a context that closes it."""
 
     def __init__(self, descriptor: int) -> None:
@@ -65,11 +65,11 @@ class Root:
         self._descriptor = descriptor
 
     @classmethod
-    def at(cls, folder: str) -> Self:
+    def open(cls, folder: str) -> Self:
         """Of the folder of that name. Raises OSError if it is none."""
         return cls(os.open(folder, _FOLDER))
 
-    def seen_by(self, pid: int) -> Root:
+    def open_process_root(self, pid: int) -> NodeRoot:
         """The files as a process sees them, by its own root. Raises UnreadableError.
 
         Only /proc itself tells: a folder that merely looks like it could have a link to anywhere in this place.
@@ -82,8 +82,8 @@ class Root:
                 or link.st_size
                 or not stat.S_ISLNK(link.st_mode)
             ):
-                raise UnreadableError("what stands at /proc is not the process file system")
-            return Root(os.open(name, _FOLDER, dir_fd=parent))
+                raise HostReadError("what stands at /proc is not the process file system")
+            return NodeRoot(os.open(name, _FOLDER, dir_fd=parent))
 
     def __enter__(self) -> Self:
         return self
@@ -91,27 +91,27 @@ class Root:
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
 
-    def facts(self, path: str) -> Facts:
+    def get_status(self, path: str) -> FileStatus:
         """The facts of what `path` leads to, through links. Raises UnreadableError."""
         with self._found(path) as (_, _, status):
             return _facts(status)
 
-    def text(self, path: str, limit: int) -> str:
+    def read_text(self, path: str, limit: int) -> str:
         """The text of a file of at most `limit` bytes; what is not UTF-8 in it is replaced. Raises UnreadableError."""
         with self._found(path) as (parent, name, status):
             if not stat.S_ISREG(status.st_mode):
-                raise UnreadableError("it is not a regular file")
+                raise HostReadError("it is not a regular file")
             with _told():
                 return _content(parent, name, status, limit)
 
-    def lines(self, path: str, limit: int) -> Iterator[str]:
+    def read_lines(self, path: str, limit: int) -> Iterator[str]:
         """The lines of a file, one by one; what is longer than one may be comes in pieces. Raises UnreadableError.
 
         After `limit` bytes that is raised too: what was given until then is in the file.
         """
         with self._found(path) as (parent, name, status):
             if not stat.S_ISREG(status.st_mode):
-                raise UnreadableError("it is not a regular file")
+                raise HostReadError("it is not a regular file")
             with _told():
                 stream = _opened(parent, name, status)
         with stream:
@@ -121,13 +121,13 @@ class Root:
                     line = stream.readline(_LINE)
                 left -= len(line)
                 if left < 0:
-                    raise UnreadableError(f"it has more than {limit} bytes")
+                    raise HostReadError(f"it has more than {limit} bytes")
                 if not line:
                     return
                 yield line.decode("utf-8", "replace")
 
     @contextmanager
-    def folder(self, path: str) -> Iterator[int]:
+    def open_folder(self, path: str) -> Iterator[int]:
         """A descriptor of a folder, by which another program can be shown it. Raises UnreadableError."""
         with self._found(path) as (parent, name, _), _told():
             descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
@@ -136,21 +136,21 @@ class Root:
         finally:
             os.close(descriptor)
 
-    def names(self, path: str) -> list[str]:
+    def list_names(self, path: str) -> list[str]:
         """What is in a folder, sorted. Raises UnreadableError."""
-        with self.folder(path) as descriptor, _told(), os.scandir(descriptor) as entries:
+        with self.open_folder(path) as descriptor, _told(), os.scandir(descriptor) as entries:
             names = [entry.name for entry in itertools.islice(entries, _ENTRIES + 1)]
         if len(names) > _ENTRIES:
-            raise UnreadableError(f"more than {_ENTRIES} entries")
+            raise HostReadError(f"more than {_ENTRIES} entries")
         return sorted(names)
 
-    def link(self, path: str) -> str:
+    def read_link(self, path: str) -> str:
         """The text of a link, which is not followed. Raises UnreadableError."""
         folder, name = posixpath.split(path)
         with self._found(folder, name) as (parent, last, _), _told():
             return os.readlink(last, dir_fd=parent)
 
-    def files(self, path: str, depth: int) -> tuple[list[str], dict[str, str]]:
+    def list_files(self, path: str, depth: int) -> tuple[list[str], dict[str, str]]:
         """The paths of what is in a folder and, `depth` folders deep, below; links to folders are not gone through.
 
         They come in the order of Go's filepath.WalkDir: what is in a folder stands where its name does. Beside them the
@@ -159,7 +159,7 @@ class Root:
         """
         found: list[str] = []
         refused: dict[str, str] = {}
-        todo = [(posixpath.join(path, name), depth) for name in reversed(self.names(path))]
+        todo = [(posixpath.join(path, name), depth) for name in reversed(self.list_names(path))]
         seen = len(todo)
         while todo:
             inner, left = todo.pop()
@@ -167,15 +167,15 @@ class Root:
                 if not stat.S_ISDIR(self._own(inner).st_mode):
                     found.append(inner)
                     continue
-                names = self.names(inner) if left else []
-            except UnreadableError as error:
+                names = self.list_names(inner) if left else []
+            except HostReadError as error:
                 refused[inner] = str(error)
                 continue
             if not left:
                 refused[inner] = "it is too deep"
             seen += len(names)
             if seen > _ENTRIES:
-                raise UnreadableError(f"more than {_ENTRIES} entries")
+                raise HostReadError(f"more than {_ENTRIES} entries")
             todo += [(posixpath.join(inner, name), left - 1) for name in reversed(names)]
         return found, refused
 
@@ -249,9 +249,11 @@ def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
 
 
-def _facts(status: os.stat_result) -> Facts:
+def _facts(status: os.stat_result) -> FileStatus:
     mode = status.st_mode
-    return Facts(stat.S_IMODE(mode), status.st_uid, status.st_gid, stat.S_ISDIR(mode), (status.st_dev, status.st_ino))
+    return FileStatus(
+        stat.S_IMODE(mode), status.st_uid, status.st_gid, stat.S_ISDIR(mode), (status.st_dev, status.st_ino)
+    )
 
 
 def _opened(parent: int, name: str, status: os.stat_result) -> IO[bytes]:
@@ -260,7 +262,7 @@ def _opened(parent: int, name: str, status: os.stat_result) -> IO[bytes]:
     stream = open(os.open(name, flags, dir_fd=parent), "rb")  # noqa: PTH123, SIM115 - a descriptor has no path
     if _facts(os.fstat(stream.fileno())).identity != _facts(status).identity:
         stream.close()
-        raise UnreadableError("it changed while it was being read")
+        raise HostReadError("it changed while it was being read")
     return stream
 
 
@@ -268,7 +270,7 @@ def _content(parent: int, name: str, status: os.stat_result, limit: int) -> str:
     with _opened(parent, name, status) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
-        raise UnreadableError(f"it has more than {limit} bytes")
+        raise HostReadError(f"it has more than {limit} bytes")
     return data.decode("utf-8", "replace")
 
 
@@ -278,9 +280,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingError from None
+        raise MissingFileError from None
     except OSError as error:
-        raise UnreadableError(_WHY.get(error.errno or 0) or error.strerror or "it cannot be read") from None
+        raise HostReadError(_WHY.get(error.errno or 0) or error.strerror or "it cannot be read") from None
     except ValueError:
         # A path with a NUL.
-        raise MissingError from None
+        raise MissingFileError from None

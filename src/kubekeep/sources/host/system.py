@@ -8,9 +8,8 @@ from __future__ import annotations
 import posixpath
 from typing import Final
 
-from kubekeep.sources.host.draft import Draft
-from kubekeep.sources.host.node import Node
-from kubekeep.sources.host.root import MissingError, UnreadableError
+from kubekeep.sources.host.document import HostDocument, HostNode
+from kubekeep.sources.host.root import HostReadError, MissingFileError
 
 _BYTES: Final = 1 << 20
 _VARIABLES: Final = (
@@ -43,51 +42,51 @@ _VARIABLES: Final = (
 """Settings that guides to hardening and the kubelet's `protectKernelDefaults` ask for; kernels lack some of them."""
 
 
-def release(node: Node) -> Draft:
+def collect_os_release(node: HostNode) -> HostDocument:
     """The text of os-release."""
-    draft = Draft("OsReleaseFile", node.name)
+    draft = HostDocument("OsReleaseFile", node.name)
     # os-release(5): the one below /etc comes first.
     try:
-        path = node.files.first(("/etc/os-release", "/usr/lib/os-release"))
-    except MissingError as error:
-        draft.lacks("content", error, "/etc/os-release")
+        path = node.files.find_first(("/etc/os-release", "/usr/lib/os-release"))
+    except MissingFileError as error:
+        draft.add_missing("content", error, "/etc/os-release")
         return draft
     _text(draft, node, path)
     return draft
 
 
-def kernel(node: Node) -> Draft:
+def collect_kernel_version(node: HostNode) -> HostDocument:
     """The version of the kernel, as it names itself."""
-    draft = Draft("KernelVersion", node.name)
+    draft = HostDocument("KernelVersion", node.name)
     _text(draft, node, "/proc/version")
     return draft
 
 
-def variables(node: Node) -> Draft:
+def collect_kernel_variables(node: HostNode) -> HostDocument:
     """The settings of the kernel that matter to security."""
-    draft = Draft("LinuxKernelVariables", node.name)
+    draft = HostDocument("LinuxKernelVariables", node.name)
     found = []
     for name in _VARIABLES:
         path = f"/proc/sys/{name}"
         try:
-            value = node.files.root.text(path, _BYTES)
-        except MissingError:
+            value = node.files.root.read_text(path, _BYTES)
+        except MissingFileError:
             continue
-        except UnreadableError as error:
-            draft.lacks(name.replace("/", "."), error, path)
+        except HostReadError as error:
+            draft.add_missing(name.replace("/", "."), error, path)
             continue
         # As the node agent of Kubescape calls them.
         found.append({"key": posixpath.basename(path), "value": value.strip(), "source": path})
     if found:
         draft.put("kernelVariables", found)
     elif not draft.not_read:
-        draft.lacks("kernelVariables", MissingError(), "/proc/sys")
+        draft.add_missing("kernelVariables", MissingFileError(), "/proc/sys")
     return draft
 
 
-def hardening(node: Node) -> Draft:
+def collect_hardening(node: HostNode) -> HostDocument:
     """What AppArmor and SELinux do: the profiles that are loaded, and whether a policy is enforced."""
-    draft = Draft("LinuxSecurityHardeningStatus", node.name)
+    draft = HostDocument("LinuxSecurityHardeningStatus", node.name)
     _module(draft, node, "appArmor", "/sys/kernel/security/apparmor/profiles", "unloaded")
     _module(draft, node, "seLinux", "/sys/fs/selinux/enforce", "not found")
     if draft.data.get("seLinux") in {"0", "1"}:
@@ -95,23 +94,23 @@ def hardening(node: Node) -> Draft:
     return draft
 
 
-def _module(draft: Draft, node: Node, field: str, path: str, absent: str) -> None:
+def _module(draft: HostDocument, node: HostNode, field: str, path: str, absent: str) -> None:
     try:
-        draft.put(field, node.files.root.text(path, _BYTES).strip() or "stopped")
-    except MissingError as error:
+        draft.put(field, node.files.root.read_text(path, _BYTES).strip() or "stopped")
+    except MissingFileError as error:
         # Without the file systems of the kernel nothing is known of its modules.
         try:
-            node.files.root.facts("/sys/kernel/security" if "security" in path else "/sys/fs")
-        except UnreadableError:
-            draft.lacks(field, error, path)
+            node.files.root.get_status("/sys/kernel/security" if "security" in path else "/sys/fs")
+        except HostReadError:
+            draft.add_missing(field, error, path)
             return
         draft.put(field, absent)
-    except UnreadableError as error:
-        draft.lacks(field, error, path)
+    except HostReadError as error:
+        draft.add_missing(field, error, path)
 
 
-def _text(draft: Draft, node: Node, path: str) -> None:
+def _text(draft: HostDocument, node: HostNode, path: str) -> None:
     try:
-        draft.put("content", node.files.root.text(path, _BYTES))
-    except UnreadableError as error:
-        draft.lacks("content", error, path)
+        draft.put("content", node.files.root.read_text(path, _BYTES))
+    except HostReadError as error:
+        draft.add_missing("content", error, path)

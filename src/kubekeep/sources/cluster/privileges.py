@@ -53,7 +53,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class Posture(msgspec.Struct, frozen=True, gc=False):
+class PodPrivileges(msgspec.Struct, frozen=True, gc=False):
     """What a pod may do, what holds it back, and its labels: sorted hashes, 8 bytes each, good in this process.
 
     Services and NetworkPolicies find a pod by its labels. An image is compared to the letter, with its command: one of
@@ -65,7 +65,7 @@ class Posture(msgspec.Struct, frozen=True, gc=False):
     bounds: bytes
     labels: bytes
 
-    def is_within(self, other: Posture) -> bool:
+    def is_within(self, other: PodPrivileges) -> bool:
         """Whether it is no weaker than `other`."""
         return (
             _are_among(self.powers, other.powers)
@@ -74,7 +74,7 @@ class Posture(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-def posture(resource: Resource) -> Posture:
+def read_privileges(resource: Resource) -> PodPrivileges:
     """That of the pod, or the template of pods, in `resource`; nonsense in a custom kind says nothing."""
     at = pod_path(resource)
     pod = as_mapping(value_at_or(resource.object, at, None)) if at is not None else {}
@@ -82,7 +82,7 @@ def posture(resource: Resource) -> Posture:
     labels = _hashes((label, _text(value)) for label, value in as_mapping(metadata.get("labels")).items())
     text = _encode(_looked_at(resource, metadata, spec))
     powers, bounds = _known(text) if len(text) <= _LONG else _powers_and_bounds(text)
-    return Posture(powers, bounds, labels)
+    return PodPrivileges(powers, bounds, labels)
 
 
 def _looked_at(resource: Resource, metadata: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:

@@ -16,19 +16,22 @@ from kubekeep.kube.discovery import Catalogue
 from kubekeep.kube.listing import ListQuery
 from kubekeep.kube.watching import ListCompleted, ObjectChanged, ObjectDeleted, WatchTiming, watch_objects
 
-DEFINING: Final = (("apiextensions.k8s.io", "CustomResourceDefinition"), ("apiregistration.k8s.io", "APIService"))
+DEFINITION_KINDS: Final = (
+    ("apiextensions.k8s.io", "CustomResourceDefinition"),
+    ("apiregistration.k8s.io", "APIService"),
+)
 """Group and kind of what defines kinds."""
 
 
-def defining(catalogue: Catalogue) -> Iterator[ListQuery]:
+def list_definition_queries(catalogue: Catalogue) -> Iterator[ListQuery]:
     """What is watched to know when other kinds are served."""
-    for group, kind in DEFINING:
+    for group, kind in DEFINITION_KINDS:
         served = catalogue.find(group, kind)
         if served is not None:
             yield ListQuery(served=served, metadata_only=True)
 
 
-class Definitions:
+class DefinitionWatch:
     """What defines kinds, as it comes, changes and goes; a thread waits for each."""
 
     def __init__(self, connection: KubeConnection, catalogue: Catalogue, pace: WatchTiming) -> None:
@@ -37,7 +40,7 @@ class Definitions:
         self._connection = connection
         self._pace = pace
         self._stopped = threading.Event()
-        for query in defining(catalogue):
+        for query in list_definition_queries(catalogue):
             threading.Thread(target=self._follow, args=(query,), daemon=True).start()
 
     def stop(self) -> None:

@@ -10,9 +10,9 @@ import pytest
 from kubekeep.kube.discovery import discover
 from kubekeep.model.resource import Resource
 from kubekeep.sources.cluster.collect import Collection
-from kubekeep.sources.cluster.following import Following
-from kubekeep.sources.cluster.identity import key_of, uid_in, uid_of
-from kubekeep.sources.cluster.wanted import Wanted
+from kubekeep.sources.cluster.follower import ClusterFollower
+from kubekeep.sources.cluster.object_key import build_key, get_uid, parse_uid
+from kubekeep.sources.cluster.scope import ClusterScope
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube.connecting import connection
 from tests.kube.faults import Exchange, front
@@ -55,12 +55,14 @@ def mirrored(cluster: Cluster) -> Callable[[Exchange], bool]:
 
 def listed(server: str) -> list[Resource]:
     with connection(server) as known:
-        return list(Collection(known, discover(known), Wanted(kinds=KINDS)))
+        return list(Collection(known, discover(known), ClusterScope(kinds=KINDS)))
 
 
 def followed(server: str) -> list[Resource]:
     with connection(server) as known:
-        following = Following(known, Collection(known, discover(known), Wanted(kinds=KINDS)).tasks(), (), QUICK)
+        following = ClusterFollower(
+            known, Collection(known, discover(known), ClusterScope(kinds=KINDS)).plan_tasks(), (), QUICK
+        )
         found: dict[str, Resource | None] = {}
 
         def look() -> bool:
@@ -94,5 +96,5 @@ def test_only_what_is_one_object_is_shown_once(cluster: Cluster, namespace: str,
     ],
 )
 def test_a_key_is_made_of_kind_and_uid(thing: dict[str, Any], key: str) -> None:
-    assert key_of(thing) == key
-    assert uid_of(thing) in {uid_in(key), ""}
+    assert build_key(thing) == key
+    assert get_uid(thing) in {parse_uid(key), ""}

@@ -8,12 +8,12 @@ from typing import Final
 
 import msgspec
 
-FEW: Final = 20
+MAX_NAMESPACE_QUERIES: Final = 20
 """Namespaces up to which each is asked for by itself: one long list is less than many short ones, and addresses have limits."""
 _PATTERN = re.compile(r"[*?\[]")
 
 
-class Namespaces(msgspec.Struct, frozen=True):
+class NamespaceSelection(msgspec.Struct, frozen=True):
     """The namespaces whose objects are judged, each a name or a pattern: those `included` (none for all) but for others."""
 
     included: tuple[str, ...] = ()
@@ -29,20 +29,20 @@ class Namespaces(msgspec.Struct, frozen=True):
     @property
     def named(self) -> tuple[str, ...]:
         """The names of those that are meant, where they are few and nobody has to be asked for them."""
-        return () if self.has_patterns or len(self.judged) > FEW else self.judged
+        return () if self.has_patterns or len(self.judged) > MAX_NAMESPACE_QUERIES else self.judged
 
     @property
     def judged(self) -> tuple[str, ...]:
         """The names of those that are meant; empty where those are all but some."""
         return tuple(name for name in self.included if name not in self.excluded)
 
-    def resolved(self, known: tuple[str, ...]) -> Namespaces:
+    def resolved(self, known: tuple[str, ...]) -> NamespaceSelection:
         """The same with the names of `known` namespaces in place of patterns."""
         included, excluded = _named(self.included, known), _named(self.excluded, known)
-        return Namespaces(included, excluded, none=bool(self.included) and not {*included} - {*excluded})
+        return NamespaceSelection(included, excluded, none=bool(self.included) and not {*included} - {*excluded})
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class ClusterScope(msgspec.Struct, frozen=True, kw_only=True):
     """Kinds as controls name them (`workload` and `rbac-subject` too), of which `whole` are read with all they say.
 
     What is needed of other kinds that can hold much or secrets is their metadata. Of those in `near` only what is in the
@@ -51,11 +51,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     kinds: frozenset[str]
-    whole: frozenset[str] = frozenset()
-    everywhere: frozenset[str] = frozenset()
-    near: frozenset[str] = frozenset()
-    beside: frozenset[str] = frozenset()
-    namespaces: Namespaces = Namespaces()
+    complete: frozenset[str] = frozenset()
+    cluster_wide: frozenset[str] = frozenset()
+    local: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+    namespaces: NamespaceSelection = NamespaceSelection()
 
 
 def _named(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:

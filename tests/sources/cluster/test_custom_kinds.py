@@ -12,8 +12,8 @@ from kubekeep.kube.discovery import discover
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import WORKLOAD
 from kubekeep.sources.cluster.collect import Collection
-from kubekeep.sources.cluster.custom import carries_pods
-from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from kubekeep.sources.cluster.custom_kinds import has_pod_template
+from kubekeep.sources.cluster.scope import ClusterScope, NamespaceSelection
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube import connecting
 from tests.kube.faults import Exchange, Fault, Front, always, front, older, page_of
@@ -21,7 +21,7 @@ from tests.sources.cluster import objects
 from tests.usecases import clusters
 
 GROUP = "example.com"
-WANTED = Wanted(kinds=frozenset({WORKLOAD}))
+WANTED = ClusterScope(kinds=frozenset({WORKLOAD}))
 
 
 def schemaless(**spec: Any) -> dict[str, Any]:
@@ -58,7 +58,7 @@ MAP = {"type": "object", "additionalProperties": {"type": "string"}}
     ],
 )
 def test_what_a_definition_allows(definition: dict[str, Any], *, carries: bool) -> None:
-    assert carries_pods(definition, "v1") is carries
+    assert has_pod_template(definition, "v1") is carries
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +235,7 @@ def test_without_definitions_nobody_knows_who_carries_pods(custom: Cluster) -> N
     assert WORKLOAD in gap.names
 
 
-ONE = Wanted(kinds=frozenset({WORKLOAD}), namespaces=Namespaces(("default",)))
+ONE = ClusterScope(kinds=frozenset({WORKLOAD}), namespaces=NamespaceSelection(("default",)))
 
 
 def test_for_named_namespaces_what_is_published_says_the_same(custom: Cluster) -> None:
@@ -248,10 +248,10 @@ def test_for_named_namespaces_what_is_published_says_the_same(custom: Cluster) -
         ]
     )
 
-    def asked(wanted: Wanted) -> tuple[set[str], set[str]]:
+    def asked(wanted: ClusterScope) -> tuple[set[str], set[str]]:
         with front(custom) as proxy, connecting.connection(proxy.url) as connection:
             collection = Collection(connection, discover(connection), wanted)
-            kinds = {task.query.served.kind for task in collection.tasks() if task.query.served.group == GROUP}
+            kinds = {task.query.served.kind for task in collection.plan_tasks() if task.query.served.group == GROUP}
             assert collection.gaps == []
             return kinds, {request.kind for request in proxy.lists()}
 
@@ -269,12 +269,12 @@ def test_who_is_told_of_no_schema_asks_for_definitions(custom: Cluster) -> None:
     schemas = always(lambda asked: asked.path.startswith("/openapi/"), broken)
     with front(custom, schemas) as proxy, connecting.connection(proxy.url) as connection:
         collection = Collection(connection, discover(connection), ONE)
-        kinds = {task.query.served.kind for task in collection.tasks() if task.query.served.group == GROUP}
+        kinds = {task.query.served.kind for task in collection.plan_tasks() if task.query.served.group == GROUP}
     assert (kinds >= {"Operator", "Rollout"}, collection.gaps) == (True, [])
     definitions = always(page_of("customresourcedefinitions"), broken)
     with front(custom, schemas, definitions) as proxy, connecting.connection(proxy.url) as connection:
         collection = Collection(connection, discover(connection), ONE)
-        collection.tasks()
+        collection.plan_tasks()
     (gap,) = collection.gaps
     assert (gap.permission, WORKLOAD in gap.names) == ("list customresourcedefinitions.apiextensions.k8s.io", True)
 
@@ -309,13 +309,15 @@ def broken(path: str) -> Fault:
 
 
 @pytest.mark.parametrize("wanted", [WANTED, ONE], ids=["everywhere", "in one namespace"])
-def test_custom_kinds_of_a_group_that_cannot_be_had_are_gaps_of_workloads(custom: Cluster, wanted: Wanted) -> None:
+def test_custom_kinds_of_a_group_that_cannot_be_had_are_gaps_of_workloads(
+    custom: Cluster, wanted: ClusterScope
+) -> None:
     with (
         front(custom, older(custom), broken(f"/apis/{GROUP}/v1")) as proxy,
         connecting.connection(proxy.url) as connection,
     ):
         collection = Collection(connection, discover(connection), wanted)
-        collection.tasks()
+        collection.plan_tasks()
     found = {gap.permission: gap for gap in collection.gaps}
     rollouts = found[f"list rollouts.{GROUP}"]
     assert (rollouts.why, WORKLOAD in rollouts.names) == ("not now", True)
@@ -337,8 +339,8 @@ def test_what_stands_for_a_group_that_cannot_be_had_is_a_gap(custom: Cluster, na
         front(custom, older(custom), broken(f"/apis/{GROUP}/v1")) as proxy,
         connecting.connection(proxy.url) as connection,
     ):
-        collection = Collection(connection, discover(connection), Wanted(kinds=frozenset({name})))
-        collection.tasks()
+        collection = Collection(connection, discover(connection), ClusterScope(kinds=frozenset({name})))
+        collection.plan_tasks()
     (gap,) = (gap for gap in collection.gaps if gap.group == GROUP)
     assert gap.why == "not now"
     assert name in gap.names

@@ -11,19 +11,19 @@ from typing import Any
 from kubekeep.model.resource import Resource, is_builtin
 
 
-def uid_of(item: dict[str, Any]) -> str:
+def get_uid(item: dict[str, Any]) -> str:
     """The uid of an object; empty where it has none."""
     metadata = item.get("metadata")
     return str(metadata.get("uid") or "") if isinstance(metadata, dict) else ""
 
 
-def key_of(item: dict[str, Any]) -> str:
+def build_key(item: dict[str, Any]) -> str:
     """What an object is known by: its kind and its uid, or its name where it has none."""
     resource = Resource(item)
     kind = resource.kind if is_builtin(resource.group) else f"{resource.group}/{resource.kind}"
-    return f"{kind} {uid_of(item) or f'{resource.namespace}/{resource.name}'}"
+    return f"{kind} {get_uid(item) or f'{resource.namespace}/{resource.name}'}"
 
 
-def uid_in(key: str) -> str:
+def parse_uid(key: str) -> str:
     """The uid in what an object is known by."""
     return key.rpartition(" ")[2]

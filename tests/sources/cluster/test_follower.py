@@ -15,10 +15,10 @@ from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import Catalogue, discover
 from kubekeep.kube.watching import WatchLost, WatchResumed
 from kubekeep.model.resource import Resource
-from kubekeep.sources.cluster import following
+from kubekeep.sources.cluster import follower
 from kubekeep.sources.cluster.collect import Collection
-from kubekeep.sources.cluster.following import Following
-from kubekeep.sources.cluster.wanted import Namespaces, Wanted
+from kubekeep.sources.cluster.follower import ClusterFollower
+from kubekeep.sources.cluster.scope import ClusterScope, NamespaceSelection
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube.connecting import config_maps, connection
@@ -30,8 +30,8 @@ from tests.sources.cluster.objects import namespace as space
 KINDS = frozenset({"workload", "Service", "ConfigMap", "Secret", "Namespace"})
 
 
-def wanted(where: str) -> Wanted:
-    return Wanted(kinds=KINDS, namespaces=Namespaces(included=(where,)))
+def wanted(where: str) -> ClusterScope:
+    return ClusterScope(kinds=KINDS, namespaces=NamespaceSelection(included=(where,)))
 
 
 class World:
@@ -46,7 +46,7 @@ class World:
     ) -> None:
         self._known, self._catalogue, self._where, self._is_judged = known, catalogue, where, is_judged
         collection = Collection(known, catalogue, wanted(where))
-        self.following = Following(known, collection.tasks(), collection.gaps, QUICK, is_judged)
+        self.following = ClusterFollower(known, collection.plan_tasks(), collection.gaps, QUICK, is_judged)
         self.objects: dict[str, Resource] = {}
         self._elsewhere: set[str] = set()
 
@@ -133,7 +133,7 @@ def test_it_shows_what_a_collection_yields(cluster: Cluster, namespace: str, wor
         for _ in range(dice.randrange(1, 8)):
             change(cluster, dice, namespace, living)
         eventually(world.look)
-    assert world.following.tally.events > 6
+    assert world.following.counters.events > 6
     # A stream that broke off is taken up again.
     eventually(lambda: world.look() and world.following.is_current)
 
@@ -233,9 +233,9 @@ def test_a_new_list_drops_what_went_unseen_and_says_nothing_of_what_stayed(clust
         with connection(before.url) as known:
             world = World(known, discover(known), namespace)
             eventually(world.look)
-            lists = world.following.tally.lists
+            lists = world.following.counters.lists
             cluster.delete(maps[0])
-            eventually(lambda: world.look() and world.following.tally.lists > lists)
+            eventually(lambda: world.look() and world.following.counters.lists > lists)
             assert world.changes(0.5, 0.1) == {}
             world.following.stop()
 
@@ -254,7 +254,7 @@ def test_memory_of_what_has_gone_is_let_go(cluster: Cluster, namespace: str, wor
     eventually(lambda: world.look() and _sizes(world.following) == sizes)
 
 
-def _sizes(following: Following) -> dict[str, int]:
+def _sizes(following: ClusterFollower) -> dict[str, int]:
     held = vars(following)
     names = ("_versions", "_owner", "_children", "_touched", "_shown")
     return {name: len(held[name]) for name in names} | {"owners": len(vars(held["_owners"])["_known"])}
@@ -266,7 +266,7 @@ def test_being_lost_is_not_being_current(cluster: Cluster, namespace: str, world
     assert world.following.is_current
     vars(world.following)["_arrivals"].put((followed, WatchLost("gone")))
     eventually(lambda: world.look() and not world.following.is_current)
-    assert world.following.lost.endswith(": gone")
+    assert world.following.disconnect_reason.endswith(": gone")
     assert not world.following.gaps
     vars(world.following)["_arrivals"].put((followed, WatchResumed()))
     eventually(lambda: world.look() and world.following.is_current)
@@ -278,20 +278,20 @@ def test_it_tells_what_cannot_be_followed(cluster: Cluster, namespace: str, worl
     eventually(world.look)
     following = world.following
     followed, arrivals = vars(following)["_followed"], vars(following)["_arrivals"]
-    assert following.lost == ""
+    assert following.disconnect_reason == ""
     for number in (0, 1):
         arrivals.put((followed[number], WatchLost("gone")))
-    eventually(lambda: world.look() and following.lost)
+    eventually(lambda: world.look() and following.disconnect_reason)
     first = followed[0].task.query.served
-    assert following.lost == f"{first.full_name} and 1 more: gone"
-    assert not following.is_lost
+    assert following.disconnect_reason == f"{first.full_name} and 1 more: gone"
+    assert not following.is_disconnected
     for item in followed:
         arrivals.put((item, WatchLost("all is gone")))
-    eventually(lambda: world.look() and following.is_lost)
-    assert following.lost == "all is gone"
+    eventually(lambda: world.look() and following.is_disconnected)
+    assert following.disconnect_reason == "all is gone"
     for item in followed:
         arrivals.put((item, WatchResumed()))
-    eventually(lambda: world.look() and not following.lost)
+    eventually(lambda: world.look() and not following.disconnect_reason)
     assert cluster.address
     assert namespace
 
@@ -306,7 +306,7 @@ def test_what_never_was_shown_is_a_gap_and_all_else_is_current(cluster: Cluster,
             eventually(lambda: world.look() and world.following.gaps)
             assert [gap.kind for gap in world.following.gaps] == ["Service"]
             assert world.following.is_current
-            assert not world.following.lost
+            assert not world.following.disconnect_reason
             world.following.stop()
 
 
@@ -315,15 +315,15 @@ def test_kinds_are_gone_when_they_are_not_served_and_not_only_unsaid(world: Worl
     following = world.following
     followed = vars(following)["_followed"]
     tasks = [item.task for item in followed]
-    assert following.is_of(tasks, ())
-    assert following.kept(tasks) == []
+    assert following.has_tasks(tasks, ())
+    assert following.list_retained(tasks) == []
     # An API server that has just been started may not say all that it serves.
-    assert following.kept(tasks[1:]) == tasks[:1]
+    assert following.list_retained(tasks[1:]) == tasks[:1]
     other = msgspec.structs.replace(tasks[0], carries_pods=not tasks[0].carries_pods)
-    assert following.kept([other, *tasks[1:]]) == []
+    assert following.list_retained([other, *tasks[1:]]) == []
     vars(following)["_arrivals"].put((followed[0], WatchLost("not found", is_served=False)))
-    eventually(lambda: world.look() and following.missed)
-    assert following.kept(tasks[1:]) == []
+    eventually(lambda: world.look() and following.unserved_since)
+    assert following.list_retained(tasks[1:]) == []
     assert namespace
 
 
@@ -336,19 +336,19 @@ def test_what_is_followed_can_become_more_and_less(cluster: Cluster, namespace: 
     tasks = [item.task for item in followed]
     (left,) = [item for item in followed if item.task.query.served.kind == "ConfigMap"]
     gap = left.task.gap("for another reason")
-    following.turn_to([task for task in tasks if task is not left.task], [gap])
+    following.replace_tasks([task for task in tasks if task is not left.task], [gap])
     vars(following)["_arrivals"].put((left, WatchLost("not listened to")))
     gone = world.changes(0.3, 0.1)
     assert {before[uid].kind for uid in gone} == {"ConfigMap"}
     assert {*gone} == {uid for uid, resource in before.items() if resource.kind == "ConfigMap"}
     assert set(gone.values()) == {None}
-    assert (following.gaps, following.lost) == ((gap,), "")
-    lists = following.tally.lists
-    following.turn_to(tasks, ())
+    assert (following.gaps, following.disconnect_reason) == ((gap,), "")
+    lists = following.counters.lists
+    following.replace_tasks(tasks, ())
     world.objects = {uid: resource for uid, resource in world.objects.items() if uid not in gone}
     eventually(world.look)
     assert following.gaps == ()
-    assert following.tally.lists == lists + 1
+    assert following.counters.lists == lists + 1
     config_maps(cluster, namespace, ["three"])
     eventually(lambda: world.look() and "three" in {resource.name for resource in world.objects.values()})
 
@@ -360,7 +360,7 @@ def test_who_wants_an_end_waits_for_nothing(world: World) -> None:
     ended.set()
     vars(world.following)["_arrivals"].put((followed, WatchLost("gone")))
     assert world.following.changes(600, 600, 600, ended) == {}
-    assert not world.following.lost
+    assert not world.following.disconnect_reason
 
 
 def test_namespaces_are_followed_too(cluster: Cluster, world: World) -> None:
@@ -381,7 +381,7 @@ def test_a_thread_that_ends_by_mistake_is_no_silence(
     def mistaken(event: object) -> None:
         raise ZeroDivisionError(str(event))
 
-    monkeypatch.setattr(following, "_packed", mistaken)
+    monkeypatch.setattr(follower, "_packed", mistaken)
     cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": namespace}}])
     with pytest.raises(RuntimeError, match="not followed any more"):
         eventually(world.look)

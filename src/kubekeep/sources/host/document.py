@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
 
-from kubekeep.sources.host.configuration import content
-from kubekeep.sources.host.files import Files
-from kubekeep.sources.host.root import UnreadableError
+from kubekeep.sources.host.configuration import format_configuration
+from kubekeep.sources.host.files import NodeFiles
+from kubekeep.sources.host.layout import NodeLayout
+from kubekeep.sources.host.processes import Process, RunningProcesses
+from kubekeep.sources.host.root import HostReadError
 
 API_VERSION: Final = "hostdata.kubescape.cloud/v1beta0"
+
+
+class HostNode(msgspec.Struct, frozen=True):
+    """A node: what people call it, its files, the processes that are seen, and where things are."""
+
+    name: str
+    files: NodeFiles
+    running: RunningProcesses
+    layout: NodeLayout
+
+    @contextmanager
+    def open_files(self, process: Process) -> Iterator[NodeFiles]:
+        """The files that a process sees by the paths of its command line. Raises UnreadableError."""
+        if not process.contained:
+            yield self.files
+            return
+        with self.files.root.open_process_root(process.pid) as root:
+            yield NodeFiles(root, self.files.accounts)
 
 
 class NotRead(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -25,7 +46,7 @@ class NotRead(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.field}: {self.path}: {self.why}" if self.path else f"{self.field}: {self.why}"
 
 
-class Draft:
+class HostDocument:
     """A document of `kind` about the node called `node`."""
 
     def __init__(self, kind: str, node: str) -> None:
@@ -42,47 +63,47 @@ class Draft:
             place = place.setdefault(name, {})
         place[last] = value
 
-    def lacks(self, field: str, why: object, path: str = "") -> None:
+    def add_missing(self, field: str, why: object, path: str = "") -> None:
         """Say what could not be read."""
         self.not_read.append(NotRead(field, str(why), path))
 
-    def file(self, field: str, files: Files, path: str) -> dict[str, Any]:
+    def add_file(self, field: str, files: NodeFiles, path: str) -> dict[str, Any]:
         """Say what is known of a file. The entry is there, without a mode, where the file may not be looked at."""
         entry = self._entry(field, files, path)
         if entry:
             self.put(field, entry)
         return entry
 
-    def listed(self, field: str, files: Files, paths: Iterable[str]) -> list[dict[str, Any]]:
+    def add_files(self, field: str, files: NodeFiles, paths: Iterable[str]) -> list[dict[str, Any]]:
         """Say what is known of the files of a list, without those that are gone: links that lead nowhere."""
         entries = [entry for path in paths if (entry := self._entry(field, files, path, gone=True))]
         if entries:
             self.put(field, entries)
         return entries
 
-    def _entry(self, field: str, files: Files, path: str, *, gone: bool = False) -> dict[str, Any]:
+    def _entry(self, field: str, files: NodeFiles, path: str, *, gone: bool = False) -> dict[str, Any]:
         """What is known of a file; empty where there is none, which is told unless files may be `gone`."""
         try:
-            return files.described(path)
-        except UnreadableError as error:
+            return files.describe(path)
+        except HostReadError as error:
             if not (error.is_absent and gone):
-                self.lacks(field, error, path)
+                self.add_missing(field, error, path)
             return {} if error.is_absent else {"path": path, "err": str(error)}
 
-    def configuration(self, field: str, files: Files, path: str, kinds: Collection[str]) -> dict[str, Any]:
+    def add_configuration(self, field: str, files: NodeFiles, path: str, kinds: Collection[str]) -> dict[str, Any]:
         """Say what is known of a file, with its content; gives the object in it, or nothing."""
-        entry = self.file(field, files, path)
+        entry = self.add_file(field, files, path)
         if not entry:
             return {}
         try:
             found = files.configuration(path, kinds)
-        except UnreadableError as error:
-            self.lacks(f"{field}.content", error, path)
+        except HostReadError as error:
+            self.add_missing(f"{field}.content", error, path)
             return {}
-        entry["content"] = content(found)
+        entry["content"] = format_configuration(found)
         return found
 
-    def document(self) -> dict[str, Any]:
+    def build(self) -> dict[str, Any]:
         """The document; `notRead` stands beside its data, where no rule looks."""
         document: dict[str, Any] = {
             "apiVersion": API_VERSION,

@@ -10,7 +10,7 @@ from kubekeep.model.workload import CUSTOM_PATHS
 _OPEN: Final = "x-kubernetes-preserve-unknown-fields"
 
 
-def carries_pods(definition: dict[str, Any], version: str) -> bool:
+def has_pod_template(definition: dict[str, Any], version: str) -> bool:
     """Whether objects of a CustomResourceDefinition may have a pod template where `kubekeep.model.workload` looks for one.
 
     A schema that leaves open what stands there may allow one, and so does none at all.
@@ -21,7 +21,7 @@ def carries_pods(definition: dict[str, Any], version: str) -> bool:
     return _allows_pods(schema)
 
 
-def may_carry_pods(published: dict[str, Any] | None) -> bool:
+def may_have_pod_template(published: dict[str, Any] | None) -> bool:
     """The same by the schema that the API server publishes: without a single field where the definition has none."""
     return published is None or "properties" not in published or _allows_pods(published)
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from kubekeep.model.resource import Resource
-from kubekeep.sources.cluster.posture import Posture, posture
+from kubekeep.sources.cluster.privileges import PodPrivileges, read_privileges
 from tests.sources.cluster import objects
 
 APPARMOR = "container.apparmor.security.beta.kubernetes.io/app"
 
 
-def of(pod: dict[str, Any]) -> Posture:
-    return posture(Resource(pod))
+def of(pod: dict[str, Any]) -> PodPrivileges:
+    return read_privileges(Resource(pod))
 
 
 def pod(spec: dict[str, Any] | None = None, container: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:

@@ -31,9 +31,9 @@ from kubekeep.kube.watching import (
 )
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource
-from kubekeep.sources.cluster.identity import key_of, uid_in
-from kubekeep.sources.cluster.owners import Owners, controller
-from kubekeep.sources.cluster.plan import Task, is_namespace
+from kubekeep.sources.cluster.object_key import build_key, parse_uid
+from kubekeep.sources.cluster.owners import OwnerIndex, get_controller
+from kubekeep.sources.cluster.plan import ListTask, is_namespace
 
 _WAITING: Final = 4096
 """Events that may wait to be looked at, packed; whoever has another waits too, and the server with it, until that gives
@@ -67,7 +67,7 @@ class _Went(msgspec.Struct, frozen=True, gc=False):
 _Arrival = _Items | _Came | _Went | ListCompleted | WatchRefused | WatchLost | WatchResumed
 
 
-class Tally(msgspec.Struct):
+class FollowerCounters(msgspec.Struct):
     """What has happened so far."""
 
     events: int = 0
@@ -83,7 +83,7 @@ class _Followed:
 
     __slots__ = ("gap", "is_current", "is_known", "is_served", "keys", "listing", "lost", "number", "stopped", "task")
 
-    def __init__(self, task: Task, number: int) -> None:
+    def __init__(self, task: ListTask, number: int) -> None:
         self.task = task
         self.number = number
         """Which it is: an object that several show is shown as the first of them does."""
@@ -102,20 +102,20 @@ class _Followed:
         self.gap: CoverageGap | None = None
 
 
-class Following:
+class ClusterFollower:
     """The objects of `tasks` as they come and go; a thread waits for each."""
 
     def __init__(
         self,
         connection: KubeConnection,
-        tasks: Sequence[Task],
+        tasks: Sequence[ListTask],
         gaps: Iterable[CoverageGap] = (),
         pace: WatchTiming = WatchTiming(),  # noqa: B008
         is_judged: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
         """Begin; `gaps` are what is missing anyhow. `is_judged` as for a collection."""
-        self.tally = Tally()
-        self.missed = 0.0
+        self.counters = FollowerCounters()
+        self.unserved_since = 0.0
         """When a kind turned out not to be served any more, last; on the monotonic clock, 0 for never."""
         self._connection = connection
         self._gaps = tuple(gaps)
@@ -128,7 +128,7 @@ class Following:
         self._begun = 0
         self._versions: dict[str, dict[int, Resource]] = {}
         """An object by key, as each query shows it that does."""
-        self._owners = Owners(is_judged)
+        self._owners = OwnerIndex(is_judged)
         self._owner: dict[str, str] = {}
         """The uid of the owner of an object, by key."""
         self._children: dict[str, set[str]] = {}
@@ -138,7 +138,7 @@ class Following:
         for task in tasks:
             self._begin(task)
 
-    def _begin(self, task: Task) -> None:
+    def _begin(self, task: ListTask) -> None:
         followed = _Followed(task, self._begun)
         self._begun += 1
         self._followed.append(followed)
@@ -150,7 +150,7 @@ class Following:
         for followed in self._followed:
             followed.stopped.set()
 
-    def turn_to(self, tasks: Iterable[Task], gaps: Iterable[CoverageGap]) -> None:
+    def replace_tasks(self, tasks: Iterable[ListTask], gaps: Iterable[CoverageGap]) -> None:
         """Follow `tasks` from now on, with what is missing anyhow: what is new is listed, what is left is not shown."""
         planned = dict.fromkeys(tasks)
         left = [item for item in self._followed if item.task not in planned]
@@ -164,13 +164,13 @@ class Following:
                 self._begin(task)
         self._gaps = tuple(gaps)
 
-    def kept(self, tasks: Iterable[Task]) -> list[Task]:
+    def list_retained(self, tasks: Iterable[ListTask]) -> list[ListTask]:
         """What is followed and served, though `tasks` have nothing of the kind."""
         kinds = {(task.query.served.group, task.query.served.kind) for task in tasks}
         served = [item.task for item in self._followed if item.is_served]
         return [task for task in served if (task.query.served.group, task.query.served.kind) not in kinds]
 
-    def is_of(self, tasks: Iterable[Task], gaps: Iterable[CoverageGap]) -> bool:
+    def has_tasks(self, tasks: Iterable[ListTask], gaps: Iterable[CoverageGap]) -> bool:
         """Whether it follows `tasks` with `gaps` from the beginning, in whatever order."""
         own = {item.task for item in self._followed}
         return own == set(tasks) and set(self._gaps) == set(gaps)
@@ -186,7 +186,7 @@ class Following:
         return tuple(item.gap for item in self._followed if item.gap is not None and item.lost)
 
     @property
-    def absent(self) -> tuple[str, ...]:
+    def missing_namespaces(self) -> tuple[str, ...]:
         """The Namespaces that are asked for by their names and do not exist at this moment."""
         asked = (item for item in self._followed if is_namespace(item.task.query))
         return tuple(item.task.query.name for item in asked if item.is_known and not item.keys and item.gap is None)
@@ -203,14 +203,14 @@ class Following:
         return some and all(item.is_current or item.gap is not None for item in self._followed)
 
     @property
-    def is_lost(self) -> bool:
+    def is_disconnected(self) -> bool:
         """Whether nothing at all can be followed at this moment."""
         return bool(self._followed) and all(item.lost for item in self._followed)
 
     @property
-    def lost(self) -> str:
+    def disconnect_reason(self) -> str:
         """Why what is shown cannot be followed at this moment, and of which kinds if not of all; empty if it can."""
-        found = [item for item in self._followed if item.lost and (item.gap is None or self.is_lost)]
+        found = [item for item in self._followed if item.lost and (item.gap is None or self.is_disconnected)]
         if not found:
             return ""
         first = found[0]
@@ -289,11 +289,11 @@ class Following:
                 self._count()
                 self._remove(followed, key)
             case ListCompleted():
-                self.tally.lists += 1
+                self.counters.lists += 1
                 self._know(followed, followed.listing or set(), None)
             case WatchRefused(why, verb):
                 gap = msgspec.structs.replace(followed.task.gap(why), verb=verb)
-                self._know(followed, set(), None if followed.task.beside else gap)
+                self._know(followed, set(), None if followed.task.is_optional else gap)
             case WatchLost(why, is_served):
                 self._lose(followed, why, is_served=is_served)
             case WatchResumed():
@@ -311,20 +311,20 @@ class Following:
 
     def _lose(self, followed: _Followed, why: str, *, is_served: bool) -> None:
         """What was known may have changed; what never was is missing."""
-        self.tally.lost += 1
+        self.counters.lost += 1
         if followed.is_served and not is_served:
-            self.missed = time.monotonic()
+            self.unserved_since = time.monotonic()
         followed.is_served = is_served
         followed.is_current = False
         followed.lost = why
         if not followed.is_known:
             gap = followed.task.gap(why, partial=bool(followed.keys))
-            followed.gap = None if followed.task.beside else gap
+            followed.gap = None if followed.task.is_optional else gap
             followed.is_known = True
 
     def _count(self) -> None:
-        self.tally.events += 1
-        self.tally.last_event = time.time()
+        self.counters.events += 1
+        self.counters.last_event = time.time()
 
     def _put(self, followed: _Followed, key: str, resource: Resource) -> None:
         number = followed.number
@@ -336,7 +336,7 @@ class Following:
         self._touched[key] = None
         if followed.task.carries_pods:
             item = resource.object
-            owner = controller(item)
+            owner = get_controller(item)
             self._belongs(key, str(owner.get("uid")) if owner is not None else "")
             if self._owners.add(item):
                 self._touch_made(key)
@@ -353,14 +353,14 @@ class Following:
         del self._versions[key]
         self._belongs(key, "")
         if known is not None:
-            self._owners.remove(known.namespace, uid_in(key))
+            self._owners.remove(known.namespace, parse_uid(key))
         self._touch_made(key)
 
     def _touch_made(self, key: str) -> None:
         """Look again at what an object has made, and what that has."""
         todo, seen = [key], {key}
         while todo:
-            made = self._children.get(uid_in(todo.pop()), set()) - seen
+            made = self._children.get(parse_uid(todo.pop()), set()) - seen
             self._touched |= dict.fromkeys(made)
             seen |= made
             todo += made
@@ -402,10 +402,10 @@ def _packed(event: ObjectEvent) -> _Arrival:
     """An event that takes little room while it waits."""
     match event:
         case PageListed(items, first):
-            return _Items([(key_of(item), Resource(item).packed()) for item in items], first)
+            return _Items([(build_key(item), Resource(item).packed()) for item in items], first)
         case ObjectChanged(item):
-            return _Came(key_of(item), Resource(item).packed())
+            return _Came(build_key(item), Resource(item).packed())
         case ObjectDeleted(item):
-            return _Went(key_of(item))
+            return _Went(build_key(item))
         case _:
             return event
