@@ -49,7 +49,7 @@ def main() -> None:
         print("| what | time |\n| --- | ---: |")
         started = time.process_time()
         with page.open("w", encoding="utf-8") as stream:
-            entry.render(assessment, stream, reports.Options())
+            entry.render(assessment, stream, reports.ReportOptions())
         row(f"write {page.stat().st_size / 1e6:.1f} MB", time.process_time() - started)
         print(f"| peak memory, with the scan | {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB |")
         browse(page)

@@ -39,11 +39,11 @@ def render(name: str, folder: str) -> None:
     print(found, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
-def written(entry: reports.Format, assessment: Assessment) -> float:
+def written(entry: reports.ReportFormat, assessment: Assessment) -> float:
     """Seconds of the processor to write one report."""
     with Path(os.devnull).open("wb") if entry.binary else Path(os.devnull).open("w", encoding="utf-8") as stream:
         started = time.process_time()
-        entry.render(assessment, stream, reports.Options())
+        entry.render(assessment, stream, reports.ReportOptions())
         return time.process_time() - started
 
 

@@ -18,7 +18,7 @@ from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.kubescape_v2.read import MAXIMUM_BYTES, ReportError
 from kubekeep.usecases.compare import COARSE, compared
 from kubekeep.usecases.scan import ScanRequest, scan
@@ -44,7 +44,7 @@ def assessment(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
 def report(assessment: Assessment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.json"
     with path.open("w", encoding="utf-8") as stream:
-        load("json").render(assessment, stream, Options())
+        load("json").render(assessment, stream, ReportOptions())
     return path
 
 

@@ -35,7 +35,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.watch import ConnectionChanged, VerdictChange, VerdictChanged, WatchEvent, WatchStarted
-from kubekeep.reports.shared.watched import documents, lines
+from kubekeep.reports.shared.watched import event_lines, json_lines
 
 
 class Running:
@@ -222,11 +222,11 @@ def test_names_of_a_cluster_steer_no_terminal_and_break_no_line() -> None:
         turned(hostile, 1, VerdictChange.FAILED, hostile),
         ConnectionChanged(dt.datetime.now(dt.UTC), hostile),
     ]
-    for line in lines(happened):
+    for line in event_lines(happened):
         assert line.isprintable()
-    said = [json.loads(text) for text in documents(happened)]
+    said = [json.loads(text) for text in json_lines(happened)]
     assert said[0]["resource"]["name"] == said[1]["why"] == hostile
-    assert not any("\n" in text for text in documents(happened))
+    assert not any("\n" in text for text in json_lines(happened))
 
 
 def test_what_goes_with_an_object_is_one_line_for_people() -> None:
@@ -238,28 +238,30 @@ def test_what_goes_with_an_object_is_one_line_for_people() -> None:
     ]
     happened.append(turned("a", 3, VerdictChange.FIXED))
     ids = [item.control.id for item in happened]
-    assert [text[9:] for text in lines(happened)] == [
+    assert [text[9:] for text in event_lines(happened)] == [
         f"gone     High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}",
         f"mended   Medium   Pod shop/a: Control 3 ({ids[3]})",
         f"gone     High     Pod shop/b: Control 1 ({ids[1]})",
     ]
-    assert [text if text.startswith(" ") else text[9:] for text in lines(happened, 60)] == [
+    assert [text if text.startswith(" ") else text[9:] for text in event_lines(happened, 60)] == [
         "Pod shop/a",
         f"  gone     High     2 findings: {ids[0]}, {ids[2]}",
         f"  mended   Medium   Control 3 ({ids[3]})",
         "Pod shop/b",
         f"  gone     High     Control 1 ({ids[1]})",
     ]
-    assert [json.loads(text)["event"] for text in documents(happened)] == ["gone", "gone", "gone", "mended"]
+    assert [json.loads(text)["event"] for text in json_lines(happened)] == ["gone", "gone", "gone", "mended"]
     hidden = [turned("a", 1, VerdictChange.UNKNOWN), turned("a", 2, VerdictChange.UNKNOWN)]
-    assert [text[9:] for text in lines(hidden)] == [f"unknown  High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}"]
+    assert [text[9:] for text in event_lines(hidden)] == [
+        f"unknown  High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}"
+    ]
 
 
 @pytest.mark.parametrize("width", [20, 60, 100])
 def test_no_line_is_wider_than_a_terminal_that_is_not_very_narrow(width: int) -> None:
     happened: list[WatchEvent] = [turned("n" * 250, 1, VerdictChange.FAILED, "there is no reason " * 20)]
     happened.append(ConnectionChanged(dt.datetime.now(dt.UTC), "nobody is there " * 20))
-    found = [*lines(happened, width)]
+    found = [*event_lines(happened, width)]
     assert max(map(len, found)) <= max(width, 60)
     text = " ".join(" ".join(line.split()) for line in found)
     assert text.count("there is no reason") == 20
@@ -273,12 +275,12 @@ def test_one_is_no_plural() -> None:
         WatchStarted(now, "a", 2000, 0, 0),
         ConnectionChanged(now, ""),
     ]
-    assert [text[9:] for text in lines(happened)] == [
+    assert [text[9:] for text in event_lines(happened)] == [
         "watching a: 1 object, 1 finding, 1 kind not shown",
         "watching a: 2,000 objects, 0 findings",
         "following the cluster again",
     ]
-    assert [json.loads(text)["event"] for text in documents(happened)] == ["began", "began", "resumed"]
+    assert [json.loads(text)["event"] for text in json_lines(happened)] == ["began", "began", "resumed"]
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])

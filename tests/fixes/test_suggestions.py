@@ -16,7 +16,7 @@ import pytest
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.library.cases import Case, cases_of
 from kubekeep.library.load import builtin
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 from kubekeep.usecases.scan import ScanRequest, scan
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def results(path: Path, *controls: str, version: str = "latest") -> list[dict[st
         exceptions=ExceptionOptions(inline=False),
     )
     stream = io.StringIO()
-    SARIF.render(scan(request), stream, Options())
+    SARIF.render(scan(request), stream, ReportOptions())
     found: list[dict[str, Any]] = json.loads(stream.getvalue())["runs"][0]["results"]
     return found
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from kubekeep import reports
 from kubekeep.cli.main import kubekeep
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports import Extra, Options
+from kubekeep.reports import Extra, ReportOptions
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.reports.rendering import rendered
 
@@ -379,8 +379,8 @@ def test_enough_is_planted_and_complained_of(assessments: list[Assessment]) -> N
 
 
 @pytest.mark.parametrize("name", reports.names())
-@pytest.mark.parametrize("options", [Options(), Options(colour=True, links=True, verbose=True, width=300)])
-def test_no_format_tells_a_secret(name: str, options: Options, assessments: list[Assessment]) -> None:
+@pytest.mark.parametrize("options", [ReportOptions(), ReportOptions(colour=True, links=True, verbose=True, width=300)])
+def test_no_format_tells_a_secret(name: str, options: ReportOptions, assessments: list[Assessment]) -> None:
     for assessment in assessments:
         text = rendered(name, assessment, options)
         assert text

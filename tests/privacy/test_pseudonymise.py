@@ -27,7 +27,7 @@ from kubekeep.privacy.encryption import (
     with_pseudonyms,
 )
 from kubekeep.privacy.pseudonymise import hidden
-from kubekeep.reports import Extra, Options, names
+from kubekeep.reports import Extra, ReportOptions, names
 from kubekeep.usecases.scan import ScanRequest, scan
 from tests.reports import rendering
 
@@ -107,7 +107,7 @@ def scanned(tmp_path: Path) -> Assessment:
 
 
 def rendered(name: str, assessment: Assessment) -> str:
-    return rendering.rendered(name, assessment, Options(verbose=True, audit=True))
+    return rendering.rendered(name, assessment, ReportOptions(verbose=True, audit=True))
 
 
 @pytest.mark.parametrize("name", names())

@@ -7,12 +7,12 @@ import io
 import pypdf
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 
-def written(name: str, assessment: Assessment, options: Options | None = None) -> bytes:
+def written(name: str, assessment: Assessment, options: ReportOptions | None = None) -> bytes:
     """The whole report as it would stand in a file."""
-    entry, chosen = load(name), options or Options()
+    entry, chosen = load(name), options or ReportOptions()
     if entry.binary:
         raw = io.BytesIO()
         entry.render(assessment, raw, chosen)
@@ -22,7 +22,7 @@ def written(name: str, assessment: Assessment, options: Options | None = None) -
     return text.getvalue().encode()  # no lone surrogates
 
 
-def rendered(name: str, assessment: Assessment, options: Options | None = None) -> str:
+def rendered(name: str, assessment: Assessment, options: ReportOptions | None = None) -> str:
     """The text of the report; of a PDF what a reader would copy out of its pages."""
     raw = written(name, assessment, options)
     return printed(raw) if load(name).binary else raw.decode()

@@ -34,7 +34,7 @@ from kubekeep.model.attack import (
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.pretty.attacks import write_attacks
 from kubekeep.reports.shared.attack_dot import attack_dot
 from kubekeep.reports.shared.attack_json import attack_document
@@ -66,7 +66,7 @@ def attacks(text: str = "web", assumes: str = "") -> Attacks:
 
 def written(assessment: Assessment, found: Attacks, **options: bool) -> str:
     stream = io.StringIO()
-    write_attacks(assessment, found, stream, Options(**options))
+    write_attacks(assessment, found, stream, ReportOptions(**options))
     return stream.getvalue()
 
 
@@ -177,7 +177,7 @@ def test_json_ranks_resources_as_kubescape_does(assessment: Assessment) -> None:
     vector = PriorityVector("service-destruction", (step,), 8.8, Severity.HIGH)
     ranked = Attacks(prioritised=(PrioritisedResource(resource, (vector,), 8.8, Severity.HIGH),))
     stream = io.StringIO()
-    load("json").render(msgspec.structs.replace(assessment, attacks=ranked), stream, Options())
+    load("json").render(msgspec.structs.replace(assessment, attacks=ranked), stream, ReportOptions())
     found = [item for item in json.loads(stream.getvalue())["results"] if "prioritizedResource" in item]
     assert [item["prioritizedResource"] for item in found] == [
         {

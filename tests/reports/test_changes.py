@@ -17,7 +17,7 @@ from kubekeep.model.comparison import Comparison, Difference, FindingChange, Rec
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.severity import Severity
-from kubekeep.reports import Options, changes
+from kubekeep.reports import ReportOptions, changes
 
 ASSETS = Path(__file__).parent / "assets"
 HOSTILE = "\x1b[31m|`</td>]]>&\n# @all [x](http://evil) \u202e\ud800\x00 <script> 数据 #1 ![i](u) {{x}} __b__"
@@ -54,7 +54,7 @@ EMPTY = Comparison(base="a", head="b", granularity=Granularity.CONTROL)
 
 def rendered(name: str, found: Comparison, *, verbose: bool = False) -> str:
     stream = io.StringIO()
-    changes.load(name).render(found, stream, Options(verbose=verbose))
+    changes.load(name).render(found, stream, ReportOptions(verbose=verbose))
     text = stream.getvalue()
     assert text.endswith("\n")
     text.encode()
@@ -181,9 +181,9 @@ def test_people_see_every_kind_and_no_escape_codes() -> None:
 
 
 def test_only_the_severe_are_for_pipelines() -> None:
-    found = changes.severe(comparison(), Severity.CRITICAL)
+    found = changes.filter_severity(comparison(), Severity.CRITICAL)
     assert (len(found.new), len(found.incomparable), len(found.accepted)) == (0, 1, 0)
-    assert changes.severe(comparison(), Severity.HIGH) == comparison()
+    assert changes.filter_severity(comparison(), Severity.HIGH) == comparison()
 
 
 def test_a_name_that_is_no_format_is_an_error() -> None:

@@ -14,12 +14,12 @@ from kubekeep.model.fingerprint import Granularity
 from kubekeep.model.framework import Framework, Section
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
-from kubekeep.reports.shared.content import content, grade, made_by, risk
-from kubekeep.reports.shared.wording import command, number, percent, worst_first
+from kubekeep.reports.shared.content import build_content, describe_source, grade, risk
+from kubekeep.reports.shared.wording import count_noun, describe_fix, percent, sort_failed
 
 
 def test_figures_add_up(assessment: Assessment) -> None:
-    found = content(assessment)
+    found = build_content(assessment)
     assert (found.counts.failed, found.counts.passed, found.counts.gaps, found.counts.idle) == (5, 1, 3, 1)
     assert found.counts.total == len(assessment.controls)
     assert [(item.level, item.controls, item.findings) for item in found.severities] == [
@@ -32,7 +32,7 @@ def test_figures_add_up(assessment: Assessment) -> None:
 
 
 def test_waived_evidence_is_apart(assessment: Assessment) -> None:
-    found = content(full(assessment))
+    found = build_content(full(assessment))
     assert found.total == 12
     (group,) = found.excepted
     assert [item.resource.name for item in group.findings] == ["web-0", "web-6"]
@@ -41,7 +41,7 @@ def test_waived_evidence_is_apart(assessment: Assessment) -> None:
 
 
 def test_the_worst_comes_first_and_places_from_top_to_bottom(assessment: Assessment) -> None:
-    found = content(assessment)
+    found = build_content(assessment)
     assert [item.summary.control.id for item in found.findings] == ["host-pid", "C-0057", "C-0012", "C-0188", "C-0076"]
     web = next(item for item in found.findings[1].findings if item.resource.name == "web-0")
     lines = [item.location.region.start.line for item in web.evidence if item.location and item.location.region]
@@ -50,26 +50,26 @@ def test_the_worst_comes_first_and_places_from_top_to_bottom(assessment: Assessm
 
 
 def test_controls_with_new_findings_come_before_the_worst(assessment: Assessment) -> None:
-    plain = [summary.control.id for summary in worst_first(assessment)]
+    plain = [summary.control.id for summary in sort_failed(assessment)]
     last = next(item for item in scanned(assessment).findings if item.control == plain[-1])
     new = (Difference(FindingChange.NEW, last, "passed", "failed"),)
     since = Comparison(base="x", head="y", granularity=Granularity.EVIDENCE, new=new)
     marked = msgspec.structs.replace(assessment, baseline=since)
-    assert [summary.control.id for summary in worst_first(marked)] == [plain[-1], *plain[:-1]]
+    assert [summary.control.id for summary in sort_failed(marked)] == [plain[-1], *plain[:-1]]
 
 
 def test_what_was_left_out_is_said_in_sentences(assessment: Assessment) -> None:
-    first, second = content(assessment).cautions
+    first, second = build_content(assessment).cautions
     assert first == "Input was not read in 2 places: nothing is known of what stands there."
     assert second.startswith("3 of 9 controls that apply could not be evaluated")
-    assert content(SAMPLES["passed"](assessment)).cautions == ()
-    assert content(SAMPLES["empty"](assessment)).cautions[0].startswith("Nothing was assessed")
-    reasons = content(assessment).gaps
+    assert build_content(SAMPLES["passed"](assessment)).cautions == ()
+    assert build_content(SAMPLES["empty"](assessment)).cautions[0].startswith("Nothing was assessed")
+    reasons = build_content(assessment).gaps
     assert [len(gap.controls) for gap in reasons] == [2, 1]
 
 
 def test_what_stands_in_no_section_comes_by_its_outcome(assessment: Assessment) -> None:
-    (section,) = content(assessment).frameworks[0].sections
+    (section,) = build_content(assessment).frameworks[0].sections
     slugs = [summary.control.slug for part in section.requirements for summary in part.controls]
     assert slugs == ["host-pid", "privileged", "limits", "kubelet", "cronjobs"]
 
@@ -85,7 +85,7 @@ def test_sections_hold_requirements_in_their_order_and_those_nobody_answers(asse
         for item in assessment.controls
     )
     summary = msgspec.structs.replace(assessment.frameworks[0], framework=framework)
-    (part,) = content(msgspec.structs.replace(assessment, controls=controls, frameworks=(summary,))).frameworks
+    (part,) = build_content(msgspec.structs.replace(assessment, controls=controls, frameworks=(summary,))).frameworks
     shown = [(item.id, [(entry.id, len(entry.controls)) for entry in item.requirements]) for item in part.sections]
     assert shown == [
         ("1", [("1.9", 2), ("1.10", 1)]),
@@ -108,18 +108,18 @@ def test_sections_hold_requirements_in_their_order_and_those_nobody_answers(asse
 )
 def test_paths_into_related_objects_name_them(path: str, said: str, assessment: Assessment) -> None:
     joined = assessment.results[-1].resource
-    assert command(Evidence(path, exists=True), joined) == said
+    assert describe_fix(Evidence(path, exists=True), joined) == said
 
 
 def test_changes_are_commands() -> None:
     resource = Resource({"kind": "Pod"})
-    assert command(Evidence("spec.hostPID", exists=True, fix="false"), resource) == "set spec.hostPID to false"
-    assert command(Evidence("spec.a", exists=False, fix='"b"'), resource) == 'add spec.a: "b"'
-    assert command(Evidence("spec.a", exists=True, delete=True), resource) == "delete spec.a"
+    assert describe_fix(Evidence("spec.hostPID", exists=True, fix="false"), resource) == "set spec.hostPID to false"
+    assert describe_fix(Evidence("spec.a", exists=False, fix='"b"'), resource) == 'add spec.a: "b"'
+    assert describe_fix(Evidence("spec.a", exists=True, delete=True), resource) == "delete spec.a"
 
 
 def test_what_an_object_is_made_from(assessment: Assessment) -> None:
-    assert [made_by(item.resource) for item in assessment.results[:3]] == [
+    assert [describe_source(item.resource) for item in assessment.results[:3]] == [
         "chart shop/cache with values-prod.yaml",
         "kustomization overlays/prod",
         "",
@@ -130,4 +130,4 @@ def test_figures_are_never_rounded_to_the_better() -> None:
     assert (percent(99.99), percent(100.0), percent(None)) == ("99 %", "100 %", "not known")
     assert (risk(0.0), risk(0.01), risk(41.5), risk(100.0)) == ("0.0", "0.1", "41.5", "100.0")
     assert [grade(value) for value in (None, 49.9, 50.0, 79.9, 80.0)] == ["unknown", "poor", "fair", "fair", "good"]
-    assert (number(1, "place"), number(20_000, "place")) == ("1 place", "20,000 places")
+    assert (count_noun(1, "place"), count_noun(20_000, "place")) == ("1 place", "20,000 places")

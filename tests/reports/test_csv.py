@@ -12,7 +12,7 @@ import pytest
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 KUBESCAPE = (
     "Control Name,Control ID,Severity,Status,Resource Name,Resource Kind,Resource Namespace,API Version,"
@@ -25,7 +25,7 @@ EXCEPTION = AppliedException(
 
 def text(assessment: Assessment) -> str:
     stream = io.StringIO()
-    load("csv").render(assessment, stream, Options())
+    load("csv").render(assessment, stream, ReportOptions())
     return stream.getvalue()
 
 

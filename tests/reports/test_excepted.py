@@ -18,7 +18,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary, Counts, Resour
 from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
-from kubekeep.reports import Options, names
+from kubekeep.reports import ReportOptions, names
 
 ASSETS = Path(__file__).parent / "assets"
 HOSTILE = "\x1b[31mred\x1b]8;;http://evil\x07 ]]> <script>alert(1)</script> \u202eesrever \ud800\x00"
@@ -88,7 +88,7 @@ def accepted(assessment: Assessment) -> Assessment:
 
 
 def rendered(name: str, assessment: Assessment, **options: Any) -> str:
-    return rendering.rendered(name, assessment, Options(**options))
+    return rendering.rendered(name, assessment, ReportOptions(**options))
 
 
 @pytest.mark.parametrize("name", sorted({"json", "junit", "pretty", "sarif"} & set(names())))

@@ -11,7 +11,7 @@ import pytest
 from tests.reports.rendering import rendered, squeezed, written
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports import Options, collect, formats, load, names
+from kubekeep.reports import ReportOptions, collect, formats, load, names
 
 GOLDEN = Path(__file__).parent / "golden"
 PLANTED = "kept-secret-4711"
@@ -29,8 +29,8 @@ def test_golden(name: str, assessment: Assessment, pytestconfig: pytest.Config) 
 
 
 @pytest.mark.parametrize("name", names())
-@pytest.mark.parametrize("options", [Options(), Options(colour=True, links=True, verbose=True, width=60)])
-def test_secrets_and_raw_controls_never_come_out(name: str, options: Options, assessment: Assessment) -> None:
+@pytest.mark.parametrize("options", [ReportOptions(), ReportOptions(colour=True, links=True, verbose=True, width=60)])
+def test_secrets_and_raw_controls_never_come_out(name: str, options: ReportOptions, assessment: Assessment) -> None:
     text = rendered(name, assessment, options)
     assert PLANTED not in text
     assert "\x00" not in text
@@ -59,7 +59,7 @@ def test_output_grows_with_the_findings_and_no_faster(name: str, assessment: Ass
     sizes = []
     for times in (1, 100, 200):
         many = msgspec.structs.replace(assessment, results=assessment.results * times)
-        sizes.append(len(written(name, many, Options(verbose=True))))
+        sizes.append(len(written(name, many, ReportOptions(verbose=True))))
     assert sizes[2] - sizes[1] <= 1.02 * (sizes[1] - sizes[0]) * 100 / 99
 
 

@@ -15,7 +15,7 @@ from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 COMMAND = re.compile(r"::(\w[\w-]*)(?: ([^:]*))?::(.*)")
 """A workflow command; colons in properties are escaped, so the first pair ends them."""
@@ -31,7 +31,7 @@ class Annotation(msgspec.Struct):
 
 def text(assessment: Assessment) -> str:
     stream = io.StringIO()
-    load("github").render(assessment, stream, Options())
+    load("github").render(assessment, stream, ReportOptions())
     return stream.getvalue()
 
 

@@ -19,7 +19,7 @@ from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 SCHEMA = json.loads((Path(__file__).parent / "assets" / "gitlab-sast-15.json").read_text())
 ISSUE = {
@@ -45,7 +45,7 @@ ISSUE = {
 
 def rendered(name: str, assessment: Assessment) -> Any:
     stream = io.StringIO()
-    load(name).render(assessment, stream, Options())
+    load(name).render(assessment, stream, ReportOptions())
     return json.loads(stream.getvalue())
 
 

@@ -19,12 +19,12 @@ from tests.reports.samples import SAMPLES, full, many
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Status
 from kubekeep.model.framework import Section
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 
 def source(assessment: Assessment) -> str:
     stream = io.StringIO()
-    load("html").render(assessment, stream, Options())
+    load("html").render(assessment, stream, ReportOptions())
     return stream.getvalue()
 
 

@@ -15,7 +15,7 @@ from tests.reports.browsers import chromium, needs_chromium
 from tests.reports.samples import SAMPLES, full, many
 
 from kubekeep.model.assessment import Assessment, ResourceResult
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 pytestmark = needs_chromium
 Open = Callable[..., Page]
@@ -36,7 +36,7 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     def open_page(assessment: Assessment, address: str = "", **options: object) -> Page:
         file = tmp_path / "report.html"
         with file.open("w", encoding="utf-8") as stream:
-            load("html").render(assessment, stream, Options())
+            load("html").render(assessment, stream, ReportOptions())
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
@@ -339,7 +339,7 @@ def test_the_policy_stops_what_would_get_in(browser: Browser, assessment: Assess
     """The last line of defence holds by itself: markup that somebody gets in neither runs nor loads nor is styled."""
     file = tmp_path / "report.html"
     with file.open("w", encoding="utf-8") as stream:
-        load("html").render(assessment, stream, Options())
+        load("html").render(assessment, stream, ReportOptions())
     page = browser.new_page()
     page.goto(file.as_uri())
     stopped = page.evaluate(INTRUSION)

@@ -12,7 +12,7 @@ import pytest
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.text import json_text
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 SUMMARY_KEYS = [
     "controls",
@@ -44,7 +44,7 @@ PATH_KEYS = {"failedPath", "reviewPath", "deletePath"}
 
 def report(assessment: Assessment) -> dict[str, Any]:
     stream = io.StringIO()
-    load("json").render(assessment, stream, Options())
+    load("json").render(assessment, stream, ReportOptions())
     document: dict[str, Any] = json.loads(stream.getvalue())
     return document
 

@@ -19,7 +19,7 @@ import pytest
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.git import Commit, GitRepository
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 from kubekeep.usecases.scan import ScanRequest, scan
 
 SHAPE: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "assets" / "kubescape-v2.schema.json").read_text())
@@ -51,7 +51,7 @@ def documents(assessment: Assessment) -> list[dict[str, Any]]:
     found = []
     for item in (assessment, tracked, *map(scan, requests)):
         stream = io.StringIO()
-        load("json").render(item, stream, Options())
+        load("json").render(item, stream, ReportOptions())
         found.append(json.loads(stream.getvalue()))
     return found
 

@@ -10,14 +10,14 @@ import pytest
 from lxml import etree
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 SCHEMA = Path(__file__).parent / "assets" / "junit-10.xsd"
 
 
 def tree(assessment: Assessment) -> etree._Element:
     stream = io.StringIO()
-    load("junit").render(assessment, stream, Options())
+    load("junit").render(assessment, stream, ReportOptions())
     root = etree.fromstring(stream.getvalue().encode())
     etree.XMLSchema(etree.parse(SCHEMA)).assertValid(root)
     return root

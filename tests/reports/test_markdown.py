@@ -20,7 +20,7 @@ from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
 
 GITHUB_COMMENT = 65_536
@@ -99,9 +99,9 @@ class Reader(HTMLParser):
             self.texts.append(data)
 
 
-def text(assessment: Assessment, options: Options | None = None) -> str:
+def text(assessment: Assessment, options: ReportOptions | None = None) -> str:
     stream = io.StringIO()
-    load("markdown").render(assessment, stream, options or Options())
+    load("markdown").render(assessment, stream, options or ReportOptions())
     return stream.getvalue()
 
 
@@ -285,7 +285,7 @@ def test_what_is_waived(assessment: Assessment) -> None:
 @pytest.mark.parametrize("times", [30, 300])
 def test_it_fits_a_comment_and_counts_what_does_not(times: int, assessment: Assessment, *, verbose: bool) -> None:
     many = msgspec.structs.replace(assessment, results=assessment.results * times, unread=assessment.unread * times)
-    written = text(many, Options(verbose=verbose))
+    written = text(many, ReportOptions(verbose=verbose))
     assert len(written) <= GITHUB_COMMENT - 5_000
     match = re.search(r"\*\*([\d,]+) findings are left out\*\*", written)
     assert match is not None
@@ -300,4 +300,4 @@ def test_hostile_text_everywhere_fits_too(assessment: Assessment) -> None:
     many = msgspec.structs.replace(
         hostile, results=hostile.results * 500, frameworks=hostile.frameworks * 200, notes=hostile.notes * 500
     )
-    assert len(text(many, Options(verbose=True))) <= GITHUB_COMMENT - 5_000
+    assert len(text(many, ReportOptions(verbose=True))) <= GITHUB_COMMENT - 5_000

@@ -15,7 +15,7 @@ from tests.reports.excepted import with_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 SCHEMA = json.loads((Path(__file__).parent / "assets" / "ocsf-compliance-finding-1.5.0.json").read_text())
 PASS, WARNING, FAIL = 1, 2, 3
@@ -24,7 +24,7 @@ NEW, SUPPRESSED = 1, 3
 
 def events(assessment: Assessment) -> list[dict[str, Any]]:
     stream = io.StringIO()
-    load("ocsf").render(assessment, stream, Options())
+    load("ocsf").render(assessment, stream, ReportOptions())
     found = [json.loads(line) for line in stream.getvalue().removesuffix("\n").split("\n")]
     valid = jsonschema.Draft202012Validator(SCHEMA)
     for event in found:

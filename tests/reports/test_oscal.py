@@ -19,7 +19,7 @@ from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.resource import Resource
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 ASSET = Path(__file__).parent / "assets" / "oscal-assessment-results-1.1.3.json"
 SCHEMA = json.loads(ASSET.read_text().replace(r"\\p{L}", r"[^\\W\\d_]").replace(r"\\p{N}", r"\\d"))
@@ -29,7 +29,7 @@ NAMES = "https://kubekeep.io/ns/oscal"
 
 def results_of(assessment: Assessment) -> dict[str, Any]:
     stream = io.StringIO()
-    load("oscal").render(assessment, stream, Options())
+    load("oscal").render(assessment, stream, ReportOptions())
     document = json.loads(stream.getvalue())
     checker = jsonschema.FormatChecker(["uri", "uri-reference", "date-time"])
     jsonschema.Draft7Validator(SCHEMA, format_checker=checker).validate(document)

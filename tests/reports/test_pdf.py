@@ -24,9 +24,9 @@ from tests.reports.samples import EXCEPTION, SAMPLES, full, many, passed
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
-from kubekeep.reports import Options
-from kubekeep.reports.pdf.details import ROOM, share
-from kubekeep.reports.pdf.document import document
+from kubekeep.reports import ReportOptions
+from kubekeep.reports.pdf.details import ROOM, fair_share
+from kubekeep.reports.pdf.document import build_document
 
 GOLDEN = Path(__file__).parent / "golden" / "pdf.json"
 RARE = "\U00030010"
@@ -51,7 +51,7 @@ def renamed(assessment: Assessment, name: str) -> Assessment:
 
 
 def test_what_it_says(assessment: Assessment, pytestconfig: pytest.Config) -> None:
-    said = json.dumps(document(full(assessment), whole=False), indent=1, ensure_ascii=False) + "\n"
+    said = json.dumps(build_document(full(assessment), whole=False), indent=1, ensure_ascii=False) + "\n"
     if pytestconfig.getoption("--update-golden", default=False):
         GOLDEN.write_text(said, encoding="utf-8")
     assert said == GOLDEN.read_text(encoding="utf-8"), "if it is meant to be so, run pytest with --update-golden"
@@ -88,7 +88,7 @@ def test_the_same_assessment_gives_the_same_bytes_anywhere_at_any_time(assessmen
     )
     run = subprocess.run(
         [sys.executable, "-c", script],
-        input=json.dumps(document(passed(assessment), whole=False)).encode(),
+        input=json.dumps(build_document(passed(assessment), whole=False)).encode(),
         capture_output=True,
         check=True,
         cwd=tmp_path,
@@ -233,11 +233,14 @@ def test_many_findings_stay_a_document(assessment: Assessment) -> None:
     text = squeezed("".join(page.extract_text() for page in reader.pages[:8]))
     assert squeezed("6,000 findings in all") in text
     assert squeezed("Of each control the first 1,500 resources are printed; the figures count all.") in text
-    assert [item["more"] for item in document(many(assessment, 2 * ROOM), whole=False)["findings"]] == [1500, 1500]
+    assert [item["more"] for item in build_document(many(assessment, 2 * ROOM), whole=False)["findings"]] == [
+        1500,
+        1500,
+    ]
 
 
 def test_whoever_asks_gets_them_all(assessment: Assessment) -> None:
-    said = document(many(assessment, 2 * ROOM), whole=True)["findings"]
+    said = build_document(many(assessment, 2 * ROOM), whole=True)["findings"]
     assert [(item["more"], len(item["findings"])) for item in said] == [(0, 3000), (0, 3000)]
 
 
@@ -256,7 +259,7 @@ def test_accepted_findings_do_not_depend_on_those_that_stand(assessment: Assessm
         for item in assessment.results
         if (verdict := item.verdicts.get("privileged"))
     ]
-    said = document(msgspec.structs.replace(assessment, results=tuple(excepted)), whole=False)
+    said = build_document(msgspec.structs.replace(assessment, results=tuple(excepted)), whole=False)
     assert said["findings"] == []
     assert [(item["more"], len(item["findings"])) for item in said["waived"]] == [(0, len(excepted))]
 
@@ -270,14 +273,14 @@ def test_a_resource_with_many_places_shows_the_first(assessment: Assessment) -> 
     result = ResourceResult(first.resource, {"privileged": msgspec.structs.replace(verdict, evidence=many_places)})
     crowded = msgspec.structs.replace(assessment, results=(result,))
     assert squeezed("and 488 more places") in squeezed(rendered("pdf", crowded))
-    assert "f499.yaml" in squeezed(rendered("pdf", crowded, Options(verbose=True)))
+    assert "f499.yaml" in squeezed(rendered("pdf", crowded, ReportOptions(verbose=True)))
 
 
 @given(sizes=st.lists(st.integers(0, 5000), max_size=50), room=st.integers(1, 3000))
 # How long it takes says something about the machine only.
 @settings(database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_room_is_shared_fairly_and_used(sizes: list[int], room: int) -> None:
-    most = share(sizes, room)
+    most = fair_share(sizes, room)
     taken = sum(min(size, most) for size in sizes)
     assert most == 1 or taken <= room
     assert most >= max(sizes, default=0) or sum(min(size, most + 1) for size in sizes) > room

@@ -20,7 +20,7 @@ from tests.reports.excepted import with_exceptions
 from kubekeep.model.assessment import Assessment, ResourceResult, Target
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 ASSETS = Path(__file__).parent / "assets"
 BOTH = pytest.mark.parametrize("name", ["policyreport", "openreports"])
@@ -51,7 +51,7 @@ def definitions() -> dict[tuple[str, str], Any]:
 
 def documents(name: str, assessment: Assessment) -> list[dict[str, Any]]:
     stream = io.StringIO()
-    load(name).render(assessment, stream, Options())
+    load(name).render(assessment, stream, ReportOptions())
     found = list(yaml.safe_load_all(stream.getvalue()))
     known = definitions()
     for document in found:
@@ -228,7 +228,7 @@ def test_kubectl_reads_what_was_meant(name: str, assessment: Assessment) -> None
         ResourceResult(Resource({"kind": text, "metadata": {"name": text}}), {"privileged": failed}) for text in texts
     )
     stream = io.StringIO()
-    load(name).render(msgspec.structs.replace(assessment, results=results), stream, Options())
+    load(name).render(msgspec.structs.replace(assessment, results=results), stream, ReportOptions())
     parts = stream.getvalue().split("---\n")[1:]
     done = subprocess.run([program("yaml")], input=json.dumps(parts), capture_output=True, text=True, check=True)
     answers = json.loads(done.stdout)

@@ -10,30 +10,30 @@ import pytest
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Status
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.shared.terminal import Span, Terminal, cells
 
 OURS = re.compile(r"\x1b\[[0-9;]+m|\x1b\]8;;(?:(?:file:///|https://)[!-~]*)?\x1b\\")
 """All the escape codes that we ever write: colours, and links to files and to the documentation."""
 
 
-def shown(assessment: Assessment, options: Options | None = None) -> str:
+def shown(assessment: Assessment, options: ReportOptions | None = None) -> str:
     stream = io.StringIO()
-    load("pretty").render(assessment, stream, options or Options())
+    load("pretty").render(assessment, stream, options or ReportOptions())
     return stream.getvalue()
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_no_text_from_manifests_steers_the_terminal(width: int, assessment: Assessment) -> None:
-    plain = shown(assessment, Options(width=width))
+    plain = shown(assessment, ReportOptions(width=width))
     assert all(char == "\n" or char.isprintable() for char in plain)
-    dressed = shown(assessment, Options(width=width, colour=True, links=True))
+    dressed = shown(assessment, ReportOptions(width=width, colour=True, links=True))
     assert OURS.sub("", dressed) == plain
 
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_lines_end_at_the_width_unless_a_single_word_is_longer(width: int, assessment: Assessment) -> None:
-    for line in shown(assessment, Options(width=width, verbose=True)).splitlines():
+    for line in shown(assessment, ReportOptions(width=width, verbose=True)).splitlines():
         assert line == line.rstrip()
         if "very long folder" not in line and "<script>" not in line:
             assert cells(line) <= width
@@ -67,11 +67,11 @@ def test_code_in_texts_is_coloured_or_keeps_its_backticks(assessment: Assessment
     summary = msgspec.structs.replace(first, control=msgspec.structs.replace(first.control, fix=fix))
     coded = msgspec.structs.replace(assessment, controls=(summary,), frameworks=())
     assert "Fix: Set `hostPID: false`.\n" in shown(coded)
-    assert "Set \x1b[36mhostPID: false\x1b[0m.\n" in shown(coded, Options(colour=True))
+    assert "Set \x1b[36mhostPID: false\x1b[0m.\n" in shown(coded, ReportOptions(colour=True))
 
 
 def test_places_are_told_from_top_to_bottom(assessment: Assessment) -> None:
-    lines = re.findall(r"web-0.yaml:(\d+)|line (\d+): ", shown(assessment, Options(verbose=True)))
+    lines = re.findall(r"web-0.yaml:(\d+)|line (\d+): ", shown(assessment, ReportOptions(verbose=True)))
     numbers = [int(head or line) for head, line in lines][:8]
     assert numbers == sorted(numbers)
 
@@ -92,7 +92,7 @@ def test_long_lists_are_cut_unless_asked_for(assessment: Assessment) -> None:
     assert "… and 4 more resources (use --verbose)" in text
     assert "… and 3 more places (use --verbose)" in text
     assert "web-6" not in text
-    verbose = shown(assessment, Options(verbose=True))
+    verbose = shown(assessment, ReportOptions(verbose=True))
     assert "web-6" in verbose
     assert "--verbose" not in verbose
     assert "C-0271  Memory limits" in verbose
@@ -139,7 +139,7 @@ def test_all_controls_have_one_row(assessment: Assessment) -> None:
 def test_a_stream_that_cannot_write_our_signs_gets_plain_ones(assessment: Assessment) -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    load("pretty").render(assessment, stream, Options())
+    load("pretty").render(assessment, stream, ReportOptions())
     stream.flush()
     assert b"x CRITICAL" in raw.getvalue()
     assert b"-> Next" in raw.getvalue()
@@ -148,7 +148,7 @@ def test_a_stream_that_cannot_write_our_signs_gets_plain_ones(assessment: Assess
 def test_wide_characters_take_two_columns() -> None:
     assert (cells("数据库"), cells("e\u0301"), cells("ok")) == (6, 1, 2)
     stream = io.StringIO()
-    terminal = Terminal(stream, Options(width=40))
+    terminal = Terminal(stream, ReportOptions(width=40))
     terminal.line(Span("数据库 " * 8), indent=2)
     assert stream.getvalue().splitlines() == ["  " + "数据库 " * 4 + "数据库", "    数据库 数据库 数据库"]
 
@@ -159,7 +159,7 @@ def test_who_changed_a_line_last(assessment: Assessment) -> None:
 
 
 def test_by_resource(assessment: Assessment) -> None:
-    text = shown(assessment, Options(by_resource=True))
+    text = shown(assessment, ReportOptions(by_resource=True))
     assert text.count("control fails") + text.count("controls fail") == 10, "the others only on request"
     assert "… and 2 more resources (use --verbose)" in text
     assert text.startswith("✖ Pod "), "the worst first"
@@ -167,6 +167,6 @@ def test_by_resource(assessment: Assessment) -> None:
     assert web[0].endswith("1 control fails")
     assert web[1].split()[:2] == ["HIGH", "C-0057"]
     assert "lines 21, 24, 44 and 5 more places" in " ".join(" ".join(web[1:3]).split())
-    everything = shown(assessment, Options(by_resource=True, verbose=True))
+    everything = shown(assessment, ReportOptions(by_resource=True, verbose=True))
     assert everything.count("control fails") + everything.count("controls fail") == 12
     assert "\x1b[31mred" not in everything

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubekeep.model.text import json_text, visible
-from kubekeep.reports.pdf.printed import BREAK, LONGEST, code_line, line, paragraphs, without
+from kubekeep.reports.pdf.printed import BREAK, LONGEST, code_line, escape_missing, line, paragraphs
 
 
 @given(st.text(st.characters(exclude_categories=["Cn", "Co"]), max_size=200))
@@ -53,5 +53,5 @@ def test_prose_has_paragraphs_and_code(text: str, runs: list[list[list[str]]]) -
 
 
 def test_codes_stand_for_what_has_no_glyph() -> None:
-    text = without(json_text({"a": "x数\U00013000\\"}), {"数", "\U00013000"})
+    text = escape_missing(json_text({"a": "x数\U00013000\\"}), {"数", "\U00013000"})
     assert json.loads(text) == {"a": f"x{BREAK}\\u6570{BREAK}\\U00013000\\"}

@@ -14,7 +14,7 @@ from tests.oracles.program import program
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Status, Verdict
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 NAMES = {
     "kubescape_score": (),
@@ -47,7 +47,7 @@ Labels = frozenset[tuple[str, str]]
 
 def text(assessment: Assessment) -> str:
     stream = io.StringIO()
-    load("prometheus").render(assessment, stream, Options())
+    load("prometheus").render(assessment, stream, ReportOptions())
     return stream.getvalue()
 
 

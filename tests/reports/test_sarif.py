@@ -15,14 +15,14 @@ from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.finding import Edit, Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 
 SCHEMA = Path(__file__).parent / "assets" / "sarif-2.1.0.json"
 
 
 def run_of(assessment: Assessment) -> dict[str, Any]:
     stream = io.StringIO()
-    load("sarif").render(assessment, stream, Options())
+    load("sarif").render(assessment, stream, ReportOptions())
     document = json.loads(stream.getvalue())
     schema = json.loads(SCHEMA.read_text())
     jsonschema.Draft4Validator(schema, format_checker=jsonschema.FormatChecker(["uri", "uri-reference"])).validate(

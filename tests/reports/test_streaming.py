@@ -15,7 +15,7 @@ import pytest
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.resource import Resource
-from kubekeep.reports import Options, load, names
+from kubekeep.reports import ReportOptions, load, names
 
 FINDINGS = 400
 WHOLE = {
@@ -65,7 +65,7 @@ def peak(name: str, assessment: Assessment) -> tuple[int, int]:
     entry, stream = load(name), Nowhere()
     tracemalloc.start()
     try:
-        entry.render(assessment, stream, Options(verbose=True))
+        entry.render(assessment, stream, ReportOptions(verbose=True))
         return tracemalloc.get_traced_memory()[1], stream.written
     finally:
         tracemalloc.stop()

@@ -15,8 +15,8 @@ from tests.oracles.program import program
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import json_text
-from kubekeep.reports import Options, load
-from kubekeep.reports.shared.yaml_text import entries, item
+from kubekeep.reports import ReportOptions, load
+from kubekeep.reports.shared.yaml_text import mapping_lines, sequence_entry
 
 AMBIGUOUS = (
     "yes",
@@ -88,7 +88,7 @@ VALUES = st.recursive(
 
 def rendered(name: str, assessment: Assessment) -> str:
     stream = io.StringIO()
-    load(name).render(assessment, stream, Options())
+    load(name).render(assessment, stream, ReportOptions())
     return stream.getvalue()
 
 
@@ -122,20 +122,20 @@ def test_it_is_the_json_report_for_kubectl(assessment: Assessment) -> None:
 
 @pytest.mark.parametrize("text", AMBIGUOUS, ids=lambda text: ascii(text[:20]))
 def test_text_stays_text_as_a_value_and_as_a_key(text: str) -> None:
-    assert yaml.safe_load(entries({"key": text, "list": [text, [text]]})) == {"key": text, "list": [text, [text]]}
-    assert yaml.safe_load(entries({text: text, "z": {text: [text]}})) == {text: text, "z": {text: [text]}}
+    assert yaml.safe_load(mapping_lines({"key": text, "list": [text, [text]]})) == {"key": text, "list": [text, [text]]}
+    assert yaml.safe_load(mapping_lines({text: text, "z": {text: [text]}})) == {text: text, "z": {text: [text]}}
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_numbers_stay_numbers(number: float) -> None:
-    loaded = yaml.safe_load(entries({"key": number}))["key"]
+    loaded = yaml.safe_load(mapping_lines({"key": number}))["key"]
     assert (type(loaded), loaded) == (type(number), number)
 
 
 def test_go_reads_the_same() -> None:
     documents: list[dict[str, Any]] = [{"key": text, text: [text, {text: text}]} for text in AMBIGUOUS]
     documents += [{"key": number} for number in NUMBERS]
-    assert go_yaml([entries(document) for document in documents]) == documents
+    assert go_yaml([mapping_lines(document) for document in documents]) == documents
 
 
 def test_any_value_loads_as_its_json() -> None:
@@ -143,12 +143,12 @@ def test_any_value_loads_as_its_json() -> None:
     @example([[[]], [{}], {"a": [[1], {"b": {}}]}])
     @given(VALUES)
     def loads(value: Any) -> None:
-        assert yaml.safe_load(item(value)) == [json.loads(json_text(value))]
-        assert yaml.safe_load(entries({"a": {"b": value}})) == {"a": {"b": json.loads(json_text(value))}}
+        assert yaml.safe_load(sequence_entry(value)) == [json.loads(json_text(value))]
+        assert yaml.safe_load(mapping_lines({"a": {"b": value}})) == {"a": {"b": json.loads(json_text(value))}}
 
     loads()
 
 
 def test_what_json_cannot_hold_is_written_as_json_writes_it() -> None:
     value = {1: float("nan"), None: float("inf"), "lone": "\ud800"}
-    assert yaml.safe_load(entries({"a": value})) == {"a": json.loads(json_text(value))}
+    assert yaml.safe_load(mapping_lines({"a": value})) == {"a": json.loads(json_text(value))}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sinks.folder import whole
+from kubekeep.sinks.folder import atomic_folder
 
 FILES = {"a/b/c.txt": b"new", "d.txt": b""}
 
@@ -16,7 +16,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_new_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
-    with whole(tmp_path / "new", FILES) as fresh:
+    with atomic_folder(tmp_path / "new", FILES) as fresh:
         assert tree(fresh) == FILES
         assert not (tmp_path / "new").exists()
     assert tree(tmp_path) == {f"new/{name}": content for name, content in FILES.items()}
@@ -26,7 +26,7 @@ def test_an_old_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "mine.txt").write_text("old")
     (tmp_path / "link").symlink_to("old")
-    with whole(tmp_path / "link", FILES):
+    with atomic_folder(tmp_path / "link", FILES):
         assert tree(tmp_path / "old") == {"mine.txt": b"old"}
     assert tree(tmp_path / "old") == FILES
     assert (tmp_path / "link").is_symlink()
@@ -38,7 +38,7 @@ def test_a_failure_leaves_no_trace(tmp_path: Path) -> None:
     (tmp_path / "old" / "mine.txt").write_text("old")
 
     def failing(files: dict[str, bytes]) -> None:
-        with whole(tmp_path / "old", files):
+        with atomic_folder(tmp_path / "old", files):
             raise KeyboardInterrupt
 
     for files, error in ((FILES, KeyboardInterrupt), ({"a": b"", "a/b": b""}, OSError)):
@@ -60,6 +60,6 @@ def test_when_the_new_one_cannot_take_the_place_the_old_one_is_back(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(OSError, match="full"), whole(tmp_path / "old", FILES):
+    with pytest.raises(OSError, match="full"), atomic_folder(tmp_path / "old", FILES):
         pass
     assert tree(tmp_path) == {"old/mine.txt": b"old"}

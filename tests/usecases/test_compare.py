@@ -15,7 +15,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison
 from kubekeep.posture.gate import new_findings
 from kubekeep.privacy.encryption import decrypted, encrypted, master_key, with_pseudonyms
-from kubekeep.reports import Options, load
+from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.compare import against, diff
 from kubekeep.usecases.scan import ScanRequest, scan
@@ -61,7 +61,7 @@ def baseline(folder: Path, base: Path, **more: Any) -> Path:
 
 def report(assessment: Assessment, path: Path) -> Path:
     with path.open("w", encoding="utf-8") as stream:
-        load("json").render(assessment, stream, Options())
+        load("json").render(assessment, stream, ReportOptions())
     return path
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from kubekeep.model.git import GitRepository
-from kubekeep.reports import Extra, Options, load
+from kubekeep.reports import Extra, ReportOptions, load
 from kubekeep.usecases.scan import ScanRequest, scan
 
 POD = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: a}]}}\n"
@@ -42,7 +42,7 @@ def found(path: Path, *, extras: frozenset[Extra] = frozenset({Extra.REPOSITORY}
 def report(name: str, path: Path) -> dict[str, Any]:
     stream = io.StringIO()
     request = ScanRequest(paths=(str(path),), controls=("C-0057",), extras=load(name).wants)
-    load(name).render(scan(request), stream, Options())
+    load(name).render(scan(request), stream, ReportOptions())
     document: dict[str, Any] = json.loads(stream.getvalue())
     return document
 
@@ -97,7 +97,9 @@ def test_json(checkout: Path) -> None:
 def test_addresses(remote: str, provider: str, owner: str, repo: str, checkout: Path) -> None:
     assessment = scan(ScanRequest(paths=(str(checkout),), controls=("C-0057",)))
     stream = io.StringIO()
-    load("json").render(msgspec.structs.replace(assessment, repository=GitRepository("/r", remote)), stream, Options())
+    load("json").render(
+        msgspec.structs.replace(assessment, repository=GitRepository("/r", remote)), stream, ReportOptions()
+    )
     context = json.loads(stream.getvalue())["metadata"]["targetMetadata"]["gitRepoContextMetadata"]
     assert (context["provider"], context["owner"], context["repo"]) == (provider, owner, repo)
     assert "lastCommit" not in context

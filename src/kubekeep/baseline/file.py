@@ -19,7 +19,7 @@ from kubekeep.model.comparison import RecordedFinding, ScanRecord
 from kubekeep.model.fingerprint import VERSION, Identity
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
-from kubekeep.reports.kubescape_v2.read import ReportError, content, decoded
+from kubekeep.reports.kubescape_v2.read import ReportError, decode, read_bytes
 
 _FORM, _WITHOUT_TWINS = 2, 1
 """The forms of the file that can be read: what is written, and one that names nothing but findings."""
@@ -89,15 +89,15 @@ class _Baseline(_Findings, forbid_unknown_fields=True):
 
 def read_known(path: Path) -> ScanRecord:
     """What the file at `path` knows: a baseline, or a report in JSON v2 of ours or of Kubescape's. Raises ReportError."""
-    data = content(path)
-    head = decoded(path, data, _Head, "a baseline or a report in JSON v2")
+    data = read_bytes(path)
+    head = decode(path, data, _Head, "a baseline or a report in JSON v2")
     if head.form is None:
         return findings_of(path)
     if head.form not in (_FORM, _WITHOUT_TWINS) or head.paths != VERSION:
         raise ReportError(
             f"{visible(str(path))}: a baseline of another release: make it anew by `kubekeep baseline create`"
         )
-    found = decoded(path, data, _Baseline if head.form == _FORM else _Findings, "a baseline")
+    found = decode(path, data, _Baseline if head.form == _FORM else _Findings, "a baseline")
     titles = {control.id: control.title for control in builtin().controls.values()}
     controls = dict.fromkeys(map(canonical, found.controls), "")
     for number in found.unevaluated:

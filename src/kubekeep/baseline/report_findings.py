@@ -20,13 +20,13 @@ from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.reports.kubescape_v2.read import (
-    Entry,
-    Item,
-    Lines,
-    Outcome,
+    ControlResult,
+    PathEntry,
     Report,
-    Rule,
-    decoded,
+    ReportedLocation,
+    ReportedResource,
+    RuleResult,
+    decode,
     read_report,
 )
 
@@ -45,7 +45,7 @@ def findings_of(path: Path) -> ScanRecord:
     seen: Counter[tuple[Identity, str]] = Counter()
     controls = _controls(report)
     for result in report.results or ():
-        item = known.get(result.id) or Item(result.id)
+        item = known.get(result.id) or ReportedResource(result.id)
         resource = _resource(path, item)
         identity = Identity.of(resource) if resource else _identity(result.id)
         file = item.source.relative_path if item.source else ""
@@ -128,12 +128,12 @@ def _settings(report: Report) -> dict[str, str]:
     return {name: visible(text) for name, text in settings.items()}
 
 
-def _resource(path: Path, item: Item) -> Resource | None:
+def _resource(path: Path, item: ReportedResource) -> Resource | None:
     """The object of an entry; a joined one has no metadata, and what it joins beside it. None without an object."""
     text = bytes(item.object)
     if text == b"null":
         return None
-    found = decoded(path, text, dict[str, Any], "a report in JSON v2")
+    found = decode(path, text, dict[str, Any], "a report in JSON v2")
     joined = found.get(_RELATED)
     if not isinstance(joined, list) or "metadata" in found:
         return Resource(found)
@@ -150,7 +150,7 @@ def _identity(name: str) -> Identity:
     return Identity(group, kind, namespace, own)
 
 
-def _told(report: Report, head: RecordedFinding, outcome: Outcome) -> RecordedFinding:
+def _told(report: Report, head: RecordedFinding, outcome: ControlResult) -> RecordedFinding:
     """`head` with what a report says of the control, still without a place."""
     summary = (report.summary.controls or {}).get(outcome.number)
     return msgspec.structs.replace(
@@ -177,7 +177,7 @@ def _level(text: str) -> Severity:
         return Severity.UNKNOWN
 
 
-def _failed(resource: str, outcome: Outcome) -> Iterator[tuple[ReportLocation, str]]:
+def _failed(resource: str, outcome: ControlResult) -> Iterator[tuple[ReportLocation, str]]:
     """The places that stand; a failure without any is one of the whole resource."""
     rules = [rule for rule in outcome.rules or () if rule.status in (_FAILED, "")]
     entries = [[entry for entry in rule.paths or () if not entry.exception] for rule in rules]
@@ -185,13 +185,13 @@ def _failed(resource: str, outcome: Outcome) -> Iterator[tuple[ReportLocation, s
     yield from ((place, "") for place in found or [ReportLocation(resource=resource)])
 
 
-def _accepted(resource: str, outcome: Outcome) -> Iterator[tuple[ReportLocation, str]]:
+def _accepted(resource: str, outcome: ControlResult) -> Iterator[tuple[ReportLocation, str]]:
     """The places that exceptions cover, with their names; what is covered without any is the whole resource."""
     whole = outcome.status.status == _PASSED and outcome.status.sub_status == _EXCEPTED
     many = False
     for rule in outcome.rules or ():
         excused = whole or rule.sub_status == _EXCEPTED
-        by_name: dict[str, list[Entry]] = {}
+        by_name: dict[str, list[PathEntry]] = {}
         for entry in rule.paths or ():
             if entry.exception or excused:
                 by_name.setdefault(_exception(entry, rule), []).append(entry)
@@ -202,14 +202,14 @@ def _accepted(resource: str, outcome: Outcome) -> Iterator[tuple[ReportLocation,
         yield ReportLocation(resource=resource), ""
 
 
-def _exception(entry: Entry, rule: Rule) -> str:
+def _exception(entry: PathEntry, rule: RuleResult) -> str:
     """The name of the exception that covers an entry, or else of the first of its rule; empty if none has a name."""
     several = rule.exceptions if isinstance(rule.exceptions, list) else [rule.exceptions]
     said = [item.get("name") for item in (entry.exception, *several) if isinstance(item, dict)]
     return next((visible(name) for name in said if isinstance(name, str)), "")
 
 
-def _places(resource: str, entries: Iterable[Entry]) -> list[ReportLocation]:
+def _places(resource: str, entries: Iterable[PathEntry]) -> list[ReportLocation]:
     """The places of entries. One place may have two: that it failed there, and what to do there."""
     found: list[ReportLocation] = []
     paths = [(*_path(entry), entry.location) for entry in entries]
@@ -225,7 +225,7 @@ def _places(resource: str, entries: Iterable[Entry]) -> list[ReportLocation]:
     return found
 
 
-def _path(entry: Entry) -> tuple[str, str]:
+def _path(entry: PathEntry) -> tuple[str, str]:
     """The path of an entry and the key that holds it."""
     fix = entry.fix.path if entry.fix else ""
     said = (
@@ -238,7 +238,7 @@ def _path(entry: Entry) -> tuple[str, str]:
     return next(((path, key) for path, key in said if path), ("", ""))
 
 
-def _location(lines: Lines | None) -> Location | None:
+def _location(lines: ReportedLocation | None) -> Location | None:
     if lines is None or not lines.file:
         return None
     line, column = lines.start_line, lines.start_column

@@ -17,7 +17,7 @@ from kubekeep.model.comparison import Comparison
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.model.severity import Severity
 from kubekeep.posture.gate import new_findings
-from kubekeep.reports import Options, changes
+from kubekeep.reports import ReportOptions, changes
 from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.compare import diff
 
@@ -76,7 +76,7 @@ def command(
         found = diff(base, head, Granularity(granularity) if granularity else None)
     except ReportError as error:
         raise click.UsageError(str(error)) from error
-    _write(found if form.name in _WHOLE else changes.severe(found, severity), form, output, verbose=verbose)
+    _write(found if form.name in _WHOLE else changes.filter_severity(found, severity), form, output, verbose=verbose)
     if fail_on_new:
         outcome = new_findings(found, severity)
         click.echo(f"gate {'passed' if outcome.passed else 'FAILED'}: {outcome.text}", err=True)
@@ -89,12 +89,12 @@ def _write(found: Comparison, form: changes.ChangeFormat, output: Path | None, *
             sys.stdout.reconfigure(encoding="utf-8")
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size((100, 24)).columns
-        options = Options(colour=terminal and settings().colour, width=width, verbose=verbose)
+        options = ReportOptions(colour=terminal and settings().colour, width=width, verbose=verbose)
         form.render(found, sys.stdout, options)
         sys.stdout.flush()
         return
     device = output.exists() and not output.is_file()
     path = output if device or output.suffix == form.extension else output.with_name(output.name + form.extension)
     with to_file(path) as stream:
-        form.render(found, stream, Options(verbose=verbose))
+        form.render(found, stream, ReportOptions(verbose=verbose))
     click.echo(f"{form.name}: {path}", err=True)

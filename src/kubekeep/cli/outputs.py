@@ -17,13 +17,13 @@ from kubekeep import reports
 from kubekeep.cli.atomic_files import to_binary, to_file
 from kubekeep.cli.settings import settings
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports import Extra, Format, Options
+from kubekeep.reports import Extra, ReportFormat, ReportOptions
 
 
 class Output(msgspec.Struct, frozen=True):
     """One report to write: its format, and the file it goes to or None for standard output."""
 
-    format: Format
+    format: ReportFormat
     path: Path | None
 
 
@@ -61,7 +61,7 @@ def _apart(outputs: list[Output]) -> list[Output]:
     return found
 
 
-def _loaded(names: tuple[str, ...]) -> list[Format]:
+def _loaded(names: tuple[str, ...]) -> list[ReportFormat]:
     """The formats called `names`, each once."""
     try:
         formats = list({entry.name: entry for entry in map(reports.load, names)}.values())
@@ -73,7 +73,7 @@ def _loaded(names: tuple[str, ...]) -> list[Format]:
     return formats
 
 
-def _path(output: Path | None, entry: Format) -> Path | None:
+def _path(output: Path | None, entry: ReportFormat) -> Path | None:
     """The file that a report in the format `entry` goes to; None for standard output."""
     if output is None:
         return Path(f"report{entry.extension}") if entry.to_file_by_default else None
@@ -100,7 +100,7 @@ def wants(outputs: list[Output]) -> frozenset[Extra]:
     return frozenset[Extra]().union(*(item.format.wants for item in outputs))
 
 
-def write(assessment: Assessment, outputs: list[Output], options: Options) -> None:
+def write(assessment: Assessment, outputs: list[Output], options: ReportOptions) -> None:
     """Write every report; a file appears whole or not at all. Raises UnwritableError when it cannot.
 
     What `options` say of a terminal is found out here.
@@ -122,7 +122,7 @@ def _utf8(stream: TextIO) -> TextIO:
     return stream
 
 
-def _for_terminal(stream: TextIO, options: Options) -> Options:
+def _for_terminal(stream: TextIO, options: ReportOptions) -> ReportOptions:
     terminal, wishes = stream.isatty(), settings()
     return msgspec.structs.replace(
         options,

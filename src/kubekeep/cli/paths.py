@@ -16,7 +16,7 @@ from kubekeep.cli.source_options import source_options
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackQuery, Attacks
 from kubekeep.model.text import json_text, visible
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.scan import NEWEST_KUBERNETES
 
@@ -117,29 +117,29 @@ def command(  # noqa: PLR0913 - one argument an option
         raise click.UsageError(str(error)) from error
     for text in assessment.notes:
         click.echo(visible(text), err=True)
-    outputs.write(assessment, [outputs.Output(_FORMATS[layout], output)], Options())
+    outputs.write(assessment, [outputs.Output(_FORMATS[layout], output)], ReportOptions())
     sys.exit(_exit_code(assessment, request.question, fail_on_path=fail_on_path))
 
 
-def _pretty(assessment: Assessment, stream: TextIO, options: Options) -> None:
+def _pretty(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
     from kubekeep.reports.pretty.attacks import write_attacks  # noqa: PLC0415 - only what is asked for is loaded
 
     write_attacks(assessment, _attacks(assessment), stream, options)
 
 
-def _json(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
+def _json(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     from kubekeep.reports.shared.attack_json import attack_document  # noqa: PLC0415
 
     stream.write(json_text(attack_document(assessment, _attacks(assessment))) + "\n")
 
 
-def _dot(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001
+def _dot(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001
     from kubekeep.reports.shared.attack_dot import attack_dot  # noqa: PLC0415
 
     stream.write(attack_dot(_attacks(assessment)))
 
 
-def _svg(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001
+def _svg(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001
     from kubekeep.reports.shared.attack_svg import attack_svg  # noqa: PLC0415
 
     stream.write(attack_svg(_attacks(assessment)))
@@ -150,7 +150,7 @@ def _attacks(assessment: Assessment) -> Attacks:
 
 
 _FORMATS: Final = {
-    name: Format(name=name, extension=extension, media_type=media_type, description="attack paths", render=render)
+    name: ReportFormat(name=name, extension=extension, media_type=media_type, description="attack paths", render=render)
     for name, extension, media_type, render in (
         ("pretty", ".txt", "text/plain", _pretty),
         ("json", ".json", "application/json", _json),

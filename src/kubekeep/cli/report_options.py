@@ -15,7 +15,7 @@ from kubekeep.cli import arguments, outputs
 from kubekeep.cli.arguments import Names
 from kubekeep.cli.configured import is_from_found_file
 from kubekeep.model.severity import Severity
-from kubekeep.reports import Options
+from kubekeep.reports import ReportOptions
 
 
 class Showing(msgspec.Struct, frozen=True):
@@ -33,9 +33,9 @@ class Showing(msgspec.Struct, frozen=True):
         found = is_from_found_file(click.get_current_context(), "formats")
         return outputs.plan(self.formats, self.output, unnamed_files=not found)
 
-    def options(self, *, audit: bool) -> Options:
+    def options(self, *, audit: bool) -> ReportOptions:
         """How reports are to be; `audit` tells of every exception."""
-        return Options(verbose=self.verbose, by_resource=self.by_resource, audit=audit)
+        return ReportOptions(verbose=self.verbose, by_resource=self.by_resource, audit=audit)
 
 
 def report_options(function: Callable[..., None]) -> Callable[..., None]:

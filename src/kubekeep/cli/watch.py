@@ -77,14 +77,14 @@ def command(
 
 def _watch(request: ScanRequest, layout: str, address: tuple[str, int] | None, endings: Endings) -> None:
     """Watch until somebody ends it."""
-    from kubekeep.reports.shared.watched import documents, lines  # noqa: PLC0415 - not for `--help`
+    from kubekeep.reports.shared.watched import event_lines, json_lines  # noqa: PLC0415 - not for `--help`
     from kubekeep.usecases.watch import Watch, WatchRequest  # noqa: PLC0415
 
     is_terminal, printing = sys.stdout.isatty(), threading.Lock()
 
     def tell(happened: Sequence[WatchEvent]) -> None:
         width = shutil.get_terminal_size().columns if is_terminal else None
-        text = "\n".join(documents(happened) if layout == "json" else lines(happened, width))
+        text = "\n".join(json_lines(happened) if layout == "json" else event_lines(happened, width))
         with printing:
             click.echo(text)
             sys.stdout.flush()
@@ -105,11 +105,11 @@ def _served(address: tuple[str, int] | None, *watched: Any) -> Iterator[None]:
         return
     # Only who serves pays for it.
     from kubekeep.cli.watch_pages import pages  # noqa: PLC0415
-    from kubekeep.sinks.serving import Serving  # noqa: PLC0415
+    from kubekeep.sinks.serving import MonitoringServer  # noqa: PLC0415
 
     host, port = address
     try:
-        serving = Serving(host, port, pages(*watched))
+        serving = MonitoringServer(host, port, pages(*watched))
     except OSError as error:
         raise click.UsageError(f"--metrics: cannot listen at {host}:{port}: {error.strerror}") from error
     with serving:

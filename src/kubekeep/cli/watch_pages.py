@@ -9,10 +9,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-from kubekeep.reports.format import Options
+from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.prometheus import FORMAT
-from kubekeep.reports.shared.watched import write_figures
-from kubekeep.sinks.serving import Page
+from kubekeep.reports.shared.watched import write_metrics
+from kubekeep.sinks.serving import HttpResponse
 from kubekeep.usecases.scan import ScanRequest
 from kubekeep.usecases.watch import Watch
 
@@ -20,20 +20,20 @@ _FRESH: Final = 5.0
 """Seconds for which metrics of the assessment are kept: making them for a large cluster takes some."""
 
 
-def pages(watch: Watch, request: ScanRequest) -> dict[str, Callable[[], Page]]:
+def pages(watch: Watch, request: ScanRequest) -> dict[str, Callable[[], HttpResponse]]:
     """What is served of `watch`, by path."""
     metrics = _Metrics(watch, request)
 
-    def ready() -> Page:
+    def ready() -> HttpResponse:
         if watch.current is None:
-            return Page(HTTPStatus.SERVICE_UNAVAILABLE, "not everything has been seen yet\n")
+            return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "not everything has been seen yet\n")
         if not watch.figures.is_current:
-            return Page(HTTPStatus.SERVICE_UNAVAILABLE, "the cluster cannot be followed at this moment\n")
-        return Page(HTTPStatus.OK, "ok\n")
+            return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "the cluster cannot be followed at this moment\n")
+        return HttpResponse(HTTPStatus.OK, "ok\n")
 
     return {
-        "/metrics": lambda: Page(HTTPStatus.OK, metrics.text(), "text/plain; version=0.0.4; charset=utf-8"),
-        "/healthz": lambda: Page(HTTPStatus.OK, "ok\n"),
+        "/metrics": lambda: HttpResponse(HTTPStatus.OK, metrics.text(), "text/plain; version=0.0.4; charset=utf-8"),
+        "/healthz": lambda: HttpResponse(HTTPStatus.OK, "ok\n"),
         "/readyz": ready,
     }
 
@@ -54,8 +54,8 @@ class _Metrics:
             current = self._watch.current
             if current is not None and time.monotonic() - self._made > _FRESH:
                 stream = io.StringIO()
-                FORMAT.render(current.assessment(self._request), stream, Options())
+                FORMAT.render(current.assessment(self._request), stream, ReportOptions())
                 self._text, self._made = stream.getvalue(), time.monotonic()
             figures = io.StringIO()
-            write_figures(self._watch.figures, figures)
+            write_metrics(self._watch.figures, figures)
             return figures.getvalue() + self._text

@@ -18,7 +18,7 @@ import msgspec
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.reports.kubescape_v2.read import Item, Report, ReportError, read_report
+from kubekeep.reports.kubescape_v2.read import Report, ReportedResource, ReportError, read_report
 
 
 class Reported(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ def _findings(report: Report) -> set[tuple[str, str, str]]:
     }
 
 
-def _file(item: Item) -> str:
+def _file(item: ReportedResource) -> str:
     """The file of an object: below the folder that was scanned, or as it was named then."""
     if item.source is None or not item.source.relative_path:
         return ""

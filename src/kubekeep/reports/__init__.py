@@ -1,8 +1,8 @@
-"""OUT: one module a format, from an assessment to text.
+"""Report formats: one module per format that writes an assessment to a stream.
 
-The list of formats is found by walking this folder, never written down. Nothing is imported before it is
-asked for: a scan pays for the one format that it prints. Reports never read a source, never judge, and never
-open a file; they see values of the model only.
+The list of formats is derived from the modules of this package. A format is imported only when it is used, so that
+a scan loads only the one it prints. Reports work on values of the model: they never read a source, evaluate a rule
+or open a file.
 """
 
 from __future__ import annotations
@@ -13,43 +13,43 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kubekeep.reports.format import Extra, Format, Options
+from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 
-__all__ = ["Extra", "Format", "Options", "formats", "load", "names"]
+__all__ = ["Extra", "ReportFormat", "ReportOptions", "formats", "load", "names"]
 
 _NO_FORMATS: Final = frozenset({"changes", "format", "kubescape_v2", "shared"})
-"""What is here and no format: the shape of one, and the parts that several draw on."""
+"""Modules that are not formats: the format definition and shared parts."""
 
 
 def names() -> tuple[str, ...]:
-    """The names of all formats in alphabetical order, found without importing any."""
+    """Return the names of all formats in alphabetical order without importing any."""
     modules = (module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NO_FORMATS)
     return tuple(sorted(name.replace("_", "-") for name in modules))
 
 
-def load(name: str) -> Format:
-    """The format called `name`, or that has it as an alias; raises LookupError for other names.
+def load(name: str) -> ReportFormat:
+    """Return the format with the name or alias. Raises LookupError for other names.
 
-    Imports that format alone, unless `name` is an alias.
+    Imports only that format, unless `name` is an alias.
     """
     if name in names():
-        return _imported(name)
+        return _import_format(name)
     for entry in formats().values():
         if name in entry.aliases:
             return entry
     raise LookupError(f"unknown format {name!r}: use one of {', '.join(names())}")
 
 
-def formats() -> Mapping[str, Format]:
-    """All formats by name, read-only; imports every one. Raises ValueError when two claim the same name."""
-    return collect(_imported(name) for name in names())
+def formats() -> Mapping[str, ReportFormat]:
+    """Return all formats by name, read-only; imports every format. Raises ValueError if two claim the same name."""
+    return collect(_import_format(name) for name in names())
 
 
-def collect(found: Iterable[Format]) -> Mapping[str, Format]:
-    """`found` by name; raises ValueError when a name or an alias is taken twice."""
-    by_name: dict[str, Format] = {}
+def collect(formats: Iterable[ReportFormat]) -> Mapping[str, ReportFormat]:
+    """Return the formats by name. Raises ValueError if a name or an alias is used twice."""
+    by_name: dict[str, ReportFormat] = {}
     taken: set[str] = set()
-    for entry in found:
+    for entry in formats:
         for name in (entry.name, *entry.aliases):
             if name in taken:
                 raise ValueError(f"two report formats are called {name!r}")
@@ -58,9 +58,9 @@ def collect(found: Iterable[Format]) -> Mapping[str, Format]:
     return MappingProxyType(by_name)
 
 
-def _imported(name: str) -> Format:
+def _import_format(name: str) -> ReportFormat:
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     entry = module.FORMAT
-    if not isinstance(entry, Format) or entry.name != name:
+    if not isinstance(entry, ReportFormat) or entry.name != name:
         raise TypeError(f"{module.__name__}.FORMAT must be a Format called {name!r}")
     return entry

@@ -1,9 +1,9 @@
-"""CSV (RFC 4180) with the columns of Kubescape's `--format csv`, and more of our own behind them.
+"""CSV (RFC 4180) with the columns of Kubescape's `--format csv`, followed by our own columns.
 
-A row for each control and resource it applies to, whatever came of it, in the order of the JSON report. Behind those,
-with no resource, a row for each control that was not evaluated at all, and one for each input that was not read.
-Every cell is text on one line. A cell that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP
-advises against CSV injection; whoever reads the file by program takes it off again.
+One row per control and evaluated resource, in the order of the JSON report, then one row without a resource for each
+control that was not evaluated at all, and one for each input that was not read. Every cell is one line of text. A cell
+that a spreadsheet would evaluate as a formula is prefixed with an apostrophe, as OWASP recommends against CSV
+injection; programs that read the file must remove it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kubekeep.model.finding import Reason, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.shared import wording
 
@@ -38,7 +38,7 @@ HEADER: Final = (
     "Remediation",
     "Control URL",
     "Source Path",
-    # what follows is ours
+    # our own columns
     "File",
     "Line",
     "Column",
@@ -47,18 +47,18 @@ HEADER: Final = (
     "Message",
 )
 UNREAD: Final = "unread"
-"""The status of a row for an input that was not read; all others are Kubescape's."""
+"""Status of a row for unread input; all other statuses are Kubescape's."""
 EXCEPTED: Final = "w/exceptions"
-"""Kubescape's sub-status of what passed by waivers alone."""
+"""Kubescape's sub-status of a control that passed only because of exceptions."""
 LONGEST: Final = 32_767
-"""Characters of a cell: what is longer Excel would spread over the rows below."""
+"""Maximum characters of a cell; Excel spreads longer text over the rows below."""
 _FORMULA: Final = re.compile("[=+\\-@\uff1d\uff0b\uff0d\uff20]")
-"""What a cell must not begin with, in either width. Tabs and line breaks are escapes by then."""
+"""Characters that start a formula, in ASCII and full-width form. Tabs and line breaks are escaped before."""
 _NO_RESOURCE: Final = ("", "", "", "", "")
 
 
-class _Control(msgspec.Struct, frozen=True):
-    """The cells that the rows of one control share: title, id and severity; and the others, one each."""
+class _ControlCells(msgspec.Struct, frozen=True):
+    """Cells shared by all rows of a control."""
 
     head: tuple[str, str, str]
     remediation: str
@@ -66,7 +66,7 @@ class _Control(msgspec.Struct, frozen=True):
     frameworks: str
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write the header and all rows, each ending with CR LF."""
     writer = csv.writer(stream)
     writer.writerow(HEADER)
@@ -86,13 +86,13 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
     writer.writerows(map(_unread, assessment.unread))
 
 
-def _controls(assessment: Assessment) -> dict[str, _Control]:
+def _controls(assessment: Assessment) -> dict[str, _ControlCells]:
     frameworks: dict[str, list[str]] = {}
     for framework in assessment.frameworks:
         for slug in framework.controls:
             frameworks.setdefault(slug, []).append(framework.framework.name)
     return {
-        summary.control.slug: _Control(
+        summary.control.slug: _ControlCells(
             (_cell(summary.control.title), _cell(summary.control.id), summary.control.level.label),
             _cell(" ".join(summary.control.fix.split())),
             _cell(summary.control.link),
@@ -103,21 +103,21 @@ def _controls(assessment: Assessment) -> dict[str, _Control]:
 
 
 def _resource(resource: Resource) -> tuple[str, ...]:
-    """The four cells that say which, and the one of its file."""
+    """Return the four cells that identify the resource, and its file."""
     source = resource.source.path if resource.source else ""
     return tuple(map(_cell, (resource.name, resource.kind, resource.namespace, resource.api_version, source)))
 
 
-def _row(control: _Control, status: Status, reason: Reason | None, resource: tuple[str, ...]) -> tuple[str, ...]:
-    """A row of what passed or was not evaluated: there is nothing to mend."""
+def _row(control: _ControlCells, status: Status, reason: Reason | None, resource: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the row of a passed or unevaluated control, without fields about fixes."""
     word, sub_status = kubescape_v2.status_words(status, reason)
     message = _cell(reason.text) if reason else ""
     ours = ("", "", "", control.frameworks, sub_status, message)
     return (*control.head, word, *resource[:4], "", "", "", control.link, resource[4], *ours)
 
 
-def _finding(control: _Control, verdict: Verdict, resource: Resource, cells: tuple[str, ...]) -> tuple[str, ...]:
-    """A row of what failed, or passed by waivers: the evidence that stands, or all of it where all is waived."""
+def _finding(control: _ControlCells, verdict: Verdict, resource: Resource, cells: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the row of a failed or excepted control with its open evidence, or with all if none is open."""
     shown = verdict if verdict.is_excepted else verdict.standing
     word, sub_status = kubescape_v2.status_words(verdict.status, verdict.reason)
     return (
@@ -128,7 +128,7 @@ def _finding(control: _Control, verdict: Verdict, resource: Resource, cells: tup
         control.remediation,
         control.link,
         cells[4],
-        *_place(wording.place(resource, shown)),
+        *_place(wording.first_location(resource, shown)),
         control.frameworks,
         EXCEPTED if verdict.is_excepted else sub_status,
         _cell("; ".join(_messages(verdict))),
@@ -136,18 +136,20 @@ def _finding(control: _Control, verdict: Verdict, resource: Resource, cells: tup
 
 
 def _paths(verdict: Verdict) -> tuple[str, str]:
-    """The paths that fail, and those to set with their values, as Kubescape joins them."""
-    entries = [path for item in verdict.evidence for path in kubescape_v2.paths(item)]
+    """Return the failed paths, and the fix paths with their values, joined as in Kubescape."""
+    entries = [path for evidence in verdict.evidence for path in kubescape_v2.paths(evidence)]
     failed = [str(entry["failedPath"]) for entry in entries if "failedPath" in entry]
     fixes = (entry["fixPath"] for entry in entries)
     return "; ".join(failed), "; ".join(f"{fix['path']}={fix['value']}" for fix in fixes if fix["path"])
 
 
 def _messages(verdict: Verdict) -> Iterator[str]:
-    """What the rule says of each place, and why what is waived was accepted; each once."""
-    yield from dict.fromkeys(item.note for item in verdict.standing.evidence if item.note)
+    """Yield the distinct messages of the rule, then the descriptions of the exceptions."""
+    yield from dict.fromkeys(evidence.note for evidence in verdict.standing.evidence if evidence.note)
     yield from dict.fromkeys(
-        wording.accepted(item.exception) for item in verdict.excepted.evidence if item.exception is not None
+        wording.describe_exception(evidence.exception)
+        for evidence in verdict.excepted.evidence
+        if evidence.exception is not None
     )
 
 
@@ -157,7 +159,7 @@ def _unread(unread: Unread) -> tuple[str, ...]:
 
 
 def _place(location: Location | None) -> tuple[str, str, str]:
-    """File, line and column, which need not be in the file that the resource as a whole comes from."""
+    """Return file, line and column of a location, which may differ from the resource's own file."""
     if location is None:
         return ("", "", "")
     start = location.region.start if location.region else None
@@ -171,7 +173,7 @@ def _cell(text: str) -> str:
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="csv",
     extension=".csv",
     media_type="text/csv",

@@ -1,6 +1,6 @@
-"""What a report format is: a name, what its files are called, and a function that writes one.
+"""Definition of a report format: name, file extension, and a function that writes a report.
 
-Knows no format of its own and opens no file.
+Knows no concrete format and does no I/O.
 """
 
 from __future__ import annotations
@@ -15,56 +15,55 @@ from kubekeep.model.assessment import Assessment
 
 
 class Extra(enum.StrEnum):
-    """What an assessment holds only if a format wants it, as it costs time to find."""
+    """Optional parts of an assessment that are costly to compute and only collected if a format requests them."""
 
     EXCERPTS = "excerpts"
-    """The text around each place: `Evidence.excerpt`."""
+    """Source text around each location: `Evidence.excerpt`."""
     EDITS = "edits"
-    """Exact changes of files: `Evidence.edits`."""
+    """Exact edits of files: `Evidence.edits`."""
     REPOSITORY = "repository"
-    """Where the input is under version control: `Assessment.repository`."""
+    """Version control state of the input: `Assessment.repository`."""
     ATTACK_PATHS = "attack paths"
-    """How workloads could be taken over: `Assessment.attacks`."""
+    """Attack paths to workloads: `Assessment.attacks`."""
     PRIORITIES = "priorities"
-    """Which resources attack tracks lead through: `Attacks.prioritised` alone."""
+    """Resources on attack tracks by priority: `Attacks.prioritised` only."""
 
 
-class Options(msgspec.Struct, frozen=True):
-    """How people want their output; formats for machines look at nothing else but `audit`."""
+class ReportOptions(msgspec.Struct, frozen=True):
+    """Presentation options of a report; machine-readable formats only use `audit`."""
 
     colour: bool = False
     width: int = 100
-    """Columns of the terminal; nothing but single words and paths is longer."""
+    """Columns of the terminal; only single words and paths may exceed it."""
     verbose: bool = False
     """Show every failed resource and every passed control."""
     by_resource: bool = False
-    """Show each failed resource with its controls, and not each failed control with its resources."""
+    """Group by failed resource instead of by failed control."""
     audit: bool = False
-    """Tell of every exception what became of it; those for machines do so too."""
+    """Report the use of every exception, also in machine-readable formats."""
     links: bool = False
-    """The terminal understands hyperlinks (OSC 8)."""
+    """True if the terminal supports hyperlinks (OSC 8)."""
 
 
-class Format(msgspec.Struct, frozen=True, kw_only=True):
-    """One format. `render(assessment, stream, options)` writes a whole report to a stream.
+class ReportFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """A report format. `render(assessment, stream, options)` writes a whole report to a stream.
 
-    It is a text stream (TextIO), or one of bytes (BinaryIO) for a format that is `binary`. The stream belongs to the
-    caller: a format neither closes it nor seeks in it. Text that is written is valid Unicode, so any UTF-8 stream
-    takes it. Errors of the stream (OSError) pass through.
+    The stream is a TextIO, or a BinaryIO for a `binary` format. The caller owns it: a format neither closes nor seeks
+    it. Written text is valid Unicode, so that any UTF-8 stream accepts it. OSError of the stream passes through.
     """
 
     name: str
-    """What `--format` takes: the name of the module with dashes for underscores."""
+    """Value of `--format`: the name of the module with dashes for underscores."""
     extension: str
-    """With its dot: `.json`."""
+    """File extension with its dot: `.json`."""
     media_type: str
     description: str
-    render: Callable[[Assessment, Any, Options], None]
+    render: Callable[[Assessment, Any, ReportOptions], None]
     aliases: tuple[str, ...] = ()
     wants: frozenset[Extra] = frozenset()
     to_file_by_default: bool = False
-    """Without a file name given it goes to `report<extension>`, as it is of no use on a terminal."""
+    """Write to `report<extension>` unless a file name is given, because the output is useless on a terminal."""
     binary: bool = False
-    """It is no text: `render` gets a stream of bytes, and no terminal is ever given them."""
+    """True if `render` writes bytes; such output is never printed on a terminal."""
     library: str = ""
-    """The module that it needs beside those of every installation; the extra called like the format brings it."""
+    """Module of an optional dependency; the extra with the name of the format installs it."""

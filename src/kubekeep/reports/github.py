@@ -1,8 +1,8 @@
-"""Annotations for GitHub Actions: workflow commands on standard output that mark the lines of a pull request.
+"""Annotations for GitHub Actions: workflow commands on standard output that mark lines of a pull request.
 
-GitHub shows ten annotations of each level for a step and drops the rest without a word. So the worst come first, no
-more than ten are written, and what is left stands in a folded part of the log, with a last line that counts it. Paths
-are those of the repository, wherever in it the scan runs. Never starts a line with text from the input.
+GitHub shows ten annotations per level and step and silently drops the rest. Therefore the worst come first, at most
+ten are written, and the others follow in a folded group of the log, with a final line that counts them. Paths are
+relative to the repository root, independent of the scanned folder. No line starts with text from the input.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import visible
-from kubekeep.reports.format import Extra, Format, Options
+from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared import wording
 
 _SHOWN: Final = 10
-"""Annotations of each level that GitHub shows for a step."""
+"""Annotations per level that GitHub shows for a step."""
 _ERROR, _WARNING, _NOTICE = "error", "warning", "notice"
 _LEVELS: Final = {"error": _ERROR, "warning": _WARNING, "note": _NOTICE}
-"""GitHub's levels by those of SARIF."""
+"""GitHub levels by SARIF level."""
 _PLACES: Final = 5
-"""How many places of a resource an annotation names."""
+"""Maximum number of locations of a resource in an annotation."""
 _LONGEST: Final = 1000
-"""Characters of one line of an annotation."""
+"""Maximum characters of one line of an annotation."""
 
 
 class _Annotation(msgspec.Struct, frozen=True):
-    """One annotation, or one line of the log; `lines` are the message."""
+    """An annotation or a line of the log; `lines` are the message."""
 
     level: str
     title: str
@@ -43,8 +43,8 @@ class _Annotation(msgspec.Struct, frozen=True):
     location: Location | None = None
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
-    """Write the annotations, then what is not shown as one, then the sums."""
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+    """Write the annotations, the ones over GitHub's limit as a folded group, and the totals."""
     shown = folded = 0
     for annotation, fits in _fitting(assessment):
         if fits:
@@ -59,7 +59,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
 
 
 def _fitting(assessment: Assessment) -> Iterator[tuple[_Annotation, bool]]:
-    """All annotations, and whether GitHub has room for each."""
+    """Yield all annotations, each with True if it is within GitHub's limit."""
     seen: Counter[str] = Counter()
     for annotation in _annotations(assessment):
         seen[annotation.level] += 1
@@ -67,12 +67,12 @@ def _fitting(assessment: Assessment) -> Iterator[tuple[_Annotation, bool]]:
 
 
 def _annotations(assessment: Assessment) -> Iterator[_Annotation]:
-    """What was not read, then what was not evaluated, then the findings, worst first."""
+    """Yield unread input, then controls that were not evaluated, then the findings, worst first."""
     yield from map(_unread, assessment.unread)
     if gaps := [summary for summary in assessment.controls if summary.is_gap]:
         yield _gaps(gaps)
     failures = assessment.failures()
-    for summary in wording.worst_first(assessment):
+    for summary in wording.sort_failed(assessment):
         for resource, verdict in failures.get(summary.control.slug, ()):
             yield _finding(summary, resource, verdict)
 
@@ -86,49 +86,49 @@ def _gaps(gaps: list[ControlSummary]) -> _Annotation:
     for summary in gaps:
         by_cause.setdefault(summary.reason.cause if summary.reason else None, []).append(summary.control.id)
     lines = (f"{cause or 'no reason is known'}: {', '.join(ids)}" for cause, ids in by_cause.items())
-    return _Annotation(_NOTICE, f"{wording.number(len(gaps), 'control')} not evaluated", tuple(lines))
+    return _Annotation(_NOTICE, f"{wording.count_noun(len(gaps), 'control')} not evaluated", tuple(lines))
 
 
 def _finding(summary: ControlSummary, resource: Resource, verdict: Verdict) -> _Annotation:
     control = summary.control
-    changes = [wording.change(item) for item in verdict.evidence]
+    changes = [wording.describe_change(evidence) for evidence in verdict.evidence]
     if len(changes) > _PLACES:
-        changes[_PLACES:] = [f"and {wording.number(len(changes) - _PLACES, 'more place')}"]
+        changes[_PLACES:] = [f"and {wording.count_noun(len(changes) - _PLACES, 'more place')}"]
     link = (f"See {control.link}",) if control.link else ()
     return _Annotation(
         _LEVELS[sarif_level(control.severity)],
         f"{control.level.label}: {control.title} ({control.id})",
         (resource.label, *changes, *link),
-        wording.place(resource, verdict),
+        wording.first_location(resource, verdict),
     )
 
 
 def _closing(assessment: Assessment, shown: int, folded: int) -> Iterator[str]:
     excepted = sum(map(len, assessment.excepted().values()))
-    failed = wording.number(assessment.counts.failed, "failed resource")
-    yield f"Kubekeep: {failed}, {wording.number(shown, 'annotation')} for GitHub."
+    failed = wording.count_noun(assessment.counts.failed, "failed resource")
+    yield f"Kubekeep: {failed}, {wording.count_noun(shown, 'annotation')} for GitHub."
     if folded:
         yield (
-            f"{wording.number(folded, 'result')} not shown as annotations, of which GitHub takes {_SHOWN} a level: "
+            f"{wording.count_noun(folded, 'result')} not shown as annotations, of which GitHub takes {_SHOWN} a level: "
             "they stand in the folded part of this log."
         )
     if excepted:
-        yield f"{wording.number(excepted, 'finding')} waived."
+        yield f"{wording.count_noun(excepted, 'finding')} waived."
 
 
-def _command(annotation: _Annotation, of: Assessment) -> str:
-    """A workflow command: one line, whatever stands in it."""
+def _command(annotation: _Annotation, assessment: Assessment) -> str:
+    """Return a workflow command on one line."""
     properties = {"title": annotation.title}
     location = annotation.location
     if location is not None:
-        properties = {"file": _in_repository(location.file, of), **_columns(location), **properties}
-    given = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+        properties = {"file": _in_repository(location.file, assessment), **_columns(location), **properties}
+    parameters = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     message = "%0A".join(_data(_shown(line)) for line in annotation.lines)
-    return f"::{annotation.level} {given}::{message}\n"
+    return f"::{annotation.level} {parameters}::{message}\n"
 
 
 def _columns(location: Location) -> dict[str, str]:
-    """The lines, and the columns where all is on one line, as GitHub wants it."""
+    """Return the lines, and the columns only for a range within one line, as GitHub requires."""
     if location.region is None:
         return {}
     start, end = location.region.start, location.region.end
@@ -138,24 +138,24 @@ def _columns(location: Location) -> dict[str, str]:
     return lines
 
 
-def _in_repository(file: str, of: Assessment) -> str:
-    """The path of `file` from the root of the repository; as it is shown where it is in none."""
-    if of.repository is None:
+def _in_repository(file: str, assessment: Assessment) -> str:
+    """Return the path relative to the repository root, or unchanged outside a repository."""
+    if assessment.repository is None:
         return file
-    root = f"{of.repository.root.rstrip('/')}/"
-    path = posixpath.normpath(posixpath.join(of.target.base, file))
+    root = f"{assessment.repository.root.rstrip('/')}/"
+    path = posixpath.normpath(posixpath.join(assessment.target.base, file))
     return path.removeprefix(root) if path.startswith(root) else file
 
 
-def _line(annotation: _Annotation, of: Assessment) -> str:
-    """A line of the log."""
+def _line(annotation: _Annotation, assessment: Assessment) -> str:
+    """Return a line of the log."""
     location = annotation.location
-    place = f" {Location(_in_repository(location.file, of), location.region)}" if location else ""
+    place = f" {Location(_in_repository(location.file, assessment), location.region)}" if location else ""
     return _shown(f"{annotation.level}:{place} {annotation.title}: {annotation.lines[0]}") + "\n"
 
 
 def _shown(text: str) -> str:
-    # the runner takes commands in their old form (##[error]) from the middle of a line too
+    # the runner also accepts old-style commands (##[error]) in the middle of a line
     shown = visible(text[: _LONGEST + 1]).replace("##[", "##\\x5b")
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
@@ -168,7 +168,7 @@ def _property(text: str) -> str:
     return _data(_shown(text)).replace(":", "%3A").replace(",", "%2C")
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="github",
     extension=".txt",
     media_type="text/plain",

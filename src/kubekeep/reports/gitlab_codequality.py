@@ -1,7 +1,7 @@
-"""GitLab's code quality report, an array of Code Climate issues: findings on the lines of a merge request.
+"""GitLab's code quality report, an array of Code Climate issues that are shown on lines of a merge request.
 
-One issue for each place. The format knows findings in files only: what was not read is an issue of its file, what
-was not evaluated one issue of the folder, and what is waived is no issue.
+One issue per location. The format supports only findings in files: unread input is an issue of its file, all
+unevaluated controls are one issue of the folder, and excepted findings are omitted.
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ from kubekeep.model.fingerprint import evidence_fingerprint
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
-from kubekeep.reports.format import Format, Options
-from kubekeep.reports.shared.findings import Distinct, Finding, digest, listed, named, standing
-from kubekeep.reports.shared.wording import change
+from kubekeep.reports.format import ReportFormat, ReportOptions
+from kubekeep.reports.shared.findings import (
+    IdentifiedFinding,
+    UniqueIds,
+    digest,
+    join_names,
+    open_findings,
+    resource_name,
+)
+from kubekeep.reports.shared.wording import describe_change
 
 _SEVERITY: Final = {
     Severity.CRITICAL: "blocker",
@@ -27,39 +34,41 @@ _SEVERITY: Final = {
 }
 
 _NAMED: Final = 10
-"""How many controls that were not evaluated are named, the worst first: the text is shown on one line."""
+"""Maximum number of unevaluated controls to name, because the text is shown on one line."""
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
-    """Write the array as one line of JSON with a line feed at its end."""
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+    """Write the array as one line of JSON with a final line feed."""
     stream.write("[")
     stream.writelines(("," if index else "") + json_text(issue) for index, issue in enumerate(_issues(assessment)))
     stream.write("]\n")
 
 
 def _issues(assessment: Assessment) -> Iterator[dict[str, Any]]:
-    distinct = Distinct()
-    for item in assessment.unread:
-        text = visible(f"Not read: {item.message}")
-        yield _issue("kubekeep-input", text, "major", item.location, distinct(digest("input", item.location.file)))
+    unique_ids = UniqueIds()
+    for unread in assessment.unread:
+        text = visible(f"Not read: {unread.message}")
+        yield _issue(
+            "kubekeep-input", text, "major", unread.location, unique_ids(digest("input", unread.location.file))
+        )
     if skipped := [summary.control.id for summary in assessment.controls if summary.is_gap]:
-        text = f"Not evaluated, other reports say why: {listed(skipped, _NAMED)}"
-        unique = distinct(digest("coverage", *sorted(skipped)))
+        text = f"Not evaluated, other reports say why: {join_names(skipped, _NAMED)}"
+        unique = unique_ids(digest("coverage", *sorted(skipped)))
         yield _issue("kubekeep-coverage", visible(text), "info", Location("."), unique)
-    for finding in standing(assessment, Distinct()):
-        yield from _places(finding, distinct)
+    for finding in open_findings(assessment, UniqueIds()):
+        yield from _places(finding, unique_ids)
 
 
-def _places(finding: Finding, distinct: Distinct) -> Iterator[dict[str, Any]]:
+def _places(finding: IdentifiedFinding, unique_ids: UniqueIds) -> Iterator[dict[str, Any]]:
     control, resource = finding.control, finding.resource
-    head = f"{control.title}: {named(resource)}"
+    head = f"{control.title}: {resource_name(resource)}"
     severity = _SEVERITY[control.level]
     whole = finding.place or Location("/".join(filter(None, (resource.namespace, resource.kind, resource.name))))
     if not finding.evidence:
-        yield _issue(control.id, visible(head), severity, whole, distinct(finding.uid))
+        yield _issue(control.id, visible(head), severity, whole, unique_ids(finding.uid))
     for evidence in finding.evidence:
-        unique = distinct(evidence_fingerprint(control.id, resource, evidence.path))
-        text = visible(f"{head}: {change(evidence)}")
+        unique = unique_ids(evidence_fingerprint(control.id, resource, evidence.path))
+        text = visible(f"{head}: {describe_change(evidence)}")
         yield _issue(control.id, text, severity, evidence.location or whole, unique)
 
 
@@ -74,7 +83,7 @@ def _issue(check: str, text: str, severity: str, place: Location, unique: str) -
     }
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="gitlab-codequality",
     extension=".json",
     media_type="application/json",

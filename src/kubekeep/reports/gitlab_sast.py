@@ -1,8 +1,8 @@
 """GitLab's security report for static analysis (scan type `sast`, schema 15), for merge requests and dashboards.
 
-One vulnerability for each failed control and resource, with all places in its details. What was not read or not
-evaluated, and what is waived, are messages of the scan: GitLab takes every vulnerability of a report for open, and
-its only flag says "false positive", which a waived finding is not. Vulnerabilities are encoded one by one.
+One vulnerability per failed control and resource, with all locations in its details. Unread input, unevaluated
+controls and exceptions are messages of the scan: GitLab treats every vulnerability of a report as open, and its only
+flag, "false positive", does not describe an excepted finding. Vulnerabilities are encoded one by one.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.text import json_text, utc_text, visible
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.commonmark import code
 from kubekeep.reports.shared.findings import (
     MOST,
-    Distinct,
-    Finding,
-    excepted,
+    IdentifiedFinding,
+    UniqueIds,
+    excepted_findings,
     exception_text,
-    frameworks,
-    gaps,
-    is_broken,
-    listed,
-    named,
+    frameworks_by_control,
+    group_gaps,
+    is_error,
+    join_names,
+    list_requirements,
+    open_findings,
     reason_text,
-    requirements,
-    standing,
-    undecided,
+    resource_name,
+    unevaluated_resources,
 )
-from kubekeep.reports.shared.wording import change
+from kubekeep.reports.shared.wording import describe_change
 
 _VERSION: Final = "15.2.4"
 _SCHEMA: Final = (
@@ -43,27 +43,27 @@ _SCHEMA: Final = (
 )
 _PRODUCT: Final = "https://kubekeep.io"
 _NAME, _SOLUTION, _DESCRIPTION = 255, 7000, 1_048_576
-"""The most characters that the schema allows."""
+"""Maximum characters that the schema allows."""
 _IDENTIFIERS: Final = 20
-"""The most that GitLab keeps for a vulnerability."""
+"""Maximum number of identifiers that GitLab keeps per vulnerability."""
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
-    """Write the report as one line of JSON with a line feed at its end."""
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+    """Write the report as one line of JSON with a final line feed."""
     head = {"version": _VERSION, "schema": _SCHEMA, "scan": _scan(assessment)}
-    serves = frameworks(assessment)
+    frameworks = frameworks_by_control(assessment)
     rules: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     stream.write(json_text(head)[:-1] + ',"vulnerabilities":[')
-    for index, finding in enumerate(standing(assessment, Distinct())):
+    for index, finding in enumerate(open_findings(assessment, UniqueIds())):
         slug = finding.control.slug
         if slug not in rules:
-            rules[slug] = _rule(finding.control, serves.get(slug, ()))
+            rules[slug] = _rule(finding.control, frameworks.get(slug, ()))
         stream.write(("," if index else "") + json_text(_vulnerability(finding, *rules[slug])))
     stream.write("]}\n")
 
 
 def _scan(assessment: Assessment) -> dict[str, Any]:
-    """What the scan says of itself. It is a success also with holes: each is a warning, "a partial error"."""
+    """Return the scan section. Coverage gaps do not change its status; each is a warning ("a partial error")."""
     tool = {
         "id": "kubekeep",
         "name": "Kubekeep",
@@ -85,39 +85,41 @@ def _scan(assessment: Assessment) -> dict[str, Any]:
 
 
 def _messages(assessment: Assessment) -> Iterator[dict[str, str]]:
-    """What was not read or went wrong is a warning; what the input cannot tell is usual, and information."""
-    for item in assessment.unread:
-        yield _told("warn", f"not read: {item.location}: {item.message}")
-    for text, summaries in gaps(assessment).items():
-        level = "warn" if any(is_broken(summary.reason) for summary in summaries) else "info"
-        yield _told(level, f"not evaluated: {listed(summary.control.id for summary in summaries)}: {text}")
-    yield from _unjudged(assessment)
-    yield from _accepted(assessment)
+    """Yield the messages: unread input and errors as warnings, other coverage gaps as information."""
+    for unread in assessment.unread:
+        yield _message("warn", f"not read: {unread.location}: {unread.message}")
+    for text, summaries in group_gaps(assessment).items():
+        level = "warn" if any(is_error(summary.reason) for summary in summaries) else "info"
+        yield _message(level, f"not evaluated: {join_names(summary.control.id for summary in summaries)}: {text}")
+    yield from _unevaluated(assessment)
+    yield from _excepted(assessment)
 
 
-def _unjudged(assessment: Assessment) -> Iterator[dict[str, str]]:
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for summary, resource, why in undecided(assessment):
-        level = "warn" if is_broken(why) else "info"
-        found.setdefault((level, summary.control.id, reason_text(why)), []).append(named(resource))
-    for (level, control, text), resources in found.items():
-        yield _told(level, f"not evaluated: {control} for {listed(resources)}: {text}")
+def _unevaluated(assessment: Assessment) -> Iterator[dict[str, str]]:
+    resources_by_reason: dict[tuple[str, str, str], list[str]] = {}
+    for summary, resource, reason in unevaluated_resources(assessment):
+        level = "warn" if is_error(reason) else "info"
+        resources_by_reason.setdefault((level, summary.control.id, reason_text(reason)), []).append(
+            resource_name(resource)
+        )
+    for (level, control, text), resources in resources_by_reason.items():
+        yield _message(level, f"not evaluated: {control} for {join_names(resources)}: {text}")
 
 
-def _accepted(assessment: Assessment) -> Iterator[dict[str, str]]:
-    found: Counter[str] = Counter()
-    for finding in excepted(assessment, Distinct()):
-        found.update(f"{finding.control.id} {exception_text(exception)}" for exception in finding.exceptions)
-    for text, count in found.items():
-        yield _told("info", f"{count} finding{'' if count == 1 else 's'} of {text}")
+def _excepted(assessment: Assessment) -> Iterator[dict[str, str]]:
+    counts: Counter[str] = Counter()
+    for finding in excepted_findings(assessment, UniqueIds()):
+        counts.update(f"{finding.control.id} {exception_text(exception)}" for exception in finding.exceptions)
+    for text, count in counts.items():
+        yield _message("info", f"{count} finding{'' if count == 1 else 's'} of {text}")
 
 
-def _told(level: str, text: str) -> dict[str, str]:
+def _message(level: str, text: str) -> dict[str, str]:
     return {"level": level, "value": visible(text)}
 
 
-def _rule(control: Control, serves: Iterable[Framework]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What all vulnerabilities of a control share: what stands before their places, and what stands after them."""
+def _rule(control: Control, frameworks: Iterable[Framework]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the shared parts of all vulnerabilities of a control: keys before the locations, and keys after them."""
     text = "\n\n".join(part.strip() for part in (control.asks, control.why) if part.strip())
     head = {
         "category": "sast",
@@ -128,28 +130,28 @@ def _rule(control: Control, serves: Iterable[Framework]) -> tuple[dict[str, Any]
     links = (control.link, *control.references)
     tail = {
         "solution": _cut(control.fix.strip(), _SOLUTION),
-        "identifiers": list(_identifiers(control, serves))[:_IDENTIFIERS],
+        "identifiers": list(_identifiers(control, frameworks))[:_IDENTIFIERS],
         "links": [{"url": link} for link in dict.fromkeys(links) if link.startswith(("https://", "http://"))],
     }
     return head, tail
 
 
-def _identifiers(control: Control, serves: Iterable[Framework]) -> Iterator[dict[str, str]]:
-    """The first one is what GitLab tracks by: the number that Kubescape gives too, else the slug."""
+def _identifiers(control: Control, frameworks: Iterable[Framework]) -> Iterator[dict[str, str]]:
+    """Yield the identifiers; GitLab tracks by the first one: the Kubescape ID, or the slug if there is none."""
     page = {"url": control.link} if control.link else {}
     for number in control.ids:
         yield {"type": "kubescape_control_id", "name": number, "value": number, **page}
     yield {"type": "kubekeep_control", "name": control.slug, "value": control.slug, **page}
-    for asked in requirements(control, serves):
-        link = {"url": asked.url} if asked.url.startswith(("https://", "http://")) else {}
-        name = visible(f"{asked.name} {asked.id}")
-        yield {"type": asked.framework, "name": name, "value": asked.id, **link}
+    for requirement in list_requirements(control, frameworks):
+        link = {"url": requirement.url} if requirement.url.startswith(("https://", "http://")) else {}
+        name = visible(f"{requirement.name} {requirement.id}")
+        yield {"type": requirement.framework, "name": name, "value": requirement.id, **link}
 
 
-def _vulnerability(finding: Finding, head: Mapping[str, Any], tail: Mapping[str, Any]) -> dict[str, Any]:
+def _vulnerability(finding: IdentifiedFinding, head: Mapping[str, Any], tail: Mapping[str, Any]) -> dict[str, Any]:
     resource = finding.resource
     places = "\n".join(f"- {code(line)}" for line in finding.lines)
-    affected = f"Affected: {code(named(resource))}"
+    affected = f"Affected: {code(resource_name(resource))}"
     text = "\n\n".join(filter(None, (head["description"], affected, places)))
     return {
         "id": finding.uid,
@@ -162,8 +164,8 @@ def _vulnerability(finding: Finding, head: Mapping[str, Any], tail: Mapping[str,
     }
 
 
-def _location(finding: Finding) -> dict[str, Any]:
-    """Where GitLab shows it. A resource from no file stands for its file, so that two are not taken for one."""
+def _location(finding: IdentifiedFinding) -> dict[str, Any]:
+    """Return the location. The name of a resource without a file is its file, so that GitLab does not merge them."""
     place = finding.place
     if place is None:
         return {"file": "/".join(visible(part) for part in _logical(finding) if part)}
@@ -173,27 +175,27 @@ def _location(finding: Finding) -> dict[str, Any]:
     return entry
 
 
-def _logical(finding: Finding) -> tuple[str, ...]:
+def _logical(finding: IdentifiedFinding) -> tuple[str, ...]:
     return finding.resource.namespace, finding.resource.kind, finding.resource.name
 
 
-def _tracked(finding: Finding) -> dict[str, Any]:
-    """By what GitLab knows it again when lines move: the fingerprint, which no line is part of."""
+def _tracked(finding: IdentifiedFinding) -> dict[str, Any]:
+    """Return the tracking signature: the fingerprint, which contains no line numbers and so survives moved lines."""
     return {**_location(finding), "signatures": [{"algorithm": "scope_offset", "value": finding.uid}]}
 
 
-def _details(finding: Finding) -> dict[str, Any]:
-    """The resource and, as a table, each field with its change and its place."""
+def _details(finding: IdentifiedFinding) -> dict[str, Any]:
+    """Return the resource and a table of fields with change and location."""
     rows = [
         [
             {"type": "code", "value": visible(evidence.path) or "the whole resource"},
-            {"type": "text", "value": visible(change(evidence))},
+            {"type": "text", "value": visible(describe_change(evidence))},
             _cell(evidence.location or finding.place),
         ]
         for evidence in finding.evidence[:MOST]
     ]
     details: dict[str, Any] = {
-        "resource": {"name": "Resource", "type": "text", "value": named(finding.resource)},
+        "resource": {"name": "Resource", "type": "text", "value": resource_name(finding.resource)},
     }
     if rows:
         header = [{"type": "text", "value": text} for text in ("Field", "Change", "Place")]
@@ -212,7 +214,7 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="gitlab-sast",
     extension=".json",
     media_type="application/json",

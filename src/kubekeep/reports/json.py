@@ -1,7 +1,7 @@
-"""JSON in the layout of Kubescape's `--format json` (format version v2), so that what reads the one reads the other.
+"""JSON in the layout of Kubescape's `--format json` (format version v2), compatible with tools that read it.
 
-What stands in it is the business of `shared.kubescape_v2`. The report is encoded piece by piece into the stream and
-never stands in memory as a whole; what the verdicts of a control share is encoded once.
+`reports.kubescape_v2` defines the content. The report is encoded piece by piece into the stream and never held in
+memory as a whole; the common part of the verdicts of a control is encoded once.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import json_text
-from kubekeep.reports.format import Extra, Format, Options
+from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
-    """Write the report as one line of JSON with a line feed at its end."""
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
+    """Write the report as one line of JSON with a final line feed."""
     order = kubescape_v2.order(assessment)
     stream.write(json_text(kubescape_v2.head(assessment))[:-1])
     if order:
@@ -27,27 +27,27 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
     stream.write("," + json_text(kubescape_v2.tail(assessment, "json", audit=options.audit))[1:] + "\n")
 
 
-def _write_list(stream: TextIO, key: str, items: Iterable[str]) -> None:
+def _write_list(stream: TextIO, key: str, texts: Iterable[str]) -> None:
     stream.write(f',"{key}":[')
-    stream.writelines("," + item if index else item for index, item in enumerate(items))
+    stream.writelines("," + text if index else text for index, text in enumerate(texts))
     stream.write("]")
 
 
-def _result(result: kubescape_v2.Result) -> str:
-    """The JSON text of an entry of `results`."""
+def _result(result: kubescape_v2.ResultEntry) -> str:
+    """Return the JSON text of an entry of `results`."""
     controls = ",".join(result.controls)
     priority = f',"prioritizedResource":{json_text(result.priority)}' if result.priority else ""
     return f'{{"resourceID":{json_text(result.id)},"controls":[{controls}]{priority}}}'
 
 
-def _with_evidence(text: str, more: dict[str, Any]) -> str:
-    """The text of a control with its evidence at the end of its only rule."""
+def _append_evidence(text: str, more: dict[str, Any]) -> str:
+    """Append evidence to the only rule of an encoded control entry."""
     head, mark, tail = text.rpartition('}],"severity":')
     return f"{head},{json_text(more)[1:-1]}{mark}{tail}"
 
 
-_FORM: Final = kubescape_v2.Form(json_text, _with_evidence)
-FORMAT: Final = Format(
+_FORM: Final = kubescape_v2.Form(json_text, _append_evidence)
+FORMAT: Final = ReportFormat(
     name="json",
     extension=".json",
     media_type="application/json",

@@ -1,8 +1,8 @@
-"""JUnit XML, for pipelines: a suite for each framework, a test case for each of its controls.
+"""JUnit XML for CI pipelines: a test suite per framework, a test case per control.
 
-The layout is Kubescape's; a scan of single controls is one suite called `kubekeep`. Counters count controls. What
-somebody accepts stands in the output of its case, which may have passed for that reason.
-Validates against the Jenkins schema (`junit-10.xsd`). Written element by element, never as a whole tree.
+The layout is Kubescape's; a scan of single controls is one suite called `kubekeep`. Counters count controls.
+Exceptions are listed in the output of their test case, which may have passed because of them. Validates against the
+Jenkins schema (`junit-10.xsd`). Written element by element, never as a whole tree.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import utc_text, visible, xml_safe
-from kubekeep.reports.format import Format, Options
-from kubekeep.reports.shared.wording import change
+from kubekeep.reports.format import ReportFormat, ReportOptions
+from kubekeep.reports.shared.wording import describe_change
 
 _LONGEST: Final = 2_000
-"""Characters of a line: many readers give up on a text of ten million."""
+"""Maximum characters of a line, because many XML readers reject texts over ten million characters."""
 
 _Findings = dict[str, list[tuple[Resource, Verdict]]]
 
 
 class _Suite(msgspec.Struct, frozen=True):
-    """One suite: its name, its controls sorted by id, its compliance if anything was evaluated, and its coverage."""
+    """A test suite: name, controls sorted by ID, compliance if anything was evaluated, and coverage."""
 
     name: str
     classname: str
@@ -36,12 +36,12 @@ class _Suite(msgspec.Struct, frozen=True):
     coverage: float
 
     def count(self, status: Status) -> int:
-        """How many of its controls have `status`."""
+        """Return the number of controls with the status."""
         return sum(summary.status is status for summary in self.controls)
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
-    """Write the document. What could not be read is told in a suite of its own, as errors of the scan."""
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+    """Write the document. Unread input is a separate suite of failures."""
     suites = _suites(assessment)
     failures, excepted = assessment.failures(), assessment.excepted()
     unread = len(assessment.unread)
@@ -123,26 +123,28 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
     if accepted:
         stream.write("      <system-out>")
         stream.writelines(
-            f"{_text(_shown(line))}\n" for resource, verdict in accepted for line in _accepted(resource, verdict)
+            f"{_text(_shown(line))}\n" for resource, verdict in accepted for line in _excepted_lines(resource, verdict)
         )
         stream.write("</system-out>\n")
     stream.write("    </testcase>\n")
 
 
-def _write_failure(stream: TextIO, summary: ControlSummary, found: Sequence[tuple[Resource, Verdict]]) -> None:
+def _write_failure(stream: TextIO, summary: ControlSummary, failures: Sequence[tuple[Resource, Verdict]]) -> None:
     control = summary.control
-    message = f"{control.title} failed on {len(found)} resource{'' if len(found) == 1 else 's'}"
+    message = f"{control.title} failed on {len(failures)} resource{'' if len(failures) == 1 else 's'}"
     stream.write(f"      <failure{_attributes({'type': 'Control', 'message': message})}>")
     stream.write(_text(f"Remediation: {' '.join(control.fix.split())}\n"))
     if control.link:
         stream.write(_text(f"More details: {control.link}\n"))
     stream.write("\n")
-    stream.writelines(f"{_text(_shown(line))}\n" for resource, verdict in found for line in _lines(resource, verdict))
+    stream.writelines(
+        f"{_text(_shown(line))}\n" for resource, verdict in failures for line in _lines(resource, verdict)
+    )
     stream.write("</failure>\n")
 
 
-def _accepted(resource: Resource, verdict: Verdict) -> Iterable[str]:
-    """A line for a resource, then one for each place that somebody accepts, with the reason."""
+def _excepted_lines(resource: Resource, verdict: Verdict) -> Iterable[str]:
+    """Yield the line of a resource, then a line with the reason for each excepted location."""
     first, *places = _lines(resource, verdict)
     yield f"accepted: {first}"
     for place, evidence in zip(places, verdict.evidence, strict=True):
@@ -153,7 +155,7 @@ def _accepted(resource: Resource, verdict: Verdict) -> Iterable[str]:
 
 
 def _lines(resource: Resource, verdict: Verdict) -> Iterable[str]:
-    """Kubescape's line for a resource, then one of ours for each place, in the form that editors open."""
+    """Yield Kubescape's line for a resource, then our line for each location in the form that editors link."""
     source = f"; sourcePath: {resource.source.path}" if resource.source else ""
     yield (
         f"apiVersion: {resource.api_version}; kind: {resource.kind}; namespace: {resource.namespace}; "
@@ -161,11 +163,11 @@ def _lines(resource: Resource, verdict: Verdict) -> Iterable[str]:
     )
     for evidence in verdict.evidence:
         location = evidence.location or resource.locate(())
-        yield f"  {f'{location}: ' if location else ''}{change(evidence)}"
+        yield f"  {f'{location}: ' if location else ''}{describe_change(evidence)}"
 
 
 def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: str) -> None:
-    """A pipeline that looks only at failures must not take a scan with holes for a good one."""
+    """Write unread input as failures, so that a pipeline that only checks failures does not pass an incomplete scan."""
     count = len(assessment.unread)
     attributes = {
         "id": number,
@@ -177,9 +179,9 @@ def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: s
         "timestamp": moment,
     }
     stream.write(f"  <testsuite{_attributes(attributes)}>\n")
-    for item in assessment.unread:
-        case = _attributes({"classname": "Kubekeep/input", "name": visible(str(item.location))})
-        failure = _attributes({"type": "Input", "message": visible(item.message)})
+    for unread in assessment.unread:
+        case = _attributes({"classname": "Kubekeep/input", "name": visible(str(unread.location))})
+        failure = _attributes({"type": "Input", "message": visible(unread.message)})
         stream.write(f"    <testcase{case}>\n      <failure{failure}/>\n    </testcase>\n")
     stream.write("  </testsuite>\n")
 
@@ -194,7 +196,7 @@ def _attributes(values: Mapping[str, object]) -> str:
 
 
 def _quoted(value: str) -> str:
-    # line breaks in attributes would be read back as spaces (XML 1.0 §3.3.3)
+    # parsers normalise unescaped line breaks in attributes to spaces (XML 1.0 §3.3.3)
     return quoteattr(xml_safe(value), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
 
@@ -202,7 +204,7 @@ def _text(value: str) -> str:
     return escape(xml_safe(value), {"\r": "&#13;"})
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="junit",
     extension=".xml",
     media_type="application/xml",

@@ -1,8 +1,8 @@
-"""OCSF 1.5 Compliance Findings (class 2003) as JSON lines, for SIEMs and security lakes: one event a line.
+"""OCSF 1.5 Compliance Findings (class 2003) as JSON lines, for SIEMs and security lakes.
 
-An event for each failed control and resource, waived ones as suppressed; one for each control that passed for all or
-could not be evaluated, and for each place of the input that was not read, with the status that OCSF has for a check
-that "did not yield a result". Controls with nothing to look at make no event. Events are encoded one by one.
+One event per failed control and resource, with excepted ones as suppressed; one per control that passed everywhere or
+could not be evaluated; and one per unread input, with the OCSF status for a check that "did not yield a result".
+Controls without a resource to evaluate have no event. Events are encoded one by one.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     MOST,
-    Distinct,
-    Finding,
+    IdentifiedFinding,
+    UniqueIds,
     digest,
-    excepted,
+    excepted_findings,
     exception_text,
-    frameworks,
-    named,
+    frameworks_by_control,
+    list_requirements,
+    open_findings,
     reason_text,
-    requirements,
-    standing,
-    undecided,
+    resource_name,
+    unevaluated_resources,
     unix_time,
 )
-from kubekeep.reports.shared.wording import change
+from kubekeep.reports.shared.wording import describe_change
 
 _VERSION: Final = "1.5.0"
 _CATEGORY, _CLASS, _CREATE, _RULE = 2, 2003, 1, 1
@@ -53,7 +53,7 @@ _INFORMATIONAL: Final = (1, "Informational")
 
 
 class _Outcome(enum.IntEnum):
-    """`compliance.status_id`."""
+    """OCSF `compliance.status_id`."""
 
     PASS = 1
     WARNING = 2
@@ -61,45 +61,48 @@ class _Outcome(enum.IntEnum):
     FAIL = 3
 
 
-class _State(enum.IntEnum):
-    """`status_id`: what became of the finding."""
+class _FindingState(enum.IntEnum):
+    """OCSF `status_id` of the finding."""
 
     NEW = 1
     SUPPRESSED = 3
 
 
-class _Scan(msgspec.Struct, frozen=True):
-    """What all events of a scan share: its time in milliseconds, and the parts of each control, by slug."""
+class _ScanContext(msgspec.Struct, frozen=True):
+    """Data shared by all events of a scan: time in milliseconds, product, and the parts of each control by slug."""
 
     moment: int
     product: dict[str, str]
     parts: dict[str, dict[str, Any]]
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
-    """Write the events, a line each."""
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+    """Write the events, one per line."""
     stream.writelines(json_text(event) + "\n" for event in _events(assessment))
 
 
 def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
-    """All events, never none: that nothing was assessed is one too."""
-    serves = frameworks(assessment)
-    scan = _Scan(
+    """Yield all events, at least one: a scan that evaluated nothing has an event that says so."""
+    frameworks = frameworks_by_control(assessment)
+    scan = _ScanContext(
         round(unix_time(assessment.finished) * 1000),
         {"name": "Kubekeep", "vendor_name": "Kubekeep", "version": assessment.version},
-        {item.control.slug: _parts(item.control, serves.get(item.control.slug, [])) for item in assessment.controls},
+        {
+            summary.control.slug: _parts(summary.control, frameworks.get(summary.control.slug, []))
+            for summary in assessment.controls
+        },
     )
-    distinct = Distinct()
-    for item in assessment.unread:
-        yield _unread(scan, item, distinct)
-    for finding in standing(assessment, distinct):
-        yield _failed(scan, finding, _State.NEW)
-    for finding in excepted(assessment, distinct):
-        yield _failed(scan, finding, _State.SUPPRESSED)
-    for summary, resource, reason in undecided(assessment):
-        uid = distinct(fingerprint(summary.control.id, Identity.of(resource)))
+    unique_ids = UniqueIds()
+    for unread in assessment.unread:
+        yield _unread(scan, unread, unique_ids)
+    for finding in open_findings(assessment, unique_ids):
+        yield _failed(scan, finding, _FindingState.NEW)
+    for finding in excepted_findings(assessment, unique_ids):
+        yield _failed(scan, finding, _FindingState.SUPPRESSED)
+    for summary, resource, reason in unevaluated_resources(assessment):
+        uid = unique_ids(fingerprint(summary.control.id, Identity.of(resource)))
         event = _event(scan, summary.control, uid, _Outcome.WARNING, f"not evaluated: {reason_text(reason)}")
-        yield event | {**_state(_State.NEW), "resources": _resources(resource)}
+        yield event | {**_state(_FindingState.NEW), "resources": _resources(resource)}
     for summary in assessment.controls:
         if summary.is_gap or (summary.status is Status.PASSED and not summary.counts.excepted):
             yield _whole(scan, summary)
@@ -107,12 +110,14 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
         yield _input(scan, digest("nothing"), "nothing was assessed: no resource that a control applies to was read")
 
 
-def _parts(control: Control, serves: list[Framework]) -> dict[str, Any]:
-    """`compliance`, `finding_info` and `remediation` of a control, without what differs from event to event."""
+def _parts(control: Control, frameworks: list[Framework]) -> dict[str, Any]:
+    """Return the parts of `compliance`, `finding_info` and `remediation` that all events of a control share."""
     compliance: dict[str, Any] = {"control": control.id, "desc": control.asks.strip(), "category": control.area}
-    if serves:
-        compliance["standards"] = [framework.name for framework in serves]
-    compliance["requirements"] = [visible(f"{asked.name} {asked.id}") for asked in requirements(control, serves)]
+    if frameworks:
+        compliance["standards"] = [framework.name for framework in frameworks]
+    compliance["requirements"] = [
+        visible(f"{requirement.name} {requirement.id}") for requirement in list_requirements(control, frameworks)
+    ]
     info: dict[str, Any] = {
         "title": visible(control.title),
         "desc": control.why.strip(),
@@ -131,8 +136,8 @@ def _parts(control: Control, serves: list[Framework]) -> dict[str, Any]:
     }
 
 
-def _event(scan: _Scan, control: Control, uid: str, outcome: _Outcome, message: str) -> dict[str, Any]:
-    """An event without its state and its resources; only failures are as severe as their control."""
+def _event(scan: _ScanContext, control: Control, uid: str, outcome: _Outcome, message: str) -> dict[str, Any]:
+    """Return an event without state and resources; only failures have the severity of their control."""
     severity = _SEVERITY[control.level] if outcome is _Outcome.FAIL else _INFORMATIONAL
     parts = scan.parts[control.slug]
     return {
@@ -143,7 +148,7 @@ def _event(scan: _Scan, control: Control, uid: str, outcome: _Outcome, message: 
     }
 
 
-def _head(scan: _Scan, severity: tuple[int, str], message: str) -> dict[str, Any]:
+def _head(scan: _ScanContext, severity: tuple[int, str], message: str) -> dict[str, Any]:
     return {
         "activity_id": _CREATE,
         "activity_name": "Create",
@@ -161,21 +166,21 @@ def _head(scan: _Scan, severity: tuple[int, str], message: str) -> dict[str, Any
     }
 
 
-def _failed(scan: _Scan, finding: Finding, state: _State) -> dict[str, Any]:
-    message = f"{finding.control.title}: {named(finding.resource)}"
+def _failed(scan: _ScanContext, finding: IdentifiedFinding, state: _FindingState) -> dict[str, Any]:
+    message = f"{finding.control.title}: {resource_name(finding.resource)}"
     event = _event(scan, finding.control, finding.uid, _Outcome.FAIL, message)
     event |= {**_state(state), "resources": _resources(finding.resource)}
     if exceptions := finding.exceptions:
         event["status_detail"] = "; ".join(map(exception_text, exceptions))
     if finding.evidence:
-        event["evidences"] = [{"data": _evidence(item, finding)} for item in finding.evidence[:MOST]]
+        event["evidences"] = [{"data": _evidence(evidence, finding)} for evidence in finding.evidence[:MOST]]
     return event
 
 
-def _evidence(evidence: Evidence, finding: Finding) -> dict[str, Any]:
+def _evidence(evidence: Evidence, finding: IdentifiedFinding) -> dict[str, Any]:
     location = evidence.location or finding.resource.locate(())
     place = {} if location is None else _place(location)
-    return {"path": visible(evidence.path), "change": visible(change(evidence)), **place}
+    return {"path": visible(evidence.path), "change": visible(describe_change(evidence)), **place}
 
 
 def _place(location: Location) -> dict[str, Any]:
@@ -186,8 +191,8 @@ def _place(location: Location) -> dict[str, Any]:
 
 
 def _resources(resource: Resource) -> list[dict[str, Any]]:
-    """The resource and, for one that is joined, what it is joined with."""
-    return [_resource(item) for item in (resource, *resource.related)]
+    """Return the resource and its related resources."""
+    return [_resource(related) for related in (resource, *resource.related)]
 
 
 def _resource(resource: Resource) -> dict[str, Any]:
@@ -201,37 +206,37 @@ def _resource(resource: Resource) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value}
 
 
-def _whole(scan: _Scan, summary: ControlSummary) -> dict[str, Any]:
-    """The event of a control that passed for all resources, or that nothing is known of."""
+def _whole(scan: _ScanContext, summary: ControlSummary) -> dict[str, Any]:
+    """Return the event of a control that passed for all resources or was not evaluated."""
     uid = digest("control", summary.control.id)
     if summary.is_gap:
         event = _event(scan, summary.control, uid, _Outcome.WARNING, f"not evaluated: {reason_text(summary.reason)}")
-        return event | _state(_State.NEW)
+        return event | _state(_FindingState.NEW)
     many = summary.counts.passed
     return _event(scan, summary.control, uid, _Outcome.PASS, f"passed for {many} resource{'' if many == 1 else 's'}")
 
 
-def _state(state: _State) -> dict[str, Any]:
+def _state(state: _FindingState) -> dict[str, Any]:
     return {"status_id": state, "status": state.name.capitalize()}
 
 
-def _unread(scan: _Scan, item: Unread, distinct: Distinct) -> dict[str, Any]:
-    uid = distinct(digest("unread", item.location.file, item.message))
-    event = _input(scan, uid, f"not read: {item.location}: {item.message}")
-    return event | {"evidences": [{"data": _place(item.location)}]}
+def _unread(scan: _ScanContext, unread: Unread, unique_ids: UniqueIds) -> dict[str, Any]:
+    uid = unique_ids(digest("unread", unread.location.file, unread.message))
+    event = _input(scan, uid, f"not read: {unread.location}: {unread.message}")
+    return event | {"evidences": [{"data": _place(unread.location)}]}
 
 
-def _input(scan: _Scan, uid: str, text: str) -> dict[str, Any]:
-    """The event of something that no control is about: what is wrong with the input of the scan."""
+def _input(scan: _ScanContext, uid: str, text: str) -> dict[str, Any]:
+    """Return an event about the input of the scan instead of a control."""
     return {
         **_head(scan, _INFORMATIONAL, text),
-        **_state(_State.NEW),
+        **_state(_FindingState.NEW),
         "finding_info": {"uid": uid, "created_time": scan.moment, "title": "Input that was not read"},
         "compliance": {"control": "kubekeep-input", "status_id": _Outcome.WARNING, "status": "Warning"},
     }
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="ocsf",
     extension=".jsonl",
     media_type="application/x-ndjson",

@@ -1,9 +1,9 @@
-"""OSCAL assessment results (NIST, 1.1.3): what was reviewed, what was seen, and whether each control is satisfied.
+"""OSCAL assessment results (NIST, 1.1.3): reviewed controls, observations, and the outcome of each control.
 
-One observation for each failed control and resource, one finding and one risk for each control; what is waived is a
-risk of its own whose deviation is approved. Controls that were not evaluated are excluded from those reviewed and
-observed as not evaluated, and make no finding: OSCAL knows satisfied and not satisfied only. All UUIDs but that of
-the document come from fingerprints and stay from scan to scan. The parts are encoded one by one.
+One observation per failed control and resource, one finding and one risk per control; excepted findings are a
+separate risk with an approved deviation. Controls that were not evaluated are excluded from the reviewed controls,
+observed as not evaluated, and have no finding, because OSCAL only knows satisfied and not satisfied. All UUIDs except
+the document's are derived from fingerprints and stable from scan to scan. The parts are encoded one by one.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ from kubekeep.model.finding import Evidence, Status
 from kubekeep.model.git import GitRepository
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
-from kubekeep.reports.format import Extra, Format, Options
+from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared.commonmark import code
 from kubekeep.reports.shared.findings import (
     MOST,
-    Distinct,
-    Finding,
-    excepted,
+    IdentifiedFinding,
+    UniqueIds,
+    excepted_findings,
     exception_text,
-    named,
+    open_findings,
     reason_text,
-    standing,
-    undecided,
+    resource_name,
+    unevaluated_resources,
 )
-from kubekeep.reports.shared.wording import change
+from kubekeep.reports.shared.wording import describe_change
 
 _VERSION: Final = "1.1.3"
 _NAMES: Final = "https://kubekeep.io/ns/oscal"
-"""The namespace of our properties, and of our UUIDs."""
+"""Namespace of our properties and UUIDs."""
 _SPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, _NAMES)
 _NO_TOKEN: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
-class _Kept(msgspec.Struct, frozen=True):
-    """The observations of a control: of what stands, and of what is waived with the words of the waivers."""
+class _ControlObservations(msgspec.Struct, frozen=True):
+    """UUIDs of the observations of a control: open, and excepted with the texts of the exceptions."""
 
     open: list[str]
-    accepted: list[str]
+    excepted: list[str]
     exceptions: dict[str, None]
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
-    """Write the document as one line of JSON with a line feed at its end."""
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+    """Write the document as one line of JSON with a final line feed."""
     plan = _uuid("plan", assessment.target.base, *assessment.target.names)
     name = visible(" ".join(assessment.target.names)) or "."
     head = {
@@ -70,40 +70,40 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
     }
     stream.write('{"assessment-results":' + json_text(head)[:-1] + ',"results":[')
     stream.write(json_text(_result(assessment))[:-1])
-    kept = {summary.control.slug: _Kept([], [], {}) for summary in assessment.controls}
+    observations = {summary.control.slug: _ControlObservations([], [], {}) for summary in assessment.controls}
     resources: dict[str, dict[str, Any]] = {}
-    _write(stream, "observations", _observations(assessment, kept, resources))
+    _write(stream, "observations", _observations(assessment, observations, resources))
     if resources:
         stream.write(',"local-definitions":{"inventory-items":[')
-        stream.writelines(("," if at else "") + json_text(item) for at, item in enumerate(resources.values()))
+        stream.writelines(("," if at else "") + json_text(entry) for at, entry in enumerate(resources.values()))
         stream.write("]}")
-    _write(stream, "risks", _risks(assessment, kept))
-    _write(stream, "findings", _findings(assessment, kept))
+    _write(stream, "risks", _risks(assessment, observations))
+    _write(stream, "findings", _findings(assessment, observations))
     stream.write("}]}}\n")
 
 
-def _write(stream: TextIO, key: str, items: Iterable[dict[str, Any]]) -> None:
-    """A list of the result, which OSCAL wants to be absent rather than empty."""
-    many = 0
-    for many, item in enumerate(items, start=1):
-        stream.write((f',"{key}":[' if many == 1 else ",") + json_text(item))
-    if many:
+def _write(stream: TextIO, key: str, entries: Iterable[dict[str, Any]]) -> None:
+    """Write a list of the result, or nothing if it is empty, as OSCAL requires."""
+    count = 0
+    for count, entry in enumerate(entries, start=1):
+        stream.write((f',"{key}":[' if count == 1 else ",") + json_text(entry))
+    if count:
         stream.write("]")
 
 
 def _plan(assessment: Assessment, plan: str, name: str) -> dict[str, Any]:
-    asked = ", ".join(summary.framework.name for summary in assessment.frameworks) or "single controls"
-    text = f"A scan of {code(name)} with Kubekeep {assessment.version}: {visible(asked)}."
+    names = ", ".join(summary.framework.name for summary in assessment.frameworks) or "single controls"
+    text = f"A scan of {code(name)} with Kubekeep {assessment.version}: {visible(names)}."
     return {"uuid": plan, "title": "Scan with Kubekeep", "description": text}
 
 
 def _result(assessment: Assessment) -> dict[str, Any]:
     unread = len(assessment.unread)
-    holes = f" {unread} place{'' if unread == 1 else 's'} of the input could not be read." if unread else ""
+    gaps = f" {unread} place{'' if unread == 1 else 's'} of the input could not be read." if unread else ""
     return {
         "uuid": _uuid("result", utc_text(assessment.started, "microseconds"), assessment.target.base),
         "title": "Scan with Kubekeep",
-        "description": f"{assessment.counts.total} resources from {_origin(assessment)} were assessed.{holes}",
+        "description": f"{assessment.counts.total} resources from {_origin(assessment)} were assessed.{gaps}",
         "start": utc_text(assessment.started, "milliseconds"),
         "end": utc_text(assessment.finished, "milliseconds"),
         "props": [
@@ -120,26 +120,26 @@ def _origin(assessment: Assessment) -> str:
 
 
 def _platform(cluster: ClusterFacts | None) -> Iterator[dict[str, str]]:
-    """Which Kubernetes the cluster runs, and whose."""
+    """Yield the Kubernetes version and distribution of the cluster as properties."""
     if cluster is not None:
-        said = {
+        facts = {
             "kubernetes-version": cluster.version,
             "distribution": cluster.distribution,
             "distribution-version": cluster.distribution_version,
         }
-        yield from (_prop(name, value) for name, value in said.items() if visible(value).strip())
+        yield from (_prop(name, value) for name, value in facts.items() if visible(value).strip())
 
 
 def _source(repository: GitRepository | None) -> Iterator[dict[str, str]]:
-    """Which state of which repository was assessed, so that an auditor can look at it again."""
+    """Yield the assessed commit as properties, so that an auditor can reproduce the assessment."""
     if repository is not None:
         commit = repository.head.hash if repository.head else ""
-        said = {"repository": repository.remote, "branch": repository.branch, "commit": commit}
-        yield from (_prop(name, value) for name, value in said.items() if visible(value).strip())
+        facts = {"repository": repository.remote, "branch": repository.branch, "commit": commit}
+        yield from (_prop(name, value) for name, value in facts.items() if visible(value).strip())
 
 
 def _selections(assessment: Assessment) -> Iterator[dict[str, Any]]:
-    """One for each framework, else one for all: its controls without those that were not evaluated."""
+    """Yield one selection per framework, or one for all controls, with unevaluated controls excluded."""
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     groups = [(visible(each.framework.title), each.controls) for each in assessment.frameworks]
     for title, slugs in groups or [("Controls that were asked for", tuple(by_slug))]:
@@ -157,50 +157,50 @@ def _selections(assessment: Assessment) -> Iterator[dict[str, Any]]:
 
 
 def _observations(
-    assessment: Assessment, kept: Mapping[str, _Kept], resources: dict[str, dict[str, Any]]
+    assessment: Assessment, observations: Mapping[str, _ControlObservations], resources: dict[str, dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """What was seen; fills `kept`, and `resources` with the inventory item of each resource that is named."""
-    distinct = Distinct()
+    """Yield all observations; fills `kept`, and `resources` with the inventory item of each named resource."""
+    unique_ids = UniqueIds()
     moment = utc_text(assessment.finished)
-    for finding in standing(assessment, distinct):
+    for finding in open_findings(assessment, unique_ids):
         entry = _observation(finding, moment, resources)
-        kept[finding.control.slug].open.append(entry["uuid"])
+        observations[finding.control.slug].open.append(entry["uuid"])
         yield entry
-    for finding in excepted(assessment, distinct):
+    for finding in excepted_findings(assessment, unique_ids):
         entry = _observation(finding, moment, resources)
-        mine = kept[finding.control.slug]
-        mine.accepted.append(entry["uuid"])
-        mine.exceptions.update(dict.fromkeys(map(exception_text, finding.exceptions)))
+        observed = observations[finding.control.slug]
+        observed.excepted.append(entry["uuid"])
+        observed.exceptions.update(dict.fromkeys(map(exception_text, finding.exceptions)))
         yield entry
-    seen = Distinct()
-    for summary, resource, reason in undecided(assessment):
+    seen = UniqueIds()
+    for summary, resource, reason in unevaluated_resources(assessment):
         unique = _uuid("undecided", seen(json_text([summary.control.id, resource.id])))
-        yield _hole(unique, summary.control.title, reason_text(reason), moment) | {
+        yield _gap_observation(unique, summary.control.title, reason_text(reason), moment) | {
             "subjects": [_subject(resource, resources)]
         }
     for summary in assessment.controls:
         if summary.is_gap:
             title = f"{summary.control.id}: {summary.control.title}"
-            yield _hole(_uuid("gap", summary.control.id), title, reason_text(summary.reason), moment)
-    for item in assessment.unread:
-        unique = _uuid("unread", seen(json_text([str(item.location), item.message])))
-        evidence = {"href": _href(item.location.file), "description": code(str(item.location))}
+            yield _gap_observation(_uuid("gap", summary.control.id), title, reason_text(summary.reason), moment)
+    for unread in assessment.unread:
+        unique = _uuid("unread", seen(json_text([str(unread.location), unread.message])))
+        evidence = {"href": _href(unread.location.file), "description": code(str(unread.location))}
         yield {
             "uuid": unique,
             "title": "Input that was not read",
-            "description": code(item.message),
+            "description": code(unread.message),
             "methods": ["UNKNOWN"],
             "collected": moment,
             "relevant-evidence": [evidence],
         }
 
 
-def _observation(finding: Finding, moment: str, resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _observation(finding: IdentifiedFinding, moment: str, resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
     control, resource = finding.control, finding.resource
     entry: dict[str, Any] = {
         "uuid": _uuid("observation", finding.uid),
         "title": _line(control.title),
-        "description": f"{control.asks.strip()}\n\nNot so for {code(named(resource))}.",
+        "description": f"{control.asks.strip()}\n\nNot so for {code(resource_name(resource))}.",
         "props": [_prop("control", control.id), _prop("fingerprint", finding.uid)],
         "methods": ["TEST"],
         "types": ["finding"],
@@ -208,13 +208,13 @@ def _observation(finding: Finding, moment: str, resources: dict[str, dict[str, A
         "collected": moment,
     }
     if finding.evidence:
-        entry["relevant-evidence"] = [_evidence(item, resource) for item in finding.evidence[:MOST]]
+        entry["relevant-evidence"] = [_evidence(evidence, resource) for evidence in finding.evidence[:MOST]]
     return entry
 
 
 def _evidence(evidence: Evidence, resource: Resource) -> dict[str, Any]:
     location = evidence.location or resource.locate(())
-    entry: dict[str, Any] = {"description": code(change(evidence))}
+    entry: dict[str, Any] = {"description": code(describe_change(evidence))}
     if location is not None:
         entry = {"href": _href(location.file), **entry}
         if location.region is not None:
@@ -223,7 +223,7 @@ def _evidence(evidence: Evidence, resource: Resource) -> dict[str, Any]:
     return entry
 
 
-def _hole(unique: str, title: str, reason: str, moment: str) -> dict[str, Any]:
+def _gap_observation(unique: str, title: str, reason: str, moment: str) -> dict[str, Any]:
     return {
         "uuid": unique,
         "title": _line(f"Not evaluated: {title}"),
@@ -234,9 +234,9 @@ def _hole(unique: str, title: str, reason: str, moment: str) -> dict[str, Any]:
 
 
 def _subject(resource: Resource, resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The reference to a resource, which enters the inventory of the result with it."""
-    item = resources.get(resource.id)
-    if item is None:
+    """Return the reference to a resource, and add the resource to the inventory of the result."""
+    entry = resources.get(resource.id)
+    if entry is None:
         props = {
             "api-version": resource.api_version,
             "kind": resource.kind,
@@ -244,25 +244,25 @@ def _subject(resource: Resource, resources: dict[str, dict[str, Any]]) -> dict[s
             "name": resource.name,
             "file": resource.source.path if resource.source else "",
         }
-        item = {
+        entry = {
             "uuid": _uuid("resource", resource.id),
-            "description": code(named(resource)),
+            "description": code(resource_name(resource)),
             "props": [_prop(name, value) for name, value in props.items() if visible(value).strip()],
         }
-        if not item["props"]:
-            del item["props"]
-        resources[resource.id] = item
-    return {"subject-uuid": item["uuid"], "type": "inventory-item", "title": _line(code(named(resource)))}
+        if not entry["props"]:
+            del entry["props"]
+        resources[resource.id] = entry
+    return {"subject-uuid": entry["uuid"], "type": "inventory-item", "title": _line(code(resource_name(resource)))}
 
 
-def _risks(assessment: Assessment, kept: Mapping[str, _Kept]) -> Iterator[dict[str, Any]]:
+def _risks(assessment: Assessment, observations: Mapping[str, _ControlObservations]) -> Iterator[dict[str, Any]]:
     for summary in assessment.controls:
-        mine = kept[summary.control.slug]
-        if mine.open:
-            yield _risk(summary.control, "open", mine.open)
-        if mine.accepted:
-            entry = _risk(summary.control, "deviation-approved", mine.accepted)
-            words = "\n".join(f"- {code(text)}" for text in mine.exceptions)
+        observed = observations[summary.control.slug]
+        if observed.open:
+            yield _risk(summary.control, "open", observed.open)
+        if observed.excepted:
+            entry = _risk(summary.control, "deviation-approved", observed.excepted)
+            words = "\n".join(f"- {code(text)}" for text in observed.exceptions)
             yield entry | {"description": f"{entry['description']}\n\nAccepted:\n\n{words}"}
 
 
@@ -285,28 +285,28 @@ def _risk(control: Control, status: str, observations: list[str]) -> dict[str, A
     }
 
 
-def _findings(assessment: Assessment, kept: Mapping[str, _Kept]) -> Iterator[dict[str, Any]]:
-    """Whether each control that was evaluated is satisfied."""
+def _findings(assessment: Assessment, observations: Mapping[str, _ControlObservations]) -> Iterator[dict[str, Any]]:
+    """Yield a finding for each evaluated control."""
     for summary in assessment.controls:
         if summary.status is not Status.NOT_EVALUATED:
-            yield _finding(summary, kept[summary.control.slug])
+            yield _finding(summary, observations[summary.control.slug])
 
 
-def _finding(summary: ControlSummary, mine: _Kept) -> dict[str, Any]:
-    """A control that passed by waivers alone is satisfied for another reason than that it passed."""
+def _finding(summary: ControlSummary, observed: _ControlObservations) -> dict[str, Any]:
+    """Return the finding of a control; the reason is `other` if it is satisfied only because of exceptions."""
     control, counts = summary.control, summary.counts
     if summary.status is Status.FAILED:
         status = {"state": "not-satisfied", "reason": "fail"}
-    elif mine.accepted:
+    elif observed.excepted:
         status = {"state": "satisfied", "reason": "other", "remarks": "What failed is accepted by waivers."}
     else:
         status = {"state": "satisfied", "reason": "pass"}
     skipped = f", {counts.not_evaluated} not evaluated" if counts.not_evaluated else ""
-    accepted = f" ({counts.excepted} by waivers)" if counts.excepted else ""
+    excepted = f" ({counts.excepted} by waivers)" if counts.excepted else ""
     entry: dict[str, Any] = {
         "uuid": _uuid("finding", control.id),
         "title": _line(control.title),
-        "description": f"Resources: {counts.failed} failed, {counts.passed} passed{accepted}{skipped}.",
+        "description": f"Resources: {counts.failed} failed, {counts.passed} passed{excepted}{skipped}.",
         "target": {
             "type": "objective-id",
             "target-id": _token(control.id),
@@ -314,16 +314,16 @@ def _finding(summary: ControlSummary, mine: _Kept) -> dict[str, Any]:
             "status": status,
         },
     }
-    if observations := [*mine.open, *mine.accepted]:
+    if observations := [*observed.open, *observed.excepted]:
         entry["related-observations"] = [{"observation-uuid": each} for each in observations]
-    risks = [name for name, found in (("open", mine.open), ("deviation-approved", mine.accepted)) if found]
+    risks = [name for name, uuids in (("open", observed.open), ("deviation-approved", observed.excepted)) if uuids]
     if risks:
         entry["related-risks"] = [{"risk-uuid": _uuid("risk", name, control.id)} for name in risks]
     return entry
 
 
 def _prop(name: str, value: str) -> dict[str, str]:
-    """A property of ours; its value is one line without spaces around it (StringDatatype)."""
+    """Return a property in our namespace; its value is one line without surrounding spaces (StringDatatype)."""
     return {"name": name, "ns": _NAMES, "value": visible(value).strip()}
 
 
@@ -332,7 +332,7 @@ def _uuid(*parts: str) -> str:
 
 
 def _token(text: str) -> str:
-    """`text` as an OSCAL token, which begins with a letter or `_` and holds letters, digits, `.`, `-` and `_`."""
+    """Return text as an OSCAL token, which starts with a letter or `_` and holds letters, digits, `.`, `-` and `_`."""
     token = _NO_TOKEN.sub("_", text)
     return token if token[:1].isalpha() or token[:1] == "_" else f"_{token}"
 
@@ -345,7 +345,7 @@ def _href(path: str) -> str:
     return quote(path.encode("utf-8", "replace"))
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="oscal",
     extension=".json",
     media_type="application/oscal+json",

@@ -1,6 +1,6 @@
 """PolicyReport and ClusterPolicyReport (wgpolicyk8s.io/v1alpha2), for Policy Reporter and other dashboards.
 
-`kubectl apply -f` takes the file where the two kinds are installed. See `shared.policy_reports` for what is in them.
+The output can be applied by `kubectl apply -f` if the two kinds are installed. `shared.policy_reports` has the content.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.policy_reports import Dialect, write
 
 _DIALECT: Final = Dialect("wgpolicyk8s.io/v1alpha2", "PolicyReport", "ClusterPolicyReport", names_source=False)
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write the reports as YAML documents."""
     write(assessment, stream, _DIALECT)
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="policyreport",
     extension=".yaml",
     media_type="application/yaml",

@@ -1,9 +1,9 @@
-"""Metrics in the text format of Prometheus (0.0.4), for the textfile collector of the node exporter or a push gateway.
+"""Metrics in the Prometheus text format (0.0.4), for the textfile collector of the node exporter or a push gateway.
 
-The families whose names begin with `kubescape_` have the names and labels of Kubescape's `--format prometheus`, so that
-dashboards go on working; those that begin with `kubekeep_` say what it has none for. All are gauges, and no series
-comes twice: what has the same labels is summed up. What has no compliance, as nothing was evaluated, has no series of
-it. Inputs that were not read are named in comments, which no reader minds.
+Families with the prefix `kubescape_` have the names and labels of Kubescape's `--format prometheus`, so that existing
+dashboards keep working; `kubekeep_` families add metrics that Kubescape does not have. All are gauges. Values with
+equal labels are added up, so that no series occurs twice. A control without compliance, because nothing was
+evaluated, has no compliance series. Unread input is listed in comments.
 """
 
 from __future__ import annotations
@@ -15,28 +15,30 @@ from kubekeep.model.assessment import Assessment, ControlSummary, Counts
 from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import ReportFormat, ReportOptions
 
 _Series = Mapping[str, float]
-"""The value of each series by the text of its labels, braces included; empty text for none."""
+"""Values of the series by label text including braces; empty text for a series without labels."""
 _Family = tuple[str, str, _Series]
-"""The name of a family, a sentence that explains it, and its series."""
+"""Name of a family, its help text, and its series."""
 
-_CAME: Final = {"failed": "failed", "skipped": "were not evaluated", "passed": "passed"}
-"""Kubescape's words for how something came out, and ours."""
+_RESULTS: Final = {"failed": "failed", "skipped": "were not evaluated", "passed": "passed"}
+"""Kubescape's words for results, and ours."""
 
 _LONGEST: Final = 500
-"""Characters of a label: what watches over the metrics keeps every one. Names of objects have 253 at most."""
+"""Maximum characters of a label, since monitoring systems store each one. Kubernetes names have at most 253."""
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write every family that has a series."""
     for families in (_overall, _frameworks, _controls, _resources, _own):
         for name, text, series in families(assessment):
             if series:
                 stream.write(f"# HELP {name} {text}\n# TYPE {name} gauge\n")
                 stream.writelines(f"{name}{labels} {value!r}\n" for labels, value in series.items())
-    stream.writelines(f"# not read: {visible(f'{item.location}: {item.message}')}\n" for item in assessment.unread)
+    stream.writelines(
+        f"# not read: {visible(f'{unread.location}: {unread.message}')}\n" for unread in assessment.unread
+    )
 
 
 def _overall(assessment: Assessment) -> Iterator[_Family]:
@@ -44,45 +46,47 @@ def _overall(assessment: Assessment) -> Iterator[_Family]:
     yield "kubescape_score", "Compliance of all controls, 100 is best.", compliance
     yield "kubescape_cluster_complianceScore", "Compliance of all controls, 100 is best.", compliance
     controls = _tally(assessment.controls)
-    for word, came in _CAME.items():
+    for word, result in _RESULTS.items():
         counts = {"": _count(assessment.counts, word)}
-        yield f"kubescape_cluster_count_resources_{word}", f"Resources that {came}.", counts
-    for word, came in _CAME.items():
-        yield f"kubescape_cluster_count_control_{word}", f"Controls that {came}.", {"": _count(controls, word)}
+        yield f"kubescape_cluster_count_resources_{word}", f"Resources that {result}.", counts
+    for word, result in _RESULTS.items():
+        yield f"kubescape_cluster_count_control_{word}", f"Controls that {result}.", {"": _count(controls, word)}
     text = "Share of the relevant controls that were evaluated, in percent."
     yield "kubescape_cluster_coverage_score", text, {"": assessment.coverage}
 
 
 def _frameworks(assessment: Assessment) -> Iterator[_Family]:
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
-    labelled = {_labels(name=item.framework.name): item for item in assessment.frameworks}
-    tallies = {labels: _tally(by_slug[slug] for slug in item.controls) for labels, item in labelled.items()}
-    compliance = {labels: item.compliance for labels, item in labelled.items() if item.compliance is not None}
+    labelled = {_labels(name=framework.framework.name): framework for framework in assessment.frameworks}
+    tallies = {labels: _tally(by_slug[slug] for slug in framework.controls) for labels, framework in labelled.items()}
+    compliance = {
+        labels: framework.compliance for labels, framework in labelled.items() if framework.compliance is not None
+    }
     yield "kubescape_framework_complianceScore", "Compliance of the framework, 100 is best.", compliance
-    for word, came in _CAME.items():
-        resources = {labels: _count(item.counts, word) for labels, item in labelled.items()}
-        yield f"kubescape_framework_count_resources_{word}", f"Resources that {came} in the framework.", resources
-    for word, came in _CAME.items():
+    for word, result in _RESULTS.items():
+        resources = {labels: _count(framework.counts, word) for labels, framework in labelled.items()}
+        yield f"kubescape_framework_count_resources_{word}", f"Resources that {result} in the framework.", resources
+    for word, result in _RESULTS.items():
         controls = {labels: _count(tally, word) for labels, tally in tallies.items()}
-        yield f"kubescape_framework_count_controls_{word}", f"Controls of the framework that {came}.", controls
-    coverage = {labels: item.coverage for labels, item in labelled.items()}
+        yield f"kubescape_framework_count_controls_{word}", f"Controls of the framework that {result}.", controls
+    coverage = {labels: framework.coverage for labels, framework in labelled.items()}
     text = "Share of the relevant controls of the framework that were evaluated, in percent."
     yield "kubekeep_framework_coverage_score", text, coverage
 
 
 def _controls(assessment: Assessment) -> Iterator[_Family]:
     labelled = [
-        (_labels(name=item.control.title, severity=item.control.level.label, link=item.control.link), item)
-        for item in assessment.controls
+        (_labels(name=summary.control.title, severity=summary.control.level.label, link=summary.control.link), summary)
+        for summary in assessment.controls
     ]
     compliance: dict[str, float] = {}
-    for labels, item in labelled:
-        if item.compliance is not None:
-            compliance[labels] = min(item.compliance, compliance.get(labels, item.compliance))
+    for labels, summary in labelled:
+        if summary.compliance is not None:
+            compliance[labels] = min(summary.compliance, compliance.get(labels, summary.compliance))
     yield "kubescape_control_complianceScore", "Compliance of the control, 100 is best.", compliance
-    for word, came in _CAME.items():
-        counts = _summed((labels, _count(item.counts, word)) for labels, item in labelled)
-        yield f"kubescape_control_count_resources_{word}", f"Resources that {came} for the control.", counts
+    for word, result in _RESULTS.items():
+        counts = _summed((labels, _count(summary.counts, word)) for labels, summary in labelled)
+        yield f"kubescape_control_count_resources_{word}", f"Resources that {result} for the control.", counts
 
 
 def _resources(assessment: Assessment) -> Iterator[_Family]:
@@ -105,9 +109,9 @@ def _own(assessment: Assessment) -> Iterator[_Family]:
     duration = (assessment.finished - assessment.started).total_seconds()
     excepted = sum(map(len, assessment.excepted().values()))
     gaps = {
-        _labels(id=item.control.id, cause=item.reason.cause if item.reason else ""): 1
-        for item in assessment.controls
-        if item.is_gap
+        _labels(id=summary.control.id, cause=summary.reason.cause if summary.reason else ""): 1
+        for summary in assessment.controls
+        if summary.is_gap
     }
     text = "The version of Kubekeep, and that of Kubernetes it judged for; of a cluster, whose Kubernetes it runs."
     yield "kubekeep_info", text, {info: 1}
@@ -127,8 +131,8 @@ def _platform(assessment: Assessment) -> dict[str, str]:
     cluster = assessment.target.cluster
     if cluster is None:
         return {}
-    said = {"distribution": cluster.distribution, "distribution_version": cluster.distribution_version}
-    return {name: value for name, value in said.items() if value}
+    labels = {"distribution": cluster.distribution, "distribution_version": cluster.distribution_version}
+    return {name: value for name, value in labels.items() if value}
 
 
 def _tally(summaries: Iterable[ControlSummary]) -> Counts:
@@ -164,7 +168,7 @@ def _escaped(value: str) -> str:
     return cut.replace("\\", "\\\\").replace('"', '\\"')
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="prometheus",
     extension=".txt",
     media_type="text/plain; version=0.0.4",

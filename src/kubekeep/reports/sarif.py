@@ -1,8 +1,8 @@
-"""SARIF 2.1.0 (OASIS), for code scanning and editors: one result for each failed control and resource.
+"""SARIF 2.1.0 (OASIS), for code scanning and editors: one result per failed control and resource.
 
-Every result points at the exact region a person wrote; more evidence follows as related locations. It carries a
-fix only where exact edits are known that mend it. What somebody accepts is a result with its suppressions, beside
-that of what stands. Results are encoded one by one into the stream.
+The location of a result is the exact source region; further evidence follows as related locations. A result has a
+fix only if exact edits are known. Excepted evidence is a separate result with suppressions. Results are encoded one
+by one into the stream.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from kubekeep.model.location import Location, Region
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import json_text, utc_text, visible
-from kubekeep.reports.format import Extra, Format, Options
-from kubekeep.reports.shared.wording import change
+from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
+from kubekeep.reports.shared.wording import describe_change
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT: Final = "SRCROOT"
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
-    """Write a log with one run as one line of JSON with a line feed at its end."""
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+    """Write a log with one run as one line of JSON with a final line feed."""
     run = {
         "tool": {"driver": _driver(assessment)},
         "invocations": [_invocation(assessment)],
@@ -46,7 +46,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  #
 
 
 def _provenance(repository: GitRepository | None) -> dict[str, Any]:
-    """Where the files are under version control (§3.14.14), if that has an address."""
+    """Return the repository of the files (§3.14.14) if its remote has a URL."""
     if repository is None or "://" not in repository.remote:
         return {}
     entry = {"repositoryUri": quote(repository.remote, safe=":/@%?=&#+,;~")}
@@ -70,7 +70,7 @@ def _driver(assessment: Assessment) -> dict[str, Any]:
 
 
 def _rule(control: Control, frameworks: list[str]) -> dict[str, Any]:
-    """A reportingDescriptor (§3.49); `security-severity` and `tags` are what GitHub reads."""
+    """Return a reportingDescriptor (§3.49); GitHub reads `security-severity` and `tags`."""
     rule: dict[str, Any] = {
         "id": control.id,
         "name": control.slug,
@@ -101,20 +101,20 @@ def _markdown(control: Control) -> str:
         f"### How to fix\n\n{control.fix.strip()}",
         control.impact and f"### Impact\n\n{control.impact.strip()}",
         control.default_value and f"### Default\n\n{control.default_value.strip()}",
-        control.references and "### See also\n\n" + "\n".join(f"- <{item}>" for item in control.references),
+        control.references and "### See also\n\n" + "\n".join(f"- <{reference}>" for reference in control.references),
     ]
     return "\n\n".join(part.strip() for part in parts if part)
 
 
 def _invocation(assessment: Assessment) -> dict[str, Any]:
-    """What was not read and not evaluated stands here (§3.20.21), so that an empty list of results is no praise."""
+    """Return the invocation with unread input and unevaluated controls (§3.20.21), which explain missing results."""
     entry: dict[str, Any] = {
         "executionSuccessful": not assessment.unread,
         "startTimeUtc": utc_text(assessment.started, "milliseconds"),
         "endTimeUtc": utc_text(assessment.finished, "milliseconds"),
     }
     if assessment.unread:
-        entry["toolExecutionNotifications"] = [_unread(item) for item in assessment.unread]
+        entry["toolExecutionNotifications"] = [_unread(unread) for unread in assessment.unread]
     gaps = [
         {
             "level": "warning",
@@ -129,11 +129,11 @@ def _invocation(assessment: Assessment) -> dict[str, Any]:
     return entry
 
 
-def _unread(item: Unread) -> dict[str, Any]:
+def _unread(unread: Unread) -> dict[str, Any]:
     return {
         "level": "error",
-        "message": {"text": visible(item.message)},
-        "locations": [{"physicalLocation": _physical(item.location)}],
+        "message": {"text": visible(unread.message)},
+        "locations": [{"physicalLocation": _physical(unread.location)}],
     }
 
 
@@ -144,7 +144,9 @@ def _results(assessment: Assessment) -> Iterator[dict[str, Any]]:
         for resource, verdict in failures.get(summary.control.slug, ()):
             yield _result(summary.control, index, resource, verdict, seen)
         for resource, verdict in excepted.get(summary.control.slug, ()):
-            exceptions = dict.fromkeys(item.exception for item in verdict.evidence if item.exception is not None)
+            exceptions = dict.fromkeys(
+                evidence.exception for evidence in verdict.evidence if evidence.exception is not None
+            )
             result = _result(summary.control, index, resource, verdict, seen)
             yield {**result, "suppressions": [_suppression(exception) for exception in exceptions]}
     yield from _absent(assessment)
@@ -175,11 +177,11 @@ def _result(control: Control, index: int, resource: Resource, verdict: Verdict, 
 
 
 def _suppression(exception: AppliedException) -> dict[str, Any]:
-    """A suppression (§3.35): in the source if it stands beside the finding, external if in a file of its own."""
-    beside = exception.source in {ExceptionSource.ANNOTATION, ExceptionSource.COMMENT}
+    """Return a suppression (§3.35): `inSource` for a comment or annotation, else `external`."""
+    is_in_source = exception.source in {ExceptionSource.ANNOTATION, ExceptionSource.COMMENT}
     until = f"until {utc_text(exception.expires)}" if exception.expires is not None else ""
     entry: dict[str, Any] = {
-        "kind": "inSource" if beside else "external",
+        "kind": "inSource" if is_in_source else "external",
         "status": "accepted",
         "justification": visible("; ".join(filter(None, (exception.reason or exception.name, until)))),
     }
@@ -189,7 +191,7 @@ def _suppression(exception: AppliedException) -> dict[str, Any]:
 
 
 def _fix(verdict: Verdict) -> dict[str, Any] | None:
-    """One fix (§3.55) with the edits of all evidence, which belong together; None without any."""
+    """Return one fix (§3.55) with the edits of all evidence, which must be applied together, or None without edits."""
     edits = [edit for evidence in verdict.evidence for edit in evidence.edits]
     if not edits:
         return None
@@ -204,15 +206,15 @@ def _fix(verdict: Verdict) -> dict[str, Any] | None:
         }
         for file in dict.fromkeys(edit.file for edit in edits)
     ]
-    text = "; ".join(change(evidence) for evidence in verdict.evidence)
+    text = "; ".join(describe_change(evidence) for evidence in verdict.evidence)
     return {"description": {"text": visible(text)}, "artifactChanges": changes}
 
 
 def _related(places: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[str, Any]]:
-    """The values that templates took over, and all places after the first."""
+    """Yield the values that templates inserted, and all locations after the first."""
     for number, (evidence, location) in enumerate(places):
         if number:
-            yield {"physicalLocation": _physical(location), "message": {"text": visible(change(evidence))}}
+            yield {"physicalLocation": _physical(location), "message": {"text": visible(describe_change(evidence))}}
         if location.setting is not None and location.setting.region is not None:
             setting = location.setting
             place = _physical(Location(setting.file, setting.region))
@@ -225,8 +227,8 @@ def _located(resource: Resource, location: Location | None) -> dict[str, Any]:
     return entry | {"logicalLocations": [logical]}
 
 
-def _full_name(of: Identity) -> str:
-    return f"{f'{of.namespace}/' if of.namespace else ''}{of.kind}/{of.name}"
+def _full_name(identity: Identity) -> str:
+    return f"{f'{identity.namespace}/' if identity.namespace else ''}{identity.kind}/{identity.name}"
 
 
 def _logical(name: str, whole: str) -> dict[str, str]:
@@ -246,14 +248,14 @@ def _region(region: Region) -> dict[str, int]:
 
 
 def _artifact(path: str) -> dict[str, str]:
-    """An artifactLocation (§3.4): relative to the folder of the scan, or absolute for files outside of it."""
+    """Return an artifactLocation (§3.4): relative to the folder of the scan, or absolute for files outside it."""
     if path.startswith("/"):
         return {"uri": f"file://{_quoted(path)}"}
     return {"uri": _quoted(path), "uriBaseId": _ROOT}
 
 
 def _quoted(path: str) -> str:
-    """Percent-encoded as RFC 3986 wants it; the bytes of a name that is not UTF-8 stay those of the file system."""
+    """Return the path percent-encoded (RFC 3986); bytes of a file name that is not UTF-8 are kept."""
     try:
         raw = path.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -264,22 +266,22 @@ def _quoted(path: str) -> str:
 def _message(control: Control, resource: Resource, verdict: Verdict) -> str:
     lines = [f"{control.title}: {resource.label}"]
     if verdict.evidence:
-        lines += ["", "Affected fields:", *(f"- {change(evidence)}" for evidence in verdict.evidence)]
+        lines += ["", "Affected fields:", *(f"- {describe_change(evidence)}" for evidence in verdict.evidence)]
     return "\n".join(map(visible, lines))
 
 
 def _fingerprint(control: Control, resource: Resource, seen: Counter[str]) -> str:
-    """Alike from scan to scan while control and resource are: lines, files and other documents may change.
+    """Return a fingerprint of control and resource that is independent of lines, files and other documents.
 
-    Resources of one identity, such as a base and its overlay, are told apart by their order.
+    Resources with the same identity, such as a base and its overlay, are numbered in input order.
     """
-    told = fingerprint(control.id, Identity.of(resource))
-    seen[told] += 1
-    return f"{told}:{seen[told]}"
+    identifier = fingerprint(control.id, Identity.of(resource))
+    seen[identifier] += 1
+    return f"{identifier}:{seen[identifier]}"
 
 
 def _state(verdict: Verdict) -> str:
-    """The `baselineState` (§3.27.24); empty without a baseline, or where nobody can tell."""
+    """Return the `baselineState` (§3.27.24), or an empty text without a baseline or without a comparable finding."""
     changes = {evidence.change for evidence in verdict.evidence}
     if changes == {FindingChange.NEW}:
         return "new"
@@ -289,13 +291,13 @@ def _state(verdict: Verdict) -> str:
 
 
 def _absent(assessment: Assessment) -> Iterator[dict[str, Any]]:
-    """The results of the baseline that are no more."""
+    """Yield the resolved findings of the baseline."""
     index = {summary.control.id: (place, summary.control) for place, summary in enumerate(assessment.controls)}
     resolved = assessment.baseline.resolved if assessment.baseline else ()
     findings = {
-        (item.finding.control, item.finding.identity, item.finding.file, item.finding.copy)
-        for item in resolved
-        if item.head != "failed" and item.finding.control in index
+        (difference.finding.control, difference.finding.identity, difference.finding.file, difference.finding.copy)
+        for difference in resolved
+        if difference.head != "failed" and difference.finding.control in index
     }
     for number, identity, file, _ in sorted(findings):
         place, control = index[number]
@@ -311,7 +313,7 @@ def _absent(assessment: Assessment) -> Iterator[dict[str, Any]]:
         }
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="sarif",
     extension=".sarif",
     media_type="application/sarif+json",

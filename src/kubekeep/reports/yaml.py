@@ -1,7 +1,7 @@
-"""YAML with the content of the JSON report: the layout of Kubescape's `--format yaml`.
+"""YAML with the content of the JSON report, in the layout of Kubescape's `--format yaml`.
 
-What stands in it is the business of `shared.kubescape_v2`, how it is quoted that of `shared.yaml_text`. Written piece
-by piece; what the verdicts of a control share is made once.
+`reports.kubescape_v2` defines the content, `shared.yaml_text` the quoting. Written piece by piece; the common part of
+the verdicts of a control is encoded once.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ from collections.abc import Iterable
 from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports.format import Extra, Format, Options
+from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
-from kubekeep.reports.shared.yaml_text import STEP, entries, item
+from kubekeep.reports.shared.yaml_text import STEP, mapping_lines, sequence_entry
 
 _CONTROL: Final = STEP * 3
-"""Where the dashes of `controls` stand, in an item of `results`."""
+"""Indentation of the entries of `controls` inside an entry of `results`."""
 _RULE: Final = STEP * 6
-"""Where the keys of a rule stand, in an item of `controls`."""
+"""Indentation of the keys of a rule inside an entry of `controls`."""
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
-    """Write the report as one document."""
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
+    """Write the report as one YAML document."""
     order = kubescape_v2.order(assessment)
-    stream.write(entries(kubescape_v2.head(assessment)))
+    stream.write(mapping_lines(kubescape_v2.head(assessment)))
     if order:
         resources = (kubescape_v2.resource_entry(name, assessment.results[index].resource) for name, index in order)
-        _write_list(stream, "resources", (item(entry, STEP) for entry in resources))
+        _write_list(stream, "resources", (sequence_entry(entry, STEP) for entry in resources))
     stream.write("attributes: null\n")
     _write_list(stream, "results", map(_result, kubescape_v2.results(assessment, order, _FORM)))
-    stream.write(entries(kubescape_v2.tail(assessment, "yaml", audit=options.audit)))
+    stream.write(mapping_lines(kubescape_v2.tail(assessment, "yaml", audit=options.audit)))
 
 
-def _write_list(stream: TextIO, key: str, items: Iterable[str]) -> None:
+def _write_list(stream: TextIO, key: str, texts: Iterable[str]) -> None:
     empty = True
-    for text in items:
+    for text in texts:
         stream.write(f"{key}:\n{text}" if empty else text)
         empty = False
     if empty:
@@ -42,27 +42,27 @@ def _write_list(stream: TextIO, key: str, items: Iterable[str]) -> None:
 
 
 def _control(entry: dict[str, Any]) -> str:
-    return item(entry, _CONTROL)
+    return sequence_entry(entry, _CONTROL)
 
 
-def _result(result: kubescape_v2.Result) -> str:
-    """The lines of an item of `results`."""
-    head = item({"resourceID": result.id}, STEP)
+def _result(result: kubescape_v2.ResultEntry) -> str:
+    """Return the lines of an entry of `results`."""
+    head = sequence_entry({"resourceID": result.id}, STEP)
     controls = "".join(result.controls)
-    priority = entries({"prioritizedResource": result.priority}, STEP * 2) if result.priority else ""
+    priority = mapping_lines({"prioritizedResource": result.priority}, STEP * 2) if result.priority else ""
     return (
         f"{head}{STEP * 2}controls:\n{controls}{priority}" if controls else f"{head}{STEP * 2}controls: []\n{priority}"
     )
 
 
-def _with_evidence(text: str, more: dict[str, Any]) -> str:
-    """The lines of a control with its evidence at the end of its only rule."""
+def _append_evidence(text: str, more: dict[str, Any]) -> str:
+    """Append evidence to the only rule of an encoded control entry."""
     head, mark, tail = text.rpartition(f"\n{_CONTROL}{STEP}severity: ")
-    return f"{head}\n{entries(more, _RULE)}{mark[1:]}{tail}"
+    return f"{head}\n{mapping_lines(more, _RULE)}{mark[1:]}{tail}"
 
 
-_FORM: Final = kubescape_v2.Form(_control, _with_evidence)
-FORMAT: Final = Format(
+_FORM: Final = kubescape_v2.Form(_control, _append_evidence)
+FORMAT: Final = ReportFormat(
     name="yaml",
     extension=".yaml",
     media_type="application/yaml",

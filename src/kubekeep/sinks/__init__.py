@@ -1,1 +1,1 @@
-"""WHERE: what takes a finished report: a file, a service. Never knows what is in it."""
+"""Destinations of finished reports: files, folders, HTTP. Independent of their content."""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all. Never creates folders, never leaves half a report behind."""
+"""Atomically written files. Never creates folders and never leaves a partial file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
 _NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-"""With O_EXCL: nobody can have put a file or a link there for us to write into. Windows has only some of these."""
+"""With O_EXCL, prevents writing to a file or link that another user created. Windows has only some of these flags."""
 
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[TextIO]:
-    """A UTF-8 text stream that becomes the file `path` when the block ends well, as `atomic_bytes` does."""
+    """Open a UTF-8 text stream that replaces the file `path` when the block succeeds, as `atomic_bytes` does."""
     with atomic_bytes(path) as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8", newline="\n")
         yield text
@@ -26,14 +26,14 @@ def atomic(path: Path) -> Iterator[TextIO]:
 
 @contextlib.contextmanager
 def atomic_bytes(path: Path) -> Iterator[BinaryIO]:
-    """A stream of bytes that becomes the file `path` when the block ends well, and leaves no trace otherwise.
+    """Open a binary stream that replaces the file `path` when the block succeeds, and leaves no trace otherwise.
 
-    It is written beside the file under another name, synced to the disk and renamed (POSIX rename is atomic).
-    Links are followed to the file they name; an existing file keeps its mode, and its owner where the system lets it,
-    a new one gets what the umask allows. Devices and pipes (`/dev/stdout`, `/dev/null`, a FIFO) are written to
-    directly, as they must not be replaced. Raises OSError as the file system does.
+    The file is written beside the target under a temporary name, synced to disk and renamed (POSIX rename is atomic).
+    Links are followed to their target; an existing file keeps its mode, and its owner if the system permits it, a new
+    file gets the mode of the umask. Devices and pipes (`/dev/stdout`, `/dev/null`, a FIFO) are written directly, because
+    they must not be replaced. Raises OSError as the file system does.
     """
-    before = _found(path)
+    before = _stat(path)
     mode = before.st_mode if before else stat.S_IFREG
     if path.is_relative_to("/dev") or path.is_relative_to("/proc") or not stat.S_ISREG(mode):
         with path.open("wb") as stream:
@@ -48,24 +48,24 @@ def atomic_bytes(path: Path) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(descriptor)
         if before is not None:
-            _take_over(temporary, before)
+            _copy_ownership(temporary, before)
         temporary.replace(target)
     finally:
-        # Only a file that did not become the report is still there.
+        # Exists only if the file has not replaced the target.
         temporary.unlink(missing_ok=True)
     _sync(target.parent)
 
 
-def _found(path: Path) -> os.stat_result | None:
-    """What the system knows of the file that `path` leads to; None when nothing is there."""
+def _stat(path: Path) -> os.stat_result | None:
+    """Return the status of the file that `path` resolves to, or None if it does not exist."""
     try:
         return path.stat()
     except FileNotFoundError:
         return None
 
 
-def _take_over(path: Path, before: os.stat_result) -> None:
-    """Give a file the owner and the mode of another. Giving away the owner takes away special bits of the mode."""
+def _copy_ownership(path: Path, before: os.stat_result) -> None:
+    """Copy owner and mode to a file; the owner first, because changing it clears special bits of the mode."""
     with contextlib.suppress(PermissionError):
         if hasattr(os, "chown") and (path.stat().st_uid, path.stat().st_gid) != (before.st_uid, before.st_gid):
             os.chown(path, before.st_uid, before.st_gid)
@@ -73,8 +73,8 @@ def _take_over(path: Path, before: os.stat_result) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Let the new name reach the disk too; without it a power cut may bring the old file back."""
-    if os.name == "nt":  # folders cannot be opened there, and names are durable without it
+    """Sync the folder, because without it a power failure may restore the old file."""
+    if os.name == "nt":  # Windows cannot open folders, and names are durable there
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

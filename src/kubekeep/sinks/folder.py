@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all. Never merges into one, never judges whether one may be replaced."""
+"""Atomically written folders. Never merges into an existing one; the caller decides if it may be replaced."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def whole(path: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
-    """A new folder with `files` that becomes `path` when the block ends well, and leaves no trace otherwise.
+def atomic_folder(path: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
+    """Create a folder with `files` that replaces `path` when the block succeeds, and leaves no trace otherwise.
 
-    It is written beside `path` under another name. What is at `path` then must be nothing or a folder, which is
-    replaced as a whole: two renames, as no portable call exchanges folders, and when the second fails the first is
-    undone. Raises OSError as the file system does.
+    It is written beside `path` under a temporary name. An existing folder at `path` is replaced as a whole by two
+    renames, since no portable call exchanges folders; if the second fails, the first is undone. Raises OSError as the
+    file system does.
     """
     target = Path(os.path.realpath(path))
     fresh = target.with_name(f".kubekeep-{secrets.token_hex(8)}.tmp")
@@ -32,7 +32,7 @@ def whole(path: Path, files: Mapping[str, bytes]) -> Iterator[Path]:
         yield fresh
         _rename(fresh, target)
     finally:
-        # Only a folder that did not become `path` is still there.
+        # Exists only if the folder has not become `path`.
         shutil.rmtree(fresh, ignore_errors=True)
 
 

@@ -1,6 +1,6 @@
-"""Pages for programs that come and ask: `/metrics`, `/healthz`. A small server without TLS, for the machine itself.
+"""Small HTTP server for monitoring endpoints: `/metrics`, `/healthz`. No TLS; meant for the local machine.
 
-Answers GET of the paths that it was given, and nothing else; never reads what it is sent.
+Answers GET requests of known paths only; never reads a request body.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, NamedTuple, Self
 
 _SECONDS: Final = 10.0
-"""How long whoever asks may take to do so."""
+"""Seconds that a client may take to send its request."""
 _AT_ONCE: Final = 8
-"""Requests at a time; others wait in line."""
+"""Maximum concurrent requests; others are queued."""
 
 
-class Page(NamedTuple):
-    """What is answered."""
+class HttpResponse(NamedTuple):
+    """A response: status, body, and media type."""
 
     status: HTTPStatus
     text: str
     media_type: str = "text/plain; charset=utf-8"
 
 
-class Serving:
-    """A server on its own threads, while the block lasts."""
+class MonitoringServer:
+    """Server on its own threads for the duration of the block."""
 
-    def __init__(self, host: str, port: int, pages: Mapping[str, Callable[[], Page]]) -> None:
-        """Listen at `host` and `port`, 0 for any. Raises OSError where that cannot be."""
-        turns = threading.BoundedSemaphore(_AT_ONCE)
+    def __init__(self, host: str, port: int, pages: Mapping[str, Callable[[], HttpResponse]]) -> None:
+        """Listen at `host` and `port`; 0 selects a free port. Raises OSError if the address cannot be bound."""
+        request_slots = threading.BoundedSemaphore(_AT_ONCE)
 
-        class Handler(_Handler):
-            known = pages
-            turn = turns
+        class Handler(_RequestHandler):
+            pages_by_path = pages
+            slots = request_slots
 
         class Server(ThreadingHTTPServer):
             address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -47,7 +47,7 @@ class Serving:
 
     @property
     def port(self) -> int:
-        """The port that it listens at."""
+        """Port of the server."""
         return int(self._server.server_address[1])
 
     def __enter__(self) -> Self:
@@ -59,24 +59,24 @@ class Serving:
         self._server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    known: Mapping[str, Callable[[], Page]]
-    turn: threading.BoundedSemaphore
+class _RequestHandler(BaseHTTPRequestHandler):
+    pages_by_path: Mapping[str, Callable[[], HttpResponse]]
+    slots: threading.BoundedSemaphore
     timeout = _SECONDS
     server_version = "kubekeep"
     sys_version = ""
 
     def do_GET(self) -> None:
-        page = self.known.get(self.path.partition("?")[0])
-        with self.turn:
-            found = Page(HTTPStatus.NOT_FOUND, "not found\n") if page is None else page()
-            body = found.text.encode("utf-8", "replace")
-            self.send_response(found.status)
-            self.send_header("Content-Type", found.media_type)
+        page = self.pages_by_path.get(self.path.partition("?")[0])
+        with self.slots:
+            response = HttpResponse(HTTPStatus.NOT_FOUND, "not found\n") if page is None else page()
+            body = response.text.encode("utf-8", "replace")
+            self.send_response(response.status)
+            self.send_header("Content-Type", response.media_type)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("X-Content-Type-Options", "nosniff")
             self.end_headers()
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Be silent."""
+        """Suppress the access log."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.text import json_text
-from kubekeep.reports.shared.yaml_text import entries
+from kubekeep.reports.shared.yaml_text import mapping_lines
 from kubekeep.sources.host.collect import CollectedNode, collect
 
 __all__ = ["CollectedNode", "collect", "kinds", "text"]
@@ -20,7 +20,7 @@ def text(collected: CollectedNode, *, as_json: bool) -> str:
     whole: dict[str, Any] = {"apiVersion": "v1", "kind": "List", "items": list(collected.documents)}
     if as_json:
         return msgspec.json.format(json_text(whole), indent=_INDENT) + "\n"
-    return entries(whole)
+    return mapping_lines(whole)
 
 
 def kinds(collected: CollectedNode) -> list[str]:

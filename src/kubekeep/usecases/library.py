@@ -17,7 +17,7 @@ from kubekeep.registry.errors import RefusedError
 from kubekeep.registry.keys import Password
 from kubekeep.registry.reference import Reference
 from kubekeep.registry.repository import Repository
-from kubekeep.sinks.folder import whole
+from kubekeep.sinks.folder import atomic_folder
 
 KIND: Final = artifacts.Kind(
     artifact_type="application/vnd.kubekeep.library.v1",
@@ -98,7 +98,7 @@ def pull(reference: Reference, folder: Path, access: Access, *, key: bytes | Non
             content=package.digest_of(files),
         )
         note = msgspec.json.format(msgspec.json.encode(origin)) + b"\n"
-        with whole(folder, {**files, package.ORIGIN: note}) as fresh:
+        with atomic_folder(folder, {**files, package.ORIGIN: note}) as fresh:
             _check_nothing_else(_contents(fresh), files)
             _check_free(folder)
     except LibraryError as error:

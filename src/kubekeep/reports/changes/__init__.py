@@ -1,7 +1,7 @@
-"""What became of findings between two scans, in the formats that people and pipelines read.
+"""Formats of a comparison of two scans, for people and pipelines.
 
-Found by no walk: these write a comparison, and the formats beside this folder an assessment. Never judges and never
-opens a file.
+Each module here writes a comparison, while the other formats of the package write an assessment. Evaluates nothing
+and does no I/O.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import msgspec
 
 from kubekeep.model.comparison import Comparison, Difference
 from kubekeep.model.severity import Severity
-from kubekeep.reports.format import Options
+from kubekeep.reports.format import ReportOptions
 
-Render = Callable[[Comparison, TextIO, Options], None]
+RenderComparison = Callable[[Comparison, TextIO, ReportOptions], None]
 
 _EXTENSIONS: Final = {
     "pretty": ".txt",
@@ -31,20 +31,20 @@ _ALIASES: Final = {"pretty-printer": "pretty"}
 
 
 class ChangeFormat(msgspec.Struct, frozen=True):
-    """One format: its name, what its files are called, and whether only what gates look at is in it."""
+    """A format of comparisons: name, file extension and function."""
 
     name: str
     extension: str
-    render: Render
+    render: RenderComparison
 
 
 def names() -> tuple[str, ...]:
-    """The names of all formats."""
+    """Return the names of all formats."""
     return tuple(_EXTENSIONS)
 
 
 def load(name: str) -> ChangeFormat:
-    """The format called `name`; raises LookupError for other names."""
+    """Return the format with the name. Raises LookupError for other names."""
     name = _ALIASES.get(name, name)
     if name not in _EXTENSIONS:
         raise LookupError(f"unknown format {name!r}: use one of {', '.join(_EXTENSIONS)}")
@@ -52,19 +52,23 @@ def load(name: str) -> ChangeFormat:
     return ChangeFormat(name, _EXTENSIONS[name], module.render)
 
 
-def severe(comparison: Comparison, level: Severity | None) -> Comparison:
-    """`comparison` without what is below `level`; findings whose severity nobody knows stay."""
+def filter_severity(comparison: Comparison, level: Severity | None) -> Comparison:
+    """Return the comparison without findings below `level`; findings of unknown severity are kept."""
     if level is None:
         return comparison
 
-    def kept(items: tuple[Difference, ...]) -> tuple[Difference, ...]:
-        return tuple(item for item in items if item.finding.level >= level or not item.finding.level)
+    def is_kept(differences: tuple[Difference, ...]) -> tuple[Difference, ...]:
+        return tuple(
+            difference
+            for difference in differences
+            if difference.finding.level >= level or not difference.finding.level
+        )
 
     return msgspec.structs.replace(
         comparison,
-        new=kept(comparison.new),
-        resolved=kept(comparison.resolved),
-        unchanged=kept(comparison.unchanged),
-        incomparable=kept(comparison.incomparable),
-        accepted=kept(comparison.accepted),
+        new=is_kept(comparison.new),
+        resolved=is_kept(comparison.resolved),
+        unchanged=is_kept(comparison.unchanged),
+        incomparable=is_kept(comparison.incomparable),
+        accepted=is_kept(comparison.accepted),
     )

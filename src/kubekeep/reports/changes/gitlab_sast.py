@@ -1,4 +1,4 @@
-"""GitLab's security report (SAST, schema 15.2) of what is new between two scans."""
+"""GitLab's security report (SAST, schema 15.2) of the new findings of a comparison."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, Final, TextIO
 from kubekeep.model.comparison import Comparison, Difference
 from kubekeep.model.fingerprint import fingerprint
 from kubekeep.model.text import json_text, visible
-from kubekeep.reports.changes.words import heading, regressions, sentence
-from kubekeep.reports.format import Options
+from kubekeep.reports.changes.words import describe_difference, heading, regressions
+from kubekeep.reports.format import ReportOptions
 
 _VERSION: Final = "15.2.4"
 _TOOL: Final = {"id": "kubekeep", "name": "Kubekeep", "vendor": {"name": "Kubekeep"}, "version": "1"}
 
 
-def render(comparison: Comparison, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
-    """Write the report as one line of JSON with a line feed at its end."""
+def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+    """Write the report as one line of JSON with a final line feed."""
     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
     scan = {
         "analyzer": _TOOL,
@@ -31,25 +31,25 @@ def render(comparison: Comparison, stream: TextIO, options: Options) -> None:  #
     stream.write(json_text({"version": _VERSION, "scan": scan}).removesuffix("}") + ',"vulnerabilities":[')
     seen: Counter[str] = Counter()
     stream.writelines(
-        ("," if number else "") + json_text(_vulnerability(item, seen))
-        for number, item in enumerate(regressions(comparison))
+        ("," if number else "") + json_text(_vulnerability(difference, seen))
+        for number, difference in enumerate(regressions(comparison))
     )
     stream.write("]}\n")
 
 
-def _vulnerability(item: Difference, seen: Counter[str]) -> dict[str, Any]:
-    finding = item.finding
-    told = fingerprint(finding.control, finding.identity, finding.path or None)
-    seen[told] += 1
+def _vulnerability(difference: Difference, seen: Counter[str]) -> dict[str, Any]:
+    finding = difference.finding
+    identifier = fingerprint(finding.control, finding.identity, finding.path or None)
+    seen[identifier] += 1
     number = visible(finding.control or "resource")
     place = finding.place.location
     location: dict[str, Any] = {"file": place.file if place else finding.file}
     if place and place.region:
         location |= {"start_line": place.region.start.line, "end_line": place.region.end.line}
     return {
-        "id": told if seen[told] == 1 else fingerprint(told, finding.identity, str(seen[told])),
+        "id": identifier if seen[identifier] == 1 else fingerprint(identifier, finding.identity, str(seen[identifier])),
         "name": visible(heading(finding) or "Resource that fails")[:255],
-        "description": visible(sentence(item)),
+        "description": visible(describe_difference(difference)),
         "severity": finding.level.label,
         "location": location,
         "identifiers": [{"type": "kubescape_control_id", "name": number, "value": number}],

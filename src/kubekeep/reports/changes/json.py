@@ -1,6 +1,6 @@
-"""JSON in the layout of Kubescape's `diff --format json`, so that what reads the one reads the other.
+"""JSON in the layout of Kubescape's `diff --format json`, compatible with tools that read it.
 
-Of our own is `accepted`: what an exception covers now, which nobody mended.
+Our addition is `accepted`: findings that are now covered by an exception instead of fixed.
 """
 
 from __future__ import annotations
@@ -11,43 +11,45 @@ from typing import Any, TextIO
 from kubekeep.model.comparison import Comparison, Difference
 from kubekeep.model.text import json_text
 from kubekeep.reports.changes.words import resource_id
-from kubekeep.reports.format import Options
+from kubekeep.reports.format import ReportOptions
 
 
-def render(comparison: Comparison, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
-    """Write the comparison as one line of JSON with a line feed at its end."""
+def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+    """Write the comparison as one line of JSON with a final line feed."""
     stream.write("{")
     lists = (("new", comparison.new), ("resolved", comparison.resolved), ("unchanged", comparison.unchanged))
-    for index, (key, items) in enumerate(lists):
+    for index, (key, differences) in enumerate(lists):
         stream.write(f'{"," if index else ""}"{key}":[')
-        _write_items(stream, items)
+        _write_differences(stream, differences)
         stream.write("]")
-    for key, items in (("incomparable", comparison.incomparable), ("accepted", comparison.accepted)):
-        if items:
+    for key, differences in (("incomparable", comparison.incomparable), ("accepted", comparison.accepted)):
+        if differences:
             stream.write(f',"{key}":[')
-            _write_items(stream, items)
+            _write_differences(stream, differences)
             stream.write("]")
     if comparison.warnings:
         stream.write(f',"warnings":{json_text(comparison.warnings)}')
     stream.write("}\n")
 
 
-def _write_items(stream: TextIO, items: Iterable[Difference]) -> None:
-    stream.writelines(("," if index else "") + json_text(entry(item)) for index, item in enumerate(items))
+def _write_differences(stream: TextIO, differences: Iterable[Difference]) -> None:
+    stream.writelines(
+        ("," if index else "") + json_text(entry(difference)) for index, difference in enumerate(differences)
+    )
 
 
-def entry(item: Difference) -> dict[str, Any]:
-    """One difference; keys that say nothing are left out as Kubescape leaves them out."""
-    finding = item.finding
-    said = {
+def entry(difference: Difference) -> dict[str, Any]:
+    """Return the entry of a difference; empty keys are left out as in Kubescape."""
+    finding = difference.finding
+    keys = {
         "resourceID": resource_id(finding),
         "controlID": finding.control,
         "controlName": finding.title,
         "severity": finding.level.label,
-        "baseStatus": item.base,
-        "headStatus": item.head,
+        "baseStatus": difference.base,
+        "headStatus": difference.head,
     }
-    more = {"reason": item.reason}
+    optional = {"reason": difference.reason}
     if finding.path:
-        more = {"evidenceType": finding.place.entry, "path": finding.place.path or finding.path, **more}
-    return said | {key: text for key, text in more.items() if text}
+        optional = {"evidenceType": finding.place.entry, "path": finding.place.path or finding.path, **optional}
+    return keys | {key: text for key, text in optional.items() if text}

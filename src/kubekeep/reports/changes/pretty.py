@@ -1,4 +1,4 @@
-"""A comparison for people on a terminal: what is new first, what cannot be compared, what was accepted, what is gone."""
+"""A comparison for terminals: new findings first, then incomparable, excepted and resolved ones."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from itertools import groupby
 from typing import Final, TextIO
 
 from kubekeep.model.comparison import Comparison, Difference
-from kubekeep.reports.changes.words import heading, place_of, sums, what
-from kubekeep.reports.format import Options
+from kubekeep.reports.changes.words import describe_location, field_path, heading, totals
+from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.shared.terminal import Span, Terminal
 
 _SHOWN: Final = 10
-"""Findings of one control that are named before the others are only counted."""
+"""Maximum number of findings of one control to name; the others are counted."""
 
 
-def render(comparison: Comparison, stream: TextIO, options: Options) -> None:
-    """Write the comparison; `verbose` names the findings that are unchanged too."""
+def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> None:
+    """Write the comparison; `verbose` also names the unchanged findings."""
     terminal = Terminal(stream, options)
     parts = [
         ("✖ NEW", "bold red", comparison.new),
@@ -27,46 +27,46 @@ def render(comparison: Comparison, stream: TextIO, options: Options) -> None:
     ]
     if options.verbose:
         parts.append(("· UNCHANGED", "dim", comparison.unchanged))
-    for title, style, items in parts:
-        if items:
-            terminal.line(Span(title, style), Span(f"  {len(items)}", "dim"))
-            if items is comparison.incomparable and not options.verbose:
-                _write_reasons(terminal, items)
+    for title, style, differences in parts:
+        if differences:
+            terminal.line(Span(title, style), Span(f"  {len(differences)}", "dim"))
+            if differences is comparison.incomparable and not options.verbose:
+                _write_reasons(terminal, differences)
             else:
-                _write_part(terminal, items, verbose=options.verbose)
+                _write_part(terminal, differences, verbose=options.verbose)
             terminal.line()
     for warning in comparison.warnings:
         terminal.line(Span("the scans differ:", "yellow"), " ", warning)
-    terminal.line(Span(sums(comparison), "bold"), Span(f"  from {comparison.base} to {comparison.head}", "dim"))
+    terminal.line(Span(totals(comparison), "bold"), Span(f"  from {comparison.base} to {comparison.head}", "dim"))
 
 
-def _write_reasons(terminal: Terminal, items: Sequence[Difference]) -> None:
-    for reason, count in Counter(item.reason for item in items).most_common(_SHOWN):
+def _write_reasons(terminal: Terminal, differences: Sequence[Difference]) -> None:
+    for reason, count in Counter(difference.reason for difference in differences).most_common(_SHOWN):
         terminal.line(Span(f"{count:4}  ", "dim"), reason, indent=2, hang=6)
     terminal.line(Span("(--verbose names them)", "dim"), indent=2)
 
 
-def _write_part(terminal: Terminal, items: Sequence[Difference], *, verbose: bool) -> None:
-    for _, group in groupby(items, key=lambda item: item.finding.control):
-        found = list(group)
-        finding = found[0].finding
+def _write_part(terminal: Terminal, differences: Sequence[Difference], *, verbose: bool) -> None:
+    for _, group in groupby(differences, key=lambda difference: difference.finding.control):
+        members = list(group)
+        finding = members[0].finding
         if finding.control:
             level = Span(finding.level.label.upper(), finding.level.colour, whole=True)
             terminal.line(level, "  ", Span(heading(finding), "bold"), indent=2)
-        shown = found if verbose else found[:_SHOWN]
-        for item in shown:
-            _write_item(terminal, item)
-        if len(found) > len(shown):
-            terminal.line(Span(f"… and {len(found) - len(shown)} more (use --verbose)", "dim"), indent=4)
+        shown = members if verbose else members[:_SHOWN]
+        for difference in shown:
+            _write_difference(terminal, difference)
+        if len(members) > len(shown):
+            terminal.line(Span(f"… and {len(members) - len(shown)} more (use --verbose)", "dim"), indent=4)
 
 
-def _write_item(terminal: Terminal, item: Difference) -> None:
-    finding = item.finding
-    place = place_of(finding)
-    spans: list[Span | str] = [Span(place, "underline", whole=True), "  "] if place else []
+def _write_difference(terminal: Terminal, difference: Difference) -> None:
+    finding = difference.finding
+    location = describe_location(finding)
+    spans: list[Span | str] = [Span(location, "underline", whole=True), "  "] if location else []
     spans.append(Span(str(finding.identity), "bold", whole=True))
-    if what(finding):
-        spans += ["  ", Span(what(finding), "cyan", whole=True)]
-    if item.reason:
-        spans += ["  ", Span(item.reason, "dim")]
+    if field_path(finding):
+        spans += ["  ", Span(field_path(finding), "cyan", whole=True)]
+    if difference.reason:
+        spans += ["  ", Span(difference.reason, "dim")]
     terminal.line(*spans, indent=4)

@@ -1,6 +1,6 @@
-"""SARIF 2.1.0 (OASIS) of what is new between two scans: code scanning then shows the new findings alone.
+"""SARIF 2.1.0 (OASIS) of the new findings of a comparison, so that code scanning shows only these.
 
-What cannot be compared stands there too, as nobody can call it known; its `baselineState` is left out.
+Incomparable findings are included without a `baselineState`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from kubekeep.model.comparison import Comparison, Difference, FindingChange, Rec
 from kubekeep.model.fingerprint import fingerprint
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
-from kubekeep.reports.changes.words import heading, regressions, sentence
-from kubekeep.reports.format import Options
+from kubekeep.reports.changes.words import describe_difference, heading, regressions
+from kubekeep.reports.format import ReportOptions
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS: Final = {Severity.CRITICAL: "error", Severity.HIGH: "warning", Severity.MEDIUM: "warning"}
 
 
-def render(comparison: Comparison, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - for people only
-    """Write a log with one run as one line of JSON with a line feed at its end."""
+def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+    """Write a log with one run as one line of JSON with a final line feed."""
     rules: dict[str, RecordedFinding] = {}
-    for item in regressions(comparison):
-        rules.setdefault(_rule_id(item.finding), item.finding)
+    for difference in regressions(comparison):
+        rules.setdefault(_rule_id(difference.finding), difference.finding)
     index = {number: place for place, number in enumerate(rules)}
     driver = {"name": "kubekeep", "rules": [_rule(number, finding) for number, finding in rules.items()]}
     notes = [{"level": "warning", "message": {"text": visible(text)}} for text in comparison.warnings]
@@ -35,8 +35,10 @@ def render(comparison: Comparison, stream: TextIO, options: Options) -> None:  #
     head = json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
     stream.write(head.removesuffix("}]}") + ',"results":[')
     seen: Counter[str] = Counter()
-    for number, item in enumerate(regressions(comparison)):
-        stream.write(("," if number else "") + json_text(_result(item, index[_rule_id(item.finding)], seen)))
+    for number, difference in enumerate(regressions(comparison)):
+        stream.write(
+            ("," if number else "") + json_text(_result(difference, index[_rule_id(difference.finding)], seen))
+        )
     stream.write("]}]}\n")
 
 
@@ -58,19 +60,19 @@ def _level(finding: RecordedFinding) -> str:
     return _LEVELS.get(finding.level, "note")
 
 
-def _result(item: Difference, index: int, seen: Counter[str]) -> dict[str, Any]:
-    finding = item.finding
-    told = fingerprint(finding.control, finding.identity, finding.path or None)
-    seen[told] += 1
+def _result(difference: Difference, index: int, seen: Counter[str]) -> dict[str, Any]:
+    finding = difference.finding
+    identifier = fingerprint(finding.control, finding.identity, finding.path or None)
+    seen[identifier] += 1
     entry: dict[str, Any] = {
         "ruleId": visible(_rule_id(finding)),
         "ruleIndex": index,
         "level": _level(finding),
-        "message": {"text": visible(sentence(item))},
+        "message": {"text": visible(describe_difference(difference))},
         "locations": [_location(finding)],
-        "partialFingerprints": {"kubekeepPlace/v2": f"{told}:{seen[told]}"},
+        "partialFingerprints": {"kubekeepPlace/v2": f"{identifier}:{seen[identifier]}"},
     }
-    if item.change is FindingChange.NEW:
+    if difference.change is FindingChange.NEW:
         entry["baselineState"] = "new"
     return entry
 

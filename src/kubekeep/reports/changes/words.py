@@ -1,4 +1,4 @@
-"""What the formats of a comparison say alike: names, places, sums."""
+"""Text that all formats of a comparison share: names, locations, totals. No I/O."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from kubekeep.model.comparison import Comparison, Difference, RecordedFinding
 
 
 def resource_id(finding: RecordedFinding) -> str:
-    """The id of the resource in its report, or what a baseline keeps of it in the same order."""
+    """Return the ID of the resource in its report, or one built from the identity that a baseline keeps."""
     identity = finding.identity
     return finding.place.resource or f"{identity.group}//{identity.namespace}/{identity.kind}/{identity.name}"
 
 
-def place_of(finding: RecordedFinding) -> str:
-    """`deploy/web.yaml:12:9`, the file alone, or nothing."""
+def describe_location(finding: RecordedFinding) -> str:
+    """Return `deploy/web.yaml:12:9`, the file alone, or an empty text."""
     return str(finding.place.location) if finding.place.location else finding.file
 
 
-def what(finding: RecordedFinding) -> str:
-    """The place in the resource, for people."""
+def field_path(finding: RecordedFinding) -> str:
+    """Return the path of the field, for display."""
     return finding.place.path or finding.path
 
 
 def heading(finding: RecordedFinding) -> str:
-    """`C-0057 Privileged container`; nothing where only resources are compared."""
+    """Return `C-0057 Privileged container`, or an empty text if only resources are compared."""
     return f"{finding.control} {finding.title}".strip()
 
 
-def sums(comparison: Comparison) -> str:
-    """`2 new, 1 resolved, 30 unchanged, 0 that cannot be compared`, and `, 3 accepted` if there are any."""
+def totals(comparison: Comparison) -> str:
+    """Return `2 new, 1 resolved, 30 unchanged, 0 that cannot be compared`, and `, 3 accepted` if there are any."""
     accepted = f", {len(comparison.accepted)} accepted" if comparison.accepted else ""
     return (
         f"{len(comparison.new)} new, {len(comparison.resolved)} resolved, {len(comparison.unchanged)} unchanged, "
@@ -39,14 +39,14 @@ def sums(comparison: Comparison) -> str:
 
 
 def regressions(comparison: Comparison) -> Iterator[Difference]:
-    """What pipelines are to show: the new findings, and those that nobody can call known."""
+    """Yield the differences that pipelines report: new findings, and incomparable ones."""
     return chain(comparison.new, comparison.incomparable)
 
 
-def sentence(item: Difference) -> str:
-    """What a finding is, in a line: the change, the resource and the place."""
-    finding = item.finding
-    where = f" at {what(finding)}" if what(finding) else ""
-    reason = f" ({item.reason})" if item.reason else ""
+def describe_difference(difference: Difference) -> str:
+    """Return a finding in one line: title, resource, field and reason."""
+    finding = difference.finding
+    location = f" at {field_path(finding)}" if field_path(finding) else ""
+    reason = f" ({difference.reason})" if difference.reason else ""
     title = f"{finding.title}: " if finding.title else ""
-    return f"{title}{finding.identity}{where}{reason}"
+    return f"{title}{finding.identity}{location}{reason}"

@@ -1,4 +1,4 @@
-"""The JSON of a comparison as YAML."""
+"""YAML with the content of the JSON format of a comparison."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TextIO
 
 from kubekeep.model.comparison import Comparison
 from kubekeep.reports.changes.json import render as render_json
-from kubekeep.reports.format import Options
+from kubekeep.reports.format import ReportOptions
 
 
-def render(comparison: Comparison, stream: TextIO, options: Options) -> None:
-    """Write the comparison as one document; it stands in memory as a whole."""
-    import yaml  # noqa: PLC0415 - only who wants YAML pays for it
+def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> None:
+    """Write the comparison as one document, which is held in memory as a whole."""
+    import yaml  # noqa: PLC0415 - loaded for this format only
 
     text = io.StringIO()
     render_json(comparison, text, options)

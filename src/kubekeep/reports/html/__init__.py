@@ -1,7 +1,7 @@
-"""One self-contained HTML file for people: figures, frameworks, and all findings to search, filter, sort and print.
+"""One self-contained HTML file with figures, frameworks, and all findings to search, filter, sort and print.
 
-Opens from a disk without a network and makes no request, under a Content Security Policy that it carries itself.
-Text from manifests is data in it: never markup, never script.
+Works offline from a disk and makes no requests, enforced by its own Content Security Policy. Text from manifests is
+embedded as data, never as markup or script.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports.format import Extra, Format, Options
+from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:  # noqa: ARG001 - a page has its own ways
-    """Write the page, piece by piece."""
-    # Only who asks for a page pays for loading Jinja.
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - the page has its own controls
+    """Write the page piece by piece."""
+    # Jinja is loaded for this format only.
     from kubekeep.reports.html.page import pieces  # noqa: PLC0415
 
     stream.writelines(pieces(assessment))
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="html",
     extension=".html",
     media_type="text/html",

@@ -1,6 +1,6 @@
-"""The page around the findings: what is readable without the script, from a template that escapes everything.
+"""The HTML page with everything that is readable without the script, from autoescaped templates.
 
-Each value that a template writes is made harmless and cut on its way out, so that no template can forget it.
+Every value that a template writes is escaped and shortened by a filter that no template can bypass.
 """
 
 from __future__ import annotations
@@ -21,48 +21,48 @@ from kubekeep.model.control import Control
 from kubekeep.model.finding import Status
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text, visible
-from kubekeep.reports.html import data
-from kubekeep.reports.shared import content as shared
+from kubekeep.reports.html import script_data
+from kubekeep.reports.shared import content
 from kubekeep.reports.shared.attack_svg import attack_svg
-from kubekeep.reports.shared.wording import enforced, number, percent, scanned
+from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_input, percent
 
 _STATIC: Final = importlib.resources.files(__package__) / "static"
 _SCRIPTS: Final = ("findings.js", "details.js", "table.js", "main.js")
 _LONGEST: Final = 1000
-"""Characters of a text that are shown; what is longer is somebody's trick and no text."""
+"""Maximum characters of a text; longer ones are only found in malicious input."""
 
 
 def pieces(assessment: Assessment) -> Iterator[str]:
-    """The page in pieces, ready to be written one after the other."""
-    content = shared.content(assessment)
+    """Yield the page in pieces."""
+    report = content.build_content(assessment)
     style, script = Markup(_style()), Markup(_script())  # noqa: S704 - our own files
     yield from (
         _environment()
         .get_template("report.html")
         .generate(
             a=assessment,
-            content=content,
+            report=report,
             policy=_policy(style, script),
             style=style,
             script=script,
-            waivers=_exceptions(content),
+            exceptions=_exceptions(report),
             picture=_picture(assessment),
-            data=map(Markup, data.pieces(content)),
-            position={item.control.slug: number for number, item in enumerate(assessment.controls)},
+            script_data=map(Markup, script_data.encode_findings(report)),
+            position={summary.control.slug: number for number, summary in enumerate(assessment.controls)},
         )
     )
     yield "\n"
 
 
 def _picture(assessment: Assessment) -> str:
-    """The attack paths as SVG; empty without any."""
+    """Return the attack paths as SVG, or an empty text if there are none."""
     if assessment.attacks is None or not assessment.attacks.paths:
         return ""
     return Markup(attack_svg(assessment.attacks))  # noqa: S704 - it escapes what it shows itself
 
 
 def _policy(style: str, script: str) -> str:
-    """Nothing may be loaded or run but the one style and the one script of the page (CSP Level 3, §8.1 hashes)."""
+    """Return a policy that allows nothing but the page's own style and script, by hash (CSP Level 3, §8.1)."""
     return (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -98,14 +98,14 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals |= {
         "percent": percent,
-        "grade": shared.grade,
-        "number": number,
-        "risk": shared.risk,
-        "scanned": scanned,
+        "grade": content.grade,
+        "count_noun": count_noun,
+        "risk": content.risk,
+        "describe_input": describe_input,
         "result": _result,
         "chapters": _chapters,
         "links": _links,
-        "enforced": enforced,
+        "describe_enforcement": describe_enforcement,
         "moment": utc_text,
         "share": _share,
     }
@@ -121,25 +121,25 @@ def _shown(value: Any) -> Any:
 
 
 def _share(part: float | None, whole: float) -> str:
-    """The width of a bar in percent; what is there at all can be seen."""
+    """Return the width of a bar in percent; any value above zero is visible."""
     return f"{max(1.0, 100 * part / whole):.1f}" if part and whole else "0"
 
 
 def _result(summary: ControlSummary) -> tuple[str, str]:
-    """How a control came out: a word to style it by, and what to say."""
+    """Return the result of a control as a style class and a text."""
     counts = summary.counts
     if summary.status is Status.FAILED:
         evaluated = counts.passed + counts.failed
-        return "failed", f"{counts.failed:,} of {number(evaluated, 'resource')} failed"
+        return "failed", f"{counts.failed:,} of {count_noun(evaluated, 'resource')} failed"
     if summary.status is Status.PASSED:
         excepted = f", {counts.excepted:,} by waivers" if counts.excepted else ""
-        return "passed", f"passed ({number(counts.passed, 'resource')}{excepted})"
+        return "passed", f"passed ({count_noun(counts.passed, 'resource')}{excepted})"
     reason = summary.reason.text if summary.reason else "no reason is known"
-    return ("idle", "nothing to look at") if shared.is_idle(summary) else ("gap", f"not evaluated: {reason}")
+    return ("idle", "nothing to look at") if content.is_idle(summary) else ("gap", f"not evaluated: {reason}")
 
 
 def _chapters(control: Control) -> Iterator[tuple[str, list[list[tuple[str, bool]]]]]:
-    """The chapters by heading: lines, each of pieces of text and whether they are code."""
+    """Yield the chapters of a control by heading: lines of text pieces, each with True if it is code."""
     for heading, text in control.chapters:
         lines = re.sub(r"\n[ \t]+", " ", text).splitlines()
         yield heading, [_coded(line) for line in lines if line.strip()]
@@ -147,28 +147,28 @@ def _chapters(control: Control) -> Iterator[tuple[str, list[list[tuple[str, bool
 
 def _coded(line: str) -> list[tuple[str, bool]]:
     parts = line.split("`")
-    if len(parts) % 2 == 0:  # a backtick without its fellow
+    if len(parts) % 2 == 0:  # an unpaired backtick
         return [(line, False)]
     return [(part, bool(number % 2)) for number, part in enumerate(parts) if part]
 
 
 def _links(control: Control) -> list[str]:
-    """Where to read on; nothing but the web, as a control that somebody brought may name anything."""
-    found = dict.fromkeys((control.page, *control.references))
-    return [link for link in found if re.match(r"https?://[^\s]+\Z", link)]
+    """Return the web links of a control; other URLs are dropped, because a custom control may contain any."""
+    links = dict.fromkeys((control.page, *control.references))
+    return [link for link in links if re.match(r"https?://[^\s]+\Z", link)]
 
 
-def _exceptions(content: shared.Content) -> list[dict[str, Any]]:
-    """Each waiver with what became of it and how many findings it covers, those that cover nothing last."""
+def _exceptions(report: content.ReportContent) -> list[dict[str, Any]]:
+    """Return each exception with its status and number of covered findings, unused ones last."""
     covered: dict[Any, int] = {}
-    for group in content.excepted:
+    for group in report.excepted:
         for finding in group.findings:
             for exception in finding.exceptions:
                 covered[exception] = covered.get(exception, 0) + 1
-    uses = {use.exception: use for use in content.assessment.exceptions}
+    uses = {use.exception: use for use in report.assessment.exceptions}
     rows = [
         {
-            "waiver": exception,
+            "exception": exception,
             "status": use.status.value if (use := uses.get(exception)) else "matched",
             "text": use.text if use else "",
             "count": covered.get(exception, 0),

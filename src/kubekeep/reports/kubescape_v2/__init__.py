@@ -1,1 +1,1 @@
-"""The JSON v2 document of Kubescape: written for reports, read back for comparison. Is no format by itself."""
+"""Kubescape's JSON v2 document: written for reports, read for comparisons and fixes. Not a format by itself."""

@@ -1,4 +1,4 @@
-"""Exceptions, as Kubescape's JSON v2 has them: whole at what they cover, and the audit. Writes nothing."""
+"""Exceptions in the layout of Kubescape's JSON v2: in the evidence they cover, and in the audit. No I/O."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kubekeep.reports.kubescape_v2.locations import location_entry
 
 
 def policy(exception: AppliedException) -> Any:
-    """The whole exception as it was given; what is known of it where it has no form of Kubescape's."""
-    return json.loads(exception.text) if exception.text else named(exception)
+    """Return the exception as the user wrote it, or its known fields if it has no form in Kubescape's format."""
+    return json.loads(exception.text) if exception.text else exception_entry(exception)
 
 
-def named(exception: AppliedException) -> dict[str, Any]:
-    """What names an exception, in Kubescape's words, with the place of ours."""
+def exception_entry(exception: AppliedException) -> dict[str, Any]:
+    """Return the identifying fields of an exception in Kubescape's names, with our location."""
     entry: dict[str, Any] = {"name": exception.name, "source": exception.source}
     if exception.reason:
         entry["reason"] = exception.reason
@@ -30,7 +30,7 @@ def named(exception: AppliedException) -> dict[str, Any]:
 
 
 def audit(assessment: Assessment) -> dict[str, Any]:
-    """`exceptionAudit`: what became of each exception; reasons, places, messages and two statuses are our own."""
+    """Return `exceptionAudit`: the use of each exception. Reasons, locations, messages and two statuses are ours."""
     uses = assessment.exceptions
     counts = Counter(use.status for use in uses)
     return {
@@ -50,7 +50,7 @@ def audit(assessment: Assessment) -> dict[str, Any]:
 
 
 def _use(use: ExceptionUse) -> dict[str, Any]:
-    entry: dict[str, Any] = {**named(use.exception), "status": use.status, "matchCount": len(use.findings)}
+    entry: dict[str, Any] = {**exception_entry(use.exception), "status": use.status, "matchCount": len(use.findings)}
     if use.status is ExceptionStatus.EXPIRED:
         entry["expired"] = True
     if use.unknown:
@@ -62,13 +62,13 @@ def _use(use: ExceptionUse) -> dict[str, Any]:
     if use.findings:
         entry["matchedResources"] = [
             {
-                "resourceID": item.resource,
-                "kind": item.kind,
-                "namespace": item.namespace,
-                "name": item.name,
-                "controlID": item.control,
+                "resourceID": finding.resource,
+                "kind": finding.kind,
+                "namespace": finding.namespace,
+                "name": finding.name,
+                "controlID": finding.control,
                 "ruleName": "",
             }
-            for item in use.findings
+            for finding in use.findings
         ]
     return entry

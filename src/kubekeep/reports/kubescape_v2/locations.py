@@ -1,4 +1,4 @@
-"""Places of findings, as our documents in Kubescape's layout name them. Writes nothing."""
+"""Locations in our documents in Kubescape's layout. No I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kubekeep.model.location import Location, Region
 
 
 def location_entry(location: Location) -> dict[str, Any]:
-    """A file with its lines and columns, and the value that a template took over there."""
+    """Return a file with its line and column range, and the value that a template inserted there."""
     entry: dict[str, Any] = {"file": location.file, **_lines(location.region)}
     if location.setting is not None:
         setting = location.setting

@@ -1,6 +1,6 @@
-"""Reports in JSON v2, of ours and of Kubescape's, read into values; hostile ones end in an error that names the file.
+"""Reader of JSON v2 reports of Kubekeep and Kubescape. Invalid reports raise an error that names the file.
 
-Reads the parts that tell what was found and what was looked at; never says what follows from them.
+Decodes only the parts about results and coverage; draws no conclusions from them.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ from kubekeep.model.text import visible
 T = TypeVar("T")
 
 MAXIMUM_BYTES: Final = 1 << 30
-"""Reports are larger than manifests: 100,000 resources make half of this."""
+"""Maximum size of a report; 100,000 resources need half of this."""
 
 
 class ReportError(ValueError):
-    """A report that cannot be used, and why; the message starts with the file and steers no terminal."""
+    """An unusable report; the message starts with the file and contains no control characters."""
 
 
-class Source(msgspec.Struct):
-    """Where an object came from: the folder of the scan, and its file."""
+class ReportedSource(msgspec.Struct):
+    """The origin of a resource: the folder of the scan, and the file."""
 
     path: str = ""
     relative_path: str = msgspec.field(name="relativePath", default="")
 
 
-class Item(msgspec.Struct):
-    """One object of a report; decoded only when somebody asks for it."""
+class ReportedResource(msgspec.Struct):
+    """A resource of a report; its object is decoded only on demand."""
 
     id: str = msgspec.field(name="resourceID")
     object: msgspec.Raw = msgspec.Raw(b"null")
-    source: Source | None = None
+    source: ReportedSource | None = None
 
 
 class StatusInfo(msgspec.Struct):
-    """passed, failed or skipped, and more words about it."""
+    """passed, failed or skipped, with details."""
 
     status: str = ""
     sub_status: str = msgspec.field(name="subStatus", default="")
     info: str = ""
 
 
-class Fix(msgspec.Struct):
-    """A path and what to set there."""
+class FixPath(msgspec.Struct):
+    """A path and the value to set there."""
 
     path: str = ""
     value: str = ""
 
 
-class Lines(msgspec.Struct):
-    """Where a place is; ours alone has it."""
+class ReportedLocation(msgspec.Struct):
+    """The location of evidence; only in our reports."""
 
     file: str = ""
     start_line: int | None = msgspec.field(name="startLine", default=None)
@@ -66,54 +66,54 @@ class Lines(msgspec.Struct):
     end_column: int | None = msgspec.field(name="endColumn", default=None)
 
 
-class Entry(msgspec.Struct):
-    """One entry of `paths`."""
+class PathEntry(msgspec.Struct):
+    """An entry of `paths`."""
 
     failed: str = msgspec.field(name="failedPath", default="")
     review: str = msgspec.field(name="reviewPath", default="")
     delete: str = msgspec.field(name="deletePath", default="")
-    fix: Fix | None = msgspec.field(name="fixPath", default=None)
+    fix: FixPath | None = msgspec.field(name="fixPath", default=None)
     command: str = msgspec.field(name="fixCommand", default="")
-    location: Lines | None = None
+    location: ReportedLocation | None = None
     exception: Any = None
-    """What accepts the place; ours alone tells it place by place."""
+    """Exceptions of this path; only our reports list them per path."""
 
 
-class Rule(msgspec.Struct):
-    """What one rule of a control says of a resource."""
+class RuleResult(msgspec.Struct):
+    """The result of one rule of a control for a resource."""
 
     status: str = ""
     sub_status: str = msgspec.field(name="subStatus", default="")
-    paths: list[Entry] | None = None
+    paths: list[PathEntry] | None = None
     exceptions: Any = msgspec.field(name="exception", default=None)
-    """What accepts all of it; ours lists what accepts some of it, too."""
+    """Exceptions of the whole result; our reports also list those of single paths here."""
 
 
-class Outcome(msgspec.Struct):
-    """What a control says of a resource."""
+class ControlResult(msgspec.Struct):
+    """The result of a control for a resource."""
 
     number: str = msgspec.field(name="controlID")
     name: str = ""
     severity: str = ""
     status: StatusInfo = msgspec.field(default_factory=StatusInfo)
-    rules: list[Rule] | None = None
+    rules: list[RuleResult] | None = None
 
 
-class Result(msgspec.Struct):
-    """What the controls say of one resource."""
+class ResourceResult(msgspec.Struct):
+    """The results of all controls for a resource."""
 
     id: str = msgspec.field(name="resourceID")
-    controls: list[Outcome] | None = None
+    controls: list[ControlResult] | None = None
 
 
 class Counters(msgspec.Struct):
-    """Resources by what a control says of them."""
+    """Numbers of resources by result of a control."""
 
     skipped: int = msgspec.field(name="skippedResources", default=0)
 
 
-class Summary(msgspec.Struct):
-    """One control over all resources."""
+class ControlTotals(msgspec.Struct):
+    """The summary of a control over all resources."""
 
     name: str = ""
     severity: str = ""
@@ -121,14 +121,14 @@ class Summary(msgspec.Struct):
     counters: Counters = msgspec.field(name="ResourceCounters", default_factory=Counters)
 
 
-class Details(msgspec.Struct):
-    """The sums of a report."""
+class SummaryDetails(msgspec.Struct):
+    """The totals of a report."""
 
-    controls: dict[str, Summary] | None
+    controls: dict[str, ControlTotals] | None
 
 
 class ScanMetadata(msgspec.Struct):
-    """How the scan was asked for."""
+    """Options of the scan."""
 
     version: str = msgspec.field(name="kubescapeVersion", default="")
     target_type: str = msgspec.field(name="targetType", default="")
@@ -138,7 +138,7 @@ class ScanMetadata(msgspec.Struct):
 
 
 class Metadata(msgspec.Struct):
-    """What the report says of itself."""
+    """Metadata of the report."""
 
     scan: ScanMetadata = msgspec.field(name="scanMetadata", default_factory=ScanMetadata)
     encryption: Any = msgspec.field(name="encryptionMetadata", default=None)
@@ -152,7 +152,7 @@ class Unevaluated(msgspec.Struct):
 
 
 class Coverage(msgspec.Struct):
-    """What was not looked at."""
+    """Coverage gaps of the scan."""
 
     controls: list[Unevaluated] | None = msgspec.field(name="notEvaluatedControls", default=None)
     pulls: list[Any] | None = msgspec.field(name="failedGVRPulls", default=None)
@@ -165,7 +165,7 @@ class UnreadFile(msgspec.Struct):
 
 
 class Own(msgspec.Struct):
-    """Our addition to the report."""
+    """Our additions to the report."""
 
     version: str = ""
     kubernetes: str = msgspec.field(name="kubernetesVersion", default="")
@@ -177,11 +177,11 @@ class Own(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """A report in JSON v2. Without sums and results it is none, however empty it may be."""
+    """A report in JSON v2. Raises a decoding error without totals and results, even if both are empty."""
 
-    summary: Details = msgspec.field(name="summaryDetails")
-    results: list[Result] | None
-    resources: list[Item] | None = None
+    summary: SummaryDetails = msgspec.field(name="summaryDetails")
+    results: list[ResourceResult] | None
+    resources: list[ReportedResource] | None = None
     generated: dt.datetime | None = msgspec.field(name="generationTime", default=None)
     metadata: Metadata = msgspec.field(default_factory=Metadata)
     coverage: Coverage | None = msgspec.field(name="scanCoverage", default=None)
@@ -189,32 +189,32 @@ class Report(msgspec.Struct):
 
 
 def read_report(path: Path) -> Report:
-    """The report at `path`. Raises ReportError."""
-    report = decoded(path, content(path), Report, "a report in JSON v2")
+    """Read and decode the report at a path. Raises ReportError."""
+    report = decode(path, read_bytes(path), Report, "a report in JSON v2")
     if report.metadata.encryption:
         raise ReportError(f"{visible(str(path))}: the report is encrypted: open it by `kubekeep decrypt` first")
     return report
 
 
-def content(path: Path) -> bytes:
-    """The bytes of the regular file at `path`, which may be large but not endless. Raises ReportError."""
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of the regular file at a path, up to `MAXIMUM_BYTES`. Raises ReportError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as stream:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise ReportError(f"{visible(str(path))}: no regular file")
-            if found.st_size > MAXIMUM_BYTES:
+            if status.st_size > MAXIMUM_BYTES:
                 raise ReportError(f"{visible(str(path))}: larger than {MAXIMUM_BYTES} bytes")
-            data = stream.read(MAXIMUM_BYTES)
+            content = stream.read(MAXIMUM_BYTES)
     except OSError as error:
         raise ReportError(f"{visible(str(path))}: {error_reason(error)}") from error
-    return data.removeprefix(b"\xef\xbb\xbf")
+    return content.removeprefix(b"\xef\xbb\xbf")
 
 
-def decoded(path: Path, data: bytes, shape: type[T], what: str) -> T:
-    """`data` of the file at `path` in that `shape`, which messages call `what`. Raises ReportError."""
+def decode(path: Path, content: bytes, shape: type[T], what: str) -> T:
+    """Decode the bytes of a file as `shape`, called `what` in messages. Raises ReportError."""
     try:
-        return msgspec.json.decode(data, type=shape)
+        return msgspec.json.decode(content, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ReportError(f"{visible(str(path))}: not {what}: {visible(str(error))}") from error

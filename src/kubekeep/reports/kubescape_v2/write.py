@@ -1,10 +1,9 @@
-"""The document of Kubescape's JSON v2, part by part, for the formats that write it: JSON and YAML.
+"""Document of Kubescape's JSON v2, part by part, for the formats that write it: JSON and YAML.
 
-Where the two differ on purpose: a control with nothing to look at is `skipped` with the sub-status
-`irrelevant`, never `passed`. Additions of our own stand where readers do not trip over them: `location`, `message`
-and `exception` in the entries of `paths`, and the top-level object `kubekeep`. Objects are embedded without their
-secrets. The parts are plain values in the order of the document, and those that grow with the input are made one
-at a time. Writes nothing.
+Deliberate difference: a control without a resource to evaluate is `skipped` with sub-status `irrelevant`, never
+`passed`. Our additions are placed so that Kubescape's readers ignore them: `location`, `message` and `exception` in
+the entries of `paths`, and the top-level object `kubekeep`. Objects are embedded without their secrets. The parts are
+plain values in document order, and those that grow with the input are produced one at a time. No I/O.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from kubekeep.model.redaction import redact
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text
-from kubekeep.reports.kubescape_v2 import exceptions as waivers_v2
+from kubekeep.reports.kubescape_v2 import exceptions as exceptions_v2
 from kubekeep.reports.kubescape_v2.locations import location_entry
 
 _STATUS: Final = {Status.PASSED: "passed", Status.FAILED: "failed", Status.NOT_EVALUATED: "skipped"}
@@ -42,7 +41,7 @@ _SUB_STATUS: Final = {
     Cause.MANUAL: "manual review",
     Cause.DECLINED: "requires review",
 }
-"""Kubescape's words for why something was skipped; causes it has none for are `notEvaluated`."""
+"""Kubescape's sub-status for a skipped control; causes without one are `notEvaluated`."""
 _CATEGORIES: Final = {
     **dict.fromkeys(
         (
@@ -67,18 +66,18 @@ _CATEGORIES: Final = {
     "resources": ("Workload", "Resource management"),
     "storage": ("Workload", "Storage"),
 }
-"""Areas of the library that have a category of their own in Kubescape, with its sub-category."""
+"""Kubescape's category and sub-category of areas of the library; other areas are "Workload"."""
 _EXCEPTED: Final = "w/exceptions"
-"""Kubescape's word for what passed by exceptions."""
+"""Kubescape's sub-status of a control that passed only because of exceptions."""
 _HOSTS: Final = ("github", "gitlab", "bitbucket", "azure")
-"""Words in the names of the hosts that Kubescape calls so."""
+"""Parts of host names that identify Kubescape's Git providers."""
 _NO_FIX: Final = {"path": "", "value": ""}
 _FILE, _LOCAL_REPOSITORY, _DIRECTORY = 1, 3, 4
-"""Kubescape's numbers of `scanningTarget`."""
+"""Kubescape's numbers for `scanningTarget`."""
 
 
 def head(assessment: Assessment) -> dict[str, Any]:
-    """What stands before `resources`."""
+    """Return the keys before `resources`."""
     cluster = assessment.target.cluster
     return {
         "generationTime": utc_text(assessment.finished),
@@ -92,14 +91,14 @@ def head(assessment: Assessment) -> dict[str, Any]:
 
 
 def prioritised(assessment: Assessment) -> dict[str, dict[str, Any]]:
-    """The value of `prioritizedResource` of each resource that has one, by the resource's id."""
-    found = assessment.attacks.prioritised if assessment.attacks else ()
-    return {item.resource.id: _prioritised(item) for item in found}
+    """Return the value of `prioritizedResource` by resource ID."""
+    resources = assessment.attacks.prioritised if assessment.attacks else ()
+    return {resource.resource.id: _prioritised(resource) for resource in resources}
 
 
-def _prioritised(item: PrioritisedResource) -> dict[str, Any]:
+def _prioritised(prioritised: PrioritisedResource) -> dict[str, Any]:
     return {
-        "resourceID": item.resource.id,
+        "resourceID": prioritised.resource.id,
         "priorityVector": [
             {
                 "attackTrackName": vector.track,
@@ -111,20 +110,20 @@ def _prioritised(item: PrioritisedResource) -> dict[str, Any]:
                 "score": vector.score,
                 "severity": int(vector.severity),
             }
-            for vector in item.vectors
+            for vector in prioritised.vectors
         ],
-        "score": item.score,
-        "severity": int(item.severity),
+        "score": prioritised.score,
+        "severity": int(prioritised.severity),
     }
 
 
 def order(assessment: Assessment) -> list[tuple[str, int]]:
-    """The order of `resources` and `results`: the id of each resource and its index in `assessment.results`."""
+    """Return the order of `resources` and `results`: the ID of each resource and its index in `assessment.results`."""
     return sorted((result.resource.id, index) for index, result in enumerate(assessment.results))
 
 
-class Result(msgspec.Struct, frozen=True):
-    """An entry of `results`: each control as text."""
+class ResultEntry(msgspec.Struct, frozen=True):
+    """An entry of `results`, with each control already encoded as text."""
 
     id: str
     controls: list[str]
@@ -132,27 +131,27 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Form(NamedTuple):
-    """How a format writes the entry of a control, and puts evidence to the end of the only rule in that text."""
+    """Encoder of a format for control entries, and a function that appends evidence to the rule of an encoded entry."""
 
     control: Callable[[dict[str, Any]], str]
-    with_evidence: Callable[[str, dict[str, Any]], str]
+    append_evidence: Callable[[str, dict[str, Any]], str]
 
 
-def results(assessment: Assessment, order: list[tuple[str, int]], form: Form) -> Iterator[Result]:
-    """The entries of `results`; what equal verdicts of a control have in common is encoded once."""
+def results(assessment: Assessment, order: list[tuple[str, int]], form: Form) -> Iterator[ResultEntry]:
+    """Yield the entries of `results`; the common part of equal verdicts of a control is encoded once."""
     texts = _Texts(assessment, form)
     priorities = prioritised(assessment)
     for name, index in order:
         result = assessment.results[index]
-        controls = [texts.of(slug, verdict, result.resource) for slug, verdict in result.verdicts.items()]
-        yield Result(name, controls, priorities.get(name))
+        controls = [texts.encode(slug, verdict, result.resource) for slug, verdict in result.verdicts.items()]
+        yield ResultEntry(name, controls, priorities.get(name))
 
 
 _MOST_TEXTS: Final = 1 << 14
 
 
 class _Texts:
-    """The entries of controls as texts. Verdicts of one control differ in their evidence only, and often not in that."""
+    """Cache of encoded control entries. Verdicts of a control differ only in their evidence, if at all."""
 
     def __init__(self, assessment: Assessment, form: Form) -> None:
         self._assessment = assessment
@@ -160,33 +159,33 @@ class _Texts:
         self._by_slug = {summary.control.slug: summary for summary in assessment.controls}
         self._plain: dict[tuple[str, Status, Reason | None, bool], str] = {}
         self._whole: dict[tuple[str, int], str] = {}
-        """By slug and the identity of the verdict, which the assessment holds."""
+        """Encoded entries by slug and the identity of the verdict, which the assessment keeps alive."""
 
-    def of(self, slug: str, verdict: Verdict, resource: Resource) -> str:
+    def encode(self, slug: str, verdict: Verdict, resource: Resource) -> str:
         text = self._whole.get((slug, id(verdict)))
         if text is None:
-            text = self._made(slug, verdict, resource)
-            is_placed = bool(resource.related) or any(item.location is not None for item in verdict.evidence)
+            text = self._encode_uncached(slug, verdict, resource)
+            is_placed = bool(resource.related) or any(evidence.location is not None for evidence in verdict.evidence)
             if not is_placed and len(self._whole) < _MOST_TEXTS:
                 self._whole[slug, id(verdict)] = text
         return text
 
-    def _made(self, slug: str, verdict: Verdict, resource: Resource) -> str:
+    def _encode_uncached(self, slug: str, verdict: Verdict, resource: Resource) -> str:
         key = (slug, verdict.status, verdict.reason, verdict.is_excepted)
         text = self._plain.get(key)
         if text is None:
-            text = self._plain[key] = self._form.control(associated(self._by_slug[slug], verdict, self._assessment))
-        return self._form.with_evidence(text, evidence(verdict, resource)) if verdict.evidence else text
+            text = self._plain[key] = self._form.control(control_entry(self._by_slug[slug], verdict, self._assessment))
+        return self._form.append_evidence(text, evidence_entry(verdict, resource)) if verdict.evidence else text
 
 
 def tail(assessment: Assessment, form: str, *, audit: bool = False) -> dict[str, Any]:
-    """What stands after `results`; `form` is the name of the format that is written, `audit` asks for that of exceptions."""
+    """Return the keys after `results`; `form` is the name of the format, `audit` adds the audit of exceptions."""
     entries: dict[str, Any] = {"metadata": _metadata(assessment, form)}
     gaps = [summary for summary in assessment.controls if summary.is_gap]
     if gaps or assessment.unread:
         entries["scanCoverage"] = _coverage(assessment, gaps)
     if audit:
-        entries["exceptionAudit"] = waivers_v2.audit(assessment)
+        entries["exceptionAudit"] = exceptions_v2.audit(assessment)
     entries["kubekeep"] = _own(assessment)
     return entries
 
@@ -247,17 +246,22 @@ def _control(summary: ControlSummary) -> dict[str, Any]:
     if summary.control.link:
         entry["documentation"] = summary.control.link
     if summary.enforcement:
-        # Readers know of one; all of them are in our own object.
+        # Kubescape's readers expect one; our own object lists all.
         entry["vapEnforcement"] = _enforcement(summary.enforcement[0])
     return entry
 
 
-def _enforcement(item: Enforcement) -> dict[str, Any]:
-    return {"policyName": item.policy, "bound": item.bound, "actions": list(item.actions), "partial": item.partial}
+def _enforcement(enforcement: Enforcement) -> dict[str, Any]:
+    return {
+        "policyName": enforcement.policy,
+        "bound": enforcement.bound,
+        "actions": list(enforcement.actions),
+        "partial": enforcement.partial,
+    }
 
 
 def _category(area: str) -> dict[str, Any]:
-    """The category in Kubescape's words; it numbers them, which nothing of ours does."""
+    """Return the category in Kubescape's terms; its ID stays empty because our areas are not numbered."""
     name, sub = _CATEGORIES.get(area, ("Workload", ""))
     return {"name": name, "id": ""} | ({"subCategory": {"name": sub, "id": ""}} if sub else {})
 
@@ -274,7 +278,7 @@ def _status(status: Status, reason: Reason | None, *, excepted: bool) -> dict[st
 
 
 def status_words(status: Status, reason: Reason | None) -> tuple[str, str]:
-    """Kubescape's words for a status and its sub-status; that is empty unless something was not evaluated."""
+    """Return Kubescape's status and sub-status; the sub-status is empty unless the control was not evaluated."""
     return _STATUS[status], _sub_status(reason) if status is Status.NOT_EVALUATED else ""
 
 
@@ -297,7 +301,7 @@ def _severities(counts: Counter[Severity]) -> dict[str, int]:
 
 
 def resource_entry(name: str, resource: Resource) -> dict[str, Any]:
-    """The entry of `resources`; `name` is the id of `resource`."""
+    """Return the entry of `resources`; `name` is the ID of the resource."""
     entry: dict[str, Any] = {"resourceID": name, "object": redact(resource)}
     if resource.source is not None:
         entry["source"] = _source(resource, resource.source)
@@ -321,13 +325,13 @@ def _source(resource: Resource, source: Source) -> dict[str, Any]:
     return entry
 
 
-def associated(summary: ControlSummary, verdict: Verdict, of: Assessment) -> dict[str, Any]:
-    """The entry of `controls` for a verdict, still without its evidence."""
+def control_entry(summary: ControlSummary, verdict: Verdict, assessment: Assessment) -> dict[str, Any]:
+    """Return the entry of `controls` for a verdict, without its evidence."""
     control = summary.control
     rule: dict[str, Any] = {}
     if control.params:
         rule["controlConfigurations"] = {
-            name: list(of.params.get(name, parameter.default)) for name, parameter in control.params.items()
+            name: list(assessment.params.get(name, parameter.default)) for name, parameter in control.params.items()
         }
     rule["name"] = control.slug
     rule["status"] = _STATUS[verdict.status]
@@ -342,19 +346,19 @@ def associated(summary: ControlSummary, verdict: Verdict, of: Assessment) -> dic
     }
 
 
-def evidence(verdict: Verdict, resource: Resource) -> dict[str, Any]:
-    """What stands at the end of the only rule of `associated` for a verdict with evidence."""
-    entry: dict[str, Any] = {"paths": [path for item in verdict.evidence for path in paths(item)]}
-    exceptions = dict.fromkeys(item.exception for item in verdict.evidence if item.exception is not None)
+def evidence_entry(verdict: Verdict, resource: Resource) -> dict[str, Any]:
+    """Return the keys at the end of the only rule of `associated` for a verdict with evidence."""
+    entry: dict[str, Any] = {"paths": [path for evidence in verdict.evidence for path in paths(evidence)]}
+    exceptions = dict.fromkeys(evidence.exception for evidence in verdict.evidence if evidence.exception is not None)
     if exceptions:
-        entry["exception"] = [waivers_v2.policy(item) for item in exceptions]
+        entry["exception"] = [exceptions_v2.policy(evidence) for evidence in exceptions]
     if resource.related:
-        entry["relatedResourcesIDs"] = [item.id for item in resource.related]
+        entry["relatedResourcesIDs"] = [evidence.id for evidence in resource.related]
     return entry
 
 
 def paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
-    """The entries of `paths`: each has exactly one of the path keys; `fixPath` is there even when empty."""
+    """Yield the entries of `paths`: each has exactly one path key, and `fixPath` even if it is empty."""
     place: dict[str, Any] = {} if evidence.location is None else {"location": location_entry(evidence.location)}
     if evidence.message:
         place["message"] = evidence.message
@@ -363,28 +367,28 @@ def paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     if evidence.commit is not None:
         place["lastCommit"] = _commit(evidence.commit)
     if evidence.exception is not None:
-        place["exception"] = waivers_v2.named(evidence.exception)
-    unmended = evidence.fix is None and not evidence.delete
+        place["exception"] = exceptions_v2.exception_entry(evidence.exception)
+    has_no_fix = evidence.fix is None and not evidence.delete
     if not evidence.path:
         yield {"fixPath": _NO_FIX, **place}
         return
-    if evidence.exists or unmended:
+    if evidence.exists or has_no_fix:
         yield {"failedPath": evidence.path, "fixPath": _NO_FIX, **place}
-    if unmended:
+    if has_no_fix:
         yield {"reviewPath": evidence.path, "fixPath": _NO_FIX, **place}
     if evidence.delete:
         yield {"deletePath": evidence.path, "fixPath": _NO_FIX, **place}
     if evidence.fix is not None:
-        yield {"fixPath": {"path": evidence.path, "value": _bare(evidence.fix)}, **place}
+        yield {"fixPath": {"path": evidence.path, "value": _plain_value(evidence.fix)}, **place}
 
 
-def _bare(text: str) -> str:
-    """JSON text as Kubescape writes values: strings without their quotes."""
+def _plain_value(text: str) -> str:
+    """Return a JSON-encoded fix as Kubescape writes values: strings without quotes."""
     return str(json.loads(text)) if text.startswith('"') else text
 
 
 def _commit(commit: Commit) -> dict[str, str]:
-    """In the words that Kubescape has for the last commit of a file."""
+    """Return the last commit of a file in Kubescape's keys."""
     return {
         "hash": commit.hash,
         "date": utc_text(commit.date),
@@ -429,7 +433,7 @@ def _scanning_target(assessment: Assessment, *, one_file: bool) -> int:
 
 
 def _cluster(assessment: Assessment, facts: ClusterFacts) -> dict[str, Any]:
-    """The cluster, and how many resources were judged in each namespace; those in none are not counted."""
+    """Return the cluster with the number of evaluated resources per namespace; cluster-scoped ones are not counted."""
     namespaces = Counter(result.resource.namespace for result in assessment.results if not result.resource.related)
     return {
         "namespaceToNumberOfResources": {name: count for name, count in sorted(namespaces.items()) if name},
@@ -439,35 +443,35 @@ def _cluster(assessment: Assessment, facts: ClusterFacts) -> dict[str, Any]:
     }
 
 
-def _repository(found: GitRepository) -> dict[str, Any]:
-    address = found.remote.removesuffix("/").removesuffix(".git")
+def _repository(repository: GitRepository) -> dict[str, Any]:
+    address = repository.remote.removesuffix("/").removesuffix(".git")
     host, _, path = address.rpartition("://")[2].rpartition("@")[2].replace(":", "/", 1).partition("/")
     owner, _, name = path.rpartition("/")
     entry: dict[str, Any] = {
         "provider": next((word for word in _HOSTS if word in host), ""),
         "repo": name,
         "owner": owner,
-        "branch": found.branch,
+        "branch": repository.branch,
         "defaultBranch": "",
-        "remoteURL": found.remote,
-        "localRootPath": found.root,
+        "remoteURL": repository.remote,
+        "localRootPath": repository.root,
     }
-    if found.head is not None:
-        entry["lastCommit"] = _commit(found.head)
+    if repository.head is not None:
+        entry["lastCommit"] = _commit(repository.head)
     return entry
 
 
 def _encryption(assessment: Assessment) -> dict[str, Any]:
-    found = assessment.encryption
-    if found is None:
+    encryption = assessment.encryption
+    if encryption is None:
         return {}
-    said = {
-        "version": found.version,
-        "dekAlgorithm": found.algorithm,
-        "kekAlgorithm": found.key_algorithm,
-        "encryptedDEK": found.key,
+    fields = {
+        "version": encryption.version,
+        "dekAlgorithm": encryption.algorithm,
+        "kekAlgorithm": encryption.key_algorithm,
+        "encryptedDEK": encryption.key,
     }
-    return {"encryptionMetadata": said}
+    return {"encryptionMetadata": fields}
 
 
 def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, Any]:
@@ -497,7 +501,7 @@ def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, A
 
 
 def _baseline(comparison: Comparison) -> dict[str, Any]:
-    """How many findings are new and known; what became of each stands with its place."""
+    """Return the numbers of findings by change since the baseline."""
     lists = (
         comparison.new,
         comparison.unchanged,
@@ -510,27 +514,27 @@ def _baseline(comparison: Comparison) -> dict[str, Any]:
 
 
 def _own_cluster(facts: ClusterFacts | None) -> dict[str, Any]:
-    """What Kubescape does not tell of a cluster: whose Kubernetes it is, and of which version as that counts."""
+    """Return the cluster's distribution and version, which Kubescape's keys do not cover."""
     if facts is None:
         return {}
     return {"cluster": {"distribution": facts.distribution, "distributionVersion": facts.distribution_version}}
 
 
-def _unread(item: Unread) -> dict[str, Any]:
-    start = item.location.region.start if item.location.region else None
+def _unread(unread: Unread) -> dict[str, Any]:
+    start = unread.location.region.start if unread.location.region else None
     return {
-        "file": item.location.file,
+        "file": unread.location.file,
         "line": start.line if start else None,
         "column": start.column if start else None,
-        "message": item.message,
+        "message": unread.message,
     }
 
 
 def _own(assessment: Assessment) -> dict[str, Any]:
     enforcement = {
-        item.control.id: [_enforcement(policy) for policy in item.enforcement]
-        for item in assessment.controls
-        if item.enforcement
+        summary.control.id: [_enforcement(policy) for policy in summary.enforcement]
+        for summary in assessment.controls
+        if summary.enforcement
     }
     return {
         "version": assessment.version,
@@ -544,7 +548,9 @@ def _own(assessment: Assessment) -> dict[str, Any]:
         **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),
         **({"enforcement": enforcement} if enforcement else {}),
         **({"pseudonyms": assessment.pseudonyms} if assessment.pseudonyms else {}),
-        "frameworks": {item.framework.name: {"coverage": item.coverage} for item in assessment.frameworks},
+        "frameworks": {
+            framework.framework.name: {"coverage": framework.coverage} for framework in assessment.frameworks
+        },
         "notes": list(assessment.notes),
         "unread": list(map(_unread, assessment.unread)),
     }

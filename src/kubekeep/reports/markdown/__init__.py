@@ -1,7 +1,7 @@
-"""Markdown for the comment of a merge request, and for job summaries: figures, tables, and folded findings.
+"""Markdown for comments on merge requests and for job summaries: figures, tables, and folded findings.
 
-Never longer than a comment may be, whatever was found; what is left out is counted at the end. Text from the input
-stands in it as plain words or as code, never as markup, link, mention or reference.
+Stays within the length limit of a comment; omitted findings are counted at the end. Text from the input is written as
+plain words or as code, never as markup, link, mention or reference.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.markdown.findings import closing, write_excepted, write_findings
-from kubekeep.reports.markdown.page import Page
+from kubekeep.reports.markdown.page import MarkdownPage
 from kubekeep.reports.markdown.summary import write_summary
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
-    """Write the report; `options.verbose` shows as many places as fit, where else a control has a few."""
-    page = Page(stream)
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
+    """Write the report; with `options.verbose` as many locations as fit, else a few per control."""
+    page = MarkdownPage(stream)
     write_summary(page, assessment)
     left = write_findings(page, assessment, options)
     write_excepted(page, assessment)
     page.close(closing(assessment, left, options))
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="markdown",
     extension=".md",
     media_type="text/markdown",

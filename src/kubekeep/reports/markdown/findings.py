@@ -1,4 +1,4 @@
-"""The findings in Markdown, folded by control, the worst first, as many as fit."""
+"""The findings in Markdown, folded by control, worst first, as many as fit."""
 
 from __future__ import annotations
 
@@ -8,54 +8,54 @@ from typing import Final
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.finding import Evidence, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.reports.format import Options
-from kubekeep.reports.markdown.page import LIMIT, Page
+from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.markdown.page import LIMIT, MarkdownPage
 from kubekeep.reports.markdown.text import cell, code, html_code, prose, words
 from kubekeep.reports.shared import wording
-from kubekeep.reports.shared.wording import number
+from kubekeep.reports.shared.wording import count_noun
 
 _RESOURCES: Final = 10
-"""Resources of a control that are shown unless all are asked for."""
+"""Maximum number of resources of a control, unless verbose."""
 _PLACES: Final = 3
-"""Places of a resource, likewise."""
+"""Maximum number of locations of a resource, unless verbose."""
 _LEAST: Final = 1_000
-"""Characters that must be left for a control to be begun."""
+"""Minimum free characters to begin a control."""
 
-_Found = list[tuple[Resource, Verdict]]
+_ResourceVerdicts = list[tuple[Resource, Verdict]]
 
 
-def write_findings(page: Page, assessment: Assessment, options: Options) -> int:
-    """Write the findings of every failed control; gives how many are left out."""
+def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOptions) -> int:
+    """Write the findings of every failed control and return the number of omitted findings."""
     failures = assessment.failures()
     left = sum(map(len, failures.values()))
     most = left if options.verbose else _RESOURCES
-    for summary in wording.worst_first(assessment):
-        found = failures.get(summary.control.slug, [])
-        title = f"{cell(summary.control.title)}: {number(len(found), 'resource')}"
+    for summary in wording.sort_failed(assessment):
+        failed = failures.get(summary.control.slug, [])
+        title = f"{cell(summary.control.title)}: {count_noun(len(failed), 'resource')}"
         level = summary.control.level.label
-        if not found or not page.fold(f"<b>{level}</b> {html_code(summary.control.id)} {title}", keep=_LEAST):
+        if not failed or not page.fold(f"<b>{level}</b> {html_code(summary.control.id)} {title}", keep=_LEAST):
             continue
         page.write(f"{_advice(summary)}\n\n", keep=_LEAST // 2)
         if summary.enforcement:
-            told = "; ".join(map(wording.enforced, summary.enforcement))
-            page.write(f"In the cluster: {words(told)}.\n\n", keep=_LEAST // 2)
-        texts = (_resource(resource, verdict, options) for resource, verdict in found)
-        left -= page.items(texts, len(found), "resource", most=most)
+            enforcement = "; ".join(map(wording.describe_enforcement, summary.enforcement))
+            page.write(f"In the cluster: {words(enforcement)}.\n\n", keep=_LEAST // 2)
+        texts = (_resource(resource, verdict, options) for resource, verdict in failed)
+        left -= page.write_list(texts, len(failed), "resource", most=most)
         page.unfold()
     return left
 
 
-def write_excepted(page: Page, assessment: Assessment) -> None:
-    """Write what was accepted, by whom and until when."""
+def write_excepted(page: MarkdownPage, assessment: Assessment) -> None:
+    """Write the excepted findings with reason and end date."""
     excepted = assessment.excepted()
     total = sum(map(len, excepted.values()))
-    if total and page.fold(f"{number(total, 'finding')} waived"):
-        page.items(_excepted(assessment, excepted), total, "waived finding", most=_RESOURCES)
+    if total and page.fold(f"{count_noun(total, 'finding')} waived"):
+        page.write_list(_excepted(assessment, excepted), total, "waived finding", most=_RESOURCES)
         page.unfold()
 
 
-def closing(assessment: Assessment, left: int, options: Options) -> str:
-    """What stands at the end: what is left out, and by what and for what the report was made."""
+def closing(assessment: Assessment, left: int, options: ReportOptions) -> str:
+    """Return the end of the report: omitted findings, and the versions of Kubekeep and Kubernetes."""
     text = f"\nKubekeep {code(assessment.version)} for Kubernetes {code(assessment.kubernetes_version)}.\n"
     if not left:
         return text
@@ -63,23 +63,23 @@ def closing(assessment: Assessment, left: int, options: Options) -> str:
         f"{LIMIT:,} characters" if options.verbose else f"{_RESOURCES} resources of a control and {LIMIT:,} characters"
     )
     verb = "is" if left == 1 else "are"
-    return f"\n**{number(left, 'finding')} {verb} left out**: this report shows {limits} at most.\n{text}"
+    return f"\n**{count_noun(left, 'finding')} {verb} left out**: this report shows {limits} at most.\n{text}"
 
 
 def _advice(summary: ControlSummary) -> str:
-    """The first paragraph of how to fix it."""
+    """Return the first paragraph of the control's remediation."""
     return prose(summary.control.fix.strip().partition("\n\n")[0])
 
 
-def _resource(resource: Resource, verdict: Verdict, options: Options) -> str:
-    """The lines of a resource: one if it has one place."""
+def _resource(resource: Resource, verdict: Verdict, options: ReportOptions) -> str:
+    """Return the lines of a resource; a single line if it has one location."""
     name = code(resource.label)
     changes = [_change(resource, evidence) for evidence in verdict.evidence]
     if len(changes) == 1:
         return f"- {name}, {changes[0]}\n"
     shown = changes if options.verbose else changes[:_PLACES]
     if more := len(changes) - len(shown):
-        shown.append(f"and {number(more, 'more place')}")
+        shown.append(f"and {count_noun(more, 'more place')}")
     return "".join((f"- {name}\n", *(f"  - {change}\n" for change in shown)))
 
 
@@ -96,16 +96,18 @@ def _change(resource: Resource, evidence: Evidence) -> str:
 
 
 def _note(evidence: Evidence) -> str:
-    """What the change alone does not say."""
+    """Return the message or setting that the text of the change does not contain."""
     if evidence.fix is None and not evidence.delete:
         return evidence.note
     setting = evidence.location.setting if evidence.location else None
     return f"from {setting}" if setting else ""
 
 
-def _excepted(assessment: Assessment, excepted: dict[str, _Found]) -> Iterator[str]:
+def _excepted(assessment: Assessment, excepted: dict[str, _ResourceVerdicts]) -> Iterator[str]:
     for summary in assessment.controls:
         for resource, verdict in excepted.get(summary.control.slug, ()):
-            exceptions = dict.fromkeys(item.exception for item in verdict.evidence if item.exception is not None)
-            why = ", ".join(words(wording.accepted(exception)) for exception in exceptions)
+            exceptions = dict.fromkeys(
+                evidence.exception for evidence in verdict.evidence if evidence.exception is not None
+            )
+            why = ", ".join(words(wording.describe_exception(exception)) for exception in exceptions)
             yield f"- {code(summary.control.id)} {code(resource.label)}: {why}\n"

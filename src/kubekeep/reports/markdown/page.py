@@ -1,4 +1,4 @@
-"""A page that ends where a comment must: counts the characters written and takes nothing that does not fit."""
+"""Output with a length limit: counts the characters written and refuses text that does not fit."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Iterable
 from typing import Final, TextIO
 
 LIMIT: Final = 60_000
-"""Characters of a report: GitHub takes 65,536 in a comment, and somebody may want to add a word."""
+"""Maximum characters of a report; GitHub accepts 65,536 per comment, which leaves room for additions."""
 CLOSING: Final = 600
-"""Characters kept for what stands at the end of every report."""
+"""Characters reserved for the end of every report."""
 _MORE: Final = 100
-"""Characters kept for the end of a list."""
+"""Characters reserved for the end of a list."""
 
 
-class Page:
-    """Writes to `stream` while there is room."""
+class MarkdownPage:
+    """Writer with a limited number of characters."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._room = LIMIT - CLOSING
 
     def write(self, text: str, *, keep: int = 0) -> bool:
-        """Write `text` if it fits and leaves `keep` characters free; tells whether it did."""
+        """Write text if it fits and leaves `keep` characters free. Return True if it was written."""
         if len(text) + keep > self._room:
             return False
         self._stream.write(text)
@@ -30,13 +30,13 @@ class Page:
         return True
 
     def close(self, text: str) -> None:
-        """Write the end, for which there is always room."""
+        """Write the end of the report, within the reserved characters."""
         self._stream.write(text)
 
-    def items(self, texts: Iterable[str], total: int, noun: str, *, most: int) -> int:
-        """Write the lines of a list of `total` items, `most` of them and while they fit, and how many are left out.
+    def write_list(self, texts: Iterable[str], total: int, noun: str, *, most: int) -> int:
+        """Write at most `most` of `total` list lines while they fit, then the number of omitted ones.
 
-        Gives how many were written. `texts` are made one at a time, and no more than are written.
+        Return the number of written lines. `texts` is consumed lazily, only as far as it is written.
         """
         shown = 0
         for text in itertools.islice(texts, most):
@@ -48,11 +48,11 @@ class Page:
         return shown
 
     def fold(self, summary: str, *, keep: int = 0) -> bool:
-        """Begin a folded part whose title is `summary`, harmless HTML, if that and `keep` characters more fit."""
+        """Begin a folded section titled with the HTML `summary` if it and `keep` more characters fit."""
         return self.write(f"\n<details><summary>{summary}</summary>\n\n", keep=keep + _MORE + len(_END))
 
     def unfold(self) -> None:
-        """End it."""
+        """End the folded section."""
         self._stream.write(_END)
         self._room -= len(_END)
 

@@ -1,7 +1,7 @@
-"""Text of others in Markdown: made harmless for CommonMark, for GitHub's and GitLab's additions, and for HTML.
+"""Escaping of untrusted text for CommonMark, the extensions of GitHub and GitLab, and embedded HTML.
 
-What is plain words stays as it is. Anything else becomes code, where neither markup nor links, mentions (`@team`),
-references (`#1`, `!1`, hashes of commits) nor emoji are seen. Long text is cut, for a report has to fit in a comment.
+Plain words are kept. Everything else becomes code, in which markup, links, mentions (`@team`), references (`#1`, `!1`,
+commit hashes) and emoji have no effect. Long text is cut to keep the report within a comment.
 """
 
 from __future__ import annotations
@@ -12,56 +12,56 @@ from typing import Final
 from kubekeep.model.text import visible
 
 LONGEST: Final = 300
-"""Characters of one text of others."""
+"""Maximum characters of a text."""
 PARAGRAPH: Final = 2_000
-"""Characters of a paragraph."""
+"""Maximum characters of a paragraph."""
 _INNER: Final = re.compile(
     r"(?!.*(?:www\.|\b[0-9a-fA-F]{7,64}\b|\b[A-Z]+-[0-9]))"  # links, hashes of commits, keys of issues
     r"(?:[^\W_]|[ ,.;()'\"/\u2013\u2014\u2018-\u201d\u2026-]|(?<=[^\W_])_(?=[^\W_])|[:%](?= |\Z))*"
 )
-"""Words in any script with the punctuation of a sentence, none of which means anything inside a line of Markdown."""
+"""Words in any script with sentence punctuation, none of which is special inside a line of Markdown."""
 _FIRST: Final = re.compile(r"[^\W_](?!\d*[.)])")
-"""How a line may begin without being an item of a list."""
+"""Start of a line that is not a list entry."""
 _BACKTICKS: Final = re.compile("`+")
 _SPECIAL: Final = re.compile(r"[^\w .-]|_|(?<=www)\.")
-"""Marks that are written as references in HTML."""
+"""Characters that are written as references in HTML."""
 _URL: Final = re.compile(
     r"https://[A-Za-z0-9.-]+(?:/[A-Za-z0-9._~/%+=-]*)?(?:\?[A-Za-z0-9._~/%+=&-]*)?(?:#[A-Za-z0-9._~/-]*)?"
 )
 
 
 def words(text: str) -> str:
-    """`text` for a line: as it is if it is plain words, else as code."""
+    """Return text for a line: unchanged if it consists of plain words, else as code."""
     shown = _cut(text)
     return shown if _are_words(shown) else _code(shown)
 
 
 def code(text: str) -> str:
-    """`text` for a line, as code whatever it is: a span with more backticks around than it has inside."""
+    """Return text for a line as code: a span with a longer run of backticks than the text contains."""
     return _code(_cut(text))
 
 
 def cell(text: str) -> str:
-    """`text` for a cell of a table or a piece of HTML: as it is if it is plain words, else as code.
+    """Return text for a table cell or inside HTML: unchanged if it consists of plain words, else as HTML code.
 
-    As HTML with a reference for every mark, since cells are cut at bars before anything else is looked at.
+    Special characters become references, because tables are split at bars before code spans are recognised.
     """
     shown = _cut(text)
     return shown if _are_words(shown) else _html_code(shown)
 
 
 def html_code(text: str) -> str:
-    """`text` for a cell or a piece of HTML, as code whatever it is."""
+    """Return text for a table cell or inside HTML, as code."""
     return _html_code(_cut(text))
 
 
 def linked(text: str, url: str) -> str:
-    """`text`, which is harmless already, as a link to `url` if that is plain enough to stand in one."""
+    """Return escaped text as a link to `url`, or unlinked if the URL has unusual characters."""
     return f"[{text}]({url})" if _URL.fullmatch(url) else text
 
 
 def prose(text: str) -> str:
-    """A paragraph that has code in backticks: that stays code, and the rest is treated like `words`, part by part."""
+    """Return a paragraph: text in backticks stays code, the other parts are treated like `words`."""
     line = " ".join(text.split())
     parts = (line if len(line) <= PARAGRAPH else f"{line[:PARAGRAPH]}…").split("`")
     if len(parts) % 2 == 0:
@@ -83,7 +83,7 @@ def _are_words(text: str) -> bool:
 
 def _reference(match: re.Match[str]) -> str:
     mark = match.group()
-    # GitHub looks for addresses of mail in text that is decoded already: the comment parts it
+    # GitHub detects email addresses in decoded text; the comment splits them
     return "&#64;<!---->" if mark == "@" else f"&#{ord(mark)};"
 
 
@@ -99,6 +99,6 @@ def _html_code(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """`text` on one line, shortened before its marks are shown as escapes, as it may be endless."""
+    """Return text on one line, cut before escaping because the input may be very long."""
     shown = visible(text[: LONGEST + 1])
     return shown if len(shown) <= LONGEST and len(text) <= LONGEST else f"{shown[:LONGEST]}…"

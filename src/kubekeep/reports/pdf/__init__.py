@@ -1,7 +1,7 @@
-"""The report as a PDF for auditors: cover, summary, frameworks, findings by control, waivers, and what was not looked at.
+"""The report as a PDF for auditors: summary, frameworks, findings by control, exceptions and coverage gaps.
 
-Tagged for screen readers and fit for archives (PDF/UA-1, PDF/A-2a). Made by typst without network, files or clock:
-the same assessment gives the same bytes.
+Tagged for screen readers and suitable for archives (PDF/UA-1, PDF/A-2a). Typst produces it without network, files or
+clock: the same assessment results in the same bytes.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 from typing import BinaryIO, Final
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports.format import Extra, Format, Options
-from kubekeep.reports.pdf.document import document, moment
+from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
+from kubekeep.reports.pdf.document import build_document, document_date
 from kubekeep.reports.pdf.typesetting import typeset
 from kubekeep.reports.shared.attack_svg import attack_svg
 
 
-def render(assessment: Assessment, stream: BinaryIO, options: Options) -> None:
-    """Write the document. Beyond some thousand findings each control shows its first ones, or all if `verbose`."""
+def render(assessment: Assessment, stream: BinaryIO, options: ReportOptions) -> None:
+    """Write the document. With many findings, each control shows only its first ones unless `verbose`."""
     picture = attack_svg(assessment.attacks) if assessment.attacks and assessment.attacks.paths else ""
-    stream.write(typeset(document(assessment, whole=options.verbose), moment(assessment), picture))
+    stream.write(typeset(build_document(assessment, whole=options.verbose), document_date(assessment), picture))
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="pdf",
     extension=".pdf",
     media_type="application/pdf",

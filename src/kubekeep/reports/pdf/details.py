@@ -1,4 +1,4 @@
-"""Findings as data for print: by control, and in the tables of frameworks. Bounded, and says what it leaves out."""
+"""Findings as data for print: by control, and in the tables of frameworks. Bounded; omissions are counted."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from kubekeep.model.resource import Resource
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, code_line, line, paragraphs
 from kubekeep.reports.shared.content import (
     ControlFindings,
-    Finding,
     FrameworkPart,
     RequirementPart,
+    ResourceFinding,
+    describe_source,
     grade,
     is_idle,
-    made_by,
 )
-from kubekeep.reports.shared.wording import command, enforced, percent
+from kubekeep.reports.shared.wording import describe_enforcement, describe_fix, percent
 
 ROOM: Final = 3000
-"""Resources that are printed in all, shared out fairly among the controls: beyond it nobody reads on."""
+"""Maximum number of resources to print in all, divided fairly among the controls."""
 _PLACES: Final = 12
-"""Places of a resource that are printed."""
+"""Maximum number of locations of a resource."""
 _EXCERPTS: Final = 2
-"""Resources of a control whose text is printed, and places of each: those after them look alike."""
+"""Maximum number of resources of a control with excerpts, and of excerpts of each; further ones look similar."""
 _CITED: Final = 3
-"""Resources that a row in the table of a framework names."""
+"""Maximum number of resources in a row of a framework's table."""
 _LONGEST_URL: Final = 2000
 
 
 class Bounds:
-    """How much is printed of each control's findings; everything if `whole`."""
+    """Limits on the printed findings of each control; no limits if `whole`."""
 
     def __init__(self, groups: Iterable[ControlFindings], *, whole: bool) -> None:
-        sizes = [len(group.findings) for group in groups]
+        sizes = [len(control_entry.findings) for control_entry in groups]
         self.whole = whole
-        self.resources = max(sizes, default=0) if whole else share(sizes, ROOM)
+        self.resources = max(sizes, default=0) if whole else fair_share(sizes, ROOM)
 
     def places(self, evidence: Sequence[Evidence]) -> Sequence[Evidence]:
-        """The places of one resource that are printed."""
+        """Return the printed locations of a resource."""
         return evidence if self.whole else evidence[:_PLACES]
 
     def excerpts(self, evidence: Iterable[Evidence], number: int) -> list[Excerpt]:
-        """The texts that are printed with a control's resource of that number, none of them twice."""
-        found = list(dict.fromkeys(item.excerpt for item in evidence if item.excerpt is not None))
-        return found if self.whole else found[:_EXCERPTS] if number < _EXCERPTS else []
+        """Return the printed excerpts of a control's resource with that number, without duplicates."""
+        excerpts = list(dict.fromkeys(entry.excerpt for entry in evidence if entry.excerpt is not None))
+        return excerpts if self.whole else excerpts[:_EXCERPTS] if number < _EXCERPTS else []
 
 
-def share(sizes: Iterable[int], room: int) -> int:
-    """The most that each may take so that all together take no more than `room`; at least one."""
+def fair_share(sizes: Iterable[int], room: int) -> int:
+    """Return the largest share per entry so that the sum stays within `room`; at least one."""
     ordered = sorted(sizes)
     for number, size in enumerate(ordered):
         left = len(ordered) - number
@@ -63,8 +63,8 @@ def share(sizes: Iterable[int], room: int) -> int:
     return max([1, *ordered])
 
 
-def head(summary: ControlSummary) -> dict[str, Any]:
-    """What every mention of a control tells: its names, its severity and how it came out."""
+def control_head(summary: ControlSummary) -> dict[str, Any]:
+    """Return the data of every mention of a control: names, severity and result."""
     control, counts = summary.control, summary.counts
     return {
         "id": line(control.id),
@@ -81,7 +81,7 @@ def head(summary: ControlSummary) -> dict[str, Any]:
 
 
 def status(summary: ControlSummary) -> str:
-    """`failed`, `passed`, `not evaluated`, or `nothing to look at`."""
+    """Return `failed`, `passed`, `not evaluated`, or `nothing to look at`."""
     if is_idle(summary):
         return "nothing to look at"
     return "not evaluated" if summary.status is Status.NOT_EVALUATED else summary.status.value
@@ -91,69 +91,69 @@ def _url(control: Control) -> str:
     return control.link if control.link.startswith("https://") and len(control.link) < _LONGEST_URL else ""
 
 
-def group(item: ControlFindings, bounds: Bounds) -> dict[str, Any]:
-    """One control with its texts and the resources that fail, and how many of these are left out."""
-    control = item.summary.control
-    shown = item.findings[: bounds.resources]
+def control_entry(findings: ControlFindings, bounds: Bounds) -> dict[str, Any]:
+    """Return a control with its texts, its failed resources, and the number of omitted ones."""
+    control = findings.summary.control
+    shown = findings.findings[: bounds.resources]
     return {
-        **head(item.summary),
-        "chapters": [{"title": title, "text": paragraphs(text)} for title, text in _chapters(item.summary)],
+        **control_head(findings.summary),
+        "chapters": [{"title": title, "text": paragraphs(text)} for title, text in _chapters(findings.summary)],
         "references": [line(link) for link in control.references],
-        "findings": [_finding(entry, bounds, number) for number, entry in enumerate(shown)],
-        "more": len(item.findings) - len(shown),
+        "findings": [_finding(finding, bounds, number) for number, finding in enumerate(shown)],
+        "more": len(findings.findings) - len(shown),
     }
 
 
 def _chapters(summary: ControlSummary) -> Iterator[tuple[str, str]]:
     yield from summary.control.chapters
     if summary.enforcement:
-        yield "In the cluster", "\n\n".join(map(enforced, summary.enforcement))
+        yield "In the cluster", "\n\n".join(map(describe_enforcement, summary.enforcement))
 
 
-def _finding(finding: Finding, bounds: Bounds, number: int) -> dict[str, Any]:
+def _finding(finding: ResourceFinding, bounds: Bounds, number: int) -> dict[str, Any]:
     shown = bounds.places(finding.evidence)
     excerpts = bounds.excerpts(shown, number)
     return {
         "place": line(str(finding.place)) if finding.place else "",
-        "name": name(finding.resource),
-        "made_by": line(made_by(finding.resource)),
-        "evidence": [_evidence(item, finding, excerpts) for item in shown],
+        "name": display_name(finding.resource),
+        "made_by": line(describe_source(finding.resource)),
+        "evidence": [_evidence(evidence, finding, excerpts) for evidence in shown],
         "more": len(finding.evidence) - len(shown),
-        "waivers": [exception(item) for item in finding.exceptions],
+        "waivers": [exception_entry(exception) for exception in finding.exceptions],
     }
 
 
-def exception(item: AppliedException) -> dict[str, Any]:
-    """A decision to accept a finding: the reason, until when it holds, and where it is written."""
-    where = f" in {item.location}" if item.location else ""
+def exception_entry(exception: AppliedException) -> dict[str, Any]:
+    """Return an exception: reason, end date, and source."""
+    where = f" in {exception.location}" if exception.location else ""
     return {
-        "name": line(item.name),
-        "reason": line(item.reason, LONGEST_PROSE),
-        "until": item.expires.date().isoformat() if item.expires else "",
-        "source": line(f"{item.source.value}{where}"),
+        "name": line(exception.name),
+        "reason": line(exception.reason, LONGEST_PROSE),
+        "until": exception.expires.date().isoformat() if exception.expires else "",
+        "source": line(f"{exception.source.value}{where}"),
     }
 
 
-def name(resource: Resource) -> str:
-    """What people call it: `Deployment shop/web`."""
+def display_name(resource: Resource) -> str:
+    """Return the display name of a resource: `Deployment shop/web`."""
     return line(resource.label)
 
 
-def _evidence(evidence: Evidence, finding: Finding, excerpts: list[Excerpt]) -> dict[str, Any]:
-    """One place. Takes its text out of `excerpts`, so that it is printed where it is met first."""
+def _evidence(evidence: Evidence, finding: ResourceFinding, excerpts: list[Excerpt]) -> dict[str, Any]:
+    """Return one location. Removes its excerpt from `excerpts`, so that it is printed only once."""
     commit = evidence.commit
-    told = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}" if commit else ""
+    commit_text = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}" if commit else ""
     return {
         "place": line(_elsewhere(evidence.location, finding.place)),
-        "change": line(command(evidence, finding.resource)),
+        "change": line(describe_fix(evidence, finding.resource)),
         "note": line(evidence.note),
-        "commit": line(told),
+        "commit": line(commit_text),
         "excerpt": _excerpt(evidence, excerpts),
     }
 
 
 def _elsewhere(location: Location | None, head: Location | None) -> str:
-    """Where a place is, if it is not the one that the resource's line names."""
+    """Return a location if it differs from the one in the line of the resource."""
     if location is None or str(location) == str(head):
         return ""
     if head is not None and location.file == head.file and location.region is not None:
@@ -174,8 +174,8 @@ def _excerpt(evidence: Evidence, excerpts: list[Excerpt]) -> list[dict[str, Any]
     ]
 
 
-def framework(part: FrameworkPart, found: Mapping[str, ControlFindings]) -> dict[str, Any]:
-    """A framework with its sections as rows, each a control under the requirement that it serves."""
+def framework_entry(part: FrameworkPart, found: Mapping[str, ControlFindings]) -> dict[str, Any]:
+    """Return a framework with its sections as rows, each a control under its requirement."""
     summary, counts = part.summary, part.counts
     return {
         "name": line(summary.framework.name),
@@ -202,18 +202,18 @@ def framework(part: FrameworkPart, found: Mapping[str, ControlFindings]) -> dict
 
 
 def _rows(requirement: RequirementPart, found: Mapping[str, ControlFindings]) -> Iterator[dict[str, Any]]:
-    told = line(" ".join(filter(None, (requirement.id, requirement.title))))
+    requirement_text = line(" ".join(filter(None, (requirement.id, requirement.title))))
     if not requirement.controls:
-        yield {"requirement": told, "control": None, "failing": [], "more": 0}
+        yield {"requirement": requirement_text, "control": None, "failing": [], "more": 0}
     for number, summary in enumerate(requirement.controls):
         group = found.get(summary.control.slug)
         findings = group.findings if group else ()
         yield {
-            "requirement": "" if number else told,
-            "control": head(summary),
+            "requirement": "" if number else requirement_text,
+            "control": control_head(summary),
             "failing": [
-                {"name": name(item.resource), "place": line(str(item.place)) if item.place else ""}
-                for item in findings[:_CITED]
+                {"name": display_name(finding.resource), "place": line(str(finding.place)) if finding.place else ""}
+                for finding in findings[:_CITED]
             ],
             "more": max(0, len(findings) - _CITED),
         }

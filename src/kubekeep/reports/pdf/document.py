@@ -1,4 +1,4 @@
-"""An assessment as the data of the printed document, in the order of its chapters. Places nothing on a page."""
+"""An assessment as the data of the printed document, in the order of its chapters. No layout."""
 
 from __future__ import annotations
 
@@ -9,64 +9,71 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.attack import AttackPath, Attacks
 from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.text import utc_text
-from kubekeep.reports.pdf.details import Bounds, exception, framework, group, head, name
+from kubekeep.reports.pdf.details import (
+    Bounds,
+    control_entry,
+    control_head,
+    display_name,
+    exception_entry,
+    framework_entry,
+)
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
-from kubekeep.reports.shared.content import Content, content, grade, risk
-from kubekeep.reports.shared.wording import number, percent, scanned
+from kubekeep.reports.shared.content import ReportContent, build_content, grade, risk
+from kubekeep.reports.shared.wording import count_noun, describe_input, percent
 
 _WORST: Final = 7
-"""Failed controls that the summary names."""
+"""Maximum number of failed controls in the summary."""
 _TARGETS: Final = 12
-"""Targets that the cover names."""
+"""Maximum number of targets on the cover."""
 _RUNNING: Final = 60
-"""Characters of the first target in the head of each page."""
+"""Maximum characters of the first target in the page header."""
 _UNREAD: Final = 500
-"""Places not read, and notes, that are printed."""
+"""Maximum number of unread inputs, and of notes."""
 _PATHS: Final = 20
-"""Attack paths that are printed."""
+"""Maximum number of attack paths."""
 _FEW, _NARROW = 2, 3
-"""Paths, and steps of one, up to which their picture is drawn on an upright page."""
+"""Maximum paths, and steps of a path, for a picture on an upright page."""
 
 
-def document(assessment: Assessment, *, whole: bool) -> dict[str, Any]:
-    """Everything that is printed; `whole` leaves no finding out however many there are."""
-    told = content(assessment)
+def build_document(assessment: Assessment, *, whole: bool) -> dict[str, Any]:
+    """Return the data of the document; `whole` includes every finding."""
+    report = build_content(assessment)
     return {
-        **_cover(told),
-        **_summary(told),
-        **_findings(told, whole=whole),
-        **_left_out(told),
+        **_cover(report),
+        **_summary(report),
+        **_findings(report, whole=whole),
+        **_left_out(report),
         "attacks": _attacks(assessment.attacks) if assessment.attacks else None,
         "params": [
             [line(key), line(", ".join(values), LONGEST_PROSE)] for key, values in sorted(assessment.params.items())
         ],
-        "controls": [_outcome(item) for item in assessment.controls],
+        "controls": [_outcome(summary) for summary in assessment.controls],
     }
 
 
-def _findings(told: Content, *, whole: bool) -> dict[str, Any]:
-    bounds, excepted = Bounds(told.findings, whole=whole), Bounds(told.excepted, whole=whole)
-    found = {item.summary.control.slug: item for item in told.findings}
-    evidence = (item for entry in told.findings for one in entry.findings for item in one.evidence)
+def _findings(report: ReportContent, *, whole: bool) -> dict[str, Any]:
+    bounds, excepted = Bounds(report.findings, whole=whole), Bounds(report.excepted, whole=whole)
+    found = {group.summary.control.slug: group for group in report.findings}
+    evidence = (evidence for group in report.findings for finding in group.findings for evidence in finding.evidence)
     return {
-        "frameworks": [framework(part, found) for part in told.frameworks],
-        "findings": [group(item, bounds) for item in told.findings],
+        "frameworks": [framework_entry(part, found) for part in report.frameworks],
+        "findings": [control_entry(group, bounds) for group in report.findings],
         "per_control": bounds.resources,
-        "excerpts": any(item.excerpt for item in evidence),
-        "waived": [group(item, excepted) for item in told.excepted],
-        "waivers": [_use(item) for item in told.assessment.exceptions if item.status is not ExceptionStatus.MATCHED],
+        "excerpts": any(entry.excerpt for entry in evidence),
+        "waived": [control_entry(group, excepted) for group in report.excepted],
+        "waivers": [_use(use) for use in report.assessment.exceptions if use.status is not ExceptionStatus.MATCHED],
     }
 
 
-def _left_out(told: Content) -> dict[str, Any]:
-    unread, notes = told.assessment.unread, told.assessment.notes
-    gaps = [{"reason": paragraphs(gap.text), "controls": list(map(head, gap.controls))} for gap in told.gaps]
+def _left_out(report: ReportContent) -> dict[str, Any]:
+    unread, notes = report.assessment.unread, report.assessment.notes
+    gaps = [{"reason": paragraphs(gap.text), "controls": list(map(control_head, gap.controls))} for gap in report.gaps]
     return {
         "gaps": gaps,
-        "idle": list(map(head, told.idle)),
+        "idle": list(map(control_head, report.idle)),
         "unread": [
-            {"place": line(str(item.location)), "message": line(item.message, LONGEST_PROSE)}
-            for item in unread[:_UNREAD]
+            {"place": line(str(place.location)), "message": line(place.message, LONGEST_PROSE)}
+            for place in unread[:_UNREAD]
         ],
         "unread_more": max(0, len(unread) - _UNREAD),
         "notes": [line(note, LONGEST_PROSE) for note in notes[:_UNREAD]],
@@ -75,31 +82,31 @@ def _left_out(told: Content) -> dict[str, Any]:
 
 
 def _outcome(summary: ControlSummary) -> dict[str, Any]:
-    said = head(summary)
+    entry = control_head(summary)
     return {
-        **said,
+        **entry,
         "compliance": "" if summary.compliance is None else percent(summary.compliance),
-        "not_evaluated": summary.counts.not_evaluated if said["status"] in {"failed", "passed"} else 0,
+        "not_evaluated": summary.counts.not_evaluated if entry["status"] in {"failed", "passed"} else 0,
     }
 
 
-def moment(assessment: Assessment) -> dt.datetime:
-    """What the document is dated: the end of the scan, in whole seconds of UTC."""
+def document_date(assessment: Assessment) -> dt.datetime:
+    """Return the date of the document: the end of the scan, in whole seconds of UTC."""
     return dt.datetime.fromisoformat(utc_text(assessment.finished))
 
 
-def _cover(told: Content) -> dict[str, Any]:
-    assessment = told.assessment
-    # One target alone may be a folder that only its name tells, such as `.`.
+def _cover(report: ReportContent) -> dict[str, Any]:
+    assessment = report.assessment
+    # A single target may be a folder such as `.` without a name of its own.
     paths = assessment.target.names
-    targets = [line(path) for path in (paths if len(paths) > 1 else (told.title,))]
-    finished = moment(assessment)
+    targets = [line(path) for path in (paths if len(paths) > 1 else (report.title,))]
+    finished = document_date(assessment)
     evaluated = "fair" if assessment.coverage < 100 else "good"
     facts = [
         ("Assessed on", f"{finished:%Y-%m-%d %H:%M:%S} UTC"),
         *(() if assessment.target.cluster else (("In", line(assessment.target.base)),)),
-        ("Input", line(scanned(assessment))),
-        ("Against", line(", ".join(part.summary.framework.title for part in told.frameworks), LONGEST_PROSE)),
+        ("Input", line(describe_input(assessment))),
+        ("Against", line(", ".join(part.summary.framework.title for part in report.frameworks), LONGEST_PROSE)),
         ("Kubernetes", line(assessment.kubernetes_version)),
         ("Kubekeep", line(assessment.version)),
     ]
@@ -107,7 +114,7 @@ def _cover(told: Content) -> dict[str, Any]:
         "day": {"year": finished.year, "month": finished.month, "day": finished.day},
         "date": finished.date().isoformat(),
         "version": line(assessment.version),
-        "running": line(told.title, _RUNNING),
+        "running": line(report.title, _RUNNING),
         "targets": targets[:_TARGETS],
         "targets_more": max(0, len(targets) - _TARGETS),
         "facts": [[label, value] for label, value in facts if value],
@@ -117,9 +124,11 @@ def _cover(told: Content) -> dict[str, Any]:
             ),
             _figure("Coverage", percent(assessment.coverage), "of controls that apply were evaluated", evaluated),
             _figure("Risk score", risk(assessment.score), "0 is best, 100 is worst", "unknown"),
-            _figure("Findings", f"{told.total:,}", f"in {number(assessment.counts.failed, 'resource')}", "unknown"),
+            _figure(
+                "Findings", f"{report.total:,}", f"in {count_noun(assessment.counts.failed, 'resource')}", "unknown"
+            ),
         ],
-        "cautions": list(told.cautions),
+        "cautions": list(report.cautions),
     }
 
 
@@ -127,19 +136,19 @@ def _figure(label: str, value: str, note: str, mark: str) -> dict[str, str]:
     return {"label": label, "value": value, "note": note, "grade": mark}
 
 
-def _summary(told: Content) -> dict[str, Any]:
-    counts = told.counts
-    most = max([1, *(item.findings for item in told.severities)])
+def _summary(report: ReportContent) -> dict[str, Any]:
+    counts = report.counts
+    most = max([1, *(severity.findings for severity in report.severities)])
     return {
         "severities": [
             {
-                "label": item.level.label,
-                "ink": item.level.ink,
-                "controls": item.controls,
-                "findings": item.findings,
-                "share": 100 * item.findings / most,
+                "label": severity.level.label,
+                "ink": severity.level.ink,
+                "controls": severity.controls,
+                "findings": severity.findings,
+                "share": 100 * severity.findings / most,
             }
-            for item in told.severities
+            for severity in report.severities
         ],
         "statuses": [
             {"label": label, "kind": kind, "count": count, "share": 100 * count / max(1, counts.total)}
@@ -150,25 +159,25 @@ def _summary(told: Content) -> dict[str, Any]:
                 ("nothing to look at", "idle", counts.idle),
             )
         ],
-        "total": told.total,
+        "total": report.total,
         "worst": [
             {
-                **head(item.summary),
-                "place": line(str(item.findings[0].place)) if item.findings[0].place else "",
-                "name": name(item.findings[0].resource),
+                **control_head(group.summary),
+                "place": line(str(group.findings[0].place)) if group.findings[0].place else "",
+                "name": display_name(group.findings[0].resource),
             }
-            for item in told.findings[:_WORST]
+            for group in report.findings[:_WORST]
         ],
     }
 
 
-def _use(item: ExceptionUse) -> dict[str, Any]:
-    return {**exception(item.exception), "status": item.status.value, "text": line(item.text, LONGEST_PROSE)}
+def _use(use: ExceptionUse) -> dict[str, Any]:
+    return {**exception_entry(use.exception), "status": use.status.value, "text": line(use.text, LONGEST_PROSE)}
 
 
 def _attacks(attacks: Attacks) -> dict[str, Any]:
     return {
-        "paths": [_path(item) for item in attacks.paths[:_PATHS]],
+        "paths": [_path(path) for path in attacks.paths[:_PATHS]],
         "more": len(attacks.paths[_PATHS:]) + attacks.left_out,
         "wide": len(attacks.paths) > _FEW and any(len(path.edges) > _NARROW for path in attacks.paths),
         "cuts": [

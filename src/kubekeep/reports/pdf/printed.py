@@ -1,6 +1,6 @@
-"""Text as it is printed: harmless, bounded, and with marks where a long word may break.
+"""Text for print: escaped, bounded, and with break marks in long words.
 
-Knows no document: what a mark looks like in print, and which characters a font has, is the typesetter's business.
+Does not know the look of a mark or the characters of a font; both belong to the typesetting.
 """
 
 from __future__ import annotations
@@ -13,50 +13,50 @@ from typing import Final
 from kubekeep.model.text import visible
 
 BREAK: Final = "\u200b"
-"""Where a line may break. `visible` leaves none of these in the text of others."""
+"""Break opportunity in a line. `visible` removes all others from untrusted text."""
 LONGEST: Final = 400
-"""Characters of a name, a path or a message that are printed; an ellipsis stands for the rest."""
+"""Maximum characters of a name, a path or a message, followed by an ellipsis."""
 LONGEST_PROSE: Final = 5000
-"""Characters of a paragraph that are printed."""
+"""Maximum characters of a paragraph."""
 _LONG: Final = 16
-"""Words up to this many characters fit in every column and need no marks."""
+"""Maximum length of a word that fits in every column and needs no marks."""
 _JOINT: Final = re.compile(r"(?<=[/._:=,@\[\]-])(?=[^/._:=,@\[\]-])|(?<=[a-z])(?=[A-Z])")
 _BLANKS: Final = re.compile(r"(\s+)")
 _SHAPELESS: Final = frozenset({"Cn", "Co", "Cs"})
-"""Categories of characters (Unicode UAX #44) that mean nothing to others: unassigned, private, surrogates."""
+"""Character categories without a printable meaning (Unicode UAX #44): unassigned, private use, surrogates."""
 
 
 def line(text: str, longest: int = LONGEST) -> str:
-    """`text` on one line of at most `longest` characters, with marks to break it by."""
+    """Return text on one line of at most `longest` characters, with break marks."""
     cut = text if len(text) <= longest else f"{text[:longest]}…"
     return "".join(map(_breakable, _BLANKS.split(_assigned(visible(cut)))))
 
 
 def code_line(text: str) -> str:
-    """A line of a file with its indentation, in blanks that print."""
+    """Return a line of a file with its indentation as non-breaking spaces."""
     text = text.expandtabs(4).rstrip()
     inner = text.lstrip(" ")
     return "\xa0" * (len(text) - len(inner)) + line(inner)
 
 
 def paragraphs(text: str) -> list[list[list[str]]]:
-    """Prose as paragraphs of runs, each with its kind: `text`, or `code` for what stands in backticks."""
+    """Return prose as paragraphs of runs, each with its kind: `text`, or `code` for text in backticks."""
     return [list(_runs(" ".join(part.split()))) for part in re.split(r"\n\s*\n", text) if part.strip()]
 
 
 def escape(char: str) -> str:
-    """The code of a character that cannot be printed, as `visible` writes it."""
+    """Return the escape of an unprintable character in the notation of `visible`."""
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def without(text: str, missing: Iterable[str]) -> str:
-    """JSON `text` with the code of each character of `missing` in its place."""
+def escape_missing(text: str, missing: Iterable[str]) -> str:
+    """Return JSON text in which the characters of `missing` are replaced by their escapes."""
     return text.translate({ord(char): f"{BREAK}\\{escape(char)}" for char in missing})
 
 
 def _breakable(word: str) -> str:
-    """`word` with a mark at each joint if it is long, and within long parts that have none."""
+    """Return a long word with a mark at each joint, and within long parts without one."""
     if len(word) <= _LONG:
         return word
     parts = (part[at : at + _LONG] for part in _JOINT.split(word) for at in range(0, len(part), _LONG))
@@ -71,7 +71,7 @@ def _assigned(text: str) -> str:
 
 def _runs(paragraph: str) -> Iterator[list[str]]:
     parts = paragraph.split("`")
-    if len(parts) % 2 == 0:  # a backtick without its pair is a character like any other
+    if len(parts) % 2 == 0:  # an unpaired backtick is a normal character
         parts = [paragraph]
     for number, part in enumerate(parts):
         if part:

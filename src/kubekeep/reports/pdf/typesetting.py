@@ -1,6 +1,6 @@
-"""From data to the bytes of a PDF, by typst. Decides nothing of what is said; reads no file and no clock, asks no network.
+"""Typesetting of the document's data by typst. Has no influence on the content; uses no files, clock or network.
 
-The data are JSON, never markup: whatever stands in them is text.
+The data are passed as JSON, so that typst treats them as text and never as markup.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib import resources
 from typing import Any, Final
 
 from kubekeep.model.text import json_text
-from kubekeep.reports.pdf.printed import BREAK, escape, without
+from kubekeep.reports.pdf.printed import BREAK, escape, escape_missing
 
 _TRIES: Final = 4
 _NO_GLYPH: Final = re.compile(r'the text `"(.+?)"` could not be displayed')
@@ -25,16 +25,15 @@ _PROBE: Final = b"""
 """
 
 
-def typeset(data: Mapping[str, Any], moment: dt.datetime, picture: str = "") -> bytes:
-    """The document of `data`, dated `moment`: the same values give the same bytes. `picture` is an SVG.
+def typeset(content: Mapping[str, Any], moment: dt.datetime, picture: str = "") -> bytes:
+    """Typeset a document with the date `moment`: the same values result in the same bytes. `picture` is an SVG.
 
-    Latin, Greek and Cyrillic letters are set in the fonts that typst carries along. Only where these lack a character
-    are the fonts of the machine asked, and what they lack too is printed as its code; the document says how many
-    characters that are.
+    Latin, Greek and Cyrillic letters use the fonts bundled with typst. System fonts are used only for characters that
+    these do not have; characters without any glyph are printed as their code, and the document states their number.
     """
-    import typst  # noqa: PLC0415 - 80 MB that only this report needs
+    import typst  # noqa: PLC0415 - 80 MB for this report only
 
-    text = json_text(data)
+    text = json_text(content)
     picture = _FAMILIES.sub(r"\1Libertinus Serif", picture, count=1)
     unusual = sorted(char for char in {*text, *picture} - {BREAK} if char > "\x7f")
     fonts = typst.Fonts(include_system_fonts=False)
@@ -45,41 +44,41 @@ def typeset(data: Mapping[str, Any], moment: dt.datetime, picture: str = "") -> 
     template = resources.files(__package__).joinpath("report.typ").read_bytes()
     for _ in range(_TRIES):
         drawn = picture.translate({ord(char): escape(char) for char in missing})
-        inputs = {"data": without(text, missing), "missing": str(len(missing)), "picture": drawn}
+        inputs = {"data": escape_missing(text, missing), "missing": str(len(missing)), "picture": drawn}
         try:
-            return _compiled(template, inputs, moment, fonts)
+            return _compile(template, inputs, moment, fonts)
         except typst.TypstError as error:
-            # A character may have a glyph alone and none beside its neighbour.
-            more = _named(error.diagnostic) - missing
+            # A character may have a glyph alone but none in combination with the next one.
+            more = _characters(error.diagnostic) - missing
             if not more:
                 break
             missing |= more
-    return _compiled(template, inputs, moment, fonts, strict=False)
+    return _compile(template, inputs, moment, fonts, strict=False)
 
 
 def _missing(chars: Iterable[str], fonts: Any) -> set[str]:
-    """Those of `chars` that none of `fonts` has."""
+    """Return the characters that none of the fonts has."""
     import typst  # noqa: PLC0415
 
     try:
-        _compiled(_PROBE, {"data": "".join(chars)}, dt.datetime.fromtimestamp(0, dt.UTC), fonts)
+        _compile(_PROBE, {"data": "".join(chars)}, dt.datetime.fromtimestamp(0, dt.UTC), fonts)
     except typst.TypstError as error:
-        return _named(error.diagnostic)
+        return _characters(error.diagnostic)
     return set()
 
 
-def _named(diagnostic: str) -> set[str]:
-    """The characters that an error of typst is about, which names some of them by their code."""
+def _characters(diagnostic: str) -> set[str]:
+    """Return the characters in a typst error, which gives some of them by their code."""
     texts = (_CODE.sub(lambda code: chr(int(code[1], 16)), text) for text in _NO_GLYPH.findall(diagnostic))
     return {char for text in texts for char in text if char > "\x7f"}
 
 
-def _compiled(
+def _compile(
     template: bytes, inputs: Mapping[str, str], moment: dt.datetime, fonts: Any, *, strict: bool = True
 ) -> bytes:
-    """A document for archives (PDF/A-2a, ISO 19005-2) and for screen readers (PDF/UA-1, ISO 14289-1) if `strict`.
+    """Compile a document for archives (PDF/A-2a, ISO 19005-2) and screen readers (PDF/UA-1, ISO 14289-1) if `strict`.
 
-    `fonts` are `typst.Fonts`. Raises TypstError, for characters without a glyph too, which both standards refuse.
+    `fonts` are `typst.Fonts`. Raises TypstError, also for characters without a glyph, which both standards forbid.
     """
     import typst  # noqa: PLC0415
 

@@ -1,6 +1,6 @@
-"""The report for people on a terminal: worst first, exact places, the fix, and what to do next.
+"""The report for terminals: worst first, exact locations, the fix, and the next step.
 
-Text from manifests never reaches the terminal raw, and values that could be secrets are not shown.
+Text from manifests is escaped, and values that may be secrets are not shown.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports.format import Format, Options
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.pretty.closing import write_closing
 from kubekeep.reports.pretty.findings import write_findings
 from kubekeep.reports.pretty.resources import write_resources
 from kubekeep.reports.shared.terminal import Terminal
 
 
-def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
-    """Write the report at `options.width` columns; without `colour` and `links` it holds no escape codes."""
+def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
+    """Write the report at `options.width` columns; without `colour` and `links` it contains no escape codes."""
     terminal = Terminal(stream, options)
     if options.by_resource:
         write_resources(terminal, assessment, options)
@@ -25,7 +25,7 @@ def render(assessment: Assessment, stream: TextIO, options: Options) -> None:
     write_closing(terminal, assessment, options)
 
 
-FORMAT: Final = Format(
+FORMAT: Final = ReportFormat(
     name="pretty",
     aliases=("pretty-printer",),
     extension=".txt",

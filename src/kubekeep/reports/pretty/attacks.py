@@ -1,4 +1,4 @@
-"""Attack paths for people: each as a chain with the places that open it, and what ends most of them."""
+"""Attack paths for terminals: each as a chain with the openings of its steps, and the changes that break most paths."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackPath, Attacks, Edge, NodeKind, Opening, PrioritisedResource
 from kubekeep.model.control import Control
 from kubekeep.model.severity import Severity
-from kubekeep.reports.format import Options
-from kubekeep.reports.pretty.findings import place_span
+from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.pretty.findings import location_span
 from kubekeep.reports.shared.terminal import Span, Terminal
 
 _PRIORITIES: Final = 3
-"""Resources by priority that are named, as Kubescape does."""
+"""Maximum number of resources by priority, as in Kubescape."""
 _OPENINGS: Final = 3
-"""Openings of one step that are named before the others are only counted."""
+"""Maximum number of openings of a step; the others are counted."""
 
 
-def write_attacks(assessment: Assessment, attacks: Attacks, stream: TextIO, options: Options) -> None:
-    """Write what was found, and what could not be seen, to a stream."""
+def write_attacks(assessment: Assessment, attacks: Attacks, stream: TextIO, options: ReportOptions) -> None:
+    """Write the attack paths, the changes that break them, and notes on missing input."""
     terminal = Terminal(stream, options)
     base = assessment.target.base
     terminal.line()
     for path in attacks.paths:
         _write_path(terminal, path, base)
     if attacks.left_out:
-        terminal.line(Span(f"… and {_many(attacks.left_out, 'more path')} (use --max-paths)", "dim"))
+        terminal.line(Span(f"… and {_count_noun(attacks.left_out, 'more path')} (use --max-paths)", "dim"))
         terminal.line()
     _write_cuts(terminal, attacks, base)
     _write_priorities(terminal, attacks.prioritised, base)
@@ -52,7 +52,7 @@ def _write_path(terminal: Terminal, path: AttackPath, base: str) -> None:
             terminal.line(*_opening(opening, base), indent=6, hang=2)
         if len(edge.openings) > _OPENINGS:
             more = len(edge.openings) - _OPENINGS
-            terminal.line(Span(f"… and {_many(more, 'other reason')}", "dim"), indent=6)
+            terminal.line(Span(f"… and {_count_noun(more, 'other reason')}", "dim"), indent=6)
     for text in path.assumptions:
         terminal.line(Span("Provided that ", "yellow"), text, indent=2)
     terminal.line()
@@ -60,7 +60,7 @@ def _write_path(terminal: Terminal, path: AttackPath, base: str) -> None:
 
 def _opening(opening: Opening, base: str) -> Iterator[Span | str]:
     if opening.location is not None:
-        yield place_span(str(opening.location), opening.location, base)
+        yield location_span(str(opening.location), opening.location, base)
         yield "  "
     yield opening.text
     for control in opening.controls:
@@ -74,45 +74,45 @@ def _write_cuts(terminal: Terminal, attacks: Attacks, base: str) -> None:
     terminal.line(Span("What ends most paths", "bold"))
     for number, cut in enumerate(attacks.cuts, start=1):
         text = f"{cut.edge.source.label} → {cut.edge.target.label}"
-        ends = Span(f"ends {_many(cut.count, 'path')}", "green")
-        around = f", {cut.detours} of them with a way around it" if cut.detours else ""
-        terminal.line(f"{number}. ", Span(text, "bold"), "  ", ends, around, indent=2, hang=5)
+        ends = Span(f"ends {_count_noun(cut.count, 'path')}", "green")
+        detours = f", {cut.detours} of them with a way around it" if cut.detours else ""
+        terminal.line(f"{number}. ", Span(text, "bold"), "  ", ends, detours, indent=2, hang=5)
         for opening in cut.edge.openings:
             terminal.line(*_opening(opening, base), indent=5, hang=2)
-        for control in _distinct(cut.edge):
+        for control in _closing_controls(cut.edge):
             advice = " ".join(control.fix.strip().partition("\n\n")[0].split())
             terminal.line(Span(f"{control.id} ", "cyan", whole=True), advice, indent=5, hang=2)
     terminal.line()
 
 
-def _distinct(edge: Edge) -> Iterable[Control]:
-    """For each opening the first control that fails there: mending it closes the opening."""
+def _closing_controls(edge: Edge) -> Iterable[Control]:
+    """Return the first failing control of each opening; fixing it closes the opening."""
     first = (opening.controls[0] for opening in edge.openings if opening.controls)
     return {control.slug: control for control in first}.values()
 
 
-def _write_priorities(terminal: Terminal, found: tuple[PrioritisedResource, ...], base: str) -> None:
-    if not found:
+def _write_priorities(terminal: Terminal, resources: tuple[PrioritisedResource, ...], base: str) -> None:
+    if not resources:
         return
     terminal.line(Span("Workloads to mend first", "bold"))
-    for item in found[:_PRIORITIES]:
-        resource = item.resource
-        place = resource.locate(())
-        where: list[Span | str] = []
-        if place is not None:
-            where = [place_span(str(place), place, base), "  "]
-        names = ", ".join(dict.fromkeys(vector.track for vector in item.vectors))
+    for prioritised in resources[:_PRIORITIES]:
+        resource = prioritised.resource
+        location = resource.locate(())
+        location_spans: list[Span | str] = []
+        if location is not None:
+            location_spans = [location_span(str(location), location, base), "  "]
+        names = ", ".join(dict.fromkeys(vector.track for vector in prioritised.vectors))
         label = Span(resource.label, "bold", whole=True)
-        level = Span(item.severity.label, item.severity.colour)
-        terminal.line(*where, label, "  ", level, f" on {names}", indent=2)
-        controls = {step.control.slug: step.control for vector in item.vectors for step in vector.steps}
+        level = Span(prioritised.severity.label, prioritised.severity.colour)
+        terminal.line(*location_spans, label, "  ", level, f" on {names}", indent=2)
+        controls = {step.control.slug: step.control for vector in prioritised.vectors for step in vector.steps}
         terminal.line(Span("mend ", "green"), ", ".join(control.id for control in controls.values()), indent=4)
     terminal.line()
 
 
 def _write_summary(terminal: Terminal, attacks: Attacks) -> None:
     if not attacks.paths:
-        # Green only where nothing is missing that a path could lead through.
+        # Green only if no missing input could hide a path.
         terminal.line(Span("No attack path was found.", "bold" if attacks.notes else "bold green"))
         return
     levels = [path.severity for path in attacks.paths]
@@ -128,7 +128,7 @@ def _write_summary(terminal: Terminal, attacks: Attacks) -> None:
     )
 
 
-def _many(number: int, noun: str) -> str:
+def _count_noun(number: int, noun: str) -> str:
     return f"{number} {_noun(number, noun)}"
 
 

@@ -1,4 +1,4 @@
-"""The end of the report for people: what passed, what was not looked at, the sums, and what to do next."""
+"""The end of the terminal report: passed and unevaluated controls, unread input, totals, and the next step."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.finding import Cause, Status
-from kubekeep.reports.format import Options
+from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.excepted import write_audit, write_excepted
 from kubekeep.reports.shared.content import LEVELS, count
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
-from kubekeep.reports.shared.wording import enforced, number, percent, scanned, worst_first
+from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_input, percent, sort_failed
 
 _GOOD, _FAIR = 80, 50
-"""Percent from which a compliance score is green, and yellow."""
+"""Compliance percentages from which a score is green, and yellow."""
 _BAR: Final = 10
 _FEW: Final = 20
-"""Up to so many controls that were not evaluated are named."""
+"""Maximum number of unevaluated controls to name."""
 _SAME: Final = 2
-"""Permissions that lack for the same reason up to which each has a line."""
+"""Maximum number of permissions missing for the same reason that get a line each."""
 _KINDS: Final = 12
-"""Up to so many kinds that were not shown for the same reason are named."""
+"""Maximum number of hidden kinds to name for one reason."""
 _ROLES: Final = " prints the roles that it needs, and what of them lacks."
 _REASONS: Final = 3
-"""How many reasons are told why findings cannot be compared."""
+"""Maximum number of reasons for incomparable findings."""
 _WAITING: Final[dict[Cause | None, str]] = {
     Cause.NEEDS_HOST_DATA: "need data of the nodes: kubekeep host collect writes it",
     Cause.NEEDS_CLOUD_DATA: "need data of the cloud: add documents such as ClusterDescribe",
@@ -45,8 +45,8 @@ _WAITING_IN_CLUSTER: Final[dict[Cause | None, str]] = {
 }
 
 
-def write_closing(terminal: Terminal, assessment: Assessment, options: Options) -> None:
-    """Write everything that follows the findings."""
+def write_closing(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
+    """Write everything after the findings."""
     _write_passed(terminal, assessment, options)
     write_excepted(terminal, assessment, options)
     if options.audit:
@@ -59,18 +59,18 @@ def write_closing(terminal: Terminal, assessment: Assessment, options: Options) 
     _write_next(terminal, assessment)
 
 
-def _write_passed(terminal: Terminal, assessment: Assessment, options: Options) -> None:
+def _write_passed(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
     passed = [summary for summary in assessment.controls if summary.status is Status.PASSED]
-    idle = [item for item in assessment.controls if item.status is Status.NOT_EVALUATED and not item.is_gap]
+    idle = [summary for summary in assessment.controls if summary.status is Status.NOT_EVALUATED and not summary.is_gap]
     if passed:
-        terminal.line(Span(f"✔ {number(len(passed), 'control')} passed", "green"))
+        terminal.line(Span(f"✔ {count_noun(len(passed), 'control')} passed", "green"))
     if options.verbose:
         for summary in passed:
-            told = "; ".join(map(enforced, summary.enforcement))
-            more = [Span(f"  {told}", "dim")] if told else []
-            terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, *more, indent=2)
+            enforcement = "; ".join(map(describe_enforcement, summary.enforcement))
+            details = [Span(f"  {enforcement}", "dim")] if enforcement else []
+            terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, *details, indent=2)
     if idle:
-        terminal.line(Span(f"· {number(len(idle), 'control')} had nothing to look at", "dim"))
+        terminal.line(Span(f"· {count_noun(len(idle), 'control')} had nothing to look at", "dim"))
     if options.verbose:
         for summary in idle:
             terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, indent=2)
@@ -78,18 +78,18 @@ def _write_passed(terminal: Terminal, assessment: Assessment, options: Options) 
         terminal.line()
 
 
-def _write_gaps(terminal: Terminal, assessment: Assessment, options: Options) -> None:
-    """Controls that wait for something, together by what they wait for; many are only counted, unless verbose."""
+def _write_gaps(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
+    """Write the unevaluated controls by reason; if there are many, only their number unless verbose."""
     gaps = [summary for summary in assessment.controls if summary.is_gap]
     if not gaps:
         return
-    title = Span(f"• {number(len(gaps), 'control')} not evaluated", "bold yellow")
+    title = Span(f"• {count_noun(len(gaps), 'control')} not evaluated", "bold yellow")
     if len(gaps) > _FEW and not options.verbose:
         terminal.line(title, "  (--verbose names them)")
         counts = Counter(summary.reason.cause if summary.reason else None for summary in gaps)
         waiting = _WAITING | (_WAITING_IN_CLUSTER if assessment.target.cluster else {})
-        for cause, many in counts.most_common():
-            terminal.line(f"{many:4} ", Span(waiting.get(cause, "could not be judged"), "dim"), indent=2)
+        for cause, amount in counts.most_common():
+            terminal.line(f"{amount:4} ", Span(waiting.get(cause, "could not be judged"), "dim"), indent=2)
     else:
         terminal.line(title)
         _write_reasons(terminal, gaps)
@@ -110,48 +110,50 @@ def _write_reasons(terminal: Terminal, gaps: Iterable[ControlSummary]) -> None:
         terminal.line(Span(text, "dim"), indent=4, hang=0)
 
 
-def _write_unread(terminal: Terminal, assessment: Assessment, options: Options) -> None:
+def _write_unread(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
     if not assessment.unread:
         return
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
     hidden = {gap.permission for gap in gaps}
-    # What a cloud did not tell, no permission in the cluster would show.
+    # Cloud data cannot be made readable by permissions in the cluster.
     by_cluster = not all(gap.needs for gap in gaps)
     title = _incomplete(len(assessment.unread), len(hidden), "cluster" if by_cluster else "cloud")
     terminal.line(Span(f"✖ {title}: this scan is incomplete", "bold red"))
-    alike = {why: found for why, found in _alike(gaps).items() if len(found) > _SAME}
-    for why, found in alike.items():
-        _write_hidden(terminal, why, found, options)
-    _write_places(terminal, assessment, hidden, {gap.permission for found in alike.values() for gap in found})
+    by_reason = {reason: group for reason, group in _group_by_reason(gaps).items() if len(group) > _SAME}
+    for reason, group in by_reason.items():
+        _write_hidden(terminal, reason, group, options)
+    _write_places(terminal, assessment, hidden, {gap.permission for group in by_reason.values() for gap in group})
     if gaps and by_cluster:
         option = Span("--dry-run", "bold cyan", whole=True)
         terminal.line(Span("The same command with ", "dim"), option, Span(_ROLES, "dim"), indent=2)
     terminal.line()
 
 
-def _write_places(terminal: Terminal, assessment: Assessment, hidden: AbstractSet[str], told: AbstractSet[str]) -> None:
-    """What was not read but for what has been `told`; what was `hidden` is no file."""
-    for item in assessment.unread:
-        if item.location.file in told:
+def _write_places(
+    terminal: Terminal, assessment: Assessment, hidden: AbstractSet[str], grouped: AbstractSet[str]
+) -> None:
+    """Write the unread input except entries of `grouped`; entries of `hidden` are permissions, not files."""
+    for unread in assessment.unread:
+        if unread.location.file in grouped:
             continue
-        is_file = item.location.file not in hidden
-        url = file_url(assessment.target.base, item.location.file) if is_file else ""
+        is_file = unread.location.file not in hidden
+        url = file_url(assessment.target.base, unread.location.file) if is_file else ""
         style = "underline" if is_file else "bold"
-        terminal.line(Span(str(item.location), style, whole=True, url=url), "  ", item.message, indent=2)
+        terminal.line(Span(str(unread.location), style, whole=True, url=url), "  ", unread.message, indent=2)
 
 
-def _alike(gaps: Iterable[CoverageGap]) -> dict[str, list[CoverageGap]]:
-    """What a cluster did not show, by the reason for it."""
-    found: dict[str, list[CoverageGap]] = {}
+def _group_by_reason(gaps: Iterable[CoverageGap]) -> dict[str, list[CoverageGap]]:
+    """Group the coverage gaps of a cluster by reason."""
+    groups: dict[str, list[CoverageGap]] = {}
     for gap in gaps:
         if not gap.needs:
-            found.setdefault(gap.text, []).append(gap)
-    return found
+            groups.setdefault(gap.text, []).append(gap)
+    return groups
 
 
-def _write_hidden(terminal: Terminal, why: str, gaps: Iterable[CoverageGap], options: Options) -> None:
-    """What was not shown for one reason: one line for each namespace; many kinds are only counted, unless verbose."""
-    terminal.line(Span(why), indent=2)
+def _write_hidden(terminal: Terminal, reason: str, gaps: Iterable[CoverageGap], options: ReportOptions) -> None:
+    """Write the gaps of one reason, one line per namespace; many kinds are only counted unless verbose."""
+    terminal.line(Span(reason), indent=2)
     places: dict[tuple[str, str], list[str]] = {}
     for gap in gaps:
         kind = f"{gap.resource}.{gap.group}" if gap.group else gap.resource
@@ -165,24 +167,26 @@ def _write_hidden(terminal: Terminal, why: str, gaps: Iterable[CoverageGap], opt
 
 
 def _incomplete(unread: int, hidden: int, who: str) -> str:
-    return f"Input not read in {number(unread, 'place')}" if hidden < unread else f"The {who} did not show everything"
+    return (
+        f"Input not read in {count_noun(unread, 'place')}" if hidden < unread else f"The {who} did not show everything"
+    )
 
 
-def _write_baseline(terminal: Terminal, found: Comparison) -> None:
-    """What is new since the baseline, and what of it cannot be told, by reason."""
-    new = Span(f"{len(found.new)} new", "bold red" if found.new else "green")
-    accepted = f", {len(found.accepted)} accepted" if found.accepted else ""
-    more = f", {len(found.unchanged)} known, {len(found.resolved)} resolved{accepted} since {found.base}"
+def _write_baseline(terminal: Terminal, comparison: Comparison) -> None:
+    """Write the changes since the baseline, and the incomparable findings by reason."""
+    new = Span(f"{len(comparison.new)} new", "bold red" if comparison.new else "green")
+    accepted = f", {len(comparison.accepted)} accepted" if comparison.accepted else ""
+    more = f", {len(comparison.unchanged)} known, {len(comparison.resolved)} resolved{accepted} since {comparison.base}"
     terminal.line(Span("Baseline", "bold"), "  ", new, more)
-    reasons = Counter(item.reason for item in found.incomparable)
+    reasons = Counter(difference.reason for difference in comparison.incomparable)
     shown = reasons.most_common(_REASONS)
-    for reason, many in shown:
-        terminal.line(Span(f"{number(many, 'finding')} cannot be compared: {reason}", "yellow"), indent=2)
+    for reason, amount in shown:
+        terminal.line(Span(f"{count_noun(amount, 'finding')} cannot be compared: {reason}", "yellow"), indent=2)
     if len(reasons) > len(shown):
-        rest = number(reasons.total() - sum(many for _, many in shown), "finding")
+        rest = count_noun(reasons.total() - sum(amount for _, amount in shown), "finding")
         more = f"{rest} more cannot be compared, for {len(reasons) - len(shown)} other reasons"
         terminal.line(Span(more, "yellow"), indent=2)
-    for warning in found.warnings:
+    for warning in comparison.warnings:
         terminal.line(Span(f"the scans differ: {warning}", "yellow"), indent=2)
     terminal.line()
 
@@ -204,13 +208,13 @@ def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
 
 def _row(name: str, compliance: float | None, coverage: float, controls: list[ControlSummary]) -> list[Span]:
     style = _style(compliance)
-    came = count(controls)
+    counts = count(controls)
     return [
         Span(name, "bold"),
         Span(percent(compliance), style),
         Span(_bar(compliance), style),
         Span(percent(coverage), "yellow" if coverage < 100 else ""),
-        *(Span(str(many)) for many in (came.failed, came.passed, came.gaps)),
+        *(Span(str(amount)) for amount in (counts.failed, counts.passed, counts.gaps)),
     ]
 
 
@@ -226,27 +230,29 @@ def _bar(value: float | None) -> str:
 
 
 def _write_severities(terminal: Terminal, assessment: Assessment) -> None:
-    failed = worst_first(assessment)
-    spans: list[Span | str] = [scanned(assessment)]
-    spans.append(f", {number(len(failed), 'failed control')}")
+    failed = sort_failed(assessment)
+    spans: list[Span | str] = [describe_input(assessment)]
+    spans.append(f", {count_noun(len(failed), 'failed control')}")
     counts = [(level, sum(summary.control.level is level for summary in failed)) for level in LEVELS]
-    for index, (level, many) in enumerate((level, many) for level, many in counts if many):
-        spans += [" · " if index else ": ", Span(f"{many} {level.label.lower()}", level.colour, whole=True)]
+    for index, (level, amount) in enumerate((level, amount) for level, amount in counts if amount):
+        spans += [" · " if index else ": ", Span(f"{amount} {level.label.lower()}", level.colour, whole=True)]
     terminal.line(*spans, indent=2)
     terminal.line()
 
 
 def _write_next(terminal: Terminal, assessment: Assessment) -> None:
-    failed = worst_first(assessment)
+    failed = sort_failed(assessment)
     if failed:
         control = failed[0].control
         first = f"start with {control.id} ({control.title})"
         command = Span(f"kubekeep explain {control.id}", "bold cyan", whole=True)
         terminal.line(Span("→ Next: ", "bold"), *([f"{first}."] if control.brought else [f"{first}: ", command]))
     elif assessment.unread:
-        terminal.line(Span("→ Next: ", "bold"), f"{_mend(assessment)} and scan again: nothing is known of it yet.")
+        terminal.line(
+            Span("→ Next: ", "bold"), f"{_suggest_reading(assessment)} and scan again: nothing is known of it yet."
+        )
     elif assessment.counts.total == 0:
-        terminal.line(Span("→ Next: ", "bold"), _check(assessment))
+        terminal.line(Span("→ Next: ", "bold"), _suggest_target(assessment))
     elif any(summary.is_gap for summary in assessment.controls):
         terminal.line(Span("→ Next: ", "bold"), "nothing failed; give the scan what the controls above wait for.")
     elif assessment.excepted():
@@ -255,15 +261,17 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line(Span("✔ Nothing failed and nothing was left out.", "bold green"))
 
 
-def _mend(assessment: Assessment) -> str:
+def _suggest_reading(assessment: Assessment) -> str:
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
     hidden = {gap.permission for gap in gaps}
-    is_hidden = all(item.location.file in hidden for item in assessment.unread) and not any(gap.needs for gap in gaps)
+    is_hidden = all(unread.location.file in hidden for unread in assessment.unread) and not any(
+        gap.needs for gap in gaps
+    )
     return "ask for what was not shown" if is_hidden else "mend what was not read"
 
 
-def _check(assessment: Assessment) -> str:
-    """What to look at where nothing was there to judge."""
+def _suggest_target(assessment: Assessment) -> str:
+    """Return the next step if no resource was evaluated."""
     if assessment.target.cluster is None:
         return "nothing was found to scan; check the path."
     if str(assessment.choice):

@@ -1,1 +1,1 @@
-"""Parts that several formats draw on; none is a format."""
+"""Text, layout and data helpers that several report formats use. No module here is a format."""

@@ -1,6 +1,6 @@
-"""Attack paths as a JSON document: nodes, edges and paths that refer to each other by the ids of nodes.
+"""Attack paths as a JSON document: nodes, edges and paths that refer to nodes by ID.
 
-The shape is part of what people script against; `docs/guides/attack-paths.md` describes it. Writes nothing.
+`docs/guides/attack-paths.md` describes the layout, which scripts depend on. No I/O.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kubekeep.model.text import utc_text
 
 
 def attack_document(assessment: Assessment, attacks: Attacks) -> dict[str, Any]:
-    """The document. What is not known is left out."""
+    """Return the JSON document. Unknown values are left out."""
     return {
         "generationTime": utc_text(assessment.finished),
         "version": assessment.version,
@@ -41,7 +41,7 @@ def attack_document(assessment: Assessment, attacks: Attacks) -> dict[str, Any]:
             for cut in attacks.cuts
         ],
         "notes": list(attacks.notes),
-        "unread": [{"location": _location(item.location), "message": item.message} for item in assessment.unread],
+        "unread": [{"location": _location(unread.location), "message": unread.message} for unread in assessment.unread],
     }
 
 

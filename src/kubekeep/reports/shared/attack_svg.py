@@ -1,7 +1,7 @@
-"""Attack paths as a picture: SVG that stands alone, without script, style sheet or reference to anything.
+"""Attack paths as a self-contained SVG picture without scripts, style sheets or external references.
 
-Presentation attributes only, so that it may stand in a page whose policy forbids styles. Lines and texts outside of
-boxes have the colour of the text around them; boxes bring their own. Everything shown is made harmless and escaped.
+Only presentation attributes are used, so the picture also renders under a Content Security Policy that forbids
+styles. Lines and text outside boxes inherit the text colour of the page. All text from the input is escaped.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Final
 
 from kubekeep.model.attack import AttackNode, Attacks, Edge, NodeKind
 from kubekeep.model.text import visible, xml_safe
-from kubekeep.reports.shared.layers import Layout, layout
+from kubekeep.reports.shared.layers import GraphLayout, layout
 
 DRAWN: Final = 12
-"""The most paths in a picture."""
+"""Maximum number of paths in a picture."""
 _BOX_WIDTH, _BOX_HEIGHT = 188, 48
 _GAP, _ROW, _EDGE = 104, 68, 16
 _LETTERS: Final = 23
-"""Letters on a line of a box."""
+"""Characters on one line of a box."""
 _FONT: Final = "system-ui, 'Noto Sans', 'DejaVu Sans', 'Noto Sans CJK SC', Helvetica, Arial, sans-serif"
 _LINE: Final = "#7d8590"
-"""A grey that stands out from white and from black."""
+"""A grey with enough contrast on both white and black."""
 _FILLS: Final = {
     NodeKind.INTERNET: "#374151",
     NodeKind.SUBJECT: "#374151",
@@ -42,7 +42,7 @@ _FILLS: Final = {
 
 
 def attack_svg(attacks: Attacks, most: int = DRAWN) -> str:
-    """The picture of the first `most` paths; what is left out is said in it. Without paths, a picture that says so."""
+    """Return a picture of the first `most` paths and the number of omitted ones. Without paths, the picture says so."""
     paths = attacks.paths[:most]
     edges = {(edge.source.id, edge.target.id): edge for path in paths for edge in path.edges}
     nodes = {node.id: node for edge in edges.values() for node in (edge.source, edge.target)}
@@ -58,7 +58,7 @@ def attack_svg(attacks: Attacks, most: int = DRAWN) -> str:
     parts = [
         opening,
         f"<title>{_text(title if paths else 'No attack path was found')}</title>",
-        f"<desc>{_text(_described(attacks, paths_shown=len(paths)))}</desc>",
+        f"<desc>{_text(_describe(attacks, paths_shown=len(paths)))}</desc>",
         *(_line(edge, places) for edge in edges.values()),
         *(_box(node, *places.places[name]) for name, node in nodes.items()),
         _legend(edges.values(), title if paths else "No attack path was found", height),
@@ -67,13 +67,13 @@ def attack_svg(attacks: Attacks, most: int = DRAWN) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _described(attacks: Attacks, paths_shown: int) -> str:
-    """The paths in words, for those who cannot see the picture."""
-    said = (
+def _describe(attacks: Attacks, paths_shown: int) -> str:
+    """Return the paths as text for screen readers."""
+    descriptions = (
         " → ".join((path.source.label, *(edge.target.label for edge in path.edges)))
         for path in attacks.paths[:paths_shown]
     )
-    return "; ".join(said)
+    return "; ".join(descriptions)
 
 
 def _left(column: int) -> int:
@@ -100,8 +100,8 @@ def _box(node: AttackNode, column: int, row: float) -> str:
     )
 
 
-def _line(edge: Edge, places: Layout) -> str:
-    """An edge as a curve with its arrow, the number of its first control, and why it is there as a title."""
+def _line(edge: Edge, places: GraphLayout) -> str:
+    """Return an edge as a curve with an arrow, the ID of its first control, and its reasons as a tooltip."""
     ends = (edge.source.id, edge.target.id)
     start, *between, end = (places.places[ends[0]], *places.bends[ends], places.places[ends[1]])
     x, y = _left(start[0]) + _BOX_WIDTH, _middle(start[1])
@@ -113,23 +113,23 @@ def _line(edge: Edge, places: Layout) -> str:
     tip = _left(end[0])
     path.append(_curve(x, y, tip - 8, _middle(end[1])))
     middle = ((x + tip) / 2 if end[0] > start[0] else tip + _BOX_WIDTH / 2, (y + _middle(end[1])) / 2 - 5)
-    why = "\n".join(_why(edge))
+    reasons = "\n".join(_reasons(edge))
     dash = ' stroke-dasharray="5 4"' if edge.assumes else ""
-    named = _named(edge, *middle, falls=_middle(end[1]) - y)
+    label = _control_label(edge, *middle, drop=_middle(end[1]) - y)
     y = _middle(end[1])
     return (
-        f'<g><title>{_text(why)}</title><path d="{" ".join(path)}" fill="none" stroke="{_LINE}" stroke-width="1.6"'
-        f'{dash}/><path d="M{tip - 9} {y - 4.5:g}L{tip} {y:g}L{tip - 9} {y + 4.5:g}Z" fill="{_LINE}"/>{named}</g>'
+        f'<g><title>{_text(reasons)}</title><path d="{" ".join(path)}" fill="none" stroke="{_LINE}" stroke-width="1.6"'
+        f'{dash}/><path d="M{tip - 9} {y - 4.5:g}L{tip} {y:g}L{tip - 9} {y + 4.5:g}Z" fill="{_LINE}"/>{label}</g>'
     )
 
 
-def _named(edge: Edge, x: float, y: float, falls: float) -> str:
-    """The number of the first control on the middle of an edge, on the side that its curve leaves free."""
+def _control_label(edge: Edge, x: float, y: float, drop: float) -> str:
+    """Return the ID of the first control, placed at the middle of an edge on the side without the curve."""
     controls = list(dict.fromkeys(control.id for opening in edge.openings for control in opening.controls))
     if not controls:
         return ""
     more = f" +{len(controls) - 1}" if len(controls) > 1 else ""
-    anchor, aside = ("start", 3) if falls > 0 else ("end", -3) if falls < 0 else ("middle", 0)
+    anchor, aside = ("start", 3) if drop > 0 else ("end", -3) if drop < 0 else ("middle", 0)
     return (
         f'<text x="{x + aside:g}" y="{y:g}" font-size="10" text-anchor="{anchor}" fill="currentColor">'
         f"{_text(_short(controls[0], 14) + more)}</text>"
@@ -141,7 +141,7 @@ def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
     return f"C{x + reach:g} {y:g} {to_x - reach:g} {to_y:g} {to_x:g} {to_y:g}"
 
 
-def _why(edge: Edge) -> Iterator[str]:
+def _reasons(edge: Edge) -> Iterator[str]:
     for opening in edge.openings:
         numbers = ", ".join(control.id for control in opening.controls)
         assumes = f", provided that {opening.assumes}" if opening.assumes else ""
@@ -155,7 +155,7 @@ def _legend(edges: Iterable[Edge], title: str, height: float) -> str:
 
 
 def _lines(label: str) -> list[str]:
-    """A label on one line, or its kind and its name on two."""
+    """Return a label on one line, or split into kind and name on two."""
     if _cells(label) <= _LETTERS:
         return [label]
     kind, _, name = label.partition(" ")
@@ -171,7 +171,7 @@ def _lines(label: str) -> list[str]:
 
 
 def _short(text: str, most: int = _LETTERS) -> str:
-    """`text` with its middle left out if it is too long."""
+    """Return text with its middle replaced by an ellipsis if it is too long."""
     if _cells(text) <= most:
         return text
     head, tail = text[: most // 2], text[-(most // 2 - 1) :]

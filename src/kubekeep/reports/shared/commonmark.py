@@ -1,4 +1,4 @@
-"""Text of the input inside Markdown: as code, where nothing is markup, a mention, a link or HTML."""
+"""CommonMark code spans for text from the input, so that it contains no markup, mention, link or HTML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TICKS: Final = re.compile("`+")
 
 
 def code(text: str) -> str:
-    """`text` as a code span (CommonMark 0.31, 6.1) on one line, in a fence longer than any run of backticks in it."""
+    """Return text as a one-line code span (CommonMark 0.31, 6.1) with a fence longer than its longest run of backticks."""
     shown = visible(text)
     if not shown.strip():
         return "(empty)"

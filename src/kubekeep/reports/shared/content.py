@@ -1,7 +1,7 @@
-"""What a report for people says, whatever it is printed on: figures, frameworks by section, findings worst first.
+"""Content of the human-readable reports: figures, frameworks by section, and findings with the worst first.
 
-Plain values from an assessment, in the order in which a reader wants them. Never formats, escapes or shortens
-anything: texts are as the model has them, and whoever shows them makes them harmless.
+Plain values derived from an assessment, in reading order. Never formats, escapes or shortens text: the report that
+shows it does.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from kubekeep.model.framework import is_in_section
 from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource
 from kubekeep.model.severity import Severity
-from kubekeep.reports.shared.wording import number
+from kubekeep.reports.shared.wording import count_noun
 
 LEVELS: Final = tuple(sorted(Severity, reverse=True))
-"""The severities, worst first."""
+"""Severities, worst first."""
 GOOD: Final = 80
-"""Percent from which a compliance score is good."""
+"""Lowest compliance percentage that counts as good."""
 FAIR: Final = 50
-"""Percent from which it is fair; below it is poor."""
+"""Lowest compliance percentage that counts as fair; lower is poor."""
 
 
 class SeverityCount(msgspec.Struct, frozen=True):
-    """How many controls of a severity failed, and how many findings they make: one a resource."""
+    """Numbers of failed controls and of findings (one per resource) of a severity."""
 
     level: Severity
     controls: int
@@ -39,7 +39,7 @@ class SeverityCount(msgspec.Struct, frozen=True):
 
 
 class StatusCount(msgspec.Struct, frozen=True):
-    """How many controls failed, passed, wait for something (`gaps`) or had nothing to look at (`idle`)."""
+    """Numbers of controls: failed, passed, not evaluated (`gaps`), and without a resource to evaluate (`idle`)."""
 
     failed: int
     passed: int
@@ -48,12 +48,12 @@ class StatusCount(msgspec.Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Number of all controls."""
         return self.failed + self.passed + self.gaps + self.idle
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One control on one resource: its evidence from top to bottom, and the place to name first, if there is any."""
+class ResourceFinding(msgspec.Struct, frozen=True):
+    """A control on a resource: its evidence in file order, and the location to show first, if any."""
 
     resource: Resource
     evidence: tuple[Evidence, ...]
@@ -61,21 +61,21 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def exceptions(self) -> tuple[AppliedException, ...]:
-        """The decisions to accept it; none for a finding that stands."""
-        return tuple(dict.fromkeys(item.exception for item in self.evidence if item.exception is not None))
+        """Exceptions that cover the finding; empty for an open finding."""
+        return tuple(dict.fromkeys(entry.exception for entry in self.evidence if entry.exception is not None))
 
 
 class ControlFindings(msgspec.Struct, frozen=True):
-    """One control with what it found, in the order read."""
+    """A control with its findings in the order read."""
 
     summary: ControlSummary
-    findings: tuple[Finding, ...]
+    findings: tuple[ResourceFinding, ...]
 
 
 class RequirementPart(msgspec.Struct, frozen=True):
-    """One requirement of a framework with the controls that serve it, none if it is not covered.
+    """A requirement of a framework with the controls that cover it; no controls if it is not covered.
 
-    Where a framework numbers nothing each control is a requirement. `title` is empty if the framework has none.
+    In a framework without numbered requirements, each control is a requirement. `title` is empty if there is none.
     """
 
     id: str
@@ -84,7 +84,7 @@ class RequirementPart(msgspec.Struct, frozen=True):
 
 
 class SectionPart(msgspec.Struct, frozen=True):
-    """A section of a framework; `id` and `title` are empty for what stands in none."""
+    """A section of a framework; `id` and `title` are empty for requirements outside any section."""
 
     id: str
     title: str
@@ -92,24 +92,24 @@ class SectionPart(msgspec.Struct, frozen=True):
 
 
 class FrameworkPart(msgspec.Struct, frozen=True):
-    """A framework with its sections and how its controls came out."""
+    """A framework with its sections and the results of its controls."""
 
     summary: FrameworkSummary
     counts: StatusCount
     sections: tuple[SectionPart, ...]
 
 
-class CoverageGap(msgspec.Struct, frozen=True):
+class ReasonGroup(msgspec.Struct, frozen=True):
     """Controls that were not evaluated for the same reason."""
 
     text: str
     controls: tuple[ControlSummary, ...]
 
 
-class Content(msgspec.Struct, frozen=True):
-    """All that is said. `findings` and `waived` are the worst control first.
+class ReportContent(msgspec.Struct, frozen=True):
+    """Complete content of a report. `findings` and `excepted` list the worst control first.
 
-    `gaps` are the reasons that keep the most controls waiting first; `idle` the controls that had nothing to look at.
+    `gaps` lists the reasons that affect most controls first; `idle` the controls without a resource to evaluate.
     """
 
     assessment: Assessment
@@ -118,12 +118,12 @@ class Content(msgspec.Struct, frozen=True):
     frameworks: tuple[FrameworkPart, ...]
     findings: tuple[ControlFindings, ...]
     excepted: tuple[ControlFindings, ...]
-    gaps: tuple[CoverageGap, ...]
+    gaps: tuple[ReasonGroup, ...]
     idle: tuple[ControlSummary, ...]
 
     @property
     def title(self) -> str:
-        """What was scanned, in a line; the folder of the scan by its name."""
+        """One-line name of the scanned target; `.` is shown as the name of the folder."""
         target = self.assessment.target
         if target.cluster is not None:
             return ", ".join(target.names)
@@ -132,20 +132,20 @@ class Content(msgspec.Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        """How many findings stand."""
-        return sum(len(item.findings) for item in self.findings)
+        """Number of open findings."""
+        return sum(len(group.findings) for group in self.findings)
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What a reader must know before the figures: a sentence each, none where nothing was left out."""
+        """Warnings to show before the figures, one sentence each; empty if nothing was left out."""
         assessment, counts = self.assessment, self.counts
         sentences = []
         if assessment.unread:
-            where = number(len(assessment.unread), "place")
+            where = count_noun(len(assessment.unread), "place")
             sentences.append(f"Input was not read in {where}: nothing is known of what stands there.")
         if counts.gaps:
             apply = counts.total - counts.idle
-            share = f"of {number(apply, 'control')} that {'applies' if apply == 1 else 'apply'}"
+            share = f"of {count_noun(apply, 'control')} that {'applies' if apply == 1 else 'apply'}"
             they = "it counts" if counts.gaps == 1 else "they count"
             sentences.append(f"{counts.gaps} {share} could not be evaluated; {they} neither as passed nor as failed.")
         if not assessment.results:
@@ -153,50 +153,52 @@ class Content(msgspec.Struct, frozen=True):
         return tuple(sentences)
 
 
-def content(assessment: Assessment) -> Content:
-    """What to say of `assessment`."""
-    by_slug = {item.control.slug: item for item in assessment.controls}
-    ordered = sorted(assessment.controls, key=lambda item: (-item.control.severity, -item.counts.failed))
+def build_content(assessment: Assessment) -> ReportContent:
+    """Return the content of a report on the assessment."""
+    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    ordered = sorted(assessment.controls, key=lambda summary: (-summary.control.severity, -summary.counts.failed))
     findings = tuple(_grouped(ordered, assessment.failures()))
-    return Content(
+    return ReportContent(
         assessment=assessment,
         counts=count(assessment.controls),
         severities=tuple(_severities(findings)),
-        frameworks=tuple(_framework(item, by_slug) for item in assessment.frameworks),
+        frameworks=tuple(_framework(summary, by_slug) for summary in assessment.frameworks),
         findings=findings,
         excepted=tuple(_grouped(ordered, assessment.excepted())),
         gaps=_gaps(assessment.controls),
-        idle=tuple(item for item in assessment.controls if is_idle(item)),
+        idle=tuple(summary for summary in assessment.controls if is_idle(summary)),
     )
 
 
 def count(controls: Iterable[ControlSummary]) -> StatusCount:
-    """How `controls` came out."""
-    counts = Counter("gap" if item.is_gap else "idle" if is_idle(item) else item.status.value for item in controls)
+    """Count the controls by result."""
+    counts = Counter(
+        "gap" if summary.is_gap else "idle" if is_idle(summary) else summary.status.value for summary in controls
+    )
     return StatusCount(counts[Status.FAILED], counts[Status.PASSED], counts["gap"], counts["idle"])
 
 
 def is_idle(summary: ControlSummary) -> bool:
-    """Whether nothing in the input is of the kinds that it looks at."""
+    """Return True if the input has no resource of the kinds that the control evaluates."""
     return summary.status is Status.NOT_EVALUATED and not summary.is_gap
 
 
 def _grouped(
-    ordered: Iterable[ControlSummary], found: Mapping[str, list[tuple[Resource, Verdict]]]
+    ordered: Iterable[ControlSummary], by_control: Mapping[str, list[tuple[Resource, Verdict]]]
 ) -> Iterator[ControlFindings]:
     for summary in ordered:
-        if pairs := found.get(summary.control.slug):
+        if pairs := by_control.get(summary.control.slug):
             yield ControlFindings(summary, tuple(_finding(*pair) for pair in pairs))
 
 
-def _finding(resource: Resource, verdict: Verdict) -> Finding:
-    evidence = tuple(sorted(verdict.evidence, key=top_down))
+def _finding(resource: Resource, verdict: Verdict) -> ResourceFinding:
+    evidence = tuple(sorted(verdict.evidence, key=file_order))
     first = evidence[0].location if evidence else None
-    return Finding(resource, evidence, first or resource.locate(()))
+    return ResourceFinding(resource, evidence, first or resource.locate(()))
 
 
-def top_down(evidence: Evidence) -> tuple[bool, str, int, int]:
-    """What to sort evidence by: top to bottom through the files; what has no place comes last."""
+def file_order(evidence: Evidence) -> tuple[bool, str, int, int]:
+    """Return a sort key that orders evidence by file and position; evidence without a location comes last."""
     location = evidence.location
     if location is None:
         return True, "", 0, 0
@@ -205,25 +207,25 @@ def top_down(evidence: Evidence) -> tuple[bool, str, int, int]:
 
 
 def _severities(findings: Iterable[ControlFindings]) -> Iterator[SeverityCount]:
-    """All but unknown are there even if nothing is of them, so that charts look alike from scan to scan."""
+    """Yield every known severity even if its count is zero, so that charts have the same rows in every scan."""
     controls: Counter[Severity] = Counter()
     total: Counter[Severity] = Counter()
-    for item in findings:
-        controls[item.summary.control.level] += 1
-        total[item.summary.control.level] += len(item.findings)
+    for group in findings:
+        controls[group.summary.control.level] += 1
+        total[group.summary.control.level] += len(group.findings)
     for level in LEVELS:
         if level or controls[level]:
             yield SeverityCount(level, controls[level], total[level])
 
 
-def _gaps(controls: Iterable[ControlSummary]) -> tuple[CoverageGap, ...]:
+def _gaps(controls: Iterable[ControlSummary]) -> tuple[ReasonGroup, ...]:
     by_reason: dict[str, list[ControlSummary]] = {}
     for summary in controls:
         if summary.is_gap:
             text = summary.reason.text if summary.reason else "no reason is known"
             by_reason.setdefault(text, []).append(summary)
-    found = (CoverageGap(text, tuple(items)) for text, items in by_reason.items())
-    return tuple(sorted(found, key=lambda gap: -len(gap.controls)))
+    groups = (ReasonGroup(text, tuple(members)) for text, members in by_reason.items())
+    return tuple(sorted(groups, key=lambda group: -len(group.controls)))
 
 
 def _framework(summary: FrameworkSummary, by_slug: Mapping[str, ControlSummary]) -> FrameworkPart:
@@ -232,14 +234,14 @@ def _framework(summary: FrameworkSummary, by_slug: Mapping[str, ControlSummary])
 
 
 def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> Iterator[SectionPart]:
-    """The sections in the framework's order, each with its requirements in theirs; what is in none by its outcome."""
+    """Yield the sections in the framework's order, then the controls outside any requirement, sorted by result."""
     framework = summary.framework
     titles = {section.id: section.title for section in framework.sections}
     cited: dict[str, list[ControlSummary]] = {}
     for member in members:
         for text in member.control.satisfies.get(framework.slug, ()):
             cited.setdefault(text, []).append(member)
-    loose = sorted((item for item in members if not item.control.satisfies.get(framework.slug)), key=_outcome)
+    loose = sorted((member for member in members if not member.control.satisfies.get(framework.slug)), key=_outcome)
     uncovered = [section for section in titles if not any(is_in_section(text, section) for text in cited)]
     parts: dict[str, list[RequirementPart]] = {}
     for text in sorted((*cited, *uncovered), key=framework.sort_key):
@@ -252,14 +254,14 @@ def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> I
 
 
 def _outcome(summary: ControlSummary) -> tuple[int, float]:
-    """What failed first, what had nothing to look at last, and each the worst first."""
+    """Return a sort key: failed first, controls without resources last, each group by descending severity."""
     if summary.status is Status.NOT_EVALUATED:
         return 3 if is_idle(summary) else 2, -summary.control.severity
     return int(summary.status is Status.PASSED), -summary.control.severity
 
 
-def made_by(resource: Resource) -> str:
-    """What an object is made from that stands in no file as it is: `chart web, values prod.yaml`; else empty."""
+def describe_source(resource: Resource) -> str:
+    """Return the source of a rendered resource such as `chart web with prod.yaml`, or an empty text for plain files."""
     source = resource.source
     if source is None or source.origin is None:
         return ""
@@ -272,12 +274,12 @@ def made_by(resource: Resource) -> str:
 
 
 def grade(compliance: float | None) -> str:
-    """`good`, `fair`, `poor`, or `unknown` where nothing was evaluated."""
+    """Return `good`, `fair`, `poor`, or `unknown` if nothing was evaluated."""
     if compliance is None:
         return "unknown"
     return "good" if compliance >= GOOD else "fair" if compliance >= FAIR else "poor"
 
 
 def risk(value: float) -> str:
-    """A risk score with one decimal, rounded up, so that only what has none shows as 0.0."""
+    """Return a risk score with one decimal, rounded up so that only a score of zero shows as 0.0."""
     return f"{math.ceil(round(value * 10, 6)) / 10:.1f}"

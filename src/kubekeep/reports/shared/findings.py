@@ -1,6 +1,6 @@
-"""Findings one by one for machines that keep them: each with an identity that stays from scan to scan.
+"""Findings with stable identifiers for machine-readable formats.
 
-A finding is one control on one resource with its evidence. Never formats for people, never opens a file.
+A finding is one control on one resource with its evidence. Does not format text for people; no I/O.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, visible
-from kubekeep.reports.shared.wording import change
+from kubekeep.reports.shared.wording import describe_change
 
 MOST: Final = 50
-"""How many places a text names; the rest of a longer list is told by its number."""
+"""Maximum number of evidence lines in a text; the rest is only counted."""
 
 
-class Distinct:
-    """Tells doubles apart: the first of equal fingerprints stays as it is, each further one gets one of its own."""
+class UniqueIds:
+    """Generator of unique identifiers: the first of equal texts is kept, each further one is replaced by a hash."""
 
     def __init__(self) -> None:
         self._seen: Counter[str] = Counter()
 
     def __call__(self, text: str) -> str:
-        """`text` if it is the first of its kind, else 64 hexadecimal digits from it and its number."""
+        """Return text if it is new, else 64 hexadecimal digits derived from it and its ordinal number."""
         self._seen[text] += 1
         number = self._seen[text]
         return text if number == 1 else hashlib.sha256(f"{text} {number}".encode()).hexdigest()
 
 
-class Requirement(msgspec.Struct, frozen=True):
-    """What a framework asks in its own words: `name` is that of the framework if it is part of the scan, else its slug."""
+class RequirementReference(msgspec.Struct, frozen=True):
+    """A numbered requirement that a control covers. `name` is the slug of a framework that is not part of the scan."""
 
     framework: str
     name: str
@@ -50,11 +50,11 @@ class Requirement(msgspec.Struct, frozen=True):
     url: str = ""
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One control on one resource with the evidence that stands, or with that which is waived.
+class IdentifiedFinding(msgspec.Struct, frozen=True):
+    """A control on a resource with its open evidence, or with its excepted evidence.
 
-    `uid` is 64 hexadecimal digits, each once in a report: the fingerprint of `model.fingerprint`, unless two
-    resources of the input have one identity.
+    `uid` is 64 hexadecimal digits and unique in a report: the fingerprint of `model.fingerprint`, unless two
+    resources of the input share an identity.
     """
 
     summary: ControlSummary
@@ -64,55 +64,55 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def control(self) -> Control:
-        """What it failed."""
+        """The control that failed."""
         return self.summary.control
 
     @property
     def place(self) -> Location | None:
-        """The place to show first, if it has any."""
-        located = (item.location for item in self.evidence if item.location is not None)
+        """First location to show, or None."""
+        located = (evidence.location for evidence in self.evidence if evidence.location is not None)
         return next(located, None) or self.resource.locate(())
 
     @property
     def exceptions(self) -> tuple[AppliedException, ...]:
-        """The decisions to accept it; none for a finding that stands."""
-        return tuple(dict.fromkeys(item.exception for item in self.evidence if item.exception is not None))
+        """Exceptions that cover the finding; empty for an open finding."""
+        return tuple(dict.fromkeys(evidence.exception for evidence in self.evidence if evidence.exception is not None))
 
     @property
     def lines(self) -> Iterator[str]:
-        """What to change where, a line each for at most `MOST` places: `deploy/web.yaml:21: set hostPID to false`."""
+        """Changes to make, a line for each of at most `MOST` locations: `deploy/web.yaml:21: set hostPID to false`."""
         for evidence in self.evidence[:MOST]:
             location = evidence.location or self.resource.locate(())
-            yield visible(f"{location}: {change(evidence)}" if location else change(evidence))
+            yield visible(f"{location}: {describe_change(evidence)}" if location else describe_change(evidence))
         if len(self.evidence) > MOST:
             yield f"and {len(self.evidence) - MOST} more"
 
 
-def standing(assessment: Assessment, distinct: Distinct) -> Iterator[Finding]:
-    """What failed and nobody waived, the worst control first, each in the order read."""
-    return _findings(assessment.controls, assessment.failures(), distinct)
+def open_findings(assessment: Assessment, unique_ids: UniqueIds) -> Iterator[IdentifiedFinding]:
+    """Yield the failed resources without an exception, in the order of the controls and then of the input."""
+    return _findings(assessment.controls, assessment.failures(), unique_ids)
 
 
-def excepted(assessment: Assessment, distinct: Distinct) -> Iterator[Finding]:
-    """What is waived, in the same order.
+def excepted_findings(assessment: Assessment, unique_ids: UniqueIds) -> Iterator[IdentifiedFinding]:
+    """Yield the excepted findings in the same order.
 
-    With the `distinct` of `standing`, read before: a finding waived in part stands first, and one waived as a whole
-    keeps the uid that it had.
+    Requires the `unique_ids` that `open_findings` has used before: a partly excepted finding is counted there first,
+    and a fully excepted one keeps the uid it had.
     """
-    return _findings(assessment.controls, assessment.excepted(), distinct)
+    return _findings(assessment.controls, assessment.excepted(), unique_ids)
 
 
 def _findings(
-    controls: Iterable[ControlSummary], found: Mapping[str, list[tuple[Resource, Verdict]]], distinct: Distinct
-) -> Iterator[Finding]:
+    controls: Iterable[ControlSummary], by_control: Mapping[str, list[tuple[Resource, Verdict]]], unique_ids: UniqueIds
+) -> Iterator[IdentifiedFinding]:
     for summary in controls:
-        for resource, verdict in found.get(summary.control.slug, ()):
-            uid = distinct(fingerprint(summary.control.id, Identity.of(resource)))
-            yield Finding(summary, resource, verdict.evidence, uid)
+        for resource, verdict in by_control.get(summary.control.slug, ()):
+            uid = unique_ids(fingerprint(summary.control.id, Identity.of(resource)))
+            yield IdentifiedFinding(summary, resource, verdict.evidence, uid)
 
 
-def undecided(assessment: Assessment) -> Iterator[tuple[ControlSummary, Resource, Reason | None]]:
-    """Resources that a control could not judge, though it could judge others."""
+def unevaluated_resources(assessment: Assessment) -> Iterator[tuple[ControlSummary, Resource, Reason | None]]:
+    """Yield resources that a control could not evaluate although it evaluated others."""
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     for result in assessment.results:
         for slug, verdict in result.verdicts.items():
@@ -120,77 +120,77 @@ def undecided(assessment: Assessment) -> Iterator[tuple[ControlSummary, Resource
                 yield by_slug[slug], result.resource, verdict.reason
 
 
-def gaps(assessment: Assessment) -> dict[str, list[ControlSummary]]:
-    """Why controls were not evaluated, and which, in the order of the assessment.
+def group_gaps(assessment: Assessment) -> dict[str, list[ControlSummary]]:
+    """Group the controls that were not evaluated by reason, in the order of the assessment.
 
-    Those that only a person can answer are one group, though each has a page of its own.
+    Controls for manual review form one group although each has its own reason text.
     """
-    found: dict[str, list[ControlSummary]] = {}
+    groups: dict[str, list[ControlSummary]] = {}
     for summary in assessment.controls:
         if summary.is_gap:
             manual = summary.reason is not None and summary.reason.cause is Cause.MANUAL
             text = "a person has to check it" if manual else reason_text(summary.reason)
-            found.setdefault(text, []).append(summary)
-    return found
+            groups.setdefault(text, []).append(summary)
+    return groups
 
 
-def is_broken(reason: Reason | None) -> bool:
-    """Whether something went wrong, and not only that the input does not tell."""
+def is_error(reason: Reason | None) -> bool:
+    """Return True if evaluation failed with an error, rather than for missing input."""
     return reason is not None and reason.cause in (Cause.RULE_ERROR, Cause.MALFORMED)
 
 
 def reason_text(reason: Reason | None) -> str:
-    """The sentence of `reason`."""
+    """Return the sentence of a reason."""
     return reason.text if reason and reason.text else "no reason is known"
 
 
-def frameworks(assessment: Assessment) -> dict[str, list[Framework]]:
-    """The frameworks of the scan that each control serves, by its slug; not those that are all controls."""
-    found: dict[str, list[Framework]] = {}
+def frameworks_by_control(assessment: Assessment) -> dict[str, list[Framework]]:
+    """Map each control's slug to the frameworks of the scan that include it, except frameworks of all controls."""
+    by_control: dict[str, list[Framework]] = {}
     for summary in assessment.frameworks:
         if summary.framework.all_controls:
             continue
         for slug in summary.controls:
-            found.setdefault(slug, []).append(summary.framework)
-    return found
+            by_control.setdefault(slug, []).append(summary.framework)
+    return by_control
 
 
-def requirements(control: Control, serves: Iterable[Framework]) -> Iterator[Requirement]:
-    """What `control` answers in all frameworks that number what they ask, those of the scan first."""
-    asked = {framework.slug: framework for framework in serves}
-    for slug in (*asked, *(other for other in control.satisfies if other not in asked)):
-        framework = asked.get(slug)
+def list_requirements(control: Control, frameworks: Iterable[Framework]) -> Iterator[RequirementReference]:
+    """Yield the numbered requirements that a control covers in all frameworks, those of the scan first."""
+    scanned = {framework.slug: framework for framework in frameworks}
+    for slug in (*scanned, *(other for other in control.satisfies if other not in scanned)):
+        framework = scanned.get(slug)
         for text in control.satisfies.get(slug, ()):
             if framework is None:
-                yield Requirement(slug, slug, text)
+                yield RequirementReference(slug, slug, text)
             else:
-                yield Requirement(slug, framework.name, text, framework.url)
+                yield RequirementReference(slug, framework.name, text, framework.url)
 
 
-def listed(names: Iterable[str], most: int = MOST) -> str:
-    """`a, b and 3 more`, naming no more than `most`."""
-    found = list(names)
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more
+def join_names(names: Iterable[str], most: int = MOST) -> str:
+    """Return `a, b and 3 more` with at most `most` names."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
 
 
-def named(resource: Resource) -> str:
-    """`Deployment shop/web`, as people say it."""
+def resource_name(resource: Resource) -> str:
+    """Return the display name of a resource: `Deployment shop/web`."""
     return visible(resource.label)
 
 
 def digest(*parts: str) -> str:
-    """64 hexadecimal digits for what is told beside the findings, equal from scan to scan as long as it is."""
+    """Return 64 hexadecimal digits that identify an entry that is not a finding; stable from scan to scan."""
     return hashlib.sha256(json_text(parts).encode()).hexdigest()
 
 
 def unix_time(moment: dt.datetime) -> float:
-    """Seconds since 1970; a moment without a zone is UTC already."""
+    """Return seconds since 1970; a time without a zone is taken as UTC."""
     return (moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment).timestamp()
 
 
 def exception_text(exception: AppliedException) -> str:
-    """`accepted by the waiver web until 2027-01-31: behind a gateway`."""
+    """Return `accepted by the waiver web until 2027-01-31: behind a gateway`."""
     until = f" until {exception.expires:%Y-%m-%d}" if exception.expires else ""
     return visible(
         f"accepted by the waiver {exception.name}{until}" + (f": {exception.reason}" if exception.reason else "")

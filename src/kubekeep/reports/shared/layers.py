@@ -1,7 +1,6 @@
-"""A layered layout for a small graph: columns from left to right, with as few crossings as a few sweeps find.
+"""Layered layout of a small directed graph: columns from left to right with few edge crossings.
 
-Pure geometry; knows no texts and draws nothing. Edges that lead back (cycles) are kept and only not counted for the
-order of columns.
+Pure geometry without text or drawing. Edges that close a cycle are kept but ignored for the order of columns.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ Edge = tuple[str, str]
 _SWEEPS: Final = 8
 
 
-class Layout(msgspec.Struct, frozen=True):
-    """Where things are: column and row of each node, and the rows at which each edge passes the columns between.
+class GraphLayout(msgspec.Struct, frozen=True):
+    """Positions in the grid: column and row of each node, and the rows at which each edge crosses the columns between.
 
-    Rows are of equal height and may be halves, so that columns are centred. `rows` is how many the highest column has.
+    Rows have equal height; half rows centre short columns. `rows` is the number of rows of the tallest column.
     """
 
     places: Mapping[str, tuple[int, float]]
@@ -29,8 +28,8 @@ class Layout(msgspec.Struct, frozen=True):
     rows: int
 
 
-def layout(edges: Sequence[Edge]) -> Layout:
-    """The layout of the graph with these edges."""
+def layout(edges: Sequence[Edge]) -> GraphLayout:
+    """Compute the layout of the graph with these edges."""
     columns = _columns(edges)
     chains = {edge: _chain(edge, columns) for edge in dict.fromkeys(edges)}
     layers = _layers(columns, chains.values())
@@ -43,11 +42,11 @@ def layout(edges: Sequence[Edge]) -> Layout:
         for place, name in enumerate(layer)
     }
     bends = {edge: tuple(at[name] for name, _ in chain[1:-1]) for edge, chain in chains.items()}
-    return Layout({name: at[name] for name in columns}, bends, len(layers), rows)
+    return GraphLayout({name: at[name] for name in columns}, bends, len(layers), rows)
 
 
 def _layers(columns: Mapping[str, int], chains: Iterable[Sequence[tuple[str, int]]]) -> list[list[str]]:
-    """What stands in each column: nodes, and the places where edges pass."""
+    """Return the members of each column: nodes, and passing edges."""
     layers: list[list[str]] = [[] for _ in range(max(columns.values(), default=-1) + 1)]
     passing = (entry for chain in chains for entry in chain[1:-1])
     for name, column in (*columns.items(), *passing):
@@ -56,9 +55,9 @@ def _layers(columns: Mapping[str, int], chains: Iterable[Sequence[tuple[str, int
 
 
 def _columns(edges: Sequence[Edge]) -> dict[str, int]:
-    """The column of each node: one more than the last of those that lead to it."""
+    """Return the column of each node: one more than the highest column of its predecessors."""
     names = list(dict.fromkeys(name for edge in edges for name in edge))
-    ahead = _without_cycles(names, edges)
+    ahead = _break_cycles(names, edges)
     waiting = dict.fromkeys(names, 0)
     for near in ahead.values():
         for name in near:
@@ -75,16 +74,16 @@ def _columns(edges: Sequence[Edge]) -> dict[str, int]:
     return columns
 
 
-def _without_cycles(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, list[str]]:
-    """For each node those that it leads to, without the edges that close a cycle."""
+def _break_cycles(names: Sequence[str], edges: Sequence[Edge]) -> dict[str, list[str]]:
+    """Return the successors of each node without the edges that close a cycle."""
     ahead: dict[str, list[str]] = {name: [] for name in names}
     for source, target in dict.fromkeys(edges):
-        if source != target and not _leads(ahead, target, source):
+        if source != target and not _is_reachable(ahead, target, source):
             ahead[source].append(target)
     return ahead
 
 
-def _leads(ahead: Mapping[str, Sequence[str]], source: str, target: str) -> bool:
+def _is_reachable(ahead: Mapping[str, Sequence[str]], source: str, target: str) -> bool:
     todo, seen = [source], {source}
     while todo:
         name = todo.pop()
@@ -97,7 +96,7 @@ def _leads(ahead: Mapping[str, Sequence[str]], source: str, target: str) -> bool
 
 
 def _chain(edge: Edge, columns: Mapping[str, int]) -> list[tuple[str, int]]:
-    """An edge as its ends with a place in each column between them."""
+    """Return an edge as its two ends with a placeholder in each column between them."""
     source, target = edge
     between = range(columns[source] + 1, columns[target])
     return [
@@ -108,7 +107,7 @@ def _chain(edge: Edge, columns: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _untangle(layers: Sequence[list[str]], links: Sequence[Edge]) -> None:
-    """Order each layer by the middle of what its nodes are linked to, from left to right and back."""
+    """Sort each layer by the mean position of its linked nodes, alternating from left to right and back."""
     before: dict[str, list[str]] = {}
     after: dict[str, list[str]] = {}
     for source, target in links:
@@ -120,7 +119,7 @@ def _untangle(layers: Sequence[list[str]], links: Sequence[Edge]) -> None:
         for layer in layers if forward else reversed(layers):
             place = {name: number for other in layers for number, name in enumerate(other)}
             middle = {
-                name: sum(place[item] for item in near[name]) / len(near[name]) if name in near else place[name]
+                name: sum(place[other] for other in near[name]) / len(near[name]) if name in near else place[name]
                 for name in layer
             }
             layer.sort(key=lambda name: (middle[name], place[name]))

@@ -1,8 +1,8 @@
-"""Policy reports, the objects of a cluster that dashboards read: one for each namespace and one for the cluster.
+"""Policy reports: Kubernetes resources for dashboards, one per namespace and one for the cluster.
 
-The two APIs, wgpolicyk8s.io and openreports.io, differ in names only; a `Dialect` has those. Failures are results
-`fail`; waived ones and what was not evaluated are `skip`; what a rule could not judge, and input that was not read,
-are `error`. Passes are counted and not listed. Reports are split before `kubectl apply` or etcd would refuse them.
+The two APIs, wgpolicyk8s.io and openreports.io, differ only in names, which a `Dialect` holds. Failures have the
+result `fail`; exceptions and controls that were not evaluated `skip`; rule errors and unread input `error`. Passes
+are counted but not listed. Reports are split before they exceed the size limits of `kubectl apply` and etcd.
 Block-style YAML documents, written result by result.
 """
 
@@ -22,36 +22,36 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible, xml_safe
 from kubekeep.reports.shared.findings import (
-    Distinct,
-    Finding,
+    IdentifiedFinding,
+    UniqueIds,
     digest,
-    excepted,
+    excepted_findings,
     exception_text,
-    frameworks,
-    is_broken,
-    named,
+    frameworks_by_control,
+    is_error,
+    open_findings,
     reason_text,
-    standing,
-    undecided,
+    resource_name,
+    unevaluated_resources,
     unix_time,
 )
 
 MOST: Final = 128 * 1024
-"""Bytes of a report as `kubectl apply` keeps them in an annotation, which may have 256 KiB; etcd takes 1.5 MiB."""
+"""Maximum bytes of a report: `kubectl apply` keeps a copy in annotations, limited to 256 KiB; etcd takes 1.5 MiB."""
 _LONGEST: Final = 1024
-"""Characters of a text; no name in a cluster is as long. A message may be four times as long."""
+"""Maximum characters of a text, longer than any Kubernetes name. A message may be four times as long."""
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-"""A DNS label (RFC 1123), as namespaces are named."""
+"""DNS label (RFC 1123), the syntax of namespace names."""
 _NO_NAME: Final = re.compile("[^a-z0-9]+")
 _NAME: Final = 60
-"""Characters of a name; it stays readable in tables, and the number of a part fits into a label's 63."""
+"""Maximum characters of a report name: readable in tables, and with the part number within the 63 of a label."""
 _COUNTS: Final = ("pass", "fail", "warn", "error", "skip")
 _SEVERITY: Final = {level: level.name.lower() if level else "info" for level in Severity}
 _ESCAPED: Final = re.compile(b"[<>&]")
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """One of the two APIs: its version and kinds, and whether a report says once whose it is."""
+    """One of the two APIs: its version and kinds, and True if a report names its source at the top level."""
 
     api_version: str
     namespaced: str
@@ -60,7 +60,7 @@ class Dialect(msgspec.Struct, frozen=True):
 
 
 class _Report(msgspec.Struct):
-    """The results of one report, as they come: their number by outcome, their size, and the number of its part."""
+    """Results of one report with their number by outcome, their size in bytes, and the number of the part."""
 
     namespace: str
     part: int = 1
@@ -70,7 +70,7 @@ class _Report(msgspec.Struct):
 
 
 def write(assessment: Assessment, stream: TextIO, dialect: Dialect) -> None:
-    """Write all reports: one for the cluster at least, which tells also what was not read and not evaluated."""
+    """Write all reports; the cluster report is always present and includes unread input and unevaluated controls."""
     name = _name(assessment)
     for report in _reports(assessment):
         kind = dialect.namespaced if report.namespace else dialect.clustered
@@ -83,37 +83,39 @@ def write(assessment: Assessment, stream: TextIO, dialect: Dialect) -> None:
             head["source"] = "kubekeep"
         head["summary"] = {outcome: report.counts[outcome] for outcome in _COUNTS}
         stream.write("---\n")
-        stream.writelines(_block(head, 0))
+        stream.writelines(_mapping_lines(head, 0))
         stream.write("results:\n" if report.results else "results: []\n")
         for result in report.results:
-            stream.writelines(_item(result, 0))
+            stream.writelines(_sequence_entry(result, 0))
 
 
 def _name(assessment: Assessment) -> str:
-    """`kubekeep-<folder>-<paths>`: equal from scan to scan of the same, so that applying replaces what was there."""
+    """Return `kubekeep-<folder>-<paths>`, which is stable so that applying a report replaces the previous one."""
     target = assessment.target
     folder = target.base.rstrip("/").rpartition("/")[2]
-    said = target.names if target.cluster else (folder, *sorted(target.paths))
-    words = ["kubekeep", *(word for text in said if (word := _NO_NAME.sub("-", text.lower()).strip("-")))]
+    parts = target.names if target.cluster else (folder, *sorted(target.paths))
+    words = ["kubekeep", *(word for text in parts if (word := _NO_NAME.sub("-", text.lower()).strip("-")))]
     name = "-".join(words)
-    if len(name) <= _NAME and all(map(str.isascii, said)):
+    if len(name) <= _NAME and all(map(str.isascii, parts)):
         return name
-    return f"{name[: _NAME - 9].rstrip('-')}-{digest(*said)[:8]}"
+    return f"{name[: _NAME - 9].rstrip('-')}-{digest(*parts)[:8]}"
 
 
 def _reports(assessment: Assessment) -> Iterator[_Report]:
-    """The reports in the order of their namespaces, the cluster's first; each as soon as it is full.
+    """Yield the reports sorted by namespace, the cluster report first, each as soon as it is full.
 
-    The first part of those of a namespace counts its passes.
+    Passes are counted in the first part of a namespace.
     """
     by_namespace: dict[str, list[dict[str, Any]]] = {"": []}
     for namespace, result in _results(assessment):
         by_namespace.setdefault(namespace, []).append(result)
     passed: Counter[str] = Counter()
     for entry in assessment.results:
-        space = _space(entry.resource)
-        by_namespace.setdefault(space, [])
-        passed[space] += sum(each.status is Status.PASSED and not each.is_excepted for each in entry.verdicts.values())
+        namespace = _namespace(entry.resource)
+        by_namespace.setdefault(namespace, [])
+        passed[namespace] += sum(
+            each.status is Status.PASSED and not each.is_excepted for each in entry.verdicts.values()
+        )
     for namespace in sorted(by_namespace):
         report = _Report(namespace, counts=Counter({"pass": passed[namespace]}))
         for result in by_namespace[namespace]:
@@ -127,34 +129,34 @@ def _reports(assessment: Assessment) -> Iterator[_Report]:
         yield report
 
 
-def _space(resource: Resource) -> str:
-    """The namespace of the report for `resource`; empty where it says none, or one that cannot be."""
+def _namespace(resource: Resource) -> str:
+    """Return the namespace of the report for a resource; empty if it has none or an invalid one."""
     return resource.namespace if _LABEL.fullmatch(resource.namespace) else ""
 
 
 def _size(result: Mapping[str, Any]) -> int:
-    """Bytes of JSON as Go writes it, which escapes three more characters."""
+    """Return the size in bytes of the JSON that Go writes, which escapes three more characters."""
     text = json_text(result).encode()
     return len(text) + 5 * len(_ESCAPED.findall(text)) + 1
 
 
 def _results(assessment: Assessment) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All results with the namespace of the report that they go to."""
-    serves = {slug: [each.name for each in found] for slug, found in frameworks(assessment).items()}
+    """Yield all results with the namespace of their report."""
+    serves = {slug: [each.name for each in members] for slug, members in frameworks_by_control(assessment).items()}
     stamp = {"seconds": int(unix_time(assessment.finished)), "nanos": 0}
-    distinct = Distinct()
-    for item in assessment.unread:
-        yield "", _input(f"not read: {item.location}: {item.message}", stamp)
-    for finding in standing(assessment, distinct):
-        yield _space(finding.resource), _found(finding, "fail", stamp, serves)
-    for finding in excepted(assessment, distinct):
-        yield _space(finding.resource), _found(finding, "skip", stamp, serves)
-    for summary, resource, why in undecided(assessment):
-        entry = _unjudged(summary.control, why, stamp)
-        yield _space(resource), entry | {"resources": _references(resource)}
+    unique_ids = UniqueIds()
+    for unread in assessment.unread:
+        yield "", _input(f"not read: {unread.location}: {unread.message}", stamp)
+    for finding in open_findings(assessment, unique_ids):
+        yield _namespace(finding.resource), _finding_result(finding, "fail", stamp, serves)
+    for finding in excepted_findings(assessment, unique_ids):
+        yield _namespace(finding.resource), _finding_result(finding, "skip", stamp, serves)
+    for summary, resource, reason in unevaluated_resources(assessment):
+        entry = _unevaluated_result(summary.control, reason, stamp)
+        yield _namespace(resource), entry | {"resources": _references(resource)}
     for summary in assessment.controls:
         if summary.is_gap:
-            yield "", _unjudged(summary.control, summary.reason, stamp)
+            yield "", _unevaluated_result(summary.control, summary.reason, stamp)
 
 
 def _input(text: str, stamp: dict[str, int]) -> dict[str, Any]:
@@ -184,15 +186,17 @@ def _result(control: Control, outcome: str, message: str, stamp: dict[str, int])
     }
 
 
-def _found(finding: Finding, outcome: str, stamp: dict[str, int], serves: Mapping[str, list[str]]) -> dict[str, Any]:
+def _finding_result(
+    finding: IdentifiedFinding, outcome: str, stamp: dict[str, int], frameworks: Mapping[str, list[str]]
+) -> dict[str, Any]:
     control, place = finding.control, finding.place
-    message = "\n".join((f"{control.title}: {named(finding.resource)}", *finding.lines))
+    message = "\n".join((f"{control.title}: {resource_name(finding.resource)}", *finding.lines))
     entry = _result(control, outcome, message, stamp)
     properties = entry["properties"]
     properties["fingerprint"] = finding.uid
     if place is not None:
         properties["place"] = _text(str(place))
-    if names := serves.get(control.slug):
+    if names := frameworks.get(control.slug):
         properties["frameworks"] = _text(", ".join(names))
     if control.link:
         properties["link"] = _text(control.link)
@@ -202,21 +206,21 @@ def _found(finding: Finding, outcome: str, stamp: dict[str, int], serves: Mappin
     return entry
 
 
-def _unjudged(control: Control, why: Reason | None, stamp: dict[str, int]) -> dict[str, Any]:
-    return _result(control, "error" if is_broken(why) else "skip", f"not evaluated: {reason_text(why)}", stamp)
+def _unevaluated_result(control: Control, reason: Reason | None, stamp: dict[str, int]) -> dict[str, Any]:
+    return _result(control, "error" if is_error(reason) else "skip", f"not evaluated: {reason_text(reason)}", stamp)
 
 
 def _references(resource: Resource) -> list[dict[str, str]]:
-    found = []
-    for item in (resource, *resource.related):
+    references = []
+    for referenced in (resource, *resource.related):
         reference = {
-            "apiVersion": item.api_version,
-            "kind": item.kind,
-            "namespace": item.namespace,
-            "name": item.name,
+            "apiVersion": referenced.api_version,
+            "kind": referenced.kind,
+            "namespace": referenced.namespace,
+            "name": referenced.name,
         }
-        found.append({key: _text(value) for key, value in reference.items() if value})
-    return [reference for reference in found if reference]
+        references.append({key: _text(value) for key, value in reference.items() if value})
+    return [reference for reference in references if reference]
 
 
 def _text(text: str) -> str:
@@ -231,24 +235,24 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def _block(value: Mapping[str, Any], depth: int) -> list[str]:
-    """The lines of a mapping in block style; keys are plain words of ours, scalars are written as JSON."""
+def _mapping_lines(value: Mapping[str, Any], depth: int) -> list[str]:
+    """Return the lines of a mapping in block style; keys must be plain words, scalars are written as JSON."""
     pad = "  " * depth
     lines: list[str] = []
-    for key, item in value.items():
-        if isinstance(item, dict) and item:
-            lines += [f"{pad}{key}:\n", *_block(item, depth + 1)]
-        elif isinstance(item, list) and item:
+    for key, child in value.items():
+        if isinstance(child, dict) and child:
+            lines += [f"{pad}{key}:\n", *_mapping_lines(child, depth + 1)]
+        elif isinstance(child, list) and child:
             lines.append(f"{pad}{key}:\n")
-            for each in item:
-                lines += _item(each, depth)
+            for each in child:
+                lines += _sequence_entry(each, depth)
         else:
-            lines.append(f"{pad}{key}: {xml_safe(json_text(item))}\n")
+            lines.append(f"{pad}{key}: {xml_safe(json_text(child))}\n")
     return lines
 
 
-def _item(value: Mapping[str, Any], depth: int) -> list[str]:
-    """The lines of a mapping that is an item of a sequence: the first begins with a dash."""
-    first, *rest = _block(value, depth + 1)
+def _sequence_entry(value: Mapping[str, Any], depth: int) -> list[str]:
+    """Return the lines of a mapping as a sequence entry, with a dash on the first line."""
+    first, *rest = _mapping_lines(value, depth + 1)
     at = 2 * depth
     return [f"{first[:at]}- {first[at + 2 :]}", *rest]

@@ -1,7 +1,6 @@
-"""Lines for a terminal: wrapped at its width, coloured and linked if it can, harmless whatever the text.
+"""Terminal output: wrapped lines with colours and hyperlinks if supported. Control characters are escaped.
 
-Plain ANSI (ECMA-48) and no library: a scan prints a few hundred lines, and starting one costs more than
-writing them.
+Writes ANSI codes (ECMA-48) without a library, because importing one costs more than printing a few hundred lines.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from urllib.parse import quote_from_bytes
 import msgspec
 
 from kubekeep.model.text import visible
-from kubekeep.reports.format import Options
+from kubekeep.reports.format import ReportOptions
 
 _CODES: Final = {
     "bold": 1,
@@ -29,13 +28,13 @@ _CODES: Final = {
     "bright_red": 91,
 }
 _ASCII: Final = {"✔": "ok", "✖": "x", "…": "...", "·": "-", "─": "-", "█": "#", "░": ".", "→": "->", "•": "*", "◌": "o"}
-"""What stands for our own signs where the stream cannot write them."""
+"""ASCII replacements for the symbols of reports on streams that cannot encode them."""
 
 
 class Span(msgspec.Struct, frozen=True):
-    """A piece of a line in one style: words of `_CODES` with spaces between, as `bold red`.
+    """A piece of a line in one style: names of `_CODES` separated by spaces, such as `bold red`.
 
-    A span breaks at its spaces when the line is full, unless `whole`. `url` is where a click leads.
+    A span wraps at its spaces unless `whole` is set. `url` is the target of the hyperlink.
     """
 
     text: str
@@ -45,9 +44,9 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Terminal:
-    """Writes lines of spans to a stream. Texts may hold anything: what steers a terminal is shown, not obeyed."""
+    """Writer of styled lines. Escapes control characters, so that texts from the input cannot control the terminal."""
 
-    def __init__(self, stream: TextIO, options: Options) -> None:
+    def __init__(self, stream: TextIO, options: ReportOptions) -> None:
         self._stream = stream
         self._options = options
         self.width = max(options.width, 40)
@@ -55,7 +54,7 @@ class Terminal:
         self._encoding = "" if encoding.lower().replace("-", "") == "utf8" else encoding
 
     def line(self, *spans: Span | str, indent: int = 0, hang: int = 2) -> None:
-        """Write the spans as one line, or as several with `hang` more columns of indent from the second on."""
+        """Write the spans as one line; continuation lines are indented by `hang` more columns."""
         rows: list[list[Span]] = [[]]
         room = self.width - indent
         used = 0
@@ -70,20 +69,20 @@ class Terminal:
                 used += size
         for number, row in enumerate(rows):
             left = " " * (indent + (hang if number else 0)) if row else ""
-            self._write(left + "".join(self._drawn(word) for word in _merged(row)) + "\n")
+            self._write(left + "".join(self._styled(word) for word in _merged(row)) + "\n")
 
     def table(self, rows: Sequence[Sequence[Span]], indent: int = 0) -> None:
-        """Write rows of cells in columns: the first to the left, the others to the right."""
+        """Write rows of cells in columns: the first column left-aligned, the others right-aligned."""
         sizes = [max(cells(visible(cell.text)) for cell in column) for column in zip(*rows, strict=True)]
         for row in rows:
             parts = [" " * indent]
             for number, (cell, size) in enumerate(zip(row, sizes, strict=True)):
-                drawn = self._drawn(msgspec.structs.replace(cell, text=visible(cell.text)))
+                styled = self._styled(msgspec.structs.replace(cell, text=visible(cell.text)))
                 gap = " " * (size - cells(visible(cell.text)))
-                parts.append(f"  {gap}{drawn}" if number else f"{drawn}{gap}")
+                parts.append(f"  {gap}{styled}" if number else f"{styled}{gap}")
             self._write("".join(parts).rstrip() + "\n")
 
-    def _drawn(self, span: Span) -> str:
+    def _styled(self, span: Span) -> str:
         text = span.text
         if self._options.colour and span.style and text.strip():
             codes = ";".join(str(_CODES[word]) for word in span.style.split())
@@ -101,7 +100,7 @@ class Terminal:
 
 
 def cells(text: str) -> int:
-    """The columns that `text` takes: two for wide characters (Unicode UAX #11), none for combining ones."""
+    """Return the terminal columns of text: two for wide characters (Unicode UAX #11), none for combining ones."""
     if text.isascii():
         return len(text)
     return sum(
@@ -110,7 +109,7 @@ def cells(text: str) -> int:
 
 
 def file_url(base: str, path: str) -> str:
-    """The `file:` URL of a path shown to people, percent-encoded so that no name can leave the hyperlink."""
+    """Return the `file:` URL of a displayed path, percent-encoded so that no name can end the hyperlink sequence."""
     whole = path if path.startswith("/") else f"{base.rstrip('/')}/{path}"
     return f"file://{quote_from_bytes(whole.encode('utf-8', 'surrogatepass'))}"
 
@@ -130,7 +129,7 @@ def _words(spans: Iterable[Span | str]) -> Iterator[Span]:
 
 
 def _merged(row: list[Span]) -> Iterator[Span]:
-    """The words of a row, joined where they look alike, so that styles are switched once a phrase."""
+    """Yield the words of a row, joined where their styles are equal, to write each style code once per phrase."""
     end = len(row)
     while end and not row[end - 1].text.strip():
         end -= 1

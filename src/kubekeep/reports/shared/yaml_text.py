@@ -1,9 +1,8 @@
-"""YAML text of plain values, in block style, that every reader takes for what it is.
+"""Block-style YAML of plain values that every YAML reader decodes to the same values.
 
-All text is quoted as JSON quotes it, and keys that are not plain words too, so that nothing reads as a number, a date,
-a truth value or a merge, whichever version of YAML a reader follows (1.1 as PyYAML and go-yaml do, or 1.2). Marks that
-steer a terminal, hide or break lines in YAML are escaped. What comes out loads as the JSON text of the value would.
-Knows no report.
+All text, and every key that is not a plain word, is quoted as in JSON, so that nothing is read as a number, date,
+boolean or merge key by YAML 1.1 (PyYAML, go-yaml) or 1.2 readers. Characters that control a terminal, are invisible
+or break lines in YAML are escaped. The document decodes to the same value as the JSON text. Knows no report.
 """
 
 from __future__ import annotations
@@ -18,38 +17,38 @@ import msgspec
 from kubekeep.model.text import json_text, visible
 
 STEP: Final = "  "
-"""How much deeper what belongs to a key or a dash stands."""
+"""Indentation of one level."""
 _PLAIN: Final = re.compile(r"(?!(?i:y|n|yes|no|on|off|true|false|null)\Z)[A-Za-z][A-Za-z0-9_./-]*")
-"""Keys that need no quotes: never a number, a date, or a word that some reader takes for something else."""
+"""Keys that need no quotes: never a number, a date, or a word with a special meaning to a reader."""
 _COMMON: Final = 64
-"""Characters of the keys that are worth remembering: the same few come thousands of times."""
+"""Maximum length of keys to cache: the same few occur thousands of times."""
 _LONGEST: Final = 1000
-"""Characters of a key, quotes included, that may be followed by a colon; longer ones need a `?` (YAML 1.2.2 §7.4.2)."""
+"""Maximum characters of a quoted key followed by a colon; longer keys need a `?` (YAML 1.2.2 §7.4.2)."""
 _ESCAPED: Final = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
-"""Beside what `visible` escapes, all that YAML forbids (§5.1)."""
+"""Characters that YAML forbids (§5.1) and `visible` does not escape."""
 
 
-def entries(mapping: dict[str, Any], indent: str = "") -> str:
-    """The lines of a mapping that is not empty, each beginning with `indent` and ending with a line feed."""
+def mapping_lines(mapping: dict[str, Any], indent: str = "") -> str:
+    """Return the lines of a non-empty mapping, each starting with `indent` and ending with a line feed."""
     lines: list[str] = []
     _append(_as_json(mapping), indent, indent, lines)
     return "".join(lines)
 
 
-def item(value: Any, indent: str = "") -> str:
-    """The lines of one item of a sequence whose dashes stand behind `indent`."""
+def sequence_entry(value: Any, indent: str = "") -> str:
+    """Return the lines of one sequence entry, with its dash behind `indent`."""
     lines: list[str] = []
     _append([_as_json(value)], indent, indent, lines)
     return "".join(lines)
 
 
 def _as_json(value: Any) -> Any:
-    """What a reader of the JSON text would get: text is valid Unicode, keys are text."""
+    """Return the value as a JSON reader decodes it: valid Unicode text, and text keys."""
     return msgspec.json.decode(json_text(value))
 
 
 def _append(value: dict[str, Any] | list[Any], first: str, indent: str, lines: list[str]) -> None:
-    """Append a collection that is not empty; its first line begins with `first`, the others with `indent`."""
+    """Append a non-empty collection; its first line starts with `first`, the others with `indent`."""
     if isinstance(value, dict):
         for key, child in value.items():
             head = f"{first}{_key(key, indent)}"
@@ -81,7 +80,7 @@ def _short_key(key: str) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """The text of a scalar or of an empty collection, which is that of JSON but for text and fractions."""
+    """Return a scalar or an empty collection as in JSON, except for text and fractions."""
     if isinstance(value, str):
         return _quoted(value)
     return _number(value) if isinstance(value, float) else json_text(value)
@@ -93,6 +92,6 @@ def _quoted(text: str) -> str:
 
 
 def _number(value: float) -> str:
-    """With a point in any case: YAML 1.1 takes `1e+20` for text."""
+    """Return the number with a decimal point: YAML 1.1 reads `1e+20` as text."""
     mantissa, mark, exponent = repr(value).partition("e")
     return f"{mantissa}{'' if '.' in mantissa else '.0'}{mark}{exponent}"

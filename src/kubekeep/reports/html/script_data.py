@@ -1,7 +1,7 @@
-"""The findings as JSON for the script of the page: every text, resource and excerpt once, rows of numbers beside.
+"""Findings as JSON for the script of the page: tables of texts, resources and excerpts, and rows of numbers into them.
 
-Never builds markup. What stands in a `<script>` element ends at `</script` and changes its meaning at `<!--`
-(HTML, "restrictions for contents of script elements"), so no `<` is left in the text.
+Builds no markup. A `<script>` element ends at `</script` and changes its meaning at `<!--` (HTML, "restrictions for
+contents of script elements"); therefore every `<` is escaped.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
-from kubekeep.reports.shared.content import Content, ControlFindings, Finding, made_by
-from kubekeep.reports.shared.wording import command
+from kubekeep.reports.shared.content import ControlFindings, ReportContent, ResourceFinding, describe_source
+from kubekeep.reports.shared.wording import describe_fix
 
 _ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 _TAB: Final = 4
 _KEY: Final = 12
-"""Digits of a fingerprint that are enough within one report."""
+"""Digits of a fingerprint that are unique enough within one report."""
 
 
-class _Once:
-    """Values by number, each kept once under its key."""
+class _NumberedValues:
+    """Numbered values, each stored once under its key."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -36,47 +36,47 @@ class _Once:
         return key in self._numbers
 
     def number(self, key: Hashable) -> int:
-        """The number of what was added under `key`."""
+        """Return the number of the value with the key."""
         return self._numbers[key]
 
     def add(self, key: Hashable, value: Any) -> int:
-        """Keep `value` under `key`, which is new; its number."""
+        """Store a value under a new key and return its number."""
         self._numbers[key] = len(self.values)
         self.values.append(value)
         return len(self.values) - 1
 
 
 class _Tables:
-    """The tables that rows of findings point into."""
+    """Tables that the rows of findings refer to by number."""
 
     def __init__(self) -> None:
-        self._texts = _Once()
-        self._resources = _Once()
-        self._excerpts = _Once()
-        self._exceptions = _Once()
+        self._texts = _NumberedValues()
+        self._resources = _NumberedValues()
+        self._excerpts = _NumberedValues()
+        self._exceptions = _NumberedValues()
 
     def text(self, value: str) -> int:
-        """The number of a text, harmless to show; 0 is the empty one."""
+        """Return the number of an escaped text; 0 is the empty text."""
         if not self._texts.values:
             self._texts.add("", "")
         return self._texts.number(value) if value in self._texts else self._texts.add(value, visible(value))
 
     def resource(self, resource: Resource) -> int:
-        """Kind, namespace, name, API version and what it is made from, and its identity for the keys of findings."""
-        # By identity: hashing an object is hashing all it holds, and the assessment keeps every one alive.
+        """Return the number of a resource: kind, namespace, name, API version and source, and its identity."""
+        # Keyed by id(), since hashing a resource hashes its whole object; the assessment keeps every resource alive.
         key = id(resource)
         if key in self._resources:
             return self._resources.number(key)
-        texts = (resource.kind, resource.namespace, resource.name, resource.api_version, made_by(resource))
+        texts = (resource.kind, resource.namespace, resource.name, resource.api_version, describe_source(resource))
         return self._resources.add(key, [*map(self.text, texts), Identity.of(resource)])
 
     def identity(self, number: int) -> Identity:
-        """Which object of a cluster a resource is, by its number."""
-        found: Identity = self._resources.values[number][-1]
-        return found
+        """Return the identity of a resource by its number."""
+        identity: Identity = self._resources.values[number][-1]
+        return identity
 
     def excerpt(self, excerpt: Excerpt | None) -> int:
-        """The number of an excerpt, its first line's number and its lines; -1 for none."""
+        """Return the number of an excerpt: the number of its first line, and its lines; -1 for None."""
         if excerpt is None:
             return -1
         if excerpt in self._excerpts:
@@ -85,7 +85,7 @@ class _Tables:
         return self._excerpts.add(excerpt, [excerpt.first, *lines])
 
     def exception(self, exception: AppliedException | None) -> int:
-        """Name, source, reason, the day it ends and its place; -1 for none."""
+        """Return the number of an exception: name, source, reason, end date and location; -1 for None."""
         if exception is None:
             return -1
         if exception in self._exceptions:
@@ -96,26 +96,29 @@ class _Tables:
         return self._exceptions.add(exception, [*map(self.text, texts)])
 
     def dump(self) -> Iterator[tuple[str, list[Any]]]:
-        """Each table by name; identities have served their turn."""
+        """Yield each table with its name, without the identities."""
         yield "resources", [row[:-1] for row in self._resources.values]
         yield "excerpts", self._excerpts.values
         yield "waivers", self._exceptions.values
         yield "texts", self._texts.values or [""]
 
 
-def pieces(content: Content) -> Iterator[str]:
-    """The JSON text in pieces.
+def encode_findings(content: ReportContent) -> Iterator[str]:
+    """Yield the JSON text in pieces.
 
-    An object of lists: `controls` (id, title, number of the severity), `frameworks` (name, numbers of its controls),
+    An object of lists: `controls` (ID, title, severity number), `frameworks` (name, numbers of its controls),
     `findings` and the tables of `_Tables`, `texts` last.
     """
     tables = _Tables()
     summaries = content.assessment.controls
-    numbers = {item.control.slug: number for number, item in enumerate(summaries)}
-    controls = [[visible(item.control.id), visible(item.control.title), int(item.control.level)] for item in summaries]
+    numbers = {summary.control.slug: number for number, summary in enumerate(summaries)}
+    controls = [
+        [visible(summary.control.id), visible(summary.control.title), int(summary.control.level)]
+        for summary in summaries
+    ]
     frameworks = [
-        [visible(item.framework.name), *(numbers[slug] for slug in item.controls)]
-        for item in content.assessment.frameworks
+        [visible(framework.framework.name), *(numbers[slug] for slug in framework.controls)]
+        for framework in content.assessment.frameworks
     ]
     yield '{"controls":' + _safe(controls) + ',"frameworks":' + _safe(frameworks) + ',"findings":['
     comma = ""
@@ -139,10 +142,10 @@ def _rows(groups: Iterable[ControlFindings], numbers: dict[str, int], tables: _T
             yield _row(finding, control.id, numbers[control.slug], tables)
 
 
-def _row(finding: Finding, control: str, number: int, tables: _Tables) -> list[Any]:
-    """Control, resource, key, file, line (0 for none), then its evidence.
+def _row(finding: ResourceFinding, control: str, number: int, tables: _Tables) -> list[Any]:
+    """Return control, resource, key, file, line (0 for none), then the evidence.
 
-    The key is what links to the finding name, and stays from scan to scan; the script tells doubles apart.
+    The key is used in links to the finding and stable from scan to scan; the script numbers duplicates.
     """
     resource = tables.resource(finding.resource)
     return [
@@ -150,17 +153,17 @@ def _row(finding: Finding, control: str, number: int, tables: _Tables) -> list[A
         resource,
         fingerprint(control, tables.identity(resource))[:_KEY],
         *_place(finding.place, tables),
-        *(_evidence(item, finding.resource, tables) for item in finding.evidence),
+        *(_evidence(evidence, finding.resource, tables) for evidence in finding.evidence),
     ]
 
 
 def _evidence(evidence: Evidence, resource: Resource, tables: _Tables) -> list[int]:
-    """Change, file, first and last line, message, setting, commit, waiver, excerpt; without the empty end."""
+    """Return change, file, lines, message, setting, commit, exception and excerpt, without trailing zeros."""
     location = evidence.location
     region = location.region if location else None
     setting = str(location.setting) if location and location.setting else ""
     row = [
-        tables.text(command(evidence, resource)),
+        tables.text(describe_fix(evidence, resource)),
         *_place(location, tables),
         region.end.line if region else 0,
         tables.text(evidence.message),
