@@ -263,10 +263,10 @@ fn integer(text: &str, verb: char, flags: &Flags) -> Result<String> {
         ('X', Ok(number)) => format!("{number:X}"),
         _ => return Err(Unsupported(format!("sprintf of so large a number with %{verb}")).into()),
     };
-    if let Some(digits_shown) = flags.precision {
+    if let Some(min_digits) = flags.precision {
         body = format!(
             "{}{body}",
-            "0".repeat(digits_shown.saturating_sub(body.len()))
+            "0".repeat(min_digits.saturating_sub(body.len()))
         );
     }
     let prefix = match verb {
@@ -316,7 +316,7 @@ fn real(float: f64, verb: char, flags: &Flags) -> String {
     )
 }
 
-/// Format `%e`: an exponent of at digits_shown two digits, with its sign.
+/// Format `%e`: an exponent of at least two digits, with its sign.
 fn exponential(float: f64, precision: Option<usize>) -> String {
     let text = match precision {
         Some(digits) => format!("{float:.digits$e}"),
