@@ -1,4 +1,4 @@
-"""Our objects against what the real provider sends: `provider/requests.json` was recorded from hashicorp/kubernetes 1.13.4."""
+"""Objects compared with requests of hashicorp/kubernetes 1.13.4, recorded in `provider/requests.json`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ DEFAULTS: Final = {
     "terminationGracePeriodSeconds": 30, "terminationMessagePath": "/dev/termination-log", "timeoutSeconds": 1,
     "volumeBindingMode": "Immediate", "volumeMode": "Filesystem",
 }  # fmt: skip
-"""What the provider adds of its own accord: Kubernetes' own defaults, but for the namespace and two of storage."""
+"""Values added by the provider: Kubernetes' own defaults, except for the namespace and two of storage."""
 
 
 def differences(ours: Any, sent: Any, path: Steps = ()) -> Iterator[str]:
-    """What differs, but for the provider's defaults and fields that are empty in Go's JSON."""
+    """Yield differences, ignoring the provider's defaults and fields that are empty in Go's JSON."""
     if isinstance(ours, dict) and isinstance(sent, dict):
         for key in ours.keys() | sent.keys():
             if key in ours and key in sent:
@@ -41,13 +41,13 @@ def differences(ours: Any, sent: Any, path: Steps = ()) -> Iterator[str]:
         yield f"{format_path(path)}: {ours!r} is not {sent!r}"
 
 
-def test_objects_are_what_the_provider_sends() -> None:
-    found = list(read_module(str(HERE), ".", str(HERE)))
+def test_objects_match_the_provider() -> None:
+    results = list(read_module(str(HERE), ".", str(HERE)))
     requests = json.loads((HERE / "requests.json").read_text())
-    assert len(found) == len(requests) == 15
-    wrong: list[str] = []
-    for ours, sent in zip(found, requests, strict=True):
+    assert len(results) == len(requests) == 15
+    problems: list[str] = []
+    for ours, sent in zip(results, requests, strict=True):
         assert not isinstance(ours, Unread)
-        wrong.extend(f"{ours.kind}.{line}" for line in differences(ours.object, sent))
-    # Since 2.0 this resource is of the group that the API moved ingresses to.
-    assert wrong == ["Ingress.apiVersion: 'networking.k8s.io/v1beta1' is not 'extensions/v1beta1'"]
+        problems.extend(f"{ours.kind}.{line}" for line in differences(ours.object, sent))
+    # Since 2.0, this resource has the API group to which ingresses moved.
+    assert problems == ["Ingress.apiVersion: 'networking.k8s.io/v1beta1' is not 'extensions/v1beta1'"]

@@ -1,4 +1,4 @@
-"""Terraform modules as objects: what they become, where each value stands, and what nobody knows before apply."""
+"""Terraform modules as objects: their content, the locations of values, and values known only after apply."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ resource "kubernetes_deployment_v1" "web" {
 
 
 def modules(folder: Path, **files: str) -> list[Resource | Unread]:
-    """What the module in `folder` gives, after writing `files` (`__` stands for a slash, `_tf` ends a name)."""
+    """Write files into folder and read the module in it. In names, `__` is a slash and `_tf` the file extension."""
     for name, text in files.items():
         path = folder / name.replace("__", "/").replace("_tfvars", ".tfvars").replace("_tf", ".tf")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,23 +99,23 @@ def modules(folder: Path, **files: str) -> list[Resource | Unread]:
     return list(read_module(str(folder), ".", str(folder)))
 
 
-def objects(found: list[Resource | Unread]) -> list[dict[str, Any]]:
-    return [item.object for item in found if isinstance(item, Resource)]
+def objects(results: list[Resource | Unread]) -> list[dict[str, Any]]:
+    return [result.object for result in results if isinstance(result, Resource)]
 
 
-def unread(found: list[Resource | Unread]) -> list[str]:
-    return [f"{item.location} {item.message}" for item in found if isinstance(item, Unread)]
+def unread(results: list[Resource | Unread]) -> list[str]:
+    return [f"{result.location} {result.message}" for result in results if isinstance(result, Unread)]
 
 
-def place(resource: Resource, path: str) -> str:
+def locate(resource: Resource, path: str) -> str:
     return str(resource.locate(parse_path(path)))
 
 
-def test_typed_resources_are_the_objects_they_create(tmp_path: Path) -> None:
-    found = modules(tmp_path, main_tf=WEB)
-    assert unread(found) == []
-    assert objects(found)[0] == {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
-    assert objects(found)[1] == {
+def test_typed_resources_become_objects(tmp_path: Path) -> None:
+    results = modules(tmp_path, main_tf=WEB)
+    assert unread(results) == []
+    assert objects(results)[0] == {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+    assert objects(results)[1] == {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web", "tier": "1", "extra": "x"}},
@@ -148,13 +148,13 @@ def test_typed_resources_are_the_objects_they_create(tmp_path: Path) -> None:
     }
 
 
-def test_every_value_has_the_place_where_it_was_written(tmp_path: Path) -> None:
+def test_values_have_locations(tmp_path: Path) -> None:
     web = modules(tmp_path, main_tf=WEB)[1]
     assert isinstance(web, Resource)
     assert web.source is not None
     assert (web.source.path, web.source.document, web.source.file_type) == ("main.tf", 1, FileType.TERRAFORM)
     container = "spec.template.spec.containers[0]"
-    written = {
+    snippets = {
         "": 'resource "kubernetes_deployment_v1"',
         "metadata.labels.tier": "tier = 1",
         "metadata.labels.extra": "extra =",
@@ -166,8 +166,8 @@ def test_every_value_has_the_place_where_it_was_written(tmp_path: Path) -> None:
         f"{container}.image": "image = var",
         f"{container}.ports": "container {",
     }
-    assert {path: place(web, path) for path in written} == {
-        path: f"main.tf:{WEB[: WEB.index(text)].count(chr(10)) + 1}" for path, text in written.items()
+    assert {path: locate(web, path) for path in snippets} == {
+        path: f"main.tf:{WEB[: WEB.index(text)].count(chr(10)) + 1}" for path, text in snippets.items()
     }
     privileged = web.locate(parse_path(f"{container}.securityContext.privileged"))
     assert privileged is not None
@@ -179,7 +179,7 @@ def test_every_value_has_the_place_where_it_was_written(tmp_path: Path) -> None:
     assert str(image.setting) == "main.tf:3 var.image"
 
 
-def test_a_manifest_in_a_heredoc_keeps_its_lines(tmp_path: Path) -> None:
+def test_heredoc_manifest_keeps_its_lines(tmp_path: Path) -> None:
     text = """\
 resource "kubernetes_manifest" "pods" {
   for_each = toset(["b", "a"])
@@ -194,36 +194,36 @@ resource "kubernetes_manifest" "pods" {
   )
 }
 """
-    found = modules(tmp_path, main_tf=text)
-    assert [item["metadata"]["name"] for item in objects(found)] == ["a", "b"]
-    first = found[0]
+    results = modules(tmp_path, main_tf=text)
+    assert [resource_object["metadata"]["name"] for resource_object in objects(results)] == ["a", "b"]
+    first = results[0]
     assert isinstance(first, Resource)
-    region = first.locate(("spec", "hostPID"))
-    assert region is not None
-    assert region.region is not None
-    assert (str(region), region.region.start.column) == ("main.tf:9", 7)
+    location = first.locate(("spec", "hostPID"))
+    assert location is not None
+    assert location.region is not None
+    assert (str(location), location.region.start.column) == ("main.tf:9", 7)
 
 
-def test_a_manifest_in_a_file_points_into_that_file(tmp_path: Path) -> None:
+def test_file_manifest_is_located_in_the_file(tmp_path: Path) -> None:
     text = 'resource "kubectl_manifest" "p" {\n  yaml_body = file("${path.module}/pod.yaml")\n}\n'
     (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\nspec: {}\n")
-    found = modules(tmp_path, main_tf=text)
-    assert isinstance(found[0], Resource)
-    assert place(found[0], "metadata.name") == "pod.yaml:4"
-    assert place(found[0], "spec.hostNetwork") == "pod.yaml:5"
+    results = modules(tmp_path, main_tf=text)
+    assert isinstance(results[0], Resource)
+    assert locate(results[0], "metadata.name") == "pod.yaml:4"
+    assert locate(results[0], "spec.hostNetwork") == "pod.yaml:5"
 
 
-def test_a_manifest_object(tmp_path: Path) -> None:
+def test_manifest_object_is_read(tmp_path: Path) -> None:
     text = 'resource "kubernetes_manifest" "x" {\n  manifest = {\n    "apiVersion" = "v1"\n    kind = "Service"\n'
     text += "    spec = {\n      ports = [{\n        port = 80\n        }]\n    }\n  }\n}\n"
-    found = modules(tmp_path, main_tf=text)
-    assert objects(found) == [{"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}}]
-    assert isinstance(found[0], Resource)
-    assert place(found[0], "spec.ports[0].port") == "main.tf:7"
-    assert place(found[0], "metadata") == "main.tf:2"
+    results = modules(tmp_path, main_tf=text)
+    assert objects(results) == [{"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}}]
+    assert isinstance(results[0], Resource)
+    assert locate(results[0], "spec.ports[0].port") == "main.tf:7"
+    assert locate(results[0], "metadata") == "main.tf:2"
 
 
-def test_what_is_unknown_is_named_and_left_out(tmp_path: Path) -> None:
+def test_unknown_fields_are_listed_and_left_out(tmp_path: Path) -> None:
     text = """\
 variable "tag" {}
 resource "kubernetes_pod" "p" {
@@ -239,39 +239,39 @@ resource "kubernetes_pod" "p" {
   }
 }
 """
-    found = modules(tmp_path, main_tf=text)
-    assert objects(found) == [
+    results = modules(tmp_path, main_tf=text)
+    assert objects(results) == [
         {"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": {"containers": [{"name": "a"}]}}
     ]
-    assert isinstance(found[0], Resource)
+    assert isinstance(results[0], Resource)
     container = ("spec", "containers", 0)
-    assert found[0].unknown == (("metadata", "name"), (*container, "image"), (*container, "args"))
-    assert unread(found) == [
+    assert results[0].unknown == (("metadata", "name"), (*container, "image"), (*container, "args"))
+    assert unread(results) == [
         "main.tf:4 metadata.name is not known before apply: data.external.x.result.name is known only to Terraform",
         "main.tf:9 spec.containers[0].image is not known before apply: var.tag has no value here",
         "main.tf:10 spec.containers[0].args is not known before apply: aws_lb.x.port is known only to Terraform",
     ]
 
 
-def test_an_unknown_number_of_objects_is_read_once(tmp_path: Path) -> None:
+def test_unknown_count_gives_one_object(tmp_path: Path) -> None:
     text = 'variable "n" {}\nresource "kubernetes_namespace" "x" {\n  count = var.n\n  metadata {\n'
-    found = modules(tmp_path, main_tf=f'{text}    name = "n-${{count.index}}"\n  }}\n}}\n')
-    assert objects(found) == [{"apiVersion": "v1", "kind": "Namespace", "metadata": {}}]
-    assert unread(found)[0] == "main.tf:3 how many there are is not known before apply: var.n has no value here"
+    results = modules(tmp_path, main_tf=f'{text}    name = "n-${{count.index}}"\n  }}\n}}\n')
+    assert objects(results) == [{"apiVersion": "v1", "kind": "Namespace", "metadata": {}}]
+    assert unread(results)[0] == "main.tf:3 how many there are is not known before apply: var.n has no value here"
 
 
 def test_values_files_override_defaults(tmp_path: Path) -> None:
     main = 'variable "a" { default = "d" }\nvariable "b" {}\nresource "kubernetes_config_map" "c" {\n  metadata {\n'
     main += '    name = "c"\n  }\n  data = {\n    a = var.a\n    b = var.b\n  }\n}\n'
-    found = modules(tmp_path, main_tf=main, terraform_tfvars='a = "t"\nb = "t"\n', z__unused_tf="")
-    assert objects(found)[0]["data"] == {"a": "t", "b": "t"}
+    results = modules(tmp_path, main_tf=main, terraform_tfvars='a = "t"\nb = "t"\n', z__unused_tf="")
+    assert objects(results)[0]["data"] == {"a": "t", "b": "t"}
     (tmp_path / "last.auto.tfvars").write_text('\nb = "auto"\n')
-    found = modules(tmp_path)
-    assert objects(found)[0]["data"] == {"a": "t", "b": "auto"}
-    assert isinstance(found[0], Resource)
-    where = found[0].locate(("data", "b"))
-    assert where is not None
-    assert str(where.setting) == "last.auto.tfvars:2 var.b"
+    results = modules(tmp_path)
+    assert objects(results)[0]["data"] == {"a": "t", "b": "auto"}
+    assert isinstance(results[0], Resource)
+    location = results[0].locate(("data", "b"))
+    assert location is not None
+    assert str(location.setting) == "last.auto.tfvars:2 var.b"
 
 
 CHILD = """\
@@ -301,42 +301,52 @@ def test_local_modules_are_read_with_their_arguments(tmp_path: Path) -> None:
         '    api_group = "rbac.authorization.k8s.io"\n    kind = "ClusterRole"\n    name = "view"\n  }\n  subject {\n'
     )
     main += '    kind = "ServiceAccount"\n    name = module.one.account\n    namespace = "default"\n  }\n}\n'
-    found = modules(tmp_path, main_tf=main, app__main_tf=CHILD)
-    assert unread(found) == []
-    accounts = objects(found)[:-1]
-    assert [item["metadata"]["name"] for item in accounts] == ["x-00", "x-01", "y-00", "y-01", "z-00", "z-01"]
+    results = modules(tmp_path, main_tf=main, app__main_tf=CHILD)
+    assert unread(results) == []
+    accounts = objects(results)[:-1]
+    assert [resource_object["metadata"]["name"] for resource_object in accounts] == [
+        "x-00",
+        "x-01",
+        "y-00",
+        "y-01",
+        "z-00",
+        "z-01",
+    ]
     assert accounts[0]["metadata"]["annotations"] == {"A": "1", "B": "dflt"}
-    assert [item["automountServiceAccountToken"] for item in accounts] == [False] * 4 + [True] * 2
-    assert objects(found)[-1]["subjects"] == [{"kind": "ServiceAccount", "name": "z-01", "namespace": "default"}]
-    resources = [item for item in found if isinstance(item, Resource)]
-    assert place(resources[0], "metadata.name") == "app/main.tf:8"
-    assert len({item.id for item in resources}) == len(resources)
+    assert [resource_object["automountServiceAccountToken"] for resource_object in accounts] == [False] * 4 + [True] * 2
+    assert objects(results)[-1]["subjects"] == [{"kind": "ServiceAccount", "name": "z-01", "namespace": "default"}]
+    resources = [resource for resource in results if isinstance(resource, Resource)]
+    assert locate(resources[0], "metadata.name") == "app/main.tf:8"
+    assert len({resource.id for resource in resources}) == len(resources)
 
 
-def test_a_called_module_is_not_a_root(tmp_path: Path) -> None:
+def test_child_module_is_not_a_root(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "main.tf").write_text(CHILD)
     (tmp_path / "main.tf").write_text('module "a" {\n  source = "./app"\n  name = "n"\n  settings = {}\n}\n')
     base = str(tmp_path)
     folders = [Root(Kind.TERRAFORM, str(tmp_path / "app"), "app", base), Root(Kind.TERRAFORM, base, ".", base)]
-    assert [item["metadata"]["name"] for item in objects(list(read_modules(folders)))] == ["n-00", "n-01"]
+    assert [resource_object["metadata"]["name"] for resource_object in objects(list(read_modules(folders)))] == [
+        "n-00",
+        "n-01",
+    ]
     (tmp_path / "main.tf").unlink()
     alone = list(read_modules(folders[:1]))
-    assert [item["kind"] for item in objects(alone)] == ["ServiceAccount"] * 2
+    assert [resource_object["kind"] for resource_object in objects(alone)] == ["ServiceAccount"] * 2
     assert "var.name has no value here" in unread(alone)[1]
 
 
-def test_secrets_are_sent_in_base64(tmp_path: Path) -> None:
+def test_secret_data_is_encoded_in_base64(tmp_path: Path) -> None:
     text = (
         'resource "kubernetes_secret_v1" "s" {\n  metadata {\n    name = "s"\n  }\n  data = {\n    a = "hunter2"\n  }\n'
     )
-    found = modules(tmp_path, main_tf=f'{text}  binary_data = {{\n    b = "AAE="\n  }}\n}}\n')
-    assert isinstance(found[0], Resource)
-    assert found[0].object["data"] == {"a": base64.b64encode(b"hunter2").decode(), "b": "AAE="}
-    assert place(found[0], "data.a") == "main.tf:6"
+    results = modules(tmp_path, main_tf=f'{text}  binary_data = {{\n    b = "AAE="\n  }}\n}}\n')
+    assert isinstance(results[0], Resource)
+    assert results[0].object["data"] == {"a": base64.b64encode(b"hunter2").decode(), "b": "AAE="}
+    assert locate(results[0], "data.a") == "main.tf:6"
 
 
-def test_the_json_syntax(tmp_path: Path) -> None:
+def test_json_syntax_is_read(tmp_path: Path) -> None:
     text = """{
   "variable": {"n": {"default": "web", "type": "string"}},
   "resource": {"kubernetes_pod": {"p": {
@@ -353,8 +363,8 @@ def test_the_json_syntax(tmp_path: Path) -> None:
 }
 """
     (tmp_path / "main.tf.json").write_text(text)
-    found = modules(tmp_path)
-    assert objects(found) == [
+    results = modules(tmp_path)
+    assert objects(results) == [
         {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -366,8 +376,8 @@ def test_the_json_syntax(tmp_path: Path) -> None:
             },
         }
     ]
-    assert isinstance(found[0], Resource)
-    assert place(found[0], "spec.containers[1].image") == "main.tf.json:10"
+    assert isinstance(results[0], Resource)
+    assert locate(results[0], "spec.containers[1].image") == "main.tf.json:10"
 
 
 @pytest.mark.parametrize(
@@ -379,15 +389,15 @@ def test_the_json_syntax(tmp_path: Path) -> None:
         'data "kubernetes_pod" "x" {\n  metadata {\n    name = "y"\n  }\n}\n',
     ],
 )
-def test_what_makes_no_object_gives_nothing(tmp_path: Path, text: str) -> None:
+def test_other_resources_give_nothing(tmp_path: Path, text: str) -> None:
     assert modules(tmp_path, main_tf=text) == []
 
 
-def test_a_module_without_kubernetes_is_not_even_parsed(tmp_path: Path) -> None:
+def test_module_without_kubernetes_is_not_parsed(tmp_path: Path) -> None:
     assert modules(tmp_path, main_tf="this is { no Terraform\n") == []
 
 
-def test_what_is_not_rendered_is_said(tmp_path: Path) -> None:
+def test_unsupported_resources_are_reported(tmp_path: Path) -> None:
     (tmp_path / "chart").mkdir()
     text = 'resource "helm_release" "x" {\n  name = "x"\n  chart = "./chart"\n}\n'
     text += 'resource "helm_release" "y" {\n  name = "y"\n  chart = "redis"\n}\n'
@@ -398,7 +408,7 @@ def test_what_is_not_rendered_is_said(tmp_path: Path) -> None:
     ]
 
 
-def test_special_shapes(tmp_path: Path) -> None:
+def test_irregular_resources_become_objects(tmp_path: Path) -> None:
     text = """\
 resource "kubernetes_persistent_volume" "pv" {
   metadata {
@@ -503,6 +513,6 @@ resource "kubernetes_horizontal_pod_autoscaler" "h" {
 
 
 @pytest.mark.parametrize("text", ["", "\n", "a=1", "a{}", "#", "# kubernetes_\r\na = 1\r\n", "\ufeffa = 1\n"])
-def test_the_smallest_files(tmp_path: Path, text: str) -> None:
-    found = modules(tmp_path, a_tf=text, b_tf=WEB)
-    assert (len(objects(found)), unread(found)) == (2, [])
+def test_smallest_files_are_read(tmp_path: Path, text: str) -> None:
+    results = modules(tmp_path, a_tf=text, b_tf=WEB)
+    assert (len(objects(results)), unread(results)) == (2, [])

@@ -1,4 +1,4 @@
-"""Terraform modules as the Kubernetes objects they make: `read_module`. Never runs Terraform, a provider or a download."""
+"""Terraform modules as Kubernetes objects. Never runs Terraform or a provider, and downloads nothing."""
 
 from kubekeep.sources.terraform.read import read_module, read_modules
 

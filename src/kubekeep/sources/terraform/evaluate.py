@@ -1,6 +1,6 @@
-"""Terraform's expressions as values, as far as the files tell them. Never raises for a wrong expression: gives an Unknown.
+"""Evaluation of Terraform expressions. A wrong expression gives an `UnknownValue`, never an exception.
 
-The time, the depth and the size of everything that an expression may make are bounded; see `CostError`.
+Time, depth and size of all values are limited; see `CostError`.
 """
 
 from __future__ import annotations
@@ -12,37 +12,39 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from kubekeep.model.location import Location, Setting
-from kubekeep.sources.terraform import templates
-from kubekeep.sources.terraform.functions import FUNCTIONS, MAXIMUM_TEXT, SHALLOW
+from kubekeep.sources.terraform.functions import FUNCTIONS, MAX_TEXT, SHALLOW
 from kubekeep.sources.terraform.syntax import (
     Expression,
     HclSyntaxError,
-    Json,
-    entry_place,
-    parts,
-    place_of,
-    unwrapped,
-    word,
+    JsonExpression,
+    children,
+    entry_location,
+    expression_location,
+    read_heredoc,
+    read_word,
+    split_template,
+    unescape,
+    unwrap,
 )
 from kubekeep.sources.terraform.values import (
-    Mapping,
-    Sequence,
-    Text,
-    Unknown,
-    entries,
+    LocatedList,
+    LocatedMapping,
+    LocatedText,
+    UnknownValue,
+    count_values,
+    find_unknown,
+    list_entries,
     to_bool,
     to_number,
     to_text,
     type_name,
-    unknown_inside,
-    weight,
 )
 
-MAXIMUM_STEPS: Final = 200_000
-"""Of one root module and all below it; a step takes about 20 microseconds."""
-_DEEPEST: Final = 120
-_HEAVIEST: Final = 400_000
-_MISTAKES: Final = (ValueError, TypeError, LookupError, OverflowError, ZeroDivisionError, StopIteration)
+MAX_STEPS: Final = 200_000
+"""Steps of one root module and its child modules; a step takes about 20 microseconds."""
+_MAX_DEPTH: Final = 120
+_MAX_VALUES: Final = 400_000
+_ERRORS: Final = (ValueError, TypeError, LookupError, OverflowError, ZeroDivisionError, StopIteration)
 _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -53,57 +55,57 @@ _BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "+": lambda a, b: to_number(a) + to_number(b),
     "-": lambda a, b: to_number(a) - to_number(b),
     "*": lambda a, b: to_number(a) * to_number(b),
-    "/": lambda a, b: _divided(to_number(a), to_number(b)),
+    "/": lambda a, b: _divide(to_number(a), to_number(b)),
     "%": lambda a, b: to_number(a) % to_number(b),
     "&&": lambda a, b: to_bool(a) and to_bool(b),
     "||": lambda a, b: to_bool(a) or to_bool(b),
 }
-_DECIDES: Final = {"&&": False, "||": True}
+_SHORT_CIRCUIT: Final = {"&&": False, "||": True}
 
 
 class CostError(Exception):
-    """What the module asks to compute is more than a scan may cost."""
+    """The evaluation of a module exceeds a limit."""
 
 
-class Names(Protocol):
-    """What a module knows: the values of its names, and its files."""
+class NameResolver(Protocol):
+    """Names and files of a module."""
 
-    def reference(self, root: str, steps: list[str | int]) -> tuple[Any, int] | None:
-        """The value that `root` and some of `steps` name, and how many of the steps; None if `root` is no name here."""
+    def resolve(self, root: str, steps: list[str | int]) -> tuple[Any, int] | None:
+        """Return the value of root and a prefix of steps, and the length of the prefix; None for another root."""
 
-    def place_of_name(self, root: str, name: str) -> Location | None:
-        """Where `var.name` or `local.name` was set."""
+    def locate_name(self, root: str, name: str) -> Location | None:
+        """Return the location that sets `var.name` or `local.name`."""
 
-    def file(self, path: str) -> Text:
-        """The text of a file of the module; raises ValueError."""
+    def read_file(self, path: str) -> LocatedText:
+        """Return the text of a file of the module; raises ValueError."""
 
 
-class Scope(msgspec.Struct, frozen=True):
-    """Where an expression stands: in a file of a module, below the names that blocks and `for` bring in."""
+class ExpressionScope(msgspec.Struct, frozen=True):
+    """Context of an expression: module, file, and names bound by blocks and `for`."""
 
-    names: Names
+    names: NameResolver
     file: str
-    bound: dict[str, Any] = {}
+    bound_names: dict[str, Any] = {}
 
-    def binding(self, **names: Any) -> Scope:
-        """The scope inside, with more names."""
-        return Scope(self.names, self.file, {**self.bound, **names})
+    def extend(self, **names: Any) -> ExpressionScope:
+        """Return an inner scope with more names."""
+        return ExpressionScope(self.names, self.file, {**self.bound_names, **names})
 
-    def within(self, file: str) -> Scope:
-        """The same names in another file of the module."""
-        return Scope(self.names, file, self.bound)
+    def in_file(self, file: str) -> ExpressionScope:
+        """Return the scope with the same names in another file of the module."""
+        return ExpressionScope(self.names, file, self.bound_names)
 
 
-class Evaluator:
-    """Evaluates for one root module and all below it, within one budget."""
+class ExpressionEvaluator:
+    """Evaluates expressions of one root module and its child modules, within one budget."""
 
     def __init__(self) -> None:
         self._steps = 0
         self._depth = 0
-        self._kinds: dict[str, Callable[[Any, Scope], Any]] = {
-            "int_lit": lambda node, _: to_number(word(node)),
-            "float_lit": lambda node, _: to_number(word(node)),
-            "literal_value": lambda node, _: {"true": True, "false": False}.get(word(node)),
+        self._by_node_type: dict[str, Callable[[Any, ExpressionScope], Any]] = {
+            "int_lit": lambda node, _: to_number(read_word(node)),
+            "float_lit": lambda node, _: to_number(read_word(node)),
+            "literal_value": lambda node, _: {"true": True, "false": False}.get(read_word(node)),
             "string": self._string,
             "heredoc_template": self._heredoc,
             "heredoc_template_trim": self._heredoc,
@@ -124,383 +126,393 @@ class Evaluator:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the budget is used up, so that nothing more can be evaluated."""
-        return self._steps > MAXIMUM_STEPS
+        """True if the budget is used up."""
+        return self._steps > MAX_STEPS
 
     def spend(self, steps: int = 1) -> None:
-        """Take from the budget; raises CostError when it is used up."""
+        """Take steps from the budget; raises CostError if it is used up."""
         self._steps += steps
-        if self._steps > MAXIMUM_STEPS:
-            raise CostError(f"it takes more than {MAXIMUM_STEPS} steps to evaluate")
+        if self._steps > MAX_STEPS:
+            raise CostError(f"it takes more than {MAX_STEPS} steps to evaluate")
 
-    def value(self, expression: Expression, scope: Scope) -> Any:
-        """The value of an expression: known, Unknown, or a collection with Unknown items. Raises CostError."""
+    def evaluate(self, expression: Expression, scope: ExpressionScope) -> Any:
+        """Evaluate an expression to a value, an `UnknownValue`, or a collection with unknown entries. Raises CostError."""
         self.spend()
-        if isinstance(expression, Json):
+        if isinstance(expression, JsonExpression):
             return self._json(expression, scope)
-        node = unwrapped(expression)
-        if self._depth >= _DEEPEST:
-            raise CostError(f"its values are nested deeper than {_DEEPEST} levels, or refer to each other in a circle")
-        kind = self._kinds.get(getattr(node, "data", ""))
-        if kind is None:
-            return Unknown("a template directive or an expression that is not evaluated here")
+        node = unwrap(expression)
+        if self._depth >= _MAX_DEPTH:
+            raise CostError(
+                f"its values are nested deeper than {_MAX_DEPTH} levels, or refer to each other in a circle"
+            )
+        evaluate = self._by_node_type.get(getattr(node, "data", ""))
+        if evaluate is None:
+            return UnknownValue("a template directive or an expression that is not evaluated here")
         self._depth += 1
         try:
-            return kind(node, scope)
-        except _MISTAKES as error:
-            return Unknown(_said(error), failed=True)
+            return evaluate(node, scope)
+        except _ERRORS as error:
+            return UnknownValue(_error_text(error), is_error=True)
         finally:
             self._depth -= 1
 
-    def place(self, place: Location, expression: Expression, scope: Scope) -> Location:
-        """The place of an entry, with the variable or local that its value was taken from, if it is just that."""
-        node = unwrapped(expression)
+    def locate(self, location: Location, expression: Expression, scope: ExpressionScope) -> Location:
+        """Return the location of an entry, with the variable or local it is set from, if it is only a reference."""
+        node = unwrap(expression)
         if getattr(node, "data", "") != "get_attr_expr_term":
-            return place
-        root, steps = _chain(node)
+            return location
+        root, steps = _split_traversal(node)
         if len(steps) != 1 or getattr(root, "data", "") != "identifier" or not isinstance(steps[0], str):
-            return place
-        set_at = scope.names.place_of_name(word(root), steps[0])
-        if set_at is None:
-            return place
-        return Location(place.file, place.region, Setting(f"{word(root)}.{steps[0]}", set_at.file, set_at.region))
+            return location
+        set_location = scope.names.locate_name(read_word(root), steps[0])
+        if set_location is None:
+            return location
+        return Location(
+            location.file,
+            location.region,
+            Setting(f"{read_word(root)}.{steps[0]}", set_location.file, set_location.region),
+        )
 
-    def _string(self, node: Any, scope: Scope) -> Any:
+    def _string(self, node: Any, scope: ExpressionScope) -> Any:
         pieces = []
         for part in node.children[1:-1]:
             inner = part.children[0]
             if not hasattr(inner, "data"):
                 text = str(inner)
                 escaped = inner.type in ("ESCAPED_INTERPOLATION", "ESCAPED_DIRECTIVE")
-                pieces.append(text[1:] if escaped else templates.unescaped(text))
+                pieces.append(text[1:] if escaped else unescape(text))
             elif inner.data == "interpolation":
-                value = self.value(inner.children[1], scope)
+                value = self.evaluate(inner.children[1], scope)
                 if len(node.children) == len('"${}"') - 2:
                     return value
                 pieces.append(value)
             else:
-                return Unknown("template directives are not evaluated")
-        return self._joined(pieces)
+                return UnknownValue("template directives are not evaluated")
+        return self._join(pieces)
 
-    def _joined(self, pieces: list[Any]) -> Any:
-        unknown = next((piece for piece in pieces if isinstance(piece, Unknown)), None)
+    def _join(self, pieces: list[Any]) -> Any:
+        unknown = next((piece for piece in pieces if isinstance(piece, UnknownValue)), None)
         if unknown is not None:
             return unknown
-        return self._text(map(to_text, pieces))
+        return self._concatenate(map(to_text, pieces))
 
-    def _text(self, pieces: Iterable[str]) -> str:
-        """The pieces as one text, which is not made before its size is known."""
-        listed = list(pieces)
-        size = sum(map(len, listed))
-        if size > MAXIMUM_TEXT:
+    def _concatenate(self, pieces: Iterable[str]) -> str:
+        """Concatenate texts after checking the total size."""
+        texts = list(pieces)
+        size = sum(map(len, texts))
+        if size > MAX_TEXT:
             raise CostError("a value is too large")
         self.spend(size // 256)
-        return "".join(listed)
+        return "".join(texts)
 
-    def _heredoc(self, node: Any, scope: Scope) -> Any:
-        template, indent = templates.heredoc(str(node.children[0]))
+    def _heredoc(self, node: Any, scope: ExpressionScope) -> Any:
+        template, indent = read_heredoc(str(node.children[0]))
         return self.template(template, scope, node.meta.line + 1, indent)
 
-    def template(self, template: str, scope: Scope, line: int, indent: int = 0) -> Any:
-        """The text of a template that begins on `line` of the scope's file; Unknown if a part of it is."""
+    def template(self, template: str, scope: ExpressionScope, line: int, indent: int = 0) -> Any:
+        """Evaluate a template that begins on a line of the scope's file; `UnknownValue` if any part of it is."""
         try:
-            found = templates.split(template)
-        except HclSyntaxError as problem:
-            return Unknown(str(problem), failed=True)
+            template_parts = split_template(template)
+        except HclSyntaxError as error:
+            return UnknownValue(str(error), is_error=True)
         pieces: list[str] = []
         lines = [line]
-        for part in found:
-            if part.directive:
-                return Unknown("template directives are not evaluated")
+        for part in template_parts:
+            if part.is_directive:
+                return UnknownValue("template directives are not evaluated")
             if part.expression is None:
                 lines.extend(range(line + 1, line + 1 + part.text.count("\n")))
                 line += part.text.count("\n")
                 pieces.append(part.text)
                 continue
-            value = self.value(part.expression, scope)
-            if isinstance(value, Unknown):
+            value = self.evaluate(part.expression, scope)
+            if isinstance(value, UnknownValue):
                 return value
             pieces.append(to_text(value))
             self.spend(len(pieces[-1]) // 256)
             lines.extend([line] * pieces[-1].count("\n"))
             line += part.lines
-        return Text.of(self._text(pieces), scope.file, lines, indent)
+        return LocatedText.from_lines(self._concatenate(pieces), scope.file, lines, indent)
 
-    def _tuple(self, node: Any, scope: Scope) -> Any:
-        made = Sequence()
-        for item in parts(node):
-            if hasattr(item, "data"):
-                made.add(self.value(item, scope), self.place(place_of(item, scope.file), item, scope))
-        return made
+    def _tuple(self, node: Any, scope: ExpressionScope) -> Any:
+        elements = LocatedList()
+        for element in children(node):
+            if hasattr(element, "data"):
+                elements.add(
+                    self.evaluate(element, scope), self.locate(expression_location(element, scope.file), element, scope)
+                )
+        return elements
 
-    def _object(self, node: Any, scope: Scope) -> Any:
-        made = Mapping()
-        for element in parts(node):
+    def _object(self, node: Any, scope: ExpressionScope) -> Any:
+        mapping = LocatedMapping()
+        for element in children(node):
             if getattr(element, "data", "") != "object_elem":
                 continue
-            key = self._key(element.children[0].children[0], scope)
-            value = self.value(element.children[-1], scope)
-            if isinstance(key, Unknown):
-                # What the key would be could be any field.
+            key = self._evaluate_key(element.children[0].children[0], scope)
+            value = self.evaluate(element.children[-1], scope)
+            if isinstance(key, UnknownValue):
+                # An unknown key could be any field.
                 return key
-            place = entry_place(element, element.children[0], scope.file)
-            made.put(to_text(key), value, self.place(place, element.children[-1], scope))
-        return made
+            location = entry_location(element, element.children[0], scope.file)
+            mapping.put(to_text(key), value, self.locate(location, element.children[-1], scope))
+        return mapping
 
-    def _key(self, key: Any, scope: Scope) -> Any:
+    def _evaluate_key(self, key: Any, scope: ExpressionScope) -> Any:
         if key.data == "keyword":
-            return word(key)
+            return read_word(key)
         if key.data == "expr_term" and len(key.children) == 1:
             only = key.children[0]
             if only.data in ("identifier", "literal_value"):
-                return word(only)
-        return self.value(key, scope)
+                return read_word(only)
+        return self.evaluate(key, scope)
 
-    def _reference(self, node: Any, scope: Scope) -> Any:
-        root, steps = _chain(node)
+    def _reference(self, node: Any, scope: ExpressionScope) -> Any:
+        root, steps = _split_traversal(node)
         known: list[str | int] = []
         for step in steps:
-            value = step if isinstance(step, str | int) else self.value(step, scope)
-            if isinstance(value, Unknown):
+            value = step if isinstance(step, str | int) else self.evaluate(step, scope)
+            if isinstance(value, UnknownValue):
                 return value
             known.append(int(value) if isinstance(value, float) else value)
         if getattr(root, "data", "") != "identifier":
-            return _stepped(self.value(root, scope), known)
-        name = word(root)
-        if name in scope.bound:
-            return _stepped(scope.bound[name], known)
-        found = scope.names.reference(name, known)
-        if found is None:
-            return Unknown(f"{'.'.join([name, *map(str, known)])[:80]} is known only to Terraform")
-        return _stepped(found[0], known[found[1] :])
+            return _follow_steps(self.evaluate(root, scope), known)
+        name = read_word(root)
+        if name in scope.bound_names:
+            return _follow_steps(scope.bound_names[name], known)
+        resolved = scope.names.resolve(name, known)
+        if resolved is None:
+            return UnknownValue(f"{'.'.join([name, *map(str, known)])[:80]} is known only to Terraform")
+        return _follow_steps(resolved[0], known[resolved[1] :])
 
-    def _splat(self, node: Any, scope: Scope) -> Any:
-        base = self.value(node.children[0], scope)
-        if isinstance(base, Unknown):
+    def _splat(self, node: Any, scope: ExpressionScope) -> Any:
+        base = self.evaluate(node.children[0], scope)
+        if isinstance(base, UnknownValue):
             return base
         steps: list[str | int] = []
         for step in node.children[1].children:
             if not hasattr(step, "data"):
                 continue
-            value = _step(step)
-            value = value if isinstance(value, str | int) else self.value(value, scope)
-            if isinstance(value, Unknown):
+            value = _read_step(step)
+            value = value if isinstance(value, str | int) else self.evaluate(value, scope)
+            if isinstance(value, UnknownValue):
                 return value
             steps.append(value)
         if not isinstance(base, list):
-            base = Sequence() if base is None else Sequence([base])
-        return Sequence(_stepped(item, steps) for item in base)
+            base = LocatedList() if base is None else LocatedList([base])
+        return LocatedList(_follow_steps(element, steps) for element in base)
 
-    def _call(self, node: Any, scope: Scope) -> Any:
-        name = "::".join(word(part) for part in parts(node) if getattr(part, "data", "") == "identifier")
-        given = next((part for part in parts(node) if getattr(part, "data", "") == "arguments"), None)
-        listed = [] if given is None else list(parts(given))
-        expressions = [part for part in listed if hasattr(part, "data")]
+    def _call(self, node: Any, scope: ExpressionScope) -> Any:
+        name = "::".join(read_word(part) for part in children(node) if getattr(part, "data", "") == "identifier")
+        arguments = next((part for part in children(node) if getattr(part, "data", "") == "arguments"), None)
+        argument_nodes = [] if arguments is None else list(children(arguments))
+        expressions = [part for part in argument_nodes if hasattr(part, "data")]
         if name in ("try", "can"):
-            return self._attempt(name, expressions, scope)
-        values = [self.value(expression, scope) for expression in expressions]
-        if _has(listed, "...") and isinstance(values[-1], list):
+            return self._try(name, expressions, scope)
+        values = [self.evaluate(expression, scope) for expression in expressions]
+        if _has_token(argument_nodes, "...") and isinstance(values[-1], list):
             values[-1:] = list(values[-1])
-        unknown = next((value for value in values if isinstance(value, Unknown)), None)
+        unknown = next((value for value in values if isinstance(value, UnknownValue)), None)
         if unknown is None and name not in SHALLOW:
-            self._weigh(values)
-            unknown = unknown_inside(values)
-        return self._applied(name, values, scope) if unknown is None else unknown
+            self._spend_on(values)
+            unknown = find_unknown(values)
+        return self._apply(name, values, scope) if unknown is None else unknown
 
-    def _applied(self, name: str, values: list[Any], scope: Scope) -> Any:
+    def _apply(self, name: str, values: list[Any], scope: ExpressionScope) -> Any:
         if name in ("file", "templatefile"):
-            text = scope.names.file(to_text(values[0]))
+            text = scope.names.read_file(to_text(values[0]))
             if name == "file":
                 return text
-            inside = Scope(_NoNames(scope.names), text.file, dict(values[1]))
-            return self.template(text, inside, 1)
+            template_scope = ExpressionScope(_TemplateNames(scope.names), text.file, dict(values[1]))
+            return self.template(text, template_scope, 1)
         function = FUNCTIONS.get(name)
         if function is None:
-            return Unknown(f"the function {name[:40]} is not evaluated here")
-        self._weigh(values)
+            return UnknownValue(f"the function {name[:40]} is not evaluated here")
+        self._spend_on(values)
         try:
-            return _bounded(function(*values))
-        except _MISTAKES as error:
-            return Unknown(f"{name}: {_said(error)}", failed=True)
+            return _check_size(function(*values))
+        except _ERRORS as error:
+            return UnknownValue(f"{name}: {_error_text(error)}", is_error=True)
 
-    def _weigh(self, values: list[Any]) -> None:
-        """Pay for what a function or comparison may have to walk."""
-        found = weight(values, _HEAVIEST)
-        if found >= _HEAVIEST:
+    def _spend_on(self, values: list[Any]) -> None:
+        """Spend steps on values that a function or comparison has to walk."""
+        count = count_values(values, _MAX_VALUES)
+        if count >= _MAX_VALUES:
             raise CostError("a value is too large")
-        self.spend(found // 16 + 1)
+        self.spend(count // 16 + 1)
 
-    def _attempt(self, name: str, expressions: list[Any], scope: Scope) -> Any:
-        value: Any = Unknown("try without a value", failed=True)
+    def _try(self, name: str, expressions: list[Any], scope: ExpressionScope) -> Any:
+        value: Any = UnknownValue("try without a value", is_error=True)
         for expression in expressions:
-            value = self.value(expression, scope)
-            if not (isinstance(value, Unknown) and value.failed):
+            value = self.evaluate(expression, scope)
+            if not (isinstance(value, UnknownValue) and value.is_error):
                 break
-        if name == "try" or (isinstance(value, Unknown) and not value.failed):
+        if name == "try" or (isinstance(value, UnknownValue) and not value.is_error):
             return value
-        return not isinstance(value, Unknown)
+        return not isinstance(value, UnknownValue)
 
-    def _conditional(self, node: Any, scope: Scope) -> Any:
-        condition, yes, no = (part for part in parts(node) if hasattr(part, "data"))
-        chosen = self.value(condition, scope)
-        if isinstance(chosen, Unknown):
-            return chosen
-        return self.value(yes if to_bool(chosen) else no, scope)
+    def _conditional(self, node: Any, scope: ExpressionScope) -> Any:
+        condition, yes, no = (part for part in children(node) if hasattr(part, "data"))
+        condition_value = self.evaluate(condition, scope)
+        if isinstance(condition_value, UnknownValue):
+            return condition_value
+        return self.evaluate(yes if to_bool(condition_value) else no, scope)
 
-    def _binary(self, node: Any, scope: Scope) -> Any:
-        left_part, term = (part for part in parts(node) if hasattr(part, "data"))
-        sign = word(term.children[0]).strip()
-        sign = sign.split()[-1]
-        left = self.value(left_part, scope)
-        right = self.value(list(parts(term))[-1], scope)
+    def _binary(self, node: Any, scope: ExpressionScope) -> Any:
+        left_part, term = (part for part in children(node) if hasattr(part, "data"))
+        symbol = read_word(term.children[0]).strip()
+        symbol = symbol.split()[-1]
+        left = self.evaluate(left_part, scope)
+        right = self.evaluate(list(children(term))[-1], scope)
         for side in (left, right):
-            # `false && x` is false whatever x is.
-            if sign in _DECIDES and side is _DECIDES[sign]:
+            # `false && x` is false for any x.
+            if symbol in _SHORT_CIRCUIT and side is _SHORT_CIRCUIT[symbol]:
                 return side
-        self._weigh([left, right])
-        unknown = unknown_inside([left, right])
+        self._spend_on([left, right])
+        unknown = find_unknown([left, right])
         if unknown is not None:
             return unknown
-        if sign in ("==", "!=") and type_name(left) != type_name(right):
-            return sign == "!="
-        return _BINARY[sign](left, right)
+        if symbol in ("==", "!=") and type_name(left) != type_name(right):
+            return symbol == "!="
+        return _BINARY[symbol](left, right)
 
-    def _unary(self, node: Any, scope: Scope) -> Any:
-        value = self.value(node.children[-1], scope)
-        if isinstance(value, Unknown):
+    def _unary(self, node: Any, scope: ExpressionScope) -> Any:
+        value = self.evaluate(node.children[-1], scope)
+        if isinstance(value, UnknownValue):
             return value
         return not to_bool(value) if str(node.children[0]) == "!" else -to_number(value)
 
-    def _for(self, node: Any, scope: Scope) -> Any:
-        intro, *results = (part for part in parts(node) if hasattr(part, "data"))
-        if _has(node.children, "..."):
-            return Unknown("a for expression that groups is not evaluated here")
-        condition = list(parts(results.pop()))[-1] if results[-1].data == "for_cond" else None
-        *names, over = (part for part in parts(intro) if hasattr(part, "data"))
-        source = self.value(over, scope)
-        if isinstance(source, Unknown):
+    def _for(self, node: Any, scope: ExpressionScope) -> Any:
+        intro, *results = (part for part in children(node) if hasattr(part, "data"))
+        if _has_token(node.children, "..."):
+            return UnknownValue("a for expression that groups is not evaluated here")
+        condition = list(children(results.pop()))[-1] if results[-1].data == "for_cond" else None
+        *names, source_node = (part for part in children(intro) if hasattr(part, "data"))
+        source = self.evaluate(source_node, scope)
+        if isinstance(source, UnknownValue):
             return source
-        made: Any = Mapping() if node.data == "for_object_expr" else Sequence()
-        for key, item, place in entries(source):
-            given = (key, item)[-len(names) :]
-            inside = scope.binding(**dict(zip(map(word, names), given, strict=True)))
-            values = self._turn(condition, results, inside)
-            if isinstance(values, Unknown):
+        collection: Any = LocatedMapping() if node.data == "for_object_expr" else LocatedList()
+        for key, element, location in list_entries(source):
+            bound_values = (key, element)[-len(names) :]
+            inner = scope.extend(**dict(zip(map(read_word, names), bound_values, strict=True)))
+            values = self._evaluate_iteration(condition, results, inner)
+            if isinstance(values, UnknownValue):
                 return values
             if values:
-                _collect(made, values, place)
-        return made
+                _collect(collection, values, location)
+        return collection
 
-    def _turn(self, condition: Expression, results: list[Expression], scope: Scope) -> list[Any] | Unknown:
-        """What one turn of a `for` gives: key and value, or the value alone; nothing if the condition is false."""
-        wanted = True if condition is None else self.value(condition, scope)
-        if isinstance(wanted, Unknown):
-            return wanted
-        if not to_bool(wanted):
+    def _evaluate_iteration(
+        self, condition: Expression, results: list[Expression], scope: ExpressionScope
+    ) -> list[Any] | UnknownValue:
+        """Evaluate one iteration of a `for` to key and value, or value; [] if the condition is false."""
+        is_included = True if condition is None else self.evaluate(condition, scope)
+        if isinstance(is_included, UnknownValue):
+            return is_included
+        if not to_bool(is_included):
             return []
-        values = [self.value(result, scope) for result in results]
+        values = [self.evaluate(result, scope) for result in results]
         first = values[0]
-        return first if len(values) > 1 and isinstance(first, Unknown) else values
+        return first if len(values) > 1 and isinstance(first, UnknownValue) else values
 
-    def _json(self, expression: Json, scope: Scope) -> Any:
+    def _json(self, expression: JsonExpression, scope: ExpressionScope) -> Any:
         value = expression.value
         if isinstance(value, str):
             try:
-                found = templates.split(value) if "${" in value or "%{" in value else []
-            except HclSyntaxError as problem:
-                return Unknown(str(problem), failed=True)
-            if len(found) == 1 and found[0].expression is not None:
-                return self.value(found[0].expression, scope)
-            made = self.template(value, scope, 1)
-            return str(made) if isinstance(made, str) else made
-        if isinstance(value, Mapping | Sequence):
+                template_parts = split_template(value) if "${" in value or "%{" in value else []
+            except HclSyntaxError as error:
+                return UnknownValue(str(error), is_error=True)
+            if len(template_parts) == 1 and template_parts[0].expression is not None:
+                return self.evaluate(template_parts[0].expression, scope)
+            text = self.template(value, scope, 1)
+            return str(text) if isinstance(text, str) else text
+        if isinstance(value, LocatedMapping | LocatedList):
             return self._json_collection(value, scope)
         return value
 
-    def _json_collection(self, value: Mapping | Sequence, scope: Scope) -> Any:
-        if isinstance(value, Sequence):
-            items = Sequence()
-            for _, item, place in entries(value):
-                items.add(self.value(Json(item), scope), place)
-            return items
-        made = Mapping()
-        for key, item, place in entries(value):
-            made.put(key, self.value(Json(item), scope), place)
-        return made
+    def _json_collection(self, value: LocatedMapping | LocatedList, scope: ExpressionScope) -> Any:
+        if isinstance(value, LocatedList):
+            elements = LocatedList()
+            for _, child, location in list_entries(value):
+                elements.add(self.evaluate(JsonExpression(child), scope), location)
+            return elements
+        mapping = LocatedMapping()
+        for key, child, location in list_entries(value):
+            mapping.put(key, self.evaluate(JsonExpression(child), scope), location)
+        return mapping
 
 
-class _NoNames:
-    """What the template of `templatefile` knows beside its variables: nothing but functions."""
+class _TemplateNames:
+    """Names in a template of `templatefile`: only its variables, and functions."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: NameResolver) -> None:
         self._names = names
 
-    def reference(self, root: str, steps: list[str | int]) -> tuple[Any, int] | None:
-        """Nothing."""
+    def resolve(self, root: str, steps: list[str | int]) -> tuple[Any, int] | None:
+        """Return None."""
         del root, steps
         return None
 
-    def place_of_name(self, root: str, name: str) -> Location | None:
-        """Nowhere."""
+    def locate_name(self, root: str, name: str) -> Location | None:
+        """Return None."""
         del root, name
         return None
 
-    def file(self, path: str) -> Text:
-        """What the module may read."""
-        return self._names.file(path)
+    def read_file(self, path: str) -> LocatedText:
+        """Return the text of a file of the module; raises ValueError."""
+        return self._names.read_file(path)
 
 
-def _has(listed: Iterable[Any], sign: str) -> bool:
-    return any(str(part) == sign for part in listed if not hasattr(part, "data"))
+def _has_token(nodes: Iterable[Any], text: str) -> bool:
+    return any(str(part) == text for part in nodes if not hasattr(part, "data"))
 
 
-def _collect(made: Any, values: list[Any], place: Location | None) -> None:
-    if isinstance(made, Sequence):
-        made.add(values[0], place)
+def _collect(collection: Any, values: list[Any], location: Location | None) -> None:
+    if isinstance(collection, LocatedList):
+        collection.add(values[0], location)
     else:
-        made.put(to_text(values[0]), values[1], place)
+        collection.put(to_text(values[0]), values[1], location)
 
 
-def _chain(node: Any) -> tuple[Any, list[Any]]:
-    """The root of `a.b[0].c`, and its steps: names, numbers and expressions."""
+def _split_traversal(node: Any) -> tuple[Any, list[Any]]:
+    """Split `a.b[0].c` into its root and its steps: names, numbers and expressions."""
     steps: list[Any] = []
     while getattr(node, "data", "") in ("get_attr_expr_term", "index_expr_term"):
-        steps.append(_step(node.children[1]))
-        node = unwrapped(node.children[0])
+        steps.append(_read_step(node.children[1]))
+        node = unwrap(node.children[0])
     return node, steps[::-1]
 
 
-def _step(node: Any) -> Any:
+def _read_step(node: Any) -> Any:
     if node.data == "get_attr":
-        return word(node.children[1])
+        return read_word(node.children[1])
     if node.data == "short_index":
         return int(node.children[1])
-    return next(part for part in parts(node) if hasattr(part, "data"))
+    return next(part for part in children(node) if hasattr(part, "data"))
 
 
-def _stepped(value: Any, steps: list[str | int]) -> Any:
+def _follow_steps(value: Any, steps: list[str | int]) -> Any:
     for step in steps:
-        if isinstance(value, Unknown):
+        if isinstance(value, UnknownValue):
             return value
         if isinstance(value, list) and isinstance(step, int | str) and str(step).isdecimal() and int(step) < len(value):
             value = value[int(step)]
         elif isinstance(value, dict) and str(step) in value:
             value = value[str(step)]
         else:
-            return Unknown(f"{type_name(value)} has no {str(step)[:80]!r}", failed=True)
+            return UnknownValue(f"{type_name(value)} has no {str(step)[:80]!r}", is_error=True)
     return value
 
 
-def _divided(left: float, right: float) -> float:
+def _divide(left: float, right: float) -> float:
     exact = left / right
     return int(exact) if exact.is_integer() else exact
 
 
-def _bounded(value: Any) -> Any:
-    if isinstance(value, str | dict | list) and len(value) > MAXIMUM_TEXT:
+def _check_size(value: Any) -> Any:
+    if isinstance(value, str | dict | list) and len(value) > MAX_TEXT:
         raise CostError("a value is too large")
     return value
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return str(error)[:200] or type(error).__name__

@@ -1,6 +1,6 @@
-"""The files of Terraform modules: found, read within limits, parsed once. Reads nothing outside the scanned folder."""
+"""Files of Terraform modules, read within limits and parsed once. Reads nothing outside the scanned folder."""
 
-# Paths stay the text that people typed, so os.path and not pathlib:
+# Paths keep the form given by the user, hence os.path instead of pathlib:
 # ruff: noqa: PTH116, PTH118, PTH123, PTH208
 
 from __future__ import annotations
@@ -16,111 +16,111 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Region
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.terraform import json_syntax, syntax
-from kubekeep.sources.terraform.syntax import Block, Body, HclSyntaxError
-from kubekeep.sources.terraform.values import Text
+from kubekeep.sources.terraform.syntax import HclBlock, HclBody, HclSyntaxError
+from kubekeep.sources.terraform.values import LocatedText
 
-MAXIMUM_BYTES: Final = 1024 * 1024
-"""Of one file; of all files of a root module and the modules below it, sixteen times that."""
-_MOST: Final = 16 * MAXIMUM_BYTES
-MOST_TOKENS: Final = 300_000
-"""Of all these files; a token costs about a kilobyte while its module is read."""
+MAX_BYTES: Final = 1024 * 1024
+"""Bytes of one file. All files of a root module and its child modules may have sixteen times as many."""
+_MAX_TOTAL_BYTES: Final = 16 * MAX_BYTES
+MAX_TOTAL_TOKENS: Final = 300_000
+"""Tokens of all these files; a token takes about one kilobyte while its module is read."""
 _OVERRIDE: Final = re.compile(r"(?:^|_)override\.tf(?:\.json)?$")
-_CALLS: Final = re.compile(r'"?source"?\s*[=:]\s*"(\.\.?(?:/[^"\\$%]*)?)"')
+_LOCAL_SOURCE: Final = re.compile(r'"?source"?\s*[=:]\s*"(\.\.?(?:/[^"\\$%]*)?)"')
 _WORDS: Final = ("kubernetes_", "kubectl_manifest", "helm_release")
 
 
-class Content(msgspec.Struct, frozen=True):
-    """What the files of one module folder say, and what of them could not be read."""
+class ModuleContent(msgspec.Struct, frozen=True):
+    """Parsed files of one module folder, and the problems of those that could not be read."""
 
-    blocks: tuple[Block, ...]
-    values: tuple[Body, ...]
+    blocks: tuple[HclBlock, ...]
+    values: tuple[HclBody, ...]
     unread: tuple[Unread, ...]
 
 
-class Files:
-    """Reads files below `base`, the absolute folder of the scan, which is shown to people as `shown`."""
+class ModuleFiles:
+    """Reads files below base, the absolute path of the scanned folder."""
 
     def __init__(self, base: str) -> None:
         self._base = os.path.realpath(base)
-        self._known: dict[str, Content] = {}
-        self._left = _MOST
-        self._tokens = MOST_TOKENS
+        self._contents: dict[str, ModuleContent] = {}
+        self._remaining_bytes = _MAX_TOTAL_BYTES
+        self._remaining_tokens = MAX_TOTAL_TOKENS
 
-    def content(self, folder: str, shown: str) -> Content:
-        """The blocks of a module folder and the bodies of its values files; nothing for a folder without such files."""
+    def read_module(self, folder: str, shown: str) -> ModuleContent:
+        """Return the blocks and values files of a module folder. shown: its path for locations."""
         real = os.path.realpath(folder)
-        if real not in self._known:
-            self._known[real] = self._read(folder, shown)
-        return self._known[real]
+        if real not in self._contents:
+            self._contents[real] = self._read(folder, shown)
+        return self._contents[real]
 
     def is_inside(self, path: str) -> bool:
-        """Whether a path, with its links followed, lies in the scanned folder."""
+        """Return True if a path, with links resolved, is in the scanned folder."""
         real = os.path.realpath(path)
         return real == self._base or real.startswith(self._base.rstrip(os.sep) + os.sep)
 
-    def text(self, path: str) -> str:
-        """The text of a regular file inside; raises ValueError with a sentence for anything else."""
+    def read_text(self, path: str) -> str:
+        """Return the text of a regular file in the scanned folder; raises ValueError with a message otherwise."""
         if "\0" in path or not self.is_inside(path):
             raise ValueError("the file lies outside the scanned folder")
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
                 raise ValueError("not a regular file")
             with open(path, "rb") as stream:
-                data = stream.read(MAXIMUM_BYTES + 1)
+                content = stream.read(MAX_BYTES + 1)
         except OSError as error:
             raise ValueError(error_reason(error)) from None
-        if len(data) > MAXIMUM_BYTES:
-            raise ValueError(f"larger than {MAXIMUM_BYTES} bytes: not read")
-        self._left -= len(data)
-        if self._left < 0:
-            raise ValueError(f"the module's files have more than {_MOST} bytes: the rest was not read")
+        if len(content) > MAX_BYTES:
+            raise ValueError(f"larger than {MAX_BYTES} bytes: not read")
+        self._remaining_bytes -= len(content)
+        if self._remaining_bytes < 0:
+            raise ValueError(f"the module's files have more than {_MAX_TOTAL_BYTES} bytes: the rest was not read")
         try:
-            return data.decode().removeprefix("\ufeff")
+            return content.decode().removeprefix("\ufeff")
         except UnicodeDecodeError as error:
             raise ValueError(f"not UTF-8 text: {error.reason}") from None
 
-    def lined(self, path: str, shown: str) -> Text:
-        """The same with its lines."""
-        text = self.text(path)
-        return Text.of(text, shown, list(range(1, text.count("\n") + 2)))
+    def read_lines(self, path: str, shown: str) -> LocatedText:
+        """Return the text of a file with its line numbers; raises ValueError as `read_text` does."""
+        text = self.read_text(path)
+        return LocatedText.from_lines(text, shown, list(range(1, text.count("\n") + 2)))
 
-    def _read(self, folder: str, shown: str) -> Content:
-        blocks: list[Block] = []
-        values: list[Body] = []
+    def _read(self, folder: str, shown: str) -> ModuleContent:
+        blocks: list[HclBlock] = []
+        values: list[HclBody] = []
         unread: list[Unread] = []
-        for name in module_files(folder):
+        for name in list_module_files(folder):
             file = display_path(os.path.join(shown, name) if shown != os.curdir else name)
             try:
-                body = self._parsed(self.text(os.path.join(folder, name)), file, name)
+                body = self._parse(self.read_text(os.path.join(folder, name)), file, name)
             except ValueError as error:
                 unread.append(Unread(Location(file), str(error)))
-            except HclSyntaxError as problem:
-                place = Region(problem.position, problem.position)
-                unread.append(Unread(Location(file, place), str(problem)))
+            except HclSyntaxError as error:
+                region = Region(error.position, error.position)
+                unread.append(Unread(Location(file, region), str(error)))
             else:
-                if _is_values(name):
+                if _is_values_file(name):
                     values.append(body)
                 elif _OVERRIDE.search(name):
                     unread.append(Unread(Location(file), "override file: what it changes was not taken over"))
                 else:
                     blocks.extend(body.blocks)
-        return Content(tuple(blocks), tuple(values), tuple(unread))
+        return ModuleContent(tuple(blocks), tuple(values), tuple(unread))
 
-    def _parsed(self, text: str, file: str, name: str) -> Body:
+    def _parse(self, text: str, file: str, name: str) -> HclBody:
         if name.endswith(".json"):
-            return json_syntax.parse_values(text, file) if _is_values(name) else json_syntax.parse(text, file)
-        if self._tokens <= 0:
-            raise HclSyntaxError(f"the module's files have more than {MOST_TOKENS} tokens: the rest was not read")
-        # What is refused was looked at too; a token has one character at least, and the parser adds a line end.
-        reserved = min(syntax.MAXIMUM_TOKENS, self._tokens, len(text) + 2)
-        self._tokens -= reserved
+            return json_syntax.parse_values(text, file) if _is_values_file(name) else json_syntax.parse(text, file)
+        if self._remaining_tokens <= 0:
+            raise HclSyntaxError(f"the module's files have more than {MAX_TOTAL_TOKENS} tokens: the rest was not read")
+        # A refused file used tokens too; a token has at least one character, and the parser adds a line end.
+        reserved = min(syntax.MAX_TOKENS, self._remaining_tokens, len(text) + 2)
+        self._remaining_tokens -= reserved
         body, tokens = syntax.parse(text, file, reserved)
-        self._tokens += reserved - tokens
+        self._remaining_tokens += reserved - tokens
         return body
 
 
-def module_files(folder: str) -> list[str]:
-    """The names of a folder's Terraform files in the order Terraform reads them; empty if it is no module."""
+def list_module_files(folder: str) -> list[str]:
+    """Return the names of Terraform files in the order Terraform reads them; [] if the folder is no module."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -128,32 +128,32 @@ def module_files(folder: str) -> list[str]:
     files = [name for name in names if name.endswith((".tf", ".tf.json")) and not name.startswith(".")]
     if not files:
         return []
-    given = [name for name in ("terraform.tfvars", "terraform.tfvars.json") if name in names]
-    return files + given + [name for name in names if name.endswith((".auto.tfvars", ".auto.tfvars.json"))]
+    values_files = [name for name in ("terraform.tfvars", "terraform.tfvars.json") if name in names]
+    return files + values_files + [name for name in names if name.endswith((".auto.tfvars", ".auto.tfvars.json"))]
 
 
-def _is_values(name: str) -> bool:
+def _is_values_file(name: str) -> bool:
     return name.endswith((".tfvars", ".tfvars.json"))
 
 
-def glance(folder: str) -> tuple[bool, list[str]]:
-    """Whether a module folder mentions Kubernetes, and the absolute folders of the local modules it calls.
+def preview_module(folder: str) -> tuple[bool, list[str]]:
+    """Return True if a module mentions Kubernetes, and the absolute folders of the local modules it calls.
 
-    Parses nothing, and costs little for the many modules that have nothing to do with Kubernetes.
+    Parses nothing: most modules have nothing to do with Kubernetes.
     """
-    mentions = False
+    mentions_kubernetes = False
     called: list[str] = []
-    for name in module_files(folder):
+    for name in list_module_files(folder):
         path = os.path.join(folder, name)
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
                 continue
             with open(path, encoding="utf-8", errors="replace") as stream:
-                text = stream.read(MAXIMUM_BYTES)
+                text = stream.read(MAX_BYTES)
         except OSError:
-            # Reading it properly will say why.
-            mentions = True
+            # `ModuleFiles` reports the problem.
+            mentions_kubernetes = True
             continue
-        mentions = mentions or any(found in text for found in _WORDS)
-        called.extend(os.path.realpath(os.path.join(folder, source)) for source in _CALLS.findall(text))
-    return mentions, called
+        mentions_kubernetes = mentions_kubernetes or any(read_word in text for read_word in _WORDS)
+        called.extend(os.path.realpath(os.path.join(folder, source)) for source in _LOCAL_SOURCE.findall(text))
+    return mentions_kubernetes, called

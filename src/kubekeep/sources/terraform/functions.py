@@ -1,6 +1,6 @@
-"""Terraform's functions that depend on nothing but their arguments. No files, no time, no random numbers, no network.
+"""Terraform functions that depend only on their arguments: no files, time, random numbers or network.
 
-See https://developer.hashicorp.com/terraform/language/functions. A function that is not here gives an unknown value.
+See https://developer.hashicorp.com/terraform/language/functions. Other functions give unknown values.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any, Final
 from kubekeep.model.location import line_starts
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.terraform.values import (
-    Decoded,
-    Mapping,
-    Sequence,
-    Text,
-    entries,
+    DecodedDocument,
+    LocatedList,
+    LocatedMapping,
+    LocatedText,
+    list_entries,
     to_bool,
     to_number,
     to_text,
@@ -29,134 +29,134 @@ from kubekeep.sources.terraform.values import (
 )
 from kubekeep.sources.tree import Document, Limits, Problem
 
-MAXIMUM_TEXT: Final = 4 * 1024 * 1024
-_LONGEST_RANGE: Final = 1024
+MAX_TEXT: Final = 4 * 1024 * 1024
+_MAX_RANGE: Final = 1024
 """Terraform's own limit."""
-_DECODED: Final = Limits(bytes=MAXIMUM_TEXT, depth=100, aliased=10_000, documents=1, nodes=200_000)
+_DECODE_LIMITS: Final = Limits(bytes=MAX_TEXT, depth=100, aliased=10_000, documents=1, nodes=200_000)
 _VERB: Final = re.compile(r"%(?:(%)|([-+ 0#]*)(\d*)(?:\.(\d+))?([svdqtfgexX]))")
-_WIDEST: Final = 200
+_MAX_WIDTH: Final = 200
 
 
 def decode(text: str, read: Callable[[str, array[int], Limits], Any]) -> Any:
-    """The one document of a YAML or JSON text, with places if the text has lines; raises ValueError."""
+    """Decode a text with one YAML or JSON document, with locations if the text has lines; raises ValueError."""
     document: Document | None = None
-    for found in read(text, line_starts(text), _DECODED):
-        if isinstance(found, Problem):
-            raise ValueError(found.message)
-        document = found
+    for result in read(text, line_starts(text), _DECODE_LIMITS):
+        if isinstance(result, Problem):
+            raise ValueError(result.message)
+        document = result
     if document is None:
         return None
-    lined = text if isinstance(text, Text) else None
-    if lined is None:
-        return plain(document.value)
-    return Decoded(document.value, document.source_map, lined).value()
+    located = text if isinstance(text, LocatedText) else None
+    if located is None:
+        return to_value(document.value)
+    return DecodedDocument(document.value, document.source_map, located).value()
 
 
-def plain(value: Any) -> Any:
-    """A value of JSON as one of Terraform, without places."""
+def to_value(value: Any) -> Any:
+    """Convert a JSON value to a Terraform value without locations."""
     if isinstance(value, dict):
-        return Mapping((str(key), plain(item)) for key, item in value.items())
+        return LocatedMapping((str(key), to_value(child)) for key, child in value.items())
     if isinstance(value, list):
-        return Sequence(plain(item) for item in value)
+        return LocatedList(to_value(child) for child in value)
     return value
 
 
 def _json_text(value: Any) -> str:
-    # encoding/json escapes these, and so does Terraform.
+    # Escaped by encoding/json, hence by Terraform.
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _merge(*maps: Any) -> Mapping:
-    merged = Mapping()
-    for one in maps:
-        if one is not None:
-            _need(one, dict)
-            for key, value, place in entries(one):
-                merged.put(key, value, place)
+def _merge(*mappings: Any) -> LocatedMapping:
+    merged = LocatedMapping()
+    for mapping in mappings:
+        if mapping is not None:
+            _require_type(mapping, dict)
+            for key, value, location in list_entries(mapping):
+                merged.put(key, value, location)
     return merged
 
 
-def _concat(*lists: Any) -> Sequence:
-    joined = Sequence()
-    for one in lists:
-        _need(one, list)
-        for _, value, place in entries(one):
-            joined.add(value, place)
+def _concat(*lists: Any) -> LocatedList:
+    joined = LocatedList()
+    for elements in lists:
+        _require_type(elements, list)
+        for _, value, location in list_entries(elements):
+            joined.add(value, location)
     return joined
 
 
-def _need(value: Any, kind: type) -> None:
+def _require_type(value: Any, kind: type) -> None:
     if not isinstance(value, kind):
         raise ValueError(f"{type_name(value)} is of the wrong type")
 
 
-def _to_list(value: Any) -> Sequence:
-    _need(value, list)
+def _to_list(value: Any) -> LocatedList:
+    _require_type(value, list)
     return _concat(value)
 
 
-def _distinct(value: Any) -> Sequence:
-    _need(value, list)
-    unique = Sequence()
+def _distinct(value: Any) -> LocatedList:
+    _require_type(value, list)
+    unique = LocatedList()
     seen = set()
-    for _, item, place in entries(value):
-        mark = item if isinstance(item, str) else _json_text(item)
-        if (type(item), mark) not in seen:
-            seen.add((type(item), mark))
-            unique.add(item, place)
+    for _, element, location in list_entries(value):
+        key = element if isinstance(element, str) else _json_text(element)
+        if (type(element), key) not in seen:
+            seen.add((type(element), key))
+            unique.add(element, location)
     return unique
 
 
-def _to_set(value: Any) -> Sequence:
+def _to_set(value: Any) -> LocatedList:
     unique = _distinct(value)
-    if all(isinstance(item, str) for item in unique):
-        ordered = Sequence()
+    if all(isinstance(element, str) for element in unique):
+        ordered = LocatedList()
         for index in sorted(range(len(unique)), key=unique.__getitem__):
-            ordered.add(unique[index], unique.place(index))
+            ordered.add(unique[index], unique.location(index))
         return ordered
     return unique
 
 
-def _to_map(value: Any) -> Mapping:
+def _to_map(value: Any) -> LocatedMapping:
     return _merge(value)
 
 
 def _lookup(mapping: Any, key: Any, *default: Any) -> Any:
-    _need(mapping, dict)
+    _require_type(mapping, dict)
     if key in mapping or not default:
         return mapping[key]
     return default[0]
 
 
-def _element(items: Any, index: Any) -> Any:
-    _need(items, list)
-    return items[int(to_number(index)) % len(items)]
+def _element(elements: Any, index: Any) -> Any:
+    _require_type(elements, list)
+    return elements[int(to_number(index)) % len(elements)]
 
 
-def _flatten(items: Any) -> Sequence:
-    _need(items, list)
-    flat = Sequence()
-    todo = [iter(list(entries(items)))]
-    while todo:
-        for _, item, place in todo[-1]:
-            if isinstance(item, list):
-                todo.append(iter(list(entries(item))))
+def _flatten(elements: Any) -> LocatedList:
+    _require_type(elements, list)
+    flat = LocatedList()
+    pending = [iter(list(list_entries(elements)))]
+    while pending:
+        for _, element, location in pending[-1]:
+            if isinstance(element, list):
+                pending.append(iter(list(list_entries(element))))
                 break
-            flat.add(item, place)
-            if len(flat) > _DECODED.nodes:
+            flat.add(element, location)
+            if len(flat) > _DECODE_LIMITS.nodes:
                 raise ValueError("a list of too many items")
         else:
-            todo.pop()
+            pending.pop()
     return flat
 
 
-def _range(*limits: Any) -> Sequence:
+def _range(*limits: Any) -> LocatedList:
     numbers = [int(to_number(limit)) for limit in limits]
-    found = range(*numbers)
-    if len(found) > _LONGEST_RANGE:
-        raise ValueError(f"a range of more than {_LONGEST_RANGE} numbers")
-    return Sequence(found)
+    result = range(*numbers)
+    if len(result) > _MAX_RANGE:
+        raise ValueError(f"a range of more than {_MAX_RANGE} numbers")
+    return LocatedList(result)
 
 
 def _format(template: Any, *values: Any) -> str:
@@ -166,19 +166,19 @@ def _format(template: Any, *values: Any) -> str:
         if match[1]:
             return "%"
         width, digits = int(match[3] or 0), int(match[4] or 0)
-        if max(width, digits) > _WIDEST:
+        if max(width, digits) > _MAX_WIDTH:
             raise ValueError("too wide a format")
-        return _formatted(match, next(left))
+        return _format_value(match, next(left))
 
     return _VERB.sub(verb, to_text(template))
 
 
-def _formatted(match: re.Match[str], value: Any) -> str:
+def _format_value(match: re.Match[str], value: Any) -> str:
     flags, width, kind = match[2], match[3], match[5]
     precision = f".{match[4]}" if match[4] else ""
     if kind in "sv":
         return f"%{flags.replace('0', '')}{width}{precision}s" % (
-            _json_text(value) if kind == "v" and _is_large(value) else to_text(value)
+            _json_text(value) if kind == "v" and _is_collection(value) else to_text(value)
         )
     if kind == "q":
         return json.dumps(to_text(value), ensure_ascii=False)
@@ -188,35 +188,35 @@ def _formatted(match: re.Match[str], value: Any) -> str:
     return f"%{flags}{width}{precision}{kind}" % (int(number) if kind in "dxX" else number)
 
 
-def _is_large(value: Any) -> bool:
+def _is_collection(value: Any) -> bool:
     return isinstance(value, dict | list)
 
 
 def _replace(text: Any, old: Any, new: Any) -> str:
     if len(old) > 1 and old.startswith("/") and old.endswith("/"):
         raise ValueError("replacement by a pattern is not evaluated here")
-    found, wanted, instead = to_text(text), to_text(old), to_text(new)
-    _need_room(len(found) + (found.count(wanted) * len(instead)))
-    return found.replace(wanted, instead)
+    source, pattern, replacement = to_text(text), to_text(old), to_text(new)
+    _check_size(len(source) + (source.count(pattern) * len(replacement)))
+    return source.replace(pattern, replacement)
 
 
-def _need_room(size: int) -> None:
-    """Refuse a text that would be too large, before it is made."""
-    if size > MAXIMUM_TEXT:
+def _check_size(size: int) -> None:
+    """Raise ValueError for a text that would be too large, before it is built."""
+    if size > MAX_TEXT:
         raise ValueError("too large a text")
 
 
 def _join(separator: Any, *lists: Any) -> str:
-    items = [to_text(item) for one in lists for item in _to_list(one)]
-    _need_room(sum(map(len, items)) + len(items) * len(to_text(separator)))
-    return to_text(separator).join(items)
+    texts = [to_text(element) for elements in lists for element in _to_list(elements)]
+    _check_size(sum(map(len, texts)) + len(texts) * len(to_text(separator)))
+    return to_text(separator).join(texts)
 
 
 def _indent(spaces: Any, text: Any) -> str:
     count = int(to_number(spaces))
-    if count > _WIDEST:
+    if count > _MAX_WIDTH:
         raise ValueError("too wide an indent")
-    _need_room(len(text) + text.count("\n") * count)
+    _check_size(len(text) + text.count("\n") * count)
     return to_text(text).replace("\n", "\n" + " " * count)
 
 
@@ -224,19 +224,19 @@ def _coalesce(*values: Any) -> Any:
     return next(value for value in values if value not in (None, ""))
 
 
-def _contains(items: Any, wanted: Any) -> bool:
-    _need(items, list)
-    return wanted in items
+def _contains(elements: Any, value: Any) -> bool:
+    _require_type(elements, list)
+    return value in elements
 
 
-def _zipmap(keys: Any, values: Any) -> Mapping:
-    return Mapping(zip(map(to_text, keys), values, strict=True))
+def _zipmap(keys: Any, values: Any) -> LocatedMapping:
+    return LocatedMapping(zip(map(to_text, keys), values, strict=True))
 
 
 def _substr(text: Any, offset: Any, length: Any) -> str:
     start, count = int(to_number(offset)), int(to_number(length))
-    found = to_text(text)[start:]
-    return found if count < 0 else found[:count]
+    rest = to_text(text)[start:]
+    return rest if count < 0 else rest[:count]
 
 
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
@@ -246,7 +246,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "ceil": lambda value: math.ceil(to_number(value)),
     "chomp": lambda text: to_text(text).rstrip("\r\n"),
     "coalesce": _coalesce,
-    "compact": lambda items: Sequence(item for item in _to_list(items) if item not in (None, "")),
+    "compact": lambda items: LocatedList(element for element in _to_list(items) if element not in (None, "")),
     "concat": _concat,
     "contains": _contains,
     "distinct": _distinct,
@@ -259,7 +259,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "join": _join,
     "jsondecode": lambda text: decode(text, json_text.documents),
     "jsonencode": _json_text,
-    "keys": lambda mapping: Sequence(sorted(_to_map(mapping))),
+    "keys": lambda mapping: LocatedList(sorted(_to_map(mapping))),
     "length": len,
     "lookup": _lookup,
     "lower": lambda text: to_text(text).lower(),
@@ -270,11 +270,13 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "one": lambda items: items[0] if len(items) == 1 else None,
     "range": _range,
     "replace": _replace,
-    "reverse": lambda items: Sequence(reversed(_to_list(items))),
+    "reverse": lambda items: LocatedList(reversed(_to_list(items))),
     "sensitive": lambda value: value,
     "setunion": lambda *sets: _to_set(_concat(*sets)),
-    "sort": lambda items: Sequence(sorted(map(to_text, _to_list(items)))),
-    "split": lambda separator, text: Sequence(to_text(text).split(to_text(separator)) if separator else to_text(text)),
+    "sort": lambda items: LocatedList(sorted(map(to_text, _to_list(items)))),
+    "split": lambda separator, text: LocatedList(
+        to_text(text).split(to_text(separator)) if separator else to_text(text)
+    ),
     "startswith": lambda text, start: to_text(text).startswith(to_text(start)),
     "substr": _substr,
     "title": lambda text: re.sub(r"\b[a-z]", lambda match: match[0].upper(), to_text(text)),
@@ -289,13 +291,13 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "trimspace": lambda text: to_text(text).strip(),
     "trimsuffix": lambda text, suffix: to_text(text).removesuffix(to_text(suffix)),
     "upper": lambda text: to_text(text).upper(),
-    "values": lambda mapping: Sequence(mapping[key] for key in sorted(_to_map(mapping))),
+    "values": lambda mapping: LocatedList(mapping[key] for key in sorted(_to_map(mapping))),
     "yamldecode": lambda text: decode(text, yaml_text.documents),
     "zipmap": _zipmap,
-    "slice": lambda items, start, end: Sequence(itertools.islice(_to_list(items), start, end)),
+    "slice": lambda items, start, end: LocatedList(itertools.islice(_to_list(items), start, end)),
 }
 
 SHALLOW: Final = frozenset(
     ("concat", "element", "flatten", "length", "lookup", "merge", "one", "tolist", "tomap", "values")
 )
-"""What may take a collection that is known but for some of its items."""
+"""Functions that accept a collection with unknown entries."""

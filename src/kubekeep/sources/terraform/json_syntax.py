@@ -1,6 +1,6 @@
-"""Terraform's JSON syntax (`.tf.json`, `.tfvars.json`) as the same bodies as the native one. Evaluates nothing.
+"""Terraform's JSON syntax (`.tf.json`, `.tfvars.json`) as the bodies of the native syntax. Evaluates nothing.
 
-In JSON an object may be a block or a map; which of them, the provider's schema says, of which `kinds` knows the maps.
+In JSON, an object is a block or a map depending on the provider's schema; `kinds` lists the maps.
 """
 
 from __future__ import annotations
@@ -11,93 +11,112 @@ from typing import Any, Final
 from kubekeep.model.location import Location, line_starts
 from kubekeep.sources import json_text
 from kubekeep.sources.terraform.kinds import MAPS
-from kubekeep.sources.terraform.syntax import Attribute, Block, Body, HclSyntaxError, Json, parse_expression
-from kubekeep.sources.terraform.values import Decoded, Mapping, Text, entries
+from kubekeep.sources.terraform.syntax import (
+    HclAttribute,
+    HclBlock,
+    HclBody,
+    HclSyntaxError,
+    JsonExpression,
+    parse_expression,
+)
+from kubekeep.sources.terraform.values import DecodedDocument, LocatedMapping, LocatedText, list_entries
 from kubekeep.sources.tree import Limits, Problem
 
 _LIMITS: Final = Limits(depth=100, documents=1, nodes=200_000)
-_LABELS: Final = {"resource": 2, "module": 1, "variable": 1, "output": 1, "locals": 0}
+_LABEL_COUNTS: Final = {"resource": 2, "module": 1, "variable": 1, "output": 1, "locals": 0}
 _ATTRIBUTES: Final = MAPS | {"for_each", "manifest"}
 _SELECTOR: Final = frozenset(("match_labels", "match_expressions"))
 
 
-def parse(text: str, file: str) -> Body:
-    """The body of a `.tf.json` file. Raises HclSyntaxError."""
+def parse(text: str, file: str) -> HclBody:
+    """Parse a `.tf.json` file. Raises HclSyntaxError."""
     blocks = [
         block
-        for kind, value, place in entries(_document(text, file))
-        if kind in _LABELS
-        for block in _labelled(kind, (), value, place or Location(file), _LABELS[kind])
+        for kind, value, location in list_entries(_decode(text, file))
+        if kind in _LABEL_COUNTS
+        for block in _labelled_blocks(kind, (), value, location or Location(file), _LABEL_COUNTS[kind])
     ]
-    return Body({}, tuple(blocks))
+    return HclBody({}, tuple(blocks))
 
 
-def parse_values(text: str, file: str) -> Body:
-    """The body of a `.tfvars.json` file. Raises HclSyntaxError."""
-    return _plain_body(_document(text, file), Location(file))
+def parse_values(text: str, file: str) -> HclBody:
+    """Parse a `.tfvars.json` file. Raises HclSyntaxError."""
+    return _plain_body(_decode(text, file), Location(file))
 
 
-def _document(text: str, file: str) -> Mapping:
+def _decode(text: str, file: str) -> LocatedMapping:
     lines = line_starts(text)
-    found = None
-    for one in json_text.documents(text, lines, _LIMITS):
-        if isinstance(one, Problem):
-            raise HclSyntaxError(one.message, text.count("\n", 0, one.at) + 1)
-        found = one
-    if found is None or not isinstance(found.value, dict):
+    document = None
+    for result in json_text.documents(text, lines, _LIMITS):
+        if isinstance(result, Problem):
+            raise HclSyntaxError(result.message, text.count("\n", 0, result.at) + 1)
+        document = result
+    if document is None or not isinstance(document.value, dict):
         raise HclSyntaxError("not Terraform: a file in JSON is one object")
-    numbered = Text.of(text, file, list(range(1, len(lines) + 1)))
-    value: Mapping = Decoded(found.value, found.source_map, numbered).value()
+    numbered = LocatedText.from_lines(text, file, list(range(1, len(lines) + 1)))
+    value: LocatedMapping = DecodedDocument(document.value, document.source_map, numbered).value()
     return value
 
 
-def _labelled(kind: str, labels: tuple[str, ...], value: Any, place: Location, left: int) -> Iterator[Block]:
-    for one in value if isinstance(value, list) else (value,):
-        if not isinstance(one, Mapping):
+def _labelled_blocks(
+    kind: str, labels: tuple[str, ...], value: Any, location: Location, missing: int
+) -> Iterator[HclBlock]:
+    for entry in value if isinstance(value, list) else (value,):
+        if not isinstance(entry, LocatedMapping):
             continue
-        if left:
-            for key, inner, at in entries(one):
-                yield from _labelled(kind, (*labels, key), inner, at or place, left - 1)
+        if missing:
+            for key, child, entry_location in list_entries(entry):
+                yield from _labelled_blocks(kind, (*labels, key), child, entry_location or location, missing - 1)
         else:
-            body = _body(one, place) if kind == "resource" else _plain_body(one, place)
-            yield Block(kind, labels, body, place)
+            body = _resource_body(entry, location) if kind == "resource" else _plain_body(entry, location)
+            yield HclBlock(kind, labels, body, location)
 
 
-def _plain_body(value: Mapping, place: Location) -> Body:
-    """A body without blocks."""
+def _plain_body(value: LocatedMapping, location: Location) -> HclBody:
+    """Return a body without blocks."""
     attributes = {}
-    for key, item, at in entries(value):
-        expression = parse_expression(item) if key == "type" and isinstance(item, str) else Json(item)
-        attributes[key] = Attribute(key, expression, at or place)
-    return Body(attributes, ())
+    for key, child, entry_location in list_entries(value):
+        expression = parse_expression(child) if key == "type" and isinstance(child, str) else JsonExpression(child)
+        attributes[key] = HclAttribute(key, expression, entry_location or location)
+    return HclBody(attributes, ())
 
 
-def _body(value: Mapping, place: Location) -> Body:
-    attributes: dict[str, Attribute] = {}
-    blocks: list[Block] = []
-    for key, item, at in entries(value):
+def _resource_body(value: LocatedMapping, location: Location) -> HclBody:
+    attributes: dict[str, HclAttribute] = {}
+    blocks: list[HclBlock] = []
+    for key, child, entry_location in list_entries(value):
         if key == "dynamic":
-            blocks.extend(_dynamic(item, at or place))
-        elif inner := _blocks(key, item):
-            blocks.extend(Block(key, (), _body(one, at or place), at or place) for one in inner)
+            blocks.extend(_dynamic_blocks(child, entry_location or location))
+        elif mappings := _list_block_values(key, child):
+            blocks.extend(
+                HclBlock(key, (), _resource_body(mapping, entry_location or location), entry_location or location)
+                for mapping in mappings
+            )
         elif key != "//":
-            attributes[key] = Attribute(key, Json(item), at or place)
-    return Body(attributes, tuple(blocks))
+            attributes[key] = HclAttribute(key, JsonExpression(child), entry_location or location)
+    return HclBody(attributes, tuple(blocks))
 
 
-def _blocks(key: str, item: Any) -> list[Mapping]:
-    """The blocks that an entry stands for; none if it is an attribute."""
-    items = item if isinstance(item, list) else [item]
-    if key in _ATTRIBUTES and not (key == "selector" and all(one.keys() <= _SELECTOR for one in items if one)):
+def _list_block_values(key: str, value: Any) -> list[LocatedMapping]:
+    """Return the blocks that an entry represents, [] for an attribute."""
+    values = value if isinstance(value, list) else [value]
+    if key in _ATTRIBUTES and not (
+        key == "selector" and all(mapping.keys() <= _SELECTOR for mapping in values if mapping)
+    ):
         return []
-    found = [one for one in items if isinstance(one, Mapping)]
-    return found if len(found) == len(items) else []
+    mappings = [mapping for mapping in values if isinstance(mapping, LocatedMapping)]
+    return mappings if len(mappings) == len(values) else []
 
 
-def _dynamic(item: Any, place: Location) -> Iterator[Block]:
-    for one in item if isinstance(item, list) else (item,):
-        if isinstance(one, Mapping):
-            for name, inner, at in entries(one):
-                for block in inner if isinstance(inner, list) else (inner,):
-                    if isinstance(block, Mapping):
-                        yield Block("dynamic", (name,), _body(block, at or place), at or place)
+def _dynamic_blocks(value: Any, location: Location) -> Iterator[HclBlock]:
+    for mapping in value if isinstance(value, list) else (value,):
+        if isinstance(mapping, LocatedMapping):
+            for name, child, entry_location in list_entries(mapping):
+                for body in child if isinstance(child, list) else (child,):
+                    if isinstance(body, LocatedMapping):
+                        yield HclBlock(
+                            "dynamic",
+                            (name,),
+                            _resource_body(body, entry_location or location),
+                            entry_location or location,
+                        )

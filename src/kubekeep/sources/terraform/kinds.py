@@ -1,7 +1,7 @@
-"""The naming rules of Terraform's Kubernetes provider as tables: which object a resource makes, and how its fields are called.
+"""Naming rules of Terraform's Kubernetes provider as tables: kinds of resources and names of fields.
 
-Facts of the schemas of hashicorp/kubernetes; docs/decisions/0009-terraform.md says how they were checked. A field that
-is in no table has its name in camel case, is text if it is a scalar, and one object if it is a block.
+Facts of the schemas of hashicorp/kubernetes, checked as described in docs/decisions/0009-terraform.md. A field in no
+table has a name in camel case; scalars are text and blocks are objects.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ _KINDS: Final[dict[str, tuple[str, str, str]]] = {
     "validating_webhook_configuration": ("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration"),
 }
 
-CHANGES_ONLY: Final = frozenset(
+CHANGE_ONLY_RESOURCES: Final = frozenset(
     ("annotations", "config_map_v1_data", "env", "labels", "node_taint", "secret_v1_data", "token_request_v1")
 )
-"""Resources that change an object which something else makes, or make nothing that stays."""
+"""Resources that change an object created elsewhere, or create no lasting object."""
 
 META_ARGUMENTS: Final = frozenset(
     (
@@ -65,7 +65,7 @@ META_ARGUMENTS: Final = frozenset(
         "data_wo", "binary_data_wo",
     )
 )  # fmt: skip
-"""What a resource says to Terraform or the provider, not to Kubernetes; so does all that begins with `wait_`."""
+"""Arguments for Terraform or the provider, not for Kubernetes; so are all that begin with `wait_`."""
 
 LISTS: Final[dict[str, str]] = {
     "address": "addresses",
@@ -121,9 +121,9 @@ LISTS: Final[dict[str, str]] = {
     "volume_mount": "volumeMounts",
     "webhook": "webhooks",
 }
-"""Blocks that may stand several times, and the list they make."""
+"""Blocks that may be repeated, and the list they form."""
 
-LISTS_THERE: Final = {
+NESTED_LISTS: Final = {
     ("pod_affinity", "required_during_scheduling_ignored_during_execution"): (
         "requiredDuringSchedulingIgnoredDuringExecution"
     ),
@@ -131,9 +131,9 @@ LISTS_THERE: Final = {
         "requiredDuringSchedulingIgnoredDuringExecution"
     ),
 }
-"""Blocks that make a list inside one block only, by that block and their name."""
+"""Blocks that form a list only inside one parent block, by parent and name."""
 
-OBJECTS_THERE: Final = frozenset(
+NESTED_OBJECTS: Final = frozenset(
     (
         ("ephemeral", "volume_claim_template"),
         ("external", "metric"),
@@ -144,10 +144,10 @@ OBJECTS_THERE: Final = frozenset(
         ("volume", "secret"),
     )
 )
-"""Blocks of `LISTS` that are one object inside a certain block."""
+"""Blocks of `LISTS` that are one object inside a certain parent block."""
 
 INLINED: Final = frozenset(("persistent_volume_source",))
-"""Blocks whose fields are fields of what they stand in."""
+"""Blocks with fields that belong to the parent."""
 
 NAMES: Final = {
     "cluster_ip": "clusterIP",
@@ -175,9 +175,9 @@ NAMES: Final = {
     "target_ww_ns": "targetWWNs",
     "volume_id": "volumeID",
 }
-"""Fields whose name is not the camel case of Terraform's."""
+"""Fields with a name other than the camel case of Terraform's name."""
 
-NAMES_THERE: Final = {
+NESTED_NAMES: Final = {
     ("rbd", "ceph_monitors"): "monitors",
     ("glusterfs", "endpoints_name"): "endpoints",
     ("rbd", "rados_user"): "user",
@@ -187,7 +187,7 @@ NAMES_THERE: Final = {
     ("volume", "ceph_fs"): "cephfs",
     ("persistent_volume_source", "ceph_fs"): "cephfs",
 }
-"""The same inside a certain block; the resource itself is the block ""."""
+"""Like `NAMES`, inside a certain parent block; "" is the resource itself."""
 
 BOOLEANS: Final = frozenset(
     (
@@ -211,25 +211,25 @@ INTEGERS: Final = frozenset(
         "target_cpu_utilization_percentage", "ttl_seconds_after_finished", "version_priority", "weight",
     )
 )  # fmt: skip
-"""And everything whose name ends in `_seconds`."""
+"""Integer fields, in addition to all names that end in `_seconds`."""
 
-INTEGERS_THERE: Final = frozenset(
+NESTED_INTEGERS: Final = frozenset(
     (("", "value"), ("grpc", "port"), ("service", "port"), ("port", "port"), ("on_exit_codes", "values"))
 )
 
 NUMBER_OR_NAME: Final = frozenset(
     ("max_surge", "max_unavailable", "min_available", "port", "service_port", "target_port")
 )
-"""Text that is a number to Kubernetes if it looks like one (IntOrString)."""
+"""Text that Kubernetes treats as a number if it looks like one (IntOrString)."""
 
 MODES: Final = frozenset(("default_mode", "mode"))
-"""Octal text, which Kubernetes takes as a number."""
+"""Octal text, a number in Kubernetes."""
 
 BYTES: Final = frozenset(("ca_bundle", "request"))
-"""Text that the provider sends in base64, as Kubernetes takes bytes."""
+"""Text that the provider encodes in base64, as Kubernetes expects bytes."""
 
-AS_THEY_STAND: Final = frozenset(("max", "min", "generation"))
-"""Fields that are text in one place and a number in another."""
+UNCONVERTED: Final = frozenset(("max", "min", "generation"))
+"""Fields that are text in one parent and a number in another."""
 
 MAPS: Final = frozenset(
     (
@@ -238,36 +238,36 @@ MAPS: Final = frozenset(
         "requests", "selector", "string_data", "volume_attributes",
     )
 )  # fmt: skip
-"""Attributes that are maps: in JSON they look as blocks do."""
+"""Attributes that are maps; in JSON they look like blocks."""
 
 
-def kind_of(resource: str) -> tuple[str, str] | None:
-    """The apiVersion and kind of the object that `kubernetes_...` makes; None if it is not in the tables."""
+def find_kind(resource: str) -> tuple[str, str] | None:
+    """Return apiVersion and kind of the object a `kubernetes_...` resource creates; None if it is not in the tables."""
     name = resource.removeprefix(_PREFIX)
     match = _VERSION.search(name)
-    found = _KINDS.get(name[: match.start()] if match else name)
-    if found is None:
+    entry = _KINDS.get(name[: match.start()] if match else name)
+    if entry is None:
         return None
-    group, version, kind = found
+    group, version, kind = entry
     version = f"v{match[1]}" if match else version
     return f"{group}/{version}" if group else version, kind
 
 
 def is_for_terraform(name: str) -> bool:
-    """Whether an argument or block of a resource itself is nothing that Kubernetes gets."""
+    """Return True if an argument or block of a resource is not sent to Kubernetes."""
     return name in META_ARGUMENTS or name.startswith("wait_")
 
 
-def field(parent: str, name: str) -> str:
-    """The name in Kubernetes of a field inside the block `parent`."""
-    return NAMES_THERE.get((parent, name)) or NAMES.get(name) or _camel(name)
+def field_name(parent: str, name: str) -> str:
+    """Return the Kubernetes name of a field inside the block parent."""
+    return NESTED_NAMES.get((parent, name)) or NAMES.get(name) or _camel(name)
 
 
-def list_field(parent: str, name: str) -> str | None:
-    """The list that a block inside `parent` is an item of; None if it is an object of its own."""
-    if (parent, name) in OBJECTS_THERE:
+def find_list_field(parent: str, name: str) -> str | None:
+    """Return the list that a block inside parent is an entry of; None if it is an object."""
+    if (parent, name) in NESTED_OBJECTS:
         return None
-    return LISTS_THERE.get((parent, name)) or LISTS.get(name)
+    return NESTED_LISTS.get((parent, name)) or LISTS.get(name)
 
 
 def _camel(name: str) -> str:

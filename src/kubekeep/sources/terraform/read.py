@@ -1,6 +1,6 @@
-"""Modules as resources: each object that a module and those it calls make, and what of it nobody knows before `apply`.
+"""Resources of Terraform modules: the objects of root modules and the modules they call.
 
-An unknown field is left out of the object, named in `Resource.unknown`, and told as an Unread with its place.
+A field known only after apply is left out of the object, listed in `Resource.unknown` and reported as `Unread`.
 """
 
 from __future__ import annotations
@@ -15,270 +15,273 @@ from kubekeep.model.assessment import Unread
 from kubekeep.model.location import Location, Path, format_path
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.sources.terraform import kinds
-from kubekeep.sources.terraform.evaluate import CostError, Evaluator, Scope
-from kubekeep.sources.terraform.files import Files, glance
+from kubekeep.sources.terraform.evaluate import CostError, ExpressionEvaluator, ExpressionScope
+from kubekeep.sources.terraform.files import ModuleFiles, preview_module
 from kubekeep.sources.terraform.functions import FUNCTIONS
-from kubekeep.sources.terraform.module import Module, Where
-from kubekeep.sources.terraform.objects import Objects
-from kubekeep.sources.terraform.syntax import Block
-from kubekeep.sources.terraform.values import Mapping, Text, Unknown, entries
-from kubekeep.sources.terraform.values import Sequence as Items
+from kubekeep.sources.terraform.module import ModulePaths, TerraformModule
+from kubekeep.sources.terraform.objects import ObjectBuilder
+from kubekeep.sources.terraform.syntax import HclBlock
+from kubekeep.sources.terraform.values import LocatedList, LocatedMapping, LocatedText, UnknownValue, list_entries
 from kubekeep.sources.walk import Kind, Root
 
-MOST_INSTANCES: Final = 10_000
-"""Objects that one root module may make."""
-_SHOWN_UNKNOWNS: Final = 10
+MAX_INSTANCES: Final = 10_000
+"""Objects and modules that one root module may create."""
+_MAX_REPORTED_UNKNOWNS: Final = 10
 _MANIFESTS: Final = {"kubernetes_manifest": "manifest", "kubectl_manifest": "yaml_body"}
 
 
 def read_modules(folders: Sequence[Root]) -> Iterator[Resource | Unread]:
-    """The resources of all root modules among `folders`: those that no other of them calls.
+    """Yield the resources of all root modules among folders: modules that no other module calls.
 
-    A module that is called is read with the arguments of each call. Modules that only call each other are read alone.
+    A child module is read with the arguments of each call. Modules that only call each other are read alone.
     """
-    glances = {os.path.realpath(folder.path): glance(folder.path) for folder in folders}
+    previews = {os.path.realpath(folder.path): preview_module(folder.path) for folder in folders}
     by_path = {os.path.realpath(folder.path): folder for folder in folders}
-    called = {target for path, (_, targets) in glances.items() for target in targets if target != path}
+    called = {target for path, (_, targets) in previews.items() for target in targets if target != path}
     reached: set[str] = set()
-    roots = [path for path in glances if path not in called]
-    for path in [*roots, *(path for path in glances if path in called)]:
+    roots = [path for path in previews if path not in called]
+    for path in [*roots, *(path for path in previews if path in called)]:
         if path in reached:
             continue
-        below = _below(path, glances)
-        reached |= below
-        if any(glances[one][0] for one in below if one in glances) or not below <= glances.keys():
+        tree = _reachable_modules(path, previews)
+        reached |= tree
+        if any(previews[module][0] for module in tree if module in previews) or not tree <= previews.keys():
             folder = by_path[path]
-            yield from _root(folder)
+            yield from _read_root(folder)
 
 
 def read_module(folder: str, shown: str, base: str) -> Iterator[Resource | Unread]:
-    """The resources of one root module, with those of the local modules it calls.
+    """Yield the resources of one root module and the local modules it calls.
 
-    `folder` is its path, `shown` the same for people, `base` the absolute folder of the scan, outside of which
-    nothing is read. What cannot be read, evaluated or known is an Unread; a module without Kubernetes gives nothing.
+    folder: its path. shown: its path for locations. base: absolute path of the scanned folder; nothing outside is read.
+    Problems and unknown values are `Unread`; a module without Kubernetes gives nothing.
     """
     yield from read_modules([Root(Kind.TERRAFORM, folder, shown, base)])
 
 
-def _below(path: str, glances: dict[str, tuple[bool, list[str]]]) -> set[str]:
-    """A module and all that it calls, as far as a glance tells."""
-    seen: set[str] = set()
-    todo = [path]
-    while todo:
-        one = todo.pop()
-        if one not in seen:
-            seen.add(one)
-            todo.extend(glances.get(one, (False, []))[1])
-    return seen
+def _reachable_modules(path: str, previews: dict[str, tuple[bool, list[str]]]) -> set[str]:
+    """Return a module and all modules it calls, directly or not."""
+    modules: set[str] = set()
+    pending = [path]
+    while pending:
+        module = pending.pop()
+        if module not in modules:
+            modules.add(module)
+            pending.extend(previews.get(module, (False, []))[1])
+    return modules
 
 
-def _root(folder: Root) -> Iterator[Resource | Unread]:
-    files = Files(folder.base)
-    where = Where(folder.path, folder.shown, folder.path, folder.shown)
-    reader = _Reader(folder.base, Evaluator())
+def _read_root(folder: Root) -> Iterator[Resource | Unread]:
+    files = ModuleFiles(folder.base)
+    paths = ModulePaths(folder.path, folder.shown, folder.path, folder.shown)
+    reader = _ModuleReader(folder.base, ExpressionEvaluator())
     try:
-        module = Module(where, files, reader.evaluator)
-        yield from reader.module(module, {})
+        module = TerraformModule(paths, files, reader.evaluator)
+        yield from reader.read(module)
     except (CostError, RecursionError) as error:
         message = str(error) if isinstance(error, CostError) else "its values are nested too deep"
         yield Unread(Location(folder.shown), f"not evaluated further: {message}")
 
 
-class _Reader:
-    """Reads one root module and what it calls."""
+class _ModuleReader:
+    """Reads one root module and its child modules."""
 
-    def __init__(self, base: str, evaluator: Evaluator) -> None:
+    def __init__(self, base: str, evaluator: ExpressionEvaluator) -> None:
         self.evaluator = evaluator
         self._base = base
-        self._objects = Objects(evaluator)
+        self._objects = ObjectBuilder(evaluator)
         self._documents: dict[str, int] = {}
-        self._made = 0
-        self._told: set[Unread] = set()
+        self._created = 0
+        self._reported: set[Unread] = set()
 
-    def module(self, module: Module, bound: dict[str, Any]) -> Iterator[Resource | Unread]:
-        """The objects of a module, in the order of its files and blocks."""
+    def read(self, module: TerraformModule) -> Iterator[Resource | Unread]:
+        """Yield the objects of a module in the order of its files and blocks."""
         for problem in module.content.unread:
-            if problem not in self._told:
-                self._told.add(problem)
+            if problem not in self._reported:
+                self._reported.add(problem)
                 yield problem
         for block in module.content.blocks:
             if block.type == "module":
-                yield from self._call(module, block, bound)
+                yield from self._read_call(module, block)
             elif block.type == "resource" and len(block.labels) == len(("type", "name")):
-                yield from self._resource(module, block)
+                yield from self._read_resource(module, block)
             elif block.type == "resource":
-                yield Unread(block.place, "not Terraform: a resource has a type and a name")
+                yield Unread(block.location, "not Terraform: a resource has a type and a name")
 
-    def _call(self, module: Module, block: Block, bound: dict[str, Any]) -> Iterator[Resource | Unread]:
-        del bound
-        for inside, instance in self._instances(block, module.scope(block.place.file)):
-            if isinstance(inside, Unread):
-                yield inside
+    def _read_call(self, module: TerraformModule, block: HclBlock) -> Iterator[Resource | Unread]:
+        for scope, instance in self._list_instances(block, module.scope(block.location.file)):
+            if isinstance(scope, Unread):
+                yield scope
                 continue
-            child = module.child(block, inside.bound, instance)
-            if isinstance(child, Unknown):
-                yield Unread(block.place, f"this module was not read: {child.why}")
+            child = module.child(block, scope.bound_names, instance)
+            if isinstance(child, UnknownValue):
+                yield Unread(block.location, f"this module was not read: {child.reason}")
             elif child is not None:
-                yield from self.module(child, {})
+                yield from self.read(child)
 
-    def _resource(self, module: Module, block: Block) -> Iterator[Resource | Unread]:
+    def _read_resource(self, module: TerraformModule, block: HclBlock) -> Iterator[Resource | Unread]:
         kind = block.labels[0]
         if kind == "helm_release":
-            yield from self._release(module, block)
+            yield from self._check_release(module, block)
             return
         if kind not in _MANIFESTS and (
-            not kind.startswith("kubernetes_") or kind.removeprefix("kubernetes_") in kinds.CHANGES_ONLY
+            not kind.startswith("kubernetes_") or kind.removeprefix("kubernetes_") in kinds.CHANGE_ONLY_RESOURCES
         ):
             return
-        if kind not in _MANIFESTS and kinds.kind_of(kind) is None:
-            yield Unread(block.place, f"not assessed: it is not known which object {kind} makes")
+        if kind not in _MANIFESTS and kinds.find_kind(kind) is None:
+            yield Unread(block.location, f"not assessed: it is not known which object {kind} makes")
             return
         try:
-            for inside, _ in self._instances(block, module.scope(block.place.file)):
-                if isinstance(inside, Unread):
-                    yield inside
+            for scope, _ in self._list_instances(block, module.scope(block.location.file)):
+                if isinstance(scope, Unread):
+                    yield scope
                 else:
-                    yield from self._instance(block, inside)
+                    yield from self._read_instance(block, scope)
         except (CostError, RecursionError) as error:
             message = str(error) if isinstance(error, CostError) else "its values are nested too deep"
-            yield Unread(block.place, f"not evaluated: {message}")
+            yield Unread(block.location, f"not evaluated: {message}")
             if self.evaluator.is_exhausted:
                 raise
 
-    def _release(self, module: Module, block: Block) -> Iterator[Unread]:
-        """A release of a chart of this repository; one from elsewhere is nobody's business here."""
+    def _check_release(self, module: TerraformModule, block: HclBlock) -> Iterator[Unread]:
+        """Report a release of a chart in this repository; other charts are ignored."""
         chart = block.body.attributes.get("chart")
-        name = self.evaluator.value(chart.expression, module.scope(chart.place.file)) if chart else None
+        name = self.evaluator.evaluate(chart.expression, module.scope(chart.location.file)) if chart else None
         if chart is not None and isinstance(name, str) and module.is_folder(name):
-            yield Unread(chart.place, f"the chart {name[:200]!r} was not rendered with the values of this release")
+            yield Unread(chart.location, f"the chart {name[:200]!r} was not rendered with the values of this release")
 
-    def _instances(self, block: Block, scope: Scope) -> Iterator[tuple[Scope | Unread, Any]]:
-        """The scope of each object or module that `count` and `for_each` ask for; once if nobody knows how many."""
+    def _list_instances(
+        self, block: HclBlock, scope: ExpressionScope
+    ) -> Iterator[tuple[ExpressionScope | Unread, Any]]:
+        """Yield the scope of each instance by `count` and `for_each`; one scope if the number is unknown."""
         attributes = block.body.attributes
-        counted, each = attributes.get("count"), attributes.get("for_each")
-        if counted is None and each is None:
+        count, for_each = attributes.get("count"), attributes.get("for_each")
+        if count is None and for_each is None:
             yield scope, None
             return
-        chosen = counted or each
-        assert chosen is not None  # noqa: S101 - one of the two is there
-        value = self.evaluator.value(chosen.expression, scope)
-        if isinstance(value, Unknown) or not isinstance(value, int | dict | list):
-            why = value.why if isinstance(value, Unknown) else "it is no number or collection"
-            unknown = Unknown(f"{chosen.name} decides it, and {why}")
-            yield Unread(chosen.place, f"how many there are is not known before apply: {why}"), None
-            keys = Mapping([("index", unknown), ("key", unknown), ("value", unknown)])
-            yield scope.binding(count=keys, each=keys), None
+        attribute = count or for_each
+        assert attribute is not None  # noqa: S101 - one of the two is there
+        value = self.evaluator.evaluate(attribute.expression, scope)
+        if isinstance(value, UnknownValue) or not isinstance(value, int | dict | list):
+            reason = value.reason if isinstance(value, UnknownValue) else "it is no number or collection"
+            unknown = UnknownValue(f"{attribute.name} decides it, and {reason}")
+            yield Unread(attribute.location, f"how many there are is not known before apply: {reason}"), None
+            keys = LocatedMapping([("index", unknown), ("key", unknown), ("value", unknown)])
+            yield scope.extend(count=keys, each=keys), None
             return
         if isinstance(value, int):
             pairs: Any = ((index, index) for index in range(value))
         else:
-            pairs = ((key if isinstance(value, dict) else item, item) for key, item, _ in entries(value))
-        for key, item in pairs:
-            self._made += 1
-            if self._made > MOST_INSTANCES:
+            pairs = ((key if isinstance(value, dict) else element, element) for key, element, _ in list_entries(value))
+        for key, element in pairs:
+            self._created += 1
+            if self._created > MAX_INSTANCES:
                 yield (
-                    Unread(chosen.place, f"more than {MOST_INSTANCES} objects and modules: the rest was not read"),
+                    Unread(attribute.location, f"more than {MAX_INSTANCES} objects and modules: the rest was not read"),
                     None,
                 )
                 return
-            bound = Mapping([("index", key), ("key", key), ("value", item)])
-            yield scope.binding(count=bound, each=bound), key if isinstance(key, str | int) else repr(key)
+            bound_names = LocatedMapping([("index", key), ("key", key), ("value", element)])
+            yield (
+                scope.extend(count=bound_names, each=bound_names),
+                key if isinstance(key, str | int) else repr(key),
+            )
 
-    def _instance(self, block: Block, scope: Scope) -> Iterator[Resource | Unread]:
+    def _read_instance(self, block: HclBlock, scope: ExpressionScope) -> Iterator[Resource | Unread]:
         attribute = _MANIFESTS.get(block.labels[0])
         if attribute is None:
-            value: Any = self._objects.typed(block, scope)
-            place = block.place
+            value: Any = self._objects.build_typed(block, scope)
+            location = block.location
         else:
-            value, place = self._objects.manifest(block, scope, attribute)
+            value, location = self._objects.read_manifest(block, scope, attribute)
             if isinstance(value, str):
-                value = _decoded(value)
-        if isinstance(value, Unknown):
-            yield Unread(place, f"not assessed: {attribute} is not known before apply: {value.why}")
+                value = _decode_yaml(value)
+        if isinstance(value, UnknownValue):
+            yield Unread(location, f"not assessed: {attribute} is not known before apply: {value.reason}")
             return
-        wrong = _wrong(value)
-        if wrong:
-            yield Unread(place, f"not assessed: {wrong}")
+        problem = _find_object_problem(value)
+        if problem:
+            yield Unread(location, f"not assessed: {problem}")
             return
-        unknown: list[tuple[Path, Unknown]] = []
-        plain = self._plain(value, (), unknown)
-        document = self._documents.get(block.place.file, 0)
-        self._documents[block.place.file] = document + 1
-        written = Written(value, place if attribute else block.place)
-        source = Source(block.place.file, self._base, FileType.TERRAFORM, document, lazy_source_map=written)
+        unknown: list[tuple[Path, UnknownValue]] = []
+        plain = self._remove_unknown(value, (), unknown)
+        document = self._documents.get(block.location.file, 0)
+        self._documents[block.location.file] = document + 1
+        source_map = TerraformSourceMap(value, location if attribute else block.location)
+        source = Source(block.location.file, self._base, FileType.TERRAFORM, document, lazy_source_map=source_map)
         yield Resource(plain, source, unknown=tuple(path for path, _ in unknown))
-        for path, what in unknown[:_SHOWN_UNKNOWNS]:
-            where = written.locate(plain, path)
-            yield Unread(where, f"{format_path(path)} is not known before apply: {what.why}")
-        if rest := unknown[_SHOWN_UNKNOWNS:]:
-            yield Unread(place, f"{len(rest)} more fields of this object are not known before apply")
+        for path, unknown_value in unknown[:_MAX_REPORTED_UNKNOWNS]:
+            unknown_location = source_map.locate(plain, path)
+            yield Unread(unknown_location, f"{format_path(path)} is not known before apply: {unknown_value.reason}")
+        if rest := unknown[_MAX_REPORTED_UNKNOWNS:]:
+            yield Unread(location, f"{len(rest)} more fields of this object are not known before apply")
 
-    def _plain(self, value: Any, path: Path, unknown: list[tuple[Path, Unknown]]) -> Any:
-        """A value without Unknowns, whose paths are collected. A list with an unknown item is unknown as a whole."""
+    def _remove_unknown(self, value: Any, path: Path, unknown: list[tuple[Path, UnknownValue]]) -> Any:
+        """Return a value without `UnknownValue`s and collect their paths. A list with an unknown entry is unknown."""
         self.evaluator.spend()
         if isinstance(value, dict):
-            made = {}
-            for key, item in value.items():
-                found = _as_unknown(item)
-                if found is None:
-                    made[key] = self._plain(item, (*path, key), unknown)
+            fields = {}
+            for key, child in value.items():
+                unknown_child = _as_unknown(child)
+                if unknown_child is None:
+                    fields[key] = self._remove_unknown(child, (*path, key), unknown)
                 else:
-                    unknown.append(((*path, key), found))
-            return made
+                    unknown.append(((*path, key), unknown_child))
+            return fields
         if isinstance(value, list):
-            return [self._plain(item, (*path, index), unknown) for index, item in enumerate(value)]
-        return str(value) if isinstance(value, Text) else value
+            return [self._remove_unknown(child, (*path, index), unknown) for index, child in enumerate(value)]
+        return str(value) if isinstance(value, LocatedText) else value
 
 
-class Written(msgspec.Struct, frozen=True):
-    """Where the values of one object were written (a `Trace`): each collection of `value` knows its entries' places."""
+class TerraformSourceMap(msgspec.Struct, frozen=True):
+    """Source map of one object (a `LazySourceMap`): collections of value know the locations of their entries."""
 
     value: Any
-    place: Location
+    location: Location
 
     def locate(self, document: Any, path: Path) -> Location:
-        """The place of `path`, or of its nearest ancestor that was written somewhere."""
+        """Return the location of path or of its nearest ancestor with a location."""
         del document
-        found = self.place
+        location = self.location
         value: Any = self.value
         for step in path:
-            if not isinstance(value, Mapping | Items):
+            if not isinstance(value, LocatedMapping | LocatedList):
                 break
-            found = value.place(step) or found
+            location = value.location(step) or location
             value = _entry(value, step)
-        return found
+        return location
 
 
 def _entry(value: Any, step: str | int) -> Any:
-    """What is at a step of a collection; None if nothing is."""
-    if isinstance(value, Mapping):
+    """Return the entry of a collection at a step, None if there is none."""
+    if isinstance(value, LocatedMapping):
         return value.get(str(step))
     return value[step] if isinstance(step, int) and step < len(value) else None
 
 
-def _as_unknown(value: Any) -> Unknown | None:
-    if isinstance(value, Unknown):
+def _as_unknown(value: Any) -> UnknownValue | None:
+    if isinstance(value, UnknownValue):
         return value
     if isinstance(value, list):
-        return next((item for item in value if isinstance(item, Unknown)), None)
+        return next((element for element in value if isinstance(element, UnknownValue)), None)
     return None
 
 
-def _decoded(text: str) -> Any:
+def _decode_yaml(text: str) -> Any:
     try:
         return FUNCTIONS["yamldecode"](text)
     except ValueError as error:
-        return Unknown(f"not YAML: {error}", failed=True)
+        return UnknownValue(f"not YAML: {error}", is_error=True)
 
 
-def _wrong(value: Any) -> str:
-    """Why a value is no object of Kubernetes; empty if it is one."""
-    if not isinstance(value, Mapping):
+def _find_object_problem(value: Any) -> str:
+    """Return the reason a value is no Kubernetes object, "" if it is one."""
+    if not isinstance(value, LocatedMapping):
         return "its manifest is no object"
     for name in ("apiVersion", "kind"):
-        given = value.get(name)
-        if isinstance(given, Unknown):
-            return f"its {name} is not known before apply: {given.why}"
-        if not isinstance(given, str) or not given:
+        text = value.get(name)
+        if isinstance(text, UnknownValue):
+            return f"its {name} is not known before apply: {text.reason}"
+        if not isinstance(text, str) or not text:
             return f"not a complete Kubernetes object: it has no {name}"
     return ""

@@ -1,6 +1,6 @@
-"""Values of Terraform's expressions: plain Python values that also know where their entries were written.
+"""Values of Terraform expressions: plain Python values whose collections know the locations of their entries.
 
-An `Unknown` stands for what nobody knows before `terraform apply`. It is contagious: what is made of it is unknown.
+An `UnknownValue` is a value known only after `terraform apply`; any value computed from it is unknown too.
 """
 
 from __future__ import annotations
@@ -13,54 +13,53 @@ import msgspec
 from kubekeep.model.location import Location, Path, Position, Region, SourceMap
 
 
-class Unknown(msgspec.Struct, frozen=True):
-    """A value that is not in the files, and why; `failed` if Terraform itself would call it an error."""
+class UnknownValue(msgspec.Struct, frozen=True):
+    """A value that is not in the files, and the reason. is_error: Terraform itself would report an error."""
 
-    why: str
-    failed: bool = False
+    reason: str
+    is_error: bool = False
 
 
-class Mapping(dict[str, Any]):
-    """An object or map, and the place of each entry that has one."""
+class LocatedMapping(dict[str, Any]):
+    """An object or map with the locations of its entries."""
 
-    def __init__(self, entries: Iterable[tuple[str, Any]] = ()) -> None:
-        super().__init__(entries)
-        self._places: dict[str, Location] = {}
+    def __init__(self, pairs: Iterable[tuple[str, Any]] = ()) -> None:
+        super().__init__(pairs)
+        self._locations: dict[str, Location] = {}
 
-    def put(self, key: str, value: Any, place: Location | None) -> None:
-        """Set an entry, with its place."""
+    def put(self, key: str, value: Any, location: Location | None) -> None:
+        """Set an entry with its location."""
         self[key] = value
-        if place is not None:
-            self._places[key] = place
+        if location is not None:
+            self._locations[key] = location
 
-    def place(self, key: str | int) -> Location | None:
-        """Where an entry was written."""
-        return self._places.get(str(key))
+    def location(self, key: str | int) -> Location | None:
+        """Return the location of an entry, None if it has none."""
+        return self._locations.get(str(key))
 
 
-class Sequence(list[Any]):
-    """A list, tuple or set, and the place of each item that has one."""
+class LocatedList(list[Any]):
+    """A list, tuple or set with the locations of its entries."""
 
-    def __init__(self, items: Iterable[Any] = ()) -> None:
-        super().__init__(items)
-        self._places: dict[int, Location] = {}
+    def __init__(self, elements: Iterable[Any] = ()) -> None:
+        super().__init__(elements)
+        self._locations: dict[int, Location] = {}
 
-    def add(self, value: Any, place: Location | None) -> None:
-        """Append an item, with its place."""
-        if place is not None:
-            self._places[len(self)] = place
+    def add(self, value: Any, location: Location | None) -> None:
+        """Append an entry with its location."""
+        if location is not None:
+            self._locations[len(self)] = location
         self.append(value)
 
-    def place(self, index: str | int) -> Location | None:
-        """Where an item was written."""
-        return self._places.get(index) if isinstance(index, int) else None
+    def location(self, index: str | int) -> Location | None:
+        """Return the location of an entry, None if it has none."""
+        return self._locations.get(index) if isinstance(index, int) else None
 
 
-class Text(str):
-    """Text that stands in a file line by line: a heredoc, or what `file` read.
+class LocatedText(str):
+    """Text of several lines of a file: a heredoc, or the result of `file`.
 
-    `lines` has, for each of its lines, the number of the line of `file` it stands on; `indent` is how many characters
-    were taken from the start of each.
+    lines: for each line, its line number in file. indent: number of characters removed from the start of each line.
     """
 
     __slots__ = ("file", "indent", "lines")
@@ -70,35 +69,35 @@ class Text(str):
     lines: list[int]
 
     @classmethod
-    def of(cls, text: str, file: str, lines: list[int], indent: int = 0) -> Text:
-        """The text with its lines."""
-        made = cls(text)
-        made.file, made.lines, made.indent = file, lines, indent
-        return made
+    def from_lines(cls, text: str, file: str, lines: list[int], indent: int = 0) -> LocatedText:
+        """Return a text with its line numbers."""
+        located = cls(text)
+        located.file, located.lines, located.indent = file, lines, indent
+        return located
 
 
-class Decoded(msgspec.Struct, frozen=True):
-    """A YAML or JSON document that was decoded from a text, with the marks of its nodes; its places are looked up late."""
+class DecodedDocument(msgspec.Struct, frozen=True):
+    """A YAML or JSON document decoded from a text, with its source map. Locations are looked up on request."""
 
     document: Any
     source_map: SourceMap
-    text: Text
+    text: LocatedText
 
     def value(self) -> Any:
-        """The document, each collection of which knows its places."""
+        """Return the document with collections that know their locations."""
         return self._value(self.document, ())
 
     def _value(self, value: Any, path: Path) -> Any:
         if isinstance(value, dict):
-            entries = ((key, self._value(item, (*path, key))) for key, item in value.items())
-            return DecodedMapping(entries, self, path)
+            pairs = ((key, self._value(child, (*path, key))) for key, child in value.items())
+            return DecodedMapping(pairs, self, path)
         if isinstance(value, list):
-            items = (self._value(item, (*path, index)) for index, item in enumerate(value))
-            return DecodedSequence(items, self, path)
+            children = (self._value(child, (*path, index)) for index, child in enumerate(value))
+            return DecodedList(children, self, path)
         return value
 
-    def place(self, path: Path) -> Location:
-        """Where a node of the document stands in the file of the text."""
+    def location(self, path: Path) -> Location:
+        """Return the location of a node in the file of the text."""
         region = self.source_map.region(self.document, path)
         return Location(self.text.file, Region(self._position(region.start), self._position(region.end)))
 
@@ -107,77 +106,77 @@ class Decoded(msgspec.Struct, frozen=True):
         return Position(line, position.column + self.text.indent)
 
 
-class DecodedMapping(Mapping):
+class DecodedMapping(LocatedMapping):
     """A mapping of a decoded document."""
 
-    def __init__(self, entries: Iterable[tuple[str, Any]], source: Decoded, path: Path) -> None:
-        super().__init__(entries)
+    def __init__(self, pairs: Iterable[tuple[str, Any]], source: DecodedDocument, path: Path) -> None:
+        super().__init__(pairs)
         self._source = source
         self._path = path
 
-    def place(self, key: str | int) -> Location | None:
-        """Where an entry was written."""
-        return self._source.place((*self._path, key)) if key in self else None
+    def location(self, key: str | int) -> Location | None:
+        """Return the location of an entry, None if it does not exist."""
+        return self._source.location((*self._path, key)) if key in self else None
 
 
-class DecodedSequence(Sequence):
-    """A sequence of a decoded document."""
+class DecodedList(LocatedList):
+    """A list of a decoded document."""
 
-    def __init__(self, items: Iterable[Any], source: Decoded, path: Path) -> None:
-        super().__init__(items)
+    def __init__(self, elements: Iterable[Any], source: DecodedDocument, path: Path) -> None:
+        super().__init__(elements)
         self._source = source
         self._path = path
 
-    def place(self, index: str | int) -> Location | None:
-        """Where an item was written."""
-        return self._source.place((*self._path, index)) if isinstance(index, int) and index < len(self) else None
+    def location(self, index: str | int) -> Location | None:
+        """Return the location of an entry, None if it does not exist."""
+        return self._source.location((*self._path, index)) if isinstance(index, int) and index < len(self) else None
 
 
-def entries(value: Any) -> Iterator[tuple[Any, Any, Location | None]]:
-    """Key or index, value and place of each entry of a collection; raises ValueError for anything else."""
-    if isinstance(value, Mapping):
-        return ((key, item, value.place(key)) for key, item in value.items())
-    if isinstance(value, Sequence):
-        return ((index, item, value.place(index)) for index, item in enumerate(value))
+def list_entries(value: Any) -> Iterator[tuple[Any, Any, Location | None]]:
+    """Return key or index, value and location of each entry; raises ValueError for a scalar."""
+    if isinstance(value, LocatedMapping):
+        return ((key, child, value.location(key)) for key, child in value.items())
+    if isinstance(value, LocatedList):
+        return ((index, child, value.location(index)) for index, child in enumerate(value))
     raise ValueError(f"{type_name(value)} is no collection")
 
 
-def unknown_inside(value: Any) -> Unknown | None:
-    """An unknown anywhere in a value, if there is one."""
-    todo = [value]
+def find_unknown(value: Any) -> UnknownValue | None:
+    """Return an unknown value anywhere in a value, None if there is none."""
+    pending = [value]
     seen: set[int] = set()
-    while todo:
-        found = todo.pop()
-        if isinstance(found, Unknown):
-            return found
-        if isinstance(found, dict | list) and id(found) not in seen:
-            # What is shared a million times is looked at once.
-            seen.add(id(found))
-            todo.extend(found.values() if isinstance(found, dict) else found)
+    while pending:
+        current = pending.pop()
+        if isinstance(current, UnknownValue):
+            return current
+        if isinstance(current, dict | list) and id(current) not in seen:
+            # Visit shared values only once.
+            seen.add(id(current))
+            pending.extend(current.values() if isinstance(current, dict) else current)
     return None
 
 
-def weight(values: Iterable[Any], most: int) -> int:
-    """How many values and characters there are if what is shared is counted each time; `most` if there are more.
+def count_values(values: Iterable[Any], limit: int) -> int:
+    """Count values and 16-character units of text, shared values once per use; at most limit.
 
-    A few lines of lists of lists can stand for more values than a machine has bytes.
+    A few lines of nested lists can represent more values than fit in memory.
     """
     total = 0
-    todo = list(values)
-    while todo and total < most:
-        found = todo.pop()
+    pending = list(values)
+    while pending and total < limit:
+        current = pending.pop()
         total += 1
-        if isinstance(found, str):
-            total += len(found) // 16
-        elif isinstance(found, dict | list):
-            if len(found) + total >= most:
-                return most
-            todo.extend(found.values() if isinstance(found, dict) else found)
-    return min(total, most)
+        if isinstance(current, str):
+            total += len(current) // 16
+        elif isinstance(current, dict | list):
+            if len(current) + total >= limit:
+                return limit
+            pending.extend(current.values() if isinstance(current, dict) else current)
+    return min(total, limit)
 
 
 def type_name(value: Any) -> str:
-    """What Terraform calls the type of a value."""
+    """Return Terraform's name of a value's type, with an article."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -190,7 +189,7 @@ def type_name(value: Any) -> str:
 
 
 def to_text(value: Any) -> str:
-    """A scalar as Terraform puts it into a string; raises ValueError for what it would not take."""
+    """Convert a scalar to a string as Terraform does; raises ValueError if it cannot be converted."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -203,25 +202,25 @@ def to_text(value: Any) -> str:
 
 
 def to_number(value: Any) -> int | float:
-    """A number, or text that is one; raises ValueError."""
+    """Convert a number or numeric text to a number; raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{type_name(value)} where a number is needed")
     if not isinstance(value, str):
         return value
-    if len(value) > _LONGEST_NUMBER:
+    if len(value) > _MAX_DIGITS:
         raise ValueError("a number of too many digits")
     try:
         return int(value) if value.lstrip("-").isdecimal() else float(value)
     except ValueError:
-        # Its own message would show the text, which may be secret.
+        # The original message would contain the text, which may be secret.
         raise ValueError("text where a number is needed") from None
 
 
-_LONGEST_NUMBER = 300
+_MAX_DIGITS = 300
 
 
 def to_bool(value: Any) -> bool:
-    """A bool, or the text of one; raises ValueError."""
+    """Convert a bool or its text to a bool; raises ValueError."""
     if isinstance(value, bool):
         return value
     if value in ("true", "false"):
