@@ -380,6 +380,13 @@ def test_json_syntax_is_read(tmp_path: Path) -> None:
     assert locate(results[0], "spec.containers[1].image") == "main.tf.json:10"
 
 
+def test_json_selector_may_be_a_template(tmp_path: Path) -> None:
+    spec = '{"selector": "${local.labels}"}'
+    text = '{"locals": {"labels": {"a": "b"}}, "resource": {"kubernetes_service": {"s": {"spec": ' + spec + "}}}}"
+    (tmp_path / "main.tf.json").write_text(text)
+    assert objects(modules(tmp_path)) == [{"apiVersion": "v1", "kind": "Service", "spec": {"selector": {"a": "b"}}}]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -100,12 +100,14 @@ def _resource_body(value: LocatedMapping, location: Location) -> HclBody:
 def _list_block_values(key: str, value: Any) -> list[LocatedMapping]:
     """Return the blocks that an entry represents, [] for an attribute."""
     values = value if isinstance(value, list) else [value]
-    if key in _ATTRIBUTES and not (
-        key == "selector" and all(mapping.keys() <= _SELECTOR for mapping in values if mapping)
-    ):
+    if key in _ATTRIBUTES and not (key == "selector" and all(_is_label_selector(entry) for entry in values if entry)):
         return []
     mappings = [mapping for mapping in values if isinstance(mapping, LocatedMapping)]
     return mappings if len(mappings) == len(values) else []
+
+
+def _is_label_selector(value: Any) -> bool:
+    return isinstance(value, LocatedMapping) and value.keys() <= _SELECTOR
 
 
 def _dynamic_blocks(value: Any, location: Location) -> Iterator[HclBlock]:
