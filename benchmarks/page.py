@@ -17,7 +17,8 @@ import corpus
 from playwright.sync_api import Page, sync_playwright
 
 from kubekeep import reports
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 OBJECTS = 6_000
 """Against NSA these make some 20,000 findings."""
@@ -45,7 +46,13 @@ def main() -> None:
             corpus.write(OBJECTS, folder)
         page = Path(scratch) / "report.html"
         entry = reports.load("html")
-        assessment = scan(ScanRequest(paths=(str(folder),), frameworks=("nsa",), extras=entry.wants))
+        assessment = scan(
+            ScanRequest(
+                ScanInput(paths=(str(folder),)),
+                rules=RuleOptions(frameworks=("nsa",)),
+                needs=ReportNeeds(extras=entry.wants),
+            )
+        )
         print("| what | time |\n| --- | ---: |")
         started = time.process_time()
         with page.open("w", encoding="utf-8") as stream:

@@ -21,7 +21,8 @@ import corpus
 from kubekeep import reports
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Status
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 RUNS = 3
 OBJECTS = (3_000, 6_000)
@@ -33,7 +34,11 @@ def render(name: str, folder: str) -> None:
     """Scan `folder`, write the report and print the findings, the seconds it took and the peak memory in KB."""
     entry = None if name == NOTHING else reports.load(name)
     extras = entry.wants if entry else frozenset()
-    assessment = scan(ScanRequest(paths=(folder,), frameworks=("nsa",), extras=extras))
+    assessment = scan(
+        ScanRequest(
+            ScanInput(paths=(folder,)), rules=RuleOptions(frameworks=("nsa",)), needs=ReportNeeds(extras=extras)
+        )
+    )
     found = sum(verdict.status is Status.FAILED for item in assessment.results for verdict in item.verdicts.values())
     seconds = statistics.median(written(entry, assessment) for _ in range(RUNS)) if entry else 0.0
     print(found, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

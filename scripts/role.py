@@ -12,7 +12,6 @@ from typing import Final
 
 import yaml
 
-from kubekeep.kube.access import ClusterAccess, ClusterRequest
 from kubekeep.kube.review import Permission
 from kubekeep.library.load import builtin
 from kubekeep.model.cluster import RBAC, RBAC_KINDS
@@ -25,7 +24,8 @@ from kubekeep.sources.cluster.definitions import DEFINITION_KINDS
 from kubekeep.sources.cluster.host_data import GROUP
 from kubekeep.usecases.cluster import SETTINGS, VERSIONS, WATCH, wanted
 from kubekeep.usecases.permissions import roles
-from kubekeep.usecases.scan import ScanRequest, selected
+from kubekeep.usecases.request import RuleOptions
+from kubekeep.usecases.rule_selection import RuleSelector
 
 FOLDER: Final = Path(__file__).parent.parent / "deploy" / "rbac"
 VERBS: Final = {"scan": ("list",), "watch": ("list", WATCH)}
@@ -61,8 +61,8 @@ DEFINITIONS: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 def kinds(command: str = "scan") -> set[tuple[str, str]]:
     """Group and kind of everything that a command may list; no watch looks for attack paths."""
-    nowhere = ClusterRequest(access=ClusterAccess(name="", server=""))
-    selection = selected(ScanRequest(paths=(), cluster=nowhere, frameworks=tuple(builtin().frameworks)))
+    options = RuleOptions(frameworks=tuple(builtin().frameworks))
+    selection = RuleSelector(options, whole_cluster=True).selection
     names = wanted(selection, ResourceSelection(), everything=command == "scan").kinds | SETTINGS
     return {DEFINITIONS, *(found for name in names for found in _served(name))}
 

@@ -55,7 +55,7 @@ def binding(**spec: Any) -> dict[str, Any]:
 def verdict(found: dict[str, Any], *more: dict[str, Any], on: dict[str, Any] | None = None) -> Verdict | None:
     """The verdict of the policy `found` on `on`, the last of the resources; `more` are beside the policy."""
     judge = PolicyEvaluator(policies_of(map(Resource, (found, *more))))
-    said = [item for _, _, item in judge.judge([Resource(on or POD)])]
+    said = [item for _, _, item in judge.evaluate([Resource(on or POD)])]
     return said[0] if said else None
 
 
@@ -354,7 +354,7 @@ def test_odd_objects_end_nothing(kind: str, metadata: Any) -> None:
     odd = {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": metadata}
     found = policy("object.metadata.labels.all(k, v, v == request.name)", "namespaceObject.metadata.labels['a'] == 'b'")
     judge = PolicyEvaluator(policies_of(map(Resource, (found, odd, {**odd, "kind": "Namespace"}))))
-    for _, _, said in judge.judge(
+    for _, _, said in judge.evaluate(
         [Resource(odd), Resource({**POD, "metadata": {**POD["metadata"], "namespace": "a"}})]
     ):
         assert said.status in Status

@@ -179,7 +179,7 @@ def ours(
     except AdmissionError:
         return [("refused",)] * len(objects)
     resources = [Resource(with_name_label(item) if item["kind"] == "Namespace" else item) for item in objects]
-    said = {place: verdict for place, _, verdict in judge.judge(resources)}
+    said = {place: verdict for place, _, verdict in judge.evaluate(resources)}
     return [shown(said.get(place)) for place in range(len(objects))]
 
 

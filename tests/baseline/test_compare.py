@@ -22,7 +22,8 @@ from kubekeep.model.comparison import (
 )
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.severity import Severity
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 WEB = Identity("apps", "Deployment", "shop", "web")
@@ -325,7 +326,7 @@ def test_the_worst_comes_first() -> None:
 
 @pytest.fixture(scope="module")
 def shop() -> Any:
-    return scan(ScanRequest(paths=(str(SHOP),)))
+    return scan(ScanRequest(ScanInput(paths=(str(SHOP),))))
 
 
 def test_a_scan_is_marked_place_by_place(shop: Any) -> None:

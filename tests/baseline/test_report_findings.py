@@ -21,7 +21,8 @@ from kubekeep.model.text import json_text
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.kubescape_v2.read import MAXIMUM_BYTES, ReportError
 from kubekeep.usecases.compare import COARSE, compared
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SECRET = "h7Zq-planted"  # noqa: S105 - a value to look for, no secret
@@ -37,7 +38,7 @@ def assessment(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
         "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n"
         f"  - {{name: c, image: x, args: [--token={SECRET}, {SECRET}], env: {variables}}}\n"
     )
-    return scan(ScanRequest(paths=(str(EXAMPLES), str(folder))))
+    return scan(ScanRequest(ScanInput(paths=(str(EXAMPLES), str(folder)))))
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource, Source
-from kubekeep.posture.select import controls_named, select
+from kubekeep.posture.select import find_controls, select
 
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 VALUES = {
@@ -82,7 +82,7 @@ def failing(found: Resource, *paths: str) -> ResourceResult:
     return ResourceResult(found, {"privileged-container": Verdict(Status.FAILED, evidence)})
 
 
-SELECTION = select(named=controls_named(["C-0057"]))
+SELECTION = select(named=find_controls(["C-0057"]))
 
 
 def test_what_is_waived_already_stays_and_counts_for_all_that_cover_it() -> None:

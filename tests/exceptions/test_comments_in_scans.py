@@ -15,7 +15,8 @@ from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.exception import ExceptionSource, ExceptionStatus
 from kubekeep.model.finding import Status
 from kubekeep.usecases.fix import FixRequest, plan
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 POD = """\
@@ -48,7 +49,7 @@ def statuses_of(result: ResourceResult) -> set[Status]:
 
 def test_a_finding_is_waived_and_told(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
-    request = ScanRequest(paths=("pod.yaml",), controls=("C-0057", "C-0016"))
+    request = ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057", "C-0016")))
     found = scan(request)
     assert found.failures().keys() == {"privilege-escalation"}
     ((_, verdict),) = found.excepted()["privileged-container"]
@@ -64,7 +65,7 @@ def test_a_finding_is_waived_and_told(here: Path) -> None:
 def test_a_part_of_the_evidence_leaves_a_failure(here: Path) -> None:
     second = "  - name: b\n    image: registry.example/b:1\n    securityContext: {privileged: true}\n"
     (here / "pod.yaml").write_text(POD + second)
-    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
+    found = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
     ((_, verdict),) = found.failures()["privileged-container"]
     assert [item.path for item in verdict.evidence] == ["spec.containers[1].securityContext.privileged"]
     assert found.status is Status.FAILED
@@ -72,12 +73,23 @@ def test_a_part_of_the_evidence_leaves_a_failure(here: Path) -> None:
 
 def test_what_is_waived_is_not_fixed(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
-    assert plan(FixRequest(scan=ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))).files == ()
+    assert (
+        plan(
+            FixRequest(scan=ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
+        ).files
+        == ()
+    )
 
 
 def test_comments_can_be_left_unheard(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
-    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",), exceptions=ExceptionOptions(inline=False)))
+    found = scan(
+        ScanRequest(
+            ScanInput(paths=("pod.yaml",)),
+            rules=RuleOptions(controls=("C-0057",)),
+            evaluation=EvaluationOptions(exceptions=ExceptionOptions(inline=False)),
+        )
+    )
     assert found.failures().keys() == {"privileged-container"}
     assert found.exceptions == ()
 
@@ -97,7 +109,7 @@ def test_what_covers_nothing_is_told(
     here: Path, comment: str, status: ExceptionStatus, unknown: tuple[str, ...]
 ) -> None:
     (here / "pod.yaml").write_text(POD.replace("C-0057 reason=a test", comment))
-    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
+    found = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
     assert statuses(found) == {Status.FAILED}
     (use,) = found.exceptions
     assert (use.status, use.unknown) == (status, unknown)
@@ -246,7 +258,7 @@ def test_whatever_a_comment_says_is_read_as_meant_or_told(here: Path, newline: s
     for number, comment in enumerate((*MEANT, *TOLD, *OVER)):
         text = POD.replace("# kubekeep:ignore C-0057 reason=a test", comment).replace("name: a", f"name: a{number}")
         (here / f"{number:03}.yaml").write_text(text, newline=newline)
-    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    found = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
     passed = {
         resource.source.path
         for result in found.results
@@ -266,7 +278,9 @@ def test_whatever_a_comment_says_is_read_as_meant_or_told(here: Path, newline: s
 def test_not_evaluated_is_never_waived(here: Path) -> None:
     head, _, _ = POD.partition("  containers:")
     (here / "pod.yaml").write_text(f"# kubekeep:ignore C-0057\n{head}  containers: 7\n")
-    assert statuses(scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))) == {Status.NOT_EVALUATED}
+    assert statuses(scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))) == {
+        Status.NOT_EVALUATED
+    }
 
 
 SHARED = """\
@@ -321,7 +335,7 @@ def excepted(assessment: Assessment) -> set[int]:
 )
 def test_what_an_alias_borrows_is_waived_where_it_is_borrowed(here: Path, place: str, expected: set[int]) -> None:
     (here / "pod.yaml").write_text(SHARED.replace(place, "# kubekeep:ignore C-0057"))
-    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
+    found = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
     assert excepted(found) == expected
     (use,) = found.exceptions
     assert use.status is (ExceptionStatus.MATCHED if expected else ExceptionStatus.UNUSED)
@@ -329,16 +343,28 @@ def test_what_an_alias_borrows_is_waived_where_it_is_borrowed(here: Path, place:
 
 def test_a_comment_for_all_that_borrows_and_lends(here: Path) -> None:
     (here / "pod.yaml").write_text("# kubekeep:ignore C-0057\n" + SHARED)
-    assert excepted(scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))) == {0, 1, 2, 3, 4}
+    assert excepted(scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))) == {
+        0,
+        1,
+        2,
+        3,
+        4,
+    }
     (here / "pod.yaml").write_text(SHARED.replace("spec:", "spec: # kubekeep:ignore C-0057"))
-    assert excepted(scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))) == {0, 1, 2, 3, 4}
+    assert excepted(scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))) == {
+        0,
+        1,
+        2,
+        3,
+        4,
+    }
 
 
 @pytest.mark.parametrize(("place", "expected"), [("# 1", {0}), ("# 2", {1}), ("# 3", {2}), ("# 7", {4})])
 def test_an_alias_in_the_base_of_an_overlay(here: Path, place: str, expected: set[int]) -> None:
     (here / "pod.yaml").write_text(SHARED.replace(place, "# kubekeep:ignore C-0057"))
     (here / "kustomization.yaml").write_text("resources: [pod.yaml]\n")
-    assert excepted(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == expected
+    assert excepted(scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))) == expected
 
 
 CHART = "apiVersion: v2\nname: a\nversion: 1.0.0\n"
@@ -350,7 +376,7 @@ def test_an_alias_in_the_template_of_a_chart(here: Path, place: str, expected: s
     (here / "Chart.yaml").write_text(CHART)
     template = SHARED.replace(place, "# kubekeep:ignore C-0057").replace("name: a", "name: {{ .Release.Name }}", 1)
     (here / "templates" / "pod.yaml").write_text(template)
-    assert excepted(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == expected
+    assert excepted(scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))) == expected
 
 
 def test_what_a_template_includes_is_covered_where_it_is_written(here: Path) -> None:
@@ -361,7 +387,9 @@ def test_what_a_template_includes_is_covered_where_it_is_written(here: Path) -> 
         + POD.partition("      privileged")[0]
         + '      {{- include "own" . | nindent 6 }}\n'
     )
-    assert statuses(scan(ScanRequest(paths=(".",), controls=("C-0057",)))) == {Status.PASSED}
+    assert statuses(scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))) == {
+        Status.PASSED
+    }
 
 
 @pytest.mark.parametrize(("place", "expected"), [("# 1", {"one"}), ("# 2", {"two"}), ("# 0", {"one", "two"})])
@@ -378,7 +406,7 @@ def test_an_alias_in_the_values_of_a_chart(here: Path, place: str, expected: set
             POD.partition("      privileged")[0].replace("name: a", f"name: {name}")
             + f"      privileged: {{{{ .Values.all.{name}.privileged }}}}\n"
         )
-    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    found = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
     assert len(found.results) == 2
     assert {item.resource.name for item in found.results if statuses_of(item) == {Status.PASSED}} == expected
 
@@ -390,32 +418,37 @@ def test_json_has_no_comments(here: Path, name: str) -> None:
     container = {"name": "a", "image": "a:1", "securityContext": {"privileged": True}, **note}
     text = json.dumps({**manifest, "spec": {"containers": [container]}}, indent=2)
     (here / name).write_text(text)
-    found = scan(ScanRequest(paths=(name,), controls=("C-0057",)), stdin=io.BytesIO(text.encode()))
+    found = scan(
+        ScanRequest(ScanInput(paths=(name,)), rules=RuleOptions(controls=("C-0057",))), stdin=io.BytesIO(text.encode())
+    )
     assert (statuses(found), found.exceptions) == ({Status.FAILED}, ())
 
 
 def test_text_in_a_block_is_no_comment(here: Path) -> None:
     script = "    args:\n    - |\n      # kubekeep:ignore C-0057\n      run # kubekeep:ignore C-0057\n"
     (here / "pod.yaml").write_text(POD.partition(" # kubekeep")[0] + "\n" + script)
-    found = scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",)))
+    found = scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",))))
     assert (statuses(found), found.exceptions) == ({Status.FAILED}, ())
 
 
 def test_standard_input_and_archives(here: Path) -> None:
-    found = scan(ScanRequest(paths=("-",), controls=("C-0057",)), stdin=io.BytesIO(POD.encode("utf-16")))
+    found = scan(
+        ScanRequest(ScanInput(paths=("-",)), rules=RuleOptions(controls=("C-0057",))),
+        stdin=io.BytesIO(POD.encode("utf-16")),
+    )
     assert statuses(found) == {Status.PASSED}
     (here / "pod.yaml").write_text(POD)
     with tarfile.open("bundle.tar.gz", "w:gz") as archive:
         archive.add("pod.yaml", "deploy/pod.yaml")
     (here / "pod.yaml").unlink()
-    found = scan(ScanRequest(paths=("bundle.tar.gz",), controls=("C-0057",)))
+    found = scan(ScanRequest(ScanInput(paths=("bundle.tar.gz",)), rules=RuleOptions(controls=("C-0057",))))
     assert statuses(found) == {Status.PASSED}
     assert [use.exception.name for use in found.exceptions] == ["bundle.tar.gz/deploy/pod.yaml:10"]
 
 
 def test_the_values_of_a_chart_and_its_templates(here: Path) -> None:
     shutil.copytree(EXAMPLES / "storefront-chart", here / "chart")
-    request = ScanRequest(paths=("chart",), controls=("C-0057",))
+    request = ScanRequest(ScanInput(paths=("chart",)), rules=RuleOptions(controls=("C-0057",)))
     assert scan(request).failures()
     values = here / "chart/values.yaml"
     written = values.read_text()
@@ -431,7 +464,7 @@ def test_the_values_of_a_chart_and_its_templates(here: Path) -> None:
 
 def test_the_base_and_the_patch_of_an_overlay(here: Path) -> None:
     shutil.copytree(EXAMPLES / "overlays", here / "overlays")
-    request = ScanRequest(paths=("overlays",), controls=("C-0057", "C-0017"))
+    request = ScanRequest(ScanInput(paths=("overlays",)), rules=RuleOptions(controls=("C-0057", "C-0017")))
     assert scan(request).failures().keys() == {"privileged-container", "read-only-root-filesystem"}
     patch = here / "overlays/production/debug.yaml"
     patch.write_text(patch.read_text().replace("privileged: true", "privileged: true # kubekeep:ignore C-0057"))
@@ -455,7 +488,7 @@ def test_terraform(here: Path) -> None:
         "  }\n"
         "}\n"
     )
-    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    found = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
     assert statuses(found) == {Status.PASSED}
     assert [use.status for use in found.exceptions] == [ExceptionStatus.MATCHED]
 
@@ -479,7 +512,7 @@ def test_values_of_terraform(here: Path) -> None:
     (here / "terraform.tfvars").write_text(
         'note = "x # kubekeep:ignore C-0057"\nprivileged = true // kubekeep:ignore C-0057\n'
     )
-    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    found = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
     assert statuses(found) == {Status.PASSED}
     assert {use.exception.name: use.status for use in found.exceptions} == {
         "terraform.tfvars:2": ExceptionStatus.MATCHED
@@ -489,7 +522,7 @@ def test_values_of_terraform(here: Path) -> None:
 def test_a_file_that_no_control_applies_to_is_accounted_for(here: Path) -> None:
     (here / "notes.yaml").write_text("# kubekeep:ignore C-0057\nnotes: [a, b]\n")
     (here / "pod.yaml").write_text(POD)
-    found = scan(ScanRequest(paths=(".",), controls=("C-0057",)))
+    found = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
     assert {use.exception.name: use.status for use in found.exceptions} == {
         "notes.yaml:1": ExceptionStatus.UNUSED,
         "pod.yaml:10": ExceptionStatus.MATCHED,
@@ -500,6 +533,8 @@ def test_the_example_of_the_guide(here: Path) -> None:
     page = (EXAMPLES.parent / "docs/guides/ignore-comments.md").read_text()
     text = next(block for block in page.split("```") if "kind: DaemonSet" in block).removeprefix("yaml\n")
     (here / "agent.yaml").write_text(text)
-    found = scan(ScanRequest(paths=("agent.yaml",), controls=("C-0016", "C-0017", "C-0048")))
+    found = scan(
+        ScanRequest(ScanInput(paths=("agent.yaml",)), rules=RuleOptions(controls=("C-0016", "C-0017", "C-0048")))
+    )
     assert statuses(found) == {Status.PASSED}
     assert {use.status for use in found.exceptions} == {ExceptionStatus.MATCHED}

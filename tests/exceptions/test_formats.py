@@ -20,7 +20,7 @@ from kubekeep.exceptions.match import Controls
 from kubekeep.exceptions.policy_exception import Patterns, PolicyException, expiry, literal, matches
 from kubekeep.exceptions.sets import set_names, set_title
 from kubekeep.model.location import Location
-from kubekeep.posture.select import frameworks_named, select
+from kubekeep.posture.select import find_frameworks, select
 
 ONE = {"name": "one", "posturePolicies": [{"controlID": "C-0057"}]}
 
@@ -470,7 +470,7 @@ def test_what_an_object_leaves_empty_is_doubted(tmp_path: Path, change: tuple[st
 
 @pytest.mark.parametrize("name", set_names())
 def test_a_set_names_known_controls_of_few_resources(name: str) -> None:
-    controls = Controls(select(frameworks_named(["allcontrols", "pss-baseline", "pss-restricted"])))
+    controls = Controls(select(find_frameworks(["allcontrols", "pss-baseline", "pss-restricted"])))
     policy_exceptions = read_set(name)
     assert policy_exceptions
     assert set_title(name).endswith(".")

@@ -15,7 +15,9 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.finding import Status
 from kubekeep.usecases.fix import FixRequest, plan
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
+from tests.requests import scan_request
 
 PRIVILEGED = "C-0057"
 IMMUTABLE = "C-0017"
@@ -58,7 +60,7 @@ def excepted(*exceptions: dict[str, Any]) -> ExceptionOptions:
 
 def scanned(exceptions: ExceptionOptions = ExceptionOptions(), **request: Any) -> Assessment:  # noqa: B008 - a frozen value
     controls = request.pop("controls", () if "frameworks" in request else (PRIVILEGED,))
-    return scan(ScanRequest(paths=("deploy",), controls=controls, exceptions=exceptions, **request))
+    return scan(scan_request(paths=("deploy",), controls=controls, exceptions=exceptions, **request))
 
 
 def covered(assessment: Assessment) -> set[str]:
@@ -131,7 +133,13 @@ def test_attributes(folder: Path, attributes: dict[str, str], expected: set[str]
 def test_a_path_means_the_same_file_however_the_scan_is_told(folder: Path, named: str, path: str) -> None:
     write(deployment())
     exceptions = excepted(exception(PRIVILEGED, resources=[{"path": path.format(folder)}]))
-    found = scan(ScanRequest(paths=(named.format(folder),), controls=(PRIVILEGED,), exceptions=exceptions))
+    found = scan(
+        ScanRequest(
+            ScanInput(paths=(named.format(folder),)),
+            rules=RuleOptions(controls=(PRIVILEGED,)),
+            evaluation=EvaluationOptions(exceptions=exceptions),
+        )
+    )
     assert covered(found) == {"web"}
 
 
@@ -140,10 +148,22 @@ def test_a_path_from_the_folder_below(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(folder / "deploy")
     exceptions = excepted(exception(PRIVILEGED, resources=[{"path": "all.yaml"}]))
     for named in ("all.yaml", ".", "../deploy", str(folder)):
-        found = scan(ScanRequest(paths=(named,), controls=(PRIVILEGED,), exceptions=exceptions))
+        found = scan(
+            ScanRequest(
+                ScanInput(paths=(named,)),
+                rules=RuleOptions(controls=(PRIVILEGED,)),
+                evaluation=EvaluationOptions(exceptions=exceptions),
+            )
+        )
         assert covered(found) == {"web"}, named
     other = excepted(exception(PRIVILEGED, resources=[{"path": "deploy/all.yaml"}]))
-    found = scan(ScanRequest(paths=(".",), controls=(PRIVILEGED,), exceptions=other))
+    found = scan(
+        ScanRequest(
+            ScanInput(paths=(".",)),
+            rules=RuleOptions(controls=(PRIVILEGED,)),
+            evaluation=EvaluationOptions(exceptions=other),
+        )
+    )
     assert standing(found) == {"web"}, "it starts from where the scan is started"
 
 
@@ -578,6 +598,8 @@ def test_a_set_covers_what_a_platform_runs_and_nothing_else(folder: Path) -> Non
 
 def test_what_is_accepted_is_not_fixed(folder: Path) -> None:  # noqa: ARG001
     write(deployment(annotations={"kubescape.io/skip-controls": "C-0057"}), deployment("api"))
-    planned = plan(FixRequest(scan=ScanRequest(paths=("deploy",), controls=(PRIVILEGED,))))
+    planned = plan(
+        FixRequest(scan=ScanRequest(ScanInput(paths=("deploy",)), rules=RuleOptions(controls=(PRIVILEGED,))))
+    )
     fixed = {item.resource.name for item in planned.fixed if item.control.id == PRIVILEGED}
     assert fixed == {"api"}

@@ -17,7 +17,8 @@ from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.library.cases import Case, cases_of
 from kubekeep.library.load import builtin
 from kubekeep.reports import ReportOptions, load
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 ROOT = Path(__file__).parents[2]
 SARIF = load("sarif")
@@ -27,11 +28,10 @@ LINES = re.compile(r".*?(?:\r\n|\n|\r|\Z)", re.DOTALL)
 def results(path: Path, *controls: str, version: str = "latest") -> list[dict[str, Any]]:
     """The results of a SARIF log about what is at a path, which is the working folder or below it."""
     request = ScanRequest(
-        paths=(str(path),),
-        controls=controls,
-        kubernetes_version=version,
-        extras=SARIF.wants,
-        exceptions=ExceptionOptions(inline=False),
+        ScanInput(paths=(str(path),)),
+        rules=RuleOptions(controls=controls),
+        evaluation=EvaluationOptions(kubernetes_version=version, exceptions=ExceptionOptions(inline=False)),
+        needs=ReportNeeds(extras=SARIF.wants),
     )
     stream = io.StringIO()
     SARIF.render(scan(request), stream, ReportOptions())

@@ -20,7 +20,7 @@ from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
-from kubekeep.posture.evaluate import run
+from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select
 from kubekeep.sources.inputs import read
 from tests.library.kubescape import FACTS, SHARED, spelled
@@ -70,7 +70,7 @@ def ours(corpus: str) -> dict[Key, ResourceResult]:
     """Our results for a corpus, each control asked for by name."""
     controls = [control for control in builtin().controls.values() if control.ids]
     found = (item for item in read([str(SHARED / "corpora" / corpus)]) if isinstance(item, Resource))
-    results = run(found, select(named=controls), RegoPolicySet, kubernetes_minor=37)
+    results = evaluate(found, select(named=controls), RegoPolicySet, kubernetes_minor=37)
     return {_key(result.resource, corpus): result for result in results}
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
-from kubekeep.posture.select import frameworks_named
+from kubekeep.posture.select import find_frameworks
 from tests.library.kubescape import FACTS
 
 CONTROLS: Final = FACTS / "control-facts.json"
@@ -43,7 +43,7 @@ def test_control(fact: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", facts()["frameworks"])
 def test_framework(name: str) -> None:
-    (framework,) = frameworks_named([name])
+    (framework,) = find_frameworks([name])
     assert framework.name == name
     listed = {member["id"]: member["listedAs"] for member in facts()["frameworks"][name]}
     members = {number: control for control in builtin().members(framework) for number in control.ids}

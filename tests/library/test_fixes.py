@@ -24,12 +24,13 @@ from kubekeep.library.cases import Case, cases_of, objects
 from kubekeep.library.load import builtin
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
-from kubekeep.posture.evaluate import run
+from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select
 from kubekeep.sources.inputs import read
 from kubekeep.usecases.control import judge, verdicts
 from kubekeep.usecases.fix import FixRequest, plan
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 from tests.oracles.program import program
 
 FAILING: Final = [
@@ -90,7 +91,7 @@ def slugs() -> tuple[str, ...]:
 
 
 def request(folder: Path) -> ScanRequest:
-    return ScanRequest(paths=(str(folder),), controls=slugs())
+    return ScanRequest(ScanInput(paths=(str(folder),)), rules=RuleOptions(controls=slugs()))
 
 
 def mended_text(case: Case) -> str | None:
@@ -99,7 +100,7 @@ def mended_text(case: Case) -> str | None:
     file = Reading(text)
     resources = [item for item in read([str(case.file)]) if isinstance(item, Resource)]
     selection = select(named=[case.control], params=case.options.params)
-    results = run(resources, selection, RegoPolicySet, kubernetes_minor=case.options.minor)
+    results = evaluate(resources, selection, RegoPolicySet, kubernetes_minor=case.options.minor)
     changes: list[Change] = []
     for result in results:
         verdict = result.verdicts.get(case.control.slug)

@@ -140,7 +140,7 @@ BY_FILES = {"audit-policy-coverage", "encryption-providers", "external-secret-st
 """Controls of files that a static pod does not show."""
 
 
-def unseen(kind: str, field: str, **data: Any) -> dict[str, Any]:
+def affected_controls(kind: str, field: str, **data: Any) -> dict[str, Any]:
     """A document of the node cp-1 that says why `field` is not in it."""
     return {
         "apiVersion": f"{GROUP}/v1beta0",
@@ -155,7 +155,7 @@ def unseen(kind: str, field: str, **data: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("custom", [False, True], ids=["document", "custom-resource"])
 def test_a_control_plane_whose_command_line_is_not_known_passes_nothing(control: Control, *, custom: bool) -> None:
     program, field = CONTROL_PLANE[control.area]
-    document = unseen("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
+    document = affected_controls("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
     case = Case(control, Path("skip.yaml"), Options())
     (verdict,) = verdicts(case, judge(case, [as_custom_resource(document) if custom else document], builtin()))
     assert verdict.status is Status.NOT_EVALUATED
@@ -175,7 +175,7 @@ def test_a_static_pod_tells_what_the_node_does_not(control: Control) -> None:
         }
         for node in ("cp-1", "cp-2")
     )
-    document = unseen("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
+    document = affected_controls("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
     case = Case(control, Path("skip.yaml"), Options())
     results = judge(case, [pod, document], builtin())
     silent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
@@ -189,7 +189,7 @@ def test_a_static_pod_tells_what_the_node_does_not(control: Control) -> None:
 @pytest.mark.parametrize("control", STARTED, ids=lambda control: control.slug)
 def test_a_program_that_nothing_is_said_of_is_not_on_the_node(control: Control) -> None:
     case = Case(control, Path("skip.yaml"), Options())
-    document = unseen("ControlPlaneInfo", "etcdDataDir", PKIDir={"path": "/etc/kubernetes/pki"})
+    document = affected_controls("ControlPlaneInfo", "etcdDataDir", PKIDir={"path": "/etc/kubernetes/pki"})
     assert verdicts(case, judge(case, [document], builtin())) == []
 
 
@@ -199,13 +199,16 @@ BY_FILE = "/usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf"
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
-        (unseen("KubeProxyInfo", "cmdLine", kubeConfigFile={}), "the command line of kube-proxy was not read"),
         (
-            unseen("KubeProxyInfo", "configuration", cmdLine=BY_FILE),
+            affected_controls("KubeProxyInfo", "cmdLine", kubeConfigFile={}),
+            "the command line of kube-proxy was not read",
+        ),
+        (
+            affected_controls("KubeProxyInfo", "configuration", cmdLine=BY_FILE),
             "the configuration file of kube-proxy was not read",
         ),
         (
-            unseen("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE),
+            affected_controls("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE),
             "the configuration file of kube-proxy was not read",
         ),
     ],
@@ -220,7 +223,7 @@ def test_a_kube_proxy_of_which_not_all_is_known_passes_nothing(document: dict[st
 
 
 def test_a_kube_proxy_whose_kubeconfig_alone_was_not_read_is_judged_by_its_file() -> None:
-    document = unseen("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE)
+    document = affected_controls("KubeProxyInfo", "kubeConfigFile", cmdLine=BY_FILE)
     document["notRead"][0]["path"] = "/var/lib/kube-proxy/kubeconfig.conf"
     case = Case(builtin().controls["kube-proxy-metrics-address"], Path("skip.yaml"), Options())
     assert verdicts(case, judge(case, [document], builtin())) == []

@@ -21,7 +21,7 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
-from kubekeep.posture.evaluate import run
+from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import Selection, select
 from tests.library.pods import objects
 from tests.oracles.program import program
@@ -107,7 +107,7 @@ def _members(level: str) -> tuple[Control, ...]:
 
 
 def _assess(pods: Sequence[dict[str, Any]], minor: int) -> list[ResourceResult]:
-    return run([Resource(pod) for pod in pods], _selection(), RegoPolicySet, kubernetes_minor=minor)
+    return evaluate([Resource(pod) for pod in pods], _selection(), RegoPolicySet, kubernetes_minor=minor)
 
 
 def _failed(result: ResourceResult, level: str, minor: int) -> frozenset[str]:

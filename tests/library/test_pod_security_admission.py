@@ -15,9 +15,10 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.posture.evaluate import run
+from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster
 
@@ -192,7 +193,7 @@ def test_a_finding_says_which_mode_tells_of_it(labels: dict[str, str], name: str
         {**item, "metadata": {"name": name, "namespace": "shop"}},
     ]
     selection = select(named=[builtin().controls[UNENFORCED]])
-    results = run(map(Resource, objects), selection, RegoPolicySet, kubernetes_minor=34)
+    results = evaluate(map(Resource, objects), selection, RegoPolicySet, kubernetes_minor=34)
     found = [evidence for result in results for verdict in result.verdicts.values() for evidence in verdict.evidence]
     told = {evidence.message.rpartition(": namespace shop ")[2] for evidence in found if evidence.exists}
     assert told == ({said} if said else set())
@@ -239,10 +240,9 @@ def statuses(cluster: Cluster, namespace: str, slug: str = ENFORCED) -> dict[str
 def results(access: ClusterAccess, namespace: str, slug: str) -> list[ResourceResult]:
     """The results of a control in a namespace, as far as somebody's access to the cluster goes."""
     request = ScanRequest(
-        paths=(),
-        cluster=ClusterRequest(access=access),
-        controls=(slug,),
-        choice=ResourceSelection(include_namespaces=(namespace,)),
+        ScanInput(paths=(), cluster=ClusterRequest(access=access)),
+        rules=RuleOptions(controls=(slug,)),
+        evaluation=EvaluationOptions(choice=ResourceSelection(include_namespaces=(namespace,))),
     )
     return [item for item in scan(request).results if slug in item.verdicts]
 

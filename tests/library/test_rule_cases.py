@@ -17,8 +17,8 @@ from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
-from kubekeep.posture.evaluate import run
-from kubekeep.posture.select import controls_named, select
+from kubekeep.posture.evaluate import evaluate
+from kubekeep.posture.select import find_controls, select
 from tests.library.kubescape import FACTS, spelled
 
 CASES: Final = FACTS / "posture-cases.jsonl"
@@ -77,10 +77,10 @@ def cases() -> Iterator[RuleCase]:
 
 def results_of(case: RuleCase) -> tuple[str, list[ResourceResult]]:
     """The control's slug and our results."""
-    (control,) = controls_named([case.control])
+    (control,) = find_controls([case.control])
     chosen = select(named=[control], params=case.inputs)
     resources = [Resource(item) for item in case.objects]
-    return control.slug, run(resources, chosen, RegoPolicySet, kubernetes_minor=37)
+    return control.slug, evaluate(resources, chosen, RegoPolicySet, kubernetes_minor=37)
 
 
 @pytest.mark.skipif(not CASES.is_file(), reason=f"no facts at {FACTS}")

@@ -11,7 +11,7 @@ from kubekeep.library.load import builtin
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.posture.evaluate import run
+from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import Selection, select
 
@@ -44,7 +44,7 @@ RESOURCES = [pod("asks"), pod("declines", automountServiceAccountToken=False), a
 
 
 def by_run(gap: CoverageGap) -> dict[str, Verdict]:
-    results = run(RESOURCES, selection(), RegoPolicySet, kubernetes_minor=34, gaps=[gap])
+    results = evaluate(RESOURCES, selection(), RegoPolicySet, kubernetes_minor=34, gaps=[gap])
     return {item.resource.name: item.verdicts[SLUG] for item in results}
 
 

@@ -16,8 +16,8 @@ from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.posture.evaluate import run
-from kubekeep.posture.select import controls_named, frameworks_named, select
+from kubekeep.posture.evaluate import evaluate
+from kubekeep.posture.select import find_controls, find_frameworks, select
 from kubekeep.sources.inputs import read
 from tests.engine.counting import CountingPolicySet
 
@@ -38,19 +38,19 @@ def verdicts(results: Sequence[ResourceResult]) -> dict[str, dict[str, Any]]:
 
 def test_the_order_of_resources_changes_no_verdict() -> None:
     resources = [item for item in read([str(SHOP)]) if isinstance(item, Resource)]
-    selection = select(frameworks_named(["allcontrols"]))
-    expected = verdicts(run(resources, selection, RegoPolicySet, kubernetes_minor=34))
+    selection = select(find_frameworks(["allcontrols"]))
+    expected = verdicts(evaluate(resources, selection, RegoPolicySet, kubernetes_minor=34))
     assert any(verdict.status is Status.FAILED for found in expected.values() for verdict in found.values())
     for seed in range(3):
         shuffled = random.Random(seed).sample(resources, len(resources))
-        assert verdicts(run(shuffled, selection, RegoPolicySet, kubernetes_minor=34)) == expected
+        assert verdicts(evaluate(shuffled, selection, RegoPolicySet, kubernetes_minor=34)) == expected
 
 
 def test_equal_workloads_are_evaluated_once() -> None:
     counting = CountingPolicySet()
     resources = [pod(f"web-{number}") for number in range(700)] + [pod("other", hostNetwork=True)]
-    selection = select(named=controls_named(["C-0057"]))
-    results = run(resources, selection, counting, kubernetes_minor=34)
+    selection = select(named=find_controls(["C-0057"]))
+    results = evaluate(resources, selection, counting, kubernetes_minor=34)
     assert counting.documents == 2
     assert len(results) == 701
     paths = [evidence.path for result in results for evidence in result.verdicts["privileged-container"].evidence]
@@ -59,17 +59,17 @@ def test_equal_workloads_are_evaluated_once() -> None:
 
 def test_an_equal_workload_that_comes_batches_later_gets_the_verdict() -> None:
     # Two controls: one of the workload, shared by equal ones, and one of the object, which fills the batches.
-    selection = select(named=controls_named(["C-0057", "C-0073"]))
+    selection = select(named=find_controls(["C-0057", "C-0073"]))
     containers = [{"name": "a", "image": "b", "securityContext": {"privileged": True}}]
     pods = [pod(f"pod-{number}", containers=containers) for number in range(1_200)]
-    results = run(pods, selection, RegoPolicySet, kubernetes_minor=37)
+    results = evaluate(pods, selection, RegoPolicySet, kubernetes_minor=37)
     assert len(results) == len(pods)
     assert {item.verdicts["privileged-container"].status for item in results} == {Status.FAILED}
 
 
 def test_many_batches_keep_each_verdict_with_its_resource() -> None:
     resources = [pod(f"web-{number}", hostNetwork=number % 3 == 0, dnsPolicy=f"p{number}") for number in range(1000)]
-    results = run(resources, select(named=controls_named(["C-0041"])), RegoPolicySet, kubernetes_minor=34)
+    results = evaluate(resources, select(named=find_controls(["C-0041"])), RegoPolicySet, kubernetes_minor=34)
     failed = {result.resource.name for result in results for v in result.verdicts.values() if v.status is Status.FAILED}
     assert failed == {f"web-{number}" for number in range(0, 1000, 3)}
 
@@ -84,7 +84,9 @@ def test_many_batches_keep_each_verdict_with_its_resource() -> None:
     ],
 )
 def test_a_malformed_workload_passes_nothing(spec: dict[str, Any], what: str) -> None:
-    (result,) = run([pod("odd", **spec)], select(named=controls_named(["C-0057"])), RegoPolicySet, kubernetes_minor=34)
+    (result,) = evaluate(
+        [pod("odd", **spec)], select(named=find_controls(["C-0057"])), RegoPolicySet, kubernetes_minor=34
+    )
     (verdict,) = result.verdicts.values()
     assert verdict.status is Status.NOT_EVALUATED
     assert verdict.reason is not None
@@ -107,7 +109,7 @@ class Failing:
 
 
 def test_a_rule_that_fails_to_evaluate_passes_nothing() -> None:
-    (result,) = run([pod("web")], select(named=controls_named(["C-0057"])), Failing, kubernetes_minor=34)
+    (result,) = evaluate([pod("web")], select(named=find_controls(["C-0057"])), Failing, kubernetes_minor=34)
     (verdict,) = result.verdicts.values()
     assert verdict.status is Status.NOT_EVALUATED
     assert verdict.reason is not None
@@ -124,10 +126,10 @@ def test_what_is_out_of_focus_is_known_and_not_judged() -> None:
         }
     )
     resources = [policy, pod("web"), pod("api")]
-    selection = select(named=controls_named(["C-0260", "C-0057"]))
+    selection = select(named=find_controls(["C-0260", "C-0057"]))
     for known, status in ((resources, Status.PASSED), (resources[1:], Status.FAILED)):
-        results = run(
-            known, selection, RegoPolicySet, kubernetes_minor=34, focus=lambda resource: resource.name == "web"
+        results = evaluate(
+            known, selection, RegoPolicySet, kubernetes_minor=34, in_scope=lambda resource: resource.name == "web"
         )
         assert [result.resource.name for result in results] == ["web"]
         slugs = {control.ids[0]: control.slug for control in selection.controls}
@@ -142,13 +144,15 @@ def test_judges_know_what_is_out_of_focus_and_its_verdicts_are_left_out() -> Non
 
         controls = ()
 
-        def judge(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+        def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
             told.append([resource.name for resource in resources])
             return ((place, "mine", Verdict(Status.FAILED)) for place, _ in enumerate(resources))
 
-    selection = msgspec.structs.replace(select(named=controls_named(["C-0057"])), judges=(Everything(),))
+    selection = msgspec.structs.replace(select(named=find_controls(["C-0057"])), evaluators=(Everything(),))
     resources = [pod("web"), pod("api"), pod("db")]
-    results = run(resources, selection, RegoPolicySet, kubernetes_minor=34, focus=lambda item: item.name == "api")
+    results = evaluate(
+        resources, selection, RegoPolicySet, kubernetes_minor=34, in_scope=lambda item: item.name == "api"
+    )
     assert [(result.resource.name, sorted(result.verdicts)) for result in results] == [
         ("api", ["mine", "privileged-container"])
     ]
@@ -159,9 +163,9 @@ def test_what_is_unknown_is_neither_passed_nor_failed() -> None:
     known = pod("web", hostNetwork=True)
     unknown: tuple[tuple[str | int, ...], ...] = (("spec", "hostPID"), ("spec", "containers", 0, "resources"))
     resource = Resource(known.object, unknown=unknown)
-    selection = select(named=controls_named(["C-0057", "C-0270", "C-0041", "C-0016"]))
+    selection = select(named=find_controls(["C-0057", "C-0270", "C-0041", "C-0016"]))
     sure, doubtful = (
-        run([item], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts for item in (known, resource)
+        evaluate([item], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts for item in (known, resource)
     )
     assert {verdict.status for verdict in sure.values()} == {Status.FAILED}
     assert doubtful["privileged-container"] == sure["privileged-container"]
@@ -171,5 +175,5 @@ def test_what_is_unknown_is_neither_passed_nor_failed() -> None:
     assert reason is not None
     assert reason.text == "not known before it is applied: spec.hostPID, spec.containers[0].resources"
     quiet = Resource({**known.object, "spec": {"containers": []}}, unknown=(("spec", "hostPID"),))
-    passed = run([quiet], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts
+    passed = evaluate([quiet], selection, RegoPolicySet, kubernetes_minor=34)[0].verdicts
     assert {verdict.status for verdict in passed.values()} == {Status.NOT_EVALUATED}

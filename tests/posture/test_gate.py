@@ -14,7 +14,8 @@ from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.posture.gate import EVERY, Gates, UnknownLimitError, incomplete, judge
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 
@@ -23,7 +24,7 @@ SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 def half() -> Assessment:
     """One privileged pod and one that is not."""
     paths = (str(SHOP / "operations" / "debug-pod.yaml"), str(SHOP / "checkout" / "migrate.yaml"))
-    return scan(ScanRequest(paths=paths, controls=("C-0057",)))
+    return scan(ScanRequest(ScanInput(paths=paths), rules=RuleOptions(controls=("C-0057",))))
 
 
 def test_no_gate_no_outcome(half: Assessment) -> None:
@@ -89,7 +90,7 @@ def test_only_what_has_a_fix_counts(half: Assessment) -> None:
 
 
 def test_a_limit_may_be_for_one_framework() -> None:
-    found = scan(ScanRequest(paths=(str(SHOP),), frameworks=("nsa", "pss-baseline")))
+    found = scan(ScanRequest(ScanInput(paths=(str(SHOP),)), rules=RuleOptions(frameworks=("nsa", "pss-baseline"))))
     nsa, _ = (item.compliance or 0 for item in found.frameworks)
     (outcome,) = judge(found, Gates(compliance={"NSA": nsa + 0.01}))
     assert (outcome.passed, "(NSA)" in outcome.text) == (False, True)
@@ -137,7 +138,9 @@ def test_the_gate_on_new_findings(
 
 
 def test_nothing_evaluated_has_no_compliance() -> None:
-    empty = scan(ScanRequest(paths=(str(SHOP / "platform" / "quota.yaml"),), controls=("C-0057",)))
+    empty = scan(
+        ScanRequest(ScanInput(paths=(str(SHOP / "platform" / "quota.yaml"),)), rules=RuleOptions(controls=("C-0057",)))
+    )
     (outcome,) = judge(empty, Gates(compliance={EVERY: 1}))
     assert (outcome.passed, outcome.text) == (False, "compliance: 0.00 % (overall), limit 1 %")
 

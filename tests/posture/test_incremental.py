@@ -12,9 +12,9 @@ from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource
-from kubekeep.posture.evaluate import run
+from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.incremental import IncrementalEvaluator
-from kubekeep.posture.select import Selection, frameworks_named, select
+from kubekeep.posture.select import Selection, find_frameworks, select
 from tests.engine.counting import CountingPolicySet
 from tests.posture.living import Living
 
@@ -24,7 +24,7 @@ Verdicts = list[tuple[str, str, dict[str, Any]]]
 def everything() -> Selection:
     """All controls with a number, and those without one that compare."""
     others = [item for item in builtin().controls.values() if item.relates and not item.ids]
-    return select(frameworks_named(["allcontrols"]), others, whole_cluster=True)
+    return select(find_frameworks(["allcontrols"]), others, whole_cluster=True)
 
 
 def told(results: Iterable[ResourceResult]) -> Verdicts:
@@ -35,7 +35,7 @@ def told(results: Iterable[ResourceResult]) -> Verdicts:
 
 def full(living: Living, gaps: tuple[CoverageGap, ...] = ()) -> Verdicts:
     resources = map(Resource, living.listed())
-    return told(run(resources, everything(), RegoPolicySet, kubernetes_minor=34, gaps=gaps))
+    return told(evaluate(resources, everything(), RegoPolicySet, kubernetes_minor=34, gaps=gaps))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -107,7 +107,7 @@ def test_with_a_focus_the_others_are_known_all_the_same() -> None:
     def focus(resource: Resource) -> bool:
         return resource.namespace == "shop"
 
-    standing = IncrementalEvaluator(everything(), RegoPolicySet, kubernetes_minor=34, focus=focus)
+    standing = IncrementalEvaluator(everything(), RegoPolicySet, kubernetes_minor=34, in_scope=focus)
     for _ in range(6):
         for _ in range(25):
             key = living.change()
@@ -118,7 +118,7 @@ def test_with_a_focus_the_others_are_known_all_the_same() -> None:
         standing.settle()
         resources = map(Resource, living.listed())
         assert told(standing.results.values()) == told(
-            run(resources, everything(), RegoPolicySet, kubernetes_minor=34, focus=focus)
+            evaluate(resources, everything(), RegoPolicySet, kubernetes_minor=34, in_scope=focus)
         )
 
 
@@ -135,6 +135,6 @@ def test_what_has_gone_leaves_nothing_behind() -> None:
     assert all(after is None for _, after in standing.settle().values())
     assert standing.results == {}
     held = {name: value for name, value in vars(standing).items() if isinstance(value, dict)}
-    assert [name for name in ("_held", "_joined", "_changed") if held[name]] == []
+    assert [name for name in ("_evaluated", "_joined", "_changed") if held[name]] == []
     slices = vars(vars(standing)["_slices"])
     assert [name for name in ("_parts", "_places", "_dirty", "subjects") if slices[name]] == []

@@ -9,8 +9,8 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.posture.evaluate import run
-from kubekeep.posture.select import Selection, controls_named, select
+from kubekeep.posture.evaluate import evaluate
+from kubekeep.posture.select import Selection, find_controls, select
 from kubekeep.posture.summary import summarize
 
 HOUSE = Control(slug="named-well", title="Named well", severity=5, asks="x", why="x", fix="x", targets=("ConfigMap",))
@@ -21,7 +21,7 @@ class Names:
 
     controls = (HOUSE,)
 
-    def judge(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+    def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
         for place, resource in enumerate(resources):
             if resource.kind == "ConfigMap":
                 failed = Verdict(Status.FAILED, (Evidence("metadata.name", exists=True),))
@@ -33,8 +33,8 @@ def named(kind: str, name: str) -> Resource:
 
 
 def results_of(*resources: Resource) -> tuple[Selection, list[ResourceResult]]:
-    selection = select(named=controls_named(["C-0057"]), judges=[Names()])
-    return selection, run(resources, selection, RegoPolicySet, kubernetes_minor=37)
+    selection = select(named=find_controls(["C-0057"]), evaluators=[Names()])
+    return selection, evaluate(resources, selection, RegoPolicySet, kubernetes_minor=37)
 
 
 def test_verdicts_of_both_are_joined() -> None:

@@ -24,7 +24,7 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.posture.evaluate import run
+from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.kubescape_rules import ForeignRuleError, KubescapeEvaluator
 from kubekeep.posture.select import select
 
@@ -81,7 +81,7 @@ def results(
 ) -> list[ResourceResult]:
     judge = KubescapeEvaluator([item], params=params or {}, provider=provider, time_limit=time_limit)
     resources = [Resource(each) for each in objects]
-    return run(resources, select(judges=[judge]), RegoPolicySet, kubernetes_minor=37)
+    return evaluate(resources, select(evaluators=[judge]), RegoPolicySet, kubernetes_minor=37)
 
 
 def verdicts(item: KubescapeControl, *objects: dict[str, Any], **options: Any) -> dict[str, Verdict]:
@@ -314,7 +314,7 @@ def test_what_needs_the_network_is_not_evaluated(tmp_path: Path, line: str, text
     file.write_text(source)
     (item,) = read_rego([file], "custom-rules")
     judge = KubescapeEvaluator([item], params={})
-    ((_, slug, verdict),) = judge.judge([Resource(pod("a"))])
+    ((_, slug, verdict),) = judge.evaluate([Resource(pod("a"))])
     assert (slug, verdict.status) == ("custom-signed", Status.NOT_EVALUATED)
     assert verdict.reason is not None
     assert verdict.reason.cause is Cause.NEEDS_NETWORK
@@ -325,7 +325,7 @@ def test_an_unused_client_is_no_obstacle(tmp_path: Path) -> None:
     file = tmp_path / "plain.rego"
     file.write_text(f"package armo_builtins\nimport data.kubernetes.api.client as client\n{ODD_NAME[24:]}")
     (item,) = read_rego([file], "custom-rules")
-    assert [each[2].status for each in KubescapeEvaluator([item], params={}).judge([Resource(pod("odd"))])] == [
+    assert [each[2].status for each in KubescapeEvaluator([item], params={}).evaluate([Resource(pod("odd"))])] == [
         "failed"
     ]
 

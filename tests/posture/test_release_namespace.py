@@ -8,9 +8,9 @@ from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
-from kubekeep.posture.evaluate import run
+from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, Pair
-from kubekeep.posture.select import controls_named, select
+from kubekeep.posture.select import find_controls, select
 
 RBAC = "rbac.authorization.k8s.io/v1"
 
@@ -46,11 +46,11 @@ def test_policies_of_other_files_do_not_cover_a_chart() -> None:
     policy = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     plain = made("networking.k8s.io/v1", "NetworkPolicy", "deny", None, spec=policy)
     own = made("networking.k8s.io/v1", "NetworkPolicy", "deny", (), spec=policy)
-    selection = select(named=controls_named(["C-0260"]))
+    selection = select(named=find_controls(["C-0260"]))
     (slug,) = (control.slug for control in selection.controls)
 
     def status(*resources: Resource) -> Status:
-        results = run(resources, selection, RegoPolicySet, kubernetes_minor=34)
+        results = evaluate(resources, selection, RegoPolicySet, kubernetes_minor=34)
         return next(result for result in results if result.resource.kind == "Pod").verdicts[slug].status
 
     assert status(plain, pod("web", None)) is Status.PASSED
@@ -63,7 +63,7 @@ def test_subjects_are_reported_as_they_were_written() -> None:
     subject = {"kind": "ServiceAccount", "name": "robot", "namespace": "default"}
     later: tuple[Path, ...] = (("subjects", 0, "namespace"),)
     binding = made(RBAC, "RoleBinding", "all", later, roleRef={"kind": "Role", "name": "all"}, subjects=[subject])
-    results = run([role, binding], select(named=controls_named(["C-0015"])), RegoPolicySet, kubernetes_minor=34)
+    results = evaluate([role, binding], select(named=find_controls(["C-0015"])), RegoPolicySet, kubernetes_minor=34)
     (result,) = (item for item in results if item.resource.related)
     assert result.resource.related[0] is binding
     assert result.resource.related[1] is role

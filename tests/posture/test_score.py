@@ -10,13 +10,13 @@ from kubekeep.model.assessment import ControlSummary, Counts
 from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.resource import Resource
 from kubekeep.posture import score
-from kubekeep.posture.select import controls_named
+from kubekeep.posture.select import find_controls
 
 
 def summary(passed: int, failed: int, not_evaluated: int = 0, cause: Cause | None = None) -> ControlSummary:
     counts = Counts(passed, failed, not_evaluated)
     return ControlSummary(
-        control=controls_named(["C-0057"])[0],
+        control=find_controls(["C-0057"])[0],
         status=score.status(counts),
         counts=counts,
         score=0,

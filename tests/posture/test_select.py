@@ -5,47 +5,47 @@ from __future__ import annotations
 import pytest
 
 from kubekeep.model.finding import Cause
-from kubekeep.posture.select import UnknownNameError, controls_named, frameworks_named, select
+from kubekeep.posture.select import UnknownNameError, find_controls, find_frameworks, select
 
 
 @pytest.mark.parametrize("name", ["nsa", "NSA", "Nsa", "nsa-cisa"])
 def test_frameworks_by_any_name(name: str) -> None:
-    assert [item.slug for item in frameworks_named([name])] == ["nsa"]
+    assert [item.slug for item in find_frameworks([name])] == ["nsa"]
 
 
 def test_names_given_twice_count_once() -> None:
-    assert len(frameworks_named(["nsa", "NSA"])) == 1
-    assert len(controls_named(["C-0057", "privileged-container"])) == 1
+    assert len(find_frameworks(["nsa", "NSA"])) == 1
+    assert len(find_controls(["C-0057", "privileged-container"])) == 1
 
 
 def test_an_unknown_name_is_refused_though_others_are_known() -> None:
     with pytest.raises(UnknownNameError, match="did you mean c-0057"):
-        controls_named(["C-0016", "C-00571"])
+        find_controls(["C-0016", "C-00571"])
 
 
 def test_every_member_is_selected_once() -> None:
-    selection = select(frameworks_named(["nsa", "allcontrols"]), controls_named(["C-0057"]))
+    selection = select(find_frameworks(["nsa", "allcontrols"]), find_controls(["C-0057"]))
     slugs = [control.slug for control in selection.controls]
     assert len(slugs) == len(set(slugs))
 
 
 def test_what_only_a_cluster_can_answer_is_set_aside_unless_named() -> None:
-    framework = select(frameworks_named(["nsa"]))
-    (control,) = controls_named(["C-0058"])
+    framework = select(find_frameworks(["nsa"]))
+    (control,) = find_controls(["C-0058"])
     assert framework.set_aside[control.slug].cause is Cause.NEEDS_CLUSTER
     assert control.slug not in select(named=[control]).set_aside
-    assert control.slug not in select(frameworks_named(["nsa"]), whole_cluster=True).set_aside
+    assert control.slug not in select(find_frameworks(["nsa"]), whole_cluster=True).set_aside
 
 
 def test_documents_answer_for_the_platforms_that_they_are_about() -> None:
-    mixed = {control.slug for control in controls_named(["C-0225", "C-0226", "C-0232", "C-0233"])}
-    assert mixed.isdisjoint(select(frameworks_named(["cis-gke-v1.9.0"])).set_aside)
-    assert mixed <= set(select(frameworks_named(["cis-eks-t1.8.0"])).set_aside) | {"container-optimized-os", "fargate"}
-    assert mixed <= set(select(frameworks_named(["allcontrols"])).set_aside)
+    mixed = {control.slug for control in find_controls(["C-0225", "C-0226", "C-0232", "C-0233"])}
+    assert mixed.isdisjoint(select(find_frameworks(["cis-gke-v1.9.0"])).set_aside)
+    assert mixed <= set(select(find_frameworks(["cis-eks-t1.8.0"])).set_aside) | {"container-optimized-os", "fargate"}
+    assert mixed <= set(select(find_frameworks(["allcontrols"])).set_aside)
 
 
 def test_a_required_parameter_without_value_sets_a_control_aside() -> None:
-    (control,) = controls_named(["C-0078"])
+    (control,) = find_controls(["C-0078"])
     reason = select(named=[control]).set_aside[control.slug]
     assert reason.cause is Cause.CONFIGURATION
     assert "imageRepositoryAllowList" in reason.text
@@ -55,7 +55,7 @@ def test_a_required_parameter_without_value_sets_a_control_aside() -> None:
 
 
 def test_a_manual_control_is_never_evaluated() -> None:
-    (control,) = controls_named(["C-0286"])
+    (control,) = find_controls(["C-0286"])
     for selection in (select(named=[control]), select(named=[control], whole_cluster=True)):
         assert selection.set_aside[control.slug].cause is Cause.MANUAL
         assert "kubekeep explain C-0286" in selection.set_aside[control.slug].text
@@ -65,5 +65,5 @@ def test_a_manual_control_is_never_evaluated() -> None:
     ("names", "provider"), [(["cis-eks-t1.8.0"], "eks"), (["nsa"], None), (["nsa", "cis-eks-t1.8.0"], None)]
 )
 def test_a_framework_for_one_platform_tells_it(names: list[str], provider: str | None) -> None:
-    assert select(frameworks_named(names)).provider == provider
-    assert select(frameworks_named(names), provider="gke").provider == "gke"
+    assert select(find_frameworks(names)).provider == provider
+    assert select(find_frameworks(names), provider="gke").provider == "gke"

@@ -15,7 +15,8 @@ from kubekeep import reports
 from kubekeep.cli.main import kubekeep
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import Extra, ReportOptions
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import ReportNeeds, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 from tests.reports.rendering import rendered
 
 PLANTED = re.compile(r"planted-(\w+?)-Zq7")
@@ -334,7 +335,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def assessments(here: Path) -> list[Assessment]:
     assert here.is_dir()
     paths = tuple(sorted({name.partition("/")[0] for name in FILES}))
-    return [scan(ScanRequest(paths=paths, extras=EXTRAS, snapshot=snapshot)) for snapshot in (False, True)]
+    return [
+        scan(ScanRequest(ScanInput(paths=paths, snapshot=snapshot), needs=ReportNeeds(extras=EXTRAS)))
+        for snapshot in (False, True)
+    ]
 
 
 def needles() -> Iterator[str]:
@@ -411,6 +415,6 @@ def test_no_error_repeats_what_it_cannot_read(tmp_path: Path, monkeypatch: pytes
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.chdir(tmp_path)
-    unread = scan(ScanRequest(paths=(".",))).unread
+    unread = scan(ScanRequest(ScanInput(paths=(".",)))).unread
     assert {item.location.file.partition("/")[0] for item in unread} == {name.partition("/")[0] for name in BROKEN}
     assert leaks(repr(unread)) == []

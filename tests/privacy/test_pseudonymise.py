@@ -28,7 +28,8 @@ from kubekeep.privacy.encryption import (
 )
 from kubekeep.privacy.pseudonymise import hidden
 from kubekeep.reports import Extra, ReportOptions, names
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 from tests.reports import rendering
 
 KEY = MasterKey(words="a sentence that is long enough")
@@ -103,7 +104,12 @@ def scanned(tmp_path: Path) -> Assessment:
     folder.mkdir()
     (folder / "q9zfile.yaml").write_text(MANIFESTS)
     (folder / "q9zbroken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: q9zbroken, : }\n")
-    return scan(ScanRequest(paths=(str(folder),), snapshot=True, exceptions=ExceptionOptions(inline=True)))
+    return scan(
+        ScanRequest(
+            ScanInput(paths=(str(folder),), snapshot=True),
+            evaluation=EvaluationOptions(exceptions=ExceptionOptions(inline=True)),
+        )
+    )
 
 
 def rendered(name: str, assessment: Assessment) -> str:
@@ -159,7 +165,7 @@ def test_what_became_of_findings_names_nothing(scanned: Assessment) -> None:
 def test_attack_paths_are_left_out_and_priorities_stay(tmp_path: Path) -> None:
     (tmp_path / "q9zfile.yaml").write_text(EXPOSED)
     extras = frozenset({Extra.ATTACK_PATHS})
-    plain = scan(ScanRequest(paths=(str(tmp_path),), snapshot=True, extras=extras))
+    plain = scan(ScanRequest(ScanInput(paths=(str(tmp_path),), snapshot=True), needs=ReportNeeds(extras=extras)))
     assert plain.attacks is not None
     assert plain.attacks.paths
     assert plain.attacks.prioritised

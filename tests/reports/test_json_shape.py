@@ -20,7 +20,8 @@ import pytest
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.reports import ReportOptions, load
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 SHAPE: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "assets" / "kubescape-v2.schema.json").read_text())
 MOMENT: Final = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
@@ -40,9 +41,15 @@ OURS_ELSEWHERE: Final = {"change", "exception"}
 def documents(assessment: Assessment) -> list[dict[str, Any]]:
     """The canonical report, and reports of real scans."""
     requests = (
-        ScanRequest(paths=(str(EXAMPLES),)),
-        ScanRequest(paths=(str(EXAMPLES / "attack-paths"),), snapshot=True, extras=load("json").wants),
-        ScanRequest(paths=(str(EXAMPLES / "online-shop" / "operations" / "debug-pod.yaml"),), controls=("C-0057",)),
+        ScanRequest(ScanInput(paths=(str(EXAMPLES),))),
+        ScanRequest(
+            ScanInput(paths=(str(EXAMPLES / "attack-paths"),), snapshot=True),
+            needs=ReportNeeds(extras=load("json").wants),
+        ),
+        ScanRequest(
+            ScanInput(paths=(str(EXAMPLES / "online-shop" / "operations" / "debug-pod.yaml"),)),
+            rules=RuleOptions(controls=("C-0057",)),
+        ),
     )
     repository = GitRepository(
         "/srv/shop", "https://github.com/acme/shop", "main", Commit("4f2a", "Ann", "a@b", MOMENT, "Begin")

@@ -14,8 +14,9 @@ from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Verdict
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.scan import scan
 from tests.cluster.cluster import Cluster
+from tests.requests import scan_request
 from tests.sources.cluster import objects
 
 _SHOP = Path(__file__).parent.parent.parent / "examples" / "online-shop"
@@ -37,7 +38,7 @@ def through(kubeconfig: Path, address: str) -> ClusterRequest:
 
 def scanned(cluster: ClusterRequest, **request: Any) -> Assessment:
     """The assessment of a cluster."""
-    return scan(ScanRequest(paths=(), cluster=cluster, **request))
+    return scan(scan_request(cluster=cluster, **request))
 
 
 def verdicts(assessment: Assessment) -> dict[tuple[str, str], Verdict]:

@@ -22,7 +22,8 @@ from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.control import Provider
 from kubekeep.model.finding import Cause, Status
 from kubekeep.usecases.cloud import described
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 from tests.cluster.access import Person, write_kubeconfig
 from tests.cluster.cluster import Cluster
 from tests.reports.rendering import rendered
@@ -71,7 +72,9 @@ def test_every_control_of_a_platform_is_answered(cluster: CloudCluster, cloud: C
     (tmp_path / "cloud.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": documents}))
     concerned = {control.slug for control in builtin().controls.values() if about(control.targets, cluster.provider)}
     assert len(concerned) > 8
-    assessment = scan(ScanRequest(paths=(str(tmp_path / "cloud.yaml"),), cloud_provider=cluster.provider))
+    assessment = scan(
+        ScanRequest(ScanInput(paths=(str(tmp_path / "cloud.yaml"),)), rules=RuleOptions(provider=cluster.provider))
+    )
     reasons = {
         item.control.slug: item.reason
         for item in assessment.controls
@@ -112,7 +115,9 @@ def test_verdicts_follow_what_the_cloud_says(
     google.answer_all(cloud, **(change if cluster is GKE else {}))
     documents = list(described(CloudRequest(cluster=cluster, endpoints=cloud.endpoints)))
     (tmp_path / "cloud.yaml").write_text(yaml.safe_dump_all(documents))
-    assessment = scan(ScanRequest(paths=(str(tmp_path / "cloud.yaml"),), controls=(control,)))
+    assessment = scan(
+        ScanRequest(ScanInput(paths=(str(tmp_path / "cloud.yaml"),)), rules=RuleOptions(controls=(control,)))
+    )
     assert [item.status for item in assessment.controls] == [expected]
 
 
@@ -133,7 +138,12 @@ def scanned(own_cluster: Cluster, tmp_path: Path) -> Scan:
         admin = Person(context, own_cluster.layout.pair("admin"))
         write_kubeconfig(file, own_cluster.address, own_cluster.authority, [admin])
         access = Kubeconfig((str(file),)).access()
-        return scan(ScanRequest(paths=(), cluster=ClusterRequest(access=access), cloud=cloud, controls=controls))
+        return scan(
+            ScanRequest(
+                ScanInput(paths=(), cluster=ClusterRequest(access=access), cloud=cloud),
+                rules=RuleOptions(controls=controls),
+            )
+        )
 
     return run
 

@@ -18,7 +18,7 @@ from kubekeep.posture.gate import incomplete
 from kubekeep.posture.select import UnknownNameError, select
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.cluster import wanted
-from kubekeep.usecases.scan import NEWEST_KUBERNETES
+from kubekeep.usecases.request import NEWEST_KUBERNETES
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import KUBERNETES
 from tests.kube.faults import Exchange, always, front, page_of
@@ -89,7 +89,7 @@ def test_no_value_of_a_secret_reaches_this_process(cluster: Cluster, namespace: 
     )
     with front(cluster) as proxy:
         request = clusters.through(cluster.kubeconfig, proxy.url)
-        clusters.scanned(request, extras=frozenset(Extra), attacks=ALL_PATHS)
+        clusters.scanned(request, extras=frozenset(Extra), attack_query=ALL_PATHS)
         received = b"".join(proxy.sent)
         secrets = [item for item in proxy.asked if item.kind == "secrets"]
     assert [item.headers["accept"] for item in secrets] == [

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 
 from kubekeep.model.assessment import Assessment
@@ -16,11 +15,12 @@ from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.watch import UnmatchedName, WatchEvent, WatchStarted
 from kubekeep.posture.gate import incomplete
 from kubekeep.usecases.permissions import preflight, roles
-from kubekeep.usecases.scan import ScanRequest
+from kubekeep.usecases.request import EvaluationOptions, ScanInput, ScanRequest
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube.faults import front
+from tests.requests import replaced, scan_request
 from tests.sources.cluster import objects
 from tests.usecases import clusters
 
@@ -205,7 +205,10 @@ def test_a_namespace_that_does_not_exist_is_told(shop: Cluster) -> None:
 
 
 def test_what_a_dry_run_prints_is_enough(shop: Cluster) -> None:
-    request = ScanRequest(paths=(), cluster=clusters.access(shop.kubeconfig), choice=clusters.only(WHERE))
+    request = ScanRequest(
+        ScanInput(paths=(), cluster=clusters.access(shop.kubeconfig)),
+        evaluation=EvaluationOptions(choice=clusters.only(WHERE)),
+    )
     shop.user("printed", [])
     for thing in roles(preflight(request).permissions, "printed"):
         shop.apply([thing])
@@ -213,7 +216,7 @@ def test_what_a_dry_run_prints_is_enough(shop: Cluster) -> None:
     part = scanned(shop, "printed")
     assert part.unread == ()
     assert compare(scanned(shop, "admin"), part)["unknown"] == 0
-    checked = preflight(msgspec.structs.replace(request, cluster=clusters.access(shop.layout.kubeconfigs / "printed")))
+    checked = preflight(replaced(request, cluster=clusters.access(shop.layout.kubeconfigs / "printed")))
     assert (checked.missing, checked.unknown) == ([], [])
 
 
@@ -230,7 +233,7 @@ def watched(cluster: Cluster, user: str, during: Callable[[Watch], None], **requ
     """What is told while a user watches the namespace."""
     told: list[WatchEvent] = []
     kubeconfig = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
-    asked = ScanRequest(paths=(), cluster=clusters.access(kubeconfig), **{"choice": clusters.only(WHERE)} | request)
+    asked = scan_request(cluster=clusters.access(kubeconfig), **{"choice": clusters.only(WHERE)} | request)
     watch = Watch(WatchRequest(scan=asked), told.extend)
     stopped = threading.Event()
     thread = threading.Thread(target=watch.run, args=(stopped,))
@@ -252,7 +255,7 @@ def test_a_watch_says_what_a_scan_says(shop: Cluster, user: str) -> None:
 
     def during(watch: Watch) -> None:
         assert watch.current is not None
-        found = watch.current.assessment(ScanRequest(paths=()))
+        found = watch.current.assessment(ScanRequest(ScanInput(paths=())))
         assert {key: verdict.status for key, verdict in clusters.verdicts(found).items()} == expected
         assert {str(item.location) for item in found.unread} == unread
 
@@ -305,6 +308,9 @@ def test_who_may_list_namespaces_need_not_get_one(shop: Cluster) -> None:
     part = scanned(shop, "lister")
     assert part.unread == ()
     assert compare(scanned(shop, "admin"), part)["unknown"] == 0
-    request = ScanRequest(paths=(), cluster=clusters.access(kubeconfig), choice=clusters.only(WHERE))
+    request = ScanRequest(
+        ScanInput(paths=(), cluster=clusters.access(kubeconfig)),
+        evaluation=EvaluationOptions(choice=clusters.only(WHERE)),
+    )
     assert preflight(request).missing == []
     assert scanned(shop, "lister", "taem", controls=("C-0057",)).notes == ("the cluster has no namespace taem",)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from kubekeep.kube.access import ClusterRequest
@@ -20,11 +19,13 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Cause, Status, Verdict
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 from tests.cli.test_scan import kubekeep
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.fixtures import started
+from tests.requests import replaced
 
 PRIVILEGED, REGISTRIES = "privileged-container", "allowed-registries"
 KUBESCAPE = "kubescape.io"
@@ -86,7 +87,8 @@ def other(cluster: Cluster) -> Iterator[str]:
 def request_as(cluster: Cluster, user: str = "admin", controls: Sequence[str] = (PRIVILEGED,)) -> ScanRequest:
     path = cluster.kubeconfig if user == "admin" else cluster.layout.kubeconfigs / user
     return ScanRequest(
-        paths=(), cluster=ClusterRequest(access=Kubeconfig((str(path),)).access(user)), controls=tuple(controls)
+        ScanInput(paths=(), cluster=ClusterRequest(access=Kubeconfig((str(path),)).access(user))),
+        rules=RuleOptions(controls=tuple(controls)),
     )
 
 
@@ -309,7 +311,7 @@ def test_what_runs_is_held_to_the_policies_in_force(
     custom["spec"]["matchConstraints"]["resourceRules"][0] |= {"apiGroups": ["example.com"], "resources": ["gadgets"]}
     loose = policy("loose", "false")
     apply(cluster, applied, named, bound, custom, binding("custom", "Audit"), loose)
-    request = msgspec.structs.replace(request_as(cluster), cluster_policies=True)
+    request = replaced(request_as(cluster), cluster_policies=True)
     found = scan(request)
     assert {item.control.slug for item in found.controls} == {PRIVILEGED, "named", "custom"}, "nothing binds the third"
     refused = verdict(found, namespace, slug="named")
@@ -333,7 +335,7 @@ def test_a_policy_for_what_cannot_be_listed_is_not_evaluated(cluster: Cluster, a
     apply(cluster, applied, custom, binding("custom", "Deny"))
     user = f"lister-{uuid.uuid4().hex[:8]}"
     cluster.user(user, [*CORE, *WORKLOADS, *POLICIES])
-    found = summary(scan(msgspec.structs.replace(request_as(cluster, user), cluster_policies=True)), "custom")
+    found = summary(scan(replaced(request_as(cluster, user), cluster_policies=True)), "custom")
     assert (found.status, found.reason and found.reason.cause) == (Status.NOT_EVALUATED, Cause.NEEDS_ACCESS)
 
 
@@ -348,7 +350,7 @@ def test_a_rule_for_whatever_there_is_gets_custom_kinds(cluster: Cluster, namesp
         '\tsome item in input\n\titem.kind == "Gadget"\n}\n',
         encoding="utf-8",
     )
-    found = scan(msgspec.structs.replace(request_as(cluster), rules=gather((file,))))
+    found = scan(replaced(request_as(cluster), extra=gather((file,))))
     assert verdict(found, namespace, "g", "custom-gadgets").status is Status.FAILED
 
 
@@ -495,7 +497,7 @@ def test_the_cluster_sets_parameters_and_the_request_wins(
     found = scan(request)
     assert verdict(found, namespace, slug=REGISTRIES).status is Status.FAILED
     assert found.set_params == {"imageRepositoryAllowList": ("registry.example.com",)}
-    told = msgspec.structs.replace(request, params={"imageRepositoryAllowList": ("quay.io",)})
+    told = replaced(request, params={"imageRepositoryAllowList": ("quay.io",)})
     assert verdict(scan(told), namespace, slug=REGISTRIES).status is Status.PASSED
 
 
@@ -535,5 +537,5 @@ def test_a_control_whose_parameters_cannot_be_known_is_not_evaluated(cluster: Cl
     assert unknown.reason is not None
     assert unknown.reason.cause is Cause.NEEDS_ACCESS
     assert summary(found, slug).reason == unknown.reason
-    told = msgspec.structs.replace(request, params={"insecureCapabilities": ("SYS_ADMIN",)})
+    told = replaced(request, params={"insecureCapabilities": ("SYS_ADMIN",)})
     assert verdict(scan(told), namespace, slug=slug).status is Status.PASSED

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import pytest
 import yaml
 from scripts import role
@@ -17,10 +16,11 @@ from kubekeep.model.watch import WatchEvent, WatchStarted
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.cluster import VERSIONS as VERSION
 from kubekeep.usecases.permissions import Preflight, preflight, roles
-from kubekeep.usecases.scan import ScanRequest
+from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.cluster import Cluster
 from tests.kube.faults import Asked, Front, front
+from tests.requests import replaced
 from tests.sources.cluster import objects
 from tests.usecases import clusters
 
@@ -134,7 +134,10 @@ def test_a_dry_run_says_what_a_scan_asks_for(complete: Cluster) -> None:
     """Resource by resource, for the very cluster; custom kinds and settings too."""
     for controls in (("C-0057",), ("C-0012", "C-0088"), ()):
         with front(complete) as proxy:
-            request = ScanRequest(paths=(), controls=controls, cluster=clusters.through(complete.kubeconfig, proxy.url))
+            request = ScanRequest(
+                ScanInput(paths=(), cluster=clusters.through(complete.kubeconfig, proxy.url)),
+                rules=RuleOptions(controls=controls),
+            )
             found = preflight(request)
             before = lists(proxy)
             proxy.asked.clear()
@@ -158,13 +161,13 @@ def test_each_part_of_it_is_missed(complete: Cluster, group: str, resource: str)
     found = clusters.scanned(clusters.access(kubeconfig))
     full = f"{resource}.{group}" if group else resource
     assert [str(item.location) for item in found.unread] == [f"list {full}"]
-    checked = preflight(ScanRequest(paths=(), cluster=clusters.access(kubeconfig)))
+    checked = preflight(ScanRequest(ScanInput(paths=(), cluster=clusters.access(kubeconfig))))
     assert [str(permission) for permission in checked.missing] == [f"list {full}"]
 
 
 def test_who_may_not_read_definitions_is_told_that_more_may_be_needed(complete: Cluster) -> None:
     """The role that is printed lacks the custom kinds that nobody knows of."""
-    found = preflight(ScanRequest(paths=(), cluster=clusters.access(complete.kubeconfig, "nobody")))
+    found = preflight(ScanRequest(ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig, "nobody"))))
     assert [gap.permission for gap in found.unknown] == ["list customresourcedefinitions.apiextensions.k8s.io"]
     assert "list customresourcedefinitions.apiextensions.k8s.io" in map(str, found.missing)
 
@@ -172,7 +175,9 @@ def test_who_may_not_read_definitions_is_told_that_more_may_be_needed(complete: 
 def test_with_namespaces_what_is_in_them_is_granted_there(complete: Cluster) -> None:
     """A user with those roles sees what an administrator does in the namespace, and nothing more is granted."""
     choice = ResourceSelection(include_namespaces=("default",))
-    request = ScanRequest(paths=(), cluster=clusters.access(complete.kubeconfig), choice=choice)
+    request = ScanRequest(
+        ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig)), evaluation=EvaluationOptions(choice=choice)
+    )
     whole, inside, central = roles(preflight(request).permissions, "narrow")
     assert (whole["kind"], inside["kind"], inside["metadata"]["namespace"]) == ("ClusterRole", "Role", "default")
     assert ("", "secrets") in granted(inside)
@@ -226,7 +231,10 @@ def watched(request: ScanRequest) -> WatchStarted:
 
 def test_a_dry_run_of_a_watch_says_what_a_watch_asks_for(complete: Cluster) -> None:
     with front(complete) as proxy:
-        request = ScanRequest(paths=(), controls=("C-0057",), cluster=clusters.through(complete.kubeconfig, proxy.url))
+        request = ScanRequest(
+            ScanInput(paths=(), cluster=clusters.through(complete.kubeconfig, proxy.url)),
+            rules=RuleOptions(controls=("C-0057",)),
+        )
         found = preflight(request, watching=True)
         assert found.missing == []
         proxy.asked.clear()
@@ -246,7 +254,7 @@ def test_who_may_not_follow_definitions_misses_nothing(complete: Cluster) -> Non
         if rule["apiGroups"] != ["apiregistration.k8s.io"]
     ]
     access = clusters.access(complete.user("unnoticed", rules))
-    request = ScanRequest(paths=(), cluster=access, controls=("C-0057",))
+    request = ScanRequest(ScanInput(paths=(), cluster=access), rules=RuleOptions(controls=("C-0057",)))
     assert watched(request).gaps == 0
     missing = ["list apiservices.apiregistration.k8s.io", "watch apiservices.apiregistration.k8s.io"]
     missing.append("watch customresourcedefinitions.apiextensions.k8s.io")
@@ -279,9 +287,11 @@ def test_with_its_policies_what_they_look_at_is_needed_too(complete: Cluster) ->
         "spec": {"policyName": "on-budgets", "validationActions": ["Audit"]},
     }
     complete.apply([policy, binding])
-    request = ScanRequest(paths=(), controls=("C-0057",), cluster=clusters.access(complete.kubeconfig))
+    request = ScanRequest(
+        ScanInput(paths=(), cluster=clusters.access(complete.kubeconfig)), rules=RuleOptions(controls=("C-0057",))
+    )
     needed = [
         {str(permission) for permission in preflight(one).permissions}
-        for one in (request, msgspec.structs.replace(request, cluster_policies=True))
+        for one in (request, replaced(request, cluster_policies=True))
     ]
     assert "list poddisruptionbudgets.policy" in needed[1] - needed[0]

@@ -14,7 +14,8 @@ from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.resource_types import BUILTIN_TYPES
 from kubekeep.model.workload import POD_KINDS
 from kubekeep.posture.gate import incomplete
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import EvaluationOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 from tests.cluster.cluster import Cluster
 from tests.kube.faults import always, front, page_of
 from tests.sources.cluster import objects
@@ -205,7 +206,11 @@ def test_files_of_the_same_objects_say_the_same(shop: Cluster, whole: Assessment
     dump = tmp_path / "dump.json"
     dump.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     version = f"1.{shop.admin('GET', '/version')['minor']}"
-    files = scan(ScanRequest(paths=(str(dump),), snapshot=True, kubernetes_version=version))
+    files = scan(
+        ScanRequest(
+            ScanInput(paths=(str(dump),), snapshot=True), evaluation=EvaluationOptions(kubernetes_version=version)
+        )
+    )
     assert files.unread == ()
     statuses = {key: verdict.status for key, verdict in clusters.verdicts(files).items()}
     told = {key: verdict.status for key, verdict in clusters.verdicts(whole).items()}

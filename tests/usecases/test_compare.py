@@ -18,7 +18,8 @@ from kubekeep.privacy.encryption import decrypted, encrypted, master_key, with_p
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.compare import against, diff
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.scan import scan
+from tests.requests import scan_request
 
 POD = """\
 apiVersion: v1
@@ -45,7 +46,7 @@ def write(folder: Path, **files: str) -> None:
 
 
 def looked(folder: Path, controls: tuple[str, ...] = ("C-0057",), **more: Any) -> Assessment:
-    return scan(ScanRequest(paths=(str(folder),), controls=controls, **more))
+    return scan(scan_request(paths=(str(folder),), controls=controls, **more))
 
 
 def since(folder: Path, base: Path, **more: Any) -> Comparison:

@@ -15,7 +15,8 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Evidence, Excerpt
 from kubekeep.reports import Extra
 from kubekeep.sources.options import Access, ReadOptions
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 POD = """\
@@ -41,7 +42,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def scanned(*paths: str, stdin: bytes = b"") -> Assessment:
     read = ReadOptions(access=Access(environment=dict(os.environ)))
-    request = ScanRequest(paths=paths, controls=("C-0057",), extras=frozenset({Extra.EXCERPTS}), read=read)
+    request = ScanRequest(
+        ScanInput(paths=paths, read=read),
+        rules=RuleOptions(controls=("C-0057",)),
+        needs=ReportNeeds(extras=frozenset({Extra.EXCERPTS})),
+    )
     return scan(request, stdin=io.BytesIO(stdin))
 
 
@@ -51,7 +56,7 @@ def evidence(found: Assessment) -> list[Evidence]:
 
 def test_only_who_wants_them_gets_them(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
-    (plain,) = evidence(scan(ScanRequest(paths=("pod.yaml",), controls=("C-0057",))))
+    (plain,) = evidence(scan(ScanRequest(ScanInput(paths=("pod.yaml",)), rules=RuleOptions(controls=("C-0057",)))))
     assert plain.excerpt is None
     (found,) = evidence(scanned("pod.yaml"))
     assert found.excerpt == SHOWN
@@ -89,7 +94,7 @@ def test_long_lines_and_regions_are_cut(here: Path) -> None:
 
 def test_equal_places_share_one_excerpt(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
-    request = ScanRequest(paths=("pod.yaml",), extras=frozenset({Extra.EXCERPTS}))
+    request = ScanRequest(ScanInput(paths=("pod.yaml",)), needs=ReportNeeds(extras=frozenset({Extra.EXCERPTS})))
     by_place: dict[str, set[int]] = {}
     for item in evidence(scan(request)):
         if item.location is not None:

@@ -12,7 +12,8 @@ import pytest
 from kubekeep.fixes.plan import Plan, write
 from kubekeep.fixes.wanted_changes import Why
 from kubekeep.usecases.fix import FixRequest, plan
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 POD = """\
 apiVersion: v1
@@ -36,7 +37,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def planned(*controls: str, paths: tuple[str, ...] = (".",)) -> Plan:
-    return plan(FixRequest(scan=ScanRequest(paths=paths, controls=controls)))
+    return plan(FixRequest(scan=ScanRequest(ScanInput(paths=paths), rules=RuleOptions(controls=controls))))
 
 
 def reasons(found: Plan) -> set[str]:

@@ -10,7 +10,8 @@ import pytest
 from kubekeep.fixes.plan import write
 from kubekeep.model.finding import Status
 from kubekeep.usecases.fix import FixRequest, plan
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -25,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def mended(path: str, *controls: str) -> dict[str, list[str]]:
     """Fix what is at a path; the lines that each changed file gained."""
-    request = ScanRequest(paths=(path,), controls=controls)
+    request = ScanRequest(ScanInput(paths=(path,)), rules=RuleOptions(controls=controls))
     planned = plan(FixRequest(scan=request))
     before = {change.name: change.before.decode().splitlines() for change in planned.files}
     assert write(planned) == []
@@ -63,7 +64,9 @@ def test_a_patch_and_a_base_of_an_overlay(here: Path) -> None:
 
 def test_what_a_template_spells_out_is_left_and_told(here: Path) -> None:
     assert here.is_dir()
-    planned = plan(FixRequest(scan=ScanRequest(paths=("storefront-chart",), controls=("C-0034",))))
+    planned = plan(
+        FixRequest(scan=ScanRequest(ScanInput(paths=("storefront-chart",)), rules=RuleOptions(controls=("C-0034",))))
+    )
     assert planned.files == ()
     (left,) = planned.left
     assert "template" in str(left)

@@ -13,7 +13,8 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Answer, Control
 from kubekeep.model.finding import Status
 from kubekeep.usecases.host import CollectedNode, collect, text
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 from tests.sources.host import nodes
 
 HOST = {
@@ -48,7 +49,11 @@ def assessed(folder: Path, collected: CollectedNode, *more: Path, snapshot: bool
     paths = (str(file), *map(str, more))
     # No framework has this one.
     extra = ("kubelet-seccomp-default",)
-    return scan(ScanRequest(paths=paths, frameworks=("allcontrols",), controls=extra, snapshot=snapshot))
+    return scan(
+        ScanRequest(
+            ScanInput(paths=paths, snapshot=snapshot), rules=RuleOptions(frameworks=("allcontrols",), controls=extra)
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +157,7 @@ def test_data_of_the_node_is_joined_with_its_object(collected: CollectedNode, tm
     }
     file = tmp_path / "nodes.yaml"
     file.write_text(yaml.safe_dump(node), encoding="utf-8")
-    alone = scan(ScanRequest(paths=(str(file),), snapshot=True))
+    alone = scan(ScanRequest(ScanInput(paths=(str(file),), snapshot=True)))
     assert status(alone, "kernel-fs-context-escape") is Status.FAILED
     # The node allows no user namespaces, without which the bug is out of reach.
     assert status(assessed(tmp_path, collected, file, snapshot=True), "kernel-fs-context-escape") is Status.PASSED

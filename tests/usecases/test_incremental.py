@@ -7,12 +7,13 @@ import random
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import pytest
 import yaml
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
+from tests.requests import replaced
 
 _KINDS: Final = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "Pod": "v1"}
 
@@ -79,12 +80,11 @@ def test_edits_parameters_and_versions(tmp_path: Path, seed: int) -> None:
             number = dice.choice((next(numbers), int(file.stem)))
             (folder / f"{number}.yaml").write_text(yaml.safe_dump(made(dice, number)))
         request = ScanRequest(
-            paths=(str(folder),),
-            snapshot=dice.random() < 0.7,
-            kubernetes_version=dice.choice(("1.37", "1.29")),
-            params={"cpu_request_max": (dice.choice(("1", "2")),)},
+            ScanInput(paths=(str(folder),), snapshot=dice.random() < 0.7),
+            rules=RuleOptions(params={"cpu_request_max": (dice.choice(("1", "2")),)}),
+            evaluation=EvaluationOptions(kubernetes_version=dice.choice(("1.37", "1.29"))),
         )
-        incremental = scan(msgspec.structs.replace(request, remembered=str(cache)))
+        incremental = scan(replaced(request, outcome_cache=str(cache)))
         assert said(incremental) == said(scan(request))
         if dice.random() < 0.2:
             cache.unlink()
@@ -93,6 +93,11 @@ def test_edits_parameters_and_versions(tmp_path: Path, seed: int) -> None:
 def test_a_file_that_cannot_be_written_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_text(yaml.safe_dump(made(random.Random(1), 1)))
     (tmp_path / "cache").write_text("a file where a folder should be")
-    found = scan(ScanRequest(paths=(str(tmp_path / "pod.yaml"),), remembered=str(tmp_path / "cache" / "outcomes")))
+    found = scan(
+        ScanRequest(
+            ScanInput(paths=(str(tmp_path / "pod.yaml"),)),
+            evaluation=EvaluationOptions(outcome_cache=str(tmp_path / "cache" / "outcomes")),
+        )
+    )
     assert found.results
     assert [note for note in found.notes if "could not be remembered" in note]

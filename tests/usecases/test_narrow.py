@@ -16,8 +16,8 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
 from kubekeep.posture.choice import Chooser
-from kubekeep.posture.evaluate import run
-from kubekeep.posture.select import Selection, frameworks_named, select
+from kubekeep.posture.evaluate import evaluate
+from kubekeep.posture.select import Selection, find_frameworks, select
 from kubekeep.sources.cluster.plan import ListTask, plan_tasks
 from kubekeep.usecases.cluster import wanted
 from tests.posture.living import Living
@@ -49,7 +49,7 @@ Verdicts = dict[tuple[str, str], Verdict]
 
 
 def everything(framework: str = "allcontrols") -> Selection:
-    return select(frameworks_named([framework]), whole_cluster=True)
+    return select(find_frameworks([framework]), whole_cluster=True)
 
 
 def planned(framework: str = "allcontrols") -> list[ListTask]:
@@ -77,8 +77,14 @@ def world(seed: int) -> list[Resource]:
 def verdicts(
     resources: Iterable[Resource], gaps: tuple[CoverageGap, ...] = (), framework: str = "allcontrols"
 ) -> Verdicts:
-    results = run(
-        resources, everything(framework), RegoPolicySet, kubernetes_minor=34, focus=Chooser(ONLY), gaps=gaps, pack=False
+    results = evaluate(
+        resources,
+        everything(framework),
+        RegoPolicySet,
+        kubernetes_minor=34,
+        in_scope=Chooser(ONLY),
+        gaps=gaps,
+        pack=False,
     )
     found: dict[tuple[str, str], Verdict] = {}
     for number, result in enumerate(results):

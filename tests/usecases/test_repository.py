@@ -13,7 +13,8 @@ import pytest
 
 from kubekeep.model.git import GitRepository
 from kubekeep.reports import Extra, ReportOptions, load
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 POD = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: a}]}}\n"
 
@@ -36,12 +37,20 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def found(path: Path, *, extras: frozenset[Extra] = frozenset({Extra.REPOSITORY})) -> GitRepository | None:
-    return scan(ScanRequest(paths=(str(path),), controls=("C-0057",), extras=extras)).repository
+    return scan(
+        ScanRequest(
+            ScanInput(paths=(str(path),)), rules=RuleOptions(controls=("C-0057",)), needs=ReportNeeds(extras=extras)
+        )
+    ).repository
 
 
 def report(name: str, path: Path) -> dict[str, Any]:
     stream = io.StringIO()
-    request = ScanRequest(paths=(str(path),), controls=("C-0057",), extras=load(name).wants)
+    request = ScanRequest(
+        ScanInput(paths=(str(path),)),
+        rules=RuleOptions(controls=("C-0057",)),
+        needs=ReportNeeds(extras=load(name).wants),
+    )
     load(name).render(scan(request), stream, ReportOptions())
     document: dict[str, Any] = json.loads(stream.getvalue())
     return document
@@ -95,7 +104,7 @@ def test_json(checkout: Path) -> None:
     ],
 )
 def test_addresses(remote: str, provider: str, owner: str, repo: str, checkout: Path) -> None:
-    assessment = scan(ScanRequest(paths=(str(checkout),), controls=("C-0057",)))
+    assessment = scan(ScanRequest(ScanInput(paths=(str(checkout),)), rules=RuleOptions(controls=("C-0057",))))
     stream = io.StringIO()
     load("json").render(
         msgspec.structs.replace(assessment, repository=GitRepository("/r", remote)), stream, ReportOptions()

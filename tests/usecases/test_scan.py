@@ -10,7 +10,8 @@ import pytest
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause, Evidence, Status
 from kubekeep.model.location import parse_path
-from kubekeep.usecases.scan import ScanRequest, kubernetes_minor, scan
+from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest, kubernetes_minor
+from kubekeep.usecases.scan import scan
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 
@@ -41,7 +42,7 @@ CLEAN = {"catalog/storefront.yaml", "platform/network-policies.yaml"}
 
 @pytest.fixture(scope="module")
 def shop() -> Assessment:
-    return scan(ScanRequest(paths=(str(SHOP),)))
+    return scan(ScanRequest(ScanInput(paths=(str(SHOP),))))
 
 
 def evidence(assessment: Assessment) -> list[tuple[str, Evidence]]:
@@ -67,7 +68,7 @@ def test_every_planted_fault_is_found_on_its_line(shop: Assessment) -> None:
 
 
 def test_what_is_run_with_care_passes_the_nsa_framework() -> None:
-    found = places(scan(ScanRequest(paths=(str(SHOP),), frameworks=("nsa",))))
+    found = places(scan(ScanRequest(ScanInput(paths=(str(SHOP),)), rules=RuleOptions(frameworks=("nsa",)))))
     assert {file for _, file, _ in found} & CLEAN == set()
 
 
@@ -103,7 +104,10 @@ def test_what_files_cannot_answer_is_told(shop: Assessment) -> None:
 
 def test_standard_input_and_paths_together() -> None:
     pod = (SHOP / "operations" / "debug-pod.yaml").read_bytes()
-    both = scan(ScanRequest(paths=("-", str(SHOP / "catalog")), controls=("C-0057",)), stdin=io.BytesIO(pod))
+    both = scan(
+        ScanRequest(ScanInput(paths=("-", str(SHOP / "catalog"))), rules=RuleOptions(controls=("C-0057",))),
+        stdin=io.BytesIO(pod),
+    )
     files = [str(item.location) for _, item in evidence(both)]
     assert files == ["<stdin>:15", f"{SHOP / 'catalog' / 'search.yaml'}:21"]
 

@@ -11,7 +11,8 @@ import yaml
 from kubekeep.library.params import ParamsError
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause, Status
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.scan import scan
+from tests.requests import scan_request
 
 NODE = {
     "apiVersion": "v1",
@@ -54,7 +55,7 @@ def control_input(**controls: list[str]) -> dict[str, Any]:
 
 def scanned(folder: Path, *objects: dict[str, Any], **request: Any) -> Assessment:
     (folder / "dump.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
-    return scan(ScanRequest(paths=(str(folder),), **request))
+    return scan(scan_request(paths=(str(folder),), **request))
 
 
 def status(assessment: Assessment, number: str) -> tuple[Status, Cause | None]:
@@ -76,7 +77,7 @@ def test_what_a_control_plane_says_of_itself_needs_no_snapshot(tmp_path: Path) -
     [(None, Status.FAILED), ("eks", Status.FAILED), ("aks", Status.NOT_EVALUATED)],
 )
 def test_controls_of_a_platform_are_for_that_platform(tmp_path: Path, provider: str | None, expected: Status) -> None:
-    found = scanned(tmp_path, NODE, snapshot=True, cloud_provider=provider)
+    found = scanned(tmp_path, NODE, snapshot=True, provider=provider)
     assert status(found, "C-0226")[0] is expected
     elsewhere = {**NODE, "spec": {"providerID": "kind://docker/kind/kind-worker"}}
     assert status(scanned(tmp_path, elsewhere, snapshot=True), "C-0226") == (Status.NOT_EVALUATED, Cause.IRRELEVANT)

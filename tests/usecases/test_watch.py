@@ -32,12 +32,15 @@ from kubekeep.model.watch import (
     WatchStarted,
 )
 from kubekeep.usecases.cluster import connected
-from kubekeep.usecases.scan import ScanRequest, scan, selected
+from kubekeep.usecases.request import ScanInput, ScanRequest
+from kubekeep.usecases.rule_selection import RuleSelector
+from kubekeep.usecases.scan import scan
 from kubekeep.usecases.watch import Watch, WatchRequest
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.people import UNAVAILABLE
 from tests.kube.connecting import HURRIED
+from tests.requests import replaced, scan_request
 from tests.sources.cluster.objects import definition, open_schema
 from tests.usecases.test_incremental import made
 
@@ -54,7 +57,7 @@ class Live:
 
         cluster = ClusterRequest(access=read(), reload_access=read, retry_policy=HURRIED)
         choice = ResourceSelection(include_namespaces=namespaces)
-        self.request = ScanRequest(paths=(), cluster=cluster, choice=choice, **more)
+        self.request = scan_request(cluster=cluster, choice=choice, **more)
         self._read = read
         self.told: list[WatchEvent] = []
         # Nothing is found out for the only reason that it is looked at now and then.
@@ -104,9 +107,9 @@ class Live:
 
     def agrees(self) -> bool:
         """Whether it says what a scan says of the cluster that the kubeconfig leads to."""
-        assert self.request.cluster is not None
-        cluster = msgspec.structs.replace(self.request.cluster, access=self._read())
-        return self.verdicts() == told(scan(msgspec.structs.replace(self.request, cluster=cluster)).results)
+        assert self.request.input.cluster is not None
+        cluster = msgspec.structs.replace(self.request.input.cluster, access=self._read())
+        return self.verdicts() == told(scan(replaced(self.request, cluster=cluster)).results)
 
 
 def told(results: Any) -> list[Any]:
@@ -363,14 +366,14 @@ def test_kinds_that_come_later_are_followed_for_the_controls_that_are_about_noth
     later = definition(group, kind, open_schema())
     later["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, for tests"}
     request = Live(own_cluster.kubeconfig, ("default",), controls=("sandbox-runtime-class",)).request
-    selection, choice = selected(request), request.choice
-    assert request.cluster is not None
+    selection, choice = RuleSelector(request.rules, whole_cluster=True).selection, request.evaluation.choice
+    assert request.input.cluster is not None
     with contextlib.ExitStack() as stack:
-        other = stack.enter_context(KubeConnection(request.cluster))
+        other = stack.enter_context(KubeConnection(request.input.cluster))
         # Whoever cannot tell what a group has takes it for anything.
         own_cluster.delete(UNAVAILABLE)
         eventually(lambda: not discover(other).failed)
-        live = stack.enter_context(connected(request.cluster))
+        live = stack.enter_context(connected(request.input.cluster))
         following = live.follow(selection, choice, PACE)
 
         def followed() -> set[str]:
@@ -429,9 +432,9 @@ def test_namespaces_that_a_pattern_means_are_watched_when_they_come(cluster: Clu
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda request: msgspec.structs.replace(request, cluster=None), "only a cluster"),
-        (lambda request: msgspec.structs.replace(request, paths=("node.yaml",)), "nodes and clouds"),
-        (lambda request: msgspec.structs.replace(request, rules=gather((RULE,))), "cannot be watched"),
+        (lambda request: replaced(request, cluster=None), "only a cluster"),
+        (lambda request: replaced(request, paths=("node.yaml",)), "nodes and clouds"),
+        (lambda request: replaced(request, extra=gather((RULE,))), "cannot be watched"),
     ],
 )
 def test_what_cannot_be_watched_is_refused(
@@ -443,6 +446,6 @@ def test_what_cannot_be_watched_is_refused(
         '"contexts":[{"name":"a","context":{"cluster":"a"}}]}'
     )
     cluster = ClusterRequest(access=Kubeconfig((str(kubeconfig),)).access(""))
-    request = change(ScanRequest(paths=(), cluster=cluster))
+    request = change(ScanRequest(ScanInput(paths=(), cluster=cluster)))
     with pytest.raises(ValueError, match=message):
         Watch(WatchRequest(scan=request), lambda _: None)

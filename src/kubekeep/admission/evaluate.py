@@ -47,7 +47,7 @@ class PolicyEvaluator:
         """One control a policy, in the order of names."""
         return tuple(item.control for item in self._compiled)
 
-    def judge(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+    def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
         """The verdicts on the resources that a policy is for."""
         subjects = Subjects(resources, self._others)
         params = [*self._others, *resources]

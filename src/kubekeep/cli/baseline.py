@@ -21,7 +21,7 @@ from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import incomplete
 from kubekeep.reports.kubescape_v2.read import ReportError
-from kubekeep.usecases.scan import ScanRequest
+from kubekeep.usecases.request import ScanRequest
 
 _INCOMPLETE: Final = 3
 _NAME: Final = "kubekeep-baseline.json"

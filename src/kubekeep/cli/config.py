@@ -25,7 +25,8 @@ from kubekeep.model.paths import display_path
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
 from kubekeep.posture.select import UnknownNameError
-from kubekeep.usecases.scan import ScanRequest, hold
+from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import check as check_request
 
 _WIDTH: Final = 48
 """Where the origins start, unless a value is longer."""
@@ -74,17 +75,21 @@ def _hold(ctx: click.Context) -> None:
         params = read_params(said["controls_config"], rules.known) if said["controls_config"] else {}
         found = is_from_found_file(ctx, "formats")
         outputs.plan(said["formats"], said["output"], unnamed_files=not found)
-        hold(
+        check_request(
             ScanRequest(
-                paths=(),
-                frameworks=said["frameworks"],
-                kubernetes_version=said["kubernetes_version"],
-                params=params,
-                cloud_provider=said["cloud_provider"],
-                policies=said["policies"],
-                rules=rules,
-                exceptions=ExceptionOptions(files=said["exceptions"], sets=said["exception_sets"]),
-                excluded=said["exclude_controls"],
+                ScanInput(paths=()),
+                rules=RuleOptions(
+                    frameworks=said["frameworks"],
+                    params=params,
+                    provider=said["cloud_provider"],
+                    policies=said["policies"],
+                    extra=rules,
+                    excluded=said["exclude_controls"],
+                ),
+                evaluation=EvaluationOptions(
+                    kubernetes_version=said["kubernetes_version"],
+                    exceptions=ExceptionOptions(files=said["exceptions"], sets=said["exception_sets"]),
+                ),
             )
         )
     except click.BadParameter as error:

@@ -22,7 +22,8 @@ from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.text import utc_text, visible
 from kubekeep.posture.select import UnknownNameError
 from kubekeep.usecases.exceptions import PROBLEMS, add, held
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 _PROBLEM: Final = 1
 _UNREADABLE: Final = 2
@@ -163,10 +164,14 @@ def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
     Exits with 1 when one of them covers nothing.
     """
     exceptions = ExceptionOptions(files=(file,), inline=False)
-    request = ScanRequest(paths=paths, frameworks=frameworks, snapshot=snapshot, exceptions=exceptions)
+    request = ScanRequest(
+        ScanInput(paths=paths, snapshot=snapshot),
+        rules=RuleOptions(frameworks=frameworks),
+        evaluation=EvaluationOptions(exceptions=exceptions),
+    )
     try:
         with progress.counter() as note:
-            assessment = scan(request, stdin=sys.stdin.buffer, note=note)
+            assessment = scan(request, stdin=sys.stdin.buffer, on_progress=note)
     except (UnknownNameError, ValueError) as error:
         raise click.UsageError(str(error)) from error
     for use in assessment.exceptions:

@@ -10,7 +10,7 @@ from kubekeep.library.load import builtin
 from kubekeep.library.requirements import Requirement, answers, requirements
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
-from kubekeep.posture.select import UnknownNameError, controls_named, frameworks_named
+from kubekeep.posture.select import UnknownNameError, find_controls, find_frameworks
 
 _WIDTH = 96
 
@@ -20,11 +20,11 @@ _WIDTH = 96
 def command(name: str) -> None:
     """Explain a control (number, slug or title), or show the requirements of a framework."""
     try:
-        (control,) = controls_named([name])
+        (control,) = find_controls([name])
         lines = _control(control)
     except UnknownNameError as error:
         try:
-            (framework,) = frameworks_named([name])
+            (framework,) = find_frameworks([name])
         except UnknownNameError:
             raise click.BadParameter(str(error), param_hint="NAME") from error
         lines = _framework(framework)

@@ -30,7 +30,7 @@ from kubekeep.model.text import visible
 from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.sources.tree import Problem
 from kubekeep.usecases.fix import FixRequest, plan
-from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest
+from kubekeep.usecases.request import NEWEST_KUBERNETES, EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 
 _NOT_FIXED: Final = 1
 _INCOMPLETE: Final = 3
@@ -122,16 +122,14 @@ def command(  # noqa: PLR0913 - one argument an option
     if any(path == "-" or "://" in path for path in asked.paths):
         raise click.UsageError("only files and folders can be fixed: name a path")
     scanned = ScanRequest(
-        paths=asked.paths,
-        frameworks=asked.frameworks,
-        controls=asked.controls,
-        workload=asked.workload,
-        kubernetes_version=kubernetes_version,
+        ScanInput(paths=asked.paths),
+        rules=RuleOptions(frameworks=asked.frameworks, controls=asked.controls),
+        evaluation=EvaluationOptions(workload=asked.workload, kubernetes_version=kubernetes_version),
     )
     request = FixRequest(scan=scanned, severity=severity, values=values, only=None if told is None else told.has)
     try:
         with progress.counter() as note:
-            planned = plan(request, note=note)
+            planned = plan(request, on_progress=note)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:

@@ -18,7 +18,7 @@ from kubekeep.model.attack import AttackQuery, Attacks
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.sources.options import ReadOptions
-from kubekeep.usecases.scan import NEWEST_KUBERNETES
+from kubekeep.usecases.request import NEWEST_KUBERNETES
 
 _PATH_FOUND: Final = 1
 _INCOMPLETE: Final = 3

@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from kubekeep.cli.request_options import reached
-from kubekeep.usecases.scan import ScanRequest
+from kubekeep.usecases.request import ScanRequest
 
 _LACKS: Final = 3
 
@@ -18,7 +18,7 @@ def told(request: ScanRequest, *, watching: bool = False) -> int:
 
     from kubekeep.usecases.permissions import preflight, roles  # noqa: PLC0415
 
-    if request.cluster is None:
+    if request.input.cluster is None:
         raise click.UsageError("--dry-run is for a cluster: name no path")
     try:
         found = reached(lambda: preflight(request, watching=watching))

@@ -27,7 +27,15 @@ from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
 from kubekeep.posture.select import UnknownNameError
-from kubekeep.usecases.scan import NEWEST_KUBERNETES, ScanRequest, kubernetes_minor, scan
+from kubekeep.usecases.request import (
+    NEWEST_KUBERNETES,
+    EvaluationOptions,
+    RuleOptions,
+    ScanInput,
+    ScanRequest,
+    kubernetes_minor,
+)
+from kubekeep.usecases.scan import scan
 
 Names: TypeAlias = tuple[str, ...]
 Paths: TypeAlias = tuple[Path, ...]
@@ -67,24 +75,30 @@ def _request(task: str, given: dict[str, Any]) -> ScanRequest:
     if asked.paths:
         said.check_unused(task)
     return ScanRequest(
-        paths=asked.paths or said.host_data,
-        cluster=None if asked.paths else said.request(task),
-        cloud=said.cloud,
-        frameworks=asked.frameworks,
-        controls=asked.controls,
-        kubernetes_version=take("kubernetes_version"),
-        params=_params(take("controls_config"), rules),
-        snapshot=take("snapshot"),
-        cloud_provider=take("cloud_provider"),
-        policies=take("policies"),
-        cluster_policies=take("cluster_policies"),
-        rules=rules,
-        read=take("read"),
-        workload=asked.workload,
-        choice=take("choice"),
-        excluded=take("excluded"),
-        exceptions=given["accepting"].exceptions,
-        remembered=_remembered(incremental=take("incremental")),
+        ScanInput(
+            paths=asked.paths or said.host_data,
+            cluster=None if asked.paths else said.request(task),
+            cloud=said.cloud,
+            snapshot=take("snapshot"),
+            read=take("read"),
+        ),
+        rules=RuleOptions(
+            frameworks=asked.frameworks,
+            controls=asked.controls,
+            params=_params(take("controls_config"), rules),
+            provider=take("cloud_provider"),
+            policies=take("policies"),
+            cluster_policies=take("cluster_policies"),
+            extra=rules,
+            excluded=take("excluded"),
+        ),
+        evaluation=EvaluationOptions(
+            kubernetes_version=take("kubernetes_version"),
+            workload=asked.workload,
+            choice=take("choice"),
+            exceptions=given["accepting"].exceptions,
+            outcome_cache=_remembered(incremental=take("incremental")),
+        ),
     )
 
 
@@ -117,15 +131,15 @@ def assessed(request: ScanRequest) -> Assessment:
 
     def assess() -> Assessment:
         with progress.counter() as note:
-            return scan(request, stdin=sys.stdin.buffer, note=note)
+            return scan(request, stdin=sys.stdin.buffer, on_progress=note)
 
     try:
         return reached(assess)
     except UnknownNameError as error:
         ctx = click.get_current_context()
-        if any(repr(name) in str(error) for name in request.excluded):
+        if any(repr(name) in str(error) for name in request.rules.excluded):
             raise click.BadParameter(str(error), param_hint="--exclude-controls") from error
-        if is_from_file(ctx, "frameworks") and request.frameworks == ctx.params["frameworks"]:
+        if is_from_file(ctx, "frameworks") and request.rules.frameworks == ctx.params["frameworks"]:
             raise click.BadParameter(str(error), param_hint="--framework") from error
         raise click.UsageError(str(error)) from error
     except ValueError as error:

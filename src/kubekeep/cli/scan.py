@@ -23,7 +23,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import Gates, Outcome, UnknownLimitError, incomplete, judge
 from kubekeep.posture.severity_filter import shown
-from kubekeep.usecases.scan import ScanRequest
+from kubekeep.usecases.request import ReportNeeds, ScanRequest
 
 _GATE_FAILED: Final = 1
 _INCOMPLETE: Final = 3
@@ -64,7 +64,7 @@ def command(
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
     wanted = showing.planned()
-    request = msgspec.structs.replace(request, extras=outputs.wants(wanted))
+    request = msgspec.structs.replace(request, needs=ReportNeeds(extras=outputs.wants(wanted)))
     if dry_run:
         sys.exit(told(request))
     privacy.check(wanted)
@@ -83,7 +83,7 @@ def command(
     listener = click.get_current_context().obj
     if listener is not None:
         listener(assessment)
-    changed_since = request.read.changed_since
+    changed_since = request.input.read.changed_since
     if changed_since and assessment.chosen and not assessment.results and not assessment.unread:
         click.echo(f"nothing that a control applies to has changed since {visible(changed_since)}", err=True)
         sys.exit(0)

@@ -20,7 +20,7 @@ from kubekeep.cli.preflight import told
 from kubekeep.cli.request_options import reached, request_options
 from kubekeep.cli.shutdown import Endings, interrupts
 from kubekeep.model.watch import WatchEvent
-from kubekeep.usecases.scan import ScanRequest
+from kubekeep.usecases.request import ScanRequest
 
 
 @click.command(short_help="Watch a cluster.")
@@ -61,13 +61,13 @@ def command(
     kubekeep watch framework nsa,pss-restricted --exclude-namespaces kube-system
     kubekeep watch --format json --metrics 9090
     """  # noqa: D301 - click takes the character itself
-    if request.cluster is None:
+    if request.input.cluster is None:
         raise click.UsageError("watch is for a cluster: name no path")
-    if request.workload:
+    if request.evaluation.workload:
         raise click.UsageError(
             "watch takes no single workload: choose with --include-namespaces, --include-kinds or -l"
         )
-    if request.remembered:
+    if request.evaluation.outcome_cache:
         raise click.UsageError("--incremental is for scans: a watch remembers what it sees")
     if dry_run:
         sys.exit(told(request, watching=True))

@@ -13,7 +13,7 @@ from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.prometheus import FORMAT
 from kubekeep.reports.shared.watched import write_metrics
 from kubekeep.sinks.serving import HttpResponse
-from kubekeep.usecases.scan import ScanRequest
+from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.watch import Watch
 
 _FRESH: Final = 5.0

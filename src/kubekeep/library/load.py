@@ -107,7 +107,7 @@ class Library:
 
     def members(self, framework: Framework) -> tuple[Control, ...]:
         """The controls that serve `framework`, in the library's order."""
-        return tuple(control for control in self.controls.values() if framework.has(control))
+        return framework.members(self.controls.values())
 
     def folder(self, control: Control) -> Path:
         """Where `control` lies. Raises LibraryError for one of another library."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from kubekeep.model.control import Control, Provider
@@ -34,6 +36,12 @@ class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def has(self, control: Control) -> bool:
         """Return True if `control` belongs to the framework."""
         return bool(control.ids) if self.all_controls else self.slug in control.satisfies
+
+    def members(self, controls: Iterable[Control]) -> tuple[Control, ...]:
+        """Return those of `controls` that belong to the framework, in their order."""
+        if self.all_controls:
+            return tuple([control for control in controls if control.ids])
+        return tuple([control for control in controls if self.slug in control.satisfies])
 
     def find_section(self, number: str) -> str:
         """Return the section of requirement `number`: itself, or the longest section that contains it; else ""."""

@@ -1,8 +1,9 @@
-"""What a cluster did not show, and which controls that leaves without an answer. Never takes unseen for absent."""
+"""Coverage gaps of a live cluster and the controls they affect. A resource that could not be listed is never absent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -13,91 +14,94 @@ from kubekeep.model.finding import Cause, Reason
 from kubekeep.posture.reach import is_declared, wide
 from kubekeep.posture.select import Selection
 
-_CONTROL_PLANE = "kube-system"
-_NODES = frozenset({"Node"})
-"""What tells which managed platform a cluster is."""
+_CONTROL_PLANE: Final = "kube-system"
+_NODES: Final = frozenset({"Node"})
+"""The kinds that identify the managed platform of a cluster."""
+_SETTINGS: Final = frozenset({CONTROL_INPUT})
+"""The kinds that override default parameters."""
 
 
-_SETTINGS = frozenset({CONTROL_INPUT})
-"""What may set parameters otherwise than by default."""
+class AffectedControls(msgspec.Struct, frozen=True):
+    """Reasons to withhold verdicts because of coverage gaps, by slug.
 
-
-class Unseen(msgspec.Struct, frozen=True):
-    """Why controls cannot be trusted, by slug.
-
-    Of those in `related` no verdict can, as they compare with what was not shown; of those in `partly` none on objects of
-    the targets there; of those in `targeted` the verdicts on what was seen are true, but they are not all.
+    Controls in `unreliable` compare with missing resources: none of their verdicts counts. Those in `unreliable_for`
+    have no reliable verdict on the targets there. Those in `incomplete` have true verdicts, but not on all resources.
     """
 
-    related: Mapping[str, Reason] = {}
-    partly: Mapping[str, Mapping[str, Reason]] = {}
-    targeted: Mapping[str, Reason] = {}
+    unreliable: Mapping[str, Reason] = {}
+    unreliable_for: Mapping[str, Mapping[str, Reason]] = {}
+    incomplete: Mapping[str, Reason] = {}
 
 
-NOTHING = Unseen()
+NO_GAPS: Final = AffectedControls()
 
 
-def unseen(gaps: Sequence[CoverageGap], selection: Selection, provider: Provider | None) -> Unseen:
-    """What `gaps` mean for the controls of `selection`; `provider` is the platform, as far as it is known."""
+def affected_controls(gaps: Sequence[CoverageGap], selection: Selection, provider: Provider | None) -> AffectedControls:
+    """Map coverage gaps to the controls of `selection` they affect. provider: detected platform, or None if unknown."""
     if not gaps:
-        return NOTHING
-    named = [(gap, gap.names) for gap in gaps]
-    related: dict[str, Reason] = {}
-    partly: dict[str, dict[str, Reason]] = {}
-    targeted: dict[str, Reason] = {}
+        return NO_GAPS
+    names_by_gap = [(gap, gap.names) for gap in gaps]
+    unreliable: dict[str, Reason] = {}
+    unreliable_for: dict[str, dict[str, Reason]] = {}
+    incomplete: dict[str, Reason] = {}
     for control in selection.controls:
-        looks_at = frozenset(control.targets)
-        compares = _compared(control, selection, provider)
-        # What lacks elsewhere alone is missed by who looks elsewhere.
+        targets = frozenset(control.targets)
+        compares = _compared_kinds(control, selection, provider)
+        # A gap in another namespace affects only controls with cluster-wide scope.
         beyond = compares - (frozenset(control.relates) - wide(control))
-        some = _some(control)
-        always = compares - some.keys()
-        if missing := [gap for gap, names in named if names & _far(gap, control, always, beyond - some.keys())]:
-            related[control.slug] = _reason(missing)
-        if found := _partly(control, named, beyond):
-            partly[control.slug] = found
-        if missing := [gap for gap, names in named if names & _far(gap, control, looks_at | compares, beyond)]:
-            targeted[control.slug] = _reason(missing)
-    return Unseen(related, partly, targeted)
+        partial = _partial_kinds(control)
+        always = compares - partial.keys()
+        missing = [gap for gap, names in names_by_gap if names & _scope(gap, control, always, beyond - partial.keys())]
+        if missing:
+            unreliable[control.slug] = _reason(missing)
+        if by_target := _by_target(control, names_by_gap, beyond):
+            unreliable_for[control.slug] = by_target
+        missing = [gap for gap, names in names_by_gap if names & _scope(gap, control, targets | compares, beyond)]
+        if missing:
+            incomplete[control.slug] = _reason(missing)
+    return AffectedControls(unreliable, unreliable_for, incomplete)
 
 
-def _some(control: Control) -> Mapping[str, tuple[str, ...]]:
-    """The kinds that `control` compares with only for objects of some targets, with these."""
+def _partial_kinds(control: Control) -> Mapping[str, tuple[str, ...]]:
+    """Return the kinds that `control` compares with for some of its targets only, with these targets."""
     return control.only_for if is_declared(control) else {}
 
 
-def _partly(
-    control: Control, named: Iterable[tuple[CoverageGap, frozenset[str]]], beyond: frozenset[str]
+def _by_target(
+    control: Control, names_by_gap: Iterable[tuple[CoverageGap, frozenset[str]]], beyond: frozenset[str]
 ) -> dict[str, Reason]:
-    """Why no verdict of `control` on objects of some targets can be trusted, by target."""
+    """Return the reasons to withhold verdicts of `control` on some targets, by target."""
     gaps: dict[str, list[CoverageGap]] = {}
-    for gap, names in named:
-        for kind, targets in _some(control).items():
-            if names & _far(gap, control, frozenset({kind}), beyond & {kind}):
+    for gap, names in names_by_gap:
+        for kind, targets in _partial_kinds(control).items():
+            if names & _scope(gap, control, frozenset({kind}), beyond & {kind}):
                 for target in targets:
                     gaps.setdefault(target, []).append(gap)
     return {target: _reason(dict.fromkeys(missing)) for target, missing in gaps.items()}
 
 
-def _far(gap: CoverageGap, control: Control, anywhere: frozenset[str], beyond: frozenset[str]) -> frozenset[str]:
-    """The kinds by which `control` misses `gap`: those it looks at `anywhere`, or only those that it looks at `beyond`."""
+def _scope(gap: CoverageGap, control: Control, anywhere: frozenset[str], beyond: frozenset[str]) -> frozenset[str]:
+    """Return the kinds through which `gap` can affect `control`.
+
+    `anywhere` are the kinds that the control reads in evaluated namespaces, `beyond` those it reads in others too.
+    """
     if gap.name and gap.kind != "Namespace":
-        # One object of another namespace than those that are judged.
+        # The gap is one object outside the evaluated namespaces.
         return frozenset({gap.kind}) if control.within.get(gap.kind) == _CONTROL_PLANE else beyond
     return beyond if gap.inside else anywhere
 
 
-def _compared(control: Control, selection: Selection, provider: Provider | None) -> frozenset[str]:
-    """The kinds without which no verdict of `control` can be trusted."""
-    compares = frozenset(control.relates)
-    if control in selection.judged:
+def _compared_kinds(control: Control, selection: Selection, provider: Provider | None) -> frozenset[str]:
+    """Return the kinds without which no verdict of `control` is reliable."""
+    kinds = frozenset(control.relates)
+    if control in selection.third_party:
         # A rule that gets all objects of its kinds at once may compare any of them.
-        compares |= frozenset(control.targets)
+        kinds |= frozenset(control.targets)
     if control.providers and provider is None and control.slug not in selection.named:
-        compares |= _NODES
-    if control.params.keys() - selection.given:
-        compares |= _SETTINGS
-    return compares
+        kinds |= _NODES
+    if control.params.keys() - selection.requested_params:
+        kinds |= _SETTINGS
+    return kinds
 
 
 def _reason(gaps: Iterable[CoverageGap]) -> Reason:

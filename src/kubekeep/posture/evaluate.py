@@ -1,7 +1,7 @@
-"""Run the rules of a selection over resources: verdicts by resource, streaming.
+"""Evaluation of rules on resources: verdicts by resource, streaming.
 
-A resource is turned into JSON once. Rules that look only at the workload are evaluated as resources arrive,
-and equal workloads once; rules that relate resources run when all have been seen. Never scores.
+`Evaluator` compiles the rules of a selection once; `evaluate` runs them over a whole input, and
+`posture.incremental` keeps their verdicts current while resources change. Never scores.
 """
 
 from __future__ import annotations
@@ -11,253 +11,281 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from kubekeep.engine.policy_set import Compile, Outcome, PolicySet
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.model.control import SUBJECT, Control, Provider
+from kubekeep.model.control import SUBJECT, Provider
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.resource import PackedObject, Resource
 from kubekeep.model.workload import MalformedWorkloadError, build_pod_view
-from kubekeep.posture.coverage_gaps import Unseen, unseen
+from kubekeep.posture.coverage_gaps import AffectedControls, affected_controls
 from kubekeep.posture.index import Index, kept_for
 from kubekeep.posture.release_namespace import Pair, Written
 from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
 from kubekeep.posture.select import Selection
-from kubekeep.posture.verdicts import EvaluationContext, as_far_as_known, unset_by, verdicts_of
+from kubekeep.posture.verdicts import EvaluationContext, as_far_as_known, not_evaluated, verdicts_of
 
-_BATCH: Final = 256
-"""Documents an evaluation: enough to keep all cores busy, few enough to keep memory flat."""
+BATCH: Final = 256
+"""Documents per call of the engine: enough to keep all cores busy, few enough to keep memory flat."""
 _AHEAD: Final = 3
-"""Batches that may be under way: some take longer to evaluate than the next takes to fill, others less."""
+"""Batches in flight: some take longer to evaluate than the next takes to fill, others less."""
 _encode = msgspec.json.Encoder().encode
 
 
-def run(
+class Prepared(NamedTuple):
+    """The input of the rules for one resource: its rule plan and its workload view as JSON (empty for none).
+
+    `problem` is the reason why no rule can read the resource; empty if there is none.
+    """
+
+    rule_plan: RulePlan
+    workload: bytes
+    problem: str
+
+
+class Evaluator:
+    """The compiled rules of a selection, shared by whole and incremental evaluation."""
+
+    def __init__(
+        self, selection: Selection, compile_rules: Compile, *, kubernetes_minor: int, separate_related: bool = False
+    ) -> None:
+        """Group and compile the library's rules. Raises ValueError for a rule that does not compile.
+
+        With `separate_related`, each rule that relates resources is a group by itself.
+        """
+        unconfigured = {slug for slug, reason in selection.set_aside.items() if reason.cause is Cause.CONFIGURATION}
+        self.selection = selection
+        self.active = [control for control in selection.own if control.slug not in selection.set_aside]
+        silent = [control for control in selection.own if control.slug in unconfigured]
+        self.rulebook = Rulebook(selection.library, self.active, silent, separate_related=separate_related)
+        # Third-party rules may target joined subjects too: then every subject is kept.
+        self.keeps_subjects = any(SUBJECT in control.targets for control in selection.third_party)
+        self.joins_subjects = self.keeps_subjects or any(SUBJECT in control.targets for control in self.active)
+        self.kinds = kept_for(self.active)
+        self._unconfigured = {slug: selection.set_aside[slug] for slug in unconfigured}
+        self._parameters = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
+        self.policies = compile_rules(self.rulebook.shards, self.rulebook.groups, self._parameters)
+
+    def prepare(self, resource: Resource) -> Prepared:
+        """Return the rule plan and the workload view of an unpacked `resource`."""
+        problem, workload = "", None
+        try:
+            workload = build_pod_view(resource)
+        except MalformedWorkloadError as error:
+            problem = str(error)
+        plan = self.rulebook.plan(resource, has_pod=workload is not None or bool(problem))
+        return Prepared(plan, b"" if workload is None else _encode(workload), problem)
+
+    def related_policies(self, cluster: Mapping[str, Any], provider: Provider | None) -> PolicySet:
+        """Return the rules with the index of the input as `input.cluster`."""
+        return self.policies.with_context({**self._parameters, "cluster": {**cluster, "provider": provider}})
+
+    def context(self, affected: AffectedControls, provider: Provider | None) -> EvaluationContext:
+        """Return the conditions of all verdicts on a cluster of `provider` with `affected` controls."""
+        reasons: dict[str, Reason] = {**affected.unreliable, **self._unconfigured}
+        other_platforms = frozenset(
+            control.slug
+            for control in self.active
+            if control.providers and provider not in control.providers and control.slug not in self.selection.named
+        )
+        partly = {slug: not_evaluated(by_target) for slug, by_target in affected.unreliable_for.items()}
+        return EvaluationContext(not_evaluated(reasons), self.rulebook.conditional, other_platforms, partly)
+
+
+def evaluate(
     resources: Iterable[Resource],
     selection: Selection,
     compile_rules: Compile,
     *,
     kubernetes_minor: int,
-    note: Callable[[int], None] = lambda _: None,
-    focus: Callable[[Resource], bool] | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,
+    in_scope: Callable[[Resource], bool] | None = None,
     gaps: Sequence[CoverageGap] = (),
     pack: bool = False,
 ) -> list[ResourceResult]:
-    """The verdicts of every resource that some control of `selection` applies to, in the order given.
+    """Return the verdicts on every resource that a control of `selection` applies to, in the order of `resources`.
 
-    Joined RBAC subjects follow the resources. `note` is told how many resources have been seen. With `focus`, only
-    resources that it takes, and subjects whose binding or role it takes, are judged; the others are known to the
-    rules all the same. `gaps` are what a cluster did not show, complete when `resources` has ended: what compares with
-    that is not evaluated. With `pack`, resources are packed while they wait, and in the results. Raises ValueError when a rule of the library does not compile.
+    Joined RBAC subjects follow the resources. `on_progress` receives the number of resources read so far. With
+    `in_scope`, only resources it accepts, and subjects with such a binding or role, get verdicts; rules still see the
+    others. `gaps` is complete once `resources` is exhausted; rules that compare with a gap are not evaluated. With
+    `pack`, resources are compressed while they wait and in the results. Raises ValueError for a library rule that does
+    not compile.
     """
-    own = selection.own
-    active = [control for control in own if control.slug not in selection.set_aside]
-    told = {slug: reason for slug, reason in selection.set_aside.items() if reason.cause is Cause.CONFIGURATION}
-    book = Rulebook(selection.library, active, [control for control in own if control.slug in told])
-    # Judges too may look at joined subjects: then every subject is kept, whatever the library says of it.
-    joined = any(SUBJECT in control.targets for control in selection.judged)
-    index = _index(active, join_subjects=joined)
-    context = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
-    policies = compile_rules(book.shards, book.groups, context)
+    evaluator = Evaluator(selection, compile_rules, kubernetes_minor=kubernetes_minor)
+    index = Index(evaluator.kinds, join_subjects=evaluator.joins_subjects)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        desk = _Batcher(policies, pool)
-        intake = _Collector(index, book, desk, focus, pack=pack)
-        for seen, resource in enumerate(resources, start=1):
-            intake.resource(resource, judged=bool(selection.judges))
-            note(seen)
-        intake.subjects(judged=joined)
-        desk.finish()
+        batcher = _Batcher(evaluator.policies, pool)
+        collector = _Collector(index, evaluator, batcher, in_scope, pack=pack)
+        for count, resource in enumerate(resources, start=1):
+            collector.add(resource)
+            on_progress(count)
+        collector.add_subjects()
+        batcher.finish()
         provider = selection.provider or index.provider
-        hidden = unseen(gaps, selection, provider)
-        around = evaluation_context(hidden, told, book, elsewhere_of(active, selection, provider))
-        cluster = {**index.data(), "provider": provider}
-        desk = _Batcher(policies.with_context({**context, "cluster": cluster}), pool)
-        results = _related(intake.entries, desk, around)
-    return _judged(results, intake.others, selection, hidden) if selection.judges else results
+        affected = affected_controls(gaps, selection, provider)
+        related = _Batcher(evaluator.related_policies(index.data(), provider), pool)
+        results = _evaluate_related(collector.entries, related, evaluator.context(affected, provider))
+    return _add_third_party(results, collector.others, selection, affected) if selection.evaluators else results
 
 
-def _related(entries: list[_Entry], desk: _Batcher, around: EvaluationContext) -> list[ResourceResult]:
-    """The results, when rules that relate have been asked too; what they have said goes into those at once."""
-    alike: dict[bytes, dict[str, Verdict]] = {}
+def _evaluate_related(entries: list[_Entry], batcher: _Batcher, context: EvaluationContext) -> list[ResourceResult]:
+    """Run the rules that relate resources and return the results, consuming `entries` to free memory early."""
+    equal_verdicts: dict[bytes, dict[str, Verdict]] = {}
     results: list[ResourceResult] = []
     entries.reverse()
-    asked: deque[tuple[int, _Entry]] = deque()
+    pending: deque[tuple[int, _Entry]] = deque()
     while entries:
         entry = entries.pop()
-        entry.relate(desk)
-        asked.append((desk.sent, entry))
-        while asked and asked[0][0] <= desk.answered:
-            results.append(asked.popleft()[1].result(around, alike))
-    desk.finish()
-    results += [entry.result(around, alike) for _, entry in asked]
+        entry.send_related(batcher)
+        pending.append((batcher.sent, entry))
+        while pending and pending[0][0] <= batcher.completed:
+            results.append(pending.popleft()[1].result(context, equal_verdicts))
+    batcher.finish()
+    results += [entry.result(context, equal_verdicts) for _, entry in pending]
     return results
 
 
-def _judged(
-    results: Sequence[ResourceResult], others: Sequence[Resource], selection: Selection, hidden: Unseen
+def _add_third_party(
+    results: Sequence[ResourceResult], others: Sequence[Resource], selection: Selection, affected: AffectedControls
 ) -> list[ResourceResult]:
-    """The results with what judges say of controls not set aside; without those of which nobody says anything.
+    """Add the verdicts of third-party rules and drop resources without any verdict.
 
-    Of `others` judges know too; what they say of those is left out. Where something is `hidden`, nothing passes.
+    Third-party rules see `others` too, but get no verdicts on them. A pass is withheld where a coverage gap matters.
     """
-    said = [dict(result.verdicts) for result in results]
+    verdicts = [dict(result.verdicts) for result in results]
     resources = [result.resource for result in results]
-    for judge in selection.judges:
-        for place, slug, outcome in judge.judge([*resources, *others]):
-            if slug not in selection.set_aside and place < len(said):
-                known = as_far_as_known(outcome, resources[place])
-                doubt = hidden.related.get(slug) if known.status is Status.PASSED else None
-                said[place][slug] = known if doubt is None else Verdict(Status.NOT_EVALUATED, reason=doubt)
-    return [ResourceResult(*pair) for pair in zip(resources, said, strict=True) if pair[1]]
-
-
-def evaluation_context(
-    hidden: Unseen, told: Mapping[str, Reason], book: Rulebook, elsewhere: frozenset[str]
-) -> EvaluationContext:
-    """What the verdicts depend on where something is `hidden`, and controls are set aside for what they are `told`."""
-    partly = {slug: unset_by(reasons) for slug, reasons in hidden.partly.items()}
-    return EvaluationContext(unset_by({**hidden.related, **told}), book.conditional, elsewhere, partly)
-
-
-def elsewhere_of(controls: Iterable[Control], selection: Selection, provider: Provider | None) -> frozenset[str]:
-    """Slugs of the controls about other platforms than `provider`, but for those asked for by name."""
-    return frozenset(
-        control.slug
-        for control in controls
-        if control.providers and provider not in control.providers and control.slug not in selection.named
-    )
-
-
-def _index(controls: Sequence[Control], *, join_subjects: bool) -> Index:
-    return Index(
-        kept_for(controls), join_subjects=join_subjects or any(SUBJECT in control.targets for control in controls)
-    )
+    for evaluator in selection.evaluators:
+        for position, slug, verdict in evaluator.evaluate([*resources, *others]):
+            if slug not in selection.set_aside and position < len(verdicts):
+                known = as_far_as_known(verdict, resources[position])
+                reason = affected.unreliable.get(slug) if known.status is Status.PASSED else None
+                verdicts[position][slug] = known if reason is None else Verdict(Status.NOT_EVALUATED, reason=reason)
+    return [ResourceResult(*pair) for pair in zip(resources, verdicts, strict=True) if pair[1]]
 
 
 class _Collector:
-    """Takes in what there is to judge: into the index, and to the rules that can run on it at once."""
+    """Adds resources to the index and sends those in scope to the rules that can run at once."""
 
     def __init__(
-        self, index: Index, book: Rulebook, desk: _Batcher, focus: Callable[[Resource], bool] | None, *, pack: bool
+        self,
+        index: Index,
+        evaluator: Evaluator,
+        batcher: _Batcher,
+        in_scope: Callable[[Resource], bool] | None,
+        *,
+        pack: bool,
     ) -> None:
         self.entries: list[_Entry] = []
         self.others: list[Resource] = []
-        """Resources out of focus, for judges to know of."""
+        """Resources out of scope, which third-party rules may compare with."""
         self._index = index
-        self._book = book
-        self._desk = desk
-        self._focus = focus
+        self._evaluator = evaluator
+        self._batcher = batcher
+        self._in_scope = in_scope
         self._written = Written()
         self._pack = pack
+        self._keeps_all = bool(evaluator.selection.evaluators)
 
-    def resource(self, resource: Resource, *, judged: bool) -> None:
-        """Take in one resource; with `judged`, keep it for judges even if no control of the library applies."""
+    def add(self, resource: Resource) -> None:
+        """Add one resource; third-party rules get it even if no control of the library applies."""
         pair = Pair.of(resource)
         self._written.add(pair)
         self._index.add(pair.judged)
-        if self._focus is None or self._focus(resource):
-            self._take(pair, always=judged)
-        elif judged:
+        if self._in_scope is None or self._in_scope(resource):
+            self._send(pair, keep=self._keeps_all)
+        elif self._keeps_all:
             self.others.append(resource)
 
-    def subjects(self, *, judged: bool) -> None:
-        """Take in the RBAC subjects of all resources so far, joined with their bindings and roles."""
+    def add_subjects(self) -> None:
+        """Add the RBAC subjects of all resources so far, joined with their bindings and roles."""
         for subject in self._index.subjects():
             pair = self._written.joined(subject)
-            if self._focus is None or any(map(self._focus, pair.resource.related)):
-                self._take(pair, always=judged)
+            if self._in_scope is None or any(map(self._in_scope, pair.resource.related)):
+                self._send(pair, keep=self._evaluator.keeps_subjects)
 
-    def _take(self, pair: Pair, *, always: bool) -> None:
-        problem, workload = "", None
-        try:
-            workload = build_pod_view(pair.judged)
-        except MalformedWorkloadError as error:
-            problem = str(error)
-        rule_plan = self._book.rule_plan(pair.judged, has_pod=workload is not None or bool(problem))
-        if not rule_plan.controls and not always:
+    def _send(self, pair: Pair, *, keep: bool) -> None:
+        plan, workload, problem = self._evaluator.prepare(pair.judged)
+        if not plan.controls and not keep:
             return
-        # Large objects of which no rule wants to see all are many.
-        text = _encode(pair.judged.object) if self._pack or rule_plan.groups[Stage.OBJECT] else b""
-        derived = _encode(workload) if workload is not None else b""
-        entry = _Entry(pair.packed(text, derived) if self._pack else pair, rule_plan, problem)
+        # Most large objects are read by no rule as a whole.
+        text = _encode(pair.judged.object) if self._pack or plan.groups[Stage.OBJECT] else b""
+        entry = _Entry(pair.packed(text, workload) if self._pack else pair, plan, problem)
         self.entries.append(entry)
         if not problem:
-            self._desk.send(local_document(derived), rule_plan.groups[Stage.LOCAL], entry.outcome, remember=True)
-            self._desk.send(document(text, derived), rule_plan.groups[Stage.OBJECT], entry.outcome)
+            self._batcher.send(local_document(workload), plan.groups[Stage.LOCAL], entry.outcome, deduplicate=True)
+            self._batcher.send(document(text, workload), plan.groups[Stage.OBJECT], entry.outcome)
 
 
 def document(text: bytes, workload: bytes) -> bytes:
-    """What rules get of a resource and its workload view, both as JSON; the view is empty where there is none."""
+    """Return the rule input of a resource from its JSON and its workload view (empty for none)."""
     return b'{"object":%b,"workload":%b}' % (text, workload) if workload else b'{"object":%b}' % text
 
 
 def document_of(resource: Resource) -> bytes:
-    """The document of a resource; its view is made anew."""
+    """Return the rule input of a resource, computing its workload view."""
     workload = build_pod_view(resource.unpacked())
     return document(text_of(resource), b"" if workload is None else _encode(workload))
 
 
 def text_of(resource: Resource) -> bytes:
-    """The object of a resource as JSON."""
+    """Return the object of a resource as JSON."""
     content = resource.content
     return content.text if isinstance(content, PackedObject) else _encode(content)
 
 
 def local_document(workload: bytes) -> bytes:
-    """What rules get that look at nothing but the workload view."""
+    """Return the input of rules that read only the workload view."""
     return b'{"workload":%b}' % workload
 
 
 class _Entry:
-    """A resource on its way: what applies to it and what the rules have said so far."""
+    """A resource under evaluation: its rule plan and the outcomes so far."""
 
-    __slots__ = ("outcome", "pair", "problem", "resource", "rule_plan")
+    __slots__ = ("outcome", "pair", "plan", "problem", "resource")
 
-    def __init__(self, pair: Pair, rule_plan: RulePlan, problem: str) -> None:
+    def __init__(self, pair: Pair, plan: RulePlan, problem: str) -> None:
         self.pair = pair
         self.resource = pair.resource
-        self.rule_plan = rule_plan
+        self.plan = plan
         self.problem = problem
         self.outcome: dict[str, Any] = {}
 
-    def relate(self, desk: _Batcher) -> None:
-        groups = self.rule_plan.groups[Stage.RELATED]
+    def send_related(self, batcher: _Batcher) -> None:
+        groups = self.plan.groups[Stage.RELATED]
         if groups and not self.problem:
-            desk.send(self._document(), groups, self.outcome)
+            content = self.pair.judged.content
+            text = document(*content.texts) if isinstance(content, PackedObject) else document_of(self.pair.judged)
+            batcher.send(text, groups, self.outcome)
 
-    def _document(self) -> bytes:
-        judged = self.pair.judged
-        return document(*judged.content.texts) if isinstance(judged.content, PackedObject) else document_of(judged)
-
-    def result(self, around: EvaluationContext, alike: dict[bytes, dict[str, Verdict]]) -> ResourceResult:
-        """The verdicts; those of others that are `alike` are the same."""
-        found = verdicts_of(self.resource, self.rule_plan, self.outcome, around, self.problem)
-        key = array("Q", (id(self.rule_plan), *map(id, found.values()))).tobytes()
-        return ResourceResult(self.resource, alike.setdefault(key, found))
+    def result(self, context: EvaluationContext, equal_verdicts: dict[bytes, dict[str, Verdict]]) -> ResourceResult:
+        """Return the verdicts; equal mappings of verdicts are shared to save memory."""
+        verdicts = verdicts_of(self.resource, self.plan, self.outcome, context, self.problem)
+        key = array("Q", (id(self.plan), *map(id, verdicts.values()))).tobytes()
+        return ResourceResult(self.resource, equal_verdicts.setdefault(key, verdicts))
 
 
 class _PendingResults:
-    """Who gets the outcome of one document, and the outcome once it is there: equal documents may come later."""
+    """The entries that receive the outcome of one document, and the outcome once it is known."""
 
-    __slots__ = ("entries", "outcome")
+    __slots__ = ("outcome", "receivers")
 
-    def __init__(self, first: dict[str, Any]) -> None:
-        self.entries = [first]
+    def __init__(self, receiver: dict[str, Any]) -> None:
+        self.receivers = [receiver]
         self.outcome: Outcome | None = None
 
-    def add(self, into: dict[str, Any]) -> None:
+    def add(self, receiver: dict[str, Any]) -> None:
         if self.outcome is None:
-            self.entries.append(into)
+            self.receivers.append(receiver)
         else:
-            into.update(self.outcome)
+            receiver.update(self.outcome)
 
 
 class _Batcher:
-    """Gathers documents into batches; the next is being filled while others are evaluated or wait for that."""
+    """Groups documents into batches; one batch fills while others are evaluated."""
 
     def __init__(self, policies: PolicySet, pool: ThreadPoolExecutor) -> None:
         self._policies = policies
@@ -265,35 +293,37 @@ class _Batcher:
         self._documents: list[tuple[bytes, tuple[int, ...]]] = []
         self._waiting: list[_PendingResults] = []
         self._running: deque[tuple[Future[list[Outcome]], list[_PendingResults]]] = deque()
-        self._known: dict[tuple[bytes, tuple[int, ...]], _PendingResults] = {}
-        self.sent = self.answered = 0
-        """How many documents came to be evaluated, and of how many of them the outcome has been handed out."""
+        self._sent_before: dict[tuple[bytes, tuple[int, ...]], _PendingResults] = {}
+        self.sent = self.completed = 0
+        """Documents sent to evaluation, and those with an outcome delivered."""
 
-    def send(self, text: bytes, groups: tuple[int, ...], into: dict[str, Any], *, remember: bool = False) -> None:
-        """Evaluate `groups` on a document and put what they say into `into`, now or when the batch is full.
+    def send(
+        self, text: bytes, groups: tuple[int, ...], receiver: dict[str, Any], *, deduplicate: bool = False
+    ) -> None:
+        """Evaluate `groups` on a document and update `receiver`, at once or when the batch is full.
 
-        With `remember`, an equal document is evaluated only once.
+        With `deduplicate`, equal documents are evaluated once.
         """
         if not groups:
             return
-        takers = _PendingResults(into)
-        if remember:
+        pending = _PendingResults(receiver)
+        if deduplicate:
             digest = hashlib.blake2b(text, digest_size=16).digest()
-            first = self._known.setdefault((digest, groups), takers)
-            if first is not takers:
-                first.add(into)
+            first = self._sent_before.setdefault((digest, groups), pending)
+            if first is not pending:
+                first.add(receiver)
                 return
         self.sent += 1
         self._documents.append((text, groups))
-        self._waiting.append(takers)
-        if len(self._documents) >= _BATCH:
+        self._waiting.append(pending)
+        if len(self._documents) >= BATCH:
             self._start()
 
     def finish(self) -> None:
-        """Evaluate what is left and hand out every outcome."""
+        """Evaluate the last batch and deliver every outcome."""
         self._start()
         while self._running:
-            self._collect()
+            self._deliver()
 
     def _start(self) -> None:
         documents, waiting = self._documents, self._waiting
@@ -301,12 +331,12 @@ class _Batcher:
         if documents:
             self._running.append((self._pool.submit(self._policies.evaluate, documents), waiting))
         while len(self._running) > _AHEAD or (self._running and self._running[0][0].done()):
-            self._collect()
+            self._deliver()
 
-    def _collect(self) -> None:
+    def _deliver(self) -> None:
         future, waiting = self._running.popleft()
-        self.answered += len(waiting)
-        for takers, outcome in zip(waiting, future.result(), strict=True):
-            takers.outcome = outcome
-            for into in takers.entries:
-                into.update(outcome)
+        self.completed += len(waiting)
+        for pending, outcome in zip(waiting, future.result(), strict=True):
+            pending.outcome = outcome
+            for receiver in pending.receivers:
+                receiver.update(outcome)

@@ -1,7 +1,7 @@
-"""An assessment that is kept current: after each change only what it can have changed is judged again.
+"""An assessment kept current: after each change, only what the change can affect is evaluated again.
 
-Rules that look at one object run again when that object has changed, rules that relate objects when a slice of
-what they look up has. The verdicts are always those of a run over everything that is there. Never sums up.
+Rules that read one object run again after that object changes; rules that relate objects run again after an index
+slice they read changes. The verdicts always equal those of `evaluate` over all resources. Never sums up.
 """
 
 from __future__ import annotations
@@ -16,100 +16,89 @@ import msgspec
 from kubekeep.engine.policy_set import Compile, Outcome
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.model.control import SUBJECT, Control, Provider
-from kubekeep.model.finding import Cause, Verdict
+from kubekeep.model.control import Control, Provider
+from kubekeep.model.finding import Verdict
 from kubekeep.model.resource import Resource
-from kubekeep.model.workload import MalformedWorkloadError, build_pod_view
-from kubekeep.posture.coverage_gaps import Unseen, unseen
-from kubekeep.posture.evaluate import (
-    document,
-    document_of,
-    elsewhere_of,
-    evaluation_context,
-    local_document,
-    text_of,
-)
-from kubekeep.posture.index import kept_for
+from kubekeep.posture.coverage_gaps import AffectedControls, affected_controls
+from kubekeep.posture.evaluate import BATCH, Evaluator, document, document_of, local_document, text_of
 from kubekeep.posture.index_slices import Changed, Slices, Wanted, home_of
 from kubekeep.posture.reach import is_declared
-from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
+from kubekeep.posture.rulebook import RulePlan, Stage
 from kubekeep.posture.select import Selection
-from kubekeep.posture.verdicts import EvaluationContext, verdicts_of
+from kubekeep.posture.verdicts import verdicts_of
 
-_BATCH: Final = 256
-"""Documents an evaluation."""
 _CONTROL_PLANE: Final = "kube-system"
 _encode: Final = msgspec.json.Encoder().encode
 
 Change = tuple[ResourceResult | None, ResourceResult | None]
-"""A resource before and after; None where it was not there or is not any more."""
+"""The results of a resource before and after; None where the resource does not exist."""
 
 
-class _Held:
-    """A resource that is judged, with what the rules said of it, by stage."""
+class _Evaluated:
+    """A resource with verdicts, and the outcomes of the rules by stage."""
 
     __slots__ = (
-        *("digest", "home", "local", "namespaces", "object", "problem", "related", "resource", "result", "rule_plan"),
+        *("digest", "home", "local", "namespaces", "object", "plan", "problem", "related", "resource", "result"),
         "stale",
     )
 
-    def __init__(self, resource: Resource, rule_plan: RulePlan, problem: str) -> None:
+    def __init__(self, resource: Resource, plan: RulePlan, problem: str) -> None:
         self.resource = resource
         self.home = home_of(resource)
-        self.rule_plan = rule_plan
+        self.plan = plan
         self.problem = problem
         self.digest = b""
-        """Of the document that `local` was said of."""
+        """Digest of the document that produced `local`."""
         self.local: Outcome = {}
         self.object: Outcome = {}
         self.related: Outcome = {}
         self.result: ResourceResult | None = None
         self.stale: AbstractSet[str] = frozenset()
-        """The names of rules that have said something else since `result`."""
+        """Names of the rules with a new outcome since `result`."""
         self.namespaces: tuple[str, ...] | None = None
-        """Those that have slices and that the text of the object names; None if that has not been looked at yet."""
+        """Namespaces with slices that the text of the object names; None if not yet searched."""
 
-    def take_related(self, names: AbstractSet[str], outcome: Outcome) -> bool:
-        """Take what the rules called `names` say; gives whether that is something else than before."""
+    def set_related(self, names: AbstractSet[str], outcome: Outcome) -> bool:
+        """Store the outcome of the rules called `names`; return True if it differs from the previous one."""
         changed = {name for name in names if self.related.get(name) != outcome.get(name)}
         if changed:
-            self.related = {**{name: said for name, said in self.related.items() if name not in names}, **outcome}
+            self.related = {**{name: value for name, value in self.related.items() if name not in names}, **outcome}
             self.stale |= changed
         return bool(changed)
 
-    def take_local(self, outcome: Outcome) -> None:
+    def set_local(self, outcome: Outcome) -> None:
         self.local = outcome
 
-    def take_object(self, outcome: Outcome) -> None:
+    def set_object(self, outcome: Outcome) -> None:
         self.object = outcome
 
     def mentions(self, names: Iterable[bytes]) -> bool:
-        """Whether the text of the object names one of them."""
+        """Return True if the text of the object contains one of `names`."""
         text = text_of(self.resource)
         return any(name in text for name in names)
 
-    def naming(self, namespaces: Mapping[str, bytes]) -> tuple[str, ...]:
-        """Those of `namespaces` that the text of the object names; they are always the same ones."""
+    def mentioned_namespaces(self, namespaces: Mapping[str, bytes]) -> tuple[str, ...]:
+        """Return the keys of `namespaces` that the text of the object contains; cached for one set of namespaces."""
         if self.namespaces is None:
             text = text_of(self.resource)
             self.namespaces = tuple(name for name, encoded in namespaces.items() if encoded in text)
         return self.namespaces
 
 
-_Asked = tuple[str, _Held, tuple[int, ...]]
+_RelatedQuery = tuple[str, _Evaluated, tuple[int, ...]]
 """A resource by its key, and the groups of rules that relate it to others."""
 
 
-class _Question(msgspec.Struct, frozen=True):
-    """Groups to evaluate on a document, and who takes the outcome."""
+class _Query(msgspec.Struct, frozen=True):
+    """Groups to evaluate on a document, and the receiver of the outcome."""
 
     document: bytes
     groups: tuple[int, ...]
-    take: Callable[[Outcome], None]
+    deliver: Callable[[Outcome], None]
 
 
 class IncrementalEvaluator:
-    """Verdicts on resources that come, change and go, each known by a key."""
+    """Verdicts on resources that appear, change and disappear, each identified by a key."""
 
     def __init__(
         self,
@@ -117,333 +106,319 @@ class IncrementalEvaluator:
         compile_rules: Compile,
         *,
         kubernetes_minor: int,
-        focus: Callable[[Resource], bool] | None = None,
+        in_scope: Callable[[Resource], bool] | None = None,
     ) -> None:
-        """Judge by the library's controls of `selection`; with `focus`, only what it takes, as a run does.
+        """Evaluate the library's controls of `selection`; with `in_scope`, only on resources it accepts.
 
-        Raises ValueError for a selection with judges, who want everything at once, and for a rule that does not compile.
+        Raises ValueError for a selection with third-party rules, which need all resources at once, and for a rule that
+        does not compile.
         """
-        if selection.judges:
+        if selection.evaluators:
             raise ValueError("rules that get all objects at once cannot be kept current")
-        own = selection.own
-        active = [control for control in own if control.slug not in selection.set_aside]
-        told = {slug: reason for slug, reason in selection.set_aside.items() if reason.cause is Cause.CONFIGURATION}
+        self._evaluator = Evaluator(selection, compile_rules, kubernetes_minor=kubernetes_minor, separate_related=True)
         self._selection = selection
-        self._active = active
-        self._told = told
-        self._focus = focus
-        self._book = Rulebook(selection.library, active, [item for item in own if item.slug in told], apart=True)
-        self._names = [frozenset(query.name for query in group) for group in self._book.groups]
-        self._looks = {number: _Looks(controls) for number, controls in self._book.askers.items()}
-        joins = any(SUBJECT in control.targets for control in active)
-        self._slices = Slices(kept_for(active), join_subjects=joins)
-        self._context = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
-        self._policies = compile_rules(self._book.shards, self._book.groups, self._context)
-        self._held: dict[str, _Held] = {}
-        self._homes: dict[str, dict[str, _Held]] = {}
-        """The same, by namespace."""
-        self._spaces: dict[str, bytes] = {}
-        """The namespaces that have slices, with their names as they stand in texts."""
+        self._in_scope = in_scope
+        rulebook = self._evaluator.rulebook
+        self._names = [frozenset(query.name for query in group) for group in rulebook.groups]
+        self._scopes = [_RuleScope(controls) for controls in rulebook.controls_by_group]
+        self._slices = Slices(self._evaluator.kinds, join_subjects=self._evaluator.joins_subjects)
+        self._evaluated: dict[str, _Evaluated] = {}
+        self._by_namespace: dict[str, dict[str, _Evaluated]] = {}
+        self._namespaces: dict[str, bytes] = {}
+        """Namespaces with slices, and their names as bytes."""
         self._joined: dict[str, bytes] = {}
-        """The digests of the joined subjects, by key."""
+        """Digests of the joined subjects, by key."""
         self._changed: dict[str, Resource | None] = {}
         self._provider: Provider | None = selection.provider
-        self._around = self._surroundings(())
-        self.hidden: Unseen = unseen((), selection, self._provider)
+        self.affected: AffectedControls = affected_controls((), selection, self._provider)
+        """Controls affected by coverage gaps at the last `settle`."""
+        self._context = self._evaluator.context(self.affected, self._provider)
 
     def put(self, key: str, resource: Resource) -> None:
-        """`resource` is there, in place of what was there under `key`."""
+        """Add `resource` under `key`, or replace the resource there; takes effect at `settle`."""
         self._changed[key] = resource.packed()
 
     def remove(self, key: str) -> None:
-        """What was there under `key` is not any more."""
+        """Remove the resource under `key`; takes effect at `settle`."""
         self._changed[key] = None
 
     @property
     def results(self) -> dict[str, ResourceResult]:
-        """The verdicts on everything, by key, as of when it was settled. RBAC subjects have keys of their own."""
-        return {key: held.result for key, held in self._held.items() if held.result is not None}
+        """The verdicts on all resources by key, as of the last `settle`. RBAC subjects have keys of their own."""
+        return {key: entry.result for key, entry in self._evaluated.items() if entry.result is not None}
 
     @property
     def provider(self) -> Provider | None:
-        """The managed platform, as far as it is known."""
+        """The managed platform; None if unknown."""
         return self._provider
 
     def settle(self, gaps: Sequence[CoverageGap] = ()) -> dict[str, Change]:
-        """Judge what has to be judged again, with `gaps` what is not shown; gives the resources whose verdicts may differ."""
+        """Evaluate all changes, with the present coverage `gaps`, and return the resources with new verdicts."""
         before: dict[str, ResourceResult | None] = {}
-        questions: list[_Question] = []
+        queries: list[_Query] = []
         for key, resource in self._changed.items():
             if resource is None:
                 self._slices.remove(key)
             else:
                 self._slices.put(key, resource)
-            if resource is not None and (self._focus is None or self._focus(resource)):
-                self._take(key, resource, before, questions)
+            if resource is not None and (self._in_scope is None or self._in_scope(resource)):
+                self._add(key, resource, before, queries)
             else:
                 self._drop(key, before)
         self._changed.clear()
         changes = self._slices.settle()
         if self._slices.joined_anew:
-            self._join(before, questions)
-        self._ask(questions)
+            self._join_subjects(before, queries)
+        self._run(queries)
         provider, self._provider = self._provider, self._selection.provider or self._slices.provider
-        self._relate(before, changes, everything=provider != self._provider)
-        around = self._surroundings(gaps)
-        if around != self._around:
-            self._around = around
-            for held in self._held.values():
-                held.stale = {control.rule_name for control in held.rule_plan.controls}
-            before = {key: before.get(key, held.result) for key, held in self._held.items()} | before
-        return dict(self._judged(before))
+        self._run_related(before, changes, everything=provider != self._provider)
+        self.affected = affected_controls(gaps, self._selection, self._provider)
+        context = self._evaluator.context(self.affected, self._provider)
+        if context != self._context:
+            self._context = context
+            for entry in self._evaluated.values():
+                entry.stale = {control.rule_name for control in entry.plan.controls}
+            before = {key: before.get(key, entry.result) for key, entry in self._evaluated.items()} | before
+        return dict(self._update_results(before))
 
-    def _take(
-        self, key: str, resource: Resource, before: dict[str, ResourceResult | None], questions: list[_Question]
+    def _add(
+        self, key: str, resource: Resource, before: dict[str, ResourceResult | None], queries: list[_Query]
     ) -> None:
-        """Hold `resource` under `key`, and put down what is to be asked about it."""
-        problem, workload, seen = "", None, resource.unpacked()
-        try:
-            workload = build_pod_view(seen)
-        except MalformedWorkloadError as error:
-            problem = str(error)
-        rule_plan = self._book.rule_plan(seen, has_pod=workload is not None or bool(problem))
-        known = self._held.get(key)
-        before.setdefault(key, known.result if known else None)
-        self._forget(key)
-        if not rule_plan.controls:
+        """Add `resource` under `key` and queue the queries it needs."""
+        plan, workload, problem = self._evaluator.prepare(resource.unpacked())
+        previous = self._evaluated.get(key)
+        before.setdefault(key, previous.result if previous else None)
+        self._remove_entry(key)
+        if not plan.controls:
             return
-        held = self._held[key] = _Held(resource, rule_plan, problem)
-        self._homes.setdefault(held.home, {})[key] = held
+        entry = self._evaluated[key] = _Evaluated(resource, plan, problem)
+        self._by_namespace.setdefault(entry.home, {})[key] = entry
         if problem:
             return
-        derived = b"" if workload is None else _encode(workload)
-        if groups := rule_plan.groups[Stage.LOCAL]:
-            text = local_document(derived)
-            held.digest = hashlib.blake2b(text, digest_size=16).digest()
-            if known is not None and known.digest == held.digest and known.rule_plan is rule_plan:
-                held.local = known.local
+        if groups := plan.groups[Stage.LOCAL]:
+            text = local_document(workload)
+            entry.digest = hashlib.blake2b(text, digest_size=16).digest()
+            if previous is not None and previous.digest == entry.digest and previous.plan is plan:
+                entry.local = previous.local
             else:
-                questions.append(_Question(text, groups, held.take_local))
-        if groups := rule_plan.groups[Stage.OBJECT]:
-            questions.append(_Question(document(text_of(resource), derived), groups, held.take_object))
+                queries.append(_Query(text, groups, entry.set_local))
+        if groups := plan.groups[Stage.OBJECT]:
+            queries.append(_Query(document(text_of(resource), workload), groups, entry.set_object))
 
     def _drop(self, key: str, before: dict[str, ResourceResult | None]) -> None:
-        known = self._forget(key)
-        if known is not None:
-            before.setdefault(key, known.result)
+        entry = self._remove_entry(key)
+        if entry is not None:
+            before.setdefault(key, entry.result)
 
-    def _forget(self, key: str) -> _Held | None:
-        known = self._held.pop(key, None)
-        if known is not None:
-            inside = self._homes[known.home]
-            del inside[key]
-            if not inside:
-                del self._homes[known.home]
-        return known
+    def _remove_entry(self, key: str) -> _Evaluated | None:
+        entry = self._evaluated.pop(key, None)
+        if entry is not None:
+            entries = self._by_namespace[entry.home]
+            del entries[key]
+            if not entries:
+                del self._by_namespace[entry.home]
+        return entry
 
-    def _join(self, before: dict[str, ResourceResult | None], questions: list[_Question]) -> None:
-        """Hold the RBAC subjects as they are joined by now."""
-        found: dict[str, bytes] = {}
+    def _join_subjects(self, before: dict[str, ResourceResult | None], queries: list[_Query]) -> None:
+        """Add the RBAC subjects as they are joined now, and drop those that are gone."""
+        digests: dict[str, bytes] = {}
         for subject in self._slices.subjects:
-            name = " ".join([*(item.id for item in subject.related), subject.kind, subject.namespace, subject.name])
-            digest = hashlib.blake2b(_encode(subject.object), digest_size=16).digest()
-            key, more = f"subject {name}", 0
-            while key in found:
-                more += 1
-                key = f"subject {name} {more}"
-            found[key] = digest
-            if self._joined.get(key) != digest:
-                if self._focus is None or any(map(self._focus, subject.related)):
-                    self._take(key, subject, before, questions)
+            related = [resource.id for resource in subject.related]
+            name = " ".join([*related, subject.kind, subject.namespace, subject.name])
+            key, number = f"subject {name}", 0
+            while key in digests:
+                number += 1
+                key = f"subject {name} {number}"
+            digests[key] = hashlib.blake2b(_encode(subject.object), digest_size=16).digest()
+            if self._joined.get(key) != digests[key]:
+                if self._in_scope is None or any(map(self._in_scope, subject.related)):
+                    self._add(key, subject, before, queries)
                 else:
                     self._drop(key, before)
-        for key in self._joined.keys() - found.keys():
+        for key in self._joined.keys() - digests.keys():
             self._drop(key, before)
-        self._joined = found
+        self._joined = digests
 
-    def _relate(
+    def _run_related(
         self, before: dict[str, ResourceResult | None], changes: Sequence[Changed], *, everything: bool
     ) -> None:
-        """Ask the rules that relate objects, wherever they may say something else."""
-        asked = self._asked(before, changes, everything=everything)
-        self._know_namespaces()
-        for start in range(0, len(asked), _BATCH):
-            batch = asked[start : start + _BATCH]
-            documents = [(document_of(held.resource), groups) for _, held, groups in batch]
-            cluster = {**self._slices.data(self._wanted(batch)), "provider": self._provider}
-            outcomes = self._policies.with_context({**self._context, "cluster": cluster}).evaluate(documents)
-            for (key, held, groups), outcome in zip(batch, outcomes, strict=True):
+        """Run the rules that relate objects wherever `changes` may alter their outcome."""
+        queries = self._related_queries(before, changes, everything=everything)
+        self._update_namespaces()
+        for start in range(0, len(queries), BATCH):
+            batch = queries[start : start + BATCH]
+            documents = [(document_of(entry.resource), groups) for _, entry, groups in batch]
+            policies = self._evaluator.related_policies(self._slices.data(self._needed_slices(batch)), self._provider)
+            for (key, entry, groups), outcome in zip(batch, policies.evaluate(documents), strict=True):
                 names = frozenset[str]().union(*(self._names[number] for number in groups))
-                if held.take_related(names, outcome):
-                    before.setdefault(key, held.result)
+                if entry.set_related(names, outcome):
+                    before.setdefault(key, entry.result)
 
-    def _asked(
+    def _related_queries(
         self, before: Mapping[str, ResourceResult | None], changes: Sequence[Changed], *, everything: bool
-    ) -> list[_Asked]:
-        """Whom to ask about what, those of a namespace together."""
-        reaches = {number: looks.reach(changes) for number, looks in self._looks.items()} if changes else {}
-        affected = _affected(reaches)
-        asked: list[_Asked] = []
-        for key, held in self._reached(before, reaches.values(), everything=everything):
-            if held.problem:
+    ) -> list[_RelatedQuery]:
+        """Return the rules to run again by resource, those of a namespace together."""
+        reaches = {number: scope.reach(changes) for number, scope in enumerate(self._scopes)} if changes else {}
+        affected_groups = _affected_groups(reaches)
+        queries: list[_RelatedQuery] = []
+        for key, entry in self._reached(before, reaches.values(), everything=everything):
+            if entry.problem:
                 continue
-            # What has just been taken in has no result yet.
-            is_new = key in before and held.result is None
-            groups = held.rule_plan.groups[Stage.RELATED] if everything or is_new else affected(held)
+            # An entry that was just added has no result yet.
+            is_new = key in before and entry.result is None
+            groups = entry.plan.groups[Stage.RELATED] if everything or is_new else affected_groups(entry)
             if groups:
-                asked.append((key, held, groups))
-        return sorted(asked, key=lambda item: item[1].home)
+                queries.append((key, entry, groups))
+        return sorted(queries, key=lambda query: query[1].home)
 
     def _reached(
         self, before: Iterable[str], reaches: Iterable[_Reach], *, everything: bool
-    ) -> Iterable[tuple[str, _Held]]:
-        """What is where rules may say something else, and what has just been taken in."""
-        places = [reach.places() for reach in reaches]
-        if everything or None in places:
-            return self._held.items()
-        homes = sorted({home for place in places for home in place or ()} & self._homes.keys())
-        near = (self._homes[home].items() for home in homes)
-        taken = ((key, self._held[key]) for key in before if key in self._held)
-        return {key: held for items in (*near, taken) for key, held in items}.items()
+    ) -> Iterable[tuple[str, _Evaluated]]:
+        """Return the entries whose rules may have another outcome, and those just added."""
+        namespaces = [reach.namespaces() for reach in reaches]
+        if everything or None in namespaces:
+            return self._evaluated.items()
+        homes = sorted({home for names in namespaces for home in names or ()} & self._by_namespace.keys())
+        near = (self._by_namespace[home].items() for home in homes)
+        added = ((key, self._evaluated[key]) for key in before if key in self._evaluated)
+        return {key: entry for entries in (*near, added) for key, entry in entries}.items()
 
-    def _know_namespaces(self) -> None:
-        """Take note of the namespaces that have slices by now."""
+    def _update_namespaces(self) -> None:
+        """Forget the mentioned namespaces of all entries if other namespaces have slices now."""
         names = self._slices.homes
-        if self._spaces.keys() != {*names}:
-            self._spaces = {name: name.encode() for name in names}
-            for held in self._held.values():
-                held.namespaces = None
+        if self._namespaces.keys() != {*names}:
+            self._namespaces = {name: name.encode() for name in names}
+            for entry in self._evaluated.values():
+                entry.namespaces = None
 
-    def _wanted(self, batch: Sequence[_Asked]) -> Wanted:
-        """What the rules of a batch look at."""
+    def _needed_slices(self, batch: Sequence[_RelatedQuery]) -> Wanted:
+        """Return the slices that the rules of a batch read."""
         whole: set[str] = set()
         near: set[str] = set()
-        homes = {_CONTROL_PLANE, *(held.home for _, held, _ in batch)}
-        looks = {number: self._looks[number] for number in {number for *_, groups in batch for number in groups}}
-        for one in looks.values():
-            if one.whole is None:
+        homes = {_CONTROL_PLANE, *(entry.home for _, entry, _ in batch)}
+        scopes = {number: self._scopes[number] for number in {number for *_, groups in batch for number in groups}}
+        for scope in scopes.values():
+            if scope.whole is None:
                 return Wanted(None, frozenset(), frozenset())
-            whole |= one.whole
-            near |= one.own | one.control_plane | one.mentioned | one.named
-        wide = {number for number, one in looks.items() if one.mentioned}
-        homes.update(*(held.naming(self._spaces) for _, held, groups in batch if not wide.isdisjoint(groups)))
+            whole |= scope.whole
+            near |= scope.own | scope.control_plane | scope.mentioned | scope.named
+        wide = {number for number, scope in scopes.items() if scope.mentioned}
+        homes.update(
+            *(entry.mentioned_namespaces(self._namespaces) for _, entry, groups in batch if not wide.isdisjoint(groups))
+        )
         return Wanted(whole, near, homes)
 
-    def _surroundings(self, gaps: Sequence[CoverageGap]) -> EvaluationContext:
-        self.hidden = unseen(gaps, self._selection, self._provider)
-        elsewhere = elsewhere_of(self._active, self._selection, self._provider)
-        return evaluation_context(self.hidden, self._told, self._book, elsewhere)
-
-    def _judged(self, before: Mapping[str, ResourceResult | None]) -> Iterator[tuple[str, Change]]:
-        for key, known in before.items():
-            held = self._held.get(key)
-            if held is None:
-                yield key, (known, None)
+    def _update_results(self, before: Mapping[str, ResourceResult | None]) -> Iterator[tuple[str, Change]]:
+        for key, previous in before.items():
+            entry = self._evaluated.get(key)
+            if entry is None:
+                yield key, (previous, None)
                 continue
-            held.result = ResourceResult(held.resource, self._verdicts(held))
-            held.stale = frozenset()
-            yield key, (known, held.result)
+            entry.result = ResourceResult(entry.resource, self._verdicts(entry))
+            entry.stale = frozenset()
+            yield key, (previous, entry.result)
 
-    def _verdicts(self, held: _Held) -> dict[str, Verdict]:
-        """The verdicts on a resource: of what is stale, if there are others already."""
-        outcome = {**held.local, **held.object, **held.related}
-        if held.result is None:
-            return verdicts_of(held.resource, held.rule_plan, outcome, self._around, held.problem)
-        stale = tuple(control for control in held.rule_plan.controls if control.rule_name in held.stale)
-        fresh = verdicts_of(held.resource, RulePlan(stale, {}), outcome, self._around, held.problem)
+    def _verdicts(self, entry: _Evaluated) -> dict[str, Verdict]:
+        """Return the verdicts on a resource, computing only stale ones if there is a result already."""
+        outcome = {**entry.local, **entry.object, **entry.related}
+        if entry.result is None:
+            return verdicts_of(entry.resource, entry.plan, outcome, self._context, entry.problem)
+        stale = tuple(control for control in entry.plan.controls if control.rule_name in entry.stale)
+        fresh = verdicts_of(entry.resource, RulePlan(stale, {}), outcome, self._context, entry.problem)
         slugs = {control.slug for control in stale}
-        kept = {slug: verdict for slug, verdict in held.result.verdicts.items() if slug not in slugs}
-        found = kept | fresh
-        return {control.slug: found[control.slug] for control in held.rule_plan.controls if control.slug in found}
+        kept = {slug: verdict for slug, verdict in entry.result.verdicts.items() if slug not in slugs}
+        verdicts = kept | fresh
+        return {control.slug: verdicts[control.slug] for control in entry.plan.controls if control.slug in verdicts}
 
-    def _ask(self, questions: Sequence[_Question]) -> None:
-        for start in range(0, len(questions), _BATCH):
-            batch = questions[start : start + _BATCH]
-            outcomes = self._policies.evaluate([(item.document, item.groups) for item in batch])
-            for item, outcome in zip(batch, outcomes, strict=True):
-                item.take(outcome)
+    def _run(self, queries: Sequence[_Query]) -> None:
+        for start in range(0, len(queries), BATCH):
+            batch = queries[start : start + BATCH]
+            outcomes = self._evaluator.policies.evaluate([(query.document, query.groups) for query in batch])
+            for query, outcome in zip(batch, outcomes, strict=True):
+                query.deliver(outcome)
 
 
-def _affected(reaches: Mapping[int, _Reach]) -> Callable[[_Held], tuple[int, ...]]:
-    """The groups, by how far each is reached, whose rules may say something else of a resource than before."""
-    known: dict[tuple[int, str], tuple[tuple[int, ...], dict[frozenset[bytes], list[int]]]] = {}
+def _affected_groups(reaches: Mapping[int, _Reach]) -> Callable[[_Evaluated], tuple[int, ...]]:
+    """Return a function from an entry to the groups whose outcome the changes may alter, given the reach of each."""
+    cache: dict[tuple[int, str], tuple[tuple[int, ...], dict[frozenset[bytes], list[int]]]] = {}
 
-    def affected(held: _Held) -> tuple[int, ...]:
-        key = (id(held.rule_plan), held.home)
-        if key not in known:
-            found = {number: reaches[number] for number in held.rule_plan.groups[Stage.RELATED] if number in reaches}
-            sure = tuple(number for number, reach in found.items() if reach.has(held.home))
-            unsure: dict[frozenset[bytes], list[int]] = {}
-            for number, reach in found.items():
-                if number not in sure and (names := reach.names(held.home)):
-                    unsure.setdefault(names, []).append(number)
-            known[key] = sure, unsure
-        sure, unsure = known[key]
-        return (*sure, *(number for names, numbers in unsure.items() if held.mentions(names) for number in numbers))
+    def affected(entry: _Evaluated) -> tuple[int, ...]:
+        key = (id(entry.plan), entry.home)
+        if key not in cache:
+            related = {number: reaches[number] for number in entry.plan.groups[Stage.RELATED] if number in reaches}
+            certain = tuple(number for number, reach in related.items() if reach.includes(entry.home))
+            by_names: dict[frozenset[bytes], list[int]] = {}
+            for number, reach in related.items():
+                if number not in certain and (names := reach.names(entry.home)):
+                    by_names.setdefault(names, []).append(number)
+            cache[key] = certain, by_names
+        certain, by_names = cache[key]
+        mentioned = (number for names, numbers in by_names.items() if entry.mentions(names) for number in numbers)
+        return (*certain, *mentioned)
 
     return affected
 
 
-class _Looks:
-    """Where the rules of a group look: at kinds everywhere (at everything if `whole` is None), or in some namespaces."""
+class _RuleScope:
+    """The kinds that the rules of a group read, cluster-wide (None for all kinds) or in some namespaces."""
 
     def __init__(self, controls: Iterable[Control]) -> None:
-        found = [(kind, control.within.get(kind, "")) for control in controls for kind in control.relates]
-        self.whole: AbstractSet[str] | None = {kind for kind, where in found if not where}
-        self.own = {kind for kind, where in found if where == "own"}
-        self.control_plane = {kind for kind, where in found if where == _CONTROL_PLANE}
-        self.mentioned = {kind for kind, where in found if where == "mentioned"}
-        self.named = {kind for kind, where in found if where == "named"}
+        scopes = [(kind, control.within.get(kind, "")) for control in controls for kind in control.relates]
+        self.whole: AbstractSet[str] | None = {kind for kind, scope in scopes if not scope}
+        self.own = {kind for kind, scope in scopes if scope == "own"}
+        self.control_plane = {kind for kind, scope in scopes if scope == _CONTROL_PLANE}
+        self.mentioned = {kind for kind, scope in scopes if scope == "mentioned"}
+        self.named = {kind for kind, scope in scopes if scope == "named"}
         if not all(map(is_declared, controls)):
             self.whole = None
 
     def reach(self, changes: Iterable[Changed]) -> _Reach:
-        """The objects for which they look at a slice that has changed."""
-        found = _Reach()
+        """Return the objects for which these rules read a changed slice."""
+        reach = _Reach()
         for change in changes:
             if self.whole is None or not change.kinds.isdisjoint(self.whole):
-                found.everywhere = True
+                reach.everywhere = True
                 break
             beside = not change.kinds.isdisjoint(self.own | self.mentioned)
             central = not change.kinds.isdisjoint(self.control_plane)
             if not change.kinds.isdisjoint(self.named):
                 beside |= change.names is None
-                found.looking_up.setdefault(change.home, set()).update(change.names or ())
+                reach.looking_up.setdefault(change.home, set()).update(change.names or ())
             if (change.home is None and (beside or central)) or (central and change.home == _CONTROL_PLANE):
-                found.everywhere = True
+                reach.everywhere = True
                 break
             if beside and change.home is not None:
-                found.homes.add(change.home)
+                reach.homes.add(change.home)
                 if not change.kinds.isdisjoint(self.mentioned):
-                    found.naming.add(change.home)
-        return found
+                    reach.naming.add(change.home)
+        return reach
 
 
 class _Reach:
-    """Objects by where they are and what their text names."""
+    """A set of objects, described by their namespace and by names in their text."""
 
     __slots__ = ("everywhere", "homes", "looking_up", "naming")
 
     def __init__(self) -> None:
         self.everywhere = False
         self.homes: set[str] = set()
-        """Namespaces of which all objects are among them."""
+        """Namespaces included as a whole."""
         self.naming: set[str] = set()
-        """So are those, wherever they are, that name one of these."""
+        """Names; an object in any namespace is included if it mentions one."""
         self.looking_up: dict[str | None, set[str]] = {}
-        """Of a namespace (None: of all), those that name one of these."""
+        """Names by namespace (None: all); an object there is included if it mentions one."""
 
-    def has(self, home: str) -> bool:
-        """Whether all objects in the namespace `home` are among them."""
+    def includes(self, home: str) -> bool:
+        """Return True if all objects in the namespace `home` are included."""
         return self.everywhere or home in self.homes
 
     def names(self, home: str) -> frozenset[bytes]:
-        """What the others in the namespace `home` name that are among them, as it stands in texts."""
-        found = self.naming.union(*(self.looking_up.get(place, ()) for place in (home, None)))
-        return frozenset(name.encode() for name in found)
+        """Return the names that include an object of the namespace `home` if it mentions one."""
+        names = self.naming.union(*(self.looking_up.get(place, ()) for place in (home, None)))
+        return frozenset(name.encode() for name in names)
 
-    def places(self) -> AbstractSet[str] | None:
-        """The namespaces where they are; None for all."""
+    def namespaces(self) -> AbstractSet[str] | None:
+        """Return the namespaces of the included objects; None for all."""
         if self.everywhere or self.naming or self.looking_up.get(None):
             return None
         return self.homes | {place for place, names in self.looking_up.items() if place and names}

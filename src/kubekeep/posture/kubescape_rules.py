@@ -60,7 +60,7 @@ class KubescapeEvaluator:
             for rule in item.rules if item.must_compile else ():
                 _compile(rule)
 
-    def judge(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+    def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
         """The verdicts on `resources`; each rule is compiled and evaluated once for all of them."""
         scope = Scope(resources)
         provider = self._provider or next((found for item in resources if (found := provider_of(item))), None)

@@ -1,4 +1,4 @@
-"""Which rules run on which resource and when: the groups that an engine evaluates together. Never runs them."""
+"""The plan of an evaluation: the rules for each kind of resource, grouped by stage. Never runs a rule."""
 
 from __future__ import annotations
 
@@ -15,93 +15,97 @@ from kubekeep.model.resource import Resource
 
 
 class Stage(enum.Enum):
-    """When a rule can run, and on what."""
+    """The moment at which a rule can run, and its input."""
 
     LOCAL = enum.auto()
     """On the workload view alone: equal workloads get equal verdicts."""
     OBJECT = enum.auto()
     """On the object, as it arrives."""
     RELATED = enum.auto()
-    """On the object and `input.cluster`, once all have been seen."""
+    """On the object and `input.cluster`, once all resources have been read."""
 
 
 APPLIES: Final = "applies"
 DECLINED: Final = "declined"
 VIOLATION: Final = "violation"
 _SHARD: Final = 40
-"""Controls a shard: fewer compile the shared modules more often, more make each evaluation slower."""
+"""Controls per shard: fewer compile the shared modules more often, more make each evaluation slower."""
 _OUTCOME: Final = "kubekeep_outcome"
-"""The rule that gathers what a control's rule says, in the control's own package: there the engine finds it at once."""
+"""The rule that gathers the outcomes of a control, in the control's package: the engine finds it at once there."""
 
 
 class RulePlan(msgspec.Struct, frozen=True):
-    """What applies to resources of one kind: the controls, and the groups to evaluate in each stage."""
+    """The controls that apply to resources of one kind, and the groups of rules to evaluate in each stage."""
 
     controls: tuple[Control, ...]
     groups: dict[Stage, tuple[int, ...]]
 
 
 class Rulebook:
-    """The rules of `controls`, a group for each target and stage; `silent` controls have a sheet but no rules."""
+    """The rules of some controls, in one group for each target and stage."""
 
     def __init__(
-        self, library: Library, controls: Sequence[Control], silent: Sequence[Control] = (), *, apart: bool = False
+        self,
+        library: Library,
+        controls: Sequence[Control],
+        silent: Sequence[Control] = (),
+        *,
+        separate_related: bool = False,
     ) -> None:
-        """Sort the rules of `controls` into groups; with `apart`, each rule that relates is a group of its own."""
+        """Group the rules of `controls`; `silent` controls are in plans, but have no rules to run.
+
+        With `separate_related`, each rule that relates resources is a group by itself.
+        """
         rules = {control.slug: library.rule(control) for control in controls}
         shards = [controls[at : at + _SHARD] for at in range(0, len(controls), _SHARD)]
         self.shards = [_modules(library, shard) for shard in shards]
         """The modules of a few controls each: an engine is slower the more it holds."""
-        places = {control.slug: number for number, shard in enumerate(shards) for control in shard}
         self.conditional = frozenset(slug for slug, rule in rules.items() if APPLIES in rule.outcomes)
-        """Slugs of the controls whose rule says itself what it applies to."""
+        """Slugs of the controls with a rule that decides on its own if it applies."""
         self.groups: list[list[RuleQuery]] = []
+        self.controls_by_group: list[list[Control]] = []
         self._controls = (*controls, *silent)
         self._numbers: dict[tuple[str, Stage, str], int] = {}
-        self.askers: dict[int, list[Control]] = {}
-        """The controls whose rules are in each group."""
-        self._sheets: dict[tuple[str, str, bool, bool], RulePlan] = {}
-        for control in controls:
-            stage = stage_of(control, rules[control.slug])
-            alone = control.rule_name if apart and stage is Stage.RELATED else ""
-            for target in control.targets:
-                self._add(control, self._number(target, stage, alone), places[control.slug])
+        self._plans: dict[tuple[str, str, bool, bool], RulePlan] = {}
+        for shard_number, shard in enumerate(shards):
+            for control in shard:
+                stage = stage_of(control, rules[control.slug])
+                name = control.rule_name
+                alone = name if separate_related and stage is Stage.RELATED else ""
+                query = RuleQuery(name, f"data.{control.package}.{_OUTCOME}", shard_number)
+                for target in control.targets:
+                    self._add(control, query, (target, stage, alone))
 
-    def _add(self, control: Control, number: int, shard: int) -> None:
-        """Put the rule of `control` into a group, once if others share it."""
-        self.askers.setdefault(number, []).append(control)
-        group = self.groups[number]
-        if all(query.name != control.rule_name for query in group):
-            group.append(RuleQuery(control.rule_name, f"data.{control.package}.{_OUTCOME}", shard))
+    def _add(self, control: Control, query: RuleQuery, key: tuple[str, Stage, str]) -> None:
+        """Add the rule of `control` to a group, once if several controls share it."""
+        number = self._numbers.get(key)
+        if number is None:
+            self._numbers[key] = len(self.groups)
+            self.groups.append([query])
+            self.controls_by_group.append([control])
+            return
+        self.controls_by_group[number].append(control)
+        if query.name not in [other.name for other in self.groups[number]]:
+            self.groups[number].append(query)
 
-    def _number(self, target: str, stage: Stage, rule: str) -> int:
-        number = self._numbers.setdefault((target, stage, rule), len(self.groups))
-        if number == len(self.groups):
-            self.groups.append([])
-        return number
-
-    def rule_plan(self, resource: Resource, *, has_pod: bool) -> RulePlan:
-        """What applies to `resource`, which carries a pod or not."""
+    def plan(self, resource: Resource, *, has_pod: bool) -> RulePlan:
+        """Return the plan for `resource`, which has a pod spec or not."""
         key = (resource.group, resource.kind, has_pod, bool(resource.related))
-        rule_plan = self._sheets.get(key)
-        if rule_plan is None:
+        plan = self._plans.get(key)
+        if plan is None:
             targets = _targets(resource, has_pod=has_pod)
-            rule_plan = self._sheets[key] = RulePlan(
-                tuple(item for item in self._controls if not targets.isdisjoint(item.targets)),
-                {
-                    stage: tuple(
-                        number
-                        for (target, when, _), number in self._numbers.items()
-                        if when is stage and target in targets
-                    )
-                    for stage in Stage
-                },
-            )
-        return rule_plan
+            groups = {stage: list[int]() for stage in Stage}
+            for (target, stage, _), number in self._numbers.items():
+                if target in targets:
+                    groups[stage].append(number)
+            controls = tuple([control for control in self._controls if not targets.isdisjoint(control.targets)])
+            plan = RulePlan(controls, {stage: tuple(numbers) for stage, numbers in groups.items()})
+            self._plans[key] = plan
+        return plan
 
 
 def stage_of(control: Control, rule: Rule) -> Stage:
-    """When the rule of `control` can run."""
+    """Return the earliest stage at which the rule of `control` can run."""
     if control.relates:
         return Stage.RELATED
     if set(control.targets) == {WORKLOAD} and not rule.reads_object:
@@ -116,13 +120,13 @@ def _targets(resource: Resource, *, has_pod: bool) -> frozenset[str]:
 
 
 def _modules(library: Library, controls: Sequence[Control]) -> dict[str, str]:
-    """The modules of `controls`, each rule with what gathers its outcome."""
-    endings = {rule.path: _gathered(rule) for rule in map(library.rule, controls)}
+    """Return the modules of `controls`, each rule with the text that gathers its outcomes."""
+    endings = {rule.path: _gather_outcomes(rule) for rule in map(library.rule, controls)}
     return {path: text + endings.get(path, "") for path, text in library.modules(controls).items()}
 
 
-def _gathered(rule: Rule) -> str:
-    """Rego that gathers the outcomes of `rule`; where it does not apply, nothing else of it is evaluated."""
+def _gather_outcomes(rule: Rule) -> str:
+    """Return Rego that gathers the outcomes of `rule`; it evaluates nothing else where the rule does not apply."""
     condition = f"{APPLIES}; " if APPLIES in rule.outcomes else ""
     return "".join(
         f'\n{_OUTCOME}[name] := {word} if {{ {condition}name := "{word}" }}\n' for word in sorted(rule.outcomes)

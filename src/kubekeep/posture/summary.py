@@ -14,7 +14,7 @@ from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.framework import Framework
 from kubekeep.posture import score
-from kubekeep.posture.coverage_gaps import NOTHING, Unseen
+from kubekeep.posture.coverage_gaps import NO_GAPS, AffectedControls
 from kubekeep.posture.select import Selection
 
 NO_POLICIES: Final[Mapping[str, tuple[Enforcement, ...]]] = MappingProxyType({})
@@ -46,19 +46,19 @@ class _Tally:
 def summarize(
     results: Sequence[ResourceResult],
     selection: Selection,
-    hidden: Unseen = NOTHING,
+    affected: AffectedControls = NO_GAPS,
     enforcement: Mapping[str, tuple[Enforcement, ...]] = NO_POLICIES,
 ) -> Totals:
-    """The sums of `results` over the controls and frameworks of `selection`.
+    """Return the sums of `results` over the controls and frameworks of `selection`.
 
-    A control has not passed while something that it looks at is `hidden`. `enforcement` tells the admission policies of
-    controls by slug.
+    A control in `affected` has not passed: some of its targets are missing from the input. `enforcement` lists the
+    admission policies that enforce each control, by slug.
     """
     tallies = _count(results, selection.controls)
     controls = sorted(
         (
             msgspec.structs.replace(
-                _control(control, tallies[control.slug], selection.set_aside.get(control.slug), hidden),
+                _control(control, tallies[control.slug], selection.set_aside.get(control.slug), affected),
                 enforcement=enforcement.get(control.slug, ()),
             )
             for control in selection.controls
@@ -101,10 +101,10 @@ def _count(results: Iterable[ResourceResult], controls: Iterable[Control]) -> di
     return tallies
 
 
-def _control(control: Control, tally: _Tally, set_aside: Reason | None, hidden: Unseen) -> ControlSummary:
+def _control(control: Control, tally: _Tally, set_aside: Reason | None, affected: AffectedControls) -> ControlSummary:
     counts = Counts(tally.passed, tally.failed, tally.not_evaluated, tally.excepted)
     status = score.status(counts)
-    doubt = hidden.targeted.get(control.slug)
+    doubt = affected.incomplete.get(control.slug)
     if doubt is not None and status is Status.PASSED:
         status = Status.NOT_EVALUATED
     reason = set_aside or doubt or tally.reason

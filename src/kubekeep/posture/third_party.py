@@ -1,7 +1,4 @@
-"""What judges resources beside the library's own rules: rules of other people, policies of a cluster.
-
-Only the contract; each kind of rule brings its own implementation.
-"""
+"""The contract of rules that are not part of the library: Kubescape rules and admission policies. No implementation."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ from kubekeep.model.resource import Resource
 
 
 class ThirdPartyEvaluator(Protocol):
-    """Controls that are decided by something else than a rule of the library."""
+    """Controls decided by something other than a rule of the library."""
 
     @property
     def controls(self) -> tuple[Control, ...]:
-        """The controls, whose slugs no other control has."""
+        """The controls; no other control has one of their slugs."""
 
-    def judge(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
-        """The verdicts on `resources`: the place of the resource, the control's slug and the verdict.
+    def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+        """Yield the position of a resource in `resources`, the control's slug and the verdict.
 
-        Says nothing of a resource that a control does not apply to.
+        Yields nothing for a resource to which a control does not apply.
         """

@@ -1,4 +1,4 @@
-"""Turn what a rule said of a resource into a verdict with places. Never evaluates; what no rule said is no pass."""
+"""Verdicts from the outcomes of rules, with evidence and locations. Never runs a rule."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _fix_text: Final = msgspec.json.Encoder().encode
 class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One element of a rule's `violation` set; an empty `path` means the resource as a whole.
 
-    With `inside`, `path` leads into the document that the resource carries as text there, as host data carries
-    the files of a node.
+    With `inside`, `path` refers to the document that the resource holds as text at `inside`, for example the files of
+    a node in host data.
     """
 
     path: str = ""
@@ -36,175 +36,175 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EvaluationContext(msgspec.Struct, frozen=True):
-    """What the verdicts on all resources depend on.
+    """Conditions that apply to the verdicts on all resources.
 
-    `unset` are those of controls that cannot be answered, whatever the resource; `partly` those of controls that cannot
-    be for objects of some targets; `conditional` the slugs of the controls whose rule says what it applies to,
-    `elsewhere` of those that are about other platforms.
+    `unanswerable` holds the verdicts of controls that cannot be evaluated on any resource, by slug; `unanswerable_for`
+    those of controls that cannot be evaluated on some targets, by slug and target. `conditional` are the slugs of
+    controls with a rule that decides if it applies, `other_platforms` those of controls about other platforms.
     """
 
-    unset: Mapping[str, Verdict]
+    unanswerable: Mapping[str, Verdict]
     conditional: AbstractSet[str]
-    elsewhere: AbstractSet[str]
-    partly: Mapping[str, Mapping[str, Verdict]] = {}
+    other_platforms: AbstractSet[str]
+    unanswerable_for: Mapping[str, Mapping[str, Verdict]] = {}
 
     def unanswered(self, slug: str, resource: Resource) -> Verdict | None:
-        """The verdict on `resource` of a control that cannot be answered for it; None for one that can be."""
-        found = self.unset.get(slug)
-        if found is not None or slug not in self.partly:
-            return found
-        targets = self.partly[slug]
+        """Return the verdict of a control that cannot be evaluated on `resource`; None if it can."""
+        verdict = self.unanswerable.get(slug)
+        if verdict is not None or slug not in self.unanswerable_for:
+            return verdict
+        targets = self.unanswerable_for[slug]
         return next((targets[name] for name in resource.kind_names if name in targets), None)
 
 
-def unset_by(reasons: Mapping[str, Reason]) -> dict[str, Verdict]:
-    """The verdicts on controls that cannot be answered for these reasons, by slug."""
-    return {slug: Verdict(Status.NOT_EVALUATED, reason=reason) for slug, reason in reasons.items()}
+def not_evaluated(reasons: Mapping[str, Reason]) -> dict[str, Verdict]:
+    """Return the "not evaluated" verdict for each reason, by the same key."""
+    return {key: Verdict(Status.NOT_EVALUATED, reason=reason) for key, reason in reasons.items()}
 
 
 def verdicts_of(
-    resource: Resource, rule_plan: RulePlan, outcome: Outcome, around: EvaluationContext, problem: str = ""
+    resource: Resource, plan: RulePlan, outcome: Outcome, context: EvaluationContext, problem: str = ""
 ) -> dict[str, Verdict]:
-    """The verdicts on a resource by slug; `problem` says why no rule could look at it."""
-    controls = [control for control in rule_plan.controls if control.slug not in around.elsewhere]
+    """Return the verdicts on a resource by slug; `problem` is the reason why no rule could read it."""
+    controls = [control for control in plan.controls if control.slug not in context.other_platforms]
     if problem:
         whole = malformed(problem)
         return {control.slug: whole for control in controls}
-    seen = resource.unpacked()
-    in_part = bool(resource.unknown or resource.related)
+    unpacked = resource.unpacked()
+    is_partly_known = bool(resource.unknown or resource.related)
     verdicts: dict[str, Verdict] = {}
     for control in controls:
         slug = control.slug
-        found = around.unanswered(slug, seen)
-        if found is None:
-            found = _said(control, outcome, seen, conditional=slug in around.conditional)
-            if found is None:
+        verdict = context.unanswered(slug, unpacked)
+        if verdict is None:
+            verdict = _verdict(control, outcome, unpacked, conditional=slug in context.conditional)
+            if verdict is None:
                 continue
-            if in_part:
-                found = as_far_as_known(found, resource)
-        verdicts[slug] = found
+            if is_partly_known:
+                verdict = as_far_as_known(verdict, resource)
+        verdicts[slug] = verdict
     return verdicts
 
 
-def as_far_as_known(found: Verdict, resource: Resource) -> Verdict:
-    """`found` without what depends on values that nobody knows yet: then nothing has passed."""
+def as_far_as_known(verdict: Verdict, resource: Resource) -> Verdict:
+    """Return `verdict` without evidence at values that are unknown before apply; a pass becomes "not evaluated"."""
     if not (resource.unknown or resource.related):
-        return found
-    unknown = _unknown(resource)
-    return _in_doubt(found, unknown) if unknown else found
+        return verdict
+    related = (
+        ("relatedObjects", number, *path)
+        for number, related_resource in enumerate(resource.related)
+        for path in related_resource.unknown
+    )
+    unknown = (*resource.unknown, *related)
+    return _restrict_to_known(verdict, unknown) if unknown else verdict
 
 
-def _said(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:
-    """The verdict of `control`; None when its rule, which says so if it is `conditional`, does not apply."""
-    said = outcome.get(control.rule_name)
-    if not said:
+def _verdict(control: Control, outcome: Outcome, resource: Resource, *, conditional: bool) -> Verdict | None:
+    """Return the verdict of `control`; None if its rule is `conditional` and does not apply."""
+    values = outcome.get(control.rule_name)
+    if not values:
         return None if conditional else PASSED
-    if isinstance(said, RuleFailure):
-        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, said.message))
-    if conditional and not said.get(APPLIES):
+    if isinstance(values, RuleFailure):
+        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, values.message))
+    if conditional and not values.get(APPLIES):
         return None
-    if violations := said.get(VIOLATION):
+    if violations := values.get(VIOLATION):
         return _failed(control, violations, resource)
-    if declined := said.get(DECLINED):
+    if declined := values.get(DECLINED):
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, "; ".join(map(str, declined))))
     return PASSED
 
 
-def _unknown(resource: Resource) -> tuple[Path, ...]:
-    """The paths nobody knows the value of, those of the objects a joined resource is made of too."""
-    related = (
-        ("relatedObjects", number, *path) for number, item in enumerate(resource.related) for path in item.unknown
-    )
-    return (*resource.unknown, *related)
-
-
-def _in_doubt(found: Verdict, unknown: tuple[Path, ...]) -> Verdict:
-    """The verdict on a resource that lacks the values at `unknown`: no pass, and no failure for what may be there."""
-    if found.status is Status.NOT_EVALUATED:
-        return found
-    sure = tuple(item for item in found.evidence if not _inside(_parse(item.path), unknown))
-    if sure:
-        return Verdict(Status.FAILED, sure)
+def _restrict_to_known(verdict: Verdict, unknown: tuple[Path, ...]) -> Verdict:
+    """Return the verdict for a resource with unknown values at `unknown`: no pass, and no failure at these paths."""
+    if verdict.status is Status.NOT_EVALUATED:
+        return verdict
+    certain = tuple(evidence for evidence in verdict.evidence if not _is_below(_parse(evidence.path), unknown))
+    if certain:
+        return Verdict(Status.FAILED, certain)
     fields = ", ".join(map(format_path, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
     return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, f"not known before it is applied: {fields}"))
 
 
-def _inside(path: Path, unknown: tuple[Path, ...]) -> bool:
-    return any(path[: len(one)] == one for one in unknown)
+def _is_below(path: Path, parents: tuple[Path, ...]) -> bool:
+    return any(path[: len(parent)] == parent for parent in parents)
 
 
 def malformed(message: str) -> Verdict:
-    """The verdict on a workload whose shape no rule can read."""
+    """Return the verdict on a workload with a shape that no rule can read."""
     return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MALFORMED, message))
 
 
-class _Reading:
-    """What a rule said, in the order of its places, and the verdicts that come of it for objects without files."""
+class _Violations:
+    """The violations of one rule outcome in the order of their paths, and the shared verdicts for live resources."""
 
-    __slots__ = ("said", "verdicts", "violations")
+    __slots__ = ("value", "verdicts", "violations")
 
-    def __init__(self, said: Any) -> None:
-        """Raises ValueError for what no rule may say."""
-        self.said = said
+    def __init__(self, value: Any) -> None:
+        """Raises ValueError for a value that no rule may return."""
+        self.value = value
         self.violations = sorted(
-            ((_parse(item.path), item) for item in msgspec.convert(said, list[Violation])),
-            key=lambda pair: _order(pair[0]),
+            ((_parse(violation.path), violation) for violation in msgspec.convert(value, list[Violation])),
+            key=lambda pair: _sort_key(pair[0]),
         )
         self.verdicts: dict[tuple[bool, ...], Verdict] = {}
-        """By which of the places there are."""
+        """By the existence of each path in the resource."""
 
 
-_MOST_READINGS: Final = 1 << 14
-_readings: Final[dict[int, _Reading]] = {}
-"""By the identity of what was said: engines say the same of many objects, with one value."""
+_CACHE_LIMIT: Final = 1 << 14
+_cache: Final[dict[int, _Violations]] = {}
+"""By the identity of the value: engines return the same value for many objects. Holding it keeps the identity valid."""
 
 
-def _reading(said: Any) -> _Reading:
-    known = _readings.get(id(said))
-    # What has an identity keeps it as long as somebody holds it.
-    if known is None:
-        if len(_readings) >= _MOST_READINGS:
-            _readings.clear()
-        known = _readings[id(said)] = _Reading(said)
-    return known
+def _parsed(value: Any) -> _Violations:
+    violations = _cache.get(id(value))
+    if violations is None:
+        if len(_cache) >= _CACHE_LIMIT:
+            _cache.clear()
+        violations = _cache[id(value)] = _Violations(value)
+    return violations
 
 
-def _failed(control: Control, said: Any, resource: Resource) -> Verdict:
+def _failed(control: Control, value: Any, resource: Resource) -> Verdict:
     try:
-        reading = _reading(said)
+        parsed = _parsed(value)
     except ValueError as error:
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, f"{control.slug}: {error}"))
     content = resource.object
-    exist = tuple(bool(path) and not item.inside and has_path(content, path) for path, item in reading.violations)
+    exist = tuple(
+        [bool(path) and not violation.inside and has_path(content, path) for path, violation in parsed.violations]
+    )
     if resource.source is None and not resource.related:
-        verdict = reading.verdicts.get(exist)
+        verdict = parsed.verdicts.get(exist)
         if verdict is None:
-            verdict = reading.verdicts[exist] = _failure(_evidence(reading, exist, resource))
+            verdict = parsed.verdicts[exist] = _failure(_evidence(parsed, exist, resource))
         return verdict
-    return Verdict(Status.FAILED, _evidence(reading, exist, resource))
+    return Verdict(Status.FAILED, _evidence(parsed, exist, resource))
 
 
-def _evidence(reading: _Reading, exist: tuple[bool, ...], resource: Resource) -> tuple[Evidence, ...]:
-    """Texts are kept once: many resources miss the same field for the same reason."""
+def _evidence(parsed: _Violations, exist: tuple[bool, ...], resource: Resource) -> tuple[Evidence, ...]:
+    """Return the evidence with interned texts: many resources miss the same field for the same reason."""
     return tuple(
-        Evidence(
-            path=sys.intern(item.path),
-            exists=exists,
-            location=resource.locate(_parse(item.inside) if item.inside else path),
-            fix=None if item.fix is msgspec.UNSET else sys.intern(_fix_text(item.fix).decode()),
-            delete=item.delete,
-            message=sys.intern(item.message),
-        )
-        for (path, item), exists in zip(reading.violations, exist, strict=True)
+        [
+            Evidence(
+                path=sys.intern(violation.path),
+                exists=exists,
+                location=resource.locate(_parse(violation.inside) if violation.inside else path),
+                fix=None if violation.fix is msgspec.UNSET else sys.intern(_fix_text(violation.fix).decode()),
+                delete=violation.delete,
+                message=sys.intern(violation.message),
+            )
+            for (path, violation), exists in zip(parsed.violations, exist, strict=True)
+        ]
     )
 
 
 @functools.lru_cache(maxsize=4096)
 def _failure(evidence: tuple[Evidence, ...]) -> Verdict:
-    """One verdict for what several rules say."""
+    """Return one shared verdict for equal evidence."""
     return Verdict(Status.FAILED, evidence)
 
 
-def _order(path: Path) -> tuple[tuple[int, int | str], ...]:
-    """Paths in the order of the document's lists: indexes as numbers, keys as text."""
+def _sort_key(path: Path) -> tuple[tuple[int, int | str], ...]:
+    """Return the document order of paths: indexes as numbers, keys as text."""
     return tuple((0, step) if isinstance(step, int) else (1, step) for step in path)

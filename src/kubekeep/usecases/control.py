@@ -22,7 +22,7 @@ from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Path as DocumentPath
 from kubekeep.model.location import format_path, parse_path
 from kubekeep.model.resource import Resource
-from kubekeep.posture.evaluate import run
+from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select
 
 
@@ -104,7 +104,9 @@ def _told(verdict: Verdict) -> str:
 def judge(case: Case, documents: Sequence[dict[str, Any]], library: Library) -> list[ResourceResult]:
     """The results of the case's control over `documents`."""
     selection = select(named=[case.control], params=case.options.params, library=library)
-    results = run([Resource(item) for item in documents], selection, RegoPolicySet, kubernetes_minor=case.options.minor)
+    results = evaluate(
+        [Resource(item) for item in documents], selection, RegoPolicySet, kubernetes_minor=case.options.minor
+    )
     return [result for result in results if case.control.slug in result.verdicts]
 
 

@@ -25,7 +25,7 @@ from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.text import visible
-from kubekeep.posture.select import frameworks_named, select
+from kubekeep.posture.select import find_frameworks, select
 from kubekeep.sinks.file import atomic
 
 PROBLEMS = frozenset(ExceptionStatus) - {ExceptionStatus.MATCHED, ExceptionStatus.UNUSED}
@@ -34,7 +34,7 @@ PROBLEMS = frozenset(ExceptionStatus) - {ExceptionStatus.MATCHED, ExceptionStatu
 
 def held(policy_exceptions: Sequence[PolicyException]) -> tuple[ExceptionUse, ...]:
     """What can be said of exceptions without a scan: which are expired, too broad, or name what nobody knows."""
-    everything = select(frameworks_named(("allcontrols",)))
+    everything = select(find_frameworks(("allcontrols",)))
     _, uses = apply_exceptions(
         (), policy_exceptions, everything, dt.datetime.now(dt.UTC), namespaces={}, folder="/", inline=False
     )

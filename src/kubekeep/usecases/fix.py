@@ -11,20 +11,23 @@ import msgspec
 from kubekeep.fixes.plan import Plan, Planner
 from kubekeep.fixes.wanted_changes import wishes
 from kubekeep.library.extra import gather
+from kubekeep.library.load import Library
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
-from kubekeep.posture.select import controls_named, frameworks_named
-from kubekeep.usecases.scan import DEFAULT_FRAMEWORKS, ScanRequest, scan
+from kubekeep.posture.select import find_controls, find_frameworks
+from kubekeep.usecases.request import RuleOptions, ScanRequest
+from kubekeep.usecases.rule_selection import DEFAULT_FRAMEWORKS
+from kubekeep.usecases.scan import scan
 
 
 class FixRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to scan, and which of its findings to mend.
+    """The scan with the findings to fix.
 
-    `values` are the user's own for findings without a fix, by the end of their path. `only` are the findings to
-    look at, by file, object and number of the control; None for all.
+    `values` are the user's values for findings without a fix, by the end of their path. `only` accepts the findings to
+    fix by resource and control; None for all.
     """
 
     scan: ScanRequest
@@ -33,37 +36,39 @@ class FixRequest(msgspec.Struct, frozen=True, kw_only=True):
     only: Callable[[Resource, Control], bool] | None = None
 
 
-def plan(request: FixRequest, *, note: Callable[[int], None] = lambda _: None) -> Plan:
-    """What would mend the findings of a scan. Raises what `scan` raises.
+def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: None) -> Plan:
+    """Return the plan that fixes the findings of a scan. Raises the errors of `scan`.
 
-    Every control is looked at, so that none begins to fail; only what was asked for is mended.
+    Every control is evaluated, so that no fix makes another one fail; only requested findings are fixed.
     """
-    asked = request.scan
-    names = (*asked.frameworks, *DEFAULT_FRAMEWORKS) if asked.frameworks or asked.controls else ()
-    everything = msgspec.structs.replace(asked, frameworks=tuple(dict.fromkeys(names)))
-    assessment = scan(everything, note=note)
-    rules = asked.rules or gather()
-    named = frozenset(control.slug for control in controls_named(asked.controls, rules.library))
-    wanted = _wanted(asked, assessment, named)
+    rules = request.scan.rules
+    names = (*rules.frameworks, *DEFAULT_FRAMEWORKS) if rules.frameworks or rules.controls else ()
+    every_rule = msgspec.structs.replace(rules, frameworks=tuple(dict.fromkeys(names)))
+    everything = msgspec.structs.replace(request.scan, rules=every_rule)
+    assessment = scan(everything, on_progress=on_progress)
+    library = (rules.extra or gather()).library
+    named = frozenset(control.slug for control in find_controls(rules.controls, library))
+    requested = _requested_controls(rules, library, assessment, named)
 
-    def is_asked(control: Control, resource: Resource) -> bool:
+    def is_requested(control: Control, resource: Resource) -> bool:
         is_severe = request.severity is None or control.level >= request.severity
-        is_wanted = wanted is None or control.slug in wanted
-        return is_severe and is_wanted and (request.only is None or request.only(resource, control))
+        is_selected = requested is None or control.slug in requested
+        return is_severe and is_selected and (request.only is None or request.only(resource, control))
 
     look = functools.partial(wishes, named=named, values=request.values)
 
     def scan_again(paths: tuple[str, ...]) -> Assessment:
-        return scan(msgspec.structs.replace(everything, paths=paths))
+        copied = msgspec.structs.replace(everything.input, paths=paths)
+        return scan(msgspec.structs.replace(everything, input=copied))
 
-    return Planner(assessment, look, is_asked, asked.paths, scan_again).plan()
+    return Planner(assessment, look, is_requested, request.scan.input.paths, scan_again).plan()
 
 
-def _wanted(asked: ScanRequest, assessment: Assessment, named: frozenset[str]) -> frozenset[str] | None:
-    """The slugs of the controls that were asked for; None for all."""
-    if not (asked.frameworks or asked.controls):
+def _requested_controls(
+    rules: RuleOptions, library: Library, assessment: Assessment, named: frozenset[str]
+) -> frozenset[str] | None:
+    """Return the slugs of the requested controls; None for all."""
+    if not (rules.frameworks or rules.controls):
         return None
-    library = (asked.rules or gather()).library
-    slugs = {framework.slug for framework in frameworks_named(asked.frameworks, library)}
-    members = {slug for item in assessment.frameworks if item.framework.slug in slugs for slug in item.controls}
-    return named | members
+    slugs = {framework.slug for framework in find_frameworks(rules.frameworks, library)}
+    return named.union(*(summary.controls for summary in assessment.frameworks if summary.framework.slug in slugs))

@@ -13,7 +13,8 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import ALL_PATHS, AttackQuery
 from kubekeep.reports.format import Extra
 from kubekeep.sources.options import ReadOptions
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 
 
 class PathsRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,12 +36,9 @@ def attack_paths(
     """
     # Named one by one, controls that only a cluster can answer are evaluated on files too.
     wanted = ScanRequest(
-        paths=request.paths,
-        controls=(*CITED, *tracks().members),
-        kubernetes_version=request.kubernetes_version,
-        snapshot=request.snapshot,
-        read=request.read,
-        extras=frozenset({Extra.ATTACK_PATHS}),
-        attacks=request.question,
+        ScanInput(paths=request.paths, snapshot=request.snapshot, read=request.read),
+        rules=RuleOptions(controls=(*CITED, *tracks().members)),
+        evaluation=EvaluationOptions(kubernetes_version=request.kubernetes_version),
+        needs=ReportNeeds(extras=frozenset({Extra.ATTACK_PATHS}), attack_query=request.question),
     )
-    return scan(wanted, stdin=stdin, note=note)
+    return scan(wanted, stdin=stdin, on_progress=note)

@@ -11,7 +11,8 @@ import msgspec
 from kubekeep.kube.review import Permission
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.usecases.cluster import WATCH, connected
-from kubekeep.usecases.scan import ScanRequest, looks_everywhere, selected
+from kubekeep.usecases.request import ScanRequest
+from kubekeep.usecases.rule_selection import RuleSelector
 
 ROLE = "kubekeep"
 
@@ -42,15 +43,16 @@ def preflight(request: ScanRequest, *, watching: bool = False) -> Preflight:
 
     Raises KubeError if the cluster cannot be asked, and what `scan` raises for names and versions.
     """
-    if request.cluster is None:
+    if request.input.cluster is None:
         raise ValueError("permissions are for a cluster: name no path")
+    rules = RuleSelector(request.rules, whole_cluster=True)
     verbs = ("list", WATCH) if watching else ("list",)
-    with connected(request.cluster) as cluster:
+    with connected(request.input.cluster) as cluster:
         # What its admission policies look at is looked at by whoever evaluates them.
-        found = cluster.settings(policies=True) if request.cluster_policies else ()
-        selection = selected(request, found)
-        everything = looks_everywhere(request)
-        permissions, gaps = cluster.permissions(selection, request.choice, verbs, everything=everything)
+        found = cluster.settings(policies=True) if request.rules.cluster_policies else ()
+        selection = rules.select(found)
+        everything = request.needs_related_objects
+        permissions, gaps = cluster.permissions(selection, request.evaluation.choice, verbs, everything=everything)
     return Preflight(permissions, gaps)
 
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep import _native
 from kubekeep.admission.enforcement import Enforcers
 from kubekeep.admission.policy import is_binding, is_policy
 from kubekeep.engine.policy_set import RuleQuery, StoppablePolicySet, StoppedError
@@ -22,12 +21,11 @@ from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import ConnectionLostError, KubeError
 from kubekeep.kube.watching import WatchTiming
 from kubekeep.library.params import ParamsError, params_of
-from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
+from kubekeep.model.assessment import Assessment, ResourceResult, Target
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.finding import Status, Verdict
-from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.model.watch import (
@@ -41,14 +39,15 @@ from kubekeep.model.watch import (
     WatchStarted,
 )
 from kubekeep.posture.choice import Chooser
-from kubekeep.posture.coverage_gaps import unseen
 from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import Selection
-from kubekeep.posture.summary import summarize
 from kubekeep.sources.cluster.follower import ClusterFollower
 from kubekeep.sources.cluster.scope import NamespaceSelection
+from kubekeep.usecases.assemble import Context, assemble, unread_gaps
 from kubekeep.usecases.cluster import SETTINGS, LiveCluster, connected
-from kubekeep.usecases.scan import ScanRequest, exceptions_of, minor_of, selected
+from kubekeep.usecases.request import ScanRequest, minor_of_cluster
+from kubekeep.usecases.rule_selection import RuleSelector
+from kubekeep.usecases.scan import load_exceptions
 from kubekeep.usecases.watch_schedule import Agenda, Sleep
 
 _IDLE: Final = 0.5
@@ -100,23 +99,17 @@ class Current(msgspec.Struct, frozen=True):
 
     def assessment(self, request: ScanRequest) -> Assessment:
         """All that a report needs."""
-        gaps = self.facts.gaps
-        hidden = unseen(gaps, self.selection, self.selection.provider)
-        totals = summarize(self.results, self.selection, hidden, self.enforced)
-        return Assessment(
+        context = Context(
             target=Target((), "", self.facts),
             started=self.started,
             finished=self.finished,
-            version=_native.VERSION,
-            kubernetes_version=f"1.{self.minor}",
-            results=self.results,
-            unread=tuple(Unread(Location(gap.permission), gap.text) for gap in gaps),
-            files=0,
-            exceptions=self.uses,
-            choice=request.choice,
-            params=self.selection.params,
-            **{field: getattr(totals, field) for field in totals.__struct_fields__},
+            kubernetes_minor=self.minor,
+            selection=self.selection,
+            choice=request.evaluation.choice,
+            enforcement=self.enforced,
+            gaps=self.facts.gaps,
         )
+        return assemble(context, self.results, unread=unread_gaps(self.facts.gaps), exceptions=self.uses)
 
 
 class Watch:
@@ -130,13 +123,14 @@ class Watch:
         """None until everything has been judged once."""
         self._request = request
         self._tell = tell
-        self._exceptions = exceptions_of(request.scan)
+        self.rules = RuleSelector(request.scan.rules, whole_cluster=True)
+        self._exceptions = load_exceptions(request.scan, self.rules)
         self._known: dict[str, ResourceResult] = {}
         self._gaps: tuple[CoverageGap, ...] = ()
         self._lost_at = 0.0
         self._lost_told = False
-        self._selection = selected(request.scan)
-        if self._selection.judges:
+        self._selection = self.rules.selection
+        if self._selection.evaluators:
             raise ValueError(_AT_ONCE)
 
     def run(self, stopped: threading.Event) -> None:
@@ -188,10 +182,10 @@ class Watch:
             self._lost_told = True
             self._tell([ConnectionChanged(dt.datetime.now(dt.UTC), why)])
 
-    def rule_name(self, cluster: LiveCluster) -> Selection:
+    def select_for(self, cluster: LiveCluster) -> Selection:
         """What the cluster wants to be judged by; the same as before where what it says makes no sense any more."""
         try:
-            self._selection = selected(self._request.scan, cluster.settings(policies=False))
+            self._selection = self.rules.select(cluster.settings(policies=False))
         except ValueError:
             if self.current is None:
                 raise
@@ -281,13 +275,13 @@ class Watch:
 
 def _watchable(request: ScanRequest) -> ClusterRequest:
     """The cluster to watch. Raises ValueError for what only a scan can look at."""
-    if request.cluster is None:
+    if request.input.cluster is None:
         raise ValueError("only a cluster can be watched")
-    if request.cluster_policies:
+    if request.rules.cluster_policies:
         raise ValueError(_AT_ONCE)
-    if request.paths or request.cloud is not None or request.cluster.host_scan is True:
+    if request.input.paths or request.input.cloud is not None or request.input.cluster.host_scan is True:
         raise ValueError("nodes and clouds cannot be watched: scan with what was collected of them instead")
-    return request.cluster
+    return request.input.cluster
 
 
 class _Session:
@@ -299,12 +293,14 @@ class _Session:
         self._request = request
         self._stopped = stopped
         scan = request.scan
-        self.selection = watch.rule_name(cluster)
-        self.minor = minor_of(scan, cluster, [])
+        self.selection = watch.select_for(cluster)
+        self.minor = minor_of_cluster(scan.evaluation.kubernetes_version, cluster.minor, [])
         self.facts = cluster.facts()
-        self.chooser = Chooser(scan.choice)
-        focus = self.chooser if str(scan.choice) else None
-        self.standing = IncrementalEvaluator(self.selection, self._compiled, kubernetes_minor=self.minor, focus=focus)
+        self.chooser = Chooser(scan.evaluation.choice)
+        in_scope = self.chooser if str(scan.evaluation.choice) else None
+        self.standing = IncrementalEvaluator(
+            self.selection, self._compiled, kubernetes_minor=self.minor, in_scope=in_scope
+        )
         self.notes: dict[str, Resource] = {}
         """What exceptions have to know of, by key."""
         self.notes_changed = False
@@ -315,7 +311,7 @@ class _Session:
         self._keys: set[str] = set()
         self._whole_by = time.monotonic() + 1.5 * request.pace.longest_wait + _RETURN
         """Until when kinds are waited for that were shown before; on the monotonic clock."""
-        self._by_pattern = NamespaceSelection(scan.choice.include_namespaces).has_patterns
+        self._by_pattern = NamespaceSelection(scan.evaluation.choice.include_namespaces).has_patterns
         self._heard = 0.0
         """When a namespace came that may be meant by a pattern, or the cluster came back; on the monotonic clock."""
         self._was_lost = False
@@ -323,7 +319,7 @@ class _Session:
         self._elsewhere = 0.0
         """When to look again whether the kubeconfig leads elsewhere, where the cluster is lost; on the monotonic clock."""
         self._definitions = cluster.definitions(request.pace)
-        self.following = cluster.follow(self.selection, scan.choice, request.pace)
+        self.following = cluster.follow(self.selection, scan.evaluation.choice, request.pace)
 
     def _compiled(
         self, shards: Sequence[Mapping[str, str]], groups: Sequence[Sequence[RuleQuery]], context: Mapping[str, Any]
@@ -406,7 +402,10 @@ class _Session:
 
     def _has_to_begin_anew(self) -> bool:
         """Whether the cluster wants to be judged otherwise by now, is of another version, or is elsewhere."""
-        if self._wants_otherwise() or minor_of(self._request.scan, self._cluster, []) != self.minor:
+        if (
+            self._wants_otherwise()
+            or minor_of_cluster(self._request.scan.evaluation.kubernetes_version, self._cluster.minor, []) != self.minor
+        ):
             return True
         started = time.monotonic()
         if self.following.disconnect_reason and started >= self._elsewhere:
@@ -427,7 +426,7 @@ class _Session:
             return
         started = time.monotonic()
         with contextlib.suppress(KubeError):
-            choice, routine = self._request.scan.choice, self._agenda.is_routine
+            choice, routine = self._request.scan.evaluation.choice, self._agenda.is_routine
             self._cluster.look(self.selection, choice, self.following, routine=routine)
         self._agenda.looked(time.monotonic() - started)
 
@@ -463,7 +462,7 @@ class _Session:
             return False
         self._settings_changed = False
         with contextlib.suppress(ValueError):
-            return selected(self._request.scan, tuple(self._settings.values())).params != self.selection.params
+            return self._watch.rules.select(tuple(self._settings.values())).params != self.selection.params
         return False
 
 

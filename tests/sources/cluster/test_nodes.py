@@ -22,13 +22,15 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.usecases.host import collect, text
 from kubekeep.usecases.permissions import preflight, roles
-from kubekeep.usecases.scan import ScanRequest, scan
+from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.scan import scan
 from tests.cli.test_scan import kubekeep
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.fixtures import started
 from tests.cluster.kubelet import kubelet, own_address
 from tests.kube import connecting
 from tests.kube.faults import Exchange, Fault, front
+from tests.requests import replaced
 from tests.sources.host import nodes
 
 GROUP = "hostdata.kubescape.cloud"
@@ -52,7 +54,10 @@ def request_as(
 ) -> ScanRequest:
     path = cluster.kubeconfig if user in {"admin", "viewer"} else cluster.layout.kubeconfigs / user
     access = Kubeconfig((str(path),)).access(user)
-    return ScanRequest(paths=(), cluster=ClusterRequest(access=access, host_scan=host_scan), controls=tuple(controls))
+    return ScanRequest(
+        ScanInput(paths=(), cluster=ClusterRequest(access=access, host_scan=host_scan)),
+        rules=RuleOptions(controls=tuple(controls)),
+    )
 
 
 def verdicts(assessment: Assessment, name: str, slug: str) -> list[Verdict]:
@@ -188,10 +193,10 @@ def hidden(exchange: Exchange) -> bool:
 def test_kubelets_of_nodes_that_nobody_knows_are_a_gap(cluster: Cluster, fault: Fault, why: str) -> None:
     request = request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT])
     with kubelet(cluster, {"configz": {"kubeletconfig": {"readOnlyPort": 0}}}), front(cluster, fault) as proxy:
-        assert request.cluster is not None
-        through = msgspec.structs.replace(request.cluster, access=connecting.request(proxy.url).access)
+        assert request.input.cluster is not None
+        through = msgspec.structs.replace(request.input.cluster, access=connecting.request(proxy.url).access)
         hurried = msgspec.structs.replace(through, retry_policy=connecting.HURRIED)
-        found = scan(msgspec.structs.replace(request, cluster=hurried))
+        found = scan(replaced(request, cluster=hurried))
     (summary,) = found.controls
     assert summary.status is Status.NOT_EVALUATED
     assert summary.reason is not None
@@ -328,7 +333,7 @@ def test_rules_of_kubescape_find_what_an_agent_wrote_where_they_look(cluster: Cl
     control = {"controlID": "H-1", "name": "Closed kubelets", "baseScore": 7, "rules": [rule]}
     file = tmp_path / "house.json"
     file.write_text(json.dumps({"name": "House", "controls": [control]}), encoding="utf-8")
-    request = msgspec.structs.replace(request_as(cluster, "admin"), rules=gather((), (file,)))
+    request = replaced(request_as(cluster, "admin"), extra=gather((), (file,)))
     found = scan(request)
     statuses = [
         verdict.status
@@ -422,7 +427,7 @@ def test_files_of_nodes_are_scanned_beside_the_cluster(cluster: Cluster, tmp_pat
     request = request_as(cluster, "admin", controls=[slug, ANONYMOUS])
     try:
         alone = scan(request)
-        found = scan(msgspec.structs.replace(request, paths=(str(file),)))
+        found = scan(replaced(request, paths=(str(file),)))
     finally:
         cluster.delete(applied)
     assert [verdict.status for verdict in verdicts(alone, name, slug)] == [Status.FAILED]

@@ -13,7 +13,7 @@ from kubekeep.cli.kubescape.parse import FlagError, Given, value_of
 from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, gather
 from kubekeep.library.load import LibraryError
 from kubekeep.model.control import Control
-from kubekeep.posture.select import UnknownNameError, controls_named, frameworks_named
+from kubekeep.posture.select import UnknownNameError, find_controls, find_frameworks
 
 _FILES: Final = ("workloadscan", "allcontrols")
 """What Kubescape scans files for when nothing is named, and a workload wherever it is."""
@@ -56,10 +56,10 @@ def included(task: str, names: Sequence[str], only: Sequence[str], given: Sequen
     try:
         if task == "framework":
             more = (CUSTOM_RULES,) if rules.custom else ()
-            frameworks = (*frameworks_named(names, rules.library, (*rules.frameworks, *more)), *more)
+            frameworks = (*find_frameworks(names, rules.library, (*rules.frameworks, *more)), *more)
             within = [item for item in rules.known if any(framework.has(item) for framework in frameworks)]
         else:
-            within = [*controls_named(names, rules.library, _brought(rules))]
+            within = [*find_controls(names, rules.library, _brought(rules))]
         slugs = {item.slug for item in within}
         found = [name for name in only if {item.slug for item in _named([name], rules)} <= slugs]
     except UnknownNameError as error:
@@ -82,7 +82,7 @@ def others(only: Sequence[str], given: Sequence[Given]) -> list[str]:
 
 
 def _named(names: Sequence[str], rules: ExtraRules) -> tuple[Control, ...]:
-    return controls_named(names, rules.library, _brought(rules))
+    return find_controls(names, rules.library, _brought(rules))
 
 
 def _brought(rules: ExtraRules) -> tuple[Control, ...]:

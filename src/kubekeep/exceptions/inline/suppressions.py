@@ -21,7 +21,7 @@ from kubekeep.model.exception import AppliedException, ExceptedFinding, Exceptio
 from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Path, SourceMap, line_starts, parse_path
 from kubekeep.model.resource import FileType, Resource
-from kubekeep.posture.select import Selection, UnknownNameError, controls_named
+from kubekeep.posture.select import Selection, UnknownNameError, find_controls
 from kubekeep.sources import yaml_text
 from kubekeep.sources.inputs import Inputs
 from kubekeep.sources.manifests import decode_text
@@ -64,7 +64,7 @@ def apply_suppressions(
     @functools.cache
     def control_of(name: str) -> Control | None:
         try:
-            return controls_named((name,), selection.library, selection.controls)[0]
+            return find_controls((name,), selection.library, selection.controls)[0]
         except UnknownNameError:
             return None
 

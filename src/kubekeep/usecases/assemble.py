@@ -1,0 +1,76 @@
+"""The one place that puts an assessment together from the results of a scan or of a watch. Never evaluates."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from kubekeep import _native
+from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
+from kubekeep.model.attack import Attacks
+from kubekeep.model.cluster import CoverageGap
+from kubekeep.model.enforcement import Enforcement
+from kubekeep.model.exception import ExceptionUse
+from kubekeep.model.git import GitRepository
+from kubekeep.model.location import Location
+from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.posture.coverage_gaps import affected_controls
+from kubekeep.posture.select import Selection
+from kubekeep.posture.summary import summarize
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts about one evaluation that the assessment repeats."""
+
+    target: Target
+    started: dt.datetime
+    finished: dt.datetime
+    kubernetes_minor: int
+    selection: Selection
+    choice: ResourceSelection
+    enforcement: Mapping[str, tuple[Enforcement, ...]]
+    gaps: Sequence[CoverageGap] = ()
+    files: int = 0
+    notes: tuple[str, ...] = ()
+    has_matches: bool = True
+    """True if `choice` matches some resource."""
+
+
+def unread_gaps(gaps: Sequence[CoverageGap]) -> tuple[Unread, ...]:
+    """Return coverage gaps as parts of the input that were not read, each once."""
+    return tuple(dict.fromkeys(Unread(Location(gap.permission), gap.text) for gap in gaps))
+
+
+def assemble(
+    context: Context,
+    results: Sequence[ResourceResult],
+    *,
+    unread: Sequence[Unread] = (),
+    exceptions: tuple[ExceptionUse, ...] = (),
+    attacks: Attacks | None = None,
+    repository: GitRepository | None = None,
+) -> Assessment:
+    """Return the assessment of `results`, with sums by control and framework."""
+    selection = context.selection
+    affected = affected_controls(context.gaps, selection, selection.provider)
+    totals = summarize(results, selection, affected, context.enforcement)
+    return Assessment(
+        target=context.target,
+        started=context.started,
+        finished=context.finished,
+        version=_native.VERSION,
+        kubernetes_version=f"1.{context.kubernetes_minor}",
+        results=tuple(results),
+        unread=tuple(unread),
+        files=context.files,
+        notes=context.notes,
+        exceptions=exceptions,
+        attacks=attacks,
+        repository=repository,
+        chosen=context.has_matches,
+        choice=context.choice,
+        params=selection.params,
+        **{field: getattr(totals, field) for field in totals.__struct_fields__},
+    )

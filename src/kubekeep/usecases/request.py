@@ -1,0 +1,124 @@
+"""The request for a scan, split by the stage that uses each part. Values only; reads nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from kubekeep.exceptions.load import ExceptionOptions
+from kubekeep.kube.access import ClusterRequest
+from kubekeep.library.extra import ExtraRules
+from kubekeep.model.attack import ALL_PATHS, AttackQuery
+from kubekeep.model.cloud import CloudRequest
+from kubekeep.model.control import Provider
+from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.reports.format import Extra
+from kubekeep.sources.options import ReadOptions
+
+NEWEST_KUBERNETES: Final = 37
+"""The newest minor version of Kubernetes that the library covers."""
+OLDEST_KUBERNETES: Final = 25
+
+
+class ScanInput(msgspec.Struct, frozen=True, kw_only=True):
+    """The input of a scan: files, or a live cluster.
+
+    `paths` are files, folders and URLs; `-` is standard input. With a `cluster`, they hold documents about it that are
+    scanned beside its objects. A `snapshot` holds all objects of a cluster, so that controls that need a whole cluster
+    are evaluated. `cloud` requests the cluster's documents from its cloud provider.
+    """
+
+    paths: tuple[str, ...] = ()
+    cluster: ClusterRequest | None = None
+    cloud: CloudRequest | None = None
+    snapshot: bool = False
+    read: ReadOptions = ReadOptions()
+
+    @property
+    def is_whole_cluster(self) -> bool:
+        """True if the input is a whole cluster."""
+        return self.snapshot or self.cluster is not None
+
+
+class RuleOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules to evaluate; without names, every control of the library.
+
+    `params` replace defaults of control parameters by name. `extra` are rules supplied by the user; bundles among them
+    replace the library unless controls or frameworks are named. `policies` are files and folders with admission
+    policies; with `cluster_policies`, those in force in the cluster are evaluated too. The `provider` is detected from
+    the input if not set.
+    """
+
+    frameworks: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    """Controls to leave out of the scan and of its scores."""
+    params: Mapping[str, tuple[str, ...]] = {}
+    extra: ExtraRules | None = None
+    policies: tuple[str, ...] = ()
+    cluster_policies: bool = False
+    provider: Provider | None = None
+
+
+class EvaluationOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The scope and conditions of the evaluation.
+
+    An empty `kubernetes_version` is the cluster's, else the newest that the library covers. `choice` and `workload`
+    restrict the resources that get verdicts; rules still see the others. `outcome_cache` is the file that keeps the
+    outcomes of rules between scans; empty for none.
+    """
+
+    kubernetes_version: str = ""
+    choice: ResourceSelection = ResourceSelection()
+    workload: str = ""
+    exceptions: ExceptionOptions = ExceptionOptions()
+    outcome_cache: str = ""
+
+
+class ReportNeeds(msgspec.Struct, frozen=True, kw_only=True):
+    """Optional parts of the assessment that a report needs; `attack_query` selects attack paths among `extras`."""
+
+    extras: frozenset[Extra] = frozenset()
+    attack_query: AttackQuery = ALL_PATHS
+
+
+class ScanRequest(msgspec.Struct, frozen=True):
+    """A request for a scan; each stage receives only its part."""
+
+    input: ScanInput
+    rules: RuleOptions = RuleOptions()
+    evaluation: EvaluationOptions = EvaluationOptions()
+    needs: ReportNeeds = ReportNeeds()
+
+    @property
+    def needs_related_objects(self) -> bool:
+        """True if objects that only relate to others are needed: for one workload, or for attack paths."""
+        return bool(self.evaluation.workload) or Extra.ATTACK_PATHS in self.needs.extras
+
+
+def kubernetes_minor(version: str) -> int:
+    """Return the minor version in `1.33`, `v1.33.2` or `latest`. Raises ValueError for one the library does not cover."""
+    if version == "latest":
+        return NEWEST_KUBERNETES
+    match = re.fullmatch(r"v?1\.(\d+)(?:\.\d+)?(?:[-+].*)?", version)
+    minor = int(match[1]) if match else -1
+    if not OLDEST_KUBERNETES <= minor <= NEWEST_KUBERNETES:
+        raise ValueError(
+            f"unknown Kubernetes version {version!r}: use 1.{OLDEST_KUBERNETES} to 1.{NEWEST_KUBERNETES} or latest"
+        )
+    return minor
+
+
+def minor_of_cluster(version: str, cluster_minor: int | None, notes: list[str]) -> int:
+    """Return the minor version to evaluate for; a cluster without a covered version adds a sentence to `notes`."""
+    if version:
+        return kubernetes_minor(version)
+    minor = NEWEST_KUBERNETES if cluster_minor is None else cluster_minor
+    covered = min(max(minor, OLDEST_KUBERNETES), NEWEST_KUBERNETES)
+    if covered != cluster_minor:
+        told = "not told" if cluster_minor is None else f"1.{cluster_minor}"
+        notes.append(f"the version of the cluster is {told}: judged as 1.{covered}")
+    return covered

@@ -1,0 +1,143 @@
+"""Resolution of requested rules: names to controls and frameworks, with third-party rules. Never evaluates."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from kubekeep.admission.policy import AdmissionError, Policies, policies_in_force, policies_of
+from kubekeep.library.extra import CUSTOM_RULES, gather
+from kubekeep.library.kubescape_rules import KubescapeControl
+from kubekeep.library.params import params_of
+from kubekeep.model.assessment import Unread
+from kubekeep.model.framework import Framework
+from kubekeep.model.redaction import mask_tokens
+from kubekeep.model.resource import Resource
+from kubekeep.posture.select import Selection, find_controls, find_frameworks, select
+from kubekeep.posture.third_party import ThirdPartyEvaluator
+from kubekeep.sources.inputs import read
+from kubekeep.usecases.request import RuleOptions
+
+DEFAULT_FRAMEWORKS: Final = ("allcontrols",)
+
+
+class RuleSelector:
+    """The requested rules, resolved by name once; settings in a cluster complete the selection."""
+
+    def __init__(self, options: RuleOptions, *, whole_cluster: bool) -> None:
+        """Raises UnknownNameError, ValueError and AdmissionError for rules that cannot be used."""
+        self._options = options
+        self._whole_cluster = whole_cluster
+        self._extra = extra = options.extra or gather()
+        brought = tuple(entry.control for entry in extra.controls)
+        self._excluded = frozenset(control.slug for control in find_controls(options.excluded, extra.library, brought))
+        self._named = tuple(
+            control
+            for control in find_controls(options.controls, extra.library, brought)
+            if control.slug not in self._excluded
+        )
+        custom = (CUSTOM_RULES,) if extra.custom else ()
+        requested = find_frameworks(options.frameworks, extra.library, (*extra.frameworks, *custom))
+        self._is_default = not (options.controls or requested)
+        frameworks = requested or (self._default_frameworks() if self._is_default else ())
+        self._frameworks = tuple({framework.slug: framework for framework in (*frameworks, *custom)}.values())
+        self._third_party = [item for item in self._requested_third_party() if item.control.slug not in self._excluded]
+        self._policies = read_policies(options.policies) if options.policies else None
+        self.selection = self._select(())
+        """The selection for an input without settings."""
+
+    @property
+    def exception_files(self) -> tuple[str, ...]:
+        """Files of exceptions that belong to bundles."""
+        return self._extra.exceptions
+
+    def select(self, settings: Sequence[Resource]) -> Selection:
+        """Return the selection with parameters and policies from `settings`, objects of a cluster.
+
+        Parameters of the request take precedence over those of the cluster, and these over those of bundles. Raises
+        ParamsError for malformed settings.
+        """
+        return self._select(settings) if settings else self.selection
+
+    def _select(self, settings: Sequence[Resource]) -> Selection:
+        extra, options = self._extra, self._options
+        params = {**extra.inputs, **params_of(settings), **options.params}
+        selection = select(
+            self._frameworks,
+            self._named,
+            excluded=self._excluded,
+            params=params,
+            whole_cluster=self._whole_cluster,
+            provider=options.provider,
+            library=extra.library,
+            evaluators=self._evaluators(params, settings),
+        )
+        if self._excluded and not selection.controls:
+            raise ValueError("every control is excluded: nothing is left to scan for")
+        return msgspec.structs.replace(selection, requested_params=frozenset(options.params))
+
+    def _default_frameworks(self) -> tuple[Framework, ...]:
+        """Return the frameworks of the bundles, or those of the library by default."""
+        if self._extra.bundled:
+            return self._extra.frameworks
+        return find_frameworks(DEFAULT_FRAMEWORKS, self._extra.library)
+
+    def _requested_third_party(self) -> Iterator[KubescapeControl]:
+        """Yield the requested controls of bundles and Rego files.
+
+        A control loses its numbers if a library control of this scan has one of them.
+        """
+        frameworks = {framework.slug for framework in self._frameworks}
+        slugs = {control.slug for control in self._named}
+        taken = self._library_numbers() if self._extra.controls else set()
+        for entry in self._extra.controls:
+            control = entry.control
+            is_default = self._is_default and not control.satisfies
+            if is_default or control.slug in slugs or not frameworks.isdisjoint(control.satisfies):
+                unnumbered = msgspec.structs.replace(entry, control=msgspec.structs.replace(control, ids=()))
+                yield entry if taken.isdisjoint(control.ids) else unnumbered
+
+    def _library_numbers(self) -> set[str]:
+        """Return the numbers of the library controls in this scan."""
+        library = self._extra.library
+        members = (control for framework in self._frameworks for control in library.members(framework))
+        controls = itertools.chain(members, self._named)
+        return {number for control in controls if control.slug in library.controls for number in control.ids}
+
+    def _evaluators(
+        self, params: dict[str, tuple[str, ...]], settings: Sequence[Resource]
+    ) -> list[ThirdPartyEvaluator]:
+        """Return the evaluators of Kubescape rules and of admission policies."""
+        evaluators: list[ThirdPartyEvaluator] = []
+        if self._third_party:
+            from kubekeep.posture.kubescape_rules import KubescapeEvaluator  # noqa: PLC0415 - only with such rules
+
+            values = {**self._extra.defaults, **params}
+            evaluators.append(KubescapeEvaluator(self._third_party, params=values, provider=self._options.provider))
+        policies = [self._policies] if self._policies is not None else []
+        if self._options.cluster_policies:
+            policies.append(policies_in_force(settings))
+        if policies:
+            # Only a scan with policies pays for loading CEL.
+            from kubekeep.admission.evaluate import PolicyEvaluator  # noqa: PLC0415
+
+            slugs = {*self._extra.library.controls, *(entry.control.slug for entry in self._extra.controls)}
+            for group in policies:
+                evaluator = PolicyEvaluator(group, slugs)
+                slugs |= {control.slug for control in evaluator.controls}
+                evaluators.append(evaluator)
+        return evaluators
+
+
+def read_policies(paths: Sequence[str]) -> Policies:
+    """Return the admission policies at `paths`. Raises AdmissionError for one that cannot be read: none may be missing."""
+    resources: list[Resource] = []
+    with read(paths) as source:
+        for resource in source:
+            if isinstance(resource, Unread):
+                raise AdmissionError(f"{resource.location}: {mask_tokens(resource.message)}")
+            resources.append(resource)
+    return policies_of(resources)
