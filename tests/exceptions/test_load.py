@@ -15,7 +15,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.finding import Status
 from kubekeep.usecases.fix import FixRequest, plan
-from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 from tests.requests import scan_request
 
@@ -133,13 +133,7 @@ def test_attributes(folder: Path, attributes: dict[str, str], expected: set[str]
 def test_a_path_means_the_same_file_however_the_scan_is_told(folder: Path, named: str, path: str) -> None:
     write(deployment())
     exceptions = excepted(exception(PRIVILEGED, resources=[{"path": path.format(folder)}]))
-    found = scan(
-        ScanRequest(
-            ScanInput(paths=(named.format(folder),)),
-            rules=RuleOptions(controls=(PRIVILEGED,)),
-            evaluation=EvaluationOptions(exceptions=exceptions),
-        )
-    )
+    found = scan(scan_request(paths=(named.format(folder),), controls=(PRIVILEGED,), exceptions=exceptions))
     assert covered(found) == {"web"}
 
 
@@ -148,22 +142,10 @@ def test_a_path_from_the_folder_below(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(folder / "deploy")
     exceptions = excepted(exception(PRIVILEGED, resources=[{"path": "all.yaml"}]))
     for named in ("all.yaml", ".", "../deploy", str(folder)):
-        found = scan(
-            ScanRequest(
-                ScanInput(paths=(named,)),
-                rules=RuleOptions(controls=(PRIVILEGED,)),
-                evaluation=EvaluationOptions(exceptions=exceptions),
-            )
-        )
+        found = scan(scan_request(paths=(named,), controls=(PRIVILEGED,), exceptions=exceptions))
         assert covered(found) == {"web"}, named
     other = excepted(exception(PRIVILEGED, resources=[{"path": "deploy/all.yaml"}]))
-    found = scan(
-        ScanRequest(
-            ScanInput(paths=(".",)),
-            rules=RuleOptions(controls=(PRIVILEGED,)),
-            evaluation=EvaluationOptions(exceptions=other),
-        )
-    )
+    found = scan(scan_request(paths=(".",), controls=(PRIVILEGED,), exceptions=other))
     assert standing(found) == {"web"}, "it starts from where the scan is started"
 
 
