@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.baseline.assessment_findings import scanned
-from kubekeep.baseline.compare import compare, marked
+from kubekeep.baseline.assessment_findings import record_assessment
+from kubekeep.baseline.compare import compare, mark_changes
 from kubekeep.model.comparison import (
     RESOURCE_SELECTION,
     TARGETS,
@@ -330,11 +330,11 @@ def shop() -> Any:
 
 
 def test_a_scan_is_marked_place_by_place(shop: Any) -> None:
-    head = scanned(shop)
+    head = record_assessment(shop)
     some = msgspec.structs.replace(head, findings=head.findings[::2], resources=None)
     for granularity in (Granularity.EVIDENCE, Granularity.CONTROL):
         comparison = compare(some, head, granularity)
-        result = marked(shop, comparison)
+        result = mark_changes(shop, comparison)
         changes = Counter(
             item.change for entry in result.results for verdict in entry.verdicts.values() for item in verdict.evidence
         )

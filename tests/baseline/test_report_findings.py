@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from kubekeep.baseline.assessment_findings import scanned
+from kubekeep.baseline.assessment_findings import record_assessment
 from kubekeep.baseline.compare import compare
-from kubekeep.baseline.file import baseline_text, read_known
-from kubekeep.baseline.report_findings import canonical, findings_of
+from kubekeep.baseline.file import format_baseline, read_baseline_or_report
+from kubekeep.baseline.report_findings import get_canonical_id, record_report
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.fingerprint import Granularity, Identity
@@ -54,7 +54,7 @@ def told(found: ScanRecord) -> Counter[Any]:
 
 
 def test_a_report_says_what_its_scan_says(assessment: Assessment, report: Path) -> None:
-    live, read = scanned(assessment), findings_of(report)
+    live, read = record_assessment(assessment), record_report(report)
     assert len(live.findings) > 400
     assert told(read) == told(live)
     assert [item.title for item in read.findings[:1]] != [""]
@@ -67,11 +67,11 @@ def test_a_report_says_what_its_scan_says(assessment: Assessment, report: Path) 
 
 
 def test_a_baseline_knows_what_was_found_and_no_secret(assessment: Assessment, tmp_path: Path) -> None:
-    live = scanned(assessment)
-    text = "".join(baseline_text(live))
+    live = record_assessment(assessment)
+    text = "".join(format_baseline(live))
     path = tmp_path / "baseline.json"
     path.write_text(text, encoding="utf-8")
-    known = read_known(path)
+    known = read_baseline_or_report(path)
     assert told(known) == told(live)
     found = compare(known, live)
     assert (len(found.new), len(found.resolved), len(found.incomparable), found.warnings) == (0, 0, 0, ())
@@ -84,7 +84,7 @@ def test_a_baseline_knows_what_was_found_and_no_secret(assessment: Assessment, t
     assert len(lists[0]) == len(live.findings)
     assert (known.gaps, known.unread) == (live.gaps, live.unread)
     assert known.resources == {item.identity: (live.resources or {})[item.identity] for item in live.findings}
-    assert "".join(baseline_text(scanned(assessment))) == text
+    assert "".join(format_baseline(record_assessment(assessment))) == text
 
 
 def test_a_baseline_of_the_first_form_is_read_and_knows_no_twins(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_baseline_of_the_first_form_is_read_and_knows_no_twins(tmp_path: Path)
     head = {"kubekeepBaseline": 1, "paths": "v2", "settings": {}, "controls": ["C-0057"], "notEvaluated": []}
     path = tmp_path / "old.json"
     path.write_text(json.dumps({**head, "findings": [known]}))
-    found = read_known(path)
+    found = read_baseline_or_report(path)
     assert [(item.identity.name, item.file) for item in found.findings] == [("p", "a.yaml")]
     assert (found.resources, found.gaps, found.unread) == (None, {}, frozenset())
 
@@ -100,10 +100,10 @@ def test_a_baseline_of_the_first_form_is_read_and_knows_no_twins(tmp_path: Path)
 @pytest.mark.parametrize("more", [{"alsoIn": [{"file": 1}]}, {"notEvaluatedOn": [{}]}, {"notRead": None}, {"x": 1}])
 def test_a_damaged_baseline_is_an_error(more: dict[str, Any], assessment: Assessment, tmp_path: Path) -> None:
     path = tmp_path / "damaged.json"
-    whole = json.loads("".join(baseline_text(scanned(assessment))))
+    whole = json.loads("".join(format_baseline(record_assessment(assessment))))
     path.write_text(json.dumps(whole | more))
     with pytest.raises(ReportError, match=r"damaged\.json: not a baseline: "):
-        read_known(path)
+        read_baseline_or_report(path)
 
 
 def kubescape(*paths: dict[str, Any], status: str = "failed", **more: Any) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def kubescape(*paths: dict[str, Any], status: str = "failed", **more: Any) -> di
 def read(said: Any, folder: Path) -> ScanRecord:
     path = folder / "report.json"
     path.write_text(said if isinstance(said, str) else json.dumps(said), encoding="utf-8")
-    return findings_of(path)
+    return record_report(path)
 
 
 PRIVILEGED = "spec.template.spec.containers[1].securityContext.privileged"
@@ -211,14 +211,14 @@ def test_what_kubescape_did_not_evaluate_is_a_gap(tmp_path: Path) -> None:
 
 def test_scans_of_two_tools_are_compared_by_control(tmp_path: Path, assessment: Assessment) -> None:
     theirs = read(kubescape({"failedPath": PRIVILEGED}), tmp_path)
-    found = compared(theirs, scanned(assessment), None)
+    found = compared(theirs, record_assessment(assessment), None)
     assert (found.granularity, found.warnings[-1]) == (Granularity.CONTROL, COARSE)
-    assert compared(theirs, scanned(assessment), Granularity.EVIDENCE).granularity is Granularity.EVIDENCE
+    assert compared(theirs, record_assessment(assessment), Granularity.EVIDENCE).granularity is Granularity.EVIDENCE
 
 
 def test_every_number_of_a_control_means_it() -> None:
-    assert canonical("privileged-container") == canonical("C-0057") == "C-0057"
-    assert canonical("C-9999") == "C-9999"
+    assert get_canonical_id("privileged-container") == get_canonical_id("C-0057") == "C-0057"
+    assert get_canonical_id("C-9999") == "C-9999"
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_what_is_no_report_is_an_error_with_its_file(said: str, tmp_path: Path) 
     path = tmp_path / "report.json"
     path.write_text(said)
     with pytest.raises(ReportError, match=r"report\.json: "):
-        read_known(path)
+        read_baseline_or_report(path)
 
 
 def test_what_is_no_file_is_an_error(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_what_is_no_file_is_an_error(tmp_path: Path) -> None:
         stream.truncate(MAXIMUM_BYTES + 1)
     for path in (tmp_path, tmp_path / "missing.json", Path("/dev/zero"), huge):
         with pytest.raises(ReportError, match=f"^{path}: "):
-            read_known(path)
+            read_baseline_or_report(path)
 
 
 def test_strange_objects_are_no_trouble(tmp_path: Path) -> None:

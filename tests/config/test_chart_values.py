@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kubekeep.config.chart_values import chart_values
-from kubekeep.config.file import ConfigurationError, read
+from kubekeep.config.chart_values import read_chart_values
+from kubekeep.config.file import ConfigurationError, read_configuration
 from kubekeep.sources.options import ChartValues
 from tests.oracles.program import program
 
@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def values(text: str, *, named: bool = False) -> dict[str, ChartValues]:
     """What a file with `text` in `deploy` gives."""
     Path("deploy/kubekeep.yaml").write_text(text)
-    return chart_values(read("deploy/kubekeep.yaml", named=named))
+    return read_chart_values(read_configuration("deploy/kubekeep.yaml", named=named))
 
 
 def test_values_keep_the_types_that_yaml_gave_them(here: Path) -> None:

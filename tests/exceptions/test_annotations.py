@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.exceptions.inline.annotations import annotated_exceptions
+from kubekeep.exceptions.inline.annotations import find_annotated_exceptions
 from kubekeep.model.resource import Resource
 
 PLACES = {
@@ -30,7 +30,9 @@ def job(**said: dict[str, Any]) -> Resource:
 
 
 def ends(resource: Resource) -> list[str]:
-    return [str(item.exception.expires)[:10] if not item.flaw else "flaw" for item in annotated_exceptions(resource)]
+    return [
+        str(item.exception.expires)[:10] if not item.flaw else "flaw" for item in find_annotated_exceptions(resource)
+    ]
 
 
 @pytest.mark.parametrize("controls", ["object", "pods"])
@@ -56,10 +58,10 @@ def test_an_expiry_that_cannot_be_read_ends_what_stands_elsewhere() -> None:
 
 def test_the_reason_may_stand_elsewhere_too() -> None:
     other = {"kubescape.io/skip-reason": "theirs"}
-    (found,) = annotated_exceptions(job(object={CONTROLS: "C-0057"}, pods=other))
+    (found,) = find_annotated_exceptions(job(object={CONTROLS: "C-0057"}, pods=other))
     assert found.exception.reason == "theirs"
     own = {CONTROLS: "C-0057", "kubescape.io/skip-reason": "ours"}
-    (found,) = annotated_exceptions(job(object=own, pods=other))
+    (found,) = find_annotated_exceptions(job(object=own, pods=other))
     assert found.exception.reason == "ours"
 
 
@@ -88,7 +90,7 @@ def test_the_reason_may_stand_elsewhere_too() -> None:
 def test_a_key_that_may_be_the_expiry_leaves_nothing_covered(key: str, place: str) -> None:
     said: dict[str, dict[str, Any]] = {"object": {CONTROLS: "C-0057"}}
     said.setdefault(place, {})[key] = "2020-01-01"
-    found = list(annotated_exceptions(job(**said)))
+    found = list(find_annotated_exceptions(job(**said)))
     assert len(found) == 2, "the exception, and what looks like a part of it"
     assert all(item.flaw.startswith(f"{key} ") for item in found)
 
@@ -96,7 +98,7 @@ def test_a_key_that_may_be_the_expiry_leaves_nothing_covered(key: str, place: st
 @pytest.mark.parametrize("field", ["object_labels", "jobs_labels", "pods_labels"])
 def test_an_expiry_that_is_a_label_leaves_nothing_covered(field: str) -> None:
     said = {"object": {CONTROLS: "C-0057"}, field: {"kubescape.io/skip-expiry": "2020-01-01"}}
-    first, second = annotated_exceptions(job(**said))
+    first, second = find_annotated_exceptions(job(**said))
     assert first.flaw == second.flaw == "kubescape.io/skip-expiry has to be an annotation, not a label"
 
 
@@ -119,11 +121,11 @@ def test_a_key_that_is_no_expiry_is_told_and_takes_nothing_from_the_others(
 ) -> None:
     said: dict[str, dict[str, Any]] = {"pods": {"kubekeep.io/skip-controls": "C-0057"}}
     said.setdefault(place, {})[key] = value
-    good, bad = annotated_exceptions(job(**said))
+    good, bad = find_annotated_exceptions(job(**said))
     assert (good.flaw, bad.policies) == ("", ())
     assert bad.flaw.startswith(key)
     assert flaw in bad.flaw
-    (alone,) = annotated_exceptions(job(**{place: {key: value}}))
+    (alone,) = find_annotated_exceptions(job(**{place: {key: value}}))
     assert alone.flaw == bad.flaw
 
 
@@ -135,7 +137,7 @@ def test_a_misspelt_key_with_a_day_may_be_the_expiry() -> None:
     "names", ["C-0057, until 2020-01-01", "C-0057,until=2020-01-01", "C-0057, Expires 2020", "2020-01-01, C-0057"]
 )
 def test_an_end_among_the_controls_leaves_nothing_covered(names: str) -> None:
-    (found,) = annotated_exceptions(job(object={CONTROLS: names}))
+    (found,) = find_annotated_exceptions(job(object={CONTROLS: names}))
     assert "the day goes into skip-expiry" in found.flaw
 
 
@@ -150,11 +152,11 @@ def test_keys_of_others_are_theirs() -> None:
         "ignore": "true",
         "skip-reason": "theirs",
     }
-    assert list(annotated_exceptions(job(object=others, pods_labels=others))) == []
+    assert list(find_annotated_exceptions(job(object=others, pods_labels=others))) == []
     assert ends(job(object={CONTROLS: "C-0057", **others})) == ["None"]
 
 
 def test_metadata_of_another_shape_says_nothing() -> None:
     odd = {"apiVersion": "v1", "kind": "Pod", "metadata": {"annotations": ["kubescape.io/ignore"], "labels": "x"}}
-    assert list(annotated_exceptions(Resource(odd))) == []
-    assert list(annotated_exceptions(Resource({"apiVersion": "v1", "kind": "Pod", "metadata": "x"}))) == []
+    assert list(find_annotated_exceptions(Resource(odd))) == []
+    assert list(find_annotated_exceptions(Resource({"apiVersion": "v1", "kind": "Pod", "metadata": "x"}))) == []

@@ -8,8 +8,8 @@ import random
 from typing import Any
 
 from kubekeep.exceptions.apply import apply_exceptions
-from kubekeep.exceptions.kubescape_format import policy_exception
-from kubekeep.exceptions.match import Resources
+from kubekeep.exceptions.kubescape_format import parse_exception
+from kubekeep.exceptions.match import ResourceMatcher
 from kubekeep.exceptions.policy_exception import PolicyException, matches
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.exception import ExceptionStatus
@@ -44,7 +44,7 @@ RESOURCES = [resource(*values) for values in itertools.product(*VALUES.values())
 
 def policy(number: int, *designators: dict[str, str], control: str = "C-0057", **more: Any) -> PolicyException:
     said = [{"attributes": item} for item in designators]
-    return policy_exception(
+    return parse_exception(
         {"resources": said, "posturePolicies": [{"controlID": control}], **more}, Location("e.json"), number
     )
 
@@ -71,10 +71,10 @@ def test_the_index_finds_what_comparing_finds() -> None:
             for _ in range(chance.randint(1, 2))
         ]
         policy_exceptions[number] = policy(number, *designators)
-    index = Resources(policy_exceptions, {}, "/srv")
+    index = ResourceMatcher(policy_exceptions, {}, "/srv")
     for found in RESOURCES:
         expected = {number for number, item in policy_exceptions.items() if compared(item, found)}
-        assert index.covering(found) == dict.fromkeys(expected)
+        assert index.find_matching(found) == dict.fromkeys(expected)
 
 
 def failing(found: Resource, *paths: str) -> ResourceResult:

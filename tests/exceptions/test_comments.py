@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from kubekeep.exceptions.inline.comments import Comment, Syntax, comments
+from kubekeep.exceptions.inline.comments import CommentSyntax, SuppressionComment, find_comments
 from kubekeep.model.location import line_starts
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
@@ -93,27 +93,27 @@ resource "kubernetes_pod" "b" {}
 """
 
 
-def read(text: str, syntax: Syntax = Syntax.YAML) -> tuple[Comment, ...]:
-    documents = yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS) if syntax is Syntax.YAML else ()
+def read(text: str, syntax: CommentSyntax = CommentSyntax.YAML) -> tuple[SuppressionComment, ...]:
+    documents = yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS) if syntax is CommentSyntax.YAML else ()
     scalars = [span for item in documents if isinstance(item, Document) for span in item.source_map.scalars()]
-    return comments(text, syntax, sorted(scalars))
+    return find_comments(text, syntax, sorted(scalars))
 
 
-def covered(text: str, syntax: Syntax) -> dict[str, tuple[int, int]]:
+def covered(text: str, syntax: CommentSyntax) -> dict[str, tuple[int, int]]:
     return {item.names[0]: (item.first, item.last) for item in read(text, syntax)}
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_lines_of_yaml(newline: str) -> None:
-    assert covered(YAML.replace("\n", newline), Syntax.YAML) == COVERED
+    assert covered(YAML.replace("\n", newline), CommentSyntax.YAML) == COVERED
 
 
 def test_yaml_by_its_lines_alone() -> None:
-    assert covered(YAML, Syntax.TEMPLATE) == COVERED
+    assert covered(YAML, CommentSyntax.TEMPLATE) == COVERED
 
 
 def test_lines_of_a_template() -> None:
-    assert covered(TEMPLATE, Syntax.TEMPLATE) == {
+    assert covered(TEMPLATE, CommentSyntax.TEMPLATE) == {
         "C-0001": (1, 24),
         "C-0002": (14, 21),
         "C-0003": (14, 21),
@@ -122,7 +122,7 @@ def test_lines_of_a_template() -> None:
 
 
 def test_lines_of_terraform() -> None:
-    assert covered(TERRAFORM, Syntax.TERRAFORM) == {"C-0001": (2, 12), "C-0002": (4, 4), "C-0003": (6, 7)}
+    assert covered(TERRAFORM, CommentSyntax.TERRAFORM) == {"C-0001": (2, 12), "C-0002": (4, 4), "C-0003": (6, 7)}
 
 
 def test_text_in_a_scalar_of_several_lines_is_no_comment() -> None:
@@ -168,7 +168,7 @@ def test_what_cannot_be_read_covers_nothing(said: str, problem: str) -> None:
     assert not found.covers(1)
 
 
-@pytest.mark.parametrize("syntax", Syntax)
+@pytest.mark.parametrize("syntax", CommentSyntax)
 @pytest.mark.parametrize(
     "text",
     [
@@ -181,25 +181,25 @@ def test_what_cannot_be_read_covers_nothing(said: str, problem: str) -> None:
         "# kubekeep: a remark",
     ],
 )
-def test_words_that_speak_of_it(text: str, syntax: Syntax) -> None:
+def test_words_that_speak_of_it(text: str, syntax: CommentSyntax) -> None:
     assert read(f"a: b\n{text}\n", syntax) == ()
 
 
-@pytest.mark.parametrize("syntax", Syntax)
+@pytest.mark.parametrize("syntax", CommentSyntax)
 @pytest.mark.parametrize(
     "text", ['a: "kubekeep:ignore C-0057"\n', 'a: "# kubekeep:ignore C-0057"\n', '{"a": "# kubekeep:ignore C-0057"}\n']
 )
-def test_text_in_quotes(text: str, syntax: Syntax) -> None:
+def test_text_in_quotes(text: str, syntax: CommentSyntax) -> None:
     assert read(text, syntax) == ()
 
 
 def test_the_second_on_a_line_where_the_first_is_text() -> None:
     text = 'a: "# kubekeep:ignore C-0404" # kubekeep:ignore C-0001\n'
-    for syntax in Syntax:
+    for syntax in CommentSyntax:
         assert covered(text, syntax) == {"C-0001": (1, 1)}
 
 
-def problems(text: str, syntax: Syntax) -> list[tuple[int, str]]:
+def problems(text: str, syntax: CommentSyntax) -> list[tuple[int, str]]:
     return [(item.place.start.line, item.problem) for item in read(text, syntax)]
 
 
@@ -212,26 +212,26 @@ TORN = "what ends it has to stand on its own line"
 @pytest.mark.parametrize(
     ("text", "syntax", "problem"),
     [
-        ("a: x#kubekeep:ignore C-0001\n", Syntax.YAML, SPACE),
-        ("a: true\u00a0# kubekeep:ignore C-0001\n", Syntax.YAML, SPACE),
-        ("- {a: x#kubekeep:ignore C-0001\n  }\n", Syntax.YAML, SPACE),
-        ("a: {{ .b }}# kubekeep:ignore C-0001\n", Syntax.TEMPLATE, SPACE),
-        ("{{/* kubekeep:ignore C-0001\n  until=2020-01-01 */}}\na: b\n", Syntax.TEMPLATE, CLOSE),
-        ("{{/* kubekeep:ignore C-0001\n*/}}\na: b\n", Syntax.TEMPLATE, CLOSE),
-        ("/* kubekeep:ignore C-0001\n   until=2020-01-01 */\na = 1\n", Syntax.TERRAFORM, CLOSE),
-        ("# see kubekeep:ignore C-0001\na: b\n", Syntax.YAML, FIRST),
-        ("# see kubekeep:ignore C-0001\na: b\n", Syntax.TEMPLATE, FIRST),
-        ("{{/* see kubekeep:ignore C-0001 */}}\na: b\n", Syntax.TEMPLATE, FIRST),
-        ("# {{/* kubekeep:ignore C-0001 */}}\na: b\n", Syntax.YAML, FIRST),
-        ("// see kubekeep:ignore C-0001\na = 1\n", Syntax.TERRAFORM, FIRST),
-        ("# kubekeep:ignore C-0001\n# until=2020-01-01\na: b\n", Syntax.YAML, TORN),
-        ("a: b # kubekeep:ignore C-0001\n# a remark\n  ## Expires: 2020-01-01\n", Syntax.TEMPLATE, TORN),
-        ("{{/* kubekeep:ignore C-0001 */}}\n{{- /* until=2020-01-01 */}}\na: b\n", Syntax.TEMPLATE, TORN),
-        ("// kubekeep:ignore C-0001\n// until=2020-01-01\na = 1\n", Syntax.TERRAFORM, TORN),
-        ("a = 1 # kubekeep:ignore C-0001\n/* until=2020-01-01 */\n", Syntax.TERRAFORM, TORN),
+        ("a: x#kubekeep:ignore C-0001\n", CommentSyntax.YAML, SPACE),
+        ("a: true\u00a0# kubekeep:ignore C-0001\n", CommentSyntax.YAML, SPACE),
+        ("- {a: x#kubekeep:ignore C-0001\n  }\n", CommentSyntax.YAML, SPACE),
+        ("a: {{ .b }}# kubekeep:ignore C-0001\n", CommentSyntax.TEMPLATE, SPACE),
+        ("{{/* kubekeep:ignore C-0001\n  until=2020-01-01 */}}\na: b\n", CommentSyntax.TEMPLATE, CLOSE),
+        ("{{/* kubekeep:ignore C-0001\n*/}}\na: b\n", CommentSyntax.TEMPLATE, CLOSE),
+        ("/* kubekeep:ignore C-0001\n   until=2020-01-01 */\na = 1\n", CommentSyntax.TERRAFORM, CLOSE),
+        ("# see kubekeep:ignore C-0001\na: b\n", CommentSyntax.YAML, FIRST),
+        ("# see kubekeep:ignore C-0001\na: b\n", CommentSyntax.TEMPLATE, FIRST),
+        ("{{/* see kubekeep:ignore C-0001 */}}\na: b\n", CommentSyntax.TEMPLATE, FIRST),
+        ("# {{/* kubekeep:ignore C-0001 */}}\na: b\n", CommentSyntax.YAML, FIRST),
+        ("// see kubekeep:ignore C-0001\na = 1\n", CommentSyntax.TERRAFORM, FIRST),
+        ("# kubekeep:ignore C-0001\n# until=2020-01-01\na: b\n", CommentSyntax.YAML, TORN),
+        ("a: b # kubekeep:ignore C-0001\n# a remark\n  ## Expires: 2020-01-01\n", CommentSyntax.TEMPLATE, TORN),
+        ("{{/* kubekeep:ignore C-0001 */}}\n{{- /* until=2020-01-01 */}}\na: b\n", CommentSyntax.TEMPLATE, TORN),
+        ("// kubekeep:ignore C-0001\n// until=2020-01-01\na = 1\n", CommentSyntax.TERRAFORM, TORN),
+        ("a = 1 # kubekeep:ignore C-0001\n/* until=2020-01-01 */\n", CommentSyntax.TERRAFORM, TORN),
     ],
 )
-def test_what_only_people_take_for_a_comment_is_told(text: str, syntax: Syntax, problem: str) -> None:
+def test_what_only_people_take_for_a_comment_is_told(text: str, syntax: CommentSyntax, problem: str) -> None:
     (found,) = read(text, syntax)
     assert (found.problem, found.names) == (problem, ())
     assert not any(found.covers(line) for line in range(10))
@@ -239,8 +239,8 @@ def test_what_only_people_take_for_a_comment_is_told(text: str, syntax: Syntax, 
 
 def test_a_remark_of_several_lines_that_begins_with_it() -> None:
     text = "{{/*\n  kubekeep:ignore C-0001\n*/}}\na: b\n"
-    assert problems(text, Syntax.TEMPLATE) == [(2, CLOSE)]
-    assert problems("/*\n * kubekeep:ignore C-0001\n */\na = 1\n", Syntax.TERRAFORM) == [(2, CLOSE)]
+    assert problems(text, CommentSyntax.TEMPLATE) == [(2, CLOSE)]
+    assert problems("/*\n * kubekeep:ignore C-0001\n */\na = 1\n", CommentSyntax.TERRAFORM) == [(2, CLOSE)]
 
 
 END = "it ends a block that is deeper than what follows: it has to stand before what it is for, or beside it"
@@ -255,57 +255,57 @@ def test_a_comment_at_the_end_of_a_deeper_block(indent: int, expected: tuple[str
     text = (
         f"spec:\n  containers:\n    - name: a\n      image: b\n{' ' * indent}# kubekeep:ignore C-0001\n    - name: c\n"
     )
-    for syntax in (Syntax.YAML, Syntax.TEMPLATE):
+    for syntax in (CommentSyntax.YAML, CommentSyntax.TEMPLATE):
         (found,) = read(text, syntax)
         assert (found.problem, found.first, found.last) == expected
 
 
 def test_a_comment_deeper_than_the_items_below_a_key() -> None:
     text = "spec:\n  containers:\n    # kubekeep:ignore C-0001\n  - name: a\n    image: b\n  - name: c\n"
-    for syntax in (Syntax.YAML, Syntax.TEMPLATE):
+    for syntax in (CommentSyntax.YAML, CommentSyntax.TEMPLATE):
         assert covered(text, syntax) == {"C-0001": (4, 5)}
 
 
 def test_tabs_and_spaces_cannot_be_compared() -> None:
     """Whatever an editor shows, a line with spaces is not within one that a tab indents."""
     text = "spec {\n\tcontainer { # kubekeep:ignore C-0001\n\t\ta = 1\n    b = 2\n\t}\n    container {\n      a = 1\n    }\n}\n"
-    assert covered(text, Syntax.TERRAFORM) == {"C-0001": (2, 3)}
-    assert covered(text.replace("\t", "    "), Syntax.TERRAFORM) == {"C-0001": (2, 3)}
+    assert covered(text, CommentSyntax.TERRAFORM) == {"C-0001": (2, 3)}
+    assert covered(text.replace("\t", "    "), CommentSyntax.TERRAFORM) == {"C-0001": (2, 3)}
 
 
 @pytest.mark.parametrize(
     ("text", "syntax"),
     [
-        ("#   privileged: true # kubekeep:ignore C-0001\na: b\n", Syntax.YAML),
-        ("#   privileged: true # kubekeep:ignore C-0001\na: b\n", Syntax.TEMPLATE),
-        ("#   privileged = true # kubekeep:ignore C-0001\na = 1\n", Syntax.TERRAFORM),
-        ("//   privileged = true // kubekeep:ignore C-0001\na = 1\n", Syntax.TERRAFORM),
-        ("{{/*\n  # kubekeep:ignore C-0001\n*/}}\na: b\n", Syntax.TEMPLATE),
-        ("{{/*\n  privileged: true # kubekeep:ignore C-0001\n*/}}\na: b\n", Syntax.TEMPLATE),
-        ("/*\n  # kubekeep:ignore C-0001\n*/\n  a = 1\n", Syntax.TERRAFORM),
-        ("/*\n  privileged = true // kubekeep:ignore C-0001\n*/\n  a = 1\n", Syntax.TERRAFORM),
+        ("#   privileged: true # kubekeep:ignore C-0001\na: b\n", CommentSyntax.YAML),
+        ("#   privileged: true # kubekeep:ignore C-0001\na: b\n", CommentSyntax.TEMPLATE),
+        ("#   privileged = true # kubekeep:ignore C-0001\na = 1\n", CommentSyntax.TERRAFORM),
+        ("//   privileged = true // kubekeep:ignore C-0001\na = 1\n", CommentSyntax.TERRAFORM),
+        ("{{/*\n  # kubekeep:ignore C-0001\n*/}}\na: b\n", CommentSyntax.TEMPLATE),
+        ("{{/*\n  privileged: true # kubekeep:ignore C-0001\n*/}}\na: b\n", CommentSyntax.TEMPLATE),
+        ("/*\n  # kubekeep:ignore C-0001\n*/\n  a = 1\n", CommentSyntax.TERRAFORM),
+        ("/*\n  privileged = true // kubekeep:ignore C-0001\n*/\n  a = 1\n", CommentSyntax.TERRAFORM),
     ],
 )
-def test_what_was_turned_into_a_comment_covers_nothing_else(text: str, syntax: Syntax) -> None:
+def test_what_was_turned_into_a_comment_covers_nothing_else(text: str, syntax: CommentSyntax) -> None:
     assert [problem for _, problem in problems(text, syntax)] == [FIRST]
 
 
 def test_the_sign_of_a_long_comment_in_text_opens_none() -> None:
     text = 'path = "/*" # /*\n// /*\nx = <<EOT\n  /*\nEOT\na = 1 # kubekeep:ignore C-0001\ny = "*/"\n'
-    assert covered(text, Syntax.TERRAFORM) == {"C-0001": (6, 6)}
+    assert covered(text, CommentSyntax.TERRAFORM) == {"C-0001": (6, 6)}
 
 
 @pytest.mark.parametrize(
     ("text", "syntax"),
     [
-        ("a: 1\nb: 2 {{/* kubekeep:ignore C-0001 */}}\nc: 3\n", Syntax.TEMPLATE),
-        ("a: 1\n{{- /* kubekeep:ignore C-0001 */ -}} b: 2\nc: 3\n", Syntax.TEMPLATE),
-        ("a: 1\n{{/*\n*/}} b: 2 # kubekeep:ignore C-0001\nc: 3\n", Syntax.TEMPLATE),
-        ("a = 1\nb = 2 /* kubekeep:ignore C-0001 */\nc = 3\n", Syntax.TERRAFORM),
-        ("a = 1\n/* kubekeep:ignore C-0001 */ b = 2\nc = 3\n", Syntax.TERRAFORM),
+        ("a: 1\nb: 2 {{/* kubekeep:ignore C-0001 */}}\nc: 3\n", CommentSyntax.TEMPLATE),
+        ("a: 1\n{{- /* kubekeep:ignore C-0001 */ -}} b: 2\nc: 3\n", CommentSyntax.TEMPLATE),
+        ("a: 1\n{{/*\n*/}} b: 2 # kubekeep:ignore C-0001\nc: 3\n", CommentSyntax.TEMPLATE),
+        ("a = 1\nb = 2 /* kubekeep:ignore C-0001 */\nc = 3\n", CommentSyntax.TERRAFORM),
+        ("a = 1\n/* kubekeep:ignore C-0001 */ b = 2\nc = 3\n", CommentSyntax.TERRAFORM),
     ],
 )
-def test_a_comment_with_both_signs_beside_what_it_is_for(text: str, syntax: Syntax) -> None:
+def test_a_comment_with_both_signs_beside_what_it_is_for(text: str, syntax: CommentSyntax) -> None:
     line = next(number for number, row in enumerate(text.split("\n"), 1) if "b" in row and "2" in row)
     assert covered(text, syntax) == {"C-0001": (line, line)}
 
@@ -322,7 +322,7 @@ spec: {containers: [
 
 
 def test_flow_collections_go_by_their_lines() -> None:
-    assert covered(FLOW, Syntax.YAML) == {"C-0001": (3, 4), "C-0002": (5, 5), "C-0003": (7, 7)}
+    assert covered(FLOW, CommentSyntax.YAML) == {"C-0001": (3, 4), "C-0002": (5, 5), "C-0003": (7, 7)}
 
 
 @pytest.mark.parametrize(
@@ -347,5 +347,5 @@ def test_brackets_end_what_indentation_does_not(text: str, expected: tuple[int, 
 
 def test_very_many_on_one_line_are_not_looked_at() -> None:
     text = "a: '" + "# kubekeep:ignore C-0001 " * 100_000 + "'\nb: c # kubekeep:ignore C-0002\n"
-    for syntax in (Syntax.YAML, Syntax.TEMPLATE):
+    for syntax in (CommentSyntax.YAML, CommentSyntax.TEMPLATE):
         assert covered(text, syntax) == {"C-0002": (2, 2)}

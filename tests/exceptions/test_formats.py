@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubekeep.exceptions.kubescape_format import policy_exception
-from kubekeep.exceptions.lint import is_everything, is_for_everything, slips
+from kubekeep.exceptions.kubescape_format import parse_exception
+from kubekeep.exceptions.lint import covers_everything, find_likely_mistakes, matches_everything
 from kubekeep.exceptions.load import ExceptionsError, read_exceptions, read_set
-from kubekeep.exceptions.match import Controls
-from kubekeep.exceptions.policy_exception import Patterns, PolicyException, expiry, literal, matches
-from kubekeep.exceptions.sets import set_names, set_title
+from kubekeep.exceptions.match import ControlMatcher
+from kubekeep.exceptions.policy_exception import Patterns, PolicyException, escape_pattern, matches, parse_expiry
+from kubekeep.exceptions.sets import list_sets, read_set_title
 from kubekeep.model.location import Location
 from kubekeep.posture.select import find_frameworks, select
 
@@ -43,7 +43,7 @@ def written(folder: Path, value: Any, name: str = "exceptions.json") -> str:
     ],
 )
 def test_an_expiry_is_a_moment_or_the_end_of_a_day(text: str, moment: dt.datetime) -> None:
-    assert expiry(text) == moment
+    assert parse_expiry(text) == moment
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_an_expiry_is_a_moment_or_the_end_of_a_day(text: str, moment: dt.datetim
 )
 def test_what_is_no_expiry(text: str) -> None:
     with pytest.raises(ValueError, match="neither a date"):
-        expiry(text)
+        parse_expiry(text)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_a_pattern_matches_the_whole(pattern: str, value: str, expected: bool | 
 @given(st.text())
 @settings(derandomize=True, deadline=None, database=None)
 def test_text_taken_literally_matches_itself(text: str) -> None:
-    assert matches(literal(text), text)
-    assert Patterns([literal(text), "zzz"]).matching(text)
+    assert matches(escape_pattern(text), text)
+    assert Patterns([escape_pattern(text), "zzz"]).matching(text)
 
 
 WORDS = st.text("ab-.*|[]+?", max_size=6)
@@ -111,7 +111,7 @@ WHOLE = ["*", ".*", ".+", "^.*$", "[^ ]*", "(?i).*", ".*.*", "(?s).*", "(.*)", r
 @pytest.mark.parametrize("pattern", WHOLE)
 @pytest.mark.parametrize("key", ["kind", "name", "namespace", "path", "resourceID", "containerName"])
 def test_what_is_written_to_match_everything(key: str, pattern: str) -> None:
-    assert is_everything(key, pattern)
+    assert matches_everything(key, pattern)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_is_written_to_match_everything(key: str, pattern: str) -> None:
     ],
 )
 def test_what_takes_all_that_is_called_as_usual(key: str, pattern: str) -> None:
-    assert is_everything(key, pattern)
+    assert matches_everything(key, pattern)
 
 
 @pytest.mark.parametrize(
@@ -153,11 +153,11 @@ def test_what_takes_all_that_is_called_as_usual(key: str, pattern: str) -> None:
     ],
 )
 def test_what_is_not(key: str, pattern: str) -> None:
-    assert not is_everything(key, pattern)
+    assert not matches_everything(key, pattern)
 
 
 def entry(*resources: dict[str, str], **more: Any) -> PolicyException:
-    return policy_exception({"resources": [{"attributes": item} for item in resources], **more}, Location("e.json"), 0)
+    return parse_exception({"resources": [{"attributes": item} for item in resources], **more}, Location("e.json"), 0)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def entry(*resources: dict[str, str], **more: Any) -> PolicyException:
     ],
 )
 def test_entries_together_leave_out_nothing(item: PolicyException, expected: bool) -> None:  # noqa: FBT001
-    assert is_for_everything(item, (), {}) is expected
+    assert covers_everything(item, (), {}) is expected
 
 
 NOBODY = {"matchExpressions": [{"key": "nobody", "operator": "DoesNotExist"}]}
@@ -198,17 +198,17 @@ def test_a_selector_that_leaves_out_nobody_narrows_nothing(
     expected: bool,  # noqa: FBT001
 ) -> None:
     of_objects = entry({"kind": ".*"}, objectSelector=selector)
-    assert is_for_everything(of_objects, labels, {}) is expected
+    assert covers_everything(of_objects, labels, {}) is expected
     of_namespaces = msgspec.structs.replace(of_objects, objects=None, namespaces=of_objects.objects)
     named = {f"n{number}": item for number, item in enumerate(labels)}
-    assert is_for_everything(of_namespaces, (), named) is expected
+    assert covers_everything(of_namespaces, (), named) is expected
 
 
 def test_a_namespace_is_known_by_its_name() -> None:
     shop = {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["shop"]}]}
     item = msgspec.structs.replace(entry(), namespaces=entry(objectSelector=shop).objects)
-    assert is_for_everything(item, (), {"kitchen": {}})
-    assert not is_for_everything(item, (), {"kitchen": {}, "shop": {}})
+    assert covers_everything(item, (), {"kitchen": {}})
+    assert not covers_everything(item, (), {"kitchen": {}, "shop": {}})
 
 
 YAML = """\
@@ -226,7 +226,7 @@ YAML = """\
 def test_yaml_is_read_as_json_is(tmp_path: Path) -> None:
     one, two = read_exceptions(written(tmp_path, YAML, "exceptions.yaml"))
     assert (one.exception.name, str(one.exception.location)) == ("one", f"{tmp_path}/exceptions.yaml:2")
-    assert one.exception.expires == expiry("2027-01-31")
+    assert one.exception.expires == parse_expiry("2027-01-31")
     assert one.designators == two.designators
     assert json.loads(one.exception.text)["posturePolicies"] == [{"controlID": "C-0057"}]
 
@@ -302,9 +302,9 @@ DATES = {
 def test_a_date_of_yaml_is_what_it_looks_like(tmp_path: Path, written_as: str, meant: str) -> None:
     text = f"- expirationDate: {written_as}\n  posturePolicies: [{{controlID: C-0057}}]\n"
     (one,) = read_exceptions(written(tmp_path, text, "e.yaml"))
-    assert one.exception.expires == expiry(meant)
+    assert one.exception.expires == parse_expiry(meant)
     (two,) = read_exceptions(written(tmp_path, SECURITY.replace("2027-01-31T00:00:00Z", written_as), "o.yaml"))
-    assert two.exception.expires == expiry(meant)
+    assert two.exception.expires == parse_expiry(meant)
 
 
 @pytest.mark.parametrize(
@@ -438,7 +438,9 @@ def test_an_empty_group_beside_a_kind_is_not_doubted(tmp_path: Path) -> None:
 def test_keys_of_objects_are_taken_in_any_case(tmp_path: Path) -> None:
     text = SECURITY.replace("match:", "Match:", 1).replace("expiresAt", "expiresat").replace("spec:", "Spec:", 1)
     assert read_exceptions(written(tmp_path, text, "e.yaml"))[0].designators[0].group == "apps"
-    assert read_exceptions(written(tmp_path, text, "e.yaml"))[0].exception.expires == expiry("2027-01-31T00:00:00Z")
+    assert read_exceptions(written(tmp_path, text, "e.yaml"))[0].exception.expires == parse_expiry(
+        "2027-01-31T00:00:00Z"
+    )
 
 
 def test_all_that_kubescape_says_of_vulnerabilities_is_known(tmp_path: Path) -> None:
@@ -468,29 +470,29 @@ def test_what_an_object_leaves_empty_is_doubted(tmp_path: Path, change: tuple[st
     assert doubt in one.doubts[0]
 
 
-@pytest.mark.parametrize("name", set_names())
+@pytest.mark.parametrize("name", list_sets())
 def test_a_set_names_known_controls_of_few_resources(name: str) -> None:
-    controls = Controls(select(find_frameworks(["allcontrols", "pss-baseline", "pss-restricted"])))
+    controls = ControlMatcher(select(find_frameworks(["allcontrols", "pss-baseline", "pss-restricted"])))
     policy_exceptions = read_set(name)
     assert policy_exceptions
-    assert set_title(name).endswith(".")
+    assert read_set_title(name).endswith(".")
     for item in policy_exceptions:
-        reach = controls.reach(item.policies)
+        reach = controls.resolve_scope(item.policies)
         assert not reach.unknown
         assert not reach.everything
         assert reach.slugs
-        assert not is_for_everything(item, (), {})
+        assert not covers_everything(item, (), {})
         assert item.exception.reason
         assert not item.flaw
-        assert not (*item.doubts, *slips(item))
+        assert not (*item.doubts, *find_likely_mistakes(item))
         for designator in item.designators:
             said = dict(designator.attributes)
             assert said.keys() >= {"kind", "name"}
             assert "namespace" in said or said["kind"] == "ClusterRoleBinding"
-            assert not any(is_everything(key, pattern) for key, pattern in designator.attributes)
+            assert not any(matches_everything(key, pattern) for key, pattern in designator.attributes)
 
 
 def test_the_sets_there_are() -> None:
-    assert set_names() == ("aks", "eks", "gke", "kubeadm", "kubernetes", "openshift")
+    assert list_sets() == ("aks", "eks", "gke", "kubeadm", "kubernetes", "openshift")
     with pytest.raises(ExceptionsError, match="kubekeep list exceptions"):
         read_set("../exceptions/eks")

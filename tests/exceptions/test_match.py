@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kubekeep.exceptions.custom_resources import security_exception
-from kubekeep.exceptions.match import Resources
+from kubekeep.exceptions.custom_resources import parse_security_exception
+from kubekeep.exceptions.match import ResourceMatcher
 from kubekeep.model.resource import Resource
 
 RBAC = "rbac.authorization.k8s.io"
@@ -31,10 +31,10 @@ def covered(kind: str, match: dict[str, Any], **metadata: str) -> set[str]:
     """Where what is granted to `robot` is covered by an exception."""
     spec = {"posture": [{"controlID": "C-0035", "action": "ignore"}], "match": match}
     item = {"apiVersion": "kubescape.io/v1beta1", "kind": kind, "metadata": {"name": "e", **metadata}, "spec": spec}
-    policy_exception = security_exception(item, None)
+    policy_exception = parse_security_exception(item, None)
     assert policy_exception is not None
-    index = Resources({0: policy_exception}, {}, "/srv")
-    return {where for where in BINDINGS if index.covering(granted(where))}
+    index = ResourceMatcher({0: policy_exception}, {}, "/srv")
+    return {where for where in BINDINGS if index.find_matching(granted(where))}
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from kubekeep.exceptions.inline.comments import Comment
-from kubekeep.exceptions.inline.suppressions import Commented, apply_comments
+from kubekeep.exceptions.inline.comments import SuppressionComment
+from kubekeep.exceptions.inline.suppressions import CommentedFile, apply_comments
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus
@@ -23,7 +23,7 @@ def test_what_is_waived_already_keeps_its_waiver() -> None:
     control = Control(slug="privileged", title="t", severity=8.0, asks="", why="", fix="", ids=("C-0057",))
     changed, (use,) = apply_comments(
         [result],
-        {"/a.yaml": Commented("a.yaml", (Comment(place, 1, 1, ("C-0057",)),))},
+        {"/a.yaml": CommentedFile("a.yaml", (SuppressionComment(place, 1, 1, ("C-0057",)),))},
         lambda file, _: f"/{file}",
         lambda _: control,
         dt.datetime.now(dt.UTC),

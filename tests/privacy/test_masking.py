@@ -6,7 +6,7 @@ import pytest
 
 from kubekeep.model.location import line_starts
 from kubekeep.model.secret_keys import find_secret_spans
-from kubekeep.privacy.masking import masked_lines
+from kubekeep.privacy.masking import mask_lines
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 
@@ -179,7 +179,7 @@ def masked(text: str, *, by_place: bool = True) -> list[str]:
         if isinstance(item, Document)
         for span in find_secret_spans(item.value, item.source_map)
     ]
-    return masked_lines(text, spans)
+    return mask_lines(text, spans)
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -215,18 +215,18 @@ def test_what_is_no_secret_stays() -> None:
 
 def test_a_private_key_across_lines_and_documents() -> None:
     text = "a: |\n  -----BEGIN RSA PRIVATE KEY-----\n  abc\n  -----END RSA PRIVATE KEY-----\nb: kept\n"
-    assert masked_lines(text) == ["a: |", "  XXXXXX", "  XXXXXX", "  XXXXXX", "b: kept", ""]
+    assert mask_lines(text) == ["a: |", "  XXXXXX", "  XXXXXX", "  XXXXXX", "b: kept", ""]
 
 
 def test_long_words_that_nobody_wrote() -> None:
     blob = "aGVsbG8gV29ybGQ1aGVsbG8gV29ybGQ1aGVsbG8gV29ybGQ1"
-    assert masked_lines(f"note: {blob}") == ["note: XXXXXX"]
-    assert masked_lines("image: registry.example/some/very/long/path/to/an/image/of/ours:1") == [
+    assert mask_lines(f"note: {blob}") == ["note: XXXXXX"]
+    assert mask_lines("image: registry.example/some/very/long/path/to/an/image/of/ours:1") == [
         "image: registry.example/some/very/long/path/to/an/image/of/ours:1"
     ]
 
 
 def test_a_line_that_is_too_long_ends_in_a_mask() -> None:
-    (line,) = masked_lines("a: " + "x " * 5000)
+    (line,) = mask_lines("a: " + "x " * 5000)
     assert line.endswith("XXXXXX")
     assert len(line) < 1100

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from kubekeep.baseline import assessment_findings
-from kubekeep.baseline.compare import compare, marked
+from kubekeep.baseline.compare import compare, mark_changes
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.fingerprint import Identity
@@ -21,12 +21,12 @@ from kubekeep.posture.gate import EVERY, Gates, judge
 from kubekeep.privacy.encryption import (
     MasterKey,
     PrivacyError,
-    decrypted,
-    encrypted,
-    master_key,
-    with_pseudonyms,
+    decrypt,
+    encrypt,
+    parse_master_key,
+    pseudonymise,
 )
-from kubekeep.privacy.pseudonymise import hidden
+from kubekeep.privacy.pseudonymise import replace_names
 from kubekeep.reports import Extra, ReportOptions, names
 from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
@@ -119,12 +119,12 @@ def rendered(name: str, assessment: Assessment) -> str:
 @pytest.mark.parametrize("name", names())
 def test_no_name_comes_out(name: str, scanned: Assessment) -> None:
     assert OURS.search(rendered(name, scanned)), "without hiding there are names to find"
-    for whole in (with_pseudonyms(scanned, None), encrypted(scanned, KEY)):
+    for whole in (pseudonymise(scanned, None), encrypt(scanned, KEY)):
         assert OURS.findall(rendered(name, whole)) == []
 
 
 def test_policies_of_the_cluster_are_told_without_their_names(scanned: Assessment) -> None:
-    for whole in (with_pseudonyms(scanned, None), encrypted(scanned, KEY)):
+    for whole in (pseudonymise(scanned, None), encrypt(scanned, KEY)):
         (policy,) = [item for summary in whole.controls for item in summary.enforcement]
         assert (policy.denies, OURS.findall(policy.policy)) == (True, [])
 
@@ -143,7 +143,7 @@ spec: {containers: [{name: q9zmain, image: q9zimage, securityContext: {privilege
 
 
 def test_what_became_of_findings_names_nothing(scanned: Assessment) -> None:
-    live = assessment_findings.scanned(scanned)
+    live = assessment_findings.record_assessment(scanned)
     gone = msgspec.structs.replace(
         live.findings[0], identity=Identity("", "Pod", "q9zshop", "q9zgone"), control="C-0057"
     )
@@ -152,8 +152,8 @@ def test_what_became_of_findings_names_nothing(scanned: Assessment) -> None:
     base = msgspec.structs.replace(
         live, name="q9zfolder/q9zbase.json", findings=known, unread=frozenset(), settings={"targets": "q9zfolder"}
     )
-    told = marked(scanned, compare(base, live))
-    for whole in (with_pseudonyms(told, None), encrypted(told, KEY)):
+    told = mark_changes(scanned, compare(base, live))
+    for whole in (pseudonymise(told, None), encrypt(told, KEY)):
         found = whole.baseline
         assert found is not None
         assert all((found.new, found.resolved, found.unchanged, found.incomparable, found.accepted, found.warnings))
@@ -169,7 +169,7 @@ def test_attack_paths_are_left_out_and_priorities_stay(tmp_path: Path) -> None:
     assert plain.attacks is not None
     assert plain.attacks.paths
     assert plain.attacks.prioritised
-    for whole in (with_pseudonyms(plain, None), encrypted(plain, KEY)):
+    for whole in (pseudonymise(plain, None), encrypt(plain, KEY)):
         assert whole.attacks is not None
         assert not whole.attacks.paths
         ids = {result.resource.id for result in whole.results}
@@ -180,7 +180,7 @@ def test_attack_paths_are_left_out_and_priorities_stay(tmp_path: Path) -> None:
 
 
 def test_verdicts_counts_and_scores_stay(scanned: Assessment) -> None:
-    whole = with_pseudonyms(scanned, KEY)
+    whole = pseudonymise(scanned, KEY)
     for field in ("counts", "score", "compliance", "coverage", "status", "frameworks", "files"):
         assert getattr(whole, field) == getattr(scanned, field)
     assert [item.status for item in whole.controls] == [item.status for item in scanned.controls]
@@ -195,7 +195,7 @@ def test_verdicts_counts_and_scores_stay(scanned: Assessment) -> None:
 
 
 def test_the_same_name_is_the_same_pseudonym_everywhere(scanned: Assessment) -> None:
-    document = json.loads(rendered("json", with_pseudonyms(scanned, KEY)))
+    document = json.loads(rendered("json", pseudonymise(scanned, KEY)))
     assert {item["resourceID"] for item in document["resources"]} == {
         item["resourceID"] for item in document["results"]
     }
@@ -207,7 +207,7 @@ def test_the_same_name_is_the_same_pseudonym_everywhere(scanned: Assessment) -> 
 
 def test_pseudonyms_last_as_long_as_the_key(scanned: Assessment) -> None:
     def once(key: MasterKey | None) -> str:
-        return rendered("sarif", with_pseudonyms(scanned, key))
+        return rendered("sarif", pseudonymise(scanned, key))
 
     assert once(KEY) == once(KEY)
     assert once(KEY) != once(MasterKey(words="another sentence that is long"))
@@ -215,7 +215,7 @@ def test_pseudonyms_last_as_long_as_the_key(scanned: Assessment) -> None:
 
 
 def test_evidence_still_leads_into_the_object(scanned: Assessment) -> None:
-    whole = with_pseudonyms(scanned, KEY)
+    whole = pseudonymise(scanned, KEY)
     places = [
         evidence
         for result in whole.results
@@ -230,8 +230,8 @@ def test_evidence_still_leads_into_the_object(scanned: Assessment) -> None:
 
 def test_what_is_encrypted_comes_back(scanned: Assessment) -> None:
     plain = json.loads(rendered("json", scanned))
-    sealed = rendered("json", encrypted(scanned, KEY))
-    opened = json.loads(decrypted(sealed.encode(), KEY))
+    sealed = rendered("json", encrypt(scanned, KEY))
+    opened = json.loads(decrypt(sealed.encode(), KEY))
     assert "encryptionMetadata" not in opened["metadata"]
     assert opened["summaryDetails"] == plain["summaryDetails"]
     assert _kept(opened["results"]) == _kept(plain["results"])
@@ -257,26 +257,26 @@ def _kept(results: list[dict[str, Any]]) -> set[str]:
 
 
 def test_two_reports_have_nothing_in_common(scanned: Assessment) -> None:
-    first, second = (set(re.findall(r"kk1e\d+z\w+", rendered("json", encrypted(scanned, KEY)))) for _ in range(2))
+    first, second = (set(re.findall(r"kk1e\d+z\w+", rendered("json", encrypt(scanned, KEY)))) for _ in range(2))
     assert first
     assert not first & second
 
 
 def test_another_key_opens_nothing(scanned: Assessment) -> None:
-    sealed = rendered("json", encrypted(scanned, KEY)).encode()
+    sealed = rendered("json", encrypt(scanned, KEY)).encode()
     with pytest.raises(PrivacyError, match="does not open"):
-        decrypted(sealed, MasterKey(words="another sentence that is long"))
+        decrypt(sealed, MasterKey(words="another sentence that is long"))
     token = re.search(rb"kk1e\d+z[a-z2-7]+", sealed)
     assert token
     middle = token.start() + len(token[0]) // 2
     changed = sealed[:middle] + (b"b" if sealed[middle : middle + 1] == b"a" else b"a") + sealed[middle + 1 :]
     with pytest.raises(PrivacyError, match="does not open"):
-        decrypted(changed, KEY)
+        decrypt(changed, KEY)
 
 
 def test_a_key_of_bytes_opens_what_it_closed(scanned: Assessment) -> None:
     key = MasterKey(raw=bytes(range(32)))
-    opened = json.loads(decrypted(rendered("json", encrypted(scanned, key)).encode(), key))
+    opened = json.loads(decrypt(rendered("json", encrypt(scanned, key)).encode(), key))
     assert OURS.search(json.dumps(opened["resources"]))
 
 
@@ -297,7 +297,7 @@ def test_a_key_of_bytes_opens_what_it_closed(scanned: Assessment) -> None:
 )
 def test_what_is_no_encrypted_report(report: bytes, message: str) -> None:
     with pytest.raises(PrivacyError, match=message):
-        decrypted(report, KEY)
+        decrypt(report, KEY)
 
 
 @pytest.mark.parametrize(
@@ -310,12 +310,12 @@ def test_what_is_no_encrypted_report(report: bytes, message: str) -> None:
 )
 def test_keys_that_cannot_be_used(words: str | None, digits: str | None, message: str) -> None:
     with pytest.raises(PrivacyError, match=message):
-        master_key(words, digits)
+        parse_master_key(words, digits)
 
 
 def test_no_key_and_none_shown() -> None:
-    assert master_key(None, None) is None
-    assert master_key("", "") is None
+    assert parse_master_key(None, None) is None
+    assert parse_master_key("", "") is None
     assert "sentence" not in repr(KEY)
 
 
@@ -330,7 +330,7 @@ class _Marked:
 
 
 def test_fields_numbers_and_words_of_the_api_stay(scanned: Assessment) -> None:
-    results = {item.resource.kind: item.resource for item in hidden(scanned, _Marked()).results}
+    results = {item.resource.kind: item.resource for item in replace_names(scanned, _Marked()).results}
     web: Resource = results["Deployment"]
     assert web.name == "<q9zweb>"
     assert web.namespace == "<q9zshop>"

@@ -16,7 +16,7 @@ from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.privacy.encryption import with_pseudonyms
+from kubekeep.privacy.encryption import pseudonymise
 from kubekeep.reports import names
 
 GAPS = (
@@ -222,5 +222,5 @@ def test_nothing_to_judge_is_told_where_it_was_looked_for(
 
 @pytest.mark.parametrize("name", names())
 def test_no_name_comes_out_of_a_hidden_one(name: str, of_cluster: Assessment) -> None:
-    text = text_of(name, with_pseudonyms(of_cluster, None))
+    text = text_of(name, pseudonymise(of_cluster, None))
     assert not [word for word in ("staging-7", "namespace shop", "for ann") if word in text]

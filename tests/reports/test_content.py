@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.reports.samples import SAMPLES, full
 
-from kubekeep.baseline.assessment_findings import scanned
+from kubekeep.baseline.assessment_findings import record_assessment
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, Difference, FindingChange
 from kubekeep.model.finding import Evidence
@@ -51,7 +51,7 @@ def test_the_worst_comes_first_and_places_from_top_to_bottom(assessment: Assessm
 
 def test_controls_with_new_findings_come_before_the_worst(assessment: Assessment) -> None:
     plain = [summary.control.id for summary in sort_failed(assessment)]
-    last = next(item for item in scanned(assessment).findings if item.control == plain[-1])
+    last = next(item for item in record_assessment(assessment).findings if item.control == plain[-1])
     new = (Difference(FindingChange.NEW, last, "passed", "failed"),)
     since = Comparison(base="x", head="y", granularity=Granularity.EVIDENCE, new=new)
     marked = msgspec.structs.replace(assessment, baseline=since)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from kubekeep.baseline.assessment_findings import scanned
-from kubekeep.baseline.file import baseline_text, read_known
+from kubekeep.baseline.assessment_findings import record_assessment
+from kubekeep.baseline.file import format_baseline, read_baseline_or_report
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison
 from kubekeep.posture.gate import new_findings
-from kubekeep.privacy.encryption import decrypted, encrypted, master_key, with_pseudonyms
+from kubekeep.privacy.encryption import decrypt, encrypt, parse_master_key, pseudonymise
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.compare import against, diff
@@ -31,8 +31,8 @@ spec:
   - {{name: app, image: x, securityContext: {{privileged: {privileged}}}}}
 """
 BAD, GOOD = POD.format(privileged="true"), POD.format(privileged="false")
-KEY = master_key("correct horse battery staple", None)
-OTHER = master_key("another horse battery staple", None)
+KEY = parse_master_key("correct horse battery staple", None)
+OTHER = parse_master_key("another horse battery staple", None)
 EXCEPTION = """\
 - name: debug pods
   resources: [{attributes: {kind: Pod}}]
@@ -50,13 +50,13 @@ def looked(folder: Path, controls: tuple[str, ...] = ("C-0057",), **more: Any) -
 
 
 def since(folder: Path, base: Path, **more: Any) -> Comparison:
-    comparison = against(looked(folder, **more), read_known(base)).baseline
+    comparison = against(looked(folder, **more), read_baseline_or_report(base)).baseline
     assert comparison is not None
     return comparison
 
 
 def baseline(folder: Path, base: Path, **more: Any) -> Path:
-    base.write_text("".join(baseline_text(scanned(looked(folder, **more)))))
+    base.write_text("".join(format_baseline(record_assessment(looked(folder, **more)))))
     return base
 
 
@@ -165,23 +165,23 @@ def test_a_control_that_lacked_a_parameter_is_not_known(files: Path, tmp_path: P
 
 def test_pseudonyms_of_one_key_compare(files: Path, tmp_path: Path) -> None:
     write(files, a=GOOD, b=f"apiVersion: v1\nkind: Pod\nmetadata: {{name: b}}\n{BAD[BAD.index('spec') :]}")
-    base = report(with_pseudonyms(looked(files), KEY), tmp_path / "base.json")
+    base = report(pseudonymise(looked(files), KEY), tmp_path / "base.json")
     (files / "b.yaml").rename(files / "moved.yaml")
     write(files, a=f"# moved\n{BAD}")
-    head = report(with_pseudonyms(looked(files), KEY), tmp_path / "head.json")
+    head = report(pseudonymise(looked(files), KEY), tmp_path / "head.json")
     known = tmp_path / "known.json"
-    known.write_text("".join(baseline_text(scanned(with_pseudonyms(looked(files), KEY)))))
+    known.write_text("".join(format_baseline(record_assessment(pseudonymise(looked(files), KEY)))))
     assert {name: len(items) for name, items in told(diff(base, head)).items()} == {"new": 1, "unchanged": 1}
     assert {name: len(items) for name, items in told(diff(known, head)).items()} == {"unchanged": 2}
-    assert read_known(base).pseudonyms == read_known(known).pseudonyms != ""
+    assert read_baseline_or_report(base).pseudonyms == read_baseline_or_report(known).pseudonyms != ""
 
 
 def test_names_that_are_hidden_in_other_ways_are_refused(files: Path, tmp_path: Path) -> None:
     write(files, a=BAD)
     plain = looked(files)
     path = report(plain, tmp_path / "plain.json")
-    hidden = [report(with_pseudonyms(plain, key), tmp_path / f"{n}.json") for n, key in enumerate((KEY, OTHER))]
-    alone = [report(with_pseudonyms(plain, None), tmp_path / f"alone{n}.json") for n in range(2)]
+    hidden = [report(pseudonymise(plain, key), tmp_path / f"{n}.json") for n, key in enumerate((KEY, OTHER))]
+    alone = [report(pseudonymise(plain, None), tmp_path / f"alone{n}.json") for n in range(2)]
     for base, head in (hidden, alone, (hidden[0], alone[0])):
         with pytest.raises(ReportError, match=f"^{base}: names are hidden under another key than in {head}: "):
             diff(base, head)
@@ -189,12 +189,12 @@ def test_names_that_are_hidden_in_other_ways_are_refused(files: Path, tmp_path: 
         with pytest.raises(ReportError, match=f"^{hidden[0]}: names are hidden, and in {path} they are not: "):
             diff(base, head)
     with pytest.raises(ReportError, match="and in this scan they are not"):
-        against(plain, read_known(hidden[0]))
+        against(plain, read_baseline_or_report(hidden[0]))
 
 
 def test_what_tells_a_key_from_others_is_no_pseudonym(files: Path) -> None:
     write(files, a=BAD)
-    first, second = (with_pseudonyms(looked(files), KEY) for _ in range(2))
+    first, second = (pseudonymise(looked(files), KEY) for _ in range(2))
     assert first.pseudonyms == second.pseudonyms
     assert first.results[0].resource.name not in first.pseudonyms
     assert looked(files).pseudonyms == ""
@@ -204,12 +204,12 @@ def test_an_encrypted_report_compares_once_it_is_open(files: Path, tmp_path: Pat
     assert KEY is not None
     write(files, a=BAD)
     plain = report(looked(files), tmp_path / "plain.json")
-    sealed = report(encrypted(looked(files), KEY), tmp_path / "sealed.json")
+    sealed = report(encrypt(looked(files), KEY), tmp_path / "sealed.json")
     for base, head in ((sealed, plain), (plain, sealed), (sealed, sealed)):
         with pytest.raises(ReportError, match=f"^{sealed}: the report is encrypted: open it by `kubekeep decrypt`"):
             diff(base, head)
     opened = tmp_path / "opened.json"
-    opened.write_text(decrypted(sealed.read_bytes(), KEY))
+    opened.write_text(decrypt(sealed.read_bytes(), KEY))
     found = diff(plain, opened)
     assert told(found) == {"unchanged": ["a.yaml"]}
     assert found.warnings == ()

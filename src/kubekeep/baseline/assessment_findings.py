@@ -1,4 +1,4 @@
-"""Convert an assessment to findings that can be compared with another scan. Pure; reads no report."""
+"""Conversion of an assessment to a record that can be compared with another scan. No I/O."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.fingerprint import Identity, format_stable_path
 
 
-def scanned(assessment: Assessment, name: str = "this scan") -> ScanRecord:
-    """What `assessment` found and looked at."""
+def record_assessment(assessment: Assessment, name: str = "this scan") -> ScanRecord:
+    """Record the findings and the coverage of an assessment."""
     controls = {summary.control.slug: summary for summary in assessment.controls}
     findings: list[RecordedFinding] = []
     accepted: list[RecordedFinding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
-    for result, identity, copy in numbered(assessment.results):
+    for result, identity, copy in number_results(assessment.results):
         file = result.resource.source.path if result.resource.source else ""
         resources.setdefault(identity, set()).add(file)
         for slug, verdict in result.verdicts.items():
@@ -37,24 +37,24 @@ def scanned(assessment: Assessment, name: str = "this scan") -> ScanRecord:
                     level=summary.control.level,
                 )
                 if verdict.status is Status.FAILED:
-                    findings += _findings(head, result, verdict.standing)
+                    findings += _list_findings(head, result, verdict.standing)
                 if (excepted := verdict.excepted).evidence:
-                    accepted += _findings(head, result, excepted)
+                    accepted += _list_findings(head, result, excepted)
     return ScanRecord(
         name=name,
         findings=tuple(findings),
         accepted=tuple(accepted),
-        controls={summary.control.id: _unevaluated(summary) for summary in assessment.controls},
+        controls={summary.control.id: _get_reason(summary) for summary in assessment.controls},
         gaps=gaps,
         resources=resources,
-        unread=frozenset(item.location.file for item in assessment.unread),
-        settings=_settings(assessment),
+        unread=frozenset(unread_file.location.file for unread_file in assessment.unread),
+        settings=_list_settings(assessment),
         pseudonyms=assessment.pseudonyms,
     )
 
 
-def numbered(results: Iterable[ResourceResult]) -> Iterator[tuple[ResourceResult, Identity, int]]:
-    """Each result with the identity of its resource and the number of that identity within its file, from 0."""
+def number_results(results: Iterable[ResourceResult]) -> Iterator[tuple[ResourceResult, Identity, int]]:
+    """Yield each result with the identity of its resource and the number of that identity in its file, from 0."""
     seen: Counter[tuple[Identity, str]] = Counter()
     for result in results:
         identity = Identity.of(result.resource)
@@ -63,41 +63,41 @@ def numbered(results: Iterable[ResourceResult]) -> Iterator[tuple[ResourceResult
         seen[key] += 1
 
 
-def _findings(head: RecordedFinding, result: ResourceResult, verdict: Verdict) -> Iterator[RecordedFinding]:
-    """One for each place; a failure without any is one of the whole resource."""
+def _list_findings(head: RecordedFinding, result: ResourceResult, verdict: Verdict) -> Iterator[RecordedFinding]:
+    """Yield a finding for each piece of evidence; a failure without evidence is one finding of the whole resource."""
     name = result.resource.id
     for evidence in verdict.evidence or (Evidence("", exists=False),):
         location = evidence.location or result.resource.locate(())
-        place = ReportLocation(evidence.path, _entry(evidence), name, location)
+        place = ReportLocation(evidence.path, _get_report_key(evidence), name, location)
         path = format_stable_path(result.resource, evidence.path)
         exception = evidence.exception.name if evidence.exception else ""
         yield msgspec.structs.replace(head, path=path, place=place, exception=exception)
 
 
-def _entry(evidence: Evidence) -> str:
+def _get_report_key(evidence: Evidence) -> str:
     if evidence.fix is not None:
         return "fixPath"
     return "deletePath" if evidence.delete else "reviewPath"
 
 
-def _unevaluated(summary: ControlSummary) -> str:
-    """Why a control was evaluated on nothing; empty where it was, or where the verdicts on resources tell."""
+def _get_reason(summary: ControlSummary) -> str:
+    """Return the reason if a control was evaluated on no resource, else "". Single verdicts have their own reasons."""
     if not summary.is_gap or summary.counts.not_evaluated:
         return ""
     return (summary.reason.text if summary.reason else "") or "no reason is known"
 
 
-def _settings(assessment: Assessment) -> dict[str, str]:
+def _list_settings(assessment: Assessment) -> dict[str, str]:
     return {
         TOOL: f"kubekeep {assessment.version}",
-        "frameworks": ", ".join(sorted(item.framework.name for item in assessment.frameworks)),
+        "frameworks": ", ".join(sorted(summary.framework.name for summary in assessment.frameworks)),
         "Kubernetes version": assessment.kubernetes_version,
         TARGETS: ", ".join(assessment.target.paths),
         RESOURCE_SELECTION: str(assessment.choice),
-        "parameters": said_params(assessment.set_params),
+        "parameters": format_params(assessment.set_params),
     }
 
 
-def said_params(params: Mapping[str, Sequence[str]]) -> str:
-    """Parameters of controls as settings hold them."""
+def format_params(params: Mapping[str, Sequence[str]]) -> str:
+    """Format control parameters as a setting."""
     return "; ".join(f"{name}={','.join(values)}" for name, values in sorted(params.items()) if values)

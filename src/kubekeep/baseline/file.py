@@ -1,8 +1,7 @@
-"""Baselines: what is already known and accepted for now, as a small file that reads well in a review.
+"""Baseline files: saved findings, in a form that is easy to review.
 
-One finding a line, sorted, without anything that a scan of the same files would not say again; never a secret. What
-was not looked at, and where else a resource stands that fails, is in it too: without these a good twin of a bad resource
-could turn bad and be taken for the known one.
+One finding a line, sorted, deterministic, without secrets. Coverage gaps, and other files with a resource that fails,
+are saved too: else a compliant copy of a failing resource could start to fail and be taken for the known one.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from kubekeep.baseline.report_findings import canonical, findings_of
+from kubekeep.baseline.report_findings import get_canonical_id, record_report
 from kubekeep.library.load import builtin
 from kubekeep.model.comparison import RecordedFinding, ScanRecord
 from kubekeep.model.fingerprint import VERSION, Identity
@@ -21,172 +20,176 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.kubescape_v2.read import ReportError, decode, read_bytes
 
-_FORM, _WITHOUT_TWINS = 2, 1
-"""The forms of the file that can be read: what is written, and one that names nothing but findings."""
+_FORMAT, _FINDINGS_ONLY = 2, 1
+"""File formats that can be read: the present one, and one without other files and coverage."""
 
 
-class _Object(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+class _ResourceRecord(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     kind: str
     name: str
     namespace: str = ""
     group: str = ""
-    related: list[_Object] = []
+    related: list[_ResourceRecord] = []
 
     @classmethod
-    def of(cls, identity: Identity) -> _Object:
-        related = list(map(cls.of, identity.related))
+    def from_identity(cls, identity: Identity) -> _ResourceRecord:
+        related = list(map(cls.from_identity, identity.related))
         return cls(identity.kind, identity.name, identity.namespace, identity.group, related)
 
     @property
     def identity(self) -> Identity:
-        related = tuple(item.identity for item in self.related)
+        related = tuple(resource.identity for resource in self.related)
         return Identity(self.group, self.kind, self.namespace, self.name, related)
 
 
-class _Known(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+class _FindingRecord(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     control: str
     severity: str
-    resource: _Object
+    resource: _ResourceRecord
     path: str = ""
     file: str = ""
     copy: int = 0
 
 
-class _Twin(msgspec.Struct, forbid_unknown_fields=True):
-    """A file without a finding in which a resource stands that fails in another one."""
+class _OtherFile(msgspec.Struct, forbid_unknown_fields=True):
+    """A file without findings that contains a resource which fails in another file."""
 
     file: str
-    resource: _Object
+    resource: _ResourceRecord
 
 
-class _Gap(msgspec.Struct, forbid_unknown_fields=True):
+class _GapRecord(msgspec.Struct, forbid_unknown_fields=True):
     """A control that could not be evaluated on a resource."""
 
     control: str
-    resource: _Object
+    resource: _ResourceRecord
 
 
-class _Head(msgspec.Struct):
-    form: int | None = msgspec.field(name="kubekeepBaseline", default=None)
+class _FormatVersion(msgspec.Struct):
+    format: int | None = msgspec.field(name="kubekeepBaseline", default=None)
     paths: str = ""
 
 
-class _Findings(msgspec.Struct, forbid_unknown_fields=True):
-    form: int = msgspec.field(name="kubekeepBaseline")
+class _FindingsFile(msgspec.Struct, forbid_unknown_fields=True):
+    format: int = msgspec.field(name="kubekeepBaseline")
     paths: str
     settings: dict[str, str]
     controls: list[str]
     unevaluated: list[str] = msgspec.field(name="notEvaluated")
-    findings: list[_Known]
+    findings: list[_FindingRecord]
 
 
-class _Baseline(_Findings, forbid_unknown_fields=True):
+class _BaselineFile(_FindingsFile, forbid_unknown_fields=True):
     unread: list[str] = msgspec.field(name="notRead")
-    gaps: list[_Gap] = msgspec.field(name="notEvaluatedOn")
-    twins: list[_Twin] = msgspec.field(name="alsoIn")
+    gaps: list[_GapRecord] = msgspec.field(name="notEvaluatedOn")
+    other_files: list[_OtherFile] = msgspec.field(name="alsoIn")
     pseudonyms: str = ""
 
 
-def read_known(path: Path) -> ScanRecord:
-    """What the file at `path` knows: a baseline, or a report in JSON v2 of ours or of Kubescape's. Raises ReportError."""
-    data = read_bytes(path)
-    head = decode(path, data, _Head, "a baseline or a report in JSON v2")
-    if head.form is None:
-        return findings_of(path)
-    if head.form not in (_FORM, _WITHOUT_TWINS) or head.paths != VERSION:
+def read_baseline_or_report(path: Path) -> ScanRecord:
+    """Read a baseline, or a report in JSON v2 by Kubekeep or Kubescape. Raises ReportError."""
+    document = read_bytes(path)
+    head = decode(path, document, _FormatVersion, "a baseline or a report in JSON v2")
+    if head.format is None:
+        return record_report(path)
+    if head.format not in (_FORMAT, _FINDINGS_ONLY) or head.paths != VERSION:
         raise ReportError(
             f"{visible(str(path))}: a baseline of another release: make it anew by `kubekeep baseline create`"
         )
-    found = decode(path, data, _Baseline if head.form == _FORM else _Findings, "a baseline")
+    baseline = decode(path, document, _BaselineFile if head.format == _FORMAT else _FindingsFile, "a baseline")
     titles = {control.id: control.title for control in builtin().controls.values()}
-    controls = dict.fromkeys(map(canonical, found.controls), "")
-    for number in found.unevaluated:
-        controls[canonical(number)] = "no reason is kept"
+    controls = dict.fromkeys(map(get_canonical_id, baseline.controls), "")
+    for number in baseline.unevaluated:
+        controls[get_canonical_id(number)] = "no reason is kept"
     try:
-        findings = tuple(_finding(item, titles) for item in found.findings)
+        findings = tuple(_make_finding(finding, titles) for finding in baseline.findings)
     except ValueError as error:
         raise ReportError(f"{visible(str(path))}: not a baseline: {visible(str(error))}") from error
-    known = ScanRecord(name=visible(str(path)), findings=findings, controls=controls, settings=found.settings)
-    return _looked_at(known, found) if isinstance(found, _Baseline) else known
+    record = ScanRecord(name=visible(str(path)), findings=findings, controls=controls, settings=baseline.settings)
+    return _add_coverage(record, baseline) if isinstance(baseline, _BaselineFile) else record
 
 
-def _looked_at(known: ScanRecord, found: _Baseline) -> ScanRecord:
-    """`known` with what a baseline says besides its findings."""
+def _add_coverage(record: ScanRecord, baseline: _BaselineFile) -> ScanRecord:
+    """Return the record with the coverage from the baseline."""
     resources: dict[Identity, set[str]] = {}
-    for item in known.findings:
-        resources.setdefault(item.identity, set()).add(item.file)
-    for twin in found.twins:
-        resources.setdefault(twin.resource.identity, set()).add(twin.file)
+    for finding in record.findings:
+        resources.setdefault(finding.identity, set()).add(finding.file)
+    for other in baseline.other_files:
+        resources.setdefault(other.resource.identity, set()).add(other.file)
     gaps: dict[Identity, set[str]] = {}
-    for gap in found.gaps:
-        gaps.setdefault(gap.resource.identity, set()).add(canonical(gap.control))
+    for gap in baseline.gaps:
+        gaps.setdefault(gap.resource.identity, set()).add(get_canonical_id(gap.control))
     return msgspec.structs.replace(
-        known,
+        record,
         resources=resources,
         only_failing=True,
         gaps=gaps,
-        unread=frozenset(found.unread),
-        pseudonyms=visible(found.pseudonyms),
+        unread=frozenset(baseline.unread),
+        pseudonyms=visible(baseline.pseudonyms),
     )
 
 
-def _finding(item: _Known, titles: dict[str, str]) -> RecordedFinding:
-    number = canonical(item.control)
+def _make_finding(record: _FindingRecord, titles: dict[str, str]) -> RecordedFinding:
+    number = get_canonical_id(record.control)
     return RecordedFinding(
         control=number,
-        identity=item.resource.identity,
-        path=item.path,
-        file=item.file,
-        copy=item.copy,
+        identity=record.resource.identity,
+        path=record.path,
+        file=record.file,
+        copy=record.copy,
         title=titles.get(number, ""),
-        level=Severity.named(item.severity) if item.severity != Severity.UNKNOWN.label else Severity.UNKNOWN,
+        level=Severity.named(record.severity) if record.severity != Severity.UNKNOWN.label else Severity.UNKNOWN,
     )
 
 
-def baseline_text(found: ScanRecord) -> Iterator[str]:
-    """The text, in pieces, of the baseline that knows all that was `found`."""
-    head: dict[str, Any] = {"kubekeepBaseline": _FORM, "paths": VERSION}
-    if found.pseudonyms:
-        head["pseudonyms"] = found.pseudonyms
+def format_baseline(record: ScanRecord) -> Iterator[str]:
+    """Format a scan record as a baseline, in pieces of text."""
+    head: dict[str, Any] = {"kubekeepBaseline": _FORMAT, "paths": VERSION}
+    if record.pseudonyms:
+        head["pseudonyms"] = record.pseudonyms
     head |= {
-        "settings": dict(sorted(found.settings.items())),
-        "controls": sorted(number for number, reason in found.controls.items() if not reason),
-        "notEvaluated": sorted(number for number, reason in found.controls.items() if reason),
-        "notRead": sorted(found.unread),
+        "settings": dict(sorted(record.settings.items())),
+        "controls": sorted(number for number, reason in record.controls.items() if not reason),
+        "notEvaluated": sorted(number for number, reason in record.controls.items() if reason),
+        "notRead": sorted(record.unread),
     }
-    lists = {"findings": map(_known, found.findings), "alsoIn": _twins(found), "notEvaluatedOn": _gaps(found)}
+    lists = {
+        "findings": map(_make_record, record.findings),
+        "alsoIn": _list_other_files(record),
+        "notEvaluatedOn": _list_gaps(record),
+    }
     yield "{"
     yield ",".join(f"\n  {json_text(key)}: {json_text(value)}" for key, value in head.items())
-    for key, items in lists.items():
+    for key, entries in lists.items():
         yield f",\n  {json_text(key)}: ["
-        lines = sorted(json_text(msgspec.to_builtins(item)) for item in items)
+        lines = sorted(json_text(msgspec.to_builtins(entry)) for entry in entries)
         yield ",".join(f"\n    {line}" for line in lines)
         yield "\n  ]" if lines else "]"
     yield "\n}\n"
 
 
-def _twins(found: ScanRecord) -> Iterator[_Twin]:
-    """The files of resources that fail elsewhere: only for those does it matter whether a file is a new one."""
+def _list_other_files(record: ScanRecord) -> Iterator[_OtherFile]:
+    """Yield the other files of failing resources; only for these resources it matters if a file is new."""
     failing: dict[Identity, set[str]] = {}
-    for item in found.findings:
-        failing.setdefault(item.identity, set()).add(item.file)
+    for finding in record.findings:
+        failing.setdefault(finding.identity, set()).add(finding.file)
     for identity, files in failing.items():
-        for file in (found.resources or {}).get(identity, frozenset()) - files:
-            yield _Twin(file, _Object.of(identity))
+        for file in (record.resources or {}).get(identity, frozenset()) - files:
+            yield _OtherFile(file, _ResourceRecord.from_identity(identity))
 
 
-def _gaps(found: ScanRecord) -> Iterator[_Gap]:
-    for identity, numbers in found.gaps.items():
+def _list_gaps(record: ScanRecord) -> Iterator[_GapRecord]:
+    for identity, numbers in record.gaps.items():
         for number in numbers:
-            yield _Gap(number, _Object.of(identity))
+            yield _GapRecord(number, _ResourceRecord.from_identity(identity))
 
 
-def _known(item: RecordedFinding) -> _Known:
-    return _Known(
-        control=item.control,
-        severity=item.level.label,
-        resource=_Object.of(item.identity),
-        path=item.path,
-        file=item.file,
-        copy=item.copy,
+def _make_record(finding: RecordedFinding) -> _FindingRecord:
+    return _FindingRecord(
+        control=finding.control,
+        severity=finding.level.label,
+        resource=_ResourceRecord.from_identity(finding.identity),
+        path=finding.path,
+        file=finding.file,
+        copy=finding.copy,
     )

@@ -1,4 +1,7 @@
-"""What a report in JSON v2 found and looked at, ready to be compared with another scan. Never reads what it scanned."""
+"""Conversion of a report in JSON v2, by Kubekeep or Kubescape, to a record that can be compared.
+
+Never reads the scanned files.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.baseline.assessment_findings import said_params
+from kubekeep.baseline.assessment_findings import format_params
 from kubekeep.library.load import builtin
 from kubekeep.model.comparison import RESOURCE_SELECTION, TARGETS, TOOL, RecordedFinding, ReportLocation, ScanRecord
 from kubekeep.model.fingerprint import Identity, format_stable_path
@@ -34,32 +37,32 @@ _FAILED, _PASSED, _SKIPPED, _IRRELEVANT, _EXCEPTED = "failed", "passed", "skippe
 _RELATED: Final = "relatedObjects"
 
 
-def findings_of(path: Path) -> ScanRecord:
-    """What the report at `path` found. Raises ReportError."""
+def record_report(path: Path) -> ScanRecord:
+    """Read the report at path and record its findings and coverage. Raises ReportError."""
     report = read_report(path)
-    known = {item.id: item for item in report.resources or ()}
+    known = {entry.id: entry for entry in report.resources or ()}
     findings: list[RecordedFinding] = []
     accepted: list[RecordedFinding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
     seen: Counter[tuple[Identity, str]] = Counter()
-    controls = _controls(report)
+    controls = _list_controls(report)
     for result in report.results or ():
-        item = known.get(result.id) or ReportedResource(result.id)
-        resource = _resource(path, item)
-        identity = Identity.of(resource) if resource else _identity(result.id)
-        file = item.source.relative_path if item.source else ""
+        entry = known.get(result.id) or ReportedResource(result.id)
+        resource = _parse_object(path, entry)
+        identity = Identity.of(resource) if resource else _parse_identity(result.id)
+        file = entry.source.relative_path if entry.source else ""
         resources.setdefault(identity, set()).add(file)
         copy = seen[identity, file]
         seen[identity, file] += 1
         head = RecordedFinding("", identity, file=file, copy=copy)
         for outcome in result.controls or ():
-            number = canonical(outcome.number)
+            number = get_canonical_id(outcome.number)
             controls.setdefault(number, "")
-            told = _told(report, head, outcome)
-            accepted += _at(told, resource, _accepted(result.id, outcome))
+            finding = _add_control(report, head, outcome)
+            accepted += _place(finding, resource, _list_excepted(result.id, outcome))
             if outcome.status.status == _FAILED:
-                findings += _at(told, resource, _failed(result.id, outcome))
+                findings += _place(finding, resource, _list_failed(result.id, outcome))
             elif outcome.status.status == _SKIPPED and outcome.status.sub_status != _IRRELEVANT:
                 gaps.setdefault(identity, set()).add(number)
     return ScanRecord(
@@ -69,46 +72,50 @@ def findings_of(path: Path) -> ScanRecord:
         controls=controls,
         gaps=gaps,
         resources=resources,
-        unread=frozenset(_unread(report)),
-        settings=_settings(report),
+        unread=frozenset(_list_unread(report)),
+        settings=_list_settings(report),
         pseudonyms=visible(report.own.pseudonyms) if report.own else "",
     )
 
 
 @functools.cache
-def _numbers() -> Mapping[str, str]:
-    """The id of each control of the library by every number and slug it has."""
+def _list_ids() -> Mapping[str, str]:
+    """Return the id of each library control by each of its numbers and slugs."""
     return {name: control.id for control in builtin().controls.values() for name in (control.slug, *control.ids)}
 
 
-def canonical(number: str) -> str:
-    """The id that reports print for the control called `number`: one control may have several numbers."""
-    return _numbers().get(number, number)
+def get_canonical_id(number: str) -> str:
+    """Return the id that reports print for a control number: a control may have several numbers."""
+    return _list_ids().get(number, number)
 
 
-def _controls(report: Report) -> dict[str, str]:
-    """The controls of the report, with why one was not evaluated on anything."""
-    said = {}
+def _list_controls(report: Report) -> dict[str, str]:
+    """Return the controls of the report; the value is the reason if a control was evaluated on no resource, else ""."""
+    reasons = {}
     for number, summary in (report.summary.controls or {}).items():
         status = summary.status
         skipped = status.status == _SKIPPED and status.sub_status != _IRRELEVANT and not summary.counters.skipped
         reason = status.info or status.sub_status or "no reason is told"
-        said[canonical(number)] = visible(reason) if skipped else ""
-    for item in (report.coverage.controls if report.coverage else None) or ():
-        if item.number and not said.get(canonical(item.number)) and item.number not in (report.summary.controls or {}):
-            said[canonical(item.number)] = visible(item.reason) or "no reason is told"
-    return said
+        reasons[get_canonical_id(number)] = visible(reason) if skipped else ""
+    for control in (report.coverage.controls if report.coverage else None) or ():
+        if (
+            control.number
+            and not reasons.get(get_canonical_id(control.number))
+            and control.number not in (report.summary.controls or {})
+        ):
+            reasons[get_canonical_id(control.number)] = visible(control.reason) or "no reason is told"
+    return reasons
 
 
-def _unread(report: Report) -> Iterator[str]:
-    """Files that were not read, and what stands for kinds that could not be fetched from a cluster."""
+def _list_unread(report: Report) -> Iterator[str]:
+    """Yield files that were not read, and a text for resource types that could not be listed."""
     if report.own:
-        yield from (item.file for item in report.own.unread or ())
+        yield from (unread.file for unread in report.own.unread or ())
     if report.coverage and report.coverage.pulls:
         yield f"{len(report.coverage.pulls)} kinds of objects"
 
 
-def _settings(report: Report) -> dict[str, str]:
+def _list_settings(report: Report) -> dict[str, str]:
     scan, own = report.metadata.scan, report.own
     settings = {TOOL: f"kubekeep {own.version}" if own else f"kubescape {scan.version}".strip()}
     if scan.target_type:
@@ -124,25 +131,25 @@ def _settings(report: Report) -> dict[str, str]:
         if own.choice is not None:
             settings[RESOURCE_SELECTION] = own.choice
         if own.parameters is not None:
-            settings["parameters"] = said_params(own.parameters)
+            settings["parameters"] = format_params(own.parameters)
     return {name: visible(text) for name, text in settings.items()}
 
 
-def _resource(path: Path, item: ReportedResource) -> Resource | None:
-    """The object of an entry; a joined one has no metadata, and what it joins beside it. None without an object."""
-    text = bytes(item.object)
+def _parse_object(path: Path, entry: ReportedResource) -> Resource | None:
+    """Return the object of an entry with its related objects (then it has no metadata); None without an object."""
+    text = bytes(entry.object)
     if text == b"null":
         return None
-    found = decode(path, text, dict[str, Any], "a report in JSON v2")
-    joined = found.get(_RELATED)
-    if not isinstance(joined, list) or "metadata" in found:
-        return Resource(found)
+    document = decode(path, text, dict[str, Any], "a report in JSON v2")
+    joined = document.get(_RELATED)
+    if not isinstance(joined, list) or "metadata" in document:
+        return Resource(document)
     related = tuple(Resource(each) for each in joined if isinstance(each, dict))
-    return Resource(found, related=related)
+    return Resource(document, related=related)
 
 
-def _identity(name: str) -> Identity:
-    """The identity in a resource's id, `path=.../api=group/version/namespace/kind/name`, as far as it tells."""
+def _parse_identity(name: str) -> Identity:
+    """Parse the identity from a resource id, `path=.../api=group/version/namespace/kind/name`, as far as present."""
     parts = (name.partition("/api=")[2] or name).split("/", 4)
     if len(parts) < 5 or "path=" in parts[4]:
         return Identity("", "", "", name)
@@ -150,43 +157,43 @@ def _identity(name: str) -> Identity:
     return Identity(group, kind, namespace, own)
 
 
-def _told(report: Report, head: RecordedFinding, outcome: ControlResult) -> RecordedFinding:
-    """`head` with what a report says of the control, still without a place."""
+def _add_control(report: Report, head: RecordedFinding, outcome: ControlResult) -> RecordedFinding:
+    """Return the finding with id, title and severity of its control, without evidence."""
     summary = (report.summary.controls or {}).get(outcome.number)
     return msgspec.structs.replace(
         head,
-        control=canonical(outcome.number),
+        control=get_canonical_id(outcome.number),
         title=outcome.name or (summary.name if summary else ""),
-        level=_level(outcome.severity or (summary.severity if summary else "")),
+        level=_parse_severity(outcome.severity or (summary.severity if summary else "")),
     )
 
 
-def _at(
-    told: RecordedFinding, resource: Resource | None, places: Iterable[tuple[ReportLocation, str]]
+def _place(
+    finding: RecordedFinding, resource: Resource | None, places: Iterable[tuple[ReportLocation, str]]
 ) -> Iterator[RecordedFinding]:
-    """`told` at each of the places, with what accepts it there."""
+    """Yield the finding at each place, with the name of the exception there."""
     for place, exception in places:
         path = format_stable_path(resource, place.path) if resource else place.path
-        yield msgspec.structs.replace(told, path=path, place=place, exception=exception)
+        yield msgspec.structs.replace(finding, path=path, place=place, exception=exception)
 
 
-def _level(text: str) -> Severity:
+def _parse_severity(text: str) -> Severity:
     try:
         return Severity.named(text)
     except ValueError:
         return Severity.UNKNOWN
 
 
-def _failed(resource: str, outcome: ControlResult) -> Iterator[tuple[ReportLocation, str]]:
-    """The places that stand; a failure without any is one of the whole resource."""
+def _list_failed(resource: str, outcome: ControlResult) -> Iterator[tuple[ReportLocation, str]]:
+    """Yield the places that are not excepted; a failure without places is one of the whole resource."""
     rules = [rule for rule in outcome.rules or () if rule.status in (_FAILED, "")]
     entries = [[entry for entry in rule.paths or () if not entry.exception] for rule in rules]
-    found = [place for each in entries for place in _places(resource, each)]
-    yield from ((place, "") for place in found or [ReportLocation(resource=resource)])
+    places = [place for each in entries for place in _list_places(resource, each)]
+    yield from ((place, "") for place in places or [ReportLocation(resource=resource)])
 
 
-def _accepted(resource: str, outcome: ControlResult) -> Iterator[tuple[ReportLocation, str]]:
-    """The places that exceptions cover, with their names; what is covered without any is the whole resource."""
+def _list_excepted(resource: str, outcome: ControlResult) -> Iterator[tuple[ReportLocation, str]]:
+    """Yield the excepted places with the name of the exception; without places the whole resource is excepted."""
     whole = outcome.status.status == _PASSED and outcome.status.sub_status == _EXCEPTED
     many = False
     for rule in outcome.rules or ():
@@ -194,51 +201,51 @@ def _accepted(resource: str, outcome: ControlResult) -> Iterator[tuple[ReportLoc
         by_name: dict[str, list[PathEntry]] = {}
         for entry in rule.paths or ():
             if entry.exception or excused:
-                by_name.setdefault(_exception(entry, rule), []).append(entry)
+                by_name.setdefault(_get_exception_name(entry, rule), []).append(entry)
         for name, entries in by_name.items():
             many = True
-            yield from ((place, name) for place in _places(resource, entries))
+            yield from ((place, name) for place in _list_places(resource, entries))
     if whole and not many:
         yield ReportLocation(resource=resource), ""
 
 
-def _exception(entry: PathEntry, rule: RuleResult) -> str:
-    """The name of the exception that covers an entry, or else of the first of its rule; empty if none has a name."""
+def _get_exception_name(entry: PathEntry, rule: RuleResult) -> str:
+    """Return the name of the exception of an entry, else of the first exception of its rule; "" if none has a name."""
     several = rule.exceptions if isinstance(rule.exceptions, list) else [rule.exceptions]
-    said = [item.get("name") for item in (entry.exception, *several) if isinstance(item, dict)]
-    return next((visible(name) for name in said if isinstance(name, str)), "")
+    names = [exception.get("name") for exception in (entry.exception, *several) if isinstance(exception, dict)]
+    return next((visible(name) for name in names if isinstance(name, str)), "")
 
 
-def _places(resource: str, entries: Iterable[PathEntry]) -> list[ReportLocation]:
-    """The places of entries. One place may have two: that it failed there, and what to do there."""
-    found: list[ReportLocation] = []
-    paths = [(*_path(entry), entry.location) for entry in entries]
+def _list_places(resource: str, entries: Iterable[PathEntry]) -> list[ReportLocation]:
+    """Return the places of entries. A place may have two entries: the failed path, and its remediation."""
+    locations: list[ReportLocation] = []
+    paths = [(*_get_path(entry), entry.location) for entry in entries]
     failed: Counter[str] = Counter(path for path, key, _ in paths if key == "failedPath")
     for path, key, lines in paths:
         if key != "failedPath":
             failed[path] -= 1
-            found.append(ReportLocation(path, key, resource, _location(lines)))
+            locations.append(ReportLocation(path, key, resource, _parse_location(lines)))
     for path, key, lines in paths:
         if key == "failedPath" and failed[path] > 0:
             failed[path] -= 1
-            found.append(ReportLocation(path, key, resource, _location(lines)))
-    return found
+            locations.append(ReportLocation(path, key, resource, _parse_location(lines)))
+    return locations
 
 
-def _path(entry: PathEntry) -> tuple[str, str]:
-    """The path of an entry and the key that holds it."""
+def _get_path(entry: PathEntry) -> tuple[str, str]:
+    """Return the path of an entry and the key it is stored under."""
     fix = entry.fix.path if entry.fix else ""
-    said = (
+    paths = (
         (entry.delete, "deletePath"),
         (fix, "fixPath"),
         (entry.review, "reviewPath"),
         (entry.command, "fixCommand"),
         (entry.failed, "failedPath"),
     )
-    return next(((path, key) for path, key in said if path), ("", ""))
+    return next(((path, key) for path, key in paths if path), ("", ""))
 
 
-def _location(lines: ReportedLocation | None) -> Location | None:
+def _parse_location(lines: ReportedLocation | None) -> Location | None:
     if lines is None or not lines.file:
         return None
     line, column = lines.start_line, lines.start_column

@@ -8,9 +8,9 @@ from typing import Final
 
 import click
 
-from kubekeep.baseline.assessment_findings import scanned
-from kubekeep.baseline.file import baseline_text
-from kubekeep.baseline.report_findings import findings_of
+from kubekeep.baseline.assessment_findings import record_assessment
+from kubekeep.baseline.file import format_baseline
+from kubekeep.baseline.report_findings import record_report
 from kubekeep.cli import arguments
 from kubekeep.cli.atomic_files import to_file
 from kubekeep.cli.configured import Configured
@@ -62,7 +62,7 @@ def create(request: ScanRequest, accepting: Accepting, to: Path) -> None:
     if not assessment.results:
         click.echo("nothing was assessed: no baseline is written", err=True)
         sys.exit(_INCOMPLETE)
-    _write(scanned(assessment), to)
+    _write(record_assessment(assessment), to)
     sys.exit(_INCOMPLETE if incomplete(assessment) else 0)
 
 
@@ -72,7 +72,7 @@ def create(request: ScanRequest, accepting: Accepting, to: Path) -> None:
 def from_report(report: Path, to: Path) -> None:
     """Write down what fails in REPORT, JSON of `kubekeep scan -f json` or of Kubescape."""
     try:
-        found = findings_of(report)
+        found = record_report(report)
     except ReportError as error:
         raise click.UsageError(str(error)) from error
     _write(found, to)
@@ -80,6 +80,6 @@ def from_report(report: Path, to: Path) -> None:
 
 def _write(found: ScanRecord, output: Path) -> None:
     with to_file(output) as stream:
-        stream.writelines(baseline_text(found))
+        stream.writelines(format_baseline(found))
     count = len(found.findings)
     click.echo(f"baseline: {visible(str(output))}, {count} finding{'' if count == 1 else 's'}", err=True)

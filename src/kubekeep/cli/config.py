@@ -126,7 +126,7 @@ def _effective(ctx: click.Context, found: Loaded | None, key: Key) -> tuple[Any,
 
 
 def _origin(found: Loaded, key: str) -> str:
-    return f"{display_path(found.file.path)}:{found.file.place((key,)).line}"
+    return f"{display_path(found.file.path)}:{found.file.locate((key,)).line}"
 
 
 def _yaml(value: Any) -> str:

@@ -13,8 +13,8 @@ import click
 import msgspec
 
 from kubekeep.cli.limits import COUNTS, LimitsType
-from kubekeep.config.chart_values import CHARTS, SET, SET_FILE, VALUES, key_and_file, listed
-from kubekeep.config.file import Configuration, kind
+from kubekeep.config.chart_values import CHARTS, SET, SET_FILE, VALUES, list_entries, resolve_key_and_file
+from kubekeep.config.file import Configuration, describe_type
 from kubekeep.model.location import Path
 
 NAMED_ONLY: Final = frozenset(
@@ -114,7 +114,7 @@ def _kind(name: str, option: click.Option) -> Kind:
         (click.types.FloatParamType, Kind.NUMBER),
         (LimitsType, Kind.COUNTS if option.type is COUNTS else Kind.LIMITS),
     )
-    return next((kind for kinds, kind in types if isinstance(option.type, kinds)), Kind.TEXT)
+    return next((describe_type for kinds, describe_type in types if isinstance(option.type, kinds)), Kind.TEXT)
 
 
 def defaults(known: Mapping[str, Key], configuration: Configuration) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def defaults(known: Mapping[str, Key], configuration: Configuration) -> dict[str
     Raises ConfigurationError for unknown keys, values of another type, keys that only a named file may have, and
     paths that lead astray.
     """
-    configuration.known(configuration.values, (), [*known, CHARTS])
+    configuration.check_keys(configuration.values, (), [*known, CHARTS])
     return {
         key.option.name or name: _value(key, configuration)
         for name, key in known.items()
@@ -137,20 +137,20 @@ def _value(key: Key, configuration: Configuration) -> Any:
         raise configuration.error(at, f"{key.name}: only a file given with --config may have this key")
     said = configuration.values[key.name]
     if key.option.multiple:
-        return tuple(_item(key, configuration, item, place) for item, place in listed(said, at))
+        return tuple(_item(key, configuration, item, place) for item, place in list_entries(said, at))
     return _item(key, configuration, said, at)
 
 
 def _item(key: Key, configuration: Configuration, said: Any, at: Path) -> Any:
     if not key.kind.takes(said):
         hint = ": put it in quotes" if key.kind is Kind.TEXT and isinstance(said, bool | int | float) else ""
-        raise configuration.error(at, f"{key.name}: {key.kind.words} expected, found {kind(said)}{hint}")
+        raise configuration.error(at, f"{key.name}: {key.kind.words} expected, found {describe_type(said)}{hint}")
     if isinstance(said, str) and "\0" in said:
         raise configuration.error(at, f"{key.name}: no program takes text with a NUL")
     if key.kind is Kind.PATH:
-        return configuration.file(said, at)
+        return configuration.resolve_path(said, at)
     if key.kind is Kind.KEY_AND_FILE:
-        return key_and_file(configuration, said, at)
+        return resolve_key_and_file(configuration, said, at)
     return said
 
 

@@ -15,8 +15,8 @@ from click.core import ParameterSource
 
 from kubekeep.cli.config_keys import Key, defaults, keys
 from kubekeep.cli.settings import home
-from kubekeep.config.chart_values import chart_values, listed
-from kubekeep.config.file import NAMES, Configuration, ConfigurationError, find, read
+from kubekeep.config.chart_values import list_entries, read_chart_values
+from kubekeep.config.file import NAMES, Configuration, ConfigurationError, find_configuration, read_configuration
 from kubekeep.model.paths import display_path
 from kubekeep.sources.options import ChartValues
 
@@ -119,14 +119,14 @@ class Configured(click.Command):
                 raise click.UsageError("--config and --no-config exclude each other", ctx)
             return
         try:
-            path = named if named is not None else find(self._target(self._words(said)), home())
+            path = named if named is not None else find_configuration(self._target(self._words(said)), home())
             if path is None:
                 return
-            file = read(path, named=named is not None)
+            file = read_configuration(path, named=named is not None)
             mine = {item.name for item in self.params}
             said_here = defaults(self.keys, file)
             ctx.default_map = {name: value for name, value in said_here.items() if name in mine}
-            ctx.meta[_META] = Loaded(file, chart_values(file))
+            ctx.meta[_META] = Loaded(file, read_chart_values(file))
         except ConfigurationError as error:
             raise FileError(str(error)) from error
 
@@ -143,7 +143,7 @@ class Configured(click.Command):
             same = error.param is not None and error.param.name == key.option.name
             is_meant = same or error.param_hint in key.option.opts
             if found and is_meant and is_from_file(ctx, key.option.name or name):
-                items = listed(found.file.values[name], (name,))
+                items = list_entries(found.file.values[name], (name,))
                 at = next((place for item, place in items if f"'{item}'" in error.message), (name,))
                 return FileError(str(found.file.error(at, f"{name}: {error.message}")))
         return error

@@ -9,7 +9,7 @@ import click
 
 from kubekeep.cli.atomic_files import put
 from kubekeep.cli.settings import master_keys
-from kubekeep.privacy.encryption import PrivacyError, decrypted, master_key
+from kubekeep.privacy.encryption import PrivacyError, decrypt, parse_master_key
 
 
 class RefusedError(click.ClickException):
@@ -28,10 +28,10 @@ def command(report: Path, output: Path | None) -> None:
     """
     said = master_keys()
     try:
-        key = master_key(said.words, said.hexadecimal)
+        key = parse_master_key(said.words, said.hexadecimal)
         if key is None:
             raise click.UsageError("set the key of the report: KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX")
-        text = decrypted(sys.stdin.buffer.read() if str(report) == "-" else report.read_bytes(), key)
+        text = decrypt(sys.stdin.buffer.read() if str(report) == "-" else report.read_bytes(), key)
     except PrivacyError as error:
         raise RefusedError(f"{report}: {error}") from error
     except OSError as error:

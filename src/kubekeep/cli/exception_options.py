@@ -12,7 +12,7 @@ import msgspec
 
 from kubekeep.cli.arguments import Names
 from kubekeep.exceptions.load import ExceptionOptions
-from kubekeep.exceptions.sets import set_names
+from kubekeep.exceptions.sets import list_sets
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.exception import ExceptionStatus
 
@@ -63,7 +63,7 @@ def exception_options(function: Callable[..., None]) -> Callable[..., None]:
             "--exception-set",
             "exception_sets",
             multiple=True,
-            type=click.Choice(set_names()),
+            type=click.Choice(list_sets()),
             help="Accept what a platform's own components in its system namespaces need; may be given several times.",
         ),
         click.option(

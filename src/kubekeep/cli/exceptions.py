@@ -16,7 +16,7 @@ from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
 from kubekeep.exceptions.load import ExceptionOptions, ExceptionsError, read_all
 from kubekeep.exceptions.policy_exception import Designator, PolicyException
-from kubekeep.exceptions.sets import set_names
+from kubekeep.exceptions.sets import list_sets
 from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.text import utc_text, visible
@@ -30,7 +30,7 @@ _UNREADABLE: Final = 2
 _INCOMPLETE: Final = 3
 _FILES: Final = click.argument("files", nargs=-1, metavar="FILE...")
 _SETS: Final = click.option(
-    "--exception-set", "sets", multiple=True, type=click.Choice(set_names()), help="A ready-made set."
+    "--exception-set", "sets", multiple=True, type=click.Choice(list_sets()), help="A ready-made set."
 )
 
 

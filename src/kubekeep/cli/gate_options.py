@@ -39,11 +39,11 @@ def gate_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def known(path: Path) -> ScanRecord:
     """What the baseline at `path` knows; click's error for one that cannot be used, which is never an empty one."""
-    from kubekeep.baseline.file import read_known  # noqa: PLC0415 - only a scan with a baseline pays for it
+    from kubekeep.baseline.file import read_baseline_or_report  # noqa: PLC0415 - only a scan with a baseline pays for it
     from kubekeep.reports.kubescape_v2.read import ReportError  # noqa: PLC0415
 
     try:
-        found = read_known(path)
+        found = read_baseline_or_report(path)
     except ReportError as error:
         raise click.BadParameter(str(error), param_hint="--baseline") from error
     if found.pseudonyms:

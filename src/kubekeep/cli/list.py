@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from kubekeep.exceptions.load import read_set
-from kubekeep.exceptions.sets import set_names, set_title
+from kubekeep.exceptions.sets import list_sets, read_set_title
 from kubekeep.library.load import builtin
 from kubekeep.library.requirements import answers, requirements
 from kubekeep.model.control import Control
@@ -57,7 +57,7 @@ def controls(layout: str) -> None:
 @_LAYOUT
 def exceptions(layout: str) -> None:
     """List the ready-made sets of exceptions, which `kubekeep scan --exception-set` takes."""
-    rows = [{"name": name, "exceptions": len(read_set(name)), "title": set_title(name)} for name in set_names()]
+    rows = [{"name": name, "exceptions": len(read_set(name)), "title": read_set_title(name)} for name in list_sets()]
     if layout != "pretty":
         _write(layout, rows)
         return

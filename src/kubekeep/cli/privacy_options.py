@@ -39,22 +39,22 @@ class Privacy(msgspec.Struct, frozen=True):
         """`assessment` as reports may show it."""
         if not (self.hide or self.encrypt):
             return assessment
-        from kubekeep.privacy.encryption import encrypted, with_pseudonyms  # noqa: PLC0415 - only who hides pays for it
+        from kubekeep.privacy.encryption import encrypt, pseudonymise  # noqa: PLC0415 - only who hides pays for it
 
         key = self._key()
         if self.encrypt and key is not None:
-            return encrypted(assessment, key)
+            return encrypt(assessment, key)
         if key is None:
             click.echo("pseudonyms are of this report only; set KUBEKEEP_MASTER_KEY for lasting ones", err=True)
-        return with_pseudonyms(assessment, key)
+        return pseudonymise(assessment, key)
 
     def _key(self) -> Any:
         """The master key; None without one, which only pseudonyms can do without."""
-        from kubekeep.privacy.encryption import PrivacyError, master_key  # noqa: PLC0415 - the same
+        from kubekeep.privacy.encryption import PrivacyError, parse_master_key  # noqa: PLC0415 - the same
 
         said = master_keys()
         try:
-            key = master_key(said.words, said.hexadecimal)
+            key = parse_master_key(said.words, said.hexadecimal)
         except PrivacyError as error:
             raise click.UsageError(str(error)) from error
         if self.encrypt and key is None:

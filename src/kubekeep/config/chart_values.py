@@ -1,6 +1,6 @@
-"""The key `charts` of a configuration file: values for single charts, as Helm takes them.
+"""The key `charts` of a configuration file: Helm values for single charts.
 
-Looks whether the charts are there; never reads or renders one.
+Checks that charts exist; never reads or renders one.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -12,7 +12,7 @@ import os
 import re
 from typing import Any, Final
 
-from kubekeep.config.file import Configuration, kind
+from kubekeep.config.file import Configuration, describe_type
 from kubekeep.model.location import Path
 from kubekeep.model.text import json_text
 from kubekeep.sources.options import ChartValues
@@ -26,68 +26,71 @@ SET_FILE: Final = "set-file"
 _ARCHIVES: Final = (".tgz", ".tar.gz")
 _HELM_KEY: Final = re.compile(r"[^=,{}\s\0]+")
 _KEY_AND_FILE: Final = re.compile(r"([^=,{}\s\0]+)=([^,{}\\]+)")
-"""What Helm reads as one key and one file: with these characters it would read several, and others than we hold."""
+"""One key and one file; with other characters Helm would read several, and others than intended."""
 
 
-def listed(said: Any, at: Path) -> list[tuple[Any, Path]]:
-    """The items of `said`, the value at `at`, each with its place; what is no list is a list of one."""
-    return [(item, (*at, number)) for number, item in enumerate(said)] if isinstance(said, list) else [(said, at)]
+def list_entries(value: Any, at: Path) -> list[tuple[Any, Path]]:
+    """Return the elements of a list, or [value] for any other value, each with its path."""
+    return [(entry, (*at, number)) for number, entry in enumerate(value)] if isinstance(value, list) else [(value, at)]
 
 
-def key_and_file(configuration: Configuration, said: str, at: Path) -> str:
-    """`said`, Helm's `KEY=FILE`, with the file as `Configuration.file` has it. Raises ConfigurationError."""
-    match = _KEY_AND_FILE.fullmatch(said)
+def resolve_key_and_file(configuration: Configuration, assignment: str, at: Path) -> str:
+    """Return Helm's `KEY=FILE` with the file resolved by `Configuration.resolve_path`. Raises ConfigurationError."""
+    match = _KEY_AND_FILE.fullmatch(assignment)
     if match is None:
         raise configuration.error(at, "one KEY=FILE expected, its path without commas, braces and backslashes")
-    return f"{match[1]}={configuration.file(match[2], at)}"
+    return f"{match[1]}={configuration.resolve_path(match[2], at)}"
 
 
-def chart_values(configuration: Configuration) -> dict[str, ChartValues]:
-    """The values of each chart that `configuration` names, by the absolute path of its folder or archive.
+def read_chart_values(configuration: Configuration) -> dict[str, ChartValues]:
+    """Return the values of each configured chart, by the absolute path of its folder or archive.
 
-    `values` are files, `set` holds values with their types as YAML has them, under Helm's keys (`image.tag`), and
-    `set-file` the files whose text is the value. Raises ConfigurationError.
+    `values`: files. `set`: values with their YAML types, by Helm keys (`image.tag`). `set-file`: files with the value
+    as text. Raises ConfigurationError.
     """
-    charts = _mapping(configuration, configuration.values.get(CHARTS, {}), (CHARTS,))
-    found = {}
-    for name, said in charts.items():
+    charts = _check_mapping(configuration, configuration.values.get(CHARTS, {}), (CHARTS,))
+    charts_by_path = {}
+    for name, chart in charts.items():
         at: Path = (CHARTS, name)
-        path = os.path.abspath(configuration.file(name, at))
+        path = os.path.abspath(configuration.resolve_path(name, at))
         if not (os.path.isfile(os.path.join(path, CHART)) or (path.endswith(_ARCHIVES) and os.path.isfile(path))):
             raise configuration.error(at, f"{name} is no chart: there is no {CHART} in it, and it is no archive")
-        if path in found:
+        if path in charts_by_path:
             raise configuration.error(at, f"{name} is named twice")
-        found[path] = _values(configuration, _mapping(configuration, said, at), at)
-    return found
+        charts_by_path[path] = _parse_chart(configuration, _check_mapping(configuration, chart, at), at)
+    return charts_by_path
 
 
-def _values(configuration: Configuration, said: dict[str, Any], at: Path) -> ChartValues:
-    configuration.known(said, at, (VALUES, SET, SET_FILE))
-    set_, set_file = (_helm_keys(configuration, said.get(name, {}), (*at, name)) for name in (SET, SET_FILE))
+def _parse_chart(configuration: Configuration, chart: dict[str, Any], at: Path) -> ChartValues:
+    configuration.check_keys(chart, at, (VALUES, SET, SET_FILE))
+    set_, set_file = (_parse_helm_keys(configuration, chart.get(name, {}), (*at, name)) for name in (SET, SET_FILE))
     return ChartValues(
-        files=tuple(_file(configuration, path, place) for path, place in listed(said.get(VALUES, []), (*at, VALUES))),
+        files=tuple(
+            _resolve_file(configuration, path, place)
+            for path, place in list_entries(chart.get(VALUES, []), (*at, VALUES))
+        ),
         set_json=tuple(f"{key}={json_text(value)}" for key, value in set_.items()),
         set_file=tuple(
-            key_and_file(configuration, f"{key}={path}", (*at, SET_FILE, key)) for key, path in set_file.items()
+            resolve_key_and_file(configuration, f"{key}={path}", (*at, SET_FILE, key)) for key, path in set_file.items()
         ),
     )
 
 
-def _helm_keys(configuration: Configuration, said: Any, at: Path) -> dict[str, Any]:
-    mapping = _mapping(configuration, said, at)
+def _parse_helm_keys(configuration: Configuration, value: Any, at: Path) -> dict[str, Any]:
+    mapping = _check_mapping(configuration, value, at)
     for key in mapping:
         if not _HELM_KEY.fullmatch(key):
             raise configuration.error((*at, key), f"{key[:80]!r} is not one key of Helm, such as image.tag")
     return mapping
 
 
-def _mapping(configuration: Configuration, said: Any, at: Path) -> dict[str, Any]:
-    if not isinstance(said, dict):
-        raise configuration.error(at, f"{at[-1]}: a mapping expected, found {kind(said)}")
-    return said
+def _check_mapping(configuration: Configuration, value: Any, at: Path) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise configuration.error(at, f"{at[-1]}: a mapping expected, found {describe_type(value)}")
+    return value
 
 
-def _file(configuration: Configuration, said: Any, at: Path) -> str:
-    if not isinstance(said, str):
-        raise configuration.error(at, f"a path expected, found {kind(said)}")
-    return configuration.file(said, at)
+def _resolve_file(configuration: Configuration, path: Any, at: Path) -> str:
+    if not isinstance(path, str):
+        raise configuration.error(at, f"a path expected, found {describe_type(path)}")
+    return configuration.resolve_path(path, at)

@@ -1,6 +1,6 @@
-"""The configuration file of a tree of manifests: where it is, and what it says with the place of every value.
+"""The configuration file of a folder of manifests: discovery, parsing and the location of every value.
 
-Reads one file and looks at paths that it names; never decides what a key means.
+Reads one file and checks paths named in it; never interprets a key.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
@@ -27,11 +27,11 @@ from kubekeep.sources.tree import LAST_WINS, Document, Limits, Problem
 from kubekeep.sources.yaml_text import documents
 
 NAMES: Final = ("kubekeep.yaml", ".kubekeep.yaml", "kubekeep.yml")
-"""What the file may be called; one in a folder."""
+"""Names of the file; a folder may contain one of them."""
 
 _LIMITS: Final = Limits(bytes=1 << 20, depth=32, aliased=10_000, documents=2, nodes=100_000)
 _REMOTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/:]+@[^/:]+:")
-_REPOSITORY: Final = ".git"
+_GIT_FOLDER: Final = ".git"
 _SHARED: Final = stat.S_IWOTH | stat.S_ISVTX
 _KINDS: Final = (
     (bool, "true or false"),
@@ -43,14 +43,14 @@ _KINDS: Final = (
 
 
 class ConfigurationError(ValueError):
-    """A configuration file that cannot be used; the message starts with its place and steers no terminal."""
+    """A configuration file that cannot be used. The message starts with its location and has no control characters."""
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """What a configuration file says: each key with its value, as YAML has it, and the place of everything.
+    """The values of a configuration file by key, with their locations.
 
-    `path` is the file as people would type it. One that was not `named` on the command line but found beside the
-    manifests is as foreign as they are: it may name only what is inside its own folder.
+    path: the file relative to the working folder. named: given on the command line; a file found beside the manifests
+    is as untrusted as they are and may only name files inside its folder.
     """
 
     path: str
@@ -58,113 +58,115 @@ class Configuration(msgspec.Struct, frozen=True):
     values: dict[str, Any]
     source_map: SourceMap | None = None
 
-    def place(self, at: Path) -> Position:
-        """Where the value at `at` is written, or its nearest ancestor."""
+    def locate(self, at: Path) -> Position:
+        """Return the position of the value at a path, or of its nearest ancestor."""
         return self.source_map.region(self.values, at).start if self.source_map else Position(1, 1)
 
     def error(self, at: Path, message: str) -> ConfigurationError:
-        """The error that `message` is about the value at `at`."""
-        return _error(self.path, message, self.place(at))
+        """Return an error about the value at a path."""
+        return _make_error(self.path, message, self.locate(at))
 
-    def known(self, mapping: dict[str, Any], at: Path, names: Iterable[str]) -> None:
-        """Hold the keys of `mapping`, the value at `at`, to `names`. Raises ConfigurationError with the nearest one."""
+    def check_keys(self, mapping: dict[str, Any], at: Path, names: Iterable[str]) -> None:
+        """Check the keys of a mapping. Raises ConfigurationError with a suggestion for an unknown key."""
         for key in mapping:
             if key not in names:
                 near = difflib.get_close_matches(key.lower().replace("_", "-"), names, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
                 raise self.error((*at, key), f"unknown key {key[:80]}: {hint}")
 
-    def file(self, said: str, at: Path) -> str:
-        """The path that `said` means, relative to the folder of this file, as people would type it.
+    def resolve_path(self, name: str, at: Path) -> str:
+        """Resolve a path relative to the folder of this file.
 
-        Raises ConfigurationError for what cannot be a path and, in a file that was found, for what leads out of
-        its folder: by `..`, an absolute path or a symbolic link.
+        Raises ConfigurationError for an invalid path and, if the file was not named, for a path outside of its folder:
+        by `..`, absolute or through a symbolic link.
         """
-        if not said or not said.isprintable():
+        if not name or not name.isprintable():
             raise self.error(at, "a path is empty or has characters that cannot be printed")
         folder = os.path.dirname(self.path)
-        path = os.path.normpath(os.path.join(folder, said))
+        path = os.path.normpath(os.path.join(folder, name))
         root = os.path.realpath(folder)
         if not (self.named or _is_inside(path, root)):
             raise self.error(at, f"{path} is outside of {root}: only a file given with --config may name it")
         return os.path.join(os.curdir, path) if path.startswith("-") else path
 
 
-def find(target: str, home: str | None = None) -> str | None:
-    """The configuration file for what is scanned at `target`, or None: in its folder or the nearest one above.
+def find_configuration(target: str, home: str | None = None) -> str | None:
+    """Find the configuration file for a target: in its folder or the nearest one above. Return None without one.
 
-    The last folder to be looked into is the root of a repository (it holds `.git`), `home`, or the file system's
-    root. A folder that all users share, such as /tmp, is not looked into, nor is anything for a URL. Raises
-    ConfigurationError for two files in one folder.
+    Stops at the root of a repository (with `.git`), at `home`, or at the root of the file system. Folders that all
+    users may write to, such as /tmp, and URLs have no configuration. Raises ConfigurationError for two files in one
+    folder.
     """
     if _REMOTE.match(target):
         return None
     last = os.path.realpath(home) if home else None
-    for folder in _upward(os.path.abspath(target)):
+    for folder in _list_parents(os.path.abspath(target)):
         if _is_shared(folder):
             return None
-        found = [name for name in NAMES if os.path.lexists(os.path.join(folder, name))]
-        if found:
+        names = [name for name in NAMES if os.path.lexists(os.path.join(folder, name))]
+        if names:
             shown = folder if os.path.isabs(target) else os.path.relpath(folder)
-            if len(found) > 1:
-                raise _error(shown, f"there are {' and '.join(found)}: keep one")
-            return os.path.normpath(os.path.join(shown, found[0]))
-        if os.path.lexists(os.path.join(folder, _REPOSITORY)) or os.path.realpath(folder) == last:
+            if len(names) > 1:
+                raise _make_error(shown, f"there are {' and '.join(names)}: keep one")
+            return os.path.normpath(os.path.join(shown, names[0]))
+        if os.path.lexists(os.path.join(folder, _GIT_FOLDER)) or os.path.realpath(folder) == last:
             return None
     return None
 
 
-def read(path: str, *, named: bool) -> Configuration:
-    """The configuration in the file at `path`; see `Configuration`.
+def read_configuration(path: str, *, named: bool) -> Configuration:
+    """Read the configuration file at path; see `Configuration`.
 
-    Raises ConfigurationError for what cannot be read, or is no mapping of keys that are each said once.
+    Raises ConfigurationError if it is unreadable, or no mapping with unique keys.
     """
-    text = _text(path, named=named)
+    text = _read_text(path, named=named)
     lines = line_starts(text)
-    found = [item for item in documents(text, lines, _LIMITS) if item is not None]
-    for problem in (each for item in found for each in ([item] if isinstance(item, Problem) else item.problems)):
+    documents_ = [document for document in documents(text, lines, _LIMITS) if document is not None]
+    for problem in (
+        each for document in documents_ for each in ([document] if isinstance(document, Problem) else document.problems)
+    ):
         line = bisect_right(lines, problem.at)
         place = Position(line, problem.at - lines[line - 1] + 1)
-        raise _error(path, problem.message.removesuffix(LAST_WINS), place)
-    if len(found) > 1:
-        raise _error(path, "more than one document")
-    said = [item for item in found if isinstance(item, Document) and item.value is not None]
-    if not said:
+        raise _make_error(path, problem.message.removesuffix(LAST_WINS), place)
+    if len(documents_) > 1:
+        raise _make_error(path, "more than one document")
+    values = [document for document in documents_ if isinstance(document, Document) and document.value is not None]
+    if not values:
         return Configuration(path, named, {})
-    configuration = Configuration(path, named, said[0].value, said[0].source_map)
-    if not isinstance(said[0].value, dict):
-        raise configuration.error((), f"keys and values expected, found {kind(said[0].value)}")
+    configuration = Configuration(path, named, values[0].value, values[0].source_map)
+    if not isinstance(values[0].value, dict):
+        raise configuration.error((), f"keys and values expected, found {describe_type(values[0].value)}")
     return configuration
 
 
-def kind(value: Any) -> str:
-    """What a value of YAML is, for people."""
+def describe_type(value: Any) -> str:
+    """Return a description of the type of a YAML value."""
     return next((words for types, words in _KINDS if isinstance(value, types)), "nothing")
 
 
-def _text(path: str, *, named: bool) -> str:
+def _read_text(path: str, *, named: bool) -> str:
     try:
         if not (named or _is_inside(path, os.path.realpath(os.path.dirname(path)))):
-            raise _error(path, "a symbolic link out of its folder: not read")
+            raise _make_error(path, "a symbolic link out of its folder: not read")
         with opened(path) as stream:
-            data = stream.read(_LIMITS.bytes + 1)
+            content = stream.read(_LIMITS.bytes + 1)
     except OSError as error:
-        raise _error(path, error_reason(error)) from error
-    if len(data) > _LIMITS.bytes:
-        raise _error(path, f"larger than {_LIMITS.bytes} bytes: not read")
+        raise _make_error(path, error_reason(error)) from error
+    if len(content) > _LIMITS.bytes:
+        raise _make_error(path, f"larger than {_LIMITS.bytes} bytes: not read")
     try:
-        return data.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _error(path, f"not UTF-8 text: {error.reason}") from error
+        raise _make_error(path, f"not UTF-8 text: {error.reason}") from error
 
 
-def _error(path: str, message: str, place: Position | None = None) -> ConfigurationError:
+def _make_error(path: str, message: str, place: Position | None = None) -> ConfigurationError:
     where = f"{display_path(path)}:{place.line}:{place.column}" if place else display_path(path)
     return ConfigurationError(f"{where}: {visible(message)}")
 
 
-def _upward(path: str) -> Iterator[str]:
-    """The folder at `path`, or that of the file there, and every one above it."""
+def _list_parents(path: str) -> Iterator[str]:
+    """Yield the folder at path, or of the file there, and its parents."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     while True:
         yield folder
@@ -175,7 +177,7 @@ def _upward(path: str) -> Iterator[str]:
 
 
 def _is_shared(folder: str) -> bool:
-    """Whether every user may put files into `folder`: theirs must not decide how ours are judged."""
+    """Return True if all users may write to folder: files of others must not decide our results."""
     try:
         return os.stat(folder).st_mode & _SHARED == _SHARED
     except (OSError, ValueError):

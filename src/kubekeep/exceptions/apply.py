@@ -1,7 +1,7 @@
-"""Apply exceptions to the results of a scan: what each covers, and what became of each.
+"""Apply exceptions to the verdicts of a scan and report the use of each exception. No I/O.
 
-Only failures are covered: what was not evaluated stays so. Never silent: an exception that covers nothing is among
-the uses with the reason why. Runs before sums are made, so that scores see it; never reads anything.
+Only failed verdicts can be excepted; "not evaluated" stays. An exception that covers nothing is reported with the
+reason. Runs before the summary, so that scores include exceptions.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.exceptions.inline.annotations import annotated_exceptions
-from kubekeep.exceptions.lint import is_for_everything, slips
-from kubekeep.exceptions.match import Controls, Part, Reach, Resources
+from kubekeep.exceptions.inline.annotations import find_annotated_exceptions
+from kubekeep.exceptions.lint import covers_everything, find_likely_mistakes
+from kubekeep.exceptions.match import ControlMatcher, ControlScope, Part, ResourceMatcher
 from kubekeep.exceptions.policy_exception import PolicyException
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.exception import ExceptedFinding, ExceptionStatus, ExceptionUse
@@ -24,11 +24,11 @@ from kubekeep.model.resource import Resource
 from kubekeep.posture.select import Selection
 
 _NAMED: Final = 3
-"""Controls that a text names before the others are only counted."""
+"""Maximum number of controls named in a text; the others are counted."""
 _TOO_BROAD: Final = "it would cover everything: name controls, or resources"
 _NOT_NARROWED: Final = "; nothing known has what its selectors leave out"
 _FEW: Final = 5
-"""Resources of a scan that one exception may well be for, all of them."""
+"""Maximum number of results that one exception may cover completely without a warning."""
 _ALL_HERE: Final = "it is for every resource of this scan and every control"
 
 
@@ -42,51 +42,58 @@ def apply_exceptions(
     folder: str,
     inline: bool,
 ) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
-    """The results with a waiver in all evidence that one of `exemptions` covers, and the uses of all exceptions.
+    """Return the results with exceptions set in the evidence they cover, and the use of every exception.
 
-    A failed verdict all of whose evidence is covered has passed. The first exception that covers evidence is named
-    there; every one that does counts it. With `inline`, annotations of resources are exceptions too. `namespaces` are
-    the labels of the namespaces that are known; `folder` is the one that paths of files start from.
+    A failed verdict with all evidence covered becomes passed. Evidence names the first exception that covers it; every
+    exception that covers it counts the finding. inline: annotations of resources are exceptions too. namespaces: labels
+    by namespace name, as far as known. folder: absolute path that relative file paths start from.
     """
     if not (policy_exceptions or inline):
         return list(results), ()
-    scanned = _Scanned(
-        results if any(item.objects or item.namespaces for item in policy_exceptions) else (), namespaces
+    scanned = _ScannedLabels(
+        results if any(exception.objects or exception.namespaces for exception in policy_exceptions) else (), namespaces
     )
-    register = _Register(policy_exceptions, selection, now, scanned, folder)
-    register.doubt_what_is_for_all(results)
-    found = [register.result(result, inline=inline) for result in results]
-    return found, register.uses()
+    applier = _ExceptionApplier(policy_exceptions, selection, now, scanned, folder)
+    applier.doubt_broad_exceptions(results)
+    excepted_results = [applier.apply_to(result, inline=inline) for result in results]
+    return excepted_results, applier.report_uses()
 
 
-class _Scanned:
-    """The labels that selectors can ask for."""
+class _ScannedLabels:
+    """Labels of the scanned resources and namespaces, as input for label selectors."""
 
     def __init__(self, results: Sequence[ResourceResult], namespaces: Mapping[str, Mapping[str, str]]) -> None:
         self.namespaces = namespaces
-        self.objects = [get_labels(item.object) for result in results for item in _objects(result.resource)]
-        """Those of the objects that were judged."""
-        self.all_namespaces: dict[str, Mapping[str, str]] = {
-            item.namespace: {} for result in results for item in _objects(result.resource) if item.namespace
+        self.objects = [
+            get_labels(candidate.object) for result in results for candidate in _list_objects(result.resource)
+        ]
+        """Labels of the evaluated resources."""
+        self.namespaces_by_name: dict[str, Mapping[str, str]] = {
+            candidate.namespace: {}
+            for result in results
+            for candidate in _list_objects(result.resource)
+            if candidate.namespace
         } | dict(namespaces)
-        """Those of all namespaces, as far as they are known."""
+        """Labels of all known namespaces."""
 
 
-def _objects(resource: Resource) -> tuple[Resource, ...]:
-    """The objects that an exception may mean a resource by."""
+def _list_objects(resource: Resource) -> tuple[Resource, ...]:
+    """Return the resource and its related resources: an exception may match any of them."""
     return (*resource.related, resource)
 
 
-class _Account:
-    """One exception with the controls that it is for and the findings that it covers."""
+class _TrackedException:
+    """An exception with the controls it applies to and the findings it covers so far."""
 
-    __slots__ = ("doubts", "findings", "policy_exception", "reach", "status", "text")
+    __slots__ = ("doubts", "findings", "policy_exception", "scope", "status", "text")
 
-    def __init__(self, policy_exception: PolicyException, reach: Reach, now: dt.datetime, *, everything: bool) -> None:
-        """`everything`: it leaves out neither a control nor a resource."""
+    def __init__(
+        self, policy_exception: PolicyException, scope: ControlScope, now: dt.datetime, *, everything: bool
+    ) -> None:
+        """everything: the exception matches every control and every resource."""
         self.policy_exception = policy_exception
-        self.reach = reach
-        self.doubts = (*policy_exception.doubts, *slips(policy_exception))
+        self.scope = scope
+        self.doubts = (*policy_exception.doubts, *find_likely_mistakes(policy_exception))
         self.findings: list[ExceptedFinding] = []
         self.status, self.text = ExceptionStatus.UNUSED, ""
         expires = policy_exception.exception.expires
@@ -100,91 +107,95 @@ class _Account:
 
     @property
     def is_active(self) -> bool:
-        """Whether it may cover anything."""
+        """Return True if the exception can cover findings."""
         return self.status is ExceptionStatus.UNUSED
 
-    def use(self) -> ExceptionUse:
-        """What became of it."""
-        status, text, reach = self.status, self.text, self.reach
+    def report_use(self) -> ExceptionUse:
+        """Return the use of the exception in this scan."""
+        status, text, scope = self.status, self.text, self.scope
         doubts = self.doubts if self.is_active else ()
         if self.is_active:
-            if reach.unknown:
-                status, text = ExceptionStatus.INVALID_CONTROL, f"nobody knows {', '.join(reach.unknown)}{reach.hint}"
+            if scope.unknown:
+                status, text = ExceptionStatus.INVALID_CONTROL, f"nobody knows {', '.join(scope.unknown)}{scope.hint}"
             elif self.findings:
-                status, text = ExceptionStatus.MATCHED, _shared(reach.shared)
-            elif reach.shared:
-                text = _shared(reach.shared)
-            elif not reach.slugs:
+                status, text = ExceptionStatus.MATCHED, _format_shared(scope.shared)
+            elif scope.shared:
+                text = _format_shared(scope.shared)
+            elif not scope.slugs:
                 text = "its controls are not in this scan"
         return ExceptionUse(
             exception=self.policy_exception.exception,
             status=status,
             text="; ".join(filter(None, (text, *doubts))),
-            controls=_names(self.policy_exception),
-            unknown=reach.unknown,
+            controls=_list_names(self.policy_exception),
+            unknown=scope.unknown,
             findings=tuple(self.findings),
             doubts=doubts,
         )
 
 
-def _shared(controls: Sequence[str]) -> str:
-    """Which controls it is not for, as one verdict counts for all frameworks of a scan."""
+def _format_shared(controls: Sequence[str]) -> str:
+    """Name controls that are not covered because another framework of the scan requires the same verdict."""
     if not controls:
         return ""
     more = f" and {len(controls) - _NAMED} more" if len(controls) > _NAMED else ""
     return f"not for {', '.join(controls[:_NAMED])}{more}: another framework of the scan asks for that too"
 
 
-def _names(policy_exception: PolicyException) -> tuple[str, ...]:
+def _list_names(policy_exception: PolicyException) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for policy in policy_exception.policies for name in policy.names))
 
 
-class _Register:
-    """All exceptions of a scan."""
+class _ExceptionApplier:
+    """All exceptions of a scan, matched against its results."""
 
     def __init__(
         self,
         policy_exceptions: Sequence[PolicyException],
         selection: Selection,
         now: dt.datetime,
-        scanned: _Scanned,
+        scanned: _ScannedLabels,
         folder: str,
     ) -> None:
         self._now = now
-        self._controls = Controls(selection)
-        self._accounts = [self._account(item, scanned) for item in policy_exceptions]
-        active = {number: item.policy_exception for number, item in enumerate(self._accounts) if item.is_active}
-        self._resources = Resources(active, scanned.namespaces, folder)
-        self._inline: dict[tuple[str, str], list[_Account]] = {}
+        self._controls = ControlMatcher(selection)
+        self._tracked = [self._track(exception, scanned) for exception in policy_exceptions]
+        active = {
+            number: exception.policy_exception for number, exception in enumerate(self._tracked) if exception.is_active
+        }
+        self._resources = ResourceMatcher(active, scanned.namespaces, folder)
+        self._inline: dict[tuple[str, str], list[_TrackedException]] = {}
 
-    def _account(self, item: PolicyException, scanned: _Scanned) -> _Account:
-        reach = self._controls.reach(item.policies)
-        everything = reach.everything and is_for_everything(item, scanned.objects, scanned.all_namespaces)
-        return _Account(item, reach, self._now, everything=everything)
+    def _track(self, exception: PolicyException, scanned: _ScannedLabels) -> _TrackedException:
+        scope = self._controls.resolve_scope(exception.policies)
+        everything = scope.everything and covers_everything(exception, scanned.objects, scanned.namespaces_by_name)
+        return _TrackedException(exception, scope, self._now, everything=everything)
 
-    def doubt_what_is_for_all(self, results: Sequence[ResourceResult]) -> None:
-        """Doubt each exception for every control that leaves out none of `results`, if these are more than a few."""
+    def doubt_broad_exceptions(self, results: Sequence[ResourceResult]) -> None:
+        """Add a doubt to each exception that covers every control on all of results, if there are more than a few."""
         if len(results) <= _FEW:
             return
-        found = {number for number, item in enumerate(self._accounts) if item.is_active and item.reach.everything}
+        numbers = {
+            number for number, tracked in enumerate(self._tracked) if tracked.is_active and tracked.scope.everything
+        }
         for result in results:
-            if not found:
+            if not numbers:
                 return
-            covering = self._resources.covering(result.resource)
-            found &= {number for number, part in covering.items() if part is None}
-        for number in found:
-            self._accounts[number].doubts += (_ALL_HERE,)
+            covering = self._resources.find_matching(result.resource)
+            numbers &= {number for number, part in covering.items() if part is None}
+        for number in numbers:
+            self._tracked[number].doubts += (_ALL_HERE,)
 
-    def uses(self) -> tuple[ExceptionUse, ...]:
-        """What became of each exception: those given first, then those beside resources in the order met."""
-        inline = [account for accounts in self._inline.values() for account in accounts]
-        return tuple(account.use() for account in (*self._accounts, *inline))
+    def report_uses(self) -> tuple[ExceptionUse, ...]:
+        """Return the use of each exception: configured ones first, then annotations in the order of the results."""
+        inline = [exception for exceptions in self._inline.values() for exception in exceptions]
+        return tuple(exception.report_use() for exception in (*self._tracked, *inline))
 
-    def result(self, result: ResourceResult, *, inline: bool) -> ResourceResult:
-        """`result` with waivers."""
+    def apply_to(self, result: ResourceResult, *, inline: bool) -> ResourceResult:
+        """Return result with exceptions set in its evidence."""
         resource = result.resource
-        beside = list(self._beside(resource)) if inline else []
-        # What something else has waived already counts for the exceptions that cover it, too.
+        annotated = list(self._track_annotations(resource)) if inline else []
+        # A finding that is excepted already also counts for other exceptions that cover it.
         failed = {
             slug: verdict
             for slug, verdict in result.verdicts.items()
@@ -192,65 +203,75 @@ class _Register:
         }
         if not failed:
             return result
-        covering: list[tuple[_Account, Part]] = [
-            (self._accounts[number], part) for number, part in sorted(self._resources.covering(resource).items())
+        covering: list[tuple[_TrackedException, Part]] = [
+            (self._tracked[number], part) for number, part in sorted(self._resources.find_matching(resource).items())
         ]
-        covering += [(account, None) for account in beside if account.is_active]
+        covering += [(exception, None) for exception in annotated if exception.is_active]
         if not covering:
             return result
         changed: dict[str, Verdict] = {}
         name = resource.id
         for slug, verdict in failed.items():
-            mine = [(account, part) for account, part in covering if slug in account.reach.slugs]
+            mine = [(exception, part) for exception, part in covering if slug in exception.scope.slugs]
             if mine:
                 changed[slug] = self._excepted(
                     verdict,
                     mine,
                     resource,
-                    ExceptedFinding(name, resource.kind, resource.namespace, resource.name, self._controls.id_of(slug)),
+                    ExceptedFinding(
+                        name, resource.kind, resource.namespace, resource.name, self._controls.get_id(slug)
+                    ),
                 )
         return msgspec.structs.replace(result, verdicts={**result.verdicts, **changed}) if changed else result
 
-    def _beside(self, resource: Resource) -> Iterator[_Account]:
-        """The exceptions that a resource carries, or the objects that it is made of."""
-        for item in _objects(resource):
-            carried = list(annotated_exceptions(item))
-            if not carried:
+    def _track_annotations(self, resource: Resource) -> Iterator[_TrackedException]:
+        """Return the exceptions in the annotations of the resource and of its related resources."""
+        for candidate in _list_objects(resource):
+            annotations = list(find_annotated_exceptions(candidate))
+            if not annotations:
                 continue
-            # A role is met by itself and with every subject that it is bound to.
-            key = (item.id, str(item.locate(())))
+            # A role appears on its own and with every subject it is bound to.
+            key = (candidate.id, str(candidate.locate(())))
             if key not in self._inline:
                 self._inline[key] = [
-                    _Account(found, self._controls.reach(found.policies), self._now, everything=False)
-                    for found in carried
+                    _TrackedException(
+                        exception, self._controls.resolve_scope(exception.policies), self._now, everything=False
+                    )
+                    for exception in annotations
                 ]
             yield from self._inline[key]
 
     def _excepted(
         self,
         verdict: Verdict,
-        covering: Sequence[tuple[_Account, Part]],
+        covering: Sequence[tuple[_TrackedException, Part]],
         resource: Resource,
         finding: ExceptedFinding,
     ) -> Verdict:
-        used: dict[int, _Account] = {}
-        evidence = []
-        # A verdict without evidence is about the whole resource, and that is where its waiver stands.
-        for item in verdict.evidence or (Evidence("", exists=False, location=resource.locate(())),):
-            accounts = [account for account, part in covering if _is_part(item, part)]
-            used |= {id(account): account for account in accounts}
-            first = accounts[0].policy_exception.exception if accounts and item.exception is None else item.exception
-            evidence.append(msgspec.structs.replace(item, exception=first) if first is not item.exception else item)
+        used: dict[int, _TrackedException] = {}
+        updated = []
+        # A failed verdict without evidence concerns the whole resource: its exception is located there.
+        for evidence in verdict.evidence or (Evidence("", exists=False, location=resource.locate(())),):
+            exceptions = [exception for exception, part in covering if _is_part(evidence, part)]
+            used |= {id(exception): exception for exception in exceptions}
+            first = (
+                exceptions[0].policy_exception.exception
+                if exceptions and evidence.exception is None
+                else evidence.exception
+            )
+            updated.append(
+                msgspec.structs.replace(evidence, exception=first) if first is not evidence.exception else evidence
+            )
         if not used:
             return verdict
-        for account in used.values():
-            account.findings.append(finding)
-        status = Status.PASSED if all(item.exception is not None for item in evidence) else Status.FAILED
-        return msgspec.structs.replace(verdict, status=status, evidence=tuple(evidence))
+        for exception in used.values():
+            exception.findings.append(finding)
+        status = Status.PASSED if all(evidence.exception is not None for evidence in updated) else Status.FAILED
+        return msgspec.structs.replace(verdict, status=status, evidence=tuple(updated))
 
 
 def _is_part(evidence: Evidence, part: Part) -> bool:
-    """Whether evidence lies in the part of a resource that is meant."""
+    """Return True if the evidence lies in the matched part of the resource."""
     return part is None or any(
         evidence.path == path or evidence.path.startswith((f"{path}.", f"{path}[")) for path in part
     )

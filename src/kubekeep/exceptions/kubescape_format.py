@@ -1,6 +1,6 @@
-"""Exceptions in Kubescape's file form: `PostureExceptionPolicy`, as values of YAML or JSON that somebody else read.
+"""Exceptions in Kubescape's file format, `PostureExceptionPolicy`, from parsed YAML or JSON values. No I/O.
 
-Refuses what it does not know: a misspelt key must not make an exception cover more than it says. Reads no file.
+Unknown keys are refused, because a misspelt key must not widen an exception.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import msgspec
 
 from kubekeep.exceptions.policy_exception import (
     Designator,
-    FlawError,
-    Policy,
+    InvalidExceptionError,
     PolicyException,
+    PosturePolicy,
     check_pattern,
-    expiry,
+    convert_glob,
     is_glob,
-    without_globs,
+    parse_expiry,
 )
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.label_selector import LabelSelector, SelectorRequirement
@@ -43,51 +43,51 @@ _NO_ATTRIBUTES: Final = "an entry of resources without attributes matches nothin
 
 
 def is_policy(value: Any) -> bool:
-    """Whether a document is one exception by itself."""
+    """Return True if the document is a single exception."""
     return isinstance(value, dict) and any(str(key).casefold() in {"policytype", "posturepolicies"} for key in value)
 
 
-def policy_exception(value: Any, location: Location, number: int) -> PolicyException:
-    """The exception that `value` describes, the `number`th of its file from 0. Raises FlawError."""
-    found = keyed(value, _KEYS)
-    kind = text_of(found, "policyType")
+def parse_exception(value: Any, location: Location, number: int) -> PolicyException:
+    """Parse value, entry `number` (from 0) of its file. Raises InvalidExceptionError."""
+    entry = normalise_keys(value, _KEYS)
+    kind = get_text(entry, "policyType")
     if kind.casefold() not in {"", _TYPE.casefold()}:
-        raise FlawError(f"policyType is {kind[:60]!r}, not {_TYPE}", ("policyType",))
+        raise InvalidExceptionError(f"policyType is {kind[:60]!r}, not {_TYPE}", ("policyType",))
     exception = AppliedException(
-        name=text_of(found, "name") or f"exception {number + 1}",
+        name=get_text(entry, "name") or f"exception {number + 1}",
         source=ExceptionSource.FILE,
-        reason=text_of(found, "reason"),
-        expires=ending(found, "expirationDate"),
+        reason=get_text(entry, "reason"),
+        expires=get_expiry(entry, "expirationDate"),
         location=location,
         text=json_text(value),
     )
-    designators = tuple(_designators(found))
-    objects = selector(found.get("objectSelector"), ("objectSelector",))
-    empty = bool(found.get("resources")) and not designators
+    designators = tuple(_designators(entry))
+    objects = parse_selector(entry.get("objectSelector"), ("objectSelector",))
+    empty = bool(entry.get("resources")) and not designators
     return PolicyException(
         exception=exception,
-        policies=tuple(_policies(found)),
+        policies=tuple(_policies(entry)),
         designators=designators,
         objects=objects,
         flaw=_NO_ATTRIBUTES if empty else "",
-        doubts=tuple(_doubts(found, objects)),
+        doubts=tuple(_doubts(entry, objects)),
     )
 
 
-def _doubts(found: Mapping[str, Any], objects: LabelSelector | None) -> Iterator[str]:
-    """Where an exception that can be read says nothing."""
-    yield from empty_of(found, "expirationDate", "it never ends")
-    yield from empty_of(found, "resources", "every resource is meant")
-    yield from unselective(found, "objectSelector", objects)
-    yield from empty_of(found, "posturePolicies", "every control is meant")
-    for number, item in enumerate(listed(found, "posturePolicies")):
-        said = keyed(item, _POLICY_KEYS)
-        # `{}` is how Kubescape's own files say every control.
-        unsaid = said.keys() & set(_NAMES) or said.get("severityScore")
-        if unsaid and not any(said.get(key) for key in _NAMES):
+def _doubts(policy_exception: Mapping[str, Any], objects: LabelSelector | None) -> Iterator[str]:
+    """Yield warnings for keys that are present but empty."""
+    yield from warn_if_empty(policy_exception, "expirationDate", "it never ends")
+    yield from warn_if_empty(policy_exception, "resources", "every resource is meant")
+    yield from warn_if_unselective(policy_exception, "objectSelector", objects)
+    yield from warn_if_empty(policy_exception, "posturePolicies", "every control is meant")
+    for number, entry in enumerate(get_list(policy_exception, "posturePolicies")):
+        policy = normalise_keys(entry, _POLICY_KEYS)
+        # `{}` means every control in Kubescape's own files.
+        is_specific = policy.keys() & set(_NAMES) or policy.get("severityScore")
+        if is_specific and not any(policy.get(key) for key in _NAMES):
             yield f"posturePolicies[{number}] names no control, so every one is meant"
-    for number, item in enumerate(listed(found, "resources")):
-        attributes = keyed(item, _RESOURCE_KEYS).get("attributes") or {}
+    for number, entry in enumerate(get_list(policy_exception, "resources")):
+        attributes = normalise_keys(entry, _RESOURCE_KEYS).get("attributes") or {}
         at = f"resources[{number}]"
         if not any(attributes.values()):
             yield f"{at} says nothing, so it matches nothing"
@@ -97,148 +97,159 @@ def _doubts(found: Mapping[str, Any], objects: LabelSelector | None) -> Iterator
                 yield f"{key} of {at} is empty, so that any is meant"
 
 
-def empty_of(found: Mapping[str, Any], key: str, meaning: str) -> Iterator[str]:
-    """The doubt about a key that is there and says nothing, with what that means."""
-    if key in found and not found[key]:
+def warn_if_empty(mapping: Mapping[str, Any], key: str, meaning: str) -> Iterator[str]:
+    """Yield a warning if the key is present without a value; meaning: the consequence."""
+    if key in mapping and not mapping[key]:
         yield f"{key} is empty: {meaning}"
 
 
-def unselective(found: Mapping[str, Any], key: str, read: LabelSelector | None) -> Iterator[str]:
-    """The doubt about a selector that is there and, as `read`, selects everything."""
-    if key in found and not (read and read.requirements):
+def warn_if_unselective(mapping: Mapping[str, Any], key: str, selector: LabelSelector | None) -> Iterator[str]:
+    """Yield a warning if the key is present and the parsed selector selects everything."""
+    if key in mapping and not (selector and selector.requirements):
         yield f"{key} is empty, so that it selects everything"
 
 
-def ending(found: Mapping[str, Any], key: str, at: Path = ()) -> dt.datetime | None:
-    """The moment at a key from which on an exception covers nothing; None for never. Raises FlawError."""
-    value = found.get(key)
+def get_expiry(mapping: Mapping[str, Any], key: str, at: Path = ()) -> dt.datetime | None:
+    """Return the expiry at a key, None if there is none. Raises InvalidExceptionError."""
+    value = mapping.get(key)
     if value is None:
         return None
     place = (*at, key)
     if not isinstance(value, str):
-        raise FlawError(f"{key} is neither a date (2027-01-31) nor RFC 3339 (2027-01-31T12:00:00Z)", place)
+        raise InvalidExceptionError(f"{key} is neither a date (2027-01-31) nor RFC 3339 (2027-01-31T12:00:00Z)", place)
     if not value:
-        raise FlawError(f"{key} is empty: give a date, or leave it out for an exception without an end", place)
+        raise InvalidExceptionError(
+            f"{key} is empty: give a date, or leave it out for an exception without an end", place
+        )
     try:
-        return expiry(value)
+        return parse_expiry(value)
     except ValueError as error:
-        raise FlawError(f"{key}: {error}", place) from error
+        raise InvalidExceptionError(f"{key}: {error}", place) from error
 
 
-def _policies(found: Mapping[str, Any]) -> Iterator[Policy]:
-    for number, item in enumerate(listed(found, "posturePolicies")):
+def _policies(entry: Mapping[str, Any]) -> Iterator[PosturePolicy]:
+    for number, policy_entry in enumerate(get_list(entry, "posturePolicies")):
         at: Path = ("posturePolicies", number)
-        said = keyed(item, _POLICY_KEYS, at)
-        names = {key: text_of(said, key, at) for key in _POLICY_KEYS[:4]}
+        policy = normalise_keys(policy_entry, _POLICY_KEYS, at)
+        names = {key: get_text(policy, key, at) for key in _POLICY_KEYS[:4]}
         for key, pattern in names.items():
-            _checked(pattern, (*at, key))
-        yield Policy(
+            _check(pattern, (*at, key))
+        yield PosturePolicy(
             framework=names["frameworkName"],
             control=names["controlID"],
-            # Kubescape never reads it; beside an id it is a title that somebody copied.
+            # Kubescape never reads controlName; beside an id it is only a copied title.
             title="" if names["controlID"] else names["controlName"],
             rule=names["ruleName"],
         )
 
 
-def _designators(found: Mapping[str, Any]) -> Iterator[Designator]:
-    for number, item in enumerate(listed(found, "resources")):
+def _designators(entry: Mapping[str, Any]) -> Iterator[Designator]:
+    for number, resource_entry in enumerate(get_list(entry, "resources")):
         at: Path = ("resources", number)
-        said = keyed(item, _RESOURCE_KEYS, at)
-        kind = text_of(said, "designatorType", at) or "Attributes"
+        designator = normalise_keys(resource_entry, _RESOURCE_KEYS, at)
+        kind = get_text(designator, "designatorType", at) or "Attributes"
         if kind.casefold() not in {"attributes", "attribute"}:
-            raise FlawError(f"designatorType is {kind[:60]!r}: only Attributes says what it is for", at)
+            raise InvalidExceptionError(f"designatorType is {kind[:60]!r}: only Attributes says what it is for", at)
         for other in _OTHER_DESIGNATORS:
-            if said.get(other):
-                raise FlawError(f"{other} says nothing here: only attributes say what it is for", (*at, other))
-        attributes = mapping_of(said, "attributes", at)
+            if designator.get(other):
+                raise InvalidExceptionError(
+                    f"{other} says nothing here: only attributes say what it is for", (*at, other)
+                )
+        attributes = get_mapping(designator, "attributes", at)
         pairs = []
         for key in attributes:
             place = (*at, "attributes", str(key))
-            pattern = text_of(attributes, key, place[:-1])
-            _checked(pattern, place)
+            pattern = get_text(attributes, key, place[:-1])
+            _check(pattern, place)
             if pattern:
                 pairs.append((str(key), pattern))
         if pairs:
             yield Designator(tuple(pairs))
 
 
-def selector(value: Any, at: Path) -> LabelSelector | None:
-    """The label selector that `value` describes; None for none. Raises FlawError."""
+def parse_selector(value: Any, at: Path) -> LabelSelector | None:
+    """Parse a label selector, None for None. Raises InvalidExceptionError."""
     if value is None:
         return None
-    said = keyed(value, _SELECTOR_KEYS, at)
-    labels = mapping_of(said, "matchLabels", at)
-    if not all(isinstance(item, str) for pair in labels.items() for item in pair):
-        raise FlawError("matchLabels is no mapping of text", (*at, "matchLabels"))
-    return LabelSelector(dict(labels), tuple(_requirements(said, at)))
+    selector = normalise_keys(value, _SELECTOR_KEYS, at)
+    labels = get_mapping(selector, "matchLabels", at)
+    if not all(isinstance(text, str) for pair in labels.items() for text in pair):
+        raise InvalidExceptionError("matchLabels is no mapping of text", (*at, "matchLabels"))
+    return LabelSelector(dict(labels), tuple(_requirements(selector, at)))
 
 
-def _requirements(said: Mapping[str, Any], at: Path) -> Iterator[SelectorRequirement]:
-    for number, item in enumerate(listed(said, "matchExpressions", at)):
+def _requirements(selector: Mapping[str, Any], at: Path) -> Iterator[SelectorRequirement]:
+    for number, entry in enumerate(get_list(selector, "matchExpressions", at)):
         place = (*at, "matchExpressions", number)
         try:
-            found = msgspec.convert(keyed(item, _REQUIREMENT_KEYS, place), SelectorRequirement)
+            requirement = msgspec.convert(normalise_keys(entry, _REQUIREMENT_KEYS, place), SelectorRequirement)
         except msgspec.ValidationError as error:
-            raise FlawError(str(error), place) from error
-        if found.operator not in _OPERATORS:
-            raise FlawError(f"operator is {found.operator[:60]!r}, not one of {', '.join(_OPERATORS)}", place)
-        if (found.operator in _OPERATORS[:2]) != bool(found.values):
-            raise FlawError(f"{found.operator} with {'values' if found.values else 'no values'}", place)
-        yield found
+            raise InvalidExceptionError(str(error), place) from error
+        if requirement.operator not in _OPERATORS:
+            raise InvalidExceptionError(
+                f"operator is {requirement.operator[:60]!r}, not one of {', '.join(_OPERATORS)}", place
+            )
+        if (requirement.operator in _OPERATORS[:2]) != bool(requirement.values):
+            raise InvalidExceptionError(
+                f"{requirement.operator} with {'values' if requirement.values else 'no values'}", place
+            )
+        yield requirement
 
 
-def keyed(value: Any, names: tuple[str, ...], at: Path = ()) -> dict[str, Any]:
-    """`value` with its keys as `names` spell them: Kubescape takes them in any case. Raises FlawError for others."""
+def normalise_keys(value: Any, names: tuple[str, ...], at: Path = ()) -> dict[str, Any]:
+    """Return value with its keys spelt as in names; case is ignored, as in Kubescape.
+
+    Raises InvalidExceptionError if unknown.
+    """
     if not isinstance(value, dict):
-        raise FlawError("keys and values expected", at)
+        raise InvalidExceptionError("keys and values expected", at)
     known = {name.casefold(): name for name in names}
-    found: dict[str, Any] = {}
-    for key, item in value.items():
+    normalised: dict[str, Any] = {}
+    for key, entry in value.items():
         name = known.get(str(key).casefold())
         if name is None:
             near = difflib.get_close_matches(str(key).casefold(), known, n=1)
             hint = f"did you mean {known[near[0]]}?" if near else f"known are {', '.join(names)}"
-            raise FlawError(f"unknown key {str(key)[:60]!r}: {hint}", (*at, str(key)))
-        if name in found:
-            raise FlawError(f"{name} is said twice", (*at, str(key)))
-        found[name] = item
-    return found
+            raise InvalidExceptionError(f"unknown key {str(key)[:60]!r}: {hint}", (*at, str(key)))
+        if name in normalised:
+            raise InvalidExceptionError(f"{name} is said twice", (*at, str(key)))
+        normalised[name] = entry
+    return normalised
 
 
-def listed(found: Mapping[str, Any], key: str, at: Path = ()) -> list[Any]:
-    """The list at a key; none for nothing. Raises FlawError."""
-    value = found.get(key)
+def get_list(mapping: Mapping[str, Any], key: str, at: Path = ()) -> list[Any]:
+    """Return the list at a key, [] if absent. Raises InvalidExceptionError."""
+    value = mapping.get(key)
     if value is None:
         return []
     if not isinstance(value, list):
-        raise FlawError(f"{key} is no list", (*at, key))
+        raise InvalidExceptionError(f"{key} is no list", (*at, key))
     return value
 
 
-def mapping_of(found: Mapping[str, Any], key: str, at: Path = ()) -> dict[str, Any]:
-    """The mapping at a key; empty for nothing. Raises FlawError."""
-    value = found.get(key)
+def get_mapping(mapping: Mapping[str, Any], key: str, at: Path = ()) -> dict[str, Any]:
+    """Return the mapping at a key, {} if absent. Raises InvalidExceptionError."""
+    value = mapping.get(key)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise FlawError(f"{key} is no mapping", (*at, key))
+        raise InvalidExceptionError(f"{key} is no mapping", (*at, key))
     return value
 
 
-def text_of(found: Mapping[str, Any], key: str, at: Path = ()) -> str:
-    """The text at a key; empty for nothing. Raises FlawError."""
-    value = found.get(key)
+def get_text(mapping: Mapping[str, Any], key: str, at: Path = ()) -> str:
+    """Return the text at a key, "" if absent. Raises InvalidExceptionError."""
+    value = mapping.get(key)
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise FlawError(f"{key} is no text: put it in quotes", (*at, key))
+        raise InvalidExceptionError(f"{key} is no text: put it in quotes", (*at, key))
     return value
 
 
-def _checked(pattern: str, place: Path) -> None:
+def _check(pattern: str, place: Path) -> None:
     try:
         check_pattern(pattern)
     except ValueError as error:
-        hint = f"; say {without_globs(pattern)[:60]}" if is_glob(pattern) else ""
-        raise FlawError(f"{error}{hint}", place) from error
+        hint = f"; say {convert_glob(pattern)[:60]}" if is_glob(pattern) else ""
+        raise InvalidExceptionError(f"{error}{hint}", place) from error

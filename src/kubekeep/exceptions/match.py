@@ -24,12 +24,12 @@ from kubekeep.exceptions.policy_exception import (
     PATH,
     Designator,
     Patterns,
-    Policy,
     PolicyException,
+    PosturePolicy,
+    convert_glob,
     is_glob,
     is_plain,
     matches,
-    without_globs,
 )
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
@@ -41,22 +41,22 @@ from kubekeep.model.workload import pod_path, value_at_or
 from kubekeep.posture.select import Selection
 
 _OVERVIEWS: Final = frozenset({"clusterscan", "workloadscan"})
-"""What Kubescape shows when nothing is named: like all controls together no framework in particular."""
+"""Kubescape's overviews when no framework is named; like all controls together they are no framework."""
 _NUMBER: Final = re.compile(r"c?-?0*(\d{1,4})", re.ASCII)
-"""The number of a control, written with too few or too many zeros."""
+"""The number of a control, with too few or too many zeros."""
 _FIELDS: Final = ("labels", "annotations")
 _LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 
 Part = tuple[str, ...] | None
-"""The paths of the containers that are meant; None for the whole resource."""
+"""Paths of the matched containers; None for the whole resource."""
 
 
-class Reach(msgspec.Struct, frozen=True):
-    """The controls that an exception is for.
+class ControlScope(msgspec.Struct, frozen=True):
+    """The controls that an exception applies to.
 
-    `slugs` are those in the scan; `unknown` the names that nobody knows, with a `hint` where one is nearly a name.
-    `everything` says that it leaves out no control, but for those of other frameworks. `shared` are controls that it
-    names for one framework while the scan judges by another one that holds them too.
+    slugs: controls of the scan. unknown: names of no control, with a `hint` if one is similar to a known name.
+    everything: no control is excluded, other than by framework. shared: controls named for one framework that also
+    belong to another framework of the scan.
     """
 
     slugs: frozenset[str]
@@ -66,8 +66,8 @@ class Reach(msgspec.Struct, frozen=True):
     hint: str = ""
 
 
-class Controls:
-    """The controls and frameworks that exceptions may name: those of the library and of the scan."""
+class ControlMatcher:
+    """Lookup of the controls and frameworks that exceptions may name: those of the library and of the scan."""
 
     def __init__(self, selection: Selection) -> None:
         known = {**selection.library.controls, **{control.slug: control for control in selection.controls}}
@@ -75,130 +75,137 @@ class Controls:
         self._names = {control.slug: (control.slug, control.title, *control.ids) for control in self._controls}
         self._frameworks: tuple[Framework, ...] = (*selection.frameworks, *selection.library.frameworks.values())
         self._by_name: dict[str, set[str]] = {}
-        self._spelt: dict[str, str] = {}
+        self._spellings: dict[str, str] = {}
         for slug, names in self._names.items():
             for name in names:
-                self._by_name.setdefault(_key(name), set()).add(slug)
-                self._spelt.setdefault(_key(name), name)
+                self._by_name.setdefault(_normalise(name), set()).add(slug)
+                self._spellings.setdefault(_normalise(name), name)
         self._members: dict[str, frozenset[str]] = {}
-        self._found: dict[tuple[str, bool], frozenset[str]] = {}
-        # What matches all of the numbers is written to match all controls, those without a number or not.
+        self._matches: dict[tuple[str, bool], frozenset[str]] = {}
+        # A pattern that matches all numbered controls is intended for all controls, with or without a number.
         self._numbered = frozenset(control.slug for control in self._controls if control.ids)
         self._ids = {control.slug: control.id for control in selection.controls}
         self._selected = frozenset(self._ids)
-        self._judged_by = [
-            item for item in selection.frameworks if not item.all_controls and item.slug not in _OVERVIEWS
+        self._frameworks_of_scan = [
+            framework
+            for framework in selection.frameworks
+            if not framework.all_controls and framework.slug not in _OVERVIEWS
         ]
 
-    def id_of(self, slug: str) -> str:
-        """What reports call the control."""
+    def get_id(self, slug: str) -> str:
+        """Return the id of the control in reports."""
         return self._ids[slug]
 
-    def named(self, name: str) -> frozenset[str]:
-        """The slugs of the controls that are called exactly `name`, in any case."""
-        return frozenset(self._by_name.get(_key(name), ()))
+    def find_by_name(self, name: str) -> frozenset[str]:
+        """Return the slugs of the controls named exactly `name`, ignoring case."""
+        return frozenset(self._by_name.get(_normalise(name), ()))
 
-    def reach(self, policies: Sequence[Policy]) -> Reach:
-        """What `policies` name."""
+    def resolve_scope(self, policies: Sequence[PosturePolicy]) -> ControlScope:
+        """Resolve the controls that policies name."""
         if not policies:
-            return Reach(self._selected, everything=True)
+            return ControlScope(self._selected, everything=True)
         unknown: list[str] = []
         for_all: set[str] = set()
         by_framework: dict[str, set[str]] = {}
         all_named: set[str] = set()
         for policy in policies:
-            slugs = self._slugs(policy, unknown)
+            slugs = self._match_policy(policy, unknown)
             all_named |= slugs
             if not policy.framework or policy.framework == EVERYTHING:
                 for_all |= slugs
                 continue
             frameworks = [
-                item for item in self._frameworks if _is_called(policy.framework, _words(item), exact=policy.exact)
+                framework
+                for framework in self._frameworks
+                if _matches_name(policy.framework, _list_names(framework), exact=policy.exact)
             ]
             if not frameworks:
                 unknown.append(f"framework {policy.framework}")
             for framework in frameworks:
-                for slug in slugs & self._held_by(framework):
+                for slug in slugs & self._get_members(framework):
                     by_framework.setdefault(slug, set()).add(framework.slug)
-        shared = {slug for slug, named in by_framework.items() if self._others(slug, named)} - for_all
+        shared = {slug for slug, named in by_framework.items() if self._is_shared(slug, named)} - for_all
         covered = (for_all | (by_framework.keys() - shared)) & self._selected
-        told = tuple(sorted(map(self.id_of, shared & self._selected)))
-        return Reach(
+        shared_ids = tuple(sorted(map(self.get_id, shared & self._selected)))
+        return ControlScope(
             slugs=frozenset(covered),
             unknown=tuple(dict.fromkeys(unknown)),
             everything=all_named >= self._numbered,
-            shared=told,
-            hint=self._hint(unknown),
+            shared=shared_ids,
+            hint=self._suggest(unknown),
         )
 
-    def _hint(self, unknown: Iterable[str]) -> str:
-        """The name that one of `unknown` was perhaps meant to be."""
+    def _suggest(self, unknown: Iterable[str]) -> str:
+        """Suggest a known name for one of unknown."""
         for name in unknown:
             if is_glob(name):
-                return f"; a pattern is a regular expression: {without_globs(name)}"
-            number = _NUMBER.fullmatch(_key(name))
+                return f"; a pattern is a regular expression: {convert_glob(name)}"
+            number = _NUMBER.fullmatch(_normalise(name))
             if number and (same := f"c-{number[1]:0>4}") in self._by_name:
-                return f"; did you mean {self._spelt[same]}?"
-            near = difflib.get_close_matches(_key(name), self._by_name, n=1, cutoff=0.7)
+                return f"; did you mean {self._spellings[same]}?"
+            near = difflib.get_close_matches(_normalise(name), self._by_name, n=1, cutoff=0.7)
             if near:
-                return f"; did you mean {self._spelt[near[0]]}?"
+                return f"; did you mean {self._spellings[near[0]]}?"
         return ""
 
-    def _slugs(self, policy: Policy, unknown: list[str]) -> frozenset[str]:
-        """The controls that match all patterns of `policy`; without one, every control."""
-        found = frozenset(self._names)
+    def _match_policy(self, policy: PosturePolicy, unknown: list[str]) -> frozenset[str]:
+        """Return the controls that match all patterns of a policy, every control if it has none."""
+        slugs = frozenset(self._names)
         for pattern in filter(None, (policy.control, policy.title)):
-            called = self._called(pattern, exact=policy.exact)
-            if not called:
+            named = self._find_matching(pattern, exact=policy.exact)
+            if not named:
                 unknown.append(pattern)
-            found &= called
+            slugs &= named
         if policy.rule:
-            # The rule of a control is named after it; a name of Kubescape's own rules is none of ours.
-            ruled = frozenset(slug for slug in found if _is_called(policy.rule, (slug,), exact=policy.exact))
-            if not ruled:
+            # Our rule of a control has the control's name; names of Kubescape's rules are unknown here.
+            with_rule = frozenset(slug for slug in slugs if _matches_name(policy.rule, (slug,), exact=policy.exact))
+            if not with_rule:
                 unknown.append(f"rule {policy.rule}")
-            found &= ruled
-        return found
+            slugs &= with_rule
+        return slugs
 
-    def _called(self, pattern: str, *, exact: bool) -> frozenset[str]:
-        """The slugs of the controls that `pattern` names."""
+    def _find_matching(self, pattern: str, *, exact: bool) -> frozenset[str]:
+        """Return the slugs of the controls that match a pattern."""
         key = pattern, exact
-        if key not in self._found:
-            found = self.named(pattern)
-            if not found and not is_plain(pattern):
-                found = frozenset(
-                    slug for slug, names in self._names.items() if _is_called(pattern, names, exact=exact)
+        if key not in self._matches:
+            slugs = self.find_by_name(pattern)
+            if not slugs and not is_plain(pattern):
+                slugs = frozenset(
+                    slug for slug, names in self._names.items() if _matches_name(pattern, names, exact=exact)
                 )
-            self._found[key] = found
-        return self._found[key]
+            self._matches[key] = slugs
+        return self._matches[key]
 
-    def _held_by(self, framework: Framework) -> frozenset[str]:
+    def _get_members(self, framework: Framework) -> frozenset[str]:
         if framework.slug not in self._members:
             members = (control.slug for control in self._controls if framework.has(control))
             self._members[framework.slug] = frozenset(members)
         return self._members[framework.slug]
 
-    def _others(self, slug: str, named: Iterable[str]) -> bool:
-        """Whether the scan judges the control by a framework that is not named: one verdict counts for both."""
-        return any(item.slug not in named and slug in self._held_by(item) for item in self._judged_by)
+    def _is_shared(self, slug: str, named: Iterable[str]) -> bool:
+        """Return True if a framework of the scan that is not named contains the control: both share one verdict."""
+        return any(
+            framework.slug not in named and slug in self._get_members(framework)
+            for framework in self._frameworks_of_scan
+        )
 
 
-def _words(framework: Framework) -> tuple[str, ...]:
+def _list_names(framework: Framework) -> tuple[str, ...]:
     return (framework.slug, framework.name, *framework.aliases)
 
 
-def _is_called(pattern: str, names: Iterable[str], *, exact: bool) -> bool:
+def _matches_name(pattern: str, names: Iterable[str], *, exact: bool) -> bool:
     if exact and pattern != EVERYTHING:
-        return any(_key(pattern) == _key(name) for name in names)
-    return any(_key(pattern) == _key(name) or matches(pattern, name, any_case=True) for name in names)
+        return any(_normalise(pattern) == _normalise(name) for name in names)
+    return any(_normalise(pattern) == _normalise(name) or matches(pattern, name, any_case=True) for name in names)
 
 
-def _key(name: str) -> str:
+def _normalise(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-class _Entry(msgspec.Struct, frozen=True, gc=False):
-    """One designator: what is told by kind and namespace, by one value more (`key`), and what needs the object."""
+class _DesignatorEntry(msgspec.Struct, frozen=True, gc=False):
+    """A designator prepared for lookup: by kind and namespace, then by one attribute (`key`), then by the object."""
 
     number: int
     group: str
@@ -213,19 +220,19 @@ class _Entry(msgspec.Struct, frozen=True, gc=False):
     home: str
 
 
-class _Near(msgspec.Struct, frozen=True):
-    """The entries for one kind and namespace: those by the pattern of their key, and those without one."""
+class _CandidateEntries(msgspec.Struct, frozen=True):
+    """The entries for one kind and namespace: by the pattern of their key, and those without a key."""
 
-    keyed: dict[str, dict[str, list[_Entry]]]
-    others: list[_Entry]
+    keyed: dict[str, dict[str, list[_DesignatorEntry]]]
+    others: list[_DesignatorEntry]
 
 
-class Resources:
-    """The resources that some exceptions are for.
+class ResourceMatcher:
+    """Lookup of the exceptions that match a resource.
 
-    `namespaces` are the labels of the namespaces that are known, and `folder` is the one that paths start from.
-    Only the few exceptions for the kind, namespace and name of a resource are looked at, so that many exceptions for
-    many resources are no product.
+    namespaces: labels by namespace name, as far as known. folder: absolute path that relative file paths start from.
+    Only exceptions for the kind, namespace and name of a resource are compared, so that the time does not grow with
+    exceptions x resources.
     """
 
     def __init__(
@@ -233,93 +240,97 @@ class Resources:
     ) -> None:
         self._namespaces = namespaces
         self._folder = folder
-        self._entries = [entry for number, item in policy_exceptions.items() for entry in _entries(number, item)]
+        self._entries = [
+            entry for number, exception in policy_exceptions.items() for entry in _prepare_entries(number, exception)
+        ]
         keys = {entry.key for entry in self._entries} - {""}
         self._patterns = {key: Patterns(entry.pattern for entry in self._entries if entry.key == key) for key in keys}
         self._matching: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._known: dict[tuple[str, str, str], _Near] = {}
+        self._known: dict[tuple[str, str, str], _CandidateEntries] = {}
 
-    def covering(self, resource: Resource) -> dict[int, Part]:
-        """The numbers of the exceptions for `resource`, each with the part of it that is meant.
+    def find_matching(self, resource: Resource) -> dict[int, Part]:
+        """Return the matching exceptions by number, each with the matched part of the resource.
 
-        One made of related objects is meant by what matches one of them, or the subject itself. Where its binding is, it
-        is granted something: only there an exception of one namespace can mean it, wherever the subject comes from.
+        A resource with related objects matches if one of them or the subject itself matches. Its first related object
+        is the binding: a namespaced exception matches only in the namespace of the binding, wherever the subject is.
         """
-        found: dict[int, Part] = {}
-        granted = {_namespace(binding) for binding in resource.related[:1]}
-        for item in (*resource.related, resource):
-            for entry in self._candidates(item):
-                if entry.number in found and found[entry.number] is None:
+        parts: dict[int, Part] = {}
+        granted = {_get_namespace(binding) for binding in resource.related[:1]}
+        for candidate in (*resource.related, resource):
+            for entry in self._candidates(candidate):
+                if entry.number in parts and parts[entry.number] is None:
                     continue
                 if entry.home and granted and entry.home not in granted:
                     continue
-                part = self._part(entry, item)
+                part = self._match_part(entry, candidate)
                 if part != ():
-                    before = found.get(entry.number, ())
-                    found[entry.number] = None if part is None or before is None else (*before, *part)
-        return found
+                    before = parts.get(entry.number, ())
+                    parts[entry.number] = None if part is None or before is None else (*before, *part)
+        return parts
 
-    def _candidates(self, item: Resource) -> Iterator[_Entry]:
-        """The entries whose kind, namespace and key fit an object."""
-        near = self._near(item)
+    def _candidates(self, candidate: Resource) -> Iterator[_DesignatorEntry]:
+        """Yield the entries with matching kind, namespace and key."""
+        near = self._find_near(candidate)
         yield from near.others
         for key, entries in near.keyed.items():
-            for value in _values(key, item, self._folder):
+            for value in _list_values(key, candidate, self._folder):
                 if (key, value) not in self._matching:
                     self._matching[key, value] = self._patterns[key].matching(value)
                 for pattern in self._matching[key, value]:
                     yield from entries.get(pattern, ())
 
-    def _near(self, item: Resource) -> _Near:
-        """The entries for the kind and the namespace of an object."""
-        key = (item.group, item.kind, _namespace(item))
+    def _find_near(self, candidate: Resource) -> _CandidateEntries:
+        """Return the entries for the kind and namespace of an object."""
+        key = (candidate.group, candidate.kind, _get_namespace(candidate))
         if key not in self._known:
-            near = self._known[key] = _Near({}, [])
+            near = self._known[key] = _CandidateEntries({}, [])
             for entry in self._entries:
                 if (
-                    entry.group in {"", item.group}
-                    and (not entry.kind or matches(entry.kind, item.kind))
+                    entry.group in {"", candidate.group}
+                    and (not entry.kind or matches(entry.kind, candidate.kind))
                     and (not entry.namespace or matches(entry.namespace, key[2]))
                 ):
                     by_pattern = near.keyed.setdefault(entry.key, {}) if entry.key else None
                     (near.others if by_pattern is None else by_pattern.setdefault(entry.pattern, [])).append(entry)
         return self._known[key]
 
-    def _part(self, entry: _Entry, item: Resource) -> Part:
-        """What `entry` means of an object of the right kind and namespace; an empty part if nothing."""
-        if entry.labels and not _labelled(entry, item):
+    def _match_part(self, entry: _DesignatorEntry, candidate: Resource) -> Part:
+        """Return the part of the object that the entry matches, () for none. The kind and namespace match already."""
+        if entry.labels and not _has_labels(entry, candidate):
             return ()
-        if entry.objects is not None and not selects(entry.objects, get_labels(item.object)):
+        if entry.objects is not None and not selects(entry.objects, get_labels(candidate.object)):
             return ()
-        if entry.namespaces is not None and not self._is_in(entry.namespaces, item):
+        if entry.namespaces is not None and not self._is_namespace_selected(entry.namespaces, candidate):
             return ()
         containers = None
         for key, pattern in entry.others:
             if key == CONTAINER:
                 containers = pattern
-            elif not any(matches(pattern, value) for value in _values(key, item, self._folder)):
+            elif not any(matches(pattern, value) for value in _list_values(key, candidate, self._folder)):
                 return ()
-        return None if containers is None else tuple(_containers(item, containers))
+        return None if containers is None else tuple(_find_containers(candidate, containers))
 
-    def _is_in(self, selector: LabelSelector, item: Resource) -> bool:
-        """Whether the namespace of an object is selected; not if that depends on labels that nobody knows."""
-        name = _namespace(item)
+    def _is_namespace_selected(self, selector: LabelSelector, candidate: Resource) -> bool:
+        """Return True if the namespace of an object is selected; False if that depends on unknown labels."""
+        name = _get_namespace(candidate)
         if not name:
             return False
-        labels = get_labels(item.object) if _is_namespace(item) else self._namespaces.get(name)
+        labels = get_labels(candidate.object) if _is_namespace(candidate) else self._namespaces.get(name)
         if labels is None and any(requirement.key != NAME_LABEL for requirement in selector.requirements):
             return False
         return selects(selector, {**(labels or {}), NAME_LABEL: name})
 
 
-def _entries(number: int, policy_exception: PolicyException) -> Iterator[_Entry]:
+def _prepare_entries(number: int, policy_exception: PolicyException) -> Iterator[_DesignatorEntry]:
     for designator in policy_exception.designators or (Designator(()),):
-        said = dict(designator.patterns)
-        kind, namespace = said.pop(KIND, ""), said.pop(NAMESPACE, "")
-        others = tuple((key, said.pop(key)) for key in (NAME, PATH, IDENTITY, CLUSTER, CONTAINER) if key in said)
-        labels = tuple(said.items())
+        patterns = dict(designator.patterns)
+        kind, namespace = patterns.pop(KIND, ""), patterns.pop(NAMESPACE, "")
+        others = tuple(
+            (key, patterns.pop(key)) for key in (NAME, PATH, IDENTITY, CLUSTER, CONTAINER) if key in patterns
+        )
+        labels = tuple(patterns.items())
         key, pattern = next((pair for pair in (*others, *labels) if pair[0] not in {CLUSTER, CONTAINER}), ("", ""))
-        yield _Entry(
+        yield _DesignatorEntry(
             number=number,
             group=designator.group,
             kind=kind,
@@ -334,63 +345,63 @@ def _entries(number: int, policy_exception: PolicyException) -> Iterator[_Entry]
         )
 
 
-def _values(key: str, item: Resource, folder: str) -> Iterator[str]:
-    """What the pattern of an attribute is compared with; one of them has to match."""
+def _list_values(key: str, resource: Resource, folder: str) -> Iterator[str]:
+    """Yield the values to compare with the pattern of an attribute; one of them has to match."""
     match key:
         case "name":
-            yield item.name
+            yield resource.name
         case "resourceID":
-            yield from (item.id, item.identity)
-        case "path" if item.source is not None:
-            for path in _paths(item.source, folder):
-                yield from (path, f"{path}:{item.source.document}")
+            yield from (resource.id, resource.identity)
+        case "path" if resource.source is not None:
+            for path in _list_paths(resource.source, folder):
+                yield from (path, f"{path}:{resource.source.document}")
         case "path" | "cluster":
-            # Objects in files belong to no cluster that has a name: only a pattern for all of them matches.
+            # Resources in files have no cluster name: only a pattern for all clusters matches.
             yield ""
         case _:
             for field in _FIELDS:
-                said = _texts(item, field)
-                if key in said:
-                    yield str(said[key])
+                metadata = _get_metadata(resource, field)
+                if key in metadata:
+                    yield str(metadata[key])
 
 
-def _paths(source: Source, folder: str) -> Iterator[str]:
-    """What people may call a file: as it was named, its whole path, and its path from `folder` if it is below."""
+def _list_paths(source: Source, folder: str) -> Iterator[str]:
+    """Yield the paths a user may write for a file: as scanned, absolute, and relative to folder if it is below."""
     whole = posixpath.normpath(posixpath.join(folder, source.path))
     below = whole.removeprefix(f"{folder.rstrip('/')}/")
-    # An exception goes on meaning the same file, however the paths of a scan are typed.
+    # An exception keeps matching a file whatever form of its path a scan was given.
     yield from dict.fromkeys((source.path, whole, *(() if below == whole else (below, f"./{below}"))))
 
 
-def _labelled(entry: _Entry, item: Resource) -> bool:
-    """Whether all labels that are asked for are there, or all as annotations."""
+def _has_labels(entry: _DesignatorEntry, resource: Resource) -> bool:
+    """Return True if all required labels are present as labels, or all of them as annotations."""
     return any(
-        all(key in said and matches(pattern, str(said[key])) for key, pattern in entry.labels)
-        for said in (_texts(item, field) for field in _FIELDS)
+        all(key in metadata and matches(pattern, str(metadata[key])) for key, pattern in entry.labels)
+        for metadata in (_get_metadata(resource, field) for field in _FIELDS)
     )
 
 
-def _texts(item: Resource, field: str) -> dict[Any, Any]:
-    return as_mapping(as_mapping(item.object.get("metadata")).get(field))
+def _get_metadata(resource: Resource, field: str) -> dict[Any, Any]:
+    return as_mapping(as_mapping(resource.object.get("metadata")).get(field))
 
 
-def _containers(item: Resource, pattern: str) -> Iterator[str]:
-    """The paths of the containers whose names match."""
-    at = pod_path(item)
+def _find_containers(resource: Resource, pattern: str) -> Iterator[str]:
+    """Yield the paths of the containers with matching names."""
+    at = pod_path(resource)
     if at is None:
         return
     for field in _LISTS:
         path = (*at, "spec", field)
-        found = value_at_or(item.object, path, ())
-        for index, container in enumerate(found if isinstance(found, list) else ()):
+        containers = value_at_or(resource.object, path, ())
+        for index, container in enumerate(containers if isinstance(containers, list) else ()):
             if isinstance(container, dict) and matches(pattern, str(container.get("name") or "")):
                 yield format_path((*path, index))
 
 
-def _namespace(item: Resource) -> str:
-    """The namespace an object is in; a Namespace is in itself."""
-    return item.name if _is_namespace(item) else item.namespace
+def _get_namespace(resource: Resource) -> str:
+    """Return the namespace of an object, for a Namespace its own name."""
+    return resource.name if _is_namespace(resource) else resource.namespace
 
 
-def _is_namespace(item: Resource) -> bool:
-    return item.kind == "Namespace" and not item.group
+def _is_namespace(resource: Resource) -> bool:
+    return resource.kind == "Namespace" and not resource.group

@@ -1,6 +1,6 @@
-"""An exception as a value: what somebody accepts, on which resources, for which controls, until when.
+"""An exception as a value: the resources, the controls and the expiry of an approved deviation.
 
-Values, the patterns in them and their dates; never decides what an exception covers.
+Values, patterns and dates. Never decides if an exception covers a finding.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.location import Path
 
 EVERYTHING: Final = "*"
-"""No regular expression, but what Kubescape's own exceptions say for anything at all."""
+"""Kubescape's wildcard for any value; not a regular expression."""
 CLUSTER: Final = "cluster"
 CONTAINER: Final = "containerName"
 IDENTITY: Final = "resourceID"
@@ -27,29 +27,29 @@ NAME: Final = "name"
 NAMESPACE: Final = "namespace"
 PATH: Final = "path"
 ATTRIBUTES: Final = frozenset({CLUSTER, CONTAINER, IDENTITY, KIND, NAME, NAMESPACE, PATH})
-"""The attributes that are no labels."""
+"""The designator attributes that are not labels."""
 
 _PLAIN: Final = re.compile(r"[\w\s:,/-]*")
 _GLOBBED: Final = re.compile(r"[\w\s:,/.*-]*")
 _GLOB: Final = re.compile(r"(?:(?<=[\w/-])|^)\*")
-"""A star behind what a name may end with: as a regular expression it repeats one character."""
+"""A star after a character that may end a name: in a regular expression it repeats that character."""
 _CHUNK: Final = 64
-"""Patterns that are matched at once: few enough for RE2 to keep within its memory."""
+"""Patterns compiled into one set: few enough for RE2's memory limit."""
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-class FlawError(ValueError):
-    """Something of an exception that means nothing, and the path to it in the exception."""
+class InvalidExceptionError(ValueError):
+    """An invalid part of an exception. path: its position in the exception."""
 
     def __init__(self, message: str, path: Path = ()) -> None:
         super().__init__(message)
         self.path = path
 
 
-class Policy(msgspec.Struct, frozen=True):
-    """One entry of `posturePolicies`: patterns, of which each that is not empty has to match.
+class PosturePolicy(msgspec.Struct, frozen=True):
+    """An entry of `posturePolicies`: each pattern that is not empty has to match.
 
-    With `exact` they are names that mean themselves; only `*` still means anything.
+    exact: the texts are names, not patterns; only `*` matches anything.
     """
 
     framework: str = ""
@@ -60,14 +60,14 @@ class Policy(msgspec.Struct, frozen=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it calls controls, in the order of how exact that is."""
+        """The names of the controls, the most exact first."""
         return tuple(filter(None, (self.control, self.title, self.rule)))
 
 
 class Designator(msgspec.Struct, frozen=True):
-    """One entry of `resources`: patterns by attribute, all of which have to match. `group` is an API group as it is.
+    """An entry of `resources`: a pattern by attribute, all of which have to match. group: API group, literally.
 
-    With `exact` they are names that mean themselves.
+    exact: the texts are names, not patterns.
     """
 
     attributes: tuple[tuple[str, str], ...]
@@ -76,33 +76,33 @@ class Designator(msgspec.Struct, frozen=True):
 
     @property
     def patterns(self) -> tuple[tuple[str, str], ...]:
-        """The attributes, each with the pattern that it has to match."""
-        return tuple((key, literal(text)) for key, text in self.attributes) if self.exact else self.attributes
+        """The attributes with their patterns."""
+        return tuple((key, escape_pattern(text)) for key, text in self.attributes) if self.exact else self.attributes
 
 
 class PolicyException(msgspec.Struct, frozen=True, kw_only=True):
-    """An exception: the waiver that reports name, and what it is for.
+    """An exception: its description in reports and its scope.
 
-    It is for what one of `policies` and one of `designators` matches and both selectors take; without `policies`
-    for every control, without `designators` for every resource. One with a `flaw` covers nothing; `doubts` say why one
-    may cover more, or less, than was meant.
+    Covers findings that match one of `policies`, one of `designators`, and both selectors. No policies: every control.
+    No designators: every resource. An exception with a `flaw` covers nothing; `doubts` are reasons for a scope that may
+    be wider or narrower than intended.
     """
 
     exception: AppliedException
-    policies: tuple[Policy, ...] = ()
+    policies: tuple[PosturePolicy, ...] = ()
     designators: tuple[Designator, ...] = ()
     objects: LabelSelector | None = None
-    """What labels an object has to have."""
+    """Selector for the labels of the object."""
     namespaces: LabelSelector | None = None
-    """What labels the namespace of an object has to have."""
+    """Selector for the labels of the object's namespace."""
     home: str = ""
-    """The namespace of who has made it, where it counts for that one alone: not for what is granted elsewhere."""
+    """Namespace of the exception object, if its scope ends there: it does not cover grants in other namespaces."""
     flaw: str = ""
     doubts: tuple[str, ...] = ()
 
 
-def expiry(text: str) -> dt.datetime:
-    """The moment in RFC 3339 text; a date alone is the last second of that day, in UTC. Raises ValueError."""
+def parse_expiry(text: str) -> dt.datetime:
+    """Parse an RFC 3339 time; a date alone means the last second of that day in UTC. Raises ValueError."""
     try:
         if _DATE.fullmatch(text):
             return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(23, 59, 59), dt.UTC)
@@ -116,37 +116,37 @@ def expiry(text: str) -> dt.datetime:
 
 @functools.lru_cache(maxsize=16_384)
 def matches(pattern: str, value: str, *, any_case: bool = False) -> bool:
-    """Whether the whole of `value` matches `pattern`, in RE2's syntax."""
+    """Return True if pattern matches the whole of value, in RE2 syntax."""
     if pattern == EVERYTHING:
         return True
     if not any_case and is_plain(pattern):
         return pattern == value
-    return _compiled(pattern, any_case=any_case).fullmatch(value.encode("utf-8", "replace").decode()) is not None
+    return _compile(pattern, any_case=any_case).fullmatch(value.encode("utf-8", "replace").decode()) is not None
 
 
 def check_pattern(pattern: str) -> None:
-    """Raise ValueError for what is no regular expression of RE2."""
+    """Raises ValueError if pattern is not a valid RE2 expression."""
     if pattern != EVERYTHING:
-        _compiled(pattern, any_case=False)
+        _compile(pattern, any_case=False)
 
 
 def is_plain(text: str) -> bool:
-    """Whether `text` as a pattern means itself."""
+    """Return True if text as a pattern matches only itself."""
     return _PLAIN.fullmatch(text) is not None
 
 
 def is_glob(text: str) -> bool:
-    """Whether `text` looks as if `*` in it stood for any text, as in a shell; as a pattern it means little then."""
+    """Return True if text looks like a shell glob; as a regular expression it would match very little."""
     return text != EVERYTHING and _GLOBBED.fullmatch(text) is not None and _GLOB.search(text) is not None
 
 
-def without_globs(text: str) -> str:
-    """The pattern that says what `text`, which is a glob, seems to mean."""
+def convert_glob(text: str) -> str:
+    """Convert a glob to the equivalent pattern."""
     return _GLOB.sub(".*", text)
 
 
-def literal(text: str) -> str:
-    """The pattern that matches `text` alone."""
+def escape_pattern(text: str) -> str:
+    """Return the pattern that matches only text."""
     if is_plain(text):
         return text
     import re2  # type: ignore[import-untyped]  # noqa: PLC0415 - as below
@@ -155,8 +155,8 @@ def literal(text: str) -> str:
 
 
 @functools.lru_cache(maxsize=4_096)
-def _compiled(pattern: str, *, any_case: bool) -> Any:
-    # Only a scan with exceptions pays for loading it.
+def _compile(pattern: str, *, any_case: bool) -> Any:
+    # Imported lazily: only scans with exceptions need RE2.
     import re2  # noqa: PLC0415
 
     options = re2.Options()
@@ -168,38 +168,38 @@ def _compiled(pattern: str, *, any_case: bool) -> Any:
     except UnicodeEncodeError as error:
         raise ValueError(f"{pattern[:60]!r} is no text") from error
     except re2.error as error:
-        said = error.args[0].decode(errors="replace")
-        raise ValueError(f"{pattern[:60]!r} is no regular expression of RE2: {said}") from error
+        message = error.args[0].decode(errors="replace")
+        raise ValueError(f"{pattern[:60]!r} is no regular expression of RE2: {message}") from error
 
 
 class Patterns:
-    """Many patterns, matched all at once."""
+    """Many patterns, matched in one pass."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        found = set(patterns)
-        self._always = tuple(found & {EVERYTHING})
-        self._plain = frozenset(filter(is_plain, found))
-        self._others = sorted(found - self._plain - {EVERYTHING})
+        unique = set(patterns)
+        self._always = tuple(unique & {EVERYTHING})
+        self._plain = frozenset(filter(is_plain, unique))
+        self._others = sorted(unique - self._plain - {EVERYTHING})
         self._sets: list[tuple[Any, list[str]]] | None = None
 
     def matching(self, value: str) -> tuple[str, ...]:
-        """Those that match the whole of `value`."""
+        """Return the patterns that match the whole of value."""
         if self._sets is None:
             chunks = (self._others[at : at + _CHUNK] for at in range(0, len(self._others), _CHUNK))
-            self._sets = [(_set_of(chunk), chunk) for chunk in chunks]
+            self._sets = [(_compile_set(chunk), chunk) for chunk in chunks]
         text = value.encode("utf-8", "replace").decode()
-        found = [chunk[index] for patterns, chunk in self._sets for index in patterns.Match(text) or ()]
-        return (*self._always, *({value} & self._plain), *found)
+        matched = [chunk[index] for patterns, chunk in self._sets for index in patterns.Match(text) or ()]
+        return (*self._always, *({value} & self._plain), *matched)
 
 
-def _set_of(patterns: Iterable[str]) -> Any:
+def _compile_set(patterns: Iterable[str]) -> Any:
     import re2  # noqa: PLC0415 - as above
 
     options = re2.Options()
     options.log_errors = False
     options.max_mem = 64 << 20
-    found = re2.Set.FullMatchSet(options)
+    pattern_set = re2.Set.FullMatchSet(options)
     for pattern in patterns:
-        found.Add(pattern)
-    found.Compile()
-    return found
+        pattern_set.Add(pattern)
+    pattern_set.Compile()
+    return pattern_set

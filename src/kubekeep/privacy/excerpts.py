@@ -15,7 +15,7 @@ from kubekeep.model.finding import Evidence, Excerpt
 from kubekeep.model.location import line_starts
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_keys import find_secret_spans
-from kubekeep.privacy.masking import masked_lines
+from kubekeep.privacy.masking import mask_lines
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.inputs import Inputs
 from kubekeep.sources.manifests import decode_text
@@ -28,52 +28,52 @@ _WIDTH: Final = 300
 
 
 def add_excerpts(results: Sequence[ResourceResult], source: Inputs) -> list[ResourceResult]:
-    """`results` with the lines around each place of their evidence, without secrets; equal places share them."""
+    """Return the results with the lines around each piece of evidence, secrets masked; equal places share them."""
     excerpts = _Excerpts(source)
     for result in results:
         for verdict in result.verdicts.values():
             for evidence in verdict.evidence:
                 excerpts.expect(evidence, result.resource)
     excerpts.read()
-    return [_replace_evidence(result, excerpts.told) for result in results]
+    return [_replace_evidence(result, excerpts.add_to) for result in results]
 
 
 _Window = tuple[int, int]
-"""The first and last line of an excerpt."""
+"""First and last line of an excerpt, from 1."""
 
 
 class _Excerpts:
-    """The excerpts of all files that evidence stands in; holds no more than one file's text at a time."""
+    """Excerpts of all files with evidence; holds the text of one file at a time."""
 
     def __init__(self, source: Inputs) -> None:
         self._source = source
         self._paths: dict[tuple[str, str], str] = {}
-        self._wanted: dict[str, set[_Window]] = {}
-        self._found: dict[tuple[str, _Window], Excerpt] = {}
+        self._windows: dict[str, set[_Window]] = {}
+        self._made: dict[tuple[str, _Window], Excerpt] = {}
 
     def expect(self, evidence: Evidence, resource: Resource) -> None:
-        """Note that an excerpt will be asked for."""
-        place = self._place(evidence, resource)
+        """Register evidence that needs an excerpt."""
+        place = self._locate(evidence, resource)
         if place is not None:
-            self._wanted.setdefault(place[0], set()).add(place[1])
+            self._windows.setdefault(place[0], set()).add(place[1])
 
     def read(self) -> None:
         """Read each file once."""
-        for path, windows in self._wanted.items():
+        for path, windows in self._windows.items():
             text = decode_text(self._source.content(path))
-            lines = [] if text is None else _masked(text)
+            lines = [] if text is None else _mask(text)
             for window in windows:
-                excerpt = _cut(lines, window)
+                excerpt = _make_excerpt(lines, window)
                 if excerpt is not None:
-                    self._found[path, window] = excerpt
+                    self._made[path, window] = excerpt
 
-    def told(self, evidence: Evidence, resource: Resource) -> Evidence:
-        """A piece of evidence with its excerpt."""
-        place = self._place(evidence, resource)
-        excerpt = self._found.get(place) if place is not None else None
+    def add_to(self, evidence: Evidence, resource: Resource) -> Evidence:
+        """Return the evidence with its excerpt."""
+        place = self._locate(evidence, resource)
+        excerpt = self._made.get(place) if place is not None else None
         return evidence if excerpt is None else msgspec.structs.replace(evidence, excerpt=excerpt)
 
-    def _place(self, evidence: Evidence, resource: Resource) -> tuple[str, _Window] | None:
+    def _locate(self, evidence: Evidence, resource: Resource) -> tuple[str, _Window] | None:
         location = evidence.location
         if location is None or location.region is None:
             return None
@@ -85,7 +85,7 @@ class _Excerpts:
 
 
 def _replace_evidence(result: ResourceResult, change: Callable[[Evidence, Resource], Evidence]) -> ResourceResult:
-    """A result with each piece of its evidence changed."""
+    """Return the result with each piece of its evidence replaced."""
     verdicts = {
         slug: msgspec.structs.replace(
             verdict, evidence=tuple(change(evidence, result.resource) for evidence in verdict.evidence)
@@ -97,17 +97,17 @@ def _replace_evidence(result: ResourceResult, change: Callable[[Evidence, Resour
     return msgspec.structs.replace(result, verdicts=verdicts)
 
 
-def _cut(lines: Sequence[str], window: _Window) -> Excerpt | None:
+def _make_excerpt(lines: Sequence[str], window: _Window) -> Excerpt | None:
     first, last = window
-    found = tuple(line if len(line) <= _WIDTH else line[:_WIDTH] + "\u2026" for line in lines[first - 1 : last])
-    return Excerpt(first, found) if found else None
+    excerpt_lines = tuple(line if len(line) <= _WIDTH else line[:_WIDTH] + "\u2026" for line in lines[first - 1 : last])
+    return Excerpt(first, excerpt_lines) if excerpt_lines else None
 
 
-def _masked(text: str) -> list[str]:
-    """The lines of a file without secrets."""
+def _mask(text: str) -> list[str]:
+    """Return the lines of a file with secrets masked."""
     spans: list[tuple[int, int]] = []
     for reader in (yaml_text, json_text) if text.lstrip()[:1] in {"{", "["} else (yaml_text,):
-        for item in reader.documents(text, line_starts(text), DEFAULT_LIMITS):
-            if isinstance(item, Document):
-                spans += find_secret_spans(item.value, item.source_map)
-    return masked_lines(text, spans)
+        for document in reader.documents(text, line_starts(text), DEFAULT_LIMITS):
+            if isinstance(document, Document):
+                spans += find_secret_spans(document.value, document.source_map)
+    return mask_lines(text, spans)

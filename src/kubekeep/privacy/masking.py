@@ -1,8 +1,8 @@
-"""The text of a file without its secrets, line by line, for excerpts that people see.
+"""Masking of secrets in the text of a file, line by line.
 
-Where a document has marks the places of its secrets are exact; beside that every text is read by its lines, as
-templates, Terraform and texts inside of texts have no marks. Keys, structure and the numbers of lines stay as they
-are. Rather masks too much than too little, and never shortens a text.
+With a source map the positions of secrets are exact. All text is also checked by lines, because templates, Terraform
+and embedded texts have no source map. Keys, structure and line numbers stay. Masks too much rather than too little, and
+never shortens a text.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from kubekeep.model.secret_keys import KeyContent, classify_key, is_secret_point
 
 _LINE_END: Final = re.compile(r"\r\n?|\n")
 _DEEPEST: Final = 50
-"""Blocks in blocks; what is deeper belongs to the last of them."""
+"""Maximum nesting of blocks; deeper blocks belong to the last one."""
 _LONGEST: Final = 1000
-"""Characters of a line that are looked at; a longer one is masked behind them."""
+"""Length up to which a line is checked; the rest of a longer line is masked."""
 _ENTRY: Final = re.compile(
     r"""(?P<lead>[\s#]*(?:-\s+)*)(?P<quote>["']?)(?P<key>[\w./$@][\w./$@-]*(?:[ ][\w./$@-]+){0,3}?)(?P=quote)"""
     r"""(?P<sign>\s*:(?=\s|$|["\[{])|\s*=(?!=)|(?:\s+"[^"]*")*\s*(?=\{))\s*"""
@@ -39,8 +39,8 @@ _FLOW: Final = re.compile(r"""(?<![\w./-])([\w./-]{1,80})["']?\s*[:=]\s*[\[{](?!
 _CONSTANT: Final = re.compile(r"(?:true|false|null|~)\s*,?\s*(?:#.*)?")
 
 
-class _Block(msgspec.Struct):
-    """A part of the text that holds secrets: below a key at `indent`, or up to where its bracket or heredoc ends."""
+class _SecretBlock(msgspec.Struct):
+    """A part of the text with secrets: below a key at `indent`, or up to its closing bracket or heredoc end."""
 
     indent: int
     kind: KeyContent
@@ -49,14 +49,14 @@ class _Block(msgspec.Struct):
     end: str = ""
 
 
-def masked_lines(text: str, spans: Iterable[tuple[int, int]] = ()) -> list[str]:
-    """The lines of `text` without its secrets; `spans` are stretches known to be secret, by index."""
+def mask_lines(text: str, spans: Iterable[tuple[int, int]] = ()) -> list[str]:
+    """Return the lines of text with secrets masked. spans: (start, end) indexes known to be secret."""
     known = [*spans, *((match.start(), match.end()) for match in TOKEN_PATTERN.finditer(text))]
-    return list(_by_lines(_LINE_END.split(_without(text, known))))
+    return list(_mask_by_lines(_LINE_END.split(_mask_spans(text, known))))
 
 
-def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """The text with a mask for each span; one of several lines keeps their number."""
+def _mask_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Return the text with a mask for each span; the number of lines stays."""
     parts: list[str] = []
     at = 0
     for start, end in sorted(spans):
@@ -68,13 +68,13 @@ def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
             if number % 2:
                 parts.append(piece)
             elif piece.strip():
-                parts.append(_masked(piece))
+                parts.append(_mask(piece))
         at = end
     return "".join((*parts, text[at:]))
 
 
-def _masked(text: str) -> str:
-    """A mask in the place of a text, with the space before it and the quotes around it."""
+def _mask(text: str) -> str:
+    """Return a mask with the surrounding white space and quotes of a text."""
     bare = text.strip()
     quote = bare[0] if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'" else ""
     sign = re.match(r"[|>][-+0-9]*(?:\s|$)", bare)
@@ -82,42 +82,42 @@ def _masked(text: str) -> str:
     return f"{lead}{bare}" if sign and sign.end() == len(bare) else f"{lead}{quote}{MASK}{quote}"
 
 
-def _by_lines(rows: Iterable[str]) -> Iterator[str]:
-    reader = _Reader()
+def _mask_by_lines(rows: Iterable[str]) -> Iterator[str]:
+    masker = _LineMasker()
     for row in rows:
-        yield reader.line(row)
+        yield masker.mask(row)
 
 
-class _Reader:
-    """Reads lines and knows in which blocks it is."""
+class _LineMasker:
+    """Masking of lines one after the other, with the blocks that are open."""
 
     def __init__(self) -> None:
-        self._blocks: list[_Block] = []
+        self._blocks: list[_SecretBlock] = []
         self._flag = False
         self._pointed = 0
 
-    def line(self, row: str) -> str:
-        """A line without its secrets."""
+    def mask(self, row: str) -> str:
+        """Return a line with secrets masked."""
         if len(row) > _LONGEST:
             row = row[:_LONGEST] + MASK
         if not row.strip():
             return row
-        self._leave(row)
+        self._close_blocks(row)
         before = list(self._blocks)
         block = before[-1] if before else None
         if block is not None and block.is_text:
-            shown = row if block.end and row.strip() == block.end else _hidden(row)
+            shown = row if block.end and row.strip() == block.end else _mask_line(row)
         else:
-            shown = self._entry(row, block)
+            shown = self._mask_entry(row, block)
         for holding in before:
             if holding.depth:
-                holding.depth += _net(row)
+                holding.depth += _count_open(row)
         if block is not None and block.end and row.strip() == block.end:
             self._blocks.pop()
         return shown
 
-    def _leave(self, row: str) -> None:
-        """End the blocks that do not hold this line."""
+    def _close_blocks(self, row: str) -> None:
+        """Close the blocks that do not contain this line."""
         indent = len(row) - len(row.lstrip())
         is_item = row.lstrip().startswith("- ")
         is_action = row.lstrip().startswith("{{")
@@ -130,79 +130,81 @@ class _Reader:
                 return
             self._blocks.pop()
 
-    def _entry(self, row: str, block: _Block | None) -> str:
+    def _mask_entry(self, row: str, block: _SecretBlock | None) -> str:
         kind = block.kind if block is not None else KeyContent.NOTHING
         match = _ENTRY.match(row)
         if match is None:
-            return self._bare(row, kind)
+            return self._mask_bare(row, kind)
         self._flag = False
         key, rest = match["key"], row[match.end() :]
-        pointed = self._pointing(key, rest)
+        pointed = self._is_patch_value(key, rest)
         below = KeyContent.ALL if pointed else classify_key(key, kind)
         opening = _OPENING.fullmatch(rest)
         is_flow = rest[:1] in {"[", "{"} and below is not KeyContent.NOTHING and not key.lower().endswith("ref")
         if below is KeyContent.WORDS or (opening is None and not (pointed or is_flow or is_secret_value(key, kind))):
-            return row[: match.end()] + _told(rest)
+            return row[: match.end()] + _mask_tokens(rest)
         if below is not KeyContent.NOTHING and not row.lstrip().startswith("#"):
-            self._open(len(match["lead"]), rest, below)
+            self._open_block(len(match["lead"]), rest, below)
         if opening is not None or _CONSTANT.fullmatch(rest):
             return row
-        return row[: match.end()] + _masked_value(rest)
+        return row[: match.end()] + _mask_value(rest)
 
-    def _pointing(self, key: str, rest: str) -> bool:
-        """Whether this is the value of a JSON patch within the text, whose path may come before or after it."""
+    def _is_patch_value(self, key: str, rest: str) -> bool:
+        """Return True if this is the value of a JSON patch to a secret; its `path` may precede or follow it."""
         self._pointed = max(self._pointed - 1, 0)
         if key == "op" or (key == "path" and is_secret_pointer(rest.strip("\"' ,"))):
             self._pointed = 3
         return key == "value" and self._pointed > 0
 
-    def _bare(self, row: str, kind: KeyContent) -> str:
-        """A line without a key."""
-        item = _ITEM.fullmatch(row)
-        word = item[2].strip("\"', ") if item is not None else ""
+    def _mask_bare(self, row: str, kind: KeyContent) -> str:
+        """Return a line without a key, masked."""
+        entry = _ITEM.fullmatch(row)
+        word = entry[2].strip("\"', ") if entry is not None else ""
         flagged, self._flag = self._flag, bool(word) and SECRET_FLAG.fullmatch(word) is not None
         if kind is KeyContent.NOTHING:
-            return f"{item[1]}{MASK}" if item is not None and flagged and not word.startswith("-") else _told(row)
-        return row if _BARE.fullmatch(row) else _hidden(row)
+            return (
+                f"{entry[1]}{MASK}" if entry is not None and flagged and not word.startswith("-") else _mask_tokens(row)
+            )
+        return row if _BARE.fullmatch(row) else _mask_line(row)
 
-    def _open(self, indent: int, rest: str, kind: KeyContent) -> None:
+    def _open_block(self, indent: int, rest: str, kind: KeyContent) -> None:
         if len(self._blocks) == _DEEPEST:
             return
         heredoc = _HEREDOC.search(rest)
         is_text = heredoc is not None or re.match(r"(?:[&!]\S+\s+)*[|>]", rest) is not None
         end = heredoc[1] if heredoc else ""
-        self._blocks.append(_Block(indent, kind, is_text, max(_net(rest), 0), end))
+        self._blocks.append(_SecretBlock(indent, kind, is_text, max(_count_open(rest), 0), end))
 
 
-def _net(text: str) -> int:
-    """How many brackets are opened and not closed; those of template actions are not counted."""
+def _count_open(text: str) -> int:
+    """Return the number of brackets left open; brackets of template actions are not counted."""
     if "{{" in text:
         text = re.sub(r"\{\{[^{}]*\}\}", "", text)
     return sum(text.count(sign) for sign in "{[(") - sum(text.count(sign) for sign in "}])")
 
 
-def _hidden(row: str) -> str:
-    """A line of which only the indentation and the dash are shown."""
-    item = re.match(r"\s*(?:-\s+)?", row)
-    return (item[0] if item else "") + MASK
+def _mask_line(row: str) -> str:
+    """Return the indentation and dash of a line with a mask."""
+    lead = re.match(r"\s*(?:-\s+)?", row)
+    return (lead[0] if lead else "") + MASK
 
 
-def _masked_value(rest: str) -> str:
+def _mask_value(rest: str) -> str:
     comma = "," if rest.rstrip().endswith(",") else ""
-    return _masked(rest.rstrip().removesuffix(",")) + comma
+    return _mask(rest.rstrip().removesuffix(",")) + comma
 
 
-def _told(text: str) -> str:
-    """A text without what is a secret by its shape, or by a name in the same line."""
-    # Most lines are short and hold none of the signs: a pattern costs more than looking for these.
+def _mask_tokens(text: str) -> str:
+    """Mask tokens, and values assigned to secret names in the same line."""
+    # Most lines are short and have none of these characters: checking for them is cheaper than a pattern.
     if len(text) >= _SHORTEST_BLOB:
-        text = _BLOB.sub(_blob, text)
+        text = _BLOB.sub(_mask_blob, text)
     if "-" in text and "," in text:
         text = _FLOW_FLAG.sub(rf"\1\2{MASK}", text)
     if "=" in text or "-" in text:
         text = ASSIGNMENT_PATTERN.sub(rf"\1{MASK}", text)
     if ":" in text or "=" in text:
-        text = _INLINE.sub(_inline, text)
+        text = _INLINE.sub(_mask_inline, text)
         if "{" in text or "[" in text:
             flows = (
                 match for match in _FLOW.finditer(text) if classify_key(match[1]) in {KeyContent.ALL, KeyContent.ENV}
@@ -212,15 +214,15 @@ def _told(text: str) -> str:
     return text
 
 
-def _blob(match: re.Match[str]) -> str:
-    """A mask for a long word that no person wrote: the hexadecimal of a hash, or a mix of cases and digits."""
+def _mask_blob(match: re.Match[str]) -> str:
+    """Mask a long word that looks generated: a hexadecimal hash, or mixed case with digits."""
     word = match[0]
     is_hash = not word.strip("0123456789abcdef")
     is_mixed = len(word) >= 40 and word.lower() != word != word.upper() and any(map(str.isdigit, word))
     return MASK if is_hash or is_mixed else word
 
 
-def _inline(match: re.Match[str]) -> str:
+def _mask_inline(match: re.Match[str]) -> str:
     value = match["value"]
     is_shown = not is_secret_value(match["key"].strip("-")) or _CONSTANT.fullmatch(value) or MASK in value
-    return match[0] if is_shown or value[0] in "{[" else f"{match['key']}{match['end']}{_masked(value)}"
+    return match[0] if is_shown or value[0] in "{[" else f"{match['key']}{match['end']}{_mask(value)}"

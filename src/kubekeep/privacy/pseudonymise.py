@@ -1,7 +1,7 @@
-"""An assessment without the names of anybody's resources, files, people and values: for reports that leave the house.
+"""Replacement of all names in an assessment: of resources, files, people and values. Knows no key.
 
-What is judged stays: kinds, controls, statuses, counts and scores, the shape of objects, fields of Kubernetes, numbers
-and lines. Everything else that people wrote goes through a cloak. Never judges, and knows no key.
+Kinds, controls, statuses, counts, scores, the structure of objects, Kubernetes fields, numbers and line numbers stay.
+All other text goes through a `Pseudonymiser`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from kubekeep.model.resource import RenderOrigin, Resource, Source, is_builtin
 from kubekeep.model.resource_selection import ResourceSelection
 
 _FIELD: Final = re.compile(r"[a-z][A-Za-z0-9]*")
-"""What the fields of Kubernetes look like; keys that do not are somebody's names."""
-_THEIRS: Final = frozenset(
+"""Form of Kubernetes field names; other keys are user-defined names."""
+_USER_KEYED: Final = frozenset(
     {
         "annotations",
         "binaryData",
@@ -42,34 +42,34 @@ _THEIRS: Final = frozenset(
         "stringData",
     }
 )
-"""Fields whose keys people choose."""
+"""Fields with user-defined keys."""
 _WORDS: Final = (
     "ALL Always ClusterFirst ClusterIP ClusterRole Default DoesNotExist Egress Exists ExternalName File Forbid Group "
     "IfNotPresent Immediate In Ingress LoadBalancer Local Localhost Never NodePort NotIn None OnFailure OnRootMismatch "
     "Recreate Replace Retain Role RollingUpdate RuntimeDefault SCTP ServiceAccount TCP UDP Unconfined User"
 )
-_API: Final = frozenset(_WORDS.split())
-"""Values that the API of Kubernetes itself defines: they name nothing of anybody's."""
-_SAID: Final = frozenset({Cause.DECLINED, Cause.MALFORMED, Cause.RULE_ERROR})
-"""Causes whose texts speak of a resource; those of the others speak of controls."""
+_API_VALUES: Final = frozenset(_WORDS.split())
+"""Values that the Kubernetes API defines; they are no names."""
+_RESOURCE_CAUSES: Final = frozenset({Cause.DECLINED, Cause.MALFORMED, Cause.RULE_ERROR})
+"""Causes with texts about a resource; texts of other causes are about controls."""
 _HIDDEN: Final = "hidden"
 
 
-def hidden(assessment: Assessment, cloak: Pseudonymiser) -> Assessment:
-    """`assessment` as `cloak` lets it be seen."""
-    return _Hiding(cloak).assessment(assessment)
+def replace_names(assessment: Assessment, pseudonymiser: Pseudonymiser) -> Assessment:
+    """Return the assessment with all names replaced."""
+    return _NameReplacer(pseudonymiser).assessment(assessment)
 
 
-def _escaped(step: str) -> str:
-    """As `format_path` writes it between quotes."""
+def _escape(step: str) -> str:
+    """Escape a step as `format_path` does inside quotes."""
     return step.replace("\\", "\\\\").replace('"', '\\"')
 
 
-class _Hiding:
-    """What one cloak makes of an assessment."""
+class _NameReplacer:
+    """Replacement of the names in one assessment."""
 
-    def __init__(self, cloak: Pseudonymiser) -> None:
-        self._cloak = cloak
+    def __init__(self, pseudonymiser: Pseudonymiser) -> None:
+        self._pseudonymiser = pseudonymiser
         self._resources: dict[int, Resource] = {}
 
     def assessment(self, whole: Assessment) -> Assessment:
@@ -95,37 +95,38 @@ class _Hiding:
         )
 
     def _permissions(self, target: Target) -> dict[str, str]:
-        """What is missing in a cluster, as it may be told: verbs and kinds are no names."""
+        """Return the permissions of coverage gaps by their text; verbs and kinds are no names."""
         gaps = target.cluster.gaps if target.cluster else ()
         return {gap.permission: self._gap(gap).permission for gap in gaps}
 
-    def _unread(self, permissions: Mapping[str, str], item: Unread) -> Unread:
-        known = permissions.get(item.location.file)
-        place = self._location(item.location) if known is None else Location(known)
-        return Unread(place, self._sentence(item.message))
+    def _unread(self, permissions: Mapping[str, str], unread: Unread) -> Unread:
+        known = permissions.get(unread.location.file)
+        place = self._location(unread.location) if known is None else Location(known)
+        return Unread(place, self._sentence(unread.message))
 
     def _gap(self, gap: CoverageGap) -> CoverageGap:
-        word = self._cloak.word
+        word = self._pseudonymiser.word
         names = {"namespace": gap.namespace and word(gap.namespace), "name": gap.name and word(gap.name)}
         return msgspec.structs.replace(gap, why=self._sentence(gap.why), **names)
 
     def _cluster(self, facts: ClusterFacts) -> ClusterFacts:
-        """What a server answers tells who asked it."""
+        """Replace the names of a cluster; answers of the API server contain the user."""
         return msgspec.structs.replace(
             facts,
-            name=self._cloak.word(facts.name),
+            name=self._pseudonymiser.word(facts.name),
             gaps=tuple(map(self._gap, facts.gaps)),
         )
 
     def _attacks(self, attacks: Attacks) -> Attacks:
-        """Priorities alone: paths are made of names and sentences that hold some."""
-        found = tuple(
-            msgspec.structs.replace(item, resource=self._resource(item.resource)) for item in attacks.prioritised
+        """Keep only priorities: attack paths consist of names and of sentences with names."""
+        priorities = tuple(
+            msgspec.structs.replace(priority, resource=self._resource(priority.resource))
+            for priority in attacks.prioritised
         )
-        return Attacks(prioritised=found, notes=("attack paths are left out where names are hidden",))
+        return Attacks(prioritised=priorities, notes=("attack paths are left out where names are hidden",))
 
     def _choice(self, choice: ResourceSelection) -> ResourceSelection:
-        word = self._cloak.word
+        word = self._pseudonymiser.word
         return msgspec.structs.replace(
             choice,
             include_namespaces=tuple(map(word, choice.include_namespaces)),
@@ -136,8 +137,8 @@ class _Hiding:
         )
 
     def _baseline(self, comparison: Comparison) -> Comparison:
-        def each(found: tuple[Difference, ...]) -> tuple[Difference, ...]:
-            return tuple(map(self._difference, found))
+        def each(differences: tuple[Difference, ...]) -> tuple[Difference, ...]:
+            return tuple(map(self._difference, differences))
 
         return msgspec.structs.replace(
             comparison,
@@ -156,21 +157,21 @@ class _Hiding:
         place = ReportLocation(
             path=finding.place.path and self._steps(finding.place.path),
             entry=finding.place.entry,
-            resource=finding.place.resource and self._cloak.word(finding.place.resource),
+            resource=finding.place.resource and self._pseudonymiser.word(finding.place.resource),
             location=None if location is None else self._location(location),
         )
         seen = msgspec.structs.replace(
             finding,
             identity=self._identity(finding.identity),
-            path=finding.path and self._cloak.word(finding.path),
+            path=finding.path and self._pseudonymiser.word(finding.path),
             file=finding.file and self._path(finding.file),
             place=place,
-            exception=finding.exception and self._cloak.word(finding.exception),
+            exception=finding.exception and self._pseudonymiser.word(finding.exception),
         )
-        return msgspec.structs.replace(difference, finding=seen, reason=self._cloak.text(difference.reason))
+        return msgspec.structs.replace(difference, finding=seen, reason=self._pseudonymiser.text(difference.reason))
 
     def _identity(self, identity: Identity) -> Identity:
-        word = self._cloak.word
+        word = self._pseudonymiser.word
         builtin = is_builtin(identity.group)
         return Identity(
             group=identity.group if builtin else word(identity.group),
@@ -181,10 +182,10 @@ class _Hiding:
         )
 
     def _sentence(self, text: str) -> str:
-        return self._cloak.text(text) or _HIDDEN
+        return self._pseudonymiser.text(text) or _HIDDEN
 
     def _path(self, path: str) -> str:
-        """A path, step by step; what its last step ends in says what kind of file it is."""
+        """Replace each step of a path; the file extension stays."""
         return "/".join(map(self._step, path.split("/")))
 
     def _step(self, name: str) -> str:
@@ -192,23 +193,24 @@ class _Hiding:
             return name
         stem, dot, ending = name.rpartition(".")
         known = dot and stem and ending in {"yaml", "yml", "json", "tf", "tpl", "tgz", "gz", "zip"}
-        return f"{self._cloak.word(stem)}.{ending}" if known else self._cloak.word(name)
+        return f"{self._pseudonymiser.word(stem)}.{ending}" if known else self._pseudonymiser.word(name)
 
     def _values(self, name: str, values: tuple[str, ...], controls: Mapping[str, Control]) -> tuple[str, ...]:
-        """The values of a parameter, as they are where they are the library's own."""
+        """Replace the values of a parameter, unless they are the library's defaults."""
         parameters = (control.params[name] for control in controls.values() if name in control.params)
         if any(parameter.default == values for parameter in parameters):
             return values
-        return tuple(map(self._cloak.word, values))
+        return tuple(map(self._pseudonymiser.word, values))
 
     def _summary(self, summary: ControlSummary) -> ControlSummary:
         policies = tuple(
-            msgspec.structs.replace(item, policy=self._cloak.word(item.policy)) for item in summary.enforcement
+            msgspec.structs.replace(enforcement, policy=self._pseudonymiser.word(enforcement.policy))
+            for enforcement in summary.enforcement
         )
         return msgspec.structs.replace(summary, reason=self._reason(summary.reason), enforcement=policies)
 
     def _reason(self, reason: Reason | None) -> Reason | None:
-        if reason is None or reason.cause not in _SAID:
+        if reason is None or reason.cause not in _RESOURCE_CAUSES:
             return reason
         return Reason(reason.cause, self._sentence(reason.text))
 
@@ -228,50 +230,52 @@ class _Hiding:
             location=None if evidence.location is None else self._location(evidence.location),
             fix=None if evidence.fix is None else self._fix(evidence.fix),
             delete=evidence.delete,
-            message=self._cloak.text(evidence.message),
+            message=self._pseudonymiser.text(evidence.message),
             change=evidence.change,
             exception=None if evidence.exception is None else self._exception(evidence.exception),
         )
 
     def _steps(self, path: str) -> str:
-        """A path in an object: fields stay, keys that people chose do not, and are in quotes whatever they hide."""
+        """Replace user-defined keys in a path of an object, quoted; fields stay."""
         shown = ""
         before: str | int = ""
         for step in parse_path(path):
             if isinstance(step, int) or self._is_field(step, before):
                 shown += format_path((step,)) if not shown or isinstance(step, int) else f".{step}"
             else:
-                shown += f'["{self._cloak.word(_escaped(step))}"]'
+                shown += f'["{self._pseudonymiser.word(_escape(step))}"]'
             before = step
         return shown
 
     @staticmethod
     def _is_field(key: str, owner: str | int) -> bool:
-        return bool(_FIELD.fullmatch(key)) and owner not in _THEIRS
+        return bool(_FIELD.fullmatch(key)) and owner not in _USER_KEYED
 
     def _key(self, key: Any, owner: str | int) -> str:
         text = str(key)
-        return text if self._is_field(text, owner) else self._cloak.word(text)
+        return text if self._is_field(text, owner) else self._pseudonymiser.word(text)
 
     def _fix(self, text: str) -> str:
-        """The value to set; a text in it may be made of what stands in the object."""
+        """Replace texts in the value of a fix, which may come from the object."""
         return msgspec.json.encode(self._value(msgspec.json.decode(text), "")).decode()
 
     def _location(self, location: Location) -> Location:
         setting = location.setting
         if setting is not None:
-            setting = msgspec.structs.replace(setting, key=self._cloak.word(setting.key), file=self._file(setting.file))
+            setting = msgspec.structs.replace(
+                setting, key=self._pseudonymiser.word(setting.key), file=self._file(setting.file)
+            )
         return Location(self._path(location.file), location.region, setting)
 
     def _file(self, name: str) -> str:
-        """A values file, or the option that stands for one."""
+        """Replace the name of a values file; an option in its place stays."""
         return name if name.startswith("--") else self._path(name)
 
     def _exception(self, exception: AppliedException) -> AppliedException:
         return msgspec.structs.replace(
             exception,
-            name=self._cloak.word(exception.name),
-            reason=self._cloak.text(exception.reason),
+            name=self._pseudonymiser.word(exception.name),
+            reason=self._pseudonymiser.text(exception.reason),
             location=None if exception.location is None else self._location(exception.location),
             text="",
         )
@@ -280,14 +284,14 @@ class _Hiding:
         return msgspec.structs.replace(
             use,
             exception=self._exception(use.exception),
-            text=self._cloak.text(use.text),
-            controls=tuple(self._cloak.word(name) if name in use.unknown else name for name in use.controls),
-            unknown=tuple(map(self._cloak.word, use.unknown)),
+            text=self._pseudonymiser.text(use.text),
+            controls=tuple(self._pseudonymiser.word(name) if name in use.unknown else name for name in use.controls),
+            unknown=tuple(map(self._pseudonymiser.word, use.unknown)),
             findings=tuple(map(self._excepted, use.findings)),
         )
 
     def _excepted(self, finding: ExceptedFinding) -> ExceptedFinding:
-        word = self._cloak.word
+        word = self._pseudonymiser.word
         return ExceptedFinding(
             resource=word(finding.resource),
             kind=finding.kind,
@@ -297,7 +301,7 @@ class _Hiding:
         )
 
     def _resource(self, resource: Resource) -> Resource:
-        """The object without its secrets, then without its names; hidden once, as subjects share what they relate."""
+        """Mask secrets of a resource, then replace its names. Cached, because subjects share related objects."""
         known = self._resources.get(id(resource))
         if known is None:
             bare = redact(msgspec.structs.replace(resource, related=()))
@@ -308,40 +312,42 @@ class _Hiding:
             )
         return known
 
-    def _object(self, item: dict[str, Any], *, builtin: bool) -> dict[str, Any]:
-        hidden_item: dict[str, Any] = self._value(item, "")
-        version = str(item.get("apiVersion") or "")
+    def _object(self, object_: dict[str, Any], *, builtin: bool) -> dict[str, Any]:
+        replaced: dict[str, Any] = self._value(object_, "")
+        version = str(object_.get("apiVersion") or "")
         group, slash, number = version.rpartition("/")
-        if "apiVersion" in item:
-            hidden_item["apiVersion"] = version if builtin else f"{self._cloak.word(group)}{slash}{number}"
-        if "kind" in item:
-            hidden_item["kind"] = str(item["kind"]) if builtin else self._cloak.word(str(item["kind"]))
-        return hidden_item
+        if "apiVersion" in object_:
+            replaced["apiVersion"] = version if builtin else f"{self._pseudonymiser.word(group)}{slash}{number}"
+        if "kind" in object_:
+            replaced["kind"] = str(object_["kind"]) if builtin else self._pseudonymiser.word(str(object_["kind"]))
+        return replaced
 
     def _value(self, value: Any, owner: str) -> Any:
-        # loops and no comprehensions, which take a frame each: documents are nested as deep as sources allow
+        # Loops instead of comprehensions, which take a frame each: documents are nested as deep as sources allow.
         if isinstance(value, dict):
             mapping: dict[str, Any] = {}
-            for key, item in value.items():
-                mapping[self._key(key, owner)] = self._value(item, str(key))
+            for key, element in value.items():
+                mapping[self._key(key, owner)] = self._value(element, str(key))
             return mapping
         if isinstance(value, list):
             sequence: list[Any] = []
-            for item in value:
-                sequence.append(self._value(item, owner))  # noqa: PERF401
+            for element in value:
+                sequence.append(self._value(element, owner))  # noqa: PERF401
             return sequence
-        return self._cloak.word(value) if isinstance(value, str) and value and value not in _API else value
+        return (
+            self._pseudonymiser.word(value) if isinstance(value, str) and value and value not in _API_VALUES else value
+        )
 
     def _source(self, source: Source) -> Source:
-        """Without marks and traces, which would lead to the files that people have."""
+        """Replace the names of a source and drop its source maps, which contain file names."""
         origin = source.origin
         if origin is not None:
             origin = RenderOrigin(
                 folder=self._path(origin.folder),
-                chart=origin.chart and self._cloak.word(origin.chart),
-                subchart=origin.subchart and self._cloak.word(origin.subchart),
+                chart=origin.chart and self._pseudonymiser.word(origin.chart),
+                subchart=origin.subchart and self._pseudonymiser.word(origin.subchart),
                 values=tuple(map(self._path, origin.values)),
-                application=origin.application and self._cloak.word(origin.application),
+                application=origin.application and self._pseudonymiser.word(origin.application),
             )
         return Source(
             path=self._path(source.path), base="", file_type=source.file_type, document=source.document, origin=origin

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from kubekeep.baseline.assessment_findings import scanned
-from kubekeep.baseline.compare import compare, marked
-from kubekeep.baseline.file import read_known
-from kubekeep.baseline.report_findings import findings_of
+from kubekeep.baseline.assessment_findings import record_assessment
+from kubekeep.baseline.compare import compare, mark_changes
+from kubekeep.baseline.file import read_baseline_or_report
+from kubekeep.baseline.report_findings import record_report
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, ScanRecord
 from kubekeep.model.fingerprint import Granularity
@@ -24,7 +24,7 @@ def diff(base: Path, head: Path, granularity: Granularity | None = None) -> Comp
 
     Raises ReportError.
     """
-    return compared(read_known(base), findings_of(head), granularity)
+    return compared(read_baseline_or_report(base), record_report(head), granularity)
 
 
 def compared(base: ScanRecord, head: ScanRecord, granularity: Granularity | None) -> Comparison:
@@ -50,4 +50,4 @@ def _strangers(base: ScanRecord, head: ScanRecord) -> str:
 
 def against(assessment: Assessment, base: ScanRecord, granularity: Granularity | None = None) -> Assessment:
     """`assessment` with what is new and known since `base`. Raises ReportError where its names are hidden."""
-    return marked(assessment, compared(base, scanned(assessment), granularity))
+    return mark_changes(assessment, compared(base, record_assessment(assessment), granularity))

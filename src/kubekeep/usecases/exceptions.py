@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from kubekeep.exceptions.apply import apply_exceptions
-from kubekeep.exceptions.kubescape_format import policy_exception
+from kubekeep.exceptions.kubescape_format import parse_exception
 from kubekeep.exceptions.load import ExceptionsError, read_exceptions
-from kubekeep.exceptions.policy_exception import FlawError, PolicyException
+from kubekeep.exceptions.policy_exception import InvalidExceptionError, PolicyException
 from kubekeep.fixes.edits.change import Change, RefusedError
 from kubekeep.fixes.edits.reading import Reading
 from kubekeep.fixes.edits.style import Style, block
@@ -48,8 +48,8 @@ def add(path: str, entry: Mapping[str, Any]) -> ExceptionUse:
     """
     shown = display_path(path)
     try:
-        found = policy_exception(dict(entry), Location(shown), 0)
-    except FlawError as error:
+        found = parse_exception(dict(entry), Location(shown), 0)
+    except InvalidExceptionError as error:
         raise ExceptionsError(visible(str(error))) from error
     use = held([found])[0]
     if use.status in PROBLEMS:

@@ -20,7 +20,7 @@ from kubekeep.admission.enforcement import Enforcers
 from kubekeep.engine.policy_set import Compile
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.exceptions.inline.suppressions import apply_suppressions
-from kubekeep.exceptions.load import Exceptions
+from kubekeep.exceptions.load import ScanExceptions
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, Unread
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
@@ -101,10 +101,10 @@ def check(request: ScanRequest) -> None:
     load_exceptions(request, RuleSelector(request.rules, whole_cluster=request.input.is_whole_cluster))
 
 
-def load_exceptions(request: ScanRequest, rules: RuleSelector) -> Exceptions:
+def load_exceptions(request: ScanRequest, rules: RuleSelector) -> ScanExceptions:
     """Return the exceptions of `request`. Raises ExceptionsError for a file that cannot be used."""
     snapshot = request.input.is_whole_cluster
-    return Exceptions(request.evaluation.exceptions, rules.exception_files, snapshot=snapshot)
+    return ScanExceptions(request.evaluation.exceptions, rules.exception_files, snapshot=snapshot)
 
 
 class _Scan:
@@ -180,7 +180,7 @@ class _Scan:
             resources = itertools.chain(objects, resources)
         if self._request.input.is_whole_cluster:
             resources = self._enforcers.noting(resources)
-        return selection, self._exceptions.noting(resources)
+        return selection, self._exceptions.collect(resources)
 
     def _read(self) -> Iterator[Resource]:
         for resource in self._source:
@@ -219,7 +219,7 @@ class _Scan:
         self, results: list[ResourceResult], selection: Selection
     ) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
         """Return the results with exceptions and suppression comments applied, and the use of each."""
-        results, uses = self._exceptions.applied(results, selection, self._started)
+        results, uses = self._exceptions.apply(results, selection, self._started)
         if not self._request.evaluation.exceptions.honours_inline(snapshot=self._request.input.is_whole_cluster):
             return results, uses
         results, comments = apply_suppressions(results, self._source, selection, self._started)

@@ -199,7 +199,7 @@ class Watch:
         now = dt.datetime.now(dt.UTC)
         results: dict[str, ResourceResult] = session.standing.results
         uses: tuple[ExceptionUse, ...] = ()
-        if self._exceptions.are_any or session.notes_changed:
+        if self._exceptions.has_any or session.notes_changed:
             results, uses = self._accepted(session, now)
         turns = [*self._turned(results, gaps, now)]
         told = {"gaps": gaps, "nodes": session.nodes, "provider": session.standing.provider or ""}
@@ -235,11 +235,11 @@ class Watch:
     ) -> tuple[dict[str, ResourceResult], tuple[ExceptionUse, ...]]:
         """All results with what exceptions cover."""
         self._exceptions.forget()
-        for _ in self._exceptions.noting(session.notes.values()):
+        for _ in self._exceptions.collect(session.notes.values()):
             pass
         session.notes_changed = False
         found = session.standing.results
-        results, uses = self._exceptions.applied([*found.values()], session.selection, now)
+        results, uses = self._exceptions.apply([*found.values()], session.selection, now)
         return dict(zip(found, results, strict=True)), uses
 
     def _turned(

@@ -1,10 +1,10 @@
-"""Exceptions that stand beside the resource, as annotations of the object or its pods. Never decides what has failed.
+"""Exceptions in the annotations of a resource or its pod template. Never evaluates controls.
 
-`kubescape.io/skip-controls` names controls, `skip-reason` and `skip-expiry` say why and until when; the same with
-`kubekeep.io/`. `kubescape.io/ignore`, a label or an annotation, is Kubescape's own exception for a whole object.
+`kubescape.io/skip-controls` names controls; `skip-reason` and `skip-expiry` give reason and expiry. `kubekeep.io/`
+works in the same way. `kubescape.io/ignore`, a label or an annotation, is Kubescape's exception for a whole object.
 
-Wherever an expiry stands on the object, it counts for all its exceptions, and the earliest one ends them. A key that
-looks like one of these and is none is told; while it could be the expiry, nothing is covered.
+An expiry anywhere on the object applies to all its exceptions; the earliest one counts. A key that resembles one of
+these is reported; if it may be an expiry, nothing is covered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.exceptions.policy_exception import Policy, PolicyException, expiry
+from kubekeep.exceptions.policy_exception import PolicyException, PosturePolicy, parse_expiry
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Path
@@ -35,76 +35,82 @@ _ON: Final = frozenset({"true", "yes", "1", "enable", "enabled"})
 _OFF: Final = frozenset({"false", "no", "0", "disable", "disabled", ""})
 _ALL: Final = "*"
 _FIELDS: Final = ("annotations", "labels")
-_PLACES: Final = {CONTROLS: _FIELDS[:1], REASON: _FIELDS[:1], EXPIRY: _FIELDS[:1], IGNORE: _FIELDS}
-"""Where each key is read."""
+_FIELDS_OF: Final = {CONTROLS: _FIELDS[:1], REASON: _FIELDS[:1], EXPIRY: _FIELDS[:1], IGNORE: _FIELDS}
+"""The fields that may hold each key."""
 _OURS: Final = re.compile(r"kube\W?(?:keep|scape)", re.IGNORECASE)
 _SKIP: Final = re.compile(r"\W*skip", re.IGNORECASE)
 _END: Final = re.compile(r"expir|until|deadline|end\W?date|valid\W?to", re.IGNORECASE)
 _DATE: Final = re.compile(r"\d{4}-\d\d?-\d\d?")
 _OPTION: Final = re.compile(r"=|\b(?:until|till?|expir\w*)\b", re.IGNORECASE)
 _HINTS: Final = ("skip", "keep", "scape")
-"""One of these is in every key that is ours or looks like it."""
-_ALIKE: Final = 0.8
+"""Substrings of every key of ours or similar to one of ours."""
+_CUTOFF: Final = 0.8
 
 
-def annotated_exceptions(resource: Resource) -> Iterator[PolicyException]:
-    """The exceptions that `resource` carries, each for itself alone; what only looks like one has a flaw."""
-    counting = _counting(resource)
+def find_annotated_exceptions(resource: Resource) -> Iterator[PolicyException]:
+    """Yield the exceptions of a resource, each for itself alone. A key that only resembles an exception has a flaw."""
+    counting = _list_effective_paths(resource)
     metadata = {
-        place: found for place in _places(counting) if (found := as_mapping(value_at_or(resource.object, place, None)))
+        place: mapping
+        for place in _list_paths(counting)
+        if (mapping := as_mapping(value_at_or(resource.object, place, None)))
     }
-    keys = " ".join(str(key) for found in metadata.values() for field in _FIELDS for key in _texts(found, field))
-    # Nearly all objects say nothing of exceptions, and every one is asked.
-    said = keys.casefold()
+    keys = " ".join(
+        str(key) for mapping in metadata.values() for field in _FIELDS for key in _get_texts(mapping, field)
+    )
+    # Nearly all objects have no exceptions, and every object is checked.
+    lowered = keys.casefold()
     return (
-        _Beside(resource, counting, metadata).policy_exceptions() if any(hint in said for hint in _HINTS) else iter(())
+        _MetadataExceptions(resource, counting, metadata).policy_exceptions()
+        if any(hint in lowered for hint in _HINTS)
+        else iter(())
     )
 
 
-class _Strange(msgspec.Struct, frozen=True):
-    """A key that looks like one of an exception, where it stands, and what is wrong with it."""
+class _SuspiciousKey(msgspec.Struct, frozen=True):
+    """A key that resembles one of an exception, its path, and the problem."""
 
     at: Path
     text: str
     may_end: bool
-    """Whether it may have been meant to be the expiry."""
+    """True if the key may be intended as the expiry."""
 
 
-class _Beside:
-    """What the metadata of one resource says of exceptions."""
+class _MetadataExceptions:
+    """The exceptions in the metadata of one resource."""
 
     def __init__(
         self, resource: Resource, counting: tuple[Path, ...], metadata: Mapping[Path, Mapping[str, Any]]
     ) -> None:
-        """`metadata` is all that people may write exceptions into, `counting` where in it they count."""
+        """metadata: mappings that users may put exceptions in, by path. counting: the paths with effect."""
         self._resource = resource
         self._counting = counting
         self._metadata = metadata
-        self._strange = list(self._found_strange())
-        self._flaw = next((item.text for item in self._strange if item.may_end), "")
+        self._suspicious = list(self._find_suspicious())
+        self._flaw = next((key.text for key in self._suspicious if key.may_end), "")
         self._expires: dt.datetime | None = None
         for prefix in PREFIXES:
-            for said in self._all_annotations():
-                self._note_expiry(f"{prefix}{EXPIRY}", said)
+            for texts in self._all_annotations():
+                self._note_expiry(f"{prefix}{EXPIRY}", texts)
 
     def policy_exceptions(self) -> Iterator[PolicyException]:
-        """The exceptions in the order in which they stand, then what only looks like one."""
+        """Yield the exceptions in document order, then the keys that only resemble one."""
         for place in filter(self._metadata.__contains__, self._counting):
-            said = self._texts(place, "annotations")
+            annotations = self._get_texts(place, "annotations")
             for prefix in PREFIXES:
                 key = f"{prefix}{CONTROLS}"
-                if key in said:
-                    yield self._skipped((*place, "annotations", key), said[key])
+                if key in annotations:
+                    yield self._skipped((*place, "annotations", key), annotations[key])
                 ignore = f"{prefix}{IGNORE}"
                 for field in _FIELDS:
-                    if str(self._texts(place, field).get(ignore, "")).casefold() in _ON:
+                    if str(self._get_texts(place, field).get(ignore, "")).casefold() in _ON:
                         yield self._policy_exception((*place, field, ignore))
-        for item in self._strange:
-            yield self._policy_exception(item.at, flaw=item.text)
+        for suspicious in self._suspicious:
+            yield self._policy_exception(suspicious.at, flaw=suspicious.text)
 
-    def _skipped(self, at: Path, said: Any) -> PolicyException:
+    def _skipped(self, at: Path, value: Any) -> PolicyException:
         key = at[-1]
-        names = [name.strip() for name in said.split(",") if name.strip()] if isinstance(said, str) else []
+        names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else []
         option = next((name for name in names if _OPTION.search(name) or _DATE.search(name)), None)
         flaw = ""
         if not names:
@@ -113,16 +119,16 @@ class _Beside:
             flaw = f"{key} has to name the controls"
         elif option is not None:
             flaw = f"{key} holds controls and nothing else, not {option[:60]!r}: the day goes into {EXPIRY}"
-        return self._policy_exception(at, tuple(Policy(control=name, exact=True) for name in names), flaw)
+        return self._policy_exception(at, tuple(PosturePolicy(control=name, exact=True) for name in names), flaw)
 
-    def _policy_exception(self, at: Path, policies: tuple[Policy, ...] = (), flaw: str = "") -> PolicyException:
-        """An exception that stands at `at`, with the reason beside it and the expiry."""
+    def _policy_exception(self, at: Path, policies: tuple[PosturePolicy, ...] = (), flaw: str = "") -> PolicyException:
+        """Return the exception at a path, with its reason and expiry."""
         resource = self._resource
         name = f"{at[-1]} of {'/'.join(filter(None, (resource.namespace, resource.kind, resource.name)))}"
-        # The prefixes may be mixed, and the reason may stand on the object where the controls stand on its pods.
+        # The prefixes may be mixed, and the reason may be on the object while the controls are on its pods.
         keys = [f"{prefix}{part}" for part in (CONTROLS, REASON, EXPIRY) for prefix in PREFIXES]
-        nearest = [self._texts(at[:-2], "annotations"), *self._all_annotations()]
-        text = {key: said[key] for key in keys for said in reversed(nearest) if key in said}
+        nearest = [self._get_texts(at[:-2], "annotations"), *self._all_annotations()]
+        text = {key: texts[key] for key in keys for texts in reversed(nearest) if key in texts}
         reasons = [str(text[key]) for key in keys[2:4] if key in text]
         return PolicyException(
             exception=AppliedException(
@@ -137,74 +143,74 @@ class _Beside:
             flaw=flaw or self._flaw,
         )
 
-    def _note_expiry(self, key: str, said: Mapping[str, Any]) -> None:
-        """The earliest expiry counts, and one that cannot be read leaves nothing covered."""
-        if key not in said:
+    def _note_expiry(self, key: str, annotations: Mapping[str, Any]) -> None:
+        """Use the earliest expiry; an unreadable one leaves nothing covered."""
+        if key not in annotations:
             return
         try:
-            moment = expiry(str(said[key]))
+            moment = parse_expiry(str(annotations[key]))
         except ValueError as error:
             self._flaw = self._flaw or f"{key}: {error}"
         else:
             self._expires = moment if self._expires is None else min(self._expires, moment)
 
-    def _found_strange(self) -> Iterator[_Strange]:
+    def _find_suspicious(self) -> Iterator[_SuspiciousKey]:
         for place in self._metadata:
             for field in _FIELDS:
-                for key, value in self._texts(place, field).items():
-                    found = _strange(key, value, field, counts=place in self._counting)
-                    if found is not None:
-                        yield _Strange((*place, field, key), found[0], may_end=found[1])
+                for key, value in self._get_texts(place, field).items():
+                    problem = _check_key(key, value, field, counts=place in self._counting)
+                    if problem is not None:
+                        yield _SuspiciousKey((*place, field, key), problem[0], may_end=problem[1])
 
     def _all_annotations(self) -> list[Mapping[str, Any]]:
-        return [self._texts(place, "annotations") for place in self._metadata]
+        return [self._get_texts(place, "annotations") for place in self._metadata]
 
-    def _texts(self, place: Path, field: str) -> Mapping[str, Any]:
-        return _texts(self._metadata[place], field)
+    def _get_texts(self, place: Path, field: str) -> Mapping[str, Any]:
+        return _get_texts(self._metadata[place], field)
 
 
-def _counting(resource: Resource) -> tuple[Path, ...]:
-    """The metadata that exceptions count in: the object's and its pods'."""
+def _list_effective_paths(resource: Resource) -> tuple[Path, ...]:
+    """Return the paths of the metadata with effect: of the object and of its pods."""
     pod = pod_path(resource)
     return (_METADATA, *([(*pod, *_METADATA)] if pod else ()))
 
 
-def _places(counting: tuple[Path, ...]) -> tuple[Path, ...]:
-    """The metadata that people may write exceptions into: also what is between, as that of a CronJob's jobs."""
+def _list_paths(counting: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return all metadata paths that may hold exceptions, also those in between, as of a CronJob's job template."""
     pod = counting[-1][:-1]
     between = tuple((*pod[:length], *_METADATA) for length in range(1, len(pod)) if pod[length - 1] != "spec")
     return (*counting, *between)
 
 
-def _texts(metadata: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+def _get_texts(metadata: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     return as_mapping(metadata.get(field))
 
 
-def _strange(key: str, value: Any, field: str, *, counts: bool) -> tuple[str, bool] | None:
-    """What is wrong with a key that looks like one of an exception, and whether it may be meant as the expiry."""
+def _check_key(key: str, value: Any, field: str, *, counts: bool) -> tuple[str, bool] | None:
+    """Return the problem of a key that resembles one of an exception, and if the key may be the expiry."""
     prefix, _, name = key.rpartition("/")
-    if f"{prefix}/" in PREFIXES and name in _PLACES:
-        return _misplaced(key, name, value, field, counts=counts)
+    if f"{prefix}/" in PREFIXES and name in _FIELDS_OF:
+        return _check_known_key(key, name, value, field, counts=counts)
     bare = name.casefold().replace("_", "-")
     if not prefix:
         return (f"{key} needs a prefix: {PREFIXES[1]}{key}", bare == EXPIRY) if bare in {CONTROLS, EXPIRY} else None
     is_skip = _SKIP.match(name) is not None
-    if not (_OURS.search(prefix) or (is_skip and difflib.get_close_matches(f"{prefix}/", PREFIXES, 1, _ALIKE))):
+    if not (_OURS.search(prefix) or (is_skip and difflib.get_close_matches(f"{prefix}/", PREFIXES, 1, _CUTOFF))):
         return None
-    alike = next(iter(difflib.get_close_matches(bare, _PLACES, 1, _ALIKE)), "")
-    is_end = alike == EXPIRY or _END.search(name) is not None
-    if not (alike or is_skip or is_end):
+    similar = next(iter(difflib.get_close_matches(bare, _FIELDS_OF, 1, _CUTOFF)), "")
+    is_end = similar == EXPIRY or _END.search(name) is not None
+    if not (similar or is_skip or is_end):
         return None
     is_day = isinstance(value, str) and _DATE.match(value) is not None
-    known = ", ".join(f"{PREFIXES[1]}{part}" for part in _PLACES)
-    return f"{key} is not known: {known} are", is_end or is_day or not alike
+    known = ", ".join(f"{PREFIXES[1]}{part}" for part in _FIELDS_OF)
+    return f"{key} is not known: {known} are", is_end or is_day or not similar
 
 
-def _misplaced(key: str, name: str, value: Any, field: str, *, counts: bool) -> tuple[str, bool] | None:
-    """The same of a key that is known: it may stand where it does not count, or say neither yes nor no."""
-    if field not in _PLACES[name]:
+def _check_known_key(key: str, name: str, value: Any, field: str, *, counts: bool) -> tuple[str, bool] | None:
+    """Return the same for a known key: it may be in a place without effect, or have a value that is no boolean."""
+    if field not in _FIELDS_OF[name]:
         return f"{key} has to be an annotation, not a label", name == EXPIRY
-    # An expiry counts wherever it stands.
+    # An expiry has effect anywhere on the object.
     if not counts and name != EXPIRY:
         return f"{key} counts on the object and on its pods alone", False
     if name == IGNORE and str(value).casefold() not in _ON | _OFF:

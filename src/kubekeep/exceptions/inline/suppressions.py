@@ -1,7 +1,7 @@
-"""Findings that comments in the files waive, and what became of each such comment.
+"""Apply suppression comments to findings and report the use of each comment.
 
-Values only: the comments are read elsewhere. Only what failed can be waived; what was not evaluated stays so. What an
-alias or a merge key borrows from elsewhere in the file is waived where it is borrowed, never where it was written.
+Only failed verdicts can be suppressed; "not evaluated" stays. A value from an alias or merge key is suppressed at the
+alias, never at the anchor.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.exceptions.inline.comment_text import MARKER, PRODUCT, is_marked
-from kubekeep.exceptions.inline.comments import Comment, Syntax, comments, has_aliases
+from kubekeep.exceptions.inline.comments import CommentSyntax, SuppressionComment, find_comments, has_aliases
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionSource, ExceptionStatus, ExceptionUse
@@ -30,35 +30,35 @@ from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 _MARKERS: Final = tuple(PRODUCT.encode(name) for name in ("UTF-8", "UTF-16-LE", "UTF-16-BE"))
 
 PathOf = Callable[[str, Resource], str]
-"""The path of a file that a place of a resource names."""
+"""Function that returns the path of a file named in a location of a resource."""
 
 
-class Commented(msgspec.Struct, frozen=True):
-    """A file, as it is shown to people, with its comments and, if it is YAML, the values and marks of its documents."""
+class CommentedFile(msgspec.Struct, frozen=True):
+    """A file, as displayed, with its comments and, if it is YAML, the values and source maps of its documents."""
 
     file: str
-    comments: tuple[Comment, ...] = ()
+    comments: tuple[SuppressionComment, ...] = ()
     documents: tuple[tuple[Any, SourceMap], ...] = ()
     has_aliases: bool = False
-    """Whether something in it may be borrowed from elsewhere in it."""
+    """True if the file may contain aliases or merge keys."""
 
 
 def apply_suppressions(
     results: Sequence[ResourceResult], source: Inputs, selection: Selection, now: dt.datetime
 ) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
-    """`results` with what comments in their files waive, and what became of these comments."""
-    found = {path: _commented(file, path, source) for (_, file), path in source.manifests.items()}
+    """Return the results with the suppression comments of their files applied, and the use of each comment."""
+    files = {path: _read_file(file, path, source) for (_, file), path in source.manifests.items()}
     seen: set[tuple[str, str]] = set()
-    for file, resource in _files(results):
+    for file, resource in _list_files(results):
         key = file, resource.source.base if resource.source is not None else ""
         if key in seen:
             continue
         seen.add(key)
         path = source.path_of(file, resource)
-        if path not in found:
+        if path not in files:
             is_chart = resource.source is not None and resource.source.file_type is FileType.HELM
-            found[path] = _commented(file, path, source, is_chart=is_chart)
-    if not any(file.comments for file in found.values()):
+            files[path] = _read_file(file, path, source, is_chart=is_chart)
+    if not any(file.comments for file in files.values()):
         return list(results), ()
 
     @functools.cache
@@ -68,11 +68,11 @@ def apply_suppressions(
         except UnknownNameError:
             return None
 
-    return apply_comments(results, found, source.path_of, control_of, now)
+    return apply_comments(results, files, source.path_of, control_of, now)
 
 
-def _files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resource]]:
-    """The files that results come from, as they are shown, with a resource that names them."""
+def _list_files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resource]]:
+    """Yield the displayed files that results come from, each with a resource that names it."""
     for result in results:
         resource = result.resource
         whole = resource.locate(())
@@ -92,29 +92,29 @@ def _files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resource]]:
                         yield location.setting.file, resource
 
 
-def _commented(file: str, path: str, source: Inputs, *, is_chart: bool = False) -> Commented:
-    """A file with its comments."""
-    text = None if file.endswith(".json") else _marked(source.content(path))
+def _read_file(file: str, path: str, source: Inputs, *, is_chart: bool = False) -> CommentedFile:
+    """Read the suppression comments of a file."""
+    text = None if file.endswith(".json") else _decode_marked(source.content(path))
     if text is None:
-        return Commented(file)
+        return CommentedFile(file)
     if file.endswith((".tf", ".tfvars")):
-        return Commented(file, comments(text, Syntax.TERRAFORM))
-    found = list(yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS))
-    is_whole = all(item is None or isinstance(item, Document) for item in found)
+        return CommentedFile(file, find_comments(text, CommentSyntax.TERRAFORM))
+    documents = list(yaml_text.documents(text, line_starts(text), DEFAULT_LIMITS))
+    is_whole = all(document is None or isinstance(document, Document) for document in documents)
     if is_chart and "{{" in text and not is_whole:
-        return Commented(file, comments(text, Syntax.TEMPLATE), has_aliases=has_aliases(text))
-    documents = [item for item in found if isinstance(item, Document)]
-    scalars = [span for item in documents for span in item.source_map.scalars()]
-    return Commented(
+        return CommentedFile(file, find_comments(text, CommentSyntax.TEMPLATE), has_aliases=has_aliases(text))
+    readable = [document for document in documents if isinstance(document, Document)]
+    scalars = [span for document in readable for span in document.source_map.scalars()]
+    return CommentedFile(
         file,
-        comments(text, Syntax.YAML, sorted(scalars)),
-        tuple((item.value, item.source_map) for item in documents),
+        find_comments(text, CommentSyntax.YAML, sorted(scalars)),
+        tuple((document.value, document.source_map) for document in readable),
         has_aliases=has_aliases(text),
     )
 
 
-def _marked(data: bytes | None) -> str | None:
-    """The text of a file that may have comments which waive; None for all others, most of them without reading it."""
+def _decode_marked(data: bytes | None) -> str | None:
+    """Return the text of a file that may have suppression comments, None for all others; most are not decoded."""
     if data is None or not any(marker in data.lower() for marker in _MARKERS):
         return None
     text = decode_text(data)
@@ -123,47 +123,50 @@ def _marked(data: bytes | None) -> str | None:
 
 def apply_comments(
     results: Sequence[ResourceResult],
-    files: Mapping[str, Commented],
+    files: Mapping[str, CommentedFile],
     path_of: PathOf,
     control_of: Callable[[str], Control | None],
     now: dt.datetime,
 ) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
-    """`results` with what comments waive, and what became of every comment, by file and line.
+    """Return the results with comments applied, and the use of every comment, ordered by file and line.
 
-    `files` are by their paths, and `control_of` knows what a comment calls a control. Evidence is covered at its
-    own place, or at that of the value which a template took over. A waiver that it has already stays, and the comment
-    counts as used.
+    files: by path. control_of: resolves a name in a comment. Evidence is covered at its own location, or at the
+    location of the value a template took it from. An exception that is set already stays; the comment counts as used.
     """
-    marks = {
-        path: [_Mark(file.file, item, control_of, now) for item in file.comments]
+    comments = {
+        path: [_TrackedComment(file.file, comment, control_of, now) for comment in file.comments]
         for path, file in files.items()
         if file.comments
     }
-    reader = _Reader(marks, files, path_of)
+    matcher = _CommentMatcher(comments, files, path_of)
     changed = [
         msgspec.structs.replace(
             result,
             verdicts={
-                slug: reader.verdict(verdict, slug, result.resource) for slug, verdict in result.verdicts.items()
+                slug: matcher.verdict(verdict, slug, result.resource) for slug, verdict in result.verdicts.items()
             },
         )
         for result in results
     ]
     evaluated = {slug for result in results for slug in result.verdicts}
-    uses = (mark.use(evaluated) for path in sorted(marks, key=lambda path: files[path].file) for mark in marks[path])
+    uses = (
+        tracked.use(evaluated)
+        for path in sorted(comments, key=lambda path: files[path].file)
+        for tracked in comments[path]
+    )
     return changed, tuple(uses)
 
 
-class _Mark:
-    """One comment, what it means, and the findings that it has covered so far."""
+class _TrackedComment:
+    """A suppression comment with its controls and the findings it covers so far."""
 
     def __init__(
-        self, file: str, comment: Comment, control_of: Callable[[str], Control | None], now: dt.datetime
+        self, file: str, comment: SuppressionComment, control_of: Callable[[str], Control | None], now: dt.datetime
     ) -> None:
-        found = {name: control_of(name) for name in comment.names}
+        controls = {name: control_of(name) for name in comment.names}
         self.comment = comment
-        self.controls = {control.slug: control for control in found.values() if control is not None}
-        self.unknown = tuple(name for name, control in found.items() if control is None)
+        self.controls = {control.slug: control for control in controls.values() if control is not None}
+        self.unknown = tuple(name for name, control in controls.items() if control is None)
         self.expired = comment.until is not None and comment.until <= now
         self.findings: dict[tuple[str, str], ExceptedFinding] = {}
         place = Location(file, comment.place)
@@ -177,22 +180,22 @@ class _Mark:
 
     @property
     def is_active(self) -> bool:
-        """Whether it may cover anything: a word that is no control may have been meant to end or to narrow it."""
+        """Return True if the comment can cover findings. An unknown word prevents it: it may be a misspelt expiry."""
         return not (self.comment.problem or self.unknown or self.expired)
 
     def cover(self, slug: str, resource: Resource) -> None:
-        """Note a finding that it covers."""
-        found = ExceptedFinding(
+        """Record a covered finding."""
+        finding = ExceptedFinding(
             resource=resource.id,
             kind=resource.kind,
             namespace=resource.namespace,
             name=resource.name,
             control=self.controls[slug].id,
         )
-        self.findings.setdefault((found.resource, slug), found)
+        self.findings.setdefault((finding.resource, slug), finding)
 
     def use(self, evaluated: set[str]) -> ExceptionUse:
-        """What became of it; `evaluated` are the controls that said something of some resource."""
+        """Return the use of the comment. evaluated: slugs of the controls with a verdict."""
         status, text = self._status(evaluated)
         return ExceptionUse(
             exception=self.exception,
@@ -214,101 +217,103 @@ class _Mark:
             return ExceptionStatus.EXPIRED, f"it was for findings until {comment.until:%Y-%m-%d}"
         if self.findings:
             return ExceptionStatus.MATCHED, ""
-        told = bool(evaluated & self.controls.keys())
-        return ExceptionStatus.UNUSED, "" if told else "this scan evaluated nothing that it names"
+        has_evaluated = bool(evaluated & self.controls.keys())
+        return ExceptionStatus.UNUSED, "" if has_evaluated else "this scan evaluated nothing that it names"
 
 
-class _Reader:
-    """Which comments cover what."""
+class _CommentMatcher:
+    """Lookup of the comments that cover evidence."""
 
     def __init__(
         self,
-        marks: Mapping[str, Sequence[_Mark]],
-        read: Mapping[str, Commented],
+        comments: Mapping[str, Sequence[_TrackedComment]],
+        files: Mapping[str, CommentedFile],
         path_of: PathOf,
     ) -> None:
-        self._marks = marks
-        self._read = read
+        self._comments = comments
+        self._commented = files
         self._path_of = path_of
         self._files: dict[tuple[str, str], str] = {}
 
     def verdict(self, verdict: Verdict, slug: str, resource: Resource) -> Verdict:
-        """A verdict with what is waived of it."""
-        if not self._marks or not (verdict.status is Status.FAILED or verdict.is_excepted):
+        """Return the verdict with suppressed evidence."""
+        if not self._comments or not (verdict.status is Status.FAILED or verdict.is_excepted):
             return verdict
-        evidence = tuple(self._evidence(item, slug, resource) for item in verdict.evidence)
+        evidence = tuple(self._evidence(piece, slug, resource) for piece in verdict.evidence)
         if all(new is old for new, old in zip(evidence, verdict.evidence, strict=True)):
             return verdict
-        is_excepted = all(item.exception is not None for item in evidence)
+        is_excepted = all(piece.exception is not None for piece in evidence)
         return msgspec.structs.replace(
             verdict, evidence=evidence, status=Status.PASSED if is_excepted else Status.FAILED
         )
 
     def _evidence(self, evidence: Evidence, slug: str, resource: Resource) -> Evidence:
-        found = list(self._covering(evidence, slug, resource))
-        for mark in found:
-            mark.cover(slug, resource)
-        if not found or evidence.exception is not None:
+        covering = list(self._find_covering(evidence, slug, resource))
+        for comment in covering:
+            comment.cover(slug, resource)
+        if not covering or evidence.exception is not None:
             return evidence
-        nearest = min(found, key=lambda mark: mark.comment.last - mark.comment.first)
+        nearest = min(covering, key=lambda comment: comment.comment.last - comment.comment.first)
         return msgspec.structs.replace(evidence, exception=nearest.exception)
 
-    def _covering(self, evidence: Evidence, slug: str, resource: Resource) -> Iterator[_Mark]:
+    def _find_covering(self, evidence: Evidence, slug: str, resource: Resource) -> Iterator[_TrackedComment]:
         location = evidence.location
         if location is None:
             return
         for place in (location, location.setting):
             if place is None or place.region is None:
                 continue
-            path = self._path(place.file, resource)
-            marks = [mark for mark in self._marks.get(path, ()) if slug in mark.controls and mark.is_active]
-            if not marks:
+            path = self._find_path(place.file, resource)
+            comments = [
+                comment for comment in self._comments.get(path, ()) if slug in comment.controls and comment.is_active
+            ]
+            if not comments:
                 continue
             lines: tuple[int, ...] = ()
-            if self._read[path].has_aliases and place is location:
-                lines = _borrowed_at(resource, _steps(evidence.path))
-            elif self._read[path].has_aliases:
-                lines = self._setting_borrowed_at(path, location)
-            for mark in marks:
-                if any(map(mark.comment.covers, lines or (place.region.start.line,))):
-                    yield mark
+            if self._commented[path].has_aliases and place is location:
+                lines = _find_alias_lines(resource, _parse_steps(evidence.path))
+            elif self._commented[path].has_aliases:
+                lines = self._find_setting_alias_lines(path, location)
+            for comment in comments:
+                if any(map(comment.comment.covers, lines or (place.region.start.line,))):
+                    yield comment
 
-    def _setting_borrowed_at(self, path: str, location: Location) -> tuple[int, ...]:
-        """The lines of a values file on which what is set there is taken from elsewhere in it."""
-        documents = self._read[path].documents
+    def _find_setting_alias_lines(self, path: str, location: Location) -> tuple[int, ...]:
+        """Return the lines of a values file with the aliases that a setting comes from."""
+        documents = self._commented[path].documents
         if location.setting is None or not documents:
             return ()
-        value, marks = documents[0]
-        return marks.find_alias_lines(value, _steps(location.setting.key))
+        value, source_map = documents[0]
+        return source_map.find_alias_lines(value, _parse_steps(location.setting.key))
 
-    def _path(self, file: str, resource: Resource) -> str:
-        """The path of a file, as places of a resource name it."""
+    def _find_path(self, file: str, resource: Resource) -> str:
+        """Return the path of a file named in a location of a resource."""
         key = file, resource.source.base if resource.source is not None else ""
         if key not in self._files:
             self._files[key] = self._path_of(file, resource)
         return self._files[key]
 
 
-def _steps(path: str) -> Path:
-    """The steps of a path; none for a text that is no path, as rules may write it."""
+def _parse_steps(path: str) -> Path:
+    """Return the steps of a path, () for a text of a rule that is no path."""
     try:
         return parse_path(path)
     except ValueError:
         return ()
 
 
-def _borrowed_at(resource: Resource, path: Path) -> tuple[int, ...]:
-    """The lines on which an object takes the value at `path` from elsewhere in its file; empty if it does not."""
+def _find_alias_lines(resource: Resource, path: Path) -> tuple[int, ...]:
+    """Return the lines with the alias that the value at a path comes from; () if it comes from none."""
     match path:
         case ("relatedObjects", int(number), *rest) if number < len(resource.related):
-            return _borrowed_at(resource.related[number], tuple(rest))
+            return _find_alias_lines(resource.related[number], tuple(rest))
     source = resource.source
     if source is None:
         return ()
     if source.lazy_source_map is None and source.source_map is not None:
         document = resource.object if resource.document is None else resource.document
         return source.source_map.find_alias_lines(document, source.root + path)
-    # A trace knows places alone. What is borrowed was written before what borrows it.
+    # A lazy source map has only locations. An anchor always precedes its alias.
     above = resource.locate(())
     for length in range(1, len(path) + 1):
         here = resource.locate(path[:length])

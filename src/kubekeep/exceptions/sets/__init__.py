@@ -1,7 +1,4 @@
-"""The ready-made sets of exceptions that come with Kubekeep: what managed platforms themselves run in a cluster.
-
-Finds the files by walking; never reads an exception.
-"""
+"""The built-in sets of exceptions for the components of managed platforms. Never parses an exception."""
 
 from __future__ import annotations
 
@@ -11,17 +8,17 @@ from typing import Final
 _FOLDER: Final = Path(__file__).parent
 
 
-def set_names() -> tuple[str, ...]:
-    """The names of the sets, sorted."""
+def list_sets() -> tuple[str, ...]:
+    """Return the names of the sets, sorted."""
     return tuple(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
 
 
-def set_file(name: str) -> Path | None:
-    """The file of a set; None where there is none of that name."""
-    return _FOLDER / f"{name}.yaml" if name in set_names() else None
+def get_set_file(name: str) -> Path | None:
+    """Return the file of a set, None if there is no set of that name."""
+    return _FOLDER / f"{name}.yaml" if name in list_sets() else None
 
 
-def set_title(name: str) -> str:
-    """What a set is about, as the first line of its file says."""
+def read_set_title(name: str) -> str:
+    """Return the title of a set: the first line of its file."""
     file = _FOLDER / f"{name}.yaml"
     return file.read_text(encoding="utf-8").partition("\n")[0].removeprefix("#").strip()
