@@ -168,8 +168,8 @@ def test_a_revision_of_who_is_gone_without_pods_speaks_for_nobody(*, is_judged: 
     old["metadata"]["uid"] = "old"
     owners = OwnerIndex(lambda _: is_judged)
     owners.add(old)
-    assert not owners.have_said(old)
-    assert not owners.have_said(objects.made_of(old, "web-1-a", hostPID=True))
+    assert not owners.is_covered(old)
+    assert not owners.is_covered(objects.made_of(old, "web-1-a", hostPID=True))
 
 
 def test_what_services_find_otherwise_is_looked_at(cluster: Cluster, namespace: str) -> None:

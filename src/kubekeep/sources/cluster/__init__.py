@@ -1,1 +1,1 @@
-"""The objects of a live cluster: what is to be listed, and the lists. Never judges, and never changes the cluster."""
+"""Resources of a live cluster: planning and running of list and watch requests. Never writes to the cluster."""

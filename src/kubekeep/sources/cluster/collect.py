@@ -1,7 +1,7 @@
-"""The objects of a cluster, as they come: pages of several kinds at a time, a few in memory.
+"""Collection of the objects of a cluster: several kinds in parallel, page by page, with few pages in memory.
 
-What is owned by something that was seen (the Pods of a Deployment) is left out: it says nothing more. What could not
-be listed becomes a gap; never an absence.
+Objects covered by their owner (the Pods of a Deployment) are left out. A failed list request becomes a coverage gap;
+its objects are never treated as absent.
 """
 
 from __future__ import annotations
@@ -39,176 +39,176 @@ from kubekeep.sources.cluster.scope import ClusterScope, NamespaceSelection
 
 _PARALLEL: Final = 4
 _WAITING: Final = 4
-"""Pages that may wait to be looked at; whoever has another waits too."""
+"""Pages that may wait in the queue; further threads block."""
 _LOOK: Final = 0.25
-"""Seconds after which who waits looks whether all is over."""
+"""Seconds between checks for the end of the collection."""
 _DEFINITIONS: Final = 25
-"""Definitions a page: a single one may have a megabyte."""
+"""Definitions per page: a single one may have a megabyte."""
 _DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
 class _Arrived(msgspec.Struct, frozen=True, gc=False):
-    """A page of a task; without one, the task has ended."""
+    """A page of a task, or the end of the task if `items` is None."""
 
     task: ListTask
     items: list[dict[str, Any]] | None = None
 
 
 class Collection:
-    """The objects of a cluster that a scan wants; iterate over it once. `gaps` are complete when that has ended."""
+    """The objects of a cluster in scope; iterate over it once. `gaps` are complete after the iteration."""
 
     def __init__(
         self,
         connection: KubeConnection,
         catalogue: Catalogue,
-        wanted: ClusterScope,
-        is_judged: Callable[[Resource], bool] = lambda _: True,
+        scope: ClusterScope,
+        is_evaluated: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
-        """Nothing is asked yet. What `is_judged` takes is never left out for an owner that it does not take."""
+        """Send no request yet. Objects with `is_evaluated` are never left out for an owner without."""
         self.gaps: list[CoverageGap] = []
         self.missing_namespaces: list[str] = []
-        """Namespaces that are meant and do not exist."""
+        """Namespaces in scope that do not exist."""
         self._catalogue = catalogue
         self._connection = connection
-        self._wanted = wanted
+        self._scope = scope
         self._seen: set[str] = set()
-        self._owners = OwnerIndex(is_judged)
+        self._owners = OwnerIndex(is_evaluated)
         self.namespaces: tuple[str, ...] = ()
-        """The names of the namespaces that are meant, once there are tasks; empty where those are not known, or are all."""
+        """Names of the namespaces in scope, set by `plan_tasks`; empty if unknown, or if all are in scope."""
 
     def plan_tasks(self) -> list[ListTask]:
-        """What has to be listed. Asks for definitions and the names of namespaces, where those matter."""
+        """Plan the list requests. Queries definitions and the names of namespaces if the plan depends on them."""
         namespaces = self._resolve_namespaces()
-        self.namespaces = () if namespaces.has_patterns else namespaces.judged
-        found = plan_tasks(self._wanted, self._catalogue, self._custom(), namespaces)
-        self.gaps += find_unknown_kinds(self._wanted, self._catalogue)
-        return sorted(found, key=lambda task: task.stage)
+        self.namespaces = () if namespaces.has_patterns else namespaces.selected
+        planned = plan_tasks(self._scope, self._catalogue, self._find_custom_kinds(), namespaces)
+        self.gaps += find_unknown_kinds(self._scope, self._catalogue)
+        return sorted(planned, key=lambda task: task.stage)
 
     def list_definition_queries(self) -> Iterator[ListQuery]:
-        """What is listed to find out what there is to list.
+        """Yield the queries needed for planning.
 
-        Who may see some namespaces may hardly ever see definitions: what is published of them will do then.
+        Users with access to a few namespaces can rarely list definitions; the published schemas are used instead.
         """
-        if self._definitions is not None and not self._wanted.namespaces.named:
+        if self._definitions is not None and not self._scope.namespaces.query_names:
             yield self._definitions
 
     @property
     def _definitions(self) -> ListQuery | None:
-        """What asks for the definitions of custom kinds; None where those do not matter."""
+        """The query for the definitions of custom kinds; None if they do not matter."""
         served = self._catalogue.find(*_DEFINITION)
-        return ListQuery(served=served) if served is not None and needs_definitions(self._wanted) else None
+        return ListQuery(served=served) if served is not None and needs_definitions(self._scope) else None
 
     def __iter__(self) -> Iterator[Resource]:
         planned = self.plan_tasks()
         for stage in sorted({task.stage for task in planned}):
-            for item in self._unmade([task for task in planned if task.stage == stage]):
-                yield Resource(convert_host_data(item))
+            for resource_object in self._list_uncovered([task for task in planned if task.stage == stage]):
+                yield Resource(convert_host_data(resource_object))
 
-    def _unmade(self, planned: Sequence[ListTask]) -> Iterator[dict[str, Any]]:
-        """The objects of one stage that nothing else has made; those whose maker may be yet to come are the last."""
-        makers = {(task.query.served.group, task.query.served.kind) for task in planned if task.carries_pods}
-        waiting: list[dict[str, Any]] = []
-        for task, item in self._listed(planned):
+    def _list_uncovered(self, planned: Sequence[ListTask]) -> Iterator[dict[str, Any]]:
+        """Yield the objects of one stage not covered by an owner; those with an owner of the same stage come last."""
+        owner_kinds = {(task.query.served.group, task.query.served.kind) for task in planned if task.carries_pods}
+        deferred: list[dict[str, Any]] = []
+        for task, resource_object in self._list_objects(planned):
             if not task.carries_pods:
-                yield item
+                yield resource_object
                 continue
-            self._owners.add(item)
-            owner = get_controller(item)
-            if owner is not None and get_owner_kind(owner) in makers:
-                waiting.append(item)
-            elif not self._owners.have_said(item):
-                yield item
-        yield from (item for item in waiting if not self._owners.have_said(item))
+            self._owners.add(resource_object)
+            owner = get_controller(resource_object)
+            if owner is not None and get_owner_kind(owner) in owner_kinds:
+                deferred.append(resource_object)
+            elif not self._owners.is_covered(resource_object):
+                yield resource_object
+        yield from (resource_object for resource_object in deferred if not self._owners.is_covered(resource_object))
 
-    def _listed(self, planned: Sequence[ListTask]) -> Iterator[tuple[ListTask, dict[str, Any]]]:
-        """The objects of tasks, each once."""
+    def _list_objects(self, planned: Sequence[ListTask]) -> Iterator[tuple[ListTask, dict[str, Any]]]:
+        """Yield the objects of tasks, each once."""
         arrivals: queue.Queue[_Arrived] = queue.Queue(maxsize=_WAITING)
-        # First the connection ends, so that the threads do, then there are none to wait for.
+        # Close the connection first: its threads end, so the pool has none to wait for.
         with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, self._connection.close_on_error():
             running = [pool.submit(self._fetch, task, arrivals) for task in planned]
-            left = len(planned)
-            while left:
+            remaining = len(planned)
+            while remaining:
                 try:
                     arrived = arrivals.get(timeout=_LOOK)
                 except queue.Empty:
                     continue
                 if arrived.items is None:
-                    left -= 1
+                    remaining -= 1
                     continue
-                for item in arrived.items:
-                    if self._is_new(item):
-                        yield arrived.task, item
+                for resource_object in arrived.items:
+                    if self._is_new(resource_object):
+                        yield arrived.task, resource_object
             for future in running:
                 future.result()
 
     def _fetch(self, task: ListTask, arrivals: queue.Queue[_Arrived]) -> None:
-        """Hand the pages of a task on; it always ends with an arrival that has none."""
-        some = False
+        """Put the pages of a task into the queue, followed by an end marker in any case."""
+        has_pages = False
         try:
             for page in Listing(self._connection, task.query):
-                some = True
-                self._hand(_Arrived(task, page), arrivals)
-            if is_namespace(task.query) and not some:
+                has_pages = True
+                self._enqueue(_Arrived(task, page), arrivals)
+            if is_namespace(task.query) and not has_pages:
                 self.missing_namespaces.append(task.query.name)
         except KubeError as error:
-            if isinstance(error, ApiError) and error.status == FORBIDDEN and not some:
-                self.gaps += self._one_by_one(task, summarise_error(error), arrivals)
+            if isinstance(error, ApiError) and error.status == FORBIDDEN and not has_pages:
+                self.gaps += self._list_by_namespace(task, summarise_error(error), arrivals)
             elif not task.is_optional:
-                self.gaps.append(task.gap(summarise_error(error), partial=some))
+                self.gaps.append(task.gap(summarise_error(error), partial=has_pages))
         finally:
-            self._hand(_Arrived(task), arrivals)
+            self._enqueue(_Arrived(task), arrivals)
 
-    def _one_by_one(self, task: ListTask, why: str, arrivals: queue.Queue[_Arrived]) -> Iterator[CoverageGap]:
-        """List in the namespaces that are judged what one may not list everywhere; gives what is missing then."""
-        inner = split_by_namespace(task, self.namespaces)
+    def _list_by_namespace(self, task: ListTask, why: str, arrivals: queue.Queue[_Arrived]) -> Iterator[CoverageGap]:
+        """List in each evaluated namespace after a cluster-wide request was forbidden; yields the remaining gaps."""
+        inner_tasks = split_by_namespace(task, self.namespaces)
         missing: list[CoverageGap] = []
-        for item in inner:
-            some = False
+        for inner_task in inner_tasks:
+            has_pages = False
             try:
-                for page in Listing(self._connection, item.query):
-                    some = True
-                    self._hand(_Arrived(task, page), arrivals)
+                for page in Listing(self._connection, inner_task.query):
+                    has_pages = True
+                    self._enqueue(_Arrived(task, page), arrivals)
             except KubeError as error:
-                missing.append(item.gap(summarise_error(error), partial=some))
+                missing.append(inner_task.gap(summarise_error(error), partial=has_pages))
         if not task.is_optional:
-            yield from report_refused(task, why, inner, missing)
+            yield from report_refused(task, why, inner_tasks, missing)
 
-    def _hand(self, arrived: _Arrived, arrivals: queue.Queue[_Arrived]) -> None:
-        """Hand a page on as soon as there is room; if the connection ends meanwhile, nobody takes it any more."""
+    def _enqueue(self, arrived: _Arrived, arrivals: queue.Queue[_Arrived]) -> None:
+        """Put a page into the queue as soon as there is room; drop it if the connection is closed meanwhile."""
         while not self._connection.is_closed:
             with contextlib.suppress(queue.Full):
                 arrivals.put(arrived, timeout=_LOOK)
                 return
 
-    def _is_new(self, item: dict[str, Any]) -> bool:
-        """Whether an object has not been seen, in another version."""
-        if not get_uid(item):
+    def _is_new(self, resource_object: dict[str, Any]) -> bool:
+        """Return True unless the object was already seen in another API version."""
+        if not get_uid(resource_object):
             return True
-        key = build_key(item)
+        key = build_key(resource_object)
         if key in self._seen:
             return False
         self._seen.add(key)
         return True
 
-    def _custom(self) -> list[ApiResource]:
-        """The custom kinds that carry pods."""
-        if not needs_definitions(self._wanted):
+    def _find_custom_kinds(self) -> list[ApiResource]:
+        """Return the custom kinds with a pod template."""
+        if not needs_definitions(self._scope):
             return []
-        found: list[ApiResource] = []
-        if self._wanted.namespaces.named:
+        kinds: list[ApiResource] = []
+        if self._scope.namespaces.query_names:
             with contextlib.suppress(KubeError):
-                found = self._published()
+                kinds = self._find_published()
                 if all(map(_has_no_pods, self._catalogue.failed)):
-                    return found
-        # Of a group that cannot be had, definitions alone tell.
-        return list(dict.fromkeys((*found, *self._defined())))
+                    return kinds
+        # For groups that cannot be discovered only the definitions are available.
+        return list(dict.fromkeys((*kinds, *self._find_defined())))
 
-    def _defined(self) -> list[ApiResource]:
-        """The same by their definitions; takes note of those that are not served at this moment."""
+    def _find_defined(self) -> list[ApiResource]:
+        """Return those kinds by their definitions; records a gap for those that are not served at present."""
         query = self._definitions
         failed = self._catalogue.failed
-        # Custom kinds that nobody knows of may carry pods, if there are any.
-        may_carry = any(self._others()) or not all(map(_has_no_pods, failed))
+        # Unknown custom kinds may have pod templates, if there are any.
+        may_carry = any(self._list_custom_kinds()) or not all(map(_has_no_pods, failed))
         if query is None:
             group, kind = _DEFINITION
             if group in failed:
@@ -217,24 +217,24 @@ class Collection:
                     CoverageGap(group=group, kind=kind, resource=resource, why=failed[group], carries_pods=may_carry)
                 )
             return []
-        found: list[ApiResource] = []
+        kinds: list[ApiResource] = []
         try:
             for page in Listing(self._connection, query, _DEFINITIONS):
-                found += filter(None, map(self._carrier, page))
+                kinds += filter(None, map(self._find_pod_kind, page))
         except KubeError as error:
-            self.gaps.append(ListTask(query, carries_pods=may_carry).gap(summarise_error(error), partial=bool(found)))
-        return found
+            self.gaps.append(ListTask(query, carries_pods=may_carry).gap(summarise_error(error), partial=bool(kinds)))
+        return kinds
 
-    def _published(self) -> list[ApiResource]:
-        """The same by the schemas that the API server publishes. Raises KubeError."""
+    def _find_published(self) -> list[ApiResource]:
+        """Return those kinds by the schemas that the API server publishes. Raises KubeError."""
         schemas = PublishedSchemas(self._connection)
-        return [served for served in self._others() if may_have_pod_template(schemas.get(served))]
+        return [served for served in self._list_custom_kinds() if may_have_pod_template(schemas.get(served))]
 
-    def _others(self) -> Iterator[ApiResource]:
-        """What is served beside the kinds of Kubernetes and may carry pods."""
+    def _list_custom_kinds(self) -> Iterator[ApiResource]:
+        """Return the served custom kinds that may have a pod template."""
         return (served for served in self._catalogue.kinds if not _has_no_pods(served.group))
 
-    def _carrier(self, definition: dict[str, Any]) -> ApiResource | None:
+    def _find_pod_kind(self, definition: dict[str, Any]) -> ApiResource | None:
         spec = definition.get("spec")
         if not isinstance(spec, dict):
             return None
@@ -252,29 +252,29 @@ class Collection:
         return None
 
     def _resolve_namespaces(self) -> NamespaceSelection:
-        """The namespaces that are meant, by their names."""
-        asked = self._wanted.namespaces
+        """Return the namespaces in scope by name."""
+        selection = self._scope.namespaces
         served = self._catalogue.find("", "Namespace")
-        if not asked.has_patterns or served is None:
-            return asked
+        if not selection.has_patterns or served is None:
+            return selection
         query = ListQuery(served=served, metadata_only=True)
         try:
-            names = tuple(Resource(item).name for page in Listing(self._connection, query) for item in page)
+            names = tuple(Resource(namespace).name for page in Listing(self._connection, query) for namespace in page)
         except KubeError as error:
             self.gaps.append(ListTask(query, carries_pods=False).gap(summarise_error(error)))
-            # Then everything is listed, and who judges goes by the patterns.
+            # Everything is listed then, and the evaluation applies the patterns.
             return NamespaceSelection()
-        return asked.resolved(names)
+        return selection.resolve(names)
 
 
 def _has_no_pods(group: str) -> bool:
-    """Whether no custom kind of a group is asked about: it is called as Kubernetes' own are, or is that of node agents.
+    """Return True if custom kinds of a group are never checked: Kubernetes' own groups and those of node agents.
 
-    Schemas of the latter leave everything open, and who wants workloads need not be shown nodes.
+    Schemas of node agents allow any field, and scans of workloads need no access to nodes.
     """
     return is_builtin(group) or group == HOST_DATA
 
 
 def _versions(spec: dict[str, Any]) -> list[str]:
-    """The versions of a definition; one without a name where it has none."""
-    return [str(item.get("name")) for item in spec.get("versions") or ()] or [""]
+    """Return the versions of a definition; [""] if it has none."""
+    return [str(version.get("name")) for version in spec.get("versions") or ()] or [""]

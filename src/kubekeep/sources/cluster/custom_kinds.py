@@ -1,4 +1,4 @@
-"""Which custom kinds carry pods, by the schemas of their definitions or those that are published. Never asks for either."""
+"""Detection of custom kinds with a pod template, by the schemas of their definitions or by published ones. No I/O."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _OPEN: Final = "x-kubernetes-preserve-unknown-fields"
 
 
 def has_pod_template(definition: dict[str, Any], version: str) -> bool:
-    """Whether objects of a CustomResourceDefinition may have a pod template where `kubekeep.model.workload` looks for one.
+    """Return True if the schema of a CustomResourceDefinition allows a pod template.
 
-    A schema that leaves open what stands there may allow one, and so does none at all.
+    The paths are those of `kubekeep.model.workload`. A schema that allows any field there counts, and so does a missing
+    schema.
     """
     schema = _schema(definition, version)
     if not isinstance(schema, dict) or definition["spec"].get("preserveUnknownFields"):
@@ -22,7 +23,7 @@ def has_pod_template(definition: dict[str, Any], version: str) -> bool:
 
 
 def may_have_pod_template(published: dict[str, Any] | None) -> bool:
-    """The same by the schema that the API server publishes: without a single field where the definition has none."""
+    """Return True if the published schema allows a pod template; it has no properties if the definition has none."""
     return published is None or "properties" not in published or _allows_pods(published)
 
 

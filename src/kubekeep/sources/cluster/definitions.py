@@ -1,7 +1,7 @@
-"""Whether a cluster may serve other kinds than a while ago: what defines them is watched, by its metadata alone.
+"""Detection of changes in the kinds that a cluster serves, by a watch on the metadata of their definitions.
 
-Tells when, never what: that is looked at by whoever is told. Who may not watch definitions is told nothing, and
-nothing is missing for it.
+Reports the time of a change, not its content. Without permission to watch definitions nothing is reported, and there is
+no coverage gap.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ DEFINITION_KINDS: Final = (
     ("apiextensions.k8s.io", "CustomResourceDefinition"),
     ("apiregistration.k8s.io", "APIService"),
 )
-"""Group and kind of what defines kinds."""
+"""Group and kind of the objects that define kinds."""
 
 
 def list_definition_queries(catalogue: Catalogue) -> Iterator[ListQuery]:
-    """What is watched to know when other kinds are served."""
+    """Yield the queries to watch."""
     for group, kind in DEFINITION_KINDS:
         served = catalogue.find(group, kind)
         if served is not None:
@@ -32,11 +32,11 @@ def list_definition_queries(catalogue: Catalogue) -> Iterator[ListQuery]:
 
 
 class DefinitionWatch:
-    """What defines kinds, as it comes, changes and goes; a thread waits for each."""
+    """Watch on definitions; one thread per query."""
 
     def __init__(self, connection: KubeConnection, catalogue: Catalogue, pace: WatchTiming) -> None:
         self.changed = 0.0
-        """When something has last, or was listed, which tells what went unseen; on the monotonic clock, 0 for never."""
+        """Time of the last change or list (which may include missed changes), on the monotonic clock; 0 for never."""
         self._connection = connection
         self._pace = pace
         self._stopped = threading.Event()
@@ -44,7 +44,7 @@ class DefinitionWatch:
             threading.Thread(target=self._follow, args=(query,), daemon=True).start()
 
     def stop(self) -> None:
-        """Let all threads end; they do when the connection is closed."""
+        """Ask all threads to end; they do so after the connection is closed."""
         self._stopped.set()
 
     def _follow(self, query: ListQuery) -> None:

@@ -1,7 +1,7 @@
-"""The objects of a cluster that a watch wants, kept up to date: what came, changed or went since it was last asked.
+"""Objects of a cluster for a watch, kept up to date: additions, changes and deletions since the last call.
 
-Shows what a collection at the same moment would yield: each object once, and none that says nothing more than what made
-it. What cannot be listed or watched is a gap, and then nothing of it is shown. Never judges.
+Yields the same objects as a collection at the same moment: each once, and none that its owner covers. A kind that
+cannot be listed or watched is a coverage gap, and none of its objects is yielded. Never evaluates.
 """
 
 from __future__ import annotations
@@ -36,74 +36,74 @@ from kubekeep.sources.cluster.owners import OwnerIndex, get_controller
 from kubekeep.sources.cluster.plan import ListTask, is_namespace
 
 _WAITING: Final = 4096
-"""Events that may wait to be looked at, packed; whoever has another waits too, and the server with it, until that gives
-the stream up."""
+"""Packed events that may wait in the queue; further threads block, and with them the server, until it closes the
+stream."""
 _LISTS: Final = 4
-"""Lists at a time, whose pages are in memory."""
+"""Concurrent list requests; their pages are in memory."""
 _LOOK: Final = 0.25
-"""Seconds after which who waits looks whether all is over."""
+"""Seconds between checks for the end of the watch."""
 
 
-class _Items(msgspec.Struct, frozen=True, gc=False):
-    """Objects of a list, packed, by key."""
+class _ListedObjects(msgspec.Struct, frozen=True, gc=False):
+    """Packed objects of a list by key."""
 
     items: list[tuple[str, Resource]]
     first: bool
 
 
-class _Came(msgspec.Struct, frozen=True, gc=False):
-    """An object has come or changed."""
+class _ObjectUpdated(msgspec.Struct, frozen=True, gc=False):
+    """An added or changed object."""
 
     key: str
     resource: Resource
 
 
-class _Went(msgspec.Struct, frozen=True, gc=False):
-    """An object has gone."""
+class _ObjectRemoved(msgspec.Struct, frozen=True, gc=False):
+    """A deleted object."""
 
     key: str
 
 
-_Arrival = _Items | _Came | _Went | ListCompleted | WatchRefused | WatchLost | WatchResumed
+_Arrival = _ListedObjects | _ObjectUpdated | _ObjectRemoved | ListCompleted | WatchRefused | WatchLost | WatchResumed
 
 
 class FollowerCounters(msgspec.Struct):
-    """What has happened so far."""
+    """Event counters since the start."""
 
     events: int = 0
     lists: int = 0
     lost: int = 0
-    """How often a stream broke off or a server did not answer."""
+    """Number of broken streams and failed requests."""
     last_event: float = 0.0
-    """When the last object came, changed or went, in seconds since the epoch."""
+    """Time of the last change of an object, in seconds since the epoch."""
 
 
-class _Followed:
-    """One query on its way."""
+class _FollowedTask:
+    """State of one query."""
 
     __slots__ = ("gap", "is_current", "is_known", "is_served", "keys", "listing", "lost", "number", "stopped", "task")
 
     def __init__(self, task: ListTask, number: int) -> None:
         self.task = task
         self.number = number
-        """Which it is: an object that several show is shown as the first of them does."""
+        """Order of the task: if several list an object, the version of the first one counts."""
         self.stopped = threading.Event()
         self.keys: set[str] = set()
         self.listing: set[str] | None = None
-        """The objects of the list that is under way."""
+        """Keys of the list in progress."""
         self.is_known = False
-        """Whether a list has ended, or was refused."""
+        """True once a list was completed or refused."""
         self.is_current = False
-        """Whether it is followed at this moment, or refused."""
+        """True if it is being watched, or refused."""
         self.is_served = True
-        """Whether the server knew the kind when it was last asked."""
+        """True if the last request found the kind."""
         self.lost = ""
-        """Why it is not, where it has been."""
+        """Reason that it is not being watched; empty if it is."""
         self.gap: CoverageGap | None = None
 
 
 class ClusterFollower:
-    """The objects of `tasks` as they come and go; a thread waits for each."""
+    """The objects of `tasks` as they change; each task has a thread."""
 
     def __init__(
         self,
@@ -111,125 +111,133 @@ class ClusterFollower:
         tasks: Sequence[ListTask],
         gaps: Iterable[CoverageGap] = (),
         pace: WatchTiming = WatchTiming(),  # noqa: B008
-        is_judged: Callable[[Resource], bool] = lambda _: True,
+        is_evaluated: Callable[[Resource], bool] = lambda _: True,
     ) -> None:
-        """Begin; `gaps` are what is missing anyhow. `is_judged` as for a collection."""
+        """Start; `gaps` are the coverage gaps of the plan. `is_evaluated` as for a collection."""
         self.counters = FollowerCounters()
         self.unserved_since = 0.0
-        """When a kind turned out not to be served any more, last; on the monotonic clock, 0 for never."""
+        """Time of the last discovery of an unserved kind, on the monotonic clock; 0 for never."""
         self._connection = connection
         self._gaps = tuple(gaps)
         self._pace = pace
         self._stopped = threading.Event()
-        self._accident: BaseException | None = None
-        self._arrivals: queue.Queue[tuple[_Followed, _Arrival]] = queue.Queue(maxsize=_WAITING)
+        self._error: BaseException | None = None
+        self._arrivals: queue.Queue[tuple[_FollowedTask, _Arrival]] = queue.Queue(maxsize=_WAITING)
         self._lists = threading.BoundedSemaphore(_LISTS)
-        self._followed: list[_Followed] = []
+        self._followed: list[_FollowedTask] = []
         self._begun = 0
         self._versions: dict[str, dict[int, Resource]] = {}
-        """An object by key, as each query shows it that does."""
-        self._owners = OwnerIndex(is_judged)
+        """Versions of an object by key and number of the task."""
+        self._owners = OwnerIndex(is_evaluated)
         self._owner: dict[str, str] = {}
-        """The uid of the owner of an object, by key."""
+        """Uid of the owner of an object, by key."""
         self._children: dict[str, set[str]] = {}
-        """The keys of what an owner has, by its uid."""
+        """Keys of owned objects, by the uid of the owner."""
         self._touched: dict[str, None] = {}
         self._shown: set[str] = set()
         for task in tasks:
             self._begin(task)
 
     def _begin(self, task: ListTask) -> None:
-        followed = _Followed(task, self._begun)
+        followed = _FollowedTask(task, self._begun)
         self._begun += 1
         self._followed.append(followed)
         threading.Thread(target=self._run, args=(followed,), daemon=True).start()
 
     def stop(self) -> None:
-        """Let all threads end; they do when the connection is closed."""
+        """Ask all threads to end; they do so after the connection is closed."""
         self._stopped.set()
         for followed in self._followed:
             followed.stopped.set()
 
     def replace_tasks(self, tasks: Iterable[ListTask], gaps: Iterable[CoverageGap]) -> None:
-        """Follow `tasks` from now on, with what is missing anyhow: what is new is listed, what is left is not shown."""
+        """Replace the tasks and the gaps of the plan: new tasks are listed, objects of removed tasks disappear."""
         planned = dict.fromkeys(tasks)
-        left = [item for item in self._followed if item.task not in planned]
-        self._followed = [item for item in self._followed if item.task in planned]
-        for followed in left:
+        removed = [followed for followed in self._followed if followed.task not in planned]
+        self._followed = [followed for followed in self._followed if followed.task in planned]
+        for followed in removed:
             followed.stopped.set()
-            self._know(followed, set(), None)
-        own = {item.task for item in self._followed}
+            self._complete(followed, set(), None)
+        current = {followed.task for followed in self._followed}
         for task in planned:
-            if task not in own:
+            if task not in current:
                 self._begin(task)
         self._gaps = tuple(gaps)
 
     def list_retained(self, tasks: Iterable[ListTask]) -> list[ListTask]:
-        """What is followed and served, though `tasks` have nothing of the kind."""
+        """Return current tasks of served kinds that `tasks` do not contain."""
         kinds = {(task.query.served.group, task.query.served.kind) for task in tasks}
-        served = [item.task for item in self._followed if item.is_served]
+        served = [followed.task for followed in self._followed if followed.is_served]
         return [task for task in served if (task.query.served.group, task.query.served.kind) not in kinds]
 
     def has_tasks(self, tasks: Iterable[ListTask], gaps: Iterable[CoverageGap]) -> bool:
-        """Whether it follows `tasks` with `gaps` from the beginning, in whatever order."""
-        own = {item.task for item in self._followed}
-        return own == set(tasks) and set(self._gaps) == set(gaps)
+        """Return True if tasks and gaps are the current ones, in any order."""
+        current = {followed.task for followed in self._followed}
+        return current == set(tasks) and set(self._gaps) == set(gaps)
 
     @property
     def gaps(self) -> tuple[CoverageGap, ...]:
-        """What is not shown at this moment."""
-        return tuple(dict.fromkeys((*self._gaps, *(item.gap for item in self._followed if item.gap is not None))))
+        """Current coverage gaps."""
+        return tuple(
+            dict.fromkeys((*self._gaps, *(followed.gap for followed in self._followed if followed.gap is not None)))
+        )
 
     @property
     def unlisted(self) -> tuple[CoverageGap, ...]:
-        """Those of what the server was asked for and did not answer; it is asked again."""
-        return tuple(item.gap for item in self._followed if item.gap is not None and item.lost)
+        """Gaps of failed requests, which are repeated."""
+        return tuple(followed.gap for followed in self._followed if followed.gap is not None and followed.lost)
 
     @property
     def missing_namespaces(self) -> tuple[str, ...]:
-        """The Namespaces that are asked for by their names and do not exist at this moment."""
-        asked = (item for item in self._followed if is_namespace(item.task.query))
-        return tuple(item.task.query.name for item in asked if item.is_known and not item.keys and item.gap is None)
+        """Namespaces that were requested by name and do not exist at present."""
+        named = (followed for followed in self._followed if is_namespace(followed.task.query))
+        return tuple(
+            followed.task.query.name
+            for followed in named
+            if followed.is_known and not followed.keys and followed.gap is None
+        )
 
     @property
     def is_known(self) -> bool:
-        """Whether everything has been listed once, or was refused."""
-        return all(item.is_known for item in self._followed)
+        """True once each task was listed or refused."""
+        return all(followed.is_known for followed in self._followed)
 
     @property
     def is_current(self) -> bool:
-        """Whether everything is followed at this moment that is not among the gaps."""
-        some = not self._followed or any(item.is_current for item in self._followed)
-        return some and all(item.is_current or item.gap is not None for item in self._followed)
+        """True if all tasks without a gap are being watched."""
+        is_any = not self._followed or any(followed.is_current for followed in self._followed)
+        return is_any and all(followed.is_current or followed.gap is not None for followed in self._followed)
 
     @property
     def is_disconnected(self) -> bool:
-        """Whether nothing at all can be followed at this moment."""
-        return bool(self._followed) and all(item.lost for item in self._followed)
+        """True if no task can be watched."""
+        return bool(self._followed) and all(followed.lost for followed in self._followed)
 
     @property
     def disconnect_reason(self) -> str:
-        """Why what is shown cannot be followed at this moment, and of which kinds if not of all; empty if it can."""
-        found = [item for item in self._followed if item.lost and (item.gap is None or self.is_disconnected)]
-        if not found:
+        """Reason that objects are out of date, with the kinds affected unless all are; empty if they are current."""
+        lost = [
+            followed for followed in self._followed if followed.lost and (followed.gap is None or self.is_disconnected)
+        ]
+        if not lost:
             return ""
-        first = found[0]
-        if len(found) == len(self._followed):
+        first = lost[0]
+        if len(lost) == len(self._followed):
             return first.lost
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         return f"{first.task.query.served.full_name}{more}: {first.lost}"
 
     def changes(
         self, first: float, rest: float, most: float = 0.0, ended: threading.Event | None = None
     ) -> Mapping[str, Resource | None]:
-        """What changed since the last call, by key; None for what is not to be seen any more.
+        """Return the changes since the last call by key; None for objects that disappeared.
 
-        Waits `first` seconds for something to happen, and then until nothing has for `rest` seconds, but no longer than
-        `rest` or `most`, whichever is more, and not when `ended` is set. Raises RuntimeError where a mistake of ours has
-        ended a thread.
+        Waits up to `first` seconds for an event, then until none has arrived for `rest` seconds, but no longer than the
+        larger of `rest` and `most`; returns at once if `ended` is set. Raises RuntimeError if a thread ended because of
+        a bug.
         """
-        if self._accident is not None:
-            raise RuntimeError("something is not followed any more") from self._accident
+        if self._error is not None:
+            raise RuntimeError("something is not followed any more") from self._error
         wait, until = first, float("inf")
         while not (self._stopped.is_set() or (ended is not None and ended.is_set())):
             try:
@@ -237,24 +245,24 @@ class ClusterFollower:
             except queue.Empty:
                 break
             if not followed.stopped.is_set():
-                self._take(followed, event)
+                self._apply(followed, event)
             if until == float("inf"):
                 wait, until = rest, time.monotonic() + max(rest, most)
             elif time.monotonic() > until:
                 break
-        return self._seen()
+        return self._collect_changes()
 
-    def _run(self, followed: _Followed) -> None:
-        """Follow; an accident is told to who looks, as nothing would come of the kind any more."""
+    def _run(self, followed: _FollowedTask) -> None:
+        """Watch one task; record an unexpected error for `changes`, as the thread ends with it."""
         try:
             self._follow(followed)
         finally:
             error = sys.exc_info()[1]
             if error is not None:
-                self._accident = error
+                self._error = error
 
-    def _follow(self, followed: _Followed) -> None:
-        """Hand on what happens; while a list comes in, few others may."""
+    def _follow(self, followed: _FollowedTask) -> None:
+        """Queue the events of one task; limits concurrent lists."""
         with contextlib.ExitStack() as turn:
             for event in watch_objects(self._connection, followed.task.query, followed.stopped, self._pace):
                 if isinstance(event, PageListed) and event.first:
@@ -263,45 +271,45 @@ class ClusterFollower:
                     turn.callback(self._lists.release)
                 elif not isinstance(event, PageListed):
                     turn.close()
-                if not self._hand(followed, _packed(event)):
+                if not self._enqueue(followed, _packed(event)):
                     return
 
-    def _hand(self, followed: _Followed, event: _Arrival) -> bool:
-        """Hand an event on as soon as there is room; gives False when nobody takes it any more."""
+    def _enqueue(self, followed: _FollowedTask, event: _Arrival) -> bool:
+        """Queue an event as soon as there is room; returns False if the task was stopped."""
         while not followed.stopped.is_set():
             with contextlib.suppress(queue.Full):
                 self._arrivals.put((followed, event), timeout=_LOOK)
                 return True
         return False
 
-    def _take(self, followed: _Followed, event: _Arrival) -> None:
+    def _apply(self, followed: _FollowedTask, event: _Arrival) -> None:
         match event:
-            case _Items(items, first):
+            case _ListedObjects(items, first):
                 if first or followed.listing is None:
                     followed.listing = set()
                 for key, resource in items:
                     self._put(followed, key, resource)
                     followed.listing.add(key)
-            case _Came(key, resource):
+            case _ObjectUpdated(key, resource):
                 self._count()
                 self._put(followed, key, resource)
-            case _Went(key):
+            case _ObjectRemoved(key):
                 self._count()
                 self._remove(followed, key)
             case ListCompleted():
                 self.counters.lists += 1
-                self._know(followed, followed.listing or set(), None)
+                self._complete(followed, followed.listing or set(), None)
             case WatchRefused(why, verb):
                 gap = msgspec.structs.replace(followed.task.gap(why), verb=verb)
-                self._know(followed, set(), None if followed.task.is_optional else gap)
+                self._complete(followed, set(), None if followed.task.is_optional else gap)
             case WatchLost(why, is_served):
-                self._lose(followed, why, is_served=is_served)
+                self._mark_lost(followed, why, is_served=is_served)
             case WatchResumed():
                 followed.is_current = followed.is_known and followed.listing is None
                 followed.is_served, followed.lost = True, ""
 
-    def _know(self, followed: _Followed, there: set[str], gap: CoverageGap | None) -> None:
-        """Everything that is there is known by now, but for the gap."""
+    def _complete(self, followed: _FollowedTask, there: set[str], gap: CoverageGap | None) -> None:
+        """Record the complete set of keys of a task, and its gap."""
         for key in followed.keys - there:
             self._remove(followed, key)
         followed.listing = None
@@ -309,8 +317,8 @@ class ClusterFollower:
         followed.lost = ""
         followed.gap = gap
 
-    def _lose(self, followed: _Followed, why: str, *, is_served: bool) -> None:
-        """What was known may have changed; what never was is missing."""
+    def _mark_lost(self, followed: _FollowedTask, why: str, *, is_served: bool) -> None:
+        """Record a lost connection: known objects may be out of date; without a list there is a gap."""
         self.counters.lost += 1
         if followed.is_served and not is_served:
             self.unserved_since = time.monotonic()
@@ -326,7 +334,7 @@ class ClusterFollower:
         self.counters.events += 1
         self.counters.last_event = time.time()
 
-    def _put(self, followed: _Followed, key: str, resource: Resource) -> None:
+    def _put(self, followed: _FollowedTask, key: str, resource: Resource) -> None:
         number = followed.number
         followed.keys.add(key)
         versions = self._versions.setdefault(key, {})
@@ -335,13 +343,13 @@ class ClusterFollower:
         versions[number] = resource
         self._touched[key] = None
         if followed.task.carries_pods:
-            item = resource.object
-            owner = get_controller(item)
-            self._belongs(key, str(owner.get("uid")) if owner is not None else "")
-            if self._owners.add(item):
-                self._touch_made(key)
+            resource_object = resource.object
+            owner = get_controller(resource_object)
+            self._set_owner(key, str(owner.get("uid")) if owner is not None else "")
+            if self._owners.add(resource_object):
+                self._touch_owned(key)
 
-    def _remove(self, followed: _Followed, key: str) -> None:
+    def _remove(self, followed: _FollowedTask, key: str) -> None:
         followed.keys.discard(key)
         versions = self._versions.get(key)
         if versions is None:
@@ -351,61 +359,63 @@ class ClusterFollower:
         if versions:
             return
         del self._versions[key]
-        self._belongs(key, "")
+        self._set_owner(key, "")
         if known is not None:
             self._owners.remove(known.namespace, parse_uid(key))
-        self._touch_made(key)
+        self._touch_owned(key)
 
-    def _touch_made(self, key: str) -> None:
-        """Look again at what an object has made, and what that has."""
+    def _touch_owned(self, key: str) -> None:
+        """Mark all objects owned by an object, directly or indirectly, for another check."""
         todo, seen = [key], {key}
         while todo:
-            made = self._children.get(parse_uid(todo.pop()), set()) - seen
-            self._touched |= dict.fromkeys(made)
-            seen |= made
-            todo += made
+            owned = self._children.get(parse_uid(todo.pop()), set()) - seen
+            self._touched |= dict.fromkeys(owned)
+            seen |= owned
+            todo += owned
 
-    def _belongs(self, key: str, owner: str) -> None:
-        """Remember the uid of who owns an object; nobody if `owner` is empty."""
-        before = self._owner.pop(key, "")
-        if before and before != owner:
-            children = self._children[before]
+    def _set_owner(self, key: str, owner: str) -> None:
+        """Record the uid of the owner of an object; none if `owner` is empty."""
+        previous = self._owner.pop(key, "")
+        if previous and previous != owner:
+            children = self._children[previous]
             children.discard(key)
             if not children:
-                del self._children[before]
+                del self._children[previous]
         if owner:
             self._owner[key] = owner
             self._children.setdefault(owner, set()).add(key)
 
-    def _seen(self) -> dict[str, Resource | None]:
-        found: dict[str, Resource | None] = {}
+    def _collect_changes(self) -> dict[str, Resource | None]:
+        changes: dict[str, Resource | None] = {}
         for key in self._touched:
-            resource = self._visible(key)
+            resource = self._find_visible(key)
             if resource is not None:
                 self._shown.add(key)
-                found[key] = resource
+                changes[key] = resource
             elif key in self._shown:
                 self._shown.discard(key)
-                found[key] = None
+                changes[key] = None
         self._touched.clear()
-        return found
+        return changes
 
-    def _visible(self, key: str) -> Resource | None:
+    def _find_visible(self, key: str) -> Resource | None:
         versions = self._versions.get(key)
         if versions is None:
             return None
         resource = versions[min(versions)]
-        return None if key in self._owner and self._owners.have_said(resource.object) else resource
+        return None if key in self._owner and self._owners.is_covered(resource.object) else resource
 
 
 def _packed(event: ObjectEvent) -> _Arrival:
-    """An event that takes little room while it waits."""
+    """Pack the objects of an event, to save memory while it waits."""
     match event:
         case PageListed(items, first):
-            return _Items([(build_key(item), Resource(item).packed()) for item in items], first)
-        case ObjectChanged(item):
-            return _Came(build_key(item), Resource(item).packed())
-        case ObjectDeleted(item):
-            return _Went(build_key(item))
+            return _ListedObjects(
+                [(build_key(resource_object), Resource(resource_object).packed()) for resource_object in items], first
+            )
+        case ObjectChanged(resource_object):
+            return _ObjectUpdated(build_key(resource_object), Resource(resource_object).packed())
+        case ObjectDeleted(resource_object):
+            return _ObjectRemoved(build_key(resource_object))
         case _:
             return event

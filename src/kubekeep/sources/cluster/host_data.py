@@ -1,4 +1,4 @@
-"""What a node agent wrote into a cluster about its nodes, as the documents that rules know. Makes nothing up."""
+"""Documents about nodes that a node agent wrote into a cluster, in the form that rules expect. Adds no data."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ GROUP: Final = HOST_DATA
 VERSION: Final = f"{GROUP}/v1beta0"
 
 
-def convert_host_data(item: dict[str, Any]) -> dict[str, Any]:
-    """A custom resource of the node agent as Kubescape hands it to rules: its `spec` as `data`, `v1beta0`.
+def convert_host_data(resource_object: dict[str, Any]) -> dict[str, Any]:
+    """Convert a custom resource of the node agent as Kubescape does for rules: its `spec` becomes `data`, `v1beta0`.
 
-    Any other object is given back as it is, and one without a `spec` too.
+    Other objects, and those without a `spec`, are returned unchanged.
     """
-    group = str(item.get("apiVersion") or "").partition("/")[0]
-    spec = item.get("spec")
+    group = str(resource_object.get("apiVersion") or "").partition("/")[0]
+    spec = resource_object.get("spec")
     if group != GROUP or not isinstance(spec, dict):
-        return item
-    # Some releases of the agent keep everything in a field that is called as the kind is.
-    inner = spec.get(str(item.get("kind")))
+        return resource_object
+    # Some releases of the agent store everything in a field named like the kind.
+    inner = spec.get(str(resource_object.get("kind")))
     data = inner if isinstance(inner, dict) else {key: value for key, value in spec.items() if key != "nodeName"}
-    kept = {key: value for key, value in item.items() if key not in {"apiVersion", "spec", "status"}}
+    kept = {key: value for key, value in resource_object.items() if key not in {"apiVersion", "spec", "status"}}
     return {"apiVersion": VERSION, **kept, "data": data}

@@ -1,29 +1,30 @@
-"""What an object is known by among all that a cluster shows. Asks nothing.
+"""Keys that identify an object among all objects of a cluster. No I/O.
 
-An object that is served through several groups of Kubernetes (an Ingress of `extensions`, an Event of both its groups) is
-one. What other API servers make up from it is another, though it may bear the same uid: OpenShift's Project and Namespace.
+An object served through several of Kubernetes' groups (an Ingress of `extensions`, an Event of both its groups) has one
+key. Objects that other API servers derive from it have their own, even with the same uid: OpenShift's Project and
+Namespace.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource, is_builtin
 
 
-def get_uid(item: dict[str, Any]) -> str:
-    """The uid of an object; empty where it has none."""
-    metadata = item.get("metadata")
-    return str(metadata.get("uid") or "") if isinstance(metadata, dict) else ""
+def get_uid(resource_object: dict[str, Any]) -> str:
+    """Return the uid of an object; empty if it has none."""
+    return str(as_mapping(resource_object.get("metadata")).get("uid") or "")
 
 
-def build_key(item: dict[str, Any]) -> str:
-    """What an object is known by: its kind and its uid, or its name where it has none."""
-    resource = Resource(item)
+def build_key(resource_object: dict[str, Any]) -> str:
+    """Return the key of an object: its kind and its uid, or its name if it has no uid."""
+    resource = Resource(resource_object)
     kind = resource.kind if is_builtin(resource.group) else f"{resource.group}/{resource.kind}"
-    return f"{kind} {get_uid(item) or f'{resource.namespace}/{resource.name}'}"
+    return f"{kind} {get_uid(resource_object) or f'{resource.namespace}/{resource.name}'}"
 
 
 def parse_uid(key: str) -> str:
-    """The uid in what an object is known by."""
+    """Return the uid in a key."""
     return key.rpartition(" ")[2]

@@ -1,8 +1,7 @@
-"""Which objects say nothing more than what made them: the Pods of a Deployment. Knows only what it was shown.
+"""Owners of objects, to leave out objects that their owner covers: the Pods of a Deployment. No I/O.
 
-An object says itself who its owner is, and whoever may write objects may lie; nor does a controller replace at once, or
-ever, what its template has changed since. So an object that runs is believed only to say nothing more than what made
-it where it is no weaker than the template of that, and of what made that in turn.
+Owner references can be forged, and controllers do not update all objects when a template changes. A running object is
+therefore covered only if it is no weaker than the template of its owner, and the owner's owner in turn.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.json_values import as_mapping
+from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.workload import pod_path
 from kubekeep.sources.cluster.privileges import PodPrivileges, read_privileges
 
 Kind = tuple[str, str]
 
-_MADE: Final[Mapping[Kind, frozenset[Kind]]] = {
+_CREATED_KINDS: Final[Mapping[Kind, frozenset[Kind]]] = {
     ("", "ReplicationController"): frozenset({("", "Pod")}),
     ("apps", "DaemonSet"): frozenset({("", "Pod")}),
     ("apps", "Deployment"): frozenset({("apps", "ReplicaSet")}),
@@ -29,143 +28,141 @@ _MADE: Final[Mapping[Kind, frozenset[Kind]]] = {
     ("batch", "CronJob"): frozenset({("batch", "Job")}),
     ("batch", "Job"): frozenset({("", "Pod")}),
 }
-"""What the controllers of Kubernetes make of the kinds that carry pods."""
+"""Kinds that the controllers of Kubernetes create from each kind with a pod template."""
 _REVISIONS: Final = frozenset({("", "ReplicationController"), ("apps", "ReplicaSet")})
-"""What is kept without a pod, to go back to."""
+"""Kinds kept without pods as a rollback target."""
 _STATEFUL: Final = ("apps", "StatefulSet")
 _ORDINAL: Final = re.compile(r"-\d+")
 _ENDING: Final = frozenset({("", "Pod"), ("batch", "Job")})
 _ENDED: Final = frozenset({"Complete", "Failed", "Succeeded"})
 _LONGEST_CHAIN: Final = 16
-"""Makers of makers: an operator's object has a Deployment, that a ReplicaSet and that Pods. A circle has no end."""
+"""Limit on nested owners: a custom resource owns a Deployment, which owns a ReplicaSet, which owns Pods. Stops cycles.
+"""
 
 
-class _Claim(msgspec.Struct, frozen=True, gc=False):
-    """What an object says of who has made it."""
+class _OwnerClaim(msgspec.Struct, frozen=True, gc=False):
+    """The owner reference of an object."""
 
     namespace: str
     name: str
     own: Kind
-    maker: Kind
+    owner_kind: Kind
     uid: str
 
 
-class _Maker(msgspec.Struct, frozen=True, gc=False):
-    """What may have made others: its kind, what its template says, and what has made it in turn.
+class _Owner(msgspec.Struct, frozen=True, gc=False):
+    """A possible owner: its kind, the privileges of its template, and its own owner reference.
 
-    Without a `posture`, nothing of it runs, and what has made it speaks for it.
+    Without `privileges` nothing of it runs, and its own owner decides.
     """
 
     name: str
     own: Kind
     privileges: PodPrivileges | None
-    claim: _Claim | None
-    is_judged: bool
+    claim: _OwnerClaim | None
+    is_evaluated: bool
 
 
 class OwnerIndex:
-    """What carries pods among the objects shown so far, of which those that `is_judged` takes are judged."""
+    """Objects with pods listed so far; those with `is_evaluated` are evaluated."""
 
-    def __init__(self, is_judged: Callable[[Resource], bool] = lambda _: True) -> None:
-        self._known: dict[tuple[str, str], _Maker] = {}
-        self._is_judged = is_judged
+    def __init__(self, is_evaluated: Callable[[Resource], bool] = lambda _: True) -> None:
+        self._known: dict[tuple[str, str], _Owner] = {}
+        self._is_evaluated = is_evaluated
 
-    def add(self, item: dict[str, Any]) -> bool:
-        """Know of an object, which may own others; gives whether that says something else than what was known of it."""
-        resource = Resource(item)
-        uid, own = _metadata(item).get("uid"), (resource.group, resource.kind)
-        if not isinstance(uid, str) or not uid or (is_builtin(resource.group) and own not in _MADE):
+    def add(self, resource_object: dict[str, Any]) -> bool:
+        """Add or update a possible owner; returns True if the index changed."""
+        resource = Resource(resource_object)
+        uid, own = _metadata(resource_object).get("uid"), (resource.group, resource.kind)
+        if not isinstance(uid, str) or not uid or (is_builtin(resource.group) and own not in _CREATED_KINDS):
             return False
         key = resource.namespace, uid
         if pod_path(resource) is None:
             return self._known.pop(key, None) is not None
-        claim = _claim(resource)
-        said = None if claim is not None and _is_idle(item, own) else read_privileges(resource)
-        maker = _Maker(resource.name, own, said, claim, self._is_judged(resource))
-        if self._known.get(key) == maker:
+        claim = _read_claim(resource)
+        privileges = None if claim is not None and _is_idle(resource_object, own) else read_privileges(resource)
+        owner = _Owner(resource.name, own, privileges, claim, self._is_evaluated(resource))
+        if self._known.get(key) == owner:
             return False
-        self._known[key] = maker
+        self._known[key] = owner
         return True
 
     def remove(self, namespace: str, uid: str) -> None:
-        """Know of an object no longer."""
+        """Remove an object."""
         self._known.pop((namespace, uid), None)
 
-    def have_said(self, item: dict[str, Any]) -> bool:
-        """Whether something shown so far has made `item`, and says all that it says.
+    def is_covered(self, resource_object: dict[str, Any]) -> bool:
+        """Return True if an owner listed so far exists and `resource_object` is no weaker than it.
 
-        Of what is judged, only something that is judged too does, however far up. Who goes round in a circle has made
-        nothing.
+        An evaluated object needs an evaluated owner somewhere up the chain. Cyclic references cover nothing.
         """
-        resource = Resource(item)
-        maker, is_told, is_compared = self._maker(_claim(resource)), False, False
-        if maker is None:
+        resource = Resource(resource_object)
+        owner, has_evaluated, is_compared = self._find_owner(_read_claim(resource)), False, False
+        if owner is None:
             return False
-        own = None if _is_idle(item, (resource.group, resource.kind)) else read_privileges(resource)
+        own = None if _is_idle(resource_object, (resource.group, resource.kind)) else read_privileges(resource)
         for _ in range(_LONGEST_CHAIN):
-            if not _is_within(own, maker.privileges):
+            if not _is_within(own, owner.privileges):
                 return False
-            if own is None or maker.privileges is not None:
-                is_compared, is_told = True, is_told or maker.is_judged
-            above = self._maker(maker.claim)
-            if above is None or not _is_within(maker.privileges, above.privileges):
-                return is_compared and (is_told or not self._is_judged(resource))
-            maker = above
+            if own is None or owner.privileges is not None:
+                is_compared, has_evaluated = True, has_evaluated or owner.is_evaluated
+            above = self._find_owner(owner.claim)
+            if above is None or not _is_within(owner.privileges, above.privileges):
+                return is_compared and (has_evaluated or not self._is_evaluated(resource))
+            owner = above
         return False
 
-    def _maker(self, claim: _Claim | None) -> _Maker | None:
-        """What has made an object, if its claim can be believed."""
+    def _find_owner(self, claim: _OwnerClaim | None) -> _Owner | None:
+        """Return the owner in a reference, if the reference is plausible."""
         if claim is None:
             return None
-        known = self._known.get((claim.namespace, claim.uid)) or self._known.get(("", claim.uid))
-        if known is None or known.own != claim.maker:
+        owner = self._known.get((claim.namespace, claim.uid)) or self._known.get(("", claim.uid))
+        if owner is None or owner.own != claim.owner_kind:
             return None
-        if known.own == _STATEFUL and not _ORDINAL.fullmatch(claim.name.removeprefix(known.name)):
-            # Its controller leaves alone what it would not have called so.
+        if owner.own == _STATEFUL and not _ORDINAL.fullmatch(claim.name.removeprefix(owner.name)):
+            # A StatefulSet ignores pods whose names do not match its pattern.
             return None
-        return known if not is_builtin(known.own[0]) or claim.own in _MADE.get(known.own, ()) else None
+        return owner if not is_builtin(owner.own[0]) or claim.own in _CREATED_KINDS.get(owner.own, ()) else None
 
 
-def _claim(resource: Resource) -> _Claim | None:
-    """What `resource` says of who has made it; None if it says nothing."""
+def _read_claim(resource: Resource) -> _OwnerClaim | None:
+    """Return the owner reference of `resource`; None if it has none."""
     owner = get_controller(resource.object)
     if owner is None:
         return None
     own = resource.group, resource.kind
-    return _Claim(resource.namespace, resource.name, own, get_owner_kind(owner), str(owner.get("uid")))
+    return _OwnerClaim(resource.namespace, resource.name, own, get_owner_kind(owner), str(owner.get("uid")))
 
 
-def get_controller(item: dict[str, Any]) -> dict[str, Any] | None:
-    """The reference of an object to the one owner that manages it."""
-    references = _metadata(item).get("ownerReferences")
-    for reference in references if isinstance(references, list) else ():
+def get_controller(resource_object: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the reference of an object to its controller."""
+    for reference in as_list(_metadata(resource_object).get("ownerReferences")):
         if isinstance(reference, dict) and reference.get("controller") is True:
             return reference
     return None
 
 
 def get_owner_kind(reference: dict[str, Any]) -> Kind:
-    """Group and kind of an owner."""
+    """Return group and kind of an owner reference."""
     group, slash, _ = str(reference.get("apiVersion")).partition("/")
-    # Old objects still name their owners by the group that these have left.
+    # Old objects still refer to their owners by a former API group.
     return ("apps" if group == "extensions" else group if slash else "", str(reference.get("kind")))
 
 
-def _metadata(item: dict[str, Any]) -> dict[str, Any]:
-    return as_mapping(item.get("metadata"))
+def _metadata(resource_object: dict[str, Any]) -> dict[str, Any]:
+    return as_mapping(resource_object.get("metadata"))
 
 
 def _is_within(own: PodPrivileges | None, other: PodPrivileges | None) -> bool:
-    """Whether what runs with `own` is no weaker than `other`; what does not run never is."""
+    """Return True if a pod with privileges `own` is no weaker than `other`; always for objects that do not run."""
     return own is None or other is None or own.is_within(other)
 
 
-def _is_idle(item: dict[str, Any], own: Kind) -> bool:
-    """Whether nothing of an object runs: a Pod or Job that has ended, a former revision without pods."""
-    status, spec = as_mapping(item.get("status")), as_mapping(item.get("spec"))
+def _is_idle(resource_object: dict[str, Any], own: Kind) -> bool:
+    """Return True if nothing of an object runs: a finished Pod or Job, an old revision without pods."""
+    status, spec = as_mapping(resource_object.get("status")), as_mapping(resource_object.get("spec"))
     if own in _REVISIONS:
         return spec.get("replicas") == 0 and not status.get("replicas")
-    conditions = status.get("conditions")
-    said = (one for one in conditions if isinstance(one, dict)) if isinstance(conditions, list) else ()
-    ends = (one.get("type") in _ENDED and one.get("status") == "True" for one in said)
+    conditions = (condition for condition in as_list(status.get("conditions")) if isinstance(condition, dict))
+    ends = (condition.get("type") in _ENDED and condition.get("status") == "True" for condition in conditions)
     return own in _ENDING and (status.get("phase") in _ENDED or any(ends))

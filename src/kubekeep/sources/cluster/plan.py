@@ -1,4 +1,4 @@
-"""What has to be listed in a cluster for what a scan wants: queries in three stages, owners before what they own."""
+"""List requests for a scope: queries in three stages, owners before owned objects. Sends no request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kubekeep.sources.cluster.scope import MAX_NAMESPACE_QUERIES, ClusterScope, 
 METADATA_ONLY: Final = frozenset(
     {"CSIStorageCapacity", "EndpointSlice", "Endpoints", "Lease", "PodDisruptionBudget", "Secret"}
 )
-"""Kinds of which the library's controls need the metadata alone; the values of Secrets are never asked for."""
+"""Kinds of which the library needs only the metadata; the values of Secrets are never requested."""
 _LOCAL: Final = METADATA_ONLY | {
     "ConfigMap",
     "LimitRange",
@@ -29,14 +29,14 @@ _LOCAL: Final = METADATA_ONLY | {
     "Service",
     "ServiceAccount",
 }
-"""Kinds, beside those with pods, that matter to nothing outside their own namespace."""
+"""Kinds, in addition to those with pods, that matter only in their own namespace."""
 _STAGES: Final[Mapping[str, int]] = {"Job": 1, "ReplicaSet": 1, "Pod": 2}
 
 
 class ListTask(msgspec.Struct, frozen=True):
-    """One query, and whether objects of its kind carry pods.
+    """One query, and a flag for kinds with pods.
 
-    `near` says that only those in the namespaces that are judged matter, `beside` that nobody misses what is not shown.
+    `is_local`: only objects in the evaluated namespaces matter. `is_optional`: a failure is no coverage gap.
     """
 
     query: ListQuery
@@ -46,17 +46,17 @@ class ListTask(msgspec.Struct, frozen=True):
 
     @property
     def stage(self) -> int:
-        """Owners come before what they own, so that it is known by then who has been seen."""
+        """Number of the stage: owners come before owned objects."""
         served = self.query.served
         return _STAGES.get(served.kind, 0) if is_builtin(served.group) else 0
 
     @property
     def names(self) -> frozenset[str]:
-        """What controls may call the kind."""
+        """Names that controls may use for the kind."""
         return expand_kind_names(self.query.served.group, self.query.served.kind, carries_pods=self.carries_pods)
 
     def gap(self, why: str, *, partial: bool = False, inside: bool = False) -> CoverageGap:
-        """What is missing when the query fails."""
+        """Return the coverage gap for a failure of the query."""
         served = self.query.served
         return CoverageGap(
             verb=self.query.verb,
@@ -74,67 +74,76 @@ class ListTask(msgspec.Struct, frozen=True):
 
 
 def needs_definitions(scope: ClusterScope) -> bool:
-    """Whether custom kinds matter, which only their definitions tell of."""
+    """Return True if custom kinds are in scope, so their definitions are needed."""
     return WORKLOAD in scope.kinds
 
 
 def plan_tasks(
     scope: ClusterScope, catalogue: Catalogue, custom: Iterable[ApiResource], namespaces: NamespaceSelection
 ) -> Iterator[ListTask]:
-    """The queries for what is wanted of what is served; `custom` are kinds that carry pods by their definitions."""
-    pods = {(item.group, item.kind) for item in custom} | POD_KINDS
+    """Yield the tasks for the served kinds in scope; `custom` are custom kinds with a pod template."""
+    pods = {(served.group, served.kind) for served in custom} | POD_KINDS
     for served in catalogue.kinds:
-        carries = (served.group, served.kind) in pods
-        names = scope.kinds & expand_kind_names(served.group, served.kind, carries_pods=carries)
+        has_pods = (served.group, served.kind) in pods
+        names = scope.kinds & expand_kind_names(served.group, served.kind, carries_pods=has_pods)
         if not names:
             continue
-        near = names <= scope.local
-        whole = served.kind in scope.complete or f"{served.group}/{served.kind}" in scope.complete
-        slim = is_builtin(served.group) and served.kind in METADATA_ONLY and not whole
-        local = near or carries or (is_builtin(served.group) and served.kind in _LOCAL)
-        local = local and served.namespaced and names.isdisjoint(scope.cluster_wide)
-        if near and not served.namespaced:
-            queries = _of_cluster(served, namespaces, scope.namespaces.named)
+        is_local = names <= scope.local
+        needs_all = served.kind in scope.complete or f"{served.group}/{served.kind}" in scope.complete
+        metadata_only = is_builtin(served.group) and served.kind in METADATA_ONLY and not needs_all
+        is_namespaced_only = is_local or has_pods or (is_builtin(served.group) and served.kind in _LOCAL)
+        is_namespaced_only = is_namespaced_only and served.namespaced and names.isdisjoint(scope.cluster_wide)
+        if is_local and not served.namespaced:
+            queries = _query_cluster_scoped(served, namespaces, scope.namespaces.query_names)
         else:
-            queries = _queries(served, namespaces if local else NamespaceSelection(), metadata_only=slim)
+            queries = _query_namespaced(
+                served, namespaces if is_namespaced_only else NamespaceSelection(), metadata_only=metadata_only
+            )
         for query in queries:
-            yield ListTask(query, carries, is_local=near or local, is_optional=_missed(served, names) <= scope.optional)
-    yield from _cilium(scope, catalogue, namespaces)
+            yield ListTask(
+                query,
+                has_pods,
+                is_local=is_local or is_namespaced_only,
+                is_optional=_required_by(served, names) <= scope.optional,
+            )
+    yield from _plan_cilium(scope, catalogue, namespaces)
 
 
-def _missed(served: ApiResource, names: frozenset[str]) -> frozenset[str]:
-    """By which of the `names` that are wanted a kind is missed: PodTemplates are no workloads that anybody misses."""
+def _required_by(served: ApiResource, names: frozenset[str]) -> frozenset[str]:
+    """Return the names that make a kind required: PodTemplates do not count as workloads."""
     if (served.group, served.kind) != POD_TEMPLATE:
         return names
     return (names - {WORKLOAD}) | {served.kind}
 
 
-def _of_cluster(served: ApiResource, namespaces: NamespaceSelection, named: Sequence[str]) -> Iterator[ListQuery]:
-    """What matters to some namespaces of a kind that is in none: only the Namespaces that they are."""
+def _query_cluster_scoped(
+    served: ApiResource, namespaces: NamespaceSelection, named: Sequence[str]
+) -> Iterator[ListQuery]:
+    """Yield the queries for a cluster-scoped kind that matters to some namespaces: only their Namespaces."""
     is_one = _is_namespaces(served)
     if is_one and named:
         yield from (ListQuery(served=served, namespace=name, name=name) for name in named)
-    elif not namespaces.included or (is_one and not namespaces.none):
+    elif not namespaces.included or (is_one and not namespaces.is_empty):
         yield ListQuery(served=served)
 
 
-def _cilium(scope: ClusterScope, catalogue: Catalogue, namespaces: NamespaceSelection) -> Iterator[ListTask]:
-    """The settings of Cilium, where it is served and its namespace is not listed anyway.
+def _plan_cilium(scope: ClusterScope, catalogue: Catalogue, namespaces: NamespaceSelection) -> Iterator[ListTask]:
+    """Yield the task for the settings of Cilium, if installed and not listed anyway.
 
-    Few install it elsewhere than in the first of its homes: nobody is told to grant a look into the others.
+    Installations outside the first of its usual namespaces are rare, so access to the others is optional.
     """
     served = catalogue.find("", "ConfigMap")
-    runs = any(item.group == cilium.GROUP for item in catalogue.kinds)
-    if served is None or not runs or "ConfigMap" not in scope.kinds:
+    is_installed = any(served_kind.group == cilium.GROUP for served_kind in catalogue.kinds)
+    if served is None or not is_installed or "ConfigMap" not in scope.kinds:
         return
     for home in cilium.HOMES:
-        if (namespaces.included and home not in namespaces.judged) or home in namespaces.excluded:
+        if (namespaces.included and home not in namespaces.selected) or home in namespaces.excluded:
             query = ListQuery(served=served, namespace=home, name=cilium.SETTINGS)
             yield ListTask(query, carries_pods=False, is_optional=home != cilium.HOMES[0])
 
 
 def is_namespace(query: ListQuery) -> bool:
-    """Whether it asks for one Namespace by its name."""
+    """Return True for a query for one Namespace by name."""
     return bool(query.name) and _is_namespaces(query.served)
 
 
@@ -142,25 +151,25 @@ def _is_namespaces(served: ApiResource) -> bool:
     return (served.group, served.kind) == ("", "Namespace")
 
 
-def split_by_namespace(task: ListTask, judged: Iterable[str]) -> list[ListTask]:
-    """The same in each of the namespaces that are `judged`; nothing where that makes no sense."""
+def split_by_namespace(task: ListTask, selected: Iterable[str]) -> list[ListTask]:
+    """Return the task for each of the `selected` namespaces; [] if that is not possible."""
     query = task.query
     if query.namespace or query.name:
         return []
     if _is_namespaces(query.served):
-        found = [msgspec.structs.replace(query, namespace=name, name=name) for name in judged]
+        queries = [msgspec.structs.replace(query, namespace=name, name=name) for name in selected]
     elif query.served.namespaced:
-        found = [msgspec.structs.replace(query, namespace=name) for name in judged]
+        queries = [msgspec.structs.replace(query, namespace=name) for name in selected]
     else:
         return []
-    return [msgspec.structs.replace(task, query=one) for one in found]
+    return [msgspec.structs.replace(task, query=inner_query) for inner_query in queries]
 
 
 def report_refused(
-    task: ListTask, why: str, inner: Sequence[ListTask], missing: Sequence[CoverageGap]
+    task: ListTask, why: str, inner_tasks: Sequence[ListTask], missing: Sequence[CoverageGap]
 ) -> Iterator[CoverageGap]:
-    """What is missing where `task` is refused, and of the `inner` ones in its place what is `missing`."""
-    if not inner or len(missing) == len(inner):
+    """Yield the gaps of a forbidden `task`, given its per-namespace tasks and the gaps (`missing`) of those."""
+    if not inner_tasks or len(missing) == len(inner_tasks):
         yield task.gap(why)
         return
     if not task.is_local:
@@ -169,36 +178,38 @@ def report_refused(
 
 
 def find_unknown_kinds(scope: ClusterScope, catalogue: Catalogue) -> Iterator[CoverageGap]:
-    """The kinds that are wanted and may be in a group that cannot be had."""
-    served = {(item.group, item.kind) for item in catalogue.kinds}
-    for group, kind in sorted(_named(scope, catalogue.failed)):
+    """Yield gaps for kinds in scope that may be in a group without discovery data."""
+    served = {(served_kind.group, served_kind.kind) for served_kind in catalogue.kinds}
+    for group, kind in sorted(_expand_names(scope, catalogue.failed)):
         if group in catalogue.failed and (group, kind) not in served:
-            known = BUILTIN_TYPES.get((group, kind))
-            plural = known.plural if known else EVERYTHING if kind == EVERYTHING else guess_plural(kind)
+            resource_type = BUILTIN_TYPES.get((group, kind))
+            plural = resource_type.plural if resource_type else EVERYTHING if kind == EVERYTHING else guess_plural(kind)
             yield CoverageGap(group=group, kind=kind, resource=plural, why=catalogue.failed[group])
 
 
-def _named(scope: ClusterScope, groups: Iterable[str]) -> set[tuple[str, str]]:
-    """Group and kind of what is scope, as far as names tell the group; names for any group mean all of `groups`."""
-    found = {(name.partition("/")[0], name.partition("/")[2]) for name in scope.kinds if "/" in name}
-    found |= {(group, kind) for group, kind in BUILTIN_TYPES if kind in scope.kinds}
+def _expand_names(scope: ClusterScope, groups: Iterable[str]) -> set[tuple[str, str]]:
+    """Return group and kind of the names in scope; names without a group match all `groups`."""
+    kinds = {(name.partition("/")[0], name.partition("/")[2]) for name in scope.kinds if "/" in name}
+    kinds |= {(group, kind) for group, kind in BUILTIN_TYPES if kind in scope.kinds}
     if WORKLOAD in scope.kinds:
-        found |= POD_KINDS
+        kinds |= POD_KINDS
     if SUBJECT in scope.kinds:
-        found |= {(RBAC, kind) for kind in RBAC_KINDS}
-    anywhere = {kind for group, kind in found if group == EVERYTHING} | (scope.kinds & {EVERYTHING})
-    found |= {(group, kind) for group in groups for kind in anywhere}
-    return found
+        kinds |= {(RBAC, kind) for kind in RBAC_KINDS}
+    anywhere = {kind for group, kind in kinds if group == EVERYTHING} | (scope.kinds & {EVERYTHING})
+    kinds |= {(group, kind) for group in groups for kind in anywhere}
+    return kinds
 
 
-def _queries(served: ApiResource, namespaces: NamespaceSelection, *, metadata_only: bool) -> Iterator[ListQuery]:
-    if namespaces.none:
+def _query_namespaced(
+    served: ApiResource, namespaces: NamespaceSelection, *, metadata_only: bool
+) -> Iterator[ListQuery]:
+    if namespaces.is_empty:
         return
-    if namespaces.included and len(namespaces.judged) <= MAX_NAMESPACE_QUERIES:
-        for name in namespaces.judged:
+    if namespaces.included and len(namespaces.selected) <= MAX_NAMESPACE_QUERIES:
+        for name in namespaces.selected:
             yield ListQuery(served=served, namespace=name, metadata_only=metadata_only)
     else:
-        # Who judges leaves out what is listed all the same.
+        # The evaluation applies the exclusions again.
         excluded = (
             () if namespaces.included or len(namespaces.excluded) > MAX_NAMESPACE_QUERIES else namespaces.excluded
         )

@@ -1,4 +1,4 @@
-"""What a scan needs of a cluster. Values only; asks nothing."""
+"""Scope of a scan in a cluster: the kinds and namespaces it needs. Values only; sends no request."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from typing import Final
 import msgspec
 
 MAX_NAMESPACE_QUERIES: Final = 20
-"""Namespaces up to which each is asked for by itself: one long list is less than many short ones, and addresses have limits."""
+"""Maximum number of namespaces to query one by one: a single long list costs less than many short ones, and URLs have
+limits."""
 _PATTERN = re.compile(r"[*?\[]")
 
 
 class NamespaceSelection(msgspec.Struct, frozen=True):
-    """The namespaces whose objects are judged, each a name or a pattern: those `included` (none for all) but for others."""
+    """Evaluated namespaces, by name or pattern: `included` ones (all if empty) without `excluded` ones."""
 
     included: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
-    none: bool = False
-    """Whether no namespace is meant, as patterns match none."""
+    is_empty: bool = False
+    """True if no namespace is selected, as the patterns match none."""
 
     @property
     def has_patterns(self) -> bool:
-        """Whether only a cluster can tell which namespaces are meant."""
+        """True if the selection contains patterns, which only the names in the cluster resolve."""
         return any(_PATTERN.search(name) for name in (*self.included, *self.excluded))
 
     @property
-    def named(self) -> tuple[str, ...]:
-        """The names of those that are meant, where they are few and nobody has to be asked for them."""
-        return () if self.has_patterns or len(self.judged) > MAX_NAMESPACE_QUERIES else self.judged
+    def query_names(self) -> tuple[str, ...]:
+        """Names to query one by one; empty if they are unknown or too many."""
+        return () if self.has_patterns or len(self.selected) > MAX_NAMESPACE_QUERIES else self.selected
 
     @property
-    def judged(self) -> tuple[str, ...]:
-        """The names of those that are meant; empty where those are all but some."""
+    def selected(self) -> tuple[str, ...]:
+        """Names of the selected namespaces; empty if all but the excluded ones are."""
         return tuple(name for name in self.included if name not in self.excluded)
 
-    def resolved(self, known: tuple[str, ...]) -> NamespaceSelection:
-        """The same with the names of `known` namespaces in place of patterns."""
-        included, excluded = _named(self.included, known), _named(self.excluded, known)
-        return NamespaceSelection(included, excluded, none=bool(self.included) and not {*included} - {*excluded})
+    def resolve(self, known: tuple[str, ...]) -> NamespaceSelection:
+        """Replace patterns by the matching names among `known`."""
+        included, excluded = _match_names(self.included, known), _match_names(self.excluded, known)
+        return NamespaceSelection(included, excluded, is_empty=bool(self.included) and not {*included} - {*excluded})
 
 
 class ClusterScope(msgspec.Struct, frozen=True, kw_only=True):
-    """Kinds as controls name them (`workload` and `rbac-subject` too), of which `whole` are read with all they say.
+    """Kinds in the names of controls (also `workload` and `rbac-subject`).
 
-    What is needed of other kinds that can hold much or secrets is their metadata. Of those in `near` only what is in the
-    `namespaces` matters, and so nothing of a kind that is in none. Those `everywhere` matter wherever they are, even if they
-    carry pods. Those in `beside` are not missed where they are not shown.
+    `complete` kinds are read with all fields; of other kinds with large or secret data only metadata is read. `local`
+    kinds matter only in the selected `namespaces`; cluster-scoped objects of them not at all. `cluster_wide` kinds
+    matter in all namespaces, even those with pods. A failure to list `optional` kinds is no coverage gap.
     """
 
     kinds: frozenset[str]
@@ -58,10 +59,14 @@ class ClusterScope(msgspec.Struct, frozen=True, kw_only=True):
     namespaces: NamespaceSelection = NamespaceSelection()
 
 
-def _named(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    found = (
+def _match_names(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    names = (
         name
         for pattern in patterns
-        for name in ([item for item in known if fnmatchcase(item, pattern)] if _PATTERN.search(pattern) else [pattern])
+        for name in (
+            [known_name for known_name in known if fnmatchcase(known_name, pattern)]
+            if _PATTERN.search(pattern)
+            else [pattern]
+        )
     )
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(names))
