@@ -1,1 +1,1 @@
-"""One node as it is: its files, processes and settings as documents that controls read. Never judges, never changes it."""
+"""Files, processes and settings of one node as documents for controls. Never evaluates or changes the node."""

@@ -1,4 +1,4 @@
-"""All documents about the node whose files are below one folder, with what could not be read. Never stops half way."""
+"""Collection of all documents about the node with a given root folder. Errors are recorded, never fatal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _METADATA: Final = (
 
 
 class CollectedNode(msgspec.Struct, frozen=True):
-    """The documents about a node, how it is laid out (`kubeadm`), and sentences on what is missing in them."""
+    """Documents about a node, the name of its layout (`kubeadm`), and sentences on missing data."""
 
     documents: tuple[dict[str, Any], ...]
     layout: str
@@ -32,26 +32,26 @@ class CollectedNode(msgspec.Struct, frozen=True):
 
 
 def collect(folder: str, name: str = "") -> CollectedNode:
-    """What is known of the node whose root is `folder`; `name` is what the cluster calls it, else its own word.
+    """Collect the documents of the node with root folder `folder`; `name` overrides the name that the node reports.
 
-    Raises OSError where the folder cannot be opened, ValueError for a node that does not tell its name.
+    Raises OSError if the folder cannot be opened, ValueError if the node does not report its name.
     """
     with NodeRoot.open(folder) as root:
         layout = detect_layout(root)
-        seen = add_embedded(root, list_processes(root), layout.embeds)
+        processes = add_embedded(root, list_processes(root), layout.embeds)
         files = NodeFiles(root, read_accounts(root))
-        own = name or _override(seen) or _hostname(root, own=posixpath.normpath(folder) == "/")
-        node = HostNode(own, files, seen, layout)
-        found = list(_found(node))
-    drafts = [item for item in found if isinstance(item, HostDocument)]
+        node_name = name or _override(processes) or _hostname(root, own=posixpath.normpath(folder) == "/")
+        node = HostNode(node_name, files, processes, layout)
+        parts = list(_collect_parts(node))
+    documents = [part for part in parts if isinstance(part, HostDocument)]
     return CollectedNode(
-        tuple(item.build() if isinstance(item, HostDocument) else item for item in found if _tells(item)),
+        tuple(part.build() if isinstance(part, HostDocument) else part for part in parts if _has_data(part)),
         node.layout.name,
-        (*(f"{draft.kind} {item}" for draft in drafts for item in draft.not_read), _METADATA),
+        (*(f"{document.kind} {gap}" for document in documents for gap in document.not_read), _METADATA),
     )
 
 
-def _found(node: HostNode) -> Iterator[HostDocument | dict[str, Any]]:
+def _collect_parts(node: HostNode) -> Iterator[HostDocument | dict[str, Any]]:
     yield collect_kubelet(node)
     if control_plane.is_control_plane(node):
         yield control_plane.collect_control_plane(node)
@@ -64,20 +64,20 @@ def _found(node: HostNode) -> Iterator[HostDocument | dict[str, Any]]:
     yield system.collect_hardening(node)
 
 
-def _tells(item: HostDocument | dict[str, Any]) -> bool:
-    return bool(item.data) if isinstance(item, HostDocument) else True
+def _has_data(part: HostDocument | dict[str, Any]) -> bool:
+    return bool(part.data) if isinstance(part, HostDocument) else True
 
 
-def _override(seen: RunningProcesses) -> str:
-    """The name that the kubelet was told."""
+def _override(processes: RunningProcesses) -> str:
+    """Return the node name on the command line of the kubelet, or ""."""
     try:
-        return seen.find("kubelet", contained=False).get_flag("hostname-override")
+        return processes.find("kubelet", contained=False).get_flag("hostname-override")
     except HostReadError:
         return ""
 
 
 def _hostname(root: NodeRoot, *, own: bool) -> str:
-    """The name of the node; a kubelet takes it in small letters. Whose `own` root it is asks the kernel."""
+    """Return the host name in lower case, as the kubelet does. The kernel's name counts only if `own` root is /."""
     for path in (*(["/proc/sys/kernel/hostname"] if own else []), "/etc/hostname"):
         try:
             text = root.read_text(path, _BYTES)

@@ -1,4 +1,4 @@
-"""Configuration of the programs of Kubernetes, without what is secret in it. Values only; reads no file."""
+"""Configuration of Kubernetes programs with secrets masked. Reads no file."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from kubekeep.model.redaction import MASK, mask_tokens
 
 _DEEPEST: Final = 200
 _SECRETS: Final = frozenset({"secret", "staticpodurlheader"})
-"""Fields whose values are secret: of encryption keys, and headers that kubelets send."""
+"""Fields with secret values: encryption keys, and headers that kubelets send."""
 _ADDRESS: Final = re.compile(r"(://[^\s?]*)(\?\S+)?")
 
 
 def format_configuration(configuration: dict[str, Any]) -> str:
-    """The text of a configuration, which is JSON and so YAML too."""
+    """Format a configuration as JSON, which is valid YAML."""
     return json.dumps(configuration, indent=2) + "\n"
 
 
 def mask_secrets(value: Any, depth: int = _DEEPEST) -> Any:
-    """A copy of a configuration with masks for its secrets. Raises ValueError if it is nested more than `depth` deep."""
+    """Return a copy of a configuration with secrets masked. Raises ValueError if it is nested deeper than `depth`."""
     if not depth:
         raise ValueError("it is nested too deeply")
     match value:
         case dict():
             return {
-                str(key): _masked(item) if str(key).lower() in _SECRETS else mask_secrets(item, depth - 1)
-                for key, item in value.items()
+                str(key): _mask_value(child) if str(key).lower() in _SECRETS else mask_secrets(child, depth - 1)
+                for key, child in value.items()
             }
         case list():
-            return [mask_secrets(item, depth - 1) for item in value]
+            return [mask_secrets(child, depth - 1) for child in value]
         case str():
             return mask_queries(mask_tokens(value))
         case _:
@@ -38,12 +38,12 @@ def mask_secrets(value: Any, depth: int = _DEEPEST) -> Any:
 
 
 def mask_queries(text: str) -> str:
-    """A text with a mask for the queries of its URLs, which may let in whoever has them."""
-    return _ADDRESS.sub(lambda found: f"{found[1]}?{MASK}" if found[2] else found[0], text)
+    """Mask the query strings of URLs in a text, as they may contain credentials."""
+    return _ADDRESS.sub(lambda match: f"{match[1]}?{MASK}" if match[2] else match[0], text)
 
 
 def merge(base: Any, over: Any) -> Any:
-    """`base` with the fields of `over` in their place (RFC 7396), as a kubelet reads its folder of configuration files."""
+    """Merge `over` into `base` (RFC 7396), as a kubelet does with its folder of configuration files."""
     if not isinstance(base, dict) or not isinstance(over, dict):
         return over
     result = dict(base)
@@ -55,5 +55,5 @@ def merge(base: Any, over: Any) -> Any:
     return result
 
 
-def _masked(value: Any) -> Any:
+def _mask_value(value: Any) -> Any:
     return dict.fromkeys(value, MASK) if isinstance(value, dict) else MASK

@@ -1,4 +1,4 @@
-"""The control plane on a node: command lines, manifests, keys and data, by their modes and owners. Reads no key."""
+"""Control plane of a node: command lines, and mode and owner of manifests, keys and data. Never reads a key."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ _API_SERVER_FILES: Final = {
 
 
 def is_control_plane(node: HostNode) -> bool:
-    """Whether a program of the control plane runs on the node, or has its files there."""
+    """Return True if a program of the control plane runs on the node, or has files there."""
     if any(path_exists(node.files.root, path) for path in node.layout.control_plane):
         return True
-    return any(_is_seen(node, program) for program in (*_PROGRAMS, _ETCD))
+    return any(_is_running(node, program) for program in (*_PROGRAMS, _ETCD))
 
 
 def collect_control_plane(node: HostNode) -> HostDocument:
-    """What is known of the control plane on a node that is part of it."""
-    draft = HostDocument("ControlPlaneInfo", node.name)
+    """Collect the document about the control plane of a node."""
+    document = HostDocument("ControlPlaneInfo", node.name)
     for program, field in _PROGRAMS.items():
-        process = _process(draft, node, program, f"{field}.cmdLine")
+        process = _find_process(document, node, program, f"{field}.cmdLine")
         if process is not None:
-            draft.put(f"{field}.cmdLine", process.line)
-        _manifest(draft, node, program, f"{field}.specsFile")
+            document.put(f"{field}.cmdLine", process.line)
+        _add_manifest(document, node, program, f"{field}.specsFile")
         if program == "kube-apiserver":
             if process is not None:
-                _api_server(draft, node, process)
+                _add_api_server(document, node, process)
         else:
             usual = node.layout.scheduler if program == "kube-scheduler" else node.layout.controller_manager
-            _flagged(draft, node, process, "kubeconfig", f"{field}.configFile", usual)
-    _manifest(draft, node, _ETCD, "etcdConfigFile")
-    _etcd(draft, node)
-    draft.add_file("adminConfigFile", node.files, node.layout.admin)
-    draft.add_file("PKIDir", node.files, node.layout.pki)
-    _keys(draft, node)
-    return draft
+            _add_flag_path(document, node, process, "kubeconfig", f"{field}.configFile", usual)
+    _add_manifest(document, node, _ETCD, "etcdConfigFile")
+    _add_etcd(document, node)
+    document.add_file("adminConfigFile", node.files, node.layout.admin)
+    document.add_file("PKIDir", node.files, node.layout.pki)
+    _add_keys(document, node)
+    return document
 
 
-def _is_seen(node: HostNode, program: str) -> bool:
+def _is_running(node: HostNode, program: str) -> bool:
     try:
         node.running.find(program)
     except HostReadError:
@@ -64,81 +64,80 @@ def _is_seen(node: HostNode, program: str) -> bool:
     return True
 
 
-def _process(draft: HostDocument, node: HostNode, program: str, field: str) -> Process | None:
+def _find_process(document: HostDocument, node: HostNode, program: str, field: str) -> Process | None:
     try:
         return node.running.find(program)
     except HostReadError as error:
-        # A node that has etcd alone is told nothing of by an API server.
-        if not isinstance(error, NotRunningError) or _is_meant(node, program):
-            draft.add_missing(field, error)
+        # On a node with only etcd, a missing API server is no gap.
+        if not isinstance(error, NotRunningError) or _is_expected(node, program):
+            document.add_missing(field, error)
         return None
 
 
-def _is_meant(node: HostNode, program: str) -> bool:
-    """Whether a program is to run on the node though it does not: the kubelet has its manifest, or it is part of another."""
-    return bool(node.layout.embeds) or path_exists(node.files.root, _manifest_of(node, program))
+def _is_expected(node: HostNode, program: str) -> bool:
+    """Return True if a program should run though it does not: it has a manifest, or is embedded in another process."""
+    return bool(node.layout.embeds) or path_exists(node.files.root, _manifest_path(node, program))
 
 
-def _manifest_of(node: HostNode, program: str) -> str:
+def _manifest_path(node: HostNode, program: str) -> str:
     return posixpath.join(node.layout.manifests, f"{program}.yaml")
 
 
-def _manifest(draft: HostDocument, node: HostNode, program: str, field: str) -> None:
+def _add_manifest(document: HostDocument, node: HostNode, program: str, field: str) -> None:
     if node.layout.embeds:
-        draft.add_missing(field, f"{node.layout.embeds} has no manifest of {program}")
+        document.add_missing(field, f"{node.layout.embeds} has no manifest of {program}")
     else:
-        draft.add_file(field, node.files, _manifest_of(node, program))
+        document.add_file(field, node.files, _manifest_path(node, program))
 
 
-def _api_server(draft: HostDocument, node: HostNode, process: Process) -> None:
-    """The configuration files of the API server, as it sees them itself: in a container the node may have others."""
+def _add_api_server(document: HostDocument, node: HostNode, process: Process) -> None:
+    """Add the configuration files of the API server as its process sees them; a container has its own root."""
     for name, (field, kinds) in _API_SERVER_FILES.items():
         path = process.get_flag(name)
         if not path:
             continue
         try:
             with node.open_files(process) as files:
-                draft.add_configuration(field, files, path, kinds)
+                document.add_configuration(field, files, path, kinds)
         except HostReadError as error:
-            draft.add_missing(field, f"the files of process {process.pid}: {error}", path)
+            document.add_missing(field, f"the files of process {process.pid}: {error}", path)
 
 
-def _flagged(draft: HostDocument, node: HostNode, process: Process | None, flag: str, field: str, usual: str) -> None:
-    """The file or folder of a flag; without the process what is usual, which containers see at the same path."""
+def _add_flag_path(
+    document: HostDocument, node: HostNode, process: Process | None, flag: str, field: str, usual: str
+) -> None:
+    """Add the file or folder of a flag; without a process the `usual` path, which containers mount at the same place."""
     path = process.get_flag(flag) if process else ""
     if path in {"", usual} or process is None:
-        draft.add_file(field, node.files, usual)
+        document.add_file(field, node.files, usual)
         return
     try:
         with node.open_files(process) as files:
-            draft.add_file(field, files, path)
+            document.add_file(field, files, path)
     except HostReadError as error:
-        draft.add_missing(field, f"the files of process {process.pid}: {error}", path)
+        document.add_missing(field, f"the files of process {process.pid}: {error}", path)
 
 
-def _etcd(draft: HostDocument, node: HostNode) -> None:
-    """The data directory of etcd; one that is set up by a file has it where it usually is, or elsewhere.
-
-    A program that runs etcd in its own process has it nowhere else.
-    """
-    process = None if node.layout.embeds else _process(draft, node, _ETCD, "etcdDataDir")
+def _add_etcd(document: HostDocument, node: HostNode) -> None:
+    """Add the data directory of etcd; with a configuration file or an embedded etcd the usual path."""
+    process = None if node.layout.embeds else _find_process(document, node, _ETCD, "etcdDataDir")
     if process is not None and process.get_flag("config-file"):
         process = None
-    _flagged(draft, node, process, "data-dir", "etcdDataDir", node.layout.etcd)
+    _add_flag_path(document, node, process, "data-dir", "etcdDataDir", node.layout.etcd)
 
 
-def _keys(draft: HostDocument, node: HostNode) -> None:
-    """Every file of the PKI, of which nothing but mode and owner is looked at."""
+def _add_keys(document: HostDocument, node: HostNode) -> None:
+    """Add mode and owner of all files of the PKI."""
     try:
         paths, refused = node.files.root.list_files(node.layout.pki, _DEPTH)
     except MissingFileError:
         return
     except HostReadError as error:
-        draft.add_missing("PKIFiles", error, node.layout.pki)
+        document.add_missing("PKIFiles", error, node.layout.pki)
         return
     if len(paths) > _MOST_KEYS:
-        draft.add_missing("PKIFiles", f"there are more than {_MOST_KEYS} files", node.layout.pki)
+        document.add_missing("PKIFiles", f"there are more than {_MOST_KEYS} files", node.layout.pki)
         return
     for path, why in refused.items():
-        draft.add_missing("PKIFiles", why, path)
-    draft.add_files("PKIFiles", node.files, paths)
+        document.add_missing("PKIFiles", why, path)
+    document.add_files("PKIFiles", node.files, paths)

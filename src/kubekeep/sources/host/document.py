@@ -1,4 +1,4 @@
-"""One document about a node while it is being filled in, with what could not be read. Reads nothing itself."""
+"""Documents about a node under construction, with errors, and the data that all collectors share. Reads no file itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ API_VERSION: Final = "hostdata.kubescape.cloud/v1beta0"
 
 
 class HostNode(msgspec.Struct, frozen=True):
-    """A node: what people call it, its files, the processes that are seen, and where things are."""
+    """A node: its name, files, visible processes and layout."""
 
     name: str
     files: NodeFiles
@@ -27,7 +27,7 @@ class HostNode(msgspec.Struct, frozen=True):
 
     @contextmanager
     def open_files(self, process: Process) -> Iterator[NodeFiles]:
-        """The files that a process sees by the paths of its command line. Raises UnreadableError."""
+        """Open the files that a process sees under the paths of its command line. Raises HostReadError."""
         if not process.contained:
             yield self.files
             return
@@ -36,7 +36,7 @@ class HostNode(msgspec.Struct, frozen=True):
 
 
 class NotRead(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is missing in a document, the path that was looked at if there is one, and why it is missing."""
+    """A missing field of a document, the reason, and the path if there is one."""
 
     field: str
     why: str
@@ -47,7 +47,7 @@ class NotRead(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class HostDocument:
-    """A document of `kind` about the node called `node`."""
+    """A document of `kind` about the node with name `node`."""
 
     def __init__(self, kind: str, node: str) -> None:
         self.kind = kind
@@ -56,55 +56,55 @@ class HostDocument:
         self._node = node
 
     def put(self, field: str, value: Any) -> None:
-        """Say something; `APIServerInfo.cmdLine` is a field of a field."""
+        """Set a field; dots separate nested fields, as in `APIServerInfo.cmdLine`."""
         *outer, last = field.split(".")
-        place = self.data
+        fields = self.data
         for name in outer:
-            place = place.setdefault(name, {})
-        place[last] = value
+            fields = fields.setdefault(name, {})
+        fields[last] = value
 
     def add_missing(self, field: str, why: object, path: str = "") -> None:
-        """Say what could not be read."""
+        """Record missing data."""
         self.not_read.append(NotRead(field, str(why), path))
 
     def add_file(self, field: str, files: NodeFiles, path: str) -> dict[str, Any]:
-        """Say what is known of a file. The entry is there, without a mode, where the file may not be looked at."""
-        entry = self._entry(field, files, path)
+        """Add the metadata of a file; without mode if access is denied. Returns the entry, {} if the file is absent."""
+        entry = self._describe(field, files, path)
         if entry:
             self.put(field, entry)
         return entry
 
     def add_files(self, field: str, files: NodeFiles, paths: Iterable[str]) -> list[dict[str, Any]]:
-        """Say what is known of the files of a list, without those that are gone: links that lead nowhere."""
-        entries = [entry for path in paths if (entry := self._entry(field, files, path, gone=True))]
+        """Add the metadata of several files, without those that are absent: dangling links."""
+        entries = [entry for path in paths if (entry := self._describe(field, files, path, may_be_absent=True))]
         if entries:
             self.put(field, entries)
         return entries
 
-    def _entry(self, field: str, files: NodeFiles, path: str, *, gone: bool = False) -> dict[str, Any]:
-        """What is known of a file; empty where there is none, which is told unless files may be `gone`."""
+    def _describe(self, field: str, files: NodeFiles, path: str, *, may_be_absent: bool = False) -> dict[str, Any]:
+        """Return the metadata of a file; {} if absent, which is recorded unless `gone`."""
         try:
             return files.describe(path)
         except HostReadError as error:
-            if not (error.is_absent and gone):
+            if not (error.is_absent and may_be_absent):
                 self.add_missing(field, error, path)
             return {} if error.is_absent else {"path": path, "err": str(error)}
 
     def add_configuration(self, field: str, files: NodeFiles, path: str, kinds: Collection[str]) -> dict[str, Any]:
-        """Say what is known of a file, with its content; gives the object in it, or nothing."""
+        """Add the metadata and content of a file; returns the object in it, or {}."""
         entry = self.add_file(field, files, path)
         if not entry:
             return {}
         try:
-            found = files.configuration(path, kinds)
+            configuration = files.configuration(path, kinds)
         except HostReadError as error:
             self.add_missing(f"{field}.content", error, path)
             return {}
-        entry["content"] = format_configuration(found)
-        return found
+        entry["content"] = format_configuration(configuration)
+        return configuration
 
     def build(self) -> dict[str, Any]:
-        """The document; `notRead` stands beside its data, where no rule looks."""
+        """Return the document; `notRead` is outside its data, so rules do not see it."""
         document: dict[str, Any] = {
             "apiVersion": API_VERSION,
             "kind": self.kind,

@@ -1,7 +1,7 @@
-"""The programs that K3s runs inside its own process, by the command lines that it logs when it starts them.
+"""Programs that K3s runs inside its own process, with the command lines that it logs at start.
 
-The log is the word of the process that runs: flags, configuration files, variables and defaults came together in it,
-and those files may have been changed since. Never reads the memory of a process, and no token.
+The log shows the effective settings: flags, configuration files, variables and defaults combined. The files may have
+changed since. Never reads the memory of a process, and no token.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from kubekeep.sources.host.processes import Process, RunningProcesses
 from kubekeep.sources.host.root import HostReadError, NodeRoot
 
 PROGRAMS: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
-"""Those that K3s logs; etcd has no command line there."""
+"""Programs that K3s logs; etcd has no command line there."""
 _TASKS: Final = frozenset({"server", "agent"})
 _LOGGER: Final = "init"
-"""What the process calls itself that writes the log of another one to a file (`k3s server --log`)."""
+"""First argument of the process that writes the log of another one to a file (`k3s server --log`)."""
 _LOGGED: Final = re.compile(
     rf'time="(?P<time>[^"]{{1,64}})" level=info msg="Running (?P<program>{"|".join(PROGRAMS)}) (?P<flags>(?:[^"\\]|\\.)*)"'
 )
@@ -32,82 +32,82 @@ _FLAGS: Final = re.compile(r"\s+(?=--)")
 _STAT: Final = 1 << 22
 _LOG: Final = 256 << 20
 _ROUNDING: Final = 1.0
-"""Seconds that a moment of the log or of the start of the node may be cut by."""
+"""Seconds by which timestamps of the log or the boot time may be rounded."""
 _MOST_FILES: Final = 50
 
 
-def add_embedded(root: NodeRoot, seen: RunningProcesses, program: str) -> RunningProcesses:
-    """`seen` with what `program` (`k3s`) runs inside its process; with nothing more where no program does that."""
+def add_embedded(root: NodeRoot, processes: RunningProcesses, program: str) -> RunningProcesses:
+    """Add the programs embedded in `program` (`k3s`) to `processes`; no change if the layout embeds none."""
     if not program:
-        return seen
-    found: dict[str, Process] = {}
+        return processes
+    programs: dict[str, Process] = {}
     why = "its log does not say how it was started"
     try:
-        host = _host(seen, program)
-        with closing(_logged(root, seen, host)) as lines:
-            _gather(found, host, lines)
+        host = _find_host(processes, program)
+        with closing(_read_log(root, processes, host)) as lines:
+            _parse_log(programs, host, lines)
     except HostReadError as error:
         why = str(error)
-    hidden = {name: f"{program} runs it in its own process: {why}" for name in PROGRAMS if name not in found}
-    return msgspec.structs.replace(seen, processes=(*seen.processes, *found.values()), hidden=hidden)
+    hidden = {name: f"{program} runs it in its own process: {why}" for name in PROGRAMS if name not in programs}
+    return msgspec.structs.replace(processes, processes=(*processes.processes, *programs.values()), hidden=hidden)
 
 
-def _host(seen: RunningProcesses, program: str) -> Process:
-    """The process that runs the others. Raises UnreadableError if none is certain."""
-    found = [process for process in seen.list_on_node(program) if _TASKS.intersection(process.words[1:2])]
-    found = [process for process in found if process.uid == 0] or found
-    if len(found) == 1:
-        return found[0]
+def _find_host(processes: RunningProcesses, program: str) -> Process:
+    """Return the process that embeds the others. Raises HostReadError if it is not unique."""
+    matches = [process for process in processes.list_on_node(program) if _TASKS.intersection(process.words[1:2])]
+    matches = [process for process in matches if process.uid == 0] or matches
+    if len(matches) == 1:
+        return matches[0]
     raise HostReadError(
-        f"{len(found)} processes are called {program}"
-        if found
-        else seen.problem or f"no process called {program} is seen"
+        f"{len(matches)} processes are called {program}"
+        if matches
+        else processes.problem or f"no process called {program} is seen"
     )
 
 
-def _gather(found: dict[str, Process], host: Process, lines: Iterator[str]) -> None:
-    """Put the programs that a log tells of into `found`, as far as it can be read. Raises UnreadableError.
+def _parse_log(programs: dict[str, Process], host: Process, lines: Iterator[str]) -> None:
+    """Parse the programs in a log into `programs`, as far as it can be read. Raises HostReadError.
 
-    The first word counts: K3s starts each of them once, and before it serves anybody.
+    The first entry of each program counts: K3s starts each once, before it accepts requests.
     """
     for line in lines:
         match = _LOGGED.fullmatch(line.strip())
-        if match is None or match["program"] in found:
+        if match is None or match["program"] in programs:
             continue
         flags = _FLAGS.split(_ESCAPED.sub(r"\1", match["flags"]).strip())
-        found[match["program"]] = msgspec.structs.replace(host, words=(match["program"], *filter(None, flags)))
-        if len(found) == len(PROGRAMS):
+        programs[match["program"]] = msgspec.structs.replace(host, words=(match["program"], *filter(None, flags)))
+        if len(programs) == len(PROGRAMS):
             return
 
 
-def _logged(root: NodeRoot, seen: RunningProcesses, host: Process) -> Generator[str, None, None]:
-    """What a process has logged since it started, where its standard error leads. Raises UnreadableError."""
+def _read_log(root: NodeRoot, processes: RunningProcesses, host: Process) -> Generator[str, None, None]:
+    """Yield the log lines of a process since its start, from the target of its standard error. Raises HostReadError."""
     try:
-        parent, started = _birth(root, host.pid)
-        place = root.read_link(f"/proc/{host.pid}/fd/2")
-        paths = _written_by(root, seen, host, parent) if place.startswith("pipe:") else [place]
+        parent, started = _read_start(root, host.pid)
+        target = root.read_link(f"/proc/{host.pid}/fd/2")
+        paths = _list_log_files(root, processes, host, parent) if target.startswith("pipe:") else [target]
     except HostReadError as error:
         raise HostReadError(f"where it logs to is not known: {error}") from None
-    if place.startswith("socket:"):
+    if target.startswith("socket:"):
         try:
             yield from read_messages(root, host.pid, started)
         except HostReadError as error:
             raise HostReadError(f"the journal was not read: {error}") from None
         return
-    since = _boot(root) + started - _ROUNDING
+    since = _read_boot_time(root) + started - _ROUNDING
     for path in paths:
         try:
             for line in root.read_lines(path, _LOG):
-                # A log goes on where that of the process before ended.
-                if 'msg="Running ' in line and _moment(line) >= since:
+                # The log file may begin with entries of previous processes.
+                if 'msg="Running ' in line and _parse_time(line) >= since:
                     yield line
         except HostReadError as error:
             raise HostReadError(f"its log was not read: {path}: {error}") from None
 
 
-def _written_by(root: NodeRoot, seen: RunningProcesses, host: Process, parent: int) -> list[str]:
-    """The files that the process has open which reads what `host` logs. Raises UnreadableError."""
-    logger = next((process for process in seen.processes if process.pid == parent), None)
+def _list_log_files(root: NodeRoot, processes: RunningProcesses, host: Process, parent: int) -> list[str]:
+    """Return the open files of the process that reads the output of `host`. Raises HostReadError."""
+    logger = next((process for process in processes.processes if process.pid == parent), None)
     if logger is None or logger.program != host.program or logger.words[1:2] != (_LOGGER,):
         raise HostReadError("a pipe")
     links = [
@@ -116,9 +116,9 @@ def _written_by(root: NodeRoot, seen: RunningProcesses, host: Process, parent: i
     return list(dict.fromkeys(link for link in links if link.startswith("/") and not link.startswith("/dev/")))
 
 
-def _birth(root: NodeRoot, pid: int) -> tuple[int, float]:
-    """(its parent, the seconds from the start of the node to its own) of a process (proc(5)). Raises UnreadableError."""
-    # Its name, in brackets, may hold anything.
+def _read_start(root: NodeRoot, pid: int) -> tuple[int, float]:
+    """Return the parent of a process and its start time in seconds after boot (proc(5)). Raises HostReadError."""
+    # The program name, in brackets, may contain any character.
     fields = root.read_text(f"/proc/{pid}/stat", _STAT).rpartition(")")[2].split()
     try:
         return int(fields[1]), int(fields[19]) / os.sysconf("SC_CLK_TCK")
@@ -126,8 +126,8 @@ def _birth(root: NodeRoot, pid: int) -> tuple[int, float]:
         raise HostReadError("when it started is not told") from None
 
 
-def _boot(root: NodeRoot) -> float:
-    """The moment at which the node was started, in seconds since 1970. Raises UnreadableError."""
+def _read_boot_time(root: NodeRoot) -> float:
+    """Return the boot time in seconds since 1970. Raises HostReadError."""
     try:
         lines = root.read_text("/proc/stat", _STAT).splitlines()
     except HostReadError as error:
@@ -139,8 +139,8 @@ def _boot(root: NodeRoot) -> float:
     raise HostReadError("when the node was started is not known")
 
 
-def _moment(line: str) -> float:
-    """The moment of a line, in seconds since 1970; the first of all where it has none."""
+def _parse_time(line: str) -> float:
+    """Return the time of a line in seconds since 1970; 0 if it has none."""
     match = _LOGGED.fullmatch(line.strip())
     try:
         moment = dt.datetime.fromisoformat(match["time"]) if match else None

@@ -1,6 +1,6 @@
-"""Files of a node as documents say them: mode and owner, and of a few the content, without what is secret in it.
+"""Metadata of node files for documents: mode and owner, and for some the content with secrets masked.
 
-Of keys, tokens and kubeconfigs nobody gets more than mode and owner.
+Of keys, tokens and kubeconfigs only mode and owner are read.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from kubekeep.sources.tree import Limits, Problem
 _BYTES: Final = 1 << 20
 _LIMITS: Final = Limits(bytes=_BYTES, depth=100, aliased=10_000, documents=10, nodes=100_000)
 _DIGITS: Final = 10
-"""Digits of the largest number of a user, which has 32 bits; Python makes no number of thousands of them."""
+"""Digits of the largest user id, which has 32 bits; Python refuses to parse thousands of digits."""
 _PERMISSIONS: Final = 0o777
 
 
 class NodeAccounts(msgspec.Struct, frozen=True):
-    """The names of users and groups by their numbers, as the node has them."""
+    """Names of users and groups by id, as defined on the node."""
 
     users: dict[int, str]
     groups: dict[int, str]
 
 
 def read_accounts(root: NodeRoot) -> NodeAccounts:
-    """The users and groups that the files below `root` tell; none where those cannot be read."""
-    return NodeAccounts(_names(root, "/etc/passwd"), _names(root, "/etc/group"))
+    """Read the users and groups below `root`; empty if the files cannot be read."""
+    return NodeAccounts(_read_names(root, "/etc/passwd"), _read_names(root, "/etc/group"))
 
 
 class NodeFiles(msgspec.Struct, frozen=True):
-    """The files below one root."""
+    """Files below one root."""
 
     root: NodeRoot
     accounts: NodeAccounts
 
     def describe(self, path: str) -> dict[str, Any]:
-        """The `path`, `permissions` and `ownership` of a file. Raises UnreadableError."""
+        """Return `path`, `permissions` and `ownership` of a file. Raises HostReadError."""
         if not path.startswith("/"):
             raise HostReadError("the path depends on the working directory of the process")
         facts = self.root.get_status(path)
@@ -54,17 +54,17 @@ class NodeFiles(msgspec.Struct, frozen=True):
         return {"path": path, "permissions": facts.mode & _PERMISSIONS, "ownership": owner}
 
     def configuration(self, path: str, kinds: Collection[str]) -> dict[str, Any]:
-        """The object in a file, one of `kinds`, with masks for what is secret in it. Raises UnreadableError.
+        """Return the object in a file, one of `kinds`, with secrets masked. Raises HostReadError.
 
-        A file of any other kind is not what a command line says it is: its content is nobody's business.
+        A file of any other kind is not the configuration that a command line claims, so its content is not read.
         """
         if not path.startswith("/"):
             raise HostReadError("the path depends on the working directory of the process")
         text = self.root.read_text(path, _BYTES)
-        found = next(iter(yaml_text.documents(text, line_starts(text), _LIMITS)), None)
-        if found is None or isinstance(found, Problem):
+        document = next(iter(yaml_text.documents(text, line_starts(text), _LIMITS)), None)
+        if document is None or isinstance(document, Problem):
             raise HostReadError("it cannot be read as YAML")
-        value = found.value
+        value = document.value
         kind = value.get("kind") if isinstance(value, dict) else None
         if not isinstance(kind, str) or kind not in kinds:
             raise HostReadError(f"it holds no {' or '.join(sorted(kinds))}")
@@ -72,7 +72,7 @@ class NodeFiles(msgspec.Struct, frozen=True):
         return shown
 
     def find_first(self, paths: Iterable[str]) -> str:
-        """The first of `paths` that is there, if only as far as may be known. Raises MissingError if none is."""
+        """Return the first of `paths` that exists, even if access is denied. Raises MissingFileError if none does."""
         for path in paths:
             try:
                 self.root.get_status(path)
@@ -84,7 +84,7 @@ class NodeFiles(msgspec.Struct, frozen=True):
         raise MissingFileError
 
 
-def _names(root: NodeRoot, path: str) -> dict[int, str]:
+def _read_names(root: NodeRoot, path: str) -> dict[int, str]:
     try:
         lines = root.read_text(path, _BYTES).splitlines()
     except HostReadError:
@@ -93,6 +93,6 @@ def _names(root: NodeRoot, path: str) -> dict[int, str]:
     for line in lines:
         fields = line.split(":")
         if len(fields) > 3 and fields[2].isdecimal() and len(fields[2]) <= _DIGITS:
-            # The first name of a number is the one that the system shows.
+            # The first name of an id is the one that the system shows.
             names.setdefault(int(fields[2]), fields[0])
     return names

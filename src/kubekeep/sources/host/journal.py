@@ -1,6 +1,6 @@
-"""What a process wrote to the journal of systemd, through `journalctl`. Reads entries of that process only, changes nothing.
+"""Journal entries of one process, read with `journalctl`. Changes nothing and reads no other process's entries.
 
-The folder of the journal is opened by us and handed over, so that no link leads out of the root; the arguments are
+The journal folder is opened here and passed as a descriptor, so that no link leads out of the root; the arguments are
 fixed, and time, length and number of bytes are limited.
 """
 
@@ -21,24 +21,24 @@ from kubekeep.sources.host.root import HostReadError, MissingFileError, NodeRoot
 from kubekeep.sources.signals import held_signals
 
 _FOLDERS: Final = ("/var/log/journal", "/run/log/journal")
-"""Where journald keeps what outlasts a restart, and what does not (systemd-journald.service(8))."""
+"""Persistent and volatile folders of journald (systemd-journald.service(8))."""
 _BOOT: Final = re.compile(r"[0-9a-f]{32}")
 _SECONDS: Final = 20.0
 _LINE: Final = 1 << 20
 _BYTES: Final = 64 << 20
 
 
-class _Entry(msgspec.Struct, frozen=True):
-    """An entry as `--output=json` prints it: text that is no UTF-8 is a list of bytes."""
+class _JournalEntry(msgspec.Struct, frozen=True):
+    """An entry in the format of `--output=json`: text that is not UTF-8 is a list of bytes."""
 
     message: str | list[int] | None = msgspec.field(name="MESSAGE", default=None)
     monotonic: str = msgspec.field(name="__MONOTONIC_TIMESTAMP", default="")
 
 
 def read_messages(root: NodeRoot, pid: int, since: float) -> Iterator[str]:
-    """What the process `pid` has written since `since`, in seconds after the node was started; the oldest first.
+    """Yield the messages of process `pid` since `since`, in seconds after boot; oldest first.
 
-    Raises UnreadableError.
+    Raises HostReadError.
     """
     boot = root.read_text("/proc/sys/kernel/random/boot_id", 100).strip().replace("-", "")
     if not _BOOT.fullmatch(boot):
@@ -46,36 +46,36 @@ def read_messages(root: NodeRoot, pid: int, since: float) -> Iterator[str]:
     program = shutil.which("journalctl")
     if program is None:
         raise HostReadError("journalctl is not installed")
-    seen = False
+    has_folder = False
     for path in _FOLDERS:
         try:
             with root.open_folder(path) as descriptor:
-                seen = True
-                yield from _messages(program, descriptor, (f"_BOOT_ID={boot}", f"_PID={pid}"), since)
+                has_folder = True
+                yield from _read_entries(program, descriptor, (f"_BOOT_ID={boot}", f"_PID={pid}"), since)
         except MissingFileError:
             continue
-    if not seen:
+    if not has_folder:
         raise HostReadError(f"neither {' nor '.join(_FOLDERS)} is there")
 
 
-def _messages(program: str, folder: int, matches: tuple[str, ...], since: float) -> Iterator[str]:
-    """The text of the entries of a journal that all of `matches` hold for."""
-    place = f"--directory=/proc/self/fd/{folder}"
-    how = ("--quiet", "--no-pager", "--all", "--output=json", "--output-fields=MESSAGE")
-    with _running([program, place, *how, *matches], folder) as output:
-        for line in _lines(output):
+def _read_entries(program: str, folder: int, matches: tuple[str, ...], since: float) -> Iterator[str]:
+    """Yield the text of the entries that match all of `matches`."""
+    directory = f"--directory=/proc/self/fd/{folder}"
+    options = ("--quiet", "--no-pager", "--all", "--output=json", "--output-fields=MESSAGE")
+    with _run([program, directory, *options, *matches], folder) as output:
+        for line in _read_lines(output):
             try:
-                entry = msgspec.json.decode(line, type=_Entry)
+                entry = msgspec.json.decode(line, type=_JournalEntry)
             except msgspec.DecodeError:
                 raise HostReadError("journalctl printed no JSON") from None
-            # The clock of the journal stands still while the machine sleeps: then nothing is said rather than too much.
+            # The clock of the journal stops during suspend: entries may be missed then, but never added.
             if entry.monotonic.isdecimal() and int(entry.monotonic) >= since * 1e6:
                 yield _text(entry.message)
 
 
 @contextmanager
-def _running(words: list[str], folder: int) -> Iterator[IO[bytes]]:
-    """What a program prints while it runs, which is no longer than anybody reads. Raises UnreadableError."""
+def _run(words: list[str], folder: int) -> Iterator[IO[bytes]]:
+    """Run a program and provide its output; ends it on exit or timeout. Raises HostReadError."""
     deadline = time.monotonic() + _SECONDS
     try:
         with held_signals():
@@ -95,7 +95,7 @@ def _running(words: list[str], folder: int) -> Iterator[IO[bytes]]:
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     try:
         yield process.stdout
-        # It has closed its output, or was ended.
+        # The program closed its output, or was killed.
         code = process.wait()
     finally:
         timer.cancel()
@@ -108,7 +108,7 @@ def _running(words: list[str], folder: int) -> Iterator[IO[bytes]]:
         raise HostReadError(f"journalctl ended with exit code {code}")
 
 
-def _lines(output: IO[bytes]) -> Iterator[bytes]:
+def _read_lines(output: IO[bytes]) -> Iterator[bytes]:
     read = 0
     while line := output.readline(_LINE + 1):
         read += len(line)

@@ -1,4 +1,4 @@
-"""Where distributions of Kubernetes keep the files of a node, as far as no command line tells. A table; reads nothing else."""
+"""File layouts of Kubernetes distributions, for paths that no command line contains. Checks only if paths exist."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ UNIT_FOLDERS: Final = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
-"""Where systemd looks for units, the first that has one wins (systemd.unit(5))."""
+"""Folders of systemd units in order of precedence (systemd.unit(5))."""
 
 
 class NodeLayout(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths of one distribution. It is told by `signs`, and that a node is of the control plane by `control_plane`.
+    """Paths of one distribution. `signs` identify it; `control_plane` paths exist only on control plane nodes.
 
-    `embeds` names the program that runs all of Kubernetes in its own process; empty where each has a process.
+    `embeds` is the program that runs all of Kubernetes in its own process; empty for separate processes.
     """
 
     name: str
@@ -107,12 +107,12 @@ LAYOUTS: Final = (
 
 
 def detect_layout(root: NodeRoot) -> NodeLayout:
-    """The distribution whose files are below `root`; kubeadm's where none shows."""
+    """Return the layout of the distribution installed below `root`; the one of kubeadm if none matches."""
     return next((layout for layout in LAYOUTS if any(path_exists(root, path) for path in layout.signs)), _KUBEADM)
 
 
 def path_exists(root: NodeRoot, path: str) -> bool:
-    """Whether something is at a path; what may not be looked at is there."""
+    """Return True if a path exists, or if access to it is denied."""
     try:
         root.get_status(path)
     except MissingFileError:

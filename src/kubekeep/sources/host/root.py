@@ -1,7 +1,7 @@
-"""Files below one folder, which may be the root of another system: links never lead out of it, pipes are never opened.
+"""Files below one folder, which may be the root of another system. Links never lead out of it; pipes are never opened.
 
-What stands there may be hostile: it is looked at part by part, without following a link that the system would resolve
-against its own root. Never writes.
+The content may be hostile: paths are resolved step by step, without links that the system would resolve against its own
+root. Never writes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import IO, Final, Self
 import msgspec
 
 _LINKS: Final = 40
-"""Links on the way to one file, as Linux allows (path_resolution(7))."""
+"""Links on the way to one file, as in Linux (path_resolution(7))."""
 _ENTRIES: Final = 20_000
 _LINE: Final = 1 << 20
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _PROC_INODE: Final = 1
-"""The inode of the root of /proc (linux/proc_ns.h, PROC_ROOT_INO)."""
+"""Inode of the root of /proc (linux/proc_ns.h, PROC_ROOT_INO)."""
 _WHY: Final = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
@@ -32,14 +32,14 @@ _WHY: Final = {
 
 
 class HostReadError(Exception):
-    """A file is there, or may be, and cannot be looked at; the message says why, without its path."""
+    """A file exists, or may exist, and cannot be read; the message is the reason, without the path."""
 
     is_absent = False
-    """Whether it is known that there is no such file."""
+    """True if the file is known not to exist."""
 
 
 class MissingFileError(HostReadError):
-    """There is no such file."""
+    """The file does not exist."""
 
     is_absent = True
 
@@ -48,7 +48,7 @@ class MissingFileError(HostReadError):
 
 
 class FileStatus(msgspec.Struct, frozen=True):
-    """What the system knows of a file: the bits of its mode without its type, its owner's numbers, and which it is."""
+    """Status of a file: mode bits without the type, ids of owner and group, and an identity (device, inode)."""
 
     mode: int
     uid: int
@@ -58,24 +58,28 @@ class FileStatus(msgspec.Struct, frozen=True):
 
 
 class NodeRoot:
-    """The files below a folder, by their absolute paths there; a context that closes it."""
+    """Files below a folder, by absolute paths in it; a context manager that closes it."""
 
     def __init__(self, descriptor: int) -> None:
-        """Takes an open descriptor of the folder over."""
+        """Take ownership of an open descriptor of the folder."""
         self._descriptor = descriptor
 
     @classmethod
     def open(cls, folder: str) -> Self:
-        """Of the folder of that name. Raises OSError if it is none."""
+        """Open a folder by its path. Raises OSError if it is none."""
         return cls(os.open(folder, _FOLDER))
 
     def open_process_root(self, pid: int) -> NodeRoot:
-        """The files as a process sees them, by its own root. Raises UnreadableError.
+        """Open the root of a process. Raises HostReadError.
 
-        Only /proc itself tells: a folder that merely looks like it could have a link to anywhere in this place.
+        Only the real /proc is accepted: any other folder could contain a link to anywhere under this name.
         """
-        with self._found("/proc") as (_, _, proc), self._found(f"/proc/{pid}", "root") as (parent, name, link), _told():
-            # Links of /proc have no length and lead where no text says (proc(5)).
+        with (
+            self._resolve("/proc") as (_, _, proc),
+            self._resolve(f"/proc/{pid}", "root") as (parent, name, link),
+            _convert_errors(),
+        ):
+            # Links in /proc have no length, and their target is not a path (proc(5)).
             if (
                 proc.st_ino != _PROC_INODE
                 or link.st_dev != proc.st_dev
@@ -92,32 +96,32 @@ class NodeRoot:
         os.close(self._descriptor)
 
     def get_status(self, path: str) -> FileStatus:
-        """The facts of what `path` leads to, through links. Raises UnreadableError."""
-        with self._found(path) as (_, _, status):
-            return _facts(status)
+        """Return the status of the target of `path`, through links. Raises HostReadError."""
+        with self._resolve(path) as (_, _, status):
+            return _to_status(status)
 
     def read_text(self, path: str, limit: int) -> str:
-        """The text of a file of at most `limit` bytes; what is not UTF-8 in it is replaced. Raises UnreadableError."""
-        with self._found(path) as (parent, name, status):
+        """Return the text of a file of at most `limit` bytes; invalid UTF-8 is replaced. Raises HostReadError."""
+        with self._resolve(path) as (parent, name, status):
             if not stat.S_ISREG(status.st_mode):
                 raise HostReadError("it is not a regular file")
-            with _told():
-                return _content(parent, name, status, limit)
+            with _convert_errors():
+                return _read_file(parent, name, status, limit)
 
     def read_lines(self, path: str, limit: int) -> Iterator[str]:
-        """The lines of a file, one by one; what is longer than one may be comes in pieces. Raises UnreadableError.
+        """Yield the lines of a file; overlong lines are split. Raises HostReadError.
 
-        After `limit` bytes that is raised too: what was given until then is in the file.
+        Also raised after `limit` bytes: the lines yielded until then are valid.
         """
-        with self._found(path) as (parent, name, status):
+        with self._resolve(path) as (parent, name, status):
             if not stat.S_ISREG(status.st_mode):
                 raise HostReadError("it is not a regular file")
-            with _told():
-                stream = _opened(parent, name, status)
+            with _convert_errors():
+                stream = _open_file(parent, name, status)
         with stream:
             left = limit
             while True:
-                with _told():
+                with _convert_errors():
                     line = stream.readline(_LINE)
                 left -= len(line)
                 if left < 0:
@@ -128,8 +132,8 @@ class NodeRoot:
 
     @contextmanager
     def open_folder(self, path: str) -> Iterator[int]:
-        """A descriptor of a folder, by which another program can be shown it. Raises UnreadableError."""
-        with self._found(path) as (parent, name, _), _told():
+        """Open a folder and provide its descriptor, to pass it to another program. Raises HostReadError."""
+        with self._resolve(path) as (parent, name, _), _convert_errors():
             descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:
             yield descriptor
@@ -137,69 +141,69 @@ class NodeRoot:
             os.close(descriptor)
 
     def list_names(self, path: str) -> list[str]:
-        """What is in a folder, sorted. Raises UnreadableError."""
-        with self.open_folder(path) as descriptor, _told(), os.scandir(descriptor) as entries:
+        """Return the sorted names in a folder. Raises HostReadError."""
+        with self.open_folder(path) as descriptor, _convert_errors(), os.scandir(descriptor) as entries:
             names = [entry.name for entry in itertools.islice(entries, _ENTRIES + 1)]
         if len(names) > _ENTRIES:
             raise HostReadError(f"more than {_ENTRIES} entries")
         return sorted(names)
 
     def read_link(self, path: str) -> str:
-        """The text of a link, which is not followed. Raises UnreadableError."""
+        """Return the target of a link, without following it. Raises HostReadError."""
         folder, name = posixpath.split(path)
-        with self._found(folder, name) as (parent, last, _), _told():
+        with self._resolve(folder, name) as (parent, last, _), _convert_errors():
             return os.readlink(last, dir_fd=parent)
 
     def list_files(self, path: str, depth: int) -> tuple[list[str], dict[str, str]]:
-        """The paths of what is in a folder and, `depth` folders deep, below; links to folders are not gone through.
+        """Return the paths of files in a folder and `depth` levels below; links to folders are not followed.
 
-        They come in the order of Go's filepath.WalkDir: what is in a folder stands where its name does. Beside them the
-        folders whose files are not known, each with why, so that nobody takes them for empty. Raises UnreadableError if
-        the folder itself cannot be read, or there is too much in all.
+        The order is that of Go's filepath.WalkDir: the content of a folder comes at the position of its name. The
+        second value has inaccessible folders with the reason, so that they are not treated as empty. Raises
+        HostReadError if the folder itself cannot be read, or has too many entries.
         """
-        found: list[str] = []
+        paths: list[str] = []
         refused: dict[str, str] = {}
-        todo = [(posixpath.join(path, name), depth) for name in reversed(self.list_names(path))]
-        seen = len(todo)
-        while todo:
-            inner, left = todo.pop()
+        pending = [(posixpath.join(path, name), depth) for name in reversed(self.list_names(path))]
+        count = len(pending)
+        while pending:
+            inner_path, levels = pending.pop()
             try:
-                if not stat.S_ISDIR(self._own(inner).st_mode):
-                    found.append(inner)
+                if not stat.S_ISDIR(self._get_own_status(inner_path).st_mode):
+                    paths.append(inner_path)
                     continue
-                names = self.list_names(inner) if left else []
+                names = self.list_names(inner_path) if levels else []
             except HostReadError as error:
-                refused[inner] = str(error)
+                refused[inner_path] = str(error)
                 continue
-            if not left:
-                refused[inner] = "it is too deep"
-            seen += len(names)
-            if seen > _ENTRIES:
+            if not levels:
+                refused[inner_path] = "it is too deep"
+            count += len(names)
+            if count > _ENTRIES:
                 raise HostReadError(f"more than {_ENTRIES} entries")
-            todo += [(posixpath.join(inner, name), left - 1) for name in reversed(names)]
-        return found, refused
+            pending += [(posixpath.join(inner_path, name), levels - 1) for name in reversed(names)]
+        return paths, refused
 
-    def _own(self, path: str) -> os.stat_result:
-        """The status of a path, of the link itself if it is one."""
+    def _get_own_status(self, path: str) -> os.stat_result:
+        """Return the status of a path, of the link itself if it is one."""
         folder, name = posixpath.split(path)
-        with self._found(folder, name) as (_, _, status):
+        with self._resolve(folder, name) as (_, _, status):
             return status
 
     @contextmanager
-    def _found(self, path: str, last: str = "") -> Iterator[tuple[int, str, os.stat_result]]:
-        """(the folder it is in, its name there, its status) of what `path` leads to, or of `last` there as it is."""
-        with _told():
-            way = _Way(self._descriptor)
+    def _resolve(self, path: str, last: str = "") -> Iterator[tuple[int, str, os.stat_result]]:
+        """Resolve `path`, then `last` without following it; provides (parent descriptor, name in it, status)."""
+        with _convert_errors():
+            resolver = _PathResolver(self._descriptor)
         try:
-            with _told():
-                found = way.to(path, last)
-            yield found
+            with _convert_errors():
+                target = resolver.resolve(path, last)
+            yield target
         finally:
-            way.close()
+            resolver.close()
 
 
-class _Way:
-    """The folders from the root to where one has got."""
+class _PathResolver:
+    """The open folders from the root to the current position."""
 
     def __init__(self, root: int) -> None:
         self._folders = [os.dup(root)]
@@ -208,15 +212,15 @@ class _Way:
         for descriptor in self._folders:
             os.close(descriptor)
 
-    def to(self, path: str, last: str) -> tuple[int, str, os.stat_result]:
-        """Go to where `path` leads, through links, and then to `last`, which is not followed. Raises OSError."""
-        left = _parts(path)[::-1]
+    def resolve(self, path: str, last: str) -> tuple[int, str, os.stat_result]:
+        """Resolve `path`, through links, and then `last`, which is not followed. Raises OSError."""
+        remaining = _parts(path)[::-1]
         links = 0
         name = "."
-        while left:
-            part = left.pop()
+        while remaining:
+            part = remaining.pop()
             if part == "..":
-                self._back()
+                self._leave()
                 name = "."
                 continue
             status = os.stat(part, dir_fd=self._folders[-1], follow_symlinks=False)
@@ -226,10 +230,10 @@ class _Way:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                 target = os.readlink(part, dir_fd=self._folders[-1])
                 if target.startswith("/"):
-                    self._back(to=1)
-                left += _parts(target)[::-1]
+                    self._leave(to=1)
+                remaining += _parts(target)[::-1]
                 name = "."
-            elif left or last:
+            elif remaining or last:
                 self._enter(part)
             else:
                 name = part
@@ -239,8 +243,8 @@ class _Way:
     def _enter(self, name: str) -> None:
         self._folders.append(os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=self._folders[-1]))
 
-    def _back(self, to: int = 0) -> None:
-        """Leave the last folder, or all but `to`; above the root is the root."""
+    def _leave(self, to: int = 0) -> None:
+        """Leave the current folder, or all but `to`; the parent of the root is the root."""
         for _ in range(len(self._folders) - (to or max(len(self._folders) - 1, 1))):
             os.close(self._folders.pop())
 
@@ -249,25 +253,25 @@ def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
 
 
-def _facts(status: os.stat_result) -> FileStatus:
+def _to_status(status: os.stat_result) -> FileStatus:
     mode = status.st_mode
     return FileStatus(
         stat.S_IMODE(mode), status.st_uid, status.st_gid, stat.S_ISDIR(mode), (status.st_dev, status.st_ino)
     )
 
 
-def _opened(parent: int, name: str, status: os.stat_result) -> IO[bytes]:
-    # Should a pipe have taken the place of the file meanwhile, opening it does not wait.
+def _open_file(parent: int, name: str, status: os.stat_result) -> IO[bytes]:
+    # If a pipe has replaced the file meanwhile, O_NONBLOCK keeps the call from blocking.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     stream = open(os.open(name, flags, dir_fd=parent), "rb")  # noqa: PTH123, SIM115 - a descriptor has no path
-    if _facts(os.fstat(stream.fileno())).identity != _facts(status).identity:
+    if _to_status(os.fstat(stream.fileno())).identity != _to_status(status).identity:
         stream.close()
         raise HostReadError("it changed while it was being read")
     return stream
 
 
-def _content(parent: int, name: str, status: os.stat_result, limit: int) -> str:
-    with _opened(parent, name, status) as stream:
+def _read_file(parent: int, name: str, status: os.stat_result, limit: int) -> str:
+    with _open_file(parent, name, status) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise HostReadError(f"it has more than {limit} bytes")
@@ -275,8 +279,8 @@ def _content(parent: int, name: str, status: os.stat_result, limit: int) -> str:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Turn what the system says into a sentence."""
+def _convert_errors() -> Iterator[None]:
+    """Convert system errors to HostReadError."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):

@@ -1,7 +1,4 @@
-"""The operating system of a node: its release, its kernel with some of its settings, and its security modules.
-
-Changes no setting.
-"""
+"""Operating system of a node: release, kernel version and settings, and security modules. Changes no setting."""
 
 from __future__ import annotations
 
@@ -39,33 +36,33 @@ _VARIABLES: Final = (
     "vm/overcommit_memory",
     "vm/panic_on_oom",
 )
-"""Settings that guides to hardening and the kubelet's `protectKernelDefaults` ask for; kernels lack some of them."""
+"""Settings that hardening guides and the kubelet's `protectKernelDefaults` require; some kernels lack some."""
 
 
 def collect_os_release(node: HostNode) -> HostDocument:
-    """The text of os-release."""
-    draft = HostDocument("OsReleaseFile", node.name)
-    # os-release(5): the one below /etc comes first.
+    """Collect the text of os-release."""
+    document = HostDocument("OsReleaseFile", node.name)
+    # os-release(5): the file in /etc takes precedence.
     try:
         path = node.files.find_first(("/etc/os-release", "/usr/lib/os-release"))
     except MissingFileError as error:
-        draft.add_missing("content", error, "/etc/os-release")
-        return draft
-    _text(draft, node, path)
-    return draft
+        document.add_missing("content", error, "/etc/os-release")
+        return document
+    _add_text(document, node, path)
+    return document
 
 
 def collect_kernel_version(node: HostNode) -> HostDocument:
-    """The version of the kernel, as it names itself."""
-    draft = HostDocument("KernelVersion", node.name)
-    _text(draft, node, "/proc/version")
-    return draft
+    """Collect the version of the kernel."""
+    document = HostDocument("KernelVersion", node.name)
+    _add_text(document, node, "/proc/version")
+    return document
 
 
 def collect_kernel_variables(node: HostNode) -> HostDocument:
-    """The settings of the kernel that matter to security."""
-    draft = HostDocument("LinuxKernelVariables", node.name)
-    found = []
+    """Collect the settings of the kernel that matter to security."""
+    document = HostDocument("LinuxKernelVariables", node.name)
+    settings = []
     for name in _VARIABLES:
         path = f"/proc/sys/{name}"
         try:
@@ -73,44 +70,44 @@ def collect_kernel_variables(node: HostNode) -> HostDocument:
         except MissingFileError:
             continue
         except HostReadError as error:
-            draft.add_missing(name.replace("/", "."), error, path)
+            document.add_missing(name.replace("/", "."), error, path)
             continue
-        # As the node agent of Kubescape calls them.
-        found.append({"key": posixpath.basename(path), "value": value.strip(), "source": path})
-    if found:
-        draft.put("kernelVariables", found)
-    elif not draft.not_read:
-        draft.add_missing("kernelVariables", MissingFileError(), "/proc/sys")
-    return draft
+        # Keys as in the node agent of Kubescape.
+        settings.append({"key": posixpath.basename(path), "value": value.strip(), "source": path})
+    if settings:
+        document.put("kernelVariables", settings)
+    elif not document.not_read:
+        document.add_missing("kernelVariables", MissingFileError(), "/proc/sys")
+    return document
 
 
 def collect_hardening(node: HostNode) -> HostDocument:
-    """What AppArmor and SELinux do: the profiles that are loaded, and whether a policy is enforced."""
-    draft = HostDocument("LinuxSecurityHardeningStatus", node.name)
-    _module(draft, node, "appArmor", "/sys/kernel/security/apparmor/profiles", "unloaded")
-    _module(draft, node, "seLinux", "/sys/fs/selinux/enforce", "not found")
-    if draft.data.get("seLinux") in {"0", "1"}:
-        draft.put("seLinux", "enforcing" if draft.data["seLinux"] == "1" else "permissive")
-    return draft
+    """Collect the loaded AppArmor profiles and the state of SELinux."""
+    document = HostDocument("LinuxSecurityHardeningStatus", node.name)
+    _add_module(document, node, "appArmor", "/sys/kernel/security/apparmor/profiles", "unloaded")
+    _add_module(document, node, "seLinux", "/sys/fs/selinux/enforce", "not found")
+    if document.data.get("seLinux") in {"0", "1"}:
+        document.put("seLinux", "enforcing" if document.data["seLinux"] == "1" else "permissive")
+    return document
 
 
-def _module(draft: HostDocument, node: HostNode, field: str, path: str, absent: str) -> None:
+def _add_module(document: HostDocument, node: HostNode, field: str, path: str, absent: str) -> None:
     try:
-        draft.put(field, node.files.root.read_text(path, _BYTES).strip() or "stopped")
+        document.put(field, node.files.root.read_text(path, _BYTES).strip() or "stopped")
     except MissingFileError as error:
-        # Without the file systems of the kernel nothing is known of its modules.
+        # Without the file systems of the kernel the state of its modules is unknown.
         try:
             node.files.root.get_status("/sys/kernel/security" if "security" in path else "/sys/fs")
         except HostReadError:
-            draft.add_missing(field, error, path)
+            document.add_missing(field, error, path)
             return
-        draft.put(field, absent)
+        document.put(field, absent)
     except HostReadError as error:
-        draft.add_missing(field, error, path)
+        document.add_missing(field, error, path)
 
 
-def _text(draft: HostDocument, node: HostNode, path: str) -> None:
+def _add_text(document: HostDocument, node: HostNode, path: str) -> None:
     try:
-        draft.put("content", node.files.root.read_text(path, _BYTES))
+        document.put("content", node.files.root.read_text(path, _BYTES))
     except HostReadError as error:
-        draft.add_missing("content", error, path)
+        document.add_missing("content", error, path)
