@@ -1,4 +1,4 @@
-"""What an assessment tells of itself."""
+"""Coverage gaps of control summaries."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ CONTROL = Control(title="t", severity=1, asks="a", why="w", fix="f", targets=("P
         (Status.NOT_EVALUATED, None, True),
     ],
 )
-def test_having_nothing_to_look_at_is_no_gap(status: Status, reason: Reason | None, gap: bool) -> None:  # noqa: FBT001
+def test_irrelevant_control_is_no_gap(status: Status, reason: Reason | None, gap: bool) -> None:  # noqa: FBT001
     assert ControlSummary(CONTROL, status, Counts(), 0, None, reason).is_gap is gap

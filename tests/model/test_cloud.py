@@ -1,4 +1,4 @@
-"""How people name a cluster of a cloud: each form means one cluster, and nothing else means any."""
+"""Names of managed clusters: each accepted form identifies one cluster, and all other text is rejected."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ GKE = CloudCluster(provider="gke", account="example.com:shop", place="europe-wes
         ("gke/example.com:shop/europe-west1/shop", GKE),
     ],
 )
-def test_forms(text: str, expected: CloudCluster) -> None:
+def test_accepted_forms(text: str, expected: CloudCluster) -> None:
     assert parse_cluster(text) == expected
 
 
 @pytest.mark.parametrize("cluster", [EKS, AKS, GKE])
-def test_what_is_shown_is_a_form(cluster: CloudCluster) -> None:
+def test_display_name_is_accepted(cluster: CloudCluster) -> None:
     assert parse_cluster(str(cluster)) == cluster
 
 
@@ -57,6 +57,6 @@ def test_what_is_shown_is_a_form(cluster: CloudCluster) -> None:
         "eks/eu-west-1/" + "a" * 200,
     ],
 )
-def test_nothing_else_names_a_cluster(text: str) -> None:
+def test_other_text_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="names no cluster of a cloud: write eks/REGION/NAME"):
         parse_cluster(text)

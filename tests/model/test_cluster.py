@@ -1,4 +1,4 @@
-"""Which objects may be unseen for the sake of what a cluster does not show."""
+"""Objects that a coverage gap may hide."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PODS = CoverageGap(group="", kind="Pod", resource="pods", why="forbidden")
 
 
 @pytest.mark.parametrize(
-    ("gap", "thing", "hidden"),
+    ("gap", "identity", "hidden"),
     [
         (PODS, ("", "Pod", "shop", "a"), True),
         (PODS, ("apps", "Pod", "shop", "a"), False),
@@ -32,7 +32,7 @@ PODS = CoverageGap(group="", kind="Pod", resource="pods", why="forbidden")
         ),
     ],
 )
-def test_a_gap_hides_what_is_of_its_kind_and_in_its_place(
-    gap: CoverageGap, thing: tuple[str, str, str, str], *, hidden: bool
+def test_gap_hides_objects_of_its_kind_and_namespace(
+    gap: CoverageGap, identity: tuple[str, str, str, str], *, hidden: bool
 ) -> None:
-    assert gap.hides(*thing) is hidden
+    assert gap.hides(*identity) is hidden

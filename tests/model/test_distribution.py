@@ -1,4 +1,4 @@
-"""Whose Kubernetes a cluster runs: by version, API groups and Nodes as the distributions make them."""
+"""Detection of distributions by version, API groups and Nodes as the distributions create them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLUSTER_API = "cluster.x-k8s.io/machine"
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("node_object", "expected"),
     [
         (node(AWS), "eks"),
         (node(AZURE), "aks"),
@@ -66,8 +66,8 @@ CLUSTER_API = "cluster.x-k8s.io/machine"
         ({"metadata": {"labels": ["eks.amazonaws.com/nodegroup"]}, "spec": {"providerID": 7}}, None),
     ],
 )
-def test_the_platform_of_a_node(found: dict[str, Any], expected: Provider | None) -> None:
-    assert detect_provider(found) == expected
+def test_provider_of_a_node(node_object: dict[str, Any], expected: Provider | None) -> None:
+    assert detect_provider(node_object) == expected
 
 
 JOINED = node("", "v1.33.1", annotations=(KUBEADM,))

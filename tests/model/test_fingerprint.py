@@ -1,4 +1,4 @@
-"""A finding keeps its fingerprint while lines, files and lists move; another place has another one."""
+"""Fingerprints are independent of lines, files and list order, and differ between paths."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def subject(rules: list[dict[str, Any]], subjects: list[dict[str, Any]], *, vers
 
 
 @pytest.mark.parametrize(
-    ("path", "steady"),
+    ("path", "stable"),
     [
         ("", ""),
         ("spec.hostPID", "spec.hostPID"),
@@ -71,19 +71,19 @@ def subject(rules: list[dict[str, Any]], subjects: list[dict[str, Any]], *, vers
         ("no path ]]", "no path ]]"),
     ],
 )
-def test_what_a_place_is_known_by(path: str, steady: str) -> None:
+def test_stable_paths(path: str, stable: str) -> None:
     resource = pod(container("side"), container("app"))
-    assert format_stable_path(resource, path) == steady
-    assert format_stable_path(Resource(redact(resource)), path) == steady, "a report tells the same"
+    assert format_stable_path(resource, path) == stable
+    assert format_stable_path(Resource(redact(resource)), path) == stable, "the redacted copy has the same path"
 
 
-def test_values_of_other_kinds_may_be_secrets() -> None:
-    thing = {"apiVersion": "example.com/v1", "kind": "Thing", "spec": {"words": [SECRET], "items": [{"key": SECRET}]}}
-    assert format_stable_path(Resource(thing), "spec.words[0]") == "spec.words[0]"
-    assert format_stable_path(Resource(thing), "spec.items[0].key") == "spec.items[0].key"
+def test_values_of_custom_kinds_are_excluded() -> None:
+    custom = {"apiVersion": "example.com/v1", "kind": "Thing", "spec": {"words": [SECRET], "items": [{"key": SECRET}]}}
+    assert format_stable_path(Resource(custom), "spec.words[0]") == "spec.words[0]"
+    assert format_stable_path(Resource(custom), "spec.items[0].key") == "spec.items[0].key"
 
 
-def test_rules_and_subjects_of_roles_may_move() -> None:
+def test_order_of_rules_and_subjects_is_irrelevant() -> None:
     pods = {"apiGroups": [""], "resources": ["pods", "secrets"], "verbs": ["get", "list"]}
     nodes = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}
     mine, other = {"kind": "User", "name": "a"}, {"kind": "Group", "name": "a"}
@@ -97,23 +97,23 @@ def test_rules_and_subjects_of_roles_may_move() -> None:
         assert evidence_fingerprint("C-0007", before, old) != evidence_fingerprint("C-0007", before, new)
 
 
-def test_files_versions_and_other_containers_change_nothing() -> None:
+def test_file_version_and_other_containers_are_irrelevant() -> None:
     path = "spec.containers[{}].image"
-    told = evidence_fingerprint("C-0001", pod(container("app")), path.format(0))
+    expected = evidence_fingerprint("C-0001", pod(container("app")), path.format(0))
     moved = pod(container("side"), container("app", image="x"), version="v2", file="b.yaml")
-    assert evidence_fingerprint("C-0001", moved, path.format(1)) == told
-    assert evidence_fingerprint("C-0001", moved, path.format(0)) != told
-    assert evidence_fingerprint("C-0002", moved, path.format(1)) != told
+    assert evidence_fingerprint("C-0001", moved, path.format(1)) == expected
+    assert evidence_fingerprint("C-0001", moved, path.format(0)) != expected
+    assert evidence_fingerprint("C-0002", moved, path.format(1)) != expected
 
 
-def test_a_joined_subject_is_known_by_what_it_joins() -> None:
+def test_identity_of_joined_subject_includes_its_parts() -> None:
     here, newer = subject([], []), subject([], [], version="v1beta1")
     assert Identity.of(here) == Identity.of(newer)
     alone = Resource({"kind": "ServiceAccount", "name": "s", "namespace": "n"})
     assert Identity.of(alone) != Identity.of(here)
 
 
-def test_parts_do_not_run_into_each_other() -> None:
+def test_parts_are_separated() -> None:
     texts = {
         fingerprint("a", Identity("", "b", "c", "d")),
         fingerprint("ab", Identity("", "", "c", "d")),
@@ -124,12 +124,12 @@ def test_parts_do_not_run_into_each_other() -> None:
     assert len(texts) == 5
 
 
-def test_any_text_has_a_fingerprint() -> None:
+def test_malformed_text_has_a_fingerprint() -> None:
     strange = Resource({"apiVersion": [], "kind": {}, "metadata": {"name": "\ud800\x00", "namespace": 7}})
     assert len(evidence_fingerprint("\ud800", strange, "spec[\ud800")) == 64
 
 
-def test_the_fingerprint_is_the_one_that_files_hold() -> None:
-    """A change here makes every baseline out there useless: give them a new VERSION and a way over."""
-    told = evidence_fingerprint("C-0057", pod(container("app")), "spec.containers[0].securityContext.privileged")
-    assert told == "06805c902657b986ae6680ad190511baa83cdd088b9b21776234f7043c5c1e5a"
+def test_fingerprint_of_existing_baselines() -> None:
+    """Guard the format: a change invalidates all existing baselines and requires a new VERSION and a migration."""
+    value = evidence_fingerprint("C-0057", pod(container("app")), "spec.containers[0].securityContext.privileged")
+    assert value == "06805c902657b986ae6680ad190511baa83cdd088b9b21776234f7043c5c1e5a"

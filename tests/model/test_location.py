@@ -1,4 +1,4 @@
-"""Paths, and the regions that marks give for them."""
+"""Paths, and the regions of paths in source maps."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from kubekeep.sources.tree import Document, Limits
         ('["a\\"\\\\b"][1][2]', ('a"\\b', 1, 2)),
     ],
 )
-def test_paths_are_read_and_written(text: str, path: Path) -> None:
+def test_paths_are_parsed_and_formatted(text: str, path: Path) -> None:
     assert parse_path(text) == path
     assert format_path(path) == text
 
 
 @pytest.mark.parametrize("text", ["a[", "a[x]", "a]", '["a', "."])
-def test_texts_that_are_no_paths(text: str) -> None:
+def test_invalid_paths_are_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="not a path"):
         parse_path(text)
 
 
 @given(st.lists(st.one_of(st.text(min_size=1), st.integers(0, 10**6))))
-def test_paths_survive_being_written(steps: list[str | int]) -> None:
+def test_formatted_paths_can_be_parsed(steps: list[str | int]) -> None:
     assert parse_path(format_path(tuple(steps))) == tuple(steps)
 
 
@@ -59,7 +59,7 @@ def test_values_at_paths() -> None:
         ("\u2028\u0085", [0]),
     ],
 )
-def test_lines_start_where_editors_say(text: str, starts: list[int]) -> None:
+def test_lines_start_as_in_editors(text: str, starts: list[int]) -> None:
     assert list(line_starts(text)) == starts
 
 
@@ -143,7 +143,7 @@ def test_regions_of_json() -> None:
     }
 
 
-def test_marks_of_a_long_list_are_found() -> None:
+def test_regions_in_a_long_list() -> None:
     text = "items:\n" + "".join(f"- name: n{n}\n" for n in range(5_000))
     document = yaml_document(text)
     assert [document.source_map.region(document.value, ("items", n, "name")).start.line for n in range(5_000)] == list(
@@ -164,10 +164,10 @@ def json_document(text: str) -> Document:
 
 
 def _cut(text: str, document: Document, path: Path) -> str:
-    """The text of the region of `path`."""
+    """Return the text of the region of `path`."""
     region = document.source_map.region(document.value, path)
     starts = line_starts(text)
-    first, last = (starts[place.line - 1] + place.column - 1 for place in (region.start, region.end))
+    first, last = (starts[position.line - 1] + position.column - 1 for position in (region.start, region.end))
     return text[first:last]
 
 
@@ -185,17 +185,17 @@ _documents = st.recursive(
 
 
 def paths(value: Any, path: Path = ()) -> list[tuple[Path, Any]]:
-    """Every path of a value, with what it leads to."""
+    """Return every path of a value with the value at it."""
     children: list[tuple[str | int, Any]] = []
     if isinstance(value, dict):
         children = list(value.items())
     elif isinstance(value, list):
         children = list(enumerate(value))
-    return [(path, value), *(found for step, child in children for found in paths(child, (*path, step)))]
+    return [(path, value), *(descendant for step, child in children for descendant in paths(child, (*path, step)))]
 
 
-def _agrees(text: str, document: Document, read: Any) -> None:
-    """Every region holds text that means what is at its path."""
+def _assert_regions_match(text: str, document: Document, read: Any) -> None:
+    """Assert that the text of every region has the value at its path."""
     for path, value in paths(document.value)[1:]:
         cut = _cut(text, document, path)
         if isinstance(path[-1], str):
@@ -216,9 +216,9 @@ def test_regions_hold_the_text_of_their_value(value: Any, flow: bool | None, sty
     text = "# é\n---\n" + yaml.dump(
         value, default_flow_style=flow, default_style=style, width=width, allow_unicode=True
     )
-    found = list(yaml_text.documents(text, line_starts(text), Limits()))
-    if isinstance(found[0], Document):
-        _agrees(text, found[0], yaml_value)
+    documents = list(yaml_text.documents(text, line_starts(text), Limits()))
+    if isinstance(documents[0], Document):
+        _assert_regions_match(text, documents[0], yaml_value)
 
 
 @settings(derandomize=True, deadline=None, database=None)
@@ -227,25 +227,25 @@ def test_regions_of_json_hold_the_text_of_their_value(value: Any, indent: int | 
     text = json.dumps({"a": value}, indent=indent, ensure_ascii=ascii_only)
     document = json_document(text)
     assert document.value == {"a": value}
-    _agrees(text, document, lambda cut: json.loads(f"{{{cut}}}" if '":' in cut else cut))
+    _assert_regions_match(text, document, lambda cut: json.loads(f"{{{cut}}}" if '":' in cut else cut))
 
 
 def yaml_value(text: str) -> Any:
-    """The value of a text that may be null."""
+    """Return the value of a YAML text, None for an empty one."""
     (document,) = yaml_text.documents(text, line_starts(text), Limits())
     assert document is None or isinstance(document, Document), (text, document)
     return document and document.value
 
 
 class Pairs(tuple[tuple[str, Any], ...]):
-    """A mapping in a text, which may say a key twice."""
+    """A mapping in flow style that may repeat a key."""
 
     __slots__ = ()
 
 
 def _flow(value: Any) -> str:
     if isinstance(value, Pairs):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value) + "}"
+        return "{" + ", ".join(f"{key}: {_flow(child)}" for key, child in value) + "}"
     return "[" + ", ".join(map(_flow, value)) + "]" if isinstance(value, list) else str(value)
 
 
@@ -268,25 +268,25 @@ def test_regions_of_merged_and_overridden_entries(tangle: Any) -> None:
         assert len(document.source_map) == sum(
             2 if path and isinstance(path[-1], str) else 1 for path, _ in paths(document.value)
         )
-        _agrees(text, document, yaml_value)
+        _assert_regions_match(text, document, yaml_value)
 
 
 @settings(derandomize=True, deadline=None, database=None, max_examples=300)
 @given(tangle=_tangles)
-def test_what_stands_on_another_line_is_borrowed(tangle: Any) -> None:
+def test_values_from_other_lines_have_alias_lines(tangle: Any) -> None:
     text = "m: &m {a: 1, b: {c: 2, d: 3}}\np: &p {<<: *m, b: 4, d: [5]}\nt: " + _flow(tangle)
     (document,) = yaml_text.documents(text, line_starts(text), Limits())
     if isinstance(document, Document):
         for path, _ in paths(document.value):
             line = {"m": 1, "p": 2, "t": 3}[str(path[0])] if path else 1
-            stands = document.source_map.region(document.value, path).start.line == line
-            assert document.source_map.find_alias_lines(document.value, path) == (() if stands else (line,)), (
+            is_own_line = document.source_map.region(document.value, path).start.line == line
+            assert document.source_map.find_alias_lines(document.value, path) == (() if is_own_line else (line,)), (
                 text,
                 path,
             )
 
 
-BORROWING = """\
+ALIASES = """\
 a: &a
   x: {y: 1}
 b:
@@ -332,18 +332,18 @@ k: *i
         ("f[1].x.absent", (13,)),
     ],
 )
-def test_the_lines_that_borrow(path: str, lines: tuple[int, ...]) -> None:
-    document = yaml_document(BORROWING)
+def test_alias_lines(path: str, lines: tuple[int, ...]) -> None:
+    document = yaml_document(ALIASES)
     assert document.source_map.find_alias_lines(document.value, parse_path(path)) == lines
 
 
-def test_nothing_is_borrowed_in_json() -> None:
+def test_json_has_no_alias_lines() -> None:
     text = '{"a": {"b": [1, {"c": 2}], "": {}},\n "d": null}'
     document = json_document(text)
     assert {document.source_map.find_alias_lines(document.value, path) for path, _ in paths(document.value)} == {()}
 
 
-def test_marks_of_a_part_and_of_a_text_further_down() -> None:
+def test_source_map_of_a_part_and_of_shifted_text() -> None:
     text = "a: 1\nb:\n  c: [x, {d: 2}]\n  e: 3\nf: 4\n"
     (document,) = yaml_text.documents(text, line_starts(text), Limits())
     assert isinstance(document, Document)
@@ -353,6 +353,6 @@ def test_marks_of_a_part_and_of_a_text_further_down() -> None:
     for path in (("c",), ("c", 0), ("c", 1, "d"), ("e",)):
         assert part.region(value, path) == document.source_map.region(document.value, ("b", *path))
     assert document.source_map.extract(document.value, ("b", "none")) is None
-    below = part.shift(10)
-    assert below.region(value, ("e",)).start == Position(14, 3)
-    assert below.region(value, ("c", 1, "d")).end == Position(13, 15)
+    shifted = part.shift(10)
+    assert shifted.region(value, ("e",)).start == Position(14, 3)
+    assert shifted.region(value, ("c", 1, "d")).end == Position(13, 15)

@@ -1,4 +1,4 @@
-"""Secrets planted at every place that Kubernetes keeps them never come out of `redacted`."""
+"""Redaction removes secrets from all fields for secrets in Kubernetes objects."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pod() -> dict[str, Any]:
     }
 
 
-def thing(api: str, kind: str, **fields: Any) -> dict[str, Any]:
+def build_object(api: str, kind: str, **fields: Any) -> dict[str, Any]:
     metadata = {
         "name": "kept",
         "annotations": {"kubectl.kubernetes.io/last-applied-configuration": SECRET, "note": "kept"},
@@ -50,50 +50,60 @@ def thing(api: str, kind: str, **fields: Any) -> dict[str, Any]:
 
 
 OBJECTS = {
-    "Secret": thing("v1", "Secret", data={"a": SECRET}, stringData={"b": SECRET}),
-    "malformed Secret": thing("v1", "Secret", data=[SECRET], stringData=SECRET),
-    "ConfigMap": thing("v1", "ConfigMap", data={"a": SECRET}, binaryData={"b": SECRET}),
-    "Pod": thing("v1", "Pod", spec=pod()["spec"]),
-    "PodTemplate": thing("v1", "PodTemplate", template=pod()),
-    "Deployment": thing("apps/v1", "Deployment", spec={"replicas": 2, "template": pod()}),
-    "CronJob": thing("batch/v1", "CronJob", spec={"jobTemplate": {"spec": {"template": pod()}}}),
-    "Rollout": thing("argoproj.io/v1alpha1", "Rollout", spec={"template": pod()}),
-    "Workflow": thing("argoproj.io/v1alpha1", "Workflow", spec={"templates": [{"container": container("step")}]}),
-    "SealedSecret": thing("bitnami.com/v1alpha1", "SealedSecret", spec={"template": {"stringData": {"a": SECRET}}}),
-    "env as a mapping": thing("v1", "Pod", spec={"containers": [{"name": "x", "env": {"A": SECRET}}]}),
-    "env of text": thing("v1", "Pod", spec={"containers": [{"name": "x", "env": [SECRET]}, {"env": SECRET}]}),
-    "List": thing("v1", "List", items=[thing("v1", "Secret", data={"a": SECRET}), thing("v1", "Pod", **pod()), "text"]),
-    "SecretList": thing("v1", "SecretList", items=[{"metadata": {"name": "x"}, "data": {"a": SECRET}}]),
-    "embedded": thing("example.com/v1", "Bundle", spec={"objects": [thing("v1", "Secret", data={"a": SECRET})]}),
+    "Secret": build_object("v1", "Secret", data={"a": SECRET}, stringData={"b": SECRET}),
+    "malformed Secret": build_object("v1", "Secret", data=[SECRET], stringData=SECRET),
+    "ConfigMap": build_object("v1", "ConfigMap", data={"a": SECRET}, binaryData={"b": SECRET}),
+    "Pod": build_object("v1", "Pod", spec=pod()["spec"]),
+    "PodTemplate": build_object("v1", "PodTemplate", template=pod()),
+    "Deployment": build_object("apps/v1", "Deployment", spec={"replicas": 2, "template": pod()}),
+    "CronJob": build_object("batch/v1", "CronJob", spec={"jobTemplate": {"spec": {"template": pod()}}}),
+    "Rollout": build_object("argoproj.io/v1alpha1", "Rollout", spec={"template": pod()}),
+    "Workflow": build_object(
+        "argoproj.io/v1alpha1", "Workflow", spec={"templates": [{"container": container("step")}]}
+    ),
+    "SealedSecret": build_object(
+        "bitnami.com/v1alpha1", "SealedSecret", spec={"template": {"stringData": {"a": SECRET}}}
+    ),
+    "env as a mapping": build_object("v1", "Pod", spec={"containers": [{"name": "x", "env": {"A": SECRET}}]}),
+    "env of text": build_object("v1", "Pod", spec={"containers": [{"name": "x", "env": [SECRET]}, {"env": SECRET}]}),
+    "List": build_object(
+        "v1",
+        "List",
+        items=[build_object("v1", "Secret", data={"a": SECRET}), build_object("v1", "Pod", **pod()), "text"],
+    ),
+    "SecretList": build_object("v1", "SecretList", items=[{"metadata": {"name": "x"}, "data": {"a": SECRET}}]),
+    "embedded": build_object(
+        "example.com/v1", "Bundle", spec={"objects": [build_object("v1", "Secret", data={"a": SECRET})]}
+    ),
 }
 
 
 @pytest.mark.parametrize("name", OBJECTS)
-def test_nothing_planted_survives(name: str) -> None:
+def test_no_planted_secret_remains(name: str) -> None:
     before = copy.deepcopy(OBJECTS[name])
     text = msgspec.json.encode(redact(Resource(OBJECTS[name]))).decode()
     assert SECRET not in text
     assert '"kept"' in text
-    assert OBJECTS[name] == before, "the object itself must stay as it was"
+    assert OBJECTS[name] == before, "the object itself must not change"
 
 
 @pytest.mark.parametrize("key", ["spec", "command", "env", "metadata"])
-def test_objects_as_deep_as_sources_let_through(key: str) -> None:
+def test_deepest_objects_of_sources_are_redacted(key: str) -> None:
     deepest: Any = {"env": [{"name": "A", "value": SECRET}], "odd \ud800": 1}
     for level in range(480):
         deepest = {key: deepest} if level % 2 else {"list": deepest}
-    text = json_text(redact(Resource(thing("example.com/v1", "Deep", spec=deepest))))
+    text = json_text(redact(Resource(build_object("example.com/v1", "Deep", spec=deepest))))
     assert SECRET not in text
 
 
-def test_joined_resources_carry_their_related_objects_redacted() -> None:
-    secret = Resource(thing("v1", "Secret", data={"a": SECRET}))
+def test_related_objects_are_redacted() -> None:
+    secret = Resource(build_object("v1", "Secret", data={"a": SECRET}))
     joined = Resource({"kind": "ServiceAccount", "name": "robot"}, related=(secret, secret))
     assert redact(joined)["relatedObjects"] == [redact(secret)] * 2
     assert SECRET not in str(redact(joined))
 
 
-def test_names_stay_where_values_go() -> None:
+def test_names_stay_while_values_are_masked() -> None:
     spec = redact(Resource(OBJECTS["Pod"]))["spec"]["containers"][0]
     assert spec["env"] == [{"name": "PLAIN", "value": MASK}, {"name": "FROM"}]
     assert redact(Resource(OBJECTS["Secret"]))["data"] == {"a": MASK}
@@ -115,7 +125,7 @@ def test_names_stay_where_values_go() -> None:
         (f"git clone https://{SECRET}0123456@host/x", f"git clone https://{MASK}@host/x"),
     ],
 )
-def test_words_of_a_command(word: str, shown: str) -> None:
+def test_secrets_in_commands_are_masked(word: str, shown: str) -> None:
     pod_object = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"command": ["sh", word]}]}}
     assert redact(Resource(pod_object))["spec"]["containers"][0]["command"] == ["sh", shown]
 
@@ -128,6 +138,6 @@ def test_words_of_a_command(word: str, shown: str) -> None:
         ("acme.io/owner", "ann", "ann"),
     ],
 )
-def test_annotations_that_hold_a_secret(key: str, text: str, shown: str) -> None:
+def test_secrets_in_annotations_are_masked(key: str, text: str, shown: str) -> None:
     pod = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "annotations": {key: text}}})
     assert redact(pod)["metadata"]["annotations"] == {key: shown}

@@ -1,4 +1,4 @@
-"""Severity: the cut points, and names in any case."""
+"""Severity: score bands, names in any case, and colours."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_every_severity_has_a_colour() -> None:
     assert all(severity.colour for severity in Severity)
 
 
-def test_white_text_can_be_read_on_every_ink() -> None:
-    """Contrast of 4.5 to 1 at least (WCAG 2.2, 1.4.3)."""
+def test_white_text_is_readable_on_every_ink() -> None:
+    """Contrast of at least 4.5:1 (WCAG 2.2, 1.4.3)."""
     for severity in Severity:
         channels = (int(severity.ink[at : at + 2], 16) / 255 for at in (1, 3, 5))
         red, green, blue = (

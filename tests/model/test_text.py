@@ -1,4 +1,4 @@
-"""Text that leaves us steers nothing and breaks nothing."""
+"""Text output is harmless for terminals and valid for JSON and XML."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ def test_visible(text: str, shown: str) -> None:
 
 
 def test_visible_covers_every_control_character() -> None:
-    left = [char for char in map(chr, range(sys.maxunicode + 1)) if visible(char) == char]
-    assert not [char for char in left if ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 or "\ud800" <= char <= "\udfff"]
+    unchanged = [char for char in map(chr, range(sys.maxunicode + 1)) if visible(char) == char]
+    assert not [
+        char for char in unchanged if ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 or "\ud800" <= char <= "\udfff"
+    ]
 
 
 @given(ANY)
-def test_all_of_it_is_valid_unicode_afterwards(text: str) -> None:
+def test_result_is_valid_unicode(text: str) -> None:
     visible(text).encode()
     xml_safe(text).encode()
     assert json.loads(json_text({text: [text]})) == {
@@ -43,15 +45,15 @@ def test_all_of_it_is_valid_unicode_afterwards(text: str) -> None:
     }
 
 
-def test_keys_that_json_does_not_have() -> None:
+def test_keys_that_are_not_strings_become_text() -> None:
     assert json.loads(json_text({True: 1, None: {("a",): dt.date(2026, 1, 2)}})) == {
         "True": 1,
         "None": {"('a',)": "2026-01-02"},
     }
 
 
-def test_moments_are_in_utc() -> None:
-    naive = dt.datetime(2026, 11, 24, 10, 0, 1, 250_999)  # noqa: DTZ001 - it is what is tested
+def test_timestamps_are_in_utc() -> None:
+    naive = dt.datetime(2026, 11, 24, 10, 0, 1, 250_999)  # noqa: DTZ001 - the subject of the test
     assert utc_text(naive) == "2026-11-24T10:00:01Z"
     east = naive.replace(tzinfo=dt.timezone(dt.timedelta(hours=1)))
     assert utc_text(east, "milliseconds") == "2026-11-24T09:00:01.250Z"

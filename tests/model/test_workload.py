@@ -1,4 +1,4 @@
-"""The workload view: every kind that carries pods, every kind of container, and what is inherited."""
+"""The pod view: all kinds with pods, all kinds of containers, and inherited settings."""
 
 from __future__ import annotations
 
@@ -45,31 +45,31 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("api_version", "kind", "path"), KINDS)
-def test_every_kind_is_seen_alike(api_version: str, kind: str, path: str) -> None:
-    found = build_pod_view(wrapped(api_version, kind, path))
-    assert found is not None
-    assert found["path"] == f"{path}.spec"
-    assert found["metadata_path"] == f"{path}.metadata"
-    assert found["metadata"] == {"labels": {"app": "web"}, "annotations": {"a": "b"}}
-    assert [(item["name"], item["type"], item["path"]) for item in found["containers"]] == [
+def test_all_kinds_have_equal_views(api_version: str, kind: str, path: str) -> None:
+    pod_view = build_pod_view(wrapped(api_version, kind, path))
+    assert pod_view is not None
+    assert pod_view["path"] == f"{path}.spec"
+    assert pod_view["metadata_path"] == f"{path}.metadata"
+    assert pod_view["metadata"] == {"labels": {"app": "web"}, "annotations": {"a": "b"}}
+    assert [(container["name"], container["type"], container["path"]) for container in pod_view["containers"]] == [
         ("main", "container", f"{path}.spec.containers[0]"),
         ("init", "init", f"{path}.spec.initContainers[0]"),
         ("debug", "ephemeral", f"{path}.spec.ephemeralContainers[0]"),
     ]
-    assert set(found["spec"]) == {"hostPID", "securityContext"}
+    assert set(pod_view["spec"]) == {"hostPID", "securityContext"}
 
 
-def test_a_pod_is_its_own_template() -> None:
-    found = build_pod_view(Resource({"apiVersion": "v1", "kind": "Pod"} | POD))
-    assert found is not None
-    assert found["path"] == "spec"
-    assert found["containers"][0]["path"] == "spec.containers[0]"
+def test_view_of_a_pod() -> None:
+    pod_view = build_pod_view(Resource({"apiVersion": "v1", "kind": "Pod"} | POD))
+    assert pod_view is not None
+    assert pod_view["path"] == "spec"
+    assert pod_view["containers"][0]["path"] == "spec.containers[0]"
 
 
-def test_containers_inherit_what_pods_share_and_nothing_else() -> None:
-    found = build_pod_view(wrapped("apps/v1", "Deployment", "spec.template"))
-    assert found is not None
-    main, init, debug = (item["effective"] for item in found["containers"])
+def test_containers_inherit_only_shared_settings() -> None:
+    pod_view = build_pod_view(wrapped("apps/v1", "Deployment", "spec.template"))
+    assert pod_view is not None
+    main, init, debug = (container["effective"] for container in pod_view["containers"])
     assert main == {"runAsUser": 0, "runAsNonRoot": True, "privileged": True}
     assert init == debug == {"runAsUser": 1000, "runAsNonRoot": True}
 
@@ -83,13 +83,18 @@ def test_containers_inherit_what_pods_share_and_nothing_else() -> None:
         {"apiVersion": "example.com/v1", "kind": "Thing"},
     ],
 )
-def test_what_carries_no_pod_has_no_view(document: dict[str, Any]) -> None:
+def test_object_without_pod_has_no_view(document: dict[str, Any]) -> None:
     assert pod_path(Resource(document)) is None
     assert build_pod_view(Resource(document)) is None
 
 
-def test_fields_of_a_container_cannot_pose_as_ours() -> None:
+def test_container_fields_cannot_replace_view_fields() -> None:
     spec = {"containers": [{"name": "x", "type": "init", "path": "elsewhere", "effective": {"privileged": False}}]}
-    found = build_pod_view(Resource({"apiVersion": "v1", "kind": "Pod", "spec": spec}))
-    assert found is not None
-    assert found["containers"][0] == {"name": "x", "type": "container", "path": "spec.containers[0]", "effective": {}}
+    pod_view = build_pod_view(Resource({"apiVersion": "v1", "kind": "Pod", "spec": spec}))
+    assert pod_view is not None
+    assert pod_view["containers"][0] == {
+        "name": "x",
+        "type": "container",
+        "path": "spec.containers[0]",
+        "effective": {},
+    }

@@ -1,4 +1,4 @@
-"""A pod spec of the wrong types is told apart before any rule reads it."""
+"""Pod specs with fields of the wrong type are rejected before rules read them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _cron_job(spec: dict[str, Any], metadata: dict[str, Any] | None = None) -> R
 
 
 @pytest.mark.parametrize(
-    ("spec", "place"),
+    ("spec", "path"),
     [
         ({"hostNetwork": "true"}, "hostNetwork"),
         ({"hostPID": 1}, "hostPID"),
@@ -38,10 +38,10 @@ def _cron_job(spec: dict[str, Any], metadata: dict[str, Any] | None = None) -> R
         ),
     ],
 )
-def test_wrong_type_names_its_place(spec: dict[str, Any], place: str) -> None:
+def test_wrong_type_is_reported_with_its_path(spec: dict[str, Any], path: str) -> None:
     with pytest.raises(MalformedWorkloadError) as error:
         build_pod_view(_cron_job(spec))
-    assert str(error.value).startswith(f"spec.jobTemplate.spec.template.spec.{place}: Expected ")
+    assert str(error.value).startswith(f"spec.jobTemplate.spec.template.spec.{path}: Expected ")
 
 
 def test_annotations_are_a_mapping() -> None:
@@ -58,15 +58,15 @@ def test_null_is_absent() -> None:
         "initContainers": None,
         "containers": [{"name": "a", "ports": None, "securityContext": context}],
     }
-    seen = build_pod_view(_cron_job(spec))
-    assert seen is not None
-    assert set(seen["spec"]) == {"securityContext"}
-    [container] = seen["containers"]
+    pod_view = build_pod_view(_cron_job(spec))
+    assert pod_view is not None
+    assert set(pod_view["spec"]) == {"securityContext"}
+    [container] = pod_view["containers"]
     assert "ports" not in container
     assert container["effective"] == {"runAsUser": 7, "runAsNonRoot": True}
 
 
-def test_unknown_fields_and_numbers_are_let_through() -> None:
+def test_unknown_fields_and_numbers_are_accepted() -> None:
     assert build_pod_view(
         _cron_job({"schedulingGates": 3, "containers": [{"name": 1, "securityContext": {"runAsUser": 0}}]})
     )

@@ -1,4 +1,4 @@
-"""Objects that wait: the same when they are unpacked, with what was derived from them."""
+"""Packed objects: unpacking restores the object and the derived text."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ POD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("derived", [b"", b'{"containers":[]}'])
-def test_texts_come_back_apart(derived: bytes) -> None:
+def test_object_and_derived_text_are_separated(derived: bytes) -> None:
     packed = pack_object(POD, derived=derived)
     assert packed.texts == (msgspec.json.encode(POD), derived)
     assert packed.text == msgspec.json.encode(POD)
     assert packed.unpacked() == POD
 
 
-def test_a_text_that_is_known_is_taken() -> None:
+def test_known_text_is_reused() -> None:
     text = msgspec.json.format(msgspec.json.encode(POD))
     assert pack_object(POD, text).text == text
 
