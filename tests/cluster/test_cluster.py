@@ -28,12 +28,12 @@ def config_map(namespace: str, name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": "value"}}
 
 
-def test_it_is_the_version_it_says(cluster: Cluster) -> None:
+def test_version_is_the_expected_one(cluster: Cluster) -> None:
     version = cluster.admin("GET", "/version")
     assert (version["gitVersion"], version["major"], version["minor"]) == (KUBERNETES, "1", "34")
 
 
-def test_it_takes_no_word_of_strangers(cluster: Cluster) -> None:
+def test_unauthenticated_requests_are_rejected(cluster: Cluster) -> None:
     with pytest.raises(Refused) as refused:
         cluster.bearer("guessed")("GET", "/api/v1/namespaces")
     assert refused.value.code == 401
@@ -41,14 +41,14 @@ def test_it_takes_no_word_of_strangers(cluster: Cluster) -> None:
         cluster.bearer(None)("GET", "/api/v1/namespaces")
 
 
-def test_its_certificate_is_vouched_for_by_its_authority_alone(cluster: Cluster) -> None:
+def test_certificate_is_signed_by_its_authority(cluster: Cluster) -> None:
     other = cluster.layout.kubelets.pair.certificate
     with pytest.raises(ssl.SSLCertVerificationError):
         Client(cluster.address, other).text("GET", "/readyz")
     assert Client(cluster.address, cluster.authority).text("GET", "/readyz") == b"ok"
 
 
-def test_users_may_do_what_their_rules_allow(cluster: Cluster, namespace: str) -> None:
+def test_users_have_the_rights_of_their_rules(cluster: Cluster, namespace: str) -> None:
     cluster.user(f"{namespace}-reader", [READ_PODS])
     reader = cluster.client(f"{namespace}-reader")
     assert reader("GET", f"/api/v1/namespaces/{namespace}/pods")["items"] == []
@@ -59,7 +59,7 @@ def test_users_may_do_what_their_rules_allow(cluster: Cluster, namespace: str) -
     assert refused.value.message == f"secrets is forbidden: {what}"
 
 
-def test_the_users_of_the_kubeconfig_see_what_they_should(cluster: Cluster) -> None:
+def test_kubeconfig_users_have_their_rights(cluster: Cluster) -> None:
     document = yaml.safe_load(cluster.kubeconfig.read_text())
     assert document["current-context"] == "admin"
     assert [user["name"] for user in document["users"]] == ["admin", "viewer", "all-but-secrets", "nobody", "robot"]
@@ -88,7 +88,7 @@ def answers(client: Client, path: str) -> bool:
     return True
 
 
-def test_only_the_owner_can_read_what_it_writes(cluster: Cluster) -> None:
+def test_files_are_private(cluster: Cluster) -> None:
     written = [cluster.layout.folder, *cluster.layout.folder.rglob("*")]
     open_to_others = [path for path in written if path.is_file() and stat.S_IMODE(path.stat().st_mode) != 0o600]
     open_to_others += [path for path in written if path.is_dir() and stat.S_IMODE(path.stat().st_mode) != 0o700]
@@ -96,14 +96,14 @@ def test_only_the_owner_can_read_what_it_writes(cluster: Cluster) -> None:
     assert {"kubeconfig", "tokens.csv", "cluster.key", "admin.key", "etcd"} <= {path.name for path in written}
 
 
-def test_tokens_of_service_accounts_are_theirs(cluster: Cluster, namespace: str) -> None:
+def test_service_account_tokens_authenticate(cluster: Cluster, namespace: str) -> None:
     client = cluster.bearer(cluster.service_account_token(namespace, "scanner"))
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     user = client("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)["status"]["userInfo"]
     assert user["username"] == f"system:serviceaccount:{namespace}:scanner"
 
 
-def test_an_api_that_is_down_is_in_the_list_and_does_not_answer(cluster: Cluster) -> None:
+def test_unavailable_api_is_listed_and_fails(cluster: Cluster) -> None:
     groups = {group["name"] for group in cluster.admin("GET", "/apis")["groups"]}
     assert "metrics.k8s.io" in groups
     with pytest.raises(Refused, match="service unavailable") as refused:
@@ -115,7 +115,7 @@ def test_an_api_that_is_down_is_in_the_list_and_does_not_answer(cluster: Cluster
     assert b'"freshness":"Stale"' in aggregated
 
 
-def test_pod_security_denies_what_a_label_of_the_namespace_forbids(cluster: Cluster, namespace: str) -> None:
+def test_pod_security_admission_denies_pods(cluster: Cluster, namespace: str) -> None:
     label = {"pod-security.kubernetes.io/enforce": "baseline"}
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": label}}])
     with pytest.raises(Refused, match=r'violates PodSecurity "baseline:latest": privileged'):
@@ -125,17 +125,17 @@ def test_pod_security_denies_what_a_label_of_the_namespace_forbids(cluster: Clus
 
 
 @pytest.mark.parametrize("name", NAMESPACES)
-def test_the_namespaces_of_every_cluster_take_pods(cluster: Cluster, name: str) -> None:
+def test_default_namespaces_accept_pods(cluster: Cluster, name: str) -> None:
     made = cluster.admin("POST", f"/api/v1/namespaces/{name}/pods?dryRun=All", pod(name, "app"))
     assert made["spec"]["serviceAccountName"] == "default"
 
 
-def test_the_status_of_an_object_is_applied_with_it(cluster: Cluster, namespace: str) -> None:
+def test_status_is_applied_with_the_object(cluster: Cluster, namespace: str) -> None:
     (made,) = cluster.apply([pod(namespace, "app") | {"status": {"phase": "Running", "hostIP": "198.51.100.1"}}])
     assert (made["status"]["phase"], made["status"]["hostIP"]) == ("Running", "198.51.100.1")
 
 
-def test_admission_policies_judge(cluster: Cluster, namespace: str) -> None:
+def test_admission_policies_are_enforced(cluster: Cluster, namespace: str) -> None:
     group = "admissionregistration.k8s.io"
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
     spec = {
@@ -192,7 +192,7 @@ def test_custom_resources_are_served(cluster: Cluster, namespace: str) -> None:
         cluster.delete(definition)
 
 
-def test_long_lists_come_in_pages(cluster: Cluster, namespace: str) -> None:
+def test_long_lists_have_pages(cluster: Cluster, namespace: str) -> None:
     cluster.apply([config_map(namespace, f"map-{number}") for number in range(5)])
     path = f"/api/v1/namespaces/{namespace}/configmaps?limit=2"
     first = cluster.admin("GET", path)
@@ -202,7 +202,7 @@ def test_long_lists_come_in_pages(cluster: Cluster, namespace: str) -> None:
     assert first["metadata"]["remainingItemCount"] == 3
 
 
-def test_a_list_cannot_be_continued_when_its_revision_is_forgotten(own_cluster: Cluster) -> None:
+def test_compacted_list_cannot_be_continued(own_cluster: Cluster) -> None:
     own_cluster.apply([config_map("default", f"map-{number}") for number in range(5)])
     path = "/api/v1/namespaces/default/configmaps?limit=2"
     begun = own_cluster.admin("GET", path)["metadata"]["continue"]
@@ -213,7 +213,7 @@ def test_a_list_cannot_be_continued_when_its_revision_is_forgotten(own_cluster: 
     assert (refused.value.code, refused.value.reason) == (410, "Expired")
 
 
-def test_a_namespace_goes_with_all_that_is_in_it(cluster: Cluster) -> None:
+def test_namespace_is_removed_with_its_content(cluster: Cluster) -> None:
     name = "short-lived"
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     where = {"name": "data", "namespace": name}
@@ -247,7 +247,7 @@ def definition(group: str, kind: str, version: str) -> dict[str, Any]:
     }
 
 
-def test_a_namespace_goes_with_kinds_of_every_version_of_a_group(cluster: Cluster) -> None:
+def test_namespace_is_removed_with_kinds_of_all_versions(cluster: Cluster) -> None:
     """Each of two kinds of a group is served in a version of its own."""
     name, group = "short-lived-too", "versions.example.com"
     kinds = {"Boat": "v1", "Ship": "v2"}
@@ -267,6 +267,6 @@ def test_a_namespace_goes_with_kinds_of_every_version_of_a_group(cluster: Cluste
             cluster.delete(one)
 
 
-def test_an_unknown_kind_is_an_error(cluster: Cluster) -> None:
+def test_unknown_kind_is_an_error(cluster: Cluster) -> None:
     with pytest.raises(LookupError, match=r"no Boat of v1"):
         cluster.path({"apiVersion": "v1", "kind": "Boat", "metadata": {"name": "one"}})

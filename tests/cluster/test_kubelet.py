@@ -26,14 +26,14 @@ def test_documents_are_reached_through_the_api_server(cluster: Cluster) -> None:
         cluster.admin("GET", f"/api/v1/nodes/{name}")
 
 
-def test_it_takes_a_right_to_ask_a_kubelet(cluster: Cluster) -> None:
+def test_kubelet_access_needs_permission(cluster: Cluster) -> None:
     with kubelet(cluster, {"configz": CONFIGURATION}) as node:
         path = f"/api/v1/nodes/{node['metadata']['name']}/proxy/configz"
         with pytest.raises(Refused, match=r'cannot get resource "nodes/proxy"'):
             cluster.client("viewer")("GET", path)
 
 
-def test_a_kubelet_answers_the_api_server_alone(cluster: Cluster) -> None:
+def test_kubelet_accepts_only_the_api_server(cluster: Cluster) -> None:
     authority = cluster.layout.kubelets.pair.certificate
     with kubelet(cluster, {"configz": CONFIGURATION}) as node:
         address = f"https://{node['status']['addresses'][0]['address']}"

@@ -66,7 +66,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_last_user_ends_it_however_that_ends(cluster: Cluster, tmp_path: Path) -> None:
+def test_last_user_ends_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
     with user(tmp_path) as first:
         owner, where = supervisor.pid(tmp_path), addresses(tmp_path)
         with user(tmp_path) as second:
@@ -108,7 +108,7 @@ def run_tests(folder: Path, environment: dict[str, str], *options: str) -> subpr
     )
 
 
-def test_the_workers_of_a_run_share_one(cluster: Cluster, tmp_path: Path) -> None:
+def test_workers_share_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     ran = run_tests(tmp_path, dict(os.environ), "-n2", "--dist=each")
     assert ran.returncode == 0, ran.stdout
     found = [written.read_text() for written in tmp_path.glob("test_shared.py.gw*")]
@@ -118,7 +118,7 @@ def test_the_workers_of_a_run_share_one(cluster: Cluster, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("extra", "said"), [({}, "2 skipped"), ({"CI": "true"}, "2 errors")])
-def test_without_go_tests_are_skipped_but_never_in_ci(extra: dict[str, str], said: str, tmp_path: Path) -> None:
+def test_without_go_tests_are_skipped_except_in_ci(extra: dict[str, str], said: str, tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if name not in {"CI", "PATH"}}
     ran = run_tests(tmp_path, kept | extra | {"XDG_CACHE_HOME": str(tmp_path / "cache")}, "-rs")
     assert said in ran.stdout
@@ -126,7 +126,7 @@ def test_without_go_tests_are_skipped_but_never_in_ci(extra: dict[str, str], sai
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
-def test_programs_do_not_outlive_a_supervisor_that_is_killed(own_cluster: Cluster) -> None:
+def test_programs_end_with_a_killed_supervisor(own_cluster: Cluster) -> None:
     folder = own_cluster.layout.folder
     where, owner = addresses(folder), supervisor.pid(folder)
     assert owner is not None
@@ -189,14 +189,14 @@ def test_up_and_down(cluster: Cluster, tmp_path: Path) -> None:
     assert cluster.admin("GET", "/version")["gitVersion"]
 
 
-def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
+def test_unrelated_folder_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     refused = command("up", "--dir", tmp_path)
     assert (refused.returncode, "it holds letter.txt" in refused.stderr) == (1, True)
     assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
 
 
-def test_a_pid_that_nobody_holds_ends_nobody(tmp_path: Path) -> None:
+def test_stale_pid_file_ends_no_process(tmp_path: Path) -> None:
     Layout(tmp_path).claim()
     with subprocess.Popen(["sleep", "60"]) as bystander:
         (tmp_path / "pid").write_text(str(bystander.pid))
@@ -205,7 +205,7 @@ def test_a_pid_that_nobody_holds_ends_nobody(tmp_path: Path) -> None:
         bystander.kill()
 
 
-def test_what_a_program_says_last_is_told(cluster: Cluster, tmp_path: Path) -> None:
+def test_end_of_the_log_is_reported(cluster: Cluster, tmp_path: Path) -> None:
     port = urllib.parse.urlsplit(cluster.address).port
     failed = command("up", "--dir", tmp_path / "mine", "--port", port)
     assert failed.returncode == 1
@@ -235,7 +235,7 @@ with control_plane.running(Layout(Path(sys.argv[1])), None, 'a,b,c,""\\n') as pl
 """
 
 
-def test_a_port_that_somebody_takes_meanwhile_is_not_insisted_on(cluster: Cluster, tmp_path: Path) -> None:
+def test_taken_port_is_replaced(cluster: Cluster, tmp_path: Path) -> None:
     assert cluster.address
     ran = subprocess.run(
         [sys.executable, "-c", _RACE, tmp_path / "one"],
@@ -251,7 +251,7 @@ def test_a_port_that_somebody_takes_meanwhile_is_not_insisted_on(cluster: Cluste
     assert left == "0"
 
 
-def test_an_api_server_is_halted_and_goes_on_with_what_it_has(own_cluster: Cluster) -> None:
+def test_halted_api_server_keeps_its_data(own_cluster: Cluster) -> None:
     folder = own_cluster.layout.folder
     shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
     own_cluster.apply([shop])

@@ -63,8 +63,8 @@ def furnished(cluster: Cluster) -> None:
     rank = {"Namespace": 0, "ServiceAccount": 1}
     cluster.apply(sorted(shop, key=lambda found: rank.get(found["kind"], 2)))
     (web, *_) = (found for found in cluster.apply(_more()) if found["kind"] == "Deployment")
-    (replicas,) = cluster.apply([objects.made(objects.replicated("ReplicaSet", "team", "web-1", _web()), web)])
-    cluster.apply([objects.made(objects.pod("team", "web-1-a", _web()), replicas)])
+    (replicas,) = cluster.apply([objects.set_owner(objects.replicated("ReplicaSet", "team", "web-1", _web()), web)])
+    cluster.apply([objects.set_owner(objects.pod("team", "web-1-a", _web()), replicas)])
 
 
 def _more() -> Iterable[dict[str, Any]]:

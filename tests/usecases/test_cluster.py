@@ -191,8 +191,8 @@ def test_what_is_chosen_is_judged_though_its_owner_is_not(
 ) -> None:
     """Labels of a template are those of Pods, not of the Deployment: who chooses by them must not see nothing."""
     (deployment,) = cluster.apply([objects.replicated("Deployment", namespace, "web")])
-    (replicas,) = cluster.apply([objects.made(objects.replicated("ReplicaSet", namespace, "web-1"), deployment)])
-    pod = objects.made(objects.pod(namespace, "web-1-a"), replicas)
+    (replicas,) = cluster.apply([objects.set_owner(objects.replicated("ReplicaSet", namespace, "web-1"), deployment)])
+    pod = objects.set_owner(objects.pod(namespace, "web-1-a"), replicas)
     pod["metadata"]["labels"] |= {"part": "a"}
     cluster.apply([pod])
     asked = {

@@ -249,7 +249,7 @@ def _late(exchange: Any) -> None:
 def test_an_owner_that_is_hidden_leaves_what_it_owns(shop: Cluster) -> None:
     """The Pods of a Deployment that one may not see are judged themselves."""
     (deployment,) = shop.apply([objects.replicated("Deployment", "team", "owner")])
-    (replicas,) = shop.apply([objects.made(objects.replicated("ReplicaSet", "team", "owned"), deployment)])
+    (replicas,) = shop.apply([objects.set_owner(objects.replicated("ReplicaSet", "team", "owned"), deployment)])
     try:
         part = clusters.scanned(clusters.access(kubeconfig(shop, user_without(OWNERS))), controls=("C-0057",))
         full = clusters.scanned(clusters.access(shop.kubeconfig), controls=("C-0057",))

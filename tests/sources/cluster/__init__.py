@@ -1,1 +1,1 @@
-"""What is read of a live cluster."""
+"""Tests of the reader of live clusters."""

@@ -1,4 +1,4 @@
-"""Objects for the tests of collections, as a cluster takes them."""
+"""Objects for the tests of collections, in the form that a cluster accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Object = dict[str, Any]
 
 
 def template(image: str = "registry.example.com/app:1", *names: str) -> Object:
-    """A pod template with a container for each name."""
+    """Return a pod template with a container for each name."""
     containers = [{"name": name, "image": image} for name in names or ("app",)]
     return {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": containers}}
 
@@ -19,7 +19,7 @@ def namespace(name: str, **labels: str) -> Object:
 
 
 def event(where: str, name: str) -> Object:
-    """An Event, which two groups of Kubernetes show."""
+    """Return an Event, a kind that two groups of Kubernetes serve."""
     about = {"kind": "Pod", "namespace": where, "name": "a"}
     return {
         "apiVersion": "v1",
@@ -29,10 +29,10 @@ def event(where: str, name: str) -> Object:
     }
 
 
-def made(thing: Object, owner: Object | None, *, controller: bool = True) -> Object:
-    """`thing` with a reference to who made it."""
+def set_owner(child: Object, owner: Object | None, *, controller: bool = True) -> Object:
+    """Return `child` with a reference to its owner."""
     if owner is None:
-        return thing
+        return child
     reference = {
         "apiVersion": owner["apiVersion"],
         "kind": owner["kind"],
@@ -40,24 +40,24 @@ def made(thing: Object, owner: Object | None, *, controller: bool = True) -> Obj
         "uid": owner["metadata"]["uid"],
         "controller": controller,
     }
-    return thing | {"metadata": thing["metadata"] | {"ownerReferences": [reference]}}
+    return child | {"metadata": child["metadata"] | {"ownerReferences": [reference]}}
 
 
 def pod(where: str, name: str, pod_template: Object | None = None) -> Object:
-    found = pod_template or template()
+    source = pod_template or template()
     meta = {"name": name, "namespace": where, "labels": {"app": "app"}}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": found["spec"]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": source["spec"]}
 
 
-def made_of(owner: Object, name: str, **more: Any) -> Object:
-    """The Pod that a controller makes of the template of `owner`, as that is in the cluster; `more` is of its spec."""
-    found = copy.deepcopy(owner["spec"]["template"])
-    meta = {"name": name, "namespace": owner["metadata"]["namespace"], "labels": found["metadata"]["labels"]}
-    return made({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": found["spec"] | more}, owner)
+def build_owned_pod(owner: Object, name: str, **more: Any) -> Object:
+    """Return the Pod that a controller creates from the template of the stored `owner`; `more` extends its spec."""
+    source = copy.deepcopy(owner["spec"]["template"])
+    meta = {"name": name, "namespace": owner["metadata"]["namespace"], "labels": source["metadata"]["labels"]}
+    return set_owner({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": source["spec"] | more}, owner)
 
 
 def replicated(kind: str, where: str, name: str, pod_template: Object | None = None, replicas: int = 1) -> Object:
-    """A Deployment, ReplicaSet, StatefulSet or DaemonSet."""
+    """Return a Deployment, ReplicaSet, StatefulSet or DaemonSet."""
     spec: Object = {"selector": {"matchLabels": {"app": "app"}}, "template": pod_template or template()}
     spec |= {} if kind == "DaemonSet" else {"replicas": replicas}
     spec |= {"serviceName": name} if kind == "StatefulSet" else {}
@@ -65,8 +65,8 @@ def replicated(kind: str, where: str, name: str, pod_template: Object | None = N
 
 
 def job(where: str, name: str) -> Object:
-    found = template()
-    spec = {"template": found | {"spec": found["spec"] | {"restartPolicy": "Never"}}}
+    source = template()
+    spec = {"template": source | {"spec": source["spec"] | {"restartPolicy": "Never"}}}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": where}, "spec": spec}
 
 
@@ -76,7 +76,7 @@ def cron_job(where: str, name: str) -> Object:
 
 
 def definition(group: str, kind: str, spec: Object, *, scope: str = "Namespaced") -> Object:
-    """A CustomResourceDefinition; `spec` is the schema of the objects' `spec`."""
+    """Return a CustomResourceDefinition; `spec` is the schema of the objects' `spec`."""
     schema = {"type": "object", "properties": {"spec": spec}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -100,7 +100,7 @@ def open_schema() -> Object:
 
 
 def pods_schema(field: str = "template") -> Object:
-    """A schema in which a pod template has its place."""
+    """Return a schema that allows a pod template."""
     containers = {"type": "array", "items": open_schema()}
     inside = {"type": "object", "properties": {"containers": containers}}
     pod = {"type": "object", "properties": {"metadata": open_schema(), "spec": inside}}

@@ -1,4 +1,4 @@
-"""What is listed in a real cluster, and what of it is looked at: each object once, makers instead of what they make."""
+"""Collection of a real cluster: the list requests, each object once, and no objects that their owner covers."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ PODS = frozenset({WORKLOAD})
 def collected(
     proxy: Front, *kinds: str, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (), complete: str = ""
 ) -> tuple[list[str], list[CoverageGap]]:
-    """What a collection gives of the namespaces that tests make (`Kind namespace/name`, sorted), and what it lacks."""
-    wanted = ClusterScope(
+    """Return the objects in namespaces of tests (`Kind namespace/name`, sorted), and the coverage gaps."""
+    scope = ClusterScope(
         kinds=frozenset(kinds), complete=frozenset({complete} - {""}), namespaces=NamespaceSelection(include, exclude)
     )
     with connecting.connection(proxy.url) as connection:
-        collection = Collection(connection, discover(connection), wanted)
-        found = [f"{item.kind} {item.namespace}/{item.name}" for item in collection]
-        return sorted(name for name in found if " test-" in name), collection.gaps
+        collection = Collection(connection, discover(connection), scope)
+        labels = [f"{resource.kind} {resource.namespace}/{resource.name}" for resource in collection]
+        return sorted(name for name in labels if " test-" in name), collection.gaps
 
 
 def listed(proxy: Front) -> set[str]:
-    """The paths of lists."""
-    return {asked.path for asked in proxy.lists()}
+    """Return the paths of list requests."""
+    return {request.path for request in proxy.lists()}
 
 
-def test_only_what_is_wanted_is_asked_for(cluster: Cluster) -> None:
+def test_only_required_kinds_are_listed(cluster: Cluster) -> None:
     with front(cluster) as proxy:
         _, gaps = collected(
             proxy, "Service", "networking.k8s.io/NetworkPolicy", "PodSecurityPolicy", "example.com/Boat"
         )
-        paths = [asked.path for asked in proxy.asked]
+        paths = [request.path for request in proxy.asked]
     assert gaps == []
     assert sorted(paths) == ["/api", "/api/v1/services", "/apis", "/apis/networking.k8s.io/v1/networkpolicies"]
 
 
-def test_names_that_stand_for_several_kinds(cluster: Cluster) -> None:
+def test_names_of_several_kinds_are_expanded(cluster: Cluster) -> None:
     rbac = "/apis/rbac.authorization.k8s.io/v1"
     with front(cluster) as proxy:
         collected(proxy, SUBJECT)
@@ -62,48 +62,48 @@ def test_names_that_stand_for_several_kinds(cluster: Cluster) -> None:
         }
     with front(cluster) as proxy:
         collected(proxy, WORKLOAD)
-        kinds = {asked.kind for asked in proxy.lists()}
+        kinds = {request.kind for request in proxy.lists()}
     assert kinds >= {
         *("pods", "podtemplates", "replicationcontrollers", "deployments", "replicasets", "statefulsets"),
         *("daemonsets", "jobs", "cronjobs", "customresourcedefinitions"),
     }
 
 
-def test_of_secrets_only_the_metadata_is_asked_for(cluster: Cluster, namespace: str) -> None:
+def test_only_metadata_of_secrets_is_requested(cluster: Cluster, namespace: str) -> None:
     meta = {"name": "password", "namespace": namespace, "labels": {"app": "shop"}}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"password": SECRET_VALUE}}
     cluster.apply([secret])
     stored = cluster.admin("GET", f"/api/v1/namespaces/{namespace}/secrets/password")["data"]["password"]
     with front(cluster) as proxy:
-        found, gaps = collected(proxy, "Secret")
-        (asked,) = proxy.lists()
+        labels, gaps = collected(proxy, "Secret")
+        (request,) = proxy.lists()
         received = b"".join(proxy.sent)
-    assert (f"Secret {namespace}/password" in found, gaps) == (True, [])
-    assert asked.headers["accept"] == METADATA_ONLY
+    assert (f"Secret {namespace}/password" in labels, gaps) == (True, [])
+    assert request.headers["accept"] == METADATA_ONLY
     assert stored.encode() not in received
     assert SECRET_VALUE.encode() not in received
     assert b'"name":"password"' in received
 
 
-def test_what_kubectl_wrote_beside_a_secret_goes_no_further(cluster: Cluster, namespace: str) -> None:
-    """`kubectl apply` keeps the whole object in an annotation, which is metadata."""
+def test_last_applied_annotation_of_a_secret_is_removed(cluster: Cluster, namespace: str) -> None:
+    """`kubectl apply` stores the whole object in an annotation, and annotations are metadata."""
     annotations = {"kubectl.kubernetes.io/last-applied-configuration": SECRET_VALUE, "team": "shop"}
     meta = {"name": "applied", "namespace": namespace, "annotations": annotations}
     cluster.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": meta}])
     with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
-        wanted = ClusterScope(kinds=frozenset({"Secret"}), namespaces=NamespaceSelection((namespace,)))
-        (found,) = Collection(connection, discover(connection), wanted)
-    assert found.object["metadata"]["annotations"] == {"team": "shop"}
-    assert SECRET_VALUE not in str(found.object)
+        scope = ClusterScope(kinds=frozenset({"Secret"}), namespaces=NamespaceSelection((namespace,)))
+        (secret,) = Collection(connection, discover(connection), scope)
+    assert secret.object["metadata"]["annotations"] == {"team": "shop"}
+    assert SECRET_VALUE not in str(secret.object)
 
 
-def test_a_server_that_gives_more_than_metadata_is_not_listened_to(cluster: Cluster, namespace: str) -> None:
-    def whole(exchange: Exchange) -> None:
+def test_full_objects_instead_of_metadata_are_rejected(cluster: Cluster, namespace: str) -> None:
+    def send_full_objects(exchange: Exchange) -> None:
         exchange.answer(200, cluster.admin("GET", f"/api/v1/namespaces/{namespace}/secrets"))
 
-    with front(cluster, always(page_of("secrets"), whole)) as proxy:
-        found, gaps = collected(proxy, "Secret", include=(namespace,))
-    assert found == []
+    with front(cluster, always(page_of("secrets"), send_full_objects)) as proxy:
+        labels, gaps = collected(proxy, "Secret", include=(namespace,))
+    assert labels == []
     assert [(gap.permission, gap.why) for gap in gaps] == [
         (
             f"list secrets in namespace {namespace}",
@@ -112,7 +112,7 @@ def test_a_server_that_gives_more_than_metadata_is_not_listened_to(cluster: Clus
     ]
 
 
-def test_rules_of_users_may_need_all_of_it(cluster: Cluster, namespace: str) -> None:
+def test_user_rules_may_need_complete_objects(cluster: Cluster, namespace: str) -> None:
     with front(cluster) as proxy:
         collected(proxy, "Lease", include=(namespace,), complete="Lease")
         collected(proxy, "Lease", include=(namespace,))
@@ -120,7 +120,7 @@ def test_rules_of_users_may_need_all_of_it(cluster: Cluster, namespace: str) -> 
 
 
 class Three(NamedTuple):
-    """Three namespaces of this module's own; the names of the first two begin alike. Collections yield `all`."""
+    """Three namespaces of this module; the first two share a prefix. Collections yield `all`."""
 
     red: str
     blue: str
@@ -128,21 +128,21 @@ class Three(NamedTuple):
 
     @property
     def team(self) -> str:
-        """The pattern of the first two."""
+        """Pattern for the first two."""
         return f"{self.red.removesuffix('red')}*"
 
     @property
     def all(self) -> list[str]:
         return [f"Deployment {name}/here" for name in sorted(self)]
 
-    def own(self, found: list[str]) -> list[str]:
-        """What of `found` is in them: tests beside this one make namespaces too."""
-        return [name for name in found if name.split()[1].partition("/")[0] in self]
+    def own(self, labels: list[str]) -> list[str]:
+        """Filter `labels` by these namespaces: parallel tests create others."""
+        return [name for name in labels if name.split()[1].partition("/")[0] in self]
 
 
 @pytest.fixture(scope="module")
 def three(cluster: Cluster) -> Iterator[Three]:
-    """The three with a Deployment and a Role each. Two processes may run tests of this module on one cluster."""
+    """Create the three with a Deployment and a Role each. Two processes may run tests of this module on one cluster."""
     run = uuid.uuid4().hex[:8]
     names = Three(f"test-{run}-team-red", f"test-{run}-team-blue", f"test-{run}-other")
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
@@ -172,89 +172,91 @@ def three(cluster: Cluster) -> Iterator[Three]:
     ],
     ids=str,
 )
-def test_namespaces_are_chosen_by_the_server(
+def test_included_namespaces_are_listed_one_by_one(
     cluster: Cluster, three: Three, include: tuple[str, ...], exclude: tuple[str, ...], expected: list[str]
 ) -> None:
-    told = three._asdict() | {"team": three.team}
+    placeholders = three._asdict() | {"team": three.team}
     with front(cluster) as proxy:
-        found, gaps = collected(
+        labels, gaps = collected(
             proxy,
             "Deployment",
-            include=tuple(name.format_map(told) for name in include),
-            exclude=tuple(name.format_map(told) for name in exclude),
+            include=tuple(name.format_map(placeholders) for name in include),
+            exclude=tuple(name.format_map(placeholders) for name in exclude),
         )
-        asked = {item.path for item in proxy.lists() if item.kind == "deployments"}
-    names = [told[name] for name in expected]
-    assert (three.own(found), gaps) == ([f"Deployment {name}/here" for name in names], [])
-    own = {path for path in asked if path.split("/")[5] in three}
+        paths = {request.path for request in proxy.lists() if request.kind == "deployments"}
+    names = [placeholders[name] for name in expected]
+    assert (three.own(labels), gaps) == ([f"Deployment {name}/here" for name in names], [])
+    own = {path for path in paths if path.split("/")[5] in three}
     assert own == {f"/apis/apps/v1/namespaces/{name}/deployments" for name in names}
-    assert all(path.startswith("/apis/apps/v1/namespaces/") for path in asked)
+    assert all(path.startswith("/apis/apps/v1/namespaces/") for path in paths)
 
 
-def test_a_namespace_that_is_not_there_is_asked_for(cluster: Cluster) -> None:
+def test_missing_namespace_is_queried(cluster: Cluster) -> None:
     with front(cluster) as proxy:
         assert collected(proxy, "Deployment", include=("test-gone",)) == ([], [])
-        (asked,) = (item for item in proxy.lists() if item.kind == "deployments")
-    assert asked.path == "/apis/apps/v1/namespaces/test-gone/deployments"
+        (request,) = (listing for listing in proxy.lists() if listing.kind == "deployments")
+    assert request.path == "/apis/apps/v1/namespaces/test-gone/deployments"
 
 
-def test_namespaces_are_left_out_by_the_server(cluster: Cluster, three: Three) -> None:
+def test_excluded_namespaces_are_filtered_by_the_server(cluster: Cluster, three: Three) -> None:
     with front(cluster) as proxy:
-        found, gaps = collected(proxy, "Deployment", exclude=(three.team, three.other))
-        (asked,) = (item for item in proxy.lists() if item.kind == "deployments")
-    assert (three.own(found), gaps) == ([], [])
-    chosen = set(asked.query["fieldSelector"].split(","))
+        labels, gaps = collected(proxy, "Deployment", exclude=(three.team, three.other))
+        (request,) = (listing for listing in proxy.lists() if listing.kind == "deployments")
+    assert (three.own(labels), gaps) == ([], [])
+    chosen = set(request.query["fieldSelector"].split(","))
     assert chosen == {f"metadata.namespace!={name}" for name in three}
 
 
-def test_what_matters_to_other_namespaces_is_listed_everywhere(cluster: Cluster, three: Three) -> None:
+def test_kinds_with_effect_on_other_namespaces_are_listed_everywhere(cluster: Cluster, three: Three) -> None:
     """A role of one namespace may be granted to a service account of another."""
     with front(cluster) as proxy:
-        found, _ = collected(proxy, "Role", "Namespace", include=(three.other,))
-    roles = [name for name in three.own(found) if name.startswith("Role")]
+        labels, _ = collected(proxy, "Role", "Namespace", include=(three.other,))
+    roles = [name for name in three.own(labels) if name.startswith("Role")]
     assert roles == [f"Role {name}/here" for name in sorted(three)]
 
 
-def test_without_the_names_of_namespaces_everything_is_listed(cluster: Cluster, three: Three) -> None:
+def test_everything_is_listed_without_namespace_names(cluster: Cluster, three: Three) -> None:
     forbidden = always(page_of("namespaces"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
     with front(cluster, forbidden) as proxy:
-        found, gaps = collected(proxy, "Deployment", include=(three.team,))
-    assert three.own(found) == three.all
+        labels, gaps = collected(proxy, "Deployment", include=(three.team,))
+    assert three.own(labels) == three.all
     assert [(gap.permission, gap.why) for gap in gaps] == [("list namespaces", "not you")]
 
 
-def test_a_namespace_without_a_name_is_no_namespace(cluster: Cluster, three: Three) -> None:
+def test_namespace_without_a_name_is_ignored(cluster: Cluster, three: Three) -> None:
     def nameless(exchange: Exchange) -> None:
         document = exchange.real().document
         document["items"] += [{}, {"metadata": {"name": None}}]
         exchange.answer(200, document)
 
     with front(cluster, always(page_of("namespaces"), nameless)) as proxy:
-        found, gaps = collected(proxy, "Deployment", include=(f"{three.red}*",))
-    assert (found, gaps) == ([f"Deployment {three.red}/here"], [])
+        labels, gaps = collected(proxy, "Deployment", include=(f"{three.red}*",))
+    assert (labels, gaps) == ([f"Deployment {three.red}/here"], [])
 
 
-def apply(cluster: Cluster, thing: dict[str, Any]) -> dict[str, Any]:
-    (found,) = cluster.apply([thing])
-    return found
+def apply(cluster: Cluster, resource_object: dict[str, Any]) -> dict[str, Any]:
+    (stored,) = cluster.apply([resource_object])
+    return stored
 
 
-def test_what_controllers_made_is_not_looked_at_again(cluster: Cluster, namespace: str) -> None:
+def test_objects_covered_by_their_owner_are_skipped(cluster: Cluster, namespace: str) -> None:
     deployment = apply(cluster, objects.replicated("Deployment", namespace, "web"))
-    replicas = apply(cluster, objects.made(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
-    old = apply(cluster, objects.made(objects.replicated("ReplicaSet", namespace, "web-0", replicas=0), deployment))
+    replicas = apply(cluster, objects.set_owner(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
+    old = apply(
+        cluster, objects.set_owner(objects.replicated("ReplicaSet", namespace, "web-0", replicas=0), deployment)
+    )
     stateful = apply(cluster, objects.replicated("StatefulSet", namespace, "db"))
     daemons = apply(cluster, objects.replicated("DaemonSet", namespace, "log"))
     cron_job = apply(cluster, objects.cron_job(namespace, "nightly"))
-    job = apply(cluster, objects.made(objects.job(namespace, "nightly-1"), cron_job))
+    job = apply(cluster, objects.set_owner(objects.job(namespace, "nightly-1"), cron_job))
     lone = apply(cluster, objects.job(namespace, "lone"))
     owners = (replicas, old, stateful, daemons, job, lone)
-    cluster.apply(objects.made_of(owner, f"{owner['metadata']['name']}-0") for owner in owners)
+    cluster.apply(objects.build_owned_pod(owner, f"{owner['metadata']['name']}-0") for owner in owners)
     cluster.apply([objects.pod(namespace, "naked")])
     with front(cluster) as proxy:
-        found, gaps = collected(proxy, WORKLOAD, include=(namespace,))
+        labels, gaps = collected(proxy, WORKLOAD, include=(namespace,))
     assert gaps == []
-    assert found == [
+    assert labels == [
         f"CronJob {namespace}/nightly",
         f"DaemonSet {namespace}/log",
         f"Deployment {namespace}/web",
@@ -264,39 +266,39 @@ def test_what_controllers_made_is_not_looked_at_again(cluster: Cluster, namespac
     ]
 
 
-def test_orphans_are_looked_at(cluster: Cluster, namespace: str) -> None:
-    """Nobody else says what they say: their owner is gone, or of a kind without pods."""
+def test_orphans_are_collected(cluster: Cluster, namespace: str) -> None:
+    """Their owner was deleted, or is of a kind without pods, so it cannot cover them."""
     gone = objects.replicated("ReplicaSet", namespace, "gone")
     gone["metadata"]["uid"] = "00000000-0000-0000-0000-000000000001"
     settings = apply(
         cluster, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": namespace}}
     )
-    cluster.apply([objects.made(objects.pod(namespace, "orphan"), gone)])
-    cluster.apply([objects.made(objects.replicated("ReplicaSet", namespace, "of-settings"), settings)])
+    cluster.apply([objects.set_owner(objects.pod(namespace, "orphan"), gone)])
+    cluster.apply([objects.set_owner(objects.replicated("ReplicaSet", namespace, "of-settings"), settings)])
     with front(cluster) as proxy:
-        found, _ = collected(proxy, WORKLOAD, include=(namespace,))
-    assert found == [f"Pod {namespace}/orphan", f"ReplicaSet {namespace}/of-settings"]
+        labels, _ = collected(proxy, WORKLOAD, include=(namespace,))
+    assert labels == [f"Pod {namespace}/orphan", f"ReplicaSet {namespace}/of-settings"]
 
 
-def test_nobody_hides_behind_an_owner_that_would_not_have_made_it(cluster: Cluster, namespace: str) -> None:
-    """Whoever may create pods may write any reference to an owner into them."""
+def test_implausible_owner_covers_nothing(cluster: Cluster, namespace: str) -> None:
+    """Users who can create pods can set any owner reference."""
     deployment = apply(cluster, objects.replicated("Deployment", namespace, "web"))
-    replicas = apply(cluster, objects.made(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
+    replicas = apply(cluster, objects.set_owner(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
     renamed = replicas | {"kind": "DaemonSet"}
     other = apply(cluster, objects.namespace(f"{namespace}-other"))
     cluster.apply(
         [
-            objects.made(objects.pod(namespace, "of-deployment"), deployment),
-            objects.made(objects.pod(namespace, "of-another-kind"), renamed),
-            objects.made(objects.pod(namespace, "not-managed"), replicas, controller=False),
-            objects.made(objects.pod(other["metadata"]["name"], "elsewhere"), replicas),
-            objects.made(objects.replicated("StatefulSet", namespace, "of-replicas"), replicas),
+            objects.set_owner(objects.pod(namespace, "of-deployment"), deployment),
+            objects.set_owner(objects.pod(namespace, "of-another-kind"), renamed),
+            objects.set_owner(objects.pod(namespace, "not-managed"), replicas, controller=False),
+            objects.set_owner(objects.pod(other["metadata"]["name"], "elsewhere"), replicas),
+            objects.set_owner(objects.replicated("StatefulSet", namespace, "of-replicas"), replicas),
         ]
     )
     with front(cluster) as proxy:
-        found, _ = collected(proxy, WORKLOAD, include=(namespace, f"{namespace}-other"))
+        labels, _ = collected(proxy, WORKLOAD, include=(namespace, f"{namespace}-other"))
     cluster.remove_namespace(f"{namespace}-other")
-    assert found == [
+    assert labels == [
         f"Deployment {namespace}/web",
         f"Pod {namespace}-other/elsewhere",
         f"Pod {namespace}/not-managed",
@@ -317,8 +319,8 @@ def test_nobody_hides_behind_an_owner_that_would_not_have_made_it(cluster: Clust
     ],
     ids=lambda more: next(iter(more)),
 )
-def test_nobody_hides_behind_an_owner_that_may_less(cluster: Cluster, namespace: str, more: dict[str, Any]) -> None:
-    """A controller copies what the template has: whoever says more about itself was made by somebody else."""
+def test_owner_with_fewer_privileges_covers_nothing(cluster: Cluster, namespace: str, more: dict[str, Any]) -> None:
+    """Controllers copy the template: a pod with more privileges has another creator."""
     cluster.apply(
         [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot", "namespace": namespace}}]
     )
@@ -329,15 +331,15 @@ def test_nobody_hides_behind_an_owner_that_may_less(cluster: Cluster, namespace:
     liar["spec"] = liar["spec"] | more
     cluster.apply(
         [
-            objects.made(liar, replicas),
-            objects.made(objects.pod(namespace, "web-2"), replicas),
-            objects.made(other, cron_job),
-            objects.made(own, cron_job),
+            objects.set_owner(liar, replicas),
+            objects.set_owner(objects.pod(namespace, "web-2"), replicas),
+            objects.set_owner(other, cron_job),
+            objects.set_owner(own, cron_job),
         ]
     )
     with front(cluster) as proxy:
-        found, _ = collected(proxy, WORKLOAD, include=(namespace,))
-    assert found == [
+        labels, _ = collected(proxy, WORKLOAD, include=(namespace,))
+    assert labels == [
         f"CronJob {namespace}/nightly",
         f"Job {namespace}/nightly-1",
         f"Pod {namespace}/web-1",
@@ -345,86 +347,88 @@ def test_nobody_hides_behind_an_owner_that_may_less(cluster: Cluster, namespace:
     ]
 
 
-def test_what_has_ended_is_no_news_of_its_owner(cluster: Cluster, namespace: str) -> None:
-    """A CronJob may have been mended since."""
+def test_finished_job_is_covered_by_its_owner(cluster: Cluster, namespace: str) -> None:
+    """The CronJob may have been fixed since."""
     cron_job = apply(cluster, objects.cron_job(namespace, "nightly"))
-    ended = objects.made(objects.job(namespace, "nightly-1"), cron_job)
+    ended = objects.set_owner(objects.job(namespace, "nightly-1"), cron_job)
     ended["spec"]["template"]["spec"] |= {"hostPID": True}
     time = "2026-01-01T00:00:00Z"
     condition = {"status": "True", "lastProbeTime": time, "lastTransitionTime": time}
     conditions = [condition | {"type": "FailureTarget"}, condition | {"type": "Failed"}]
     cluster.apply([ended | {"status": {"startTime": time, "conditions": conditions, "failed": 1}}])
     with front(cluster) as proxy:
-        found, _ = collected(proxy, WORKLOAD, include=(namespace,))
-    assert found == [f"CronJob {namespace}/nightly"]
+        labels, _ = collected(proxy, WORKLOAD, include=(namespace,))
+    assert labels == [f"CronJob {namespace}/nightly"]
 
 
-def test_a_pod_that_a_stateful_set_would_not_have_called_so_is_looked_at(cluster: Cluster, namespace: str) -> None:
-    """Its controller takes care of no other Pods, whatever these say."""
+def test_pod_name_must_match_its_stateful_set(cluster: Cluster, namespace: str) -> None:
+    """Its controller ignores Pods with other names."""
     stateful = apply(cluster, objects.replicated("StatefulSet", namespace, "db"))
-    cluster.apply(objects.made(objects.pod(namespace, name), stateful) for name in ("db-0", "db-0-a", "web-0"))
+    cluster.apply(objects.set_owner(objects.pod(namespace, name), stateful) for name in ("db-0", "db-0-a", "web-0"))
     with front(cluster) as proxy:
-        found, _ = collected(proxy, WORKLOAD, include=(namespace,))
-    assert found == [f"Pod {namespace}/db-0-a", f"Pod {namespace}/web-0", f"StatefulSet {namespace}/db"]
+        labels, _ = collected(proxy, WORKLOAD, include=(namespace,))
+    assert labels == [f"Pod {namespace}/db-0-a", f"Pod {namespace}/web-0", f"StatefulSet {namespace}/db"]
 
 
-def test_a_container_that_was_put_into_a_pod_is_looked_at(cluster: Cluster, namespace: str) -> None:
-    """`kubectl debug` adds containers to Pods alone: their owner says nothing of them."""
+def test_pod_with_an_ephemeral_container_is_collected(cluster: Cluster, namespace: str) -> None:
+    """`kubectl debug` adds containers to Pods only: the owner does not have them."""
     stateful = apply(cluster, objects.replicated("StatefulSet", namespace, "db"))
-    cluster.apply(objects.made(objects.pod(namespace, name), stateful) for name in ("db-0", "db-1"))
+    cluster.apply(objects.set_owner(objects.pod(namespace, name), stateful) for name in ("db-0", "db-1"))
     debugger = {"name": "debug", "image": "busybox", "securityContext": {"privileged": True}}
     path = f"/api/v1/namespaces/{namespace}/pods/db-1/ephemeralcontainers"
     body = {"spec": {"ephemeralContainers": [debugger]}}
     cluster.admin("PATCH", path, body, sent="application/strategic-merge-patch+json")
     with front(cluster) as proxy:
-        found, _ = collected(proxy, WORKLOAD, include=(namespace,))
-    assert found == [f"Pod {namespace}/db-1", f"StatefulSet {namespace}/db"]
+        labels, _ = collected(proxy, WORKLOAD, include=(namespace,))
+    assert labels == [f"Pod {namespace}/db-1", f"StatefulSet {namespace}/db"]
 
 
-def test_of_many_namespaces_one_list_is_asked_for(cluster: Cluster, three: Three) -> None:
+def test_many_namespaces_need_a_single_list(cluster: Cluster, three: Three) -> None:
     names = (*(f"test-none-{number}" for number in range(30)), *three)
     with front(cluster) as proxy:
         included, gaps = collected(proxy, "Deployment", include=names)
         excluded, _ = collected(proxy, "Deployment", exclude=names)
-        asked = [item for item in proxy.lists() if item.kind == "deployments"]
-    # What is not meant is left out by who judges.
+        requests = [request for request in proxy.lists() if request.kind == "deployments"]
+    # The evaluation excludes the other namespaces.
     assert (three.own(included), three.own(excluded), gaps) == (three.all, three.all, [])
-    assert [(item.path, "fieldSelector" in item.query) for item in asked] == [("/apis/apps/v1/deployments", False)] * 2
+    assert [(request.path, "fieldSelector" in request.query) for request in requests] == [
+        ("/apis/apps/v1/deployments", False)
+    ] * 2
 
 
 @pytest.mark.parametrize("name", ["../../../version", "kube-system/secrets/token", "a/../../secrets", "a#b", "a%2Fb"])
-def test_what_is_no_namespace_leads_nowhere_else(cluster: Cluster, name: str) -> None:
+def test_invalid_namespace_cannot_change_the_path(cluster: Cluster, name: str) -> None:
     with front(cluster) as proxy:
         collected(proxy, "Pod", include=(name,))
-        paths = [asked.path for asked in proxy.asked if asked.path not in {"/api", "/apis"}]
+        paths = [request.path for request in proxy.asked if request.path not in {"/api", "/apis"}]
     assert [path.count("/") for path in paths] == [5]
     assert paths[0].startswith("/api/v1/namespaces/")
     assert paths[0].endswith("/pods")
 
 
-def test_what_owners_are_not_shown_is_seen_in_what_they_own(cluster: Cluster, namespace: str) -> None:
+def test_objects_of_a_forbidden_owner_are_collected(cluster: Cluster, namespace: str) -> None:
     deployment = apply(cluster, objects.replicated("Deployment", namespace, "web"))
-    replicas = apply(cluster, objects.made(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
-    cluster.apply([objects.made(objects.pod(namespace, "web-1-a"), replicas)])
+    replicas = apply(cluster, objects.set_owner(objects.replicated("ReplicaSet", namespace, "web-1"), deployment))
+    cluster.apply([objects.set_owner(objects.pod(namespace, "web-1-a"), replicas)])
     hidden = always(page_of("deployments"), lambda exchange: exchange.refuse(403, "Forbidden", "not you"))
     with front(cluster, hidden) as proxy:
-        found, gaps = collected(proxy, WORKLOAD, include=(namespace,))
-    assert found == [f"ReplicaSet {namespace}/web-1"]
+        labels, gaps = collected(proxy, WORKLOAD, include=(namespace,))
+    assert labels == [f"ReplicaSet {namespace}/web-1"]
     assert [gap.permission for gap in gaps] == [f"list deployments.apps in namespace {namespace}"]
 
 
-def test_one_object_under_two_groups_is_one(cluster: Cluster, namespace: str) -> None:
-    """As Ingresses and Deployments were in `extensions` too, and Events are to this day."""
+def test_object_of_two_groups_is_collected_once(cluster: Cluster, namespace: str) -> None:
+    """Ingresses and Deployments used to be in `extensions` too; Events still are in two groups."""
     cluster.apply([objects.event(namespace, "started")])
     with front(cluster) as proxy:
-        found, gaps = collected(proxy, "Event")
+        labels, gaps = collected(proxy, "Event")
         paths = listed(proxy)
     assert paths == {"/api/v1/events", "/apis/events.k8s.io/v1/events"}
-    assert (found.count(f"Event {namespace}/started"), gaps) == (1, [])
+    assert (labels.count(f"Event {namespace}/started"), gaps) == (1, [])
 
 
-def test_a_list_that_breaks_off_is_a_gap(cluster: Cluster, namespace: str) -> None:
-    """What came before it is looked at all the same."""
+def test_truncated_list_is_a_gap(cluster: Cluster, namespace: str) -> None:
+    """Earlier pages are evaluated nevertheless."""
     cluster.apply(objects.pod(namespace, f"number-{number:02}") for number in range(7))
 
     def small(exchange: Exchange) -> bool:
@@ -439,15 +443,15 @@ def test_a_list_that_breaks_off_is_a_gap(cluster: Cluster, namespace: str) -> No
         return True
 
     with front(cluster, small) as proxy:
-        found, gaps = collected(proxy, "Pod", include=(namespace,))
-    assert found == [f"Pod {namespace}/number-{number:02}" for number in range(3)]
+        labels, gaps = collected(proxy, "Pod", include=(namespace,))
+    assert labels == [f"Pod {namespace}/number-{number:02}" for number in range(3)]
     (gap,) = gaps
     assert (gap.kind, gap.namespace, gap.partial) == ("Pod", namespace, True)
     assert gap.text == "cut off: etcd is gone"
 
 
-def is_list(asked: Asked) -> bool:
-    return "limit" in asked.query
+def is_list(request: Asked) -> bool:
+    return "limit" in request.query
 
 
 @pytest.mark.parametrize(
@@ -459,15 +463,15 @@ def is_list(asked: Asked) -> bool:
     ],
     ids=["dropped", "busy", "cut"],
 )
-def test_a_bad_network_is_no_gap(cluster: Cluster, namespace: str, fault: Fault) -> None:
+def test_network_errors_are_no_gap(cluster: Cluster, namespace: str, fault: Fault) -> None:
     cluster.apply([objects.replicated("Deployment", namespace, "web"), objects.pod(namespace, "naked")])
     with front(cluster, fault) as proxy:
-        found, gaps = collected(proxy, WORKLOAD, "ConfigMap", "Service", include=(namespace,))
-    assert found == [f"Deployment {namespace}/web", f"Pod {namespace}/naked"]
+        labels, gaps = collected(proxy, WORKLOAD, "ConfigMap", "Service", include=(namespace,))
+    assert labels == [f"Deployment {namespace}/web", f"Pod {namespace}/naked"]
     assert gaps == []
 
 
-def test_an_api_that_is_down_is_a_gap_for_who_needs_it(cluster: Cluster) -> None:
+def test_unavailable_api_is_a_gap_if_needed(cluster: Cluster) -> None:
     with front(cluster) as proxy:
         assert collected(proxy, "Service")[1] == []
         _, gaps = collected(proxy, "Service", "metrics.k8s.io/NodeMetrics", "metrics.k8s.io/PodMetrics")
@@ -477,35 +481,35 @@ def test_an_api_that_is_down_is_a_gap_for_who_needs_it(cluster: Cluster) -> None
     ]
 
 
-def test_who_stops_looking_ends_the_lists(cluster: Cluster, namespace: str) -> None:
+def test_closed_iterator_ends_the_lists(cluster: Cluster, namespace: str) -> None:
     cluster.apply([objects.pod(namespace, "a")])
     with front(cluster) as proxy, connecting.connection(proxy.url) as connection:
-        given: KubeConnection = connection
-        found = iter(Collection(given, discover(given), ClusterScope(kinds=frozenset({"Pod", "Service"}))))
-        next(found)
-        found.close()  # type: ignore[attr-defined]
-        assert given.is_closed
+        typed: KubeConnection = connection
+        iterator = iter(Collection(typed, discover(typed), ClusterScope(kinds=frozenset({"Pod", "Service"}))))
+        next(iterator)
+        iterator.close()  # type: ignore[attr-defined]
+        assert typed.is_closed
 
 
-def test_nobody_waits_for_who_has_gone(cluster: Cluster) -> None:
-    """Pages wait for room that nobody makes any more: who holds them gives up when the connection ends."""
+def test_threads_end_with_the_connection(cluster: Cluster) -> None:
+    """Threads that wait for room in the queue give up when the connection is closed."""
     numbers = itertools.count()
 
     def more(exchange: Exchange) -> None:
         number = next(numbers)
-        item = {"metadata": {"name": f"a-{number}", "uid": f"uid-{number}"}}
-        document = {"kind": "PodList", "metadata": {"continue": f"token-{number}"}, "items": [item]}
+        pod = {"metadata": {"name": f"a-{number}", "uid": f"uid-{number}"}}
+        document = {"kind": "PodList", "metadata": {"continue": f"token-{number}"}, "items": [pod]}
         exchange.answer(200, document)
 
     with front(cluster, always(page_of("pods"), more)) as proxy:
         with connecting.connection(proxy.url) as connection:
             collection = Collection(connection, discover(connection), ClusterScope(kinds=frozenset({"Pod"})))
-            found = iter(collection)
-            next(found)
-            # As many as may wait, and one in hand: from here on there is no room.
-            eventually(lambda: len([asked for asked in proxy.lists() if asked.kind == "pods"]) >= 6)
+            iterator = iter(collection)
+            next(iterator)
+            # The queue is full, and one page is in hand.
+            eventually(lambda: len([request for request in proxy.lists() if request.kind == "pods"]) >= 6)
             assert collection.gaps == []
         eventually(lambda: bool(collection.gaps))
     assert [(gap.kind, gap.partial) for gap in collection.gaps] == [("Pod", True)]
-    # It is still there, as it is in the frames of an error that is being told.
-    assert found is not None
+    # Keep a reference, as the frames of an error do.
+    assert iterator is not None

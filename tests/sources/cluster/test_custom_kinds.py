@@ -1,4 +1,4 @@
-"""Custom kinds carry pods where their definitions allow it; who made what is believed where nothing is lost by it."""
+"""Custom kinds with pod templates by their definitions, and owners of custom kinds."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.sources.cluster import objects
 from tests.usecases import clusters
 
 GROUP = "example.com"
-WANTED = ClusterScope(kinds=frozenset({WORKLOAD}))
+SCOPE = ClusterScope(kinds=frozenset({WORKLOAD}))
 
 
 def schemaless(**spec: Any) -> dict[str, Any]:
-    """A definition of the first days, as etcd may still hold one."""
+    """Return an old definition without a schema, as etcd may still hold one."""
     return {"spec": {"group": GROUP, "names": {"kind": "Boat"}, "versions": [{"name": "v1"}]} | spec}
 
 
@@ -57,13 +57,13 @@ MAP = {"type": "object", "additionalProperties": {"type": "string"}}
         (objects.definition(GROUP, "A", {}) | schemaless(preserveUnknownFields=True), True),
     ],
 )
-def test_what_a_definition_allows(definition: dict[str, Any], *, carries: bool) -> None:
+def test_pod_template_in_a_definition(definition: dict[str, Any], *, carries: bool) -> None:
     assert has_pod_template(definition, "v1") is carries
 
 
 @pytest.fixture(scope="module")
 def custom(module_cluster: Cluster) -> Cluster:
-    """A cluster with custom kinds that carry pods or may, and one that does not."""
+    """A cluster with custom kinds that have or may have pods, and one that has none."""
     module_cluster.apply(
         [
             objects.definition(GROUP, "Rollout", objects.pods_schema()),
@@ -77,44 +77,44 @@ def custom(module_cluster: Cluster) -> Cluster:
 
 @pytest.fixture
 def where(custom: Cluster, request: pytest.FixtureRequest) -> str:
-    """A namespace of the test's own."""
+    """A namespace for this test."""
     name = f"test-{abs(hash(request.node.nodeid)) % 10**10}"
     custom.apply([objects.namespace(name)])
     return name
 
 
-def apply(cluster: Cluster, thing: dict[str, Any]) -> dict[str, Any]:
-    (found,) = cluster.apply([thing])
-    return found
+def apply(cluster: Cluster, resource_object: dict[str, Any]) -> dict[str, Any]:
+    (stored,) = cluster.apply([resource_object])
+    return stored
 
 
 def collected(server: str, namespace: str) -> tuple[set[str], list[CoverageGap]]:
     with connecting.connection(server) as connection:
-        collection = Collection(connection, discover(connection), WANTED)
-        found = {f"{item.kind} {item.name}" for item in collection if item.namespace == namespace}
-        return found, collection.gaps
+        collection = Collection(connection, discover(connection), SCOPE)
+        labels = {f"{resource.kind} {resource.name}" for resource in collection if resource.namespace == namespace}
+        return labels, collection.gaps
 
 
-def test_only_kinds_that_may_carry_pods_are_asked_for(custom: Cluster) -> None:
+def test_only_custom_kinds_with_pods_are_listed(custom: Cluster) -> None:
     with front(custom) as proxy:
         _, gaps = collected(proxy.url, "default")
-        kinds = {asked.kind for asked in proxy.lists() if asked.path.startswith(f"/apis/{GROUP}/")}
+        kinds = {request.kind for request in proxy.lists() if request.path.startswith(f"/apis/{GROUP}/")}
     assert (kinds, gaps) == ({"rollouts", "operators"}, [])
 
 
-def test_replica_sets_of_a_rollout_say_nothing_more(custom: Cluster, where: str) -> None:
+def test_rollout_covers_its_replica_sets(custom: Cluster, where: str) -> None:
     rollout = apply(custom, objects.custom(GROUP, "Rollout", where, "web", {"template": objects.template()}))
-    replicas = apply(custom, objects.made(objects.replicated("ReplicaSet", where, "web-1"), rollout))
+    replicas = apply(custom, objects.set_owner(objects.replicated("ReplicaSet", where, "web-1"), rollout))
     old = objects.replicated("ReplicaSet", where, "web-0", objects.template("registry.example.com/app:0"), 0)
-    custom.apply([objects.made(old, rollout), objects.made(objects.pod(where, "web-1-a"), replicas)])
+    custom.apply([objects.set_owner(old, rollout), objects.set_owner(objects.pod(where, "web-1-a"), replicas)])
     with front(custom) as proxy:
         assert collected(proxy.url, where) == ({"Rollout web"}, [])
 
 
-def test_an_owner_of_a_custom_kind_does_not_hide_what_may_more(custom: Cluster, where: str) -> None:
-    """A tenant may write both, with the same containers."""
+def test_custom_owner_does_not_cover_stronger_objects(custom: Cluster, where: str) -> None:
+    """A tenant can create both, with the same containers."""
     rollout = apply(custom, objects.custom(GROUP, "Rollout", where, "web", {"template": objects.template()}))
-    replicas = apply(custom, objects.made(objects.replicated("ReplicaSet", where, "web-1"), rollout))
+    replicas = apply(custom, objects.set_owner(objects.replicated("ReplicaSet", where, "web-1"), rollout))
     robot = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot", "namespace": where}}
     strong, image = (
         objects.pod(where, "strong"),
@@ -125,36 +125,36 @@ def test_an_owner_of_a_custom_kind_does_not_hide_what_may_more(custom: Cluster, 
     strong["spec"]["containers"][0]["securityContext"] = {"privileged": True}
     old = objects.replicated("ReplicaSet", where, "old", {**objects.template(), "spec": strong["spec"]})
     pods = (strong, image, objects.pod(where, "plain"))
-    custom.apply([robot, *(objects.made(pod, rollout) for pod in pods), objects.made(old, rollout)])
-    custom.apply([objects.made(objects.pod(where, "web-1-a"), replicas)])
+    custom.apply([robot, *(objects.set_owner(pod, rollout) for pod in pods), objects.set_owner(old, rollout)])
+    custom.apply([objects.set_owner(objects.pod(where, "web-1-a"), replicas)])
     with front(custom) as proxy:
-        found, _ = collected(proxy.url, where)
-    assert found == {"Rollout web", "Pod strong", "Pod image", "ReplicaSet old"}
+        labels, _ = collected(proxy.url, where)
+    assert labels == {"Rollout web", "Pod strong", "Pod image", "ReplicaSet old"}
 
 
-def test_who_owns_himself_hides_nobody(custom: Cluster, where: str) -> None:
-    """Whoever may create custom objects could make all of them vanish otherwise."""
+def test_cyclic_owners_cover_nothing(custom: Cluster, where: str) -> None:
+    """Otherwise users who can create custom objects could hide all of them."""
     spec = {"template": objects.template()}
     one, two, self_made = (
         apply(custom, objects.custom(GROUP, "Rollout", where, name, spec)) for name in ("one", "two", "self-made")
     )
-    for thing, owner in ((one, two), (two, one), (self_made, self_made)):
-        references = objects.made(thing, owner)["metadata"]["ownerReferences"]
+    for child, owner in ((one, two), (two, one), (self_made, self_made)):
+        references = objects.set_owner(child, owner)["metadata"]["ownerReferences"]
         patch = {"metadata": {"ownerReferences": references}}
-        custom.admin("PATCH", custom.path(thing), patch, sent="application/merge-patch+json")
-    custom.apply([objects.made(objects.replicated("Deployment", where, "web"), self_made)])
+        custom.admin("PATCH", custom.path(child), patch, sent="application/merge-patch+json")
+    custom.apply([objects.set_owner(objects.replicated("Deployment", where, "web"), self_made)])
     with front(custom) as proxy:
-        found, _ = collected(proxy.url, where)
-    assert found == {"Rollout one", "Rollout two", "Rollout self-made", "Deployment web"}
+        labels, _ = collected(proxy.url, where)
+    assert labels == {"Rollout one", "Rollout two", "Rollout self-made", "Deployment web"}
 
 
-def test_an_operator_without_pods_hides_nothing(custom: Cluster, where: str) -> None:
-    """Its schema would allow a pod template; the object has none."""
+def test_operator_without_pods_covers_nothing(custom: Cluster, where: str) -> None:
+    """The schema allows a pod template; the object has none."""
     operator = apply(custom, objects.custom(GROUP, "Operator", where, "db", {"size": 3}))
-    custom.apply([objects.made(objects.replicated("StatefulSet", where, "db"), operator)])
+    custom.apply([objects.set_owner(objects.replicated("StatefulSet", where, "db"), operator)])
     with front(custom) as proxy:
-        found, _ = collected(proxy.url, where)
-    assert found == {"Operator db", "StatefulSet db"}
+        labels, _ = collected(proxy.url, where)
+    assert labels == {"Operator db", "StatefulSet db"}
 
 
 @pytest.mark.parametrize(
@@ -165,22 +165,22 @@ def test_an_operator_without_pods_hides_nothing(custom: Cluster, where: str) -> 
         {"spec": {"containers": []}},
         {"spec": {"containers": "none"}},
     ],
-    ids=["only a patch", "one container of two", "nobody", "nonsense"],
+    ids=["only a patch", "one container of two", "no containers", "malformed"],
 )
-def test_a_template_that_says_less_hides_nothing(custom: Cluster, where: str, template: dict[str, Any]) -> None:
+def test_partial_template_covers_nothing(custom: Cluster, where: str, template: dict[str, Any]) -> None:
     operator = apply(custom, objects.custom(GROUP, "Operator", where, "search", {"podTemplate": template}))
     both = objects.template("registry.example.com/app:1", "app", "sidecar")
-    custom.apply([objects.made(objects.replicated("Deployment", where, "search", both), operator)])
+    custom.apply([objects.set_owner(objects.replicated("Deployment", where, "search", both), operator)])
     with front(custom) as proxy:
-        found, _ = collected(proxy.url, where)
-    assert found == {"Operator search", "Deployment search"}
+        labels, _ = collected(proxy.url, where)
+    assert labels == {"Operator search", "Deployment search"}
 
 
 @pytest.mark.parametrize("late", ["rollouts", "deployments"])
-def test_the_order_of_lists_changes_nothing(custom: Cluster, where: str, late: str) -> None:
-    """Both kinds are listed at the same time: whichever comes last, the Deployment is what the Rollout made."""
+def test_order_of_lists_is_irrelevant(custom: Cluster, where: str, late: str) -> None:
+    """Both kinds are listed in parallel: in either order the Rollout covers the Deployment."""
     rollout = apply(custom, objects.custom(GROUP, "Rollout", where, "web", {"template": objects.template()}))
-    custom.apply([objects.made(objects.replicated("Deployment", where, "web"), rollout)])
+    custom.apply([objects.set_owner(objects.replicated("Deployment", where, "web"), rollout)])
     others = threading.Event()
 
     def wait(exchange: Exchange) -> None:
@@ -193,9 +193,9 @@ def test_the_order_of_lists_changes_nothing(custom: Cluster, where: str, late: s
         return False
 
     with front(custom, always(page_of(late), wait), told) as proxy:
-        found, gaps = collected(proxy.url, where)
+        labels, gaps = collected(proxy.url, where)
     assert others.is_set()
-    assert (found, gaps) == ({"Rollout web"}, [])
+    assert (labels, gaps) == ({"Rollout web"}, [])
 
 
 def forbidden(exchange: Exchange) -> None:
@@ -203,32 +203,32 @@ def forbidden(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("depth", [400, 600, 960, 970, 975, 980, 990])
-def test_an_object_that_is_nested_too_deeply_is_a_gap_and_no_more(custom: Cluster, where: str, depth: int) -> None:
-    """Whoever may create one custom object must not end the scan of everything else."""
+def test_deeply_nested_object_is_only_a_gap(custom: Cluster, where: str, depth: int) -> None:
+    """One malicious custom object must not end the whole scan."""
     custom.apply([objects.replicated("Deployment", where, "web")])
     more = '{"a":' * depth + "1" + "}" * depth
     text = f'{{"more": {more}, "template": {json.dumps(objects.template())}}}'
-    thing = {"apiVersion": f"{GROUP}/v1", "kind": "Rollout", "metadata": {"name": "deep", "namespace": where}}
+    rollout = {"apiVersion": f"{GROUP}/v1", "kind": "Rollout", "metadata": {"name": "deep", "namespace": where}}
 
     def deep(exchange: Exchange) -> None:
         head = json.dumps({"kind": "RolloutList", "apiVersion": f"{GROUP}/v1", "metadata": {}})[:-1]
-        exchange.answer(200, f'{head},"items":[{json.dumps(thing)[:-1]},"spec":{text}}}]}}'.encode())
+        exchange.answer(200, f'{head},"items":[{json.dumps(rollout)[:-1]},"spec":{text}}}]}}'.encode())
 
     with front(custom, always(page_of("rollouts"), deep)) as proxy:
         request = clusters.through(custom.kubeconfig, proxy.url)
-        found = clusters.scanned(request, controls=("C-0057",), choice=clusters.only(where))
-    judged = {item.resource.label for item in found.results}
+        assessment = clusters.scanned(request, controls=("C-0057",), choice=clusters.only(where))
+    judged = {part.resource.label for part in assessment.results}
     assert f"Deployment {where}/web" in judged
     assert (f"Rollout {where}/deep" in judged) == (depth == 400)
-    assert [item.message for item in found.unread] == (
+    assert [part.message for part in assessment.unread] == (
         [] if depth == 400 else ["the API server answers an object that is nested too deeply"]
     )
 
 
-def test_without_definitions_nobody_knows_who_carries_pods(custom: Cluster) -> None:
+def test_forbidden_definitions_are_a_gap_of_workloads(custom: Cluster) -> None:
     with front(custom, always(page_of("customresourcedefinitions"), forbidden)) as proxy:
         _, gaps = collected(proxy.url, "default")
-        kinds = {asked.path for asked in proxy.lists() if asked.path.startswith(f"/apis/{GROUP}/")}
+        kinds = {request.path for request in proxy.lists() if request.path.startswith(f"/apis/{GROUP}/")}
     (gap,) = gaps
     assert kinds == set()
     assert gap.permission == "list customresourcedefinitions.apiextensions.k8s.io"
@@ -238,8 +238,8 @@ def test_without_definitions_nobody_knows_who_carries_pods(custom: Cluster) -> N
 ONE = ClusterScope(kinds=frozenset({WORKLOAD}), namespaces=NamespaceSelection(("default",)))
 
 
-def test_for_named_namespaces_what_is_published_says_the_same(custom: Cluster) -> None:
-    """Definitions are of the cluster; their schemas are published to everybody."""
+def test_published_schemas_replace_definitions(custom: Cluster) -> None:
+    """Definitions are cluster-scoped; their published schemas are public."""
     open_root = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     custom.apply(
         [
@@ -248,21 +248,21 @@ def test_for_named_namespaces_what_is_published_says_the_same(custom: Cluster) -
         ]
     )
 
-    def asked(wanted: ClusterScope) -> tuple[set[str], set[str]]:
+    def plan(scope: ClusterScope) -> tuple[set[str], set[str]]:
         with front(custom) as proxy, connecting.connection(proxy.url) as connection:
-            collection = Collection(connection, discover(connection), wanted)
+            collection = Collection(connection, discover(connection), scope)
             kinds = {task.query.served.kind for task in collection.plan_tasks() if task.query.served.group == GROUP}
             assert collection.gaps == []
             return kinds, {request.kind for request in proxy.lists()}
 
     kinds = {"Anything", "Operator", "Rollout"}
-    # Kinds are served some moments after they are defined, and their schemas published later still; until then any kind
-    # may carry pods.
-    eventually(lambda: asked(WANTED) == (kinds, {"customresourcedefinitions"}))
-    eventually(lambda: asked(ONE) == (kinds, set()))
+    # Kinds are served some time after their definition, and their schemas published later still; until then any kind may
+    # have pods.
+    eventually(lambda: plan(SCOPE) == (kinds, {"customresourcedefinitions"}))
+    eventually(lambda: plan(ONE) == (kinds, set()))
 
 
-def test_who_is_told_of_no_schema_asks_for_definitions(custom: Cluster) -> None:
+def test_definitions_are_listed_without_schemas(custom: Cluster) -> None:
     def broken(exchange: Exchange) -> None:
         exchange.refuse(403, "Forbidden", "not you")
 
@@ -279,7 +279,7 @@ def test_who_is_told_of_no_schema_asks_for_definitions(custom: Cluster) -> None:
     assert (gap.permission, WORKLOAD in gap.names) == ("list customresourcedefinitions.apiextensions.k8s.io", True)
 
 
-def test_where_there_are_no_custom_kinds_definitions_are_not_missed(cluster: Cluster) -> None:
+def test_definitions_are_optional_without_custom_kinds(cluster: Cluster) -> None:
     def builtin(exchange: Exchange) -> None:
         document = exchange.real().document
         document["items"] = [group for group in document["items"] if group["metadata"]["name"].endswith(".k8s.io")]
@@ -296,7 +296,7 @@ def test_where_there_are_no_custom_kinds_definitions_are_not_missed(cluster: Clu
     assert WORKLOAD not in gap.names
 
 
-def test_a_custom_kind_that_is_not_shown_is_a_gap_of_workloads(custom: Cluster) -> None:
+def test_forbidden_custom_kind_is_a_gap_of_workloads(custom: Cluster) -> None:
     with front(custom, always(page_of("rollouts"), forbidden)) as proxy:
         _, gaps = collected(proxy.url, "default")
     assert [(gap.permission, gap.why) for gap in gaps] == [(f"list rollouts.{GROUP}", "not you")]
@@ -304,28 +304,26 @@ def test_a_custom_kind_that_is_not_shown_is_a_gap_of_workloads(custom: Cluster) 
 
 
 def broken(path: str) -> Fault:
-    """A group that cannot be had at this moment."""
+    """Return a fault for a group that is unavailable."""
     return always(lambda asked: asked.path == path, lambda exchange: exchange.refuse(403, "Forbidden", "not now"))
 
 
-@pytest.mark.parametrize("wanted", [WANTED, ONE], ids=["everywhere", "in one namespace"])
-def test_custom_kinds_of_a_group_that_cannot_be_had_are_gaps_of_workloads(
-    custom: Cluster, wanted: ClusterScope
-) -> None:
+@pytest.mark.parametrize("wanted", [SCOPE, ONE], ids=["everywhere", "in one namespace"])
+def test_kinds_of_an_unavailable_group_are_gaps_of_workloads(custom: Cluster, scope: ClusterScope) -> None:
     with (
         front(custom, older(custom), broken(f"/apis/{GROUP}/v1")) as proxy,
         connecting.connection(proxy.url) as connection,
     ):
-        collection = Collection(connection, discover(connection), wanted)
+        collection = Collection(connection, discover(connection), scope)
         collection.plan_tasks()
-    found = {gap.permission: gap for gap in collection.gaps}
-    rollouts = found[f"list rollouts.{GROUP}"]
+    labels = {gap.permission: gap for gap in collection.gaps}
+    rollouts = labels[f"list rollouts.{GROUP}"]
     assert (rollouts.why, WORKLOAD in rollouts.names) == ("not now", True)
-    assert f"list operators.{GROUP}" in found
-    assert f"list boats.{GROUP}" not in found
+    assert f"list operators.{GROUP}" in labels
+    assert f"list boats.{GROUP}" not in labels
 
 
-def test_definitions_of_a_group_that_cannot_be_had_are_a_gap(custom: Cluster) -> None:
+def test_unavailable_definitions_are_a_gap(custom: Cluster) -> None:
     with front(custom, older(custom), broken("/apis/apiextensions.k8s.io/v1")) as proxy:
         _, gaps = collected(proxy.url, "default")
     (gap,) = gaps
@@ -334,7 +332,7 @@ def test_definitions_of_a_group_that_cannot_be_had_are_a_gap(custom: Cluster) ->
 
 
 @pytest.mark.parametrize("name", ["*", "*/*", "*/Boat", f"{GROUP}/*", f"{GROUP}/Boat"])
-def test_what_stands_for_a_group_that_cannot_be_had_is_a_gap(custom: Cluster, name: str) -> None:
+def test_pattern_for_an_unavailable_group_is_a_gap(custom: Cluster, name: str) -> None:
     with (
         front(custom, older(custom), broken(f"/apis/{GROUP}/v1")) as proxy,
         connecting.connection(proxy.url) as connection,
@@ -346,7 +344,7 @@ def test_what_stands_for_a_group_that_cannot_be_had_is_a_gap(custom: Cluster, na
     assert name in gap.names
 
 
-def test_custom_kinds_whose_group_sounds_like_one_of_kubernetes_carry_pods_too(custom: Cluster) -> None:
+def test_custom_group_with_a_builtin_name_is_listed(custom: Cluster) -> None:
     definition = objects.definition("jobs.example.k8s.io", "Application", objects.pods_schema())
     definition["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, for tests"}
     custom.apply([definition])
@@ -358,4 +356,4 @@ def test_custom_kinds_whose_group_sounds_like_one_of_kubernetes_carry_pods_too(c
 
 
 def _lists(proxy: Front) -> set[str]:
-    return {asked.kind for asked in proxy.lists()}
+    return {request.kind for request in proxy.lists()}

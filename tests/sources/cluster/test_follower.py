@@ -1,4 +1,4 @@
-"""What is followed is what a collection would yield at the same moment, whatever has come and gone in between."""
+"""The follower yields the same objects as a collection at the same moment, after any sequence of changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.cluster.cluster import Cluster, eventually
 from tests.kube.connecting import config_maps, connection
 from tests.kube.faults import Exchange, front, times
 from tests.kube.test_watching import QUICK, as_it_is, error, is_watch, relayed
-from tests.sources.cluster.objects import job, made, made_of, pod, replicated
+from tests.sources.cluster.objects import build_owned_pod, job, pod, replicated, set_owner
 from tests.sources.cluster.objects import namespace as space
 
 KINDS = frozenset({"workload", "Service", "ConfigMap", "Secret", "Namespace"})
@@ -35,7 +35,7 @@ def wanted(where: str) -> ClusterScope:
 
 
 class World:
-    """What is followed, and what a collection says."""
+    """A follower and the collection it is compared with."""
 
     def __init__(
         self,
@@ -51,38 +51,38 @@ class World:
         self._elsewhere: set[str] = set()
 
     def changes(self, first: float, rest: float) -> dict[str, Resource | None]:
-        """What has changed, but for the namespaces of the tests beside this one."""
-        found: dict[str, Resource | None] = {}
+        """Return the changes, without namespaces of parallel tests."""
+        changes: dict[str, Resource | None] = {}
         for uid, resource in self.following.changes(first, rest).items():
             if resource is None and uid in self._elsewhere:
                 self._elsewhere.discard(uid)
             elif resource is not None and self._is_elsewhere(resource):
                 self._elsewhere.add(uid)
             else:
-                found[uid] = resource
-        return found
+                changes[uid] = resource
+        return changes
 
     def _is_elsewhere(self, resource: Resource) -> bool:
         is_of_test = resource.kind == "Namespace" and re.fullmatch(r"test-[0-9a-f]{12}", resource.name)
         return bool(is_of_test) and resource.name != self._where
 
     def look(self) -> bool:
-        """Whether what is followed is what is there."""
+        """Return True if the follower and a collection agree."""
         for uid, resource in self.changes(0.3, 0.1).items():
             if resource is None:
                 del self.objects[uid]
             else:
                 self.objects[uid] = resource
-        return self.following.is_known and told(self.objects.values()) == self.collected()
+        return self.following.is_known and sort_objects(self.objects.values()) == self.collected()
 
     def collected(self) -> list[Any]:
-        return told(Collection(self._known, self._catalogue, wanted(self._where), self._is_judged))
+        return sort_objects(Collection(self._known, self._catalogue, wanted(self._where), self._is_judged))
 
 
-def told(resources: Any) -> list[Any]:
-    """Everything but what is in other namespaces changes while tests run beside this one."""
-    found = [item.object for item in resources if item.kind != "Namespace"]
-    return sorted(found, key=lambda item: str(item["metadata"]["uid"]))
+def sort_objects(resources: Any) -> list[Any]:
+    """Return the objects without Namespaces, as parallel tests change those."""
+    objects = [resource.object for resource in resources if resource.kind != "Namespace"]
+    return sorted(objects, key=lambda resource: str(resource["metadata"]["uid"]))
 
 
 @pytest.fixture
@@ -90,43 +90,43 @@ def world(cluster: Cluster, namespace: str) -> Iterator[World]:
     with front(cluster) as before:
         before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
         with connection(before.url) as known:
-            found = World(known, discover(known), namespace)
-            yield found
-            found.following.stop()
+            created = World(known, discover(known), namespace)
+            yield created
+            created.following.stop()
 
 
 def change(cluster: Cluster, dice: random.Random, where: str, living: list[dict[str, Any]]) -> None:
-    """Let something come, change or go."""
+    """Create, change or delete an object."""
     if living and dice.random() < 0.35:
-        thing = living.pop(dice.randrange(len(living)))
-        cluster.delete(thing)
+        resource_object = living.pop(dice.randrange(len(living)))
+        cluster.delete(resource_object)
         return
     if living and dice.random() < 0.3:
-        thing = dice.choice(living)
+        resource_object = dice.choice(living)
         labels = {"turn": str(dice.randrange(100))}
         patch = {"metadata": {"labels": labels}}
-        cluster.admin("PATCH", cluster.path(thing), patch, sent="application/merge-patch+json")
+        cluster.admin("PATCH", cluster.path(resource_object), patch, sent="application/merge-patch+json")
         return
     name = f"thing-{dice.randrange(10_000)}"
     owner = dice.choice(living) if living else None
-    thing = dice.choice(
+    resource_object = dice.choice(
         (
             lambda: replicated("Deployment", where, name),
-            lambda: made(replicated("ReplicaSet", where, name), owner),
-            lambda: made(pod(where, name), owner),
-            lambda: made(job(where, name), owner),
+            lambda: set_owner(replicated("ReplicaSet", where, name), owner),
+            lambda: set_owner(pod(where, name), owner),
+            lambda: set_owner(job(where, name), owner),
             lambda: {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": where}},
             lambda: {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": where}},
         )
     )()
     try:
-        living += cluster.apply([thing])
+        living += cluster.apply([resource_object])
     except Refused as refused:
         assert refused.code == 422, refused  # noqa: PT017 - an owner that nobody may have
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_it_shows_what_a_collection_yields(cluster: Cluster, namespace: str, world: World, seed: int) -> None:
+def test_follower_yields_the_same_as_a_collection(cluster: Cluster, namespace: str, world: World, seed: int) -> None:
     dice = random.Random(seed)
     living: list[dict[str, Any]] = []
     for _ in range(6):
@@ -134,13 +134,13 @@ def test_it_shows_what_a_collection_yields(cluster: Cluster, namespace: str, wor
             change(cluster, dice, namespace, living)
         eventually(world.look)
     assert world.following.counters.events > 6
-    # A stream that broke off is taken up again.
+    # A broken stream is resumed.
     eventually(lambda: world.look() and world.following.is_current)
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_so_it_does_where_only_some_are_judged(cluster: Cluster, namespace: str, seed: int) -> None:
-    """Labels come and go, so that what speaks for others does not any more, or does again."""
+def test_follower_yields_the_same_for_a_selection(cluster: Cluster, namespace: str, seed: int) -> None:
+    """Labels change, so that owners lose and regain their effect."""
     dice = random.Random(seed)
 
     def is_judged(resource: Resource) -> bool:
@@ -157,35 +157,37 @@ def test_so_it_does_where_only_some_are_judged(cluster: Cluster, namespace: str,
         world.following.stop()
 
 
-def test_what_has_lost_its_owner_is_seen(cluster: Cluster, namespace: str, world: World) -> None:
+def test_object_without_its_owner_appears(cluster: Cluster, namespace: str, world: World) -> None:
     (owner,) = cluster.apply([replicated("ReplicaSet", namespace, "one")])
-    child = made(pod(namespace, "child"), owner)
+    child = set_owner(pod(namespace, "child"), owner)
     cluster.apply([child])
     eventually(world.look)
     assert [
-        item.kind for item in world.objects.values() if item.namespace == namespace and item.kind != "ConfigMap"
+        resource.kind
+        for resource in world.objects.values()
+        if resource.namespace == namespace and resource.kind != "ConfigMap"
     ] == ["ReplicaSet"]
     path = cluster.path(owner)
     cluster.admin("DELETE", path, {"propagationPolicy": "Orphan", "gracePeriodSeconds": 0})
     cluster.admin("PATCH", path, {"metadata": {"finalizers": None}}, sent="application/merge-patch+json")
-    eventually(lambda: world.look() and "child" in {item.name for item in world.objects.values()})
+    eventually(lambda: world.look() and "child" in {resource.name for resource in world.objects.values()})
 
 
-def test_who_is_left_behind_by_its_owner_is_seen(cluster: Cluster, namespace: str, world: World) -> None:
-    """A DaemonSet that is updated on delete replaces no Pod by itself."""
+def test_outdated_pod_of_a_daemon_set_appears(cluster: Cluster, namespace: str, world: World) -> None:
+    """A DaemonSet with the OnDelete strategy does not replace its Pods."""
     (owner,) = cluster.apply([replicated("DaemonSet", namespace, "one")])
-    cluster.apply([made_of(owner, "child")])
+    cluster.apply([build_owned_pod(owner, "child")])
     eventually(world.look)
-    assert "child" not in {item.name for item in world.objects.values()}
+    assert "child" not in {resource.name for resource in world.objects.values()}
     patch = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "registry.example.com/app:2"}]
     cluster.admin("PATCH", cluster.path(owner), patch, sent="application/json-patch+json")
-    eventually(lambda: world.look() and "child" in {item.name for item in world.objects.values()})
+    eventually(lambda: world.look() and "child" in {resource.name for resource in world.objects.values()})
     patch[0]["value"] = "registry.example.com/app:1"
     cluster.admin("PATCH", cluster.path(owner), patch, sent="application/json-patch+json")
-    eventually(lambda: world.look() and "child" not in {item.name for item in world.objects.values()})
+    eventually(lambda: world.look() and "child" not in {resource.name for resource in world.objects.values()})
 
 
-def test_a_permission_that_is_taken_away_is_a_gap_until_it_is_back(cluster: Cluster, namespace: str) -> None:
+def test_revoked_permission_is_a_gap(cluster: Cluster, namespace: str) -> None:
     cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one", "namespace": namespace}}])
     may = [True]
 
@@ -196,7 +198,7 @@ def test_a_permission_that_is_taken_away_is_a_gap_until_it_is_back(cluster: Clus
         return True
 
     with front(cluster, refuse) as before:
-        # Short streams, so that it is noticed.
+        # Short streams, so that the refusal is detected.
         before.faults.append(
             lambda exchange: (
                 is_watch(exchange.asked)
@@ -211,15 +213,17 @@ def test_a_permission_that_is_taken_away_is_a_gap_until_it_is_back(cluster: Clus
                 [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "two", "namespace": namespace}}]
             )
             # A collection is refused too.
-            eventually(lambda: world.look() and "ConfigMap" not in {item.kind for item in world.objects.values()})
+            eventually(
+                lambda: world.look() and "ConfigMap" not in {resource.kind for resource in world.objects.values()}
+            )
             assert {(gap.kind, gap.why) for gap in world.following.gaps} == {("ConfigMap", "not any more")}
             may[0] = True
             eventually(lambda: world.look() and not world.following.gaps)
-            assert {"one", "two"} <= {item.name for item in world.objects.values()}
+            assert {"one", "two"} <= {resource.name for resource in world.objects.values()}
             world.following.stop()
 
 
-def test_a_new_list_drops_what_went_unseen_and_says_nothing_of_what_stayed(cluster: Cluster, namespace: str) -> None:
+def test_new_list_reports_only_differences(cluster: Cluster, namespace: str) -> None:
     with front(cluster) as before:
         before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
         maps = [
@@ -240,12 +244,12 @@ def test_a_new_list_drops_what_went_unseen_and_says_nothing_of_what_stayed(clust
             world.following.stop()
 
 
-def test_memory_of_what_has_gone_is_let_go(cluster: Cluster, namespace: str, world: World) -> None:
+def test_deleted_objects_leave_no_memory(cluster: Cluster, namespace: str, world: World) -> None:
     eventually(world.look)
     sizes = _sizes(world.following)
     for _ in range(3):
         (owner,) = cluster.apply([replicated("ReplicaSet", namespace, "one")])
-        child = made(pod(namespace, "child"), owner)
+        child = set_owner(pod(namespace, "child"), owner)
         cluster.apply([child])
         eventually(world.look)
         cluster.delete(child)
@@ -255,12 +259,12 @@ def test_memory_of_what_has_gone_is_let_go(cluster: Cluster, namespace: str, wor
 
 
 def _sizes(following: ClusterFollower) -> dict[str, int]:
-    held = vars(following)
+    state = vars(following)
     names = ("_versions", "_owner", "_children", "_touched", "_shown")
-    return {name: len(held[name]) for name in names} | {"owners": len(vars(held["_owners"])["_known"])}
+    return {name: len(state[name]) for name in names} | {"owners": len(vars(state["_owners"])["_known"])}
 
 
-def test_being_lost_is_not_being_current(cluster: Cluster, namespace: str, world: World) -> None:
+def test_lost_watch_is_not_current(cluster: Cluster, namespace: str, world: World) -> None:
     eventually(world.look)
     followed = vars(world.following)["_followed"][0]
     assert world.following.is_current
@@ -274,7 +278,7 @@ def test_being_lost_is_not_being_current(cluster: Cluster, namespace: str, world
     assert namespace
 
 
-def test_it_tells_what_cannot_be_followed(cluster: Cluster, namespace: str, world: World) -> None:
+def test_disconnect_reason_names_the_kinds(cluster: Cluster, namespace: str, world: World) -> None:
     eventually(world.look)
     following = world.following
     followed, arrivals = vars(following)["_followed"], vars(following)["_arrivals"]
@@ -285,19 +289,19 @@ def test_it_tells_what_cannot_be_followed(cluster: Cluster, namespace: str, worl
     first = followed[0].task.query.served
     assert following.disconnect_reason == f"{first.full_name} and 1 more: gone"
     assert not following.is_disconnected
-    for item in followed:
-        arrivals.put((item, WatchLost("all is gone")))
+    for task in followed:
+        arrivals.put((task, WatchLost("all is gone")))
     eventually(lambda: world.look() and following.is_disconnected)
     assert following.disconnect_reason == "all is gone"
-    for item in followed:
-        arrivals.put((item, WatchResumed()))
+    for task in followed:
+        arrivals.put((task, WatchResumed()))
     eventually(lambda: world.look() and not following.disconnect_reason)
     assert cluster.address
     assert namespace
 
 
-def test_what_never_was_shown_is_a_gap_and_all_else_is_current(cluster: Cluster, namespace: str) -> None:
-    """An API whose server is down is no reason to say that the cluster cannot be followed."""
+def test_unavailable_kind_is_a_gap_and_others_are_current(cluster: Cluster, namespace: str) -> None:
+    """An API with a failed server does not mean that the cluster is disconnected."""
     down = times(10_000, lambda asked: asked.kind == "services", lambda exchange: exchange.refuse(503, "Busy", "down"))
     with front(cluster, down) as before:
         before.faults.append(lambda exchange: is_watch(exchange.asked) and not relayed(cluster, as_it_is)(exchange))
@@ -310,14 +314,14 @@ def test_what_never_was_shown_is_a_gap_and_all_else_is_current(cluster: Cluster,
             world.following.stop()
 
 
-def test_kinds_are_gone_when_they_are_not_served_and_not_only_unsaid(world: World, namespace: str) -> None:
+def test_only_unserved_kinds_are_dropped(world: World, namespace: str) -> None:
     eventually(world.look)
     following = world.following
     followed = vars(following)["_followed"]
-    tasks = [item.task for item in followed]
+    tasks = [followed_task.task for followed_task in followed]
     assert following.has_tasks(tasks, ())
     assert following.list_retained(tasks) == []
-    # An API server that has just been started may not say all that it serves.
+    # A restarted API server may not list all kinds at first.
     assert following.list_retained(tasks[1:]) == tasks[:1]
     other = msgspec.structs.replace(tasks[0], carries_pods=not tasks[0].carries_pods)
     assert following.list_retained([other, *tasks[1:]]) == []
@@ -327,14 +331,14 @@ def test_kinds_are_gone_when_they_are_not_served_and_not_only_unsaid(world: Worl
     assert namespace
 
 
-def test_what_is_followed_can_become_more_and_less(cluster: Cluster, namespace: str, world: World) -> None:
-    """And nothing is said of what stays; what was said last of a kind that is left is not listened to."""
+def test_tasks_can_be_added_and_removed(cluster: Cluster, namespace: str, world: World) -> None:
+    """Unchanged objects are not reported; late events of a removed task are ignored."""
     config_maps(cluster, namespace, ["one", "two"])
     eventually(world.look)
     following, before = world.following, dict(world.objects)
     followed = vars(following)["_followed"]
-    tasks = [item.task for item in followed]
-    (left,) = [item for item in followed if item.task.query.served.kind == "ConfigMap"]
+    tasks = [followed_task.task for followed_task in followed]
+    (left,) = [followed_task for followed_task in followed if followed_task.task.query.served.kind == "ConfigMap"]
     gap = left.task.gap("for another reason")
     following.replace_tasks([task for task in tasks if task is not left.task], [gap])
     vars(following)["_arrivals"].put((left, WatchLost("not listened to")))
@@ -353,7 +357,7 @@ def test_what_is_followed_can_become_more_and_less(cluster: Cluster, namespace: 
     eventually(lambda: world.look() and "three" in {resource.name for resource in world.objects.values()})
 
 
-def test_who_wants_an_end_waits_for_nothing(world: World) -> None:
+def test_changes_return_at_once_after_the_end(world: World) -> None:
     eventually(world.look)
     followed = vars(world.following)["_followed"][0]
     ended = threading.Event()
@@ -363,17 +367,17 @@ def test_who_wants_an_end_waits_for_nothing(world: World) -> None:
     assert not world.following.disconnect_reason
 
 
-def test_namespaces_are_followed_too(cluster: Cluster, world: World) -> None:
+def test_namespaces_are_watched(cluster: Cluster, world: World) -> None:
     cluster.apply([space("test-followed", team="one")])
     try:
-        eventually(lambda: world.look() and "test-followed" in {item.name for item in world.objects.values()})
+        eventually(lambda: world.look() and "test-followed" in {resource.name for resource in world.objects.values()})
     finally:
         cluster.remove_namespace("test-followed")
-    eventually(lambda: world.look() and "test-followed" not in {item.name for item in world.objects.values()})
+    eventually(lambda: world.look() and "test-followed" not in {resource.name for resource in world.objects.values()})
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_thread_that_ends_by_mistake_is_no_silence(
+def test_unexpected_error_in_a_thread_is_raised(
     cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch, world: World
 ) -> None:
     eventually(world.look)

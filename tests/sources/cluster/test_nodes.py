@@ -1,4 +1,4 @@
-"""What a real API server tells of its nodes: kubelets behind the node proxy, objects of a node agent, static pods."""
+"""Nodes of a real API server: kubelets behind the node proxy, objects of a node agent, static pods."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def request_as(
 
 
 def verdicts(assessment: Assessment, name: str, slug: str) -> list[Verdict]:
-    """The verdicts of a control on what tells about one node."""
+    """Return the verdicts of a control on the documents about one node."""
     return [
         result.verdicts[slug]
         for result in assessment.results
@@ -71,13 +71,13 @@ def verdicts(assessment: Assessment, name: str, slug: str) -> list[Verdict]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A control plane of these tests alone: each scan sees all nodes, and kinds that others do not expect."""
+    """A control plane for these tests: each scan sees all nodes, and kinds that other tests do not expect."""
     yield from started(tmp_path_factory.mktemp("nodes") / "cluster")
 
 
 @pytest.fixture(scope="module")
 def agent(cluster: Cluster) -> Iterator[None]:
-    """The definitions of the node agent, which keep every field."""
+    """Create the definitions of the node agent, which keep all fields."""
     definitions = [
         {
             "apiVersion": "apiextensions.k8s.io/v1",
@@ -103,7 +103,7 @@ def agent(cluster: Cluster) -> Iterator[None]:
         cluster.apply([definition])
     eventually(
         lambda: (
-            {item["name"] for item in cluster.admin("GET", f"/apis/{GROUP}/v1beta1")["resources"]} >= {*KINDS.values()}
+            {kind["name"] for kind in cluster.admin("GET", f"/apis/{GROUP}/v1beta1")["resources"]} >= {*KINDS.values()}
         )
     )
     yield
@@ -112,7 +112,7 @@ def agent(cluster: Cluster) -> Iterator[None]:
 
 
 def written(kind: str, node: str, **spec: Any) -> dict[str, Any]:
-    """An object as the node agent writes it."""
+    """Return an object as the node agent writes it."""
     return {
         "apiVersion": f"{GROUP}/v1beta1",
         "kind": kind,
@@ -121,50 +121,50 @@ def written(kind: str, node: str, **spec: Any) -> dict[str, Any]:
     }
 
 
-def test_kubelets_are_asked_through_the_api_server(cluster: Cluster) -> None:
+def test_kubelets_are_queried_through_the_api_server(cluster: Cluster) -> None:
     with (
         kubelet(cluster, CONFIGZ) as first,
         kubelet(cluster, {"configz": {"kubeletconfig": {"readOnlyPort": 0}}}) as second,
     ):
-        found = scan(request_as(cluster, "admin", host_scan=True, controls=[ANONYMOUS, READ_ONLY_PORT]))
+        assessment = scan(request_as(cluster, "admin", host_scan=True, controls=[ANONYMOUS, READ_ONLY_PORT]))
     names = [first["metadata"]["name"], second["metadata"]["name"]]
-    assert [verdict.status for verdict in verdicts(found, names[0], ANONYMOUS)] == [Status.PASSED]
-    assert [verdict.status for verdict in verdicts(found, names[0], READ_ONLY_PORT)] == [Status.FAILED]
-    assert [verdict.status for verdict in verdicts(found, names[1], READ_ONLY_PORT)] == [Status.PASSED]
+    assert [verdict.status for verdict in verdicts(assessment, names[0], ANONYMOUS)] == [Status.PASSED]
+    assert [verdict.status for verdict in verdicts(assessment, names[0], READ_ONLY_PORT)] == [Status.FAILED]
+    assert [verdict.status for verdict in verdicts(assessment, names[1], READ_ONLY_PORT)] == [Status.PASSED]
     (resource,) = {
-        result.resource.name: result.resource for result in found.results if result.resource.name == names[0]
+        result.resource.name: result.resource for result in assessment.results if result.resource.name == names[0]
     }.values()
     assert (resource.kind, resource.api_version) == ("KubeletConfiguration", "kubelet.config.k8s.io/v1beta1")
     assert HIDDEN not in str(resource.object)
 
 
-def test_nobody_asks_a_kubelet_who_was_not_told_to(cluster: Cluster) -> None:
+def test_kubelets_are_queried_only_on_request(cluster: Cluster) -> None:
     with kubelet(cluster, CONFIGZ) as node:
         for host_scan in (None, False):
-            found = scan(request_as(cluster, "admin", host_scan=host_scan, controls=[ANONYMOUS]))
-            assert verdicts(found, node["metadata"]["name"], ANONYMOUS) == []
-            (summary,) = found.controls
+            assessment = scan(request_as(cluster, "admin", host_scan=host_scan, controls=[ANONYMOUS]))
+            assert verdicts(assessment, node["metadata"]["name"], ANONYMOUS) == []
+            (summary,) = assessment.controls
             assert summary.status is Status.NOT_EVALUATED
-            assert not found.unread
+            assert not assessment.unread
 
 
-def test_a_kubelet_that_does_not_tell_is_a_gap(cluster: Cluster) -> None:
+def test_refusing_kubelet_is_a_gap(cluster: Cluster) -> None:
     with (
         kubelet(cluster, {"configz": {"kubeletconfig": {"readOnlyPort": 0}}}),
         kubelet(cluster, {"configz": {}}) as silent,
     ):
-        found = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT]))
-    (summary,) = found.controls
+        assessment = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT]))
+    (summary,) = assessment.controls
     assert summary.status is Status.NOT_EVALUATED, "one node passes, and nobody knows of the other"
     assert summary.reason is not None
     assert summary.reason.cause is Cause.NEEDS_ACCESS
     assert summary.reason.text == "the cluster did not show everything: get nodes/proxy"
     name = silent["metadata"]["name"]
-    assert [item.message for item in found.unread if f"node {name}: " in item.message]
+    assert [part.message for part in assessment.unread if f"node {name}: " in part.message]
 
 
 def cut_off(exchange: Exchange) -> bool:
-    """There is another page of Nodes, which cannot be had."""
+    """Announce another page of Nodes that cannot be read."""
     if exchange.asked.kind != "nodes":
         return False
     if "continue" in exchange.asked.query:
@@ -190,24 +190,24 @@ def hidden(exchange: Exchange) -> bool:
         (hidden, "the nodes are not all known: not you"),
     ],
 )
-def test_kubelets_of_nodes_that_nobody_knows_are_a_gap(cluster: Cluster, fault: Fault, why: str) -> None:
+def test_kubelets_of_unknown_nodes_are_a_gap(cluster: Cluster, fault: Fault, why: str) -> None:
     request = request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT])
     with kubelet(cluster, {"configz": {"kubeletconfig": {"readOnlyPort": 0}}}), front(cluster, fault) as proxy:
         assert request.input.cluster is not None
         through = msgspec.structs.replace(request.input.cluster, access=connecting.request(proxy.url).access)
         hurried = msgspec.structs.replace(through, retry_policy=connecting.HURRIED)
-        found = scan(replaced(request, cluster=hurried))
-    (summary,) = found.controls
+        assessment = scan(replaced(request, cluster=hurried))
+    (summary,) = assessment.controls
     assert summary.status is Status.NOT_EVALUATED
     assert summary.reason is not None
     assert summary.reason.cause is Cause.NEEDS_ACCESS
     assert summary.reason.text == "the cluster did not show everything: list nodes"
-    assert [str(item.location) for item in found.unread if item.message == why] == ["list nodes"]
+    assert [str(part.location) for part in assessment.unread if part.message == why] == ["list nodes"]
 
 
 @contextlib.contextmanager
 def read_only_port(text: bytes) -> Iterator[None]:
-    """What a kubelet with an open read-only port answers at `/healthz`, on the address of the stand-ins."""
+    """Serve `/healthz` on the read-only port of the kubelet stand-ins."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         timeout = 5
@@ -219,7 +219,7 @@ def read_only_port(text: bytes) -> Iterator[None]:
             self.wfile.write(text)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     class Server(http.server.ThreadingHTTPServer):
         # Connections are closed when it ends.
@@ -239,61 +239,63 @@ def read_only_port(text: bytes) -> Iterator[None]:
             thread.join()
 
 
-def test_an_open_port_tells_where_a_kubelet_does_not(cluster: Cluster) -> None:
+def test_read_only_port_is_checked_without_configuration(cluster: Cluster) -> None:
     # One after the other: there is one such port, and another worker must not have it meanwhile.
-    for said, expected in ((b"ok", [Status.FAILED]), (b"nothing of a kubelet", [])):
-        with read_only_port(said), kubelet(cluster, {}) as node:
-            found = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT, ANONYMOUS]))
+    for body, expected in ((b"ok", [Status.FAILED]), (b"nothing of a kubelet", [])):
+        with read_only_port(body), kubelet(cluster, {}) as node:
+            assessment = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT, ANONYMOUS]))
         name = node["metadata"]["name"]
-        assert [verdict.status for verdict in verdicts(found, name, READ_ONLY_PORT)] == expected
-        assert Status.PASSED not in {verdict.status for verdict in verdicts(found, name, ANONYMOUS)}
-        assert [item for item in found.unread if item.message.startswith(f"node {name}: ")], "nobody knows the rest"
+        assert [verdict.status for verdict in verdicts(assessment, name, READ_ONLY_PORT)] == expected
+        assert Status.PASSED not in {verdict.status for verdict in verdicts(assessment, name, ANONYMOUS)}
+        assert [part for part in assessment.unread if part.message.startswith(f"node {name}: ")], (
+            "the configuration is unknown"
+        )
 
 
 @pytest.mark.parametrize("answer", [{}, {"kubeletconfig": None}, {"kubeletconfig": []}, {"kubeletconfig": {}}, []])
-def test_an_answer_that_is_no_configuration_is_a_gap(cluster: Cluster, answer: Any) -> None:
+def test_invalid_kubelet_response_is_a_gap(cluster: Cluster, answer: Any) -> None:
     with kubelet(cluster, {"configz": answer}) as node:
-        found = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT]))
+        assessment = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT]))
     name = node["metadata"]["name"]
-    assert verdicts(found, name, READ_ONLY_PORT) == []
-    assert [item for item in found.unread if item.message.startswith(f"node {name}: ")]
+    assert verdicts(assessment, name, READ_ONLY_PORT) == []
+    assert [part for part in assessment.unread if part.message.startswith(f"node {name}: ")]
 
 
 @pytest.mark.parametrize("depth", [300, 900])
-def test_a_document_that_is_nested_too_deeply_is_a_gap(cluster: Cluster, depth: int) -> None:
+def test_deeply_nested_configuration_is_a_gap(cluster: Cluster, depth: int) -> None:
     deep: list[Any] = []
     for _ in range(depth):
         deep = [deep]
     with kubelet(cluster, {"configz": {"kubeletconfig": {"a": deep}}}) as node:
-        found = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT]))
+        assessment = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT]))
     name = node["metadata"]["name"]
-    (gap,) = [item for item in found.unread if item.message.startswith(f"node {name}: ")]
+    (gap,) = [part for part in assessment.unread if part.message.startswith(f"node {name}: ")]
     assert gap.message.endswith("a document that is nested too deeply")
 
 
-def test_without_the_permission_every_node_is_one_gap(cluster: Cluster) -> None:
+def test_missing_permission_is_a_single_gap(cluster: Cluster) -> None:
     rules = [{"apiGroups": [""], "resources": ["nodes", "namespaces"], "verbs": ["list"]}]
     user = f"lister-{uuid.uuid4().hex[:8]}"
     cluster.user(user, rules)
     with kubelet(cluster, CONFIGZ), kubelet(cluster, CONFIGZ):
-        found = scan(request_as(cluster, user, host_scan=True, controls=[READ_ONLY_PORT]))
-    (gap,) = [item for item in found.unread if str(item.location) == "get nodes/proxy"]
+        assessment = scan(request_as(cluster, user, host_scan=True, controls=[READ_ONLY_PORT]))
+    (gap,) = [part for part in assessment.unread if str(part.location) == "get nodes/proxy"]
     assert 'cannot get resource "nodes/proxy"' in gap.message
-    assert found.controls[0].status is Status.NOT_EVALUATED
+    assert assessment.controls[0].status is Status.NOT_EVALUATED
 
 
-def test_the_permission_is_among_those_that_a_scan_needs(cluster: Cluster) -> None:
+def test_required_permissions_include_nodes_proxy(cluster: Cluster) -> None:
     proxied = Permission("get", "", "nodes/proxy")
-    told = preflight(request_as(cluster, "viewer", host_scan=True, controls=[READ_ONLY_PORT]))
-    assert proxied in told.missing
-    (role,) = roles(told.permissions)
+    preflight_result = preflight(request_as(cluster, "viewer", host_scan=True, controls=[READ_ONLY_PORT]))
+    assert proxied in preflight_result.missing
+    (role,) = roles(preflight_result.permissions)
     assert {"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": ["get"]} in role["rules"]
     assert proxied not in preflight(request_as(cluster, "viewer", controls=[READ_ONLY_PORT])).permissions
     assert preflight(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT])).missing == []
 
 
 @pytest.mark.usefixtures("agent")
-def test_what_a_node_agent_wrote_is_judged(cluster: Cluster) -> None:
+def test_objects_of_a_node_agent_are_evaluated(cluster: Cluster) -> None:
     name = f"node-{uuid.uuid4().hex[:8]}"
     objects = [
         written("KubeletInfo", name, cmdLine="/usr/bin/kubelet --anonymous-auth=false --read-only-port=10255"),
@@ -301,11 +303,15 @@ def test_what_a_node_agent_wrote_is_judged(cluster: Cluster) -> None:
     ]
     cluster.apply(objects)
     controls = [ANONYMOUS, READ_ONLY_PORT, "scheduler-profiling"]
-    found = scan(request_as(cluster, "admin", controls=controls))
-    assert [verdicts(found, name, slug)[0].status for slug in controls] == [Status.PASSED, Status.FAILED, Status.FAILED]
+    assessment = scan(request_as(cluster, "admin", controls=controls))
+    assert [verdicts(assessment, name, slug)[0].status for slug in controls] == [
+        Status.PASSED,
+        Status.FAILED,
+        Status.FAILED,
+    ]
     (resource,) = [
         result.resource
-        for result in found.results
+        for result in assessment.results
         if result.resource.kind == "KubeletInfo" and result.resource.name == name
     ]
     assert resource.api_version == f"{GROUP}/v1beta0", "as Kubescape hands it to rules"
@@ -315,7 +321,7 @@ def test_what_a_node_agent_wrote_is_judged(cluster: Cluster) -> None:
 
 
 @pytest.mark.usefixtures("agent")
-def test_rules_of_kubescape_find_what_an_agent_wrote_where_they_look(cluster: Cluster, tmp_path: Path) -> None:
+def test_kubescape_rules_find_agent_data(cluster: Cluster, tmp_path: Path) -> None:
     name = f"node-{uuid.uuid4().hex[:8]}"
     cluster.apply([written("KubeletInfo", name, cmdLine="/usr/bin/kubelet --anonymous-auth=true")])
     rego = """
@@ -334,10 +340,10 @@ def test_rules_of_kubescape_find_what_an_agent_wrote_where_they_look(cluster: Cl
     file = tmp_path / "house.json"
     file.write_text(json.dumps({"name": "House", "controls": [control]}), encoding="utf-8")
     request = replaced(request_as(cluster, "admin"), extra=gather((), (file,)))
-    found = scan(request)
+    assessment = scan(request)
     statuses = [
         verdict.status
-        for result in found.results
+        for result in assessment.results
         if result.resource.name == name
         for verdict in result.verdicts.values()
     ]
@@ -345,7 +351,7 @@ def test_rules_of_kubescape_find_what_an_agent_wrote_where_they_look(cluster: Cl
 
 
 @pytest.mark.usefixtures("agent")
-def test_data_of_an_agent_is_joined_with_its_node(cluster: Cluster) -> None:
+def test_agent_data_is_joined_with_its_node(cluster: Cluster) -> None:
     name = f"node-{uuid.uuid4().hex[:8]}"
     node = {
         "apiVersion": "v1",
@@ -366,7 +372,7 @@ def test_data_of_an_agent_is_joined_with_its_node(cluster: Cluster) -> None:
         cluster.delete(applied)
 
 
-def test_static_pods_of_the_control_plane_are_judged_as_the_cluster_shows_them(cluster: Cluster) -> None:
+def test_static_control_plane_pods_are_evaluated(cluster: Cluster) -> None:
     name = f"node-{uuid.uuid4().hex[:8]}"
     (node,) = cluster.apply([{"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}])
     owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"]["uid"], "controller": True}
@@ -393,16 +399,20 @@ def test_static_pods_of_the_control_plane_are_judged_as_the_cluster_shows_them(c
     }
     (applied,) = cluster.apply([pod])
     try:
-        found = scan(request_as(cluster, "admin", controls=["api-server-profiling", "authorization-rbac"]))
+        assessment = scan(request_as(cluster, "admin", controls=["api-server-profiling", "authorization-rbac"]))
     finally:
         cluster.delete(applied)
         cluster.delete(node)
-    assert [item.status for item in verdicts(found, pod["metadata"]["name"], "api-server-profiling")] == [Status.FAILED]
-    assert [item.status for item in verdicts(found, pod["metadata"]["name"], "authorization-rbac")] == [Status.PASSED]
+    assert [verdict.status for verdict in verdicts(assessment, pod["metadata"]["name"], "api-server-profiling")] == [
+        Status.FAILED
+    ]
+    assert [verdict.status for verdict in verdicts(assessment, pod["metadata"]["name"], "authorization-rbac")] == [
+        Status.PASSED
+    ]
 
 
 def node_info(kernel: str) -> dict[str, str]:
-    """What a Node tells of its system; the API wants every field."""
+    """Return the system information of a Node; the API requires all fields."""
     fields = (
         *("architecture", "bootID", "containerRuntimeVersion", "kubeProxyVersion", "kubeletVersion", "machineID"),
         *("osImage", "systemUUID"),
@@ -410,7 +420,7 @@ def node_info(kernel: str) -> dict[str, str]:
     return {**dict.fromkeys(fields, "x"), "kernelVersion": kernel, "operatingSystem": "linux"}
 
 
-def test_files_of_nodes_are_scanned_beside_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
+def test_host_data_files_are_scanned_with_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     name, slug = f"node-{uuid.uuid4().hex[:8]}", "kernel-fs-context-escape"
     node = {
         "apiVersion": "v1",
@@ -427,16 +437,16 @@ def test_files_of_nodes_are_scanned_beside_the_cluster(cluster: Cluster, tmp_pat
     request = request_as(cluster, "admin", controls=[slug, ANONYMOUS])
     try:
         alone = scan(request)
-        found = scan(replaced(request, paths=(str(file),)))
+        assessment = scan(replaced(request, paths=(str(file),)))
     finally:
         cluster.delete(applied)
     assert [verdict.status for verdict in verdicts(alone, name, slug)] == [Status.FAILED]
-    assert [verdict.status for verdict in verdicts(found, name, slug)] == [Status.PASSED], "no user namespaces"
-    assert [verdict.status for verdict in verdicts(found, name, ANONYMOUS)] == [Status.FAILED]
-    assert found.target.names == ("cluster admin",)
+    assert [verdict.status for verdict in verdicts(assessment, name, slug)] == [Status.PASSED], "no user namespaces"
+    assert [verdict.status for verdict in verdicts(assessment, name, ANONYMOUS)] == [Status.FAILED]
+    assert assessment.target.names == ("cluster admin",)
 
 
-def test_options_of_nodes_are_for_clusters(cluster: Cluster, tmp_path: Path) -> None:
+def test_host_options_require_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     file = tmp_path / "node.yaml"
     file.write_text("", encoding="utf-8")
     for options in (["--host-scan"], ["--host-data", str(file)]):
@@ -444,5 +454,5 @@ def test_options_of_nodes_are_for_clusters(cluster: Cluster, tmp_path: Path) -> 
         assert refused.returncode == 2
         assert "is for a cluster" in refused.stderr
     with kubelet(cluster, CONFIGZ) as node:
-        told = kubekeep("scan", "control", READ_ONLY_PORT, "--kubeconfig", cluster.kubeconfig, "--host-scan", "-v")
-    assert f"KubeletConfiguration {node['metadata']['name']}" in told.stdout
+        result = kubekeep("scan", "control", READ_ONLY_PORT, "--kubeconfig", cluster.kubeconfig, "--host-scan", "-v")
+    assert f"KubeletConfiguration {node['metadata']['name']}" in result.stdout

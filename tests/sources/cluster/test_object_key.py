@@ -1,4 +1,4 @@
-"""One object under several groups of Kubernetes is one; what another API server makes up from it is another."""
+"""Keys of objects: one for all groups of Kubernetes, another for objects derived by other API servers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Collect = Callable[[str], list[Resource]]
 
 
 def mirrored(cluster: Cluster) -> Callable[[Exchange], bool]:
-    """A server that shows each Namespace as a Project with the same uid, as OpenShift does."""
+    """Serve each Namespace also as a Project with the same uid, as OpenShift does."""
 
     def answer(exchange: Exchange) -> bool:
         path = exchange.asked.path
@@ -63,30 +63,34 @@ def followed(server: str) -> list[Resource]:
         following = ClusterFollower(
             known, Collection(known, discover(known), ClusterScope(kinds=KINDS)).plan_tasks(), (), QUICK
         )
-        found: dict[str, Resource | None] = {}
+        resources: dict[str, Resource | None] = {}
 
         def look() -> bool:
-            found.update(following.changes(0.1, 0.05))
+            resources.update(following.changes(0.1, 0.05))
             return following.is_known
 
         eventually(look)
         following.stop()
-        return [resource for resource in found.values() if resource is not None]
+        return [resource for resource in resources.values() if resource is not None]
 
 
 @pytest.mark.parametrize("collect", [listed, followed])
-def test_only_what_is_one_object_is_shown_once(cluster: Cluster, namespace: str, collect: Collect) -> None:
+def test_only_identical_objects_are_merged(cluster: Cluster, namespace: str, collect: Collect) -> None:
     cluster.apply([objects.event(namespace, "started")])
     with front(cluster, mirrored(cluster)) as proxy:
-        found = [(item.kind, item.group) for item in collect(proxy.url) if namespace in (item.name, item.namespace)]
-        lists = {asked.path for asked in proxy.lists()}
-    assert sorted(kind for kind, _ in found) == ["Event", "Namespace", "Project"]
-    assert ("Project", PROJECTS) in found
+        kinds = [
+            (resource.kind, resource.group)
+            for resource in collect(proxy.url)
+            if namespace in (resource.name, resource.namespace)
+        ]
+        lists = {request.path for request in proxy.lists()}
+    assert sorted(kind for kind, _ in kinds) == ["Event", "Namespace", "Project"]
+    assert ("Project", PROJECTS) in kinds
     assert lists >= {"/api/v1/events", "/apis/events.k8s.io/v1/events"}
 
 
 @pytest.mark.parametrize(
-    ("thing", "key"),
+    ("resource_object", "key"),
     [
         ({"apiVersion": "v1", "kind": "Event", "metadata": {"uid": "a"}}, "Event a"),
         ({"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"uid": "a"}}, "Event a"),
@@ -95,6 +99,6 @@ def test_only_what_is_one_object_is_shown_once(cluster: Cluster, namespace: str,
         ({"apiVersion": "v1", "kind": "Pod", "metadata": None}, "Pod /"),
     ],
 )
-def test_a_key_is_made_of_kind_and_uid(thing: dict[str, Any], key: str) -> None:
-    assert build_key(thing) == key
-    assert get_uid(thing) in {parse_uid(key), ""}
+def test_key_consists_of_kind_and_uid(resource_object: dict[str, Any], key: str) -> None:
+    assert build_key(resource_object) == key
+    assert get_uid(resource_object) in {parse_uid(key), ""}

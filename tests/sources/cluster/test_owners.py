@@ -1,4 +1,7 @@
-"""Nothing hides behind an owner that it claims, and what controllers and the API server add is no news."""
+"""Owners cover an object only if it is no weaker than they are.
+
+Defaults set by controllers and the API server do not matter.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +22,22 @@ PRIVILEGED = {"securityContext": {"privileged": True}}
 
 def shown(cluster: Cluster, namespace: str) -> list[str]:
     with front(cluster) as proxy:
-        found, gaps = collected(proxy, WORKLOAD, include=(namespace,))
+        labels, gaps = collected(proxy, WORKLOAD, include=(namespace,))
     assert gaps == []
-    return [name.replace(f" {namespace}/", " ") for name in found]
+    return [name.replace(f" {namespace}/", " ") for name in labels]
 
 
 def rich_template(restart: str) -> dict[str, Any]:
-    """A template that says and leaves unsaid what the API server fills in, in pods and templates or in pods alone."""
-    found = objects.template("registry.example.com/app", "app", "helper")
-    web, helper = found["spec"]["containers"]
+    """Return a template with and without fields that the API server sets in pods and templates, or in pods only."""
+    pod_template = objects.template("registry.example.com/app", "app", "helper")
+    web, helper = pod_template["spec"]["containers"]
     web["ports"] = [{"containerPort": 80}, {"containerPort": 53, "protocol": "UDP"}]
     web["livenessProbe"] = {"httpGet": {"path": "/", "port": 80}}
     web["env"] = [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "password", "key": "a"}}}]
     web["volumeMounts"] = [{"name": "logs", "mountPath": "/var/log"}, {"name": "settings", "mountPath": "/etc/a"}]
     helper["securityContext"] = {"capabilities": {"add": ["NET_BIND_SERVICE"]}, "runAsUser": 1000}
-    return found | {
-        "spec": found["spec"]
+    return pod_template | {
+        "spec": pod_template["spec"]
         | {
             "hostNetwork": True,
             "restartPolicy": restart,
@@ -50,15 +53,15 @@ def rich_template(restart: str) -> dict[str, Any]:
 
 
 def revision(deployment: dict[str, Any], name: str, template: dict[str, Any], replicas: int = 1) -> dict[str, Any]:
-    """A ReplicaSet as the controller of Deployments makes it."""
-    found = copy.deepcopy(template)
-    found["metadata"]["labels"] |= {"pod-template-hash": name}
+    """Return a ReplicaSet as the controller of Deployments creates it."""
+    pod_template = copy.deepcopy(template)
+    pod_template["metadata"]["labels"] |= {"pod-template-hash": name}
     where = deployment["metadata"]["namespace"]
-    return objects.made(objects.replicated("ReplicaSet", where, name, found, replicas), deployment)
+    return objects.set_owner(objects.replicated("ReplicaSet", where, name, pod_template, replicas), deployment)
 
 
-def test_what_is_filled_in_is_no_news(cluster: Cluster, namespace: str) -> None:
-    """In pods alone: the token, limits of a LimitRange, tolerations, the account, ports of the node."""
+def test_defaults_do_not_uncover_a_pod(cluster: Cluster, namespace: str) -> None:
+    """Only pods have the token, limits of a LimitRange, tolerations, the account, and ports of the node."""
     limits = [{"type": "Container", "default": {"memory": "1Gi"}, "defaultRequest": {"cpu": "1"}}]
     meta = {"name": "limits", "namespace": namespace}
     cluster.apply([{"apiVersion": "v1", "kind": "LimitRange", "metadata": meta, "spec": {"limits": limits}}])
@@ -71,24 +74,24 @@ def test_what_is_filled_in_is_no_news(cluster: Cluster, namespace: str) -> None:
     cron = apply(cluster, cron)
     job = objects.job(namespace, "nightly-1")
     job["spec"]["template"] = once
-    job = apply(cluster, objects.made(job, cron))
+    job = apply(cluster, objects.set_owner(job, cron))
     stateful = objects.replicated("StatefulSet", namespace, "db", copy.deepcopy(always))
     stateful["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] += [{"name": "data", "mountPath": "/data"}]
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     stateful["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}, "spec": claim}]
     stateful = apply(cluster, stateful)
-    # As its controller has it before the API server looks at the pod.
+    # The pod as its controller submits it.
     volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}]
     volumes += stateful["spec"]["template"]["spec"]["volumes"]
     pods = cluster.apply(
         [
-            *(objects.made_of(owner, f"{owner['metadata']['name']}-0") for owner in (replicas, daemons, job)),
-            objects.made_of(stateful, "db-0", volumes=volumes, hostname="db-0"),
+            *(objects.build_owned_pod(owner, f"{owner['metadata']['name']}-0") for owner in (replicas, daemons, job)),
+            objects.build_owned_pod(stateful, "db-0", volumes=volumes, hostname="db-0"),
         ]
     )
     for pod in pods:
-        given, *rest = pod["spec"]["containers"]
-        assert (given["resources"]["limits"], given["ports"][0]["hostPort"]) == ({"memory": "1Gi"}, 80)
+        main, *rest = pod["spec"]["containers"]
+        assert (main["resources"]["limits"], main["ports"][0]["hostPort"]) == ({"memory": "1Gi"}, 80)
         assert any(volume["name"].startswith("kube-api-access-") for volume in pod["spec"]["volumes"])
         assert (rest[0]["name"], pod["spec"]["serviceAccountName"]) == ("helper", "default")
     assert shown(cluster, namespace) == ["CronJob nightly", "DaemonSet log", "Deployment web", "StatefulSet db"]
@@ -108,8 +111,8 @@ def test_what_is_filled_in_is_no_news(cluster: Cluster, namespace: str) -> None:
     ],
     ids=["power", "processes", "image", "command", "init", "sidecar", "seccomp"],
 )
-def test_no_maker_hides_what_is_more(cluster: Cluster, namespace: str, kind: str, more: dict[str, Any]) -> None:
-    """Of a DaemonSet that is updated on delete, a part of a StatefulSet, a ReplicaSet that has adopted a Pod."""
+def test_stronger_pods_are_not_covered(cluster: Cluster, namespace: str, kind: str, more: dict[str, Any]) -> None:
+    """Includes a DaemonSet with OnDelete, a part of a StatefulSet, and a ReplicaSet with an adopted Pod."""
     if kind == "Job":
         maker = objects.job(namespace, "web")
     elif kind == "ReplicationController":
@@ -118,65 +121,67 @@ def test_no_maker_hides_what_is_more(cluster: Cluster, namespace: str, kind: str
     else:
         maker = objects.replicated(kind, namespace, "web")
     maker = apply(cluster, maker)
-    cluster.apply([objects.made_of(maker, "web-0"), objects.made_of(maker, "web-1", **more)])
+    cluster.apply([objects.build_owned_pod(maker, "web-0"), objects.build_owned_pod(maker, "web-1", **more)])
     assert shown(cluster, namespace) == sorted([f"{kind} web", "Pod web-1"])
 
 
-def test_a_former_revision_that_runs_is_looked_at(cluster: Cluster, namespace: str) -> None:
-    """A Deployment may be paused, or never come to an end; and anybody may make a ReplicaSet that says to be of it."""
-    thing = objects.replicated("Deployment", namespace, "web")
-    thing["spec"]["paused"] = True
-    deployment = apply(cluster, thing)
+def test_running_old_revision_is_collected(cluster: Cluster, namespace: str) -> None:
+    """A Deployment may be paused or never finish, and users can create a ReplicaSet that claims to be part of it."""
+    web = objects.replicated("Deployment", namespace, "web")
+    web["spec"]["paused"] = True
+    deployment = apply(cluster, web)
     former = copy.deepcopy(deployment["spec"]["template"])
     former["spec"]["containers"][0] |= PRIVILEGED
     now = apply(cluster, revision(deployment, "web-2", deployment["spec"]["template"]))
     old = apply(cluster, revision(deployment, "web-1", former))
-    cluster.apply([objects.made_of(now, "web-2-a"), objects.made_of(old, "web-1-a")])
-    # Its ReplicaSet speaks for the Pod.
+    cluster.apply([objects.build_owned_pod(now, "web-2-a"), objects.build_owned_pod(old, "web-1-a")])
+    # The ReplicaSet covers the Pod.
     assert shown(cluster, namespace) == ["Deployment web", "ReplicaSet web-1"]
 
 
-def test_a_former_revision_without_pods_is_not_and_hides_nothing(cluster: Cluster, namespace: str) -> None:
+def test_idle_old_revision_is_skipped_and_covers_nothing(cluster: Cluster, namespace: str) -> None:
     deployment = apply(cluster, objects.replicated("Deployment", namespace, "web"))
     former = copy.deepcopy(deployment["spec"]["template"])
     former["spec"]["containers"][0] |= PRIVILEGED
     old = apply(cluster, revision(deployment, "web-1", former, replicas=0))
     assert shown(cluster, namespace) == ["Deployment web"]
-    plain = objects.made_of(old, "web-1-plain")
+    plain = objects.build_owned_pod(old, "web-1-plain")
     plain["spec"] = copy.deepcopy(deployment["spec"]["template"]["spec"])
-    cluster.apply([objects.made_of(old, "web-1-a"), plain])
+    cluster.apply([objects.build_owned_pod(old, "web-1-a"), plain])
     assert shown(cluster, namespace) == ["Deployment web", "Pod web-1-a"]
-    # While some of its pods run, so does it.
+    # It is running as long as some of its pods are.
     cluster.admin(
         "PATCH", f"{cluster.path(old)}/status", {"status": {"replicas": 1}}, sent="application/merge-patch+json"
     )
     assert shown(cluster, namespace) == ["Deployment web", "ReplicaSet web-1"]
 
 
-def test_a_revision_of_nobody_without_pods_speaks_for_its_own(cluster: Cluster, namespace: str) -> None:
+def test_idle_replica_set_without_owner_covers_its_pods(cluster: Cluster, namespace: str) -> None:
     replicas = apply(cluster, objects.replicated("ReplicaSet", namespace, "web", replicas=0))
-    cluster.apply([objects.made_of(replicas, "web-a"), objects.made_of(replicas, "web-b", hostPID=True)])
+    cluster.apply(
+        [objects.build_owned_pod(replicas, "web-a"), objects.build_owned_pod(replicas, "web-b", hostPID=True)]
+    )
     assert shown(cluster, namespace) == ["Pod web-b", "ReplicaSet web"]
 
 
 @pytest.mark.parametrize("is_judged", [True, False])
-def test_a_revision_of_who_is_gone_without_pods_speaks_for_nobody(*, is_judged: bool) -> None:
-    """It is not compared with what made it, nor is anything with it."""
+def test_idle_replica_set_with_missing_owner_covers_nothing(*, is_judged: bool) -> None:
+    """It is not compared with its owner, nor is anything with it."""
     gone = objects.replicated("Deployment", "shop", "web")
     gone["metadata"]["uid"] = "gone"
-    old = objects.made(objects.replicated("ReplicaSet", "shop", "web-1", replicas=0), gone)
+    old = objects.set_owner(objects.replicated("ReplicaSet", "shop", "web-1", replicas=0), gone)
     old["metadata"]["uid"] = "old"
     owners = OwnerIndex(lambda _: is_judged)
     owners.add(old)
     assert not owners.is_covered(old)
-    assert not owners.is_covered(objects.made_of(old, "web-1-a", hostPID=True))
+    assert not owners.is_covered(objects.build_owned_pod(old, "web-1-a", hostPID=True))
 
 
-def test_what_services_find_otherwise_is_looked_at(cluster: Cluster, namespace: str) -> None:
+def test_pod_with_other_labels_is_collected(cluster: Cluster, namespace: str) -> None:
     template = objects.template()
     template["metadata"]["labels"] |= {"tier": "back"}
     replicas = apply(cluster, objects.replicated("ReplicaSet", namespace, "web", template))
-    adopted = objects.made_of(replicas, "web-1")
+    adopted = objects.build_owned_pod(replicas, "web-1")
     adopted["metadata"]["labels"] = {"app": "app"}
-    cluster.apply([objects.made_of(replicas, "web-0"), adopted])
+    cluster.apply([objects.build_owned_pod(replicas, "web-0"), adopted])
     assert shown(cluster, namespace) == ["Pod web-1", "ReplicaSet web"]

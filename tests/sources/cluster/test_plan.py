@@ -1,4 +1,4 @@
-"""Kinds of which only the metadata is listed: no control of the library sees a difference."""
+"""Kinds listed by metadata only: the verdicts of the library do not change."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kubekeep.sources.cluster.plan import METADATA_ONLY
 from kubekeep.usecases.control import judge
 
 
-def slim(thing: dict[str, Any]) -> dict[str, Any]:
-    """The object as the API server gives it when only its metadata is asked for."""
-    return {key: thing[key] for key in ("apiVersion", "kind", "metadata") if key in thing}
+def slim(resource_object: dict[str, Any]) -> dict[str, Any]:
+    """Return the object with metadata only, as the API server does on request."""
+    return {key: resource_object[key] for key in ("apiVersion", "kind", "metadata") if key in resource_object}
 
 
-def is_slim(thing: dict[str, Any]) -> bool:
-    group = str(thing.get("apiVersion")).rpartition("/")[0]
-    return thing.get("kind") in METADATA_ONLY and ("." not in group or group.endswith(".k8s.io"))
+def is_slim(resource_object: dict[str, Any]) -> bool:
+    group = str(resource_object.get("apiVersion")).rpartition("/")[0]
+    return resource_object.get("kind") in METADATA_ONLY and ("." not in group or group.endswith(".k8s.io"))
 
 
 CONCERNED = [
@@ -30,29 +30,29 @@ CONCERNED = [
 CASES = [
     case
     for case in cases_of(builtin(), [builtin().controls[control.rule_name] for control in CONCERNED])
-    if any(is_slim(thing) and slim(thing) != thing for thing in objects(case))
+    if any(is_slim(resource_object) and slim(resource_object) != resource_object for resource_object in objects(case))
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_metadata_is_enough(case: Case) -> None:
+def test_metadata_is_sufficient(case: Case) -> None:
     documents = objects(case)
-    reduced = [slim(thing) if is_slim(thing) else thing for thing in documents]
+    reduced = [slim(resource_object) if is_slim(resource_object) else resource_object for resource_object in documents]
     assert reduced != documents
     whole, part = (
-        [(item.resource.identity, item.verdicts) for item in judge(case, found, builtin())]
-        for found in (documents, reduced)
+        [(result.resource.identity, result.verdicts) for result in judge(case, input_objects, builtin())]
+        for input_objects in (documents, reduced)
     )
     assert part == whole
 
 
-def test_there_are_controls_and_cases_of_that() -> None:
+def test_controls_and_cases_exist() -> None:
     assert {control.slug for control in CONCERNED} >= {"secret-mounted", "default-namespace-unused"}
     assert CASES
 
 
-def test_no_rule_looks_further_into_a_kind_whose_metadata_is_all_there_is() -> None:
-    """Of Secrets above all: a rule that reads their values would always find them empty."""
+def test_no_rule_reads_more_than_metadata() -> None:
+    """Secrets above all: a rule on their values would find them empty."""
     for control in CONCERNED:
         source = builtin().rule(control).source
         assert "input.object.data" not in source, control.slug

@@ -1,4 +1,4 @@
-"""Who is weaker than a template: each field that a control looks at, said of a pod alone."""
+"""Comparison of a pod with a template: each field that controls evaluate, set in the pod only."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def of(pod: dict[str, Any]) -> PodPrivileges:
 
 
 def pod(spec: dict[str, Any] | None = None, container: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
-    """A Pod with one container, with more in its spec, in its container and in its metadata."""
-    found = copy.deepcopy(objects.pod("shop", "web"))
-    found["spec"]["containers"][0] |= container or {}
-    found["spec"] |= spec or {}
-    found["metadata"] |= metadata
-    return found
+    """Return a Pod with one container, with additional fields in spec, container and metadata."""
+    resource_object = copy.deepcopy(objects.pod("shop", "web"))
+    resource_object["spec"]["containers"][0] |= container or {}
+    resource_object["spec"] |= spec or {}
+    resource_object["metadata"] |= metadata
+    return resource_object
 
 
 def context(**fields: Any) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def volume(**source: Any) -> dict[str, Any]:
 
 
 def with_token(name: str, *more: dict[str, Any], audience: str = "", **spec: Any) -> dict[str, Any]:
-    """A Pod with a volume as the API server puts it in."""
+    """Return a Pod with the volume that the API server adds."""
     token = {"path": "token"} | ({"audience": audience} if audience else {})
     sources = [{"serviceAccountToken": token}, {"configMap": {"name": "kube-root-ca.crt"}}, *more]
     mount = {"name": name, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True}
@@ -162,7 +162,7 @@ WEAKER = {
 
 
 @pytest.mark.parametrize(("weak", "template"), WEAKER.values(), ids=WEAKER.keys())
-def test_who_is_weaker(weak: dict[str, Any], template: dict[str, Any]) -> None:
+def test_weaker_pods(weak: dict[str, Any], template: dict[str, Any]) -> None:
     assert not of(weak).is_within(of(template))
     assert of(weak).is_within(of(weak))
 
@@ -225,14 +225,16 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize(("other", "template"), DEFAULTS.values(), ids=DEFAULTS.keys())
-def test_who_is_not_weaker(other: dict[str, Any], template: dict[str, Any]) -> None:
+def test_pods_that_are_not_weaker(other: dict[str, Any], template: dict[str, Any]) -> None:
     assert of(other).is_within(of(template))
 
 
-def test_claims_of_a_stateful_set_are_volumes_of_its_pods() -> None:
+def test_stateful_set_claims_are_volumes_of_its_pods() -> None:
     inside = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
-    found = pod(container=inside)
-    stateful = objects.replicated("StatefulSet", "shop", "db", {"metadata": found["metadata"], "spec": found["spec"]})
+    mounting = pod(container=inside)
+    stateful = objects.replicated(
+        "StatefulSet", "shop", "db", {"metadata": mounting["metadata"], "spec": mounting["spec"]}
+    )
     stateful["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}, "spec": {}}]
     volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}]
     assert of(pod({"volumes": volumes}, inside)).is_within(of(stateful))
@@ -242,8 +244,8 @@ def test_claims_of_a_stateful_set_are_volumes_of_its_pods() -> None:
 @pytest.mark.parametrize(
     "nonsense", [None, 1, "a", [], {}, [{}], {"a": {}}, [[1]], [{"name": {}}], [{"name": ["a"]}]], ids=str
 )
-def test_nonsense_in_a_custom_kind_does_no_harm(nonsense: Any) -> None:
-    """Nobody checks its template: whoever may create one object must not end the scan of everything else."""
+def test_malformed_custom_object_is_accepted(nonsense: Any) -> None:
+    """Templates in custom kinds are not validated: one malformed object must not end the whole scan."""
     fields = {name for weak, _ in WEAKER.values() for name in (*weak["spec"], *weak["spec"]["containers"][0])}
     contexts = {name for weak, template in WEAKER.values() for one in (weak, template) for name in _context(one)}
     container = dict.fromkeys(fields, nonsense) | {"securityContext": dict.fromkeys(contexts, nonsense)}
@@ -251,16 +253,16 @@ def test_nonsense_in_a_custom_kind_does_no_harm(nonsense: Any) -> None:
         whole = {
             "template": {"metadata": {"labels": nonsense, "annotations": nonsense}, "spec": {"containers": []} | spec}
         }
-        thing = objects.custom("example.com", "Rollout", "shop", "web", whole | {"volumeClaimTemplates": nonsense})
-        assert not of(PLAIN).is_within(of(thing))
+        rollout = objects.custom("example.com", "Rollout", "shop", "web", whole | {"volumeClaimTemplates": nonsense})
+        assert not of(PLAIN).is_within(of(rollout))
 
 
 def _context(pod: dict[str, Any]) -> dict[str, Any]:
-    found = pod["spec"]["containers"][0].get("securityContext", {})
-    return found if isinstance(found, dict) else {}
+    context = pod["spec"]["containers"][0].get("securityContext", {})
+    return context if isinstance(context, dict) else {}
 
 
-def test_what_is_too_long_to_be_remembered_is_compared_all_the_same() -> None:
+def test_long_pods_are_compared_without_cache() -> None:
     long = pod(container={"env": [{"name": f"NAME_{number}", "value": "a" * 100} for number in range(1000)]})
     assert of(long).is_within(of(PLAIN))
     long["spec"]["hostPID"] = True

@@ -48,11 +48,11 @@ def test_every_document_names_the_node(kubeadm: CollectedNode) -> None:
     ]
 
 
-def test_nothing_is_missing_on_a_node_that_has_it_all(kubeadm: CollectedNode) -> None:
+def test_complete_node_has_no_gaps(kubeadm: CollectedNode) -> None:
     assert [line.partition(":")[0] for line in kubeadm.not_read] == ["CloudProviderInfo"]
 
 
-def test_a_node_with_etcd_alone_lacks_nothing_of_the_rest(tmp_path: Path) -> None:
+def test_etcd_only_node_has_no_other_gaps(tmp_path: Path) -> None:
     """Nobody is told that the API server of such a node is unknown; where its manifest is, it is."""
     nodes.system(tmp_path)
     put(tmp_path, "/etc/kubernetes/manifests/etcd.yaml", "apiVersion: v1\nkind: Pod\n")
@@ -65,7 +65,7 @@ def test_a_node_with_etcd_alone_lacks_nothing_of_the_rest(tmp_path: Path) -> Non
     assert "schedulerInfo.cmdLine" not in lacking
 
 
-def test_a_file_has_its_mode_and_owner(kubeadm: CollectedNode) -> None:
+def test_file_entry_has_mode_and_owner(kubeadm: CollectedNode) -> None:
     found = data(kubeadm, "KubeletInfo")["kubeConfigFile"]
     assert found["path"] == "/etc/kubernetes/kubelet.conf"
     assert found["permissions"] == 0o600
@@ -75,7 +75,7 @@ def test_a_file_has_its_mode_and_owner(kubeadm: CollectedNode) -> None:
 
 
 @pytest.mark.parametrize("file", ["passwd", "group"])
-def test_a_number_of_a_user_without_end_is_nobody(tmp_path: Path, file: str) -> None:
+def test_endless_user_id_is_ignored(tmp_path: Path, file: str) -> None:
     nodes.kubeadm(tmp_path)
     text = f"long:x:{'9' * 5000}:0:::\nowner:x:{OWN[file == 'group']}:0:::\n"
     put(tmp_path, f"/etc/{file}", text, 0o644)
@@ -83,7 +83,7 @@ def test_a_number_of_a_user_without_end_is_nobody(tmp_path: Path, file: str) -> 
     assert found["ownership"]["username" if file == "passwd" else "groupname"] == "owner"
 
 
-def test_the_kubelet_is_told_with_its_configuration(kubeadm: CollectedNode) -> None:
+def test_kubelet_document_has_its_configuration(kubeadm: CollectedNode) -> None:
     found = data(kubeadm, "KubeletInfo")
     assert "--config=/var/lib/kubelet/config.yaml" in found["cmdLine"]
     assert json.loads(found["configFile"]["content"])["readOnlyPort"] == 0
@@ -94,7 +94,7 @@ def test_the_kubelet_is_told_with_its_configuration(kubeadm: CollectedNode) -> N
     ]
 
 
-def test_the_control_plane_is_told_with_its_files(kubeadm: CollectedNode) -> None:
+def test_control_plane_document_has_its_files(kubeadm: CollectedNode) -> None:
     found = data(kubeadm, "ControlPlaneInfo")
     server = found["APIServerInfo"]
     assert "--authorization-mode=Node,RBAC" in server["cmdLine"]
@@ -124,7 +124,7 @@ def test_no_secret_is_in_the_documents(kubeadm: CollectedNode) -> None:
     assert "PRIVATE KEY" not in text
 
 
-def test_the_system_is_told(kubeadm: CollectedNode) -> None:
+def test_system_documents(kubeadm: CollectedNode) -> None:
     assert data(kubeadm, "OsReleaseFile") == {"content": nodes.OS_RELEASE}
     assert data(kubeadm, "KernelVersion")["content"].startswith("Linux version")
     assert data(kubeadm, "LinuxKernelVariables") == {
@@ -138,13 +138,13 @@ def test_the_system_is_told(kubeadm: CollectedNode) -> None:
     }
 
 
-def test_the_network_is_told(kubeadm: CollectedNode) -> None:
+def test_network_documents(kubeadm: CollectedNode) -> None:
     assert data(kubeadm, "CNIInfo")["CNINames"] == ["flannel"], "what is chained to it sets up no network"
     assert data(kubeadm, "KubeProxyInfo")["kubeConfigFile"]["path"] == "/var/lib/kube-proxy/kubeconfig.conf"
     assert of(kubeadm, "KubeProxyConfiguration")["metricsBindAddress"] == "0.0.0.0:10249"
 
 
-def test_open_ports_are_those_on_which_somebody_listens(tmp_path: Path) -> None:
+def test_open_ports_are_listening_sockets(tmp_path: Path) -> None:
     import socket  # noqa: PLC0415 - of this test alone
 
     nodes.system(tmp_path)
@@ -161,7 +161,7 @@ def test_open_ports_are_those_on_which_somebody_listens(tmp_path: Path) -> None:
         assert other.getsockname() not in ports
 
 
-def test_a_link_that_leads_nowhere_is_no_file(tmp_path: Path) -> None:
+def test_dangling_link_is_no_file(tmp_path: Path) -> None:
     nodes.kubeadm(tmp_path)
     (tmp_path / "etc/kubernetes/pki/old.key").symlink_to("/none")
     plane = of(collect(str(tmp_path)), "ControlPlaneInfo")
@@ -169,7 +169,7 @@ def test_a_link_that_leads_nowhere_is_no_file(tmp_path: Path) -> None:
     assert "PKIFiles" not in whys(plane)
 
 
-def test_a_folder_of_keys_that_is_too_deep_is_said(tmp_path: Path) -> None:
+def test_too_deep_key_folder_is_reported(tmp_path: Path) -> None:
     nodes.kubeadm(tmp_path)
     put(tmp_path, "/etc/kubernetes/pki/1/2/3/4/5/ca.key", nodes.KEY)
     plane = of(collect(str(tmp_path)), "ControlPlaneInfo")
@@ -185,7 +185,7 @@ def test_a_worker_has_no_control_plane(tmp_path: Path) -> None:
     assert "ControlPlaneInfo" not in kinds
 
 
-def test_without_processes_there_is_no_content_to_rely_on(tmp_path: Path) -> None:
+def test_no_content_without_processes(tmp_path: Path) -> None:
     nodes.kubeadm(tmp_path)
     collected = collect(str(tmp_path))
     kubelet = data(collected, "KubeletInfo")
@@ -194,7 +194,7 @@ def test_without_processes_there_is_no_content_to_rely_on(tmp_path: Path) -> Non
     assert whys(of(collected, "ControlPlaneInfo"))["APIServerInfo.cmdLine"].startswith("/proc shows no processes")
 
 
-def test_k3s_is_told_by_its_log(tmp_path: Path) -> None:
+def test_k3s_is_read_from_its_log(tmp_path: Path) -> None:
     nodes.rancher(tmp_path, "k3s")
     nodes.unit(tmp_path, "k3s", "/etc/systemd/system")
     nodes.flannel(tmp_path, "/var/lib/rancher/k3s/agent/etc/cni/net.d/10-flannel.conflist")
@@ -234,7 +234,7 @@ def test_k3s_is_told_by_its_log(tmp_path: Path) -> None:
     assert nodes.HIDDEN not in json.dumps(collected.documents)
 
 
-def test_k3s_without_its_log_is_told_as_far_as_files_tell(tmp_path: Path) -> None:
+def test_k3s_without_log_is_read_from_files(tmp_path: Path) -> None:
     nodes.rancher(tmp_path, "k3s")
     (tmp_path / "var/lib/rancher/k3s/server/db/etcd").rmdir()
     collected = collect(str(tmp_path))
@@ -317,14 +317,14 @@ def kubelet_with(root: Path, *flags: str) -> dict[str, Any]:
         ("kind: KubeletConfiguration\n#" + "x" * (1 << 20), "it has more than 1048576 bytes"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_not_told(tmp_path: Path, text: str, why: str) -> None:
+def test_file_of_another_kind_is_not_read(tmp_path: Path, text: str, why: str) -> None:
     put(tmp_path, "/etc/shadow", text)
     found = kubelet_with(tmp_path, "--config=/etc/shadow")
     assert "content" not in found["data"]["configFile"]
     assert whys(found)["configFile.content"] == why
 
 
-def test_values_of_every_type_are_told(tmp_path: Path) -> None:
+def test_values_of_all_types_are_kept(tmp_path: Path) -> None:
     text = "kind: KubeletConfiguration\na: 2026-11-26\nb: !!binary aGk=\nd: 0o17\n1: {2: 3}\ne: ~\n"
     put(tmp_path, "/config", text)
     content = kubelet_with(tmp_path, "--config=/config")["data"]["configFile"]["content"]
@@ -334,7 +334,7 @@ def test_values_of_every_type_are_told(tmp_path: Path) -> None:
     assert found["e"] is None
 
 
-def test_kube_proxy_without_a_configuration_that_can_be_read(tmp_path: Path) -> None:
+def test_unreadable_kube_proxy_configuration_is_reported(tmp_path: Path) -> None:
     nodes.system(tmp_path)
     put(tmp_path, "/config", "kind: Secret\n")
     put(tmp_path, "/kubeconfig", nodes.KUBECONFIG, 0o640)
@@ -347,23 +347,23 @@ def test_kube_proxy_without_a_configuration_that_can_be_read(tmp_path: Path) -> 
     assert "KubeProxyConfiguration" not in {document["kind"] for document in collected.documents}
 
 
-def test_a_configuration_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_pipe_as_configuration_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "config")
     found = kubelet_with(tmp_path, "--config=/config")
     assert whys(found)["configFile.content"] == "it is not a regular file"
 
 
-def test_a_path_that_depends_on_where_the_process_is_is_not_guessed(tmp_path: Path) -> None:
+def test_relative_path_is_reported(tmp_path: Path) -> None:
     assert whys(kubelet_with(tmp_path, "--config=config.yaml"))["configFile"].startswith("the path depends on")
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     found = kubelet_with(tmp_path, "--kubeconfig=/none")
     assert "kubeConfigFile" not in found["data"]
     assert {"field": "kubeConfigFile", "why": "there is no such file", "path": "/none"} in found["notRead"]
 
 
-def test_the_name_is_what_the_kubelet_was_told(tmp_path: Path) -> None:
+def test_node_name_is_the_hostname_override(tmp_path: Path) -> None:
     assert kubelet_with(tmp_path, "--hostname-override=told")["metadata"]["name"] == "told"
     assert {item["metadata"]["name"] for item in collect(str(tmp_path), "said").documents} == {"said"}
 
@@ -373,7 +373,7 @@ def test_a_node_without_a_name_is_refused(tmp_path: Path) -> None:
         collect(str(tmp_path))
 
 
-def test_a_unit_of_the_administrator_takes_the_place_of_the_package_s(tmp_path: Path) -> None:
+def test_unit_in_etc_overrides_the_package(tmp_path: Path) -> None:
     nodes.system(tmp_path)
     for folder in ("/etc/systemd/system", "/usr/lib/systemd/system"):
         nodes.unit(tmp_path, "kubelet", folder)
@@ -397,7 +397,7 @@ def test_a_unit_of_the_administrator_takes_the_place_of_the_package_s(tmp_path: 
         ({"99-loopback.conf": ["loopback"]}, None),
     ],
 )
-def test_the_plugin_is_the_one_that_the_runtime_calls(
+def test_plugin_is_the_one_the_runtime_calls(
     tmp_path: Path, files: dict[str, list[str]], names: list[str] | None
 ) -> None:
     nodes.system(tmp_path)
@@ -422,7 +422,7 @@ def as_nobody(look: Callable[[], CollectedNode]) -> CollectedNode:
         os.seteuid(0)
 
 
-def test_without_rights_the_rest_is_told_with_what_is_missing(tmp_path: Path) -> None:
+def test_without_permissions_gaps_are_reported(tmp_path: Path) -> None:
     nodes.kubeadm(tmp_path)
     with nodes.running(nodes.PROGRAMS) as pids:
         nodes.show(tmp_path, pids)

@@ -56,7 +56,7 @@ def node_with(root: NodeRoot, program: str, flag: str) -> HostNode:
     return HostNode("node-1", NodeFiles(root, read_accounts(root)), RunningProcesses((process,)), detect_layout(root))
 
 
-def test_a_file_is_read_where_the_process_sees_it(tmp_path: Path) -> None:
+def test_file_is_read_in_the_root_of_the_process(tmp_path: Path) -> None:
     nodes.put(tmp_path, "/encryption.yaml", nodes.ENCRYPTION)
     program, flag = "kube-apiserver", "--encryption-provider-config=/mnt/encryption.yaml"
     with contained(tmp_path, program, flag), NodeRoot.open("/") as root:
@@ -67,7 +67,7 @@ def test_a_file_is_read_where_the_process_sees_it(tmp_path: Path) -> None:
     assert json.loads(entry["content"])["resources"][0]["resources"] == ["secrets"]
 
 
-def test_a_kubeconfig_without_credentials_is_not_looked_at(tmp_path: Path) -> None:
+def test_kubeconfig_without_credentials_is_skipped(tmp_path: Path) -> None:
     nodes.put(tmp_path, "/config.conf", nodes.PROXY_CONFIG.replace("/var/lib/kube-proxy", "/mnt"))
     nodes.put(tmp_path, "/kubeconfig.conf", "users: [{name: default, user: {tokenFile: /var/run/token}}]\n")
     program, flag = "kube-proxy", "--config=/mnt/config.conf"
@@ -79,7 +79,7 @@ def test_a_kubeconfig_without_credentials_is_not_looked_at(tmp_path: Path) -> No
     assert configuration["clientConnection"] == {"kubeconfig": "/mnt/kubeconfig.conf"}
 
 
-def test_what_a_process_saw_is_not_looked_for_on_the_node(tmp_path: Path) -> None:
+def test_container_path_is_not_read_on_the_node(tmp_path: Path) -> None:
     nodes.kubeadm(tmp_path)
     flag = "--encryption-provider-config=/etc/kubernetes/encryption.yaml"
     process = Process(pid=7, words=("kube-apiserver", flag), contained=True, uid=0, network="")

@@ -64,7 +64,7 @@ def service(tmp_path: Path) -> Iterator[Path]:
 
 
 @journalled
-def test_the_journal_tells_how_each_program_was_started(service: Path) -> None:
+def test_journal_has_all_command_lines(service: Path) -> None:
     found = told(service)
     assert words(PROGRAMS, found) == PROGRAMS
     server = found.find("kube-apiserver")
@@ -74,14 +74,14 @@ def test_the_journal_tells_how_each_program_was_started(service: Path) -> None:
 
 
 @journalled
-def test_a_journal_that_outlasts_restarts_is_read_as_well(service: Path) -> None:
+def test_persistent_journal_is_read(service: Path) -> None:
     (service / "var/log").mkdir(parents=True)
     (service / JOURNAL).rename(service / "var/log/journal")
     assert words(PROGRAMS, told(service)) == PROGRAMS
 
 
 @journalled
-def test_what_an_earlier_process_of_that_number_wrote_does_not_count(service: Path) -> None:
+def test_entries_of_an_earlier_process_are_ignored(service: Path) -> None:
     (stat,) = (path for path in service.glob("proc/[0-9]*/stat") if path.parent.name != "1")
     start, brackets, fields = stat.read_text(encoding="utf-8").rpartition(")")
     numbers = fields.split()
@@ -91,15 +91,13 @@ def test_what_an_earlier_process_of_that_number_wrote_does_not_count(service: Pa
 
 
 @journalled
-def test_what_was_written_before_the_node_was_started_does_not_count(service: Path) -> None:
+def test_entries_before_boot_are_ignored(service: Path) -> None:
     nodes.put(service, "/proc/sys/kernel/random/boot_id", "00000000-0000-4000-8000-000000000000\n")
     assert why(service) == "its log does not say how it was started"
 
 
 @journalled
-def test_a_journal_is_not_looked_for_outside_of_the_root(
-    service: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_journal_outside_the_root_is_not_read(service: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     outside = tmp_path_factory.mktemp("outside") / "journal"
     (service / JOURNAL).rename(outside)
     (service / JOURNAL).symlink_to(outside)
@@ -107,7 +105,7 @@ def test_a_journal_is_not_looked_for_outside_of_the_root(
 
 
 @journalled
-def test_without_journalctl_it_is_said(service: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_journalctl_is_reported(service: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert why(service) == "the journal was not read: journalctl is not installed"
 
@@ -126,7 +124,7 @@ def test_without_journalctl_it_is_said(service: Path, monkeypatch: pytest.Monkey
         ),
     ],
 )
-def test_a_journalctl_that_fails_ends_with_a_reason(
+def test_failing_journalctl_is_reported(
     service: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
 ) -> None:
     """The one place where a program stands in for journalctl, which does none of this by itself."""
@@ -153,7 +151,7 @@ def logging(node: Path, lines: list[str], title: str = SERVER) -> None:
         nodes.show(node, [pid])
 
 
-def test_a_log_tells_how_each_program_was_started(node: Path) -> None:
+def test_log_has_all_command_lines(node: Path) -> None:
     logging(node, nodes.k3s_log(PROGRAMS))
     found = told(node)
     assert words(PROGRAMS, found) == PROGRAMS
@@ -166,12 +164,12 @@ def test_the_last_start_counts(node: Path) -> None:
     assert words(PROGRAMS, told(node)) == PROGRAMS
 
 
-def test_a_log_of_another_start_tells_nothing(node: Path) -> None:
+def test_log_of_another_start_is_ignored(node: Path) -> None:
     logging(node, nodes.k3s_log(PROGRAMS, LONG_AGO))
     assert why(node) == "its log does not say how it was started"
 
 
-def test_what_comes_into_the_log_later_does_not_count(node: Path) -> None:
+def test_later_log_entries_are_ignored(node: Path) -> None:
     logging(node, nodes.k3s_log(PROGRAMS) + nodes.k3s_log(FAKE, dt.datetime.now(dt.UTC) + LATER))
     assert told(node).find("kube-apiserver").get_flag("anonymous-auth") == "false"
 
@@ -187,14 +185,14 @@ def test_what_comes_into_the_log_later_does_not_count(node: Path) -> None:
         'time="{}" level=info msg="Running kube-apiservers --anonymous-auth=true"',
     ],
 )
-def test_lines_that_only_look_alike_are_none(node: Path, line: str) -> None:
+def test_similar_lines_are_ignored(node: Path, line: str) -> None:
     logging(node, [line.format((dt.datetime.now(dt.UTC) + LATER).isoformat())])
     assert why(node) == "its log does not say how it was started"
 
 
 @pytest.mark.parametrize("zone", [dt.UTC, dt.timezone(dt.timedelta(hours=5, minutes=30))])
 @pytest.mark.parametrize("fraction", ["", ".219587474"])
-def test_moments_are_told_in_any_zone_and_to_the_nanosecond(node: Path, zone: dt.timezone, fraction: str) -> None:
+def test_timestamps_in_any_zone_with_nanoseconds(node: Path, zone: dt.timezone, fraction: str) -> None:
     now = dt.datetime.now(zone).isoformat(timespec="seconds")
     moment = f"{now[:19]}{fraction}{now[19:].replace('+00:00', 'Z')}"
     logging(node, [f'time="{moment}" level=info msg="Running kubelet --read-only-port=0"'])
@@ -203,13 +201,13 @@ def test_moments_are_told_in_any_zone_and_to_the_nanosecond(node: Path, zone: dt
     assert why(node, "kubelet") == "its log does not say how it was started"
 
 
-def test_values_are_kept_as_they_were(node: Path) -> None:
+def test_values_are_kept_verbatim(node: Path) -> None:
     flags = ['--a="two words"', "--b=c\\d", "--switch=true"]
     logging(node, nodes.k3s_log({"kubelet": flags}))
     assert told(node).find("kubelet").words == ("kubelet", *flags)
 
 
-def test_of_a_log_that_is_too_long_the_beginning_counts(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beginning_of_a_long_log_is_read(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = nodes.k3s_log(PROGRAMS)
     monkeypatch.setattr(embedded, "_LOG", sum(len(line) + 1 for line in lines[:3]))
     logging(node, lines)
@@ -218,13 +216,13 @@ def test_of_a_log_that_is_too_long_the_beginning_counts(node: Path, monkeypatch:
     assert why(node, "kubelet").startswith(f"its log was not read: {LOG}: it has more than ")
 
 
-def test_what_a_server_does_not_run_is_said(node: Path) -> None:
+def test_missing_programs_are_reported(node: Path) -> None:
     logging(node, nodes.k3s_log({name: flags for name, flags in PROGRAMS.items() if name != "kube-proxy"}))
     assert why(node, "kube-proxy") == "its log does not say how it was started"
     assert told(node).find("kubelet").get_flag("read-only-port") == "0"
 
 
-def test_what_anybody_calls_so_does_not_stand_for_what_is_hidden(node: Path) -> None:
+def test_other_process_does_not_replace_a_hidden_program(node: Path) -> None:
     with (
         nodes.titled(SERVER, [], 2) as host,
         nodes.titled("kube-apiserver --anonymous-auth=false", [], 2) as rogue,
@@ -239,7 +237,7 @@ def test_an_agent_runs_a_kubelet(node: Path) -> None:
     assert words({"kubelet": ""}, told(node)) == {"kubelet": PROGRAMS["kubelet"]}
 
 
-def test_a_log_that_another_process_of_k3s_writes_is_read(node: Path) -> None:
+def test_log_written_by_the_parent_is_read(node: Path) -> None:
     """`k3s server --log`: what writes the file is the parent of what runs everything."""
     read, write = os.pipe()
     with nodes.titled("k3s server", [], write) as pid:
@@ -257,7 +255,7 @@ def test_a_log_that_another_process_of_k3s_writes_is_read(node: Path) -> None:
     assert words(PROGRAMS, told(node)) == PROGRAMS
 
 
-def test_a_log_that_leads_nowhere_is_not_waited_for(node: Path) -> None:
+def test_pipe_as_log_does_not_block(node: Path) -> None:
     logging(node, [])
     log = node / LOG.lstrip("/")
     log.unlink()
@@ -276,7 +274,7 @@ def test_a_log_that_leads_nowhere_is_not_waited_for(node: Path) -> None:
         ("../stat", "when the node was started is not known: /proc/stat: there is no such file"),
     ],
 )
-def test_what_the_kernel_does_not_tell_is_said(node: Path, gone: str, reason: str) -> None:
+def test_missing_kernel_data_is_reported(node: Path, gone: str, reason: str) -> None:
     logging(node, nodes.k3s_log(PROGRAMS))
     (process,) = (folder.parent for folder in node.glob("proc/[0-9]*/fd"))
     (process / gone).unlink()
@@ -284,7 +282,7 @@ def test_what_the_kernel_does_not_tell_is_said(node: Path, gone: str, reason: st
 
 
 @pytest.mark.parametrize("digits", [400, 5000])
-def test_a_start_without_end_is_no_moment(node: Path, digits: int) -> None:
+def test_endless_start_time_is_rejected(node: Path, digits: int) -> None:
     logging(node, nodes.k3s_log(PROGRAMS))
     (process,) = (folder.parent for folder in node.glob("proc/[0-9]*/fd"))
     nodes.put(process, "/stat", f"7 (k3s) S{' 1' * 18} {'9' * digits}\n")
@@ -297,7 +295,7 @@ def test_commands_of_k3s_run_nothing(node: Path) -> None:
     assert why(node) == "no process called k3s is seen"
 
 
-def test_without_processes_it_is_said(tmp_path: Path) -> None:
+def test_missing_processes_are_reported(tmp_path: Path) -> None:
     assert why(tmp_path) == "/proc: there is no such file"
 
 
@@ -305,7 +303,7 @@ def k3s(pid: int, uid: int) -> Process:
     return Process(pid=pid, words=("k3s", "server"), contained=False, uid=uid, network="")
 
 
-def test_of_several_only_that_of_root_can_be_meant(node: Path) -> None:
+def test_only_processes_of_root_count(node: Path) -> None:
     logging(node, nodes.k3s_log(PROGRAMS))
     with NodeRoot.open(str(node)) as root:
         (own,) = [process for process in list_processes(root).processes if process.pid != 1]
@@ -315,7 +313,7 @@ def test_of_several_only_that_of_root_can_be_meant(node: Path) -> None:
             add_embedded(root, RunningProcesses((k3s(7, 0), own)), "k3s").find("kubelet")
 
 
-def test_programs_of_their_own_are_left_alone(node: Path) -> None:
+def test_separate_programs_are_unchanged(node: Path) -> None:
     seen = RunningProcesses((k3s(7, 0),))
     with NodeRoot.open(str(node)) as root:
         assert add_embedded(root, seen, "") is seen

@@ -11,7 +11,7 @@ from tests.sources.host.nodes import put
 from tests.sources.host.test_collect import kubelet_with, whys
 
 
-def test_files_of_a_folder_win_over_the_file(tmp_path: Path) -> None:
+def test_drop_in_files_override_the_file(tmp_path: Path) -> None:
     put(
         tmp_path,
         "/config",
@@ -34,13 +34,13 @@ def test_files_of_a_folder_win_over_the_file(tmp_path: Path) -> None:
     assert found["path"] == "/config"
 
 
-def test_a_folder_alone_is_a_configuration(tmp_path: Path) -> None:
+def test_folder_without_file_is_a_configuration(tmp_path: Path) -> None:
     put(tmp_path, "/more/00-k3s.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
     found = kubelet_with(tmp_path, "--config-dir=/more")["data"]["configFile"]
     assert json.loads(found["content"])["readOnlyPort"] == 0
 
 
-def test_files_of_folders_below_count_as_the_kubelet_walks(tmp_path: Path) -> None:
+def test_files_in_subfolders_are_merged(tmp_path: Path) -> None:
     texts = {
         "00-defaults.conf": "authentication: {anonymous: {enabled: false}}",
         "20-cli/10-a.conf": "authentication: {anonymous: {enabled: true}}\nmaxPods: 1",
@@ -65,7 +65,7 @@ def test_files_of_folders_below_count_as_the_kubelet_walks(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("folder", "port"), [("/link", 10255), ("/link/", 0)])
-def test_a_folder_that_is_a_link_is_taken_as_the_kubelet_does(tmp_path: Path, folder: str, port: int) -> None:
+def test_linked_folder_is_empty_as_for_the_kubelet(tmp_path: Path, folder: str, port: int) -> None:
     put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 10255\n")
     put(tmp_path, "/other/a.conf", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
     (tmp_path / "link").symlink_to("/other")
@@ -80,9 +80,7 @@ def test_a_folder_that_is_a_link_is_taken_as_the_kubelet_does(tmp_path: Path, fo
         ([f"{number}.conf" for number in range(201)], "there are more than 200 files", "/more"),
     ],
 )
-def test_a_folder_that_is_not_known_as_a_whole_has_no_content(
-    tmp_path: Path, files: list[str], why: str, path: str
-) -> None:
+def test_partly_unreadable_folder_has_no_content(tmp_path: Path, files: list[str], why: str, path: str) -> None:
     for name in files:
         put(tmp_path, f"/more/{name}", "kind: KubeletConfiguration\n")
     put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
@@ -92,7 +90,7 @@ def test_a_folder_that_is_not_known_as_a_whole_has_no_content(
         assert {"field": field, "why": why, "path": path} in found["notRead"]
 
 
-def test_a_folder_by_a_path_of_the_process_is_not_guessed(tmp_path: Path) -> None:
+def test_relative_folder_is_reported(tmp_path: Path) -> None:
     put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
     found = kubelet_with(tmp_path, "--config=/config", "--config-dir=more")
     assert "content" not in found["data"]["configFile"]
@@ -100,20 +98,20 @@ def test_a_folder_by_a_path_of_the_process_is_not_guessed(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("folder", ["/none", "/empty"])
-def test_a_folder_without_files_is_no_configuration(tmp_path: Path, folder: str) -> None:
+def test_empty_folder_is_no_configuration(tmp_path: Path, folder: str) -> None:
     (tmp_path / "empty").mkdir()
     found = kubelet_with(tmp_path, f"--config-dir={folder}")
     assert "configFile" not in found["data"]
     assert "configFile.content" in whys(found)
 
 
-def test_a_folder_that_is_not_there_leaves_the_file(tmp_path: Path) -> None:
+def test_missing_folder_keeps_the_file(tmp_path: Path) -> None:
     put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
     found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/none")["data"]["configFile"]
     assert json.loads(found["content"])["readOnlyPort"] == 0
 
 
-def test_of_a_configuration_half_read_nothing_is_told(tmp_path: Path) -> None:
+def test_partly_read_configuration_has_no_content(tmp_path: Path) -> None:
     put(tmp_path, "/config", "kind: KubeletConfiguration\nreadOnlyPort: 0\n")
     put(tmp_path, "/more/10-a.conf", "]")
     found = kubelet_with(tmp_path, "--config=/config", "--config-dir=/more")

@@ -21,7 +21,7 @@ def cni(root: Path) -> dict[str, Any]:
     return of(collect(str(root)), "CNIInfo")
 
 
-def test_every_file_of_the_folder_is_told(tmp_path: Path) -> None:
+def test_all_files_of_the_folder_are_listed(tmp_path: Path) -> None:
     put(tmp_path, f"{FOLDER}/10-calico.conflist", json.dumps({"plugins": [{"type": "calico"}]}))
     put(tmp_path, f"{FOLDER}/calico-kubeconfig", nodes.KUBECONFIG, 0o644)
     put(tmp_path, f"{FOLDER}/multus.d/multus.kubeconfig", nodes.KUBECONFIG, 0o640)
@@ -38,7 +38,7 @@ def test_every_file_of_the_folder_is_told(tmp_path: Path) -> None:
     assert nodes.HIDDEN not in json.dumps(found)
 
 
-def test_a_folder_of_plugins_that_is_too_deep_is_said(tmp_path: Path) -> None:
+def test_too_deep_plugin_folder_is_reported(tmp_path: Path) -> None:
     put(tmp_path, f"{FOLDER}/10-calico.conflist", json.dumps({"plugins": [{"type": "calico"}]}))
     put(tmp_path, f"{FOLDER}/1/2/3/4/5/token", nodes.HIDDEN)
     assert cni(tmp_path)["notRead"] == [
@@ -46,7 +46,7 @@ def test_a_folder_of_plugins_that_is_too_deep_is_said(tmp_path: Path) -> None:
     ]
 
 
-def test_a_folder_with_too_many_files_is_said(tmp_path: Path) -> None:
+def test_too_many_files_are_reported(tmp_path: Path) -> None:
     put(tmp_path, f"{FOLDER}/10-calico.conflist", json.dumps({"plugins": [{"type": "calico"}]}))
     for number in range(2000):
         (tmp_path / FOLDER.lstrip("/") / str(number)).touch()
@@ -56,7 +56,7 @@ def test_a_folder_with_too_many_files_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"plugins": null}', '{"plugins": 7}', '{"plugins": "flannel"}', "[]", "7"])
-def test_a_configuration_without_a_list_of_plugins_is_said(tmp_path: Path, text: str) -> None:
+def test_configuration_without_plugins_is_reported(tmp_path: Path, text: str) -> None:
     put(tmp_path, f"{FOLDER}/00-a.conflist", text)
     put(tmp_path, f"{FOLDER}/10-flannel.conflist", json.dumps({"plugins": [{"type": "flannel"}]}))
     found = cni(tmp_path)
@@ -66,7 +66,7 @@ def test_a_configuration_without_a_list_of_plugins_is_said(tmp_path: Path, text:
 
 
 @pytest.mark.parametrize("address", ["ABC:0016", "0100007F00:0016", f"{'0' * 40}:0016"])
-def test_rows_of_ports_that_are_none_are_left_out(tmp_path: Path, address: str) -> None:
+def test_malformed_port_rows_are_ignored(tmp_path: Path, address: str) -> None:
     nodes.system(tmp_path)
     rows = [f"   0: {place} 00000000:0000 0A 0\n" for place in (address, "0100007F:0016")]
     put(tmp_path, "/proc/1/net/tcp", "".join(["head\n", *rows]))

@@ -24,7 +24,7 @@ def process(pid: int, *words: str, contained: bool = False, uid: int = 0, networ
 INIT = process(1, "/sbin/init")
 
 
-def test_a_process_that_runs_is_found_by_its_name() -> None:
+def test_running_process_is_found_by_name() -> None:
     with running({KUBELET: ["--config=/a b", "--kubeconfig", "/c"]}) as (pid,), NodeRoot.open("/") as root:
         found = next(item for item in seen(root).processes if item.pid == pid)
     assert found.program == "kubelet"
@@ -43,7 +43,7 @@ def test_a_process_that_runs_is_found_by_its_name() -> None:
         (["--config=", "", "--v", "2", ""], "--config= --v 2"),
     ],
 )
-def test_a_flag_with_an_empty_word_stays_empty(flags: list[str], line: str) -> None:
+def test_flag_with_an_empty_value_stays_empty(flags: list[str], line: str) -> None:
     with running({KUBELET: flags}) as (pid,), NodeRoot.open("/") as root:
         found = next(item for item in seen(root).processes if item.pid == pid)
     assert found.words[3:] == tuple(flags)
@@ -51,7 +51,7 @@ def test_a_flag_with_an_empty_word_stays_empty(flags: list[str], line: str) -> N
 
 
 @pytest.mark.parametrize("title", ["k3s server --v=2", "k3s server --v=2\0", "k3s server --v=2\0\0\0"])
-def test_a_title_is_taken_apart(tmp_path: Path, title: str) -> None:
+def test_process_title_is_split(tmp_path: Path, title: str) -> None:
     put(tmp_path, "/proc/7/cmdline", title)
     put(tmp_path, "/proc/7/status", "Uid:\t0\t0\t0\t0\n")
     with NodeRoot.open(str(tmp_path)) as root:
@@ -59,7 +59,7 @@ def test_a_title_is_taken_apart(tmp_path: Path, title: str) -> None:
     assert found.words == ("k3s", "server", "--v=2")
 
 
-def test_a_number_of_a_user_without_end_is_nobody(tmp_path: Path) -> None:
+def test_endless_user_id_is_ignored(tmp_path: Path) -> None:
     put(tmp_path, "/proc/7/cmdline", "kubelet\0")
     put(tmp_path, "/proc/7/status", f"Uid:\t{'9' * 5000}\n")
     with NodeRoot.open(str(tmp_path)) as root:
@@ -67,7 +67,7 @@ def test_a_number_of_a_user_without_end_is_nobody(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux")
-def test_a_process_of_a_container_is_told_from_those_of_the_node() -> None:
+def test_container_processes_are_distinguished() -> None:
     words = [
         "unshare",
         "--user",
@@ -89,7 +89,7 @@ def test_a_process_of_a_container_is_told_from_those_of_the_node() -> None:
     assert {item.program: item.contained for item in found} == {"unshare": False, "sh": True}
 
 
-def test_nothing_is_made_up_where_proc_shows_nothing(tmp_path: Path) -> None:
+def test_empty_proc_is_reported(tmp_path: Path) -> None:
     with NodeRoot.open(str(tmp_path)) as root:
         found = seen(root)
     with pytest.raises(HostReadError, match="/proc: there is no such file"):
@@ -99,30 +99,30 @@ def test_nothing_is_made_up_where_proc_shows_nothing(tmp_path: Path) -> None:
         seen(root).find("kubelet")
 
 
-def test_of_several_the_one_of_root_counts() -> None:
+def test_process_of_root_is_preferred() -> None:
     own, rogue = process(10, KUBELET, "--config=/own"), process(11, "kubelet", "--config=/etc/shadow", uid=1000)
     assert RunningProcesses((INIT, rogue, own)).find("kubelet") is own
 
 
-def test_of_a_program_that_is_hidden_no_other_is_taken() -> None:
+def test_hidden_program_has_no_substitute() -> None:
     rogue = process(11, "kube-apiserver", "--anonymous-auth=false", uid=1000)
     seen_processes = RunningProcesses((INIT, rogue), hidden={"kube-apiserver": "k3s runs it in its own process"})
     with pytest.raises(HostReadError, match="k3s runs it in its own process"):
         seen_processes.find("kube-apiserver")
 
 
-def test_of_two_that_differ_none_is_certain() -> None:
+def test_different_processes_are_ambiguous() -> None:
     pair = process(10, "kubelet", "--config=/a"), process(11, "kubelet", "--config=/b")
     with pytest.raises(HostReadError, match="2 processes are called kubelet, with different command lines"):
         RunningProcesses((INIT, *pair)).find("kubelet")
 
 
-def test_two_that_are_alike_are_as_good_as_one() -> None:
+def test_equal_processes_count_as_one() -> None:
     pair = process(10, "kube-proxy", "--v=2"), process(11, "kube-proxy", "--v=2")
     assert RunningProcesses((INIT, *pair)).find("kube-proxy").words == ("kube-proxy", "--v=2")
 
 
-def test_a_cluster_in_pods_is_not_that_of_the_node() -> None:
+def test_nested_cluster_is_ignored() -> None:
     inner = process(10, "kube-apiserver", "--anonymous-auth=true", contained=True, network=ELSEWHERE)
     own = process(11, "kube-apiserver", "--anonymous-auth=false", contained=True)
     assert RunningProcesses((INIT, inner, own)).find("kube-apiserver") is own
@@ -130,7 +130,7 @@ def test_a_cluster_in_pods_is_not_that_of_the_node() -> None:
         RunningProcesses((INIT, inner)).find("kube-apiserver")
 
 
-def test_a_kubelet_in_a_container_is_not_that_of_the_node() -> None:
+def test_kubelet_in_a_container_is_ignored() -> None:
     with pytest.raises(HostReadError, match="no process called kubelet"):
         RunningProcesses((INIT, process(10, "kubelet", contained=True))).find("kubelet", contained=False)
 
@@ -146,7 +146,7 @@ def test_a_kubelet_in_a_container_is_not_that_of_the_node() -> None:
         (['--config="/a"'], "/a"),
     ],
 )
-def test_flags_are_read_as_the_programs_do(words: list[str], value: str) -> None:
+def test_flags_are_parsed_as_by_the_programs(words: list[str], value: str) -> None:
     assert get_flag(words, "config") == value
 
 
@@ -180,5 +180,5 @@ def test_underscores_in_flags_are_dashes() -> None:
         (["--etcd-servers=https://10.0.0.1:2379"], ["--etcd-servers=https://10.0.0.1:2379"]),
     ],
 )
-def test_secrets_are_masked_and_what_rules_read_is_not(words: list[str], shown: list[str]) -> None:
+def test_secrets_are_masked_but_not_rule_input(words: list[str], shown: list[str]) -> None:
     assert mask_words(words) == shown

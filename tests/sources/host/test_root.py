@@ -40,7 +40,7 @@ def test_links_end_below_the_root(folder: Path, root: NodeRoot, target: str) -> 
 
 
 @pytest.mark.parametrize("path", ["/../outside", "/etc/../../outside", "/link", "/folder/outside"])
-def test_nothing_leads_out(folder: Path, root: NodeRoot, path: str) -> None:
+def test_links_cannot_leave_the_root(folder: Path, root: NodeRoot, path: str) -> None:
     (folder / "link").symlink_to(folder.parent / "outside")
     (folder / "folder").symlink_to("..")
     with pytest.raises(MissingFileError):
@@ -57,35 +57,35 @@ def test_links_to_folders_are_followed_on_the_way(folder: Path, root: NodeRoot) 
     assert root.read_link("/usr") == "/etc"
 
 
-def test_links_in_a_circle_end(folder: Path, root: NodeRoot) -> None:
+def test_cyclic_links_end(folder: Path, root: NodeRoot) -> None:
     (folder / "a").symlink_to("b")
     (folder / "b").symlink_to("a")
     with pytest.raises(HostReadError, match="too many links"):
         root.get_status("/a")
 
 
-def test_a_pipe_is_not_waited_for(folder: Path, root: NodeRoot) -> None:
+def test_pipe_does_not_block(folder: Path, root: NodeRoot) -> None:
     os.mkfifo(folder / "pipe")
     assert not root.get_status("/pipe").is_folder
     with pytest.raises(HostReadError, match="not a regular file"):
         root.read_text("/pipe", LIMIT)
 
 
-def test_a_device_is_not_opened(root: NodeRoot) -> None:
+def test_device_is_not_opened(root: NodeRoot) -> None:
     with NodeRoot.open("/") as system, pytest.raises(HostReadError, match="not a regular file"):
         system.read_text("/dev/zero", LIMIT)
     with pytest.raises(HostReadError, match="not a regular file"):
         root.read_text("/etc", LIMIT)
 
 
-def test_a_large_file_is_refused(folder: Path, root: NodeRoot) -> None:
+def test_large_file_is_rejected(folder: Path, root: NodeRoot) -> None:
     with (folder / "large").open("wb") as stream:
         stream.truncate(1 << 40)
     with pytest.raises(HostReadError, match="more than 1000 bytes"):
         root.read_text("/large", LIMIT)
 
 
-def test_lines_come_one_by_one_up_to_the_limit(folder: Path, root: NodeRoot) -> None:
+def test_lines_are_limited(folder: Path, root: NodeRoot) -> None:
     (folder / "log").write_bytes(b"one\ntw\xff\n" + b"x" * LIMIT)
     lines = root.read_lines("/log", LIMIT)
     assert [next(lines), next(lines)] == ["one\n", "tw\ufffd\n"]
@@ -96,7 +96,7 @@ def test_lines_come_one_by_one_up_to_the_limit(folder: Path, root: NodeRoot) -> 
         next(root.read_lines("/pipe", LIMIT))
 
 
-def test_a_folder_is_handed_over_only_from_below_the_root(folder: Path, root: NodeRoot) -> None:
+def test_folder_descriptor_stays_below_the_root(folder: Path, root: NodeRoot) -> None:
     with root.open_folder("/etc") as descriptor:
         assert [item.name for item in Path(f"/proc/self/fd/{descriptor}").iterdir()] == ["hostname"]
     (folder / "out").symlink_to(folder.parent)
@@ -106,18 +106,18 @@ def test_a_folder_is_handed_over_only_from_below_the_root(folder: Path, root: No
         pass
 
 
-def test_what_has_no_length_is_read_all_the_same() -> None:
+def test_file_without_length_is_read() -> None:
     with NodeRoot.open("/") as system:
         assert system.read_text("/proc/version", LIMIT).startswith("Linux version")
 
 
-def test_a_path_with_a_nul_is_nowhere(root: NodeRoot) -> None:
+def test_path_with_nul_is_missing(root: NodeRoot) -> None:
     with pytest.raises(MissingFileError):
         root.get_status("/etc/host\0name")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_said(folder: Path, root: NodeRoot) -> None:
+def test_denied_access_is_reported(folder: Path, root: NodeRoot) -> None:
     (folder / "etc").chmod(0)
     try:
         with pytest.raises(HostReadError, match="permission denied"):
@@ -126,7 +126,7 @@ def test_what_may_not_be_read_is_said(folder: Path, root: NodeRoot) -> None:
         (folder / "etc").chmod(0o700)
 
 
-def test_files_of_folders_are_listed_without_going_through_links(folder: Path, root: NodeRoot) -> None:
+def test_list_files_follows_no_links(folder: Path, root: NodeRoot) -> None:
     (folder / "etc/pki/etcd").mkdir(parents=True)
     (folder / "etc/pki/etcd/ca.key").touch()
     (folder / "etc/pki/ca.crt").touch()
@@ -136,14 +136,14 @@ def test_files_of_folders_are_listed_without_going_through_links(folder: Path, r
     assert root.list_files("/etc/pki", 0) == (["/etc/pki/ca.crt", "/etc/pki/loop"], {"/etc/pki/etcd": "it is too deep"})
 
 
-def test_files_come_in_the_order_in_which_go_walks(folder: Path, root: NodeRoot) -> None:
+def test_files_are_in_the_order_of_go(folder: Path, root: NodeRoot) -> None:
     for name in ("b/2.conf", "b/1.conf", "b-c.conf", "a.conf", "b.d/x.conf"):
         put(folder, f"/conf/{name}", "")
     found = ["a.conf", "b/1.conf", "b/2.conf", "b-c.conf", "b.d/x.conf"]
     assert root.list_files("/conf", 1)[0] == [f"/conf/{name}" for name in found]
 
 
-def test_more_files_than_anybody_has_are_refused(folder: Path, root: NodeRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_files_are_rejected(folder: Path, root: NodeRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a/1", "a/2", "b/1", "b/2"):
         put(folder, f"/conf/{name}", "")
     assert len(root.list_files("/conf", 1)[0]) == 4
@@ -152,19 +152,19 @@ def test_more_files_than_anybody_has_are_refused(folder: Path, root: NodeRoot, m
         root.list_files("/conf", 1)
 
 
-def test_the_files_of_a_process_are_those_of_its_root(folder: Path) -> None:
+def test_process_root_is_opened(folder: Path) -> None:
     with NodeRoot.open("/") as system, system.open_process_root(os.getpid()) as own:
         assert own.read_text(str(folder / "etc/hostname"), LIMIT) == "inside"
 
 
-def test_a_folder_that_looks_like_proc_is_not_taken_for_it(folder: Path, root: NodeRoot) -> None:
+def test_fake_proc_is_rejected(folder: Path, root: NodeRoot) -> None:
     (folder / "proc/7").mkdir(parents=True)
     (folder / "proc/7/root").symlink_to(folder.parent)
     with pytest.raises(HostReadError, match="not the process file system"):
         root.open_process_root(7)
 
 
-def test_no_descriptor_is_left_open(folder: Path) -> None:
+def test_no_descriptor_is_leaked(folder: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     with NodeRoot.open(str(folder)) as root:
         looks = (
